@@ -1,0 +1,281 @@
+//! Capability URLs (RFC 8030 §8.2, §8.3): what a path grants, sealed so that nobody else can make or read one.
+//!
+//! Token = base64url(key id ‖ AES-256-GCM-SIV(ids)), with the kind of resource as associated data. Sealing is
+//! deterministic, so a URL need not be kept to be given out again. The nonce is constant: the synthetic IV of
+//! RFC 8452 already depends on kind and plaintext, every plaintext holds at least 128 random bits and is sealed
+//! once in meaning, and a fixed nonce keeps the scheme's bounds for far more tokens than ids can be made.
+
+use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::fmt;
+
+/// Names a sealing key. Kept in the row of everything that has a URL, so that rotation leaves URLs as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u8);
+
+/// What a URL lets its holder do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Receive from and delete one subscription. For its agent only.
+    Subscription(InboxId, SubscriptionId),
+    /// Receive from and delete all subscriptions of an agent (RFC 8030 §4.1). For that agent only.
+    SubscriptionSet(InboxId),
+    /// Send to one subscription. For application servers.
+    Push(InboxId, SubscriptionId),
+    /// Read and acknowledge one message (RFC 8030 §6.2).
+    Message(EntryRef),
+    /// Read and delete the receipts of an application server (RFC 8030 §5.1).
+    ReceiptSubscription(InboxId),
+}
+
+/// The kinds, each with its path and the byte that binds a token to it.
+#[derive(Clone, Copy)]
+enum Kind {
+    Subscription = 1,
+    SubscriptionSet = 2,
+    Push = 3,
+    Message = 4,
+    ReceiptSubscription = 5,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::Push, Self::Message, Self::Subscription, Self::SubscriptionSet, Self::ReceiptSubscription];
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Subscription => "/subscription/",
+            Self::SubscriptionSet => "/subscription-set/",
+            Self::Push => "/push/",
+            Self::Message => "/message/",
+            Self::ReceiptSubscription => "/receipt-subscription/",
+        }
+    }
+}
+
+const ID_BYTES: usize = 16;
+const POSITION_BYTES: usize = 8;
+const LONGEST_PLAINTEXT_BYTES: usize = ID_BYTES + POSITION_BYTES + ID_BYTES;
+const TAG_BYTES: usize = 16;
+const NONCE: [u8; 12] = [0; 12];
+
+/// The sealing keys of a service: one seals what is new, all open what is old.
+pub struct Keyring {
+    keys: Vec<(KeyId, Aes256GcmSiv)>,
+    current: KeyId,
+}
+
+impl Keyring {
+    /// Takes all keys, the current one last.
+    ///
+    /// Returns `None` when there is no key or two have the same id.
+    #[must_use]
+    pub fn new(keys: &[(KeyId, [u8; 32])]) -> Option<Self> {
+        let current = keys.last()?.0;
+        let twice = keys.iter().enumerate().any(|(i, a)| keys[..i].iter().any(|b| a.0 == b.0));
+        let cipher = |key: &[u8; 32]| Aes256GcmSiv::new(key.into());
+        (!twice).then(|| Self { keys: keys.iter().map(|(id, key)| (*id, cipher(key))).collect(), current })
+    }
+
+    /// The key for everything new.
+    #[must_use]
+    pub const fn current(&self) -> KeyId {
+        self.current
+    }
+
+    /// The path of a capability under the key its row names; `None` when that key is no longer held.
+    #[must_use]
+    pub fn path(&self, capability: &Capability, key: KeyId) -> Option<String> {
+        let (kind, plaintext) = encode(capability);
+        let cipher = self.cipher(key)?;
+        let payload = Payload { msg: &plaintext, aad: &[kind as u8] };
+        let sealed = cipher.encrypt(&Nonce::from(NONCE), payload).ok()?;
+        let mut token = Vec::with_capacity(1 + sealed.len());
+        token.push(key.0);
+        token.extend_from_slice(&sealed);
+        let mut path = String::with_capacity(kind.prefix().len() + token.len() * 4 / 3 + 4);
+        path.push_str(kind.prefix());
+        URL_SAFE_NO_PAD.encode_string(&token, &mut path);
+        Some(path)
+    }
+
+    /// What a path grants; `None` for anything that this service did not seal (RFC 9110: then it is not found).
+    #[must_use]
+    pub fn open(&self, path: &str) -> Option<Capability> {
+        let (kind, token) = split(path)?;
+        let mut sealed = [0; 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES + 2];
+        let length = URL_SAFE_NO_PAD.decode_slice(token, &mut sealed).ok()?;
+        let (key, sealed) = sealed[..length].split_first()?;
+        let payload = Payload { msg: sealed, aad: &[kind as u8] };
+        let plaintext = self.cipher(KeyId(*key))?.decrypt(&Nonce::from(NONCE), payload).ok()?;
+        decode(kind, &plaintext)
+    }
+
+    fn cipher(&self, key: KeyId) -> Option<&Aes256GcmSiv> {
+        self.keys.iter().find(|(id, _)| *id == key).map(|(_, cipher)| cipher)
+    }
+}
+
+/// Shows which keys there are, never a key.
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.keys.iter().map(|(id, _)| id.0).collect();
+        f.debug_struct("Keyring").field("ids", &ids).field("current", &self.current.0).finish()
+    }
+}
+
+/// Whether a path is of a kind that holds capabilities, whatever its token.
+#[must_use]
+pub fn is_capability_path(path: &str) -> bool {
+    split(path).is_some()
+}
+
+fn split(path: &str) -> Option<(Kind, &str)> {
+    Kind::ALL.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
+}
+
+fn encode(capability: &Capability) -> (Kind, Vec<u8>) {
+    let mut plaintext = Vec::with_capacity(LONGEST_PLAINTEXT_BYTES);
+    let kind = match capability {
+        Capability::Subscription(agent, subscription) | Capability::Push(agent, subscription) => {
+            plaintext.extend_from_slice(agent.as_bytes());
+            plaintext.extend_from_slice(subscription.as_bytes());
+            if matches!(capability, Capability::Push(..)) { Kind::Push } else { Kind::Subscription }
+        }
+        Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox) => {
+            plaintext.extend_from_slice(inbox.as_bytes());
+            if matches!(capability, Capability::SubscriptionSet(_)) {
+                Kind::SubscriptionSet
+            } else {
+                Kind::ReceiptSubscription
+            }
+        }
+        Capability::Message(entry) => {
+            plaintext.extend_from_slice(entry.inbox.as_bytes());
+            plaintext.extend_from_slice(&entry.position.get().to_be_bytes());
+            plaintext.extend_from_slice(entry.message.as_bytes());
+            Kind::Message
+        }
+    };
+    (kind, plaintext)
+}
+
+fn decode(kind: Kind, plaintext: &[u8]) -> Option<Capability> {
+    let (inbox, rest) = plaintext.split_first_chunk::<ID_BYTES>()?;
+    let inbox = InboxId::from_bytes(*inbox);
+    let subscription = || rest.try_into().ok().map(SubscriptionId::from_bytes);
+    match kind {
+        Kind::Subscription => Some(Capability::Subscription(inbox, subscription()?)),
+        Kind::Push => Some(Capability::Push(inbox, subscription()?)),
+        Kind::SubscriptionSet => rest.is_empty().then_some(Capability::SubscriptionSet(inbox)),
+        Kind::ReceiptSubscription => rest.is_empty().then_some(Capability::ReceiptSubscription(inbox)),
+        Kind::Message => {
+            let (position, message) = rest.split_first_chunk::<POSITION_BYTES>()?;
+            let position = Position::new(u64::from_be_bytes(*position));
+            let message = MessageId::from_bytes(message.try_into().ok()?);
+            Some(Capability::Message(EntryRef { inbox, position, message }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keyring() -> Keyring {
+        Keyring::new(&[(KeyId(7), [1; 32]), (KeyId(9), [2; 32])]).unwrap()
+    }
+
+    fn samples() -> Vec<Capability> {
+        let inbox = InboxId::from_bytes([3; 16]);
+        let subscription = SubscriptionId::from_bytes([4; 16]);
+        let message = MessageId::from_bytes([5; 16]);
+        vec![
+            Capability::Subscription(inbox, subscription),
+            Capability::Push(inbox, subscription),
+            Capability::SubscriptionSet(inbox),
+            Capability::ReceiptSubscription(inbox),
+            Capability::Message(EntryRef { inbox, position: Position::new(77), message }),
+        ]
+    }
+
+    #[test]
+    fn what_is_sealed_opens_again_under_any_held_key() {
+        for capability in samples() {
+            for key in [KeyId(7), KeyId(9)] {
+                let path = keyring().path(&capability, key).unwrap();
+                assert_eq!(keyring().open(&path), Some(capability));
+                assert_eq!(keyring().path(&capability, key).unwrap(), path, "deterministic");
+            }
+            assert_eq!(keyring().path(&capability, KeyId(1)), None);
+        }
+    }
+
+    #[test]
+    fn r8030_2_1_b_one_kind_cannot_be_turned_into_another() {
+        for capability in samples() {
+            let path = keyring().path(&capability, KeyId(9)).unwrap();
+            let token = path.rsplit('/').next().unwrap();
+            let opened = Kind::ALL
+                .iter()
+                .filter(|kind| keyring().open(&format!("{}{token}", kind.prefix())).is_some());
+            assert_eq!(opened.count(), 1);
+        }
+    }
+
+    #[test]
+    fn r8030_8_2_a_push_urls_of_one_agent_share_nothing_visible() {
+        let agent = InboxId::from_bytes([3; 16]);
+        let token = |n| {
+            let capability = Capability::Push(agent, SubscriptionId::from_bytes([n; 16]));
+            keyring().path(&capability, KeyId(9)).unwrap()["/push/".len()..].to_owned()
+        };
+        let (a, b) = (token(1), token(2));
+        let shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+        assert!(shared <= 2, "{a} {b}");
+        let same_place = a.bytes().zip(b.bytes()).skip(2).filter(|(x, y)| x == y).count();
+        assert!(same_place < 8, "{same_place} of {} characters agree", a.len());
+    }
+
+    #[test]
+    fn r8030_8_3_a_tokens_are_long_enough_and_fit_a_url() {
+        for capability in samples() {
+            let path = keyring().path(&capability, KeyId(9)).unwrap();
+            assert!((40..=110).contains(&path.len()), "{path}");
+        }
+    }
+
+    #[test]
+    fn keyrings_need_a_key_and_distinct_ids() {
+        assert!(Keyring::new(&[]).is_none());
+        assert!(Keyring::new(&[(KeyId(1), [0; 32]), (KeyId(1), [1; 32])]).is_none());
+        assert_eq!(format!("{:?}", keyring()), "Keyring { ids: [7, 9], current: 9 }");
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_opened_or_refused(path in "\\PC*", token in "[A-Za-z0-9_-]{0,120}") {
+            prop_assert_eq!(keyring().open(&path), None);
+            for kind in Kind::ALL {
+                prop_assert_eq!(keyring().open(&format!("{}{token}", kind.prefix())), None);
+            }
+        }
+
+        #[test]
+        fn a_changed_token_does_not_open(at in 0_usize..70, to in "[A-Za-z0-9_-]") {
+            for capability in samples() {
+                let path = keyring().path(&capability, KeyId(9)).unwrap();
+                let start = path.rfind('/').unwrap() + 1;
+                let at = start + at % (path.len() - start);
+                if path[at..=at] != to {
+                    let changed = format!("{}{to}{}", &path[..at], &path[at + 1..]);
+                    prop_assert_eq!(keyring().open(&changed), None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The protocols that agents speak, each a view of the same inboxes.
+
+pub mod rfc8030;

@@ -1,0 +1,134 @@
+//! The headers of a message that its agent needs to read the body, forwarded as they came.
+//!
+//! The service never applies, adds or removes a coding: bodies are opaque. Legacy `aesgcm` has its parameters in
+//! `Encryption` and `Crypto-Key`; of the latter the sender's key (`p256ecdsa`) is dropped (RFC 8292 §4.2).
+
+use crate::limits::FORWARDED_HEADER_BYTES;
+use crate::problem::Problem;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+
+/// `Encryption` of the legacy `aesgcm` coding.
+pub const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
+/// `Crypto-Key` of the legacy `aesgcm` coding.
+pub const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
+
+/// Names of what is forwarded, in the order of [`Encoding`]'s fields.
+const FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY];
+
+/// Forwarded headers. Each value is one that HTTP allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoding {
+    values: [Option<HeaderValue>; 4],
+}
+
+impl Encoding {
+    /// Takes the forwarded headers out of a push request.
+    ///
+    /// # Errors
+    /// [`Problem::HeaderTooLarge`] when one exceeds [`FORWARDED_HEADER_BYTES`].
+    pub fn parse(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut encoding = Self::default();
+        for (slot, name) in encoding.values.iter_mut().zip(&FORWARDED) {
+            *slot = joined(headers, name)?;
+        }
+        Ok(encoding)
+    }
+
+    /// Puts forwarded headers back from storage; `None` if one is not a header value.
+    #[must_use]
+    pub fn from_parts(parts: [Option<&[u8]>; 4]) -> Option<Self> {
+        let mut encoding = Self::default();
+        for (slot, part) in encoding.values.iter_mut().zip(parts) {
+            *slot = part.map(HeaderValue::from_bytes).transpose().ok()?;
+        }
+        Some(encoding)
+    }
+
+    /// The values in a fixed order, for storage.
+    #[must_use]
+    pub fn parts(&self) -> [Option<&[u8]>; 4] {
+        self.values.each_ref().map(|value| value.as_ref().map(HeaderValue::as_bytes))
+    }
+
+    /// Names and values that are there, for a response.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        FORWARDED.into_iter().zip(&self.values).filter_map(|(name, value)| Some((name, value.as_ref()?)))
+    }
+
+    /// The content coding, as the sender wrote it.
+    #[must_use]
+    pub fn content_encoding(&self) -> Option<&[u8]> {
+        self.values[1].as_ref().map(HeaderValue::as_bytes)
+    }
+}
+
+/// All values of one header as one list (RFC 9110 §5.3), without the sender's key.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>, Problem> {
+    let mut all = Vec::new();
+    for value in headers.get_all(name) {
+        let value =
+            if *name == CRYPTO_KEY { without_sender_key(value.as_bytes()) } else { value.as_bytes().into() };
+        if value.is_empty() {
+            continue;
+        }
+        if !all.is_empty() {
+            all.extend_from_slice(b", ");
+        }
+        all.extend_from_slice(&value);
+        if all.len() > FORWARDED_HEADER_BYTES {
+            return Err(Problem::HeaderTooLarge { name: name.clone(), limit: FORWARDED_HEADER_BYTES });
+        }
+    }
+    let value = HeaderValue::from_bytes(&all).map_err(|_| Problem::HeaderMalformed { name: name.clone() })?;
+    Ok((!all.is_empty()).then_some(value))
+}
+
+/// Drops the `p256ecdsa` parameter from `keyid=a;dh=…;p256ecdsa=…, …`; lists and parameters keep their order.
+fn without_sender_key(value: &[u8]) -> Vec<u8> {
+    let is_sender_key = |parameter: &[u8]| {
+        let name = parameter.split(|b| *b == b'=').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"p256ecdsa")
+    };
+    let kept = value.split(|b| *b == b',').filter_map(|member| {
+        let parameters: Vec<_> = member
+            .split(|b| *b == b';')
+            .map(<[u8]>::trim_ascii)
+            .filter(|parameter| !parameter.is_empty() && !is_sender_key(parameter))
+            .collect();
+        (!parameters.is_empty()).then(|| parameters.join(&b';'))
+    });
+    kept.collect::<Vec<_>>().join(&b", "[..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8292_4_2_f_the_sender_key_is_dropped_and_dh_kept() {
+        let cases: [(&[u8], &[u8]); 5] = [
+            (b"dh=AAA;p256ecdsa=BBB", b"dh=AAA"),
+            (b"p256ecdsa=BBB;dh=AAA", b"dh=AAA"),
+            (b"p256ecdsa=BBB, keyid=p; dh=AAA", b"keyid=p;dh=AAA"),
+            (b"P256ECDSA=BBB", b""),
+            (b"dh=AAA", b"dh=AAA"),
+        ];
+        for (given, kept) in cases {
+            assert_eq!(without_sender_key(given), kept);
+        }
+    }
+
+    #[test]
+    fn r8291_4_b_codings_are_forwarded_unchanged() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf8"));
+        let encoding = Encoding::parse(&headers).unwrap();
+        assert_eq!(Encoding::from_parts(encoding.parts()), Some(encoding.clone()));
+        let back: HeaderMap = encoding.headers().map(|(name, value)| (name, value.clone())).collect();
+        assert_eq!(back, headers);
+        headers.insert(ENCRYPTION, HeaderValue::from_bytes(&[b'a'; FORWARDED_HEADER_BYTES + 1]).unwrap());
+        assert!(matches!(Encoding::parse(&headers), Err(Problem::HeaderTooLarge { .. })));
+    }
+}

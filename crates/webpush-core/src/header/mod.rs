@@ -1,0 +1,9 @@
+//! Structured request headers that more than one resource reads.
+
+mod link;
+mod prefer;
+mod single;
+
+pub use link::{Link, links};
+pub use prefer::Preferences;
+pub use single::{Single, single};

@@ -1,0 +1,88 @@
+//! The 128-bit names of things. Every kind is a type of its own, so that one can't stand where another is meant.
+
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// Takes 128 bits from a cryptographic random source, or from storage.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bits, for storage and for sealing into a URL.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        /// Prints the kind only: an id is half of a capability, so logs must not show it.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
+}
+
+id! {
+    /// Names one inbox: an agent's messages, or the receipts of a receipt subscription.
+    InboxId
+}
+id! {
+    /// Names one subscription within its agent. Fresh for every creation, never reused.
+    SubscriptionId
+}
+id! {
+    /// Names one message for life, whatever store or node it is on.
+    MessageId
+}
+
+/// The place of an entry in the order of acceptance of its inbox.
+///
+/// Assigned by the store at commit, growing, opaque; not promised to survive a migration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(u64);
+
+impl Position {
+    /// Before every entry. Also the position of a message that was never stored (TTL 0).
+    pub const START: Self = Self(0);
+
+    /// Takes a position as a store wrote it.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The number, for storage.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The next position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Where one entry is, and which one it is.
+///
+/// The position is how a store finds it at once; the id decides whether it is the right one, so a position
+/// that a migration has made wrong costs a search, never a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryRef {
+    /// The inbox that holds it.
+    pub inbox: InboxId,
+    /// Its place there; [`Position::START`] for a message that was never stored.
+    pub position: Position,
+    /// The message, or for a receipt the message it is about.
+    pub message: MessageId,
+}

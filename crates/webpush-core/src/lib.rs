@@ -1,0 +1,32 @@
+//! The rules of a Web Push service: bytes and time in, decisions out.
+//!
+//! No sockets, files, clock, randomness, tasks, logs or metrics are in here; callers pass time and fresh ids in.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`], [`outcome`] and the ids in [`id`] |
+//! | a push request becoming a message | [`publish`] |
+//! | a listening agent | [`session`] |
+//! | what an agent's protocol looks like | [`dialect`] |
+//! | URLs that grant something | [`capability`] |
+//! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
+//! | what a remote party can do wrong | [`problem`] |
+//! | every bound | [`limits`] |
+
+pub mod capability;
+pub mod dialect;
+pub mod encoding;
+pub mod header;
+pub mod id;
+pub mod inbox;
+pub mod limits;
+pub mod message;
+pub mod outcome;
+pub mod problem;
+pub mod publish;
+pub mod receipt;
+pub mod session;
+pub mod subscription;
+pub mod time;
+pub mod topic;
+pub mod urgency;

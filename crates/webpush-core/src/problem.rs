@@ -1,0 +1,53 @@
+//! What a remote party did wrong, as a closed list. The edge turns each into a status and a problem body.
+
+use http::header::HeaderName;
+
+/// A request that can't be served as it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// No `TTL` header (RFC 8030 §5.2).
+    TtlMissing,
+    /// `TTL` is not one run of digits (RFC 8030 §5.2).
+    TtlMalformed,
+    /// `Urgency` is not exactly one of the four words (RFC 8030 §5.3).
+    UrgencyMalformed,
+    /// `Topic` is not exactly one word of 1 to 32 characters (RFC 8030 §5.4).
+    TopicMalformed,
+    /// A header does not follow its grammar.
+    HeaderMalformed {
+        /// The header.
+        name: HeaderName,
+    },
+    /// A header that is kept with the message is too long.
+    HeaderTooLarge {
+        /// The header.
+        name: HeaderName,
+        /// The most it may have.
+        limit: usize,
+    },
+    /// The body is larger than the limit (RFC 8030 §7.2).
+    BodyTooLarge {
+        /// The largest body taken.
+        limit: usize,
+    },
+    /// The body did not arrive whole, or not in time.
+    BodyIncomplete,
+    /// The `Link` names a subscription set that is unknown here (RFC 8030 §4.1).
+    SetUnknown,
+    /// The `Link` names a receipt subscription that is unknown here (RFC 8030 §5.1).
+    ReceiptSubscriptionUnknown,
+    /// The subscription options can't be read (RFC 8292 §4.1).
+    OptionsMalformed {
+        /// What is wrong with them.
+        detail: &'static str,
+    },
+    /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
+    NotFound,
+    /// The resource is there, but not for this method.
+    MethodNotAllowed {
+        /// The `Allow` value: what it is there for.
+        allow: &'static str,
+    },
+    /// The user agent can't take server push, which monitoring needs.
+    PushUnsupported,
+}

@@ -1,0 +1,118 @@
+//! The agent's side, once for all dialects: what a listening agent is sent, and when (sans-IO).
+//!
+//! ```text
+//!            begin                 page not empty            all sent, more behind
+//!   (new) ─────────▶ Fetching ───────────────────▶ Sending ──────────────────────┐
+//!                     ▲   │ page empty                │ all sent                 │
+//!                     │   ▼                           ▼                          │
+//!            woken ─ Quiet ◀──────────────────────────┘                          │
+//!                     │ ▲                                                        │
+//!                     │ └── woken, nothing missed: straight to Sending           │
+//!                     └───────────────◀──────────────────────────────────────────┘
+//!   any ── ended, drained, time up ──▶ Over
+//! ```
+//! One input at a time goes in through [`Session::handle`]; what is to be done comes out of
+//! [`Session::next_command`], in order. A driver has no decisions to make.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use state::Session;
+
+use crate::id::{InboxId, Position, SubscriptionId};
+use crate::inbox::Entry;
+use crate::time::Timestamp;
+use crate::urgency::Urgency;
+use std::time::Duration;
+
+/// What a session listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The inbox.
+    pub inbox: InboxId,
+    /// Only this subscription's messages; all when absent.
+    pub only: Option<SubscriptionId>,
+    /// Nothing below this urgency (RFC 8030 §5.3).
+    pub floor: Urgency,
+}
+
+/// How long a session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until the agent goes away.
+    Held,
+    /// Until everything stored was sent (`Prefer: wait=0`, RFC 8030 §6).
+    UntilEmpty,
+    /// Until then (`Prefer: wait=N`).
+    Until(Timestamp),
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// The answer to [`Command::Fetch`].
+    Fetched(Page),
+    /// The oldest entry handed out by [`Command::Deliver`] has left for the agent: there is room for another.
+    Sent,
+    /// Entries were committed to the inbox.
+    Woken(Woken),
+    /// The inbox or the subscription is gone (RFC 8030 §7.3).
+    Gone,
+    /// The service shuts down.
+    Draining,
+    /// The time given by [`Session::next_deadline`] has come.
+    Deadline,
+}
+
+/// A part of an inbox, in the order of acceptance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The entries that passed the filter.
+    pub entries: Vec<Entry>,
+    /// Everything up to here was looked at.
+    pub seen: Position,
+    /// There may be more after it.
+    pub more: bool,
+}
+
+/// News of one inbox. It may be lost harmlessly: then the next one is seen to follow a gap.
+#[derive(Clone, Debug, Default)]
+pub struct Woken {
+    /// The last entry before these.
+    pub previous: Position,
+    /// The last of these.
+    pub last: Position,
+    /// The entries; empty when there were too many to hand over.
+    pub entries: Vec<Entry>,
+    /// Messages that were never stored (TTL 0).
+    pub live: Vec<Entry>,
+}
+
+/// What a session wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Read a page of the inbox after a position and answer with [`Input::Fetched`].
+    Fetch {
+        /// Where to go on.
+        after: Position,
+    },
+    /// Send an entry, then say [`Input::Sent`].
+    Deliver(Entry),
+    /// End the stream. The last command of a session.
+    Finish(End),
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// There was nothing to send (RFC 8030 §6: 204).
+    Nothing,
+    /// Everything was sent (200).
+    Complete,
+    /// What it listened to is gone (RFC 8030 §7.3: 404).
+    Gone,
+}
+
+/// When a delivered entry counts as lost and is sent again, if the transport of the session does that.
+pub type Redelivery = Option<Duration>;

@@ -1,0 +1,257 @@
+//! The state machine of a session; [`super`] has its picture.
+
+use super::{Command, End, Entry, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken};
+use crate::limits::SESSION_LIVE_MESSAGES;
+use std::collections::VecDeque;
+
+/// One listening agent, from its first request to its end.
+#[derive(Debug)]
+pub struct Session {
+    scope: Scope,
+    patience: Patience,
+    redelivery: Redelivery,
+    /// Everything up to here was considered for this agent.
+    cursor: Position,
+    /// The inbox has entries at least up to here.
+    known: Position,
+    mail: Mail,
+    sent_any: bool,
+    again: Option<Again>,
+    live: VecDeque<Entry>,
+    dropped_live: u64,
+    commands: VecDeque<Command>,
+}
+
+/// What a session does with its mail.
+#[derive(Debug, PartialEq, Eq)]
+enum Mail {
+    /// Waits for news.
+    Quiet,
+    /// Waits for a page.
+    Fetching(Pass),
+    /// Waits until `left` entries have left.
+    Sending { pass: Pass, left: usize, more: bool },
+    /// Has ended.
+    Over,
+}
+
+/// Which part of the inbox is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// What was not sent yet.
+    New,
+    /// What was sent up to `until` and is still there: it was not acknowledged (RFC 8030 §6.2).
+    Again { from: Position, until: Position },
+}
+
+/// When to send what was not acknowledged once more: all sent up to `until`, at `due`.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    due: Timestamp,
+    until: Position,
+}
+
+impl Session {
+    /// Starts listening. The first command is a fetch from the beginning of the inbox.
+    #[must_use]
+    pub fn new(scope: Scope, patience: Patience, redelivery: Redelivery) -> Self {
+        let redelivery = if patience == Patience::UntilEmpty { None } else { redelivery };
+        Self {
+            scope,
+            patience,
+            redelivery,
+            cursor: Position::START,
+            known: Position::START,
+            mail: Mail::Fetching(Pass::New),
+            sent_any: false,
+            again: None,
+            live: VecDeque::new(),
+            dropped_live: 0,
+            commands: VecDeque::from([Command::Fetch { after: Position::START }]),
+        }
+    }
+
+    /// What this session listens to.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Messages with TTL 0 that came while too many were waiting, and ended unsent.
+    #[must_use]
+    pub const fn dropped_live(&self) -> u64 {
+        self.dropped_live
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn next_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// When to say [`Input::Deadline`] if nothing else happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let patience = match self.patience {
+            Patience::Until(time) => Some(time),
+            Patience::Held | Patience::UntilEmpty => None,
+        };
+        // While entries are on their way their acknowledgements can't be missing yet.
+        let again = self.again.filter(|_| self.mail == Mail::Quiet).map(|again| again.due);
+        let over = self.mail == Mail::Over;
+        patience.into_iter().chain(again).min().filter(|_| !over)
+    }
+
+    /// Takes one thing that happened.
+    pub fn handle(&mut self, input: Input, now: Timestamp) {
+        if self.mail == Mail::Over {
+            return;
+        }
+        match input {
+            Input::Fetched(page) => self.fetched(page, now),
+            Input::Sent => self.sent(now),
+            Input::Woken(woken) => self.woken(woken, now),
+            Input::Gone => self.finish(End::Gone),
+            Input::Draining => self.finish(self.end()),
+            Input::Deadline => self.deadline(now),
+        }
+    }
+
+    fn fetched(&mut self, page: Page, now: Timestamp) {
+        let Mail::Fetching(pass) = self.mail else { return };
+        match pass {
+            Pass::New => {
+                self.cursor = self.cursor.max(page.seen);
+                self.send(pass, page.entries, page.more, now);
+            }
+            Pass::Again { until, .. } => {
+                let more = page.more && page.seen < until;
+                let entries = page.entries.into_iter().filter(|entry| entry.position() <= until).collect();
+                self.send(Pass::Again { from: page.seen, until }, entries, more, now);
+            }
+        }
+    }
+
+    fn woken(&mut self, woken: Woken, now: Timestamp) {
+        self.known = self.known.max(woken.last);
+        for entry in woken.live.into_iter().filter(|entry| self.scope.admits(entry)) {
+            if self.live.len() < SESSION_LIVE_MESSAGES {
+                self.live.push_back(entry);
+            } else {
+                self.dropped_live += 1;
+            }
+        }
+        if self.mail != Mail::Quiet {
+            return;
+        }
+        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty();
+        if nothing_missed {
+            let new = woken.entries.into_iter().filter(|entry| entry.position() > self.cursor);
+            let entries: Vec<_> = new.filter(|entry| self.scope.admits(entry)).collect();
+            self.cursor = self.cursor.max(woken.last);
+            self.send(Pass::New, entries, false, now);
+        } else {
+            self.rest(now);
+        }
+    }
+
+    fn sent(&mut self, now: Timestamp) {
+        let Mail::Sending { pass, left, more } = self.mail else { return };
+        if left > 1 {
+            self.mail = Mail::Sending { pass, left: left - 1, more };
+        } else {
+            self.go_on(pass, more, now);
+        }
+    }
+
+    fn deadline(&mut self, now: Timestamp) {
+        if matches!(self.patience, Patience::Until(time) if time <= now) {
+            return self.finish(self.end());
+        }
+        if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
+            self.again = None;
+            self.fetch(Pass::Again { from: Position::START, until: again.until });
+        }
+    }
+
+    /// Hands out what may be sent now, or goes on when that is nothing.
+    fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
+        let before = self.commands.len();
+        let fresh = entries.into_iter().filter(|entry| !entry.is_expired(now));
+        self.commands.extend(fresh.map(Command::Deliver));
+        match self.commands.len() - before {
+            0 => self.go_on(pass, more, now),
+            left => {
+                self.sent_any = true;
+                self.mail = Mail::Sending { pass, left, more };
+                self.expect_acknowledgement(now);
+            }
+        }
+    }
+
+    /// One part of the inbox is done with: reads the next part, or rests.
+    fn go_on(&mut self, pass: Pass, more: bool, now: Timestamp) {
+        if more {
+            self.fetch(pass);
+        } else {
+            self.rest(now);
+        }
+    }
+
+    /// Nothing is under way: takes what came meanwhile, ends, or waits.
+    fn rest(&mut self, now: Timestamp) {
+        self.mail = Mail::Quiet;
+        if !self.live.is_empty() {
+            let live = self.live.len();
+            self.commands.extend(self.live.drain(..).map(Command::Deliver));
+            self.sent_any = true;
+            self.mail = Mail::Sending { pass: Pass::New, left: live, more: false };
+        } else if self.known > self.cursor {
+            self.fetch(Pass::New);
+        } else if self.patience == Patience::UntilEmpty {
+            self.finish(self.end());
+        } else if matches!(self.patience, Patience::Until(time) if time <= now) {
+            self.finish(self.end());
+        }
+    }
+
+    fn fetch(&mut self, pass: Pass) {
+        let after = match pass {
+            Pass::New => self.cursor,
+            Pass::Again { from, .. } => from,
+        };
+        self.mail = Mail::Fetching(pass);
+        self.commands.push_back(Command::Fetch { after });
+    }
+
+    /// Sets the time of the next look at what is still unacknowledged. One timer serves all: an entry is sent again
+    /// between one and two redelivery times after it was sent.
+    fn expect_acknowledgement(&mut self, now: Timestamp) {
+        if let (None, Some(timeout)) = (&self.again, self.redelivery) {
+            self.again = Some(Again { due: now.after(timeout), until: self.cursor });
+        }
+    }
+
+    const fn end(&self) -> End {
+        if self.sent_any { End::Complete } else { End::Nothing }
+    }
+
+    fn finish(&mut self, end: End) {
+        self.mail = Mail::Over;
+        self.live.clear();
+        self.commands.clear();
+        self.commands.push_back(Command::Finish(end));
+    }
+}
+
+impl Scope {
+    /// Whether an entry is for this session.
+    #[must_use]
+    pub fn admits(&self, entry: &Entry) -> bool {
+        match entry {
+            Entry::Message(message) => {
+                message.urgency >= self.floor && self.only.is_none_or(|only| message.subscription == only)
+            }
+            Entry::Receipt(_) => true,
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Dialogues with a session, and the properties that no order of events may break.
+
+use super::*;
+use crate::capability::KeyId;
+use crate::encoding::Encoding;
+use crate::id::MessageId;
+use crate::message::Message;
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn inbox() -> InboxId {
+    InboxId::from_bytes([1; 16])
+}
+
+fn scope() -> Scope {
+    Scope { inbox: inbox(), only: None, floor: Urgency::VeryLow }
+}
+
+fn message(position: u64) -> Message {
+    Message {
+        id: MessageId::from_bytes([u8::try_from(position % 251).unwrap(); 16]),
+        agent: inbox(),
+        subscription: SubscriptionId::from_bytes([2; 16]),
+        position: Position::new(position),
+        accepted: NOW,
+        expires: NOW.after(Duration::from_secs(3600)),
+        urgency: Urgency::Normal,
+        topic: None,
+        encoding: Encoding::default(),
+        key: KeyId(1),
+        receipt: None,
+        body: Bytes::new(),
+    }
+}
+
+fn entry(position: u64) -> Entry {
+    Entry::Message(Arc::new(message(position)))
+}
+
+fn page(positions: &[u64], more: bool) -> Page {
+    let seen = Position::new(positions.last().copied().unwrap_or_default());
+    Page { entries: positions.iter().map(|p| entry(*p)).collect(), seen, more }
+}
+
+fn woken(previous: u64, positions: &[u64]) -> Woken {
+    Woken {
+        previous: Position::new(previous),
+        last: Position::new(*positions.last().unwrap()),
+        entries: positions.iter().map(|p| entry(*p)).collect(),
+        live: Vec::new(),
+    }
+}
+
+fn held() -> Session {
+    Session::new(scope(), Patience::Held, Some(TIMEOUT))
+}
+
+fn commands(session: &mut Session) -> Vec<Command> {
+    std::iter::from_fn(|| session.next_command()).collect()
+}
+
+fn fetch(after: u64) -> Command {
+    Command::Fetch { after: Position::new(after) }
+}
+
+fn deliver(positions: &[u64]) -> Vec<Command> {
+    positions.iter().map(|p| Command::Deliver(entry(*p))).collect()
+}
+
+#[test]
+fn r8030_6_g_wait_zero_with_nothing_ends_with_nothing() {
+    let mut session = Session::new(scope(), Patience::UntilEmpty, Some(TIMEOUT));
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+}
+
+#[test]
+fn r8030_6_f_wait_zero_sends_everything_then_ends() {
+    let mut session = Session::new(scope(), Patience::UntilEmpty, Some(TIMEOUT));
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[3, 4], true)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[3, 4]));
+    session.handle(Input::Sent, NOW);
+    assert_eq!(commands(&mut session), []);
+    session.handle(Input::Sent, NOW);
+    assert_eq!(commands(&mut session), [fetch(4)]);
+    session.handle(Input::Fetched(page(&[9], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[9]));
+    session.handle(Input::Sent, NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Complete)]);
+    session.handle(Input::Gone, NOW);
+    assert_eq!(commands(&mut session), [], "nothing comes after the end");
+}
+
+#[test]
+fn a_wake_that_follows_the_cursor_is_delivered_from_memory() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[5]));
+    session.handle(Input::Sent, NOW);
+    session.handle(Input::Woken(woken(5, &[7, 8])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[7, 8]));
+}
+
+#[test]
+fn a_wake_after_a_gap_makes_it_fetch() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    session.handle(Input::Woken(woken(5, &[6])), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[5, 6], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[5, 6]));
+}
+
+#[test]
+fn a_wake_during_a_fetch_is_not_lost_and_not_sent_twice() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[5], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[5]));
+    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Sent, NOW);
+    assert_eq!(commands(&mut session), []);
+}
+
+#[test]
+fn r8030_5_2_d_what_has_expired_is_not_sent() {
+    let mut session = held();
+    commands(&mut session);
+    let late = NOW.after(Duration::from_secs(3600));
+    session.handle(Input::Fetched(page(&[1], false)), late);
+    session.handle(Input::Woken(woken(1, &[2])), late);
+    assert_eq!(commands(&mut session), []);
+}
+
+#[test]
+fn r8030_5_3_b_a_floor_holds_lower_urgencies_back() {
+    let floor = Scope { floor: Urgency::High, ..scope() };
+    let mut session = Session::new(floor, Patience::Held, None);
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    session.handle(Input::Woken(woken(0, &[1])), NOW);
+    assert_eq!(commands(&mut session), []);
+    let high = Entry::Message(Arc::new(Message { urgency: Urgency::High, ..message(2) }));
+    let woken = Woken { entries: vec![high.clone()], ..woken(1, &[2]) };
+    session.handle(Input::Woken(woken), NOW);
+    assert_eq!(commands(&mut session), [Command::Deliver(high)]);
+}
+
+#[test]
+fn r8030_5_2_e_ttl_zero_reaches_a_busy_session_too() {
+    let mut session = held();
+    commands(&mut session);
+    let live = Entry::Message(Arc::new(Message { expires: NOW, ..message(0) }));
+    let news = || Woken { live: vec![live.clone()], ..Woken::default() };
+    session.handle(Input::Woken(news()), NOW);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[1]));
+    session.handle(Input::Sent, NOW);
+    assert_eq!(commands(&mut session), [Command::Deliver(live.clone())]);
+    session.handle(Input::Sent, NOW);
+    session.handle(Input::Woken(news()), NOW);
+    assert_eq!(commands(&mut session), [Command::Deliver(live)]);
+}
+
+#[test]
+fn r8030_6_2_c_the_unacknowledged_is_sent_again_after_a_while() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1, 2], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[1, 2]));
+    assert_eq!(session.next_deadline(), None, "nothing is due while entries are on their way");
+    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent, NOW);
+    let due = NOW.after(TIMEOUT);
+    assert_eq!(session.next_deadline(), Some(due));
+    session.handle(Input::Woken(woken(2, &[3])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[3]));
+    session.handle(Input::Sent, NOW);
+    session.handle(Input::Deadline, due);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[2, 3], false)), due);
+    assert_eq!(commands(&mut session), deliver(&[2]), "3 was sent after the clock of 1 and 2 had started");
+    session.handle(Input::Sent, due);
+    let next = due.after(TIMEOUT);
+    assert_eq!(session.next_deadline(), Some(next));
+    session.handle(Input::Deadline, next);
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[3], false)), next);
+    assert_eq!(commands(&mut session), deliver(&[3]));
+}
+
+#[test]
+fn r8030_6_h_wait_n_ends_when_its_time_is_up() {
+    let until = NOW.after(Duration::from_secs(5));
+    let mut session = Session::new(scope(), Patience::Until(until), Some(TIMEOUT));
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(session.next_deadline(), Some(until));
+    session.handle(Input::Deadline, until);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+    assert_eq!(session.next_deadline(), None);
+}
+
+#[test]
+fn r8030_7_3_a_a_removed_subscription_ends_it() {
+    let mut session = held();
+    session.handle(Input::Gone, NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Gone)]);
+}
+
+/// An inbox in the smallest form that can answer a session.
+#[derive(Default)]
+struct Model {
+    entries: Vec<Entry>,
+    last: u64,
+    /// The last position that a wake spoke of.
+    woken: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit { entries: u8, wake: bool },
+    Acknowledge(u8),
+    Turn,
+    Pass(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1_u8..5, any::<bool>()).prop_map(|(entries, wake)| Step::Commit { entries, wake }),
+        any::<u8>().prop_map(Step::Acknowledge),
+        Just(Step::Turn),
+        Just(Step::Turn),
+        (0_u8..100).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    /// Under any order of commits (with lost wakes), acknowledgements, answers and time: nothing panics, new entries
+    /// come in order of acceptance, an acknowledged one never comes again, and once quiet everything was sent.
+    #[test]
+    fn order_and_completeness(steps in prop::collection::vec(step(), 0..80), held in any::<bool>()) {
+        let patience = if held { Patience::Held } else { Patience::UntilEmpty };
+        let mut session = Session::new(scope(), patience, Some(TIMEOUT));
+        let mut model = Model::default();
+        let mut sent: Vec<Position> = Vec::new();
+        let mut acknowledged: Vec<Position> = Vec::new();
+        let mut now = NOW;
+        let turn = |session: &mut Session, model: &Model, sent: &mut Vec<Position>,
+                        acknowledged: &[Position], now: Timestamp| -> Result<bool, TestCaseError> {
+            let Some(command) = session.next_command() else { return Ok(false) };
+            match command {
+                Command::Fetch { after } => {
+                    let mut behind = model.entries.iter().filter(|entry| entry.position() > after);
+                    let entries: Vec<_> = behind.by_ref().take(2).cloned().collect();
+                    let more = behind.next().is_some();
+                    let seen = entries.last().map_or(after, Entry::position);
+                    session.handle(Input::Fetched(Page { entries, seen, more }), now);
+                }
+                Command::Deliver(entry) => {
+                    let position = entry.position();
+                    prop_assert!(!acknowledged.contains(&position) || sent.contains(&position));
+                    if !sent.contains(&position) {
+                        prop_assert!(sent.iter().all(|earlier| *earlier < position), "order of acceptance");
+                        sent.push(position);
+                    }
+                    session.handle(Input::Sent, now);
+                }
+                Command::Finish(_) => return Ok(false),
+            }
+            Ok(true)
+        };
+        for step in steps {
+            match step {
+                Step::Commit { entries, wake } => {
+                    let from = model.last;
+                    for position in from + 1..=from + u64::from(entries) {
+                        model.entries.push(entry(position));
+                    }
+                    model.last += u64::from(entries);
+                    if wake {
+                        let positions: Vec<_> = (from + 1..=model.last).collect();
+                        // A lost wake leaves a gap that the next one shows.
+                        session.handle(Input::Woken(woken(from, &positions)), now);
+                        model.woken = model.last;
+                    }
+                }
+                Step::Acknowledge(which) => {
+                    if !sent.is_empty() {
+                        let position = sent[usize::from(which) % sent.len()];
+                        acknowledged.push(position);
+                        model.entries.retain(|entry| entry.position() != position);
+                    }
+                }
+                Step::Turn => {
+                    turn(&mut session, &model, &mut sent, &acknowledged, now)?;
+                }
+                Step::Pass(seconds) => {
+                    now = now.after(Duration::from_secs(u64::from(seconds)));
+                    if session.next_deadline().is_some_and(|deadline| deadline <= now) {
+                        session.handle(Input::Deadline, now);
+                    }
+                }
+            }
+        }
+        let mut turns = 0;
+        while turn(&mut session, &model, &mut sent, &acknowledged, now)? {
+            turns += 1;
+            prop_assert!(turns < 10_000, "a session that is left alone comes to rest");
+        }
+        let due: Vec<_> = model.entries.iter().map(Entry::position).filter(|p| p.get() <= model.woken).collect();
+        if held {
+            for position in due {
+                prop_assert!(sent.contains(&position), "{position:?} was never sent");
+            }
+        }
+    }
+
+    /// Answers that were not asked for and repeated news change nothing for the worse.
+    #[test]
+    fn any_input_in_any_order(inputs in prop::collection::vec((0_u8..6, 0_u64..20, any::<bool>()), 0..60)) {
+        let mut session = held();
+        for (kind, at, flag) in inputs {
+            let input = match kind {
+                0 => Input::Fetched(page(&[at, at + 1], flag)),
+                1 => Input::Sent,
+                2 => Input::Woken(woken(at, &[at + 1])),
+                3 => Input::Deadline,
+                4 if flag => Input::Draining,
+                5 if flag => Input::Gone,
+                _ => Input::Sent,
+            };
+            session.handle(input, NOW);
+            prop_assert!(commands(&mut session).len() <= crate::limits::SESSION_LIVE_MESSAGES + 4);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Subscriptions: where application servers push to one agent.
+
+use crate::capability::KeyId;
+use crate::id::{InboxId, SubscriptionId};
+use crate::time::Timestamp;
+
+/// One subscription as it is kept. It has exactly one push resource (RFC 8030 §2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The agent that made it, and so the inbox its messages go to.
+    pub agent: InboxId,
+    /// Its name within the agent.
+    pub id: SubscriptionId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The sealing key of its URLs, kept so that key rotation leaves them as they were.
+    pub key: KeyId,
+    /// The only application server that may push to it (RFC 8292 §4.1): an uncompressed P-256 point.
+    pub sender: Option<SenderKey>,
+}
+
+/// A sender's VAPID public key: the 65 bytes of an uncompressed P-256 point (RFC 8292 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderKey(pub [u8; 65]);

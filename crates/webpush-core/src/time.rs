@@ -1,0 +1,63 @@
+//! Points in time and lengths of time, as the service counts them.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A point in time: milliseconds since 1970-01-01 UTC. Only the server's clock makes one of the present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last representable point: never reached.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// Takes milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This point plus `length`; [`Timestamp::NEVER`] when that is beyond all numbers.
+    #[must_use]
+    pub fn after(self, length: Duration) -> Self {
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long from this point until `later`; zero when that has passed.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+
+    /// As an HTTP date (RFC 9110 §5.6.7), which has a resolution of one second.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        // 9999-12-31T23:59:59Z is the last date that the format can write.
+        const LAST_SECOND: u64 = 253_402_300_799;
+        let seconds = (self.0 / 1000).min(LAST_SECOND);
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_date_is_written_as_rfc_9110_wants_it() {
+        assert_eq!(Timestamp::from_millis(784_111_777_999).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Timestamp::NEVER.http_date(), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn lengths_never_overflow() {
+        assert_eq!(Timestamp::NEVER.after(Duration::MAX), Timestamp::NEVER);
+        assert_eq!(Timestamp::NEVER.until(Timestamp::default()), Duration::ZERO);
+    }
+}

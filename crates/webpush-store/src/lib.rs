@@ -1,0 +1,103 @@
+//! Where inboxes live: one trait, one contract, several backends.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what a store must do | [`Store`], and in words that run: [`contract`] |
+//! | the model, in memory | [`memory`] |
+//! | the durable one on this machine | [`embedded`] |
+
+pub mod contract;
+pub mod embedded;
+pub mod memory;
+mod op;
+
+pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
+
+use std::fmt;
+use std::sync::Arc;
+use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::session::{Page, Scope};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+
+/// Called once, when a commit is over; on a thread of the store, so it must be quick and must not block.
+pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
+
+/// Inboxes with their subscriptions and entries.
+///
+/// Writes come in batches and are applied in the order of submission; a batch is seen whole or not at all, by readers
+/// and after a crash. What is applied may be read a moment before it is durable; nobody is told that it was accepted
+/// before `done` is called. Reads are synchronous and bounded.
+pub trait Store: Send + Sync + 'static {
+    /// Applies operations in order. With [`Durability::Durable`] `done` is called with `Ok` only after all of them
+    /// are on disk. `Ok` holds one [`Applied`] for each operation. After `Err` it is not known which were applied.
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done);
+
+    /// Looks an inbox up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError>;
+
+    /// Looks a subscription up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn subscription(
+        &self,
+        agent: InboxId,
+        id: SubscriptionId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError>;
+
+    /// Reads one entry; also one whose position is not right any more but whose id is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError>;
+
+    /// Reads at most [`webpush_core::limits::FETCH_ENTRIES`] entries of an inbox after a position that the scope
+    /// admits and that have not expired at `now`, in the order of acceptance.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError>;
+
+    /// Names at most `limit` messages that have expired at `now`, and the time when the next one will.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError>;
+
+    /// Makes everything applied so far durable and refuses everything from then on. Returns when that is done.
+    fn close(&self);
+}
+
+/// Expired messages that are still there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// To be settled as expired.
+    pub entries: Vec<EntryRef>,
+    /// When the first message not named here expires, if there is one.
+    pub next: Option<Timestamp>,
+}
+
+/// Why a store did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Not now: the disk is full or failing, or the store is closed. It may work again later.
+    Unavailable,
+    /// What was read is not what was written.
+    Corrupt,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "the store is not available",
+            Self::Corrupt => "the store holds a damaged record",
+        })
+    }
+}
+
+impl std::error::Error for StoreError {}
