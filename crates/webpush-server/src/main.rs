@@ -1,1 +1,5 @@
-fn main() {}
+//! The `webpush-server` program.
+
+fn main() -> std::process::ExitCode {
+    webpush_server::cli::run()
+}

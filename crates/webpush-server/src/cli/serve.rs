@@ -1,0 +1,161 @@
+//! `webpush-server`: serve. The flags of 2015 work as they did.
+
+use super::report;
+use crate::http::tls::Identity;
+use crate::serve::{self, Settings};
+use clap::ArgGroup;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use webpush_core::limits::Limits;
+
+/// Settings of the service. Each flag is also an environment variable.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("tls").args(["cert", "pfx"]))]
+pub struct Args {
+    /// Address or name to listen on [default: 127.0.0.1, with TLS all addresses (::)]
+    #[arg(long, env = "WEBPUSH_SERVER_HOST", value_name = "ADDRESS")]
+    host: Option<String>,
+
+    /// Port to listen on; 0 picks a free one
+    #[arg(long, env = "WEBPUSH_SERVER_PORT", default_value_t = 8080)]
+    port: u16,
+
+    /// Private key for TLS, PEM
+    #[arg(long, env = "WEBPUSH_SERVER_KEY", value_name = "FILE", requires = "cert", conflicts_with = "pfx")]
+    key: Option<PathBuf>,
+
+    /// Certificate for TLS with its chain, PEM
+    #[arg(long, env = "WEBPUSH_SERVER_CERT", value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+
+    /// Key and certificate for TLS in one PKCS#12 file, instead of --key and --cert
+    #[arg(long, env = "WEBPUSH_SERVER_PFX", value_name = "FILE")]
+    pfx: Option<PathBuf>,
+
+    /// File that holds the password of --pfx
+    #[arg(long, env = "WEBPUSH_SERVER_PFX_PASSWORD_FILE", value_name = "FILE", requires = "pfx")]
+    pfx_password_file: Option<PathBuf>,
+
+    /// Speak plain text on addresses that other machines reach: a proxy in front terminates TLS
+    #[arg(long, env = "WEBPUSH_SERVER_PLAINTEXT", conflicts_with = "tls")]
+    plaintext: bool,
+
+    /// Public origin, as it goes into URLs [default: what is listened on]
+    #[arg(long, env = "WEBPUSH_SERVER_ORIGIN", value_name = "URL", value_parser = parse_origin)]
+    origin: Option<String>,
+
+    /// Longest time that a message is kept: seconds, or a number with s, m, h or d
+    #[arg(long, env = "WEBPUSH_SERVER_MAX_TTL", value_name = "TIME", default_value = "30d", value_parser = parse_time)]
+    max_ttl: Duration,
+
+    /// Folder for messages and keys; made if it is not there
+    #[arg(long, env = "WEBPUSH_SERVER_DATA_DIR", value_name = "FOLDER", default_value = "webpush-data")]
+    data_dir: PathBuf,
+}
+
+/// Serves until a signal.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report(&anyhow::Error::new(error).context("the threads can't be started"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(serve::run(args.settings()));
+    // What is still under way after a second signal is not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Args {
+    fn settings(self) -> Settings {
+        let identity = match (self.key, self.cert, self.pfx) {
+            (Some(key), Some(cert), _) => Some(Identity::Pem { key, cert }),
+            (_, _, Some(file)) => Some(Identity::Pfx { file, password_file: self.pfx_password_file }),
+            _ => None,
+        };
+        Settings {
+            host: self.host,
+            port: self.port,
+            identity,
+            plaintext: self.plaintext,
+            origin: self.origin,
+            data_dir: self.data_dir,
+            limits: Limits { max_ttl: self.max_ttl, ..Limits::default() },
+        }
+    }
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses what.
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}
+
+/// An origin is scheme, host and perhaps a port (RFC 6454 §6.2): no path, no slash.
+fn parse_origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("«{text}» is not an origin: https://host or https://host:port, without a path");
+    let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong());
+    };
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@') {
+        return Err(wrong());
+    }
+    let authority = authority.as_str().to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
+}
+
+/// A time as a number of seconds, or with a unit.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("«{text}» is not a time: a whole number of seconds, or with s, m, h or d as in 30d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_normal_and_nothing_else_passes() {
+        assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
+        assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
+        for wrong in ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""] {
+            assert!(parse_origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("30d").unwrap(), Duration::from_secs(2_592_000));
+        assert_eq!(parse_time("90").unwrap(), Duration::from_secs(90));
+        for wrong in ["", "d", "-1", "1.5h", "3w", "99999999999999999999", "9999999999999999999d"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

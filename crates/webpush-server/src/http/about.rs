@@ -1,0 +1,30 @@
+//! Two pages for people: what this is, and what its errors mean.
+
+use super::Answer;
+use crate::service::Service;
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+/// The front page.
+pub(super) fn front(service: &Service) -> Answer {
+    let origin = &service.origin;
+    text(format!(
+        "webpush-server {version}: a Web Push service (RFC 8030).\n\n\
+         Subscribe and listen:  webpush-server listen {origin}\n\
+         Subscribe by hand:     POST {origin}/subscribe\n\
+         Errors explained:      {origin}/errors\n",
+        version = env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// Every problem that an answer can name.
+pub(super) fn errors() -> Answer {
+    text(super::problem::catalogue())
+}
+
+fn text(body: String) -> Answer {
+    let mut answer = Response::new(Bytes::from(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}

@@ -1,0 +1,79 @@
+//! The listening socket, and each connection up to the point where its HTTP version is known.
+
+use super::preface::{self, Version};
+use super::{http1, http2};
+use crate::drain::Draining;
+use crate::service::Service;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a client may take until its HTTP version is known.
+const OPENING: Duration = Duration::from_secs(10);
+/// The pause after the operating system refused a connection, mostly for want of descriptors.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections until the service stops.
+pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>, mut draining: Draining) {
+    let mut refused = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = draining.begun() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                refused = false;
+                tokio::spawn(connection(stream, tls.clone(), Arc::clone(&service), draining.clone()));
+            }
+            Err(error) => {
+                // Said once, not for every connection of a flood.
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                }
+                sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, draining: Draining) {
+    // Frames are written when they are whole; waiting for more would only delay a message.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let Some(acceptor) = tls else { return plain(stream, service, draining).await };
+    let Ok(Ok(stream)) = timeout(OPENING, acceptor.accept(stream)).await else { return };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2::serve(stream, service, draining, "https").await;
+    } else {
+        http1::serve(stream, service, draining).await;
+    }
+}
+
+async fn plain<S>(stream: S, service: Arc<Service>, mut draining: Draining)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let detected = tokio::select! {
+        detected = timeout(OPENING, preface::detect(stream)) => detected,
+        () = draining.begun() => return,
+    };
+    match detected {
+        Ok(Ok((Version::Http1, stream))) => http1::serve(stream, service, draining).await,
+        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining, "http").await,
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+/// Opens the listening socket.
+///
+/// # Errors
+/// When no address of the host can be listened on.
+pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((host, port)).await
+}

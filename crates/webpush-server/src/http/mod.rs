@@ -1,0 +1,42 @@
+//! HTTP: two versions and TLS in front of one router.
+//!
+//! | step of a request | look in |
+//! |---|---|
+//! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
+//! | its requests, by version | [`http1`], [`http2`] |
+//! | which resource | [`route`] |
+//! | the resources | [`subscribe`], [`publish`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | bodies in, problems out | [`body`], [`problem`] |
+
+pub mod about;
+pub mod body;
+pub mod cors;
+pub mod http1;
+pub mod http2;
+pub mod listen;
+pub mod message;
+pub mod preface;
+pub mod pressure;
+pub mod problem;
+pub mod publish;
+pub mod route;
+pub mod subscribe;
+pub mod subscription;
+pub mod tls;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::{CACHE_CONTROL, HeaderValue};
+
+/// A whole response.
+pub type Answer = Response<Bytes>;
+
+/// Marks a response that holds capability URLs: no cache may keep those.
+fn no_store(answer: &mut Answer) {
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// A header value made of our own URLs and numbers.
+fn value(text: String) -> Result<HeaderValue, problem::Failure> {
+    HeaderValue::try_from(text).map_err(|_| problem::Failure::internal("a header value"))
+}

@@ -1,0 +1,261 @@
+//! Errors on the wire: one table from what went wrong to status, name and sentence (RFC 9457).
+
+use super::Answer;
+use crate::fresh::NoRandomness;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use webpush_core::problem::Problem;
+use webpush_store::StoreError;
+
+/// After how many seconds a sender should try again when the store is not available.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Why a request was not served.
+#[derive(Debug)]
+pub enum Failure {
+    /// The remote party's fault.
+    Problem(Problem),
+    /// The store's.
+    Store(StoreError),
+    /// Ours. Holds what could not be made.
+    Internal(&'static str),
+}
+
+impl Failure {
+    /// A fault of this program, with what it could not make.
+    #[must_use]
+    pub const fn internal(what: &'static str) -> Self {
+        Self::Internal(what)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NoRandomness> for Failure {
+    fn from(_: NoRandomness) -> Self {
+        Self::Internal("a random id")
+    }
+}
+
+/// One row of the table.
+struct Description {
+    status: StatusCode,
+    name: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+impl Description {
+    fn new(status: StatusCode, name: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, name, title, detail: detail.into() }
+    }
+}
+
+impl Failure {
+    /// The response that says so.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let Description { status, name, title, detail } = self.describe();
+        let body = serde_json::json!({
+            "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
+        });
+        let mut answer = Response::new(Bytes::from(body.to_string()));
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self {
+            Self::Problem(Problem::MethodNotAllowed { allow }) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::Store(StoreError::Unavailable) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            }
+            Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) => {}
+        }
+        answer
+    }
+
+    fn describe(&self) -> Description {
+        match self {
+            Self::Problem(problem) => describe(problem),
+            Self::Store(StoreError::Unavailable) => Description::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                "The message store is not available",
+                format!("Nothing was accepted. Try again in {RETRY_AFTER_SECONDS} seconds."),
+            ),
+            Self::Store(StoreError::Corrupt) => Description::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "store-corrupt",
+                "A stored record is damaged",
+                "The server's log names the file.",
+            ),
+            Self::Internal(what) => Description::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The server could not make something",
+                format!("It could not make {what}. This is a fault of the server."),
+            ),
+        }
+    }
+}
+
+fn describe(problem: &Problem) -> Description {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    match problem {
+        Problem::TtlMissing => Description::new(
+            BAD,
+            "ttl-missing",
+            "The TTL header is missing",
+            "Every push needs a TTL header with a number of seconds (RFC 8030 section 5.2); \
+             0 means deliver now or never.",
+        ),
+        Problem::TtlMalformed => Description::new(
+            BAD,
+            "ttl-malformed",
+            "The TTL header can't be read",
+            "TTL must be there once and be a whole number of seconds, digits only (RFC 8030 section 5.2).",
+        ),
+        Problem::UrgencyMalformed => Description::new(
+            BAD,
+            "urgency-malformed",
+            "The Urgency header can't be read",
+            "Urgency must be there once and be one of very-low, low, normal and high (RFC 8030 section 5.3).",
+        ),
+        Problem::TopicMalformed => Description::new(
+            BAD,
+            "topic-malformed",
+            "The Topic header can't be read",
+            "Topic must be there once and have 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4).",
+        ),
+        Problem::HeaderMalformed { name } => Description::new(
+            BAD,
+            "header-malformed",
+            "A header can't be read",
+            format!("The header {name} does not follow its grammar."),
+        ),
+        Problem::HeaderTooLarge { name, limit } => Description::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "header-too-large",
+            "A header is too large",
+            format!("The header {name} may have {limit} bytes."),
+        ),
+        Problem::BodyTooLarge { limit } => Description::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            format!("A body here may have {limit} bytes."),
+        ),
+        Problem::BodyIncomplete => Description::new(
+            BAD,
+            "body-incomplete",
+            "The body did not arrive",
+            "The body did not arrive whole, or took too long.",
+        ),
+        Problem::SetUnknown => Description::new(
+            BAD,
+            "set-unknown",
+            "The subscription set is unknown",
+            "The Link header names a subscription set that is not here. Leave it out to get a new one.",
+        ),
+        Problem::ReceiptSubscriptionUnknown => Description::new(
+            BAD,
+            "receipt-subscription-unknown",
+            "The receipt subscription is unknown",
+            "The Link header names a receipt subscription that is not here. Leave it out to get a new one.",
+        ),
+        Problem::OptionsMalformed { detail } => Description::new(
+            BAD,
+            "options-malformed",
+            "The subscription options can't be used",
+            format!("{detail} (RFC 8292 section 4.1)"),
+        ),
+        Problem::NotFound => Description::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is nothing here",
+            "The URL was never given out by this server, or what it named has expired or was deleted.",
+        ),
+        Problem::MethodNotAllowed { allow } => Description::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method is not for this resource",
+            format!("This resource answers {allow}."),
+        ),
+        Problem::PushUnsupported => Description::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "push-unsupported",
+            "Messages are delivered by HTTP/2 server push",
+            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default).",
+        ),
+    }
+}
+
+/// All that [`Failure::answer`] can say, for people to read.
+pub(super) fn catalogue() -> String {
+    let name = http::header::LINK;
+    let problems = [
+        Problem::TtlMissing,
+        Problem::TtlMalformed,
+        Problem::UrgencyMalformed,
+        Problem::TopicMalformed,
+        Problem::HeaderMalformed { name: name.clone() },
+        Problem::HeaderTooLarge { name, limit: webpush_core::limits::FORWARDED_HEADER_BYTES },
+        Problem::BodyTooLarge { limit: webpush_core::limits::SMALLEST_BODY_LIMIT_BYTES },
+        Problem::BodyIncomplete,
+        Problem::SetUnknown,
+        Problem::ReceiptSubscriptionUnknown,
+        Problem::OptionsMalformed { detail: "They are not a JSON object with a P-256 key" },
+        Problem::NotFound,
+        Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::PushUnsupported,
+    ];
+    let faults = [Failure::Store(StoreError::Unavailable), Failure::Store(StoreError::Corrupt), Failure::Internal("an id")];
+    let mut text = String::from("What the errors of this service mean (the examples in the sentences vary).\n");
+    for failure in problems.into_iter().map(Failure::Problem).chain(faults) {
+        let Description { status, name, title, detail } = failure.describe();
+        text.push_str(&format!("\n#{name}: {title} ({})\n    {detail}\n", status.as_u16()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(failure: impl Into<Failure>) -> (u16, serde_json::Value, Answer) {
+        let answer = failure.into().answer();
+        (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap(), answer)
+    }
+
+    #[test]
+    fn problems_are_problem_json_and_agree_with_the_status() {
+        let (status, body, answer) = parts(Problem::TtlMissing);
+        assert_eq!((status, &body["status"]), (400, &serde_json::json!(400)));
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(body["type"], "/errors#ttl-missing");
+    }
+
+    #[test]
+    fn r9110_a_405_says_what_is_allowed() {
+        let (status, _, answer) = parts(Problem::MethodNotAllowed { allow: "POST, OPTIONS" });
+        assert_eq!((status, answer.headers()[ALLOW].to_str().unwrap()), (405, "POST, OPTIONS"));
+    }
+
+    #[test]
+    fn an_unavailable_store_is_503_with_retry_after() {
+        let (status, _, answer) = parts(StoreError::Unavailable);
+        assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (503, "5"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Which resource a request is for. Both HTTP versions come through here.
+
+use super::body::Body;
+use super::problem::Failure;
+use super::{Answer, about, cors, message, publish, subscribe, subscription};
+use crate::monitor::Monitor;
+use crate::service::Service;
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use webpush_core::capability::{Capability, is_capability_path};
+use webpush_core::problem::Problem;
+
+/// What a request leads to.
+pub enum Outcome {
+    /// A response.
+    Answer(Answer),
+    /// A stream of pushes, for a transport that has them.
+    Monitor(Box<Monitor>),
+}
+
+/// Serves one request. Every failure has become an answer.
+pub async fn serve(service: &Service, head: &Parts, body: Body) -> Outcome {
+    let path = head.uri.path();
+    let open = service.keyring.open(path);
+    let mut outcome = match dispatch(service, head, body, path, open).await {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            if let Failure::Internal(what) = failure {
+                tracing::error!(what, "a request failed for a fault of this program");
+            }
+            Outcome::Answer(failure.answer())
+        }
+    };
+    if let Outcome::Answer(answer) = &mut outcome
+        && cors::applies(path)
+    {
+        cors::expose(answer);
+    }
+    outcome
+}
+
+async fn dispatch(
+    service: &Service,
+    head: &Parts,
+    body: Body,
+    path: &str,
+    open: Option<Capability>,
+) -> Result<Outcome, Failure> {
+    match open {
+        Some(capability) => on_capability(service, head, body, capability).await,
+        None if is_capability_path(path) => Err(Problem::NotFound.into()),
+        None => on_fixed_path(service, head, body, path).await.map(Outcome::Answer),
+    }
+}
+
+async fn on_capability(
+    service: &Service,
+    head: &Parts,
+    body: Body,
+    capability: Capability,
+) -> Result<Outcome, Failure> {
+    let answer = match (capability, &head.method) {
+        (Capability::Push(agent, id), &Method::POST) => {
+            publish::publish(service, head, body, agent, id).await?
+        }
+        (Capability::Push(..), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
+        (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
+
+        (Capability::Message(entry), &Method::GET) => message::read(service, &entry)?,
+        (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
+        (Capability::Message(_), &Method::OPTIONS) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
+        (Capability::Message(_), _) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+
+        (
+            Capability::Subscription(..) | Capability::SubscriptionSet(_) | Capability::ReceiptSubscription(_),
+            &Method::GET,
+        ) => return subscription::monitor(service, head, capability).map(Outcome::Monitor),
+        (Capability::Subscription(agent, id), &Method::DELETE) => {
+            subscription::unsubscribe(service, agent, id).await?
+        }
+        (Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox), &Method::DELETE) => {
+            subscription::remove_inbox(service, inbox).await?
+        }
+        (
+            Capability::Subscription(..) | Capability::SubscriptionSet(_) | Capability::ReceiptSubscription(_),
+            _,
+        ) => return Err(not_allowed("GET, DELETE")),
+    };
+    Ok(Outcome::Answer(answer))
+}
+
+async fn on_fixed_path(service: &Service, head: &Parts, body: Body, path: &str) -> Result<Answer, Failure> {
+    match (path, &head.method) {
+        ("/subscribe", &Method::POST) => subscribe::subscribe(service, head, body).await,
+        ("/subscribe", _) => Err(not_allowed("POST")),
+        ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
+        ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
+        _ => Err(Problem::NotFound.into()),
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Failure {
+    Problem::MethodNotAllowed { allow }.into()
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Adds headers to an answer.
+pub(super) fn with(mut answer: Answer, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Answer {
+    for (name, value) in headers {
+        answer.headers_mut().append(name, value);
+    }
+    answer
+}

@@ -1,0 +1,72 @@
+//! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
+
+use super::body::Body;
+use super::problem::Failure;
+use super::route::{empty, with};
+use super::{Answer, no_store, value};
+use crate::fresh;
+use crate::service::Service;
+use http::StatusCode;
+use http::header::{LINK, LOCATION};
+use http::request::Parts;
+use webpush_core::capability::{Capability, KeyId};
+use webpush_core::dialect::rfc8030::{PUSH_REL, SET_REL, link, named_set};
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::problem::Problem;
+use webpush_core::subscription::Subscription;
+use webpush_store::{Applied, Durability, Op};
+
+/// The largest body read; what is in it is a media type's business, RFC 8030 has none.
+const MOST_BODY_BYTES: usize = 4096;
+
+/// Makes the subscription; answers when it is durable.
+pub(super) async fn subscribe(service: &Service, head: &Parts, body: Body) -> Result<Answer, Failure> {
+    let named = named_set(&head.headers)?;
+    body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let now = fresh::now();
+    let mut ops = Vec::with_capacity(2);
+    let agent = match named {
+        Some(link) => existing_set(service, &link)?,
+        None => {
+            let id = InboxId::from_bytes(fresh::random()?);
+            let inbox = Inbox { id, owner: Owner::Agent, created: now, key: service.keyring.current() };
+            ops.push(Op::CreateInbox(inbox.clone()));
+            inbox
+        }
+    };
+    let subscription = Subscription {
+        agent: agent.id,
+        id: SubscriptionId::from_bytes(fresh::random()?),
+        created: now,
+        key: service.keyring.current(),
+        sender: None,
+    };
+    ops.push(Op::Subscribe(subscription.clone()));
+    match service.commit(ops, Durability::Durable).await?.last() {
+        Some(Applied::Created) => created(service, &subscription, agent.key),
+        // The set was removed between the look-up and the commit.
+        _ => Err(Problem::SetUnknown.into()),
+    }
+}
+
+fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, Failure> {
+    let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
+    let Some(Capability::SubscriptionSet(id)) = opened else { return Err(Problem::SetUnknown.into()) };
+    let inbox = service.store.inbox(id)?.filter(|inbox| inbox.owner == Owner::Agent);
+    inbox.ok_or_else(|| Problem::SetUnknown.into())
+}
+
+fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
+    let Subscription { agent, id, key, .. } = *subscription;
+    let path = |capability, key| {
+        service.keyring.path(&capability, key).ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+    };
+    let location = format!("{}{}", service.origin, path(Capability::Subscription(agent, id), key)?);
+    let push = link(&service.origin, &path(Capability::Push(agent, id), key)?, PUSH_REL);
+    let set = link(&service.origin, &path(Capability::SubscriptionSet(agent), set_key)?, SET_REL);
+    let headers = [(LOCATION, value(location)?), (LINK, value(push)?), (LINK, value(set)?)];
+    let mut answer = with(empty(StatusCode::CREATED), headers);
+    no_store(&mut answer);
+    Ok(answer)
+}

@@ -1,0 +1,60 @@
+//! A subscription, a subscription set and a receipt subscription as their owner sees them: monitoring and removal.
+
+use super::problem::Failure;
+use super::route::empty;
+use super::Answer;
+use crate::fresh;
+use crate::monitor::Monitor;
+use crate::service::Service;
+use http::StatusCode;
+use http::request::Parts;
+use webpush_core::capability::Capability;
+use webpush_core::dialect::rfc8030::MonitorRequest;
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::problem::Problem;
+use webpush_core::session::Scope;
+use webpush_store::{Applied, Durability, Op};
+
+/// `GET`: begins to listen (RFC 8030 §6). The look-up comes after, so that a removal in between is not missed.
+pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Box<Monitor>, Failure> {
+    let request = MonitorRequest::parse(&head.headers, fresh::now())?;
+    let (inbox, only) = match capability {
+        Capability::Subscription(agent, id) => (agent, Some(id)),
+        Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox) => (inbox, None),
+        Capability::Push(..) | Capability::Message(_) => return Err(Problem::NotFound.into()),
+    };
+    let scope = Scope { inbox, only, floor: request.floor };
+    let listener = service.registry.listen(&scope);
+    let exists = match only {
+        Some(id) => service.store.subscription(inbox, id)?.is_some(),
+        None => service.store.inbox(inbox)?.is_some(),
+    };
+    if !exists {
+        return Err(Problem::NotFound.into());
+    }
+    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    Ok(Box::new(Monitor { scope, request, listener, authority }))
+}
+
+/// `DELETE` of a subscription (RFC 8030 §7.3).
+pub(super) async fn unsubscribe(service: &Service, agent: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
+    let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
+    service.registry.end(agent, Some(id));
+    answer(&removed)
+}
+
+/// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
+pub(super) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
+    let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
+    service.registry.end(inbox, None);
+    answer(&removed)
+}
+
+fn answer(removed: &Applied) -> Result<Answer, Failure> {
+    match removed {
+        Applied::Removed(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        Applied::Missing | Applied::Created | Applied::Appended(_) | Applied::Settled(_) => {
+            Err(Problem::NotFound.into())
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
+
+use anyhow::{Context as _, bail};
+use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+
+/// Where the certificate and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// PEM files: the key, and the certificate with its chain.
+    Pem {
+        /// The private key.
+        key: PathBuf,
+        /// The certificate, then the ones that signed it.
+        cert: PathBuf,
+    },
+    /// One PKCS#12 file with all of them.
+    Pfx {
+        /// The file.
+        file: PathBuf,
+        /// A file that holds its password; without one the password is empty.
+        password_file: Option<PathBuf>,
+    },
+}
+
+/// Reads an identity and makes an acceptor of it.
+///
+/// # Errors
+/// When a file can't be read, holds no key or certificate, or the two don't belong together.
+pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
+    let (chain, key) = match identity {
+        Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
+        Identity::Pfx { file, password_file } => read_pfx(file, password_file.as_deref())?,
+    };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl Identity {
+    fn names(&self) -> String {
+        match self {
+            Self::Pem { key, cert } => format!("in {} and {}", cert.display(), key.display()),
+            Self::Pfx { file, .. } => format!("in {}", file.display()),
+        }
+    }
+}
+
+fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
+    let chain = read().with_context(|| format!("the certificate file {} can't be read", path.display()))?;
+    if chain.is_empty() {
+        bail!(
+            "{} holds no certificate: a PEM file with «BEGIN CERTIFICATE» is expected (--cert is the certificate, \
+             --key the private key)",
+            path.display()
+        );
+    }
+    Ok(chain)
+}
+
+fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    use rustls::pki_types::pem::Error;
+    match PrivateKeyDer::from_pem_file(path) {
+        Ok(key) => Ok(key),
+        Err(Error::NoItemsFound) => bail!(
+            "{} holds no private key: a PEM file with «BEGIN PRIVATE KEY» is expected (--key is the private key, \
+             --cert the certificate)",
+            path.display()
+        ),
+        Err(error) => {
+            Err(error).with_context(|| format!("the private key file {} can't be read", path.display()))
+        }
+    }
+}
+
+fn read_pfx(
+    path: &Path,
+    password_file: Option<&Path>,
+) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let data = fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
+    let password = match password_file {
+        Some(file) => fs::read_to_string(file)
+            .with_context(|| format!("the password file {} can't be read", file.display()))?,
+        None => String::new(),
+    };
+    let store = KeyStore::from_pkcs12(&data, password.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict)
+        .with_context(|| {
+            let hint = if password_file.is_some() { "is the password right?" } else { "has it a password? --pfx-password-file names a file with it" };
+            format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
+        })?;
+    let (_, chain) = store
+        .private_key_chain()
+        .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;
+    let certificates = chain.certs().iter().map(|cert| CertificateDer::from(cert.as_der().to_vec())).collect();
+    let key = PrivateKeyDer::try_from(chain.key().as_der().to_vec())
+        .map_err(|reason| anyhow::anyhow!("the key in {} can't be used: {reason}", path.display()))?;
+    Ok((certificates, key))
+}

@@ -1,0 +1,23 @@
+//! The service on its sockets: everything that the pure crates must not have.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the command line, one file per verb | [`cli`] |
+//! | how the parts are put together and taken apart | [`serve`], [`drain`] |
+//! | what every request handler shares | [`service`] |
+//! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
+//! | a listening agent's transport | [`monitor`] |
+//! | telling sessions about new messages | [`wake`] |
+//! | ending messages whose TTL has run out | [`sweep`] |
+//! | the keys that URLs are sealed with | [`keys_file`] |
+
+pub mod cli;
+pub mod drain;
+pub mod fresh;
+pub mod http;
+pub mod keys_file;
+pub mod monitor;
+pub mod serve;
+pub mod service;
+pub mod sweep;
+pub mod wake;

@@ -1,0 +1,159 @@
+//! Running the service: from checked settings to a listening socket, and back down in order.
+
+use crate::drain::{Drain, StopSignals};
+use crate::http::{listen, tls};
+use crate::service::Service;
+use crate::{keys_file, sweep};
+use anyhow::{Context as _, bail};
+use std::fs;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use webpush_core::limits::Limits;
+use webpush_store::Store;
+use webpush_store::embedded::{EmbeddedStore, Options};
+
+/// What a service is run with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address or name to listen on; the default depends on TLS.
+    pub host: Option<String>,
+    /// The port; 0 lets the system pick one.
+    pub port: u16,
+    /// The certificate, for TLS.
+    pub identity: Option<tls::Identity>,
+    /// Plain text is meant, also on addresses that others reach: a proxy terminates TLS.
+    pub plaintext: bool,
+    /// The public origin; the default is what is listened on.
+    pub origin: Option<String>,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The bounds in force.
+    pub limits: Limits,
+}
+
+/// The folder of the store within the data folder.
+const STORE_FOLDER: &str = "store";
+
+/// Serves until a signal asks to stop.
+///
+/// # Errors
+/// When something that is needed to begin is not there or not as it should be.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut signals = StopSignals::catch().context("signals can't be caught")?;
+    let scheme = if settings.identity.is_some() { "https" } else { "http" };
+    let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
+    let (listener, host) = bind(&settings).await?;
+    let port = listener.local_addr().context("the socket has no address")?.port();
+    let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
+
+    let (store, keyring) = open_data_folder(&settings.data_dir)?;
+    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits);
+    announce(&service.origin, &listener.local_addr()?.to_string(), &settings.data_dir);
+
+    let drain = Drain::default();
+    let listening = tokio::spawn(listen::run(listener, acceptor, Arc::clone(&service), drain.draining()));
+    let sweeping = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { sweep::run(&service).await }
+    });
+
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
+    let stop = async {
+        if !drain.finish().await {
+            tracing::warn!("some connections did not finish in time and were cut");
+        }
+        sweeping.abort();
+        // Its end is an abort or nothing.
+        let _ = (listening.await, sweeping.await);
+        tokio::task::spawn_blocking(move || store.close()).await
+    };
+    tokio::select! {
+        closed = stop => closed.context("the store could not be closed"),
+        signal = signals.next() => bail!("stopped at once by a second signal ({signal})"),
+    }
+}
+
+/// Opens the socket. Returns with it the host as it goes into a default origin.
+async fn bind(settings: &Settings) -> anyhow::Result<(tokio::net::TcpListener, String)> {
+    let host = match (&settings.host, &settings.identity) {
+        (Some(host), _) => host.clone(),
+        (None, Some(_)) => "::".to_owned(),
+        (None, None) => "127.0.0.1".to_owned(),
+    };
+    let port = settings.port;
+    let bare_host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let listener = listen::bind(&bare_host, port)
+        .await
+        .with_context(|| format!("can't listen on {host} port {port} (--host, --port)"))?;
+    let address = listener.local_addr().context("the socket has no address")?.ip();
+    if settings.identity.is_none() && !settings.plaintext && !address.to_canonical().is_loopback() {
+        bail!(
+            "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
+             --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+        );
+    }
+    Ok((listener, bare_host))
+}
+
+/// What is listened on, as an origin that can be connected to.
+fn default_origin(scheme: &str, host: &str, port: u16) -> String {
+    let host = match host.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => "localhost".to_owned(),
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
+    };
+    match (scheme, port) {
+        ("https", 443) | ("http", 80) => format!("{scheme}://{host}"),
+        _ => format!("{scheme}://{host}:{port}"),
+    }
+}
+
+fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
+    let shown = folder.display();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
+    let store_folder = folder.join(STORE_FOLDER);
+    let store_exists = store_folder.exists();
+    let store = EmbeddedStore::open(&store_folder, Options::default())
+        .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
+    // After the store, whose lock keeps a second process from making other keys at the same time.
+    let keyring = keys_file::load_or_create(folder, store_exists)?;
+    Ok((Arc::new(store), keyring))
+}
+
+/// The one line on standard output; scripts read the origin from it.
+fn announce(origin: &str, address: &str, data_dir: &Path) {
+    let line = format!(
+        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}\n",
+        env!("CARGO_PKG_VERSION"),
+        data_dir.display(),
+    );
+    let mut out = std::io::stdout().lock();
+    // Nobody may be reading; the service runs all the same.
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_origins_can_be_connected_to() {
+        for (scheme, host, port, origin) in [
+            ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080"),
+            ("https", "::", 8443, "https://localhost:8443"),
+            ("https", "::1", 443, "https://[::1]"),
+            ("http", "0.0.0.0", 80, "http://localhost"),
+            ("https", "push.example", 443, "https://push.example"),
+        ] {
+            assert_eq!(default_origin(scheme, host, port), origin);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Who is listening to which inbox, and how they hear of what was committed to it.
+//!
+//! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::Entry;
+use webpush_core::limits::WAKE_ENTRIES;
+use webpush_core::message::Message;
+use webpush_core::session::{Scope, Woken};
+use webpush_store::Applied;
+
+/// Every listening session, by inbox.
+#[derive(Default)]
+pub struct Registry {
+    shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
+}
+
+const SHARDS: usize = 64;
+
+/// The sessions of one inbox.
+#[derive(Default)]
+struct Listeners {
+    /// The last position that they were told of.
+    last: Position,
+    mailboxes: Vec<Arc<Mailbox>>,
+}
+
+/// Where news for one session waits until it looks.
+struct Mailbox {
+    scope: Scope,
+    news: Mutex<News>,
+    arrived: Notify,
+}
+
+/// What has happened to a session's inbox since it looked last.
+#[derive(Debug, Default)]
+pub struct News {
+    /// New entries.
+    pub woken: Option<Woken>,
+    /// There were more entries than are handed over: `woken` has none.
+    overflowed: bool,
+    /// What it listens to was removed.
+    pub gone: bool,
+}
+
+/// A session's place in the registry; it is left when this is dropped.
+pub struct Listener {
+    registry: Arc<Registry>,
+    inbox: InboxId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Registry {
+    /// Starts listening. From now on everything that is committed is told.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>, scope: &Scope) -> Listener {
+        let mailbox = Arc::new(Mailbox { scope: *scope, news: Mutex::default(), arrived: Notify::new() });
+        let mut shard = self.shard(scope.inbox);
+        shard.entry(scope.inbox).or_default().mailboxes.push(Arc::clone(&mailbox));
+        Listener { registry: Arc::clone(self), inbox: scope.inbox, mailbox }
+    }
+
+    /// Tells sessions what a commit did. Called in the order of commits, by the store's thread.
+    pub fn announce(&self, applied: &[Applied]) {
+        for change in applied {
+            match change {
+                Applied::Appended(appended) => {
+                    self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
+                }
+                Applied::Settled(settled) => {
+                    settled.receipt.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
+                }
+                Applied::Removed(removed) => {
+                    removed.receipts.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
+                }
+                Applied::Created | Applied::Missing => {}
+            }
+        }
+    }
+
+    /// Offers a message that is not stored (TTL 0) to whoever listens now; says how many took it.
+    #[must_use]
+    pub fn offer(&self, message: &Arc<Message>) -> usize {
+        let shard = self.shard(message.agent);
+        let Some(listeners) = shard.get(&message.agent) else { return 0 };
+        let mut taken = 0;
+        let entry = Entry::Message(Arc::clone(message));
+        for mailbox in listeners.mailboxes.iter().filter(|mailbox| mailbox.scope.admits(&entry)) {
+            let mut news = lock(&mailbox.news);
+            let live = &mut news.woken.get_or_insert_default().live;
+            if live.len() < WAKE_ENTRIES {
+                live.push(entry.clone());
+                taken += 1;
+            }
+            mailbox.arrived.notify_one();
+        }
+        taken
+    }
+
+    /// Ends the sessions of a removed subscription, or of a removed inbox (RFC 8030 §7.3).
+    pub fn end(&self, inbox: InboxId, only: Option<SubscriptionId>) {
+        let shard = self.shard(inbox);
+        for mailbox in shard.get(&inbox).into_iter().flat_map(|listeners| &listeners.mailboxes) {
+            if only.is_none() || mailbox.scope.only == only {
+                lock(&mailbox.news).gone = true;
+                mailbox.arrived.notify_one();
+            }
+        }
+    }
+
+    fn arrived(&self, entry: &Entry, replaced: Option<EntryRef>) {
+        let inbox = entry.entry_ref().inbox;
+        let mut shard = self.shard(inbox);
+        let Some(listeners) = shard.get_mut(&inbox) else { return };
+        let previous = std::mem::replace(&mut listeners.last, entry.position());
+        for mailbox in &listeners.mailboxes {
+            lock(&mailbox.news).add(previous, entry, replaced);
+            mailbox.arrived.notify_one();
+        }
+    }
+
+    fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, Listeners>> {
+        lock(&self.shards[usize::from(inbox.as_bytes()[0]) % SHARDS])
+    }
+}
+
+impl News {
+    fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
+        let woken = self.woken.get_or_insert_default();
+        // What waits here and was replaced meanwhile must not be sent any more (RFC 8030 §5.4).
+        if let Some(replaced) = replaced {
+            woken.entries.retain(|waiting| waiting.entry_ref() != replaced);
+        }
+        if woken.last == Position::START {
+            woken.previous = previous;
+        }
+        woken.last = entry.position();
+        self.overflowed |= woken.entries.len() == WAKE_ENTRIES;
+        if self.overflowed {
+            woken.entries.clear();
+        } else {
+            woken.entries.push(entry.clone());
+        }
+    }
+}
+
+impl Listener {
+    /// Waits until there may be news.
+    pub async fn arrived(&self) {
+        self.mailbox.arrived.notified().await;
+    }
+
+    /// Whether what it listens to was removed; new entries stay where they are.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        lock(&self.mailbox.news).gone
+    }
+
+    /// Takes the news.
+    #[must_use]
+    pub fn take(&self) -> News {
+        std::mem::take(&mut lock(&self.mailbox.news))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut shard = self.registry.shard(self.inbox);
+        if let Some(listeners) = shard.get_mut(&self.inbox) {
+            listeners.mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
+            if listeners.mailboxes.is_empty() {
+                shard.remove(&self.inbox);
+            }
+        }
+    }
+}
+
+/// A panic while one of these locks was held can't leave half a change: every change under it is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webpush_core::capability::KeyId;
+    use webpush_core::encoding::Encoding;
+    use webpush_core::id::MessageId;
+    use webpush_core::time::Timestamp;
+    use webpush_core::urgency::Urgency;
+    use webpush_store::Appended;
+
+    fn message(position: u64) -> Arc<Message> {
+        Arc::new(Message {
+            id: MessageId::from_bytes([3; 16]),
+            agent: InboxId::from_bytes([1; 16]),
+            subscription: SubscriptionId::from_bytes([2; 16]),
+            position: Position::new(position),
+            accepted: Timestamp::default(),
+            expires: Timestamp::NEVER,
+            urgency: Urgency::Normal,
+            topic: None,
+            encoding: Encoding::default(),
+            key: KeyId(1),
+            receipt: None,
+            body: bytes::Bytes::new(),
+        })
+    }
+
+    fn commit(registry: &Registry, position: u64, replaced: Option<u64>) {
+        let replaced = replaced.map(|position| message(position).entry_ref());
+        registry.announce(&[Applied::Appended(Appended { message: message(position), replaced })]);
+    }
+
+    fn listen(registry: &Arc<Registry>) -> Listener {
+        let inbox = InboxId::from_bytes([1; 16]);
+        registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow })
+    }
+
+    fn positions(news: &News) -> (u64, u64, Vec<u64>) {
+        let woken = news.woken.as_ref().unwrap();
+        let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
+        (woken.previous.get(), woken.last.get(), entries)
+    }
+
+    #[test]
+    fn news_carry_the_position_before_them() {
+        let registry = Arc::default();
+        let listener = listen(&registry);
+        commit(&registry, 4, None);
+        commit(&registry, 6, None);
+        assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
+        commit(&registry, 9, None);
+        assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
+        assert!(listener.take().woken.is_none());
+    }
+
+    #[test]
+    fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
+        let registry = Arc::default();
+        let listener = listen(&registry);
+        commit(&registry, 4, None);
+        commit(&registry, 5, Some(4));
+        assert_eq!(positions(&listener.take()), (0, 5, vec![5]));
+    }
+
+    #[test]
+    fn an_overflow_stays_one_until_it_is_taken() {
+        let registry = Arc::default();
+        let listener = listen(&registry);
+        let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
+        (1..=many).for_each(|position| commit(&registry, position, None));
+        commit(&registry, many + 1, Some(many));
+        assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
+        commit(&registry, many + 2, None);
+        assert_eq!(positions(&listener.take()), (many + 1, many + 2, vec![many + 2]));
+    }
+
+    #[test]
+    fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
+        let registry = Arc::default();
+        assert_eq!(registry.offer(&message(0)), 0);
+        let (one, two) = (listen(&registry), listen(&registry));
+        assert_eq!(registry.offer(&message(0)), 2);
+        assert_eq!(one.take().woken.unwrap().live.len(), 1);
+        drop(two);
+        assert_eq!(registry.offer(&message(0)), 1);
+        drop(one);
+        assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
+    }
+
+    #[test]
+    fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
+        let registry: Arc<Registry> = Arc::default();
+        let inbox = InboxId::from_bytes([1; 16]);
+        let only = |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
+        let (removed, kept, set) = (registry.listen(&only(2)), registry.listen(&only(3)), listen(&registry));
+        registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
+        assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
+        registry.end(inbox, None);
+        assert!(kept.is_gone() && set.is_gone());
+    }
+}
