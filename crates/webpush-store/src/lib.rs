@@ -73,6 +73,19 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self);
 }
 
+/// Whether a fetch hands an entry out. A receipt has no subscription and no urgency: only a scope that names a
+/// subscription leaves it out.
+fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
+    match entry {
+        Entry::Message(message) => {
+            scope.only.is_none_or(|only| only == message.subscription)
+                && message.urgency >= scope.floor
+                && !message.is_expired(now)
+        }
+        Entry::Receipt(_) => scope.only.is_none(),
+    }
+}
+
 /// Expired messages that are still there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Due {

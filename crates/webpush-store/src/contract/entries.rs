@@ -1,0 +1,163 @@
+//! Rules of messages as they are stored.
+
+use super::*;
+use crate::StoreError;
+use std::sync::mpsc::TryRecvError;
+use webpush_core::subscription::SenderKey;
+
+/// Entries are handed out in the order in which they were accepted, per inbox, whatever their subscription.
+pub fn order_of_acceptance(open: Open) {
+    let store = furnished(open);
+    let mut expected = Vec::new();
+    for number in 0..20 {
+        let subscription = if number % 3 == 0 { OTHER_SUBSCRIPTION } else { SUBSCRIPTION };
+        expected.push(append_one(&*store, Message { subscription, ..message(number) }));
+        append_one(&*store, Message { agent: OTHER_AGENT, ..message(100 + number) });
+    }
+    assert_eq!(contents(&*store, AGENT), expected);
+    assert!(expected.iter().map(|entry| entry.position).is_sorted());
+    assert_eq!(contents(&*store, OTHER_AGENT).len(), 20);
+}
+
+/// A position is after all that were ever assigned before, and never [`Position::START`].
+pub fn positions_are_never_reused(open: Open) {
+    let store = furnished(open);
+    let mut last = Position::START;
+    for number in 0..3 {
+        let entry = append_one(&*store, message(number));
+        assert!(entry.position > last);
+        last = entry.position;
+        settle(&*store, entry, Outcome::Delivered);
+    }
+    store.close();
+    let store = open();
+    assert!(append_one(&*store, message(9)).position > last);
+}
+
+/// An operation finds what the ones before it in the same batch did.
+pub fn a_batch_sees_itself(open: Open) {
+    let store = open();
+    let unknown_place = EntryRef { inbox: AGENT, position: Position::START, message: message(1).id };
+    let applied = commit(
+        &*store,
+        vec![
+            inbox(AGENT, Owner::Agent),
+            subscription(AGENT, SUBSCRIPTION),
+            Op::Append(message(1)),
+            Op::Settle(unknown_place, Outcome::Delivered),
+            Op::Settle(unknown_place, Outcome::Delivered),
+            Op::Append(message(2)),
+            Op::Append(message(3)),
+            Op::Unsubscribe(AGENT, SUBSCRIPTION),
+            Op::Append(message(4)),
+            Op::RemoveInbox(AGENT),
+            subscription(AGENT, SUBSCRIPTION),
+        ],
+    );
+    let kinds: Vec<&str> = applied.iter().map(kind).collect();
+    let expected = [
+        "created",
+        "created",
+        "appended",
+        "settled",
+        "missing",
+        "appended",
+        "appended",
+        "removed 2",
+        "missing",
+        "removed 0",
+        "missing",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(store.inbox(AGENT), Ok(None));
+    assert_eq!(contents(&*store, AGENT), []);
+}
+
+fn kind(applied: &Applied) -> &'static str {
+    match applied {
+        Applied::Created => "created",
+        Applied::Appended(_) => "appended",
+        Applied::Settled(_) => "settled",
+        Applied::Removed(removed) if removed.entries == 0 => "removed 0",
+        Applied::Removed(removed) if removed.entries == 2 => "removed 2",
+        Applied::Removed(_) => "removed",
+        Applied::Missing => "missing",
+    }
+}
+
+/// Subscriptions need their inbox, messages their subscription, removals what they remove.
+pub fn nothing_goes_into_what_is_missing(open: Open) {
+    let store = open();
+    let ops = vec![
+        subscription(AGENT, SUBSCRIPTION),
+        Op::Append(message(1)),
+        Op::Unsubscribe(AGENT, SUBSCRIPTION),
+        Op::RemoveInbox(AGENT),
+        inbox(AGENT, Owner::Agent),
+        Op::Append(message(1)),
+    ];
+    let mut expected = vec![Applied::Missing; 6];
+    expected[4] = Applied::Created;
+    assert_eq!(commit(&*store, ops), expected);
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(None));
+    assert_eq!(contents(&*store, AGENT), []);
+}
+
+/// What was written is read, also by the next process.
+pub fn every_field_is_kept(open: Open) {
+    let store = furnished(open);
+    let sender = Some(SenderKey([4; 65]));
+    let full = Subscription { agent: AGENT, id: SUBSCRIPTION, created: at(3), key: KeyId(1), sender };
+    commit(&*store, vec![Op::Subscribe(full.clone())]);
+    let parts = [None, Some(&b"aesgcm"[..]), Some(&b""[..]), Some(&b"dh=BN\xff"[..])];
+    let encoding = Encoding::from_parts(parts).expect("these are header values");
+    let rich = Message {
+        accepted: at(11),
+        expires: at(5000),
+        urgency: Urgency::High,
+        topic: Topic::parse(&[b'a'; 32]),
+        encoding,
+        key: KeyId(255),
+        receipt: Some(RECEIPTS),
+        body: Bytes::from(vec![0xff; 5000]),
+        ..message(1)
+    };
+    let empty = Message { body: Bytes::new(), expires: Timestamp::NEVER, ..message(2) };
+    let appended = append(&*store, vec![rich.clone(), empty.clone(), message(3)]);
+    let receipts = settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
+    let Applied::Settled(settled) = receipts else { unreachable!("it was there to be settled") };
+    let again = append(&*store, vec![rich.clone()]);
+    store.close();
+
+    let store = open();
+    let expected = Inbox { id: RECEIPTS, owner: Owner::Receipts, created: at(1), key: KeyId(7) };
+    assert_eq!(store.inbox(RECEIPTS), Ok(Some(expected)));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(full))));
+    for (sent, kept) in [(empty, &appended[1]), (message(3), &appended[2]), (rich, &again[0])] {
+        let placed = Message { position: kept.message.position, ..sent };
+        assert_eq!(*kept.message, placed);
+        assert_eq!(store.entry(&placed.entry_ref()), Ok(Some(Entry::Message(Arc::new(placed)))));
+    }
+    let receipt = settled.receipt.expect("one is owed");
+    assert_eq!(receipt.about, appended[0].message.entry_ref());
+    assert_eq!(store.entry(&receipt.entry_ref()), Ok(Some(Entry::Receipt(receipt))));
+}
+
+/// After `close` nothing is read or written, and every `done` is still called, once.
+pub fn a_closed_store_refuses(open: Open) {
+    let store = furnished(open);
+    let entry = append_one(&*store, message(1));
+    store.close();
+    store.close();
+    let (sender, receiver) = mpsc::channel();
+    let ops = vec![Op::Append(message(2))];
+    store.commit(ops, Durability::Durable, Box::new(move |result| drop(sender.send(result))));
+    assert_eq!(receiver.recv(), Ok(Err(StoreError::Unavailable)));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    assert_eq!(store.inbox(AGENT), Err(StoreError::Unavailable));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Err(StoreError::Unavailable));
+    assert_eq!(store.entry(&entry), Err(StoreError::Unavailable));
+    assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)), Err(StoreError::Unavailable));
+    assert_eq!(store.due(at(10), 1), Err(StoreError::Unavailable));
+    assert_eq!(contents(&*open(), AGENT), [entry]);
+}

@@ -1,0 +1,78 @@
+//! Rules of reading an inbox.
+
+use super::*;
+use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+
+/// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
+pub fn fetch_admits_what_the_scope_says(open: Open) {
+    let store = furnished(open);
+    let urgent = |number, urgency| Message { urgency, ..message(number) };
+    let all: Vec<EntryRef> = [
+        urgent(0, Urgency::VeryLow),
+        urgent(1, Urgency::High),
+        Message { subscription: OTHER_SUBSCRIPTION, ..urgent(2, Urgency::Normal) },
+        Message { expires: at(50), ..message(3) },
+        urgent(4, Urgency::Low),
+    ]
+    .into_iter()
+    .map(|message| append_one(&*store, message))
+    .collect();
+    let seen = all[4].position;
+    let only = |id| Scope { only: Some(id), ..everything(AGENT) };
+    let floor = |floor| Scope { floor, ..everything(AGENT) };
+    let cases: [(Scope, u64, &[usize]); 8] = [
+        (everything(AGENT), 49, &[0, 1, 2, 3, 4]),
+        (everything(AGENT), 50, &[0, 1, 2, 4]),
+        (everything(AGENT), 1000, &[]),
+        (only(SUBSCRIPTION), 49, &[0, 1, 3, 4]),
+        (only(OTHER_SUBSCRIPTION), 49, &[2]),
+        (floor(Urgency::Low), 49, &[1, 2, 3, 4]),
+        (floor(Urgency::Normal), 49, &[1, 2, 3]),
+        (floor(Urgency::High), 49, &[1]),
+    ];
+    for (scope, now, expected) in cases {
+        let page = fetch(&*store, scope, Position::START, now);
+        let got: Vec<EntryRef> = page.entries.iter().map(Entry::entry_ref).collect();
+        let expected: Vec<EntryRef> = expected.iter().map(|&index| all[index]).collect();
+        assert_eq!(got, expected);
+        assert_eq!((page.seen, page.more), (seen, false));
+    }
+    let page = fetch(&*store, everything(AGENT), all[1].position, 50);
+    assert_eq!(page.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [all[2], all[4]]);
+    let empty = fetch(&*store, everything(AGENT), seen, 10);
+    assert_eq!(empty, Page { entries: Vec::new(), seen, more: false });
+    assert_eq!(fetch(&*store, everything(OTHER_AGENT), Position::START, 10), Page::default());
+}
+
+/// A page holds [`FETCH_ENTRIES`] entries; the next one begins where it ended.
+pub fn fetch_pages(open: Open) {
+    let store = furnished(open);
+    let count = 2 * FETCH_ENTRIES;
+    let sent = append(&*store, (0..count as u64).map(message).collect());
+    let mut got = Vec::new();
+    let mut after = Position::START;
+    for last in [false, true] {
+        let page = fetch(&*store, everything(AGENT), after, 10);
+        assert_eq!(page.entries.len(), FETCH_ENTRIES);
+        assert_eq!(page.seen, page.entries[FETCH_ENTRIES - 1].position());
+        assert_eq!(page.more, !last);
+        after = page.seen;
+        got.extend(page.entries);
+    }
+    assert!(sent.into_iter().map(|appended| Entry::Message(appended.message)).eq(got));
+}
+
+/// A fetch looks at [`FETCH_SCAN_ROWS`] rows at most, and says how far it came.
+pub fn fetch_stops_after_scanning_enough(open: Open) {
+    let store = furnished(open);
+    let low = |number| Message { urgency: Urgency::VeryLow, ..message(number) };
+    let filtered = append(&*store, (0..FETCH_SCAN_ROWS as u64).map(low).collect());
+    let wanted = append_one(&*store, message(FETCH_SCAN_ROWS as u64));
+    let scope = Scope { floor: Urgency::Normal, ..everything(AGENT) };
+    let first = fetch(&*store, scope, Position::START, 10);
+    let end = filtered[FETCH_SCAN_ROWS - 1].message.position;
+    assert_eq!(first, Page { entries: Vec::new(), seen: end, more: true });
+    let second = fetch(&*store, scope, first.seen, 10);
+    assert_eq!(second.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [wanted]);
+    assert_eq!((second.seen, second.more), (wanted.position, false));
+}

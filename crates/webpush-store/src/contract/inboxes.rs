@@ -1,0 +1,70 @@
+//! Rules of removing subscriptions and inboxes (RFC 8030 §7.3).
+
+use super::*;
+use crate::{Due, Removed};
+use webpush_core::receipt::ReceiptStatus;
+
+fn removed(store: &dyn Store, op: Op) -> Removed {
+    match commit(store, vec![op]).pop() {
+        Some(Applied::Removed(removed)) => removed,
+        _ => unreachable!("it was there to be removed"),
+    }
+}
+
+/// Unsubscribing ends this subscription's messages and no others, and leaves nothing of them behind.
+pub fn unsubscribe_cancels_its_messages(open: Open) {
+    let store = furnished(open);
+    let owing = append_one(&*store, Message { receipt: Some(RECEIPTS), ..topical(1, "news") });
+    let kept = Message { subscription: OTHER_SUBSCRIPTION, receipt: Some(RECEIPTS), ..topical(2, "news") };
+    let kept = append_one(&*store, kept);
+    let quiet = append_one(&*store, message(3));
+    let end = removed(&*store, Op::Unsubscribe(AGENT, SUBSCRIPTION));
+    assert_eq!(end.entries, 2);
+    let told: Vec<_> = end.receipts.iter().map(|receipt| (receipt.about, receipt.status)).collect();
+    assert_eq!(told, [(owing, ReceiptStatus::Failed)]);
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(None));
+    assert_eq!((store.entry(&owing), store.entry(&quiet)), (Ok(None), Ok(None)));
+    assert_eq!(contents(&*store, AGENT), [kept]);
+    assert_eq!(contents(&*store, RECEIPTS), [end.receipts[0].entry_ref()]);
+    assert_eq!(store.due(at(1000), 10).map(|due| due.entries), Ok(vec![kept]));
+    let again = commit(&*store, vec![Op::Unsubscribe(AGENT, SUBSCRIPTION), Op::Append(message(4))]);
+    assert_eq!(again, [Applied::Missing, Applied::Missing]);
+    commit(&*store, vec![subscription(AGENT, SUBSCRIPTION)]);
+    assert_eq!(append(&*store, vec![topical(5, "news")])[0].replaced, None);
+}
+
+/// Removing an agent's inbox ends all its messages and subscriptions.
+pub fn remove_inbox_cancels_everything(open: Open) {
+    let store = furnished(open);
+    let owing = Message { receipt: Some(RECEIPTS), ..topical(1, "news") };
+    let mut about = vec![append_one(&*store, owing.clone())];
+    append_one(&*store, message(2));
+    let owing = Message { subscription: OTHER_SUBSCRIPTION, id: message(3).id, ..owing };
+    about.push(append_one(&*store, owing));
+    let neighbour = append_one(&*store, Message { agent: OTHER_AGENT, ..message(4) });
+    let end = removed(&*store, Op::RemoveInbox(AGENT));
+    assert_eq!(end.entries, 3);
+    assert_eq!(end.receipts.iter().map(|receipt| receipt.about).collect::<Vec<_>>(), about);
+    assert_eq!(contents(&*store, RECEIPTS).len(), 2);
+    assert_eq!(contents(&*store, AGENT), []);
+    assert_eq!(contents(&*store, OTHER_AGENT), [neighbour]);
+    assert_eq!(store.inbox(AGENT), Ok(None));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(None));
+    assert_eq!(store.subscription(AGENT, OTHER_SUBSCRIPTION), Ok(None));
+    assert!(matches!(store.subscription(OTHER_AGENT, SUBSCRIPTION), Ok(Some(_))));
+    let due = Due { entries: vec![neighbour], next: None };
+    assert_eq!(store.due(at(1000), 10), Ok(due));
+    assert_eq!(commit(&*store, vec![Op::RemoveInbox(AGENT)]), [Applied::Missing]);
+}
+
+/// Removing a receipt subscription takes the receipts that wait there; they owe nothing.
+pub fn remove_inbox_takes_its_receipts(open: Open) {
+    let store = furnished(open);
+    for number in 0..2 {
+        let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
+        settle(&*store, entry, Outcome::Delivered);
+    }
+    let end = removed(&*store, Op::RemoveInbox(RECEIPTS));
+    assert_eq!(end, Removed { entries: 2, receipts: Vec::new() });
+    assert_eq!(contents(&*store, RECEIPTS), []);
+}

@@ -1,0 +1,61 @@
+//! Rules of topics (RFC 8030 §5.4).
+
+use super::*;
+
+/// A new message ends the outstanding one of its topic, and says so.
+pub fn a_topic_replaces_what_is_outstanding(open: Open) {
+    let store = furnished(open);
+    let old = append_one(&*store, topical(1, "news"));
+    let other = append_one(&*store, topical(2, "mail"));
+    let plain = append_one(&*store, message(3));
+    let appended = append(&*store, vec![Message { receipt: Some(RECEIPTS), ..topical(4, "news") }]);
+    assert_eq!(appended[0].replaced, Some(old));
+    let new = appended[0].message.entry_ref();
+    assert_eq!(store.entry(&old), Ok(None));
+    assert_eq!(contents(&*store, AGENT), [other, plain, new]);
+    assert_eq!(append(&*store, vec![topical(5, "news")])[0].replaced, Some(new));
+    assert_eq!(contents(&*store, RECEIPTS), [], "a replaced message says nothing");
+}
+
+/// Also when both come in one batch.
+pub fn a_topic_replaces_within_a_batch(open: Open) {
+    let store = furnished(open);
+    let appended = append(&*store, (0..4).map(|number| topical(number, "news")).collect());
+    let entries: Vec<EntryRef> = appended.iter().map(|appended| appended.message.entry_ref()).collect();
+    let replaced: Vec<Option<EntryRef>> = appended.iter().map(|appended| appended.replaced).collect();
+    assert_eq!(replaced, [None, Some(entries[0]), Some(entries[1]), Some(entries[2])]);
+    assert_eq!(contents(&*store, AGENT), [entries[3]]);
+    assert_eq!(store.due(at(1000), 10).map(|due| due.entries), Ok(vec![entries[3]]));
+}
+
+/// The same topic of another subscription or another agent is another topic.
+pub fn a_topic_is_of_one_subscription(open: Open) {
+    let store = furnished(open);
+    let messages = vec![
+        topical(1, "news"),
+        Message { subscription: OTHER_SUBSCRIPTION, ..topical(2, "news") },
+        Message { agent: OTHER_AGENT, ..topical(3, "news") },
+    ];
+    assert!(append(&*store, messages).iter().all(|appended| appended.replaced.is_none()));
+    assert_eq!((contents(&*store, AGENT).len(), contents(&*store, OTHER_AGENT).len()), (2, 1));
+}
+
+/// What was settled is not there to be replaced; what has expired has ended by that, and keeps the receipt it owes.
+pub fn an_ended_message_is_not_replaced(open: Open) {
+    let store = furnished(open);
+    let settled = append_one(&*store, topical(1, "news"));
+    settle(&*store, settled, Outcome::Delivered);
+    let short = Message { expires: at(20), receipt: Some(RECEIPTS), ..topical(2, "news") };
+    let appended = append(&*store, vec![short]);
+    assert_eq!(appended[0].replaced, None);
+    let expired = appended[0].message.entry_ref();
+    let appended = append(&*store, vec![Message { accepted: at(20), ..topical(3, "news") }]);
+    assert_eq!(appended[0].replaced, None);
+    let new = appended[0].message.entry_ref();
+    let Applied::Settled(end) = settle(&*store, expired, Outcome::Expired) else {
+        unreachable!("it was left for the sweep")
+    };
+    assert_eq!(end.receipt.map(|receipt| receipt.about), Some(expired));
+    let last = append(&*store, vec![Message { accepted: at(21), ..topical(4, "news") }]);
+    assert_eq!(last[0].replaced, Some(new), "the end of the old one leaves the topic to the new one");
+}
