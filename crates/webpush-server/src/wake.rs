@@ -13,12 +13,17 @@ use webpush_core::session::{Scope, Woken};
 use webpush_store::Applied;
 
 /// Every listening session, by inbox.
-#[derive(Default)]
 pub struct Registry {
     shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
 }
 
 const SHARDS: usize = 64;
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
 
 /// The sessions of one inbox.
 #[derive(Default)]
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn news_carry_the_position_before_them() {
-        let registry = Arc::default();
+        let registry: Arc<Registry> = Arc::default();
         let listener = listen(&registry);
         commit(&registry, 4, None);
         commit(&registry, 6, None);
@@ -240,7 +245,7 @@ mod tests {
 
     #[test]
     fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
-        let registry = Arc::default();
+        let registry: Arc<Registry> = Arc::default();
         let listener = listen(&registry);
         commit(&registry, 4, None);
         commit(&registry, 5, Some(4));
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_overflow_stays_one_until_it_is_taken() {
-        let registry = Arc::default();
+        let registry: Arc<Registry> = Arc::default();
         let listener = listen(&registry);
         let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
         (1..=many).for_each(|position| commit(&registry, position, None));
@@ -261,7 +266,7 @@ mod tests {
 
     #[test]
     fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
-        let registry = Arc::default();
+        let registry: Arc<Registry> = Arc::default();
         assert_eq!(registry.offer(&message(0)), 0);
         let (one, two) = (listen(&registry), listen(&registry));
         assert_eq!(registry.offer(&message(0)), 2);
@@ -276,7 +281,8 @@ mod tests {
     fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
         let registry: Arc<Registry> = Arc::default();
         let inbox = InboxId::from_bytes([1; 16]);
-        let only = |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
+        let only =
+            |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
         let (removed, kept, set) = (registry.listen(&only(2)), registry.listen(&only(3)), listen(&registry));
         registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
         assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());

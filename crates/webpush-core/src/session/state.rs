@@ -207,10 +207,16 @@ impl Session {
             self.mail = Mail::Sending { pass: Pass::New, left: live, more: false };
         } else if self.known > self.cursor {
             self.fetch(Pass::New);
-        } else if self.patience == Patience::UntilEmpty {
+        } else if self.is_out_of_patience(now) {
             self.finish(self.end());
-        } else if matches!(self.patience, Patience::Until(time) if time <= now) {
-            self.finish(self.end());
+        }
+    }
+
+    fn is_out_of_patience(&self, now: Timestamp) -> bool {
+        match self.patience {
+            Patience::Held => false,
+            Patience::UntilEmpty => true,
+            Patience::Until(time) => time <= now,
         }
     }
 

@@ -124,7 +124,8 @@ fn parse_origin(text: &str) -> Result<String, String> {
 
 /// A time as a number of seconds, or with a unit.
 fn parse_time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("«{text}» is not a time: a whole number of seconds, or with s, m, h or d as in 30d");
+    let wrong =
+        || format!("«{text}» is not a time: a whole number of seconds, or with s, m, h or d as in 30d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,
@@ -145,7 +146,9 @@ mod tests {
     fn origins_are_normal_and_nothing_else_passes() {
         assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
         assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
-        for wrong in ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""] {
+        for wrong in
+            ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""]
+        {
             assert!(parse_origin(wrong).is_err(), "{wrong}");
         }
     }

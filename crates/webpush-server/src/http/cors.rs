@@ -1,11 +1,11 @@
 //! Cross-origin requests: any web page may use a push or message URL that it was given.
 
-use super::route::{empty, with};
 use super::Answer;
+use super::route::{empty, with};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, HeaderValue,
-    VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,
+    HeaderValue, VARY,
 };
 use http::{HeaderMap, StatusCode};
 

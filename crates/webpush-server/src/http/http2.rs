@@ -1,9 +1,9 @@
 //! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
 
+use super::Answer;
 use super::body::Body;
 use super::pressure::{Gauged, Pressure};
 use super::route::{self, Outcome};
-use super::Answer;
 use crate::drain::Draining;
 use crate::fresh;
 use crate::monitor::server_push;

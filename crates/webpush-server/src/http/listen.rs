@@ -18,7 +18,12 @@ const OPENING: Duration = Duration::from_secs(10);
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until the service stops.
-pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>, mut draining: Draining) {
+pub async fn run(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    mut draining: Draining,
+) {
     let mut refused = false;
     loop {
         let accepted = tokio::select! {

@@ -1,8 +1,8 @@
 //! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2).
 
+use super::Answer;
 use super::problem::Failure;
 use super::route::empty;
-use super::Answer;
 use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;

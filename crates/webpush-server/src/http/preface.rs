@@ -48,7 +48,11 @@ pub struct Rewound<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.next == self.length {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
@@ -102,7 +106,9 @@ mod tests {
         let mut h2 = PREFACE.to_vec();
         h2.extend_from_slice(b"\0\0\0\x04\0\0\0\0\0");
         assert_eq!(versions(&h2).await, Some((Version::Http2, h2)));
-        for h1 in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"POST /push/x HTTP/1.1\r\n", b"PRI * HTTP/1.1\r\n\r\nabcdefgh"] {
+        for h1 in
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], b"POST /push/x HTTP/1.1\r\n", b"PRI * HTTP/1.1\r\n\r\nabcdefgh"]
+        {
             assert_eq!(versions(h1).await, Some((Version::Http1, h1.to_vec())));
         }
         for short in [&b""[..], b"PRI * HT"] {

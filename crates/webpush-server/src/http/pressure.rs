@@ -36,6 +36,17 @@ impl Pressure {
         }
     }
 
+    /// Waits until everything queued has been written out.
+    pub async fn written(&self) {
+        loop {
+            let relieved = self.relieved.notified();
+            if self.unwritten.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            relieved.await;
+        }
+    }
+
     /// To be called after each poll of the connection.
     pub fn polled(&self) {
         let full = self.socket_full.load(Ordering::Acquire);
@@ -61,7 +72,11 @@ impl<S> Gauged<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Gauged<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -221,8 +221,13 @@ pub(super) fn catalogue() -> String {
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
         Problem::PushUnsupported,
     ];
-    let faults = [Failure::Store(StoreError::Unavailable), Failure::Store(StoreError::Corrupt), Failure::Internal("an id")];
-    let mut text = String::from("What the errors of this service mean (the examples in the sentences vary).\n");
+    let faults = [
+        Failure::Store(StoreError::Unavailable),
+        Failure::Store(StoreError::Corrupt),
+        Failure::Internal("an id"),
+    ];
+    let mut text =
+        String::from("What the errors of this service mean (the examples in the sentences vary).\n");
     for failure in problems.into_iter().map(Failure::Problem).chain(faults) {
         let Description { status, name, title, detail } = failure.describe();
         text.push_str(&format!("\n#{name}: {title} ({})\n    {detail}\n", status.as_u16()));

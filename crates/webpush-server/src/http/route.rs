@@ -74,7 +74,9 @@ async fn on_capability(
         (Capability::Message(_), _) => return Err(not_allowed("GET, DELETE, OPTIONS")),
 
         (
-            Capability::Subscription(..) | Capability::SubscriptionSet(_) | Capability::ReceiptSubscription(_),
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
             &Method::GET,
         ) => return subscription::monitor(service, head, capability).map(Outcome::Monitor),
         (Capability::Subscription(agent, id), &Method::DELETE) => {
@@ -84,7 +86,9 @@ async fn on_capability(
             subscription::remove_inbox(service, inbox).await?
         }
         (
-            Capability::Subscription(..) | Capability::SubscriptionSet(_) | Capability::ReceiptSubscription(_),
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
             _,
         ) => return Err(not_allowed("GET, DELETE")),
     };
@@ -114,7 +118,10 @@ pub(super) fn empty(status: StatusCode) -> Answer {
 }
 
 /// Adds headers to an answer.
-pub(super) fn with(mut answer: Answer, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Answer {
+pub(super) fn with(
+    mut answer: Answer,
+    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+) -> Answer {
     for (name, value) in headers {
         answer.headers_mut().append(name, value);
     }

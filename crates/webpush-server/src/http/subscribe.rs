@@ -60,7 +60,10 @@ fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<
 fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
     let Subscription { agent, id, key, .. } = *subscription;
     let path = |capability, key| {
-        service.keyring.path(&capability, key).ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+        service
+            .keyring
+            .path(&capability, key)
+            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
     };
     let location = format!("{}{}", service.origin, path(Capability::Subscription(agent, id), key)?);
     let push = link(&service.origin, &path(Capability::Push(agent, id), key)?, PUSH_REL);

@@ -1,8 +1,8 @@
 //! A subscription, a subscription set and a receipt subscription as their owner sees them: monitoring and removal.
 
+use super::Answer;
 use super::problem::Failure;
 use super::route::empty;
-use super::Answer;
 use crate::fresh;
 use crate::monitor::Monitor;
 use crate::service::Service;
@@ -16,7 +16,11 @@ use webpush_core::session::Scope;
 use webpush_store::{Applied, Durability, Op};
 
 /// `GET`: begins to listen (RFC 8030 §6). The look-up comes after, so that a removal in between is not missed.
-pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Box<Monitor>, Failure> {
+pub(super) fn monitor(
+    service: &Service,
+    head: &Parts,
+    capability: Capability,
+) -> Result<Box<Monitor>, Failure> {
     let request = MonitorRequest::parse(&head.headers, fresh::now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
@@ -37,7 +41,11 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).
-pub(super) async fn unsubscribe(service: &Service, agent: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
+pub(super) async fn unsubscribe(
+    service: &Service,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
     service.registry.end(agent, Some(id));
     answer(&removed)

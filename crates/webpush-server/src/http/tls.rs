@@ -90,21 +90,28 @@ fn read_pfx(
     path: &Path,
     password_file: Option<&Path>,
 ) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let data = fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
+    let data =
+        fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
     let password = match password_file {
         Some(file) => fs::read_to_string(file)
             .with_context(|| format!("the password file {} can't be read", file.display()))?,
         None => String::new(),
     };
-    let store = KeyStore::from_pkcs12(&data, password.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict)
-        .with_context(|| {
-            let hint = if password_file.is_some() { "is the password right?" } else { "has it a password? --pfx-password-file names a file with it" };
-            format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
-        })?;
+    let store =
+        KeyStore::from_pkcs12(&data, password.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict)
+            .with_context(|| {
+                let hint = if password_file.is_some() {
+                    "is the password right?"
+                } else {
+                    "has it a password? --pfx-password-file names a file with it"
+                };
+                format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
+            })?;
     let (_, chain) = store
         .private_key_chain()
         .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;
-    let certificates = chain.certs().iter().map(|cert| CertificateDer::from(cert.as_der().to_vec())).collect();
+    let certificates =
+        chain.certs().iter().map(|cert| CertificateDer::from(cert.as_der().to_vec())).collect();
     let key = PrivateKeyDer::try_from(chain.key().as_der().to_vec())
         .map_err(|reason| anyhow::anyhow!("the key in {} can't be used: {reason}", path.display()))?;
     Ok((certificates, key))

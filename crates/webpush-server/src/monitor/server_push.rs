@@ -67,7 +67,11 @@ pub async fn run(
                     Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
                 },
                 Command::Deliver(entry) => queue.push_back(entry),
-                Command::Finish(end) => return Responder(respond).send(ending(end, &monitor)).await,
+                Command::Finish(end) => {
+                    // Agents may take the end of this response for the end of all (RFC 8030 §6).
+                    connection.pressure.written().await;
+                    return Responder(respond).send(ending(end, &monitor)).await;
+                }
             }
         }
         if matches!(outgoing, Outgoing::Idle)
@@ -114,7 +118,11 @@ fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
     }
 }
 
-fn fetch(service: &Service, session: &Session, after: webpush_core::id::Position) -> Result<Page, StoreError> {
+fn fetch(
+    service: &Service,
+    session: &Session,
+    after: webpush_core::id::Position,
+) -> Result<Page, StoreError> {
     service.store.fetch(session.scope(), after, fresh::now())
 }
 
@@ -173,7 +181,9 @@ fn try_promise(
     let subscription_key = match entry {
         // Waiting for room takes time, and a message must not be sent after its TTL (RFC 8030 §5.2). One with TTL 0
         // came from memory and was let through by the session.
-        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => return None,
+        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => {
+            return None;
+        }
         Entry::Message(message) => {
             service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
         }
@@ -181,7 +191,8 @@ fn try_promise(
     };
     let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, now)?;
     let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
-    let mut request = Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
+    let mut request =
+        Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }

@@ -1,0 +1,77 @@
+//! Server push under the rules of HTTP/2 (RFC 9113).
+
+use crate::support::{Server, Subscribed, texts};
+use http::{Method, StatusCode};
+
+#[tokio::test]
+async fn h2_a_a_client_without_push_is_505() {
+    let server = Server::start();
+    let mut builder = h2::client::Builder::new();
+    builder.enable_push(false);
+    let mut peer = server.connect_with(builder).await;
+    let urls = peer.subscribe().await;
+    peer.push(&urls.push, "x").await;
+    for headers in [&[("prefer", "wait=0")][..], &[]] {
+        let response = peer.get(&urls.subscription, headers).await;
+        assert_eq!(response.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+    }
+}
+
+#[tokio::test]
+async fn h2_b_c_d_promises_are_whole_requests_to_the_authority_that_was_asked() {
+    let server = Server::start_with(&["--origin", "https://push.example"]);
+    let mut peer = server.connect().await;
+    let response = peer.post("/subscribe", &[], "").await;
+    let path = |url: &str| url.strip_prefix("https://push.example").unwrap().to_owned();
+    let urls = Subscribed::of(&response);
+    let message = path(&peer.push(&path(&urls.push), "x").await);
+    let (pushes, _) = peer.drain(&path(&urls.subscription)).await;
+    let promised = pushes[0].request.uri();
+    assert_eq!(pushes[0].request.method(), Method::GET);
+    assert_eq!(promised.scheme_str(), Some("http"));
+    assert_eq!(promised.authority().unwrap().as_str(), server.address);
+    assert_eq!(promised.path(), message);
+    assert_eq!(peer.delete(&pushes[0].url()).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn h2_e_a_backlog_larger_than_the_stream_limit_arrives() {
+    let server = Server::start();
+    let mut builder = h2::client::Builder::new();
+    builder.max_concurrent_streams(1);
+    let mut agent = server.connect_with(builder).await;
+    let urls = agent.subscribe().await;
+    let expected: Vec<_> = std::iter::repeat_n("x", 100).collect();
+    for _ in 0..100 {
+        agent.push(&urls.push, "x").await;
+    }
+    assert_eq!(texts(&agent.drain(&urls.subscription).await.0), expected);
+}
+
+#[tokio::test]
+async fn h2_h_small_windows_only_slow_it_down() {
+    let server = Server::start();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(100).initial_connection_window_size(65_535);
+    let mut agent = server.connect_with(builder).await;
+    let urls = agent.subscribe().await;
+    let large: &'static str = Box::leak("y".repeat(4096).into_boxed_str());
+    for _ in 0..10 {
+        agent.push(&urls.push, large).await;
+    }
+    assert_eq!(texts(&agent.drain(&urls.subscription).await.0), vec![large; 10]);
+}
+
+#[tokio::test]
+async fn h2_g_a_lost_connection_frees_the_monitor_and_loses_nothing() {
+    let server = Server::start();
+    let (mut peer, mut agent) = (server.connect().await, server.connect().await);
+    let urls = peer.subscribe().await;
+    let mut monitor = agent.monitor(&urls.subscription, &[]).await;
+    peer.push(&urls.push, "first").await;
+    assert_eq!(monitor.next().await.text(), "first");
+    agent.hang_up();
+    peer.push(&urls.push, "second").await;
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    assert_eq!(texts(&pushes), ["first", "second"]);
+}

@@ -1,0 +1,73 @@
+//! Starting, stopping, and being refused.
+
+use crate::support::{Server, refused, texts};
+use http::StatusCode;
+
+#[tokio::test]
+async fn sigterm_finishes_what_is_under_way() {
+    let server = Server::start();
+    let mut agent = server.connect().await;
+    let urls = agent.subscribe().await;
+    let monitor = agent.monitor(&urls.subscription, &[]).await;
+    assert_eq!(agent.drain(&urls.subscription).await.1, StatusCode::NO_CONTENT);
+    server.signal("TERM");
+    assert_eq!(monitor.end().await.status(), StatusCode::NO_CONTENT);
+    assert!(agent.closed().await.is_ok(), "GOAWAY without an error");
+    assert!(server.wait());
+}
+
+#[tokio::test]
+async fn a_restart_keeps_urls_and_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_on(folder.path(), &[]);
+    let origin = server.origin.clone();
+    let port = origin.rsplit(':').next().unwrap().to_owned();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let acknowledged = peer.push(&urls.push, "acknowledged").await;
+    peer.push(&urls.push, "kept").await;
+    assert_eq!(peer.delete(&acknowledged).await, StatusCode::NO_CONTENT);
+    server.signal("TERM");
+    assert!(server.wait());
+
+    let server = Server::start_on(folder.path(), &["--port", &port]);
+    let mut peer = server.connect().await;
+    peer.push(&urls.push, "after").await;
+    assert_eq!(texts(&peer.drain(&urls.subscription).await.0), ["kept", "after"]);
+    assert_eq!(peer.get(&acknowledged, &[]).await.status(), StatusCode::NOT_FOUND);
+    server.kill();
+}
+
+#[tokio::test]
+async fn a_second_process_on_one_data_folder_is_refused() {
+    let server = Server::start();
+    let said = refused(server.folder(), &[]);
+    assert!(said.contains("data") && said.lines().count() == 1, "{said}");
+    server.connect().await.subscribe().await;
+}
+
+#[test]
+fn wrong_settings_are_one_clear_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.pem");
+    std::fs::write(&file, "nothing").unwrap();
+    let file = file.to_str().unwrap();
+    for (args, expected) in [
+        (&["--host", "0.0.0.0"][..], "--plaintext"),
+        (&["--key", file], "--cert"),
+        (&["--key", file, "--cert", file], "no certificate"),
+        (&["--key", "/nowhere", "--cert", "/nowhere"], "/nowhere"),
+        (&["--pfx", file], "PKCS#12"),
+        (&["--pfx", file, "--key", file, "--cert", file], "cannot be used with"),
+        (&["--pfx-password-file", file], "--pfx"),
+        (&["--origin", "push.example"], "not an origin"),
+        (&["--max-ttl", "soon"], "not a time"),
+        (&["--port", "70000"], "70000"),
+        (&["--data-dir", "/dev/null/x"], "/dev/null/x"),
+        (&["--no-such-flag"], "--no-such-flag"),
+    ] {
+        let said = refused(folder.path(), args);
+        assert!(said.contains(expected), "{args:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}

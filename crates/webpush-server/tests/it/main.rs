@@ -1,0 +1,11 @@
+//! The service as its peers see it: the real program, real sockets, an HTTP/2 client on the other side.
+//!
+//! Tests are named after the row of `docs/conformance.md` that they defend.
+
+mod headers;
+mod http2;
+mod lifecycle;
+mod monitor;
+mod push;
+mod subscribe;
+mod support;

@@ -1,0 +1,357 @@
+//! A running program, and an HTTP/2 peer that takes pushes.
+
+use bytes::Bytes;
+use h2::client::{PushPromises, ResponseFuture, SendRequest};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+/// Longer than anything here takes; only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The end of a wait that must not be endless.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+/// The program, serving on a port of its own.
+pub(crate) struct Server {
+    child: Child,
+    /// The public origin, as it says.
+    pub(crate) origin: String,
+    /// What it listens on.
+    pub(crate) address: String,
+    folder: Folder,
+}
+
+enum Folder {
+    Own(TempDir),
+    Given(PathBuf),
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::launch(Folder::Own(tempfile::tempdir().unwrap()), args)
+    }
+
+    /// On a data folder that outlives it.
+    pub(crate) fn start_on(folder: &Path, args: &[&str]) -> Self {
+        Self::launch(Folder::Given(folder.to_owned()), args)
+    }
+
+    fn launch(folder: Folder, args: &[&str]) -> Self {
+        let mut child = command(folder.path(), args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let after = |word: &str| {
+            let found = line.split_whitespace().skip_while(|one| *one != word).nth(1);
+            found.unwrap_or_else(|| panic!("no {word} in «{line}»")).trim_end_matches(',').to_owned()
+        };
+        Self { origin: after("serves"), address: after("on"), child, folder }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end; true when it ended well.
+    pub(crate) fn wait(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) async fn connect(&self) -> Peer {
+        self.connect_with(h2::client::Builder::new()).await
+    }
+
+    pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> Peer {
+        Peer::connect(&self.address, builder).await
+    }
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(folder) => folder.path(),
+            Self::Given(path) => path,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+    command.args(["--port", "0", "--data-dir"]).arg(folder.join("data")).args(args);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEBPUSH_SERVER_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program with arguments that it must refuse; what it said on standard error.
+pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {
+    let mut child = command(folder, args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!child.wait().unwrap().success(), "{args:?} was not refused");
+    said
+}
+
+/// One HTTP/2 connection to the service.
+pub(crate) struct Peer {
+    base: String,
+    send: SendRequest<Bytes>,
+    connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
+}
+
+impl Peer {
+    async fn connect(address: &str, builder: h2::client::Builder) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = builder.handshake(stream).await.unwrap();
+        Self { base: format!("http://{address}"), send, connection: tokio::spawn(connection) }
+    }
+
+    /// Sends one request; its whole response.
+    pub(crate) async fn request(
+        &mut self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Bytes> {
+        let response = self.begin(method, url, headers, body.into()).await;
+        soon("a response", whole(response)).await
+    }
+
+    async fn begin(
+        &mut self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> ResponseFuture {
+        let url = if url.starts_with('/') { format!("{}{url}", self.base) } else { url.to_owned() };
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send = self.send.clone().ready().await.unwrap();
+        let (response, mut stream) =
+            self.send.send_request(request.body(()).unwrap(), body.is_empty()).unwrap();
+        if !body.is_empty() {
+            // It may be refused before it was sent whole.
+            let _ = stream.send_data(body, true);
+        }
+        response
+    }
+
+    pub(crate) async fn get(&mut self, url: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+        self.request(Method::GET, url, headers, Bytes::new()).await
+    }
+
+    pub(crate) async fn post(
+        &mut self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) -> Response<Bytes> {
+        self.request(Method::POST, url, headers, body).await
+    }
+
+    pub(crate) async fn delete(&mut self, url: &str) -> StatusCode {
+        self.request(Method::DELETE, url, &[], Bytes::new()).await.status()
+    }
+
+    pub(crate) async fn subscribe(&mut self) -> Subscribed {
+        Subscribed::of(&self.post("/subscribe", &[], "").await)
+    }
+
+    /// Subscribes within the set of another subscription.
+    pub(crate) async fn subscribe_in(&mut self, set: &str) -> Subscribed {
+        let link = format!("<{set}>; rel=\"urn:ietf:params:push:set\"");
+        Subscribed::of(&self.post("/subscribe", &[("link", &link)], "").await)
+    }
+
+    /// Pushes a message that lives for a minute; its URL.
+    pub(crate) async fn push(&mut self, url: &str, body: &'static str) -> String {
+        self.push_with(url, &[("ttl", "60")], body).await
+    }
+
+    pub(crate) async fn push_with(
+        &mut self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) -> String {
+        let response = self.post(url, headers, body).await;
+        assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
+        header(&response, "location").to_owned()
+    }
+
+    /// Begins to monitor.
+    pub(crate) async fn monitor(&mut self, url: &str, headers: &[(&str, &str)]) -> Monitor {
+        let mut response = self.begin(Method::GET, url, headers, Bytes::new()).await;
+        Monitor { pushes: response.push_promises(), response }
+    }
+
+    /// Everything that a monitoring request with `wait=0` brings: the pushes, then its own status.
+    pub(crate) async fn drain(&mut self, url: &str) -> (Vec<Pushed>, StatusCode) {
+        self.drain_with(url, &[]).await
+    }
+
+    pub(crate) async fn drain_with(
+        &mut self,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> (Vec<Pushed>, StatusCode) {
+        let headers: Vec<_> = headers.iter().copied().chain([("prefer", "wait=0")]).collect();
+        let mut monitor = self.monitor(url, &headers).await;
+        let mut pushes = Vec::new();
+        while let Some(pushed) = monitor.next_or_end().await {
+            pushes.push(pushed);
+        }
+        (pushes, monitor.end().await.status())
+    }
+
+    /// Hangs up without a word.
+    pub(crate) fn hang_up(self) {
+        self.connection.abort();
+    }
+
+    /// How the connection ended, after the service has ended it.
+    pub(crate) async fn closed(self) -> Result<(), h2::Error> {
+        drop(self.send);
+        soon("the end of the connection", self.connection).await.unwrap()
+    }
+}
+
+/// A monitoring request under way.
+pub(crate) struct Monitor {
+    pushes: PushPromises,
+    response: ResponseFuture,
+}
+
+/// One pushed message.
+pub(crate) struct Pushed {
+    pub(crate) request: Request<()>,
+    pub(crate) response: Response<Bytes>,
+}
+
+impl Pushed {
+    pub(crate) fn url(&self) -> String {
+        self.request.uri().to_string()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(self.response.body()).unwrap()
+    }
+}
+
+impl Monitor {
+    /// The next push.
+    pub(crate) async fn next(&mut self) -> Pushed {
+        self.next_or_end().await.expect("a push")
+    }
+
+    async fn next_or_end(&mut self) -> Option<Pushed> {
+        let promise = soon("a push or the end", self.pushes.push_promise()).await?.unwrap();
+        let (request, response) = promise.into_parts();
+        let response = soon("a pushed response", async {
+            let (head, mut body) = response.await.unwrap().into_parts();
+            Response::from_parts(head, read(&mut body).await)
+        });
+        Some(Pushed { request, response: response.await })
+    }
+
+    /// The response to the monitoring request itself.
+    pub(crate) async fn end(self) -> Response<Bytes> {
+        soon("the end of the monitoring request", whole(self.response)).await
+    }
+}
+
+async fn whole(response: ResponseFuture) -> Response<Bytes> {
+    let (head, mut body) = response.await.unwrap().into_parts();
+    Response::from_parts(head, read(&mut body).await)
+}
+
+async fn read(body: &mut h2::RecvStream) -> Bytes {
+    let mut bytes = Vec::new();
+    while let Some(part) = body.data().await {
+        let part = part.unwrap();
+        body.flow_control().release_capacity(part.len()).unwrap();
+        bytes.extend_from_slice(&part);
+    }
+    bytes.into()
+}
+
+/// The URLs of a new subscription.
+pub(crate) struct Subscribed {
+    pub(crate) subscription: String,
+    pub(crate) push: String,
+    pub(crate) set: String,
+}
+
+impl Subscribed {
+    pub(crate) fn of(response: &Response<Bytes>) -> Self {
+        assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
+        Self {
+            subscription: header(response, "location").to_owned(),
+            push: link(response.headers(), "urn:ietf:params:push"),
+            set: link(response.headers(), "urn:ietf:params:push:set"),
+        }
+    }
+}
+
+pub(crate) fn header<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
+    response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+}
+
+/// The target of the link with exactly this relation, written exactly as clients of 2015 expect.
+pub(crate) fn link(headers: &HeaderMap, rel: &str) -> String {
+    let end = format!(">; rel=\"{rel}\"");
+    let links = headers.get_all("link").iter().map(|value| value.to_str().unwrap());
+    let mut found = links.filter_map(|link| link.strip_prefix('<')?.strip_suffix(&end));
+    found.next().unwrap_or_else(|| panic!("no link {rel}")).to_owned()
+}
+
+/// The texts of pushes, in order.
+pub(crate) fn texts(pushes: &[Pushed]) -> Vec<&str> {
+    pushes.iter().map(Pushed::text).collect()
+}
+
+/// Sends raw bytes over HTTP/1.1 and reads until the service closes.
+pub(crate) async fn raw_http1(address: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon("an HTTP/1.1 answer", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
