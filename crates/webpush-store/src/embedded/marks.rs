@@ -57,6 +57,11 @@ impl Marks {
         Watermark { batch: self.batch, position: self.position }
     }
 
+    /// Positions up to this one were handed out, whatever the engine has kept of them.
+    pub(super) fn not_before(self, position: Position) -> Self {
+        Self { position: self.position.max(position), ..self }
+    }
+
     /// Numbers the next batch, whose last position this is, and adds its mark.
     pub(super) fn mark(self, position: Position, rows: &mut Rows) -> Self {
         let batch = self.batch + 1;

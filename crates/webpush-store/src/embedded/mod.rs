@@ -25,6 +25,8 @@ mod marks;
 mod read;
 mod recovery;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod watermark;
 mod writer;
 

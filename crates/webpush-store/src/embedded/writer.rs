@@ -6,7 +6,7 @@ use super::deadlines::DeadlineCursor;
 use super::engine::{Engine, Rows, cause};
 use super::marks::Marks;
 use super::rows::Table;
-use super::watermark::WatermarkFile;
+use super::watermark::{Watermark, WatermarkFile};
 use super::{Options, folder, recovery};
 use crate::{Applied, Done, Durability, Op, StoreError};
 use fjall::PersistMode;
@@ -70,6 +70,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     jobs: Receiver<Job>,
     marks: Marks,
+    synced: Watermark,
     watermark: WatermarkFile,
     /// Something was written that a durable request must sync, even one that changes nothing itself.
     unsynced: bool,
@@ -85,8 +86,9 @@ impl Writer {
         mut watermark: WatermarkFile,
         lock: File,
     ) -> Self {
-        watermark.write(marks.watermark());
-        Self { shared, jobs, marks, watermark, unsynced: false, _lock: lock }
+        let synced = marks.watermark();
+        watermark.write(synced);
+        Self { shared, jobs, marks, synced, watermark, unsynced: false, _lock: lock }
     }
 
     pub(super) fn run(mut self) {
@@ -161,7 +163,8 @@ impl Writer {
             self.unsynced = false;
         }
         if durable {
-            self.watermark.note(self.marks.watermark());
+            self.synced = self.marks.watermark();
+            self.watermark.note(self.synced);
         }
         Ok(())
     }
@@ -202,11 +205,12 @@ impl Writer {
         folder::rewrite_journals(folder).map_err(|error| error.to_string())?;
         let engine = Engine::open(&folder::engine_folder(folder), options).map_err(|error| cause(&error))?;
         // The batch that failed may be there or not; the ones before it must be.
-        let synced = Some(self.marks.watermark());
+        let synced = Some(self.synced);
         let (marks, _) = recovery::check(&engine, folder, synced).map_err(|error| cause(&error))?;
-        self.marks = marks;
+        self.marks = marks.not_before(self.marks.position);
         self.unsynced = false;
-        self.watermark.write(self.marks.watermark());
+        self.synced = self.marks.watermark();
+        self.watermark.write(self.synced);
         deadlines.reset();
         tracing::info!(folder = %folder.display(), "the store is back");
         drop(self.set_engine(Some(engine)));
@@ -219,10 +223,7 @@ impl Writer {
         let mut rows: [Rows; Table::ALL.len()] = Default::default();
         let marks = self.marks.mark_anew(&mut rows[Table::Batches as usize]);
         match engine.write(rows, PersistMode::SyncData) {
-            Ok(()) => {
-                self.marks = marks;
-                self.watermark.write(self.marks.watermark());
-            }
+            Ok(()) => self.watermark.write(marks.watermark()),
             Err(error) => tracing::error!(
                 folder = %self.shared.folder.display(),
                 error = cause(&error),
