@@ -14,3 +14,15 @@ mod memory {
 
     webpush_store::contract_tests!(fresh());
 }
+
+mod embedded {
+    use super::*;
+    use webpush_store::embedded::{EmbeddedStore, Options};
+
+    fn fresh() -> impl Fn() -> Arc<dyn Store> {
+        let folder = tempfile::tempdir().unwrap();
+        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap())
+    }
+
+    webpush_store::contract_tests!(fresh());
+}

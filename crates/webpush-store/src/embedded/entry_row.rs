@@ -1,0 +1,227 @@
+//! How messages and receipts are written on disk. Kind and message id come first, so that a search reads no more.
+
+use super::rows::{Fields, RowWriter, entry_key, unseal, unseal_unchecked};
+use bytes::Bytes;
+use fjall::Slice;
+use std::sync::Arc;
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::Entry;
+use webpush_core::message::Message;
+use webpush_core::receipt::{Receipt, ReceiptStatus};
+use webpush_core::topic::Topic;
+use webpush_core::urgency::Urgency;
+
+const MESSAGE: u8 = 1;
+const RECEIPT: u8 = 2;
+/// The length of a forwarded header that is not there; one that is there is far shorter.
+const ABSENT: u16 = u16::MAX;
+/// All of a message row that is there in every message, and room for a receipt inbox.
+const MESSAGE_HEAD_BYTES: usize = 80;
+
+pub(super) fn message_value(message: &Message) -> Slice {
+    let parts = message.encoding.parts();
+    let encoding_bytes: usize = parts.iter().flatten().map(|part| part.len()).sum();
+    let topic = message.topic.as_ref().map_or(&[][..], Topic::as_bytes);
+    let mut row = RowWriter::new(MESSAGE_HEAD_BYTES + topic.len() + encoding_bytes + message.body.len());
+    row.u8(MESSAGE).bytes(message.id.as_bytes()).bytes(message.subscription.as_bytes());
+    row.u64(message.accepted.as_millis()).u64(message.expires.as_millis());
+    row.u8(urgency_byte(message.urgency)).u8(message.key.0);
+    // Topics have at most 32 characters and forwarded headers at most 512: both lengths fit.
+    row.u8(u8::try_from(topic.len()).unwrap_or_default()).bytes(topic);
+    row.u8(u8::from(message.receipt.is_some()));
+    if let Some(inbox) = message.receipt {
+        row.bytes(inbox.as_bytes());
+    }
+    for part in parts {
+        row.u16(part.map_or(ABSENT, |part| u16::try_from(part.len()).unwrap_or(ABSENT)));
+        row.bytes(part.unwrap_or_default());
+    }
+    row.bytes(&message.body);
+    row.seal(&entry_key(message.agent, message.position))
+}
+
+pub(super) fn receipt_value(receipt: &Receipt) -> Slice {
+    let status = match receipt.status {
+        ReceiptStatus::Acknowledged => 1,
+        ReceiptStatus::Failed => 2,
+    };
+    let mut row = RowWriter::new(43);
+    row.u8(RECEIPT).bytes(receipt.about.message.as_bytes());
+    row.bytes(receipt.about.inbox.as_bytes()).u64(receipt.about.position.get());
+    row.u8(receipt.key.0).u8(status);
+    row.seal(&entry_key(receipt.inbox, receipt.position))
+}
+
+/// The message that a row is of or about, if the row is whole enough to tell.
+pub(super) fn read_entry_id(value: &[u8]) -> Option<MessageId> {
+    let mut fields = unseal_unchecked(value)?;
+    fields.u8()?;
+    fields.array().map(MessageId::from_bytes)
+}
+
+pub(super) fn read_entry(inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
+    read(unseal(&entry_key(inbox, position), value)?, inbox, position, value)
+}
+
+/// Reads what is there of an entry that is to be removed, so that a damaged body leaves no other rows behind.
+pub(super) fn salvage_entry(inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
+    read(unseal_unchecked(value)?, inbox, position, value)
+}
+
+fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
+    let kind = fields.u8()?;
+    let id = MessageId::from_bytes(fields.array()?);
+    match kind {
+        MESSAGE => {
+            let message = read_message(fields, id, inbox, position, value)?;
+            Some(Entry::Message(Arc::new(message)))
+        }
+        RECEIPT => read_receipt(fields, id, inbox, position).map(Entry::Receipt),
+        _ => None,
+    }
+}
+
+fn read_message(
+    mut fields: Fields<'_>,
+    id: MessageId,
+    agent: InboxId,
+    position: Position,
+    value: &Slice,
+) -> Option<Message> {
+    let subscription = SubscriptionId::from_bytes(fields.array()?);
+    let (accepted, expires) = (fields.timestamp()?, fields.timestamp()?);
+    let urgency = read_urgency(fields.u8()?)?;
+    let key = KeyId(fields.u8()?);
+    let topic = match fields.u8()? {
+        0 => None,
+        length => Some(Topic::parse(fields.bytes(length.into())?)?),
+    };
+    let receipt = match fields.u8()? {
+        0 => None,
+        _ => Some(InboxId::from_bytes(fields.array()?)),
+    };
+    let mut parts = [None; 4];
+    for part in &mut parts {
+        *part = match fields.u16()? {
+            ABSENT => None,
+            length => Some(fields.bytes(length.into())?),
+        };
+    }
+    let encoding = Encoding::from_parts(parts)?;
+    let body = Bytes::from(value.clone()).slice_ref(fields.0);
+    Some(Message {
+        id,
+        agent,
+        subscription,
+        position,
+        accepted,
+        expires,
+        urgency,
+        topic,
+        encoding,
+        key,
+        receipt,
+        body,
+    })
+}
+
+fn read_receipt(
+    mut fields: Fields<'_>,
+    message: MessageId,
+    inbox: InboxId,
+    position: Position,
+) -> Option<Receipt> {
+    let about_inbox = InboxId::from_bytes(fields.array()?);
+    let about = EntryRef { inbox: about_inbox, position: Position::new(fields.u64()?), message };
+    let key = KeyId(fields.u8()?);
+    let status = match fields.u8()? {
+        1 => ReceiptStatus::Acknowledged,
+        2 => ReceiptStatus::Failed,
+        _ => return None,
+    };
+    Some(Receipt { inbox, position, about, key, status })
+}
+
+const fn urgency_byte(urgency: Urgency) -> u8 {
+    match urgency {
+        Urgency::VeryLow => 1,
+        Urgency::Low => 2,
+        Urgency::Normal => 3,
+        Urgency::High => 4,
+    }
+}
+
+fn read_urgency(byte: u8) -> Option<Urgency> {
+    Urgency::ALL.into_iter().find(|urgency| urgency_byte(*urgency) == byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webpush_core::time::Timestamp;
+
+    const INBOX: InboxId = InboxId::from_bytes([1; 16]);
+
+    fn rows() -> [Entry; 2] {
+        let message = Message {
+            id: MessageId::from_bytes([2; 16]),
+            agent: INBOX,
+            subscription: SubscriptionId::from_bytes([3; 16]),
+            position: Position::new(4),
+            accepted: Timestamp::from_millis(5),
+            expires: Timestamp::from_millis(6),
+            urgency: Urgency::Low,
+            topic: Topic::parse(b"news"),
+            encoding: Encoding::from_parts([Some(b"text/plain"), Some(b"aes128gcm"), None, None]).unwrap(),
+            key: KeyId(7),
+            receipt: Some(InboxId::from_bytes([8; 16])),
+            body: Bytes::from_static(b"opaque"),
+        };
+        let receipt = Receipt {
+            inbox: INBOX,
+            position: Position::new(4),
+            about: message.entry_ref(),
+            key: KeyId(7),
+            status: ReceiptStatus::Failed,
+        };
+        [Entry::Message(Arc::new(message)), Entry::Receipt(receipt)]
+    }
+
+    fn value(entry: &Entry) -> Slice {
+        match entry {
+            Entry::Message(message) => message_value(message),
+            Entry::Receipt(receipt) => receipt_value(receipt),
+        }
+    }
+
+    #[test]
+    fn entries_come_back_as_they_were() {
+        for entry in rows() {
+            let value = value(&entry);
+            assert_eq!(read_entry_id(&value), Some(entry.entry_ref().message));
+            assert_eq!(read_entry(INBOX, Position::new(4), &value), Some(entry.clone()));
+            assert_eq!(salvage_entry(INBOX, Position::new(4), &value), Some(entry));
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        for entry in rows() {
+            let value = value(&entry);
+            for index in 0..value.len() {
+                for bit in 0..8 {
+                    let mut damaged = value.to_vec();
+                    damaged[index] ^= 1 << bit;
+                    let damaged = Slice::from(damaged);
+                    assert_eq!(read_entry(INBOX, Position::new(4), &damaged), None);
+                    salvage_entry(INBOX, Position::new(4), &damaged);
+                }
+                assert_eq!(read_entry(INBOX, Position::new(4), &Slice::from(&value[..index])), None);
+                salvage_entry(INBOX, Position::new(4), &Slice::from(&value[..index]));
+            }
+            assert_eq!(read_entry(INBOX, Position::new(5), &value), None, "it is of another place");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The durable store of one machine: rows in [fjall](https://docs.rs/fjall), written by one thread, synced in groups.
+//!
+//! ```text
+//!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one batch, one sync ──▶ done, done, done …
+//!   reads  ───────────────────────────────────────▶ a snapshot of the engine
+//! ```
+//! While a sync runs, requests queue up and share the next one. When a write fails the store is down: it answers
+//! [`StoreError::Unavailable`] at once, and opens the engine anew until it can be written again.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what an operation does | `apply`, on `changes` |
+//! | how rows look on disk | `rows`, `entry_row` |
+//! | groups, syncs, failure | `writer` |
+//! | how loss is noticed | `marks`, `watermark`, `recovery` |
+//! | the folder: lock, format | `folder` |
+
+mod apply;
+mod changes;
+mod deadlines;
+mod engine;
+mod entry_row;
+mod folder;
+mod marks;
+mod read;
+mod recovery;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod watermark;
+mod writer;
+
+pub use recovery::Recovery;
+
+use crate::{Done, Due, Durability, Op, Store, StoreError};
+use engine::{Engine, cause, is_damage};
+use rows::{Table, read_inbox, read_subscription, subscription_key};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use watermark::WatermarkFile;
+use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::session::{Page, Scope};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use writer::{Job, Request, Shared, Writer};
+
+/// Requests that may wait for the writer; more are refused.
+const QUEUE_REQUESTS: usize = 16_384;
+
+/// What an operator may set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Memory for blocks of tables that were read.
+    pub cache_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+/// A store in a folder of this machine.
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    recovery: Recovery,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a folder; makes both if they are not there.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the folder.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
+        let lock = folder::prepare(folder)?;
+        let engine_failed = |error: fjall::Error| {
+            if is_damage(&error) {
+                return OpenError::Corrupt { folder: folder.to_owned(), cause: cause(&error) };
+            }
+            failed(io::Error::other(cause(&error)))
+        };
+        let (watermark, synced) = WatermarkFile::open(folder).map_err(failed)?;
+        let engine = Engine::open(&folder::engine_folder(folder), &options).map_err(engine_failed)?;
+        let (marks, recovery) = recovery::check(&engine, folder, synced).map_err(engine_failed)?;
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            options,
+            engine: RwLock::new(Some(engine)),
+            deadlines: deadlines::DeadlineCursor::default(),
+        });
+        let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
+        let writer = Writer::new(Arc::clone(&shared), receiver, marks, watermark, lock);
+        let thread = thread::Builder::new().name("store-writer".to_owned());
+        let writer = thread.spawn(move || writer.run()).map_err(failed)?;
+        Ok(Self { shared, jobs, writer: Mutex::new(Some(writer)), recovery })
+    }
+
+    /// What was found when it was opened.
+    #[must_use]
+    pub const fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// Damaged records that were met and left out since the engine was opened. Zero while the store is down.
+    #[must_use]
+    pub fn damaged_records(&self) -> u64 {
+        self.read(|engine| Ok(engine.damaged())).unwrap_or_default()
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Engine) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        read(engine.as_ref().ok_or(StoreError::Unavailable)?)
+    }
+
+    fn read_row<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.read(|engine| match engine.get(table, key)? {
+            Some(value) => decode(&value).map(Some).ok_or_else(|| engine.report_damage(table)),
+            None => Ok(None),
+        })
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
+        // A request that can't be queued is dropped, and so answered as unavailable.
+        drop(self.jobs.try_send(Job::Commit(Request::new(ops, durability, done))));
+    }
+
+    fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+        self.read_row(Table::Inboxes, id.as_bytes(), |value| read_inbox(id, value))
+    }
+
+    fn subscription(
+        &self,
+        agent: InboxId,
+        id: SubscriptionId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+        self.read_row(Table::Subscriptions, &subscription_key(agent, id), |value| {
+            read_subscription(agent, id, value).map(Arc::new)
+        })
+    }
+
+    fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+        self.read(|engine| read::entry(&engine.snapshot(), entry))
+    }
+
+    fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
+        self.read(|engine| read::fetch(&engine.snapshot(), scope, after, now))
+    }
+
+    fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        self.shared.deadlines.scan(|from| self.read(|engine| read::due(&engine.snapshot(), from, now, limit)))
+    }
+
+    fn close(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = writer.take() {
+            // Both fail only if the writer is gone already.
+            drop(self.jobs.send(Job::Close));
+            drop(writer.join());
+        }
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Why a store can't be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process, or this one, has it open.
+    Locked {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// A newer version of the program has written it.
+    Newer {
+        /// The data folder.
+        folder: PathBuf,
+        /// The version of its format.
+        found: usize,
+        /// The newest version that this program knows.
+        supported: usize,
+    },
+    /// It holds data, but not such a store.
+    Foreign {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The engine's files are damaged.
+    Corrupt {
+        /// The data folder.
+        folder: PathBuf,
+        /// What the engine says.
+        cause: String,
+    },
+    /// The operating system refuses.
+    Io {
+        /// The data folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked { folder } => write!(
+                f,
+                "the store in {} is in use: stop the other server that uses it, or give this one another folder",
+                folder.display()
+            ),
+            Self::Newer { folder, found, supported } => write!(
+                f,
+                "the store in {} has format {found}, this program knows formats up to {supported}: use a newer version",
+                folder.display()
+            ),
+            Self::Foreign { folder } => write!(
+                f,
+                "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
+                 give another folder",
+                folder.display()
+            ),
+            Self::Corrupt { folder, cause } => write!(
+                f,
+                "the store in {} is damaged and can't be opened ({cause}): restore a backup, or move the folder away \
+                 to begin with an empty one",
+                folder.display()
+            ),
+            Self::Io { folder, error } => {
+                write!(f, "the store in {} can't be opened: {error}", folder.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

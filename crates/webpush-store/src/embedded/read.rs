@@ -1,0 +1,113 @@
+//! Reads: one inbox, one entry, and what has expired.
+
+use super::engine::View;
+use super::entry_row::{read_entry, read_entry_id};
+use super::rows::{Table, entry_key, read_deadline_key, read_entry_key, read_message_id};
+use crate::{Due, StoreError};
+use fjall::Slice;
+use webpush_core::id::{EntryRef, InboxId, Position};
+use webpush_core::inbox::Entry;
+use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use webpush_core::session::{Page, Scope};
+use webpush_core::time::Timestamp;
+
+const LAST: Position = Position::new(u64::MAX);
+
+/// Looks an entry up by its position, and when another one or none is there, by its id. The value may be damaged.
+pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<(Position, Slice)>, StoreError> {
+    let is_it = |value: &Slice| read_entry_id(value) == Some(entry.message);
+    let there = view.get(Table::Entries, &entry_key(entry.inbox, entry.position))?;
+    if let Some(value) = there.filter(is_it) {
+        return Ok(Some((entry.position, value)));
+    }
+    for row in inbox_rows(view, entry.inbox, Position::START) {
+        let (position, value) = row?;
+        if is_it(&value) {
+            return Ok(Some((position, value)));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+    let Some((position, value)) = find(view, entry)? else { return Ok(None) };
+    match read_entry(entry.inbox, position, &value) {
+        Some(entry) => Ok(Some(entry)),
+        None => Err(view.engine().report_damage(Table::Entries)),
+    }
+}
+
+/// The rows of an inbox from a position on. What can't be read for damage is reported and left out.
+pub(super) fn inbox_rows(
+    view: &impl View,
+    inbox: InboxId,
+    from: Position,
+) -> impl Iterator<Item = Result<(Position, Slice), StoreError>> {
+    let keys = entry_key(inbox, from).into()..=entry_key(inbox, LAST).into();
+    let rows = view.scan(Table::Entries, keys);
+    rows.filter(|row| !matches!(row, Err(StoreError::Corrupt))).filter_map(|row| match row {
+        Ok((key, value)) => read_entry_key(&key).map(|(_, position)| Ok((position, value))),
+        Err(error) => Some(Err(error)),
+    })
+}
+
+pub(super) fn fetch(
+    view: &impl View,
+    scope: &Scope,
+    after: Position,
+    now: Timestamp,
+) -> Result<Page, StoreError> {
+    let mut page = Page { entries: Vec::new(), seen: after, more: false };
+    if after == LAST {
+        return Ok(page);
+    }
+    for (number, row) in inbox_rows(view, scope.inbox, after.next()).enumerate() {
+        if number == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
+            page.more = true;
+            break;
+        }
+        let (position, value) = row?;
+        page.seen = position;
+        match read_entry(scope.inbox, position, &value) {
+            Some(entry) if crate::admits(scope, &entry, now) => page.entries.push(entry),
+            Some(_) => {}
+            None => drop(view.engine().report_damage(Table::Entries)),
+        }
+    }
+    Ok(page)
+}
+
+/// What has expired, from a time on before which nothing is left; and the first deadline that is there at all.
+pub(super) fn due(
+    view: &impl View,
+    from: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> Result<(Due, Option<Timestamp>), StoreError> {
+    let mut due = Due::default();
+    let mut first = None;
+    let first_key = from.as_millis().to_be_bytes().into();
+    for row in view.scan(Table::Deadlines, first_key..=[u8::MAX; 33].into()) {
+        let (key, value) = match row {
+            Err(StoreError::Corrupt) => continue,
+            row => row?,
+        };
+        let Some((expires, inbox, position)) = read_deadline_key(&key) else { continue };
+        let Some(message) = read_message_id(&key, &value) else {
+            view.engine().report_damage(Table::Deadlines);
+            continue;
+        };
+        // A deadline whose message is damaged can't be settled: naming it would keep the sweep busy for ever.
+        let there = view.get(Table::Entries, &entry_key(inbox, position));
+        if !matches!(there, Ok(Some(value)) if read_entry_id(&value) == Some(message)) {
+            continue;
+        }
+        first.get_or_insert(expires);
+        if expires > now || due.entries.len() == limit {
+            due.next = Some(expires);
+            break;
+        }
+        due.entries.push(EntryRef { inbox, position, message });
+    }
+    Ok((due, first))
+}

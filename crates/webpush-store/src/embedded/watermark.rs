@@ -1,0 +1,96 @@
+//! The watermark file: the last batch that was certainly on disk, kept outside of the engine so that the loss of the
+//! engine's last batches is noticed. It may lag behind by a second of writing.
+
+use super::rows::checksum;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use webpush_core::id::Position;
+
+pub(super) const FILE_NAME: &str = "watermark";
+const REWRITE_INTERVAL: Duration = Duration::from_secs(1);
+const BYTES: usize = 20;
+
+/// What was synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Watermark {
+    pub(super) batch: u64,
+    pub(super) position: Position,
+}
+
+/// The open file.
+pub(super) struct WatermarkFile {
+    file: File,
+    written: Option<Instant>,
+}
+
+impl WatermarkFile {
+    /// Opens or makes the file; it is read before it is written. What is not a whole watermark is none.
+    pub(super) fn open(folder: &Path) -> io::Result<(Self, Option<Watermark>)> {
+        let path = folder.join(FILE_NAME);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        let watermark = decode(&content);
+        if watermark.is_none() && !content.is_empty() {
+            tracing::warn!(folder = %folder.display(), "the watermark file is damaged and is not used");
+        }
+        Ok((Self { file, written: None }, watermark))
+    }
+
+    /// Writes what was synced, if the last time was long enough ago. A failure only makes the file lag more.
+    pub(super) fn note(&mut self, synced: Watermark) {
+        if self.written.is_none_or(|written| written.elapsed() >= REWRITE_INTERVAL) {
+            self.write(synced);
+        }
+    }
+
+    pub(super) fn write(&mut self, synced: Watermark) {
+        self.written = Some(Instant::now());
+        let content = encode(synced);
+        let result = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&content));
+        if let Err(error) = result {
+            tracing::warn!(%error, "the watermark file can't be written");
+        }
+    }
+}
+
+fn encode(Watermark { batch, position }: Watermark) -> [u8; BYTES] {
+    let mut content = [0; BYTES];
+    content[..8].copy_from_slice(&batch.to_le_bytes());
+    content[8..16].copy_from_slice(&position.get().to_le_bytes());
+    let sum = checksum(&[], &content[..16]);
+    content[16..].copy_from_slice(&sum);
+    content
+}
+
+fn decode(content: &[u8]) -> Option<Watermark> {
+    let (numbers, sum) = content.split_last_chunk::<4>()?;
+    let (batch, position) = numbers.split_first_chunk::<8>()?;
+    let position = u64::from_le_bytes(position.try_into().ok()?);
+    let watermark = Watermark { batch: u64::from_le_bytes(*batch), position: Position::new(position) };
+    (checksum(&[], numbers) == *sum).then_some(watermark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watermark_is_kept_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut file, none) = WatermarkFile::open(folder.path()).unwrap();
+        assert_eq!(none, None);
+        let watermark = Watermark { batch: 3, position: Position::new(4) };
+        file.note(watermark);
+        file.write(watermark);
+        assert_eq!(WatermarkFile::open(folder.path()).unwrap().1, Some(watermark));
+        for index in 0..BYTES {
+            let mut content = encode(watermark);
+            content[index] ^= 1;
+            assert_eq!(decode(&content), None);
+            assert_eq!(decode(&encode(watermark)[..index]), None);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What was acknowledged is there after a kill, a full disk and damage, or its loss is reported.
+//!
+//! The process that is killed is this test program itself, started again with [`FOLDER`] set.
+
+use bytes::Bytes;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::message::Message;
+use webpush_core::session::Scope;
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use webpush_core::urgency::Urgency;
+use webpush_store::contract::commit;
+use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
+use webpush_store::{Durability, Op, Store, StoreError};
+
+/// Names the folder of the store to the child.
+const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
+/// What the child does: `append`, `watermark` or `fill`.
+const TASK: &str = "WEBPUSH_STORE_TEST_TASK";
+/// The number of the child's first message.
+const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
+
+const AGENT: InboxId = InboxId::from_bytes([1; 16]);
+const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
+const IN_FLIGHT: u64 = 64;
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let folder = furnished();
+    let mut expected = 0;
+    for round in 1..=4 {
+        let mut child = start(folder.path(), "append", expected, None);
+        let mut acknowledged = child.lines("acked").take(round * 200).last().unwrap();
+        child.process.kill().unwrap();
+        // What it said before it was killed counts as well.
+        acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
+        child.process.wait().unwrap();
+        let numbers = stored(folder.path());
+        assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "in order and without a hole");
+        expected = numbers.len() as u64;
+        assert!(expected > acknowledged);
+    }
+}
+
+#[test]
+fn a_full_disk_takes_the_store_down_until_there_is_room() {
+    let folder = furnished();
+    let limit = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
+    let mut child = start(folder.path(), "fill", 0, Some(limit));
+    assert_eq!(child.lines("refused").next().map(|number| number > 0), Some(true));
+    let process = child.process.id().to_string();
+    let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
+    assert!(lifted.success());
+    writeln!(child.process.stdin.take().unwrap(), "there is room").unwrap();
+    let acknowledged: Vec<u64> = child.lines("stored").collect();
+    assert!(child.process.wait().unwrap().success());
+    let numbers = stored(folder.path());
+    let missing: Vec<_> = acknowledged.iter().filter(|number| !numbers.contains(number)).collect();
+    assert!(acknowledged.len() > 20 && missing.is_empty(), "missing: {missing:?}");
+}
+
+#[test]
+fn damage_in_the_middle_of_a_journal_is_reported() {
+    let folder = furnished();
+    let mut child = start(folder.path(), "watermark", 0, None);
+    let acknowledged = child.lines("acked").last().unwrap();
+    child.process.wait().unwrap();
+    // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
+    let flipped = flip(folder.path(), |end| end);
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let lost = store.recovery().batches_lost;
+    let numbers = numbers(&store);
+    assert!(numbers.len() > 10 && numbers.iter().copied().eq(0..numbers.len() as u64));
+    assert!(lost > 10 && acknowledged > numbers.len() as u64, "{lost} batches lost at byte {flipped}");
+    let last = fetch_all(&store).last().unwrap().position();
+    commit(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
+    assert!(fetch_all(&store).last().unwrap().position() > last);
+    drop(store);
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    assert_eq!(store.recovery().batches_lost, 0, "a loss is reported once");
+}
+
+#[test]
+fn damage_that_the_engine_notices_is_refused_by_name() {
+    let folder = furnished();
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    for number in 0..50 {
+        commit(&store, vec![Op::Append(message(number, 300))]);
+    }
+    drop(store);
+    // Before the end of a batch is its checksum.
+    flip(folder.path(), |end| end - 5);
+    let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is damaged") };
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+    assert!(error.to_string().contains(&folder.path().display().to_string()));
+}
+
+#[test]
+fn a_store_that_is_open_is_locked() {
+    let folder = furnished();
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is open") };
+    assert!(matches!(error, OpenError::Locked { .. }));
+    assert!(error.to_string().contains(&folder.path().display().to_string()));
+    store.close();
+    EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+}
+
+#[test]
+fn closing_finishes_what_was_submitted() {
+    let folder = furnished();
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let (sender, receiver) = channel();
+    for number in 0..5000 {
+        submit(&store, number, 100, &sender);
+    }
+    store.close();
+    submit(&store, 5000, 100, &sender);
+    drop(sender);
+    let answers: Vec<_> = receiver.iter().collect();
+    assert!(answers[..5000].iter().map(|(number, _)| *number).eq(0..5000));
+    assert!(answers[..5000].iter().all(|(_, result)| result.is_ok()));
+    assert_eq!(answers[5000..], [(5000, Err(StoreError::Unavailable))]);
+    assert_eq!(stored(folder.path()).len(), 5000);
+}
+
+/// Not a test: what the child does. Without [`FOLDER`] there is nothing to do.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let store = EmbeddedStore::open(Path::new(&folder), Options::default()).unwrap();
+    let first = std::env::var(FIRST).unwrap().parse().unwrap();
+    match std::env::var(TASK).unwrap().as_str() {
+        "append" => append_for_ever(&store, first),
+        "watermark" => append_until_the_watermark_moves(&store, Path::new(&folder)),
+        "fill" => fill(&store),
+        _ => unreachable!(),
+    }
+}
+
+fn append_for_ever(store: &EmbeddedStore, first: u64) {
+    let (sender, receiver) = channel();
+    for number in first..first + IN_FLIGHT {
+        submit(store, number, 300, &sender);
+    }
+    for (number, result) in receiver {
+        result.unwrap();
+        println!("\nacked {number}");
+        submit(store, number + IN_FLIGHT, 300, &sender);
+    }
+}
+
+fn append_until_the_watermark_moves(store: &EmbeddedStore, folder: &Path) {
+    let content = || fs::read(folder.join("watermark")).unwrap();
+    let before = content();
+    let (sender, receiver) = channel();
+    for number in 0.. {
+        submit(store, number, 100, &sender);
+        assert_eq!(receiver.recv().unwrap(), (number, Ok(())));
+        if content() != before {
+            println!("\nacked {number}");
+            std::process::abort();
+        }
+    }
+}
+
+/// Stores until that fails, waits for a line, then goes on until it works again.
+fn fill(store: &EmbeddedStore) {
+    let (sender, receiver) = channel();
+    let put = |number| {
+        submit(store, number, 128 * 1024, &sender);
+        receiver.recv().unwrap().1
+    };
+    let mut acknowledged: Vec<u64> = (0..).take_while(|number| put(*number).is_ok()).collect();
+    println!("\nrefused {}", acknowledged.len());
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let mut number = acknowledged.len() as u64;
+    while acknowledged.last() != Some(&(number - 1)) || acknowledged.len() < 100 {
+        number += 1;
+        if put(number - 1).is_ok() {
+            acknowledged.push(number - 1);
+        }
+    }
+    for number in acknowledged {
+        println!("\nstored {number}");
+    }
+}
+
+struct Running {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// The numbers that the child says after a word.
+    fn lines<'a>(&'a mut self, word: &'a str) -> impl Iterator<Item = u64> + 'a {
+        let lines = self.output.by_ref().lines().map_while(Result::ok);
+        lines.filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok())
+    }
+}
+
+/// Starts the child, under another program if one is given.
+fn start(folder: &Path, task: &str, first: u64, under: Option<&str>) -> Running {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match under {
+        Some(under) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("exec {under} \"$0\" \"$@\"")]).arg(program);
+            shell
+        }
+        None => Command::new(program),
+    };
+    command.args(["--exact", "child", "--nocapture"]);
+    command.env(FOLDER, folder).env(TASK, task).env(FIRST, first.to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    Running { process, output }
+}
+
+fn furnished() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let created = Timestamp::from_millis(1);
+    let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
+    let subscription = Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None };
+    commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
+    folder
+}
+
+fn message(number: u64, body_bytes: usize) -> Message {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    Message {
+        id: MessageId::from_bytes(id),
+        agent: AGENT,
+        subscription: SUBSCRIPTION,
+        position: Position::START,
+        accepted: Timestamp::from_millis(1),
+        expires: Timestamp::NEVER,
+        urgency: Urgency::Normal,
+        topic: None,
+        encoding: Encoding::default(),
+        key: KeyId(1),
+        receipt: None,
+        body: Bytes::from(vec![0x5a; body_bytes]),
+    }
+}
+
+type Answer = (u64, Result<(), StoreError>);
+
+fn submit(store: &EmbeddedStore, number: u64, body_bytes: usize, answers: &Sender<Answer>) {
+    let answers = answers.clone();
+    let ops = vec![Op::Append(message(number, body_bytes))];
+    let done = move |result: Result<_, _>| drop(answers.send((number, result.map(drop))));
+    store.commit(ops, Durability::Durable, Box::new(done));
+}
+
+fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
+    let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
+    let (mut all, mut after) = (Vec::new(), Position::START);
+    loop {
+        let page = store.fetch(&scope, after, Timestamp::from_millis(1)).unwrap();
+        all.extend(page.entries);
+        after = page.seen;
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+fn numbers(store: &EmbeddedStore) -> Vec<u64> {
+    let number = |entry: &Entry| {
+        let id = *entry.entry_ref().message.as_bytes();
+        u64::from_be_bytes(*id.last_chunk().unwrap())
+    };
+    fetch_all(store).iter().map(number).collect()
+}
+
+/// Opens the store and reads all numbers; nothing may be reported lost.
+fn stored(folder: &Path) -> Vec<u64> {
+    let store = EmbeddedStore::open(folder, Options::default()).unwrap();
+    assert_eq!(store.recovery().batches_lost, 0);
+    numbers(&store)
+}
+
+/// Flips a bit of the journal, at a place given from the end of a batch in its middle.
+fn flip(folder: &Path, place: impl Fn(usize) -> usize) -> usize {
+    let is_journal = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jnl");
+    let mut files = fs::read_dir(folder.join("engine")).unwrap().map(|file| file.unwrap().path());
+    let path = files.find(is_journal).unwrap();
+    let mut content = fs::read(&path).unwrap();
+    let used = content.iter().rposition(|byte| *byte != 0).unwrap();
+    let end_of_batch = b"FJL\x03";
+    let middle = content[..used / 2].windows(4).rposition(|window| window == end_of_batch).unwrap();
+    let place = place(middle + end_of_batch.len());
+    content[place] ^= 0x80;
+    fs::write(&path, content).unwrap();
+    place
+}

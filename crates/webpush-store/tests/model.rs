@@ -1,0 +1,190 @@
+//! The embedded store does what the model does, whatever is asked of it.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::sync::mpsc;
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::session::Scope;
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use webpush_core::topic::Topic;
+use webpush_core::urgency::Urgency;
+use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::memory::MemoryStore;
+use webpush_store::{Applied, Durability, Op, Store};
+
+/// Agents are inboxes 0 to 2, receipt subscriptions 3 and 4.
+fn inbox_id(number: u8) -> InboxId {
+    InboxId::from_bytes([number; 16])
+}
+
+fn subscription_id(number: u8) -> SubscriptionId {
+    SubscriptionId::from_bytes([number; 16])
+}
+
+fn message_id(number: u8) -> MessageId {
+    MessageId::from_bytes([number; 16])
+}
+
+/// One operation before the time of its batch is known.
+#[derive(Clone, Debug)]
+enum Step {
+    Other(Op),
+    /// A message that lives this many milliseconds.
+    Append(Message, u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let inbox = (0..5_u8, any::<u8>()).prop_map(|(number, key)| {
+        let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
+        let created = Timestamp::from_millis(1);
+        Step::Other(Op::CreateInbox(Inbox { id: inbox_id(number), owner, created, key: KeyId(key) }))
+    });
+    let subscribe = (0..3_u8, 0..3_u8).prop_map(|(agent, id)| {
+        let (agent, id) = (inbox_id(agent), subscription_id(id));
+        let created = Timestamp::from_millis(2);
+        Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None }))
+    });
+    let settle = (entry(), outcome()).prop_map(|(entry, outcome)| Step::Other(Op::Settle(entry, outcome)));
+    let unsubscribe = (0..3_u8, 0..3_u8)
+        .prop_map(|(agent, id)| Step::Other(Op::Unsubscribe(inbox_id(agent), subscription_id(id))));
+    let remove = (0..5_u8).prop_map(|number| Step::Other(Op::RemoveInbox(inbox_id(number))));
+    prop_oneof![3 => inbox, 5 => subscribe, 20 => append(), 8 => settle, 1 => unsubscribe, 1 => remove]
+}
+
+fn append() -> impl Strategy<Value = Step> {
+    let place = (0..3_u8, 0..3_u8, 0..16_u8, 1..40_u64);
+    let kind = (0..4_usize, 0..4_usize, 0..5_u8, vec(any::<u8>(), 0..20));
+    (place, kind).prop_map(|((agent, subscription, id, ttl), (urgency, topic, receipt, body))| {
+        let message = Message {
+            id: message_id(id),
+            agent: inbox_id(agent),
+            subscription: subscription_id(subscription),
+            position: Position::START,
+            accepted: Timestamp::default(),
+            expires: Timestamp::default(),
+            urgency: Urgency::ALL[urgency],
+            topic: [None, None, Some("a"), Some("b")][topic].and_then(|topic| Topic::parse(topic.as_bytes())),
+            encoding: Encoding::default(),
+            key: KeyId(3),
+            receipt: (receipt >= 3).then(|| inbox_id(receipt)),
+            body: Bytes::from(body),
+        };
+        Step::Append(message, ttl)
+    })
+}
+
+fn entry() -> impl Strategy<Value = EntryRef> {
+    (0..5_u8, 0..60_u64, 0..16_u8).prop_map(|(inbox, position, id)| EntryRef {
+        inbox: inbox_id(inbox),
+        position: Position::new(position),
+        message: message_id(id),
+    })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Delivered),
+        Just(Outcome::Expired),
+        Just(Outcome::Replaced),
+        Just(Outcome::Cancelled),
+        Just(Outcome::Dropped),
+    ]
+}
+
+fn commit(store: &dyn Store, ops: Vec<Op>, durability: Durability) -> Vec<Applied> {
+    let (sender, receiver) = mpsc::channel();
+    store.commit(ops, durability, Box::new(move |result| drop(sender.send(result))));
+    receiver.recv().unwrap().unwrap()
+}
+
+fn operations(steps: Vec<Step>, now: Timestamp) -> Vec<Op> {
+    let operation = |step| match step {
+        Step::Other(op) => op,
+        Step::Append(message, ttl) => {
+            let expires = Timestamp::from_millis(now.as_millis() + ttl);
+            Op::Append(Message { accepted: now, expires, ..message })
+        }
+    };
+    steps.into_iter().map(operation).collect()
+}
+
+/// Compares everything that can be asked.
+fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp) {
+    for number in 0..5 {
+        let inbox = inbox_id(number);
+        assert_eq!(model.inbox(inbox), store.inbox(inbox));
+        for id in (0..3).map(subscription_id) {
+            assert_eq!(model.subscription(inbox, id), store.subscription(inbox, id));
+        }
+        for only in [None, Some(subscription_id(1))] {
+            for floor in [Urgency::VeryLow, Urgency::Normal] {
+                let scope = Scope { inbox, only, floor };
+                let mut after = Position::START;
+                loop {
+                    let page = model.fetch(&scope, after, now).unwrap();
+                    assert_eq!(Ok(&page), store.fetch(&scope, after, now).as_ref());
+                    for entry in &page.entries {
+                        assert_eq!(
+                            Ok(Some(entry)),
+                            store.entry(&entry.entry_ref()).as_ref().map(Option::as_ref)
+                        );
+                    }
+                    after = page.seen;
+                    if !page.more {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    for limit in [0, 3, 1000] {
+        for then in [Timestamp::default(), now, Timestamp::from_millis(now.as_millis() + 20)] {
+            assert_eq!(model.due(then, limit), store.due(then, limit));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_embedded_store_is_like_the_model(
+        batches in vec((vec(step(), 1..8), any::<bool>(), 0..10_u64), 1..25),
+        sought in vec(entry(), 10),
+        reopen in 0..25_usize,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+        let (model, mut store) = (MemoryStore::default(), open());
+        let mut now = 10;
+        for number in 0..5 {
+            let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
+            let inbox = Inbox { id: inbox_id(number), owner, created: Timestamp::from_millis(1), key: KeyId(0) };
+            let ops = vec![Op::CreateInbox(inbox)];
+            commit(&model, ops.clone(), Durability::Lazy);
+            commit(&store, ops, Durability::Lazy);
+        }
+        for (number, (steps, durable, pause)) in batches.into_iter().enumerate() {
+            now += pause;
+            let ops = operations(steps, Timestamp::from_millis(now));
+            let durability = if durable { Durability::Durable } else { Durability::Lazy };
+            assert_eq!(commit(&model, ops.clone(), durability), commit(&store, ops, durability));
+            if number == reopen {
+                drop(store);
+                store = open();
+                assert_eq!(store.recovery().batches_lost, 0);
+            }
+            assert_same(&model, &store, Timestamp::from_millis(now));
+        }
+        for entry in sought {
+            assert_eq!(model.entry(&entry), store.entry(&entry));
+        }
+    }
+}
