@@ -13,7 +13,7 @@ async fn sigterm_finishes_what_is_under_way() {
     server.signal("TERM");
     assert_eq!(monitor.end().await.status(), StatusCode::NO_CONTENT);
     assert!(agent.closed().await.is_ok(), "GOAWAY without an error");
-    assert!(server.wait());
+    assert!(server.wait().await);
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_restart_keeps_urls_and_messages() {
     peer.push(&urls.push, "kept").await;
     assert_eq!(peer.delete(&acknowledged).await, StatusCode::NO_CONTENT);
     server.signal("TERM");
-    assert!(server.wait());
+    assert!(server.wait().await);
 
     let server = Server::start_on(folder.path(), &["--port", &port]);
     let mut peer = server.connect().await;

@@ -1,11 +1,15 @@
 //! A running program, and an HTTP/2 peer that takes pushes.
 
 use bytes::Bytes;
-use h2::client::{PushPromises, ResponseFuture, SendRequest};
+use futures_util::FutureExt as _;
+use h2::client::{PushPromise, PushPromises, ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use std::future::poll_fn;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -62,18 +66,15 @@ impl Server {
         self.folder.path()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end; true when it ended well.
-    pub(crate) fn wait(mut self) -> bool {
-        self.child.wait().unwrap().success()
+    pub(crate) async fn wait(mut self) -> bool {
+        let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap().success());
+        soon("the end of the program", ended).await.unwrap()
     }
 
     pub(crate) fn kill(mut self) {
@@ -108,19 +109,21 @@ impl Drop for Server {
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-    command.args(["--port", "0", "--data-dir"]).arg(folder.join("data")).args(args);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEBPUSH_SERVER_")) {
-        command.env_remove(name);
-    }
+    command.env("WEBPUSH_SERVER_PORT", "0").env("WEBPUSH_SERVER_DATA_DIR", folder.join("data")).args(args);
     command
 }
 
 /// Runs the program with arguments that it must refuse; what it said on standard error.
 pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {
-    let mut child = command(folder, args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(folder, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+    }
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(!child.wait().unwrap().success(), "{args:?} was not refused");
+    assert!(!child.wait().unwrap().success() && line.is_empty(), "{args:?} was not refused");
     said
 }
 
@@ -147,7 +150,7 @@ impl Peer {
         body: impl Into<Bytes>,
     ) -> Response<Bytes> {
         let response = self.begin(method, url, headers, body.into()).await;
-        soon("a response", whole(response)).await
+        soon("a response", whole(response.map(Result::unwrap))).await
     }
 
     async fn begin(
@@ -218,7 +221,7 @@ impl Peer {
     /// Begins to monitor.
     pub(crate) async fn monitor(&mut self, url: &str, headers: &[(&str, &str)]) -> Monitor {
         let mut response = self.begin(Method::GET, url, headers, Bytes::new()).await;
-        Monitor { pushes: response.push_promises(), response }
+        Monitor { pushes: response.push_promises(), response, ended: None }
     }
 
     /// Everything that a monitoring request with `wait=0` brings: the pushes, then its own status.
@@ -256,6 +259,7 @@ impl Peer {
 pub(crate) struct Monitor {
     pushes: PushPromises,
     response: ResponseFuture,
+    ended: Option<Response<h2::RecvStream>>,
 }
 
 /// One pushed message.
@@ -281,23 +285,35 @@ impl Monitor {
     }
 
     async fn next_or_end(&mut self) -> Option<Pushed> {
-        let promise = soon("a push or the end", self.pushes.push_promise()).await?.unwrap();
+        let promise = soon("a push or the end", poll_fn(|cx| self.poll_promise(cx))).await?;
         let (request, response) = promise.into_parts();
-        let response = soon("a pushed response", async {
-            let (head, mut body) = response.await.unwrap().into_parts();
-            Response::from_parts(head, read(&mut body).await)
-        });
-        Some(Pushed { request, response: response.await })
+        let response = soon("a pushed response", whole(response.map(Result::unwrap))).await;
+        Some(Pushed { request, response })
+    }
+
+    /// Looks at both, since `h2` does not wake whoever waits for promises when the response comes. All promises come
+    /// before it.
+    fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<Option<PushPromise>> {
+        if self.ended.is_none()
+            && let Poll::Ready(response) = Pin::new(&mut self.response).poll(cx)
+        {
+            self.ended = Some(response.unwrap());
+        }
+        match self.pushes.poll_push_promise(cx) {
+            Poll::Pending if self.ended.is_some() => Poll::Ready(None),
+            poll => poll.map(|promise| promise.map(Result::unwrap)),
+        }
     }
 
     /// The response to the monitoring request itself.
-    pub(crate) async fn end(self) -> Response<Bytes> {
-        soon("the end of the monitoring request", whole(self.response)).await
+    pub(crate) async fn end(mut self) -> Response<Bytes> {
+        assert!(self.next_or_end().await.is_none(), "a push came instead of the end");
+        whole(std::future::ready(self.ended.unwrap())).await
     }
 }
 
-async fn whole(response: ResponseFuture) -> Response<Bytes> {
-    let (head, mut body) = response.await.unwrap().into_parts();
+async fn whole(response: impl Future<Output = Response<h2::RecvStream>>) -> Response<Bytes> {
+    let (head, mut body) = response.await.into_parts();
     Response::from_parts(head, read(&mut body).await)
 }
 
