@@ -2,6 +2,7 @@
 //!
 //! Tests are named after the row of `docs/conformance.md` that they defend.
 
+mod crash;
 mod headers;
 mod http2;
 mod lifecycle;
@@ -9,3 +10,4 @@ mod monitor;
 mod push;
 mod subscribe;
 mod support;
+mod tls;

@@ -149,8 +149,20 @@ impl Peer {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Response<Bytes> {
-        let response = self.begin(method, url, headers, body.into()).await;
+        let response = self.begin(method, url, headers, body.into()).await.unwrap();
         soon("a response", whole(response.map(Result::unwrap))).await
+    }
+
+    /// Posts to a service that may end meanwhile.
+    pub(crate) async fn try_post(
+        &mut self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Bytes>, h2::Error> {
+        let response = self.begin(Method::POST, url, headers, body.into()).await?;
+        let response = soon("a response or the end", response).await?;
+        Ok(whole(std::future::ready(response)).await)
     }
 
     async fn begin(
@@ -159,20 +171,19 @@ impl Peer {
         url: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-    ) -> ResponseFuture {
+    ) -> Result<ResponseFuture, h2::Error> {
         let url = if url.starts_with('/') { format!("{}{url}", self.base) } else { url.to_owned() };
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send = self.send.clone().ready().await.unwrap();
-        let (response, mut stream) =
-            self.send.send_request(request.body(()).unwrap(), body.is_empty()).unwrap();
+        self.send = self.send.clone().ready().await?;
+        let (response, mut stream) = self.send.send_request(request.body(()).unwrap(), body.is_empty())?;
         if !body.is_empty() {
             // It may be refused before it was sent whole.
             let _ = stream.send_data(body, true);
         }
-        response
+        Ok(response)
     }
 
     pub(crate) async fn get(&mut self, url: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
@@ -220,7 +231,7 @@ impl Peer {
 
     /// Begins to monitor.
     pub(crate) async fn monitor(&mut self, url: &str, headers: &[(&str, &str)]) -> Monitor {
-        let mut response = self.begin(Method::GET, url, headers, Bytes::new()).await;
+        let mut response = self.begin(Method::GET, url, headers, Bytes::new()).await.unwrap();
         Monitor { pushes: response.push_promises(), response, ended: None }
     }
 

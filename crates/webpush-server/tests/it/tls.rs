@@ -1,0 +1,120 @@
+//! TLS: PEM and PKCS#12, the versions of HTTP by ALPN, and what is not offered.
+
+use crate::support::Server;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+struct Files {
+    key: String,
+    cert: String,
+    pfx: String,
+    password: String,
+    roots: RootCertStore,
+}
+
+fn files(folder: &Path) -> Files {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let pfx = folder.join("all.pfx");
+    std::fs::write(&pfx, pkcs12(&signing_key.serialize_der(), cert.der())).unwrap();
+    Files {
+        key: write("key.pem", &signing_key.serialize_pem()),
+        cert: write("cert.pem", &cert.pem()),
+        pfx: pfx.to_str().unwrap().to_owned(),
+        password: write("password", "open sesame\n"),
+        roots,
+    }
+}
+
+fn pkcs12(key: &[u8], cert: &[u8]) -> Vec<u8> {
+    use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
+    let key = PrivateKey::from_der(key).unwrap();
+    let chain = PrivateKeyChain::new("1", key, [Certificate::from_der(cert).unwrap()]);
+    let mut store = KeyStore::new();
+    store.add_entry("server", KeyStoreEntry::PrivateKeyChain(chain));
+    store.writer("open sesame").write().unwrap()
+}
+
+async fn connect(server: &Server, files: &Files, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(files.roots.clone())
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let port = server.origin.rsplit(':').next().unwrap().parse().unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn r8030_3_a_c_tls_with_both_versions_of_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(folder.path());
+    let pem = ["--key", &files.key, "--cert", &files.cert];
+    let pfx = ["--pfx", &files.pfx, "--pfx-password-file", &files.password];
+    for args in [pem, pfx] {
+        let server = Server::start_with(&args);
+        assert!(server.origin.starts_with("https://localhost:"), "{}", server.origin);
+        for (offered, chosen) in [
+            (&[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])),
+            (&[b"http/1.1"], Some(b"http/1.1")),
+            (&[], None),
+        ] {
+            let stream = connect(&server, &files, offered).await;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), chosen);
+            assert_eq!(stream.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+        }
+        let (mut send, connection) =
+            h2::client::handshake(connect(&server, &files, &[b"h2"]).await).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post(format!("{}/subscribe", server.origin)).body(()).unwrap();
+        let (response, _) = send.send_request(request, true).unwrap();
+        let response: http::Response<h2::RecvStream> = response.await.unwrap();
+        assert_eq!(response.status(), 201);
+        assert!(response.headers()["location"].to_str().unwrap().starts_with(&server.origin));
+    }
+}
+
+#[tokio::test]
+async fn r8470_a_no_early_data_is_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(folder.path());
+    let server = Server::start_with(&["--key", &files.key, "--cert", &files.cert]);
+    let mut stream = connect(&server, &files, &[b"http/1.1"]).await;
+    // A ticket that allows early data would have come with the first answer.
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(stream.get_mut().1.early_data().is_none());
+}
+
+#[tokio::test]
+async fn a_pfx_with_a_wrong_password_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(folder.path());
+    let said = crate::support::refused(folder.path(), &["--pfx", &files.pfx]);
+    assert!(said.contains("--pfx-password-file"), "{said}");
+    let said = crate::support::refused(folder.path(), &["--key", &files.cert, "--cert", &files.key]);
+    assert!(said.contains("--cert is the certificate"), "{said}");
+    let other = tempfile::tempdir().unwrap();
+    let other_key = self::files(other.path()).key;
+    let said = crate::support::refused(folder.path(), &["--key", &other_key, "--cert", &files.cert]);
+    assert!(said.contains("can't be used"), "{said}");
+}
