@@ -20,8 +20,8 @@ mod embedded {
     use webpush_store::embedded::{EmbeddedStore, Options};
 
     fn fresh() -> impl Fn() -> Arc<dyn Store> {
-        let folder = tempfile::tempdir().unwrap();
-        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap())
+        let folder = tempfile::tempdir().expect("a folder");
+        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).expect("the store opens"))
     }
 
     webpush_store::contract_tests!(fresh());
