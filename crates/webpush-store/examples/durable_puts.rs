@@ -60,7 +60,7 @@ fn measure_puts(folder: &Path) {
             let sender = sender.clone();
             let done = Box::new(move |result: Result<_, _>| {
                 result.expect("the store works");
-                drop(sender.send(()));
+                let _ = sender.send(());
             });
             store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
         };
@@ -104,7 +104,7 @@ fn bare(path: &Path, in_flight: u64) -> (f64, f64) {
             file.write_all(&records.concat()).expect("room on the disk");
             file.sync_data().expect("a working disk");
             for (_, done) in group {
-                drop(done.send(()));
+                let _ = done.send(());
             }
         }
     });
@@ -141,7 +141,9 @@ fn fill_and_die(folder: &Path, count: u64) -> ! {
     let (sender, receiver) = channel();
     for number in 0..count {
         let sender = sender.clone();
-        let done = Box::new(move |_: Result<_, _>| drop(sender.send(())));
+        let done = Box::new(move |_: Result<_, _>| {
+            let _ = sender.send(());
+        });
         store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
         if number >= 64 {
             receiver.recv().expect("an answer");
