@@ -1,5 +1,7 @@
 //! Every store keeps the contract.
 
+#![allow(clippy::expect_used, reason = "what fails must stop the test")]
+
 use std::sync::Arc;
 use webpush_store::Store;
 

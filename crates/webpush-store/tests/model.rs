@@ -1,5 +1,7 @@
 //! The embedded store does what the model does, whatever is asked of it.
 
+#![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
