@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
@@ -144,6 +145,24 @@ fn closing_finishes_what_was_submitted() {
     assert!(answers[..5000].iter().all(|(_, result)| result.is_ok()));
     assert_eq!(answers[5000..], [(5000, Err(StoreError::Unavailable))]);
     assert_eq!(stored(folder.path()).len(), 5000);
+}
+
+#[test]
+fn the_last_done_may_drop_the_store() {
+    let folder = furnished();
+    let store = Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap());
+    let (release, released) = channel();
+    let (sender, receiver) = channel();
+    let held = Arc::clone(&store);
+    let done = move |result: Result<Vec<_>, _>| {
+        released.recv().unwrap();
+        drop(held);
+        sender.send(result.map(drop)).unwrap();
+    };
+    store.commit(vec![Op::Append(message(1, 10))], Durability::Durable, Box::new(done));
+    drop(store);
+    release.send(()).unwrap();
+    assert_eq!(receiver.recv(), Ok(Ok(())));
 }
 
 /// Not a test: what the child does. Without [`FOLDER`] there is nothing to do.
