@@ -13,8 +13,8 @@ mod settle;
 mod topics;
 
 pub use entries::{
-    a_batch_sees_itself, a_closed_store_refuses, every_field_is_kept, nothing_goes_into_what_is_missing,
-    order_of_acceptance, positions_are_never_reused,
+    a_batch_sees_itself, a_closed_store_refuses, a_lazy_commit_is_kept_by_a_close, every_field_is_kept,
+    nothing_goes_into_what_is_missing, order_of_acceptance, positions_are_never_reused,
 };
 pub use expiry::{due_in_deadline_order, due_never_names_receipts};
 pub use fetch::{fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough};
@@ -53,8 +53,8 @@ pub type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 macro_rules! contract_tests {
     ($open:expr) => {
         $crate::contract_tests!($open;
-            a_batch_sees_itself a_closed_store_refuses every_field_is_kept nothing_goes_into_what_is_missing
-            order_of_acceptance positions_are_never_reused
+            a_batch_sees_itself a_closed_store_refuses a_lazy_commit_is_kept_by_a_close every_field_is_kept
+            nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
             due_in_deadline_order due_never_names_receipts
             fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages

@@ -21,7 +21,8 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// Called once, when a commit is over; on a thread of the store, so it must be quick and must not block.
+/// Called once, when a commit is over: in the order of submission, on a thread of the store, so it must be quick, must
+/// not block and must not panic. A commit that is refused at once is over before `commit` returns, on its thread.
 pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 
 /// Inboxes with their subscriptions and entries.
@@ -69,7 +70,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError>;
 
-    /// Makes everything applied so far durable and refuses everything from then on. Returns when that is done.
+    /// Finishes what was submitted, makes it durable, and answers everything from then on with
+    /// [`StoreError::Unavailable`]. Returns when that is done; not to be called by a [`Done`].
     fn close(&self);
 }
 

@@ -18,6 +18,10 @@ pub enum Durability {
 }
 
 /// One atomic change.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most operations are appends: a box would cost more than it saves"
+)]
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Makes an inbox.

@@ -1,5 +1,7 @@
 //! Every store keeps the contract.
 
+#![allow(clippy::expect_used, reason = "what fails must stop the test")]
+
 use std::sync::Arc;
 use webpush_store::Store;
 
@@ -20,8 +22,8 @@ mod embedded {
     use webpush_store::embedded::{EmbeddedStore, Options};
 
     fn fresh() -> impl Fn() -> Arc<dyn Store> {
-        let folder = tempfile::tempdir().unwrap();
-        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap())
+        let folder = tempfile::tempdir().expect("a folder");
+        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).expect("the store opens"))
     }
 
     webpush_store::contract_tests!(fresh());

@@ -2,11 +2,14 @@
 //!
 //! The process that is killed is this test program itself, started again with [`FOLDER`] set.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
+
 use bytes::Bytes;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
@@ -23,7 +26,7 @@ use webpush_store::{Durability, Op, Store, StoreError};
 
 /// Names the folder of the store to the child.
 const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
-/// What the child does: `append`, `watermark` or `fill`.
+/// What the child does; see [`child`].
 const TASK: &str = "WEBPUSH_STORE_TEST_TASK";
 /// The number of the child's first message.
 const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
@@ -31,6 +34,9 @@ const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const IN_FLIGHT: u64 = 64;
+
+/// Starts a program that can't make a file larger than 8 MiB, until its parent lifts that: as good as a full disk.
+const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
@@ -53,8 +59,7 @@ fn what_was_acknowledged_survives_a_kill() {
 #[test]
 fn a_full_disk_takes_the_store_down_until_there_is_room() {
     let folder = furnished();
-    let limit = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
-    let mut child = start(folder.path(), "fill", 0, Some(limit));
+    let mut child = start(folder.path(), "fill", 0, Some(SMALL_FILES));
     assert_eq!(child.lines("refused").next().map(|number| number > 0), Some(true));
     let process = child.process.id().to_string();
     let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
@@ -65,6 +70,16 @@ fn a_full_disk_takes_the_store_down_until_there_is_room() {
     let numbers = stored(folder.path());
     let missing: Vec<_> = acknowledged.iter().filter(|number| !numbers.contains(number)).collect();
     assert!(acknowledged.len() > 20 && missing.is_empty(), "missing: {missing:?}");
+}
+
+#[test]
+fn a_store_that_is_down_can_be_closed() {
+    let folder = furnished();
+    let mut child = start(folder.path(), "fill and close", 0, Some(SMALL_FILES));
+    let acknowledged = child.lines("refused").next().unwrap();
+    assert_eq!(child.lines("closed").next(), Some(acknowledged));
+    assert!(child.process.wait().unwrap().success());
+    assert!(stored(folder.path()).len() as u64 >= acknowledged);
 }
 
 #[test]
@@ -132,6 +147,24 @@ fn closing_finishes_what_was_submitted() {
     assert_eq!(stored(folder.path()).len(), 5000);
 }
 
+#[test]
+fn the_last_done_may_drop_the_store() {
+    let folder = furnished();
+    let store = Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap());
+    let (release, released) = channel();
+    let (sender, receiver) = channel();
+    let held = Arc::clone(&store);
+    let done = move |result: Result<Vec<_>, _>| {
+        released.recv().unwrap();
+        drop(held);
+        sender.send(result.map(drop)).unwrap();
+    };
+    store.commit(vec![Op::Append(message(1, 10))], Durability::Durable, Box::new(done));
+    drop(store);
+    release.send(()).unwrap();
+    assert_eq!(receiver.recv(), Ok(Ok(())));
+}
+
 /// Not a test: what the child does. Without [`FOLDER`] there is nothing to do.
 #[test]
 fn child() {
@@ -141,7 +174,8 @@ fn child() {
     match std::env::var(TASK).unwrap().as_str() {
         "append" => append_for_ever(&store, first),
         "watermark" => append_until_the_watermark_moves(&store, Path::new(&folder)),
-        "fill" => fill(&store),
+        "fill" => fill(&store, false),
+        "fill and close" => fill(&store, true),
         _ => unreachable!(),
     }
 }
@@ -172,8 +206,8 @@ fn append_until_the_watermark_moves(store: &EmbeddedStore, folder: &Path) {
     }
 }
 
-/// Stores until that fails, waits for a line, then goes on until it works again.
-fn fill(store: &EmbeddedStore) {
+/// Stores until that fails; then closes, or waits for a line and goes on until it works again.
+fn fill(store: &EmbeddedStore, close: bool) {
     let (sender, receiver) = channel();
     let put = |number| {
         submit(store, number, 128 * 1024, &sender);
@@ -181,6 +215,11 @@ fn fill(store: &EmbeddedStore) {
     };
     let mut acknowledged: Vec<u64> = (0..).take_while(|number| put(*number).is_ok()).collect();
     println!("\nrefused {}", acknowledged.len());
+    if close {
+        store.close();
+        println!("\nclosed {}", acknowledged.len());
+        return;
+    }
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let mut number = acknowledged.len() as u64;
     while acknowledged.last() != Some(&(number - 1)) || acknowledged.len() < 100 {

@@ -143,6 +143,25 @@ pub fn every_field_is_kept(open: Open) {
     assert_eq!(store.entry(&receipt.entry_ref()), Ok(Some(Entry::Receipt(receipt))));
 }
 
+/// What was committed lazily is applied in its turn, and on disk once the store was closed.
+pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
+    let store = furnished(open);
+    let entry = append_one(&*store, message(1));
+    let (sender, receiver) = mpsc::channel();
+    for op in [Op::Append(message(2)), Op::Settle(entry, Outcome::Delivered)] {
+        let sender = sender.clone();
+        store.commit(vec![op], Durability::Lazy, Box::new(move |result| drop(sender.send(result))));
+    }
+    store.close();
+    let applied: Vec<&str> = receiver
+        .try_iter()
+        .map(|result| kind(&result.expect("it was submitted before the store was closed")[0]))
+        .collect();
+    assert_eq!(applied, ["appended", "settled"]);
+    let left = contents(&*open(), AGENT);
+    assert_eq!(left.iter().map(|entry| entry.message).collect::<Vec<_>>(), [message(2).id]);
+}
+
 /// After `close` nothing is read or written, and every `done` is still called, once.
 pub fn a_closed_store_refuses(open: Open) {
     let store = furnished(open);

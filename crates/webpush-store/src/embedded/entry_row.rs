@@ -61,21 +61,21 @@ pub(super) fn read_entry_id(value: &[u8]) -> Option<MessageId> {
     fields.array().map(MessageId::from_bytes)
 }
 
-pub(super) fn read_entry(inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
-    read(unseal(&entry_key(inbox, position), value)?, inbox, position, value)
+pub(super) fn read_entry(inbox: InboxId, position: Position, value: &[u8]) -> Option<Entry> {
+    read(unseal(&entry_key(inbox, position), value)?, inbox, position)
 }
 
 /// Reads what is there of an entry that is to be removed, so that a damaged body leaves no other rows behind.
-pub(super) fn salvage_entry(inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
-    read(unseal_unchecked(value)?, inbox, position, value)
+pub(super) fn salvage_entry(inbox: InboxId, position: Position, value: &[u8]) -> Option<Entry> {
+    read(unseal_unchecked(value)?, inbox, position)
 }
 
-fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position, value: &Slice) -> Option<Entry> {
+fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position) -> Option<Entry> {
     let kind = fields.u8()?;
     let id = MessageId::from_bytes(fields.array()?);
     match kind {
         MESSAGE => {
-            let message = read_message(fields, id, inbox, position, value)?;
+            let message = read_message(fields, id, inbox, position)?;
             Some(Entry::Message(Arc::new(message)))
         }
         RECEIPT => read_receipt(fields, id, inbox, position).map(Entry::Receipt),
@@ -88,7 +88,6 @@ fn read_message(
     id: MessageId,
     agent: InboxId,
     position: Position,
-    value: &Slice,
 ) -> Option<Message> {
     let subscription = SubscriptionId::from_bytes(fields.array()?);
     let (accepted, expires) = (fields.timestamp()?, fields.timestamp()?);
@@ -110,7 +109,7 @@ fn read_message(
         };
     }
     let encoding = Encoding::from_parts(parts)?;
-    let body = Bytes::from(value.clone()).slice_ref(fields.0);
+    let body = Bytes::copy_from_slice(fields.0);
     Some(Message {
         id,
         agent,

@@ -66,7 +66,7 @@ impl Marks {
     pub(super) fn mark(self, position: Position, rows: &mut Rows) -> Self {
         let batch = self.batch + 1;
         let mut next = Self { batch, position, ..self };
-        if batch % TRIM == 0 && batch > self.first + WINDOW {
+        if batch.is_multiple_of(TRIM) && batch > self.first + WINDOW {
             next.forget_before(batch - WINDOW, rows);
         }
         let key = key(batch);

@@ -167,7 +167,9 @@ impl Store for EmbeddedStore {
 
     fn close(&self) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(writer) = writer.take() {
+        let Some(writer) = writer.take() else { return };
+        // A `done` may hold the last reference to the store: the writer then ends by itself, without its queue.
+        if writer.thread().id() != thread::current().id() {
             // Both fail only if the writer is gone already.
             drop(self.jobs.send(Job::Close));
             drop(writer.join());

@@ -74,6 +74,9 @@ pub(super) struct Writer {
     watermark: WatermarkFile,
     /// Something was written that a durable request must sync, even one that changes nothing itself.
     unsynced: bool,
+    /// How long to wait before the engine is opened again; grows while it fails, also when it fails soon again.
+    delay: Duration,
+    back_since: Option<Instant>,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -88,7 +91,17 @@ impl Writer {
     ) -> Self {
         let synced = marks.watermark();
         watermark.write(synced);
-        Self { shared, jobs, marks, synced, watermark, unsynced: false, _lock: lock }
+        Self {
+            shared,
+            jobs,
+            marks,
+            synced,
+            watermark,
+            unsynced: false,
+            delay: REOPEN_DELAY,
+            back_since: None,
+            _lock: lock,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -100,7 +113,8 @@ impl Writer {
                     error = cause(&error),
                     "the store can't be written and is down until it can"
                 );
-                if self.stay_down_until_reopened() {
+                drop(self.set_engine(None));
+                if !closing && self.refuse_until_reopened() {
                     return;
                 }
             }
@@ -169,23 +183,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Drops the engine and tries to open it again until that works; true when the store was closed meanwhile.
-    fn stay_down_until_reopened(&mut self) -> bool {
-        drop(self.set_engine(None));
-        let mut delay = REOPEN_DELAY;
+    /// Tries to open the engine again until that works; true when the store was closed meanwhile.
+    fn refuse_until_reopened(&mut self) -> bool {
+        if self.back_since.is_none_or(|since| since.elapsed() > REOPEN_DELAY_LIMIT) {
+            self.delay = REOPEN_DELAY;
+        }
         loop {
-            if self.refuse_for(delay) {
+            if self.refuse_for(self.delay) {
                 return true;
             }
+            self.delay = (self.delay * 2).min(REOPEN_DELAY_LIMIT);
             match self.reopen() {
-                Ok(()) => return false,
+                Ok(()) => break,
                 Err(error) => {
                     let folder = self.shared.folder.display();
                     tracing::warn!(%folder, error, "the store is still down");
                 }
             }
-            delay = (delay * 2).min(REOPEN_DELAY_LIMIT);
         }
+        self.back_since = Some(Instant::now());
+        false
     }
 
     /// Answers everything with [`StoreError::Unavailable`] for a while; true when the store was closed.

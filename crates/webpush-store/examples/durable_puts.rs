@@ -1,0 +1,208 @@
+//! How many messages a second the embedded store makes durable, against the limit of the machine: appending records
+//! of the same size to a file and syncing them in groups, by the same threads. Also how long it takes to open the
+//! store after its process was killed.
+//!
+//! `cargo run --release -p webpush-store --example durable_puts [folder]`
+
+#![allow(clippy::expect_used, reason = "a measurement that fails has no result")]
+
+use bytes::Bytes;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::message::Message;
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use webpush_core::topic::Topic;
+use webpush_core::urgency::Urgency;
+use webpush_store::contract::commit;
+use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::{Durability, Op, Store};
+
+const ROUND: Duration = Duration::from_secs(5);
+const AGENTS: u64 = 10_000;
+const BODY_BYTES: usize = 300;
+const RECORD_BYTES: usize = BODY_BYTES + 120;
+const GROUP: usize = 1024;
+const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    if let Some(count) = arguments.next() {
+        fill_and_die(&folder, count.parse().expect("a number of messages"));
+    }
+    let folder = tempfile::tempdir_in(folder).expect("a folder");
+    measure_puts(folder.path());
+    for count in [100_000, 400_000] {
+        measure_open(&folder.path().join(count.to_string()), count);
+    }
+}
+
+fn measure_puts(folder: &Path) {
+    println!(
+        "{:>9} {:>12} {:>12} {:>6} {:>14} {:>14}",
+        "in flight", "bare/s", "store/s", "ratio", "bare us/put", "store us/put"
+    );
+    let store = furnished(&folder.join("puts"));
+    let mut next = 0;
+    for in_flight in [1, 64, 512] {
+        let (bare_rate, bare_cpu) = bare(&folder.join("bare"), in_flight);
+        let submit = |number, sender: &Sender<()>| {
+            let sender = sender.clone();
+            let done = Box::new(move |result: Result<_, _>| {
+                result.expect("the store works");
+                let _ = sender.send(());
+            });
+            store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
+        };
+        let (rate, cpu) = drive(in_flight, &mut next, submit);
+        let ratio = rate / bare_rate;
+        println!("{in_flight:>9} {bare_rate:>12.0} {rate:>12.0} {ratio:>6.2} {bare_cpu:>14.1} {cpu:>14.1}");
+    }
+}
+
+/// Keeps so many puts in flight for a round; gives puts a second and microseconds of processor time for each.
+fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> (f64, f64) {
+    let (sender, receiver) = channel();
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let mut puts = 0;
+    for _ in 0..in_flight {
+        submit(*next, &sender);
+        *next += 1;
+    }
+    while start.elapsed() < ROUND {
+        receiver.recv().expect("an answer");
+        puts += 1;
+        submit(*next, &sender);
+        *next += 1;
+    }
+    for _ in 0..in_flight {
+        receiver.recv().expect("an answer");
+        puts += 1;
+    }
+    let puts = f64::from(puts);
+    (puts / start.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64() * 1e6 / puts)
+}
+
+/// The limit: one thread appends what waits to a file and syncs it.
+fn bare(path: &Path, in_flight: u64) -> (f64, f64) {
+    let mut file = File::create(path).expect("a file");
+    let (jobs, queue) = sync_channel::<(Vec<u8>, Sender<()>)>(GROUP);
+    let writer = thread::spawn(move || {
+        while let Ok(first) = queue.recv() {
+            let group: Vec<_> = std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)).collect();
+            let records: Vec<&[u8]> = group.iter().map(|(record, _)| &record[..]).collect();
+            file.write_all(&records.concat()).expect("room on the disk");
+            file.sync_data().expect("a working disk");
+            for (_, done) in group {
+                let _ = done.send(());
+            }
+        }
+    });
+    let result = drive(in_flight, &mut 0, |number, sender| {
+        let mut record = vec![0x5a; RECORD_BYTES];
+        record[..8].copy_from_slice(&number.to_le_bytes());
+        jobs.send((record, sender.clone())).expect("the writer works");
+    });
+    drop(jobs);
+    writer.join().expect("the writer works");
+    result
+}
+
+fn measure_open(folder: &Path, count: u64) {
+    let program = std::env::current_exe().expect("this program");
+    let status = Command::new(program).arg(folder).arg(count.to_string()).status().expect("a child");
+    assert!(!status.success(), "it kills itself");
+    let start = Instant::now();
+    let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
+    let time = start.elapsed();
+    assert_eq!(store.recovery().batches_lost, 0);
+    println!("opened {count} messages after a kill in {} ms", time.as_millis());
+    let start = Instant::now();
+    store.close();
+    let closed = start.elapsed();
+    let start = Instant::now();
+    drop(EmbeddedStore::open(folder, Options::default()).expect("the store opens"));
+    println!("closed in {} ms, opened again in {} ms", closed.as_millis(), start.elapsed().as_millis());
+}
+
+/// What a killed process leaves: messages that came one by one, 64 in flight, and no close.
+fn fill_and_die(folder: &Path, count: u64) -> ! {
+    let store = furnished(folder);
+    let (sender, receiver) = channel();
+    for number in 0..count {
+        let sender = sender.clone();
+        let done = Box::new(move |_: Result<_, _>| {
+            let _ = sender.send(());
+        });
+        store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
+        if number >= 64 {
+            receiver.recv().expect("an answer");
+        }
+    }
+    for _ in 0..64 {
+        receiver.recv().expect("an answer");
+    }
+    std::process::abort();
+}
+
+fn furnished(folder: &Path) -> EmbeddedStore {
+    let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
+    let created = Timestamp::from_millis(1);
+    for first in (0..AGENTS).step_by(500) {
+        let ops = (first..first + 500).flat_map(|number| {
+            let (id, key) = (agent(number), KeyId(1));
+            let subscription = Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None };
+            [Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }), Op::Subscribe(subscription)]
+        });
+        commit(&store, ops.collect());
+    }
+    store
+}
+
+/// Spread like random ids are.
+fn agent(number: u64) -> InboxId {
+    InboxId::from_bytes(spread(number % AGENTS))
+}
+
+fn spread(number: u64) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+/// Every fifth message has a topic, and replaces the one before of the same agent.
+fn message(number: u64) -> Message {
+    Message {
+        id: MessageId::from_bytes(spread(number)),
+        agent: agent(number.wrapping_mul(7919)),
+        subscription: SUBSCRIPTION,
+        position: Position::START,
+        accepted: Timestamp::from_millis(1),
+        expires: Timestamp::from_millis(1_000_000_000 + number),
+        urgency: Urgency::Normal,
+        topic: number.is_multiple_of(5).then(|| Topic::parse(b"news")).flatten(),
+        encoding: Encoding::from_parts([None, Some(b"aes128gcm"), None, None]).unwrap_or_default(),
+        key: KeyId(1),
+        receipt: None,
+        body: Bytes::from(vec![0x5a; BODY_BYTES]),
+    }
+}
+
+/// Processor time of this process, in the kernel's ticks of 10 ms.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
