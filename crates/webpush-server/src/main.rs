@@ -1,1 +1,22 @@
-fn main() {}
+//! The binary.
+
+use clap::Parser;
+use std::process::ExitCode;
+use webpush_server::cli::{keys, listen, send};
+
+#[derive(Parser)]
+#[command(name = "webpush-server", version)]
+enum Command {
+    Listen(listen::ListenArgs),
+    Send(send::SendArgs),
+    Keys(keys::KeysArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Command::parse() {
+        Command::Listen(args) => listen::run(args).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Keys(args) => keys::run(&args),
+    }
+}
