@@ -51,7 +51,7 @@ pub struct SendArgs {
     pub subscription: String,
 
     /// The text, at most 3993 bytes; - reads standard input, byte for byte
-    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(value_name = "TEXT")]
     pub text: String,
 
     /// How long the message is worth keeping while its reader is away; 0 means now or never
@@ -63,7 +63,7 @@ pub struct SendArgs {
     pub urgency: Option<Urgency>,
 
     /// Replace the undelivered message with the same topic: 1 to 32 of A-Z a-z 0-9 - _
-    #[arg(long, value_name = "TOPIC", value_parser = topic, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub topic: Option<Topic>,
 
     /// Identify the sender with this private key: PEM, or JSON as keys --json prints it
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn arguments_become_checked_values() {
         let args =
-            parse(&["s.json", "-5 °C", "--urgency", "very-low", "--topic", "-a_", "--ttl", "0"]).unwrap();
+            parse(&["s.json", "--urgency", "very-low", "--topic=-a_", "--ttl", "0", "--", "-5 °C"]).unwrap();
         assert_eq!((args.text.as_str(), args.ttl, args.urgency), ("-5 °C", 0, Some(Urgency::VeryLow)));
         assert_eq!(args.topic, Topic::parse(b"-a_"));
         assert_eq!(parse(&["-", "x"]).unwrap().ttl, 86_400);
@@ -214,7 +214,8 @@ mod tests {
     fn wrong_arguments_are_explained() {
         for (words, said) in [
             (&["s.json"][..], "TEXT"),
-            (&["s.json", "x", "--ttl", "-1"], "--ttl"),
+            (&["s.json", "--urgent"], "--urgency"),
+            (&["s.json", "x", "--ttl=-1"], "--ttl"),
             (&["s.json", "x", "--urgency", "highest"], "very-low, low, normal, high"),
             (&["s.json", "x", "--topic", "a b"], "1 to 32"),
             (&["s.json", "x", "--vapid-subject", "mailto:a@b"], "--vapid-key"),
