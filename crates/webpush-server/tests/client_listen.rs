@@ -76,7 +76,7 @@ async fn a_subscription_is_kept_and_its_end_is_told() {
     let mut listening = Listening::start(&[&service.url, "--state", state, "--no-wait"]);
     let subscription = listening.line().await;
     service.step(Step::End(204));
-    service.expect(&["POST /subscribe", "GET /subscription/s"]).await;
+    service.expect(&["POST /subscribe", "GET /subscription/s wait=0"]).await;
     assert_eq!(listening.end().await.0, Some(0));
 
     let mut listening = Listening::start(&[&service.url, "--state", state]);
@@ -90,7 +90,7 @@ async fn a_subscription_is_kept_and_its_end_is_told() {
     let mut listening = Listening::start(&[&service.url, "--state", state, "--renew", "--no-wait"]);
     assert_ne!(listening.line().await, subscription, "new keys");
     service.step(Step::End(204));
-    service.expect(&["POST /subscribe", "DELETE /subscription/s", "GET /subscription/s"]).await;
+    service.expect(&["POST /subscribe", "DELETE /subscription/s", "GET /subscription/s wait=0"]).await;
     assert_eq!(listening.end().await.0, Some(0));
 }
 
@@ -123,4 +123,40 @@ async fn a_server_without_push_is_refused_for_good() {
     service.step(Step::End(505));
     service.expect(&["POST /subscribe", "GET /subscription/s"]).await;
     assert_eq!(listening.end().await.0, Some(3));
+}
+
+#[tokio::test]
+async fn a_failed_request_is_made_again_with_the_same_subscription() {
+    let mut service = Service::start().await;
+    let mut listening = Listening::start(&[&service.url, "--count", "1"]);
+    let subscription = listening.line().await;
+    service.step(Step::Fail);
+    service.expect(&["POST /subscribe", "GET /subscription/s", "GET /subscription/s"]).await;
+    service.step(push("/message/1", &subscription, b"again"));
+    assert_eq!(listening.line().await, "again");
+    let (code, stderr) = listening.end().await;
+    assert_eq!(code, Some(0));
+    assert!(stderr.contains("trying again in 1 s"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_state_file_that_cannot_be_written_leaves_no_subscription_behind() {
+    let mut service = Service::start().await;
+    let listening = Listening::start(&[&service.url, "--state", "/nowhere/state.json"]);
+    service.expect(&["POST /subscribe", "DELETE /subscription/s"]).await;
+    let (code, stderr) = listening.end().await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("/nowhere/state.json"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_ends_it_and_deletes_what_nobody_can_read() {
+    let mut service = Service::start().await;
+    let mut listening = Listening::start(&[&service.url]);
+    listening.line().await;
+    service.expect(&["POST /subscribe", "GET /subscription/s"]).await;
+    listening.interrupt().await;
+    service.expect(&["DELETE /subscription/s"]).await;
+    assert_eq!(listening.end().await.0, Some(130));
 }

@@ -215,6 +215,7 @@ async fn https_is_trusted_by_file_and_speaks_http2() {
             let Ok(socket) = acceptor.accept(socket).await else { continue };
             let mut connection = h2::server::handshake(socket).await.unwrap();
             while let Some(Ok((_, mut respond))) = connection.accept().await {
+                // Before the body has come, as a server may.
                 let answer =
                     Response::builder().status(201).header("location", "/message/m").body(()).unwrap();
                 respond.send_response(answer, true).unwrap();
@@ -223,7 +224,9 @@ async fn https_is_trusted_by_file_and_speaks_http2() {
     });
     let subscription = desk.subscription(&format!("https://localhost:{port}/push"));
     let sent = run(&["send", text(&subscription), "hello", "--ca-file", text(&ca_file)], b"").await;
-    assert_eq!(String::from_utf8(sent.stdout).unwrap(), format!("https://localhost:{port}/message/m\n"));
+    let stderr = String::from_utf8(sent.stderr).unwrap();
+    let expected = format!("https://localhost:{port}/message/m\n");
+    assert_eq!(String::from_utf8(sent.stdout).unwrap(), expected, "{stderr}");
     let sent = run(&["send", text(&subscription), "hello"], b"").await;
     let stderr = String::from_utf8(sent.stderr).unwrap();
     assert!([Some(1), Some(6)].contains(&sent.status.code()), "{stderr}");

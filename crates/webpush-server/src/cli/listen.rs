@@ -14,9 +14,10 @@ use crate::client::subscribe::{subscribe, unsubscribe};
 use crate::client::url::CapabilityUrl;
 use clap::ValueHint;
 use listener::Listener;
-use serde_json::json;
+use serde::Serialize;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ const EXAMPLES: &str = "\
       webpush-server send subscription.json 'Dinner is ready'
 
   Keep a subscription for good, and let a program deal with its messages:
-      webpush-server listen https://push.example.net --state ~/.alerts.json --exec 'xargs -0 notify-send'
+      webpush-server listen https://push.example.net --state ~/.alerts.json \\
+          --exec 'xargs -0 notify-send --'
 
   Fetch what is there, for a script or cron:
       webpush-server listen --state ~/.alerts.json --no-wait --json | jq -r '.message // empty'
@@ -72,7 +74,7 @@ pub struct ListenArgs {
 
     /// Run CMD with sh for each message, its bytes on standard input, one after another
     ///
-    /// When CMD fails, the message is not acknowledged and comes again with the next connection.
+    /// When CMD fails, the message is not acknowledged and comes again later.
     #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     pub exec: Option<String>,
 
@@ -88,6 +90,11 @@ pub struct ListenArgs {
     pub ca_file: Option<PathBuf>,
 }
 
+#[derive(Serialize)]
+struct FirstLine<S> {
+    subscription: S,
+}
+
 /// Runs the verb until it ends or is interrupted.
 pub async fn run(args: ListenArgs) -> ExitCode {
     report(listen(&args).await)
@@ -95,21 +102,20 @@ pub async fn run(args: ListenArgs) -> ExitCode {
 
 async fn listen(args: &ListenArgs) -> Result<Exit, Failure> {
     let connector = Connector::new(args.ca_file.clone());
+    // One for the whole run, so that none is missed between two parts of it.
+    let mut interrupt = pin!(interrupted());
     let held = tokio::select! {
         held = open(args, &connector) => held?,
-        () = interrupted() => return Ok(Exit::Interrupted),
+        () = &mut interrupt => return Ok(Exit::Interrupted),
     };
     let subscription = held.push_subscription().to_json();
-    let printed = if args.json {
-        terminal::json(&json!({ "subscription": subscription }))
-    } else {
-        terminal::json(&subscription)
-    };
+    let printed =
+        if args.json { terminal::json(&FirstLine { subscription }) } else { terminal::json(&subscription) };
     let ended = match printed {
         Err(error) => Err(Failure::Output(error)),
         Ok(()) => tokio::select! {
             ended = Listener::new(args, &connector, &held).run() => ended,
-            () = interrupted() => Ok(Exit::Interrupted),
+            () = &mut interrupt => Ok(Exit::Interrupted),
         },
     };
     let gone = matches!(&ended, Err(Failure::Client(ClientError::Gone(_))));
@@ -133,8 +139,20 @@ async fn open(args: &ListenArgs, connector: &Connector) -> Result<HeldSubscripti
         ));
         return Ok(held);
     }
+    begin_and_save(path, args, connector).await
+}
+
+/// A subscription that could not be kept is not left behind.
+async fn begin_and_save(
+    path: &Path,
+    args: &ListenArgs,
+    connector: &Connector,
+) -> Result<HeldSubscription, ClientError> {
     let held = begin(&args.url, connector).await?;
-    held.save(path)?;
+    if let Err(error) = held.save(path) {
+        discard(connector, &held.subscription).await;
+        return Err(error);
+    }
     Ok(held)
 }
 
@@ -152,8 +170,7 @@ async fn renew(
 ) -> Result<HeldSubscription, ClientError> {
     // A file that cannot be read is what renewing is for.
     let old = HeldSubscription::load(path).ok().flatten();
-    let held = begin(&args.url, connector).await?;
-    held.save(path)?;
+    let held = begin_and_save(path, args, connector).await?;
     if let Some(old) = old {
         discard(connector, &old.subscription).await;
     }

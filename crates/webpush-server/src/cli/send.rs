@@ -24,7 +24,7 @@ const STDIN: &str = "-";
 
 const EXAMPLES: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
-  Send to a browser, or to «webpush-server listen > subscription.json»:
+  Send to a browser, or to what 'webpush-server listen > subscription.json' waits for:
       webpush-server send subscription.json 'Dinner is ready'
 
   Send what a program says, identified by a VAPID key, and replace what was sent before:

@@ -61,7 +61,7 @@ impl VapidKey {
         key.ok_or_else(|| {
             ClientError::Local(
                 "this is no VAPID key: expected a P-256 private key as PEM, or JSON with publicKey and privateKey; \
-                 «webpush-server keys --out FILE» makes one"
+                 'webpush-server keys --out FILE' makes one"
                     .to_owned(),
             )
         })

@@ -13,8 +13,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the held request does next.
 pub(crate) enum Step {
-    Push { path: &'static str, encoding: &'static str, body: Vec<u8> },
+    Push {
+        path: &'static str,
+        encoding: &'static str,
+        body: Vec<u8>,
+    },
     End(u16),
+    /// The request fails without an answer.
+    Fail,
 }
 
 pub(crate) struct Service {
@@ -59,7 +65,12 @@ impl Service {
 async fn connection(socket: TcpStream, script: Arc<Script>) {
     let mut connection = h2::server::handshake(socket).await.unwrap();
     while let Some(Ok((request, respond))) = connection.accept().await {
-        script.requests.send(format!("{} {}", request.method(), request.uri().path())).unwrap_or(());
+        let wait = if request.headers().get("prefer").is_some_and(|prefer| prefer == "wait=0") {
+            " wait=0"
+        } else {
+            ""
+        };
+        script.requests.send(format!("{} {}{wait}", request.method(), request.uri().path())).unwrap_or(());
         tokio::spawn(answer(request, respond, script.clone()));
     }
 }
@@ -67,7 +78,10 @@ async fn connection(socket: TcpStream, script: Arc<Script>) {
 async fn answer(request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>, script: Arc<Script>) {
     let status = match *request.method() {
         Method::POST => StatusCode::CREATED,
-        Method::GET => monitored(&mut respond, request.uri(), &script).await,
+        Method::GET => match monitored(&mut respond, request.uri(), &script).await {
+            Some(status) => status,
+            None => return respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        },
         _ => StatusCode::NO_CONTENT,
     };
     let answer = Response::builder()
@@ -81,12 +95,17 @@ async fn answer(request: Request<h2::RecvStream>, mut respond: SendResponse<Byte
     let _ = respond.send_response(answer, true);
 }
 
-async fn monitored(respond: &mut SendResponse<Bytes>, uri: &http::Uri, script: &Script) -> StatusCode {
+async fn monitored(
+    respond: &mut SendResponse<Bytes>,
+    uri: &http::Uri,
+    script: &Script,
+) -> Option<StatusCode> {
     let mut steps = script.steps.lock().await;
     while let Some(step) = steps.recv().await {
         let (path, encoding, body) = match step {
             Step::Push { path, encoding, body } => (path, encoding, body),
-            Step::End(status) => return StatusCode::from_u16(status).unwrap(),
+            Step::End(status) => return StatusCode::from_u16(status).ok(),
+            Step::Fail => return None,
         };
         let promised = format!("http://{}{path}", uri.authority().unwrap());
         let promise = Request::get(promised).body(()).unwrap();
@@ -94,7 +113,7 @@ async fn monitored(respond: &mut SendResponse<Bytes>, uri: &http::Uri, script: &
         let head = Response::builder().header("content-encoding", encoding).body(()).unwrap();
         pushed.send_response(head, false).unwrap().send_data(body.into(), true).unwrap();
     }
-    StatusCode::NO_CONTENT
+    Some(StatusCode::NO_CONTENT)
 }
 
 /// The binary under test, listening.
@@ -123,6 +142,12 @@ impl Listening {
 
     pub(crate) async fn json(&mut self) -> serde_json::Value {
         serde_json::from_str(&self.line().await).unwrap()
+    }
+
+    /// As Ctrl-C does.
+    pub(crate) async fn interrupt(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
     }
 
     /// Waits for the end: exit code, and standard error.
