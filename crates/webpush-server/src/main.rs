@@ -12,11 +12,10 @@ enum Command {
     Keys(keys::KeysArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     match Command::parse() {
-        Command::Listen(args) => listen::run(args).await,
-        Command::Send(args) => send::run(args).await,
+        Command::Listen(args) => listen::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Keys(args) => keys::run(&args),
     }
 }

@@ -63,6 +63,22 @@ impl Failure {
     }
 }
 
+/// Runs a verb that talks to a server, and reports how it ended.
+#[must_use]
+pub fn run(verb: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+    // One thread for the connections, so that they live while this one waits for a slow terminal.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(verb);
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(ClientError::Local(format!("the threads cannot be started: {error}")).into()),
+    };
+    report(ended)
+}
+
 /// Tells the person what went wrong, and the shell how it ended.
 #[must_use]
 pub fn report(ended: Result<Exit, Failure>) -> ExitCode {

@@ -5,7 +5,7 @@ mod listener;
 mod message;
 mod seen;
 
-use super::exit::{self, Exit, Failure, report};
+use super::exit::{self, Exit, Failure};
 use super::terminal;
 use crate::client::connection::{Connector, Protocols};
 use crate::client::error::ClientError;
@@ -96,8 +96,9 @@ struct FirstLine<S> {
 }
 
 /// Runs the verb until it ends or is interrupted.
-pub async fn run(args: ListenArgs) -> ExitCode {
-    report(listen(&args).await)
+#[must_use]
+pub fn run(args: &ListenArgs) -> ExitCode {
+    exit::run(listen(args))
 }
 
 async fn listen(args: &ListenArgs) -> Result<Exit, Failure> {

@@ -1,6 +1,6 @@
 //! `send`: an application server in one command.
 
-use super::exit::{self, Exit, Failure, report};
+use super::exit::{self, Exit, Failure};
 use super::terminal;
 use crate::client::connection::Connector;
 use crate::client::error::ClientError;
@@ -114,8 +114,9 @@ fn subject(text: &str) -> Result<String, &'static str> {
 }
 
 /// Runs the verb.
-pub async fn run(args: SendArgs) -> ExitCode {
-    report(send_one(&args).await)
+#[must_use]
+pub fn run(args: &SendArgs) -> ExitCode {
+    exit::run(send_one(args))
 }
 
 async fn send_one(args: &SendArgs) -> Result<Exit, Failure> {
