@@ -167,7 +167,7 @@ async fn every_refusal_has_its_exit_code_and_sentence() {
             stderr.starts_with(&format!("error: {url} refused to take the message: {status} ")),
             "{stderr}"
         );
-        assert!(stderr.contains("What is wrong.") && !stderr.contains("secret"), "{stderr}");
+        assert!(stderr.ends_with(": What is wrong\n") && !stderr.contains("secret"), "{stderr}");
         assert!(sent.stdout.is_empty());
     }
 }

@@ -50,6 +50,8 @@ pub fn sentence(origin: &str, doing: &str, answer: &Answer) -> String {
 fn explanation(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
     let text = problem.detail.or(problem.title)?;
+    // The sentence goes on after it.
+    let text = text.trim_end_matches('.');
     // It goes to a terminal, which must not obey a stranger.
     Some(text.chars().filter(|character| !character.is_control()).take(MAX_EXPLANATION_CHARACTERS).collect())
 }
@@ -80,7 +82,7 @@ mod tests {
         assert_eq!(say(400, r#"{"title":"No TTL"}"#), format!("{bare}: No TTL"));
         assert_eq!(
             say(400, r#"{"title":"No TTL","detail":"Send \u001b[1mTTL."}"#),
-            format!("{bare}: Send [1mTTL.")
+            format!("{bare}: Send [1mTTL")
         );
     }
 
