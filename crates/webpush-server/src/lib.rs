@@ -7,11 +7,13 @@
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | a listening agent's transport | [`monitor`] |
+//! | `listen` and `send`: the other two sides | [`client`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
 pub mod cli;
+pub mod client;
 pub mod drain;
 pub mod fresh;
 pub mod http;

@@ -1,27 +1,47 @@
 //! The command line: one file per verb. Without a verb it serves.
 
+pub mod exit;
+pub mod keys;
+pub mod listen;
+pub mod send;
 pub mod serve;
+pub mod terminal;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// A Web Push service (RFC 8030): application servers POST encrypted messages, user agents receive them at once or
-/// when they are back.
+/// when they are back. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "webpush-server", version, about, long_about = None, args_conflicts_with_subcommands = true)]
+#[command(name = "webpush-server", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(flatten)]
     serve: serve::Args,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Listen(listen::ListenArgs),
+    Send(send::SendArgs),
+    Keys(keys::KeysArgs),
 }
 
 /// Runs what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    serve::run(cli.serve)
+    match cli.verb {
+        None => serve::run(cli.serve),
+        Some(Verb::Listen(args)) => listen::run(&args),
+        Some(Verb::Send(args)) => send::run(&args),
+        Some(Verb::Keys(args)) => keys::run(&args),
+    }
 }
 
 /// Writes an error with its causes as one sentence.
-pub fn report(error: &anyhow::Error) {
+fn report(error: &anyhow::Error) {
     eprintln!("webpush-server: {error:#}");
 }
