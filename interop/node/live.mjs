@@ -12,6 +12,25 @@ await check('a subscribe answers with an absolute Location and with push and set
   assert.notEqual(push.split('/').at(-1), subscription.split('/').at(-1));
 });
 
+await check('URLs of one user agent have nothing in common that would tell that they belong together', async () => {
+  const agent = new Agent();
+  const { push, set } = await agent.subscribe();
+  const pushes = [push];
+  for (let i = 0; i < 9; i++) {
+    pushes.push((await agent.subscribe({ link: `<${set}>; rel="${SET}"` })).push);
+  }
+  const messages = [];
+  for (const target of pushes) messages.push(await agent.send(target, 'x'));
+  for (const urls of [pushes, messages]) {
+    const tokens = urls.map((url) => url.split('/').at(-1));
+    assert.equal(new Set(tokens).size, tokens.length);
+    // All of them; two of ten share a few characters by chance.
+    const common = (pick) => new Set(tokens.map(pick)).size === 1;
+    assert.ok(!common((token) => token.slice(0, 3)), `the same beginning: ${tokens[0]} ${tokens[1]}`);
+    assert.ok(!common((token) => token.slice(-2)), `the same end: ${tokens[0]} ${tokens[1]}`);
+  }
+});
+
 await check('a held monitor receives pushes live and in order', async () => {
   const agent = new Agent();
   const sender = new Agent();
