@@ -11,6 +11,8 @@
 //! (stopped, started
 //!  on the same data)    listen --count 2 --state FILE …
 //!                         prints "two", "three", ends
+//!                       listen --state FILE …
+//! (stopped and started)   prints "five"                     send SUBSCRIPTION five
 //! ```
 //!
 //! Listeners that get messages end by `--count`: one that is stopped may have printed what it did not acknowledge yet,
@@ -29,6 +31,9 @@ use super::server::Server;
 
 /// For each thing the scenario waits for.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// `listen` connects again after 1 to 30 seconds.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How the server in the middle of the scenario is stopped.
 #[derive(Clone, Copy)]
@@ -76,15 +81,10 @@ fn play(binary: &Path, scratch: &Path, stop: Stop, said: &mut Vec<String>) -> Re
 
     terminals.send("two", said)?;
     terminals.send("three", said)?;
-    match stop {
-        Stop::Terminate => {
-            let status = server.terminate().context("stopping the server")?;
-            ensure!(status.success(), "the server answered SIGTERM with {status}");
-        }
-        Stop::Kill => server.kill()?,
-    }
+    stop_server(&mut server, stop)?;
     drop(server);
-    let server = Server::start_plain_at(binary, &data, port, &log).context("starting the server again")?;
+    let mut server =
+        Server::start_plain_at(binary, &data, port, &log).context("starting the server again")?;
     said.push("ok    the server is back".into());
 
     let (listener, json_again) = terminals.listen(&server.origin, &["--count", "2"])?;
@@ -96,7 +96,29 @@ fn play(binary: &Path, scratch: &Path, stop: Stop, said: &mut Vec<String>) -> Re
     terminals.send("four", said)?;
     expect_messages(listener, &["four"])?;
     said.push("ok    what was acknowledged did not come again".into());
+
+    // A listener that is there does not keep the server from stopping, and finds it again by itself.
+    let (mut listener, _) = terminals.listen(&server.origin, &[])?;
+    stop_server(&mut server, stop)?;
+    drop(server);
+    let _server =
+        Server::start_plain_at(binary, &data, port, &log).context("starting the server a third time")?;
+    terminals.send("five", said)?;
+    listener.wait_for("message \"five\"", RECONNECT_TIMEOUT, |line| (line == "five").then_some(()))?;
+    listener.terminate().context("stopping listen")?;
+    said.push("ok    a listener came back by itself after the server did".into());
     Ok(())
+}
+
+fn stop_server(server: &mut Server, stop: Stop) -> Result<()> {
+    match stop {
+        Stop::Terminate => {
+            let status = server.terminate().context("stopping the server")?;
+            ensure!(status.success(), "the server answered SIGTERM with {status}");
+            Ok(())
+        }
+        Stop::Kill => server.kill(),
+    }
 }
 
 /// The listener must print these and no others, and end well by itself.
