@@ -1,0 +1,65 @@
+//! The list of cases: which script, over which transport, with which client programs.
+
+use super::server::Transport::{self, Plain, Tls};
+use super::terminals::Stop;
+use super::tool::Tool;
+
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) tools: &'static [Tool],
+    pub(super) run: Run,
+}
+
+pub(super) enum Run {
+    /// A script under `interop/`, against the shared server of a transport.
+    Script { path: &'static str, transport: Transport, arguments: &'static [&'static str] },
+    /// The server's own terminal clients, with a server that is stopped in the middle.
+    Terminals(Stop),
+}
+
+const NGHTTP: &[Tool] = &[Tool::Nghttp, Tool::Python];
+const NODE: &[Tool] = &[Tool::Node];
+const NODE_PACKAGES: &[Tool] = &[Tool::Node, Tool::NodePackages];
+const PYTHON_PACKAGES: &[Tool] = &[Tool::Python, Tool::PythonPackages];
+const CURL: &[Tool] = &[Tool::Curl];
+
+const fn script(
+    name: &'static str,
+    tools: &'static [Tool],
+    path: &'static str,
+    transport: Transport,
+) -> Case {
+    Case { name, tools, run: Run::Script { path, transport, arguments: &[] } }
+}
+
+const fn curl(name: &'static str, transport: Transport, version: &'static [&'static str]) -> Case {
+    Case { name, tools: CURL, run: Run::Script { path: "curl/statuses.sh", transport, arguments: version } }
+}
+
+pub(super) const CASES: &[Case] = &[
+    curl("curl-http1-plain", Plain, &["--http1.1"]),
+    curl("curl-http2-plain", Plain, &["--http2-prior-knowledge"]),
+    curl("curl-http1-tls", Tls, &["--http1.1"]),
+    curl("curl-http2-tls", Tls, &["--http2"]),
+    script("nghttp-plain", NGHTTP, "nghttp/monitor.py", Plain),
+    script("nghttp-tls", NGHTTP, "nghttp/monitor.py", Tls),
+    script("node-live-plain", NODE, "node/live.mjs", Plain),
+    script("node-live-tls", NODE, "node/live.mjs", Tls),
+    script("node-messages-plain", NODE, "node/messages.mjs", Plain),
+    script("node-messages-tls", NODE, "node/messages.mjs", Tls),
+    script("node-sets-plain", NODE, "node/sets.mjs", Plain),
+    script("node-sets-tls", NODE, "node/sets.mjs", Tls),
+    script("node-receipts-plain", NODE, "node/receipts.mjs", Plain),
+    script("node-receipts-tls", NODE, "node/receipts.mjs", Tls),
+    script("python-h2-monitor-plain", PYTHON_PACKAGES, "python/monitor.py", Plain),
+    script("python-h2-monitor-tls", PYTHON_PACKAGES, "python/monitor.py", Tls),
+    script("python-h2-refuse-plain", PYTHON_PACKAGES, "python/refuse.py", Plain),
+    script("python-h2-refuse-tls", PYTHON_PACKAGES, "python/refuse.py", Tls),
+    script("python-h2-limits-plain", PYTHON_PACKAGES, "python/limits.py", Plain),
+    script("python-h2-limits-tls", PYTHON_PACKAGES, "python/limits.py", Tls),
+    // Both libraries refuse endpoints without https, so these have no plain-text twin.
+    script("npm-web-push-tls", NODE_PACKAGES, "node/web-push.mjs", Tls),
+    script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
+    Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
+    Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
+];

@@ -1,0 +1,282 @@
+//! The server against clients that share no code with it.
+//!
+//! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. The
+//! scripts are in `interop/` at the root and know two environment variables: `WEBPUSH_ORIGIN` and, over TLS,
+//! `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
+
+mod case;
+mod certificates;
+mod process;
+mod server;
+mod terminals;
+mod tool;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use case::{CASES, Case, Run};
+use certificates::Certificates;
+use process::{Ended, Process};
+use server::{Server, Transport};
+use tool::Tool;
+
+/// How long one script may run; each wait inside a script is bounded far below this.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run only the cases whose name contains this text.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Test this server binary instead of building the release one.
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// Install the client programs first (the script interop/install).
+    #[arg(long)]
+    install: bool,
+    /// Print each check, not only those that went wrong.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Print the names of the cases and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the chosen cases; `Ok(false)` when one failed.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let cases = chosen(options.only.as_deref())?;
+    if options.list {
+        for case in cases {
+            println!("{}", case.name);
+        }
+        return Ok(true);
+    }
+    let workspace = Workspace::find()?;
+    if options.install {
+        install(&workspace)?;
+    }
+    let binary = match &options.server {
+        Some(path) => {
+            path.canonicalize().with_context(|| format!("no server binary at {}", path.display()))?
+        }
+        None => build(&workspace)?,
+    };
+    let mut bench = Bench::new(workspace, binary)?;
+
+    println!("{:<32} {:<6} {:>7}", "name", "result", "seconds");
+    let mut failed = 0_usize;
+    for case in &cases {
+        let started = Instant::now();
+        let outcome = bench.run(case);
+        let result = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("{:<32} {result:<6} {:>7.1}", case.name, started.elapsed().as_secs_f64());
+        match outcome {
+            Ok(lines) => print_lines(&lines, options.verbose),
+            Err(failure) => {
+                failed += 1;
+                print_lines(&failure.lines, options.verbose);
+                println!("    {:#}", failure.error);
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", cases.len() - failed);
+    if failed > 0 {
+        println!("logs of the server and of listen: {}", bench.workspace.scratch.display());
+    }
+    Ok(failed == 0)
+}
+
+fn chosen(only: Option<&str>) -> Result<Vec<&'static Case>> {
+    let cases: Vec<&Case> =
+        CASES.iter().filter(|case| only.is_none_or(|text| case.name.contains(text))).collect();
+    ensure!(
+        !cases.is_empty(),
+        "no case is called like {:?}; cargo xtask interop --list names them",
+        only.unwrap_or_default()
+    );
+    Ok(cases)
+}
+
+/// Scripts begin the line of a check that held with `ok`; those are worth reading only when asked for.
+fn print_lines(lines: &[String], all: bool) {
+    for line in lines.iter().filter(|line| all || !line.starts_with("ok ")) {
+        println!("    {line}");
+    }
+}
+
+/// Where things are: the sources, and the folder for what is made on the way.
+struct Workspace {
+    root: PathBuf,
+    /// The profile folders' parent, wherever `CARGO_TARGET_DIR` has put it.
+    target: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Workspace {
+    fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("xtask has no parent folder")?
+            .to_path_buf();
+        let own_binary = std::env::current_exe().context("cannot tell where xtask is running from")?;
+        let target =
+            own_binary.ancestors().nth(2).context("xtask is not in a cargo target folder")?.to_path_buf();
+        let scratch = target.join("interop");
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        Ok(Self { root, target, scratch })
+    }
+
+    fn scripts(&self) -> PathBuf {
+        self.root.join("interop")
+    }
+
+    /// The Python of the virtual environment that `interop/install` makes.
+    fn python(&self) -> PathBuf {
+        self.scratch.join("python/bin/python")
+    }
+}
+
+fn install(workspace: &Workspace) -> Result<()> {
+    let status = Command::new(workspace.scripts().join("install"))
+        .arg(&workspace.scratch)
+        .status()
+        .context("cannot run interop/install")?;
+    ensure!(status.success(), "interop/install failed ({status})");
+    Ok(())
+}
+
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", "webpush-server", "--bin", "webpush-server"])
+        .current_dir(&workspace.root)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "the release build failed ({status})");
+    let binary = workspace.target.join("release/webpush-server");
+    ensure!(binary.is_file(), "cargo built no {}", binary.display());
+    Ok(binary)
+}
+
+/// What went wrong, and what the client had printed by then.
+struct Failure {
+    lines: Vec<String>,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { lines: Vec::new(), error }
+    }
+}
+
+/// The servers and files that the cases share.
+struct Bench {
+    workspace: Workspace,
+    binary: PathBuf,
+    certificates: Certificates,
+    plain: Option<Server>,
+    tls: Option<Server>,
+}
+
+impl Bench {
+    fn new(workspace: Workspace, binary: PathBuf) -> Result<Self> {
+        let certificates = Certificates::generate(&workspace.scratch)?;
+        Ok(Self { workspace, binary, certificates, plain: None, tls: None })
+    }
+
+    fn run(&mut self, case: &Case) -> Result<Vec<String>, Failure> {
+        for tool in case.tools {
+            tool.check(&self.workspace)?;
+        }
+        match case.run {
+            Run::Script { path, transport, arguments } => {
+                let mut command = self.script(path, case.tools)?;
+                command.args(arguments);
+                self.run_script(command, transport)
+            }
+            Run::Terminals(stop) => terminals::run(&self.binary, &self.workspace.scratch, stop),
+        }
+    }
+
+    /// The interpreter follows from the ending; a script without one starts itself.
+    fn script(&self, path: &str, tools: &[Tool]) -> Result<Command> {
+        let script = self.workspace.scripts().join(path);
+        ensure!(script.is_file(), "there is no script {}", script.display());
+        let mut command = match script.extension().and_then(|ending| ending.to_str()) {
+            Some("mjs") => Command::new("node"),
+            // Scripts that need no package run on the system's Python.
+            Some("py") if tools.contains(&Tool::PythonPackages) => Command::new(self.workspace.python()),
+            Some("py") => Command::new("python3"),
+            Some("sh") => Command::new("bash"),
+            _ => bail!("{} ends in nothing this runner knows how to start", script.display()),
+        };
+        command.arg(script);
+        Ok(command)
+    }
+
+    fn run_script(&mut self, mut command: Command, transport: Transport) -> Result<Vec<String>, Failure> {
+        let ca = self.certificates.ca.clone();
+        let server = self.server(transport)?;
+        command.env("WEBPUSH_ORIGIN", &server.origin).env("PYTHONUNBUFFERED", "1");
+        // A proxy between the clients and a loopback server would only be in the way.
+        for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
+        if transport == Transport::Tls {
+            command.env("WEBPUSH_CA", &ca).env("NODE_EXTRA_CA_CERTS", &ca).env("REQUESTS_CA_BUNDLE", &ca);
+        }
+        command.stderr(Stdio::piped());
+        let mut process = Process::start(command)?;
+        let mut lines = Vec::new();
+        let ended = process.run_to_end(SCRIPT_TIMEOUT, &mut lines);
+        let failed = match ended {
+            Ok(Ended::Exited(status)) if status.success() => None,
+            Ok(Ended::Exited(status)) => Some(anyhow::anyhow!("the script ended with {status}")),
+            Ok(Ended::Killed) => {
+                Some(anyhow::anyhow!("stopped after {} s without an end", SCRIPT_TIMEOUT.as_secs()))
+            }
+            Err(error) => Some(error),
+        };
+        // A server that died under a client is the finding, whatever the client made of it.
+        let died = self.server(transport)?.exit_status()?;
+        let error = match (died, failed) {
+            (Some(status), _) => {
+                self.forget(transport);
+                anyhow::anyhow!("the server ended during this case ({status})")
+            }
+            (None, Some(error)) => error,
+            (None, None) => return Ok(lines),
+        };
+        Err(Failure { lines, error })
+    }
+
+    /// The shared server of a transport, started when the first case needs it.
+    fn server(&mut self, transport: Transport) -> Result<&mut Server> {
+        let slot = match transport {
+            Transport::Plain => &mut self.plain,
+            Transport::Tls => &mut self.tls,
+        };
+        match slot {
+            Some(server) => Ok(server),
+            None => {
+                let server = Server::start_with_own_data(
+                    &self.binary,
+                    &self.workspace.scratch,
+                    transport,
+                    &self.certificates,
+                )?;
+                Ok(slot.insert(server))
+            }
+        }
+    }
+
+    fn forget(&mut self, transport: Transport) {
+        match transport {
+            Transport::Plain => self.plain = None,
+            Transport::Tls => self.tls = None,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The client programs the scripts need, and how to say that one is missing.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+use super::Workspace;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tool {
+    Curl,
+    Nghttp,
+    Node,
+    NodePackages,
+    Python,
+    PythonPackages,
+}
+
+impl Tool {
+    /// Fails with a sentence that names what is missing and how to get it.
+    pub(super) fn check(self, workspace: &Workspace) -> Result<()> {
+        let mut probe = match self {
+            Self::Curl => with_arguments("curl", &["--version"]),
+            Self::Nghttp => with_arguments("nghttp", &["--version"]),
+            Self::Node => with_arguments("node", &["--version"]),
+            Self::NodePackages => {
+                let mut node = with_arguments("node", &["-e", "require('web-push'), require('http_ece')"]);
+                node.current_dir(workspace.scripts().join("node"));
+                node
+            }
+            Self::Python => with_arguments("python3", &["--version"]),
+            Self::PythonPackages => {
+                let mut python = Command::new(workspace.python());
+                python.args(["-c", "import h2, pywebpush, http_ece"]);
+                python
+            }
+        };
+        let works = probe
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        ensure!(
+            works,
+            "{} missing: cargo xtask interop --install installs it (script interop/install)",
+            self.noun()
+        );
+        Ok(())
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Curl => "the program curl (Debian package curl) is",
+            Self::Nghttp => "the program nghttp (Debian package nghttp2-client) is",
+            Self::Node => "the program node (Debian package nodejs, 18 or later) is",
+            Self::NodePackages => "the npm packages of interop/node (web-push, http_ece) are",
+            Self::Python => "the program python3 (Debian packages python3 and python3-venv) is",
+            Self::PythonPackages => "the Python packages of interop/python (h2, pywebpush, http_ece) are",
+        }
+    }
+}
+
+fn with_arguments(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
