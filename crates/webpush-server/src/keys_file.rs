@@ -48,7 +48,7 @@ fn create(path: &Path) -> anyhow::Result<Keyring> {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("{} can't be written", path.display()))?;
     parse(&text)

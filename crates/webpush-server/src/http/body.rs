@@ -6,10 +6,14 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 use std::time::Duration;
+use tokio::time::timeout;
 use webpush_core::problem::Problem;
 
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most that is read of a body only to be thrown away.
+const MOST_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// A request body that has not been read yet.
 pub enum Body {
@@ -24,40 +28,61 @@ impl Body {
     ///
     /// # Errors
     /// [`Problem::BodyTooLarge`] as soon as that is known; [`Problem::BodyIncomplete`].
-    pub async fn read(self, headers: &HeaderMap, limit: usize) -> Result<Bytes, Problem> {
+    pub async fn read(&mut self, headers: &HeaderMap, limit: usize) -> Result<Bytes, Problem> {
         let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|length| length > limit as u64) {
             return Err(Problem::BodyTooLarge { limit });
         }
         let read = async {
-            match self {
-                Self::Http1(body) => read_http1(body, limit).await,
-                Self::Http2(body) => read_http2(body, limit).await,
+            let mut whole = Whole::new(limit);
+            while let Some(part) = self.part().await? {
+                whole.add(part)?;
+            }
+            Ok(whole.finish())
+        };
+        timeout(PATIENCE, read).await.unwrap_or(Err(Problem::BodyIncomplete))
+    }
+
+    /// Takes what is left of a body that nobody wants, up to a bound. Clients exist that lose an answer which comes
+    /// while they still send (curl 7.88, for one).
+    pub async fn discard(&mut self) {
+        let read = async {
+            let mut length = 0;
+            while let Ok(Some(part)) = self.part().await {
+                length += part.len();
+                if length > MOST_DISCARDED_BYTES {
+                    break;
+                }
             }
         };
-        tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Problem::BodyIncomplete))
+        // A body that doesn't come is not wanted either.
+        drop(timeout(PATIENCE, read).await);
     }
-}
 
-async fn read_http1(mut body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Problem> {
-    let mut whole = Whole::new(limit);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::BodyIncomplete)?;
-        if let Ok(part) = frame.into_data() {
-            whole.add(part)?;
+    async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
+        match self {
+            Self::Http1(body) => loop {
+                match body.frame().await {
+                    Some(Ok(frame)) => {
+                        if let Ok(part) = frame.into_data() {
+                            return Ok(Some(part));
+                        }
+                    }
+                    Some(Err(_)) => return Err(Problem::BodyIncomplete),
+                    None => return Ok(None),
+                }
+            },
+            Self::Http2(body) => match body.data().await {
+                Some(Ok(part)) => {
+                    let released = body.flow_control().release_capacity(part.len());
+                    released.map_err(|_| Problem::BodyIncomplete)?;
+                    Ok(Some(part))
+                }
+                Some(Err(_)) => Err(Problem::BodyIncomplete),
+                None => Ok(None),
+            },
         }
     }
-    Ok(whole.finish())
-}
-
-async fn read_http2(mut body: RecvStream, limit: usize) -> Result<Bytes, Problem> {
-    let mut whole = Whole::new(limit);
-    while let Some(part) = body.data().await {
-        let part = part.map_err(|_| Problem::BodyIncomplete)?;
-        body.flow_control().release_capacity(part.len()).map_err(|_| Problem::BodyIncomplete)?;
-        whole.add(part)?;
-    }
-    Ok(whole.finish())
 }
 
 /// The parts so far. Most bodies come in one part, which is then passed on without a copy.

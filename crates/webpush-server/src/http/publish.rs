@@ -21,7 +21,7 @@ use webpush_store::{Applied, Durability, Op};
 pub(super) async fn publish(
     service: &Service,
     head: &Parts,
-    body: Body,
+    body: &mut Body,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {

@@ -21,15 +21,16 @@ pub enum Outcome {
 }
 
 /// Serves one request. Every failure has become an answer.
-pub async fn serve(service: &Service, head: &Parts, body: Body) -> Outcome {
+pub async fn serve(service: &Service, head: &Parts, mut body: Body) -> Outcome {
     let path = head.uri.path();
     let open = service.keyring.open(path);
-    let mut outcome = match dispatch(service, head, body, path, open).await {
+    let mut outcome = match dispatch(service, head, &mut body, path, open).await {
         Ok(outcome) => outcome,
         Err(failure) => {
             if let Failure::Internal(what) = failure {
                 tracing::error!(what, "a request failed for a fault of this program");
             }
+            body.discard().await;
             Outcome::Answer(failure.answer())
         }
     };
@@ -44,7 +45,7 @@ pub async fn serve(service: &Service, head: &Parts, body: Body) -> Outcome {
 async fn dispatch(
     service: &Service,
     head: &Parts,
-    body: Body,
+    body: &mut Body,
     path: &str,
     open: Option<Capability>,
 ) -> Result<Outcome, Failure> {
@@ -58,7 +59,7 @@ async fn dispatch(
 async fn on_capability(
     service: &Service,
     head: &Parts,
-    body: Body,
+    body: &mut Body,
     capability: Capability,
 ) -> Result<Outcome, Failure> {
     let answer = match (capability, &head.method) {
@@ -95,7 +96,12 @@ async fn on_capability(
     Ok(Outcome::Answer(answer))
 }
 
-async fn on_fixed_path(service: &Service, head: &Parts, body: Body, path: &str) -> Result<Answer, Failure> {
+async fn on_fixed_path(
+    service: &Service,
+    head: &Parts,
+    body: &mut Body,
+    path: &str,
+) -> Result<Answer, Failure> {
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),

@@ -21,7 +21,7 @@ use webpush_store::{Applied, Durability, Op};
 const MOST_BODY_BYTES: usize = 4096;
 
 /// Makes the subscription; answers when it is durable.
-pub(super) async fn subscribe(service: &Service, head: &Parts, body: Body) -> Result<Answer, Failure> {
+pub(super) async fn subscribe(service: &Service, head: &Parts, body: &mut Body) -> Result<Answer, Failure> {
     let named = named_set(&head.headers)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
     let now = fresh::now();

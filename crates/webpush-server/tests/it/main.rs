@@ -2,6 +2,13 @@
 //!
 //! Tests are named after the row of `docs/conformance.md` that they defend.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod crash;
 mod headers;
 mod http2;
