@@ -73,7 +73,13 @@ impl Registry {
         for change in applied {
             match change {
                 Applied::Appended(appended) => {
-                    self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
+                    if !appended.is_dropped() {
+                        self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
+                    }
+                    appended
+                        .receipts
+                        .iter()
+                        .for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
                 }
                 Applied::Settled(settled) => {
                     settled.receipt.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
@@ -81,7 +87,7 @@ impl Registry {
                 Applied::Removed(removed) => {
                     removed.receipts.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
                 }
-                Applied::Created | Applied::Missing => {}
+                Applied::Created | Applied::Touched | Applied::Refused | Applied::Missing => {}
             }
         }
     }
@@ -217,7 +223,13 @@ mod tests {
 
     fn commit(registry: &Registry, position: u64, replaced: Option<u64>) {
         let replaced = replaced.map(|position| message(position).entry_ref());
-        registry.announce(&[Applied::Appended(Appended { message: message(position), replaced })]);
+        registry.announce(&[Applied::Appended(Appended {
+            message: message(position),
+            replaced,
+            dropped: Vec::new(),
+            receipts: Vec::new(),
+            receipts_dropped: 0,
+        })]);
     }
 
     fn listen(registry: &Arc<Registry>) -> Listener {

@@ -8,7 +8,9 @@
 mod entries;
 mod expiry;
 mod fetch;
+mod idle;
 mod inboxes;
+mod quota;
 mod settle;
 mod topics;
 
@@ -18,8 +20,17 @@ pub use entries::{
 };
 pub use expiry::{due_in_deadline_order, due_never_names_receipts};
 pub use fetch::{fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough};
+pub use idle::{
+    an_empty_agent_that_nobody_monitors_is_idle, an_inbox_that_nobody_uses_is_idle,
+    only_what_is_still_idle_is_removed,
+};
 pub use inboxes::{
     remove_inbox_cancels_everything, remove_inbox_takes_its_receipts, unsubscribe_cancels_its_messages,
+};
+pub use quota::{
+    a_dropped_message_owes_its_receipt, a_full_inbox_drops_the_least_urgent_and_oldest,
+    a_full_receipt_inbox_drops_the_oldest, a_new_message_may_be_the_one_to_go, bytes_count_as_well,
+    every_end_leaves_room, subscriptions_are_bounded,
 };
 pub use settle::{
     a_gone_receipt_inbox_gets_nothing, a_receipt_is_settled_like_any_entry, receipts_say_how_messages_end,
@@ -30,7 +41,7 @@ pub use topics::{
     an_ended_message_is_not_replaced,
 };
 
-use crate::{Appended, Applied, Durability, Op, Store};
+use crate::{Appended, Applied, Durability, Op, Quota, Store};
 use bytes::Bytes;
 use std::sync::{Arc, mpsc};
 use webpush_core::capability::KeyId;
@@ -45,10 +56,10 @@ use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 
-/// Opens the store under test.
-pub type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+/// Opens the store under test, with these bounds for each inbox.
+pub type Open<'a> = &'a dyn Fn(Quota) -> Arc<dyn Store>;
 
-/// Makes one `#[test]` of each rule. `$open` is an expression that gives a fresh `Fn() -> Arc<dyn Store>`.
+/// Makes one `#[test]` of each rule. `$open` is an expression that gives a fresh `Fn(Quota) -> Arc<dyn Store>`.
 #[macro_export]
 macro_rules! contract_tests {
     ($open:expr) => {
@@ -60,6 +71,11 @@ macro_rules! contract_tests {
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
             a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end
             settling_twice_does_nothing the_id_counts_and_not_the_position
+            an_empty_agent_that_nobody_monitors_is_idle an_inbox_that_nobody_uses_is_idle
+            only_what_is_still_idle_is_removed
+            a_dropped_message_owes_its_receipt a_full_inbox_drops_the_least_urgent_and_oldest
+            a_full_receipt_inbox_drops_the_oldest a_new_message_may_be_the_one_to_go bytes_count_as_well
+            every_end_leaves_room subscriptions_are_bounded
             a_topic_is_of_one_subscription a_topic_replaces_what_is_outstanding a_topic_replaces_within_a_batch
             an_ended_message_is_not_replaced
         );
@@ -126,7 +142,11 @@ fn topical(number: u64, topic: &str) -> Message {
 
 /// A store with two agents, of which the first has two subscriptions, and a receipt subscription.
 fn furnished(open: Open) -> Arc<dyn Store> {
-    let store = open();
+    furnished_with(open, Quota::default())
+}
+
+fn furnished_with(open: Open, quota: Quota) -> Arc<dyn Store> {
+    let store = open(quota);
     let ops = vec![
         inbox(AGENT, Owner::Agent),
         inbox(OTHER_AGENT, Owner::Agent),

@@ -3,15 +3,20 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a store must do | [`Store`], and in words that run: [`contract`] |
+//! | how much an inbox may hold, and for how long | [`Quota`], [`IdleLimits`] |
 //! | the model, in memory | [`memory`] |
 //! | the durable one on this machine | [`embedded`] |
 
 pub mod contract;
 pub mod embedded;
+mod idle;
 pub mod memory;
 mod op;
+mod quota;
 
+pub use idle::{IdleCheck, IdleLimits};
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
+pub use quota::Quota;
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +74,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when the answer can't be had.
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError>;
+
+    /// Names at most `limit` inboxes that are idle, each to be removed with [`Op::RemoveIdle`]. When it names as many,
+    /// there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError>;
 
     /// Finishes what was submitted, makes it durable, and answers everything from then on with
     /// [`StoreError::Unavailable`]. Returns when that is done; not to be called by a [`Done`].

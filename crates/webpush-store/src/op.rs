@@ -1,5 +1,6 @@
 //! What can be written to a store, and what each write turned out to do.
 
+use crate::IdleCheck;
 use std::sync::Arc;
 use webpush_core::id::{EntryRef, InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
@@ -7,6 +8,7 @@ use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::receipt::Receipt;
 use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
 
 /// How safe a commit must be before it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +28,12 @@ pub enum Durability {
 pub enum Op {
     /// Makes an inbox.
     CreateInbox(Inbox),
-    /// Makes a subscription in an agent's inbox; [`Applied::Missing`] if there is no such inbox.
+    /// Makes a subscription in an agent's inbox; [`Applied::Missing`] if there is no such agent, and
+    /// [`Applied::Refused`] if it has as many as it may.
     Subscribe(Subscription),
     /// Stores a message under the next position of its inbox; replaces the outstanding one with the same topic of the
-    /// same subscription (RFC 8030 §5.4). [`Applied::Missing`] if its subscription is not there.
+    /// same subscription (RFC 8030 §5.4), then drops what the inbox holds beyond its [`Quota`](crate::Quota).
+    /// [`Applied::Missing`] if its subscription is not there.
     Append(Message),
     /// Ends an entry and records the receipt it owes, if any. Ending what has ended does nothing.
     Settle(EntryRef, Outcome),
@@ -37,6 +41,11 @@ pub enum Op {
     Unsubscribe(InboxId, SubscriptionId),
     /// Removes an inbox with all its subscriptions and entries; its messages end as cancelled (RFC 8030 §7.3.1).
     RemoveInbox(InboxId),
+    /// Notes that somebody monitors an inbox. Once an hour is all that counts; for [`Durability::Lazy`].
+    Touch(InboxId, Timestamp),
+    /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle; [`Applied::Missing`] if it was used
+    /// since [`Store::idle`](crate::Store::idle) named it.
+    RemoveIdle(InboxId, IdleCheck),
 }
 
 /// What one [`Op`] did.
@@ -50,6 +59,10 @@ pub enum Applied {
     Settled(Settled),
     /// The subscription or inbox is gone now.
     Removed(Removed),
+    /// The inbox counts as monitored at that time now.
+    Touched,
+    /// There is no room: the agent has as many subscriptions as it may.
+    Refused,
     /// There was nothing to do it to.
     Missing,
 }
@@ -61,20 +74,38 @@ pub struct Appended {
     pub message: Arc<Message>,
     /// The one it replaced.
     pub replaced: Option<EntryRef>,
+    /// The messages of this inbox that were dropped for its quota; the new one may be among them.
+    pub dropped: Vec<EntryRef>,
+    /// The receipts that the senders of those now have waiting.
+    pub receipts: Vec<Receipt>,
+    /// How many receipts were dropped to make room for these.
+    pub receipts_dropped: usize,
+}
+
+impl Appended {
+    /// Whether the message was dropped at once: nobody may hear of it.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        self.dropped.iter().any(|dropped| dropped.position == self.message.position)
+    }
 }
 
 /// An ended entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The receipt that its sender now has waiting.
     pub receipt: Option<Receipt>,
+    /// How many receipts were dropped to make room for it.
+    pub receipts_dropped: usize,
 }
 
 /// A removed subscription or inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// How many entries ended with it.
     pub entries: usize,
-    /// The receipts that their senders now have waiting.
+    /// The receipts that their senders now have waiting. The first of very many may be dropped again.
     pub receipts: Vec<Receipt>,
+    /// How many receipts were dropped to make room for these.
+    pub receipts_dropped: usize,
 }

@@ -3,15 +3,15 @@
 #![allow(clippy::expect_used, reason = "what fails must stop the test")]
 
 use std::sync::Arc;
-use webpush_store::Store;
+use webpush_store::{Quota, Store};
 
 mod memory {
     use super::*;
     use webpush_store::memory::MemoryStore;
 
-    fn fresh() -> impl Fn() -> Arc<dyn Store> {
+    fn fresh() -> impl Fn(Quota) -> Arc<dyn Store> {
         let model = MemoryStore::default();
-        move || Arc::new(model.reopen())
+        move |quota| Arc::new(model.reopen_with(quota))
     }
 
     webpush_store::contract_tests!(fresh());
@@ -21,9 +21,12 @@ mod embedded {
     use super::*;
     use webpush_store::embedded::{EmbeddedStore, Options};
 
-    fn fresh() -> impl Fn() -> Arc<dyn Store> {
+    fn fresh() -> impl Fn(Quota) -> Arc<dyn Store> {
         let folder = tempfile::tempdir().expect("a folder");
-        move || Arc::new(EmbeddedStore::open(folder.path(), Options::default()).expect("the store opens"))
+        move |quota| {
+            let options = Options { quota, ..Options::default() };
+            Arc::new(EmbeddedStore::open(folder.path(), options).expect("the store opens"))
+        }
     }
 
     webpush_store::contract_tests!(fresh());

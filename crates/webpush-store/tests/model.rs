@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::mpsc;
+use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -19,7 +20,9 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Applied, Durability, Op, Store};
+use webpush_store::{Applied, Durability, IdleCheck, IdleLimits, Op, Quota, Store};
+
+const HOUR: u64 = 3_600_000;
 
 /// Agents are inboxes 0 to 2, receipt subscriptions 3 and 4.
 fn inbox_id(number: u8) -> InboxId {
@@ -57,7 +60,29 @@ fn step() -> impl Strategy<Value = Step> {
     let unsubscribe = (0..3_u8, 0..3_u8)
         .prop_map(|(agent, id)| Step::Other(Op::Unsubscribe(inbox_id(agent), subscription_id(id))));
     let remove = (0..5_u8).prop_map(|number| Step::Other(Op::RemoveInbox(inbox_id(number))));
-    prop_oneof![3 => inbox, 5 => subscribe, 20 => append(), 8 => settle, 1 => unsubscribe, 1 => remove]
+    let touch = (0..5_u8, time()).prop_map(|(number, time)| Step::Other(Op::Touch(inbox_id(number), time)));
+    let remove_idle =
+        (0..5_u8, check()).prop_map(|(number, check)| Step::Other(Op::RemoveIdle(inbox_id(number), check)));
+    let rest = prop_oneof![1 => unsubscribe, 1 => remove, 2 => touch, 1 => remove_idle];
+    prop_oneof![3 => inbox, 5 => subscribe, 20 => append(), 8 => settle, 5 => rest]
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..100 * HOUR).prop_map(Timestamp::from_millis)
+}
+
+fn check() -> impl Strategy<Value = IdleCheck> {
+    (time(), 0..40 * HOUR, 0..40 * HOUR).prop_map(|(now, never_monitored, unused)| {
+        let (never_monitored, unused) =
+            (Duration::from_millis(never_monitored), Duration::from_millis(unused));
+        IdleCheck { now, limits: IdleLimits { never_monitored, unused } }
+    })
+}
+
+fn quota() -> impl Strategy<Value = Quota> {
+    (0..8_u64, 0..80_u64, 0..5_u64, 1..5_u64).prop_map(|(messages, body_bytes, receipts, subscriptions)| {
+        Quota { messages, body_bytes, receipts, subscriptions }
+    })
 }
 
 fn append() -> impl Strategy<Value = Step> {
@@ -118,7 +143,10 @@ fn operations(steps: Vec<Step>, now: Timestamp) -> Vec<Op> {
 }
 
 /// Compares everything that can be asked.
-fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp) {
+fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &IdleCheck) {
+    for limit in [0, 2, 100] {
+        assert_eq!(model.idle(check, limit), store.idle(check, limit));
+    }
     for number in 0..5 {
         let inbox = inbox_id(number);
         assert_eq!(model.inbox(inbox), store.inbox(inbox));
@@ -154,17 +182,19 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_embedded_store_is_like_the_model(
         batches in vec((vec(step(), 1..8), any::<bool>(), 0..10_u64), 1..25),
         sought in vec(entry(), 10),
         reopen in 0..25_usize,
+        (quota, quota_then) in (quota(), quota()),
+        check in check(),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let open = || EmbeddedStore::open(folder.path(), Options::default()).unwrap();
-        let (model, mut store) = (MemoryStore::default(), open());
+        let open = |quota| EmbeddedStore::open(folder.path(), Options { quota, ..Options::default() }).unwrap();
+        let (mut model, mut store) = (MemoryStore::with_quota(quota), open(quota));
         let mut now = 10;
         for number in 0..5 {
             let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
@@ -180,10 +210,11 @@ proptest! {
             assert_eq!(commit(&model, ops.clone(), durability), commit(&store, ops, durability));
             if number == reopen {
                 drop(store);
-                store = open();
+                store = open(quota_then);
+                model = model.reopen_with(quota_then);
                 assert_eq!(store.recovery().batches_lost, 0);
             }
-            assert_same(&model, &store, Timestamp::from_millis(now));
+            assert_same(&model, &store, Timestamp::from_millis(now), &check);
         }
         for entry in sought {
             assert_eq!(model.entry(&entry), store.entry(&entry));

@@ -31,8 +31,6 @@ pub(super) async fn acknowledge(service: &Service, entry: EntryRef) -> Result<An
     }
     match service.commit_one(Op::Settle(entry, Outcome::Delivered), Durability::Durable).await? {
         Applied::Settled(_) => Ok(empty(StatusCode::NO_CONTENT)),
-        Applied::Missing | Applied::Created | Applied::Appended(_) | Applied::Removed(_) => {
-            Err(Problem::NotFound.into())
-        }
+        _ => Err(Problem::NotFound.into()),
     }
 }

@@ -52,9 +52,7 @@ async fn store(service: &Service, message: Message) -> Result<Arc<Message>, Fail
     match service.commit_one(Op::Append(message), Durability::Durable).await? {
         Applied::Appended(appended) => Ok(appended.message),
         // The subscription was removed between the look-up and the commit.
-        Applied::Missing | Applied::Created | Applied::Settled(_) | Applied::Removed(_) => {
-            Err(Problem::NotFound.into())
-        }
+        _ => Err(Problem::NotFound.into()),
     }
 }
 

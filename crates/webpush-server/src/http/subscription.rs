@@ -61,8 +61,6 @@ pub(super) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<An
 fn answer(removed: &Applied) -> Result<Answer, Failure> {
     match removed {
         Applied::Removed(_) => Ok(empty(StatusCode::NO_CONTENT)),
-        Applied::Missing | Applied::Created | Applied::Appended(_) | Applied::Settled(_) => {
-            Err(Problem::NotFound.into())
-        }
+        _ => Err(Problem::NotFound.into()),
     }
 }

@@ -30,13 +30,13 @@ pub fn positions_are_never_reused(open: Open) {
         settle(&*store, entry, Outcome::Delivered);
     }
     store.close();
-    let store = open();
+    let store = open(Quota::default());
     assert!(append_one(&*store, message(9)).position > last);
 }
 
 /// An operation finds what the ones before it in the same batch did.
 pub fn a_batch_sees_itself(open: Open) {
-    let store = open();
+    let store = open(Quota::default());
     let unknown_place = EntryRef { inbox: AGENT, position: Position::START, message: message(1).id };
     let applied = commit(
         &*store,
@@ -81,13 +81,15 @@ fn kind(applied: &Applied) -> &'static str {
         Applied::Removed(removed) if removed.entries == 0 => "removed 0",
         Applied::Removed(removed) if removed.entries == 2 => "removed 2",
         Applied::Removed(_) => "removed",
+        Applied::Touched => "touched",
+        Applied::Refused => "refused",
         Applied::Missing => "missing",
     }
 }
 
 /// Subscriptions need their inbox, messages their subscription, removals what they remove.
 pub fn nothing_goes_into_what_is_missing(open: Open) {
-    let store = open();
+    let store = open(Quota::default());
     let ops = vec![
         subscription(AGENT, SUBSCRIPTION),
         Op::Append(message(1)),
@@ -129,7 +131,7 @@ pub fn every_field_is_kept(open: Open) {
     let again = append(&*store, vec![rich.clone()]);
     store.close();
 
-    let store = open();
+    let store = open(Quota::default());
     let expected = Inbox { id: RECEIPTS, owner: Owner::Receipts, created: at(1), key: KeyId(7) };
     assert_eq!(store.inbox(RECEIPTS), Ok(Some(expected)));
     assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(full))));
@@ -158,7 +160,7 @@ pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
         .map(|result| kind(&result.expect("it was submitted before the store was closed")[0]))
         .collect();
     assert_eq!(applied, ["appended", "settled"]);
-    let left = contents(&*open(), AGENT);
+    let left = contents(&*open(Quota::default()), AGENT);
     assert_eq!(left.iter().map(|entry| entry.message).collect::<Vec<_>>(), [message(2).id]);
 }
 
@@ -178,5 +180,5 @@ pub fn a_closed_store_refuses(open: Open) {
     assert_eq!(store.entry(&entry), Err(StoreError::Unavailable));
     assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)), Err(StoreError::Unavailable));
     assert_eq!(store.due(at(10), 1), Err(StoreError::Unavailable));
-    assert_eq!(contents(&*open(), AGENT), [entry]);
+    assert_eq!(contents(&*open(Quota::default()), AGENT), [entry]);
 }

@@ -26,7 +26,7 @@ pub fn due_in_deadline_order(open: Open) {
     let early = until(4, 50);
     assert_eq!(due(300, 10).entries, [early, b, c], "a deadline may be earlier than those looked at before");
     store.close();
-    let after = open().due(at(300), 10).expect("the store can be read");
+    let after = open(Quota::default()).due(at(300), 10).expect("the store can be read");
     assert_eq!(after.entries, [early, b, c]);
 }
 

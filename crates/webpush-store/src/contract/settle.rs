@@ -52,7 +52,7 @@ pub fn a_gone_receipt_inbox_gets_nothing(open: Open) {
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     commit(&*store, vec![Op::RemoveInbox(RECEIPTS)]);
     let settled = settle(&*store, entry, Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled { receipt: None }));
+    assert_eq!(settled, Applied::Settled(Settled::default()));
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
 
@@ -63,7 +63,7 @@ pub fn a_receipt_is_settled_like_any_entry(open: Open) {
     let receipt = receipt_of(settle(&*store, entry, Outcome::Delivered)).expect("one is owed");
     assert_eq!(receipt.entry_ref().message, entry.message);
     let settled = settle(&*store, receipt.entry_ref(), Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled { receipt: None }));
+    assert_eq!(settled, Applied::Settled(Settled::default()));
     assert_eq!(settle(&*store, receipt.entry_ref(), Outcome::Delivered), Applied::Missing);
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
@@ -84,6 +84,6 @@ pub fn the_id_counts_and_not_the_position(open: Open) {
         assert_eq!(settle(&*store, wrong, Outcome::Delivered), Applied::Missing);
     }
     let settled = settle(&*store, moved(all[0].position), Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled { receipt: None }));
+    assert_eq!(settled, Applied::Settled(Settled::default()));
     assert_eq!(contents(&*store, AGENT), [all[0], all[2]]);
 }

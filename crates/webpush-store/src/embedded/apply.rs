@@ -1,47 +1,35 @@
 //! What each operation does to the rows.
 
+use super::books::{Weight, subscription_keys};
 use super::changes::Changes;
+use super::ending::{Ended, Ending, MessageEnding};
 use super::engine::View;
-use super::entry_row::{message_value, read_entry, receipt_value, salvage_entry};
-use super::read::{find, inbox_rows};
+use super::entry_row::{message_value, salvage_entry};
+use super::ledger::Ledger;
+use super::read::find;
 use super::rows::{
-    Table, deadline_key, entry_key, inbox_value, message_id_value, position_value, read_position,
+    Table, deadline_key, entry_key, idle_key, inbox_value, message_id_value, position_value, read_position,
     subscription_key, subscription_value, topic_key,
 };
-use crate::{Appended, Applied, Op, Removed, Settled, StoreError};
-use fjall::Slice;
+use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use std::sync::Arc;
-use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
-use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use webpush_core::topic::Topic;
 
 /// Applies operations to changes.
 pub(super) struct Applier<'a> {
     pub(super) changes: Changes<'a>,
+    pub(super) quota: Quota,
     /// The last position that was assigned.
     pub(super) position: Position,
     /// The earliest deadline that was added.
     pub(super) earliest: Option<Timestamp>,
-}
-
-/// What must be known of an entry to end it; far less than its body.
-struct Ending {
-    position: Position,
-    message: Option<MessageEnding>,
-}
-
-struct MessageEnding {
-    id: MessageId,
-    subscription: SubscriptionId,
-    expires: Timestamp,
-    topic: Option<Topic>,
-    receipt: Option<InboxId>,
-    key: webpush_core::capability::KeyId,
+    /// Receipts that the present operation has dropped.
+    pub(super) receipts_dropped: usize,
 }
 
 impl Applier<'_> {
@@ -50,34 +38,62 @@ impl Applier<'_> {
         let applied = ops.into_iter().map(|op| self.apply(op)).collect();
         match &applied {
             Ok(_) => self.changes.accept_request(),
-            Err(_) => self.changes.take_request_back(),
+            Err(_) => {
+                self.changes.take_request_back();
+                self.receipts_dropped = 0;
+            }
         }
         applied
     }
 
     fn apply(&mut self, op: Op) -> Result<Applied, StoreError> {
         match op {
-            Op::CreateInbox(inbox) => Ok(self.create_inbox(&inbox)),
+            Op::CreateInbox(inbox) => self.create_inbox(&inbox),
             Op::Subscribe(subscription) => self.subscribe(&subscription),
             Op::Append(message) => self.append(message),
             Op::Settle(entry, outcome) => self.settle(&entry, outcome),
             Op::Unsubscribe(agent, id) => self.unsubscribe(agent, id),
-            Op::RemoveInbox(inbox) => self.remove_inbox(inbox),
+            Op::RemoveInbox(inbox) => self.remove_inbox(inbox, None),
+            Op::Touch(inbox, time) => self.touch(inbox, idle::hour(time)),
+            Op::RemoveIdle(inbox, check) => self.remove_inbox(inbox, Some(&check)),
         }
     }
 
-    fn create_inbox(&mut self, inbox: &Inbox) -> Applied {
+    fn create_inbox(&mut self, inbox: &Inbox) -> Result<Applied, StoreError> {
+        let before = self.ledger(inbox.id)?;
         self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
-        Applied::Created
+        let mut after = Ledger::new(inbox);
+        if let Some(before) = before {
+            let hour = if before.monitored { before.hour } else { after.hour };
+            after = Ledger { owner: inbox.owner, hour, ..before };
+        }
+        self.put_ledger(inbox.id, before.as_ref(), &after);
+        Ok(Applied::Created)
     }
 
     fn subscribe(&mut self, subscription: &Subscription) -> Result<Applied, StoreError> {
-        if !self.is_there(Table::Inboxes, subscription.agent.as_bytes())? {
-            return Ok(Applied::Missing);
+        let agent = subscription.agent;
+        let ledger = self.ledger(agent)?.filter(|ledger| ledger.owner == Owner::Agent);
+        let Some(ledger) = ledger else { return Ok(Applied::Missing) };
+        let key = subscription_key(agent, subscription.id);
+        let is_new = !self.is_there(Table::Subscriptions, &key)?;
+        let others = ledger.subscriptions.saturating_sub(u64::from(!is_new));
+        if others >= self.quota.subscriptions {
+            return Ok(Applied::Refused);
         }
-        let key = subscription_key(subscription.agent, subscription.id);
         self.changes.put(Table::Subscriptions, &key, subscription_value(subscription));
+        if is_new {
+            self.change_ledger(agent, |ledger| ledger.subscriptions += 1)?;
+        }
         Ok(Applied::Created)
+    }
+
+    fn touch(&mut self, inbox: InboxId, hour: u64) -> Result<Applied, StoreError> {
+        let touched = self.change_ledger(inbox, |ledger| {
+            ledger.hour = if ledger.monitored { hour.max(ledger.hour) } else { hour };
+            ledger.monitored = true;
+        })?;
+        Ok(touched.map_or(Applied::Missing, |_| Applied::Touched))
     }
 
     fn append(&mut self, mut message: Message) -> Result<Applied, StoreError> {
@@ -95,7 +111,12 @@ impl Applier<'_> {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));
         }
-        Ok(Applied::Appended(Appended { message: Arc::new(message), replaced }))
+        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        self.count_in(agent, position, weight)?;
+        let (dropped, receipts) = self.drop_messages(&message)?;
+        let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+        let message = Arc::new(message);
+        Ok(Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped }))
     }
 
     /// Ends the message that a new one replaces. One that has expired has ended by that: it is left to be swept, with
@@ -113,7 +134,7 @@ impl Applier<'_> {
         };
         match salvage_entry(new.agent, position, &value) {
             Some(Entry::Message(old)) if !old.is_expired(new.accepted) => {
-                let ending = Ending { position, message: Some(MessageEnding::of(&old)) };
+                let ending = Ending { position, what: Ended::Message(MessageEnding::of(&old)) };
                 self.end(new.agent, &ending, Outcome::Replaced)?;
                 Ok(Some(old.entry_ref()))
             }
@@ -124,7 +145,9 @@ impl Applier<'_> {
     fn settle(&mut self, entry: &EntryRef, outcome: Outcome) -> Result<Applied, StoreError> {
         let Some((position, value)) = find(&self.changes, entry)? else { return Ok(Applied::Missing) };
         let ending = self.ending(entry.inbox, position, &value);
-        Ok(Applied::Settled(Settled { receipt: self.end(entry.inbox, &ending, outcome)? }))
+        let receipt = self.end(entry.inbox, &ending, outcome)?;
+        let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+        Ok(Applied::Settled(Settled { receipt, receipts_dropped }))
     }
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, StoreError> {
@@ -133,113 +156,36 @@ impl Applier<'_> {
             return Ok(Applied::Missing);
         }
         self.changes.remove(Table::Subscriptions, &key);
-        let is_its = |ending: &Ending| ending.message.as_ref().is_some_and(|it| it.subscription == id);
+        self.change_ledger(agent, |ledger| ledger.subscriptions = ledger.subscriptions.saturating_sub(1))?;
+        let is_its =
+            |ending: &Ending| matches!(&ending.what, Ended::Message(message) if message.subscription == id);
         self.cancel(agent, is_its)
     }
 
-    fn remove_inbox(&mut self, inbox: InboxId) -> Result<Applied, StoreError> {
-        if !self.is_there(Table::Inboxes, inbox.as_bytes())? {
+    fn remove_inbox(&mut self, inbox: InboxId, check: Option<&IdleCheck>) -> Result<Applied, StoreError> {
+        let Some(ledger) = self.ledger(inbox)? else { return Ok(Applied::Missing) };
+        let (class, hour, _) = ledger.idle_place(inbox);
+        if check.is_some_and(|check| hour >= check.kept_from(class)) {
             return Ok(Applied::Missing);
         }
-        self.changes.remove(Table::Inboxes, inbox.as_bytes());
-        let first = subscription_key(inbox, SubscriptionId::from_bytes([0; 16]));
-        let last = subscription_key(inbox, SubscriptionId::from_bytes([u8::MAX; 16]));
-        let subscriptions: Vec<Slice> = self
-            .changes
-            .scan(Table::Subscriptions, first.into()..=last.into())
-            .filter(|row| *row != Err(StoreError::Corrupt))
-            .map(|row| row.map(|(key, _)| key))
-            .collect::<Result<_, _>>()?;
-        for key in subscriptions {
+        for key in self.keys(Table::Subscriptions, subscription_keys(inbox))? {
             self.changes.remove(Table::Subscriptions, &key);
         }
-        self.cancel(inbox, |_| true)
-    }
-
-    fn cancel(&mut self, inbox: InboxId, which: impl Fn(&Ending) -> bool) -> Result<Applied, StoreError> {
-        let mut endings = Vec::new();
-        for row in inbox_rows(&self.changes, inbox, Position::START) {
-            let (position, value) = row?;
-            endings.push(self.ending(inbox, position, &value));
+        let applied = self.cancel(inbox, |_| true)?;
+        if let Some(ledger) = self.ledger(inbox)? {
+            self.changes.remove(Table::Idle, &idle_key(ledger.idle_place(inbox)));
         }
-        endings.retain(which);
-        let mut receipts = Vec::new();
-        for ending in &endings {
-            receipts.extend(self.end(inbox, ending, Outcome::Cancelled)?);
-        }
-        Ok(Applied::Removed(Removed { entries: endings.len(), receipts }))
+        self.changes.remove(Table::Ledgers, inbox.as_bytes());
+        self.changes.remove(Table::Inboxes, inbox.as_bytes());
+        Ok(applied)
     }
 
-    fn ending(&self, inbox: InboxId, position: Position, value: &Slice) -> Ending {
-        let entry = read_entry(inbox, position, value).or_else(|| {
-            self.changes.engine().report_damage(Table::Entries);
-            salvage_entry(inbox, position, value)
-        });
-        let message = match entry {
-            Some(Entry::Message(message)) => Some(MessageEnding::of(&message)),
-            Some(Entry::Receipt(_)) | None => None,
-        };
-        Ending { position, message }
-    }
-
-    /// Removes an entry with all that points to it, and records the receipt it owes.
-    fn end(
-        &mut self,
-        inbox: InboxId,
-        ending: &Ending,
-        outcome: Outcome,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let Ending { position, message } = ending;
-        self.changes.remove(Table::Entries, &entry_key(inbox, *position));
-        let Some(message) = message else { return Ok(None) };
-        self.changes.remove(Table::Deadlines, &deadline_key(message.expires, inbox, *position));
-        if let Some(topic) = &message.topic {
-            let key = topic_key(inbox, message.subscription, topic);
-            let latest = self.changes.get(Table::Topics, &key)?;
-            if latest.is_some_and(|value| read_position(&key, &value) == Some(*position)) {
-                self.changes.remove(Table::Topics, &key);
-            }
-        }
-        let about = EntryRef { inbox, position: *position, message: message.id };
-        self.record_receipt(message, about, outcome)
-    }
-
-    fn record_receipt(
-        &mut self,
-        message: &MessageEnding,
-        about: EntryRef,
-        outcome: Outcome,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::of(outcome)) else {
-            return Ok(None);
-        };
-        if !self.is_there(Table::Inboxes, inbox.as_bytes())? {
-            return Ok(None);
-        }
-        let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
-        self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
-        Ok(Some(receipt))
-    }
-
-    fn is_there(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn is_there(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         Ok(self.changes.get(table, key)?.is_some())
     }
 
-    const fn next_position(&mut self) -> Position {
+    pub(super) const fn next_position(&mut self) -> Position {
         self.position = self.position.next();
         self.position
-    }
-}
-
-impl MessageEnding {
-    const fn of(message: &Message) -> Self {
-        Self {
-            id: message.id,
-            subscription: message.subscription,
-            expires: message.expires,
-            topic: message.topic,
-            receipt: message.receipt,
-            key: message.key,
-        }
     }
 }

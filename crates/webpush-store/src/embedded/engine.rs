@@ -64,13 +64,19 @@ impl Engine {
                 Table::Entries => 16,
                 // Written to tables last, so that a mark outlives in the journal what it marks.
                 Table::Batches => 64,
-                Table::Inboxes | Table::Subscriptions | Table::Topics | Table::Deadlines => 8,
+                Table::Inboxes
+                | Table::Subscriptions
+                | Table::Topics
+                | Table::Deadlines
+                | Table::Ledgers
+                | Table::Idle
+                | Table::Ranks => 8,
             };
             let create = || KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE);
             db.keyspace(table.name(), create)
         };
-        let [a, b, c, d, e, f] = Table::ALL.map(keyspace);
-        let keyspaces = [a?, b?, c?, d?, e?, f?];
+        let [a, b, c, d, e, f, g, h, i] = Table::ALL.map(keyspace);
+        let keyspaces = [a?, b?, c?, d?, e?, f?, g?, h?, i?];
         Ok(Self { db, keyspaces, folder: folder.to_owned(), damaged: AtomicU64::new(0) })
     }
 

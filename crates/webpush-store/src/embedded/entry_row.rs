@@ -1,6 +1,7 @@
 //! How messages and receipts are written on disk. Kind and message id come first, so that a search reads no more.
 
-use super::rows::{Fields, RowWriter, entry_key, unseal, unseal_unchecked};
+use super::fields::{Fields, RowWriter, unseal, unseal_unchecked};
+use super::rows::{entry_key, read_urgency, urgency_byte};
 use bytes::Bytes;
 use fjall::Slice;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ const RECEIPT: u8 = 2;
 const ABSENT: u16 = u16::MAX;
 /// All of a message row that is there in every message, and room for a receipt inbox.
 const MESSAGE_HEAD_BYTES: usize = 80;
+/// Two ids and two times.
+const BEFORE_URGENCY_BYTES: usize = 48;
 
 pub(super) fn message_value(message: &Message) -> Slice {
     let parts = message.encoding.parts();
@@ -59,6 +62,16 @@ pub(super) fn read_entry_id(value: &[u8]) -> Option<MessageId> {
     let mut fields = unseal_unchecked(value)?;
     fields.u8()?;
     fields.array().map(MessageId::from_bytes)
+}
+
+/// How urgent a row's message is, if the row is whole enough to tell. A receipt is of the lowest urgency.
+pub(super) fn read_entry_urgency(value: &[u8]) -> Option<Urgency> {
+    let mut fields = unseal_unchecked(value)?;
+    match fields.u8()? {
+        MESSAGE => read_urgency(*fields.bytes(BEFORE_URGENCY_BYTES + 1)?.last()?),
+        RECEIPT => Some(Urgency::VeryLow),
+        _ => None,
+    }
 }
 
 pub(super) fn read_entry(inbox: InboxId, position: Position, value: &[u8]) -> Option<Entry> {
@@ -143,19 +156,6 @@ fn read_receipt(
     Some(Receipt { inbox, position, about, key, status })
 }
 
-const fn urgency_byte(urgency: Urgency) -> u8 {
-    match urgency {
-        Urgency::VeryLow => 1,
-        Urgency::Low => 2,
-        Urgency::Normal => 3,
-        Urgency::High => 4,
-    }
-}
-
-fn read_urgency(byte: u8) -> Option<Urgency> {
-    Urgency::ALL.into_iter().find(|urgency| urgency_byte(*urgency) == byte)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +200,8 @@ mod tests {
         for entry in rows() {
             let value = value(&entry);
             assert_eq!(read_entry_id(&value), Some(entry.entry_ref().message));
+            let urgency = if matches!(entry, Entry::Message(_)) { Urgency::Low } else { Urgency::VeryLow };
+            assert_eq!(read_entry_urgency(&value), Some(urgency));
             assert_eq!(read_entry(INBOX, Position::new(4), &value), Some(entry.clone()));
             assert_eq!(salvage_entry(INBOX, Position::new(4), &value), Some(entry));
         }

@@ -4,7 +4,8 @@
 //! hole in the numbers, or an end before the number in the [`super::watermark`] file, is what such a loss leaves.
 
 use super::engine::{Engine, Row, Rows, View};
-use super::rows::{RowWriter, Table, unseal};
+use super::fields::{RowWriter, unseal};
+use super::rows::Table;
 use super::watermark::Watermark;
 use crate::StoreError;
 use fjall::Slice;

@@ -9,18 +9,24 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what an operation does | `apply`, on `changes` |
-//! | how rows look on disk | `rows`, `entry_row` |
+//! | what an operation does | `apply`, `ending`, on `changes` |
+//! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
+//! | how rows look on disk | `rows`, `entry_row`, `fields` |
 //! | groups, syncs, failure | `writer` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
 
 mod apply;
+mod books;
 mod changes;
 mod deadlines;
+mod ending;
 mod engine;
 mod entry_row;
+mod fields;
 mod folder;
+mod full;
+mod ledger;
 mod marks;
 mod read;
 mod recovery;
@@ -32,7 +38,7 @@ mod writer;
 
 pub use recovery::Recovery;
 
-use crate::{Done, Due, Durability, Op, Store, StoreError};
+use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
 use engine::{Engine, cause, is_damage};
 use rows::{Table, read_inbox, read_subscription, subscription_key};
 use std::fmt;
@@ -57,11 +63,13 @@ const QUEUE_REQUESTS: usize = 16_384;
 pub struct Options {
     /// Memory for blocks of tables that were read.
     pub cache_bytes: u64,
+    /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
+    pub quota: Quota,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 128 * 1024 * 1024 }
+        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default() }
     }
 }
 
@@ -163,6 +171,10 @@ impl Store for EmbeddedStore {
 
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
         self.shared.deadlines.scan(|from| self.read(|engine| read::due(&engine.snapshot(), from, now, limit)))
+    }
+
+    fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+        self.read(|engine| read::idle(&engine.snapshot(), check, limit))
     }
 
     fn close(&self) {

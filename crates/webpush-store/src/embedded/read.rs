@@ -2,8 +2,12 @@
 
 use super::engine::View;
 use super::entry_row::{read_entry, read_entry_id};
-use super::rows::{Table, entry_key, read_deadline_key, read_entry_key, read_message_id};
-use crate::{Due, StoreError};
+use super::ledger::Ledger;
+use super::rows::{
+    Table, entry_key, idle_key, read_deadline_key, read_entry_key, read_idle_key, read_message_id,
+};
+use crate::idle::IdleClass;
+use crate::{Due, IdleCheck, StoreError};
 use fjall::Slice;
 use webpush_core::id::{EntryRef, InboxId, Position};
 use webpush_core::inbox::Entry;
@@ -110,4 +114,31 @@ pub(super) fn due(
         due.entries.push(EntryRef { inbox, position, message });
     }
     Ok((due, first))
+}
+
+/// Which inboxes are idle. Both classes are in the order of their hours: no other inbox is looked at.
+pub(super) fn idle(view: &impl View, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+    let mut idle = Vec::new();
+    for class in IdleClass::ALL {
+        let Some(last_hour) = check.kept_from(class).checked_sub(1) else { continue };
+        let first = idle_key((class, 0, InboxId::from_bytes([0; 16])));
+        let last = idle_key((class, last_hour, InboxId::from_bytes([u8::MAX; 16])));
+        for row in view.scan(Table::Idle, first.into()..=last.into()) {
+            if idle.len() == limit {
+                return Ok(idle);
+            }
+            let (key, _) = match row {
+                Err(StoreError::Corrupt) => continue,
+                row => row?,
+            };
+            let Some(place) = read_idle_key(&key) else { continue };
+            // A place that its inbox does not know can't be removed: naming it would keep the sweep busy for ever.
+            let ledger = view.get(Table::Ledgers, place.2.as_bytes());
+            let ledger = ledger.ok().flatten().and_then(|value| Ledger::read(place.2, &value));
+            if ledger.is_some_and(|ledger| ledger.idle_place(place.2) == place) {
+                idle.push(place.2);
+            }
+        }
+    }
+    Ok(idle)
 }

@@ -1,8 +1,9 @@
 //! How keys and values are written on disk.
 //!
-//! Numbers in keys are big-endian, so that keys sort like the numbers. A value is a version byte, the fields, and a
-//! checksum of key and value: a row that was read under the key of another one is noticed as well.
+//! Numbers in keys are big-endian, so that keys sort like the numbers.
 
+use super::fields::{Fields, RowWriter, unseal};
+use crate::idle::{IdleClass, IdlePlace};
 use fjall::Slice;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
@@ -10,10 +11,7 @@ use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::subscription::{SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
-
-const ROW_VERSION: u8 = 1;
-const CHECKSUM_BYTES: usize = 4;
+use webpush_core::urgency::Urgency;
 
 /// The keyspaces of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +26,28 @@ pub(super) enum Table {
     Topics,
     /// Deadline, inbox, position → message id.
     Deadlines,
+    /// Inbox → its [`Ledger`](super::ledger::Ledger).
+    Ledgers,
+    /// Idle class, hour, inbox → nothing: which inbox to look at next for being idle.
+    Idle,
+    /// Inbox, urgency, position → nothing: what to drop first. Only of inboxes that were full.
+    Ranks,
     /// Number of a batch → its mark; see [`super::marks`].
     Batches,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Inboxes, Self::Subscriptions, Self::Entries, Self::Topics, Self::Deadlines, Self::Batches];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Inboxes,
+        Self::Subscriptions,
+        Self::Entries,
+        Self::Topics,
+        Self::Deadlines,
+        Self::Ledgers,
+        Self::Idle,
+        Self::Ranks,
+        Self::Batches,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -43,6 +56,9 @@ impl Table {
             Self::Entries => "entries",
             Self::Topics => "topics",
             Self::Deadlines => "deadlines",
+            Self::Ledgers => "ledgers",
+            Self::Idle => "idle",
+            Self::Ranks => "ranks",
             Self::Batches => "batches",
         }
     }
@@ -64,6 +80,18 @@ pub(super) fn deadline_key(expires: Timestamp, inbox: InboxId, position: Positio
     join(&expires.as_millis().to_be_bytes(), &entry_key(inbox, position))
 }
 
+pub(super) fn idle_key((class, hour, inbox): IdlePlace) -> [u8; 25] {
+    let class = match class {
+        IdleClass::Fresh => 1,
+        IdleClass::Used => 2,
+    };
+    join(&[class], &join::<24>(&hour.to_be_bytes(), inbox.as_bytes()))
+}
+
+pub(super) fn rank_key(inbox: InboxId, urgency: Urgency, position: Position) -> [u8; 25] {
+    join(&join::<17>(inbox.as_bytes(), &[urgency_byte(urgency)]), &position.get().to_be_bytes())
+}
+
 fn join<const N: usize>(first: &[u8], second: &[u8]) -> [u8; N] {
     let mut key = [0; N];
     key[..first.len()].copy_from_slice(first);
@@ -81,6 +109,37 @@ pub(super) fn read_deadline_key(key: &[u8]) -> Option<(Timestamp, InboxId, Posit
     let expires = Timestamp::from_millis(u64::from_be_bytes(fields.array()?));
     let (inbox, position) = read_entry_key(fields.0)?;
     Some((expires, inbox, position))
+}
+
+pub(super) fn read_idle_key(key: &[u8]) -> Option<IdlePlace> {
+    let mut fields = Fields(key);
+    let class = match fields.u8()? {
+        1 => IdleClass::Fresh,
+        2 => IdleClass::Used,
+        _ => return None,
+    };
+    let hour = u64::from_be_bytes(fields.array()?);
+    Some((class, hour, InboxId::from_bytes(fields.array()?)))
+}
+
+pub(super) fn read_rank_key(key: &[u8]) -> Option<(Urgency, Position)> {
+    let mut fields = Fields(key);
+    fields.bytes(16)?;
+    let urgency = read_urgency(fields.u8()?)?;
+    Some((urgency, Position::new(u64::from_be_bytes(fields.array()?))))
+}
+
+pub(super) const fn urgency_byte(urgency: Urgency) -> u8 {
+    match urgency {
+        Urgency::VeryLow => 1,
+        Urgency::Low => 2,
+        Urgency::Normal => 3,
+        Urgency::High => 4,
+    }
+}
+
+pub(super) fn read_urgency(byte: u8) -> Option<Urgency> {
+    Urgency::ALL.into_iter().find(|urgency| urgency_byte(*urgency) == byte)
 }
 
 pub(super) fn inbox_value(inbox: &Inbox) -> Slice {
@@ -119,6 +178,11 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
     Some(Subscription { agent, id, created, key, sender })
 }
 
+/// Of a row whose key says everything.
+pub(super) fn empty_value(key: &[u8]) -> Slice {
+    RowWriter::new(0).seal(key)
+}
+
 /// Of a topic: where the message to replace is.
 pub(super) fn position_value(key: &[u8], position: Position) -> Slice {
     let mut row = RowWriter::new(8);
@@ -139,88 +203,4 @@ pub(super) fn message_id_value(key: &[u8], id: MessageId) -> Slice {
 
 pub(super) fn read_message_id(key: &[u8], value: &[u8]) -> Option<MessageId> {
     unseal(key, value)?.array().map(MessageId::from_bytes)
-}
-
-/// A value in the making.
-pub(super) struct RowWriter(Vec<u8>);
-
-impl RowWriter {
-    /// `bytes` is how long the fields will be together.
-    pub(super) fn new(bytes: usize) -> Self {
-        let mut row = Vec::with_capacity(1 + bytes + CHECKSUM_BYTES);
-        row.push(ROW_VERSION);
-        Self(row)
-    }
-
-    pub(super) fn u8(&mut self, value: u8) -> &mut Self {
-        self.bytes(&[value])
-    }
-
-    pub(super) fn u16(&mut self, value: u16) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
-    pub(super) fn u64(&mut self, value: u64) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
-    pub(super) fn bytes(&mut self, value: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(value);
-        self
-    }
-
-    pub(super) fn seal(mut self, key: &[u8]) -> Slice {
-        let checksum = checksum(key, &self.0);
-        self.bytes(&checksum);
-        Slice::from(self.0)
-    }
-}
-
-/// The fields of a value that is what was written under this key.
-pub(super) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Option<Fields<'a>> {
-    let (row, sum) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
-    (checksum(key, row) == *sum).then(|| unseal_unchecked(value)).flatten()
-}
-
-/// The fields of a value that may be damaged.
-pub(super) fn unseal_unchecked(value: &[u8]) -> Option<Fields<'_>> {
-    let (row, _) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
-    let (version, fields) = row.split_first()?;
-    (*version == ROW_VERSION).then_some(Fields(fields))
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "32 of 64 bits are enough to notice damage")]
-pub(super) fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    (xxh3_64_with_seed(value, xxh3_64(key)) as u32).to_le_bytes()
-}
-
-/// What is left of a value to read.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.try_into().ok()
-    }
-
-    pub(super) fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_le_bytes)
-    }
-
-    pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    pub(super) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    pub(super) fn timestamp(&mut self) -> Option<Timestamp> {
-        self.u64().map(Timestamp::from_millis)
-    }
 }

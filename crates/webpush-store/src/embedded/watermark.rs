@@ -1,7 +1,7 @@
 //! The watermark file: the last batch that was certainly on disk, kept outside of the engine so that the loss of the
 //! engine's last batches is noticed. It may lag behind by a second of writing.
 
-use super::rows::checksum;
+use super::fields::checksum;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;

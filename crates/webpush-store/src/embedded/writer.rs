@@ -147,8 +147,13 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let guard = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let Some(engine) = guard.as_ref() else { return Ok(()) };
-        let mut applier =
-            Applier { changes: Changes::new(engine), position: self.marks.position, earliest: None };
+        let mut applier = Applier {
+            changes: Changes::new(engine),
+            quota: shared.options.quota,
+            position: self.marks.position,
+            earliest: None,
+            receipts_dropped: 0,
+        };
         let answers: Vec<_> =
             group.iter_mut().map(|request| applier.apply_request(std::mem::take(&mut request.ops))).collect();
         let durable = group.iter().any(|request| request.durability == Durability::Durable);

@@ -1,0 +1,151 @@
+//! How entries end, and the receipts that this leaves.
+
+use super::apply::Applier;
+use super::books::Weight;
+use super::engine::View;
+use super::entry_row::{read_entry, receipt_value, salvage_entry};
+use super::read::inbox_rows;
+use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
+use crate::{Applied, Removed, StoreError};
+use fjall::Slice;
+use webpush_core::capability::KeyId;
+use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Owner};
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::receipt::{Receipt, ReceiptStatus};
+use webpush_core::time::Timestamp;
+use webpush_core::topic::Topic;
+
+/// What must be known of an entry to end it; far less than its body.
+pub(super) struct Ending {
+    pub(super) position: Position,
+    pub(super) what: Ended,
+}
+
+pub(super) enum Ended {
+    Message(MessageEnding),
+    /// About this message.
+    Receipt(MessageId),
+    /// Damaged too much to tell.
+    Unreadable,
+}
+
+pub(super) struct MessageEnding {
+    id: MessageId,
+    pub(super) subscription: SubscriptionId,
+    expires: Timestamp,
+    topic: Option<Topic>,
+    receipt: Option<InboxId>,
+    key: KeyId,
+    weight: Weight,
+}
+
+impl Ending {
+    const fn weight(&self) -> Option<Weight> {
+        match &self.what {
+            Ended::Message(message) => Some(message.weight),
+            Ended::Receipt(_) => Some(Weight::RECEIPT),
+            Ended::Unreadable => None,
+        }
+    }
+
+    pub(super) fn entry_ref(&self, inbox: InboxId) -> Option<EntryRef> {
+        let message = match &self.what {
+            Ended::Message(message) => message.id,
+            Ended::Receipt(message) => *message,
+            Ended::Unreadable => return None,
+        };
+        Some(EntryRef { inbox, position: self.position, message })
+    }
+}
+
+impl Applier<'_> {
+    pub(super) fn cancel(
+        &mut self,
+        inbox: InboxId,
+        which: impl Fn(&Ending) -> bool,
+    ) -> Result<Applied, StoreError> {
+        let mut endings = Vec::new();
+        for row in inbox_rows(&self.changes, inbox, Position::START) {
+            let (position, value) = row?;
+            endings.push(self.ending(inbox, position, &value));
+        }
+        endings.retain(which);
+        let mut receipts = Vec::new();
+        for ending in &endings {
+            receipts.extend(self.end(inbox, ending, Outcome::Cancelled)?);
+        }
+        let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+        Ok(Applied::Removed(Removed { entries: endings.len(), receipts, receipts_dropped }))
+    }
+
+    pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Slice) -> Ending {
+        let entry = read_entry(inbox, position, value).or_else(|| {
+            self.changes.engine().report_damage(Table::Entries);
+            salvage_entry(inbox, position, value)
+        });
+        let what = match entry {
+            Some(Entry::Message(message)) => Ended::Message(MessageEnding::of(&message)),
+            Some(Entry::Receipt(receipt)) => Ended::Receipt(receipt.message()),
+            None => Ended::Unreadable,
+        };
+        Ending { position, what }
+    }
+
+    /// Removes an entry with all that points to it, and records the receipt it owes.
+    pub(super) fn end(
+        &mut self,
+        inbox: InboxId,
+        ending: &Ending,
+        outcome: Outcome,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let Ending { position, what } = ending;
+        self.changes.remove(Table::Entries, &entry_key(inbox, *position));
+        self.count_out(inbox, *position, ending.weight())?;
+        let Ended::Message(message) = what else { return Ok(None) };
+        self.changes.remove(Table::Deadlines, &deadline_key(message.expires, inbox, *position));
+        if let Some(topic) = &message.topic {
+            let key = topic_key(inbox, message.subscription, topic);
+            let latest = self.changes.get(Table::Topics, &key)?;
+            if latest.is_some_and(|value| read_position(&key, &value) == Some(*position)) {
+                self.changes.remove(Table::Topics, &key);
+            }
+        }
+        let about = EntryRef { inbox, position: *position, message: message.id };
+        self.record_receipt(message, about, outcome)
+    }
+
+    fn record_receipt(
+        &mut self,
+        message: &MessageEnding,
+        about: EntryRef,
+        outcome: Outcome,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::of(outcome)) else {
+            return Ok(None);
+        };
+        if self.ledger(inbox)?.is_none_or(|ledger| ledger.owner != Owner::Receipts) {
+            return Ok(None);
+        }
+        let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
+        self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
+        self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
+        self.drop_receipts(inbox)?;
+        Ok(Some(receipt))
+    }
+}
+
+impl MessageEnding {
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            id: message.id,
+            subscription: message.subscription,
+            expires: message.expires,
+            topic: message.topic,
+            receipt: message.receipt,
+            key: message.key,
+            weight: Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 },
+        }
+    }
+}

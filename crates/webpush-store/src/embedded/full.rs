@@ -1,0 +1,136 @@
+//! What goes when an inbox is full.
+//!
+//! The first time that an inbox is full, all its entries get ranks: rows that sort by urgency and position. From then on
+//! each victim is found by looking at the first of them, until the inbox is empty and the ranks are gone with the
+//! entries. So a flood costs one scan of the inbox, and an inbox that is never full pays nothing.
+
+use super::apply::Applier;
+use super::engine::View;
+use super::entry_row::read_entry_urgency;
+use super::ledger::{Floors, Ledger};
+use super::read::inbox_rows;
+use super::rows::{Table, entry_key, rank_key, read_rank_key};
+use crate::StoreError;
+use fjall::Slice;
+use webpush_core::id::{EntryRef, InboxId, Position};
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::receipt::Receipt;
+use webpush_core::urgency::Urgency;
+
+impl Applier<'_> {
+    /// Drops what an inbox holds beyond its quota now that a message was added.
+    pub(super) fn drop_messages(
+        &mut self,
+        new: &Message,
+    ) -> Result<(Vec<EntryRef>, Vec<Receipt>), StoreError> {
+        let quota = self.quota;
+        let (mut dropped, mut receipts) = (Vec::new(), Vec::new());
+        if new.body.len() as u64 > quota.body_bytes {
+            self.drop_entry(new.agent, new.position, &mut dropped, &mut receipts)?;
+        }
+        let is_full =
+            |ledger: &Ledger| ledger.entries > quota.messages || ledger.body_bytes > quota.body_bytes;
+        while let Some(victim) = self.victim(new.agent, is_full)? {
+            self.drop_entry(new.agent, victim, &mut dropped, &mut receipts)?;
+        }
+        Ok((dropped, receipts))
+    }
+
+    /// Drops the oldest receipts beyond the quota; they owe nothing.
+    pub(super) fn drop_receipts(&mut self, inbox: InboxId) -> Result<(), StoreError> {
+        let limit = self.quota.receipts;
+        let mut dropped = Vec::new();
+        while let Some(victim) = self.victim(inbox, |ledger| ledger.entries > limit)? {
+            self.drop_entry(inbox, victim, &mut dropped, &mut Vec::new())?;
+        }
+        self.receipts_dropped += dropped.len();
+        Ok(())
+    }
+
+    fn drop_entry(
+        &mut self,
+        inbox: InboxId,
+        position: Position,
+        dropped: &mut Vec<EntryRef>,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<(), StoreError> {
+        match self.changes.get(Table::Entries, &entry_key(inbox, position)) {
+            Ok(Some(value)) => {
+                let ending = self.ending(inbox, position, &value);
+                dropped.extend(ending.entry_ref(inbox));
+                receipts.extend(self.end(inbox, &ending, Outcome::Dropped)?);
+            }
+            // A rank without its entry is of no use.
+            Ok(None) | Err(StoreError::Corrupt) => {
+                self.changes.engine().report_damage(Table::Ranks);
+                self.recount(inbox)?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The least urgent entry of an inbox that is too full, and of those the oldest.
+    fn victim(
+        &mut self,
+        inbox: InboxId,
+        is_full: impl Fn(&Ledger) -> bool,
+    ) -> Result<Option<Position>, StoreError> {
+        let Some(mut ledger) = self.ledger(inbox)?.filter(&is_full) else { return Ok(None) };
+        let mut found = self.first_rank(inbox, &mut ledger)?;
+        if found.is_none() {
+            // The ranks are all gone and yet it counts as full: one of both is damaged.
+            ledger = self.recount(inbox)?;
+            found = if is_full(&ledger) { self.first_rank(inbox, &mut ledger)? } else { None };
+        }
+        Ok(found)
+    }
+
+    fn first_rank(&mut self, inbox: InboxId, ledger: &mut Ledger) -> Result<Option<Position>, StoreError> {
+        let before = *ledger;
+        let mut floors = match ledger.ranked {
+            Some(floors) => floors,
+            None => self.rank_all(inbox)?,
+        };
+        let mut first = None;
+        for (urgency, floor) in Urgency::ALL.into_iter().zip(&mut floors) {
+            first = self.first_rank_of(inbox, urgency, *floor)?;
+            // Positions only grow: what is added later comes after it.
+            *floor = first.unwrap_or_else(|| self.position.next());
+            if first.is_some() {
+                break;
+            }
+        }
+        ledger.ranked = Some(floors);
+        if *ledger != before {
+            self.put_ledger(inbox, Some(&before), ledger);
+        }
+        Ok(first)
+    }
+
+    fn first_rank_of(
+        &self,
+        inbox: InboxId,
+        urgency: Urgency,
+        floor: Position,
+    ) -> Result<Option<Position>, StoreError> {
+        let last = rank_key(inbox, urgency, Position::new(u64::MAX));
+        let ranks = self.changes.scan(Table::Ranks, rank_key(inbox, urgency, floor).into()..=last.into());
+        let mut readable = ranks.filter(|row| *row != Err(StoreError::Corrupt));
+        let first = readable.next().transpose()?;
+        Ok(first.and_then(|(key, _)| read_rank_key(&key)).map(|(_, position)| position))
+    }
+
+    fn rank_all(&mut self, inbox: InboxId) -> Result<Floors, StoreError> {
+        let rank = |row: Result<(Position, Slice), StoreError>| {
+            row.map(|(position, value)| (read_entry_urgency(&value).unwrap_or_default(), position))
+        };
+        let ranks = inbox_rows(&self.changes, inbox, Position::START).map(rank);
+        let ranks: Vec<(Urgency, Position)> = ranks.collect::<Result<_, _>>()?;
+        for (urgency, position) in ranks {
+            self.put_rank(inbox, urgency, position);
+        }
+        Ok(Floors::default())
+    }
+}

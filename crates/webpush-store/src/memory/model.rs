@@ -1,0 +1,262 @@
+//! What the model holds and what each operation does to it.
+
+use crate::idle::{self, IdleClass, IdlePlace};
+use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::receipt::{Receipt, ReceiptStatus};
+use webpush_core::session::{Page, Scope};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+
+type Key = (InboxId, Position);
+
+/// Everything, in the plainest form.
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) quota: Quota,
+    inboxes: BTreeMap<InboxId, Inbox>,
+    subscriptions: BTreeMap<(InboxId, SubscriptionId), Arc<Subscription>>,
+    entries: BTreeMap<Key, Entry>,
+    /// The last hour in which an inbox was monitored.
+    monitored: BTreeMap<InboxId, u64>,
+    last: Position,
+    /// Receipts that the present operation has dropped.
+    receipts_dropped: usize,
+}
+
+impl Model {
+    pub(super) fn new(quota: Quota) -> Self {
+        Self { quota, ..Self::default() }
+    }
+
+    pub(super) fn inbox(&self, id: InboxId) -> Option<Inbox> {
+        self.inboxes.get(&id).cloned()
+    }
+
+    pub(super) fn subscription(&self, agent: InboxId, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.subscriptions.get(&(agent, id)).cloned()
+    }
+
+    pub(super) fn entry(&self, entry: &EntryRef) -> Option<Entry> {
+        self.find(entry).and_then(|key| self.entries.get(&key).cloned())
+    }
+
+    pub(super) fn apply(&mut self, op: Op) -> Applied {
+        match op {
+            Op::CreateInbox(inbox) => {
+                self.inboxes.insert(inbox.id, inbox);
+                Applied::Created
+            }
+            Op::Subscribe(subscription) => self.subscribe(subscription),
+            Op::Append(message) => self.append(message),
+            Op::Settle(entry, outcome) => match self.find(&entry) {
+                Some(key) => {
+                    let receipt = self.end(key, outcome);
+                    let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+                    Applied::Settled(Settled { receipt, receipts_dropped })
+                }
+                None => Applied::Missing,
+            },
+            Op::Unsubscribe(agent, id) => match self.subscriptions.remove(&(agent, id)) {
+                Some(_) => self.cancel(agent, |message| message.subscription == id, false),
+                None => Applied::Missing,
+            },
+            Op::RemoveInbox(id) => self.remove(id),
+            Op::Touch(id, time) => self.touch(id, idle::hour(time)),
+            Op::RemoveIdle(id, check) => match self.inboxes.get(&id) {
+                Some(inbox) if self.is_idle(inbox, &check) => self.remove(id),
+                Some(_) | None => Applied::Missing,
+            },
+        }
+    }
+
+    fn remove(&mut self, id: InboxId) -> Applied {
+        if self.inboxes.remove(&id).is_none() {
+            return Applied::Missing;
+        }
+        self.subscriptions.retain(|(agent, _), _| *agent != id);
+        self.monitored.remove(&id);
+        self.cancel(id, |_| true, true)
+    }
+
+    fn touch(&mut self, id: InboxId, hour: u64) -> Applied {
+        if !self.inboxes.contains_key(&id) {
+            return Applied::Missing;
+        }
+        let last = self.monitored.entry(id).or_default();
+        *last = hour.max(*last);
+        Applied::Touched
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) -> Applied {
+        if !self.is_owned_by(subscription.agent, Owner::Agent) {
+            return Applied::Missing;
+        }
+        let key = (subscription.agent, subscription.id);
+        let others = self.subscriptions.keys().filter(|other| other.0 == key.0 && **other != key).count();
+        if others as u64 >= self.quota.subscriptions {
+            return Applied::Refused;
+        }
+        self.subscriptions.insert(key, Arc::new(subscription));
+        Applied::Created
+    }
+
+    fn append(&mut self, mut message: Message) -> Applied {
+        if !self.subscriptions.contains_key(&(message.agent, message.subscription)) {
+            return Applied::Missing;
+        }
+        let replaced = self.outstanding(&message);
+        if let Some(old) = replaced {
+            self.end((old.inbox, old.position), Outcome::Replaced);
+        }
+        message.position = self.next_position();
+        let message = Arc::new(message);
+        self.entries.insert((message.agent, message.position), Entry::Message(Arc::clone(&message)));
+        let (dropped, receipts) = self.drop_messages(&message);
+        let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+        Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped })
+    }
+
+    /// Drops what an inbox holds beyond its quota now that a new message is there.
+    fn drop_messages(&mut self, new: &Message) -> (Vec<EntryRef>, Vec<Receipt>) {
+        let (mut dropped, mut receipts) = (Vec::new(), Vec::new());
+        while let Some(victim) = self.victim(new) {
+            dropped.push(victim);
+            receipts.extend(self.end((victim.inbox, victim.position), Outcome::Dropped));
+        }
+        (dropped, receipts)
+    }
+
+    fn victim(&self, new: &Message) -> Option<EntryRef> {
+        let messages = || {
+            self.inbox_entries(new.agent).filter_map(|(_, entry)| match entry {
+                Entry::Message(message) => Some(message),
+                Entry::Receipt(_) => None,
+            })
+        };
+        let size = |message: &Message| message.body.len() as u64;
+        let too_many = messages().count() as u64 > self.quota.messages;
+        let too_large = messages().map(|message| size(message)).sum::<u64>() > self.quota.body_bytes;
+        let new_alone = size(new) > self.quota.body_bytes;
+        let order =
+            |it: &&Arc<Message>| (!(new_alone && it.position == new.position), it.urgency, it.position);
+        let least = messages().min_by_key(order)?;
+        (too_many || too_large).then(|| least.entry_ref())
+    }
+
+    /// The message that a new one replaces. One that has expired has ended already, though it may still be there.
+    fn outstanding(&self, new: &Message) -> Option<EntryRef> {
+        new.topic?;
+        let same = |old: &Message| old.subscription == new.subscription && old.topic == new.topic;
+        self.inbox_entries(new.agent).rev().find_map(|(_, entry)| match entry {
+            Entry::Message(old) if same(old) && !old.is_expired(new.accepted) => Some(old.entry_ref()),
+            Entry::Message(_) | Entry::Receipt(_) => None,
+        })
+    }
+
+    fn cancel(&mut self, inbox: InboxId, which: impl Fn(&Message) -> bool, receipts_too: bool) -> Applied {
+        let ended = |entry: &Entry| match entry {
+            Entry::Message(message) => which(message),
+            Entry::Receipt(_) => receipts_too,
+        };
+        let keys: Vec<Key> =
+            self.inbox_entries(inbox).filter(|(_, entry)| ended(entry)).map(|(key, _)| *key).collect();
+        let entries = keys.len();
+        let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Cancelled)).collect();
+        let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
+        Applied::Removed(Removed { entries, receipts, receipts_dropped })
+    }
+
+    /// Removes an entry and records the receipt that it owes.
+    fn end(&mut self, key: Key, outcome: Outcome) -> Option<Receipt> {
+        let Some(Entry::Message(message)) = self.entries.remove(&key) else { return None };
+        let status = ReceiptStatus::of(outcome)?;
+        let inbox = message.receipt.filter(|inbox| self.is_owned_by(*inbox, Owner::Receipts))?;
+        let position = self.next_position();
+        let receipt = Receipt { inbox, position, about: message.entry_ref(), key: message.key, status };
+        self.entries.insert((inbox, position), Entry::Receipt(receipt));
+        while self.inbox_entries(inbox).count() as u64 > self.quota.receipts {
+            let Some(oldest) = self.inbox_entries(inbox).next().map(|(key, _)| *key) else { break };
+            self.entries.remove(&oldest);
+            self.receipts_dropped += 1;
+        }
+        Some(receipt)
+    }
+
+    fn is_owned_by(&self, inbox: InboxId, owner: Owner) -> bool {
+        self.inboxes.get(&inbox).is_some_and(|inbox| inbox.owner == owner)
+    }
+
+    fn find(&self, entry: &EntryRef) -> Option<Key> {
+        let right = |(_, found): &(&Key, &Entry)| found.entry_ref().message == entry.message;
+        let there = self.entries.get_key_value(&(entry.inbox, entry.position)).filter(right);
+        there.or_else(|| self.inbox_entries(entry.inbox).find(right)).map(|(key, _)| *key)
+    }
+
+    pub(super) fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Page {
+        let mut page = Page { entries: Vec::new(), seen: after, more: false };
+        let rows = self.inbox_entries(scope.inbox).filter(|((_, position), _)| *position > after);
+        for (row, ((_, position), entry)) in rows.enumerate() {
+            if row == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
+                page.more = true;
+                break;
+            }
+            page.seen = *position;
+            if crate::admits(scope, entry, now) {
+                page.entries.push(entry.clone());
+            }
+        }
+        page
+    }
+
+    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {
+        let mut all: Vec<(Timestamp, EntryRef)> = self
+            .entries
+            .values()
+            .filter_map(|entry| match entry {
+                Entry::Message(message) => Some((message.expires, message.entry_ref())),
+                Entry::Receipt(_) => None,
+            })
+            .collect();
+        all.sort_unstable();
+        let named = all.iter().take(limit).take_while(|(expires, _)| *expires <= now).count();
+        Due {
+            next: all.get(named).map(|(expires, _)| *expires),
+            entries: all[..named].iter().map(|(_, entry)| *entry).collect(),
+        }
+    }
+
+    pub(super) fn idle(&self, check: &IdleCheck, limit: usize) -> Vec<InboxId> {
+        let idle = self.inboxes.values().filter(|inbox| self.is_idle(inbox, check));
+        let mut idle: Vec<IdlePlace> = idle.map(|inbox| self.idle_place(inbox)).collect();
+        idle.sort_unstable();
+        idle.into_iter().take(limit).map(|(_, _, inbox)| inbox).collect()
+    }
+
+    fn is_idle(&self, inbox: &Inbox, check: &IdleCheck) -> bool {
+        let (class, hour, _) = self.idle_place(inbox);
+        hour < check.kept_from(class)
+    }
+
+    fn idle_place(&self, inbox: &Inbox) -> IdlePlace {
+        let monitored = self.monitored.get(&inbox.id).copied();
+        let entries = self.inbox_entries(inbox.id).count() as u64;
+        let class = IdleClass::of(inbox.owner, monitored.is_some(), entries);
+        (class, monitored.unwrap_or_else(|| idle::hour(inbox.created)), inbox.id)
+    }
+
+    fn inbox_entries(&self, inbox: InboxId) -> impl DoubleEndedIterator<Item = (&Key, &Entry)> {
+        self.entries.range((inbox, Position::START)..=(inbox, Position::new(u64::MAX)))
+    }
+
+    fn next_position(&mut self) -> Position {
+        self.last = self.last.next();
+        self.last
+    }
+}
