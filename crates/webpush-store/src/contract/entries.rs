@@ -168,6 +168,7 @@ pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
 pub fn a_closed_store_refuses(open: Open) {
     let store = furnished(open);
     let entry = append_one(&*store, message(1));
+    assert!(store.inbox(AGENT).is_ok() && store.subscription(AGENT, SUBSCRIPTION).is_ok());
     store.close();
     store.close();
     let (sender, receiver) = mpsc::channel();

@@ -7,9 +7,10 @@ use super::engine::View;
 use super::entry_row::{message_value, salvage_entry};
 use super::ledger::Ledger;
 use super::read::find;
+use super::recent_rows::RecentRows;
 use super::rows::{
     Table, deadline_key, entry_key, idle_key, inbox_value, message_id_value, position_value, read_position,
-    subscription_key, subscription_value, topic_key,
+    read_subscription, subscription_key, subscription_value, topic_key,
 };
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use webpush_core::time::Timestamp;
 pub(super) struct Applier<'a> {
     pub(super) changes: Changes<'a>,
     pub(super) quota: Quota,
+    pub(super) recent: &'a RecentRows,
     /// The last position that was assigned.
     pub(super) position: Position,
     /// The earliest deadline that was added.
@@ -97,12 +99,14 @@ impl Applier<'_> {
     }
 
     fn append(&mut self, mut message: Message) -> Result<Applied, StoreError> {
-        if !self.is_there(Table::Subscriptions, &subscription_key(message.agent, message.subscription))? {
+        if !self.has_subscription(message.agent, message.subscription)? {
             return Ok(Applied::Missing);
         }
         let replaced = self.replace(&message)?;
         message.position = self.next_position();
         let Message { agent, position, expires, .. } = message;
+        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(expires, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
@@ -111,8 +115,6 @@ impl Applier<'_> {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));
         }
-        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
-        self.count_in(agent, position, weight)?;
         let (dropped, receipts) = self.drop_messages(&message)?;
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let message = Arc::new(message);
@@ -155,8 +157,8 @@ impl Applier<'_> {
         if !self.is_there(Table::Subscriptions, &key)? {
             return Ok(Applied::Missing);
         }
-        self.changes.remove(Table::Subscriptions, &key);
         self.change_ledger(agent, |ledger| ledger.subscriptions = ledger.subscriptions.saturating_sub(1))?;
+        self.changes.remove(Table::Subscriptions, &key);
         let is_its =
             |ending: &Ending| matches!(&ending.what, Ended::Message(message) if message.subscription == id);
         self.cancel(agent, is_its)
@@ -178,6 +180,23 @@ impl Applier<'_> {
         self.changes.remove(Table::Ledgers, inbox.as_bytes());
         self.changes.remove(Table::Inboxes, inbox.as_bytes());
         Ok(applied)
+    }
+
+    fn has_subscription(&self, agent: InboxId, id: SubscriptionId) -> Result<bool, StoreError> {
+        let key = subscription_key(agent, id);
+        if let Some(there) = self.changes.changed(Table::Subscriptions, &key) {
+            return Ok(there);
+        }
+        // What is not changed here is as it was written last, and so as it was read since.
+        let before = match self.recent.subscriptions.get(&(agent, id)) {
+            Ok(_) => return Ok(true),
+            Err(before) => before,
+        };
+        let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(false) };
+        if let Some(subscription) = read_subscription(agent, id, &value) {
+            self.recent.subscriptions.keep((agent, id), Arc::new(subscription), before);
+        }
+        Ok(true)
     }
 
     pub(super) fn is_there(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {

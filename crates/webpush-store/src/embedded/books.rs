@@ -36,6 +36,11 @@ impl Weight {
 impl Applier<'_> {
     /// The ledger of an inbox, if there is such an inbox.
     pub(super) fn ledger(&mut self, inbox: InboxId) -> Result<Option<Ledger>, StoreError> {
+        if self.changes.changed(Table::Ledgers, inbox.as_bytes()).is_none()
+            && let Ok(ledger) = self.recent.ledgers.get(&inbox)
+        {
+            return Ok(Some(ledger));
+        }
         let damaged = match self.changes.get(Table::Ledgers, inbox.as_bytes()) {
             Ok(Some(value)) => match Ledger::read(inbox, &value) {
                 Some(ledger) => return Ok(Some(ledger)),
@@ -82,7 +87,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Counts an entry that was added.
+    /// Counts an entry that is to be added. Before it is: a ledger that has to be made anew counts what is there.
     pub(super) fn count_in(
         &mut self,
         inbox: InboxId,
@@ -99,14 +104,13 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Counts an entry that was removed; without a weight, when it was too damaged to tell, by counting what is left.
+    /// Counts an entry out that is to be removed, before it is.
     pub(super) fn count_out(
         &mut self,
         inbox: InboxId,
         position: Position,
-        weight: Option<Weight>,
+        weight: Weight,
     ) -> Result<(), StoreError> {
-        let Some(weight) = weight else { return self.recount(inbox).map(drop) };
         let mut ranked = false;
         self.change_ledger(inbox, |ledger| {
             ledger.entries = ledger.entries.saturating_sub(1);

@@ -50,6 +50,16 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// Whether a row is there after the changes; nothing when they don't touch it.
+    pub(super) fn changed(&self, table: Table, key: &[u8]) -> Option<bool> {
+        self.rows[table as usize].get(key).map(Option::is_some)
+    }
+
+    /// The changes of one table.
+    pub(super) fn of(&self, table: Table) -> &Rows {
+        &self.rows[table as usize]
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rows.iter().all(Rows::is_empty)
     }

@@ -101,8 +101,13 @@ impl Applier<'_> {
         outcome: Outcome,
     ) -> Result<Option<Receipt>, StoreError> {
         let Ending { position, what } = ending;
+        if let Some(weight) = ending.weight() {
+            self.count_out(inbox, *position, weight)?;
+        }
         self.changes.remove(Table::Entries, &entry_key(inbox, *position));
-        self.count_out(inbox, *position, ending.weight())?;
+        if ending.weight().is_none() {
+            self.recount(inbox)?;
+        }
         let Ended::Message(message) = what else { return Ok(None) };
         self.changes.remove(Table::Deadlines, &deadline_key(message.expires, inbox, *position));
         if let Some(topic) = &message.topic {
@@ -129,8 +134,8 @@ impl Applier<'_> {
             return Ok(None);
         }
         let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
-        self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
         self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
+        self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
         self.drop_receipts(inbox)?;
         Ok(Some(receipt))
     }

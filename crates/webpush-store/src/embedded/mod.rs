@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one batch, one sync ──▶ done, done, done …
-//!   reads  ───────────────────────────────────────▶ a snapshot of the engine
+//!   reads  ──────────────▶ what was read recently, or a snapshot of the engine
 //! ```
 //! While a sync runs, requests queue up and share the next one. When a write fails the store is down: it answers
 //! [`StoreError::Unavailable`] at once, and opens the engine anew until it can be written again.
@@ -13,6 +13,7 @@
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
 //! | how rows look on disk | `rows`, `entry_row`, `fields` |
 //! | groups, syncs, failure | `writer` |
+//! | look-ups without the engine | `recent`, `recent_rows` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
 
@@ -29,6 +30,8 @@ mod full;
 mod ledger;
 mod marks;
 mod read;
+mod recent;
+mod recent_rows;
 mod recovery;
 mod rows;
 #[cfg(test)]
@@ -40,8 +43,11 @@ pub use recovery::Recovery;
 
 use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
 use engine::{Engine, cause, is_damage};
+use recent::Recent;
+use recent_rows::RecentRows;
 use rows::{Table, read_inbox, read_subscription, subscription_key};
 use std::fmt;
+use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -103,6 +109,7 @@ impl EmbeddedStore {
             options,
             engine: RwLock::new(Some(engine)),
             deadlines: deadlines::DeadlineCursor::default(),
+            recent: RecentRows::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
         let writer = Writer::new(Arc::clone(&shared), receiver, marks, watermark, lock);
@@ -128,15 +135,24 @@ impl EmbeddedStore {
         read(engine.as_ref().ok_or(StoreError::Unavailable)?)
     }
 
-    fn read_row<T>(
+    /// Looks a row up where rows are kept that were read recently, or else reads it.
+    fn read_row<K: Copy + Eq + Hash, T: Clone>(
         &self,
-        table: Table,
-        key: &[u8],
+        recent: &Recent<K, T>,
+        id: &K,
+        (table, key): (Table, &[u8]),
         decode: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
-        self.read(|engine| match engine.get(table, key)? {
-            Some(value) => decode(&value).map(Some).ok_or_else(|| engine.report_damage(table)),
-            None => Ok(None),
+        // Also what was read recently is only told while the engine is there.
+        self.read(|engine| {
+            let before = match recent.get(id) {
+                Ok(row) => return Ok(Some(row)),
+                Err(before) => before,
+            };
+            let Some(value) = engine.get(table, key)? else { return Ok(None) };
+            let row = decode(&value).ok_or_else(|| engine.report_damage(table))?;
+            recent.keep(*id, row.clone(), before);
+            Ok(Some(row))
         })
     }
 }
@@ -148,7 +164,8 @@ impl Store for EmbeddedStore {
     }
 
     fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
-        self.read_row(Table::Inboxes, id.as_bytes(), |value| read_inbox(id, value))
+        let key = (Table::Inboxes, &id.as_bytes()[..]);
+        self.read_row(&self.shared.recent.inboxes, &id, key, |value| read_inbox(id, value))
     }
 
     fn subscription(
@@ -156,9 +173,9 @@ impl Store for EmbeddedStore {
         agent: InboxId,
         id: SubscriptionId,
     ) -> Result<Option<Arc<Subscription>>, StoreError> {
-        self.read_row(Table::Subscriptions, &subscription_key(agent, id), |value| {
-            read_subscription(agent, id, value).map(Arc::new)
-        })
+        let key = subscription_key(agent, id);
+        let decode = |value: &[u8]| read_subscription(agent, id, value).map(Arc::new);
+        self.read_row(&self.shared.recent.subscriptions, &(agent, id), (Table::Subscriptions, &key), decode)
     }
 
     fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {

@@ -99,6 +99,15 @@ fn join<const N: usize>(first: &[u8], second: &[u8]) -> [u8; N] {
     key
 }
 
+pub(super) fn read_subscription_key(key: &[u8]) -> Option<(InboxId, SubscriptionId)> {
+    let mut fields = Fields(key);
+    Some((InboxId::from_bytes(fields.array()?), SubscriptionId::from_bytes(fields.array()?)))
+}
+
+pub(super) fn read_inbox_key(key: &[u8]) -> Option<InboxId> {
+    key.try_into().ok().map(InboxId::from_bytes)
+}
+
 pub(super) fn read_entry_key(key: &[u8]) -> Option<(InboxId, Position)> {
     let mut fields = Fields(key);
     Some((InboxId::from_bytes(fields.array()?), Position::new(u64::from_be_bytes(fields.array()?))))

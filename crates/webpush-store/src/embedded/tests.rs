@@ -7,6 +7,7 @@ use bytes::Bytes;
 use engine::{Rows, View};
 use fjall::{PersistMode, Slice};
 use rows::{deadline_key, entry_key};
+use std::sync::atomic::{AtomicBool, Ordering};
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
@@ -52,6 +53,17 @@ fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
     (store, entries)
 }
 
+fn remove(store: &EmbeddedStore, table: Table, key: &[u8]) {
+    let remove = |engine: &Engine| {
+        let mut rows: [Rows; Table::ALL.len()] = Default::default();
+        rows[table as usize].insert(Slice::from(key), None);
+        engine.write(rows, PersistMode::Buffer).unwrap();
+        store.shared.recent.forget_all();
+        Ok(())
+    };
+    store.read(remove).unwrap();
+}
+
 /// Changes the byte at `index` of a row; from the end when it is negative.
 fn damage(store: &EmbeddedStore, table: Table, key: &[u8], index: isize) {
     let change = |engine: &Engine| {
@@ -61,6 +73,7 @@ fn damage(store: &EmbeddedStore, table: Table, key: &[u8], index: isize) {
         let mut rows: [Rows; Table::ALL.len()] = Default::default();
         rows[table as usize].insert(Slice::from(key), Some(Slice::from(value)));
         engine.write(rows, PersistMode::Buffer).unwrap();
+        store.shared.recent.forget_all();
         Ok(())
     };
     store.read(change).unwrap();
@@ -74,7 +87,7 @@ fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
 
 fn rows_left(store: &EmbeddedStore, table: Table) -> usize {
     let count = |engine: &Engine| {
-        let keys = Slice::from([0; 8])..=Slice::from([u8::MAX; 33]);
+        let keys = Slice::from([0; 1])..=Slice::from([u8::MAX; 33]);
         Ok(engine.snapshot().scan(table, keys).count())
     };
     store.read(count).unwrap()
@@ -103,6 +116,87 @@ fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
     commit(&store, vec![Op::RemoveInbox(AGENT)]);
     assert_eq!(rows_left(&store, Table::Entries), 0);
     assert_eq!(store.due(EXPIRES, 10), Ok(Due::default()));
+}
+
+/// While others look it up all the time: what was told to be gone is never seen again.
+#[test]
+fn a_look_up_never_brings_a_removed_row_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = store(folder.path());
+    let kept = store.subscription(AGENT, SUBSCRIPTION).unwrap().unwrap();
+    let inbox = store.inbox(AGENT).unwrap().unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    store.subscription(AGENT, SUBSCRIPTION).unwrap();
+                    store.inbox(AGENT).unwrap();
+                }
+            });
+        }
+        for round in 0..300 {
+            let removal =
+                if round % 2 == 0 { Op::Unsubscribe(AGENT, SUBSCRIPTION) } else { Op::RemoveInbox(AGENT) };
+            commit(&store, vec![removal.clone()]);
+            let is_gone = (store.inbox(AGENT), store.subscription(AGENT, SUBSCRIPTION));
+            commit(&store, vec![removal, Op::CreateInbox(inbox.clone()), Op::Subscribe((*kept).clone())]);
+            let is_back = store.subscription(AGENT, SUBSCRIPTION);
+            if is_gone.1 != Ok(None) || (round % 2 == 1 && is_gone.0 != Ok(None)) || is_back == Ok(None) {
+                over.store(true, Ordering::Relaxed);
+                panic!("round {round}");
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_damaged_ledger_is_made_again_from_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { quota: Quota { messages: 3, ..Quota::default() }, ..Options::default() };
+    drop(store(folder.path()));
+    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    let dropped = |number| match &commit(&store, vec![message(number)])[..] {
+        [Applied::Appended(appended)] => appended.dropped.len(),
+        _ => unreachable!(),
+    };
+    assert_eq!((dropped(4), dropped(5)), (1, 1));
+    damage(&store, Table::Ledgers, AGENT.as_bytes(), 3);
+    let hours = |hours: u64| Timestamp::from_millis(hours * 3_600_000);
+    let check = IdleCheck { now: hours(10_000), limits: crate::IdleLimits::default() };
+    assert_eq!(store.idle(&check, 10), Ok(Vec::new()), "nobody can tell");
+    assert_eq!((dropped(6), fetch(&store).len()), (1, 3));
+    assert_eq!(rows_left(&store, Table::Ranks), 3);
+    assert_eq!(store.idle(&check, 10), Ok(vec![AGENT]), "its place was found");
+    commit(&store, vec![Op::Touch(AGENT, hours(9_999))]);
+    assert_eq!(store.idle(&check, 10), Ok(Vec::new()));
+    commit(&store, vec![Op::RemoveInbox(AGENT)]);
+    for table in [Table::Entries, Table::Deadlines, Table::Ledgers, Table::Idle, Table::Ranks] {
+        assert_eq!(rows_left(&store, table), 0, "{table:?}");
+    }
+}
+
+#[test]
+fn damaged_entries_and_lost_ones_leave_the_count_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (full, all) = store(folder.path());
+    drop(full);
+    let options = Options { quota: Quota { messages: 2, ..Quota::default() }, ..Options::default() };
+    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    commit(&store, vec![message(4)]);
+    assert_eq!(fetch(&store).len(), 2);
+    // A kind that is none can't be ended like a message.
+    let left = fetch(&store);
+    damage(&store, Table::Entries, &entry_key(AGENT, left[0].position), 1);
+    commit(&store, vec![message(5), message(6)]);
+    assert_eq!(fetch(&store).len(), 2);
+    assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Ranks)), (2, 2));
+    let lost = fetch(&store)[0];
+    remove(&store, Table::Entries, &entry_key(AGENT, lost.position));
+    commit(&store, vec![message(7), message(8)]);
+    assert_eq!(fetch(&store).len(), 2);
+    assert!(all.iter().all(|entry| store.entry(entry) == Ok(None)));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::changes::Changes;
 use super::deadlines::DeadlineCursor;
 use super::engine::{Engine, Rows, cause};
 use super::marks::Marks;
+use super::recent_rows::{News, RecentRows};
 use super::rows::Table;
 use super::watermark::{Watermark, WatermarkFile};
 use super::{Options, folder, recovery};
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     /// engine out knows that nobody has it any more.
     pub(super) engine: RwLock<Option<Engine>>,
     pub(super) deadlines: DeadlineCursor,
+    pub(super) recent: RecentRows,
 }
 
 /// What comes to the writer.
@@ -150,6 +152,7 @@ impl Writer {
         let mut applier = Applier {
             changes: Changes::new(engine),
             quota: shared.options.quota,
+            recent: &shared.recent,
             position: self.marks.position,
             earliest: None,
             receipts_dropped: 0,
@@ -172,9 +175,11 @@ impl Writer {
     fn write(&mut self, engine: &Engine, applier: Applier<'_>, durable: bool) -> Result<(), fjall::Error> {
         let position = applier.position;
         if !applier.changes.is_empty() {
+            let news = News::of(&applier.changes);
             let mut rows = applier.changes.into_rows();
             let marks = self.marks.mark(position, &mut rows[Table::Batches as usize]);
             engine.write(rows, if durable { PersistMode::SyncData } else { PersistMode::Buffer })?;
+            self.shared.recent.hear(news);
             self.marks = marks;
             self.unsynced = !durable;
         } else if durable && self.unsynced {
@@ -255,6 +260,9 @@ impl Writer {
     }
 
     fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
-        std::mem::replace(&mut *self.shared.engine.write().unwrap_or_else(PoisonError::into_inner), engine)
+        let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
+        // Nobody reads now, and the next engine may hold other rows.
+        self.shared.recent.forget_all();
+        std::mem::replace(&mut *present, engine)
     }
 }
