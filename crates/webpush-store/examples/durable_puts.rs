@@ -9,6 +9,7 @@
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -42,6 +43,7 @@ fn main() {
     }
     let folder = tempfile::tempdir_in(folder).expect("a folder");
     measure_puts(folder.path());
+    measure_flood(&folder.path().join("flood"));
     for count in [100_000, 400_000] {
         measure_open(&folder.path().join(count.to_string()), count);
     }
@@ -116,6 +118,30 @@ fn bare(path: &Path, in_flight: u64) -> (f64, f64) {
     drop(jobs);
     writer.join().expect("the writer works");
     result
+}
+
+/// One inbox beyond its quota: what a message costs then, and the scan that comes with the first.
+fn measure_flood(folder: &Path) {
+    let store = furnished(folder);
+    let full = Options::default().quota.messages;
+    let put = |numbers: Range<u64>| {
+        let start = Instant::now();
+        let to_one = |number| Op::Append(Message { agent: agent(0), topic: None, ..message(number) });
+        commit(&store, numbers.map(to_one).collect());
+        start.elapsed()
+    };
+    let rate = |numbers: Range<u64>| {
+        let count = numbers.end - numbers.start;
+        let time: Duration = numbers.step_by(500).map(|first| put(first..first + 500)).sum();
+        time.as_micros() as f64 / count as f64
+    };
+    let before = rate(0..full);
+    let first = put(full..full + 1);
+    let after = rate(full + 1..2 * full + 1);
+    println!(
+        "one inbox: {before:.1} us/put until it is full, {} ms for the next, then {after:.1} us/put",
+        first.as_millis()
+    );
 }
 
 fn measure_open(folder: &Path, count: u64) {

@@ -106,7 +106,7 @@ impl Applier<'_> {
         message.position = self.next_position();
         let Message { agent, position, expires, .. } = message;
         let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
-        self.count_in(agent, position, weight)?;
+        let ledger = self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(expires, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
@@ -115,7 +115,10 @@ impl Applier<'_> {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));
         }
-        let (dropped, receipts) = self.drop_messages(&message)?;
+        let (dropped, receipts) = match ledger {
+            Some(ledger) if ledger.holds_too_many_messages(&self.quota) => self.drop_messages(&message)?,
+            Some(_) | None => Default::default(),
+        };
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let message = Arc::new(message);
         Ok(Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped }))

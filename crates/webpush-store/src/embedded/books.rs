@@ -93,7 +93,7 @@ impl Applier<'_> {
         inbox: InboxId,
         position: Position,
         weight: Weight,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Ledger>, StoreError> {
         let ledger = self.change_ledger(inbox, |ledger| {
             ledger.entries += 1;
             ledger.body_bytes += weight.body_bytes;
@@ -101,7 +101,7 @@ impl Applier<'_> {
         if ledger.is_some_and(|ledger| ledger.ranked.is_some()) {
             self.put_rank(inbox, weight.urgency, position);
         }
-        Ok(())
+        Ok(ledger)
     }
 
     /// Counts an entry out that is to be removed, before it is.

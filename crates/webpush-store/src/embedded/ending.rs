@@ -134,9 +134,11 @@ impl Applier<'_> {
             return Ok(None);
         }
         let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
-        self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
+        let ledger = self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
         self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
-        self.drop_receipts(inbox)?;
+        if ledger.is_some_and(|ledger| ledger.holds_too_many_receipts(&self.quota)) {
+            self.drop_receipts(inbox)?;
+        }
         Ok(Some(receipt))
     }
 }

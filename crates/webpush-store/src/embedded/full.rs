@@ -29,9 +29,7 @@ impl Applier<'_> {
         if new.body.len() as u64 > quota.body_bytes {
             self.drop_entry(new.agent, new.position, &mut dropped, &mut receipts)?;
         }
-        let is_full =
-            |ledger: &Ledger| ledger.entries > quota.messages || ledger.body_bytes > quota.body_bytes;
-        while let Some(victim) = self.victim(new.agent, is_full)? {
+        while let Some(victim) = self.victim(new.agent, |ledger| ledger.holds_too_many_messages(&quota))? {
             self.drop_entry(new.agent, victim, &mut dropped, &mut receipts)?;
         }
         Ok((dropped, receipts))
@@ -39,9 +37,9 @@ impl Applier<'_> {
 
     /// Drops the oldest receipts beyond the quota; they owe nothing.
     pub(super) fn drop_receipts(&mut self, inbox: InboxId) -> Result<(), StoreError> {
-        let limit = self.quota.receipts;
+        let quota = self.quota;
         let mut dropped = Vec::new();
-        while let Some(victim) = self.victim(inbox, |ledger| ledger.entries > limit)? {
+        while let Some(victim) = self.victim(inbox, |ledger| ledger.holds_too_many_receipts(&quota))? {
             self.drop_entry(inbox, victim, &mut dropped, &mut Vec::new())?;
         }
         self.receipts_dropped += dropped.len();

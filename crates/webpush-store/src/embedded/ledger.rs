@@ -1,6 +1,7 @@
 //! The ledger of an inbox: what it holds, and when it was used last. One small row, written with all that changes it.
 
 use super::fields::{RowWriter, unseal};
+use crate::Quota;
 use crate::idle::{self, IdleClass, IdlePlace};
 use fjall::Slice;
 use webpush_core::id::{InboxId, Position};
@@ -41,6 +42,14 @@ impl Ledger {
             hour: idle::hour(inbox.created),
             ranked: None,
         }
+    }
+
+    pub(super) const fn holds_too_many_messages(&self, quota: &Quota) -> bool {
+        self.entries > quota.messages || self.body_bytes > quota.body_bytes
+    }
+
+    pub(super) const fn holds_too_many_receipts(&self, quota: &Quota) -> bool {
+        self.entries > quota.receipts
     }
 
     pub(super) const fn idle_place(&self, inbox: InboxId) -> IdlePlace {
