@@ -4,7 +4,7 @@ use crate::sweep::SweepTimer;
 use crate::wake::Registry;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use webpush_core::capability::{Capability, KeyId, Keyring};
+use webpush_core::capability::Keyring;
 use webpush_core::limits::Limits;
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
@@ -60,11 +60,5 @@ impl Service {
     /// As there.
     pub async fn commit_one(&self, op: Op, durability: Durability) -> Result<Applied, StoreError> {
         self.commit(vec![op], durability).await?.pop().ok_or(StoreError::Unavailable)
-    }
-
-    /// The absolute URL of a capability; `None` when its sealing key is not held any more.
-    #[must_use]
-    pub fn url(&self, capability: &Capability, key: KeyId) -> Option<String> {
-        Some(format!("{}{}", self.origin, self.keyring.path(capability, key)?))
     }
 }

@@ -11,8 +11,11 @@ use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// Expired messages settled in one transaction, so that sweeping never holds up a push for long.
 const SLICE: usize = 500;
+/// How long after its TTL a message is ended. It is not delivered any more, but an acknowledgement that was on its way
+/// still counts. With [`PAUSE`] this keeps a receipt for an expired message within two seconds.
+const GRACE: Duration = Duration::from_secs(1);
 /// The shortest time between two sweeps: messages that expire close together go together.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
 /// How long a sweep waits after the store could not be reached.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -39,7 +42,7 @@ impl SweepTimer {
     async fn wait_until_due(&self) {
         loop {
             let next = Timestamp::from_millis(self.next_millis.load(Ordering::Acquire));
-            let left = fresh::now().until(next);
+            let left = fresh::now().until(next.after(GRACE));
             if left.is_zero() {
                 return;
             }
@@ -76,7 +79,7 @@ pub async fn run(service: &Service) {
 /// Settles everything that has expired; says when the next one will.
 async fn sweep(service: &Service) -> Result<Timestamp, StoreError> {
     loop {
-        let due = service.store.due(fresh::now(), SLICE)?;
+        let due = service.store.due(fresh::now().before(GRACE), SLICE)?;
         if due.entries.is_empty() {
             return Ok(due.next.unwrap_or(Timestamp::NEVER));
         }

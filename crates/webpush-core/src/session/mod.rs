@@ -20,7 +20,7 @@ mod tests;
 
 pub use state::Session;
 
-use crate::id::{InboxId, Position, SubscriptionId};
+use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
 use crate::inbox::Entry;
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
@@ -53,8 +53,12 @@ pub enum Patience {
 pub enum Input {
     /// The answer to [`Command::Fetch`].
     Fetched(Page),
-    /// The oldest entry handed out by [`Command::Deliver`] has left for the agent: there is room for another.
-    Sent,
+    /// The oldest entry handed out by [`Command::Deliver`] is off the driver's hands: there is room for another.
+    Sent {
+        /// It was taken. For a message that is for the agent to say, by acknowledging; of a receipt nothing more will
+        /// be heard, so here it means that the other side is known to have read it.
+        taken: bool,
+    },
     /// Entries were committed to the inbox.
     Woken(Woken),
     /// The inbox or the subscription is gone (RFC 8030 §7.3).
@@ -99,6 +103,8 @@ pub enum Command {
     },
     /// Send an entry, then say [`Input::Sent`].
     Deliver(Entry),
+    /// Settle receipts that were taken, before going on.
+    Settle(Vec<EntryRef>),
     /// End the stream. The last command of a session.
     Finish(End),
 }

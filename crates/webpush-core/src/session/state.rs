@@ -1,6 +1,8 @@
 //! The state machine of a session; [`super`] has its picture.
 
-use super::{Command, End, Entry, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken};
+use super::{
+    Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
+};
 use crate::limits::SESSION_LIVE_MESSAGES;
 use std::collections::VecDeque;
 
@@ -15,6 +17,10 @@ pub struct Session {
     /// The inbox has entries at least up to here.
     known: Position,
     mail: Mail,
+    /// Handed out and not known to have left, oldest first.
+    outgoing: VecDeque<Entry>,
+    /// Receipts that were taken and are to be settled.
+    taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
     live: VecDeque<Entry>,
@@ -29,8 +35,8 @@ enum Mail {
     Quiet,
     /// Waits for a page.
     Fetching(Pass),
-    /// Waits until `left` entries have left.
-    Sending { pass: Pass, left: usize, more: bool },
+    /// Waits until everything handed out has left.
+    Sending { pass: Pass, more: bool },
     /// Has ended.
     Over,
 }
@@ -63,6 +69,8 @@ impl Session {
             cursor: Position::START,
             known: Position::START,
             mail: Mail::Fetching(Pass::New),
+            outgoing: VecDeque::new(),
+            taken: Vec::new(),
             sent_any: false,
             again: None,
             live: VecDeque::new(),
@@ -108,7 +116,7 @@ impl Session {
         }
         match input {
             Input::Fetched(page) => self.fetched(page, now),
-            Input::Sent => self.sent(now),
+            Input::Sent { taken } => self.sent(taken, now),
             Input::Woken(woken) => self.woken(woken, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
@@ -154,11 +162,15 @@ impl Session {
         }
     }
 
-    fn sent(&mut self, now: Timestamp) {
-        let Mail::Sending { pass, left, more } = self.mail else { return };
-        if left > 1 {
-            self.mail = Mail::Sending { pass, left: left - 1, more };
-        } else {
+    fn sent(&mut self, taken: bool, now: Timestamp) {
+        let Mail::Sending { pass, more } = self.mail else { return };
+        if let Some(Entry::Receipt(receipt)) = self.outgoing.pop_front().filter(|_| taken) {
+            self.taken.push(receipt.entry_ref());
+        }
+        if self.outgoing.is_empty() {
+            if !self.taken.is_empty() {
+                self.commands.push_back(Command::Settle(std::mem::take(&mut self.taken)));
+            }
             self.go_on(pass, more, now);
         }
     }
@@ -175,17 +187,20 @@ impl Session {
 
     /// Hands out what may be sent now, or goes on when that is nothing.
     fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let before = self.commands.len();
-        let fresh = entries.into_iter().filter(|entry| !entry.is_expired(now));
-        self.commands.extend(fresh.map(Command::Deliver));
-        match self.commands.len() - before {
-            0 => self.go_on(pass, more, now),
-            left => {
-                self.sent_any = true;
-                self.mail = Mail::Sending { pass, left, more };
-                self.expect_acknowledgement(now);
-            }
+        let fresh: VecDeque<_> = entries.into_iter().filter(|entry| !entry.is_expired(now)).collect();
+        if fresh.is_empty() {
+            self.go_on(pass, more, now);
+        } else {
+            self.hand_out(fresh, pass, more);
+            self.expect_acknowledgement(now);
         }
+    }
+
+    fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool) {
+        self.commands.extend(entries.iter().cloned().map(Command::Deliver));
+        self.outgoing = entries;
+        self.sent_any = true;
+        self.mail = Mail::Sending { pass, more };
     }
 
     /// One part of the inbox is done with: reads the next part, or rests.
@@ -201,10 +216,8 @@ impl Session {
     fn rest(&mut self, now: Timestamp) {
         self.mail = Mail::Quiet;
         if !self.live.is_empty() {
-            let live = self.live.len();
-            self.commands.extend(self.live.drain(..).map(Command::Deliver));
-            self.sent_any = true;
-            self.mail = Mail::Sending { pass: Pass::New, left: live, more: false };
+            let live = std::mem::take(&mut self.live);
+            self.hand_out(live, Pass::New, false);
         } else if self.known > self.cursor {
             self.fetch(Pass::New);
         } else if self.is_out_of_patience(now) {
@@ -244,7 +257,9 @@ impl Session {
     fn finish(&mut self, end: End) {
         self.mail = Mail::Over;
         self.live.clear();
-        self.commands.clear();
+        self.outgoing.clear();
+        // Receipts that were taken are settled all the same, or they would be given twice.
+        self.commands.retain(|command| matches!(command, Command::Settle(_)));
         self.commands.push_back(Command::Finish(end));
     }
 }

@@ -5,6 +5,7 @@ use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::MessageId;
 use crate::message::Message;
+use crate::receipt::{Receipt, ReceiptStatus};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -85,13 +86,13 @@ fn r8030_6_f_wait_zero_sends_everything_then_ends() {
     commands(&mut session);
     session.handle(Input::Fetched(page(&[3, 4], true)), NOW);
     assert_eq!(commands(&mut session), deliver(&[3, 4]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), []);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [fetch(4)]);
     session.handle(Input::Fetched(page(&[9], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[9]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Complete)]);
     session.handle(Input::Gone, NOW);
     assert_eq!(commands(&mut session), [], "nothing comes after the end");
@@ -104,7 +105,7 @@ fn a_wake_that_follows_the_cursor_is_delivered_from_memory() {
     session.handle(Input::Fetched(page(&[], false)), NOW);
     session.handle(Input::Woken(woken(0, &[5])), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Woken(woken(5, &[7, 8])), NOW);
     assert_eq!(commands(&mut session), deliver(&[7, 8]));
 }
@@ -130,7 +131,7 @@ fn a_wake_during_a_fetch_is_not_lost_and_not_sent_twice() {
     session.handle(Input::Fetched(page(&[5], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
     session.handle(Input::Woken(woken(0, &[5])), NOW);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), []);
 }
 
@@ -167,9 +168,9 @@ fn r8030_5_2_e_ttl_zero_reaches_a_busy_session_too() {
     session.handle(Input::Woken(news()), NOW);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[1]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live.clone())]);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Woken(news()), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live)]);
 }
@@ -181,18 +182,18 @@ fn r8030_6_2_c_the_unacknowledged_is_sent_again_after_a_while() {
     session.handle(Input::Fetched(page(&[1, 2], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[1, 2]));
     assert_eq!(session.next_deadline(), None, "nothing is due while entries are on their way");
-    session.handle(Input::Sent, NOW);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     let due = NOW.after(TIMEOUT);
     assert_eq!(session.next_deadline(), Some(due));
     session.handle(Input::Woken(woken(2, &[3])), NOW);
     assert_eq!(commands(&mut session), deliver(&[3]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Deadline, due);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[2, 3], false)), due);
     assert_eq!(commands(&mut session), deliver(&[2]), "3 was sent after the clock of 1 and 2 had started");
-    session.handle(Input::Sent, due);
+    session.handle(Input::Sent { taken: true }, due);
     let next = due.after(TIMEOUT);
     assert_eq!(session.next_deadline(), Some(next));
     session.handle(Input::Deadline, next);
@@ -218,6 +219,28 @@ fn r8030_7_3_a_a_removed_subscription_ends_it() {
     let mut session = held();
     session.handle(Input::Gone, NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Gone)]);
+}
+
+#[test]
+fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
+    let receipt = |position| Receipt {
+        inbox: inbox(),
+        position: Position::new(position),
+        about: message(7).entry_ref(),
+        key: KeyId(1),
+        status: ReceiptStatus::Acknowledged,
+    };
+    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    commands(&mut session);
+    let entries = [1, 2, 3].map(|position| Entry::Receipt(receipt(position))).to_vec();
+    session.handle(Input::Fetched(Page { entries, seen: Position::new(3), more: false }), NOW);
+    assert_eq!(commands(&mut session).len(), 3);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Sent { taken: false }, NOW);
+    assert_eq!(commands(&mut session), []);
+    session.handle(Input::Sent { taken: true }, NOW);
+    let settled = vec![receipt(1).entry_ref(), receipt(3).entry_ref()];
+    assert_eq!(commands(&mut session), [Command::Settle(settled), Command::Finish(End::Complete)]);
 }
 
 /// An inbox in the smallest form that can answer a session.
@@ -276,8 +299,9 @@ proptest! {
                         prop_assert!(sent.iter().all(|earlier| *earlier < position), "order of acceptance");
                         sent.push(position);
                     }
-                    session.handle(Input::Sent, now);
+                    session.handle(Input::Sent { taken: true }, now);
                 }
+                Command::Settle(_) => {}
                 Command::Finish(_) => return Ok(false),
             }
             Ok(true)
@@ -335,12 +359,12 @@ proptest! {
         for (kind, at, flag) in inputs {
             let input = match kind {
                 0 => Input::Fetched(page(&[at, at + 1], flag)),
-                1 => Input::Sent,
+                1 => Input::Sent { taken: true },
                 2 => Input::Woken(woken(at, &[at + 1])),
                 3 => Input::Deadline,
                 4 if flag => Input::Draining,
                 5 if flag => Input::Gone,
-                _ => Input::Sent,
+                _ => Input::Sent { taken: true },
             };
             session.handle(input, NOW);
             prop_assert!(commands(&mut session).len() <= crate::limits::SESSION_LIVE_MESSAGES + 4);

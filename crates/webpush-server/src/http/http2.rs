@@ -3,6 +3,7 @@
 use super::Answer;
 use super::body::Body;
 use super::pressure::{Gauged, Pressure};
+use super::pulse::{Heart, Pulse};
 use super::route::{self, Outcome};
 use crate::drain::Draining;
 use crate::fresh;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use h2::server::{SendPushedResponse, SendResponse};
-use h2::{PingPong, RecvStream, SendStream};
+use h2::{RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use http::{Request, StatusCode};
 use std::future::{Future as _, poll_fn};
@@ -20,13 +21,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
 
 /// How long a client may take to send its preface and settings.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How often the peer is asked whether it is still there; one that has not answered by the next time is gone. Without
-/// this a dead peer would swallow messages with TTL 0 until TCP gives up.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 const MAX_CONCURRENT_STREAMS: u32 = 256;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -40,7 +38,9 @@ where
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(MAX_CONCURRENT_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
     let Ok(Ok(mut connection)) = timeout(HANDSHAKE, builder.handshake::<_, Bytes>(io)).await else { return };
-    let mut pulse = connection.ping_pong().map(Pulse::new);
+    let Some(ping_pong) = connection.ping_pong() else { return };
+    let pulse = Pulse::default();
+    let mut heart = Heart::new(ping_pong);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let to_requests = draining.clone();
@@ -56,6 +56,7 @@ where
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
                         pressure: &pressure,
+                        pulse: &pulse,
                         scheme,
                         draining: to_requests.clone(),
                     };
@@ -68,9 +69,7 @@ where
                 stopping = true;
                 connection.graceful_shutdown();
             }
-            alive = Pulse::beat(&mut pulse) => if !alive {
-                return;
-            },
+            () = heart.beat_until_dead(&pulse) => return,
         }
     }
 }
@@ -141,39 +140,5 @@ impl Flow {
             }
         }
         Ok(())
-    }
-}
-
-/// Asks the peer now and then whether it is there.
-struct Pulse {
-    ping_pong: PingPong,
-    interval: tokio::time::Interval,
-    unanswered: bool,
-}
-
-impl Pulse {
-    fn new(ping_pong: PingPong) -> Self {
-        let mut interval = interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ping_pong, interval, unanswered: false }
-    }
-
-    /// Waits for the next beat; says whether the peer is still there.
-    async fn beat(pulse: &mut Option<Self>) -> bool {
-        let Some(pulse) = pulse else { return std::future::pending().await };
-        loop {
-            tokio::select! {
-                pong = poll_fn(|cx| pulse.ping_pong.poll_pong(cx)), if pulse.unanswered => match pong {
-                    Ok(_) => pulse.unanswered = false,
-                    Err(_) => return false,
-                },
-                _ = pulse.interval.tick() => {
-                    if pulse.unanswered || pulse.ping_pong.send_ping(h2::Ping::opaque()).is_err() {
-                        return false;
-                    }
-                    pulse.unanswered = true;
-                }
-            }
-        }
     }
 }

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
 //! | its requests, by version | [`http1`], [`http2`] |
+//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
-//! | the resources | [`subscribe`], [`publish`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
 //! | bodies in, problems out | [`body`], [`problem`] |
 
 pub mod about;
@@ -19,6 +20,8 @@ pub mod preface;
 pub mod pressure;
 pub mod problem;
 pub mod publish;
+pub mod pulse;
+pub mod receipts;
 pub mod route;
 pub mod subscribe;
 pub mod subscription;

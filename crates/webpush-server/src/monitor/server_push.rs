@@ -5,6 +5,7 @@ use crate::fresh;
 use crate::http::http2::{Flow, Responder};
 use crate::http::pressure::Pressure;
 use crate::http::problem::Failure;
+use crate::http::pulse::Pulse;
 use crate::monitor::Monitor;
 use crate::service::Service;
 use crate::wake::News;
@@ -17,10 +18,11 @@ use std::future::poll_fn;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
 use webpush_core::limits::Limits;
+use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Page, Session};
 use webpush_core::time::Timestamp;
-use webpush_store::StoreError;
+use webpush_store::{Durability, Op, StoreError};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -28,6 +30,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub struct Connection<'a> {
     /// How far its peer lags behind.
     pub pressure: &'a Pressure,
+    /// Whether it has read what it was sent.
+    pub pulse: &'a Pulse,
     /// `http` or `https`, for promised requests.
     pub scheme: &'static str,
     /// Says when the service stops.
@@ -41,7 +45,17 @@ enum Outgoing {
     /// Waits until the connection can take a promise.
     Admitting(Entry),
     /// Promised; the body goes as flow control lets it.
-    Flowing(Flow),
+    Flowing(Entry, Flow),
+    /// Receipts were handed over, each reset by the peer or not; nobody acknowledges them, so the peer must be seen to
+    /// have read them before they are settled.
+    Confirming(Vec<Input>),
+}
+
+/// What has become of it.
+enum Progress {
+    Admitted,
+    Flown { whole: bool },
+    Confirmed,
 }
 
 /// Serves one monitoring request until it ends.
@@ -58,6 +72,7 @@ pub async fn run(
     let Limits { redelivery_timeout, .. } = service.limits;
     let mut session = Session::new(monitor.scope, monitor.request.patience, Some(redelivery_timeout));
     let mut queue = VecDeque::new();
+    let mut unconfirmed = Vec::new();
     let mut outgoing = Outgoing::Idle;
     loop {
         while let Some(command) = session.next_command() {
@@ -67,6 +82,12 @@ pub async fn run(
                     Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
                 },
                 Command::Deliver(entry) => queue.push_back(entry),
+                Command::Settle(receipts) => {
+                    let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+                    if let Err(error) = service.commit(settle.collect(), Durability::Durable).await {
+                        return Responder(respond).send(Failure::from(error).answer()).await;
+                    }
+                }
                 Command::Finish(end) => {
                     // Agents may take the end of this response for the end of all (RFC 8030 §6).
                     connection.pressure.written().await;
@@ -74,10 +95,12 @@ pub async fn run(
                 }
             }
         }
-        if matches!(outgoing, Outgoing::Idle)
-            && let Some(entry) = queue.pop_front()
-        {
-            outgoing = Outgoing::Admitting(entry);
+        if matches!(outgoing, Outgoing::Idle) {
+            outgoing = match queue.pop_front() {
+                Some(entry) => Outgoing::Admitting(entry),
+                None if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
+                None => Outgoing::Idle,
+            };
         }
         let busy = !matches!(outgoing, Outgoing::Idle);
         let input = tokio::select! {
@@ -88,17 +111,30 @@ pub async fn run(
                 News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
             },
             () = connection.draining.begun() => Input::Draining,
-            () = advance(&mut outgoing, connection.pressure), if busy => {
-                match outgoing {
-                    Outgoing::Admitting(entry) => {
-                        outgoing = promise(service, &monitor, &mut respond, &connection, &entry);
+            progress = advance(&mut outgoing, connection.pressure, connection.pulse), if busy => {
+                let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
+                    (Progress::Admitted, Outgoing::Admitting(entry)) => {
+                        match promise(service, &monitor, &mut respond, &connection, &entry) {
+                            Some(flow) => {
+                                outgoing = Outgoing::Flowing(entry, flow);
+                                continue;
+                            }
+                            None => (entry, false),
+                        }
                     }
-                    Outgoing::Idle | Outgoing::Flowing(_) => outgoing = Outgoing::Idle,
-                }
-                if !matches!(outgoing, Outgoing::Idle) {
+                    (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, whole),
+                    (_, Outgoing::Confirming(confirmed)) => {
+                        confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
+                        continue;
+                    }
+                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Flowing(..)) => continue,
+                };
+                let sent = Input::Sent { taken };
+                if matches!(entry, Entry::Receipt(_)) {
+                    unconfirmed.push(sent);
                     continue;
                 }
-                Input::Sent
+                sent
             },
             () = deadline(session.next_deadline()) => Input::Deadline,
         };
@@ -147,30 +183,25 @@ async fn deadline(at: Option<Timestamp>) {
 }
 
 /// Waits until what is on its way can take its next step.
-async fn advance(outgoing: &mut Outgoing, pressure: &Pressure) {
+async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) -> Progress {
     match outgoing {
-        Outgoing::Idle => {}
-        Outgoing::Admitting(_) => pressure.admit().await,
+        Outgoing::Idle => std::future::pending().await,
+        Outgoing::Admitting(_) => {
+            pressure.admit().await;
+            Progress::Admitted
+        }
         // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
-        Outgoing::Flowing(flow) => drop(flow.run().await),
+        Outgoing::Flowing(_, flow) => Progress::Flown { whole: flow.run().await.is_ok() },
+        Outgoing::Confirming(_) => {
+            pressure.written().await;
+            pulse.confirm().await;
+            Progress::Confirmed
+        }
     }
 }
 
-/// Promises an entry and begins its response. What can't be promised stays in the inbox.
+/// Promises an entry and begins its response. `None`: it can't be promised, and stays in the inbox.
 fn promise(
-    service: &Service,
-    monitor: &Monitor,
-    respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
-    entry: &Entry,
-) -> Outgoing {
-    match try_promise(service, monitor, respond, connection, entry) {
-        Some(flow) => Outgoing::Flowing(flow),
-        None => Outgoing::Idle,
-    }
-}
-
-fn try_promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,

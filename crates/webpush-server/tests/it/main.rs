@@ -15,6 +15,7 @@ mod http2;
 mod lifecycle;
 mod monitor;
 mod push;
+mod receipts;
 mod subscribe;
 mod support;
 mod tls;
