@@ -1,19 +1,23 @@
-//! One HTTP/1.1 connection: what most application servers speak. It has no server push.
+//! One HTTP/1.1 connection: what most application servers speak. It has no server push; agents may
+//! ask for events.
 
 use super::body::Body;
+use super::cors;
 use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
+use crate::monitor::events::Events;
 use crate::service::Service;
 use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,14 +27,20 @@ use webpush_core::problem::Problem;
 const HEAD: Duration = Duration::from_secs(75);
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
+/// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
+type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
+type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+
 /// Serves a connection until it ends.
 pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(respond(&service, request).await) }
+        let draining = to_requests.clone();
+        async move { Ok::<_, Infallible>(respond(service, request, draining).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEADER_BYTES);
@@ -44,11 +54,30 @@ where
     let _ = connection.await;
 }
 
-async fn respond(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(
+    service: Arc<Service>,
+    request: Request<Incoming>,
+    draining: Draining,
+) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
-    let answer = match route::serve(service, &head, Body::Http1(body)).await {
+    let answer = match route::serve(&service, &head, Body::Http1(body)).await {
         Outcome::Answer(answer) => answer,
-        Outcome::Monitor(_) => Failure::from(Problem::PushUnsupported).answer(),
+        Outcome::Monitor(_) => {
+            let mut answer = Failure::from(Problem::PushUnsupported).answer();
+            cors::expose(&mut answer);
+            answer
+        }
+        Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
+            Ok((head, events)) => return head.map(|()| Either::Right(StreamBody::new(frames(events)))),
+            Err(answer) => answer,
+        },
     };
-    answer.map(Full::new)
+    answer.map(|body| Either::Left(Full::new(body)))
+}
+
+fn frames(events: Events) -> EventFrames {
+    Box::pin(unfold(events, |mut events| async {
+        let part = events.next().await?;
+        Some((Ok(Frame::data(part)), events))
+    }))
 }

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::body::Body;
+use super::event_flow;
 use super::pressure::{Gauged, Pressure};
 use super::pulse::{Heart, Pulse};
 use super::route::{self, Outcome};
@@ -75,7 +76,7 @@ where
 }
 
 async fn handle(
-    service: &Service,
+    service: &Arc<Service>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     connection: server_push::Connection<'_>,
@@ -84,6 +85,9 @@ async fn handle(
     match route::serve(service, &head, Body::Http2(body)).await {
         Outcome::Answer(answer) => Responder(respond).send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
+        Outcome::Events(asked) => {
+            event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
 //! | its requests, by version | [`http1`], [`http2`] |
+//! | a stream of events over HTTP/2 | [`event_flow`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
@@ -12,6 +13,7 @@
 pub mod about;
 pub mod body;
 pub mod cors;
+mod event_flow;
 pub mod http1;
 pub mod http2;
 pub mod listen;

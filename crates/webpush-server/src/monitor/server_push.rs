@@ -2,16 +2,16 @@
 
 use crate::drain::Draining;
 use crate::fresh;
+use crate::http::cors;
 use crate::http::http2::{Flow, Responder};
 use crate::http::pressure::Pressure;
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, deadline, subscription_key};
 use crate::service::Service;
-use crate::wake::News;
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::header::{CONNECTION, HeaderName, HeaderValue, LINK};
+use http::header::{CONNECTION, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -21,10 +21,7 @@ use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Page, Session};
-use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
@@ -66,7 +63,8 @@ pub async fn run(
     mut connection: Connection<'_>,
 ) {
     if !push_is_enabled(&mut respond) {
-        let answer = Failure::from(Problem::PushUnsupported).answer();
+        let mut answer = Failure::from(Problem::PushUnsupported).answer();
+        cors::expose(&mut answer);
         return Responder(respond).send(answer).await;
     }
     let Limits { redelivery_timeout, .. } = service.limits;
@@ -106,10 +104,7 @@ pub async fn run(
         let input = tokio::select! {
             biased;
             _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-            news = news(&monitor, busy) => match news {
-                News { gone: true, .. } => Input::Gone,
-                News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
-            },
+            news = monitor.news(busy) => news,
             () = connection.draining.begun() => Input::Draining,
             progress = advance(&mut outgoing, connection.pressure, connection.pulse), if busy => {
                 let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
@@ -162,26 +157,6 @@ fn fetch(
     service.store.fetch(session.scope(), after, fresh::now())
 }
 
-/// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
-async fn news(monitor: &Monitor, busy: bool) -> News {
-    loop {
-        if !busy || monitor.listener.is_gone() {
-            let news = monitor.listener.take();
-            if news.gone || news.woken.is_some() {
-                return news;
-            }
-        }
-        monitor.listener.arrived().await;
-    }
-}
-
-async fn deadline(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Waits until what is on its way can take its next step.
 async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) -> Progress {
     match outgoing {
@@ -209,18 +184,8 @@ fn promise(
     entry: &Entry,
 ) -> Option<Flow> {
     let now = fresh::now();
-    let subscription_key = match entry {
-        // Waiting for room takes time, and a message must not be sent after its TTL (RFC 8030 §5.2). One with TTL 0
-        // came from memory and was let through by the session.
-        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => {
-            return None;
-        }
-        Entry::Message(message) => {
-            service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
-        }
-        Entry::Receipt(_) => None,
-    };
-    let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, now)?;
+    let key = subscription_key(service, entry, now)?;
+    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, now)?;
     let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
     let mut request =
         Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
@@ -244,10 +209,6 @@ fn ending(end: End, monitor: &Monitor) -> Response<Bytes> {
     };
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
-    if let Some(wait) = monitor.request.wait
-        && let Ok(applied) = HeaderValue::try_from(format!("wait={wait}"))
-    {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
+    monitor.say_what_was_applied(response.headers_mut());
     response
 }
