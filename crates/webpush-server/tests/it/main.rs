@@ -10,6 +10,8 @@
 )]
 
 mod crash;
+mod event_stream;
+mod events;
 mod headers;
 mod http2;
 mod lifecycle;
