@@ -12,7 +12,7 @@ pub fn accepts_by_name(headers: &HeaderMap, media_type: &str) -> bool {
     values.flat_map(|value| split_unquoted(value, ',')).any(|range| {
         let mut parts = split_unquoted(range, ';').map(str::trim);
         let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type));
-        named && !parts.any(|parameter| is_weight_of_zero(parameter))
+        named && !parts.any(is_weight_of_zero)
     })
 }
 

@@ -15,6 +15,7 @@ mod events;
 mod headers;
 mod http2;
 mod lifecycle;
+mod listen;
 mod monitor;
 mod push;
 mod receipts;
