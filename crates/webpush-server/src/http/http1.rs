@@ -34,6 +34,8 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEADER_BYTES);
+    // A client that has said all it has to say still wants its answer.
+    builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
     // A connection that ends in an error has nobody left to tell.
     tokio::select! {

@@ -46,13 +46,22 @@ pub async fn run(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, draining: Draining) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    mut draining: Draining,
+) {
     // Frames are written when they are whole; waiting for more would only delay a message.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(acceptor) = tls else { return plain(stream, service, draining).await };
-    let Ok(Ok(stream)) = timeout(OPENING, acceptor.accept(stream)).await else { return };
+    let accepted = tokio::select! {
+        accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
+        () = draining.begun() => return,
+    };
+    let Ok(Ok(stream)) = accepted else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2::serve(stream, service, draining, "https").await;
     } else {

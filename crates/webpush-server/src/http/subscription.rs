@@ -47,14 +47,12 @@ pub(super) async fn unsubscribe(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
-    service.registry.end(agent, Some(id));
     answer(&removed)
 }
 
 /// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
 pub(super) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
-    service.registry.end(inbox, None);
     answer(&removed)
 }
 

@@ -3,7 +3,7 @@
 use crate::drain::Draining;
 use crate::fresh;
 use crate::http::http2::{Flow, Responder};
-use crate::http::pressure::Pressure;
+use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
 use crate::monitor::Monitor;
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
-use webpush_core::limits::Limits;
+use webpush_core::limits::{LIVE_PATIENCE, Limits};
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Page, Session};
@@ -39,23 +39,47 @@ pub struct Connection<'a> {
 }
 
 /// What is on its way to the agent.
-enum Outgoing {
+enum Outgoing<'a> {
     /// Nothing.
     Idle,
     /// Waits until the connection can take a promise.
-    Admitting(Entry),
-    /// Promised; the body goes as flow control lets it.
-    Flowing(Entry, Flow),
+    Admitting(Waiting),
+    /// Promised; waits until the body may begin.
+    Opening(Waiting, Push<'a>),
+    /// The body goes as flow control lets it.
+    Flowing(Entry, Push<'a>),
     /// Receipts were handed over, each reset by the peer or not; nobody acknowledges them, so the peer must be seen to
     /// have read them before they are settled.
     Confirming(Vec<Input>),
 }
 
+/// A promised entry. Its place on the connection is free again when this is dropped.
+struct Push<'a> {
+    flow: Flow,
+    _permit: Permit<'a>,
+}
+
+/// An entry that the session has handed out.
+struct Waiting {
+    entry: Entry,
+    since: Timestamp,
+}
+
 /// What has become of it.
-enum Progress {
-    Admitted,
+enum Progress<'a> {
+    Admitted(Permit<'a>),
+    Opened { by_peer: bool },
     Flown { whole: bool },
     Confirmed,
+}
+
+/// What has become of an attempt to promise.
+enum Promise {
+    Made(Flow),
+    /// This entry can't be promised, and stays in the inbox.
+    Skipped,
+    /// The peer takes no pushes any more.
+    Impossible,
 }
 
 /// Serves one monitoring request until it ends.
@@ -69,6 +93,7 @@ pub async fn run(
         let answer = Failure::from(Problem::PushUnsupported).answer();
         return Responder(respond).send(answer).await;
     }
+    let parent = respond.stream_id().as_u32();
     let Limits { redelivery_timeout, .. } = service.limits;
     let mut session = Session::new(monitor.scope, monitor.request.patience, Some(redelivery_timeout));
     let mut queue = VecDeque::new();
@@ -78,10 +103,17 @@ pub async fn run(
         while let Some(command) = session.next_command() {
             match command {
                 Command::Fetch { after } => match fetch(service, &session, after) {
-                    Ok(page) => session.handle(Input::Fetched(page), fresh::now()),
+                    Ok(page) => {
+                        let nothing_for_it = page.entries.is_empty() && page.more;
+                        session.handle(Input::Fetched(page), fresh::now());
+                        if nothing_for_it {
+                            // A long inbox of which nothing passes the filter must not hold up everybody else.
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
                 },
-                Command::Deliver(entry) => queue.push_back(entry),
+                Command::Deliver(entry) => queue.push_back(Waiting { entry, since: fresh::now() }),
                 Command::Settle(receipts) => {
                     let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                     if let Err(error) = service.commit(settle.collect(), Durability::Durable).await {
@@ -89,7 +121,9 @@ pub async fn run(
                     }
                 }
                 Command::Finish(end) => {
-                    // Agents may take the end of this response for the end of all (RFC 8030 §6).
+                    // What was not begun is taken back; the rest goes out before the end of this response, which
+                    // agents may take for the end of all (RFC 8030 §6).
+                    drop(outgoing);
                     connection.pressure.written().await;
                     return Responder(respond).send(ending(end, &monitor)).await;
                 }
@@ -97,12 +131,14 @@ pub async fn run(
         }
         if matches!(outgoing, Outgoing::Idle) {
             outgoing = match queue.pop_front() {
-                Some(entry) => Outgoing::Admitting(entry),
+                Some(waiting) => Outgoing::Admitting(waiting),
                 None if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
                 None => Outgoing::Idle,
             };
         }
         let busy = !matches!(outgoing, Outgoing::Idle);
+        // A body that has begun is finished, whoever wants to end this.
+        let may_end = !matches!(outgoing, Outgoing::Flowing(..));
         let input = tokio::select! {
             biased;
             _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
@@ -110,24 +146,41 @@ pub async fn run(
                 News { gone: true, .. } => Input::Gone,
                 News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
             },
-            () = connection.draining.begun() => Input::Draining,
-            progress = advance(&mut outgoing, connection.pressure, connection.pulse), if busy => {
+            () = connection.draining.begun(), if may_end => Input::Draining,
+            progress = advance(&mut outgoing, parent, connection.pressure, connection.pulse), if busy => {
                 let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
-                    (Progress::Admitted, Outgoing::Admitting(entry)) => {
-                        match promise(service, &monitor, &mut respond, &connection, &entry) {
-                            Some(flow) => {
-                                outgoing = Outgoing::Flowing(entry, flow);
-                                continue;
+                    (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
+                        if !is_still_wanted(service, &waiting) {
+                            (waiting.entry, false)
+                        } else {
+                            match promise(service, &monitor, &mut respond, connection.scheme, &waiting.entry) {
+                                Promise::Made(flow) => {
+                                    outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
+                                    continue;
+                                }
+                                Promise::Skipped => (waiting.entry, false),
+                                Promise::Impossible => {
+                                    let answer = Failure::from(Problem::PushUnsupported).answer();
+                                    return Responder(respond).send(answer).await;
+                                }
                             }
-                            None => (entry, false),
                         }
                     }
-                    (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, whole),
+                    (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
+                        if is_still_wanted(service, &waiting) =>
+                    {
+                        outgoing = Outgoing::Flowing(waiting.entry, push);
+                        continue;
+                    }
+                    (Progress::Opened { .. }, Outgoing::Opening(waiting, ..)) => (waiting.entry, false),
+                    (Progress::Flown { whole }, Outgoing::Flowing(entry, ..)) => (entry, whole),
                     (_, Outgoing::Confirming(confirmed)) => {
                         confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
                         continue;
                     }
-                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Flowing(..)) => continue,
+                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Opening(..) | Outgoing::Flowing(..)) => {
+                        continue;
+                    }
                 };
                 let sent = Input::Sent { taken };
                 if matches!(entry, Entry::Receipt(_)) {
@@ -136,9 +189,22 @@ pub async fn run(
                 }
                 sent
             },
-            () = deadline(session.next_deadline()) => Input::Deadline,
+            () = deadline(session.next_deadline()), if may_end => Input::Deadline,
         };
         session.handle(input, fresh::now());
+    }
+}
+
+/// Whether an entry is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it
+/// was replaced (§5.4) or acknowledged elsewhere (§6.2).
+fn is_still_wanted(service: &Service, waiting: &Waiting) -> bool {
+    let now = fresh::now();
+    match &waiting.entry {
+        Entry::Receipt(_) => true,
+        Entry::Message(message) if message.is_now_or_never() => now <= message.accepted.after(LIVE_PATIENCE),
+        Entry::Message(message) if message.is_expired(now) => false,
+        Entry::Message(_) if now == waiting.since => true,
+        Entry::Message(message) => !matches!(service.store.entry(&message.entry_ref()), Ok(None)),
     }
 }
 
@@ -183,15 +249,18 @@ async fn deadline(at: Option<Timestamp>) {
 }
 
 /// Waits until what is on its way can take its next step.
-async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) -> Progress {
+async fn advance<'a>(
+    outgoing: &mut Outgoing<'a>,
+    parent: u32,
+    pressure: &'a Pressure,
+    pulse: &Pulse,
+) -> Progress<'a> {
     match outgoing {
         Outgoing::Idle => std::future::pending().await,
-        Outgoing::Admitting(_) => {
-            pressure.admit().await;
-            Progress::Admitted
-        }
+        Outgoing::Admitting(_) => Progress::Admitted(pressure.admit(parent).await),
         // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
-        Outgoing::Flowing(_, flow) => Progress::Flown { whole: flow.run().await.is_ok() },
+        Outgoing::Opening(_, push) => Progress::Opened { by_peer: push.flow.open().await.is_ok() },
+        Outgoing::Flowing(_, push) => Progress::Flown { whole: push.flow.run().await.is_ok() },
         Outgoing::Confirming(_) => {
             pressure.written().await;
             pulse.confirm().await;
@@ -200,35 +269,42 @@ async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) ->
     }
 }
 
-/// Promises an entry and begins its response. `None`: it can't be promised, and stays in the inbox.
+/// Promises an entry and begins its response.
 fn promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
+    scheme: &str,
     entry: &Entry,
-) -> Option<Flow> {
-    let now = fresh::now();
+) -> Promise {
+    let Some((request, response)) = render(service, monitor, scheme, entry) else { return Promise::Skipped };
+    match respond.push_request(request) {
+        Ok(promised) => Flow::begin(promised, response).map_or(Promise::Skipped, Promise::Made),
+        Err(_) if push_is_enabled(respond) => Promise::Skipped,
+        Err(_) => Promise::Impossible,
+    }
+}
+
+/// The promised request and its response; `None` when the message's subscription is gone.
+fn render(
+    service: &Service,
+    monitor: &Monitor,
+    scheme: &str,
+    entry: &Entry,
+) -> Option<(Request<()>, Response<Bytes>)> {
     let subscription_key = match entry {
-        // Waiting for room takes time, and a message must not be sent after its TTL (RFC 8030 §5.2). One with TTL 0
-        // came from memory and was let through by the session.
-        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => {
-            return None;
-        }
         Entry::Message(message) => {
             service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
         }
         Entry::Receipt(_) => None,
     };
-    let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, now)?;
+    let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, fresh::now())?;
     let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
-    let mut request =
-        Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
+    let mut request = Request::get(format!("{scheme}://{authority}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
-    let promised = respond.push_request(request).ok()?;
-    Flow::begin(promised, pushed.response)
+    Some((request, pushed.response))
 }
 
 fn host_of(origin: &str) -> &str {
