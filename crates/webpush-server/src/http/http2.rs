@@ -29,7 +29,7 @@ const MAX_CONCURRENT_STREAMS: u32 = 256;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining, scheme: &'static str)
+pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -61,7 +61,6 @@ where
                     let connection = server_push::Connection {
                         pressure: &pressure,
                         pulse: &pulse,
-                        scheme,
                         draining: to_requests.clone(),
                     };
                     requests.push(handle(&service, request, respond, connection));

@@ -63,7 +63,7 @@ async fn connection(
     };
     let Ok(Ok(stream)) = accepted else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(stream, service, draining, "https").await;
+        http2::serve(stream, service, draining).await;
     } else {
         http1::serve(stream, service, draining).await;
     }
@@ -79,7 +79,7 @@ where
     };
     match detected {
         Ok(Ok((Version::Http1, stream))) => http1::serve(stream, service, draining).await,
-        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining, "http").await,
+        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }

@@ -36,8 +36,9 @@ pub(super) fn monitor(
     if !exists {
         return Err(Problem::NotFound.into());
     }
-    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
-    Ok(Box::new(Monitor { scope, request, listener, authority }))
+    let asked_at = head.uri.scheme_str().zip(head.uri.authority());
+    let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
+    Ok(Box::new(Monitor { scope, request, listener, asked_at }))
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).

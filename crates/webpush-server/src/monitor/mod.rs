@@ -14,6 +14,6 @@ pub struct Monitor {
     pub request: MonitorRequest,
     /// Its place in the registry.
     pub listener: Listener,
-    /// The authority it asked at; promised requests carry the same (RFC 9113 §8.4).
-    pub authority: Option<String>,
+    /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
+    pub asked_at: Option<String>,
 }

@@ -32,8 +32,6 @@ pub struct Connection<'a> {
     pub pressure: &'a Pressure,
     /// Whether it has read what it was sent.
     pub pulse: &'a Pulse,
-    /// `http` or `https`, for promised requests.
-    pub scheme: &'static str,
     /// Says when the service stops.
     pub draining: Draining,
 }
@@ -153,7 +151,7 @@ pub async fn run(
                         if !is_still_wanted(service, &waiting) {
                             (waiting.entry, false)
                         } else {
-                            match promise(service, &monitor, &mut respond, connection.scheme, &waiting.entry) {
+                            match promise(service, &monitor, &mut respond, &waiting.entry) {
                                 Promise::Made(flow) => {
                                     outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
                                     continue;
@@ -274,10 +272,9 @@ fn promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,
-    scheme: &str,
     entry: &Entry,
 ) -> Promise {
-    let Some((request, response)) = render(service, monitor, scheme, entry) else { return Promise::Skipped };
+    let Some((request, response)) = render(service, monitor, entry) else { return Promise::Skipped };
     match respond.push_request(request) {
         Ok(promised) => Flow::begin(promised, response).map_or(Promise::Skipped, Promise::Made),
         Err(_) if push_is_enabled(respond) => Promise::Skipped,
@@ -286,12 +283,7 @@ fn promise(
 }
 
 /// The promised request and its response; `None` when the message's subscription is gone.
-fn render(
-    service: &Service,
-    monitor: &Monitor,
-    scheme: &str,
-    entry: &Entry,
-) -> Option<(Request<()>, Response<Bytes>)> {
+fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
     let subscription_key = match entry {
         Entry::Message(message) => {
             service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
@@ -299,16 +291,12 @@ fn render(
         Entry::Receipt(_) => None,
     };
     let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, fresh::now())?;
-    let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
-    let mut request = Request::get(format!("{scheme}://{authority}{}", pushed.path)).body(()).ok()?;
+    let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
+    let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
     Some((request, pushed.response))
-}
-
-fn host_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
 /// The response to the monitoring request itself (RFC 8030 §6, §7.3).
