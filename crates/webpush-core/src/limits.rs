@@ -26,6 +26,9 @@ pub const FETCH_SCAN_ROWS: usize = 1024;
 /// Messages that were never stored (TTL 0) and wait in a session for the one before to be written.
 pub const SESSION_LIVE_MESSAGES: usize = 64;
 
+/// How long a message with TTL 0 may be on its way to a session that is slow to take it; «now» has some length.
+pub const LIVE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Entries handed to a sleeping session with its wake; a session with more behind it fetches instead.
 pub const WAKE_ENTRIES: usize = 32;
 

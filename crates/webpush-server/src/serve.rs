@@ -119,12 +119,11 @@ fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_co
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
+    // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
-    let store_exists = store_folder.exists();
+    let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
     let store = EmbeddedStore::open(&store_folder, Options::default())
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
-    // After the store, whose lock keeps a second process from making other keys at the same time.
-    let keyring = keys_file::load_or_create(folder, store_exists)?;
     Ok((Arc::new(store), keyring))
 }
 

@@ -39,6 +39,12 @@ impl SweepTimer {
         }
     }
 
+    /// Lets the store say anew what is due.
+    pub fn look_again(&self) {
+        self.next_millis.store(0, Ordering::Release);
+        self.earlier.notify_one();
+    }
+
     async fn wait_until_due(&self) {
         loop {
             let next = Timestamp::from_millis(self.next_millis.load(Ordering::Acquire));

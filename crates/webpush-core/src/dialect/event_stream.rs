@@ -14,7 +14,8 @@
 //!
 //! The `id` comes back as `Last-Event-ID` when the agent connects again, and means: I have everything up to this. It
 //! acknowledges no message; for that the agent sends DELETE to the message's URL (RFC 8030 §6.2). A message that
-//! is never fetched (TTL 0) has no `id`, so that the one before it stays the place to go on from.
+//! is never fetched (TTL 0) has no `id`, so that the one before it stays the place to go on from. When a
+//! message is sent again, the place moves back to it, and all after it that is still unacknowledged comes again.
 //!
 //! Nothing comes back for a receipt, so its `id` is a URL of its own: the receipt is taken, and forgotten, when
 //! `Last-Event-ID` names it or a later one of the same receipt subscription, or on DELETE to that URL.
@@ -86,7 +87,7 @@ fn message_event(message: &Message, key: KeyId, keyring: &Keyring, origin: &str)
     let push = keyring.path(&Capability::Push(message.agent, message.subscription), key)?;
     let mut event = String::with_capacity(1024 + message.body.len() * 4 / 3);
     event.push_str("event: message\n");
-    if message.expires > message.accepted {
+    if !message.is_now_or_never() {
         event.push_str(&format!("id: {origin}{url}\n"));
     }
     event.push_str("data: {\"url\":");

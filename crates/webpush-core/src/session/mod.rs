@@ -91,6 +91,8 @@ pub struct Woken {
     pub entries: Vec<Entry>,
     /// Messages that were never stored (TTL 0).
     pub live: Vec<Entry>,
+    /// There may be entries that nobody told of: the store was down.
+    pub missed: bool,
 }
 
 /// What a session wants done.

@@ -14,8 +14,10 @@ pub struct Session {
     redelivery: Redelivery,
     /// Everything up to here was considered for this agent.
     cursor: Position,
-    /// The inbox has entries at least up to here.
+    /// The inbox had entries at least up to here.
     known: Position,
+    /// It may have others that nobody told of.
+    stale: bool,
     mail: Mail,
     /// Handed out and not known to have left, oldest first.
     outgoing: VecDeque<Entry>,
@@ -33,8 +35,8 @@ pub struct Session {
 enum Mail {
     /// Waits for news.
     Quiet,
-    /// Waits for a page.
-    Fetching(Pass),
+    /// Waits for a page. Everything up to `known` had been committed when it was asked for.
+    Fetching { pass: Pass, known: Position },
     /// Waits until everything handed out has left.
     Sending { pass: Pass, more: bool },
     /// Has ended.
@@ -68,7 +70,8 @@ impl Session {
             redelivery,
             cursor: Position::START,
             known: Position::START,
-            mail: Mail::Fetching(Pass::New),
+            stale: false,
+            mail: Mail::Fetching { pass: Pass::New, known: Position::START },
             outgoing: VecDeque::new(),
             taken: Vec::new(),
             sent_any: false,
@@ -144,10 +147,12 @@ impl Session {
     }
 
     fn fetched(&mut self, page: Page, now: Timestamp) {
-        let Mail::Fetching(pass) = self.mail else { return };
+        let Mail::Fetching { pass, known } = self.mail else { return };
         match pass {
             Pass::New => {
-                self.cursor = self.cursor.max(page.seen);
+                // What was known of and is not there any more was settled meanwhile: it is not waited for.
+                let seen = if page.more { page.seen } else { page.seen.max(known) };
+                self.cursor = self.cursor.max(seen);
                 self.send(pass, page.entries, page.more, now);
             }
             Pass::Again { until, .. } => {
@@ -160,6 +165,7 @@ impl Session {
 
     fn woken(&mut self, woken: Woken, now: Timestamp) {
         self.known = self.known.max(woken.last);
+        self.stale |= woken.missed;
         for entry in woken.live.into_iter().filter(|entry| self.scope.admits(entry)) {
             if self.live.len() < SESSION_LIVE_MESSAGES {
                 self.live.push_back(entry);
@@ -170,7 +176,7 @@ impl Session {
         if self.mail != Mail::Quiet {
             return;
         }
-        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty();
+        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty() && !self.stale;
         if nothing_missed {
             let new = woken.entries.into_iter().filter(|entry| entry.position() > self.cursor);
             let entries: Vec<_> = new.filter(|entry| self.scope.admits(entry)).collect();
@@ -183,6 +189,7 @@ impl Session {
 
     fn sent(&mut self, taken: bool, now: Timestamp) {
         let Mail::Sending { pass, more } = self.mail else { return };
+        self.sent_any |= taken;
         if let Some(Entry::Receipt(receipt)) = self.outgoing.pop_front().filter(|_| taken) {
             self.taken.push(receipt.entry_ref());
         }
@@ -200,6 +207,10 @@ impl Session {
         }
         if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
             self.again = None;
+            if self.cursor > again.until {
+                // What was sent since is looked at next time.
+                self.expect_acknowledgement(now);
+            }
             self.fetch(Pass::Again { from: Position::START, until: again.until });
         }
     }
@@ -218,7 +229,6 @@ impl Session {
     fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool) {
         self.commands.extend(entries.iter().cloned().map(Command::Deliver));
         self.outgoing = entries;
-        self.sent_any = true;
         self.mail = Mail::Sending { pass, more };
     }
 
@@ -237,7 +247,8 @@ impl Session {
         if !self.live.is_empty() {
             let live = std::mem::take(&mut self.live);
             self.hand_out(live, Pass::New, false);
-        } else if self.known > self.cursor {
+        } else if self.known > self.cursor || self.stale {
+            self.stale = false;
             self.fetch(Pass::New);
         } else if self.is_out_of_patience(now) {
             self.finish(self.end());
@@ -257,7 +268,7 @@ impl Session {
             Pass::New => self.cursor,
             Pass::Again { from, .. } => from,
         };
-        self.mail = Mail::Fetching(pass);
+        self.mail = Mail::Fetching { pass, known: self.known };
         self.commands.push_back(Command::Fetch { after });
     }
 

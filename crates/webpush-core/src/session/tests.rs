@@ -53,6 +53,7 @@ fn woken(previous: u64, positions: &[u64]) -> Woken {
         last: Position::new(*positions.last().unwrap()),
         entries: positions.iter().map(|p| entry(*p)).collect(),
         live: Vec::new(),
+        missed: false,
     }
 }
 
@@ -280,6 +281,58 @@ fn a_session_resumed_at_the_start_is_a_new_one() {
     assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
 }
 
+#[test]
+fn known_entries_that_vanished_are_not_waited_for() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [], "the message was settled before it could be read");
+    session.handle(Input::Woken(woken(5, &[6])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[6]));
+}
+
+#[test]
+fn r8030_6_2_c_a_later_message_is_sent_again_although_the_earlier_ones_were_acknowledged() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Woken(woken(1, &[2])), NOW.after(Duration::from_secs(20)));
+    session.handle(Input::Sent { taken: true }, NOW.after(Duration::from_secs(20)));
+    commands(&mut session);
+    let first = NOW.after(TIMEOUT);
+    session.handle(Input::Deadline, first);
+    session.handle(Input::Fetched(page(&[2], false)), first);
+    assert_eq!(commands(&mut session), [fetch(0)], "2 is not due yet");
+    let second = first.after(TIMEOUT);
+    assert_eq!(session.next_deadline(), Some(second));
+    session.handle(Input::Deadline, second);
+    session.handle(Input::Fetched(page(&[2], false)), second);
+    assert_eq!(commands(&mut session)[1..], deliver(&[2]));
+}
+
+#[test]
+fn r8030_6_g_what_could_not_be_sent_is_as_if_there_was_nothing() {
+    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    commands(&mut session);
+    session.handle(Input::Sent { taken: false }, NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+}
+
+#[test]
+fn entries_that_nobody_told_of_are_fetched() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    session.handle(Input::Woken(Woken { missed: true, ..Woken::default() }), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+}
+
 /// An inbox in the smallest form that can answer a session.
 #[derive(Default)]
 struct Model {
@@ -291,8 +344,13 @@ struct Model {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit { entries: u8, wake: bool },
+    Commit {
+        entries: u8,
+        wake: bool,
+    },
     Acknowledge(u8),
+    /// Acknowledged through another session, sent here or not.
+    Vanish(u8),
     Turn,
     Pass(u8),
 }
@@ -301,6 +359,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (1_u8..5, any::<bool>()).prop_map(|(entries, wake)| Step::Commit { entries, wake }),
         any::<u8>().prop_map(Step::Acknowledge),
+        any::<u8>().prop_map(Step::Vanish),
         Just(Step::Turn),
         Just(Step::Turn),
         (0_u8..100).prop_map(Step::Pass),
@@ -363,6 +422,11 @@ proptest! {
                         let position = sent[usize::from(which) % sent.len()];
                         acknowledged.push(position);
                         model.entries.retain(|entry| entry.position() != position);
+                    }
+                }
+                Step::Vanish(which) => {
+                    if !model.entries.is_empty() {
+                        model.entries.remove(usize::from(which) % model.entries.len());
                     }
                 }
                 Step::Turn => {

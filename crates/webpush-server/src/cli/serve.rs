@@ -4,6 +4,7 @@ use super::report;
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
 use clap::ArgGroup;
+use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,7 +40,12 @@ pub struct Args {
     pfx_password_file: Option<PathBuf>,
 
     /// Speak plain text on addresses that other machines reach: a proxy in front terminates TLS
-    #[arg(long, env = "WEBPUSH_SERVER_PLAINTEXT", conflicts_with = "tls")]
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_PLAINTEXT",
+        conflicts_with = "tls",
+        value_parser = BoolishValueParser::new(),
+    )]
     plaintext: bool,
 
     /// Public origin, as it goes into URLs [default: what is listened on]

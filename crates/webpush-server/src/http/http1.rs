@@ -1,8 +1,9 @@
-//! One HTTP/1.1 connection: what most application servers speak. It has no server push; agents may
-//! ask for events.
+//! One HTTP/1.1 connection: what most application servers speak. It has no server push; agents may ask for
+//! events.
 
 use super::body::Body;
 use super::cors;
+use super::half_closed::{Closing, Watched};
 use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
@@ -17,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,16 +36,19 @@ type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> +
 /// Serves a connection until it ends.
 pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (stream, closing) = Watched::new(stream);
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        let draining = to_requests.clone();
-        async move { Ok::<_, Infallible>(respond(service, request, draining).await) }
+        let (draining, closing) = (to_requests.clone(), Arc::clone(&closing));
+        async move { Ok::<_, Infallible>(respond(service, request, draining, closing).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEADER_BYTES);
+    // A client that has said all it has to say still wants its answer.
+    builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
     // A connection that ends in an error has nobody left to tell.
     tokio::select! {
@@ -58,6 +63,7 @@ async fn respond(
     service: Arc<Service>,
     request: Request<Incoming>,
     draining: Draining,
+    closing: Closing,
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let answer = match route::serve(&service, &head, Body::Http1(body)).await {
@@ -68,16 +74,23 @@ async fn respond(
             answer
         }
         Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
-            Ok((head, events)) => return head.map(|()| Either::Right(StreamBody::new(frames(events)))),
+            Ok((head, events)) => {
+                return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
+            }
             Err(answer) => answer,
         },
     };
     answer.map(|body| Either::Left(Full::new(body)))
 }
 
-fn frames(events: Events) -> EventFrames {
-    Box::pin(unfold(events, |mut events| async {
-        let part = events.next().await?;
-        Some((Ok(Frame::data(part)), events))
+/// Ends when the events do, or when the client has closed its side: then nobody listens any more.
+fn frames(events: Events, closing: Closing) -> EventFrames {
+    Box::pin(unfold((events, closing), |(mut events, closing)| async {
+        let part = tokio::select! {
+            biased;
+            () = poll_fn(|cx| closing(cx)) => None,
+            part = events.next() => part,
+        };
+        Some((Ok(Frame::data(part?)), (events, closing)))
     }))
 }

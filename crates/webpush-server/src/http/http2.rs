@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use h2::server::{SendPushedResponse, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const MAX_CONCURRENT_STREAMS: u32 = 256;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining, scheme: &'static str)
+pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -38,7 +38,11 @@ where
     let io = Gauged { stream, pressure: Arc::clone(&pressure) };
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(MAX_CONCURRENT_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
-    let Ok(Ok(mut connection)) = timeout(HANDSHAKE, builder.handshake::<_, Bytes>(io)).await else { return };
+    let handshake = tokio::select! {
+        handshake = timeout(HANDSHAKE, builder.handshake::<_, Bytes>(io)) => handshake,
+        () = draining.begun() => return,
+    };
+    let Ok(Ok(mut connection)) = handshake else { return };
     let Some(ping_pong) = connection.ping_pong() else { return };
     let pulse = Pulse::default();
     let mut heart = Heart::new(ping_pong);
@@ -48,7 +52,7 @@ where
     loop {
         let accepted = poll_fn(|cx| {
             let poll = pin!(connection.accept()).poll(cx);
-            pressure.polled();
+            pressure.polled(connection.max_concurrent_send_streams());
             poll
         });
         tokio::select! {
@@ -58,7 +62,6 @@ where
                     let connection = server_push::Connection {
                         pressure: &pressure,
                         pulse: &pulse,
-                        scheme,
                         draining: to_requests.clone(),
                     };
                     requests.push(handle(&service, request, respond, connection));
@@ -82,7 +85,12 @@ async fn handle(
     connection: server_push::Connection<'_>,
 ) {
     let (head, body) = request.into_parts();
-    match route::serve(service, &head, Body::Http2(body)).await {
+    let outcome = route::serve(service, &head, Body::Http2(body)).await;
+    let is_head = head.method == Method::HEAD;
+    // A monitor may be held for days; its request head is not needed any more.
+    drop(head);
+    match outcome {
+        Outcome::Answer(answer) if is_head => Responder(respond).send_head(answer),
         Outcome::Answer(answer) => Responder(respond).send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
         Outcome::Events(asked) => {
@@ -97,18 +105,28 @@ pub struct Responder(pub SendResponse<Bytes>);
 impl Responder {
     /// Answers. A peer that is gone needs no answer.
     pub async fn send(mut self, answer: Answer) {
-        let (mut head, body) = answer.into_parts();
-        if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
-            head.headers.insert(DATE, date);
-        }
-        if head.status != StatusCode::NO_CONTENT {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        let response = http::Response::from_parts(head, ());
+        let (response, body) = with_date_and_length(answer);
         if let Ok(stream) = self.0.send_response(response, body.is_empty()) {
             drop(Flow { stream, rest: body }.run().await);
         }
     }
+
+    /// Answers a HEAD request: as GET, without the body (RFC 9110 §9.3.2).
+    fn send_head(mut self, answer: Answer) {
+        let (response, _) = with_date_and_length(answer);
+        drop(self.0.send_response(response, true));
+    }
+}
+
+fn with_date_and_length(answer: Answer) -> (Response<()>, Bytes) {
+    let (mut head, body) = answer.into_parts();
+    if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
+        head.headers.insert(DATE, date);
+    }
+    if head.status != StatusCode::NO_CONTENT {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    (Response::from_parts(head, ()), body)
 }
 
 /// A response body that goes out as the peer's flow control lets it.
@@ -120,11 +138,22 @@ pub struct Flow {
 impl Flow {
     /// Begins a pushed response; `None` when the peer has taken the promise back.
     #[must_use]
-    pub fn begin(mut promised: SendPushedResponse<Bytes>, response: http::Response<Bytes>) -> Option<Self> {
+    pub fn begin(mut promised: SendPushedResponse<Bytes>, response: Response<Bytes>) -> Option<Self> {
         let (head, body) = response.into_parts();
-        let response = http::Response::from_parts(head, ());
+        let response = Response::from_parts(head, ());
         let stream = promised.send_response(response, body.is_empty()).ok()?;
         Some(Self { stream, rest: body })
+    }
+
+    /// Waits until the first part of the body may be sent; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the peer reset the stream or is gone.
+    pub async fn open(&mut self) -> Result<(), h2::Error> {
+        while !self.rest.is_empty() && self.stream.capacity() == 0 {
+            self.more_capacity().await?;
+        }
+        Ok(())
     }
 
     /// Hands the rest of the body over, part by part. May be called again after it was cancelled.
@@ -133,10 +162,9 @@ impl Flow {
     /// When the peer reset the stream or is gone.
     pub async fn run(&mut self) -> Result<(), h2::Error> {
         while !self.rest.is_empty() {
-            self.stream.reserve_capacity(self.rest.len());
-            let granted = match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
-                Some(granted) => granted?,
-                None => return Err(h2::Reason::CANCEL.into()),
+            let granted = match self.stream.capacity() {
+                0 => self.more_capacity().await?,
+                granted => granted,
             };
             let part = self.rest.split_to(granted.min(self.rest.len()));
             if !part.is_empty() {
@@ -144,5 +172,13 @@ impl Flow {
             }
         }
         Ok(())
+    }
+
+    async fn more_capacity(&mut self) -> Result<usize, h2::Error> {
+        self.stream.reserve_capacity(self.rest.len());
+        match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
+            Some(granted) => granted,
+            None => Err(h2::Reason::CANCEL.into()),
+        }
     }
 }

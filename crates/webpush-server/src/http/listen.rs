@@ -46,15 +46,24 @@ pub async fn run(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, draining: Draining) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    mut draining: Draining,
+) {
     // Frames are written when they are whole; waiting for more would only delay a message.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(acceptor) = tls else { return plain(stream, service, draining).await };
-    let Ok(Ok(stream)) = timeout(OPENING, acceptor.accept(stream)).await else { return };
+    let accepted = tokio::select! {
+        accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
+        () = draining.begun() => return,
+    };
+    let Ok(Ok(stream)) = accepted else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(stream, service, draining, "https").await;
+        http2::serve(stream, service, draining).await;
     } else {
         http1::serve(stream, service, draining).await;
     }
@@ -62,7 +71,7 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Se
 
 async fn plain<S>(stream: S, service: Arc<Service>, mut draining: Draining)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let detected = tokio::select! {
         detected = timeout(OPENING, preface::detect(stream)) => detected,
@@ -70,7 +79,7 @@ where
     };
     match detected {
         Ok(Ok((Version::Http1, stream))) => http1::serve(stream, service, draining).await,
-        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining, "http").await,
+        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
 //! | its requests, by version | [`http1`], [`http2`] |
-//! | a stream of events over HTTP/2 | [`event_flow`] |
+//! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
@@ -14,6 +14,7 @@ pub mod about;
 pub mod body;
 pub mod cors;
 mod event_flow;
+mod half_closed;
 pub mod http1;
 pub mod http2;
 pub mod listen;

@@ -93,7 +93,9 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store-unavailable",
                 "The message store is not available",
-                format!("Nothing was accepted. Try again in {RETRY_AFTER_SECONDS} seconds."),
+                format!(
+                    "Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
+                ),
             ),
             Self::Store(StoreError::Corrupt) => Description::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -42,14 +42,15 @@ pub(super) async fn publish(
         now,
     };
     let Accepted { message, retention, ttl } = judge(request, &subscription, ruling);
-    let message = match (retention, &receipts) {
-        (Retention::NowOrNever, None) => offer(service, message),
-        (Retention::NowOrNever, Some(receipts)) => {
-            let message = store(service, message, Some(receipts)).await?;
-            offer_for_receipt(service, &message).await?;
+    let leaves_traces = receipts.is_some() || message.topic.is_some();
+    let message = match retention {
+        Retention::NowOrNever if !leaves_traces => offer(service, message),
+        Retention::NowOrNever => {
+            let message = store(service, message, receipts.as_ref()).await?;
+            offer_stored(service, &message).await?;
             message
         }
-        (Retention::Until(_), receipts) => store(service, message, receipts.as_ref()).await?,
+        Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
     answer(service, &message, ttl, receipts.as_ref())
 }
@@ -79,9 +80,10 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
     message
 }
 
-/// TTL 0 with a receipt owed: the message is stored, so that its acknowledgement finds it, but never fetched, since it
-/// has expired. The sweep ends it soon after if no acknowledgement comes.
-async fn offer_for_receipt(service: &Service, message: &Arc<Message>) -> Result<(), Failure> {
+/// TTL 0 with a receipt owed or a topic: the message is stored, so that its acknowledgement finds it and the one it
+/// replaces goes (RFC 8030 §5.4), but it is never fetched, since it has expired. The sweep ends it soon after if no
+/// acknowledgement comes.
+async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), Failure> {
     if service.registry.offer(message) == 0 {
         let expired = Op::Settle(message.entry_ref(), Outcome::Expired);
         service.commit_one(expired, Durability::Durable).await?;

@@ -72,10 +72,12 @@ async fn on_capability(
         (Capability::Push(..), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
         (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
 
-        (Capability::Message(entry), &Method::GET) => message::read(service, &entry)?,
+        (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
         (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
-        (Capability::Message(_), &Method::OPTIONS) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
-        (Capability::Message(_), _) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+        (Capability::Message(_), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
+        }
+        (Capability::Message(_), _) => return Err(not_allowed("GET, HEAD, DELETE, OPTIONS")),
 
         (
             Capability::Subscription(..)

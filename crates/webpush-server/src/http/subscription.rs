@@ -17,7 +17,8 @@ use webpush_core::problem::Problem;
 use webpush_core::session::Scope;
 use webpush_store::{Applied, Durability, Op};
 
-/// `GET`: begins to listen (RFC 8030 §6), by server push or as a stream of events. The look-up comes after, so that a removal in between is not missed.
+/// `GET`: begins to listen (RFC 8030 §6), by server push or as a stream of events. The look-up comes after, so that a
+/// removal in between is not missed.
 pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Outcome, Failure> {
     let request = MonitorRequest::parse(&head.headers, fresh::now())?;
     let (inbox, only) = match capability {
@@ -34,8 +35,9 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
     if !exists {
         return Err(Problem::NotFound.into());
     }
-    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
-    let monitor = Monitor { scope, request, listener, authority };
+    let asked_at = head.uri.scheme_str().zip(head.uri.authority());
+    let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
+    let monitor = Monitor { scope, request, listener, asked_at };
     if !event_stream::is_asked_for(&head.headers) {
         return Ok(Outcome::Monitor(Box::new(monitor)));
     }
@@ -51,14 +53,12 @@ pub(super) async fn unsubscribe(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
-    service.registry.end(agent, Some(id));
     answer(&removed)
 }
 
 /// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
 pub(super) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
-    service.registry.end(inbox, None);
     answer(&removed)
 }
 

@@ -3,7 +3,8 @@
 //! The stream is pulled: whoever writes it asks for the next part when the one before has left, so a slow agent keeps
 //! no more here than one page of its inbox.
 
-use super::{Monitor, deadline, subscription_key, taken};
+use super::waiting::{Waiting, subscription_key};
+use super::{Monitor, deadline, taken};
 use crate::drain::Draining;
 use crate::fresh;
 use crate::http::problem::Failure;
@@ -44,7 +45,7 @@ pub struct Events {
     monitor: Monitor,
     draining: Draining,
     session: Session,
-    queue: VecDeque<Entry>,
+    queue: VecDeque<Waiting>,
     stage: Stage,
 }
 
@@ -54,7 +55,7 @@ enum Stage {
     /// Nothing was written.
     New,
     /// The last part was an entry, which has left when the next part is asked for.
-    Delivering,
+    Delivering { receipt: bool },
     /// No entry is on its way.
     Waiting,
     /// There is nothing more.
@@ -83,7 +84,7 @@ impl Events {
         let session = Session::resume(monitor.scope, patience, redelivery, after, fresh::now());
         let queue = VecDeque::new();
         let mut events = Self { service, monitor, draining, session, queue, stage: Stage::New };
-        match events.run_commands() {
+        match events.run_commands().await {
             Ok(None) => Ok((events.head(), events)),
             Ok(Some(End::Nothing | End::Complete)) => {
                 let mut answer = Response::new(Bytes::new());
@@ -111,12 +112,15 @@ impl Events {
     pub async fn next(&mut self) -> Option<Bytes> {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::New => return Some(Bytes::from_static(OPENING.as_bytes())),
-            Stage::Delivering => self.session.handle(Input::Sent { taken: false }, fresh::now()),
+            // That a receipt was written does not say that it was read, and nothing else will before the next request.
+            Stage::Delivering { receipt } => {
+                self.session.handle(Input::Sent { taken: !receipt }, fresh::now());
+            }
             Stage::Waiting => {}
             Stage::Over => return self.end(),
         }
         loop {
-            match self.run_commands() {
+            match self.run_commands().await {
                 Ok(None) => {}
                 Ok(Some(End::Gone)) => {
                     self.stage = Stage::Over;
@@ -131,8 +135,8 @@ impl Events {
                 news = self.monitor.news(busy) => news,
                 () = self.draining.begun() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next() {
-                    Some(event) => {
-                        self.stage = Stage::Delivering;
+                    Some((event, receipt)) => {
+                        self.stage = Stage::Delivering { receipt };
                         return Some(event.into());
                     }
                     None => Input::Sent { taken: false },
@@ -150,15 +154,20 @@ impl Events {
     }
 
     /// Does what the session wants done, up to its end if that has come.
-    fn run_commands(&mut self) -> Result<Option<End>, StoreError> {
+    async fn run_commands(&mut self) -> Result<Option<End>, StoreError> {
         while let Some(command) = self.session.next_command() {
             match command {
                 Command::Fetch { after } => {
                     let page = self.service.store.fetch(self.session.scope(), after, fresh::now())?;
+                    let nothing_for_it = page.entries.is_empty() && page.more;
                     self.session.handle(Input::Fetched(page), fresh::now());
+                    if nothing_for_it {
+                        // A long inbox of which nothing passes the filter must not hold up everybody else.
+                        tokio::task::yield_now().await;
+                    }
                 }
-                Command::Deliver(entry) => self.queue.push_back(entry),
-                // None comes: here nothing counts as taken for having been written.
+                Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+                // None comes: no receipt is said to be taken.
                 Command::Settle(_) => {}
                 Command::Finish(end) => return Ok(Some(end)),
             }
@@ -166,11 +175,12 @@ impl Events {
         Ok(None)
     }
 
-    /// Takes the next entry. What can't be sent any more stays in the inbox.
-    fn render_next(&mut self) -> Option<String> {
-        let entry = self.queue.pop_front()?;
-        let key = subscription_key(&self.service, &entry, fresh::now())?;
-        event(&entry, key, &self.service.keyring, &self.service.origin)
+    /// Takes the next entry; its event, and whether it is a receipt. What can't be sent any more stays in the inbox.
+    fn render_next(&mut self) -> Option<(String, bool)> {
+        let waiting = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service))?;
+        let key = subscription_key(&self.service, &waiting.entry)?;
+        let event = event(&waiting.entry, key, &self.service.keyring, &self.service.origin)?;
+        Some((event, matches!(waiting.entry, Entry::Receipt(_))))
     }
 }
 

@@ -3,15 +3,13 @@
 pub mod events;
 pub mod server_push;
 mod taken;
+mod waiting;
 
 use crate::fresh;
-use crate::service::Service;
 use crate::wake::{Listener, News};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
-use webpush_core::capability::KeyId;
 use webpush_core::dialect::rfc8030::MonitorRequest;
-use webpush_core::inbox::Entry;
 use webpush_core::session::{Input, Scope};
 use webpush_core::time::Timestamp;
 
@@ -25,8 +23,8 @@ pub struct Monitor {
     pub request: MonitorRequest,
     /// Its place in the registry.
     pub listener: Listener,
-    /// The authority it asked at; promised requests carry the same (RFC 9113 §8.4).
-    pub authority: Option<String>,
+    /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
+    pub asked_at: Option<String>,
 }
 
 impl Monitor {
@@ -58,20 +56,5 @@ async fn deadline(at: Option<Timestamp>) {
     match at {
         Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What an entry is rendered with: the sealing key of its subscription, which a receipt has none of. `None`: it must
-/// not be sent any more, or can't be.
-fn subscription_key(service: &Service, entry: &Entry, now: Timestamp) -> Option<Option<KeyId>> {
-    match entry {
-        // Waiting for room takes time, and a message must not be sent after its TTL (RFC 8030 §5.2). One with TTL 0
-        // came from memory and was let through by the session.
-        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => None,
-        Entry::Message(message) => {
-            let found = service.store.subscription(message.agent, message.subscription).ok()??;
-            Some(Some(found.key))
-        }
-        Entry::Receipt(_) => Some(None),
     }
 }

@@ -4,10 +4,11 @@ use crate::drain::Draining;
 use crate::fresh;
 use crate::http::cors;
 use crate::http::http2::{Flow, Responder};
-use crate::http::pressure::Pressure;
+use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
-use crate::monitor::{Monitor, deadline, subscription_key};
+use crate::monitor::waiting::{Waiting, subscription_key};
+use crate::monitor::{Monitor, deadline};
 use crate::service::Service;
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -29,30 +30,46 @@ pub struct Connection<'a> {
     pub pressure: &'a Pressure,
     /// Whether it has read what it was sent.
     pub pulse: &'a Pulse,
-    /// `http` or `https`, for promised requests.
-    pub scheme: &'static str,
     /// Says when the service stops.
     pub draining: Draining,
 }
 
 /// What is on its way to the agent.
-enum Outgoing {
+enum Outgoing<'a> {
     /// Nothing.
     Idle,
     /// Waits until the connection can take a promise.
-    Admitting(Entry),
-    /// Promised; the body goes as flow control lets it.
-    Flowing(Entry, Flow),
+    Admitting(Waiting),
+    /// Promised; waits until the body may begin.
+    Opening(Waiting, Push<'a>),
+    /// The body goes as flow control lets it.
+    Flowing(Entry, Push<'a>),
     /// Receipts were handed over, each reset by the peer or not; nobody acknowledges them, so the peer must be seen to
     /// have read them before they are settled.
     Confirming(Vec<Input>),
 }
 
+/// A promised entry. Its place on the connection is free again when this is dropped.
+struct Push<'a> {
+    flow: Flow,
+    _permit: Permit<'a>,
+}
+
 /// What has become of it.
-enum Progress {
-    Admitted,
+enum Progress<'a> {
+    Admitted(Permit<'a>),
+    Opened { by_peer: bool },
     Flown { whole: bool },
     Confirmed,
+}
+
+/// What has become of an attempt to promise.
+enum Promise {
+    Made(Flow),
+    /// This entry can't be promised, and stays in the inbox.
+    Skipped,
+    /// The peer takes no pushes any more.
+    Impossible,
 }
 
 /// Serves one monitoring request until it ends.
@@ -67,6 +84,7 @@ pub async fn run(
         cors::expose(&mut answer);
         return Responder(respond).send(answer).await;
     }
+    let parent = respond.stream_id().as_u32();
     let Limits { redelivery_timeout, .. } = service.limits;
     let mut session = Session::new(monitor.scope, monitor.request.patience, Some(redelivery_timeout));
     let mut queue = VecDeque::new();
@@ -76,10 +94,17 @@ pub async fn run(
         while let Some(command) = session.next_command() {
             match command {
                 Command::Fetch { after } => match fetch(service, &session, after) {
-                    Ok(page) => session.handle(Input::Fetched(page), fresh::now()),
+                    Ok(page) => {
+                        let nothing_for_it = page.entries.is_empty() && page.more;
+                        session.handle(Input::Fetched(page), fresh::now());
+                        if nothing_for_it {
+                            // A long inbox of which nothing passes the filter must not hold up everybody else.
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
                 },
-                Command::Deliver(entry) => queue.push_back(entry),
+                Command::Deliver(entry) => queue.push_back(Waiting::new(entry)),
                 Command::Settle(receipts) => {
                     let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                     if let Err(error) = service.commit(settle.collect(), Durability::Durable).await {
@@ -87,7 +112,9 @@ pub async fn run(
                     }
                 }
                 Command::Finish(end) => {
-                    // Agents may take the end of this response for the end of all (RFC 8030 §6).
+                    // What was not begun is taken back; the rest goes out before the end of this response, which
+                    // agents may take for the end of all (RFC 8030 §6).
+                    drop(outgoing);
                     connection.pressure.written().await;
                     return Responder(respond).send(ending(end, &monitor)).await;
                 }
@@ -95,34 +122,54 @@ pub async fn run(
         }
         if matches!(outgoing, Outgoing::Idle) {
             outgoing = match queue.pop_front() {
-                Some(entry) => Outgoing::Admitting(entry),
+                Some(waiting) => Outgoing::Admitting(waiting),
                 None if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
                 None => Outgoing::Idle,
             };
         }
         let busy = !matches!(outgoing, Outgoing::Idle);
+        // A body that has begun is finished, whoever wants to end this.
+        let may_end = !matches!(outgoing, Outgoing::Flowing(..));
         let input = tokio::select! {
             biased;
             _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
             news = monitor.news(busy) => news,
-            () = connection.draining.begun() => Input::Draining,
-            progress = advance(&mut outgoing, connection.pressure, connection.pulse), if busy => {
+            () = connection.draining.begun(), if may_end => Input::Draining,
+            progress = advance(&mut outgoing, parent, connection.pressure, connection.pulse), if busy => {
                 let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
-                    (Progress::Admitted, Outgoing::Admitting(entry)) => {
-                        match promise(service, &monitor, &mut respond, &connection, &entry) {
-                            Some(flow) => {
-                                outgoing = Outgoing::Flowing(entry, flow);
-                                continue;
+                    (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
+                        if !waiting.is_still_wanted(service) {
+                            (waiting.entry, false)
+                        } else {
+                            match promise(service, &monitor, &mut respond, &waiting.entry) {
+                                Promise::Made(flow) => {
+                                    outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
+                                    continue;
+                                }
+                                Promise::Skipped => (waiting.entry, false),
+                                Promise::Impossible => {
+                                    let mut answer = Failure::from(Problem::PushUnsupported).answer();
+                                    cors::expose(&mut answer);
+                                    return Responder(respond).send(answer).await;
+                                }
                             }
-                            None => (entry, false),
                         }
                     }
-                    (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, whole),
+                    (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
+                        if waiting.is_still_wanted(service) =>
+                    {
+                        outgoing = Outgoing::Flowing(waiting.entry, push);
+                        continue;
+                    }
+                    (Progress::Opened { .. }, Outgoing::Opening(waiting, ..)) => (waiting.entry, false),
+                    (Progress::Flown { whole }, Outgoing::Flowing(entry, ..)) => (entry, whole),
                     (_, Outgoing::Confirming(confirmed)) => {
                         confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
                         continue;
                     }
-                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Flowing(..)) => continue,
+                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Opening(..) | Outgoing::Flowing(..)) => {
+                        continue;
+                    }
                 };
                 let sent = Input::Sent { taken };
                 if matches!(entry, Entry::Receipt(_)) {
@@ -131,7 +178,7 @@ pub async fn run(
                 }
                 sent
             },
-            () = deadline(session.next_deadline()) => Input::Deadline,
+            () = deadline(session.next_deadline()), if may_end => Input::Deadline,
         };
         session.handle(input, fresh::now());
     }
@@ -158,15 +205,18 @@ fn fetch(
 }
 
 /// Waits until what is on its way can take its next step.
-async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) -> Progress {
+async fn advance<'a>(
+    outgoing: &mut Outgoing<'a>,
+    parent: u32,
+    pressure: &'a Pressure,
+    pulse: &Pulse,
+) -> Progress<'a> {
     match outgoing {
         Outgoing::Idle => std::future::pending().await,
-        Outgoing::Admitting(_) => {
-            pressure.admit().await;
-            Progress::Admitted
-        }
+        Outgoing::Admitting(_) => Progress::Admitted(pressure.admit(parent).await),
         // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
-        Outgoing::Flowing(_, flow) => Progress::Flown { whole: flow.run().await.is_ok() },
+        Outgoing::Opening(_, push) => Progress::Opened { by_peer: push.flow.open().await.is_ok() },
+        Outgoing::Flowing(_, push) => Progress::Flown { whole: push.flow.run().await.is_ok() },
         Outgoing::Confirming(_) => {
             pressure.written().await;
             pulse.confirm().await;
@@ -175,29 +225,31 @@ async fn advance(outgoing: &mut Outgoing, pressure: &Pressure, pulse: &Pulse) ->
     }
 }
 
-/// Promises an entry and begins its response. `None`: it can't be promised, and stays in the inbox.
+/// Promises an entry and begins its response.
 fn promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
     entry: &Entry,
-) -> Option<Flow> {
-    let now = fresh::now();
-    let key = subscription_key(service, entry, now)?;
-    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, now)?;
-    let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
-    let mut request =
-        Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
+) -> Promise {
+    let Some((request, response)) = render(service, monitor, entry) else { return Promise::Skipped };
+    match respond.push_request(request) {
+        Ok(promised) => Flow::begin(promised, response).map_or(Promise::Skipped, Promise::Made),
+        Err(_) if push_is_enabled(respond) => Promise::Skipped,
+        Err(_) => Promise::Impossible,
+    }
+}
+
+/// The promised request and its response; `None` when the message's subscription is gone.
+fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
+    let key = subscription_key(service, entry)?;
+    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, fresh::now())?;
+    let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
+    let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
-    let promised = respond.push_request(request).ok()?;
-    Flow::begin(promised, pushed.response)
-}
-
-fn host_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, host)| host)
+    Some((request, pushed.response))
 }
 
 /// The response to the monitoring request itself (RFC 8030 §6, §7.3).

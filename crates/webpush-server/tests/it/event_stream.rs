@@ -92,6 +92,13 @@ impl Events {
         Self { status: head.status, headers: head.headers, source, read: String::new() }
     }
 
+    /// Closes the sending side of HTTP/1.1.
+    pub(crate) async fn half_close(&mut self) {
+        if let Source::Http1(stream) = &mut self.source {
+            stream.shutdown().await.unwrap();
+        }
+    }
+
     /// What follows an empty line; `None` at the end of the stream.
     async fn block(&mut self) -> Option<String> {
         loop {

@@ -207,6 +207,16 @@ async fn h2_g_an_agent_that_hangs_up_listens_no_more() {
 }
 
 #[tokio::test]
+async fn over_http_1_1_closing_one_side_is_hanging_up_once_events_are_streamed() {
+    let (server, mut peer, urls) = start().await;
+    let mut events = Events::open(&server, Version::Http1, &urls.subscription, &[]).await;
+    peer.push(&urls.push, "x").await;
+    assert_eq!(events.next().await.text(), "x");
+    events.half_close().await;
+    assert_eq!(events.rest().await.len(), 0);
+}
+
+#[tokio::test]
 async fn h2_h_small_windows_only_slow_it_down() {
     let (server, mut peer, urls) = start().await;
     let large: &'static str = Box::leak("y".repeat(4096).into_boxed_str());

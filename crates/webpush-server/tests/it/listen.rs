@@ -9,6 +9,18 @@ use tokio::process::{Child, ChildStdout, Command};
 use webpush_server::client::encryption::encrypt;
 use webpush_server::client::subscription::PushSubscription;
 
+/// A certificate for localhost: key file and certificate file.
+fn certificate(folder: &std::path::Path) -> (String, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    (write("key.pem", &signing_key.serialize_pem()), write("cert.pem", &cert.pem()))
+}
+
 /// The program, listening.
 struct Listening {
     child: Child,
@@ -123,4 +135,25 @@ async fn r8030_7_3_a_a_removed_subscription_ends_it() {
     let (code, said) = listening.end().await;
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("--renew"), "{said}");
+}
+
+#[tokio::test]
+async fn events_come_over_http_2_where_tls_agrees_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, cert) = certificate(folder.path());
+    let server = Server::start_on(folder.path(), &["--key", &key, "--cert", &cert]);
+    let state = folder.path().join("state.json");
+    let state = state.to_str().unwrap();
+    let arguments = [&server.origin, "--count", "2", "--state", state, "--ca-file", &cert];
+    let mut listening = Listening::start(&arguments).await;
+    for text in ["one", "two"] {
+        let sent = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
+            .args(["send", state, text, "--ca-file", &cert])
+            .stdout(Stdio::null())
+            .status();
+        assert!(sent.await.unwrap().success());
+        assert_eq!(listening.line().await.as_deref(), Some(text));
+    }
+    let (code, said) = listening.end().await;
+    assert_eq!(code, Some(0), "{said}");
 }

@@ -96,7 +96,7 @@ async fn r9110_a_wrong_methods_are_405_and_unknown_paths_404() {
         (&urls.push, Method::DELETE, "POST, OPTIONS"),
         (&urls.subscription, Method::POST, "GET, DELETE, OPTIONS"),
         (&urls.set, Method::PUT, "GET, DELETE, OPTIONS"),
-        (&message, Method::POST, "GET, DELETE, OPTIONS"),
+        (&message, Method::POST, "GET, HEAD, DELETE, OPTIONS"),
         ("/", Method::POST, "GET, HEAD"),
     ] {
         let response = peer.request(method, url, &[("ttl", "1")], "").await;

@@ -89,6 +89,11 @@ impl Server {
     pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> Peer {
         Peer::connect(&self.address, builder).await
     }
+
+    /// Connects, and asks as if at another origin.
+    pub(crate) async fn connect_as(&self, origin: &str) -> Peer {
+        Peer { base: origin.to_owned(), ..self.connect().await }
+    }
 }
 
 impl Folder {
