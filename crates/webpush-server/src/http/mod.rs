@@ -13,8 +13,8 @@
 pub mod about;
 pub mod body;
 pub mod cors;
-mod event_flow;
-mod half_closed;
+pub mod event_flow;
+pub mod half_closed;
 pub mod http1;
 pub mod http2;
 pub mod listen;
