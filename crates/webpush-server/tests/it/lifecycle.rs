@@ -71,3 +71,28 @@ fn wrong_settings_are_one_clear_sentence() {
         assert!(!said.contains("panicked"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn r8030_8_5_a_no_log_holds_a_capability_or_a_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let server = Server::start_logging(&log);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let message = peer.push(&urls.push, "the secret payload").await;
+    peer.drain(&urls.set).await;
+    let path = urls.push.strip_prefix(&server.origin).unwrap();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    crate::support::raw_http1(&server.address, &request).await;
+    assert_eq!(peer.delete(&message).await, StatusCode::NO_CONTENT);
+    server.signal("TERM");
+    assert!(server.wait().await);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("stopping") && log.contains("TRACE"), "the log is there");
+    for url in [&urls.push, &urls.subscription, &urls.set, &message] {
+        let token = url.rsplit('/').next().unwrap();
+        assert!(!log.contains(&token[..16]), "the log holds {url}");
+    }
+    assert!(!log.contains("the secret payload"));
+}

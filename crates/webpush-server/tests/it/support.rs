@@ -51,8 +51,21 @@ impl Server {
         Self::launch(Folder::Given(folder.to_owned()), args)
     }
 
+    /// Writes everything that can be logged to a file.
+    pub(crate) fn start_logging(log: &Path) -> Self {
+        let folder = Folder::Own(tempfile::tempdir().unwrap());
+        let mut command = command(folder.path(), &[]);
+        command.env("RUST_LOG", "trace").stderr(std::fs::File::create(log).unwrap());
+        Self::spawn(folder, command)
+    }
+
     fn launch(folder: Folder, args: &[&str]) -> Self {
-        let mut child = command(folder.path(), args).stdout(Stdio::piped()).spawn().unwrap();
+        let command = command(folder.path(), args);
+        Self::spawn(folder, command)
+    }
+
+    fn spawn(folder: Folder, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let after = |word: &str| {
