@@ -1,6 +1,7 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
 use crate::sweep::SweepTimer;
+use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -16,6 +17,8 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// Finds out who sends.
+    pub vapid: VapidCache,
     /// The bounds in force.
     pub limits: Limits,
     /// Who is listening.
@@ -29,7 +32,8 @@ impl Service {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: String, limits: Limits) -> Arc<Self> {
         let (registry, sweep_timer) = (Arc::default(), Arc::default());
-        Arc::new(Self { store, keyring, origin, limits, registry, sweep_timer })
+        let vapid = VapidCache::new(origin.clone());
+        Arc::new(Self { store, keyring, origin, vapid, limits, registry, sweep_timer })
     }
 
     /// Applies operations and returns when they are as durable as asked.

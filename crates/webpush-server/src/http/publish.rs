@@ -28,14 +28,17 @@ pub(super) async fn publish(
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
+    let now = fresh::now();
+    let sender = service.vapid.sender(&head.headers, now)?;
     let ruling = Ruling {
         id: MessageId::from_bytes(fresh::random()?),
         key: service.keyring.current(),
         receipt: None,
+        sender,
         limits: &service.limits,
-        now: fresh::now(),
+        now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling);
+    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
     let message = match retention {
         Retention::NowOrNever => offer(service, message),
         Retention::Until(_) => store(service, message).await?,
