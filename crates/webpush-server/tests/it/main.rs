@@ -18,3 +18,4 @@ mod push;
 mod subscribe;
 mod support;
 mod tls;
+mod vapid;

@@ -4,7 +4,7 @@ use crate::client::vapid::VapidKey;
 use clap::Parser;
 
 const ENDPOINT: &str = "https://push.example/push/secret";
-const NOW: &str = "1700000000";
+const NOW: u64 = 1_700_000_000;
 
 #[derive(Parser)]
 struct Command {
@@ -19,12 +19,16 @@ fn parse(words: &[&str]) -> Result<ExplainArgs, String> {
 }
 
 fn ask(header: &str, more: &[&str]) -> Explanation {
-    let args = parse(&[&[header, "--endpoint", ENDPOINT, "--now", NOW], more].concat()).unwrap();
+    ask_at(NOW, header, more)
+}
+
+fn ask_at(now: u64, header: &str, more: &[&str]) -> Explanation {
+    let args = parse(&[&[header, "--endpoint", ENDPOINT, "--now", &now.to_string()], more].concat()).unwrap();
     explanation(&args, &headers(&args).unwrap())
 }
 
 fn signed(key: &VapidKey, origin: &str) -> String {
-    key.authorization(origin, None, Timestamp::from_millis(1_700_000_000_000)).unwrap()
+    key.authorization(origin, None, Timestamp::from_millis(NOW * 1000)).unwrap()
 }
 
 fn failing(explanation: &Explanation) -> Vec<&'static str> {
@@ -51,7 +55,7 @@ fn a_good_header_passes_with_and_without_its_name() {
 fn what_is_wrong_is_named_claim_by_claim() {
     let (key, other) = (VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let header = signed(&key, "https://push.example/");
-    let explanation = ask(&header, &["--key", &other.public(), "--now", "1800000000"]);
+    let explanation = ask_at(NOW + 100_000, &header, &["--key", &other.public()]);
     assert_eq!(failing(&explanation), ["aud", "exp", "k"]);
     assert_eq!(explanation.status, Some(403));
     for said in [r#""https://push.example""#, r#""https://push.example/""#] {
