@@ -41,7 +41,7 @@ pub const VAPID_TOKEN_BYTES: usize = 4096;
 /// The longest text looked at as a VAPID key, which has 87 or 88 characters (RFC 8292 §3.2).
 pub const VAPID_KEY_CHARACTERS: usize = 128;
 
-/// Verified tokens remembered in one generation; there are two, so at most twice as many with about 120 bytes each.
+/// Verified tokens remembered in one generation; there are two, so at most twice as many, in 15 MB.
 pub const VAPID_CACHE_ENTRIES: usize = 32_768;
 
 /// The most characters of a stranger's text that are shown back.
@@ -70,3 +70,4 @@ impl Default for Limits {
 
 const _: () = assert!(WAKE_ENTRIES <= FETCH_ENTRIES, "a wake must fit into one turn of a session");
 const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a fetch must be able to fill itself");
+const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit");

@@ -11,6 +11,7 @@ pub(super) const SHARDS: usize = 16;
 
 /// The entries of one generation in one shard.
 const GENERATION_ENTRIES: usize = VAPID_CACHE_ENTRIES / SHARDS;
+const _: () = assert!(GENERATION_ENTRIES > 0, "a token must be remembered at least until the next one");
 
 /// What a token is remembered by: a SHA-256 digest.
 pub(super) type TokenName = [u8; 32];

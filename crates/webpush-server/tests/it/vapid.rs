@@ -288,3 +288,13 @@ async fn explain_says_what_the_server_says() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_errors_page_explains_refused_senders() {
+    let server = start();
+    let page = server.connect().await.get("/errors", &[]).await;
+    let text = String::from_utf8(page.body().to_vec()).unwrap();
+    for entry in ["#vapid-required: ", "#vapid-invalid: ", "#same-key: ", "#options-malformed: "] {
+        assert!(text.contains(entry), "{entry}");
+    }
+}
