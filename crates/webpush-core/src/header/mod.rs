@@ -6,4 +6,5 @@ mod single;
 
 pub use link::{Link, links};
 pub use prefer::Preferences;
+pub(crate) use prefer::split_unquoted;
 pub use single::{Single, single};

@@ -19,3 +19,4 @@ mod receipts;
 mod subscribe;
 mod support;
 mod tls;
+mod vapid;
