@@ -6,6 +6,7 @@
 //! |---|---|
 //! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`], [`outcome`] and the ids in [`id`] |
 //! | a push request becoming a message | [`publish`] |
+//! | who sends: VAPID, RFC 8292 | [`sender`] |
 //! | a listening agent | [`session`] |
 //! | what an agent's protocol looks like | [`dialect`] |
 //! | URLs that grant something | [`capability`] |
@@ -25,6 +26,7 @@ pub mod outcome;
 pub mod problem;
 pub mod publish;
 pub mod receipt;
+pub mod sender;
 pub mod session;
 pub mod subscription;
 pub mod time;

@@ -35,6 +35,21 @@ pub const WAKE_ENTRIES: usize = 32;
 /// Largest number of seconds accepted in `Prefer: wait=N` (RFC 7240 §4.3); more counts as this many.
 pub const WAIT_SECONDS: u64 = 86_400;
 
+/// The furthest that the end of a VAPID token may be ahead (RFC 8292 §2).
+pub const VAPID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest VAPID token looked at; those of every known library have less than 500 bytes.
+pub const VAPID_TOKEN_BYTES: usize = 4096;
+
+/// The longest text looked at as a VAPID key, which has 87 or 88 characters (RFC 8292 §3.2).
+pub const VAPID_KEY_CHARACTERS: usize = 128;
+
+/// Verified tokens remembered in one generation; there are two, so at most twice as many, in 15 MB.
+pub const VAPID_CACHE_ENTRIES: usize = 32_768;
+
+/// The most characters of a stranger's text that are shown back.
+pub const SHOWN_CHARACTERS: usize = 120;
+
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -58,3 +73,4 @@ impl Default for Limits {
 
 const _: () = assert!(WAKE_ENTRIES <= FETCH_ENTRIES, "a wake must fit into one turn of a session");
 const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a fetch must be able to fill itself");
+const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit");

@@ -1,6 +1,8 @@
 //! What a remote party did wrong, as a closed list. The edge turns each into a status and a problem body.
 
+use crate::sender::Claim;
 use http::header::HeaderName;
+use std::borrow::Cow;
 
 /// A request that can't be served as it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,19 @@ pub enum Problem {
         /// What is wrong with them.
         detail: &'static str,
     },
+    /// The subscription is for one sender, and the request does not say who sends (RFC 8292 §4.2).
+    VapidRequired,
+    /// The request says who sends, and it can't be so (RFC 8292 §4.2).
+    VapidInvalid {
+        /// The first claim that does not hold.
+        claim: Claim,
+        /// What it must be.
+        expected: Cow<'static, str>,
+        /// What it is; bounded and printable.
+        found: Cow<'static, str>,
+    },
+    /// The message is encrypted with the key that identifies its sender (RFC 8292 §3.2).
+    SameKey,
     /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
     NotFound,
     /// The resource is there, but not for this method.

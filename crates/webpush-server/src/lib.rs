@@ -8,6 +8,7 @@
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
+//! | who sends: VAPID | [`vapid`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
@@ -22,4 +23,5 @@ pub mod monitor;
 pub mod serve;
 pub mod service;
 pub mod sweep;
+pub mod vapid;
 pub mod wake;

@@ -1,6 +1,7 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
 use crate::sweep::SweepTimer;
+use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,8 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// Finds out who sends.
+    pub vapid: VapidCache,
     /// The bounds in force.
     pub limits: Limits,
     /// Who is listening.
@@ -35,6 +38,7 @@ impl Service {
         Arc::new(Self {
             store,
             keyring,
+            vapid: VapidCache::new(origin.clone()),
             origin,
             limits,
             registry: Arc::default(),

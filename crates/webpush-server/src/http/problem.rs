@@ -3,9 +3,10 @@
 use super::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use webpush_core::problem::Problem;
+use webpush_core::sender::Claim;
 use webpush_store::StoreError;
 
 /// After how many seconds a sender should try again when the store is not available.
@@ -78,12 +79,23 @@ impl Failure {
             Self::Problem(Problem::MethodNotAllowed { allow }) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
+            // A bare challenge (RFC 8292 §3).
+            Self::Problem(Problem::VapidRequired) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
+            }
             Self::Store(StoreError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) => {}
         }
         answer
+    }
+
+    /// The status and the sentence of the response.
+    #[must_use]
+    pub fn status_and_detail(&self) -> (StatusCode, String) {
+        let Description { status, detail, .. } = self.describe();
+        (status, detail)
     }
 
     fn describe(&self) -> Description {
@@ -183,6 +195,25 @@ fn describe(problem: &Problem) -> Description {
             "The subscription options can't be used",
             format!("{detail} (RFC 8292 section 4.1)"),
         ),
+        Problem::VapidRequired => Description::new(
+            StatusCode::UNAUTHORIZED,
+            "vapid-required",
+            "The subscription is for one sender",
+            "Say who sends with Authorization: vapid t=..., k=... (RFC 8292 section 3), signed with the key that the \
+             subscription was made for.",
+        ),
+        Problem::VapidInvalid { claim, expected, found } => Description::new(
+            StatusCode::FORBIDDEN,
+            "vapid-invalid",
+            "The sender's credentials are not valid",
+            format!("{claim}: expected {expected}, found {found} (RFC 8292 section 4.2)."),
+        ),
+        Problem::SameKey => Description::new(
+            BAD,
+            "same-key",
+            "The message is encrypted with the sender's own key",
+            "Encrypt every message with a new key pair; the VAPID key is only for signing (RFC 8292 section 3.2).",
+        ),
         Problem::NotFound => Description::new(
             StatusCode::NOT_FOUND,
             "not-found",
@@ -220,6 +251,13 @@ pub(super) fn catalogue() -> String {
         Problem::SetUnknown,
         Problem::ReceiptSubscriptionUnknown,
         Problem::OptionsMalformed { detail: "They are not a JSON object with a P-256 key" },
+        Problem::VapidRequired,
+        Problem::VapidInvalid {
+            claim: Claim::Audience,
+            expected: "\"https://push.example\"".into(),
+            found: "\"https://push.example/\"".into(),
+        },
+        Problem::SameKey,
         Problem::NotFound,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
         Problem::PushUnsupported,

@@ -33,15 +33,17 @@ pub(super) async fn publish(
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
     let now = fresh::now();
+    let sender = service.vapid.sender(&head.headers, now)?;
     let receipts = receipts::asked_for(service, &request, now)?;
     let ruling = Ruling {
         id: MessageId::from_bytes(fresh::random()?),
         key: service.keyring.current(),
         receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
+        sender,
         limits: &service.limits,
         now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling);
+    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),

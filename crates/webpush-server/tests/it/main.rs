@@ -22,3 +22,4 @@ mod receipts;
 mod subscribe;
 mod support;
 mod tls;
+mod vapid;
