@@ -79,6 +79,12 @@ impl Bucket {
     pub const fn is_full(self, now: u64) -> bool {
         self.full_at <= now
     }
+
+    /// How long it takes until then.
+    #[must_use]
+    pub const fn until_full(self, now: u64) -> Duration {
+        Duration::from_nanos(self.full_at.saturating_sub(now))
+    }
 }
 
 /// A rate that may be switched off. Written as `1000/s:10000` (rate, then burst; s, m, h or d) or `off`.

@@ -1,5 +1,7 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::rate_limits::RateLimits;
+use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::wake::Registry;
 use std::sync::Arc;
@@ -18,6 +20,10 @@ pub struct Service {
     pub origin: String,
     /// The bounds in force.
     pub limits: Limits,
+    /// How often something may be asked.
+    pub rate_limits: RateLimits,
+    /// Who may subscribe.
+    pub subscribe_tokens: SubscribeTokens,
     /// Who is listening.
     pub registry: Arc<Registry>,
     /// When the next message expires.
@@ -27,9 +33,25 @@ pub struct Service {
 impl Service {
     /// Puts a service together.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: String, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        keyring: Keyring,
+        origin: String,
+        limits: Limits,
+        subscribe_tokens: SubscribeTokens,
+    ) -> Arc<Self> {
+        let rate_limits = RateLimits::new(&limits.rates);
         let (registry, sweep_timer) = (Arc::default(), Arc::default());
-        Arc::new(Self { store, keyring, origin, limits, registry, sweep_timer })
+        Arc::new(Self {
+            store,
+            keyring,
+            origin,
+            limits,
+            rate_limits,
+            subscribe_tokens,
+            registry,
+            sweep_timer,
+        })
     }
 
     /// Applies operations and returns when they are as durable as asked.

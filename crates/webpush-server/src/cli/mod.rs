@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod keys;
+pub mod limit_args;
 pub mod listen;
 pub mod send;
 pub mod serve;

@@ -5,6 +5,7 @@ use crate::fresh;
 use crate::http::http2::{Flow, Responder};
 use crate::http::pressure::Pressure;
 use crate::http::problem::Failure;
+use crate::http::retirement::Retirement;
 use crate::monitor::Monitor;
 use crate::service::Service;
 use crate::wake::News;
@@ -28,6 +29,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub struct Connection<'a> {
     /// How far its peer lags behind.
     pub pressure: &'a Pressure,
+    /// Whether it may go on.
+    pub retirement: &'a Retirement,
     /// `http` or `https`, for promised requests.
     pub scheme: &'static str,
     /// Says when the service stops.
@@ -88,6 +91,7 @@ pub async fn run(
                 News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
             },
             () = connection.draining.begun() => Input::Draining,
+            () = connection.retirement.out_of_ids() => Input::Draining,
             () = advance(&mut outgoing, connection.pressure), if busy => {
                 match outgoing {
                     Outgoing::Admitting(entry) => {
@@ -197,7 +201,8 @@ fn try_promise(
         request.headers_mut().insert(LINK, link.clone());
     }
     let promised = respond.push_request(request).ok()?;
-    Flow::begin(promised, pushed.response)
+    connection.retirement.promised(promised.stream_id().as_u32());
+    Flow::begin(promised, pushed.response, service.limits.timeouts.stall)
 }
 
 fn host_of(origin: &str) -> &str {
