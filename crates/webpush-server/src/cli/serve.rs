@@ -103,9 +103,12 @@ impl Args {
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what.
+/// Logs go to standard error; `RUST_LOG` chooses what. `h2` warns of each flood that it ends, which would be one of lines.
+const LOGGED: &str = "info,h2=error";
+
+/// Begins to log.
 fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -78,6 +78,7 @@ pub async fn run(
             }
         }
         if matches!(outgoing, Outgoing::Idle)
+            && !connection.retirement.is_out_of_ids()
             && let Some(entry) = queue.pop_front()
         {
             outgoing = Outgoing::Admitting(entry);
@@ -91,7 +92,8 @@ pub async fn run(
                 News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
             },
             () = connection.draining.begun() => Input::Draining,
-            () = connection.retirement.out_of_ids() => Input::Draining,
+            // What was promised last is still sent whole.
+            () = connection.retirement.out_of_ids(), if !busy => Input::Draining,
             () = advance(&mut outgoing, connection.pressure), if busy => {
                 match outgoing {
                     Outgoing::Admitting(entry) => {
