@@ -2,7 +2,9 @@
 //!
 //! | step of a request | look in |
 //! |---|---|
-//! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
+//! | a connection comes in; is there room; from whom | [`listen`], [`connections`], [`peer`] |
+//! | TLS; which version | [`tls`], [`preface`] |
+//! | what a peer may not do to us | [`stall`], [`pressure`], [`retirement`] |
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
@@ -11,18 +13,22 @@
 
 pub mod about;
 pub mod body;
+pub mod connections;
 pub mod cors;
 pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod message;
+pub mod peer;
 pub mod preface;
 pub mod pressure;
 pub mod problem;
 pub mod publish;
 pub mod pulse;
 pub mod receipts;
+pub mod retirement;
 pub mod route;
+pub mod stall;
 pub mod subscribe;
 pub mod subscription;
 pub mod tls;

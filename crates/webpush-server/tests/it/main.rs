@@ -11,10 +11,13 @@
 
 mod crash;
 mod headers;
+mod hostile;
 mod http2;
 mod lifecycle;
+mod limits;
 mod monitor;
 mod push;
+mod raw;
 mod receipts;
 mod subscribe;
 mod support;
