@@ -13,6 +13,7 @@
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
 //! | what a remote party can do wrong | [`problem`] |
 //! | every bound | [`limits`] |
+//! | how often something may happen | [`rate`] |
 
 pub mod capability;
 pub mod dialect;
@@ -25,6 +26,7 @@ pub mod message;
 pub mod outcome;
 pub mod problem;
 pub mod publish;
+pub mod rate;
 pub mod receipt;
 pub mod sender;
 pub mod session;

@@ -56,6 +56,18 @@ pub enum Problem {
     },
     /// The message is encrypted with the key that identifies its sender (RFC 8292 §3.2).
     SameKey,
+    /// Too much of something for now (RFC 8030 §8.4).
+    TooManyRequests {
+        /// What there is too much of.
+        of: Limited,
+        /// When there is room again; at least 1.
+        retry_after_seconds: u64,
+    },
+    /// Only holders of a token may subscribe here.
+    TokenRequired {
+        /// A token came, but not one of those.
+        wrong: bool,
+    },
     /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
     NotFound,
     /// The resource is there, but not for this method.
@@ -65,4 +77,17 @@ pub enum Problem {
     },
     /// The user agent can't take server push and did not ask for events, the other way to listen.
     PushUnsupported,
+}
+
+/// What a rate limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Messages to one subscription.
+    Subscription,
+    /// Messages to all subscriptions of one agent.
+    Agent,
+    /// Messages of one application server, known by its VAPID key.
+    Sender,
+    /// New subscriptions from one address.
+    Registration,
 }

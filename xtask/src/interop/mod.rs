@@ -1,8 +1,8 @@
 //! The server against clients that share no code with it.
 //!
 //! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. The
-//! scripts are in `interop/` at the root and know two environment variables: `WEBPUSH_ORIGIN` and, over TLS,
-//! `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
+//! scripts are in `interop/` at the root and know three environment variables: `WEBPUSH_ORIGIN`, the server's process
+//! `WEBPUSH_PID` and, over TLS, `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
 
 mod case;
 mod certificates;
@@ -221,6 +221,7 @@ impl Bench {
         let ca = self.certificates.ca.clone();
         let server = self.server(transport)?;
         command.env("WEBPUSH_ORIGIN", &server.origin).env("PYTHONUNBUFFERED", "1");
+        command.env("WEBPUSH_PID", server.process_id().to_string());
         // A proxy between the clients and a loopback server would only be in the way.
         for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(name);

@@ -3,6 +3,7 @@
 pub mod exit;
 pub mod explain;
 pub mod keys;
+pub mod limit_args;
 pub mod listen;
 pub mod send;
 pub mod serve;

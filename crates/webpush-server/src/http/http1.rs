@@ -4,6 +4,7 @@
 use super::body::Body;
 use super::cors;
 use super::half_closed::{Closing, Watched};
+use super::peer::Peer;
 use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
@@ -21,32 +22,29 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use webpush_core::limits::HEADER_BYTES;
 use webpush_core::problem::Problem;
-
-/// How long a request head may take, counted from the end of the one before: also the longest idle time.
-const HEAD: Duration = Duration::from_secs(75);
-const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
 type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
+pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (stream, closing) = Watched::new(stream);
+    let head = service.limits.timeouts.head;
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
         let (draining, closing) = (to_requests.clone(), Arc::clone(&closing));
-        async move { Ok::<_, Infallible>(respond(service, request, draining, closing).await) }
+        async move { Ok::<_, Infallible>(respond(service, peer, request, draining, closing).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEADER_BYTES);
+    builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
     // A client that has said all it has to say still wants its answer.
     builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
@@ -61,12 +59,14 @@ where
 
 async fn respond(
     service: Arc<Service>,
+    peer: Peer,
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
-    let answer = match route::serve(&service, &head, Body::Http1(body)).await {
+    let body = Body::http1(body, service.limits.timeouts.body);
+    let answer = match route::serve(&service, &peer, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(_) => {
             let mut answer = Failure::from(Problem::PushUnsupported).answer();

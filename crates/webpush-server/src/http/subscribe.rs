@@ -1,6 +1,7 @@
 //! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
 
 use super::body::Body;
+use super::peer::Caller;
 use super::problem::Failure;
 use super::route::{empty, with};
 use super::{Answer, no_store, value};
@@ -23,7 +24,14 @@ use webpush_store::{Applied, Durability, Op};
 const MOST_BODY_BYTES: usize = 4096;
 
 /// Makes the subscription; answers when it is durable.
-pub(super) async fn subscribe(service: &Service, head: &Parts, body: &mut Body) -> Result<Answer, Failure> {
+pub(super) async fn subscribe(
+    service: &Service,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    service.subscribe_tokens.check(caller, &head.headers)?;
+    service.rate_limits.count_registration(caller.peer)?;
     let named = named_set(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;

@@ -7,6 +7,7 @@ use crate::http::http2::{Flow, Responder};
 use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
+use crate::http::retirement::Retirement;
 use crate::monitor::waiting::{Waiting, subscription_key};
 use crate::monitor::{Monitor, deadline};
 use crate::service::Service;
@@ -30,6 +31,8 @@ pub struct Connection<'a> {
     pub pressure: &'a Pressure,
     /// Whether it has read what it was sent.
     pub pulse: &'a Pulse,
+    /// Whether it may go on.
+    pub retirement: &'a Retirement,
     /// Says when the service stops.
     pub draining: Draining,
 }
@@ -122,9 +125,9 @@ pub async fn run(
         }
         if matches!(outgoing, Outgoing::Idle) {
             outgoing = match queue.pop_front() {
-                Some(waiting) => Outgoing::Admitting(waiting),
-                None if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
-                None => Outgoing::Idle,
+                Some(waiting) if !connection.retirement.is_out_of_ids() => Outgoing::Admitting(waiting),
+                _ if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
+                _ => Outgoing::Idle,
             };
         }
         let busy = !matches!(outgoing, Outgoing::Idle);
@@ -135,13 +138,15 @@ pub async fn run(
             _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
             news = monitor.news(busy) => news,
             () = connection.draining.begun(), if may_end => Input::Draining,
+            // What was promised last is still sent whole.
+            () = connection.retirement.out_of_ids(), if !busy => Input::Draining,
             progress = advance(&mut outgoing, parent, connection.pressure, connection.pulse), if busy => {
                 let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
                     (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
                         if !waiting.is_still_wanted(service) {
                             (waiting.entry, false)
                         } else {
-                            match promise(service, &monitor, &mut respond, &waiting.entry) {
+                            match promise(service, &monitor, &mut respond, &connection, &waiting.entry) {
                                 Promise::Made(flow) => {
                                     outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
                                     continue;
@@ -230,11 +235,16 @@ fn promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,
+    connection: &Connection<'_>,
     entry: &Entry,
 ) -> Promise {
     let Some((request, response)) = render(service, monitor, entry) else { return Promise::Skipped };
     match respond.push_request(request) {
-        Ok(promised) => Flow::begin(promised, response).map_or(Promise::Skipped, Promise::Made),
+        Ok(promised) => {
+            connection.retirement.promised(promised.stream_id().as_u32());
+            let flow = Flow::begin(promised, response, service.limits.timeouts.stall);
+            flow.map_or(Promise::Skipped, Promise::Made)
+        }
         Err(_) if push_is_enabled(respond) => Promise::Skipped,
         Err(_) => Promise::Impossible,
     }

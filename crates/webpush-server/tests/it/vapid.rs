@@ -298,3 +298,27 @@ async fn the_errors_page_explains_refused_senders() {
         assert!(text.contains(entry), "{entry}");
     }
 }
+
+#[tokio::test]
+async fn r8030_8_4_b_a_sender_has_a_rate_over_all_subscriptions_unless_it_is_exempt() {
+    let (sender, exempt) = (Sender::new(), Sender::new());
+    let server = Server::start_with(&[
+        "--origin",
+        ORIGIN,
+        "--rate-limit-loopback",
+        "--sender-rate",
+        "1/h:1",
+        "--exempt-sender",
+        &exempt.key(),
+    ]);
+    let mut peer = server.connect().await;
+    let urls = [peer.subscribe().await, peer.subscribe().await];
+    assert_eq!(push(&mut peer, &urls[0].push, &sender.vapid()).await.status(), StatusCode::CREATED);
+    let refused = push(&mut peer, &urls[1].push, &sender.vapid()).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
+    for urls in &urls {
+        assert_eq!(push(&mut peer, &urls.push, &exempt.vapid()).await.status(), StatusCode::CREATED);
+        peer.push(&urls.push, "nobody says who sends").await;
+    }
+}
