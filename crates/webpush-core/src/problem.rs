@@ -75,7 +75,7 @@ pub enum Problem {
         /// The `Allow` value: what it is there for.
         allow: &'static str,
     },
-    /// The user agent can't take server push, which monitoring needs.
+    /// The user agent can't take server push and did not ask for events, the other way to listen.
     PushUnsupported,
 }
 

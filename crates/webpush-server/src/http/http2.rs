@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::body::Body;
+use super::event_flow;
 use super::peer::Peer;
 use super::pressure::{Gauged, Pressure};
 use super::pulse::{Heart, Pulse};
@@ -105,7 +106,7 @@ fn builder() -> h2::server::Builder {
 }
 
 async fn handle(
-    service: &Service,
+    service: &Arc<Service>,
     peer: &Peer,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -122,6 +123,9 @@ async fn handle(
         Outcome::Answer(answer) if is_head => Responder(respond).send_head(answer),
         Outcome::Answer(answer) => Responder(respond).send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
+        Outcome::Events(asked) => {
+            event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
+        }
     }
 }
 

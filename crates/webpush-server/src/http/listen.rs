@@ -87,7 +87,7 @@ async fn connection(
 
 async fn plain<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let detected = tokio::select! {
         detected = timeout(OPENING, preface::detect(stream)) => detected,

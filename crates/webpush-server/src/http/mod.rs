@@ -6,6 +6,7 @@
 //! | TLS; which version | [`tls`], [`preface`] |
 //! | what a peer may not do to us | [`stall`], [`pressure`], [`retirement`] |
 //! | its requests, by version | [`http1`], [`http2`] |
+//! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
@@ -15,6 +16,8 @@ pub mod about;
 pub mod body;
 pub mod connections;
 pub mod cors;
+pub mod event_flow;
+pub mod half_closed;
 pub mod http1;
 pub mod http2;
 pub mod listen;

@@ -254,8 +254,9 @@ fn describe(problem: &Problem) -> Description {
         Problem::PushUnsupported => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "push-unsupported",
-            "Messages are delivered by HTTP/2 server push",
-            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default).",
+            "Messages are delivered by HTTP/2 server push or as events",
+            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
+             or send Accept: text/event-stream to get them as server-sent events over any version.",
         ),
     }
 }

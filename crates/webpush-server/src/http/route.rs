@@ -5,6 +5,7 @@ use super::peer::{Caller, Peer};
 use super::problem::Failure;
 use super::{Answer, about, cors, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
+use crate::monitor::events::Asked;
 use crate::service::Service;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
@@ -19,6 +20,8 @@ pub enum Outcome {
     Answer(Answer),
     /// A stream of pushes, for a transport that has them.
     Monitor(Box<Monitor>),
+    /// A stream of events.
+    Events(Box<Asked>),
 }
 
 /// Serves one request. Every failure has become an answer.
@@ -91,7 +94,7 @@ async fn on_capability(
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
             &Method::GET,
-        ) => return subscription::monitor(service, head, capability).map(Outcome::Monitor),
+        ) => return subscription::monitor(service, head, capability),
         (Capability::Subscription(agent, id), &Method::DELETE) => {
             subscription::unsubscribe(service, agent, id).await?
         }
@@ -102,8 +105,14 @@ async fn on_capability(
             Capability::Subscription(..)
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
+            &Method::OPTIONS,
+        ) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
+        (
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
             _,
-        ) => return Err(not_allowed("GET, DELETE")),
+        ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
     };
     Ok(Outcome::Answer(answer))
 }

@@ -181,6 +181,12 @@ impl Peer {
         Self { base: format!("http://{address}"), send, connection: tokio::spawn(connection) }
     }
 
+    /// Sends a GET; its response, whose body is still to come.
+    pub(crate) async fn open(&mut self, url: &str, headers: &[(&str, &str)]) -> Response<h2::RecvStream> {
+        let response = self.begin(Method::GET, url, headers, Bytes::new()).await.unwrap();
+        soon("the head of a response", response).await.unwrap()
+    }
+
     /// Sends one request; its whole response.
     pub(crate) async fn request(
         &mut self,
