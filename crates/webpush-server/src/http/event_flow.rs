@@ -21,7 +21,7 @@ pub(super) async fn run(
     mut respond: SendResponse<Bytes>,
     draining: Draining,
 ) {
-    let stall = service.limits.timeouts.stall;
+    let patience = service.limits.timeouts.stall;
     let (mut head, mut events) = match Events::begin(service, asked, draining).await {
         Ok(begun) => begun,
         Err(answer) => return Responder(respond).send(answer).await,
@@ -37,7 +37,7 @@ pub(super) async fn run(
             part = events.next() => part,
         };
         let sent = match part {
-            Some(part) => send(&mut stream, part, stall).await,
+            Some(part) => send(&mut stream, part, patience).await,
             None => return drop(stream.send_data(Bytes::new(), true)),
         };
         if sent.is_err() {
@@ -46,15 +46,14 @@ pub(super) async fn run(
     }
 }
 
-/// Hands a part over as the peer's flow control lets it; `stall` is how long the peer may take nothing of it.
-async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, stall: Duration) -> Result<(), h2::Error> {
+/// Hands a part over as the peer's flow control lets it; a peer that takes nothing for that long is given up.
+async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duration) -> Result<(), h2::Error> {
     while !part.is_empty() {
         stream.reserve_capacity(part.len());
-        let granted = match timeout(stall, poll_fn(|cx| stream.poll_capacity(cx))).await {
-            Ok(Some(granted)) => granted?,
-            // Dropping the stream resets it.
-            Ok(None) | Err(_) => return Err(h2::Reason::CANCEL.into()),
+        let Ok(Some(granted)) = timeout(patience, poll_fn(|cx| stream.poll_capacity(cx))).await else {
+            return Err(h2::Reason::CANCEL.into());
         };
+        let granted = granted?;
         let piece = part.split_to(granted.min(part.len()));
         if !piece.is_empty() {
             stream.send_data(piece, false)?;

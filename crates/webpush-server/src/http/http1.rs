@@ -35,13 +35,13 @@ pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut d
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, closing) = Watched::new(stream);
     let head = service.limits.timeouts.head;
+    let (stream, closing) = Watched::new(stream);
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
         let (draining, closing) = (to_requests.clone(), Arc::clone(&closing));
-        async move { Ok::<_, Infallible>(respond(service, peer, request, draining, closing).await) }
+        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
@@ -59,14 +59,14 @@ where
 
 async fn respond(
     service: Arc<Service>,
-    peer: Peer,
+    peer: &Peer,
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let body = Body::http1(body, service.limits.timeouts.body);
-    let answer = match route::serve(&service, &peer, &head, body).await {
+    let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(_) => {
             let mut answer = Failure::from(Problem::PushUnsupported).answer();
