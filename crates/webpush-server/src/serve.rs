@@ -1,8 +1,10 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::drain::{Drain, StopSignals};
+use crate::http::connections::Connections;
 use crate::http::{listen, tls};
 use crate::service::Service;
+use crate::subscribe_tokens::SubscribeTokens;
 use crate::{keys_file, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
@@ -32,6 +34,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The bounds in force.
     pub limits: Limits,
+    /// A file with the tokens that subscribers need.
+    pub subscribe_token_file: Option<PathBuf>,
+    /// The most connections at once; the default is what the process may have open.
+    pub max_connections: Option<usize>,
 }
 
 /// The folder of the store within the data folder.
@@ -45,16 +51,22 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
     let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
+    let subscribe_tokens = match &settings.subscribe_token_file {
+        Some(file) => SubscribeTokens::load(file)?,
+        None => SubscribeTokens::not_needed(),
+    };
     let (listener, host) = bind(&settings).await?;
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     let (store, keyring) = open_data_folder(&settings.data_dir)?;
-    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits);
+    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
     announce(&service.origin, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();
-    let listening = tokio::spawn(listen::run(listener, acceptor, Arc::clone(&service), drain.draining()));
+    let connections = Connections::new(settings.max_connections);
+    let listening =
+        tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }

@@ -1,6 +1,9 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::rate_limits::RateLimits;
+use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +21,14 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// Finds out who sends.
+    pub vapid: VapidCache,
     /// The bounds in force.
     pub limits: Limits,
+    /// How often something may be asked.
+    pub rate_limits: RateLimits,
+    /// Who may subscribe.
+    pub subscribe_tokens: SubscribeTokens,
     /// Who is listening.
     pub registry: Arc<Registry>,
     /// When the next message expires.
@@ -31,12 +40,22 @@ pub struct Service {
 impl Service {
     /// Puts a service together.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: String, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        keyring: Keyring,
+        origin: String,
+        limits: Limits,
+        subscribe_tokens: SubscribeTokens,
+    ) -> Arc<Self> {
+        let rate_limits = RateLimits::new(&limits.rates);
         Arc::new(Self {
             store,
             keyring,
+            vapid: VapidCache::new(origin.clone()),
             origin,
             limits,
+            rate_limits,
+            subscribe_tokens,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
             store_was_down: Arc::default(),

@@ -1,9 +1,9 @@
 //! The server against clients that share no code with it.
 //!
 //! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. A
-//! [`Pair`] of the matrix is a user agent with a sender. The scripts are in `interop/` at the root and know two
-//! environment variables: `WEBPUSH_ORIGIN` and, over TLS, `WEBPUSH_CA`. A client program that is missing is a failure,
-//! never a skip.
+//! [`Pair`] of the matrix is a user agent with a sender. The scripts are in `interop/` at the root and know three
+//! environment variables: `WEBPUSH_ORIGIN`, the server's process `WEBPUSH_PID` (not in the matrix) and, over TLS,
+//! `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
 
 mod case;
 mod certificates;
@@ -254,6 +254,7 @@ impl Bench {
             Transport::Tls => Some(ca.as_path()),
         };
         client_environment(&mut command, &server.origin, trusted);
+        command.env("WEBPUSH_PID", server.process_id().to_string());
         command.stderr(Stdio::piped());
         let mut process = Process::start(command)?;
         let mut lines = Vec::new();

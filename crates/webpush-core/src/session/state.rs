@@ -82,6 +82,25 @@ impl Session {
         }
     }
 
+    /// Starts listening after a position up to which the agent says that it has everything. What it has but did not
+    /// acknowledge is sent again when that is due, as if it had been sent just now.
+    #[must_use]
+    pub fn resume(
+        scope: Scope,
+        patience: Patience,
+        redelivery: Redelivery,
+        after: Position,
+        now: Timestamp,
+    ) -> Self {
+        let mut session = Self::new(scope, patience, redelivery);
+        if after > Position::START {
+            session.cursor = after;
+            session.commands = VecDeque::from([Command::Fetch { after }]);
+            session.expect_acknowledgement(now);
+        }
+        session
+    }
+
     /// What this session listens to.
     #[must_use]
     pub const fn scope(&self) -> &Scope {

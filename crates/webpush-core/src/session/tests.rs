@@ -245,6 +245,43 @@ fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
 }
 
 #[test]
+fn a_resumed_session_goes_on_after_what_the_agent_has() {
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    assert_eq!(commands(&mut session), [fetch(7)]);
+    session.handle(Input::Fetched(page(&[9], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[9]));
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Woken(woken(9, &[10])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[10]));
+}
+
+#[test]
+fn r8030_6_2_c_what_a_resumed_agent_never_acknowledged_comes_again_when_due() {
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    commands(&mut session);
+    session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
+    let due = NOW.after(TIMEOUT);
+    assert_eq!((commands(&mut session), session.next_deadline()), (vec![], Some(due)));
+    session.handle(Input::Deadline, due);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[3], false)), due);
+    assert_eq!(commands(&mut session), deliver(&[3]));
+}
+
+#[test]
+fn a_session_resumed_at_the_start_is_a_new_one() {
+    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), Position::START, NOW);
+    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(0)]));
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), after, NOW);
+    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(7)]));
+    session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+}
+
+#[test]
 fn known_entries_that_vanished_are_not_waited_for() {
     let mut session = held();
     commands(&mut session);

@@ -1,5 +1,6 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
+use super::limit_args::LimitArgs;
 use super::report;
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
@@ -59,6 +60,9 @@ pub struct Args {
     /// Folder for messages and keys; made if it is not there
     #[arg(long, env = "WEBPUSH_SERVER_DATA_DIR", value_name = "FOLDER", default_value = "webpush-data")]
     data_dir: PathBuf,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Serves until a signal.
@@ -98,14 +102,19 @@ impl Args {
             plaintext: self.plaintext,
             origin: self.origin,
             data_dir: self.data_dir,
-            limits: Limits { max_ttl: self.max_ttl, ..Limits::default() },
+            subscribe_token_file: self.limits.subscribe_token_file.clone(),
+            max_connections: self.limits.max_connections(),
+            limits: self.limits.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() }),
         }
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what.
+/// Logs go to standard error; `RUST_LOG` chooses what. `h2` warns of each flood that it ends, which would be one of lines.
+const LOGGED: &str = "info,h2=error";
+
+/// Begins to log.
 fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -129,7 +138,7 @@ fn parse_origin(text: &str) -> Result<String, String> {
 }
 
 /// A time as a number of seconds, or with a unit.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong =
         || format!("«{text}» is not a time: a whole number of seconds, or with s, m, h or d as in 30d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

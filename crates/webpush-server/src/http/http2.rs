@@ -2,8 +2,11 @@
 
 use super::Answer;
 use super::body::Body;
+use super::event_flow;
+use super::peer::Peer;
 use super::pressure::{Gauged, Pressure};
 use super::pulse::{Heart, Pulse};
+use super::retirement::Retirement;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
 use crate::fresh;
@@ -13,44 +16,52 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use h2::server::{SendPushedResponse, SendResponse};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
-
-/// How long a client may take to send its preface and settings.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const MAX_CONCURRENT_STREAMS: u32 = 256;
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
+use tokio::time::{Instant, timeout, timeout_at};
+use webpush_core::limits::{
+    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
+    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS, Timeouts,
+};
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
+pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let pressure = Arc::new(Pressure::default());
     let io = Gauged { stream, pressure: Arc::clone(&pressure) };
-    let mut builder = h2::server::Builder::new();
-    builder.max_concurrent_streams(MAX_CONCURRENT_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
     let handshake = tokio::select! {
-        handshake = timeout(HANDSHAKE, builder.handshake::<_, Bytes>(io)) => handshake,
+        handshake = timeout(OPENING, builder().handshake::<_, Bytes>(io)) => handshake,
         () = draining.begun() => return,
     };
     let Ok(Ok(mut connection)) = handshake else { return };
+    let Limits { timeouts, last_promised_stream, .. } = &service.limits;
     let Some(ping_pong) = connection.ping_pong() else { return };
     let pulse = Pulse::default();
-    let mut heart = Heart::new(ping_pong);
+    let mut heart = Heart::new(ping_pong, timeouts.keepalive);
+    let retirement = Retirement::new(*last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let to_requests = draining.clone();
     loop {
+        if retirement.is_flooded() {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+        let has_room = requests.len() < CONNECTION_REQUESTS;
         let accepted = poll_fn(|cx| {
-            let poll = pin!(connection.accept()).poll(cx);
+            let poll = if has_room {
+                pin!(connection.accept()).poll(cx)
+            } else {
+                connection.poll_closed(cx).map(|closed| closed.err().map(Err))
+            };
             pressure.polled(connection.max_concurrent_send_streams());
             poll
         });
@@ -61,9 +72,10 @@ where
                     let connection = server_push::Connection {
                         pressure: &pressure,
                         pulse: &pulse,
+                        retirement: &retirement,
                         draining: to_requests.clone(),
                     };
-                    requests.push(handle(&service, request, respond, connection));
+                    requests.push(handle(&service, &peer, request, respond, connection));
                 }
                 Some(Err(_)) | None => return,
             },
@@ -73,26 +85,53 @@ where
                 connection.graceful_shutdown();
             }
             () = heart.beat_until_dead(&pulse) => return,
+            () = retirement.out_of_ids(), if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
         }
     }
 }
 
+/// What floods of streams, frames and headers are bounded by; [`webpush_core::limits`] says why.
+fn builder() -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
+        .max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
+        .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS);
+    builder
+}
+
 async fn handle(
-    service: &Service,
+    service: &Arc<Service>,
+    peer: &Peer,
     request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Bytes>,
     connection: server_push::Connection<'_>,
 ) {
     let (head, body) = request.into_parts();
-    let outcome = route::serve(service, &head, Body::Http2(body)).await;
+    let body = Body::http2(body, service.limits.timeouts.body);
+    let outcome = route::serve(service, peer, &head, body).await;
     let is_head = head.method == Method::HEAD;
     // A monitor may be held for days; its request head is not needed any more.
     drop(head);
     match outcome {
+        Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
         Outcome::Answer(answer) if is_head => Responder(respond).send_head(answer),
         Outcome::Answer(answer) => Responder(respond).send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
+        Outcome::Events(asked) => {
+            event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
+        }
     }
+}
+
+/// Whether the client wants no answer any more.
+async fn is_reset(respond: &mut SendResponse<Bytes>) -> bool {
+    poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await
 }
 
 /// A request that has not been answered yet.
@@ -103,7 +142,7 @@ impl Responder {
     pub async fn send(mut self, answer: Answer) {
         let (response, body) = with_date_and_length(answer);
         if let Ok(stream) = self.0.send_response(response, body.is_empty()) {
-            drop(Flow { stream, rest: body }.run().await);
+            drop(Flow::new(stream, body, Timeouts::default().stall).run().await);
         }
     }
 
@@ -129,16 +168,28 @@ fn with_date_and_length(answer: Answer) -> (Response<()>, Bytes) {
 pub struct Flow {
     stream: SendStream<Bytes>,
     rest: Bytes,
+    patience: Duration,
+    /// When the peer must have taken more.
+    deadline: Instant,
 }
 
 impl Flow {
-    /// Begins a pushed response; `None` when the peer has taken the promise back.
+    fn new(stream: SendStream<Bytes>, rest: Bytes, patience: Duration) -> Self {
+        Self { stream, rest, patience, deadline: Instant::now() + patience }
+    }
+
+    /// Begins a pushed response; `None` when the peer has taken the promise back. `patience` is how long the peer may
+    /// take nothing of it.
     #[must_use]
-    pub fn begin(mut promised: SendPushedResponse<Bytes>, response: Response<Bytes>) -> Option<Self> {
+    pub fn begin(
+        mut promised: SendPushedResponse<Bytes>,
+        response: Response<Bytes>,
+        patience: Duration,
+    ) -> Option<Self> {
         let (head, body) = response.into_parts();
         let response = Response::from_parts(head, ());
         let stream = promised.send_response(response, body.is_empty()).ok()?;
-        Some(Self { stream, rest: body })
+        Some(Self::new(stream, body, patience))
     }
 
     /// Waits until the first part of the body may be sent; nothing is sent yet.
@@ -155,7 +206,7 @@ impl Flow {
     /// Hands the rest of the body over, part by part. May be called again after it was cancelled.
     ///
     /// # Errors
-    /// When the peer reset the stream or is gone.
+    /// When the peer reset the stream, takes nothing, or is gone.
     pub async fn run(&mut self) -> Result<(), h2::Error> {
         while !self.rest.is_empty() {
             let granted = match self.stream.capacity() {
@@ -165,6 +216,7 @@ impl Flow {
             let part = self.rest.split_to(granted.min(self.rest.len()));
             if !part.is_empty() {
                 self.stream.send_data(part, self.rest.is_empty())?;
+                self.deadline = Instant::now() + self.patience;
             }
         }
         Ok(())
@@ -172,9 +224,13 @@ impl Flow {
 
     async fn more_capacity(&mut self) -> Result<usize, h2::Error> {
         self.stream.reserve_capacity(self.rest.len());
-        match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
-            Some(granted) => granted,
-            None => Err(h2::Reason::CANCEL.into()),
+        match timeout_at(self.deadline, poll_fn(|cx| self.stream.poll_capacity(cx))).await {
+            Ok(Some(granted)) => granted,
+            Ok(None) => Err(Reason::CANCEL.into()),
+            Err(_) => {
+                self.stream.send_reset(Reason::CANCEL);
+                Err(Reason::CANCEL.into())
+            }
         }
     }
 }

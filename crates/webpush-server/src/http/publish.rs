@@ -1,6 +1,7 @@
 //! `POST` to a push resource: the path of one message, from request to answer (RFC 8030 §5).
 
 use super::body::Body;
+use super::peer::Peer;
 use super::problem::Failure;
 use super::receipts::{self, Receipts};
 use super::route::{empty, with};
@@ -24,24 +25,31 @@ use webpush_store::{Applied, Durability, Op};
 /// Takes a message; answers when it is durable.
 pub(super) async fn publish(
     service: &Service,
+    peer: &Peer,
     head: &Parts,
     body: &mut Body,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
+    service.rate_limits.count_message(peer, agent, id)?;
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
     let now = fresh::now();
+    let sender = service.vapid.sender(&head.headers, now)?;
+    if let Some(sender) = &sender {
+        service.rate_limits.count_sender(peer, sender.key())?;
+    }
     let receipts = receipts::asked_for(service, &request, now)?;
     let ruling = Ruling {
         id: MessageId::from_bytes(fresh::random()?),
         key: service.keyring.current(),
         receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
+        sender,
         limits: &service.limits,
         now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling);
+    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),

@@ -7,10 +7,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// How often the peer is asked; one that has not answered by the next time is gone. Without this a dead peer would
-/// swallow messages with TTL 0 until TCP gives up.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
 /// What the requests of a connection see of its PINGs.
 #[derive(Default)]
 pub struct Pulse {
@@ -45,10 +41,11 @@ pub struct Heart {
 }
 
 impl Heart {
-    /// Begins with a silent interval.
+    /// `keepalive` is how often the peer is asked; one that has not answered by the next time is gone. Without this a
+    /// dead peer would swallow messages with TTL 0 until TCP gives up.
     #[must_use]
-    pub fn new(ping_pong: PingPong) -> Self {
-        let mut interval = interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
+    pub fn new(ping_pong: PingPong, keepalive: Duration) -> Self {
+        let mut interval = interval_at(Instant::now() + keepalive, keepalive);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { ping_pong, interval, on_its_way: None }
     }

@@ -2,29 +2,28 @@
 
 use crate::drain::Draining;
 use crate::fresh;
+use crate::http::cors;
 use crate::http::http2::{Flow, Responder};
 use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
-use crate::monitor::Monitor;
+use crate::http::retirement::Retirement;
+use crate::monitor::waiting::{Waiting, subscription_key};
+use crate::monitor::{Monitor, deadline};
 use crate::service::Service;
-use crate::wake::News;
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::header::{CONNECTION, HeaderName, HeaderValue, LINK};
+use http::header::{CONNECTION, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
-use webpush_core::limits::{LIVE_PATIENCE, Limits};
+use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Page, Session};
-use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
@@ -32,6 +31,8 @@ pub struct Connection<'a> {
     pub pressure: &'a Pressure,
     /// Whether it has read what it was sent.
     pub pulse: &'a Pulse,
+    /// Whether it may go on.
+    pub retirement: &'a Retirement,
     /// Says when the service stops.
     pub draining: Draining,
 }
@@ -55,12 +56,6 @@ enum Outgoing<'a> {
 struct Push<'a> {
     flow: Flow,
     _permit: Permit<'a>,
-}
-
-/// An entry that the session has handed out.
-struct Waiting {
-    entry: Entry,
-    since: Timestamp,
 }
 
 /// What has become of it.
@@ -88,7 +83,8 @@ pub async fn run(
     mut connection: Connection<'_>,
 ) {
     if !push_is_enabled(&mut respond) {
-        let answer = Failure::from(Problem::PushUnsupported).answer();
+        let mut answer = Failure::from(Problem::PushUnsupported).answer();
+        cors::expose(&mut answer);
         return Responder(respond).send(answer).await;
     }
     let parent = respond.stream_id().as_u32();
@@ -111,7 +107,7 @@ pub async fn run(
                     }
                     Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
                 },
-                Command::Deliver(entry) => queue.push_back(Waiting { entry, since: fresh::now() }),
+                Command::Deliver(entry) => queue.push_back(Waiting::new(entry)),
                 Command::Settle(receipts) => {
                     let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                     if let Err(error) = service.commit(settle.collect(), Durability::Durable).await {
@@ -129,9 +125,9 @@ pub async fn run(
         }
         if matches!(outgoing, Outgoing::Idle) {
             outgoing = match queue.pop_front() {
-                Some(waiting) => Outgoing::Admitting(waiting),
-                None if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
-                None => Outgoing::Idle,
+                Some(waiting) if !connection.retirement.is_out_of_ids() => Outgoing::Admitting(waiting),
+                _ if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
+                _ => Outgoing::Idle,
             };
         }
         let busy = !matches!(outgoing, Outgoing::Idle);
@@ -140,32 +136,32 @@ pub async fn run(
         let input = tokio::select! {
             biased;
             _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-            news = news(&monitor, busy) => match news {
-                News { gone: true, .. } => Input::Gone,
-                News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
-            },
+            news = monitor.news(busy) => news,
             () = connection.draining.begun(), if may_end => Input::Draining,
+            // What was promised last is still sent whole.
+            () = connection.retirement.out_of_ids(), if !busy => Input::Draining,
             progress = advance(&mut outgoing, parent, connection.pressure, connection.pulse), if busy => {
                 let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
                     (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
-                        if !is_still_wanted(service, &waiting) {
+                        if !waiting.is_still_wanted(service) {
                             (waiting.entry, false)
                         } else {
-                            match promise(service, &monitor, &mut respond, &waiting.entry) {
+                            match promise(service, &monitor, &mut respond, &connection, &waiting.entry) {
                                 Promise::Made(flow) => {
                                     outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
                                     continue;
                                 }
                                 Promise::Skipped => (waiting.entry, false),
                                 Promise::Impossible => {
-                                    let answer = Failure::from(Problem::PushUnsupported).answer();
+                                    let mut answer = Failure::from(Problem::PushUnsupported).answer();
+                                    cors::expose(&mut answer);
                                     return Responder(respond).send(answer).await;
                                 }
                             }
                         }
                     }
                     (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
-                        if is_still_wanted(service, &waiting) =>
+                        if waiting.is_still_wanted(service) =>
                     {
                         outgoing = Outgoing::Flowing(waiting.entry, push);
                         continue;
@@ -193,19 +189,6 @@ pub async fn run(
     }
 }
 
-/// Whether an entry is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it
-/// was replaced (§5.4) or acknowledged elsewhere (§6.2).
-fn is_still_wanted(service: &Service, waiting: &Waiting) -> bool {
-    let now = fresh::now();
-    match &waiting.entry {
-        Entry::Receipt(_) => true,
-        Entry::Message(message) if message.is_now_or_never() => now <= message.accepted.after(LIVE_PATIENCE),
-        Entry::Message(message) if message.is_expired(now) => false,
-        Entry::Message(_) if now == waiting.since => true,
-        Entry::Message(message) => !matches!(service.store.entry(&message.entry_ref()), Ok(None)),
-    }
-}
-
 /// Asks `h2` for something that it refuses in any case: only the reason tells whether the peer takes pushes
 /// (SETTINGS_ENABLE_PUSH, RFC 9113 §6.5.2), and `h2` has no other way to find out before there is something to push.
 fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
@@ -224,26 +207,6 @@ fn fetch(
     after: webpush_core::id::Position,
 ) -> Result<Page, StoreError> {
     service.store.fetch(session.scope(), after, fresh::now())
-}
-
-/// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
-async fn news(monitor: &Monitor, busy: bool) -> News {
-    loop {
-        if !busy || monitor.listener.is_gone() {
-            let news = monitor.listener.take();
-            if news.gone || news.woken.is_some() {
-                return news;
-            }
-        }
-        monitor.listener.arrived().await;
-    }
-}
-
-async fn deadline(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Waits until what is on its way can take its next step.
@@ -272,11 +235,16 @@ fn promise(
     service: &Service,
     monitor: &Monitor,
     respond: &mut SendResponse<Bytes>,
+    connection: &Connection<'_>,
     entry: &Entry,
 ) -> Promise {
     let Some((request, response)) = render(service, monitor, entry) else { return Promise::Skipped };
     match respond.push_request(request) {
-        Ok(promised) => Flow::begin(promised, response).map_or(Promise::Skipped, Promise::Made),
+        Ok(promised) => {
+            connection.retirement.promised(promised.stream_id().as_u32());
+            let flow = Flow::begin(promised, response, service.limits.timeouts.stall);
+            flow.map_or(Promise::Skipped, Promise::Made)
+        }
         Err(_) if push_is_enabled(respond) => Promise::Skipped,
         Err(_) => Promise::Impossible,
     }
@@ -284,13 +252,8 @@ fn promise(
 
 /// The promised request and its response; `None` when the message's subscription is gone.
 fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
-    let subscription_key = match entry {
-        Entry::Message(message) => {
-            service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
-        }
-        Entry::Receipt(_) => None,
-    };
-    let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, fresh::now())?;
+    let key = subscription_key(service, entry)?;
+    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, fresh::now())?;
     let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
     let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
@@ -308,10 +271,6 @@ fn ending(end: End, monitor: &Monitor) -> Response<Bytes> {
     };
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
-    if let Some(wait) = monitor.request.wait
-        && let Ok(applied) = HeaderValue::try_from(format!("wait={wait}"))
-    {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
+    monitor.say_what_was_applied(response.headers_mut());
     response
 }
