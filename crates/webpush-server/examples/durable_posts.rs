@@ -3,10 +3,17 @@
 //!
 //! `cargo run --release -p webpush-server --example durable_posts -- target/release/webpush-server [folder]`
 //!
+//! Afterwards the same with a VAPID token: without, the same one each time, another one each time (RFC 8292). Those are
+//! measured in turn, three rounds each, since they are compared with each other.
+//!
 //! Agents are absent. The processor time is the server's alone; the load shares the machine with it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails has no result")]
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
@@ -15,10 +22,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{self, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -44,7 +51,7 @@ fn main() {
         for version in [Version::Http1, Version::Http2] {
             let server = Server::start(&program, &folder.path().join(format!("{version:?}-{in_flight}")));
             let bare = bare(&folder.path().join("bare"), in_flight);
-            let round = runtime.block_on(posts(&server, version, in_flight));
+            let round = runtime.block_on(posts(&server, version, in_flight, Token::None));
             println!(
                 "{in_flight:>9} {:>9} {bare:>9.0} {:>9.0} {:>6.2} {:>8.2} {:>8.2} {:>15.1}",
                 match version {
@@ -59,6 +66,22 @@ fn main() {
             );
         }
     }
+    println!("\n{:>10} {:>9} {:>15}", "token", "POST/s", "server us/POST");
+    let server = Server::start(&program, &folder.path().join("tokens"));
+    for _ in 0..3 {
+        for token in [Token::None, Token::Repeated, Token::Fresh] {
+            let round = runtime.block_on(posts(&server, Version::Http1, 64, token));
+            println!("{:>10} {:>9.0} {:>15.1}", format!("{token:?}"), round.rate, round.cpu_us);
+        }
+    }
+}
+
+/// What the sender says of itself.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    None,
+    Repeated,
+    Fresh,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,9 +134,10 @@ impl Round {
     }
 }
 
-async fn posts(server: &Server, version: Version, in_flight: usize) -> Round {
+async fn posts(server: &Server, version: Version, in_flight: usize, token: Token) -> Round {
     let paths = Arc::new(subscribe(server).await);
     let next = Arc::new(AtomicUsize::new(0));
+    let sender = Arc::new(Sender::new(&format!("http://{}", server.address)));
     let latencies = Arc::new(Mutex::new(Vec::new()));
     let (start, cpu) = (Instant::now(), server.cpu());
     let mut senders = tokio::task::JoinSet::new();
@@ -168,9 +192,52 @@ struct Load {
     paths: Arc<Vec<String>>,
     next: Arc<AtomicUsize>,
     latencies: Arc<Mutex<Vec<Duration>>>,
+    sender: Arc<Sender>,
+    token: Token,
+}
+
+/// An application server with a key.
+struct Sender {
+    key: EcdsaKeyPair,
+    audience: String,
+    repeated: String,
+    signed: AtomicUsize,
+}
+
+impl Sender {
+    fn new(audience: &str) -> Self {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let signed = AtomicUsize::new(0);
+        let mut sender = Self { key, audience: audience.to_owned(), repeated: String::new(), signed };
+        sender.repeated = sender.fresh();
+        sender
+    }
+
+    fn fresh(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let number = self.signed.fetch_add(1, Ordering::Relaxed);
+        let claims = format!(r#"{{"aud":"{}","exp":{},"jti":{number}}}"#, self.audience, now + 3600);
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"ES256"}"#),
+            URL_SAFE_NO_PAD.encode(claims)
+        );
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let key = URL_SAFE_NO_PAD.encode(self.key.public_key());
+        format!("vapid t={signed}.{}, k={key}", URL_SAFE_NO_PAD.encode(signature))
+    }
 }
 
 impl Load {
+    /// The header line that says who sends.
+    fn authorization(&self) -> String {
+        match self.token {
+            Token::None => String::new(),
+            Token::Repeated => format!("authorization: {}\r\n", self.sender.repeated),
+            Token::Fresh => format!("authorization: {}\r\n", self.sender.fresh()),
+        }
+    }
+
     fn path(&self) -> &str {
         &self.paths[self.next.fetch_add(1, Ordering::Relaxed).wrapping_mul(7919) % self.paths.len()]
     }
@@ -185,8 +252,9 @@ impl Load {
         let mut answer = [0; 2048];
         while start.elapsed() < ROUND {
             let mut request = format!(
-                "POST {} HTTP/1.1\r\nhost: x\r\nttl: 3600\r\ncontent-encoding: aes128gcm\r\ncontent-length: {}\r\n\r\n",
+                "POST {} HTTP/1.1\r\nhost: x\r\nttl: 3600\r\ncontent-encoding: aes128gcm\r\n{}content-length: {}\r\n\r\n",
                 self.path(),
+                self.authorization(),
                 BODY.len()
             )
             .into_bytes();
@@ -226,7 +294,7 @@ impl Load {
 fn bare(path: &Path, in_flight: usize) -> f64 {
     const GROUP: usize = 1024;
     let mut file = File::create(path).unwrap();
-    let (jobs, queue) = sync_channel::<Sender<()>>(GROUP);
+    let (jobs, queue) = sync_channel::<mpsc::Sender<()>>(GROUP);
     let writer = thread::spawn(move || {
         while let Ok(first) = queue.recv() {
             let group: Vec<_> = std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)).collect();
