@@ -143,8 +143,13 @@ async fn posts(server: &Server, version: Version, in_flight: usize, token: Token
     let mut senders = tokio::task::JoinSet::new();
     let mut connection = None;
     for number in 0..in_flight {
-        let load =
-            Load { paths: Arc::clone(&paths), next: Arc::clone(&next), latencies: Arc::clone(&latencies) };
+        let load = Load {
+            paths: Arc::clone(&paths),
+            next: Arc::clone(&next),
+            latencies: Arc::clone(&latencies),
+            sender: Arc::clone(&sender),
+            token,
+        };
         match version {
             Version::Http1 => {
                 let stream = TcpStream::connect(&server.address).await.unwrap();
