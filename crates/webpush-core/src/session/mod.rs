@@ -59,6 +59,8 @@ pub enum Input {
         /// be heard, so here it means that the other side is known to have read it.
         taken: bool,
     },
+    /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.
+    Withheld,
     /// Entries were committed to the inbox.
     Woken(Woken),
     /// The inbox or the subscription is gone (RFC 8030 §7.3).
@@ -103,7 +105,7 @@ pub enum Command {
         /// Where to go on.
         after: Position,
     },
-    /// Send an entry, then say [`Input::Sent`].
+    /// Send an entry, then say [`Input::Sent`] or [`Input::Withheld`].
     Deliver(Entry),
     /// Settle receipts that were taken, before going on.
     Settle(Vec<EntryRef>),

@@ -138,7 +138,11 @@ impl Session {
         }
         match input {
             Input::Fetched(page) => self.fetched(page, now),
-            Input::Sent { taken } => self.sent(taken, now),
+            Input::Sent { taken } => {
+                self.sent_any = true;
+                self.left(taken, now);
+            }
+            Input::Withheld => self.left(false, now),
             Input::Woken(woken) => self.woken(woken, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
@@ -187,9 +191,9 @@ impl Session {
         }
     }
 
-    fn sent(&mut self, taken: bool, now: Timestamp) {
+    /// The oldest entry handed out is off the driver's hands.
+    fn left(&mut self, taken: bool, now: Timestamp) {
         let Mail::Sending { pass, more } = self.mail else { return };
-        self.sent_any |= taken;
         if let Some(Entry::Receipt(receipt)) = self.outgoing.pop_front().filter(|_| taken) {
             self.taken.push(receipt.entry_ref());
         }

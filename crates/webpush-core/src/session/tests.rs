@@ -320,7 +320,7 @@ fn r8030_6_g_what_could_not_be_sent_is_as_if_there_was_nothing() {
     commands(&mut session);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     commands(&mut session);
-    session.handle(Input::Sent { taken: false }, NOW);
+    session.handle(Input::Withheld, NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
 }
 

@@ -139,7 +139,7 @@ impl Events {
                         self.stage = Stage::Delivering { receipt };
                         return Some(event.into());
                     }
-                    None => Input::Sent { taken: false },
+                    None => Input::Withheld,
                 },
                 () = deadline(self.session.next_deadline()) => Input::Deadline,
                 () = tokio::time::sleep(SILENCE) => return Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),

@@ -17,13 +17,13 @@ use http::header::{CONNECTION, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
-use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
-use webpush_core::session::{Command, End, Input, Page, Session};
-use webpush_store::{Durability, Op, StoreError};
+use webpush_core::session::{Command, End, Input, Session};
+use webpush_store::{Durability, Op};
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
@@ -80,113 +80,211 @@ pub async fn run(
     service: &Service,
     monitor: Monitor,
     mut respond: SendResponse<Bytes>,
-    mut connection: Connection<'_>,
+    connection: Connection<'_>,
 ) {
-    if !push_is_enabled(&mut respond) {
-        let mut answer = Failure::from(Problem::PushUnsupported).answer();
-        cors::expose(&mut answer);
-        return Responder(respond).send(answer).await;
-    }
-    let parent = respond.stream_id().as_u32();
-    let Limits { redelivery_timeout, .. } = service.limits;
-    let mut session = Session::new(monitor.scope, monitor.request.patience, Some(redelivery_timeout));
-    let mut queue = VecDeque::new();
-    let mut unconfirmed = Vec::new();
-    let mut outgoing = Outgoing::Idle;
-    loop {
-        while let Some(command) = session.next_command() {
-            match command {
-                Command::Fetch { after } => match fetch(service, &session, after) {
-                    Ok(page) => {
-                        let nothing_for_it = page.entries.is_empty() && page.more;
-                        session.handle(Input::Fetched(page), fresh::now());
-                        if nothing_for_it {
-                            // A long inbox of which nothing passes the filter must not hold up everybody else.
-                            tokio::task::yield_now().await;
-                        }
-                    }
-                    Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
-                },
-                Command::Deliver(entry) => queue.push_back(Waiting::new(entry)),
-                Command::Settle(receipts) => {
-                    let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
-                    if let Err(error) = service.commit(settle.collect(), Durability::Durable).await {
-                        return Responder(respond).send(Failure::from(error).answer()).await;
-                    }
-                }
-                Command::Finish(end) => {
-                    // What was not begun is taken back; the rest goes out before the end of this response, which
-                    // agents may take for the end of all (RFC 8030 §6).
-                    drop(outgoing);
-                    connection.pressure.written().await;
-                    return Responder(respond).send(ending(end, &monitor)).await;
+    let answer = if push_is_enabled(&mut respond) {
+        let (pressure, pulse) = (connection.pressure, connection.pulse);
+        let mut delivery = Delivery {
+            service,
+            monitor,
+            parent: respond.stream_id().as_u32(),
+            connection,
+            queue: VecDeque::new(),
+            unconfirmed: Vec::new(),
+            outgoing: Outgoing::Idle,
+        };
+        match delivery.until_the_end(&mut respond, pressure, pulse).await {
+            Some(answer) => answer,
+            None => return,
+        }
+    } else {
+        unsupported()
+    };
+    Responder(respond).send(answer).await;
+}
+
+/// One agent being served by pushes.
+struct Delivery<'a> {
+    service: &'a Service,
+    monitor: Monitor,
+    connection: Connection<'a>,
+    /// The stream of the monitoring request, which promises are on.
+    parent: u32,
+    /// Handed out by the session and not begun.
+    queue: VecDeque<Waiting>,
+    /// Receipts that were handed over, and what to tell the session of each when the peer is seen to have read them.
+    unconfirmed: Vec<Input>,
+    outgoing: Outgoing<'a>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
+    async fn until_the_end(
+        &mut self,
+        respond: &mut SendResponse<Bytes>,
+        pressure: &'a Pressure,
+        pulse: &Pulse,
+    ) -> Option<Response<Bytes>> {
+        let (patience, redelivery) = (self.monitor.request.patience, self.service.limits.redelivery_timeout);
+        let mut session = Session::new(self.monitor.scope, patience, Some(redelivery));
+        loop {
+            while let Some(command) = session.next_command() {
+                if let ControlFlow::Break(answer) = self.obey(&mut session, command).await {
+                    return Some(answer);
                 }
             }
-        }
-        if matches!(outgoing, Outgoing::Idle) {
-            outgoing = match queue.pop_front() {
-                Some(waiting) if !connection.retirement.is_out_of_ids() => Outgoing::Admitting(waiting),
-                _ if !unconfirmed.is_empty() => Outgoing::Confirming(std::mem::take(&mut unconfirmed)),
-                _ => Outgoing::Idle,
-            };
-        }
-        let busy = !matches!(outgoing, Outgoing::Idle);
-        // A body that has begun is finished, whoever wants to end this.
-        let may_end = !matches!(outgoing, Outgoing::Flowing(..));
-        let input = tokio::select! {
-            biased;
-            _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-            news = monitor.news(busy) => news,
-            () = connection.draining.begun(), if may_end => Input::Draining,
-            // What was promised last is still sent whole.
-            () = connection.retirement.out_of_ids(), if !busy => Input::Draining,
-            progress = advance(&mut outgoing, parent, connection.pressure, connection.pulse), if busy => {
-                let (entry, taken) = match (progress, std::mem::replace(&mut outgoing, Outgoing::Idle)) {
-                    (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
-                        if !waiting.is_still_wanted(service) {
-                            (waiting.entry, false)
-                        } else {
-                            match promise(service, &monitor, &mut respond, &connection, &waiting.entry) {
-                                Promise::Made(flow) => {
-                                    outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
-                                    continue;
-                                }
-                                Promise::Skipped => (waiting.entry, false),
-                                Promise::Impossible => {
-                                    let mut answer = Failure::from(Problem::PushUnsupported).answer();
-                                    cors::expose(&mut answer);
-                                    return Responder(respond).send(answer).await;
-                                }
-                            }
-                        }
+            self.begin_next();
+            let busy = !matches!(self.outgoing, Outgoing::Idle);
+            // A body that has begun is finished, whoever wants to end this.
+            let may_end = !matches!(self.outgoing, Outgoing::Flowing(..));
+            let input = tokio::select! {
+                biased;
+                _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
+                news = self.monitor.news(busy) => news,
+                () = self.connection.draining.begun(), if may_end => Input::Draining,
+                // What was promised last is still sent whole.
+                () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
+                progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {
+                    match self.went_on(respond, &mut session, progress) {
+                        ControlFlow::Continue(Some(input)) => input,
+                        ControlFlow::Continue(None) => continue,
+                        ControlFlow::Break(answer) => return Some(answer),
                     }
-                    (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
-                        if waiting.is_still_wanted(service) =>
-                    {
-                        outgoing = Outgoing::Flowing(waiting.entry, push);
-                        continue;
-                    }
-                    (Progress::Opened { .. }, Outgoing::Opening(waiting, ..)) => (waiting.entry, false),
-                    (Progress::Flown { whole }, Outgoing::Flowing(entry, ..)) => (entry, whole),
-                    (_, Outgoing::Confirming(confirmed)) => {
-                        confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
-                        continue;
-                    }
-                    (_, Outgoing::Idle | Outgoing::Admitting(_) | Outgoing::Opening(..) | Outgoing::Flowing(..)) => {
-                        continue;
-                    }
-                };
-                let sent = Input::Sent { taken };
-                if matches!(entry, Entry::Receipt(_)) {
-                    unconfirmed.push(sent);
-                    continue;
                 }
-                sent
-            },
-            () = deadline(session.next_deadline()), if may_end => Input::Deadline,
-        };
-        session.handle(input, fresh::now());
+                () = deadline(session.next_deadline()), if may_end => Input::Deadline,
+            };
+            session.handle(input, fresh::now());
+        }
     }
+
+    async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
+        let failed = |error| ControlFlow::Break(Failure::from(error).answer());
+        match command {
+            Command::Fetch { after } => {
+                let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
+                    Ok(page) => page,
+                    Err(error) => return failed(error),
+                };
+                let nothing_for_it = page.entries.is_empty() && page.more;
+                session.handle(Input::Fetched(page), fresh::now());
+                if nothing_for_it {
+                    // A long inbox of which nothing passes the filter must not hold up everybody else.
+                    tokio::task::yield_now().await;
+                }
+            }
+            Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+            Command::Settle(receipts) => {
+                let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+                if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
+                    return failed(error);
+                }
+            }
+            Command::Finish(end) => {
+                // What was not begun is taken back; the rest goes out before the end of this response, which agents may
+                // take for the end of all (RFC 8030 §6).
+                self.outgoing = Outgoing::Idle;
+                self.connection.pressure.written().await;
+                return ControlFlow::Break(self.ending(end));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes up the next thing to send, if nothing is on its way.
+    fn begin_next(&mut self) {
+        if !matches!(self.outgoing, Outgoing::Idle) {
+            return;
+        }
+        let may_promise = !self.connection.retirement.is_out_of_ids();
+        if let Some(waiting) = may_promise.then(|| self.queue.pop_front()).flatten() {
+            self.outgoing = Outgoing::Admitting(waiting);
+        } else if !self.unconfirmed.is_empty() {
+            self.outgoing = Outgoing::Confirming(std::mem::take(&mut self.unconfirmed));
+        }
+    }
+
+    /// Goes on with what is on its way; says what the session is to be told, if that is known by now.
+    fn went_on(
+        &mut self,
+        respond: &mut SendResponse<Bytes>,
+        session: &mut Session,
+        progress: Progress<'a>,
+    ) -> ControlFlow<Response<Bytes>, Option<Input>> {
+        let (entry, input) = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
+            (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
+                let wanted = waiting.is_still_wanted(self.service);
+                match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
+                    Promise::Made(flow) => {
+                        self.outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
+                        return ControlFlow::Continue(None);
+                    }
+                    Promise::Skipped => (waiting.entry, Input::Withheld),
+                    Promise::Impossible => return ControlFlow::Break(unsupported()),
+                }
+            }
+            (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
+                if waiting.is_still_wanted(self.service) =>
+            {
+                self.outgoing = Outgoing::Flowing(waiting.entry, push);
+                return ControlFlow::Continue(None);
+            }
+            (Progress::Opened { .. }, Outgoing::Opening(waiting, _)) => {
+                (waiting.entry, Input::Sent { taken: false })
+            }
+            (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, Input::Sent { taken: whole }),
+            (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
+                confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
+                return ControlFlow::Continue(None);
+            }
+            // `advance` speaks of what is on its way, so nothing else fits together.
+            (_, outgoing) => {
+                self.outgoing = outgoing;
+                return ControlFlow::Continue(None);
+            }
+        };
+        ControlFlow::Continue(match entry {
+            Entry::Message(_) => Some(input),
+            Entry::Receipt(_) => {
+                self.unconfirmed.push(input);
+                None
+            }
+        })
+    }
+
+    /// Promises an entry and begins its response.
+    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise {
+        let Some((request, response)) = render(self.service, &self.monitor, entry) else {
+            return Promise::Skipped;
+        };
+        match respond.push_request(request) {
+            Ok(promised) => {
+                self.connection.retirement.promised(promised.stream_id().as_u32());
+                let flow = Flow::begin(promised, response, self.service.limits.timeouts.stall);
+                flow.map_or(Promise::Skipped, Promise::Made)
+            }
+            Err(_) if push_is_enabled(respond) => Promise::Skipped,
+            Err(_) => Promise::Impossible,
+        }
+    }
+
+    /// The response to the monitoring request itself (RFC 8030 §6, §7.3).
+    fn ending(&self, end: End) -> Response<Bytes> {
+        let status = match end {
+            End::Nothing => StatusCode::NO_CONTENT,
+            End::Complete => StatusCode::OK,
+            End::Gone => return Failure::from(Problem::NotFound).answer(),
+        };
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        self.monitor.say_what_was_applied(response.headers_mut());
+        response
+    }
+}
+
+fn unsupported() -> Response<Bytes> {
+    let mut answer = Failure::from(Problem::PushUnsupported).answer();
+    cors::expose(&mut answer);
+    answer
 }
 
 /// Asks `h2` for something that it refuses in any case: only the reason tells whether the peer takes pushes
@@ -199,14 +297,6 @@ fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
         Err(error) => !error.to_string().contains("disabled server push"),
         Ok(_) => true,
     }
-}
-
-fn fetch(
-    service: &Service,
-    session: &Session,
-    after: webpush_core::id::Position,
-) -> Result<Page, StoreError> {
-    service.store.fetch(session.scope(), after, fresh::now())
 }
 
 /// Waits until what is on its way can take its next step.
@@ -230,26 +320,6 @@ async fn advance<'a>(
     }
 }
 
-/// Promises an entry and begins its response.
-fn promise(
-    service: &Service,
-    monitor: &Monitor,
-    respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
-    entry: &Entry,
-) -> Promise {
-    let Some((request, response)) = render(service, monitor, entry) else { return Promise::Skipped };
-    match respond.push_request(request) {
-        Ok(promised) => {
-            connection.retirement.promised(promised.stream_id().as_u32());
-            let flow = Flow::begin(promised, response, service.limits.timeouts.stall);
-            flow.map_or(Promise::Skipped, Promise::Made)
-        }
-        Err(_) if push_is_enabled(respond) => Promise::Skipped,
-        Err(_) => Promise::Impossible,
-    }
-}
-
 /// The promised request and its response; `None` when the message's subscription is gone.
 fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
     let key = subscription_key(service, entry)?;
@@ -260,17 +330,4 @@ fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Reques
         request.headers_mut().insert(LINK, link.clone());
     }
     Some((request, pushed.response))
-}
-
-/// The response to the monitoring request itself (RFC 8030 §6, §7.3).
-fn ending(end: End, monitor: &Monitor) -> Response<Bytes> {
-    let status = match end {
-        End::Nothing => StatusCode::NO_CONTENT,
-        End::Complete => StatusCode::OK,
-        End::Gone => return Failure::from(Problem::NotFound).answer(),
-    };
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    monitor.say_what_was_applied(response.headers_mut());
-    response
 }
