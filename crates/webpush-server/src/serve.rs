@@ -61,7 +61,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let (store, keyring) = open_data_folder(&settings.data_dir)?;
     let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
-    announce(&service.origin, &listener.local_addr()?.to_string(), &settings.data_dir);
+    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();
     let connections = Connections::new(settings.max_connections);
@@ -140,9 +140,10 @@ fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_co
 }
 
 /// The one line on standard output; scripts read the origin from it.
-fn announce(origin: &str, address: &str, data_dir: &Path) {
+fn announce(service: &Service, address: &str, data_dir: &Path) {
+    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}\n",
+        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );

@@ -69,6 +69,12 @@ impl SubscribeTokens {
         Ok(Self { known: Some(known) })
     }
 
+    /// What to put in front of `/subscribe`, for people to read.
+    #[must_use]
+    pub const fn path_to_show(&self) -> &'static str {
+        if self.known.is_some() { "/t/TOKEN" } else { "" }
+    }
+
     /// Takes a token off a path: what is left, and whether it was a valid one. Where none is needed any will do, as the
     /// URLs that agents were given must outlive a change of mind.
     ///

@@ -5,6 +5,7 @@ use super::serve::parse_time;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use clap::builder::BoolishValueParser;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub struct LimitArgs {
     register_rate: RateLimit,
 
     /// Apply the rates also to peers on this machine
-    #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
     rate_limit_loopback: bool,
 
     /// Connections at once; more are closed at once [default: open files allowed, less 128]

@@ -24,7 +24,7 @@ pub(super) async fn run(
     let patience = service.limits.timeouts.stall;
     let (mut head, mut events) = match Events::begin(service, asked, draining).await {
         Ok(begun) => begun,
-        Err(answer) => return Responder(respond).send(answer).await,
+        Err(answer) => return Responder { respond, patience }.send(answer).await,
     };
     if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
         head.headers_mut().insert(DATE, date);

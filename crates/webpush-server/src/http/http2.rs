@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 use webpush_core::limits::{
     CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
-    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS, Timeouts,
+    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
 };
 
 /// Serves a connection until it ends.
@@ -116,12 +116,13 @@ async fn handle(
     let body = Body::http2(body, service.limits.timeouts.body);
     let outcome = route::serve(service, peer, &head, body).await;
     let is_head = head.method == Method::HEAD;
+    let patience = service.limits.timeouts.stall;
     // A monitor may be held for days; its request head is not needed any more.
     drop(head);
     match outcome {
         Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
-        Outcome::Answer(answer) if is_head => Responder(respond).send_head(answer),
-        Outcome::Answer(answer) => Responder(respond).send(answer).await,
+        Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
+        Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
         Outcome::Events(asked) => {
             event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
@@ -135,21 +136,26 @@ async fn is_reset(respond: &mut SendResponse<Bytes>) -> bool {
 }
 
 /// A request that has not been answered yet.
-pub struct Responder(pub SendResponse<Bytes>);
+pub struct Responder {
+    /// The stream that it came on.
+    pub respond: SendResponse<Bytes>,
+    /// How long the peer may take nothing of the answer.
+    pub patience: Duration,
+}
 
 impl Responder {
     /// Answers. A peer that is gone needs no answer.
     pub async fn send(mut self, answer: Answer) {
         let (response, body) = with_date_and_length(answer);
-        if let Ok(stream) = self.0.send_response(response, body.is_empty()) {
-            drop(Flow::new(stream, body, Timeouts::default().stall).run().await);
+        if let Ok(stream) = self.respond.send_response(response, body.is_empty()) {
+            drop(Flow::new(stream, body, self.patience).run().await);
         }
     }
 
     /// Answers a HEAD request: as GET, without the body (RFC 9110 §9.3.2).
     fn send_head(mut self, answer: Answer) {
         let (response, _) = with_date_and_length(answer);
-        drop(self.0.send_response(response, true));
+        drop(self.respond.send_response(response, true));
     }
 }
 

@@ -100,7 +100,7 @@ pub async fn run(
     } else {
         unsupported()
     };
-    Responder(respond).send(answer).await;
+    Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
 }
 
 /// One agent being served by pushes.
