@@ -1,7 +1,7 @@
 //! Flags of `serve` that keep the service fair and upright: who may subscribe, how often what may be asked, and how
 //! long a peer may take.
 
-use super::serve::parse_time;
+use super::values::parse_time;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -8,6 +8,7 @@ pub mod listen;
 pub mod send;
 pub mod serve;
 pub mod terminal;
+mod values;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

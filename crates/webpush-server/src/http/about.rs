@@ -1,6 +1,6 @@
 //! Two pages for people: what this is, and what its errors mean.
 
-use super::Answer;
+use super::answer::Answer;
 use crate::service::Service;
 use bytes::Bytes;
 use http::Response;

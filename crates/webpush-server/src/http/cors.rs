@@ -1,7 +1,6 @@
 //! Cross-origin requests: any web page may use a URL that it was given, and so be a sender or an agent.
 
-use super::Answer;
-use super::route::{empty, with};
+use super::answer::{Answer, empty, with};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,

@@ -2,7 +2,7 @@
 
 use crate::drain::Draining;
 use crate::fresh;
-use crate::http::http2::Responder;
+use crate::http::flow::Responder;
 use crate::monitor::events::{Asked, Events};
 use crate::service::Service;
 use bytes::Bytes;

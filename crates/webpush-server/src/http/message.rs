@@ -1,8 +1,7 @@
 //! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2).
 
-use super::Answer;
+use super::answer::{Answer, empty, with};
 use super::problem::Failure;
-use super::route::{empty, with};
 use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;

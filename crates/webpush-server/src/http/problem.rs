@@ -1,6 +1,6 @@
 //! Errors on the wire: one table from what went wrong to status, name and sentence (RFC 9457).
 
-use super::Answer;
+use super::answer::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};

@@ -1,11 +1,10 @@
 //! `POST` to a push resource: the path of one message, from request to answer (RFC 8030 §5).
 
+use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
 use super::peer::Peer;
 use super::problem::Failure;
 use super::receipts::{self, Receipts};
-use super::route::{empty, with};
-use super::{Answer, no_store, value};
 use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;

@@ -1,16 +1,15 @@
 //! Which resource a request is for. Both HTTP versions come through here.
 
+use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{Answer, about, cors, message, publish, subscribe, subscription};
+use super::{about, cors, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
-use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::Method;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
 use webpush_core::capability::{Capability, is_capability_path};
 use webpush_core::problem::Problem;
 
@@ -136,22 +135,4 @@ async fn on_fixed_path(
 
 fn not_allowed(allow: &'static str) -> Failure {
     Problem::MethodNotAllowed { allow }.into()
-}
-
-/// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
-}
-
-/// Adds headers to an answer.
-pub(super) fn with(
-    mut answer: Answer,
-    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
-) -> Answer {
-    for (name, value) in headers {
-        answer.headers_mut().append(name, value);
-    }
-    answer
 }

@@ -1,10 +1,9 @@
 //! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
 
+use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
 use super::peer::Caller;
 use super::problem::Failure;
-use super::route::{empty, with};
-use super::{Answer, no_store, value};
 use crate::fresh;
 use crate::service::Service;
 use crate::vapid::P256;

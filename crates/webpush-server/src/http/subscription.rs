@@ -1,8 +1,8 @@
 //! A subscription, a subscription set and a receipt subscription as their owner sees them: monitoring and removal.
 
-use super::Answer;
+use super::answer::{Answer, empty};
 use super::problem::Failure;
-use super::route::{Outcome, empty};
+use super::route::Outcome;
 use crate::fresh;
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;

@@ -3,7 +3,7 @@
 use crate::drain::Draining;
 use crate::fresh;
 use crate::http::cors;
-use crate::http::http2::{Flow, Responder};
+use crate::http::flow::{Flow, Responder};
 use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
