@@ -1,5 +1,6 @@
 //! Chores of this repository, run as `cargo xtask <chore>`.
 
+mod conformance;
 mod interop;
 
 use std::process::ExitCode;
@@ -12,11 +13,14 @@ use clap::Parser;
 enum Chore {
     /// Run independent Web Push clients against the server and print a table of what worked.
     Interop(interop::Options),
+    /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
+    Conformance,
 }
 
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Interop(options) => interop::run(&options),
+        Chore::Conformance => conformance::run(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

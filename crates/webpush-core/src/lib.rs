@@ -6,12 +6,14 @@
 //! |---|---|
 //! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`], [`outcome`] and the ids in [`id`] |
 //! | a push request becoming a message | [`publish`] |
+//! | who sends: VAPID, RFC 8292 | [`sender`] |
 //! | a listening agent | [`session`] |
 //! | what an agent's protocol looks like | [`dialect`] |
 //! | URLs that grant something | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
 //! | what a remote party can do wrong | [`problem`] |
 //! | every bound | [`limits`] |
+//! | how often something may happen | [`rate`] |
 
 pub mod capability;
 pub mod dialect;
@@ -24,7 +26,9 @@ pub mod message;
 pub mod outcome;
 pub mod problem;
 pub mod publish;
+pub mod rate;
 pub mod receipt;
+pub mod sender;
 pub mod session;
 pub mod subscription;
 pub mod time;

@@ -45,6 +45,12 @@ impl Message {
         EntryRef { inbox: self.agent, position: self.position, message: self.id }
     }
 
+    /// Whether it was pushed with TTL 0: to be delivered at once or not at all.
+    #[must_use]
+    pub fn is_now_or_never(&self) -> bool {
+        self.expires <= self.accepted
+    }
+
     /// Whether its TTL has run out at `now`. A message with TTL 0 is let through by the session it meets.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -1,6 +1,8 @@
 //! What a remote party did wrong, as a closed list. The edge turns each into a status and a problem body.
 
+use crate::sender::Claim;
 use http::header::HeaderName;
+use std::borrow::Cow;
 
 /// A request that can't be served as it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,31 @@ pub enum Problem {
         /// What is wrong with them.
         detail: &'static str,
     },
+    /// The subscription is for one sender, and the request does not say who sends (RFC 8292 §4.2).
+    VapidRequired,
+    /// The request says who sends, and it can't be so (RFC 8292 §4.2).
+    VapidInvalid {
+        /// The first claim that does not hold.
+        claim: Claim,
+        /// What it must be.
+        expected: Cow<'static, str>,
+        /// What it is; bounded and printable.
+        found: Cow<'static, str>,
+    },
+    /// The message is encrypted with the key that identifies its sender (RFC 8292 §3.2).
+    SameKey,
+    /// Too much of something for now (RFC 8030 §8.4).
+    TooManyRequests {
+        /// What there is too much of.
+        of: Limited,
+        /// When there is room again; at least 1.
+        retry_after_seconds: u64,
+    },
+    /// Only holders of a token may subscribe here.
+    TokenRequired {
+        /// A token came, but not one of those.
+        wrong: bool,
+    },
     /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
     NotFound,
     /// The resource is there, but not for this method.
@@ -48,6 +75,19 @@ pub enum Problem {
         /// The `Allow` value: what it is there for.
         allow: &'static str,
     },
-    /// The user agent can't take server push, which monitoring needs.
+    /// The user agent can't take server push and did not ask for events, the other way to listen.
     PushUnsupported,
+}
+
+/// What a rate limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Messages to one subscription.
+    Subscription,
+    /// Messages to all subscriptions of one agent.
+    Agent,
+    /// Messages of one application server, known by its VAPID key.
+    Sender,
+    /// New subscriptions from one address.
+    Registration,
 }

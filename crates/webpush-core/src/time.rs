@@ -29,6 +29,13 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// This point less `length`; the beginning of time when that is before it.
+    #[must_use]
+    pub fn before(self, length: Duration) -> Self {
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long from this point until `later`; zero when that has passed.
     #[must_use]
     pub const fn until(self, later: Self) -> Duration {

@@ -32,26 +32,34 @@ pub fn load_or_create(folder: &Path, store_exists: bool) -> anyhow::Result<Keyri
              Put it back from a backup, or move the whole folder away to begin anew",
             path.display()
         ),
-        Err(error) if error.kind() == ErrorKind::NotFound => create(&path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create(&path)?;
+            load_or_create(folder, true)
+        }
         Err(error) => Err(error).with_context(|| format!("{} can't be read", path.display())),
     }
 }
 
-fn create(path: &Path) -> anyhow::Result<Keyring> {
+fn create(path: &Path) -> anyhow::Result<()> {
     let key = crate::fresh::random::<32>()?;
     let text = format!("{HEADER}1 {}\n", URL_SAFE_NO_PAD.encode(key));
-    // Written beside and renamed: a crash leaves a whole file or none, and readable for its owner only.
-    let beside = path.with_extension("new");
+    // Written beside and linked: a crash leaves a whole file or none, and of two processes that start at the same time
+    // one finds the keys of the other.
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, path)?;
+        match fs::hard_link(&beside, path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
     };
-    write().with_context(|| format!("{} can't be written", path.display()))?;
-    parse(&text)
+    let written = write().with_context(|| format!("{} can't be written", path.display()));
+    // It may not be there, after an early failure.
+    drop(fs::remove_file(&beside));
+    written
 }
 
 fn parse(text: &str) -> anyhow::Result<Keyring> {

@@ -8,6 +8,8 @@
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
+//! | who sends: VAPID | [`vapid`] |
+//! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
@@ -19,7 +21,10 @@ pub mod fresh;
 pub mod http;
 pub mod keys_file;
 pub mod monitor;
+pub mod rate_limits;
 pub mod serve;
 pub mod service;
+pub mod subscribe_tokens;
 pub mod sweep;
+pub mod vapid;
 pub mod wake;

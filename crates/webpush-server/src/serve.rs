@@ -1,8 +1,10 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::drain::{Drain, StopSignals};
+use crate::http::connections::Connections;
 use crate::http::{listen, tls};
 use crate::service::Service;
+use crate::subscribe_tokens::SubscribeTokens;
 use crate::{keys_file, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
@@ -32,6 +34,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The bounds in force.
     pub limits: Limits,
+    /// A file with the tokens that subscribers need.
+    pub subscribe_token_file: Option<PathBuf>,
+    /// The most connections at once; the default is what the process may have open.
+    pub max_connections: Option<usize>,
 }
 
 /// The folder of the store within the data folder.
@@ -45,16 +51,22 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
     let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
+    let subscribe_tokens = match &settings.subscribe_token_file {
+        Some(file) => SubscribeTokens::load(file)?,
+        None => SubscribeTokens::not_needed(),
+    };
     let (listener, host) = bind(&settings).await?;
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     let (store, keyring) = open_data_folder(&settings.data_dir)?;
-    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits);
-    announce(&service.origin, &listener.local_addr()?.to_string(), &settings.data_dir);
+    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
+    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();
-    let listening = tokio::spawn(listen::run(listener, acceptor, Arc::clone(&service), drain.draining()));
+    let connections = Connections::new(settings.max_connections);
+    let listening =
+        tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -119,19 +131,19 @@ fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_co
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
+    // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
-    let store_exists = store_folder.exists();
+    let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
     let store = EmbeddedStore::open(&store_folder, Options::default())
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
-    // After the store, whose lock keeps a second process from making other keys at the same time.
-    let keyring = keys_file::load_or_create(folder, store_exists)?;
     Ok((Arc::new(store), keyring))
 }
 
 /// The one line on standard output; scripts read the origin from it.
-fn announce(origin: &str, address: &str, data_dir: &Path) {
+fn announce(service: &Service, address: &str, data_dir: &Path) {
+    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}\n",
+        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );

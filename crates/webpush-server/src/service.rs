@@ -1,10 +1,15 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::rate_limits::RateLimits;
+use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
-use webpush_core::capability::{Capability, KeyId, Keyring};
+use webpush_core::capability::Keyring;
+use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::limits::Limits;
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
@@ -16,20 +21,45 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// Finds out who sends.
+    pub vapid: VapidCache,
     /// The bounds in force.
     pub limits: Limits,
+    /// How often something may be asked.
+    pub rate_limits: RateLimits,
+    /// Who may subscribe.
+    pub subscribe_tokens: SubscribeTokens,
     /// Who is listening.
     pub registry: Arc<Registry>,
     /// When the next message expires.
     pub sweep_timer: Arc<SweepTimer>,
+    /// A commit has failed since the last one that did not.
+    store_was_down: Arc<AtomicBool>,
 }
 
 impl Service {
     /// Puts a service together.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: String, limits: Limits) -> Arc<Self> {
-        let (registry, sweep_timer) = (Arc::default(), Arc::default());
-        Arc::new(Self { store, keyring, origin, limits, registry, sweep_timer })
+    pub fn new(
+        store: Arc<dyn Store>,
+        keyring: Keyring,
+        origin: String,
+        limits: Limits,
+        subscribe_tokens: SubscribeTokens,
+    ) -> Arc<Self> {
+        let rate_limits = RateLimits::new(&limits.rates);
+        Arc::new(Self {
+            store,
+            keyring,
+            vapid: VapidCache::new(origin.clone()),
+            origin,
+            limits,
+            rate_limits,
+            subscribe_tokens,
+            registry: Arc::default(),
+            sweep_timer: Arc::default(),
+            store_was_down: Arc::default(),
+        })
     }
 
     /// Applies operations and returns when they are as durable as asked.
@@ -42,10 +72,22 @@ impl Service {
     pub async fn commit(&self, ops: Vec<Op>, durability: Durability) -> Result<Vec<Applied>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
+        let was_down = Arc::clone(&self.store_was_down);
+        let removals: Vec<_> = ops.iter().map(removal).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
+                if was_down.swap(false, Ordering::AcqRel) {
+                    // What failed may have been written all the same, and nobody was told of it.
+                    registry.announce_anything();
+                    sweep_timer.look_again();
+                }
                 registry.announce(applied);
                 sweep_timer.announce(applied);
+                let removed = |change: &Applied| matches!(change, Applied::Removed(_));
+                let done = removals.into_iter().zip(applied).filter(|(_, change)| removed(change));
+                done.filter_map(|(removal, _)| removal).for_each(|(inbox, only)| registry.end(inbox, only));
+            } else {
+                was_down.store(true, Ordering::Release);
             }
             // Nobody may be waiting any more; what was done is done.
             let _ = answer.send(result);
@@ -61,10 +103,13 @@ impl Service {
     pub async fn commit_one(&self, op: Op, durability: Durability) -> Result<Applied, StoreError> {
         self.commit(vec![op], durability).await?.pop().ok_or(StoreError::Unavailable)
     }
+}
 
-    /// The absolute URL of a capability; `None` when its sealing key is not held any more.
-    #[must_use]
-    pub fn url(&self, capability: &Capability, key: KeyId) -> Option<String> {
-        Some(format!("{}{}", self.origin, self.keyring.path(capability, key)?))
+/// Whose sessions an operation ends, if it finds what it removes (RFC 8030 §7.3).
+fn removal(op: &Op) -> Option<(InboxId, Option<SubscriptionId>)> {
+    match op {
+        Op::Unsubscribe(agent, id) => Some((*agent, Some(*id))),
+        Op::RemoveInbox(inbox) => Some((*inbox, None)),
+        Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Settle(..) => None,
     }
 }

@@ -92,6 +92,16 @@ impl Registry {
         }
     }
 
+    /// Tells every session that there may be entries nobody told of.
+    pub fn announce_anything(&self) {
+        for shard in &self.shards {
+            for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
+                lock(&mailbox.news).woken.get_or_insert_default().missed = true;
+                mailbox.arrived.notify_one();
+            }
+        }
+    }
+
     /// Offers a message that is not stored (TTL 0) to whoever listens now; says how many took it.
     #[must_use]
     pub fn offer(&self, message: &Arc<Message>) -> usize {

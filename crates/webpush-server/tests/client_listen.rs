@@ -122,7 +122,9 @@ async fn a_server_without_push_is_refused_for_good() {
     listening.line().await;
     service.step(Step::End(505));
     service.expect(&["POST /subscribe", "GET /subscription/s"]).await;
-    assert_eq!(listening.end().await.0, Some(3));
+    let (code, stderr) = listening.end().await;
+    assert_eq!(code, Some(3));
+    assert!(stderr.contains("--via sse"), "{stderr}");
 }
 
 #[tokio::test]

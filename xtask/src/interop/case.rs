@@ -57,6 +57,8 @@ pub(super) const CASES: &[Case] = &[
     script("python-h2-refuse-tls", PYTHON_PACKAGES, "python/refuse.py", Tls),
     script("python-h2-limits-plain", PYTHON_PACKAGES, "python/limits.py", Plain),
     script("python-h2-limits-tls", PYTHON_PACKAGES, "python/limits.py", Tls),
+    script("python-h2-floods-plain", PYTHON_PACKAGES, "python/floods.py", Plain),
+    script("python-h2-floods-tls", PYTHON_PACKAGES, "python/floods.py", Tls),
     // Both libraries refuse endpoints without https, so these have no plain-text twin.
     script("npm-web-push-tls", NODE_PACKAGES, "node/web-push.mjs", Tls),
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),

@@ -1,16 +1,19 @@
 //! The server against clients that share no code with it.
 //!
-//! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. The
-//! scripts are in `interop/` at the root and know two environment variables: `WEBPUSH_ORIGIN` and, over TLS,
+//! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. A
+//! [`Pair`] of the matrix is a user agent with a sender. The scripts are in `interop/` at the root and know three
+//! environment variables: `WEBPUSH_ORIGIN`, the server's process `WEBPUSH_PID` (not in the matrix) and, over TLS,
 //! `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
 
 mod case;
 mod certificates;
+mod matrix;
 mod process;
 mod server;
 mod terminals;
 mod tool;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +22,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use case::{CASES, Case, Run};
 use certificates::Certificates;
+use matrix::Pair;
 use process::{Ended, Process};
 use server::{Server, Transport};
 use tool::Tool;
@@ -47,10 +51,13 @@ pub(crate) struct Options {
 
 /// Runs the chosen cases; `Ok(false)` when one failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let cases = chosen(options.only.as_deref())?;
+    let (cases, pairs) = chosen(options.only.as_deref())?;
     if options.list {
         for case in cases {
             println!("{}", case.name);
+        }
+        for pair in pairs {
+            println!("{}", pair.name());
         }
         return Ok(true);
     }
@@ -66,38 +73,60 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     };
     let mut bench = Bench::new(workspace, binary)?;
 
-    println!("{:<32} {:<6} {:>7}", "name", "result", "seconds");
-    let mut failed = 0_usize;
+    let mut table = Table::new(options.verbose);
     for case in &cases {
         let started = Instant::now();
         let outcome = bench.run(case);
+        table.row(case.name, started.elapsed(), outcome);
+    }
+    bench.run_matrix(&pairs, &mut table);
+    println!("{} passed, {} failed", table.passed, table.failed);
+    if table.failed > 0 {
+        println!("logs of the server and of listen: {}", bench.workspace.scratch.display());
+    }
+    Ok(table.failed == 0)
+}
+
+fn chosen(only: Option<&str>) -> Result<(Vec<&'static Case>, Vec<Pair>)> {
+    let wanted = |name: &str| only.is_none_or(|text| name.contains(text));
+    let cases: Vec<&Case> = CASES.iter().filter(|case| wanted(case.name)).collect();
+    let pairs: Vec<Pair> = Pair::all().filter(|pair| wanted(&pair.name())).collect();
+    ensure!(
+        !cases.is_empty() || !pairs.is_empty(),
+        "no case is called like {:?}; cargo xtask interop --list names them",
+        only.unwrap_or_default()
+    );
+    Ok((cases, pairs))
+}
+
+/// The table that a run prints, a row as soon as it is known.
+struct Table {
+    verbose: bool,
+    passed: usize,
+    failed: usize,
+}
+
+impl Table {
+    fn new(verbose: bool) -> Self {
+        println!("{:<34} {:<6} {:>7}", "name", "result", "seconds");
+        Self { verbose, passed: 0, failed: 0 }
+    }
+
+    fn row(&mut self, name: &str, took: Duration, outcome: Result<Vec<String>, Failure>) {
         let result = if outcome.is_ok() { "ok" } else { "FAILED" };
-        println!("{:<32} {result:<6} {:>7.1}", case.name, started.elapsed().as_secs_f64());
+        println!("{name:<34} {result:<6} {:>7.1}", took.as_secs_f64());
         match outcome {
-            Ok(lines) => print_lines(&lines, options.verbose),
+            Ok(lines) => {
+                self.passed += 1;
+                print_lines(&lines, self.verbose);
+            }
             Err(failure) => {
-                failed += 1;
-                print_lines(&failure.lines, options.verbose);
+                self.failed += 1;
+                print_lines(&failure.lines, self.verbose);
                 println!("    {:#}", failure.error);
             }
         }
     }
-    println!("{} passed, {failed} failed", cases.len() - failed);
-    if failed > 0 {
-        println!("logs of the server and of listen: {}", bench.workspace.scratch.display());
-    }
-    Ok(failed == 0)
-}
-
-fn chosen(only: Option<&str>) -> Result<Vec<&'static Case>> {
-    let cases: Vec<&Case> =
-        CASES.iter().filter(|case| only.is_none_or(|text| case.name.contains(text))).collect();
-    ensure!(
-        !cases.is_empty(),
-        "no case is called like {:?}; cargo xtask interop --list names them",
-        only.unwrap_or_default()
-    );
-    Ok(cases)
 }
 
 /// Scripts begin the line of a check that held with `ok`; those are worth reading only when asked for.
@@ -220,14 +249,12 @@ impl Bench {
     fn run_script(&mut self, mut command: Command, transport: Transport) -> Result<Vec<String>, Failure> {
         let ca = self.certificates.ca.clone();
         let server = self.server(transport)?;
-        command.env("WEBPUSH_ORIGIN", &server.origin).env("PYTHONUNBUFFERED", "1");
-        // A proxy between the clients and a loopback server would only be in the way.
-        for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-            command.env_remove(name);
-        }
-        if transport == Transport::Tls {
-            command.env("WEBPUSH_CA", &ca).env("NODE_EXTRA_CA_CERTS", &ca).env("REQUESTS_CA_BUNDLE", &ca);
-        }
+        let trusted = match transport {
+            Transport::Plain => None,
+            Transport::Tls => Some(ca.as_path()),
+        };
+        client_environment(&mut command, &server.origin, trusted);
+        command.env("WEBPUSH_PID", server.process_id().to_string());
         command.stderr(Stdio::piped());
         let mut process = Process::start(command)?;
         let mut lines = Vec::new();
@@ -251,6 +278,54 @@ impl Bench {
             (None, None) => return Ok(lines),
         };
         Err(Failure { lines, error })
+    }
+
+    /// Pairs whose client programs are all there run side by side against one server.
+    fn run_matrix(&mut self, pairs: &[Pair], table: &mut Table) {
+        let mut ready = Vec::new();
+        let mut checked = HashMap::new();
+        for &pair in pairs {
+            let mut missing = pair.tools().filter_map(|tool| {
+                let check = || tool.check(&self.workspace).err().map(|error| format!("{error:#}"));
+                checked.entry(tool).or_insert_with(check).clone()
+            });
+            match missing.next() {
+                None => ready.push(pair),
+                Some(text) => table.row(&pair.name(), Duration::ZERO, Err(anyhow::anyhow!(text).into())),
+            }
+        }
+        if ready.is_empty() {
+            return;
+        }
+        let setting = match self.matrix_setting() {
+            Ok(setting) => setting,
+            Err(error) => {
+                let text = format!("{error:#}");
+                for pair in ready {
+                    table.row(&pair.name(), Duration::ZERO, Err(anyhow::anyhow!(text.clone()).into()));
+                }
+                return;
+            }
+        };
+        matrix::run(&ready, &setting, |pair, took, mut outcome| {
+            if let Some(Ok(Some(status))) = self.tls.as_mut().map(Server::exit_status) {
+                let lines = outcome.unwrap_or_else(|failure| failure.lines);
+                let error = anyhow::anyhow!("the server ended during the matrix ({status})");
+                outcome = Err(Failure { lines, error });
+            }
+            table.row(&pair.name(), took, outcome);
+        });
+    }
+
+    fn matrix_setting(&mut self) -> Result<matrix::Setting> {
+        Ok(matrix::Setting {
+            origin: self.server(Transport::Tls)?.origin.clone(),
+            ca: self.certificates.ca.clone(),
+            binary: self.binary.clone(),
+            scripts: self.workspace.scripts(),
+            python: self.workspace.python(),
+            scratch: self.workspace.scratch.clone(),
+        })
     }
 
     /// The shared server of a transport, started when the first case needs it.
@@ -278,5 +353,17 @@ impl Bench {
             Transport::Plain => self.plain = None,
             Transport::Tls => self.tls = None,
         }
+    }
+}
+
+/// What every client script is told.
+fn client_environment(command: &mut Command, origin: &str, ca: Option<&Path>) {
+    command.env("WEBPUSH_ORIGIN", origin).env("PYTHONUNBUFFERED", "1");
+    // A proxy between the clients and a loopback server would only be in the way.
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    if let Some(ca) = ca {
+        command.env("WEBPUSH_CA", ca).env("NODE_EXTRA_CA_CERTS", ca).env("REQUESTS_CA_BUNDLE", ca);
     }
 }

@@ -41,6 +41,10 @@ impl Process {
         Ok(Self { child, name, lines })
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line for which `pick` gives something; other lines are passed over.
     pub(super) fn wait_for<T>(
         &self,

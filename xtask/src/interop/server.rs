@@ -83,6 +83,10 @@ impl Server {
         self.process.exit_status()
     }
 
+    pub(super) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(super) fn port(&self) -> Result<u16> {
         let port = self.origin.rsplit(':').next().and_then(|text| text.parse().ok());
         port.with_context(|| format!("the origin {} has no port", self.origin))

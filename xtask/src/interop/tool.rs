@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::Workspace;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Tool {
     Curl,
     Nghttp,

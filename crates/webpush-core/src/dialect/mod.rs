@@ -1,3 +1,4 @@
 //! The protocols that agents speak, each a view of the same inboxes.
 
+pub mod event_stream;
 pub mod rfc8030;

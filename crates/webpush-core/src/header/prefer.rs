@@ -46,7 +46,7 @@ fn seconds(digits: &str) -> Option<Duration> {
 }
 
 /// Splits at a separator that is not within a quoted string.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(crate) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character: char| {
         let in_quotes = quoted;

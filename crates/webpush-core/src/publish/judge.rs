@@ -5,6 +5,8 @@ use crate::capability::KeyId;
 use crate::id::{InboxId, MessageId, Position};
 use crate::limits::Limits;
 use crate::message::Message;
+use crate::problem::Problem;
+use crate::sender::{VerifiedSender, restriction, shares_message_key};
 use crate::subscription::Subscription;
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub struct Ruling<'a> {
     pub key: KeyId,
     /// The receipt subscription that is owed a receipt.
     pub receipt: Option<InboxId>,
+    /// The sender, if the request proved who it is. One that tried and failed is refused before.
+    pub sender: Option<VerifiedSender>,
     /// The bounds in force.
     pub limits: &'a Limits,
     /// The present.
@@ -45,9 +49,16 @@ pub struct Ruling<'a> {
 }
 
 /// Decides on a push request to a subscription that exists.
-#[must_use]
-pub fn judge(request: PublishRequest, subscription: &Subscription, ruling: Ruling<'_>) -> Accepted {
-    let Ruling { id, key, receipt, limits, now } = ruling;
+///
+/// # Errors
+/// [`Problem::VapidRequired`], [`Problem::VapidInvalid`] or [`Problem::SameKey`]: not this sender, or not with that key.
+pub fn judge(
+    request: PublishRequest,
+    subscription: &Subscription,
+    ruling: Ruling<'_>,
+) -> Result<Accepted, Problem> {
+    let Ruling { id, key, receipt, sender, limits, now } = ruling;
+    admit(sender.as_ref(), subscription, &request)?;
     let ttl = request.ttl.min(limits.max_ttl);
     let expires = now.after(ttl);
     let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
@@ -65,30 +76,77 @@ pub fn judge(request: PublishRequest, subscription: &Subscription, ruling: Rulin
         receipt,
         body: request.body,
     };
-    Accepted { message, retention, ttl }
+    Ok(Accepted { message, retention, ttl })
+}
+
+/// Whether this sender may push there (RFC 8292 §4.2), and did not encrypt with the key that names it (§3.2).
+fn admit(
+    sender: Option<&VerifiedSender>,
+    subscription: &Subscription,
+    request: &PublishRequest,
+) -> Result<(), Problem> {
+    if let Some(restricted_to) = &subscription.sender {
+        let finding = restriction(sender.ok_or(Problem::VapidRequired)?.key(), restricted_to);
+        if !finding.holds {
+            return Err(finding.into());
+        }
+    }
+    match sender {
+        Some(sender) if shares_message_key(sender.key(), &request.encoding, &request.body) => {
+            Err(Problem::SameKey)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::SubscriptionId;
+    use crate::sender::testing::{Fake, key, key_text, token};
+    use crate::sender::{Claim, Credentials, Expected, verify};
+    use crate::subscription::SenderKey;
     use bytes::Bytes;
+    use http::header::{AUTHORIZATION, HeaderName};
     use http::{HeaderMap, HeaderValue};
 
-    fn accepted(ttl: &'static str, limits: &Limits) -> Accepted {
-        let mut headers = HeaderMap::new();
-        headers.insert("ttl", HeaderValue::from_static(ttl));
-        let request = PublishRequest::parse(&headers, Bytes::from_static(b"x")).unwrap();
+    const NOW: Timestamp = Timestamp::from_millis(1000);
+
+    fn request(headers: &[(&'static str, &'static str)], body: Bytes) -> PublishRequest {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        PublishRequest::parse(&headers.collect(), body).unwrap()
+    }
+
+    fn decide(
+        request: PublishRequest,
+        restricted_to: Option<SenderKey>,
+        sender: Option<VerifiedSender>,
+        limits: &Limits,
+    ) -> Result<Accepted, Problem> {
         let subscription = Subscription {
             agent: InboxId::from_bytes([1; 16]),
             id: SubscriptionId::from_bytes([2; 16]),
             created: Timestamp::default(),
             key: KeyId(1),
-            sender: None,
+            sender: restricted_to,
         };
         let id = MessageId::from_bytes([3; 16]);
-        let now = Timestamp::from_millis(1000);
-        judge(request, &subscription, Ruling { id, key: KeyId(1), receipt: None, limits, now })
+        let ruling = Ruling { id, key: KeyId(1), receipt: None, sender, limits, now: NOW };
+        judge(request, &subscription, ruling)
+    }
+
+    fn accepted(ttl: &'static str, limits: &Limits) -> Accepted {
+        decide(request(&[("ttl", ttl)], Bytes::from_static(b"x")), None, None, limits).unwrap()
+    }
+
+    fn sender(number: u8) -> VerifiedSender {
+        let token = token(number, r#"{"alg":"ES256"}"#, r#"{"aud":"https://push.example","exp":2}"#);
+        let value = format!("vapid t={token}, k={}", key_text(number));
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
+        let credentials = Credentials::parse(&headers).unwrap().unwrap();
+        verify(&credentials, Expected { audience: "https://push.example", now: NOW }, &Fake).unwrap()
     }
 
     #[test]
@@ -106,5 +164,29 @@ mod tests {
     #[test]
     fn r8030_5_2_e_ttl_zero_is_now_or_never() {
         assert_eq!(accepted("0", &Limits::default()).retention, Retention::NowOrNever);
+    }
+
+    #[test]
+    fn r8292_4_2_a_b_e_a_restricted_subscription_takes_its_sender_only() {
+        let decide = |restricted_to, sender| {
+            decide(request(&[("ttl", "1")], Bytes::new()), restricted_to, sender, &Limits::default())
+                .map(drop)
+        };
+        assert_eq!(decide(Some(key(1)), None), Err(Problem::VapidRequired));
+        let other = decide(Some(key(1)), Some(sender(2))).unwrap_err();
+        assert!(matches!(other, Problem::VapidInvalid { claim: Claim::Key, .. }), "{other:?}");
+        assert_eq!(decide(Some(key(1)), Some(sender(1))), Ok(()));
+        assert_eq!(decide(None, Some(sender(2))), Ok(()));
+        assert_eq!(decide(None, None), Ok(()));
+    }
+
+    #[test]
+    fn r8292_3_2_b_a_message_under_the_senders_own_key_is_refused() {
+        let body = |number: u8| Bytes::from([&[0; 20][..], &[65], &key(number).0].concat());
+        let coded = [("ttl", "1"), ("content-encoding", "aes128gcm")];
+        let decide = |body, sender| decide(request(&coded, body), None, sender, &Limits::default()).map(drop);
+        assert_eq!(decide(body(1), Some(sender(1))), Err(Problem::SameKey));
+        assert_eq!(decide(body(2), Some(sender(1))), Ok(()));
+        assert_eq!(decide(body(1), None), Ok(()), "nobody said whose key it is");
     }
 }

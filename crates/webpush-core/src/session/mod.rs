@@ -20,7 +20,7 @@ mod tests;
 
 pub use state::Session;
 
-use crate::id::{InboxId, Position, SubscriptionId};
+use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
 use crate::inbox::Entry;
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
@@ -53,8 +53,14 @@ pub enum Patience {
 pub enum Input {
     /// The answer to [`Command::Fetch`].
     Fetched(Page),
-    /// The oldest entry handed out by [`Command::Deliver`] has left for the agent: there is room for another.
-    Sent,
+    /// The oldest entry handed out by [`Command::Deliver`] is off the driver's hands: there is room for another.
+    Sent {
+        /// It was taken. For a message that is for the agent to say, by acknowledging; of a receipt nothing more will
+        /// be heard, so here it means that the other side is known to have read it.
+        taken: bool,
+    },
+    /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.
+    Withheld,
     /// Entries were committed to the inbox.
     Woken(Woken),
     /// The inbox or the subscription is gone (RFC 8030 §7.3).
@@ -87,6 +93,8 @@ pub struct Woken {
     pub entries: Vec<Entry>,
     /// Messages that were never stored (TTL 0).
     pub live: Vec<Entry>,
+    /// There may be entries that nobody told of: the store was down.
+    pub missed: bool,
 }
 
 /// What a session wants done.
@@ -97,8 +105,10 @@ pub enum Command {
         /// Where to go on.
         after: Position,
     },
-    /// Send an entry, then say [`Input::Sent`].
+    /// Send an entry, then say [`Input::Sent`] or [`Input::Withheld`].
     Deliver(Entry),
+    /// Settle receipts that were taken, before going on.
+    Settle(Vec<EntryRef>),
     /// End the stream. The last command of a session.
     Finish(End),
 }

@@ -1,6 +1,8 @@
 //! The state machine of a session; [`super`] has its picture.
 
-use super::{Command, End, Entry, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken};
+use super::{
+    Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
+};
 use crate::limits::SESSION_LIVE_MESSAGES;
 use std::collections::VecDeque;
 
@@ -12,9 +14,15 @@ pub struct Session {
     redelivery: Redelivery,
     /// Everything up to here was considered for this agent.
     cursor: Position,
-    /// The inbox has entries at least up to here.
+    /// The inbox had entries at least up to here.
     known: Position,
+    /// It may have others that nobody told of.
+    stale: bool,
     mail: Mail,
+    /// Handed out and not known to have left, oldest first.
+    outgoing: VecDeque<Entry>,
+    /// Receipts that were taken and are to be settled.
+    taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
     live: VecDeque<Entry>,
@@ -27,10 +35,10 @@ pub struct Session {
 enum Mail {
     /// Waits for news.
     Quiet,
-    /// Waits for a page.
-    Fetching(Pass),
-    /// Waits until `left` entries have left.
-    Sending { pass: Pass, left: usize, more: bool },
+    /// Waits for a page. Everything up to `known` had been committed when it was asked for.
+    Fetching { pass: Pass, known: Position },
+    /// Waits until everything handed out has left.
+    Sending { pass: Pass, more: bool },
     /// Has ended.
     Over,
 }
@@ -62,13 +70,35 @@ impl Session {
             redelivery,
             cursor: Position::START,
             known: Position::START,
-            mail: Mail::Fetching(Pass::New),
+            stale: false,
+            mail: Mail::Fetching { pass: Pass::New, known: Position::START },
+            outgoing: VecDeque::new(),
+            taken: Vec::new(),
             sent_any: false,
             again: None,
             live: VecDeque::new(),
             dropped_live: 0,
             commands: VecDeque::from([Command::Fetch { after: Position::START }]),
         }
+    }
+
+    /// Starts listening after a position up to which the agent says that it has everything. What it has but did not
+    /// acknowledge is sent again when that is due, as if it had been sent just now.
+    #[must_use]
+    pub fn resume(
+        scope: Scope,
+        patience: Patience,
+        redelivery: Redelivery,
+        after: Position,
+        now: Timestamp,
+    ) -> Self {
+        let mut session = Self::new(scope, patience, redelivery);
+        if after > Position::START {
+            session.cursor = after;
+            session.commands = VecDeque::from([Command::Fetch { after }]);
+            session.expect_acknowledgement(now);
+        }
+        session
     }
 
     /// What this session listens to.
@@ -108,7 +138,11 @@ impl Session {
         }
         match input {
             Input::Fetched(page) => self.fetched(page, now),
-            Input::Sent => self.sent(now),
+            Input::Sent { taken } => {
+                self.sent_any = true;
+                self.left(taken, now);
+            }
+            Input::Withheld => self.left(false, now),
             Input::Woken(woken) => self.woken(woken, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
@@ -117,10 +151,12 @@ impl Session {
     }
 
     fn fetched(&mut self, page: Page, now: Timestamp) {
-        let Mail::Fetching(pass) = self.mail else { return };
+        let Mail::Fetching { pass, known } = self.mail else { return };
         match pass {
             Pass::New => {
-                self.cursor = self.cursor.max(page.seen);
+                // What was known of and is not there any more was settled meanwhile: it is not waited for.
+                let seen = if page.more { page.seen } else { page.seen.max(known) };
+                self.cursor = self.cursor.max(seen);
                 self.send(pass, page.entries, page.more, now);
             }
             Pass::Again { until, .. } => {
@@ -133,6 +169,7 @@ impl Session {
 
     fn woken(&mut self, woken: Woken, now: Timestamp) {
         self.known = self.known.max(woken.last);
+        self.stale |= woken.missed;
         for entry in woken.live.into_iter().filter(|entry| self.scope.admits(entry)) {
             if self.live.len() < SESSION_LIVE_MESSAGES {
                 self.live.push_back(entry);
@@ -143,7 +180,7 @@ impl Session {
         if self.mail != Mail::Quiet {
             return;
         }
-        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty();
+        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty() && !self.stale;
         if nothing_missed {
             let new = woken.entries.into_iter().filter(|entry| entry.position() > self.cursor);
             let entries: Vec<_> = new.filter(|entry| self.scope.admits(entry)).collect();
@@ -154,11 +191,16 @@ impl Session {
         }
     }
 
-    fn sent(&mut self, now: Timestamp) {
-        let Mail::Sending { pass, left, more } = self.mail else { return };
-        if left > 1 {
-            self.mail = Mail::Sending { pass, left: left - 1, more };
-        } else {
+    /// The oldest entry handed out is off the driver's hands.
+    fn left(&mut self, taken: bool, now: Timestamp) {
+        let Mail::Sending { pass, more } = self.mail else { return };
+        if let Some(Entry::Receipt(receipt)) = self.outgoing.pop_front().filter(|_| taken) {
+            self.taken.push(receipt.entry_ref());
+        }
+        if self.outgoing.is_empty() {
+            if !self.taken.is_empty() {
+                self.commands.push_back(Command::Settle(std::mem::take(&mut self.taken)));
+            }
             self.go_on(pass, more, now);
         }
     }
@@ -169,23 +211,29 @@ impl Session {
         }
         if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
             self.again = None;
+            if self.cursor > again.until {
+                // What was sent since is looked at next time.
+                self.expect_acknowledgement(now);
+            }
             self.fetch(Pass::Again { from: Position::START, until: again.until });
         }
     }
 
     /// Hands out what may be sent now, or goes on when that is nothing.
     fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let before = self.commands.len();
-        let fresh = entries.into_iter().filter(|entry| !entry.is_expired(now));
-        self.commands.extend(fresh.map(Command::Deliver));
-        match self.commands.len() - before {
-            0 => self.go_on(pass, more, now),
-            left => {
-                self.sent_any = true;
-                self.mail = Mail::Sending { pass, left, more };
-                self.expect_acknowledgement(now);
-            }
+        let fresh: VecDeque<_> = entries.into_iter().filter(|entry| !entry.is_expired(now)).collect();
+        if fresh.is_empty() {
+            self.go_on(pass, more, now);
+        } else {
+            self.hand_out(fresh, pass, more);
+            self.expect_acknowledgement(now);
         }
+    }
+
+    fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool) {
+        self.commands.extend(entries.iter().cloned().map(Command::Deliver));
+        self.outgoing = entries;
+        self.mail = Mail::Sending { pass, more };
     }
 
     /// One part of the inbox is done with: reads the next part, or rests.
@@ -201,11 +249,10 @@ impl Session {
     fn rest(&mut self, now: Timestamp) {
         self.mail = Mail::Quiet;
         if !self.live.is_empty() {
-            let live = self.live.len();
-            self.commands.extend(self.live.drain(..).map(Command::Deliver));
-            self.sent_any = true;
-            self.mail = Mail::Sending { pass: Pass::New, left: live, more: false };
-        } else if self.known > self.cursor {
+            let live = std::mem::take(&mut self.live);
+            self.hand_out(live, Pass::New, false);
+        } else if self.known > self.cursor || self.stale {
+            self.stale = false;
             self.fetch(Pass::New);
         } else if self.is_out_of_patience(now) {
             self.finish(self.end());
@@ -225,7 +272,7 @@ impl Session {
             Pass::New => self.cursor,
             Pass::Again { from, .. } => from,
         };
-        self.mail = Mail::Fetching(pass);
+        self.mail = Mail::Fetching { pass, known: self.known };
         self.commands.push_back(Command::Fetch { after });
     }
 
@@ -244,7 +291,9 @@ impl Session {
     fn finish(&mut self, end: End) {
         self.mail = Mail::Over;
         self.live.clear();
-        self.commands.clear();
+        self.outgoing.clear();
+        // Receipts that were taken are settled all the same, or they would be given twice.
+        self.commands.retain(|command| matches!(command, Command::Settle(_)));
         self.commands.push_back(Command::Finish(end));
     }
 }

@@ -5,6 +5,7 @@ use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::MessageId;
 use crate::message::Message;
+use crate::receipt::{Receipt, ReceiptStatus};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ fn woken(previous: u64, positions: &[u64]) -> Woken {
         last: Position::new(*positions.last().unwrap()),
         entries: positions.iter().map(|p| entry(*p)).collect(),
         live: Vec::new(),
+        missed: false,
     }
 }
 
@@ -85,13 +87,13 @@ fn r8030_6_f_wait_zero_sends_everything_then_ends() {
     commands(&mut session);
     session.handle(Input::Fetched(page(&[3, 4], true)), NOW);
     assert_eq!(commands(&mut session), deliver(&[3, 4]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), []);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [fetch(4)]);
     session.handle(Input::Fetched(page(&[9], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[9]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Complete)]);
     session.handle(Input::Gone, NOW);
     assert_eq!(commands(&mut session), [], "nothing comes after the end");
@@ -104,7 +106,7 @@ fn a_wake_that_follows_the_cursor_is_delivered_from_memory() {
     session.handle(Input::Fetched(page(&[], false)), NOW);
     session.handle(Input::Woken(woken(0, &[5])), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Woken(woken(5, &[7, 8])), NOW);
     assert_eq!(commands(&mut session), deliver(&[7, 8]));
 }
@@ -130,7 +132,7 @@ fn a_wake_during_a_fetch_is_not_lost_and_not_sent_twice() {
     session.handle(Input::Fetched(page(&[5], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
     session.handle(Input::Woken(woken(0, &[5])), NOW);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), []);
 }
 
@@ -167,9 +169,9 @@ fn r8030_5_2_e_ttl_zero_reaches_a_busy_session_too() {
     session.handle(Input::Woken(news()), NOW);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[1]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live.clone())]);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Woken(news()), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live)]);
 }
@@ -181,18 +183,18 @@ fn r8030_6_2_c_the_unacknowledged_is_sent_again_after_a_while() {
     session.handle(Input::Fetched(page(&[1, 2], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[1, 2]));
     assert_eq!(session.next_deadline(), None, "nothing is due while entries are on their way");
-    session.handle(Input::Sent, NOW);
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     let due = NOW.after(TIMEOUT);
     assert_eq!(session.next_deadline(), Some(due));
     session.handle(Input::Woken(woken(2, &[3])), NOW);
     assert_eq!(commands(&mut session), deliver(&[3]));
-    session.handle(Input::Sent, NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
     session.handle(Input::Deadline, due);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[2, 3], false)), due);
     assert_eq!(commands(&mut session), deliver(&[2]), "3 was sent after the clock of 1 and 2 had started");
-    session.handle(Input::Sent, due);
+    session.handle(Input::Sent { taken: true }, due);
     let next = due.after(TIMEOUT);
     assert_eq!(session.next_deadline(), Some(next));
     session.handle(Input::Deadline, next);
@@ -220,6 +222,117 @@ fn r8030_7_3_a_a_removed_subscription_ends_it() {
     assert_eq!(commands(&mut session), [Command::Finish(End::Gone)]);
 }
 
+#[test]
+fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
+    let receipt = |position| Receipt {
+        inbox: inbox(),
+        position: Position::new(position),
+        about: message(7).entry_ref(),
+        key: KeyId(1),
+        status: ReceiptStatus::Acknowledged,
+    };
+    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    commands(&mut session);
+    let entries = [1, 2, 3].map(|position| Entry::Receipt(receipt(position))).to_vec();
+    session.handle(Input::Fetched(Page { entries, seen: Position::new(3), more: false }), NOW);
+    assert_eq!(commands(&mut session).len(), 3);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Sent { taken: false }, NOW);
+    assert_eq!(commands(&mut session), []);
+    session.handle(Input::Sent { taken: true }, NOW);
+    let settled = vec![receipt(1).entry_ref(), receipt(3).entry_ref()];
+    assert_eq!(commands(&mut session), [Command::Settle(settled), Command::Finish(End::Complete)]);
+}
+
+#[test]
+fn a_resumed_session_goes_on_after_what_the_agent_has() {
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    assert_eq!(commands(&mut session), [fetch(7)]);
+    session.handle(Input::Fetched(page(&[9], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[9]));
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Woken(woken(9, &[10])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[10]));
+}
+
+#[test]
+fn r8030_6_2_c_what_a_resumed_agent_never_acknowledged_comes_again_when_due() {
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    commands(&mut session);
+    session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
+    let due = NOW.after(TIMEOUT);
+    assert_eq!((commands(&mut session), session.next_deadline()), (vec![], Some(due)));
+    session.handle(Input::Deadline, due);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[3], false)), due);
+    assert_eq!(commands(&mut session), deliver(&[3]));
+}
+
+#[test]
+fn a_session_resumed_at_the_start_is_a_new_one() {
+    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), Position::START, NOW);
+    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(0)]));
+    let after = Position::new(7);
+    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), after, NOW);
+    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(7)]));
+    session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+}
+
+#[test]
+fn known_entries_that_vanished_are_not_waited_for() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    assert_eq!(commands(&mut session), [], "the message was settled before it could be read");
+    session.handle(Input::Woken(woken(5, &[6])), NOW);
+    assert_eq!(commands(&mut session), deliver(&[6]));
+}
+
+#[test]
+fn r8030_6_2_c_a_later_message_is_sent_again_although_the_earlier_ones_were_acknowledged() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Woken(woken(1, &[2])), NOW.after(Duration::from_secs(20)));
+    session.handle(Input::Sent { taken: true }, NOW.after(Duration::from_secs(20)));
+    commands(&mut session);
+    let first = NOW.after(TIMEOUT);
+    session.handle(Input::Deadline, first);
+    session.handle(Input::Fetched(page(&[2], false)), first);
+    assert_eq!(commands(&mut session), [fetch(0)], "2 is not due yet");
+    let second = first.after(TIMEOUT);
+    assert_eq!(session.next_deadline(), Some(second));
+    session.handle(Input::Deadline, second);
+    session.handle(Input::Fetched(page(&[2], false)), second);
+    assert_eq!(commands(&mut session)[1..], deliver(&[2]));
+}
+
+#[test]
+fn r8030_6_g_what_could_not_be_sent_is_as_if_there_was_nothing() {
+    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    commands(&mut session);
+    session.handle(Input::Withheld, NOW);
+    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+}
+
+#[test]
+fn entries_that_nobody_told_of_are_fetched() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[], false)), NOW);
+    session.handle(Input::Woken(Woken { missed: true, ..Woken::default() }), NOW);
+    assert_eq!(commands(&mut session), [fetch(0)]);
+}
+
 /// An inbox in the smallest form that can answer a session.
 #[derive(Default)]
 struct Model {
@@ -231,8 +344,13 @@ struct Model {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit { entries: u8, wake: bool },
+    Commit {
+        entries: u8,
+        wake: bool,
+    },
     Acknowledge(u8),
+    /// Acknowledged through another session, sent here or not.
+    Vanish(u8),
     Turn,
     Pass(u8),
 }
@@ -241,6 +359,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (1_u8..5, any::<bool>()).prop_map(|(entries, wake)| Step::Commit { entries, wake }),
         any::<u8>().prop_map(Step::Acknowledge),
+        any::<u8>().prop_map(Step::Vanish),
         Just(Step::Turn),
         Just(Step::Turn),
         (0_u8..100).prop_map(Step::Pass),
@@ -276,8 +395,9 @@ proptest! {
                         prop_assert!(sent.iter().all(|earlier| *earlier < position), "order of acceptance");
                         sent.push(position);
                     }
-                    session.handle(Input::Sent, now);
+                    session.handle(Input::Sent { taken: true }, now);
                 }
+                Command::Settle(_) => {}
                 Command::Finish(_) => return Ok(false),
             }
             Ok(true)
@@ -302,6 +422,11 @@ proptest! {
                         let position = sent[usize::from(which) % sent.len()];
                         acknowledged.push(position);
                         model.entries.retain(|entry| entry.position() != position);
+                    }
+                }
+                Step::Vanish(which) => {
+                    if !model.entries.is_empty() {
+                        model.entries.remove(usize::from(which) % model.entries.len());
                     }
                 }
                 Step::Turn => {
@@ -335,12 +460,12 @@ proptest! {
         for (kind, at, flag) in inputs {
             let input = match kind {
                 0 => Input::Fetched(page(&[at, at + 1], flag)),
-                1 => Input::Sent,
+                1 => Input::Sent { taken: true },
                 2 => Input::Woken(woken(at, &[at + 1])),
                 3 => Input::Deadline,
                 4 if flag => Input::Draining,
                 5 if flag => Input::Gone,
-                _ => Input::Sent,
+                _ => Input::Sent { taken: true },
             };
             session.handle(input, NOW);
             prop_assert!(commands(&mut session).len() <= crate::limits::SESSION_LIVE_MESSAGES + 4);

@@ -3,16 +3,18 @@
 mod backoff;
 mod listener;
 mod message;
+mod resume;
 mod seen;
 
 use super::exit::{self, Exit, Failure};
 use super::terminal;
 use crate::client::connection::{Connector, Protocols};
 use crate::client::error::ClientError;
+use crate::client::monitor;
 use crate::client::state_file::HeldSubscription;
 use crate::client::subscribe::{subscribe, unsubscribe};
 use crate::client::url::CapabilityUrl;
-use clap::ValueHint;
+use clap::{ValueEnum, ValueHint};
 use listener::Listener;
 use serde::Serialize;
 use std::num::NonZeroU64;
@@ -20,6 +22,24 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// The way that messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// HTTP/2 server push, which every service of RFC 8030 has
+    Push,
+    /// Server-sent events, which also come through proxies that know no server push
+    Sse,
+}
+
+impl Via {
+    const fn protocols(self) -> Protocols {
+        match self {
+            Self::Push => monitor::Via::Push.protocols(),
+            Self::Sse => monitor::Via::Events { after: None }.protocols(),
+        }
+    }
+}
 
 /// What tidying up may take when all else is done.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,6 +92,10 @@ pub struct ListenArgs {
     #[arg(long)]
     pub no_wait: bool,
 
+    /// How messages come
+    #[arg(long, value_enum, default_value_t = Via::Push)]
+    pub via: Via,
+
     /// Run CMD with sh for each message, its bytes on standard input, one after another
     ///
     /// When CMD fails, the message is not acknowledged and comes again later.
@@ -121,14 +145,14 @@ async fn listen(args: &ListenArgs) -> Result<Exit, Failure> {
     };
     let gone = matches!(&ended, Err(Failure::Client(ClientError::Gone(_))));
     if args.state.is_none() && !gone {
-        discard(&connector, &held.subscription).await;
+        discard(args.via, &connector, &held.subscription).await;
     }
     ended.map_err(|failure| explain(args, failure))
 }
 
 /// The subscription of the state file, or a new one.
 async fn open(args: &ListenArgs, connector: &Connector) -> Result<HeldSubscription, ClientError> {
-    let Some(path) = &args.state else { return begin(&args.url, connector).await };
+    let Some(path) = &args.state else { return begin(args, connector).await };
     if args.renew {
         return renew(path, args, connector).await;
     }
@@ -149,16 +173,16 @@ async fn begin_and_save(
     args: &ListenArgs,
     connector: &Connector,
 ) -> Result<HeldSubscription, ClientError> {
-    let held = begin(&args.url, connector).await?;
+    let held = begin(args, connector).await?;
     if let Err(error) = held.save(path) {
-        discard(connector, &held.subscription).await;
+        discard(args.via, connector, &held.subscription).await;
         return Err(error);
     }
     Ok(held)
 }
 
-async fn begin(service: &CapabilityUrl, connector: &Connector) -> Result<HeldSubscription, ClientError> {
-    let held = subscribe(connector, service).await?;
+async fn begin(args: &ListenArgs, connector: &Connector) -> Result<HeldSubscription, ClientError> {
+    let held = subscribe(connector, &args.url, args.via.protocols()).await?;
     terminal::note(&format!("listening at {} with a new subscription", held.subscription.origin()));
     Ok(held)
 }
@@ -173,15 +197,15 @@ async fn renew(
     let old = HeldSubscription::load(path).ok().flatten();
     let held = begin_and_save(path, args, connector).await?;
     if let Some(old) = old {
-        discard(connector, &old.subscription).await;
+        discard(args.via, connector, &old.subscription).await;
     }
     Ok(held)
 }
 
 /// Deletes a subscription that nobody can read any more. The service finds out by itself if this fails.
-async fn discard(connector: &Connector, subscription: &CapabilityUrl) {
+async fn discard(via: Via, connector: &Connector, subscription: &CapabilityUrl) {
     let delete = async {
-        let mut connection = connector.connect(subscription, Protocols::Http2).await?;
+        let mut connection = connector.connect(subscription, via.protocols()).await?;
         unsubscribe(&mut connection, subscription).await
     };
     tokio::select! {

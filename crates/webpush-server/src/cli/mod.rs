@@ -1,11 +1,14 @@
 //! The command line: one file per verb. Without a verb it serves.
 
 pub mod exit;
+pub mod explain;
 pub mod keys;
+pub mod limit_args;
 pub mod listen;
 pub mod send;
 pub mod serve;
 pub mod terminal;
+mod values;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,6 +30,7 @@ enum Verb {
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
     Keys(keys::KeysArgs),
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs what the command line asks for.
@@ -38,6 +42,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Listen(args)) => listen::run(&args),
         Some(Verb::Send(args)) => send::run(&args),
         Some(Verb::Keys(args)) => keys::run(&args),
+        Some(Verb::Explain(args)) => explain::run(&args),
     }
 }
 

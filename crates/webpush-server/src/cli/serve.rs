@@ -1,9 +1,12 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
+use super::limit_args::LimitArgs;
 use super::report;
+use super::values::{parse_origin, parse_time};
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
 use clap::ArgGroup;
+use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,7 +42,12 @@ pub struct Args {
     pfx_password_file: Option<PathBuf>,
 
     /// Speak plain text on addresses that other machines reach: a proxy in front terminates TLS
-    #[arg(long, env = "WEBPUSH_SERVER_PLAINTEXT", conflicts_with = "tls")]
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_PLAINTEXT",
+        conflicts_with = "tls",
+        value_parser = BoolishValueParser::new(),
+    )]
     plaintext: bool,
 
     /// Public origin, as it goes into URLs [default: what is listened on]
@@ -53,6 +61,9 @@ pub struct Args {
     /// Folder for messages and keys; made if it is not there
     #[arg(long, env = "WEBPUSH_SERVER_DATA_DIR", value_name = "FOLDER", default_value = "webpush-data")]
     data_dir: PathBuf,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Serves until a signal.
@@ -92,73 +103,22 @@ impl Args {
             plaintext: self.plaintext,
             origin: self.origin,
             data_dir: self.data_dir,
-            limits: Limits { max_ttl: self.max_ttl, ..Limits::default() },
+            subscribe_token_file: self.limits.subscribe_token_file.clone(),
+            max_connections: self.limits.max_connections(),
+            limits: self.limits.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() }),
         }
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what.
+/// Logs go to standard error; `RUST_LOG` chooses what. `h2` warns of each flood that it ends, which would be one of lines.
+const LOGGED: &str = "info,h2=error";
+
+/// Begins to log.
 fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
-}
-
-/// An origin is scheme, host and perhaps a port (RFC 6454 §6.2): no path, no slash.
-fn parse_origin(text: &str) -> Result<String, String> {
-    let wrong = || format!("«{text}» is not an origin: https://host or https://host:port, without a path");
-    let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
-    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(wrong());
-    };
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@') {
-        return Err(wrong());
-    }
-    let authority = authority.as_str().to_ascii_lowercase();
-    let default_port = if scheme == "https" { ":443" } else { ":80" };
-    Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
-}
-
-/// A time as a number of seconds, or with a unit.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let wrong =
-        || format!("«{text}» is not a time: a whole number of seconds, or with s, m, h or d as in 30d");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins_are_normal_and_nothing_else_passes() {
-        assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
-        assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
-        for wrong in
-            ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""]
-        {
-            assert!(parse_origin(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(parse_time("30d").unwrap(), Duration::from_secs(2_592_000));
-        assert_eq!(parse_time("90").unwrap(), Duration::from_secs(90));
-        for wrong in ["", "d", "-1", "1.5h", "3w", "99999999999999999999", "9999999999999999999d"] {
-            assert!(parse_time(wrong).is_err(), "{wrong}");
-        }
-    }
 }

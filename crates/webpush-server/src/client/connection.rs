@@ -2,8 +2,10 @@
 
 mod http1;
 mod http2;
+mod streamed;
 
 pub use http2::{Monitored, Promise, Pushed};
+pub use streamed::Streamed;
 
 use super::error::ClientError;
 use super::trust;
@@ -33,7 +35,7 @@ const HTTP1: &[u8] = b"http/1.1";
 pub enum Protocols {
     /// Only HTTP/2: server push exists nowhere else. In the clear it is spoken unasked (RFC 9113 §3.3).
     Http2,
-    /// HTTP/2 where TLS agrees on it, otherwise HTTP/1.1, which every service speaks.
+    /// Without server push: HTTP/2 where TLS agrees on it, otherwise HTTP/1.1, which every service speaks.
     Any,
 }
 
@@ -93,7 +95,7 @@ impl Connector {
         // A request is one small write; waiting to make it larger only delays it.
         socket.set_nodelay(true).map_err(unreachable)?;
         if !url.is_https() {
-            return start(socket, &origin, protocols == Protocols::Http2).await;
+            return start(socket, &origin, protocols == Protocols::Http2, protocols).await;
         }
         let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
         let config = trust::tls_config(self.ca_file.as_deref(), offered)?;
@@ -108,19 +110,19 @@ impl Connector {
         let agreed = socket.get_ref().1.alpn_protocol() == Some(H2);
         if !agreed && protocols == Protocols::Http2 {
             return Err(ClientError::Refused(format!(
-                "{origin} does not speak HTTP/2, which listening needs (RFC 8030 §6)"
+                "{origin} does not speak HTTP/2, which server push needs (RFC 8030 §6); --via sse does without"
             )));
         }
-        start(socket, &origin, agreed).await
+        start(socket, &origin, agreed, protocols).await
     }
 }
 
-async fn start<S>(socket: S, origin: &str, http2: bool) -> Result<Speaks, ClientError>
+async fn start<S>(socket: S, origin: &str, http2: bool, protocols: Protocols) -> Result<Speaks, ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if http2 {
-        http2::Requests::start(socket, origin).await.map(Speaks::Http2)
+        http2::Requests::start(socket, origin, protocols == Protocols::Http2).await.map(Speaks::Http2)
     } else {
         http1::Requests::start(socket, origin).await.map(Speaks::Http1)
     }
@@ -145,6 +147,26 @@ impl Connection {
             }
         };
         within(ANSWER_TIMEOUT, &self.origin, "answer", answer).await
+    }
+
+    /// Whether other requests can be made while an answer is streamed.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.speaks, Speaks::Http2(_))
+    }
+
+    /// Sends a request and reads the head of the answer. The URI of the request must be absolute.
+    ///
+    /// # Errors
+    /// As [`Connection::exchange`].
+    pub async fn stream(&mut self, request: Request<Bytes>) -> Result<Streamed, ClientError> {
+        let begun = async {
+            match &mut self.speaks {
+                Speaks::Http1(requests) => requests.stream(request, &self.origin).await,
+                Speaks::Http2(requests) => requests.stream(request, &self.origin).await,
+            }
+        };
+        within(ANSWER_TIMEOUT, &self.origin, "answer", begun).await
     }
 
     /// Sends a request that is answered when the server has pushed all that it wants to.

@@ -8,16 +8,20 @@
 //! | what a listener keeps over restarts | [`state_file`] |
 //! | sockets, TLS, HTTP/2 with server push, HTTP/1.1 | [`connection`], [`trust`] |
 //! | subscribing and listening, RFC 8030 §4 and §6 | [`subscribe`], [`monitor`] |
+//! | listening without server push | [`events`], [`event_stream`] |
 //! | sending, RFC 8030 §5 | [`send`] |
 //! | how it can fail, and whose turn it is then | [`error`] |
 //!
 //! Nothing here parses arguments or writes to the terminal.
 
+mod aside;
 pub mod base64url;
 pub mod clock;
 pub mod connection;
 pub mod encryption;
 pub mod error;
+pub mod event_stream;
+pub mod events;
 pub mod monitor;
 pub mod private_file;
 pub mod problem;

@@ -1,11 +1,13 @@
-//! Listening (RFC 8030 §6): promised messages come in, are decrypted, and are acknowledged when dealt with.
+//! Listening (RFC 8030 §6): messages come in, pushed or as events, are decrypted, and are acknowledged when dealt with.
 
+use super::aside::Aside;
 use super::clock;
 use super::connection::{Answer, Connection, Connector, Monitored, Promise, Protocols, Pushed};
 use super::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
 use super::error::ClientError;
+use super::events::{EventMessage, Events};
 use super::problem;
-use super::subscribe::{request, unsubscribe};
+use super::subscribe::request;
 use super::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
@@ -21,18 +23,59 @@ pub enum Wait {
     Stored,
 }
 
+/// The way that messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via<'a> {
+    /// HTTP/2 server push (RFC 8030 §6).
+    Push,
+    /// Server-sent events.
+    Events {
+        /// Only what comes after this one.
+        after: Option<&'a str>,
+    },
+}
+
+impl Via<'_> {
+    /// What it can be had over.
+    #[must_use]
+    pub const fn protocols(self) -> Protocols {
+        match self {
+            Self::Push => Protocols::Http2,
+            Self::Events { .. } => Protocols::Any,
+        }
+    }
+}
+
 /// An open connection on which a subscription is listened to.
 pub struct Monitor {
     connection: Connection,
-    monitored: Monitored,
+    source: Source,
+    /// For acknowledgements, when the connection is taken.
+    aside: Aside,
+}
+
+#[allow(clippy::large_enum_variant, reason = "there is one, and it is not moved")]
+enum Source {
+    Pushes(Monitored),
+    Events(Events),
+    /// There was nothing.
+    Ended,
 }
 
 /// What happened while listening.
 pub enum Event {
     /// A message is on its way.
-    Promise(Promise),
+    Message(Arriving),
     /// The server ended it in good order: all was delivered, or it wants us to come again.
     Ended,
+}
+
+/// A message that has not been read yet.
+pub enum Arriving {
+    /// It was promised.
+    Promise(Promise),
+    /// It came as an event.
+    Event(EventMessage),
 }
 
 /// A message as it came.
@@ -51,19 +94,25 @@ impl Monitor {
     /// Starts to listen.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when there is no connection.
+    /// [`ClientError::Unavailable`] when there is no connection; and as [`Events::start`].
     pub async fn start(
         connector: &Connector,
         subscription: &CapabilityUrl,
         wait: Wait,
+        via: Via<'_>,
     ) -> Result<Self, ClientError> {
-        let mut connection = connector.connect(subscription, Protocols::Http2).await?;
-        let mut request = request(Method::GET, subscription)?.map(drop);
+        let mut connection = connector.connect(subscription, via.protocols()).await?;
+        let mut request = request(Method::GET, subscription)?;
         if wait == Wait::Stored {
             request.headers_mut().insert("prefer", HeaderValue::from_static("wait=0"));
         }
-        let monitored = connection.monitor(request).await?;
-        Ok(Self { connection, monitored })
+        let source = match via {
+            Via::Push => Source::Pushes(connection.monitor(request.map(drop)).await?),
+            Via::Events { after } => {
+                Events::start(&mut connection, request, after).await?.map_or(Source::Ended, Source::Events)
+            }
+        };
+        Ok(Self { connection, source, aside: Aside::new(connector.clone()) })
     }
 
     /// Waits for the next event. May be dropped and called again while it waits.
@@ -71,10 +120,35 @@ impl Monitor {
     /// # Errors
     /// [`ClientError::Gone`] when the subscription is; otherwise why listening has ended.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
-        match self.monitored.next().await? {
-            Pushed::Promise(promise) => Ok(Event::Promise(promise)),
+        let monitored = match &mut self.source {
+            Source::Pushes(monitored) => monitored,
+            Source::Events(events) => {
+                let message = events.next().await?;
+                return Ok(message.map_or(Event::Ended, |message| Event::Message(Arriving::Event(message))));
+            }
+            Source::Ended => return Ok(Event::Ended),
+        };
+        match monitored.next().await? {
+            Pushed::Promise(promise) => Ok(Event::Message(Arriving::Promise(promise))),
             Pushed::Over(answer) if answer.status.is_success() => Ok(Event::Ended),
-            Pushed::Over(answer) => Err(problem::failure(self.connection.origin(), "let us listen", &answer)),
+            Pushed::Over(answer) => Err(self.refused(&answer)),
+        }
+    }
+
+    fn refused(&self, answer: &Answer) -> ClientError {
+        let failure = problem::failure(self.connection.origin(), "let us listen", answer);
+        if answer.status != StatusCode::HTTP_VERSION_NOT_SUPPORTED {
+            return failure;
+        }
+        ClientError::Refused(format!("{failure}; --via sse does without server push"))
+    }
+
+    /// Where to go on when everything so far was dealt with, for [`Via::Events`].
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&str> {
+        match &self.source {
+            Source::Events(events) => events.last_id(),
+            Source::Pushes(_) | Source::Ended => None,
         }
     }
 
@@ -83,30 +157,30 @@ impl Monitor {
     /// # Errors
     /// [`ClientError`]; the message will come again.
     pub async fn acknowledge(&mut self, message: &CapabilityUrl) -> Result<(), ClientError> {
-        let answer = self.connection.exchange(request(Method::DELETE, message)?).await?;
+        let delete = request(Method::DELETE, message)?;
+        let answer = if self.connection.is_shared() {
+            self.connection.exchange(delete).await?
+        } else {
+            self.aside.exchange(message, delete).await?
+        };
         // Gone is as good: it has expired, was replaced, or another listener was faster.
         if answer.status.is_success() || matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Ok(());
         }
         Err(problem::failure(self.connection.origin(), "take an acknowledgement", &answer))
     }
-
-    /// Ends the subscription.
-    ///
-    /// # Errors
-    /// As [`unsubscribe`].
-    pub async fn unsubscribe(&mut self, subscription: &CapabilityUrl) -> Result<(), ClientError> {
-        unsubscribe(&mut self.connection, subscription).await
-    }
 }
 
 impl Message {
-    /// Receives a promised message and decrypts it.
+    /// Receives a message and decrypts it.
     ///
     /// # Errors
     /// [`ClientError`] when it did not come whole; the server keeps it.
-    pub async fn receive(promise: Promise, keys: &AgentKeys) -> Result<Self, ClientError> {
-        let (url, answer) = promise.receive().await?;
+    pub async fn receive(arriving: Arriving, keys: &AgentKeys) -> Result<Self, ClientError> {
+        let (url, answer) = match arriving {
+            Arriving::Promise(promise) => promise.receive().await?,
+            Arriving::Event(event) => event.receive()?,
+        };
         if answer.status != StatusCode::OK {
             return Err(problem::failure(&url.origin(), "hand out a message it had promised", &answer));
         }

@@ -24,11 +24,12 @@ const MAX_REDIRECTS: usize = 5;
 pub async fn subscribe(
     connector: &Connector,
     service: &CapabilityUrl,
+    protocols: Protocols,
 ) -> Result<HeldSubscription, ClientError> {
     let keys = AgentKeys::generate().map_err(|error| ClientError::Local(error.to_string()))?;
     let mut url = service.below("subscribe")?;
     for _ in 0..=MAX_REDIRECTS {
-        let mut connection = connector.connect(&url, Protocols::Http2).await?;
+        let mut connection = connector.connect(&url, protocols).await?;
         let answer = connection.exchange(request(Method::POST, &url)?).await?;
         match answer.status {
             StatusCode::CREATED => return created(&url, &answer, keys),

@@ -1,6 +1,6 @@
 //! Two pages for people: what this is, and what its errors mean.
 
-use super::Answer;
+use super::answer::Answer;
 use crate::service::Service;
 use bytes::Bytes;
 use http::Response;
@@ -8,11 +8,11 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 /// The front page.
 pub(super) fn front(service: &Service) -> Answer {
-    let origin = &service.origin;
+    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
     text(format!(
         "webpush-server {version}: a Web Push service (RFC 8030).\n\n\
-         Subscribe and listen:  webpush-server listen {origin}\n\
-         Subscribe by hand:     POST {origin}/subscribe\n\
+         Subscribe and listen:  webpush-server listen {origin}{token}\n\
+         Subscribe by hand:     POST {origin}{token}/subscribe\n\
          Errors explained:      {origin}/errors\n",
         version = env!("CARGO_PKG_VERSION"),
     ))

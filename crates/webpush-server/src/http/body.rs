@@ -9,21 +9,33 @@ use std::time::Duration;
 use tokio::time::timeout;
 use webpush_core::problem::Problem;
 
-/// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// The most that is read of a body only to be thrown away.
 const MOST_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// A request body that has not been read yet.
-pub enum Body {
-    /// Of an HTTP/1.1 request.
+pub struct Body {
+    source: Source,
+    patience: Duration,
+}
+
+enum Source {
     Http1(hyper::body::Incoming),
-    /// Of an HTTP/2 request.
     Http2(RecvStream),
 }
 
 impl Body {
+    /// Of an HTTP/1.1 request; it may take so long to arrive.
+    #[must_use]
+    pub const fn http1(body: hyper::body::Incoming, patience: Duration) -> Self {
+        Self { source: Source::Http1(body), patience }
+    }
+
+    /// Of an HTTP/2 request; it may take so long to arrive.
+    #[must_use]
+    pub const fn http2(body: RecvStream, patience: Duration) -> Self {
+        Self { source: Source::Http2(body), patience }
+    }
+
     /// Reads everything.
     ///
     /// # Errors
@@ -33,6 +45,7 @@ impl Body {
         if declared.is_some_and(|length| length > limit as u64) {
             return Err(Problem::BodyTooLarge { limit });
         }
+        let patience = self.patience;
         let read = async {
             let mut whole = Whole::new(limit);
             while let Some(part) = self.part().await? {
@@ -40,12 +53,13 @@ impl Body {
             }
             Ok(whole.finish())
         };
-        timeout(PATIENCE, read).await.unwrap_or(Err(Problem::BodyIncomplete))
+        timeout(patience, read).await.unwrap_or(Err(Problem::BodyIncomplete))
     }
 
     /// Takes what is left of a body that nobody wants, up to a bound. Clients exist that lose an answer which comes
     /// while they still send (curl 7.88, for one).
     pub async fn discard(&mut self) {
+        let patience = self.patience;
         let read = async {
             let mut length = 0;
             while let Ok(Some(part)) = self.part().await {
@@ -56,12 +70,12 @@ impl Body {
             }
         };
         // A body that doesn't come is not wanted either.
-        drop(timeout(PATIENCE, read).await);
+        drop(timeout(patience, read).await);
     }
 
     async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
-        match self {
-            Self::Http1(body) => loop {
+        match &mut self.source {
+            Source::Http1(body) => loop {
                 match body.frame().await {
                     Some(Ok(frame)) => {
                         if let Ok(part) = frame.into_data() {
@@ -72,7 +86,7 @@ impl Body {
                     None => return Ok(None),
                 }
             },
-            Self::Http2(body) => match body.data().await {
+            Source::Http2(body) => match body.data().await {
                 Some(Ok(part)) => {
                     let released = body.flow_control().release_capacity(part.len());
                     released.map_err(|_| Problem::BodyIncomplete)?;

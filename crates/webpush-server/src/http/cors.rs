@@ -1,21 +1,21 @@
-//! Cross-origin requests: any web page may use a push or message URL that it was given.
+//! Cross-origin requests: any web page may use a URL that it was given, and so be a sender or an agent.
 
-use super::Answer;
-use super::route::{empty, with};
+use super::answer::{Answer, empty, with};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,
     HeaderValue, VARY,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
+use webpush_core::capability::is_capability_path;
 
-/// Whether pages of any origin may use a resource: those that senders are given.
+/// Whether pages of any origin may use a resource: those whose URL is the right to use them.
 pub(super) fn applies(path: &str) -> bool {
-    path.starts_with("/push/") || path.starts_with("/message/")
+    is_capability_path(path)
 }
 
 /// Lets a page see the answer and the headers it needs of it.
-pub(super) fn expose(answer: &mut Answer) {
+pub(crate) fn expose<B>(answer: &mut Response<B>) {
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(

@@ -1,39 +1,52 @@
-//! One HTTP/1.1 connection: what most application servers speak. It has no server push.
+//! One HTTP/1.1 connection: what most application servers speak. It has no server push; agents may ask for
+//! events.
 
 use super::body::Body;
+use super::cors;
+use super::half_closed::{Closing, Watched};
+use super::peer::Peer;
 use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
+use crate::monitor::events::Events;
 use crate::service::Service;
 use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use webpush_core::limits::HEADER_BYTES;
 use webpush_core::problem::Problem;
 
-/// How long a request head may take, counted from the end of the one before: also the longest idle time.
-const HEAD: Duration = Duration::from_secs(75);
-const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
+type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
+type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining)
+pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let head = service.limits.timeouts.head;
+    let (stream, closing) = Watched::new(stream);
+    let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(respond(&service, request).await) }
+        let (draining, closing) = (to_requests.clone(), Arc::clone(&closing));
+        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEADER_BYTES);
+    builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
+    // A client that has said all it has to say still wants its answer.
+    builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
     // A connection that ends in an error has nobody left to tell.
     tokio::select! {
@@ -44,11 +57,40 @@ where
     let _ = connection.await;
 }
 
-async fn respond(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(
+    service: Arc<Service>,
+    peer: &Peer,
+    request: Request<Incoming>,
+    draining: Draining,
+    closing: Closing,
+) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
-    let answer = match route::serve(service, &head, Body::Http1(body)).await {
+    let body = Body::http1(body, service.limits.timeouts.body);
+    let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
-        Outcome::Monitor(_) => Failure::from(Problem::PushUnsupported).answer(),
+        Outcome::Monitor(_) => {
+            let mut answer = Failure::from(Problem::PushUnsupported).answer();
+            cors::expose(&mut answer);
+            answer
+        }
+        Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
+            Ok((head, events)) => {
+                return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
+            }
+            Err(answer) => answer,
+        },
     };
-    answer.map(Full::new)
+    answer.map(|body| Either::Left(Full::new(body)))
+}
+
+/// Ends when the events do, or when the client has closed its side: then nobody listens any more.
+fn frames(events: Events, closing: Closing) -> EventFrames {
+    Box::pin(unfold((events, closing), |(mut events, closing)| async {
+        let part = tokio::select! {
+            biased;
+            () = poll_fn(|cx| closing(cx)) => None,
+            part = events.next() => part,
+        };
+        Some((Ok(Frame::data(part?)), (events, closing)))
+    }))
 }

@@ -1,53 +1,65 @@
 //! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
 
-use super::Answer;
 use super::body::Body;
+use super::event_flow;
+use super::flow::Responder;
+use super::peer::Peer;
 use super::pressure::{Gauged, Pressure};
+use super::pulse::{Heart, Pulse};
+use super::retirement::Retirement;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
-use crate::fresh;
 use crate::monitor::server_push;
 use crate::service::Service;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use h2::server::{SendPushedResponse, SendResponse};
-use h2::{PingPong, RecvStream, SendStream};
-use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
-use http::{Request, StatusCode};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method, Request};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-
-/// How long a client may take to send its preface and settings.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How often the peer is asked whether it is still there; one that has not answered by the next time is gone. Without
-/// this a dead peer would swallow messages with TTL 0 until TCP gives up.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-const MAX_CONCURRENT_STREAMS: u32 = 256;
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
+use tokio::time::timeout;
+use webpush_core::limits::{
+    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
+    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
+};
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, service: Arc<Service>, mut draining: Draining, scheme: &'static str)
+pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let pressure = Arc::new(Pressure::default());
     let io = Gauged { stream, pressure: Arc::clone(&pressure) };
-    let mut builder = h2::server::Builder::new();
-    builder.max_concurrent_streams(MAX_CONCURRENT_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
-    let Ok(Ok(mut connection)) = timeout(HANDSHAKE, builder.handshake::<_, Bytes>(io)).await else { return };
-    let mut pulse = connection.ping_pong().map(Pulse::new);
+    let handshake = tokio::select! {
+        handshake = timeout(OPENING, builder().handshake::<_, Bytes>(io)) => handshake,
+        () = draining.begun() => return,
+    };
+    let Ok(Ok(mut connection)) = handshake else { return };
+    let Limits { timeouts, last_promised_stream, .. } = &service.limits;
+    let Some(ping_pong) = connection.ping_pong() else { return };
+    let pulse = Pulse::default();
+    let mut heart = Heart::new(ping_pong, timeouts.keepalive);
+    let retirement = Retirement::new(*last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let to_requests = draining.clone();
     loop {
+        if retirement.is_flooded() {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+        let has_room = requests.len() < CONNECTION_REQUESTS;
         let accepted = poll_fn(|cx| {
-            let poll = pin!(connection.accept()).poll(cx);
-            pressure.polled();
+            let poll = if has_room {
+                pin!(connection.accept()).poll(cx)
+            } else {
+                connection.poll_closed(cx).map(|closed| closed.err().map(Err))
+            };
+            pressure.polled(connection.max_concurrent_send_streams());
             poll
         });
         tokio::select! {
@@ -56,10 +68,11 @@ where
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
                         pressure: &pressure,
-                        scheme,
+                        pulse: &pulse,
+                        retirement: &retirement,
                         draining: to_requests.clone(),
                     };
-                    requests.push(handle(&service, request, respond, connection));
+                    requests.push(handle(&service, &peer, request, respond, connection));
                 }
                 Some(Err(_)) | None => return,
             },
@@ -68,112 +81,53 @@ where
                 stopping = true;
                 connection.graceful_shutdown();
             }
-            alive = Pulse::beat(&mut pulse) => if !alive {
-                return;
-            },
+            () = heart.beat_until_dead(&pulse) => return,
+            () = retirement.out_of_ids(), if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
         }
     }
+}
+
+/// What floods of streams, frames and headers are bounded by; [`webpush_core::limits`] says why.
+fn builder() -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
+        .max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
+        .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS);
+    builder
 }
 
 async fn handle(
-    service: &Service,
+    service: &Arc<Service>,
+    peer: &Peer,
     request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Bytes>,
     connection: server_push::Connection<'_>,
 ) {
     let (head, body) = request.into_parts();
-    match route::serve(service, &head, Body::Http2(body)).await {
-        Outcome::Answer(answer) => Responder(respond).send(answer).await,
+    let body = Body::http2(body, service.limits.timeouts.body);
+    let outcome = route::serve(service, peer, &head, body).await;
+    let is_head = head.method == Method::HEAD;
+    let patience = service.limits.timeouts.stall;
+    // A monitor may be held for days; its request head is not needed any more.
+    drop(head);
+    match outcome {
+        Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
+        Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
+        Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
-    }
-}
-
-/// A request that has not been answered yet.
-pub struct Responder(pub SendResponse<Bytes>);
-
-impl Responder {
-    /// Answers. A peer that is gone needs no answer.
-    pub async fn send(mut self, answer: Answer) {
-        let (mut head, body) = answer.into_parts();
-        if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
-            head.headers.insert(DATE, date);
-        }
-        if head.status != StatusCode::NO_CONTENT {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        let response = http::Response::from_parts(head, ());
-        if let Ok(stream) = self.0.send_response(response, body.is_empty()) {
-            drop(Flow { stream, rest: body }.run().await);
+        Outcome::Events(asked) => {
+            event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
         }
     }
 }
 
-/// A response body that goes out as the peer's flow control lets it.
-pub struct Flow {
-    stream: SendStream<Bytes>,
-    rest: Bytes,
-}
-
-impl Flow {
-    /// Begins a pushed response; `None` when the peer has taken the promise back.
-    #[must_use]
-    pub fn begin(mut promised: SendPushedResponse<Bytes>, response: http::Response<Bytes>) -> Option<Self> {
-        let (head, body) = response.into_parts();
-        let response = http::Response::from_parts(head, ());
-        let stream = promised.send_response(response, body.is_empty()).ok()?;
-        Some(Self { stream, rest: body })
-    }
-
-    /// Hands the rest of the body over, part by part. May be called again after it was cancelled.
-    ///
-    /// # Errors
-    /// When the peer reset the stream or is gone.
-    pub async fn run(&mut self) -> Result<(), h2::Error> {
-        while !self.rest.is_empty() {
-            self.stream.reserve_capacity(self.rest.len());
-            let granted = match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
-                Some(granted) => granted?,
-                None => return Err(h2::Reason::CANCEL.into()),
-            };
-            let part = self.rest.split_to(granted.min(self.rest.len()));
-            if !part.is_empty() {
-                self.stream.send_data(part, self.rest.is_empty())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Asks the peer now and then whether it is there.
-struct Pulse {
-    ping_pong: PingPong,
-    interval: tokio::time::Interval,
-    unanswered: bool,
-}
-
-impl Pulse {
-    fn new(ping_pong: PingPong) -> Self {
-        let mut interval = interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ping_pong, interval, unanswered: false }
-    }
-
-    /// Waits for the next beat; says whether the peer is still there.
-    async fn beat(pulse: &mut Option<Self>) -> bool {
-        let Some(pulse) = pulse else { return std::future::pending().await };
-        loop {
-            tokio::select! {
-                pong = poll_fn(|cx| pulse.ping_pong.poll_pong(cx)), if pulse.unanswered => match pong {
-                    Ok(_) => pulse.unanswered = false,
-                    Err(_) => return false,
-                },
-                _ = pulse.interval.tick() => {
-                    if pulse.unanswered || pulse.ping_pong.send_ping(h2::Ping::opaque()).is_err() {
-                        return false;
-                    }
-                    pulse.unanswered = true;
-                }
-            }
-        }
-    }
+/// Whether the client wants no answer any more.
+async fn is_reset(respond: &mut SendResponse<Bytes>) -> bool {
+    poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await
 }

@@ -1,6 +1,9 @@
 //! The listening socket, and each connection up to the point where its HTTP version is known.
 
+use super::connections::Connections;
+use super::peer::Peer;
 use super::preface::{self, Version};
+use super::stall::StallGuard;
 use super::{http1, http2};
 use crate::drain::Draining;
 use crate::service::Service;
@@ -11,15 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use webpush_core::limits::OPENING;
 
-/// How long a client may take until its HTTP version is known.
-const OPENING: Duration = Duration::from_secs(10);
 /// The pause after the operating system refused a connection, mostly for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until the service stops.
 pub async fn run(
     listener: TcpListener,
+    connections: Connections,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     mut draining: Draining,
@@ -31,9 +34,20 @@ pub async fn run(
             () = draining.begun() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 refused = false;
-                tokio::spawn(connection(stream, tls.clone(), Arc::clone(&service), draining.clone()));
+                let Some(place) = connections.admit() else { continue };
+                let connection = connection(
+                    stream,
+                    Peer::new(address.ip()),
+                    tls.clone(),
+                    Arc::clone(&service),
+                    draining.clone(),
+                );
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 // Said once, not for every connection of a flood.
@@ -46,31 +60,42 @@ pub async fn run(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, draining: Draining) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    mut draining: Draining,
+) {
     // Frames are written when they are whole; waiting for more would only delay a message.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let Some(acceptor) = tls else { return plain(stream, service, draining).await };
-    let Ok(Ok(stream)) = timeout(OPENING, acceptor.accept(stream)).await else { return };
+    let stream = StallGuard::new(stream, service.limits.timeouts.stall);
+    let Some(acceptor) = tls else { return plain(stream, peer, service, draining).await };
+    let accepted = tokio::select! {
+        accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
+        () = draining.begun() => return,
+    };
+    let Ok(Ok(stream)) = accepted else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(stream, service, draining, "https").await;
+        http2::serve(stream, peer, service, draining).await;
     } else {
-        http1::serve(stream, service, draining).await;
+        http1::serve(stream, peer, service, draining).await;
     }
 }
 
-async fn plain<S>(stream: S, service: Arc<Service>, mut draining: Draining)
+async fn plain<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let detected = tokio::select! {
         detected = timeout(OPENING, preface::detect(stream)) => detected,
         () = draining.begun() => return,
     };
     match detected {
-        Ok(Ok((Version::Http1, stream))) => http1::serve(stream, service, draining).await,
-        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, service, draining, "http").await,
+        Ok(Ok((Version::Http1, stream))) => http1::serve(stream, peer, service, draining).await,
+        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, peer, service, draining).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }

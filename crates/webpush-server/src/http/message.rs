@@ -1,11 +1,11 @@
 //! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2).
 
-use super::Answer;
+use super::answer::{Answer, empty, with};
 use super::problem::Failure;
-use super::route::empty;
 use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use webpush_core::dialect::rfc8030;
 use webpush_core::id::{EntryRef, Position};
 use webpush_core::inbox::Entry;
@@ -17,7 +17,12 @@ use webpush_store::{Applied, Durability, Op};
 pub(super) fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
     match service.store.entry(entry)? {
         Some(Entry::Message(message)) if !message.is_expired(fresh::now()) => {
-            Ok(rfc8030::message_response(&message))
+            // The body and its type are the sender's: a browser must not take them for a page of this origin.
+            let guards = [
+                (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+                (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+            ];
+            Ok(with(rfc8030::message_response(&message), guards))
         }
         Some(Entry::Message(_) | Entry::Receipt(_)) | None => Err(Problem::NotFound.into()),
     }

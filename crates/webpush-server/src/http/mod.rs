@@ -2,41 +2,38 @@
 //!
 //! | step of a request | look in |
 //! |---|---|
-//! | a connection comes in; TLS; which version | [`listen`], [`tls`], [`preface`] |
+//! | a connection comes in; is there room; from whom | [`listen`], [`connections`], [`peer`] |
+//! | TLS; which version | [`tls`], [`preface`] |
+//! | what a peer may not do to us | [`stall`], [`pressure`], [`retirement`] |
 //! | its requests, by version | [`http1`], [`http2`] |
+//! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
+//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
-//! | the resources | [`subscribe`], [`publish`], [`subscription`], [`message`], [`about`], [`cors`] |
-//! | bodies in, problems out | [`body`], [`problem`] |
+//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
+pub mod answer;
 pub mod body;
+pub mod connections;
 pub mod cors;
+pub mod event_flow;
+pub mod flow;
+pub mod half_closed;
 pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod message;
+pub mod peer;
 pub mod preface;
 pub mod pressure;
 pub mod problem;
 pub mod publish;
+pub mod pulse;
+pub mod receipts;
+pub mod retirement;
 pub mod route;
+pub mod stall;
 pub mod subscribe;
 pub mod subscription;
 pub mod tls;
-
-use bytes::Bytes;
-use http::Response;
-use http::header::{CACHE_CONTROL, HeaderValue};
-
-/// A whole response.
-pub type Answer = Response<Bytes>;
-
-/// Marks a response that holds capability URLs: no cache may keep those.
-fn no_store(answer: &mut Answer) {
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-/// A header value made of our own URLs and numbers.
-fn value(text: String) -> Result<HeaderValue, problem::Failure> {
-    HeaderValue::try_from(text).map_err(|_| problem::Failure::internal("a header value"))
-}

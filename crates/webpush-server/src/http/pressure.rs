@@ -1,36 +1,70 @@
 //! How far the peer of an HTTP/2 connection lags behind, which `h2` does not tell: it queues frames without bound.
 //!
 //! Whenever `h2` is polled it writes all frames it may send, until there are none or the socket is full. So after a
-//! poll that did not end with a full socket nothing is queued but what flow control holds back. Pushing is then
-//! allowed again, up to a number.
+//! poll that did not end with a full socket, nothing is queued but what the peer's limits hold back: flow control, which
+//! a push waits for by itself, and the number of streams the peer takes (RFC 9113 §5.1.2), which is never exceeded here.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Pushes queued on a connection before it must have been written out.
+/// Promises queued on a connection before it must have been written out.
 const MOST_UNWRITTEN: usize = 32;
 
 /// Shared by a connection, its socket and its monitors.
 #[derive(Default)]
 pub struct Pressure {
     socket_full: AtomicBool,
-    unwritten: AtomicUsize,
+    queue: Mutex<Queue>,
     relieved: Notify,
 }
 
+struct Queue {
+    /// Promised since everything had been written.
+    unwritten: usize,
+    /// Pushes that wait for flow control.
+    under_way: usize,
+    /// Pushes that the peer takes at the same time.
+    limit: usize,
+    /// The stream that the unwritten promises are on. `h2` numbers promises when they are made but writes them stream
+    /// by stream, so two streams at a time would break the order of numbers (RFC 9113 §5.1.1).
+    parent: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { unwritten: 0, under_way: 0, limit: usize::MAX, parent: 0 }
+    }
+}
+
+/// The right to push one entry, until its body is handed over.
+pub struct Permit<'a>(&'a Pressure);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.queue().under_way -= 1;
+        self.0.relieved.notify_waiters();
+    }
+}
+
 impl Pressure {
-    /// Waits until one more push may be queued, and counts it.
-    pub async fn admit(&self) {
+    /// Waits until one more push may be promised on the stream.
+    pub async fn admit(&self, parent: u32) -> Permit<'_> {
         loop {
             let relieved = self.relieved.notified();
-            if self.unwritten.load(Ordering::Acquire) < MOST_UNWRITTEN {
-                self.unwritten.fetch_add(1, Ordering::AcqRel);
-                return;
+            {
+                let mut queue = self.queue();
+                let in_order = queue.unwritten == 0 || queue.parent == parent;
+                if in_order && queue.unwritten < MOST_UNWRITTEN && queue.under_way < queue.limit {
+                    queue.parent = parent;
+                    queue.unwritten += 1;
+                    queue.under_way += 1;
+                    return Permit(self);
+                }
             }
             relieved.await;
         }
@@ -40,19 +74,30 @@ impl Pressure {
     pub async fn written(&self) {
         loop {
             let relieved = self.relieved.notified();
-            if self.unwritten.load(Ordering::Acquire) == 0 {
+            if self.queue().unwritten == 0 {
                 return;
             }
             relieved.await;
         }
     }
 
-    /// To be called after each poll of the connection.
-    pub fn polled(&self) {
-        let full = self.socket_full.load(Ordering::Acquire);
-        if !full && self.unwritten.swap(0, Ordering::AcqRel) > 0 {
+    /// To be called after each poll of the connection, with the number of pushes the peer takes at the same time.
+    pub fn polled(&self, limit: usize) {
+        let relieved = {
+            let mut queue = self.queue();
+            let raised = limit > std::mem::replace(&mut queue.limit, limit);
+            let full = self.socket_full.load(Ordering::Acquire);
+            let written = !full && std::mem::take(&mut queue.unwritten) > 0;
+            raised || written
+        };
+        if relieved {
             self.relieved.notify_waiters();
         }
+    }
+
+    /// Nothing that may panic runs under the lock.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

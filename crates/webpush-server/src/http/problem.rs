@@ -1,11 +1,12 @@
 //! Errors on the wire: one table from what went wrong to status, name and sentence (RFC 9457).
 
-use super::Answer;
+use super::answer::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use webpush_core::problem::Problem;
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::sender::Claim;
 use webpush_store::StoreError;
 
 /// After how many seconds a sender should try again when the store is not available.
@@ -78,12 +79,31 @@ impl Failure {
             Self::Problem(Problem::MethodNotAllowed { allow }) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
+            // A bare challenge (RFC 8292 §3).
+            Self::Problem(Problem::VapidRequired) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
+            }
+            Self::Problem(Problem::TooManyRequests { retry_after_seconds, .. }) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+            }
+            Self::Problem(Problem::TokenRequired { wrong }) => {
+                // RFC 6750 §3.1: no error code when no token came.
+                let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
             Self::Store(StoreError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) => {}
         }
         answer
+    }
+
+    /// The status and the sentence of the response.
+    #[must_use]
+    pub fn status_and_detail(&self) -> (StatusCode, String) {
+        let Description { status, detail, .. } = self.describe();
+        (status, detail)
     }
 
     fn describe(&self) -> Description {
@@ -93,7 +113,9 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store-unavailable",
                 "The message store is not available",
-                format!("Nothing was accepted. Try again in {RETRY_AFTER_SECONDS} seconds."),
+                format!(
+                    "Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
+                ),
             ),
             Self::Store(StoreError::Corrupt) => Description::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -181,6 +203,42 @@ fn describe(problem: &Problem) -> Description {
             "The subscription options can't be used",
             format!("{detail} (RFC 8292 section 4.1)"),
         ),
+        Problem::VapidRequired => Description::new(
+            StatusCode::UNAUTHORIZED,
+            "vapid-required",
+            "The subscription is for one sender",
+            "Say who sends with Authorization: vapid t=..., k=... (RFC 8292 section 3), signed with the key that the \
+             subscription was made for.",
+        ),
+        Problem::VapidInvalid { claim, expected, found } => Description::new(
+            StatusCode::FORBIDDEN,
+            "vapid-invalid",
+            "The sender's credentials are not valid",
+            format!("{claim}: expected {expected}, found {found} (RFC 8292 section 4.2)."),
+        ),
+        Problem::SameKey => Description::new(
+            BAD,
+            "same-key",
+            "The message is encrypted with the sender's own key",
+            "Encrypt every message with a new key pair; the VAPID key is only for signing (RFC 8292 section 3.2).",
+        ),
+        Problem::TooManyRequests { of, retry_after_seconds } => Description::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests for now",
+            format!("There are too many {}. Try again in {retry_after_seconds} seconds.", of_what(*of)),
+        ),
+        Problem::TokenRequired { wrong } => Description::new(
+            StatusCode::UNAUTHORIZED,
+            "token-required",
+            "Only holders of a token may subscribe here",
+            if *wrong {
+                "The token is not one of this server's. Its operator gives them out."
+            } else {
+                "Send Authorization: Bearer and a token, or put /t/ and the token in front of the path. The operator of \
+                 the server gives tokens out."
+            },
+        ),
         Problem::NotFound => Description::new(
             StatusCode::NOT_FOUND,
             "not-found",
@@ -196,9 +254,19 @@ fn describe(problem: &Problem) -> Description {
         Problem::PushUnsupported => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "push-unsupported",
-            "Messages are delivered by HTTP/2 server push",
-            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default).",
+            "Messages are delivered by HTTP/2 server push or as events",
+            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
+             or send Accept: text/event-stream to get them as server-sent events over any version.",
         ),
+    }
+}
+
+const fn of_what(limited: Limited) -> &'static str {
+    match limited {
+        Limited::Subscription => "messages to this subscription",
+        Limited::Agent => "messages to this user agent",
+        Limited::Sender => "messages of this application server (its VAPID key)",
+        Limited::Registration => "new subscriptions from this address",
     }
 }
 
@@ -217,6 +285,15 @@ pub(super) fn catalogue() -> String {
         Problem::SetUnknown,
         Problem::ReceiptSubscriptionUnknown,
         Problem::OptionsMalformed { detail: "They are not a JSON object with a P-256 key" },
+        Problem::VapidRequired,
+        Problem::VapidInvalid {
+            claim: Claim::Audience,
+            expected: "\"https://push.example\"".into(),
+            found: "\"https://push.example/\"".into(),
+        },
+        Problem::SameKey,
+        Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
+        Problem::TokenRequired { wrong: false },
         Problem::NotFound,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
         Problem::PushUnsupported,
@@ -256,6 +333,22 @@ mod tests {
     fn r9110_a_405_says_what_is_allowed() {
         let (status, _, answer) = parts(Problem::MethodNotAllowed { allow: "POST, OPTIONS" });
         assert_eq!((status, answer.headers()[ALLOW].to_str().unwrap()), (405, "POST, OPTIONS"));
+    }
+
+    #[test]
+    fn r8030_8_4_b_a_429_says_what_and_until_when() {
+        let of = Limited::Sender;
+        let (status, body, answer) = parts(Problem::TooManyRequests { of, retry_after_seconds: 7 });
+        assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (429, "7"));
+        assert!(body["detail"].as_str().unwrap().contains("VAPID key"), "{body}");
+    }
+
+    #[test]
+    fn r6750_3_a_401_names_the_scheme_and_whether_a_token_came() {
+        for (wrong, challenge) in [(false, "Bearer"), (true, "Bearer error=\"invalid_token\"")] {
+            let (status, _, answer) = parts(Problem::TokenRequired { wrong });
+            assert_eq!((status, answer.headers()[WWW_AUTHENTICATE].to_str().unwrap()), (401, challenge));
+        }
     }
 
     #[test]

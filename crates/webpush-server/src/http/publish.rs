@@ -1,18 +1,22 @@
 //! `POST` to a push resource: the path of one message, from request to answer (RFC 8030 §5).
 
+use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
+use super::peer::Peer;
 use super::problem::Failure;
-use super::route::{empty, with};
-use super::{Answer, no_store, value};
+use super::receipts::{self, Receipts};
 use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue, LOCATION};
+use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
 use std::sync::Arc;
+use std::time::Duration;
 use webpush_core::capability::Capability;
+use webpush_core::dialect::rfc8030::{RECEIPT_REL, link};
 use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{Accepted, PublishRequest, Retention, Ruling, judge};
 use webpush_store::{Applied, Durability, Op};
@@ -20,37 +24,55 @@ use webpush_store::{Applied, Durability, Op};
 /// Takes a message; answers when it is durable.
 pub(super) async fn publish(
     service: &Service,
+    peer: &Peer,
     head: &Parts,
     body: &mut Body,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
+    service.rate_limits.count_message(peer, agent, id)?;
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
+    let now = fresh::now();
+    let sender = service.vapid.sender(&head.headers, now)?;
+    if let Some(sender) = &sender {
+        service.rate_limits.count_sender(peer, sender.key())?;
+    }
+    let receipts = receipts::asked_for(service, &request, now)?;
     let ruling = Ruling {
         id: MessageId::from_bytes(fresh::random()?),
         key: service.keyring.current(),
-        receipt: None,
+        receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
+        sender,
         limits: &service.limits,
-        now: fresh::now(),
+        now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling);
+    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
+    let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
-        Retention::NowOrNever => offer(service, message),
-        Retention::Until(_) => store(service, message).await?,
+        Retention::NowOrNever if !leaves_traces => offer(service, message),
+        Retention::NowOrNever => {
+            let message = store(service, message, receipts.as_ref()).await?;
+            offer_stored(service, &message).await?;
+            message
+        }
+        Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
-    let url = service.url(&Capability::Message(message.entry_ref()), message.key);
-    let url = url.ok_or_else(|| Failure::internal("a message URL"))?;
-    let granted = (HeaderName::from_static("ttl"), HeaderValue::from(ttl.as_secs()));
-    let mut answer = with(empty(StatusCode::CREATED), [(LOCATION, value(url)?), granted]);
-    no_store(&mut answer);
-    Ok(answer)
+    answer(service, &message, ttl, receipts.as_ref())
 }
 
-async fn store(service: &Service, message: Message) -> Result<Arc<Message>, Failure> {
-    match service.commit_one(Op::Append(message), Durability::Durable).await? {
-        Applied::Appended(appended) => Ok(appended.message),
+/// Stores the message, together with the receipt subscription if it is new.
+async fn store(
+    service: &Service,
+    message: Message,
+    receipts: Option<&Receipts>,
+) -> Result<Arc<Message>, Failure> {
+    let new = receipts.filter(|receipts| receipts.is_new);
+    let mut ops: Vec<_> = new.map(|receipts| Op::CreateInbox(receipts.inbox.clone())).into_iter().collect();
+    ops.push(Op::Append(message));
+    match service.commit(ops, Durability::Durable).await?.pop() {
+        Some(Applied::Appended(appended)) => Ok(appended.message),
         // The subscription was removed between the look-up and the commit.
         _ => Err(Problem::NotFound.into()),
     }
@@ -63,4 +85,46 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
         tracing::debug!("a message with TTL 0 found nobody listening");
     }
     message
+}
+
+/// TTL 0 with a receipt owed or a topic: the message is stored, so that its acknowledgement finds it and the one it
+/// replaces goes (RFC 8030 §5.4), but it is never fetched, since it has expired. The sweep ends it soon after if no
+/// acknowledgement comes.
+async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), Failure> {
+    if service.registry.offer(message) == 0 {
+        let expired = Op::Settle(message.entry_ref(), Outcome::Expired);
+        service.commit_one(expired, Durability::Durable).await?;
+    }
+    Ok(())
+}
+
+/// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
+fn answer(
+    service: &Service,
+    message: &Message,
+    ttl: Duration,
+    receipts: Option<&Receipts>,
+) -> Result<Answer, Failure> {
+    let path = |capability, key| {
+        service
+            .keyring
+            .path(&capability, key)
+            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+    };
+    let url = format!("{}{}", service.origin, path(Capability::Message(message.entry_ref()), message.key)?);
+    let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    let mut answer = with(
+        empty(status),
+        [(LOCATION, value(url)?), (HeaderName::from_static("ttl"), HeaderValue::from(ttl.as_secs()))],
+    );
+    if let Some(Receipts { inbox, .. }) = receipts {
+        let path = path(Capability::ReceiptSubscription(inbox.id), inbox.key)?;
+        let headers = [
+            (LINK, value(link(&service.origin, &path, RECEIPT_REL))?),
+            (HeaderName::from_static("preference-applied"), HeaderValue::from_static("respond-async")),
+        ];
+        answer = with(answer, headers);
+    }
+    no_store(&mut answer);
+    Ok(answer)
 }

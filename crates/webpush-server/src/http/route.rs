@@ -1,14 +1,15 @@
 //! Which resource a request is for. Both HTTP versions come through here.
 
+use super::answer::Answer;
 use super::body::Body;
+use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{Answer, about, cors, message, publish, subscribe, subscription};
+use super::{about, cors, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
+use crate::monitor::events::Asked;
 use crate::service::Service;
-use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::Method;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
 use webpush_core::capability::{Capability, is_capability_path};
 use webpush_core::problem::Problem;
 
@@ -18,13 +19,22 @@ pub enum Outcome {
     Answer(Answer),
     /// A stream of pushes, for a transport that has them.
     Monitor(Box<Monitor>),
+    /// A stream of events.
+    Events(Box<Asked>),
 }
 
 /// Serves one request. Every failure has become an answer.
-pub async fn serve(service: &Service, head: &Parts, mut body: Body) -> Outcome {
-    let path = head.uri.path();
+pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body) -> Outcome {
+    let (path, token) = match service.subscribe_tokens.strip(head.uri.path()) {
+        Ok((path, token_in_path)) => (path, Ok(token_in_path)),
+        Err(problem) => ("", Err(problem)),
+    };
     let open = service.keyring.open(path);
-    let mut outcome = match dispatch(service, head, &mut body, path, open).await {
+    let dispatched = async {
+        let caller = Caller { peer, token_in_path: token? };
+        dispatch(service, caller, head, &mut body, path, open).await
+    };
+    let mut outcome = match dispatched.await {
         Ok(outcome) => outcome,
         Err(failure) => {
             if let Failure::Internal(what) = failure {
@@ -44,42 +54,46 @@ pub async fn serve(service: &Service, head: &Parts, mut body: Body) -> Outcome {
 
 async fn dispatch(
     service: &Service,
+    caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
     path: &str,
     open: Option<Capability>,
 ) -> Result<Outcome, Failure> {
     match open {
-        Some(capability) => on_capability(service, head, body, capability).await,
+        Some(capability) => on_capability(service, caller, head, body, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
-        None => on_fixed_path(service, head, body, path).await.map(Outcome::Answer),
+        None => on_fixed_path(service, caller, head, body, path).await.map(Outcome::Answer),
     }
 }
 
 async fn on_capability(
     service: &Service,
+    caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
     capability: Capability,
 ) -> Result<Outcome, Failure> {
     let answer = match (capability, &head.method) {
         (Capability::Push(agent, id), &Method::POST) => {
-            publish::publish(service, head, body, agent, id).await?
+            publish::publish(service, caller.peer, head, body, agent, id).await?
         }
         (Capability::Push(..), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
         (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
 
-        (Capability::Message(entry), &Method::GET) => message::read(service, &entry)?,
+        (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
         (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
-        (Capability::Message(_), &Method::OPTIONS) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
-        (Capability::Message(_), _) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+        (Capability::Message(_), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
+        }
+        (Capability::Message(_), _) => return Err(not_allowed("GET, HEAD, DELETE, OPTIONS")),
 
         (
             Capability::Subscription(..)
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
             &Method::GET,
-        ) => return subscription::monitor(service, head, capability).map(Outcome::Monitor),
+        ) => return subscription::monitor(service, head, capability),
         (Capability::Subscription(agent, id), &Method::DELETE) => {
             subscription::unsubscribe(service, agent, id).await?
         }
@@ -90,20 +104,27 @@ async fn on_capability(
             Capability::Subscription(..)
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
+            &Method::OPTIONS,
+        ) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
+        (
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
             _,
-        ) => return Err(not_allowed("GET, DELETE")),
+        ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
     };
     Ok(Outcome::Answer(answer))
 }
 
 async fn on_fixed_path(
     service: &Service,
+    caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
     path: &str,
 ) -> Result<Answer, Failure> {
     match (path, &head.method) {
-        ("/subscribe", &Method::POST) => subscribe::subscribe(service, head, body).await,
+        ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
@@ -114,22 +135,4 @@ async fn on_fixed_path(
 
 fn not_allowed(allow: &'static str) -> Failure {
     Problem::MethodNotAllowed { allow }.into()
-}
-
-/// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
-}
-
-/// Adds headers to an answer.
-pub(super) fn with(
-    mut answer: Answer,
-    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
-) -> Answer {
-    for (name, value) in headers {
-        answer.headers_mut().append(name, value);
-    }
-    answer
 }

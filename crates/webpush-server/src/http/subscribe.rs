@@ -1,11 +1,12 @@
 //! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
 
+use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
+use super::peer::Caller;
 use super::problem::Failure;
-use super::route::{empty, with};
-use super::{Answer, no_store, value};
 use crate::fresh;
 use crate::service::Service;
+use crate::vapid::P256;
 use http::StatusCode;
 use http::header::{LINK, LOCATION};
 use http::request::Parts;
@@ -14,16 +15,25 @@ use webpush_core::dialect::rfc8030::{PUSH_REL, SET_REL, link, named_set};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::Problem;
+use webpush_core::sender::restricted_to;
 use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
-/// The largest body read; what is in it is a media type's business, RFC 8030 has none.
+/// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
 const MOST_BODY_BYTES: usize = 4096;
 
 /// Makes the subscription; answers when it is durable.
-pub(super) async fn subscribe(service: &Service, head: &Parts, body: &mut Body) -> Result<Answer, Failure> {
+pub(super) async fn subscribe(
+    service: &Service,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    service.subscribe_tokens.check(caller, &head.headers)?;
+    service.rate_limits.count_registration(caller.peer)?;
     let named = named_set(&head.headers)?;
-    body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let sender = restricted_to(&head.headers, &options, &P256)?;
     let now = fresh::now();
     let mut ops = Vec::with_capacity(2);
     let agent = match named {
@@ -40,7 +50,7 @@ pub(super) async fn subscribe(service: &Service, head: &Parts, body: &mut Body) 
         id: SubscriptionId::from_bytes(fresh::random()?),
         created: now,
         key: service.keyring.current(),
-        sender: None,
+        sender,
     };
     ops.push(Op::Subscribe(subscription.clone()));
     match service.commit(ops, Durability::Durable).await?.last() {

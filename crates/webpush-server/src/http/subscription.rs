@@ -1,26 +1,25 @@
 //! A subscription, a subscription set and a receipt subscription as their owner sees them: monitoring and removal.
 
-use super::Answer;
+use super::answer::{Answer, empty};
 use super::problem::Failure;
-use super::route::empty;
+use super::route::Outcome;
 use crate::fresh;
 use crate::monitor::Monitor;
+use crate::monitor::events::Asked;
 use crate::service::Service;
 use http::StatusCode;
 use http::request::Parts;
 use webpush_core::capability::Capability;
+use webpush_core::dialect::event_stream;
 use webpush_core::dialect::rfc8030::MonitorRequest;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::Problem;
 use webpush_core::session::Scope;
 use webpush_store::{Applied, Durability, Op};
 
-/// `GET`: begins to listen (RFC 8030 §6). The look-up comes after, so that a removal in between is not missed.
-pub(super) fn monitor(
-    service: &Service,
-    head: &Parts,
-    capability: Capability,
-) -> Result<Box<Monitor>, Failure> {
+/// `GET`: begins to listen (RFC 8030 §6), by server push or as a stream of events. The look-up comes after, so that a
+/// removal in between is not missed.
+pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Outcome, Failure> {
     let request = MonitorRequest::parse(&head.headers, fresh::now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
@@ -36,8 +35,15 @@ pub(super) fn monitor(
     if !exists {
         return Err(Problem::NotFound.into());
     }
-    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
-    Ok(Box::new(Monitor { scope, request, listener, authority }))
+    let asked_at = head.uri.scheme_str().zip(head.uri.authority());
+    let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
+    let monitor = Monitor { scope, request, listener, asked_at };
+    if !event_stream::is_asked_for(&head.headers) {
+        return Ok(Outcome::Monitor(Box::new(monitor)));
+    }
+    let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
+    let receipts = matches!(capability, Capability::ReceiptSubscription(_));
+    Ok(Outcome::Events(Box::new(Asked { monitor, after, receipts })))
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).
@@ -47,14 +53,12 @@ pub(super) async fn unsubscribe(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
-    service.registry.end(agent, Some(id));
     answer(&removed)
 }
 
 /// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
 pub(super) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
     let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
-    service.registry.end(inbox, None);
     answer(&removed)
 }
 

@@ -2,46 +2,77 @@
 
 use crate::drain::Draining;
 use crate::fresh;
-use crate::http::http2::{Flow, Responder};
-use crate::http::pressure::Pressure;
+use crate::http::cors;
+use crate::http::flow::{Flow, Responder};
+use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
-use crate::monitor::Monitor;
+use crate::http::pulse::Pulse;
+use crate::http::retirement::Retirement;
+use crate::monitor::waiting::{Waiting, subscription_key};
+use crate::monitor::{Monitor, deadline};
 use crate::service::Service;
-use crate::wake::News;
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::header::{CONNECTION, HeaderName, HeaderValue, LINK};
+use http::header::{CONNECTION, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
-use webpush_core::limits::Limits;
+use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
-use webpush_core::session::{Command, End, Input, Page, Session};
-use webpush_core::time::Timestamp;
-use webpush_store::StoreError;
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+use webpush_core::session::{Command, End, Input, Session};
+use webpush_store::{Durability, Op};
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
     /// How far its peer lags behind.
     pub pressure: &'a Pressure,
-    /// `http` or `https`, for promised requests.
-    pub scheme: &'static str,
+    /// Whether it has read what it was sent.
+    pub pulse: &'a Pulse,
+    /// Whether it may go on.
+    pub retirement: &'a Retirement,
     /// Says when the service stops.
     pub draining: Draining,
 }
 
 /// What is on its way to the agent.
-enum Outgoing {
+enum Outgoing<'a> {
     /// Nothing.
     Idle,
     /// Waits until the connection can take a promise.
-    Admitting(Entry),
-    /// Promised; the body goes as flow control lets it.
-    Flowing(Flow),
+    Admitting(Waiting),
+    /// Promised; waits until the body may begin.
+    Opening(Waiting, Push<'a>),
+    /// The body goes as flow control lets it.
+    Flowing(Entry, Push<'a>),
+    /// Receipts were handed over, each reset by the peer or not; nobody acknowledges them, so the peer must be seen to
+    /// have read them before they are settled.
+    Confirming(Vec<Input>),
+}
+
+/// A promised entry. Its place on the connection is free again when this is dropped.
+struct Push<'a> {
+    flow: Flow,
+    _permit: Permit<'a>,
+}
+
+/// What has become of it.
+enum Progress<'a> {
+    Admitted(Permit<'a>),
+    Opened { by_peer: bool },
+    Flown { whole: bool },
+    Confirmed,
+}
+
+/// What has become of an attempt to promise.
+enum Promise {
+    Made(Flow),
+    /// This entry can't be promised, and stays in the inbox.
+    Skipped,
+    /// The peer takes no pushes any more.
+    Impossible,
 }
 
 /// Serves one monitoring request until it ends.
@@ -49,61 +80,211 @@ pub async fn run(
     service: &Service,
     monitor: Monitor,
     mut respond: SendResponse<Bytes>,
-    mut connection: Connection<'_>,
+    connection: Connection<'_>,
 ) {
-    if !push_is_enabled(&mut respond) {
-        let answer = Failure::from(Problem::PushUnsupported).answer();
-        return Responder(respond).send(answer).await;
-    }
-    let Limits { redelivery_timeout, .. } = service.limits;
-    let mut session = Session::new(monitor.scope, monitor.request.patience, Some(redelivery_timeout));
-    let mut queue = VecDeque::new();
-    let mut outgoing = Outgoing::Idle;
-    loop {
-        while let Some(command) = session.next_command() {
-            match command {
-                Command::Fetch { after } => match fetch(service, &session, after) {
-                    Ok(page) => session.handle(Input::Fetched(page), fresh::now()),
-                    Err(error) => return Responder(respond).send(Failure::from(error).answer()).await,
-                },
-                Command::Deliver(entry) => queue.push_back(entry),
-                Command::Finish(end) => {
-                    // Agents may take the end of this response for the end of all (RFC 8030 §6).
-                    connection.pressure.written().await;
-                    return Responder(respond).send(ending(end, &monitor)).await;
+    let answer = if push_is_enabled(&mut respond) {
+        let (pressure, pulse) = (connection.pressure, connection.pulse);
+        let mut delivery = Delivery {
+            service,
+            monitor,
+            parent: respond.stream_id().as_u32(),
+            connection,
+            queue: VecDeque::new(),
+            unconfirmed: Vec::new(),
+            outgoing: Outgoing::Idle,
+        };
+        match delivery.until_the_end(&mut respond, pressure, pulse).await {
+            Some(answer) => answer,
+            None => return,
+        }
+    } else {
+        unsupported()
+    };
+    Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
+}
+
+/// One agent being served by pushes.
+struct Delivery<'a> {
+    service: &'a Service,
+    monitor: Monitor,
+    connection: Connection<'a>,
+    /// The stream of the monitoring request, which promises are on.
+    parent: u32,
+    /// Handed out by the session and not begun.
+    queue: VecDeque<Waiting>,
+    /// Receipts that were handed over, and what to tell the session of each when the peer is seen to have read them.
+    unconfirmed: Vec<Input>,
+    outgoing: Outgoing<'a>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
+    async fn until_the_end(
+        &mut self,
+        respond: &mut SendResponse<Bytes>,
+        pressure: &'a Pressure,
+        pulse: &Pulse,
+    ) -> Option<Response<Bytes>> {
+        let (patience, redelivery) = (self.monitor.request.patience, self.service.limits.redelivery_timeout);
+        let mut session = Session::new(self.monitor.scope, patience, Some(redelivery));
+        loop {
+            while let Some(command) = session.next_command() {
+                if let ControlFlow::Break(answer) = self.obey(&mut session, command).await {
+                    return Some(answer);
                 }
             }
-        }
-        if matches!(outgoing, Outgoing::Idle)
-            && let Some(entry) = queue.pop_front()
-        {
-            outgoing = Outgoing::Admitting(entry);
-        }
-        let busy = !matches!(outgoing, Outgoing::Idle);
-        let input = tokio::select! {
-            biased;
-            _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-            news = news(&monitor, busy) => match news {
-                News { gone: true, .. } => Input::Gone,
-                News { woken, .. } => Input::Woken(woken.unwrap_or_default()),
-            },
-            () = connection.draining.begun() => Input::Draining,
-            () = advance(&mut outgoing, connection.pressure), if busy => {
-                match outgoing {
-                    Outgoing::Admitting(entry) => {
-                        outgoing = promise(service, &monitor, &mut respond, &connection, &entry);
+            self.begin_next();
+            let busy = !matches!(self.outgoing, Outgoing::Idle);
+            // A body that has begun is finished, whoever wants to end this.
+            let may_end = !matches!(self.outgoing, Outgoing::Flowing(..));
+            let input = tokio::select! {
+                biased;
+                _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
+                news = self.monitor.news(busy) => news,
+                () = self.connection.draining.begun(), if may_end => Input::Draining,
+                // What was promised last is still sent whole.
+                () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
+                progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {
+                    match self.went_on(respond, &mut session, progress) {
+                        ControlFlow::Continue(Some(input)) => input,
+                        ControlFlow::Continue(None) => continue,
+                        ControlFlow::Break(answer) => return Some(answer),
                     }
-                    Outgoing::Idle | Outgoing::Flowing(_) => outgoing = Outgoing::Idle,
                 }
-                if !matches!(outgoing, Outgoing::Idle) {
-                    continue;
-                }
-                Input::Sent
-            },
-            () = deadline(session.next_deadline()) => Input::Deadline,
-        };
-        session.handle(input, fresh::now());
+                () = deadline(session.next_deadline()), if may_end => Input::Deadline,
+            };
+            session.handle(input, fresh::now());
+        }
     }
+
+    async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
+        let failed = |error| ControlFlow::Break(Failure::from(error).answer());
+        match command {
+            Command::Fetch { after } => {
+                let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
+                    Ok(page) => page,
+                    Err(error) => return failed(error),
+                };
+                let nothing_for_it = page.entries.is_empty() && page.more;
+                session.handle(Input::Fetched(page), fresh::now());
+                if nothing_for_it {
+                    // A long inbox of which nothing passes the filter must not hold up everybody else.
+                    tokio::task::yield_now().await;
+                }
+            }
+            Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+            Command::Settle(receipts) => {
+                let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+                if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
+                    return failed(error);
+                }
+            }
+            Command::Finish(end) => {
+                // What was not begun is taken back; the rest goes out before the end of this response, which agents may
+                // take for the end of all (RFC 8030 §6).
+                self.outgoing = Outgoing::Idle;
+                self.connection.pressure.written().await;
+                return ControlFlow::Break(self.ending(end));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes up the next thing to send, if nothing is on its way.
+    fn begin_next(&mut self) {
+        if !matches!(self.outgoing, Outgoing::Idle) {
+            return;
+        }
+        let may_promise = !self.connection.retirement.is_out_of_ids();
+        if let Some(waiting) = may_promise.then(|| self.queue.pop_front()).flatten() {
+            self.outgoing = Outgoing::Admitting(waiting);
+        } else if !self.unconfirmed.is_empty() {
+            self.outgoing = Outgoing::Confirming(std::mem::take(&mut self.unconfirmed));
+        }
+    }
+
+    /// Goes on with what is on its way; says what the session is to be told, if that is known by now.
+    fn went_on(
+        &mut self,
+        respond: &mut SendResponse<Bytes>,
+        session: &mut Session,
+        progress: Progress<'a>,
+    ) -> ControlFlow<Response<Bytes>, Option<Input>> {
+        let (entry, input) = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
+            (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
+                let wanted = waiting.is_still_wanted(self.service);
+                match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
+                    Promise::Made(flow) => {
+                        self.outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
+                        return ControlFlow::Continue(None);
+                    }
+                    Promise::Skipped => (waiting.entry, Input::Withheld),
+                    Promise::Impossible => return ControlFlow::Break(unsupported()),
+                }
+            }
+            (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
+                if waiting.is_still_wanted(self.service) =>
+            {
+                self.outgoing = Outgoing::Flowing(waiting.entry, push);
+                return ControlFlow::Continue(None);
+            }
+            (Progress::Opened { .. }, Outgoing::Opening(waiting, _)) => {
+                (waiting.entry, Input::Sent { taken: false })
+            }
+            (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, Input::Sent { taken: whole }),
+            (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
+                confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
+                return ControlFlow::Continue(None);
+            }
+            // `advance` speaks of what is on its way, so nothing else fits together.
+            (_, outgoing) => {
+                self.outgoing = outgoing;
+                return ControlFlow::Continue(None);
+            }
+        };
+        ControlFlow::Continue(match entry {
+            Entry::Message(_) => Some(input),
+            Entry::Receipt(_) => {
+                self.unconfirmed.push(input);
+                None
+            }
+        })
+    }
+
+    /// Promises an entry and begins its response.
+    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise {
+        let Some((request, response)) = render(self.service, &self.monitor, entry) else {
+            return Promise::Skipped;
+        };
+        match respond.push_request(request) {
+            Ok(promised) => {
+                self.connection.retirement.promised(promised.stream_id().as_u32());
+                let flow = Flow::begin(promised, response, self.service.limits.timeouts.stall);
+                flow.map_or(Promise::Skipped, Promise::Made)
+            }
+            Err(_) if push_is_enabled(respond) => Promise::Skipped,
+            Err(_) => Promise::Impossible,
+        }
+    }
+
+    /// The response to the monitoring request itself (RFC 8030 §6, §7.3).
+    fn ending(&self, end: End) -> Response<Bytes> {
+        let status = match end {
+            End::Nothing => StatusCode::NO_CONTENT,
+            End::Complete => StatusCode::OK,
+            End::Gone => return Failure::from(Problem::NotFound).answer(),
+        };
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        self.monitor.say_what_was_applied(response.headers_mut());
+        response
+    }
+}
+
+fn unsupported() -> Response<Bytes> {
+    let mut answer = Failure::from(Problem::PushUnsupported).answer();
+    cors::expose(&mut answer);
+    answer
 }
 
 /// Asks `h2` for something that it refuses in any case: only the reason tells whether the peer takes pushes
@@ -118,105 +299,35 @@ fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
     }
 }
 
-fn fetch(
-    service: &Service,
-    session: &Session,
-    after: webpush_core::id::Position,
-) -> Result<Page, StoreError> {
-    service.store.fetch(session.scope(), after, fresh::now())
-}
-
-/// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
-async fn news(monitor: &Monitor, busy: bool) -> News {
-    loop {
-        if !busy || monitor.listener.is_gone() {
-            let news = monitor.listener.take();
-            if news.gone || news.woken.is_some() {
-                return news;
-            }
-        }
-        monitor.listener.arrived().await;
-    }
-}
-
-async fn deadline(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Waits until what is on its way can take its next step.
-async fn advance(outgoing: &mut Outgoing, pressure: &Pressure) {
+async fn advance<'a>(
+    outgoing: &mut Outgoing<'a>,
+    parent: u32,
+    pressure: &'a Pressure,
+    pulse: &Pulse,
+) -> Progress<'a> {
     match outgoing {
-        Outgoing::Idle => {}
-        Outgoing::Admitting(_) => pressure.admit().await,
+        Outgoing::Idle => std::future::pending().await,
+        Outgoing::Admitting(_) => Progress::Admitted(pressure.admit(parent).await),
         // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
-        Outgoing::Flowing(flow) => drop(flow.run().await),
+        Outgoing::Opening(_, push) => Progress::Opened { by_peer: push.flow.open().await.is_ok() },
+        Outgoing::Flowing(_, push) => Progress::Flown { whole: push.flow.run().await.is_ok() },
+        Outgoing::Confirming(_) => {
+            pressure.written().await;
+            pulse.confirm().await;
+            Progress::Confirmed
+        }
     }
 }
 
-/// Promises an entry and begins its response. What can't be promised stays in the inbox.
-fn promise(
-    service: &Service,
-    monitor: &Monitor,
-    respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
-    entry: &Entry,
-) -> Outgoing {
-    match try_promise(service, monitor, respond, connection, entry) {
-        Some(flow) => Outgoing::Flowing(flow),
-        None => Outgoing::Idle,
-    }
-}
-
-fn try_promise(
-    service: &Service,
-    monitor: &Monitor,
-    respond: &mut SendResponse<Bytes>,
-    connection: &Connection<'_>,
-    entry: &Entry,
-) -> Option<Flow> {
-    let now = fresh::now();
-    let subscription_key = match entry {
-        // Waiting for room takes time, and a message must not be sent after its TTL (RFC 8030 §5.2). One with TTL 0
-        // came from memory and was let through by the session.
-        Entry::Message(message) if message.expires > message.accepted && message.is_expired(now) => {
-            return None;
-        }
-        Entry::Message(message) => {
-            service.store.subscription(message.agent, message.subscription).ok()?.map(|found| found.key)
-        }
-        Entry::Receipt(_) => None,
-    };
-    let pushed = Pushed::new(entry, subscription_key, &service.keyring, &service.origin, now)?;
-    let authority = monitor.authority.as_deref().unwrap_or_else(|| host_of(&service.origin));
-    let mut request =
-        Request::get(format!("{}://{authority}{}", connection.scheme, pushed.path)).body(()).ok()?;
+/// The promised request and its response; `None` when the message's subscription is gone.
+fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
+    let key = subscription_key(service, entry)?;
+    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, fresh::now())?;
+    let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
+    let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
-    let promised = respond.push_request(request).ok()?;
-    Flow::begin(promised, pushed.response)
-}
-
-fn host_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, host)| host)
-}
-
-/// The response to the monitoring request itself (RFC 8030 §6, §7.3).
-fn ending(end: End, monitor: &Monitor) -> Response<Bytes> {
-    let status = match end {
-        End::Nothing => StatusCode::NO_CONTENT,
-        End::Complete => StatusCode::OK,
-        End::Gone => return Failure::from(Problem::NotFound).answer(),
-    };
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    if let Some(wait) = monitor.request.wait
-        && let Ok(applied) = HeaderValue::try_from(format!("wait={wait}"))
-    {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
-    response
+    Some((request, pushed.response))
 }

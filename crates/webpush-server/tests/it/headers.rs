@@ -48,7 +48,7 @@ async fn the_errors_page_explains_every_name() {
 }
 
 #[tokio::test]
-async fn r8030_3_c_http_1_1_sends_and_cannot_monitor() {
+async fn r8030_3_c_http_1_1_sends_and_cannot_take_pushes() {
     let server = Server::start();
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -67,10 +67,11 @@ async fn r8030_3_c_http_1_1_sends_and_cannot_monitor() {
         large.len()
     );
     assert!(raw_http1(&server.address, &chunked).await.starts_with("HTTP/1.1 413 "));
-    for prefer in ["", "prefer: wait=0\r\n"] {
+    for headers in ["", "prefer: wait=0\r\n", "accept: */*\r\n", "accept: text/event-stream;q=0\r\n"] {
         let path = urls.subscription.strip_prefix(&server.origin).unwrap();
-        let answer = raw_http1(&server.address, &format!("GET {path} HTTP/1.1\r\n{head}{prefer}\r\n")).await;
+        let answer = raw_http1(&server.address, &format!("GET {path} HTTP/1.1\r\n{head}{headers}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 505 ") && answer.contains("push-unsupported"), "{answer}");
+        assert!(answer.contains("over HTTP/2") && answer.contains("Accept: text/event-stream"), "{answer}");
     }
     assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1);
 }

@@ -15,6 +15,8 @@ async fn h2_a_a_client_without_push_is_505() {
     for headers in [&[("prefer", "wait=0")][..], &[]] {
         let response = peer.get(&urls.subscription, headers).await;
         assert_eq!(response.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+        let said = std::str::from_utf8(response.body()).unwrap();
+        assert!(said.contains("SETTINGS_ENABLE_PUSH") && said.contains("text/event-stream"), "{said}");
     }
 }
 
@@ -86,4 +88,45 @@ async fn h2_g_a_lost_connection_frees_the_monitor_and_loses_nothing() {
     peer.push(&urls.push, "second").await;
     let (pushes, _) = peer.drain(&urls.subscription).await;
     assert_eq!(texts(&pushes), ["first", "second"]);
+}
+
+/// As a peer behind a proxy that terminates TLS and passes HTTP/2 on.
+#[tokio::test]
+async fn h2_d_promises_carry_the_scheme_that_was_asked_with() {
+    let server = Server::start_with(&["--origin", "https://push.example"]);
+    let mut agent = server.connect_as("https://push.example").await;
+    let urls = Subscribed::of(&agent.post("/subscribe", &[], "").await);
+    let message = agent.push(&urls.push, "x").await;
+    assert_eq!(agent.drain(&urls.subscription).await.0[0].url(), message);
+}
+
+/// Stream ids grow (RFC 9113 §5.1.1), whichever of a connection's monitors a promise is for.
+#[tokio::test]
+async fn h2_two_monitors_of_one_connection_keep_the_order_of_stream_ids() {
+    let server = Server::start();
+    let (mut peer, mut agent) = (server.connect().await, server.connect().await);
+    let (one, two) = (peer.subscribe().await, peer.subscribe().await);
+    for _ in 0..40 {
+        peer.push(&one.push, "one").await;
+        peer.push(&two.push, "two").await;
+    }
+    let mut first = agent.monitor(&one.subscription, &[]).await;
+    let mut second = agent.monitor(&two.subscription, &[]).await;
+    for _ in 0..40 {
+        assert_eq!(first.next().await.text(), "one");
+        assert_eq!(second.next().await.text(), "two");
+    }
+}
+
+#[tokio::test]
+async fn r9110_head_has_the_headers_of_get_and_no_body() {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let message = peer.push(&urls.push, "hello").await;
+    for (url, length) in [(message.as_str(), Some("5")), ("/", None)] {
+        let response = peer.request(Method::HEAD, url, &[], "").await;
+        assert_eq!((response.status(), response.body().len()), (StatusCode::OK, 0));
+        assert!(length.is_none_or(|length| response.headers()["content-length"] == length));
+    }
 }

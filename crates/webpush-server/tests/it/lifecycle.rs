@@ -1,7 +1,8 @@
 //! Starting, stopping, and being refused.
 
-use crate::support::{Server, refused, texts};
+use crate::support::{Server, Subscribed, header, refused, texts};
 use http::StatusCode;
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn sigterm_finishes_what_is_under_way() {
@@ -70,4 +71,65 @@ fn wrong_settings_are_one_clear_sentence() {
         assert!(said.contains(expected), "{args:?}: {said}");
         assert!(!said.contains("panicked"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let server = Server::start_on(folder.path(), &["--origin", "https://push.example"]);
+    let response = server.connect().await.post("/subscribe", &[], "").await;
+    let urls = Subscribed::of(&response);
+    server.signal("TERM");
+    assert!(server.wait().await);
+    let server = Server::start_on_small_disk(folder.path(), &log);
+    let mut peer = server.connect_as("https://push.example").await;
+    let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());
+    let mut accepted = Vec::new();
+    let refusal = loop {
+        let response = peer.post(&urls.push, &[("ttl", "600")], large).await;
+        if response.status() != StatusCode::CREATED {
+            break response;
+        }
+        accepted.push(path(header(&response, "location")));
+    };
+    assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(header(&refusal, "retry-after"), "5");
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("the store can't be written") && said.contains("data/store"), "{said}");
+    server.make_room();
+    // It comes back by itself; when, no answer announces.
+    while peer.post(&urls.push, &[("ttl", "600")], "after").await.status() != StatusCode::CREATED {}
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    let delivered: BTreeSet<_> = pushes.iter().map(|pushed| path(&pushed.url())).collect();
+    assert!(accepted.len() > 100 && accepted.iter().all(|url| delivered.contains(url)));
+}
+
+#[tokio::test]
+async fn r8030_8_5_a_no_log_holds_a_capability_or_a_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let server = Server::start_logging(&log);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let message = peer.push(&urls.push, "the secret payload").await;
+    peer.drain(&urls.set).await;
+    let path = urls.push.strip_prefix(&server.origin).unwrap();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    crate::support::raw_http1(&server.address, &request).await;
+    assert_eq!(peer.delete(&message).await, StatusCode::NO_CONTENT);
+    server.signal("TERM");
+    assert!(server.wait().await);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("stopping") && log.contains("TRACE"), "the log is there");
+    for url in [&urls.push, &urls.subscription, &urls.set, &message] {
+        let token = url.rsplit('/').next().unwrap();
+        assert!(!log.contains(&token[..16]), "the log holds {url}");
+    }
+    assert!(!log.contains("the secret payload"));
+}
+
+fn path(url: &str) -> String {
+    url.parse::<http::Uri>().unwrap().path().to_owned()
 }

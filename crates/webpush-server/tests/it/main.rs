@@ -10,11 +10,19 @@
 )]
 
 mod crash;
+mod event_stream;
+mod events;
 mod headers;
+mod hostile;
 mod http2;
 mod lifecycle;
+mod limits;
+mod listen;
 mod monitor;
 mod push;
+mod raw;
+mod receipts;
 mod subscribe;
 mod support;
 mod tls;
+mod vapid;

@@ -143,6 +143,26 @@ async fn r8030_7_3_a_c_d_removing_a_subscription_ends_its_monitors_with_404() {
 }
 
 #[tokio::test]
+async fn r8030_7_3_a_monitors_end_although_whoever_removed_it_hung_up() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = Server::start();
+    let (mut peer, mut agent) = (server.connect().await, server.connect().await);
+    for _ in 0..10 {
+        let urls = peer.subscribe().await;
+        let monitor = agent.monitor(&urls.subscription, &[]).await;
+        assert_eq!(agent.drain(&urls.subscription).await.1, StatusCode::NO_CONTENT);
+        let path = urls.subscription.strip_prefix(&server.origin).unwrap();
+        let mut stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+        stream.write_all(format!("DELETE {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        drop(stream);
+        // The request may die with its connection, but not half of it.
+        if peer.drain(&urls.subscription).await.1 == StatusCode::NOT_FOUND {
+            assert_eq!(monitor.end().await.status(), StatusCode::NOT_FOUND);
+        }
+    }
+}
+
+#[tokio::test]
 async fn r8030_7_3_1_a_b_c_removing_a_set_removes_its_members() {
     let server = Server::start();
     let (mut peer, mut agent) = (server.connect().await, server.connect().await);

@@ -135,6 +135,17 @@ async fn r8030_5_4_b_c_e_a_topic_replaces_within_its_subscription() {
 }
 
 #[tokio::test]
+async fn r8030_5_4_b_ttl_zero_replaces_as_well() {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let old = peer.push_with(&urls.push, &[("ttl", "60"), ("topic", "t")], "old").await;
+    peer.push_with(&urls.push, &[("ttl", "0"), ("topic", "t")], "new").await;
+    assert_eq!(peer.get(&old, &[]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(peer.drain(&urls.subscription).await.1, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn r8030_7_2_a_6_2_a_a_message_url_reads_until_it_is_acknowledged() {
     let server = Server::start();
     let mut peer = server.connect().await;
@@ -147,6 +158,7 @@ async fn r8030_7_2_a_6_2_a_a_message_url_reads_until_it_is_acknowledged() {
     assert_eq!(header(&response, "content-encoding"), "aes128gcm");
     assert_eq!(header(&response, "cache-control"), "private");
     assert!(header(&response, "last-modified").ends_with(" GMT"));
+    assert_eq!(header(&response, "content-security-policy"), "sandbox");
     assert_eq!(peer.delete(&url).await, StatusCode::NO_CONTENT);
     assert_eq!(peer.get(&url, &[]).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(peer.delete(&url).await, StatusCode::NOT_FOUND);

@@ -94,9 +94,9 @@ async fn r9110_a_wrong_methods_are_405_and_unknown_paths_404() {
         ("/subscribe", Method::GET, "POST"),
         (urls.push.as_str(), Method::GET, "POST, OPTIONS"),
         (&urls.push, Method::DELETE, "POST, OPTIONS"),
-        (&urls.subscription, Method::POST, "GET, DELETE"),
-        (&urls.set, Method::PUT, "GET, DELETE"),
-        (&message, Method::POST, "GET, DELETE, OPTIONS"),
+        (&urls.subscription, Method::POST, "GET, DELETE, OPTIONS"),
+        (&urls.set, Method::PUT, "GET, DELETE, OPTIONS"),
+        (&message, Method::POST, "GET, HEAD, DELETE, OPTIONS"),
         ("/", Method::POST, "GET, HEAD"),
     ] {
         let response = peer.request(method, url, &[("ttl", "1")], "").await;

@@ -51,8 +51,43 @@ impl Server {
         Self::launch(Folder::Given(folder.to_owned()), args)
     }
 
+    /// Starts it so that it can't make a file larger than 8 MiB, until [`Server::make_room`]: as good as a full disk.
+    /// (`prlimit` is of util-linux, which every Linux has.) Its log goes to a file.
+    /// The store must have been made before, for its engine begins with a larger file.
+    pub(crate) fn start_on_small_disk(folder: &Path, log: &Path) -> Self {
+        let folder = Folder::Given(folder.to_owned());
+        let program = command(folder.path(), &[]);
+        let mut command = Command::new("prlimit");
+        command.args(["--fsize=8388608:", "sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+        command.arg(program.get_program()).args(program.get_args());
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stderr(std::fs::File::create(log).unwrap());
+        Self::spawn(folder, command)
+    }
+
+    /// Lifts the limit of [`Server::start_on_small_disk`].
+    pub(crate) fn make_room(&self) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status().unwrap().success()
+        );
+    }
+
+    /// Writes everything that can be logged to a file.
+    pub(crate) fn start_logging(log: &Path) -> Self {
+        let folder = Folder::Own(tempfile::tempdir().unwrap());
+        let mut command = command(folder.path(), &[]);
+        command.env("RUST_LOG", "trace").stderr(std::fs::File::create(log).unwrap());
+        Self::spawn(folder, command)
+    }
+
     fn launch(folder: Folder, args: &[&str]) -> Self {
-        let mut child = command(folder.path(), args).stdout(Stdio::piped()).spawn().unwrap();
+        let command = command(folder.path(), args);
+        Self::spawn(folder, command)
+    }
+
+    fn spawn(folder: Folder, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let after = |word: &str| {
@@ -88,6 +123,11 @@ impl Server {
 
     pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> Peer {
         Peer::connect(&self.address, builder).await
+    }
+
+    /// Connects, and asks as if at another origin.
+    pub(crate) async fn connect_as(&self, origin: &str) -> Peer {
+        Peer { base: origin.to_owned(), ..self.connect().await }
     }
 }
 
@@ -139,6 +179,12 @@ impl Peer {
         let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) = builder.handshake(stream).await.unwrap();
         Self { base: format!("http://{address}"), send, connection: tokio::spawn(connection) }
+    }
+
+    /// Sends a GET; its response, whose body is still to come.
+    pub(crate) async fn open(&mut self, url: &str, headers: &[(&str, &str)]) -> Response<h2::RecvStream> {
+        let response = self.begin(Method::GET, url, headers, Bytes::new()).await.unwrap();
+        soon("the head of a response", response).await.unwrap()
     }
 
     /// Sends one request; its whole response.

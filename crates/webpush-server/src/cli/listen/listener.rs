@@ -1,14 +1,15 @@
 //! The loop: listen, deal with each message, acknowledge it, listen again.
 
-use super::ListenArgs;
 use super::backoff::Backoff;
 use super::message::{execute, print};
+use super::resume::Resume;
 use super::seen::{Progress, Seen};
+use super::{ListenArgs, Via};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal;
-use crate::client::connection::{Connector, Promise};
+use crate::client::connection::Connector;
 use crate::client::error::ClientError;
-use crate::client::monitor::{Event, Message, Monitor, Wait};
+use crate::client::monitor::{self, Arriving, Event, Message, Monitor, Wait};
 use crate::client::state_file::HeldSubscription;
 use std::time::{Duration, Instant};
 
@@ -17,13 +18,15 @@ pub(super) struct Listener<'a> {
     connector: &'a Connector,
     held: &'a HeldSubscription,
     seen: Seen,
+    resume: Resume,
     acknowledged: u64,
     undecryptable: bool,
 }
 
 impl<'a> Listener<'a> {
     pub(super) fn new(args: &'a ListenArgs, connector: &'a Connector, held: &'a HeldSubscription) -> Self {
-        Self { args, connector, held, seen: Seen::default(), acknowledged: 0, undecryptable: false }
+        let (seen, resume) = (Seen::default(), Resume::default());
+        Self { args, connector, held, seen, resume, acknowledged: 0, undecryptable: false }
     }
 
     /// Listens until it is enough or cannot go on.
@@ -55,38 +58,47 @@ impl<'a> Listener<'a> {
     /// One monitoring request, until the server or the connection ends it, or it is enough.
     async fn listen_once(&mut self) -> Result<(), Failure> {
         let wait = if self.args.no_wait { Wait::Stored } else { Wait::Held };
-        let mut monitor = Monitor::start(self.connector, &self.held.subscription, wait).await?;
+        let after = self.resume.begin();
+        let via = match self.args.via {
+            Via::Push => monitor::Via::Push,
+            Via::Sse => monitor::Via::Events { after: after.as_deref() },
+        };
+        let mut monitor = Monitor::start(self.connector, &self.held.subscription, wait, via).await?;
         while !self.enough() {
             match monitor.next().await? {
                 Event::Ended => break,
-                Event::Promise(promise) => self.take(&mut monitor, promise).await?,
+                Event::Message(arriving) => {
+                    let settled = self.take(&mut monitor, arriving).await?;
+                    self.resume.after(monitor.last_event_id(), settled);
+                }
             }
         }
         Ok(())
     }
 
-    /// Deals with one message. Only what ends the verb is an error; otherwise the service sends it again.
-    async fn take(&mut self, monitor: &mut Monitor, promise: Promise) -> Result<(), Failure> {
-        let message = match Message::receive(promise, &self.held.keys).await {
+    /// Deals with one message; says whether it was acknowledged. Only what ends the verb is an error; otherwise the
+    /// service sends it again.
+    async fn take(&mut self, monitor: &mut Monitor, arriving: Arriving) -> Result<bool, Failure> {
+        let message = match Message::receive(arriving, &self.held.keys).await {
             Ok(message) => message,
             Err(error) => {
                 terminal::warning(&format!("a message did not arrive: {error}"));
-                return Ok(());
+                return Ok(false);
             }
         };
         let before = self.seen.progress(message.url.path());
         if matches!(before, None | Some(Progress::Printed)) && !self.handle(&message, before).await? {
-            return Ok(());
+            return Ok(false);
         }
         if let Err(error) = monitor.acknowledge(&message.url).await {
             terminal::warning(&format!("a message was not acknowledged and will come again: {error}"));
-            return Ok(());
+            return Ok(false);
         }
         if before != Some(Progress::Acknowledged) {
             self.seen.reached(message.url.path(), Progress::Acknowledged);
             self.acknowledged += 1;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Prints a message and runs the command; says whether it is to be acknowledged.

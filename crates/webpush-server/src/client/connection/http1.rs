@@ -1,11 +1,13 @@
 //! HTTP/1.1: one request after another.
 
+use super::streamed::{Body, Streamed};
 use super::{Answer, MAX_ANSWER_BYTES, too_large};
 use crate::client::error::ClientError;
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,14 +29,10 @@ impl Requests {
 
     pub(super) async fn exchange(
         &mut self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         origin: &str,
     ) -> Result<Answer, ClientError> {
-        to_origin_form(&mut request);
-        self.0.ready().await.map_err(|error| broken(origin, &error))?;
-        let answer =
-            self.0.send_request(request.map(Full::new)).await.map_err(|error| broken(origin, &error))?;
-        let (head, body) = answer.into_parts();
+        let (head, body) = self.begin(request, origin).await?.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 return too_large(origin);
@@ -42,6 +40,26 @@ impl Requests {
             ClientError::Unavailable(format!("{origin} did not finish its answer: {error}"))
         })?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+
+    pub(super) async fn stream(
+        &mut self,
+        request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Streamed, ClientError> {
+        let (head, body) = self.begin(request, origin).await?.into_parts();
+        let (body, origin) = (Body::Http1(body), origin.to_owned());
+        Ok(Streamed { status: head.status, headers: head.headers, body, origin })
+    }
+
+    async fn begin(
+        &mut self,
+        mut request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Response<Incoming>, ClientError> {
+        to_origin_form(&mut request);
+        self.0.ready().await.map_err(|error| broken(origin, &error))?;
+        self.0.send_request(request.map(Full::new)).await.map_err(|error| broken(origin, &error))
     }
 }
 

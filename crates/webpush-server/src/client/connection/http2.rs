@@ -1,5 +1,6 @@
 //! HTTP/2: requests, and messages that the server pushes while one of them is open.
 
+use super::streamed::{Body, Streamed};
 use super::{ANSWER_TIMEOUT, Answer, MAX_ANSWER_BYTES, too_large, within};
 use crate::client::error::ClientError;
 use crate::client::url::CapabilityUrl;
@@ -48,12 +49,12 @@ pub struct Promise {
 }
 
 impl Requests {
-    pub(super) async fn start<S>(socket: S, origin: &str) -> Result<Self, ClientError>
+    pub(super) async fn start<S>(socket: S, origin: &str, push: bool) -> Result<Self, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (requests, mut connection) = h2::client::Builder::new()
-            .enable_push(true)
+            .enable_push(push)
             .max_concurrent_streams(MAX_PUSHED_STREAMS)
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -96,6 +97,18 @@ impl Requests {
         let (head, body) = request.into_parts();
         let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
         whole(response.await.map_err(|error| broken(origin, &error))?, origin).await
+    }
+
+    pub(super) async fn stream(
+        &self,
+        request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Streamed, ClientError> {
+        let (head, body) = request.into_parts();
+        let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
+        let (head, body) = response.await.map_err(|error| broken(origin, &error))?.into_parts();
+        let (body, origin) = (Body::Http2(body), origin.to_owned());
+        Ok(Streamed { status: head.status, headers: head.headers, body, origin })
     }
 
     pub(super) async fn monitor(&self, request: Request<()>, origin: &str) -> Result<Monitored, ClientError> {

@@ -1,0 +1,160 @@
+//! Flags of `serve` that keep the service fair and upright: who may subscribe, how often what may be asked, and how
+//! long a peer may take.
+
+use super::values::parse_time;
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use clap::builder::BoolishValueParser;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+use webpush_core::limits::{LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
+use webpush_core::rate::RateLimit;
+use webpush_core::subscription::SenderKey;
+
+/// Settings of fairness. Each flag is also an environment variable.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits and fairness")]
+pub struct LimitArgs {
+    /// Let only holders of a token subscribe: a file with one a line, 16 characters or more, # for comments
+    ///
+    /// A token is sent as «Authorization: Bearer TOKEN», or written into the URL that an agent is given:
+    /// https://host/t/TOKEN/. Whoever was given a push URL may push without one.
+    #[arg(long, env = "WEBPUSH_SERVER_SUBSCRIBE_TOKEN_FILE", value_name = "FILE")]
+    pub subscribe_token_file: Option<PathBuf>,
+
+    /// Messages to one subscription: RATE:BURST as in 1000/s:10000 (per s, m, h or d), or off
+    #[arg(long, env = "WEBPUSH_SERVER_PUSH_RATE", value_name = "RATE", default_value = "1000/s:10000")]
+    push_rate: RateLimit,
+
+    /// Messages to one user agent, over all its subscriptions
+    #[arg(long, env = "WEBPUSH_SERVER_AGENT_RATE", value_name = "RATE", default_value = "5000/s:50000")]
+    agent_rate: RateLimit,
+
+    /// Messages of one application server, known by its VAPID key
+    #[arg(long, env = "WEBPUSH_SERVER_SENDER_RATE", value_name = "RATE", default_value = "10000/s:100000")]
+    sender_rate: RateLimit,
+
+    /// Application server without --sender-rate: its VAPID key in base64url; may be given several times
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_EXEMPT_SENDER",
+        value_name = "KEY",
+        value_delimiter = ',',
+        value_parser = parse_sender
+    )]
+    exempt_sender: Vec<SenderKey>,
+
+    /// New subscriptions from one IPv4 address or IPv6 /64
+    #[arg(long, env = "WEBPUSH_SERVER_REGISTER_RATE", value_name = "RATE", default_value = "10/m:100")]
+    register_rate: RateLimit,
+
+    /// Apply the rates also to peers on this machine
+    #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
+    rate_limit_loopback: bool,
+
+    /// Connections at once; more are closed at once [default: open files allowed, less 128]
+    #[arg(long, env = "WEBPUSH_SERVER_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+
+    /// Longest time for the head of an HTTP/1.1 request, and between two of them
+    #[arg(long, env = "WEBPUSH_SERVER_HEAD_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_timeout, hide = true)]
+    head_timeout: Duration,
+
+    /// Longest time for the body of a request
+    #[arg(long, env = "WEBPUSH_SERVER_BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout, hide = true)]
+    body_timeout: Duration,
+
+    /// Longest time in which a peer takes nothing of what is sent to it
+    #[arg(long, env = "WEBPUSH_SERVER_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    stall_timeout: Duration,
+
+    /// How often an HTTP/2 peer is asked whether it is there
+    #[arg(long, env = "WEBPUSH_SERVER_KEEPALIVE", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    keepalive: Duration,
+
+    /// The promised stream at which an HTTP/2 connection is closed in order
+    #[arg(long, value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
+    last_promised_stream: u32,
+}
+
+impl LimitArgs {
+    /// The most connections at once.
+    pub(super) fn max_connections(&self) -> Option<usize> {
+        self.max_connections.map(NonZeroUsize::get)
+    }
+
+    /// These limits in the place of the defaults.
+    pub(super) fn apply(self, limits: Limits) -> Limits {
+        Limits {
+            rates: Rates {
+                subscription: self.push_rate,
+                agent: self.agent_rate,
+                sender: self.sender_rate,
+                exempt_senders: self.exempt_sender,
+                registration: self.register_rate,
+                loopback: self.rate_limit_loopback,
+            },
+            timeouts: Timeouts {
+                head: self.head_timeout,
+                body: self.body_timeout,
+                stall: self.stall_timeout,
+                keepalive: self.keepalive,
+            },
+            last_promised_stream: self.last_promised_stream,
+            ..limits
+        }
+    }
+}
+
+/// A time that is not none.
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    if time.is_zero() { Err("nobody can be that fast".to_owned()) } else { Ok(time) }
+}
+
+/// An uncompressed P-256 point in base64url, with or without padding (RFC 8292 §3.2).
+fn parse_sender(text: &str) -> Result<SenderKey, String> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&URL_SAFE, config).decode(text).ok();
+    match bytes.and_then(|bytes| <[u8; 65]>::try_from(bytes).ok()) {
+        Some(key) if key[0] == 4 => Ok(SenderKey(key)),
+        _ => Err(
+            "a VAPID public key is expected: 87 characters of base64url, as webpush-server keys prints it"
+                .into(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        limits: LimitArgs,
+    }
+
+    fn limits(args: &[&str]) -> Limits {
+        let flags = Flags::try_parse_from([&["test"], args].concat()).unwrap();
+        flags.limits.apply(Limits::default())
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_service() {
+        assert_eq!(format!("{:?}", limits(&[])), format!("{:?}", Limits::default()));
+    }
+
+    #[test]
+    fn senders_are_keys() {
+        let key = format!("BA{}", "A".repeat(85));
+        let limits = limits(&["--exempt-sender", &key, "--exempt-sender", &format!("{key}=")]);
+        assert_eq!(limits.rates.exempt_senders.len(), 2);
+        for wrong in ["", "BAAA", &key[1..], &format!("AA{}", &key[2..])] {
+            assert!(parse_sender(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Where to go on when a stream of events is asked for again.
+
+/// The last event before which nothing is left to be acknowledged: what follows it comes at once, as it would when all
+/// is pushed anew.
+#[derive(Debug, Default)]
+pub(super) struct Resume {
+    last_id: Option<String>,
+    /// Something of this stream was not acknowledged: everything after it is to come again.
+    held_back: bool,
+}
+
+impl Resume {
+    /// A stream begins; the event to go on from.
+    pub(super) fn begin(&mut self) -> Option<String> {
+        self.held_back = false;
+        self.last_id.clone()
+    }
+
+    /// A message was dealt with, and was acknowledged or not.
+    pub(super) fn after(&mut self, last_id: Option<&str>, acknowledged: bool) {
+        self.held_back |= !acknowledged;
+        if !self.held_back
+            && let Some(id) = last_id
+        {
+            self.last_id = Some(id.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_before_what_was_not_acknowledged() {
+        let mut resume = Resume::default();
+        assert_eq!(resume.begin(), None);
+        resume.after(Some("1"), true);
+        resume.after(None, true);
+        resume.after(Some("2"), false);
+        resume.after(Some("3"), true);
+        assert_eq!(resume.begin().as_deref(), Some("1"));
+        resume.after(Some("2"), true);
+        assert_eq!(resume.begin().as_deref(), Some("2"));
+    }
+}

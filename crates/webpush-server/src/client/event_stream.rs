@@ -1,0 +1,167 @@
+//! Server-sent events as they are read (HTML, «Interpreting an event stream»): bytes in, events out.
+
+/// The longest event that is read: the largest message that a service takes is far shorter, also in base64.
+const MAX_EVENT_BYTES: usize = 256 * 1024;
+
+/// One event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StreamEvent {
+    /// Its type.
+    pub kind: String,
+    /// Its data.
+    pub data: String,
+    /// What to send as `Last-Event-ID` once it was dealt with: its id, or the last one before it.
+    pub last_id: Option<String>,
+}
+
+/// An event was longer than any may be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// Finds the events in a stream, wherever it was cut.
+#[derive(Debug, Default)]
+pub struct EventReader {
+    unread: Vec<u8>,
+    /// Up to here there is no end of a line in `unread`.
+    searched: usize,
+    /// The last line ended in CR: a LF that follows belongs to it.
+    after_cr: bool,
+    /// Something but the byte order mark has been read.
+    begun: bool,
+    kind: String,
+    data: Option<String>,
+    last_id: Option<String>,
+}
+
+impl EventReader {
+    /// Takes the next part of the stream.
+    pub fn add(&mut self, part: &[u8]) {
+        self.unread.extend_from_slice(part);
+    }
+
+    /// The next event that is there whole.
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    pub fn next_event(&mut self) -> Result<Option<StreamEvent>, TooLong> {
+        while let Some(line) = self.next_line() {
+            if let Some(event) = self.line(&line) {
+                return Ok(Some(event));
+            }
+            if self.data.as_ref().is_some_and(|data| data.len() > MAX_EVENT_BYTES) {
+                return Err(TooLong);
+            }
+        }
+        if self.unread.len() > MAX_EVENT_BYTES { Err(TooLong) } else { Ok(None) }
+    }
+
+    fn next_line(&mut self) -> Option<String> {
+        if self.after_cr && !self.unread.is_empty() {
+            self.after_cr = false;
+            if self.unread[0] == b'\n' {
+                self.unread.remove(0);
+            }
+        }
+        let found = self.unread[self.searched..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let Some(at) = found.map(|at| at + self.searched) else {
+            self.searched = self.unread.len();
+            return None;
+        };
+        self.after_cr = self.unread[at] == b'\r';
+        let line = String::from_utf8_lossy(&self.unread[..at]).into_owned();
+        self.unread.drain(..=at);
+        self.searched = 0;
+        let first = !std::mem::replace(&mut self.begun, true);
+        match line.strip_prefix('\u{feff}') {
+            Some(rest) if first => Some(rest.to_owned()),
+            _ => Some(line),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Option<StreamEvent> {
+        if line.is_empty() {
+            let kind = std::mem::take(&mut self.kind);
+            let data = self.data.take()?;
+            return Some(StreamEvent { kind, data, last_id: self.last_id.clone() });
+        }
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match name {
+            "event" => value.clone_into(&mut self.kind),
+            "data" => match &mut self.data {
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+                None => self.data = Some(value.to_owned()),
+            },
+            "id" if !value.contains('\0') => {
+                self.last_id = Some(value.to_owned()).filter(|id| !id.is_empty());
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(parts: &[&[u8]]) -> Vec<(String, String, Option<String>)> {
+        let mut reader = EventReader::default();
+        let mut events = Vec::new();
+        for part in parts {
+            reader.add(part);
+            while let Some(event) = reader.next_event().unwrap() {
+                events.push((event.kind, event.data, event.last_id));
+            }
+        }
+        events
+    }
+
+    fn event(kind: &str, data: &str, id: Option<&str>) -> (String, String, Option<String>) {
+        (kind.to_owned(), data.to_owned(), id.map(str::to_owned))
+    }
+
+    #[test]
+    fn events_are_read_as_the_standard_says() {
+        for (stream, expected) in [
+            ("", vec![]),
+            ("data: a", vec![]),
+            ("data: a\n", vec![]),
+            ("\u{feff}data: a\n\n", vec![event("", "a", None)]),
+            (":\n\nretry: 5\n\nid: 1\n\n", vec![]),
+            ("event: m\nid: 1\ndata: a\n\n", vec![event("m", "a", Some("1"))]),
+            ("id: 1\ndata: a\n\ndata: b\n\n", vec![event("", "a", Some("1")), event("", "b", Some("1"))]),
+            ("id: 1\ndata: a\n\nid\ndata: b\n\n", vec![event("", "a", Some("1")), event("", "b", None)]),
+            ("data:a\ndata: b\ndata\n\n", vec![event("", "a\nb\n", None)]),
+            ("event: x\n\ndata:  a\r\rdata: b\r\n\r\n", vec![event("", " a", None), event("", "b", None)]),
+        ] {
+            assert_eq!(read(&[stream.as_bytes()]), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn what_never_ends_is_not_kept() {
+        for part in ["x", "data: x\n"] {
+            let mut reader = EventReader::default();
+            let mut added = 0;
+            while reader.next_event() == Ok(None) {
+                reader.add(part.repeat(1000).as_bytes());
+                added += 1;
+                assert!(added < 1000, "{part:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn where_it_is_cut_makes_no_difference(stream in "(data: [a-c]|id: x|event: m|:|\r|\n|\r\n|\n\n){0,20}", at in 0_usize..100) {
+            let at = at.min(stream.len());
+            let (head, tail) = stream.as_bytes().split_at(at);
+            prop_assert_eq!(read(&[head, tail]), read(&[stream.as_bytes()]));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Responses as the resources make them.
+
+use super::problem::Failure;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+/// A whole response.
+pub type Answer = Response<Bytes>;
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Adds headers to an answer.
+pub(super) fn with(
+    mut answer: Answer,
+    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+) -> Answer {
+    for (name, value) in headers {
+        answer.headers_mut().append(name, value);
+    }
+    answer
+}
+
+/// Marks a response that holds capability URLs: no cache may keep those.
+pub(super) fn no_store(answer: &mut Answer) {
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// A header value made of our own URLs and numbers.
+pub(super) fn value(text: String) -> Result<HeaderValue, Failure> {
+    HeaderValue::try_from(text).map_err(|_| Failure::internal("a header value"))
+}

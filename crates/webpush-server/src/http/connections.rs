@@ -1,0 +1,85 @@
+//! How many connections there may be: one more is closed at once, which costs less than to let it wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use webpush_core::limits::RESERVED_DESCRIPTORS;
+
+/// Where an operating system says what a process may have open.
+const PROCESS_LIMITS: &str = "/proc/self/limits";
+/// What is assumed where nothing says it: the usual soft limit.
+const USUAL_DESCRIPTORS: usize = 1024;
+
+/// The places for connections.
+pub struct Connections {
+    places: Arc<Semaphore>,
+    most: usize,
+    refusing: AtomicBool,
+}
+
+impl Connections {
+    /// So many places, or as many as the process may have descriptors, less those for files.
+    #[must_use]
+    pub fn new(most: Option<usize>) -> Self {
+        let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self { places: Arc::new(Semaphore::new(most)), most, refusing: AtomicBool::new(false) }
+    }
+
+    /// A place, to be held as long as the connection is.
+    #[must_use]
+    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        // Said when it begins, not for every connection of a flood.
+        if !self.refusing.swap(place.is_none(), Ordering::Relaxed) && place.is_none() {
+            tracing::warn!(
+                most = self.most,
+                "as many connections as may be (--max-connections): more are refused"
+            );
+        }
+        place
+    }
+}
+
+/// Half of the descriptors where that is less than what files need.
+fn default_most(descriptors: usize) -> usize {
+    descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(descriptors / 2).max(1)
+}
+
+fn descriptors() -> Option<usize> {
+    soft_limit(&std::fs::read_to_string(PROCESS_LIMITS).ok()?)
+}
+
+/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most that a semaphore holds.
+fn soft_limit(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(Semaphore::MAX_PERMITS),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_follows_from_the_descriptors() {
+        let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 524288               files\n";
+        assert_eq!(soft_limit(limits), Some(1024));
+        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(Semaphore::MAX_PERMITS));
+        assert_eq!(soft_limit("Max processes 7 7 processes"), None);
+        for (descriptors, most) in [(1024, 896), (200, 100), (1, 1)] {
+            assert_eq!(default_most(descriptors), most);
+        }
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_connection_is_gone() {
+        let connections = Connections::new(Some(1));
+        let place = connections.admit();
+        assert!(place.is_some() && connections.admit().is_none());
+        drop(place);
+        assert!(connections.admit().is_some());
+    }
+}

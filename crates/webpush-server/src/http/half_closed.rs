@@ -1,0 +1,116 @@
+//! Clients of HTTP/1.1 that have closed their side of the connection.
+//!
+//! One that has sent a whole request may do that and still wants its answer. But a client that is to be sent events and
+//! has closed has mostly gone away; it must not be counted as listening, since a message with TTL 0 would be lost on it.
+//! `hyper` does not read while it writes, so whoever makes the events has to look.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A socket that can be looked at while `hyper` has it.
+pub(super) struct Watched<S>(Arc<Mutex<Socket<S>>>);
+
+struct Socket<S> {
+    stream: S,
+    /// What was read by looking: `hyper` gets it first.
+    early: Option<u8>,
+}
+
+/// Waits until the client has closed its side. Made for every connection, used by those that stream.
+pub(super) type Closing = Arc<dyn Fn(&mut Context<'_>) -> Poll<()> + Send + Sync>;
+
+impl<S: AsyncRead + Unpin + Send + 'static> Watched<S> {
+    pub(super) fn new(stream: S) -> (Self, Closing) {
+        let socket = Arc::new(Mutex::new(Socket { stream, early: None }));
+        let looked_at = Arc::clone(&socket);
+        (Self(socket), Arc::new(move |cx| lock(&looked_at).poll_closed(cx)))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Socket<S> {
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.early.is_some() {
+            // It sends its next request ahead; `hyper` reads it in its time.
+            return Poll::Pending;
+        }
+        let mut byte = [0];
+        let mut buf = ReadBuf::new(&mut byte);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                self.early = buf.filled().first().copied();
+                Poll::Pending
+            }
+            Poll::Ready(Ok(()) | Err(_)) => Poll::Ready(()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut socket = lock(&self.0);
+        if buf.remaining() > 0
+            && let Some(early) = socket.early.take()
+        {
+            buf.put_slice(&[early]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut socket.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut lock(&self.0).stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut lock(&self.0).stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        lock(&self.0).stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(&self.0).stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(&self.0).stream).poll_shutdown(cx)
+    }
+}
+
+/// One task has both sides, so nobody ever waits here; nor is anything half done if it panicked.
+fn lock<S>(socket: &Mutex<Socket<S>>) -> MutexGuard<'_, Socket<S>> {
+    socket.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test]
+    async fn a_close_is_seen_and_nothing_is_lost() {
+        let (mut client, server) = duplex(64);
+        let (mut watched, closing) = Watched::new(server);
+        let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
+        assert!(look().await.is_pending());
+        client.write_all(b"next").await.unwrap();
+        assert!(look().await.is_pending() && look().await.is_pending());
+        let mut read = [0; 4];
+        watched.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"next");
+        client.shutdown().await.unwrap();
+        assert!(look().await.is_ready());
+    }
+}

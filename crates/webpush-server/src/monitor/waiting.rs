@@ -1,0 +1,48 @@
+//! An entry between the session, which handed it out, and the agent.
+
+use crate::fresh;
+use crate::service::Service;
+use webpush_core::capability::KeyId;
+use webpush_core::inbox::Entry;
+use webpush_core::limits::LIVE_PATIENCE;
+use webpush_core::time::Timestamp;
+
+/// An entry that the session has handed out.
+pub(super) struct Waiting {
+    pub(super) entry: Entry,
+    since: Timestamp,
+}
+
+impl Waiting {
+    /// It waits from now on.
+    pub(super) fn new(entry: Entry) -> Self {
+        Self { entry, since: fresh::now() }
+    }
+
+    /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was
+    /// replaced (§5.4) or acknowledged elsewhere (§6.2).
+    pub(super) fn is_still_wanted(&self, service: &Service) -> bool {
+        let now = fresh::now();
+        match &self.entry {
+            Entry::Receipt(_) => true,
+            Entry::Message(message) if message.is_now_or_never() => {
+                now <= message.accepted.after(LIVE_PATIENCE)
+            }
+            Entry::Message(message) if message.is_expired(now) => false,
+            Entry::Message(_) if now == self.since => true,
+            Entry::Message(message) => !matches!(service.store.entry(&message.entry_ref()), Ok(None)),
+        }
+    }
+}
+
+/// The sealing key of the subscription of a message, which a receipt has none of; `None` when the subscription is gone.
+#[allow(clippy::option_option, reason = "the outer one is for `?`")]
+pub(super) fn subscription_key(service: &Service, entry: &Entry) -> Option<Option<KeyId>> {
+    match entry {
+        Entry::Message(message) => {
+            let found = service.store.subscription(message.agent, message.subscription).ok()??;
+            Some(Some(found.key))
+        }
+        Entry::Receipt(_) => Some(None),
+    }
+}

@@ -1,0 +1,197 @@
+//! How often something may be asked of the service (RFC 8030 §8.4). Peers on this machine are not limited, unless the
+//! operator wants that.
+//!
+//! | what | key | when its table is full |
+//! |---|---|---|
+//! | messages | subscription; agent; application server | the fullest buckets are forgotten: open |
+//! | new subscriptions | IPv4 address or IPv6 /64 | refused: closed, since rows stay behind |
+
+mod table;
+
+use crate::http::peer::{Network, Peer};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+use table::{Table, WhenCrowded};
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::limits::{RATE_BUCKETS, Rates};
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::rate::RateLimit;
+use webpush_core::subscription::SenderKey;
+
+/// A sender's key, short: the key itself is five times as long.
+type SenderHash = [u8; 16];
+
+/// All rate limits of the service.
+pub struct RateLimits {
+    begun: Instant,
+    loopback: bool,
+    subscriptions: Option<Table<SubscriptionId>>,
+    agents: Option<Table<InboxId>>,
+    senders: Option<Table<SenderHash>>,
+    exempt_senders: HashSet<SenderHash>,
+    registrations: Option<Table<Network>>,
+}
+
+impl RateLimits {
+    /// With full buckets.
+    #[must_use]
+    pub fn new(rates: &Rates) -> Self {
+        Self {
+            begun: Instant::now(),
+            loopback: rates.loopback,
+            subscriptions: buckets(rates.subscription, WhenCrowded::Forget),
+            agents: buckets(rates.agent, WhenCrowded::Forget),
+            senders: buckets(rates.sender, WhenCrowded::Forget),
+            exempt_senders: rates.exempt_senders.iter().map(short).collect(),
+            registrations: buckets(rates.registration, WhenCrowded::Refuse),
+        }
+    }
+
+    /// Counts a message to a subscription of an agent. Needs nothing of the request but its URL, so it comes before the
+    /// body.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn count_message(&self, peer: &Peer, agent: InboxId, id: SubscriptionId) -> Result<(), Problem> {
+        self.count(peer, self.subscriptions.as_ref(), id, Limited::Subscription)?;
+        self.count(peer, self.agents.as_ref(), agent, Limited::Agent)
+    }
+
+    /// Counts a message of an application server whose key is verified: before that, anybody could use up its rate.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn count_sender(&self, peer: &Peer, sender: &SenderKey) -> Result<(), Problem> {
+        let Some(table) = &self.senders else { return Ok(()) };
+        let sender = short(sender);
+        if self.exempt_senders.contains(&sender) {
+            return Ok(());
+        }
+        self.count(peer, Some(table), sender, Limited::Sender)
+    }
+
+    /// Counts a new subscription or agent, in any dialect.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn count_registration(&self, peer: &Peer) -> Result<(), Problem> {
+        self.count(peer, self.registrations.as_ref(), peer.network(), Limited::Registration)
+    }
+
+    fn count<K: Copy + Eq + Hash>(
+        &self,
+        peer: &Peer,
+        table: Option<&Table<K>>,
+        key: K,
+        of: Limited,
+    ) -> Result<(), Problem> {
+        if peer.is_loopback() && !self.loopback {
+            return Ok(());
+        }
+        let Some(table) = table else { return Ok(()) };
+        // Enough nanoseconds for five centuries.
+        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        table
+            .take(key, now)
+            .map_err(|wait| Problem::TooManyRequests { of, retry_after_seconds: whole_seconds(wait) })
+    }
+}
+
+fn buckets<K: Copy + Eq + Hash>(limit: RateLimit, when_crowded: WhenCrowded) -> Option<Table<K>> {
+    match limit {
+        RateLimit::Off => None,
+        RateLimit::At(rate) => Some(Table::new(rate, RATE_BUCKETS, when_crowded)),
+    }
+}
+
+fn short(sender: &SenderKey) -> SenderHash {
+    let mut hash = SenderHash::default();
+    for (to, from) in hash.iter_mut().zip(digest(&SHA256, &sender.0).as_ref()) {
+        *to = *from;
+    }
+    hash
+}
+
+/// Rounded up, and at least 1: 0 would be an invitation to try at once (RFC 9110 §10.2.3 has whole seconds).
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(change: impl FnOnce(&mut Rates)) -> RateLimits {
+        let mut rates = Rates::default();
+        change(&mut rates);
+        RateLimits::new(&rates)
+    }
+
+    fn peer(address: &str) -> Peer {
+        Peer::new(address.parse().unwrap())
+    }
+
+    fn refused(of: Limited, retry_after_seconds: u64) -> Result<(), Problem> {
+        Err(Problem::TooManyRequests { of, retry_after_seconds })
+    }
+
+    #[test]
+    fn r8030_8_4_b_a_sender_has_one_rate_wherever_it_sends_from() {
+        let (one, exempt, other) = (SenderKey([1; 65]), SenderKey([2; 65]), SenderKey([3; 65]));
+        let limits = limits(|rates| {
+            rates.sender = "1/h:1".parse().unwrap();
+            rates.exempt_senders = vec![exempt];
+        });
+        assert_eq!(limits.count_sender(&peer("192.0.2.1"), &one), Ok(()));
+        assert_eq!(limits.count_sender(&peer("192.0.2.2"), &one), refused(Limited::Sender, 3600));
+        assert_eq!(limits.count_sender(&peer("192.0.2.2"), &other), Ok(()));
+        for _ in 0..9 {
+            assert_eq!(limits.count_sender(&peer("192.0.2.2"), &exempt), Ok(()));
+            assert_eq!(limits.count_sender(&peer("127.0.0.1"), &one), Ok(()));
+        }
+    }
+
+    #[test]
+    fn r8030_8_4_a_an_agent_is_protected_over_all_its_subscriptions() {
+        let limits = limits(|rates| rates.agent = "1/m:2".parse().unwrap());
+        let (peer, agent) = (peer("192.0.2.1"), InboxId::from_bytes([1; 16]));
+        for id in 0..2 {
+            assert_eq!(limits.count_message(&peer, agent, SubscriptionId::from_bytes([id; 16])), Ok(()));
+        }
+        let third = limits.count_message(&peer, agent, SubscriptionId::from_bytes([9; 16]));
+        assert_eq!(third, refused(Limited::Agent, 60));
+    }
+
+    #[test]
+    fn registration_is_counted_by_network() {
+        let limits = limits(|rates| rates.registration = "1/m:1".parse().unwrap());
+        for (address, expected) in [
+            ("192.0.2.1", Ok(())),
+            ("192.0.2.2", Ok(())),
+            ("::ffff:192.0.2.2", refused(Limited::Registration, 60)),
+            ("2001:db8::1", Ok(())),
+            ("2001:db8::ffff:0:0:1", refused(Limited::Registration, 60)),
+            ("2001:db8:0:1::1", Ok(())),
+            ("::1", Ok(())),
+            ("::1", Ok(())),
+        ] {
+            assert_eq!(limits.count_registration(&peer(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_burst_of_ten_thousand_to_a_subscription_is_no_abuse() {
+        let limits = limits(|_| {});
+        let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([1; 16]));
+        assert!((0..10_000).all(|_| limits.count_message(&peer("192.0.2.1"), agent, id).is_ok()));
+    }
+
+    #[test]
+    fn waits_are_whole_seconds_and_never_none() {
+        for (wait, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(wait)), seconds);
+        }
+    }
+}

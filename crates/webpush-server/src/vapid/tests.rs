@@ -1,0 +1,93 @@
+use super::*;
+use crate::client::base64url;
+use crate::client::vapid::VapidKey;
+use http::header::{AUTHORIZATION, HeaderValue};
+use std::time::Duration;
+use webpush_core::sender::{Claim, parse_key};
+
+const ORIGIN: &str = "https://push.example";
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn cache() -> VapidCache {
+    VapidCache::new(ORIGIN.to_owned())
+}
+
+fn headers(authorization: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap())])
+}
+
+fn signed(key: &VapidKey) -> String {
+    key.authorization(ORIGIN, None, NOW).unwrap()
+}
+
+/// Nobody makes one up, tests neither.
+pub(super) fn verified_sender() -> VerifiedSender {
+    cache().sender(&headers(&signed(&VapidKey::generate().unwrap())), NOW).unwrap().unwrap()
+}
+
+fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
+    match result {
+        Err(Problem::VapidInvalid { claim, .. }) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
+    let (cache, key) = (cache(), VapidKey::generate().unwrap());
+    let headers = headers(&signed(&key));
+    let sender = cache.sender(&headers, NOW).unwrap().unwrap();
+    assert_eq!(sender.key().0, base64url::decode_exactly(&key.public()).unwrap());
+    assert_eq!(cache.checks(), 1);
+    for _ in 0..10 {
+        assert_eq!(cache.sender(&headers, NOW), Ok(Some(sender)));
+    }
+    assert_eq!(cache.checks(), 1);
+    let other_way = signed(&key).replace(", ", ",");
+    cache.sender(&self::headers(&other_way), NOW).unwrap();
+    assert_eq!(cache.checks(), 2, "another token of the same key");
+}
+
+#[test]
+fn a_remembered_token_ends_when_it_says() {
+    let (cache, key) = (cache(), VapidKey::generate().unwrap());
+    let headers = headers(&signed(&key));
+    let end = cache.sender(&headers, NOW).unwrap().unwrap().expires();
+    let last = Timestamp::from_millis(end.as_millis() - 1);
+    assert!(cache.sender(&headers, last).is_ok());
+    assert_eq!(claim(cache.sender(&headers, end)), Claim::Expiry);
+    let clock_set_back = Timestamp::from_millis(NOW.as_millis() - 24 * 3_600_000);
+    assert_eq!(claim(cache.sender(&headers, clock_set_back)), Claim::Expiry);
+    assert_eq!(cache.checks(), 1);
+}
+
+#[test]
+fn refused_tokens_are_not_remembered_and_a_good_one_lends_them_nothing() {
+    let (cache, one, two) = (cache(), VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
+    let good = signed(&one);
+    cache.sender(&headers(&good), NOW).unwrap();
+    let stolen = headers(&good.replace(&one.public(), &two.public()));
+    for checks in [2, 3] {
+        assert_eq!(claim(cache.sender(&stolen, NOW)), Claim::Signature);
+        assert_eq!(cache.checks(), checks);
+    }
+    let elsewhere = one.authorization("https://elsewhere.example", None, NOW).unwrap();
+    assert_eq!(claim(cache.sender(&headers(&elsewhere), NOW)), Claim::Audience);
+    let late = NOW.after(Duration::from_secs(24 * 3600));
+    let early = headers(&one.authorization(ORIGIN, None, late).unwrap());
+    assert_eq!(claim(cache.sender(&early, NOW)), Claim::Expiry);
+    assert_eq!(cache.checks(), 3, "what is wrong anyway costs no check");
+}
+
+#[test]
+fn r8292_3_2_a_the_point_must_be_on_the_curve() {
+    let key = VapidKey::generate().unwrap().public();
+    let mut point: [u8; 65] = base64url::decode_exactly(&key).unwrap();
+    assert_eq!(parse_key(&key, &P256), Ok(SenderKey(point)));
+    point[64] ^= 1;
+    assert!(!P256.contains(&point));
+    let mut infinity = [0; 65];
+    infinity[0] = 4;
+    assert!(!P256.contains(&infinity));
+    assert!(!P256.contains(&[4; 65]));
+}

@@ -1,0 +1,143 @@
+//! RFC 8030 §8.4, and who may subscribe.
+
+use crate::support::{Server, Subscribed, header, raw_http1, refused};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use std::process::Command;
+
+const TOKEN: &str = "0123456789abcdef";
+
+fn assert_429(response: &Response<Bytes>, what: &str) {
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u32 = header(response, "retry-after").parse().unwrap();
+    assert!((1..=3600).contains(&seconds), "{seconds}");
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body["type"], "/errors#too-many-requests");
+    assert!(body["detail"].as_str().unwrap().contains(what), "{body}");
+}
+
+#[tokio::test]
+async fn r8030_8_4_a_b_a_subscription_has_its_own_rate() {
+    let server = Server::start_with(&["--rate-limit-loopback", "--push-rate", "1/h:2"]);
+    let mut peer = server.connect().await;
+    let (one, other) = (peer.subscribe().await, peer.subscribe().await);
+    for _ in 0..2 {
+        peer.push(&one.push, "x").await;
+    }
+    assert_429(&peer.post(&one.push, &[("ttl", "60")], "x").await, "this subscription");
+    let path = one.push.strip_prefix(&server.origin).unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTTL: 1\r\nContent-Length: 1\r\n\r\nx"
+    );
+    assert!(raw_http1(&server.address, &request).await.starts_with("HTTP/1.1 429 "));
+    peer.push(&other.push, "x").await;
+    assert_eq!(peer.drain(&one.subscription).await.0.len(), 2, "what was refused is not stored");
+}
+
+#[tokio::test]
+async fn r8030_8_4_a_an_agent_has_a_rate_over_its_subscriptions() {
+    let server = Server::start_with(&["--rate-limit-loopback", "--agent-rate", "1/h:2"]);
+    let mut peer = server.connect().await;
+    let one = peer.subscribe().await;
+    let two = peer.subscribe_in(&one.set).await;
+    peer.push(&one.push, "x").await;
+    peer.push(&two.push, "x").await;
+    for push in [&one.push, &two.push] {
+        assert_429(&peer.post(push, &[("ttl", "60")], "x").await, "this user agent");
+    }
+}
+
+#[tokio::test]
+async fn registration_is_limited_by_address_and_peers_on_this_machine_are_not() {
+    let rates = ["--register-rate", "1/h:1", "--push-rate", "1/h:1"];
+    let server = Server::start_with(&[&["--rate-limit-loopback"], &rates[..]].concat());
+    let mut peer = server.connect().await;
+    peer.subscribe().await;
+    assert_429(&server.connect().await.post("/subscribe", &[], "").await, "this address");
+
+    let server = Server::start_with(&rates);
+    let mut peer = server.connect().await;
+    for _ in 0..3 {
+        let urls = peer.subscribe().await;
+        peer.push(&urls.push, "x").await;
+        peer.push(&urls.push, "x").await;
+    }
+}
+
+#[tokio::test]
+async fn only_holders_of_a_token_subscribe_and_anyone_pushes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, format!("# mine\n{TOKEN}\n")).unwrap();
+    let server = Server::start_with(&["--subscribe-token-file", file.to_str().unwrap()]);
+    let mut peer = server.connect().await;
+
+    for (path, authorization, challenge) in [
+        ("/subscribe", None, "Bearer"),
+        ("/subscribe", Some("Bearer 0123456789abcdeX"), "Bearer error=\"invalid_token\""),
+        ("/t/0123456789abcdeX/subscribe", None, "Bearer error=\"invalid_token\""),
+        ("/t/0123456789abcdeX/nothing", None, "Bearer error=\"invalid_token\""),
+    ] {
+        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let response = peer.post(path, &headers, "").await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(header(&response, "www-authenticate"), challenge);
+        assert_eq!(header(&response, "content-type"), "application/problem+json");
+    }
+
+    let by_header = peer.post("/subscribe", &[("authorization", &format!("Bearer {TOKEN}"))], "").await;
+    let by_path = peer.post(&format!("/t/{TOKEN}/subscribe"), &[], "").await;
+    for response in [by_header, by_path] {
+        let urls = Subscribed::of(&response);
+        assert!(!urls.push.contains(TOKEN) && !urls.subscription.contains(TOKEN));
+        peer.push(&urls.push, "x").await;
+        assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1);
+    }
+    assert_eq!(peer.get(&format!("/t/{TOKEN}/"), &[]).await.status(), StatusCode::OK);
+    assert_eq!(peer.get(&format!("/t/{TOKEN}/nothing"), &[]).await.status(), StatusCode::NOT_FOUND);
+
+    let listen = async |token: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+        command.args(["listen", "--no-wait", &format!("{}/t/{token}", server.origin)]);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    assert!(listen(TOKEN).await.status.success());
+    let refused = listen("0123456789abcdeX").await;
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("401") && !said.contains("abcdeX"), "{said}");
+}
+
+#[tokio::test]
+async fn where_no_token_is_needed_any_is_taken() {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    Subscribed::of(&peer.post("/t/from-stricter-days/subscribe", &[], "").await);
+    Subscribed::of(&peer.post("/subscribe", &[("authorization", "Bearer x")], "").await);
+}
+
+#[test]
+fn wrong_limits_are_one_clear_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, short) = (file("empty", "# none\n"), file("short", "secret\n"));
+    for (flag, value, expected) in [
+        ("--push-rate", "fast", "1000/s:10000"),
+        ("--agent-rate", "1/s", "1000/s:10000"),
+        ("--sender-rate", "0/s:1", "none of them 0"),
+        ("--register-rate", "1/y:1", "or off"),
+        ("--exempt-sender", "BAAA", "87 characters"),
+        ("--max-connections", "0", "0"),
+        ("--stall-timeout", "0s", "that fast"),
+        ("--subscribe-token-file", "/nowhere/tokens", "/nowhere/tokens"),
+        ("--subscribe-token-file", &empty, "holds no token"),
+        ("--subscribe-token-file", &short, "line 1: a token needs at least 16 characters"),
+    ] {
+        let said = refused(folder.path(), &[flag, value]);
+        assert!(said.contains(expected) && said.contains(flag), "{flag} {value}: {said}");
+        assert!(!said.contains("secret") && !said.contains("panicked"), "{said}");
+    }
+}

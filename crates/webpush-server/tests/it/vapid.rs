@@ -1,0 +1,324 @@
+//! RFC 8292: senders that say who they are, and subscriptions for one of them.
+
+use crate::support::{Peer, Server, Subscribed, header, texts};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+use webpush_server::client::base64url;
+
+/// What agents and senders see; the tests come by another way, as through a proxy.
+const ORIGIN: &str = "https://push.example";
+const OPTIONS: (&str, &str) = ("content-type", "application/webpush-options+json");
+const TTL: (&str, &str) = ("ttl", "60");
+
+fn start() -> Server {
+    Server::start_with(&["--origin", ORIGIN])
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// An application server that also signs what it must not.
+struct Sender(EcdsaKeyPair);
+
+impl Sender {
+    fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    fn key(&self) -> String {
+        base64url::encode(self.0.public_key())
+    }
+
+    fn token_with(&self, alg: &str, claims: &Value) -> String {
+        let part = |value: &Value| base64url::encode(value.to_string());
+        let signed = format!("{}.{}", part(&json!({"typ": "JWT", "alg": alg})), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", base64url::encode(signature))
+    }
+
+    fn token(&self) -> String {
+        self.token_with("ES256", &json!({"aud": ORIGIN, "exp": now() + 3600}))
+    }
+
+    fn vapid(&self) -> String {
+        format!("vapid t={}, k={}", self.token(), self.key())
+    }
+
+    fn vapid_with(&self, claims: &Value) -> String {
+        format!("vapid t={}, k={}", self.token_with("ES256", claims), self.key())
+    }
+}
+
+async fn subscribe_for(peer: &mut Peer, sender: &Sender) -> Subscribed {
+    let body = json!({"vapid": sender.key()}).to_string();
+    Subscribed::of(&peer.request(Method::POST, "/subscribe", &[OPTIONS], body).await)
+}
+
+async fn push(peer: &mut Peer, url: &str, authorization: &str) -> Response<Bytes> {
+    peer.post(url, &[TTL, ("authorization", authorization)], "x").await
+}
+
+/// The name of a problem, and its sentence.
+fn problem(response: &Response<Bytes>) -> (String, String) {
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    let name = problem["type"].as_str().unwrap().strip_prefix("/errors#").unwrap().to_owned();
+    (name, problem["detail"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn r8292_4_2_a_a_restricted_subscription_needs_its_sender() {
+    let server = start();
+    let (mut peer, sender) = (server.connect().await, Sender::new());
+    let urls = subscribe_for(&mut peer, &sender).await;
+    for headers in
+        [&[TTL][..], &[TTL, ("authorization", "Basic dDpr")], &[TTL, ("proxy-authorization", "vapid")]]
+    {
+        let response = peer.post(&urls.push, headers, "x").await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(header(&response, "www-authenticate"), "vapid");
+        assert_eq!(problem(&response).0, "vapid-required");
+    }
+    for _ in 0..2 {
+        assert_eq!(push(&mut peer, &urls.push, &sender.vapid()).await.status(), StatusCode::CREATED);
+    }
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    assert_eq!(texts(&pushes), ["x", "x"], "only the sender's");
+}
+
+#[tokio::test]
+async fn r8292_4_2_b_to_e_2_d_invalid_credentials_are_403_restricted_or_not() {
+    let server = start();
+    let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
+    let restricted = subscribe_for(&mut peer, &sender).await;
+    let open = peer.subscribe().await;
+    let with = |aud: Value, exp: Value| sender.vapid_with(&json!({"aud": aud, "exp": exp}));
+    let end = json!(now() + 3600);
+    let none = format!("vapid t={}, k={}", sender.token_with("none", &json!({})), sender.key());
+    let hs256 = sender.token_with("HS256", &json!({"aud": ORIGIN, "exp": end}));
+    let off_curve = base64url::encode([4; 65]);
+    let cases = [
+        (format!("vapid t={}, k={}", sender.token(), other.key()), "signature"),
+        (with(json!(ORIGIN), json!(now() - 1)), "exp"),
+        (with(json!(ORIGIN), json!(now() + 24 * 3600 + 60)), "exp"),
+        (with(json!(ORIGIN), json!("soon")), "exp"),
+        (sender.vapid_with(&json!({"aud": ORIGIN})), "exp"),
+        (with(json!("https://elsewhere.example"), end.clone()), "aud"),
+        (with(json!(format!("{ORIGIN}/")), end.clone()), "aud"),
+        (with(json!(server.address), end.clone()), "aud"),
+        (sender.vapid_with(&json!({"exp": end})), "aud"),
+        (none, "alg"),
+        (format!("vapid t={hs256}, k={}", sender.key()), "alg"),
+        (format!("vapid t={}", sender.token()), "k"),
+        (format!("vapid k={}", sender.key()), "t"),
+        (format!("vapid t=x, k={}", sender.key()), "t"),
+        (format!("vapid t={}, k={off_curve}", sender.token()), "k"),
+        (format!("{}, k={}", sender.vapid(), sender.key()), "k"),
+    ];
+    for (authorization, claim) in &cases {
+        for urls in [&restricted, &open] {
+            let response = push(&mut peer, &urls.push, authorization).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{authorization}");
+            let (name, detail) = problem(&response);
+            assert_eq!(name, "vapid-invalid");
+            assert!(detail.starts_with(&format!("{claim}: expected ")), "{detail}");
+            assert!(detail.len() < 500 && !detail.contains(&sender.key()), "{detail}");
+        }
+    }
+    let twice = [TTL, ("authorization", &sender.vapid()), ("authorization", &sender.vapid())];
+    assert_eq!(peer.post(&open.push, &twice, "x").await.status(), StatusCode::FORBIDDEN);
+    let foreign = push(&mut peer, &restricted.push, &other.vapid()).await;
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN, "good, but not for this subscription");
+    assert!(problem(&foreign).1.starts_with("k: expected the key that"), "{:?}", problem(&foreign));
+    assert_eq!(peer.drain(&restricted.subscription).await.1, StatusCode::NO_CONTENT, "nothing was stored");
+    assert_eq!(peer.drain(&open.subscription).await.1, StatusCode::NO_CONTENT, "nothing was stored");
+}
+
+#[tokio::test]
+async fn r8292_3_a_2_a_2_1_a_2_2_a_every_good_form_is_taken() {
+    let server = start();
+    let (mut peer, sender) = (server.connect().await, Sender::new());
+    let urls = subscribe_for(&mut peer, &sender).await;
+    let (token, key) = (sender.token(), sender.key());
+    let all = json!({
+        "aud": ["https://elsewhere.example", ORIGIN], "exp": now() as f64 + 0.5 + 3600.0,
+        "sub": "anything", "iat": now(), "jti": "x",
+    });
+    for authorization in [
+        format!("VAPID k={key},t={token}"),
+        format!("vapid realm=\"a, b\", t=\"{token}\", x=1, k={key}="),
+        sender.vapid_with(&all),
+    ] {
+        assert_eq!(push(&mut peer, &urls.push, &authorization).await.status(), StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn r8292_old_4_2_f_the_agent_sees_neither_token_nor_key() {
+    let server = start();
+    let (mut peer, sender) = (server.connect().await, Sender::new());
+    let urls = subscribe_for(&mut peer, &sender).await;
+    let (token, key) = (sender.token(), sender.key());
+    let draft = [
+        TTL,
+        ("authorization", &format!("WebPush {token}")),
+        ("crypto-key", &format!("dh=BDH;p256ecdsa={key}")),
+        ("encryption", "salt=abc"),
+        ("content-encoding", "aesgcm"),
+    ];
+    let first = peer.push_with(&urls.push, &draft, "draft").await;
+    let rfc = [TTL, ("authorization", &sender.vapid()), ("content-encoding", "aes128gcm")];
+    peer.push_with(&urls.push, &rfc, "{opaque").await;
+
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    assert_eq!(texts(&pushes), ["draft", "{opaque"]);
+    assert_eq!(header(&pushes[0].response, "crypto-key"), "dh=BDH");
+    assert_eq!(header(&pushes[0].response, "encryption"), "salt=abc");
+    let read = peer.get(&first, &[]).await;
+    for seen in pushes.iter().map(|pushed| &pushed.response).chain([&read]) {
+        let shown = format!("{:?}", seen.headers());
+        assert!(
+            !shown.contains(&key) && !shown.contains("eyJ") && !shown.contains("authorization"),
+            "{shown}"
+        );
+    }
+    for pushed in &pushes {
+        assert!(!format!("{:?}", pushed.request).contains("authorization"));
+    }
+}
+
+#[tokio::test]
+async fn r8292_3_2_b_the_senders_key_must_not_encrypt() {
+    let server = start();
+    let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
+    let urls = peer.subscribe().await;
+    let vapid = sender.vapid();
+    let body =
+        |key: &Sender| Bytes::from([&[0; 20][..], &[65], key.0.public_key().as_ref(), b"secret"].concat());
+    let headers = [TTL, ("authorization", &vapid), ("content-encoding", "aes128gcm")];
+    let response = peer.request(Method::POST, &urls.push, &headers, body(&sender)).await;
+    assert_eq!((response.status(), &*problem(&response).0), (StatusCode::BAD_REQUEST, "same-key"));
+    let response = peer.request(Method::POST, &urls.push, &headers, body(&other)).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+
+    let dh = format!("dh={}", sender.key());
+    let aesgcm = [TTL, ("authorization", &vapid), ("content-encoding", "aesgcm"), ("crypto-key", &dh)];
+    let response = peer.post(&urls.push, &aesgcm, "x").await;
+    assert_eq!((response.status(), &*problem(&response).0), (StatusCode::BAD_REQUEST, "same-key"));
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    assert_eq!(pushes.len(), 1);
+    assert_eq!(pushes[0].response.body(), &body(&other), "bodies are not touched");
+}
+
+#[tokio::test]
+async fn r8292_4_1_a_c_d_options_restrict_or_are_refused() {
+    let server = start();
+    let (mut peer, key) = (server.connect().await, Sender::new().key());
+    for wrong in [
+        "{broken".to_owned(),
+        String::new(),
+        format!("[\"{key}\"]"),
+        json!({"vapid": 7}).to_string(),
+        json!({"vapid": &key[1..]}).to_string(),
+        json!({"vapid": base64url::encode([4; 65])}).to_string(),
+        format!("{{\"vapid\":\"{key}\",\"vapid\":null}}"),
+    ] {
+        let response = peer.request(Method::POST, "/subscribe", &[OPTIONS], wrong).await;
+        assert_eq!(
+            (response.status(), &*problem(&response).0),
+            (StatusCode::BAD_REQUEST, "options-malformed")
+        );
+    }
+    let upper = ("content-type", "Application/WebPush-Options+JSON; charset=utf-8");
+    for (content_type, body, status) in [
+        (upper, json!({"vapid": format!("{key}="), "other": [1]}), StatusCode::UNAUTHORIZED),
+        (OPTIONS, json!({"vapid": null}), StatusCode::CREATED),
+        (OPTIONS, json!({"other": key}), StatusCode::CREATED),
+        (("content-type", "application/json"), json!({"vapid": key}), StatusCode::CREATED),
+    ] {
+        let response = peer.request(Method::POST, "/subscribe", &[content_type], body.to_string()).await;
+        let urls = Subscribed::of(&response);
+        assert_eq!(peer.post(&urls.push, &[TTL], "x").await.status(), status, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_restriction_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--origin", ORIGIN];
+    let (sender, server) = (Sender::new(), Server::start_on(folder.path(), &args));
+    let urls = subscribe_for(&mut server.connect().await, &sender).await;
+    server.kill();
+    let server = Server::start_on(folder.path(), &args);
+    let mut peer = server.connect().await;
+    assert_eq!(peer.post(&urls.push, &[TTL], "x").await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(push(&mut peer, &urls.push, &sender.vapid()).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn explain_says_what_the_server_says() {
+    let server = start();
+    let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
+    let urls = subscribe_for(&mut peer, &sender).await;
+    let wrong = sender.vapid_with(&json!({"aud": format!("{ORIGIN}/"), "exp": 1}));
+    for authorization in [sender.vapid(), other.vapid(), wrong, "vapid".to_owned(), "Basic x".to_owned()] {
+        let answer = push(&mut peer, &urls.push, &authorization).await;
+        let explained = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
+            .args(["explain", &authorization, "--endpoint", &urls.push, "--key", &sender.key()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(explained.stdout).unwrap();
+        assert!(said.is_ascii(), "{said}");
+        match answer.status() {
+            StatusCode::CREATED => {
+                assert_eq!(explained.status.code(), Some(0));
+                assert!(said.contains("\npass: ") && !said.contains("FAIL"), "{said}");
+            }
+            status => {
+                assert_eq!(explained.status.code(), Some(3));
+                let verdict = format!("refused with {}: {}", status.as_u16(), problem(&answer).1);
+                assert_eq!(said.lines().last(), Some(&*verdict));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_errors_page_explains_refused_senders() {
+    let server = start();
+    let page = server.connect().await.get("/errors", &[]).await;
+    let text = String::from_utf8(page.body().to_vec()).unwrap();
+    for entry in ["#vapid-required: ", "#vapid-invalid: ", "#same-key: ", "#options-malformed: "] {
+        assert!(text.contains(entry), "{entry}");
+    }
+}
+
+#[tokio::test]
+async fn r8030_8_4_b_a_sender_has_a_rate_over_all_subscriptions_unless_it_is_exempt() {
+    let (sender, exempt) = (Sender::new(), Sender::new());
+    let server = Server::start_with(&[
+        "--origin",
+        ORIGIN,
+        "--rate-limit-loopback",
+        "--sender-rate",
+        "1/h:1",
+        "--exempt-sender",
+        &exempt.key(),
+    ]);
+    let mut peer = server.connect().await;
+    let urls = [peer.subscribe().await, peer.subscribe().await];
+    assert_eq!(push(&mut peer, &urls[0].push, &sender.vapid()).await.status(), StatusCode::CREATED);
+    let refused = push(&mut peer, &urls[1].push, &sender.vapid()).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
+    for urls in &urls {
+        assert_eq!(push(&mut peer, &urls.push, &exempt.vapid()).await.status(), StatusCode::CREATED);
+        peer.push(&urls.push, "nobody says who sends").await;
+    }
+}

@@ -1,0 +1,142 @@
+//! `docs/conformance.md` against the sources: every requirement has a test that is there, or a reason why not.
+
+use anyhow::Context as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// Every requirement, so that none can be dropped from the table unseen.
+const IDS: &str = include_str!("ids.txt");
+const TABLE: &str = "docs/conformance.md";
+/// How a cell begins that gives a reason instead of a test.
+const REASONS: [&str; 2] = ["Deviation: ", "Not offered: "];
+
+/// Prints every id with what defends it; true when there is no hole.
+pub(crate) fn run() -> anyhow::Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has a root")?;
+    let table = fs::read_to_string(root.join(TABLE)).with_context(|| format!("{TABLE} can't be read"))?;
+    let rows = rows(&table);
+    let tests = tests(root)?;
+    let holes = holes(&rows, &tests, |path| root.join(path).is_file());
+    for id in IDS.lines() {
+        println!("{id:<16} {}", rows.get(id).copied().unwrap_or("-"));
+    }
+    for hole in &holes {
+        println!("HOLE {hole}");
+    }
+    let ids = IDS.lines().count();
+    println!("{} of {ids} requirements are defended or explained", ids.saturating_sub(holes.len()));
+    Ok(holes.is_empty())
+}
+
+/// `| id | requirement | defended by |`
+fn rows(table: &str) -> BTreeMap<&str, &str> {
+    table
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+            let (id, _, defence) = (cells.next()?, cells.next()?, cells.next()?);
+            (id.starts_with('R') || id.starts_with("H2-")).then_some((id, defence))
+        })
+        .collect()
+}
+
+fn holes(
+    rows: &BTreeMap<&str, &str>,
+    tests: &BTreeSet<String>,
+    is_file: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut holes = Vec::new();
+    for id in IDS.lines() {
+        let Some(defence) = rows.get(id) else {
+            holes.push(format!("{id} is not in {TABLE}"));
+            continue;
+        };
+        if let Some(reason) = REASONS.iter().find_map(|word| defence.strip_prefix(word)) {
+            if reason.is_empty() {
+                holes.push(format!("{id} has no reason"));
+            }
+            continue;
+        }
+        let named: Vec<_> = defence.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            holes.push(format!("{id} names neither a test nor a reason"));
+        }
+        for name in named.into_iter().filter(|name| !tests.contains(*name) && !is_file(name)) {
+            holes.push(format!("{id} names {name}, which is not there"));
+        }
+    }
+    let known: BTreeSet<_> = IDS.lines().collect();
+    holes.extend(rows.keys().filter(|id| !known.contains(*id)).map(|id| format!("{id} is not a known id")));
+    holes
+}
+
+/// The names of all test functions.
+fn tests(root: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![root.join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                names.extend(test_names(&fs::read_to_string(&path)?));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// Functions that follow a test attribute, and properties within `proptest!`, which look the same.
+fn test_names(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if is_test && let Some((_, rest)) = line.split_once("fn ") {
+            names.extend(rest.split(['(', '<']).next().map(str::to_owned));
+            is_test = false;
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_row_test_or_reason_is_a_hole() {
+        let all: String = IDS.lines().map(|id| format!("| {id} | x | `there` |\n")).collect();
+        let tests = BTreeSet::from(["there".to_owned()]);
+        let check = |table: &str| holes(&rows(table), &tests, |path| path == "interop/x.py");
+        assert_eq!(check(&all), Vec::<String>::new());
+        let first = IDS.lines().next().unwrap();
+        for (cell, hole) in [
+            ("`gone`", "names gone, which is not there"),
+            ("", "names neither"),
+            ("Deviation: ", "names neither"),
+            ("some words", "names neither"),
+        ] {
+            let table =
+                all.replacen(&format!("| {first} | x | `there` |"), &format!("| {first} | x | {cell} |"), 1);
+            let found = check(&table);
+            assert!(found.len() == 1 && found[0].contains(hole), "{found:?}");
+        }
+        for fine in ["`interop/x.py`", "Deviation: because", "Not offered: it is optional"] {
+            let table =
+                all.replacen(&format!("| {first} | x | `there` |"), &format!("| {first} | x | {fine} |"), 1);
+            assert_eq!(check(&table), Vec::<String>::new(), "{fine}");
+        }
+        assert_eq!(check(&all.replacen(first, "R1-x", 1)).len(), 2, "a missing and an unknown id");
+    }
+
+    #[test]
+    fn tests_are_found_by_their_attribute() {
+        let source =
+            "#[test]\nfn a() {}\nfn not_a_test() {}\n#[tokio::test(flavor = \"x\")]\nasync fn b() {}\n";
+        assert_eq!(test_names(source), ["a", "b"]);
+    }
+}
