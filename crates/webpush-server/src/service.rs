@@ -109,7 +109,7 @@ impl Service {
 fn removal(op: &Op) -> Option<(InboxId, Option<SubscriptionId>)> {
     match op {
         Op::Unsubscribe(agent, id) => Some((*agent, Some(*id))),
-        Op::RemoveInbox(inbox) => Some((*inbox, None)),
-        Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Settle(..) => None,
+        Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Some((*inbox, None)),
+        Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Settle(..) | Op::Touch(..) => None,
     }
 }
