@@ -95,6 +95,24 @@ pub const MOST_TOKEN_CHARACTERS: usize = 256;
 /// Descriptors that are kept for files when the number of connections follows from their limit.
 pub const RESERVED_DESCRIPTORS: usize = 128;
 
+/// How long inboxes are kept that nobody monitors.
+///
+/// Stores keep time by the hour: an inbox goes up to an hour late, and never early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleLimits {
+    /// Since its creation, for an agent's inbox that nobody ever monitored and that holds no message.
+    pub never_monitored: Duration,
+    /// Since it was monitored last, or else created, for any inbox, whatever it holds.
+    pub unused: Duration,
+}
+
+impl Default for IdleLimits {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self { never_monitored: day, unused: 60 * day }
+    }
+}
+
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -104,6 +122,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// How long a delivered message may stay unacknowledged on a held stream before it is sent again.
     pub redelivery_timeout: Duration,
+    /// How long inboxes are kept that nobody monitors.
+    pub idle: IdleLimits,
     /// How often something may be asked of the service.
     pub rates: Rates,
     /// How long a peer may take.
@@ -149,6 +169,7 @@ impl Default for Limits {
             max_ttl: Duration::from_secs(30 * 24 * 3600),
             max_body_bytes: SMALLEST_BODY_LIMIT_BYTES,
             redelivery_timeout: Duration::from_secs(60),
+            idle: IdleLimits::default(),
             rates: Rates::default(),
             timeouts: Timeouts::default(),
             last_promised_stream: LAST_PROMISED_STREAM,

@@ -90,4 +90,6 @@ pub enum Limited {
     Sender,
     /// New subscriptions from one address.
     Registration,
+    /// Subscriptions in one set.
+    SubscriptionSet,
 }

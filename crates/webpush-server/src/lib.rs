@@ -11,6 +11,7 @@
 //! | who sends: VAPID | [`vapid`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
 //! | telling sessions about new messages | [`wake`] |
+//! | removing inboxes that nobody uses | [`idle`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
@@ -19,6 +20,7 @@ pub mod client;
 pub mod drain;
 pub mod fresh;
 pub mod http;
+pub mod idle;
 pub mod keys_file;
 pub mod monitor;
 pub mod rate_limits;

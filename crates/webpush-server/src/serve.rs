@@ -5,7 +5,7 @@ use crate::http::connections::Connections;
 use crate::http::{listen, tls};
 use crate::service::Service;
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::{keys_file, sweep};
+use crate::{idle, keys_file, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::Write as _;
@@ -14,8 +14,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use webpush_core::limits::Limits;
-use webpush_store::Store;
 use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::{Quota, Store};
 
 /// What a service is run with.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The bounds in force.
     pub limits: Limits,
+    /// How much one inbox may hold.
+    pub quota: Quota,
     /// A file with the tokens that subscribers need.
     pub subscribe_token_file: Option<PathBuf>,
     /// The most connections at once; the default is what the process may have open.
@@ -59,7 +61,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
-    let (store, keyring) = open_data_folder(&settings.data_dir)?;
+    let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
@@ -72,6 +74,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         async move { sweep::run(&service).await }
     });
 
+    let removing_idle = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { idle::run(&service).await }
+    });
+
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
     let stop = async {
@@ -79,8 +86,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();
+        removing_idle.abort();
         // Its end is an abort or nothing.
-        let _ = (listening.await, sweeping.await);
+        let _ = (listening.await, sweeping.await, removing_idle.await);
         tokio::task::spawn_blocking(move || store.close()).await
     };
     tokio::select! {
@@ -124,7 +132,10 @@ fn default_origin(scheme: &str, host: &str, port: u16) -> String {
     }
 }
 
-fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
+fn open_data_folder(
+    folder: &Path,
+    quota: Quota,
+) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
     fs::DirBuilder::new()
         .recursive(true)
@@ -134,7 +145,7 @@ fn open_data_folder(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, webpush_co
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
     let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
-    let store = EmbeddedStore::open(&store_folder, Options::default())
+    let store = EmbeddedStore::open(&store_folder, Options { quota, ..Options::default() })
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
     Ok((Arc::new(store), keyring))
 }

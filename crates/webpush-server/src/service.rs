@@ -6,7 +6,7 @@ use crate::sweep::SweepTimer;
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::id::{InboxId, SubscriptionId};
@@ -33,6 +33,8 @@ pub struct Service {
     pub registry: Arc<Registry>,
     /// When the next message expires.
     pub sweep_timer: Arc<SweepTimer>,
+    /// What quotas have cost.
+    pub drops: Arc<Drops>,
     /// A commit has failed since the last one that did not.
     store_was_down: Arc<AtomicBool>,
 }
@@ -58,6 +60,7 @@ impl Service {
             subscribe_tokens,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
+            drops: Arc::default(),
             store_was_down: Arc::default(),
         })
     }
@@ -72,7 +75,7 @@ impl Service {
     pub async fn commit(&self, ops: Vec<Op>, durability: Durability) -> Result<Vec<Applied>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
-        let was_down = Arc::clone(&self.store_was_down);
+        let (was_down, drops) = (Arc::clone(&self.store_was_down), Arc::clone(&self.drops));
         let removals: Vec<_> = ops.iter().map(removal).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
@@ -82,6 +85,7 @@ impl Service {
                     sweep_timer.look_again();
                 }
                 registry.announce(applied);
+                drops.announce(applied);
                 sweep_timer.announce(applied);
                 let removed = |change: &Applied| matches!(change, Applied::Removed(_));
                 let done = removals.into_iter().zip(applied).filter(|(_, change)| removed(change));
@@ -102,6 +106,34 @@ impl Service {
     /// As there.
     pub async fn commit_one(&self, op: Op, durability: Durability) -> Result<Applied, StoreError> {
         self.commit(vec![op], durability).await?.pop().ok_or(StoreError::Unavailable)
+    }
+}
+
+/// How many messages and receipts were dropped for the quota of their inbox (RFC 8030 §7.2).
+#[derive(Default)]
+pub struct Drops {
+    messages: AtomicU64,
+    receipts: AtomicU64,
+}
+
+impl Drops {
+    fn announce(&self, applied: &[Applied]) {
+        for change in applied {
+            let (messages, receipts) = match change {
+                Applied::Appended(appended) => (appended.dropped.len(), appended.receipts_dropped),
+                Applied::Settled(settled) => (0, settled.receipts_dropped),
+                Applied::Removed(removed) => (0, removed.receipts_dropped),
+                Applied::Created | Applied::Touched | Applied::Refused | Applied::Missing => continue,
+            };
+            self.messages.fetch_add(messages as u64, Ordering::Relaxed);
+            self.receipts.fetch_add(receipts as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The numbers since they were last taken.
+    #[must_use]
+    pub fn take(&self) -> (u64, u64) {
+        (self.messages.swap(0, Ordering::Relaxed), self.receipts.swap(0, Ordering::Relaxed))
     }
 }
 

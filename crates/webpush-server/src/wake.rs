@@ -92,6 +92,12 @@ impl Registry {
         }
     }
 
+    /// All inboxes that somebody listens to.
+    #[must_use]
+    pub fn listened_to(&self) -> Vec<InboxId> {
+        self.shards.iter().flat_map(|shard| lock(shard).keys().copied().collect::<Vec<_>>()).collect()
+    }
+
     /// Tells every session that there may be entries nobody told of.
     pub fn announce_anything(&self) {
         for shard in &self.shards {

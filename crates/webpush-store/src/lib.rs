@@ -14,7 +14,7 @@ pub mod memory;
 mod op;
 mod quota;
 
-pub use idle::{IdleCheck, IdleLimits};
+pub use idle::IdleCheck;
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
 pub use quota::Quota;
 

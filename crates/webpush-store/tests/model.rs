@@ -11,6 +11,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::limits::IdleLimits;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
@@ -20,7 +21,7 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Applied, Durability, IdleCheck, IdleLimits, Op, Quota, Store};
+use webpush_store::{Applied, Durability, IdleCheck, Op, Quota, Store};
 
 const HOUR: u64 = 3_600_000;
 

@@ -7,6 +7,7 @@ pub mod limit_args;
 pub mod listen;
 pub mod send;
 pub mod serve;
+pub mod storage_args;
 pub mod terminal;
 mod values;
 

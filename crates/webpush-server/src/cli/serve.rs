@@ -2,6 +2,7 @@
 
 use super::limit_args::LimitArgs;
 use super::report;
+use super::storage_args::StorageArgs;
 use super::values::{parse_origin, parse_time};
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
@@ -63,6 +64,9 @@ pub struct Args {
     data_dir: PathBuf,
 
     #[command(flatten)]
+    storage: StorageArgs,
+
+    #[command(flatten)]
     limits: LimitArgs,
 }
 
@@ -96,6 +100,7 @@ impl Args {
             (_, _, Some(file)) => Some(Identity::Pfx { file, password_file: self.pfx_password_file }),
             _ => None,
         };
+        let limits = self.storage.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() });
         Settings {
             host: self.host,
             port: self.port,
@@ -105,7 +110,8 @@ impl Args {
             data_dir: self.data_dir,
             subscribe_token_file: self.limits.subscribe_token_file.clone(),
             max_connections: self.limits.max_connections(),
-            limits: self.limits.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() }),
+            quota: self.storage.quota(),
+            limits: self.limits.apply(limits),
         }
     }
 }

@@ -33,6 +33,22 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// A size as a number of bytes, or with a unit.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong =
+        || format!("«{text}» is not a size: a whole number of bytes, or with KiB, MiB or GiB as in 256MiB");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +70,15 @@ mod tests {
         assert_eq!(parse_time("90").unwrap(), Duration::from_secs(90));
         for wrong in ["", "d", "-1", "1.5h", "3w", "99999999999999999999", "9999999999999999999d"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("256MiB").unwrap(), 256 * 1024 * 1024);
+        assert_eq!(parse_size("4096").unwrap(), 4096);
+        for wrong in ["", "MiB", "-1", "1.5KiB", "3MB", "99999999999GiB", "99999999999999999999"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -14,13 +14,15 @@ use webpush_core::capability::{Capability, KeyId};
 use webpush_core::dialect::rfc8030::{PUSH_REL, SET_REL, link, named_set};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::problem::Problem;
+use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::restricted_to;
 use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
 /// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
 const MOST_BODY_BYTES: usize = 4096;
+/// When to try again to subscribe in a set that is full: not soon, since it is for the agent to make room.
+const SET_RETRY_SECONDS: u64 = 3600;
 
 /// Makes the subscription; answers when it is durable.
 pub(super) async fn subscribe(
@@ -55,6 +57,10 @@ pub(super) async fn subscribe(
     ops.push(Op::Subscribe(subscription.clone()));
     match service.commit(ops, Durability::Durable).await?.last() {
         Some(Applied::Created) => created(service, &subscription, agent.key),
+        Some(Applied::Refused) => {
+            let of = Limited::SubscriptionSet;
+            Err(Problem::TooManyRequests { of, retry_after_seconds: SET_RETRY_SECONDS }.into())
+        }
         // The set was removed between the look-up and the commit.
         _ => Err(Problem::SetUnknown.into()),
     }

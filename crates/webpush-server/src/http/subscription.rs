@@ -35,6 +35,8 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
     if !exists {
         return Err(Problem::NotFound.into());
     }
+    // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
+    service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, asked_at };

@@ -141,3 +141,34 @@ fn wrong_limits_are_one_clear_sentence() {
         assert!(!said.contains("secret") && !said.contains("panicked"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn r8030_7_2_d_beyond_its_quota_an_agent_loses_the_least_urgent_and_oldest() {
+    let server = Server::start_with(&["--quota-messages", "3"]);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let headers = [("ttl", "60"), ("prefer", "respond-async"), ("urgency", "low")];
+    let response = peer.post(&urls.push, &headers, "low").await;
+    let receipts = crate::support::link(response.headers(), "urn:ietf:params:push:receipt");
+    for text in ["one", "two", "three"] {
+        peer.push(&urls.push, text).await;
+    }
+    peer.push_with(&urls.push, &[("ttl", "60"), ("urgency", "high")], "high").await;
+    assert_eq!(crate::support::texts(&peer.drain(&urls.subscription).await.0), ["two", "three", "high"]);
+    let (pushes, _) = peer.drain(&receipts).await;
+    assert_eq!(pushes.len(), 1);
+    assert_eq!(pushes[0].response.status(), StatusCode::GONE);
+    assert_eq!(pushes[0].url(), header(&response, "location"));
+}
+
+#[tokio::test]
+async fn a_set_has_room_for_so_many_subscriptions() {
+    let server = Server::start_with(&["--quota-subscriptions", "2"]);
+    let mut peer = server.connect().await;
+    let one = peer.subscribe().await;
+    let two = peer.subscribe_in(&one.set).await;
+    let link = format!("<{}>; rel=\"urn:ietf:params:push:set\"", one.set);
+    assert_429(&peer.post("/subscribe", &[("link", &link)], "").await, "subscriptions in this set");
+    assert_eq!(peer.delete(&two.subscription).await, StatusCode::NO_CONTENT);
+    peer.subscribe_in(&one.set).await;
+}

@@ -1,7 +1,8 @@
 //! Rules of inboxes that nobody monitors.
 
 use super::*;
-use crate::{IdleCheck, IdleLimits};
+use crate::IdleCheck;
+use webpush_core::limits::IdleLimits;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;

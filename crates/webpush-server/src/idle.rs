@@ -1,0 +1,122 @@
+//! Removes inboxes that nobody uses any more: agents that came once and never listened, and those that were long away.
+//! Otherwise whoever may subscribe could fill the disk.
+
+use crate::fresh;
+use crate::service::Service;
+use std::time::Duration;
+use webpush_core::time::Timestamp;
+use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
+
+/// How often idle inboxes are looked for. The store counts in hours.
+const PERIOD: Duration = Duration::from_secs(3600);
+/// How often an inbox that is listened to all the time is noted as such.
+const NOTE_LISTENERS: u32 = 24;
+/// Inboxes in one transaction, so that this never holds up a push for long.
+const SLICE: usize = 100;
+
+/// Looks for idle inboxes until it is dropped.
+pub async fn run(service: &Service) {
+    for period in 0_u32.. {
+        if period.is_multiple_of(NOTE_LISTENERS) {
+            note_listeners(service);
+        }
+        match remove(service, fresh::now()).await {
+            Ok(0) => {}
+            Ok(inboxes) => tracing::info!(inboxes, "removed what nobody has used for long"),
+            // It will be there again in an hour, or the log says more.
+            Err(error) => tracing::warn!(%error, "idle inboxes could not be removed"),
+        }
+        report_drops(service);
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Notes every inbox that is listened to as used now.
+fn note_listeners(service: &Service) {
+    let now = fresh::now();
+    for inboxes in service.registry.listened_to().chunks(SLICE) {
+        let ops = inboxes.iter().map(|inbox| Op::Touch(*inbox, now)).collect();
+        service.store.commit(ops, Durability::Lazy, Box::new(drop));
+    }
+}
+
+/// Removes all inboxes that are idle at `now`; says how many.
+async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
+    let check = IdleCheck { now, limits: service.limits.idle };
+    let mut removed = 0;
+    loop {
+        let idle = service.store.idle(&check, SLICE)?;
+        let is_all = idle.len() < SLICE;
+        if idle.is_empty() {
+            return Ok(removed);
+        }
+        let ops = idle.into_iter().map(|inbox| Op::RemoveIdle(inbox, check)).collect();
+        let applied = service.commit(ops, Durability::Durable).await?;
+        removed += applied.iter().filter(|change| matches!(change, Applied::Removed(_))).count();
+        if is_all {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Says what quotas have cost since the last time.
+fn report_drops(service: &Service) {
+    let (messages, receipts) = service.drops.take();
+    if messages + receipts > 0 {
+        tracing::warn!(messages, receipts, "dropped for quotas in the last hour");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscribe_tokens::SubscribeTokens;
+    use std::sync::Arc;
+    use webpush_core::capability::{KeyId, Keyring};
+    use webpush_core::id::InboxId;
+    use webpush_core::inbox::{Inbox, Owner};
+    use webpush_core::limits::Limits;
+    use webpush_core::session::Scope;
+    use webpush_core::urgency::Urgency;
+    use webpush_store::memory::MemoryStore;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const CREATED: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    async fn service(inboxes: u8) -> Arc<Service> {
+        let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+        let store = Arc::new(MemoryStore::default());
+        let origin = "https://push.example".to_owned();
+        let service = Service::new(store, keyring, origin, Limits::default(), SubscribeTokens::not_needed());
+        let create =
+            |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
+        service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();
+        service
+    }
+
+    fn id(n: u8) -> InboxId {
+        InboxId::from_bytes([n; 16])
+    }
+
+    #[tokio::test]
+    async fn agents_that_never_listened_go_after_a_day() {
+        let service = service(250).await;
+        let touched = service.commit_one(Op::Touch(id(7), CREATED), Durability::Lazy).await.unwrap();
+        assert_eq!(touched, Applied::Touched);
+        assert_eq!(remove(&service, CREATED.after(DAY / 2)).await, Ok(0));
+        assert_eq!(remove(&service, CREATED.after(2 * DAY)).await, Ok(249));
+        assert!(service.store.inbox(id(7)).unwrap().is_some());
+        assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_listens_all_the_time_is_in_use() {
+        let service = service(1).await;
+        let scope = Scope { inbox: id(0), only: None, floor: Urgency::VeryLow };
+        let listener = service.registry.listen(&scope);
+        note_listeners(&service);
+        assert_eq!(remove(&service, fresh::now().after(59 * DAY)).await, Ok(0));
+        drop(listener);
+        assert_eq!(remove(&service, fresh::now().after(61 * DAY)).await, Ok(1));
+    }
+}
