@@ -75,8 +75,8 @@ impl Position {
 
 /// Where one entry is, and which one it is.
 ///
-/// The position is how a store finds it at once; the id decides whether it is the right one, so a position
-/// that a migration has made wrong costs a search, never a mistake.
+/// The position is how a store finds it at once, the id decides whether it is the right one. A search by id alone is not
+/// offered: whoever holds the URL of a message that has gone could have a whole inbox read again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryRef {
     /// The inbox that holds it.

@@ -145,6 +145,8 @@ pub struct Rates {
     pub exempt_senders: Vec<SenderKey>,
     /// New subscriptions from one IPv4 address or IPv6 /64.
     pub registration: RateLimit,
+    /// New receipt subscriptions, which a sender gets by naming none, from one IPv4 address or IPv6 /64.
+    pub receipts: RateLimit,
     /// Whether peers on this machine are limited too.
     pub loopback: bool,
 }
@@ -187,6 +189,7 @@ impl Default for Rates {
             sender: RateLimit::at(10_000, 1, 100_000),
             exempt_senders: Vec::new(),
             registration: RateLimit::at(10, 60, 100),
+            receipts: RateLimit::at(60, 60, 1000),
             loopback: false,
         }
     }
@@ -216,8 +219,8 @@ mod tests {
 
     #[test]
     fn the_default_rates_are_rates() {
-        let Rates { subscription, agent, sender, registration, .. } = Rates::default();
-        for limit in [subscription, agent, sender, registration, RESETS] {
+        let Rates { subscription, agent, sender, registration, receipts, .. } = Rates::default();
+        for limit in [subscription, agent, sender, registration, receipts, RESETS] {
             assert_ne!(limit, RateLimit::Off);
         }
     }

@@ -90,6 +90,8 @@ pub enum Limited {
     Sender,
     /// New subscriptions from one address.
     Registration,
+    /// New receipt subscriptions from one address (RFC 8030 §5.1).
+    Receipts,
     /// Subscriptions in one set.
     SubscriptionSet,
 }

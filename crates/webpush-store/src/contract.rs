@@ -33,8 +33,8 @@ pub use quota::{
     every_end_leaves_room, subscriptions_are_bounded,
 };
 pub use settle::{
-    a_gone_receipt_inbox_gets_nothing, a_receipt_is_settled_like_any_entry, receipts_say_how_messages_end,
-    settling_twice_does_nothing, the_id_counts_and_not_the_position,
+    a_gone_receipt_inbox_gets_nothing, a_receipt_is_settled_like_any_entry,
+    an_entry_is_named_by_position_and_id, receipts_say_how_messages_end, settling_twice_does_nothing,
 };
 pub use topics::{
     a_topic_is_of_one_subscription, a_topic_replaces_what_is_outstanding, a_topic_replaces_within_a_batch,
@@ -70,7 +70,7 @@ macro_rules! contract_tests {
             fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
             a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end
-            settling_twice_does_nothing the_id_counts_and_not_the_position
+            settling_twice_does_nothing an_entry_is_named_by_position_and_id
             an_empty_agent_that_nobody_monitors_is_idle an_inbox_that_nobody_uses_is_idle
             only_what_is_still_idle_is_removed
             a_dropped_message_owes_its_receipt a_full_inbox_drops_the_least_urgent_and_oldest

@@ -56,7 +56,7 @@ pub trait Store: Send + Sync + 'static {
         id: SubscriptionId,
     ) -> Result<Option<Arc<Subscription>>, StoreError>;
 
-    /// Reads one entry; also one whose position is not right any more but whose id is.
+    /// Reads one entry: the one at that position, if it has that id.
     ///
     /// # Errors
     /// [`StoreError`] when the answer can't be had.

@@ -50,6 +50,10 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_REGISTER_RATE", value_name = "RATE", default_value = "10/m:100")]
     register_rate: RateLimit,
 
+    /// New receipt subscriptions for one IPv4 address or IPv6 /64; senders are meant to use the one they have
+    #[arg(long, env = "WEBPUSH_SERVER_RECEIPT_RATE", value_name = "RATE", default_value = "60/m:1000")]
+    receipt_rate: RateLimit,
+
     /// Apply the rates also to peers on this machine
     #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
     rate_limit_loopback: bool,
@@ -94,6 +98,7 @@ impl LimitArgs {
                 sender: self.sender_rate,
                 exempt_senders: self.exempt_sender,
                 registration: self.register_rate,
+                receipts: self.receipt_rate,
                 loopback: self.rate_limit_loopback,
             },
             timeouts: Timeouts {

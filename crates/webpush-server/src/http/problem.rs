@@ -267,6 +267,9 @@ const fn of_what(limited: Limited) -> &'static str {
         Limited::Agent => "messages to this user agent",
         Limited::Sender => "messages of this application server (its VAPID key)",
         Limited::Registration => "new subscriptions from this address",
+        Limited::Receipts => {
+            "new receipt subscriptions from this address (name one that you have with a Link header)"
+        }
         Limited::SubscriptionSet => "subscriptions in this set (remove some)",
     }
 }

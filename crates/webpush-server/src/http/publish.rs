@@ -39,7 +39,7 @@ pub(super) async fn publish(
     if let Some(sender) = &sender {
         service.rate_limits.count_sender(peer, sender.key())?;
     }
-    let receipts = receipts::asked_for(service, &request, now)?;
+    let receipts = receipts::asked_for(service, peer, &request, now)?;
     let ruling = Ruling {
         id: MessageId::from_bytes(fresh::random()?),
         key: service.keyring.current(),

@@ -1,5 +1,6 @@
 //! Delivery receipts as a sender asks for them (RFC 8030 §5.1): which receipt subscription is owed one.
 
+use super::peer::Peer;
 use super::problem::Failure;
 use crate::fresh;
 use crate::service::Service;
@@ -22,6 +23,7 @@ pub(super) struct Receipts {
 /// The receipt subscription that the sender named, or a new one; `None` when no receipt was asked for.
 pub(super) fn asked_for(
     service: &Service,
+    peer: &Peer,
     request: &PublishRequest,
     now: Timestamp,
 ) -> Result<Option<Receipts>, Failure> {
@@ -31,6 +33,7 @@ pub(super) fn asked_for(
     let receipts = match &request.receipt_subscription {
         Some(link) => Receipts { inbox: named(service, link)?, is_new: false },
         None => {
+            service.rate_limits.count_receipts(peer)?;
             let id = InboxId::from_bytes(fresh::random()?);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }

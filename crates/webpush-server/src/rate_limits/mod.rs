@@ -4,7 +4,7 @@
 //! | what | key | when its table is full |
 //! |---|---|---|
 //! | messages | subscription; agent; application server | the fullest buckets are forgotten: open |
-//! | new subscriptions | IPv4 address or IPv6 /64 | refused: closed, since rows stay behind |
+//! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 /64 | refused: closed, since rows stay behind |
 
 mod table;
 
@@ -32,6 +32,7 @@ pub struct RateLimits {
     senders: Option<Table<SenderHash>>,
     exempt_senders: HashSet<SenderHash>,
     registrations: Option<Table<Network>>,
+    receipts: Option<Table<Network>>,
 }
 
 impl RateLimits {
@@ -46,6 +47,7 @@ impl RateLimits {
             senders: buckets(rates.sender, WhenCrowded::Forget),
             exempt_senders: rates.exempt_senders.iter().map(short).collect(),
             registrations: buckets(rates.registration, WhenCrowded::Refuse),
+            receipts: buckets(rates.receipts, WhenCrowded::Refuse),
         }
     }
 
@@ -78,6 +80,14 @@ impl RateLimits {
     /// [`Problem::TooManyRequests`].
     pub fn count_registration(&self, peer: &Peer) -> Result<(), Problem> {
         self.count(peer, self.registrations.as_ref(), peer.network(), Limited::Registration)
+    }
+
+    /// Counts a new receipt subscription (RFC 8030 §5.1): senders are meant to name the one they have.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn count_receipts(&self, peer: &Peer) -> Result<(), Problem> {
+        self.count(peer, self.receipts.as_ref(), peer.network(), Limited::Receipts)
     }
 
     fn count<K: Copy + Eq + Hash>(

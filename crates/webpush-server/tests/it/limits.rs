@@ -172,3 +172,20 @@ async fn a_set_has_room_for_so_many_subscriptions() {
     assert_eq!(peer.delete(&two.subscription).await, StatusCode::NO_CONTENT);
     peer.subscribe_in(&one.set).await;
 }
+
+#[tokio::test]
+async fn r8030_5_1_e_new_receipt_subscriptions_are_limited_and_known_ones_are_not() {
+    let server = Server::start_with(&["--rate-limit-loopback", "--receipt-rate", "1/h:1"]);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let asked = [("ttl", "60"), ("prefer", "respond-async")];
+    let response = peer.post(&urls.push, &asked, "x").await;
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    assert_429(&peer.post(&urls.push, &asked, "x").await, "receipt subscriptions");
+    let receipts = crate::support::link(response.headers(), "urn:ietf:params:push:receipt");
+    let named = format!("<{receipts}>; rel=\"urn:ietf:params:push:receipt\"");
+    for _ in 0..3 {
+        let headers = [asked[0], asked[1], ("link", named.as_str())];
+        assert_eq!(peer.post(&urls.push, &headers, "x").await.status(), StatusCode::ACCEPTED);
+    }
+}

@@ -68,14 +68,14 @@ pub fn a_receipt_is_settled_like_any_entry(open: Open) {
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
 
-/// A wrong position costs a search of the inbox, never a mistake.
-pub fn the_id_counts_and_not_the_position(open: Open) {
+/// Both must be right: nothing is searched for, and nothing else is taken for it.
+pub fn an_entry_is_named_by_position_and_id(open: Open) {
     let store = furnished(open);
     let all: Vec<EntryRef> = (0..3).map(|number| append_one(&*store, message(number))).collect();
     let moved = |position| EntryRef { position, ..all[1] };
     for position in [Position::START, all[0].position, all[2].position, Position::new(u64::MAX)] {
-        let found = store.entry(&moved(position)).expect("the store can be read");
-        assert_eq!(found.map(|entry| entry.entry_ref()), Some(all[1]));
+        assert_eq!(store.entry(&moved(position)), Ok(None));
+        assert_eq!(settle(&*store, moved(position), Outcome::Delivered), Applied::Missing);
     }
     let elsewhere = EntryRef { inbox: OTHER_AGENT, ..all[1] };
     let unknown = EntryRef { message: message(99).id, ..all[1] };
@@ -83,7 +83,9 @@ pub fn the_id_counts_and_not_the_position(open: Open) {
         assert_eq!(store.entry(&wrong), Ok(None));
         assert_eq!(settle(&*store, wrong, Outcome::Delivered), Applied::Missing);
     }
-    let settled = settle(&*store, moved(all[0].position), Outcome::Delivered);
+    let found = store.entry(&all[1]).expect("the store can be read");
+    assert_eq!(found.map(|entry| entry.entry_ref()), Some(all[1]));
+    let settled = settle(&*store, all[1], Outcome::Delivered);
     assert_eq!(settled, Applied::Settled(Settled::default()));
     assert_eq!(contents(&*store, AGENT), [all[0], all[2]]);
 }

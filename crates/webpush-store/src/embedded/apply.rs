@@ -148,8 +148,8 @@ impl Applier<'_> {
     }
 
     fn settle(&mut self, entry: &EntryRef, outcome: Outcome) -> Result<Applied, StoreError> {
-        let Some((position, value)) = find(&self.changes, entry)? else { return Ok(Applied::Missing) };
-        let ending = self.ending(entry.inbox, position, &value);
+        let Some(value) = find(&self.changes, entry)? else { return Ok(Applied::Missing) };
+        let ending = self.ending(entry.inbox, entry.position, &value);
         let receipt = self.end(entry.inbox, &ending, outcome)?;
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         Ok(Applied::Settled(Settled { receipt, receipts_dropped }))

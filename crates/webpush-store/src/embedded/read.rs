@@ -17,25 +17,15 @@ use webpush_core::time::Timestamp;
 
 const LAST: Position = Position::new(u64::MAX);
 
-/// Looks an entry up by its position, and when another one or none is there, by its id. The value may be damaged.
-pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<(Position, Slice)>, StoreError> {
-    let is_it = |value: &Slice| read_entry_id(value) == Some(entry.message);
+/// Looks an entry up by its position; nothing when another one is there. The value may be damaged.
+pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Slice>, StoreError> {
     let there = view.get(Table::Entries, &entry_key(entry.inbox, entry.position))?;
-    if let Some(value) = there.filter(is_it) {
-        return Ok(Some((entry.position, value)));
-    }
-    for row in inbox_rows(view, entry.inbox, Position::START) {
-        let (position, value) = row?;
-        if is_it(&value) {
-            return Ok(Some((position, value)));
-        }
-    }
-    Ok(None)
+    Ok(there.filter(|value| read_entry_id(value) == Some(entry.message)))
 }
 
 pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
-    let Some((position, value)) = find(view, entry)? else { return Ok(None) };
-    match read_entry(entry.inbox, position, &value) {
+    let Some(value) = find(view, entry)? else { return Ok(None) };
+    match read_entry(entry.inbox, entry.position, &value) {
         Some(entry) => Ok(Some(entry)),
         None => Err(view.engine().report_damage(Table::Entries)),
     }

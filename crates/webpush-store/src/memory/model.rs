@@ -194,9 +194,9 @@ impl Model {
     }
 
     fn find(&self, entry: &EntryRef) -> Option<Key> {
-        let right = |(_, found): &(&Key, &Entry)| found.entry_ref().message == entry.message;
-        let there = self.entries.get_key_value(&(entry.inbox, entry.position)).filter(right);
-        there.or_else(|| self.inbox_entries(entry.inbox).find(right)).map(|(key, _)| *key)
+        let key = (entry.inbox, entry.position);
+        let there = self.entries.get(&key)?;
+        (there.entry_ref().message == entry.message).then_some(key)
     }
 
     pub(super) fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Page {
