@@ -29,7 +29,10 @@ pub const FETCH_SCAN_ROWS: usize = 1024;
 pub const SESSION_LIVE_MESSAGES: usize = 64;
 
 /// How long a message with TTL 0 may be on its way to a session that is slow to take it; «now» has some length.
-pub const LIVE_PATIENCE: Duration = Duration::from_secs(5);
+pub const LIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long after that its acknowledgement still counts, if a receipt is owed.
+pub const LIVE_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
 
 /// Entries handed to a sleeping session with its wake; a session with more behind it fetches instead.
 pub const WAKE_ENTRIES: usize = 32;

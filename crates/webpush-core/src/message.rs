@@ -3,6 +3,7 @@
 use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use crate::limits::{LIVE_ACKNOWLEDGEMENT, LIVE_PATIENCE};
 use crate::time::Timestamp;
 use crate::topic::Topic;
 use crate::urgency::Urgency;
@@ -49,6 +50,16 @@ impl Message {
     #[must_use]
     pub fn is_now_or_never(&self) -> bool {
         self.expires <= self.accepted
+    }
+
+    /// When a store gives it up. With TTL 0 that is a little after «now», so that an acknowledgement can find it.
+    #[must_use]
+    pub fn ends(&self) -> Timestamp {
+        if self.is_now_or_never() {
+            self.expires.after(LIVE_PATIENCE + LIVE_ACKNOWLEDGEMENT)
+        } else {
+            self.expires
+        }
     }
 
     /// Whether its TTL has run out at `now`. A message with TTL 0 is let through by the session it meets.

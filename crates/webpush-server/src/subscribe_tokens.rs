@@ -140,10 +140,8 @@ fn check(token: &str) -> Result<(), String> {
     if token.len() > MOST_TOKEN_CHARACTERS {
         return Err(format!("a token may have {MOST_TOKEN_CHARACTERS} characters"));
     }
-    if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~=+".contains(&byte)) {
-        return Err(
-            "a token may have letters, digits and - . _ ~ = + only, so that it can stand in a URL".into()
-        );
+    if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
+        return Err("a token may have letters, digits and - . _ ~ only, so that it can stand in a URL".into());
     }
     Ok(())
 }

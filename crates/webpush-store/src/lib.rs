@@ -69,7 +69,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError>;
 
-    /// Names at most `limit` messages that have expired at `now`, and the time when the next one will.
+    /// Names at most `limit` messages that have come to their end at `now` ([`Message::ends`]), and when the next one will.
     ///
     /// # Errors
     /// [`StoreError`] when the answer can't be had.

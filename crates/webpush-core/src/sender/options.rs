@@ -51,8 +51,11 @@ pub fn restricted_to(
 
 /// A media type's parameters follow its first semicolon (RFC 9110 §8.3.1).
 fn is_options(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)
+    // A list is not allowed here, but one that names the type must not end as an unrestricted subscription.
+    content_type.split(|byte| *byte == b',').any(|one| {
+        let essence = one.split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)
+    })
 }
 
 #[cfg(test)]
@@ -102,6 +105,12 @@ mod tests {
 
     #[test]
     fn r8292_4_1_d_never_silently_unrestricted() {
+        for list in [
+            "application/webpush-options+json, text/plain",
+            "text/plain , application/webpush-options+json;q=1",
+        ] {
+            assert!(read(list, "{").is_err(), "{list}");
+        }
         let good = key_text(3);
         for wrong in [
             String::new(),

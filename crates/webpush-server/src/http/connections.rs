@@ -1,7 +1,8 @@
 //! How many connections there may be: one more is closed at once, which costs less than to let it wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use webpush_core::limits::RESERVED_DESCRIPTORS;
 
@@ -14,7 +15,9 @@ const USUAL_DESCRIPTORS: usize = 1024;
 pub struct Connections {
     places: Arc<Semaphore>,
     most: usize,
-    refusing: AtomicBool,
+    begun: Instant,
+    /// Seconds since then when it was said last that there is no place, plus one.
+    said: AtomicU64,
 }
 
 impl Connections {
@@ -23,21 +26,28 @@ impl Connections {
     pub fn new(most: Option<usize>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
         let most = most.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(most)), most, refusing: AtomicBool::new(false) }
+        Self { places: Arc::new(Semaphore::new(most)), most, begun: Instant::now(), said: AtomicU64::new(0) }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
     pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
-        // Said when it begins, not for every connection of a flood.
-        if !self.refusing.swap(place.is_none(), Ordering::Relaxed) && place.is_none() {
+        if place.is_none() && self.is_to_be_said() {
             tracing::warn!(
                 most = self.most,
                 "as many connections as may be (--max-connections): more are refused"
             );
         }
         place
+    }
+
+    /// Once a minute, not for every connection of a flood.
+    fn is_to_be_said(&self) -> bool {
+        let now = self.begun.elapsed().as_secs() + 1;
+        let last = self.said.load(Ordering::Relaxed);
+        let due = last == 0 || now >= last + 60;
+        due && self.said.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -20,7 +20,10 @@ pub(crate) fn expose<B>(answer: &mut Response<B>) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Location, TTL, Link, Retry-After, WWW-Authenticate"),
+        HeaderValue::from_static(
+            "Location, TTL, Link, Retry-After, WWW-Authenticate, Content-Encoding, Encryption, Crypto-Key, \
+             Preference-Applied",
+        ),
     );
 }
 

@@ -3,6 +3,7 @@
 use crate::drain::Draining;
 use crate::fresh;
 use crate::http::flow::Responder;
+use crate::http::retirement::Retirement;
 use crate::monitor::events::{Asked, Events};
 use crate::service::Service;
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use h2::server::SendResponse;
 use http::header::{DATE, HeaderValue};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Serves one request for events until it ends.
@@ -20,7 +21,9 @@ pub(super) async fn run(
     asked: Asked,
     mut respond: SendResponse<Bytes>,
     draining: Draining,
+    retirement: &Retirement,
 ) {
+    let begun = Instant::now();
     let patience = service.limits.timeouts.stall;
     let (mut head, mut events) = match Events::begin(service, asked, draining).await {
         Ok(begun) => begun,
@@ -33,7 +36,7 @@ pub(super) async fn run(
     let Ok(mut stream) = respond.send_response(head, false) else { return };
     loop {
         let part = tokio::select! {
-            _ = poll_fn(|cx| stream.poll_reset(cx)) => return,
+            _ = poll_fn(|cx| stream.poll_reset(cx)) => return retirement.was_left(begun),
             part = events.next() => part,
         };
         let sent = match part {

@@ -4,10 +4,11 @@
 //! has closed has mostly gone away; it must not be counted as listening, since a message with TTL 0 would be lost on it.
 //! `hyper` does not read while it writes, so whoever makes the events has to look.
 
+use bytes::BytesMut;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket that can be looked at while `hyper` has it.
@@ -16,46 +17,44 @@ pub(super) struct Watched<S>(Arc<Mutex<Socket<S>>>);
 struct Socket<S> {
     stream: S,
     /// What was read by looking: `hyper` gets it first.
-    early: Option<u8>,
+    early: BytesMut,
 }
+
+/// How much is read ahead of `hyper`. A client that is sent events has little reason to send anything.
+const MOST_EARLY_BYTES: usize = 4096;
 
 /// Waits until the client has closed its side. Made for every connection, used by those that stream.
 pub(super) type Closing = Arc<dyn Fn(&mut Context<'_>) -> Poll<()> + Send + Sync>;
 
 impl<S: AsyncRead + Unpin + Send + 'static> Watched<S> {
     pub(super) fn new(stream: S) -> (Self, Closing) {
-        let socket = Arc::new(Mutex::new(Socket { stream, early: None }));
+        let socket = Arc::new(Mutex::new(Socket { stream, early: BytesMut::new() }));
         let looked_at = Arc::clone(&socket);
         (Self(socket), Arc::new(move |cx| lock(&looked_at).poll_closed(cx)))
     }
 }
 
 impl<S: AsyncRead + Unpin> Socket<S> {
+    /// Reads on until the client closes; one that sends very much ahead counts as closed.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.early.is_some() {
-            // It sends its next request ahead; `hyper` reads it in its time.
-            return Poll::Pending;
-        }
-        let mut byte = [0];
-        let mut buf = ReadBuf::new(&mut byte);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                self.early = buf.filled().first().copied();
-                Poll::Pending
+        let mut bytes = [0; 512];
+        while self.early.len() < MOST_EARLY_BYTES {
+            let mut buf = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => self.early.extend_from_slice(buf.filled()),
+                Ok(()) | Err(_) => break,
             }
-            Poll::Ready(Ok(()) | Err(_)) => Poll::Ready(()),
         }
+        Poll::Ready(())
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut socket = lock(&self.0);
-        if buf.remaining() > 0
-            && let Some(early) = socket.early.take()
-        {
-            buf.put_slice(&[early]);
+        if !socket.early.is_empty() {
+            let length = socket.early.len().min(buf.remaining());
+            buf.put_slice(&socket.early.split_to(length));
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut socket.stream).poll_read(cx, buf)
@@ -112,5 +111,24 @@ mod tests {
         assert_eq!(&read, b"next");
         client.shutdown().await.unwrap();
         assert!(look().await.is_ready());
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_ahead_hides_no_close() {
+        let (mut client, server) = duplex(64);
+        let (_watched, closing) = Watched::new(server);
+        let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
+        client.write_all(b"\r\n").await.unwrap();
+        assert!(look().await.is_pending());
+        client.shutdown().await.unwrap();
+        assert!(look().await.is_ready());
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_very_much_ahead_is_not_listening() {
+        let (mut client, server) = duplex(2 * MOST_EARLY_BYTES);
+        let (_watched, closing) = Watched::new(server);
+        client.write_all(&[b'x'; MOST_EARLY_BYTES]).await.unwrap();
+        poll_fn(|cx| closing(cx)).await;
     }
 }

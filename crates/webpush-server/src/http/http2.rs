@@ -122,7 +122,8 @@ async fn handle(
         Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
         Outcome::Events(asked) => {
-            event_flow::run(Arc::clone(service), *asked, respond, connection.draining).await;
+            let server_push::Connection { draining, retirement, .. } = connection;
+            event_flow::run(Arc::clone(service), *asked, respond, draining, retirement).await;
         }
     }
 }

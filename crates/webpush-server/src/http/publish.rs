@@ -31,7 +31,9 @@ pub(super) async fn publish(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
-    service.rate_limits.count_message(peer, agent, id)?;
+    if subscription.sender.is_none() {
+        service.rate_limits.count_message(peer, agent, id)?;
+    }
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
     let now = fresh::now();
@@ -49,6 +51,10 @@ pub(super) async fn publish(
         now,
     };
     let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
+    if subscription.sender.is_some() {
+        // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
+        service.rate_limits.count_message(peer, agent, id)?;
+    }
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),
@@ -74,7 +80,13 @@ async fn store(
     match service.commit(ops, Durability::Durable).await?.pop() {
         Some(Applied::Appended(appended)) => Ok(appended.message),
         // The subscription was removed between the look-up and the commit.
-        _ => Err(Problem::NotFound.into()),
+        _ => {
+            if let Some(receipts) = new {
+                let remove = vec![Op::RemoveInbox(receipts.inbox.id)];
+                service.store.commit(remove, Durability::Lazy, Box::new(drop));
+            }
+            Err(Problem::NotFound.into())
+        }
     }
 }
 

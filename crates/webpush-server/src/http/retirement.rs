@@ -3,10 +3,13 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use webpush_core::limits::RESETS;
 use webpush_core::rate::{Bucket, RateLimit};
+
+/// A stream of messages that is reset before this has cost more than it brought.
+const SHORT_STREAM: Duration = Duration::from_secs(1);
 
 /// Shared by a connection and its requests.
 pub struct Retirement {
@@ -64,6 +67,13 @@ impl Retirement {
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if self.resets.lock().unwrap_or_else(PoisonError::into_inner).take(rate, now).is_err() {
             self.flooded.store(true, Ordering::Release);
+        }
+    }
+
+    /// Hears of each stream of messages that its client has reset. One that was let run for a while is no waste.
+    pub fn was_left(&self, begun: Instant) {
+        if begun.elapsed() < SHORT_STREAM {
+            self.was_reset();
         }
     }
 

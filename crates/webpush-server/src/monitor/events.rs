@@ -120,6 +120,8 @@ impl Events {
             Stage::Waiting => {}
             Stage::Over => return self.end(),
         }
+        // From the last part on, however much is heard that this agent does not want.
+        let quiet_until = tokio::time::Instant::now() + SILENCE;
         loop {
             match self.run_commands().await {
                 Ok(None) => {}
@@ -143,7 +145,7 @@ impl Events {
                     None => Input::Withheld,
                 },
                 () = deadline(self.session.next_deadline()) => Input::Deadline,
-                () = tokio::time::sleep(SILENCE) => return Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
+                () = tokio::time::sleep_until(quiet_until) => return Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
             };
             self.session.handle(input, fresh::now());
         }

@@ -18,6 +18,7 @@ use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::time::Instant;
 use webpush_core::dialect::rfc8030::Pushed;
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
@@ -47,8 +48,8 @@ enum Outgoing<'a> {
     Opening(Waiting, Push<'a>),
     /// The body goes as flow control lets it.
     Flowing(Entry, Push<'a>),
-    /// Receipts were handed over, each reset by the peer or not; nobody acknowledges them, so the peer must be seen to
-    /// have read them before they are settled.
+    /// Receipts were handed over. Nobody acknowledges them, so the peer must be seen to have read them before they are
+    /// settled. (One that it resets counts as read: `h2` doesn't tell, since a receipt ends with its head.)
     Confirming(Vec<Input>),
 }
 
@@ -93,9 +94,10 @@ pub async fn run(
             unconfirmed: Vec::new(),
             outgoing: Outgoing::Idle,
         };
+        let begun = Instant::now();
         match delivery.until_the_end(&mut respond, pressure, pulse).await {
             Some(answer) => answer,
-            None => return,
+            None => return delivery.connection.retirement.was_left(begun),
         }
     } else {
         unsupported()
@@ -135,8 +137,9 @@ impl<'a> Delivery<'a> {
             }
             self.begin_next();
             let busy = !matches!(self.outgoing, Outgoing::Idle);
-            // A body that has begun is finished, whoever wants to end this.
-            let may_end = !matches!(self.outgoing, Outgoing::Flowing(..));
+            // A body that has begun is finished, and receipts that were handed over are settled, whoever wants to end this.
+            let may_end = !matches!(self.outgoing, Outgoing::Flowing(..) | Outgoing::Confirming(_))
+                && self.unconfirmed.is_empty();
             let input = tokio::select! {
                 biased;
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,

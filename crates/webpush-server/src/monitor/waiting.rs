@@ -3,8 +3,10 @@
 use crate::fresh;
 use crate::service::Service;
 use webpush_core::capability::KeyId;
+use webpush_core::id::Position;
 use webpush_core::inbox::Entry;
 use webpush_core::limits::LIVE_PATIENCE;
+use webpush_core::message::Message;
 use webpush_core::time::Timestamp;
 
 /// An entry that the session has handed out.
@@ -26,12 +28,18 @@ impl Waiting {
         match &self.entry {
             Entry::Receipt(_) => true,
             Entry::Message(message) if message.is_now_or_never() => {
-                now <= message.accepted.after(LIVE_PATIENCE)
+                let in_time = now <= message.accepted.after(LIVE_PATIENCE);
+                in_time && (message.position == Position::START || self.is_there(service, message))
             }
             Entry::Message(message) if message.is_expired(now) => false,
             Entry::Message(_) if now == self.since => true,
-            Entry::Message(message) => !matches!(service.store.entry(&message.entry_ref()), Ok(None)),
+            Entry::Message(message) => self.is_there(service, message),
         }
+    }
+
+    /// Whether the message is still stored. If the store can't say, it is sent: twice is better than never.
+    fn is_there(&self, service: &Service, message: &Message) -> bool {
+        !matches!(service.store.entry(&message.entry_ref()), Ok(None))
     }
 }
 

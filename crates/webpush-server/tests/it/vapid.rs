@@ -322,3 +322,19 @@ async fn r8030_8_4_b_a_sender_has_a_rate_over_all_subscriptions_unless_it_is_exe
         peer.push(&urls.push, "nobody says who sends").await;
     }
 }
+
+#[tokio::test]
+async fn r8292_4_a_stranger_cannot_use_up_the_rate_of_the_one_sender() {
+    let args = ["--origin", ORIGIN, "--rate-limit-loopback", "--push-rate", "1/h:1"];
+    let server = Server::start_with(&args);
+    let (mut peer, sender) = (server.connect().await, Sender::new());
+    let urls = subscribe_for(&mut peer, &sender).await;
+    for _ in 0..3 {
+        assert_eq!(peer.post(&urls.push, &[TTL], "x").await.status(), StatusCode::UNAUTHORIZED);
+        let stranger = push(&mut peer, &urls.push, &Sender::new().vapid()).await;
+        assert_eq!(stranger.status(), StatusCode::FORBIDDEN);
+    }
+    assert_eq!(push(&mut peer, &urls.push, &sender.vapid()).await.status(), StatusCode::CREATED);
+    let refused = push(&mut peer, &urls.push, &sender.vapid()).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+}

@@ -104,13 +104,14 @@ impl Applier<'_> {
         }
         let replaced = self.replace(&message)?;
         message.position = self.next_position();
-        let Message { agent, position, expires, .. } = message;
+        let Message { agent, position, .. } = message;
+        let ends = message.ends();
         let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
         let ledger = self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
-        let deadline = deadline_key(expires, agent, position);
+        let deadline = deadline_key(ends, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
-        self.earliest = Some(self.earliest.map_or(expires, |earliest| earliest.min(expires)));
+        self.earliest = Some(self.earliest.map_or(ends, |earliest| earliest.min(ends)));
         if let Some(topic) = &message.topic {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));

@@ -34,7 +34,7 @@ pub(super) enum Ended {
 pub(super) struct MessageEnding {
     id: MessageId,
     pub(super) subscription: SubscriptionId,
-    expires: Timestamp,
+    ends: Timestamp,
     topic: Option<Topic>,
     receipt: Option<InboxId>,
     key: KeyId,
@@ -109,7 +109,7 @@ impl Applier<'_> {
             self.recount(inbox)?;
         }
         let Ended::Message(message) = what else { return Ok(None) };
-        self.changes.remove(Table::Deadlines, &deadline_key(message.expires, inbox, *position));
+        self.changes.remove(Table::Deadlines, &deadline_key(message.ends, inbox, *position));
         if let Some(topic) = &message.topic {
             let key = topic_key(inbox, message.subscription, topic);
             let latest = self.changes.get(Table::Topics, &key)?;
@@ -148,7 +148,7 @@ impl MessageEnding {
         Self {
             id: message.id,
             subscription: message.subscription,
-            expires: message.expires,
+            ends: message.ends(),
             topic: message.topic,
             receipt: message.receipt,
             key: message.key,

@@ -76,8 +76,8 @@ pub(super) fn topic_key(agent: InboxId, subscription: SubscriptionId, topic: &To
     [&subscription_key(agent, subscription), topic.as_bytes()].concat()
 }
 
-pub(super) fn deadline_key(expires: Timestamp, inbox: InboxId, position: Position) -> [u8; 32] {
-    join(&expires.as_millis().to_be_bytes(), &entry_key(inbox, position))
+pub(super) fn deadline_key(ends: Timestamp, inbox: InboxId, position: Position) -> [u8; 32] {
+    join(&ends.as_millis().to_be_bytes(), &entry_key(inbox, position))
 }
 
 pub(super) fn idle_key((class, hour, inbox): IdlePlace) -> [u8; 25] {

@@ -220,7 +220,7 @@ impl Model {
             .entries
             .values()
             .filter_map(|entry| match entry {
-                Entry::Message(message) => Some((message.expires, message.entry_ref())),
+                Entry::Message(message) => Some((message.ends(), message.entry_ref())),
                 Entry::Receipt(_) => None,
             })
             .collect();
