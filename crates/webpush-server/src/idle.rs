@@ -9,17 +9,14 @@ use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
 
 /// How often idle inboxes are looked for. The store counts in hours.
 const PERIOD: Duration = Duration::from_secs(3600);
-/// How often an inbox that is listened to all the time is noted as such.
-const NOTE_LISTENERS: u32 = 24;
 /// Inboxes in one transaction, so that this never holds up a push for long.
 const SLICE: usize = 100;
 
-/// Looks for idle inboxes until it is dropped.
+/// Looks for idle inboxes until it is dropped. The first look is a while after the start: after a long downtime agents
+/// come back first.
 pub async fn run(service: &Service) {
-    for period in 0_u32.. {
-        if period.is_multiple_of(NOTE_LISTENERS) {
-            note_listeners(service);
-        }
+    loop {
+        tokio::time::sleep(PERIOD).await;
         match remove(service, fresh::now()).await {
             Ok(0) => {}
             Ok(inboxes) => tracing::info!(inboxes, "removed what nobody has used for long"),
@@ -27,31 +24,24 @@ pub async fn run(service: &Service) {
             Err(error) => tracing::warn!(%error, "idle inboxes could not be removed"),
         }
         report_drops(service);
-        tokio::time::sleep(PERIOD).await;
     }
 }
 
-/// Notes every inbox that is listened to as used now.
-fn note_listeners(service: &Service) {
-    let now = fresh::now();
-    for inboxes in service.registry.listened_to().chunks(SLICE) {
-        let ops = inboxes.iter().map(|inbox| Op::Touch(*inbox, now)).collect();
-        service.store.commit(ops, Durability::Lazy, Box::new(drop));
-    }
-}
-
-/// Removes all inboxes that are idle at `now`; says how many.
+/// Removes all inboxes that are idle at `now`; says how many. One that is listened to all the time is noted as used.
 async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
     let check = IdleCheck { now, limits: service.limits.idle };
     let mut removed = 0;
     loop {
         let idle = service.store.idle(&check, SLICE)?;
-        let is_all = idle.len() < SLICE;
         if idle.is_empty() {
             return Ok(removed);
         }
-        let ops = idle.into_iter().map(|inbox| Op::RemoveIdle(inbox, check)).collect();
-        let applied = service.commit(ops, Durability::Durable).await?;
+        let is_all = idle.len() < SLICE;
+        let ops = idle.into_iter().map(|inbox| match service.registry.is_listened_to(inbox) {
+            true => Op::Touch(inbox, now),
+            false => Op::RemoveIdle(inbox, check),
+        });
+        let applied = service.commit(ops.collect(), Durability::Durable).await?;
         removed += applied.iter().filter(|change| matches!(change, Applied::Removed(_))).count();
         if is_all {
             return Ok(removed);
@@ -114,9 +104,9 @@ mod tests {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), only: None, floor: Urgency::VeryLow };
         let listener = service.registry.listen(&scope);
-        note_listeners(&service);
-        assert_eq!(remove(&service, fresh::now().after(59 * DAY)).await, Ok(0));
+        assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
-        assert_eq!(remove(&service, fresh::now().after(61 * DAY)).await, Ok(1));
+        assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "it was noted as used");
+        assert_eq!(remove(&service, CREATED.after(122 * DAY)).await, Ok(1));
     }
 }

@@ -92,10 +92,10 @@ impl Registry {
         }
     }
 
-    /// All inboxes that somebody listens to.
+    /// Whether somebody listens to an inbox.
     #[must_use]
-    pub fn listened_to(&self) -> Vec<InboxId> {
-        self.shards.iter().flat_map(|shard| lock(shard).keys().copied().collect::<Vec<_>>()).collect()
+    pub fn is_listened_to(&self, inbox: InboxId) -> bool {
+        self.shard(inbox).contains_key(&inbox)
     }
 
     /// Tells every session that there may be entries nobody told of.

@@ -26,11 +26,11 @@ pub struct StorageArgs {
     quota_subscriptions: u64,
 
     /// Forget a user agent that never listened and has no message after this long
-    #[arg(long, env = "WEBPUSH_SERVER_FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_time)]
+    #[arg(long, env = "WEBPUSH_SERVER_FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_idle)]
     forget_new_after: Duration,
 
     /// Forget a user agent or receipt subscription that has not listened for this long
-    #[arg(long, env = "WEBPUSH_SERVER_FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_time)]
+    #[arg(long, env = "WEBPUSH_SERVER_FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_idle)]
     forget_idle_after: Duration,
 }
 
@@ -52,6 +52,17 @@ impl StorageArgs {
     }
 }
 
+/// Stores keep this time by the hour, so less than two hours would mean none.
+fn parse_idle(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    let least = Duration::from_secs(2 * 3600);
+    if time < least {
+        Err("at least 2h is needed: unused agents are looked for by the hour".into())
+    } else {
+        Ok(time)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +79,8 @@ mod tests {
         let Flags { storage } = Flags::try_parse_from(["test"]).unwrap();
         assert_eq!(storage.quota(), Quota::default());
         assert_eq!(storage.apply(Limits::default()).idle, IdleLimits::default());
+        for wrong in ["0", "1h", "soon"] {
+            assert!(Flags::try_parse_from(["test", "--forget-idle-after", wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -51,8 +51,8 @@ impl RateLimits {
         }
     }
 
-    /// Counts a message to a subscription of an agent. Needs nothing of the request but its URL, so it comes before the
-    /// body.
+    /// Counts a message to a subscription of an agent. For one that anybody may push to it needs nothing of the request
+    /// but its URL, so it comes before the body; for a restricted one the sender must be known first.
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].

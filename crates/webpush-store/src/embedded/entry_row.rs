@@ -1,4 +1,4 @@
-//! How messages and receipts are written on disk. Kind and message id come first, so that a search reads no more.
+//! How messages and receipts are written on disk. Kind and message id come first, so that a look for the id reads no more.
 
 use super::fields::{Fields, RowWriter, unseal, unseal_unchecked};
 use super::rows::{entry_key, read_urgency, urgency_byte};
