@@ -2,6 +2,7 @@
 
 mod conformance;
 mod interop;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -15,12 +16,15 @@ enum Chore {
     Interop(interop::Options),
     /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
     Conformance,
+    /// Check the house rules that no lint knows.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Interop(options) => interop::run(&options),
         Chore::Conformance => conformance::run(),
+        Chore::Tidy => tidy::run(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
