@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a store must do | [`Store`], and in words that run: [`contract`] |
-//! | how much an inbox may hold, and for how long | [`Quota`], [`IdleLimits`] |
+//! | how much an inbox may hold, and for how long | [`Quota`], [`webpush_core::limits::IdleLimits`] |
 //! | the model, in memory | [`memory`] |
 //! | the durable one on this machine | [`embedded`] |
 
@@ -69,7 +69,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError>;
 
-    /// Names at most `limit` messages that have come to their end at `now` ([`Message::ends`]), and when the next one will.
+    /// Names at most `limit` messages that have come to their end at `now` ([`webpush_core::message::Message::ends`]), and when the next one will.
     ///
     /// # Errors
     /// [`StoreError`] when the answer can't be had.

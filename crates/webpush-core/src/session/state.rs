@@ -26,7 +26,6 @@ pub struct Session {
     sent_any: bool,
     again: Option<Again>,
     live: VecDeque<Entry>,
-    dropped_live: u64,
     commands: VecDeque<Command>,
 }
 
@@ -77,7 +76,6 @@ impl Session {
             sent_any: false,
             again: None,
             live: VecDeque::new(),
-            dropped_live: 0,
             commands: VecDeque::from([Command::Fetch { after: Position::START }]),
         }
     }
@@ -105,12 +103,6 @@ impl Session {
     #[must_use]
     pub const fn scope(&self) -> &Scope {
         &self.scope
-    }
-
-    /// Messages with TTL 0 that came while too many were waiting, and ended unsent.
-    #[must_use]
-    pub const fn dropped_live(&self) -> u64 {
-        self.dropped_live
     }
 
     /// The next thing to do, oldest first.
@@ -170,13 +162,9 @@ impl Session {
     fn woken(&mut self, woken: Woken, now: Timestamp) {
         self.known = self.known.max(woken.last);
         self.stale |= woken.missed;
-        for entry in woken.live.into_iter().filter(|entry| self.scope.admits(entry)) {
-            if self.live.len() < SESSION_LIVE_MESSAGES {
-                self.live.push_back(entry);
-            } else {
-                self.dropped_live += 1;
-            }
-        }
+        // With TTL 0 there is no later: what finds no room has expired (RFC 8030 §5.2).
+        let room = SESSION_LIVE_MESSAGES.saturating_sub(self.live.len());
+        self.live.extend(woken.live.into_iter().filter(|entry| self.scope.admits(entry)).take(room));
         if self.mail != Mail::Quiet {
             return;
         }

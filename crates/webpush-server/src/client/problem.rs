@@ -32,7 +32,7 @@ pub fn failure(origin: &str, doing: &str, answer: &Answer) -> ClientError {
     }
 }
 
-/// «https://push.example refused to …: 413 Payload Too Large: The message has 5000 bytes…»
+/// As in: `https://push.example refused to …: 413 Payload Too Large: The message has 5000 bytes…`
 #[must_use]
 pub fn sentence(origin: &str, doing: &str, answer: &Answer) -> String {
     let mut text = format!("{origin} refused to {doing}: {}", answer.status);

@@ -1,6 +1,6 @@
 //! Starting, stopping, and being refused.
 
-use crate::support::{Server, Subscribed, header, refused, texts};
+use crate::support::{Server, Subscribed, header, refused, soon, texts};
 use http::StatusCode;
 use std::collections::BTreeSet;
 
@@ -97,7 +97,10 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     assert_eq!(header(&refusal, "retry-after"), "5");
     server.make_room();
     // It comes back by itself; when, no answer announces.
-    while peer.post(&urls.push, &[("ttl", "600")], "after").await.status() != StatusCode::CREATED {}
+    soon("the store", async {
+        while peer.post(&urls.push, &[("ttl", "600")], "after").await.status() != StatusCode::CREATED {}
+    })
+    .await;
     // It was said before the store came back.
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("the store can't be written") && said.contains("data/store"), "{said}");
