@@ -18,6 +18,21 @@ async fn sigterm_finishes_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    let server = Server::start();
+    let mut half = TcpStream::connect(&server.address).await.unwrap();
+    half.write_all(b"POST /subscribe HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhe").await.unwrap();
+    server.connect().await.subscribe().await;
+    server.signal("TERM");
+    // It listens no more, and waits for the rest of the request.
+    soon("the first signal", async { while TcpStream::connect(&server.address).await.is_ok() {} }).await;
+    server.signal("INT");
+    assert!(!server.wait().await, "it did not end in order");
+}
+
+#[tokio::test]
 async fn a_restart_keeps_urls_and_messages() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_on(folder.path(), &[]);
