@@ -21,6 +21,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a sweep waits after the store could not be reached.
 const RETRY: Duration = Duration::from_secs(5);
 
+const _: () = assert!(
+    GRACE.as_millis() + PAUSE.as_millis() < 2000,
+    "the receipt of an expired message is due within two seconds"
+);
+
 /// Sweeps until it is dropped.
 pub async fn run(service: &Service) {
     let timer = &service.sweep_timer;

@@ -1,22 +1,15 @@
 //! Delivery to agents that can't take server push: RFC 8030 §6 by server-sent events, over both HTTP versions.
 
 use crate::event_stream::{BOTH, Events, Version, texts};
-use crate::support::{Peer, Server, Subscribed, header, link};
+use crate::support::{header, link, with_subscription};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
 const WAIT_0: (&str, &str) = ("prefer", "wait=0");
 
-async fn start() -> (Server, Peer, Subscribed) {
-    let server = Server::start();
-    let mut peer = server.connect().await;
-    let urls = peer.subscribe().await;
-    (server, peer, urls)
-}
-
 #[tokio::test]
 async fn r8030_6_a_e_what_is_stored_comes_first_then_what_is_sent() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let stored = peer.push(&urls.push, "stored").await;
     for version in BOTH {
         let mut events = Events::open(&server, version, &urls.subscription, &[]).await;
@@ -49,7 +42,7 @@ async fn r8030_6_a_e_what_is_stored_comes_first_then_what_is_sent() {
 
 #[tokio::test]
 async fn r8030_5_c_every_body_comes_through() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let all_bytes: Vec<u8> = (0..=255).collect();
     let bodies = [Vec::new(), all_bytes.repeat(16), b"\r\n\n: x\ndata: y\n\n".to_vec()];
     for body in &bodies {
@@ -65,7 +58,7 @@ async fn r8030_5_c_every_body_comes_through() {
 
 #[tokio::test]
 async fn r8030_6_f_g_wait_zero_sends_what_is_there_or_204() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     for version in BOTH {
         let events = Events::open(&server, version, &urls.subscription, &[WAIT_0]).await;
         assert_eq!(events.status, StatusCode::NO_CONTENT);
@@ -94,7 +87,7 @@ async fn r8030_6_f_g_wait_zero_sends_what_is_there_or_204() {
 
 #[tokio::test]
 async fn r8030_6_1_a_b_c_a_set_says_which_subscription_and_keeps_the_floor() {
-    let (server, mut peer, one) = start().await;
+    let (server, mut peer, one) = with_subscription().await;
     let two = peer.subscribe_in(&one.set).await;
     for version in BOTH {
         let mut events = Events::open(&server, version, &one.set, &[("urgency", "high")]).await;
@@ -114,7 +107,7 @@ async fn r8030_6_1_a_b_c_a_set_says_which_subscription_and_keeps_the_floor() {
 
 #[tokio::test]
 async fn it_goes_on_after_the_last_event_that_the_agent_has() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let mut sent = Vec::new();
     for text in ["1", "2", "3", "4"] {
         sent.push(peer.push(&urls.push, text).await);
@@ -149,7 +142,7 @@ async fn it_goes_on_after_the_last_event_that_the_agent_has() {
 
 #[tokio::test]
 async fn r8030_7_3_a_a_removed_subscription_is_a_last_event() {
-    let (server, mut peer, first) = start().await;
+    let (server, mut peer, first) = with_subscription().await;
     for version in BOTH {
         let urls = peer.subscribe_in(&first.set).await;
         let mut set = Events::open(&server, version, &urls.set, &[]).await;
@@ -166,7 +159,7 @@ async fn r8030_7_3_a_a_removed_subscription_is_a_last_event() {
 
 #[tokio::test]
 async fn sigterm_ends_streams_so_that_agents_come_again() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     peer.push(&urls.push, "x").await;
     let mut streams = Vec::new();
     for version in BOTH {
@@ -185,7 +178,7 @@ async fn sigterm_ends_streams_so_that_agents_come_again() {
 /// Whether somebody listened shows in the receipt of a message with TTL 0: it is there at once when nobody did.
 #[tokio::test]
 async fn h2_g_an_agent_that_hangs_up_listens_no_more() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     for version in BOTH {
         let mut events = Events::open(&server, version, &urls.subscription, &[]).await;
         let live = peer.push_with(&urls.push, &[("ttl", "0")], "live").await;
@@ -208,7 +201,7 @@ async fn h2_g_an_agent_that_hangs_up_listens_no_more() {
 
 #[tokio::test]
 async fn over_http_1_1_closing_one_side_is_hanging_up_once_events_are_streamed() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let mut events = Events::open(&server, Version::Http1, &urls.subscription, &[]).await;
     peer.push(&urls.push, "x").await;
     assert_eq!(events.next().await.text(), "x");
@@ -218,7 +211,7 @@ async fn over_http_1_1_closing_one_side_is_hanging_up_once_events_are_streamed()
 
 #[tokio::test]
 async fn h2_h_small_windows_only_slow_it_down() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let large: &'static str = Box::leak("y".repeat(4096).into_boxed_str());
     for _ in 0..10 {
         peer.push(&urls.push, large).await;
@@ -233,7 +226,7 @@ async fn h2_h_small_windows_only_slow_it_down() {
 
 #[tokio::test]
 async fn r8030_6_3_a_receipts_stay_until_the_sender_goes_on_after_them() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     for version in BOTH {
         let mut receipts = None;
         let mut messages = Vec::new();
@@ -279,7 +272,7 @@ async fn r8030_6_3_a_receipts_stay_until_the_sender_goes_on_after_them() {
 
 #[tokio::test]
 async fn a_page_of_any_origin_may_be_an_agent() {
-    let (_server, mut peer, urls) = start().await;
+    let (_server, mut peer, urls) = with_subscription().await;
     for url in [&urls.subscription, &urls.set] {
         let asked = [("access-control-request-headers", "last-event-id, prefer")];
         let response = peer.request(Method::OPTIONS, url, &asked, "").await;

@@ -55,6 +55,40 @@ async fn a_restart_keeps_urls_and_messages() {
 }
 
 #[tokio::test]
+async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = ["--origin", "https://push.example"];
+    let server = Server::start_on(folder.path(), &origin);
+    let mut peer = server.connect_as("https://push.example").await;
+    let old = peer.subscribe().await;
+    let message = peer.push(&old.push, "sealed with the old key").await;
+    server.signal("TERM");
+    assert!(server.wait().await);
+
+    let keys = folder.path().join("data/sealing-keys");
+    let text = std::fs::read_to_string(&keys).unwrap();
+    std::fs::write(&keys, format!("{text}2 {}\n", "A".repeat(43))).unwrap();
+    let server = Server::start_on(folder.path(), &origin);
+    let mut peer = server.connect_as("https://push.example").await;
+    peer.push(&old.push, "sealed with the new one").await;
+    let (pushes, _) = peer.drain(&old.set).await;
+    assert_eq!(texts(&pushes), ["sealed with the old key", "sealed with the new one"]);
+    assert_eq!(pushes[0].url(), message);
+    assert_eq!(crate::support::link(pushes[1].response.headers(), "urn:ietf:params:push"), old.push);
+    let new = peer.subscribe().await;
+    server.kill();
+
+    // Whoever drops the old key drops the URLs sealed with it, and no others.
+    let without = std::fs::read_to_string(&keys).unwrap();
+    let without: Vec<_> = without.lines().filter(|line| !line.starts_with("1 ")).collect();
+    std::fs::write(&keys, without.join("\n")).unwrap();
+    let server = Server::start_on(folder.path(), &origin);
+    let mut peer = server.connect_as("https://push.example").await;
+    assert_eq!(peer.post(&old.push, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
+    peer.push(&new.push, "x").await;
+}
+
+#[tokio::test]
 async fn a_second_process_on_one_data_folder_is_refused() {
     let server = Server::start();
     let said = refused(server.folder(), &[]);

@@ -1,6 +1,6 @@
 //! RFC 8030 §5.1 and §6.3: exactly one receipt for every message that asked.
 
-use crate::support::{Peer, Pushed, Server, Subscribed, header, link};
+use crate::support::{Peer, Pushed, header, link, with_subscription};
 use http::{Method, StatusCode};
 
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
@@ -31,16 +31,9 @@ fn receipt(pushed: &Pushed) -> (String, u16) {
     (pushed.url(), pushed.response.status().as_u16())
 }
 
-async fn start() -> (Server, Peer, Subscribed) {
-    let server = Server::start();
-    let mut peer = server.connect().await;
-    let urls = peer.subscribe().await;
-    (server, peer, urls)
-}
-
 #[tokio::test]
 async fn r8030_5_1_a_b_6_2_b_6_3_a_b_an_acknowledgement_is_pushed_as_204() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let (message, receipts) = send(&mut peer, &urls.push, None, &[]).await;
     assert!(receipts.starts_with(&format!("{}/receipt-subscription/", server.origin)));
     let mut sender = server.connect().await;
@@ -53,7 +46,7 @@ async fn r8030_5_1_a_b_6_2_b_6_3_a_b_an_acknowledgement_is_pushed_as_204() {
 
 #[tokio::test]
 async fn r8030_5_1_c_6_3_c_a_receipt_subscription_is_used_again_and_keeps_receipts() {
-    let (_server, mut peer, urls) = start().await;
+    let (_server, mut peer, urls) = with_subscription().await;
     let (first, receipts) = send(&mut peer, &urls.push, None, &[]).await;
     let (second, again) = send(&mut peer, &urls.push, Some(&receipts), &[]).await;
     assert_eq!(again, receipts);
@@ -69,7 +62,7 @@ async fn r8030_5_1_c_6_3_c_a_receipt_subscription_is_used_again_and_keeps_receip
 
 #[tokio::test]
 async fn r8030_5_1_d_an_unknown_receipt_subscription_is_400() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let gone = send(&mut peer, &urls.push, None, &[]).await.1;
     assert_eq!(peer.delete(&gone).await, StatusCode::NO_CONTENT);
     for wrong in
@@ -83,7 +76,7 @@ async fn r8030_5_1_d_an_unknown_receipt_subscription_is_400() {
 
 #[tokio::test]
 async fn r8030_5_1_f_a_link_without_the_preference_asks_for_nothing() {
-    let (_server, mut peer, urls) = start().await;
+    let (_server, mut peer, urls) = with_subscription().await;
     let receipts = send(&mut peer, &urls.push, None, &[]).await.1;
     let named = format!("<{receipts}>; rel=\"{RECEIPT}\"");
     let message = peer.push_with(&urls.push, &[("ttl", "60"), ("link", &named)], "x").await;
@@ -93,7 +86,7 @@ async fn r8030_5_1_f_a_link_without_the_preference_asks_for_nothing() {
 
 #[tokio::test]
 async fn r8030_5_4_c_d_a_replaced_message_gets_no_receipt_and_the_new_one_does() {
-    let (_server, mut peer, urls) = start().await;
+    let (_server, mut peer, urls) = with_subscription().await;
     let topic = [("topic", "t")];
     let (old, receipts) = send(&mut peer, &urls.push, None, &topic).await;
     let (new, _) = send(&mut peer, &urls.push, Some(&receipts), &topic).await;
@@ -105,7 +98,7 @@ async fn r8030_5_4_c_d_a_replaced_message_gets_no_receipt_and_the_new_one_does()
 
 #[tokio::test]
 async fn r8030_6_2_e_7_2_d_a_message_whose_ttl_runs_out_ends_in_410() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let (stored, receipts) = send(&mut peer, &urls.push, None, &[("ttl", "1")]).await;
     let mut sender = server.connect().await;
     let mut monitor = sender.monitor(&receipts, &[]).await;
@@ -114,7 +107,7 @@ async fn r8030_6_2_e_7_2_d_a_message_whose_ttl_runs_out_ends_in_410() {
 
 #[tokio::test]
 async fn r8030_5_2_e_6_2_d_ttl_zero_with_a_receipt_ends_in_one_either_way() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let ttl = [("ttl", "0")];
     let (nobody, receipts) = send(&mut peer, &urls.push, None, &ttl).await;
     let mut sender = server.connect().await;
@@ -137,7 +130,7 @@ async fn r8030_5_2_e_6_2_d_ttl_zero_with_a_receipt_ends_in_one_either_way() {
 
 #[tokio::test]
 async fn r8030_7_3_d_a_removed_subscription_owes_410_for_its_messages() {
-    let (_server, mut peer, urls) = start().await;
+    let (_server, mut peer, urls) = with_subscription().await;
     let (one, receipts) = send(&mut peer, &urls.push, None, &[]).await;
     let other = peer.subscribe_in(&urls.set).await;
     let (two, _) = send(&mut peer, &other.push, Some(&receipts), &[]).await;
@@ -149,7 +142,7 @@ async fn r8030_7_3_d_a_removed_subscription_owes_410_for_its_messages() {
 
 #[tokio::test]
 async fn r8030_7_3_c_deleting_a_receipt_subscription_ends_its_monitor_with_404() {
-    let (server, mut peer, urls) = start().await;
+    let (server, mut peer, urls) = with_subscription().await;
     let (message, receipts) = send(&mut peer, &urls.push, None, &[]).await;
     let mut sender = server.connect().await;
     let monitor = sender.monitor(&receipts, &[]).await;

@@ -22,6 +22,14 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
+/// A service with one subscription, and a connection to it.
+pub(crate) async fn with_subscription() -> (Server, Peer, Subscribed) {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    (server, peer, urls)
+}
+
 /// The program, serving on a port of its own.
 pub(crate) struct Server {
     child: Child,
