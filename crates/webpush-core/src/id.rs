@@ -40,6 +40,11 @@ id! {
     SubscriptionId
 }
 id! {
+    /// What a user agent calls one of its subscriptions (autopush: `channelID`). Its own choice, so it names nothing
+    /// outside of its agent.
+    ChannelId
+}
+id! {
     /// Names one message for life, whatever store or node it is on.
     MessageId
 }

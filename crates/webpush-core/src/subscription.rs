@@ -1,7 +1,7 @@
 //! Subscriptions: where application servers push to one agent.
 
 use crate::capability::KeyId;
-use crate::id::{InboxId, SubscriptionId};
+use crate::id::{ChannelId, InboxId, SubscriptionId};
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -18,6 +18,29 @@ pub struct Subscription {
     pub key: KeyId,
     /// The only application server that may push to it (RFC 8292 §4.1): an uncompressed P-256 point.
     pub sender: Option<SenderKey>,
+    /// The protocol it was made in.
+    pub dialect: Dialect,
+}
+
+/// The protocol that a subscription was made in. Messages come to it in one way; how its agent names and acknowledges
+/// them depends on this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// RFC 8030: the agent acknowledges a message with DELETE on its URL.
+    Rfc8030,
+    /// The autopush WebSocket: the agent has its own name for the subscription, and acknowledges on its socket.
+    Autopush(ChannelId),
+}
+
+impl Subscription {
+    /// What its agent calls it, if the dialect has such names. An agent has one subscription of each name at most.
+    #[must_use]
+    pub const fn channel(&self) -> Option<ChannelId> {
+        match self.dialect {
+            Dialect::Autopush(channel) => Some(channel),
+            Dialect::Rfc8030 => None,
+        }
+    }
 }
 
 /// A sender's VAPID public key: the 65 bytes of an uncompressed P-256 point (RFC 8292 §3.2).

@@ -123,7 +123,11 @@ impl Drops {
                 Applied::Appended(appended) => (appended.dropped.len(), appended.receipts_dropped),
                 Applied::Settled(settled) => (0, settled.receipts_dropped),
                 Applied::Removed(removed) => (0, removed.receipts_dropped),
-                Applied::Created | Applied::Touched | Applied::Refused | Applied::Missing => continue,
+                Applied::Created
+                | Applied::Touched
+                | Applied::Refused
+                | Applied::Taken
+                | Applied::Missing => continue,
             };
             self.messages.fetch_add(messages as u64, Ordering::Relaxed);
             self.receipts.fetch_add(receipts as u64, Ordering::Relaxed);

@@ -87,7 +87,11 @@ impl Registry {
                 Applied::Removed(removed) => {
                     removed.receipts.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
                 }
-                Applied::Created | Applied::Touched | Applied::Refused | Applied::Missing => {}
+                Applied::Created
+                | Applied::Touched
+                | Applied::Refused
+                | Applied::Taken
+                | Applied::Missing => {}
             }
         }
     }

@@ -20,7 +20,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -187,7 +187,9 @@ fn furnished(folder: &Path) -> EmbeddedStore {
     for first in (0..AGENTS).step_by(500) {
         let ops = (first..first + 500).flat_map(|number| {
             let (id, key) = (agent(number), KeyId(1));
-            let subscription = Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None };
+            let dialect = Dialect::Rfc8030;
+            let subscription =
+                Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None, dialect };
             [Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }), Op::Subscribe(subscription)]
         });
         commit(&store, ops.collect());

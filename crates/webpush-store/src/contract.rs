@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "a check that fails must stop its test")]
 
+mod channels;
 mod entries;
 mod expiry;
 mod fetch;
@@ -14,6 +15,9 @@ mod quota;
 mod settle;
 mod topics;
 
+pub use channels::{
+    a_channel_is_found_until_it_is_unsubscribed, a_channel_is_of_one_agent, a_channel_is_taken_once,
+};
 pub use entries::{
     a_batch_sees_itself, a_closed_store_refuses, a_lazy_commit_is_kept_by_a_close, every_field_is_kept,
     nothing_goes_into_what_is_missing, order_of_acceptance, positions_are_never_reused,
@@ -51,7 +55,7 @@ use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::{Page, Scope};
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -64,6 +68,7 @@ pub type Open<'a> = &'a dyn Fn(Quota) -> Arc<dyn Store>;
 macro_rules! contract_tests {
     ($open:expr) => {
         $crate::contract_tests!($open;
+            a_channel_is_found_until_it_is_unsubscribed a_channel_is_of_one_agent a_channel_is_taken_once
             a_batch_sees_itself a_closed_store_refuses a_lazy_commit_is_kept_by_a_close every_field_is_kept
             nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
             due_in_deadline_order due_never_names_receipts
@@ -113,7 +118,11 @@ fn inbox(id: InboxId, owner: Owner) -> Op {
 }
 
 fn subscription(agent: InboxId, id: SubscriptionId) -> Op {
-    Op::Subscribe(Subscription { agent, id, created: at(2), key: KeyId(8), sender: None })
+    Op::Subscribe(plain_subscription(agent, id))
+}
+
+const fn plain_subscription(agent: InboxId, id: SubscriptionId) -> Subscription {
+    Subscription { agent, id, created: at(2), key: KeyId(8), sender: None, dialect: Dialect::Rfc8030 }
 }
 
 /// A message that is accepted at 10 ms and expires at 1,000 ms.

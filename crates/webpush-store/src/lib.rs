@@ -20,7 +20,7 @@ pub use quota::Quota;
 
 use std::fmt;
 use std::sync::Arc;
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
@@ -55,6 +55,12 @@ pub trait Store: Send + Sync + 'static {
         agent: InboxId,
         id: SubscriptionId,
     ) -> Result<Option<Arc<Subscription>>, StoreError>;
+
+    /// Looks a subscription up by what its agent calls it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError>;
 
     /// Reads one entry: the one at that position, if it has that id.
     ///

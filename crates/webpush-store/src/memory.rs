@@ -8,7 +8,7 @@ use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
 use model::Model;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
@@ -69,6 +69,10 @@ impl Store for MemoryStore {
         id: SubscriptionId,
     ) -> Result<Option<Arc<Subscription>>, StoreError> {
         self.with(|model| model.subscription(agent, id))
+    }
+
+    fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError> {
+        self.with(|model| model.channel(agent, channel))
     }
 
     fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {

@@ -28,8 +28,8 @@ pub enum Durability {
 pub enum Op {
     /// Makes an inbox.
     CreateInbox(Inbox),
-    /// Makes a subscription in an agent's inbox; [`Applied::Missing`] if there is no such agent, and
-    /// [`Applied::Refused`] if it has as many as it may.
+    /// Makes a subscription in an agent's inbox; [`Applied::Missing`] if there is no such agent, [`Applied::Refused`] if
+    /// it has as many as it may, and [`Applied::Taken`] if it has another one of the same channel.
     Subscribe(Subscription),
     /// Stores a message under the next position of its inbox; replaces the outstanding one with the same topic of the
     /// same subscription (RFC 8030 §5.4), then drops what the inbox holds beyond its [`Quota`](crate::Quota).
@@ -63,6 +63,8 @@ pub enum Applied {
     Touched,
     /// There is no room: the agent has as many subscriptions as it may.
     Refused,
+    /// The agent has another subscription of that channel.
+    Taken,
     /// There was nothing to do it to.
     Missing,
 }

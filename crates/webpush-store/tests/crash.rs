@@ -17,7 +17,7 @@ use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::session::Scope;
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
@@ -270,7 +270,9 @@ fn furnished() -> tempfile::TempDir {
     let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
-    let subscription = Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None };
+    let dialect = Dialect::Rfc8030;
+    let subscription =
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
     commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     folder
 }

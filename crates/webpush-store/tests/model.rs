@@ -9,13 +9,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
-use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::limits::IdleLimits;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -32,6 +32,10 @@ fn inbox_id(number: u8) -> InboxId {
 
 fn subscription_id(number: u8) -> SubscriptionId {
     SubscriptionId::from_bytes([number; 16])
+}
+
+fn channel_id(number: u8) -> ChannelId {
+    ChannelId::from_bytes([number; 16])
 }
 
 fn message_id(number: u8) -> MessageId {
@@ -52,10 +56,11 @@ fn step() -> impl Strategy<Value = Step> {
         let created = Timestamp::from_millis(1);
         Step::Other(Op::CreateInbox(Inbox { id: inbox_id(number), owner, created, key: KeyId(key) }))
     });
-    let subscribe = (0..3_u8, 0..3_u8).prop_map(|(agent, id)| {
+    let subscribe = (0..3_u8, 0..3_u8, 0..4_u8).prop_map(|(agent, id, channel)| {
         let (agent, id) = (inbox_id(agent), subscription_id(id));
         let created = Timestamp::from_millis(2);
-        Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None }))
+        let dialect = if channel < 2 { Dialect::Autopush(channel_id(channel)) } else { Dialect::Rfc8030 };
+        Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None, dialect }))
     });
     let settle = (entry(), outcome()).prop_map(|(entry, outcome)| Step::Other(Op::Settle(entry, outcome)));
     let unsubscribe = (0..3_u8, 0..3_u8)
@@ -153,6 +158,9 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
         assert_eq!(model.inbox(inbox), store.inbox(inbox));
         for id in (0..3).map(subscription_id) {
             assert_eq!(model.subscription(inbox, id), store.subscription(inbox, id));
+        }
+        for channel in (0..2).map(channel_id) {
+            assert_eq!(model.channel(inbox, channel), store.channel(inbox, channel));
         }
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {

@@ -105,7 +105,7 @@ mod tests {
     use crate::id::SubscriptionId;
     use crate::sender::testing::{Fake, key, key_text, token};
     use crate::sender::{Claim, Credentials, Expected, verify};
-    use crate::subscription::SenderKey;
+    use crate::subscription::{Dialect, SenderKey};
     use bytes::Bytes;
     use http::header::{AUTHORIZATION, HeaderName};
     use http::{HeaderMap, HeaderValue};
@@ -131,6 +131,7 @@ mod tests {
             created: Timestamp::default(),
             key: KeyId(1),
             sender: restricted_to,
+            dialect: Dialect::Rfc8030,
         };
         let id = MessageId::from_bytes([3; 16]);
         let ruling = Ruling { id, key: KeyId(1), receipt: None, sender, limits, now: NOW };

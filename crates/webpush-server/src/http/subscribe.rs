@@ -16,7 +16,7 @@ use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::restricted_to;
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{Dialect, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
@@ -53,6 +53,7 @@ pub(super) async fn subscribe(
         created: now,
         key: service.keyring.current(),
         sender,
+        dialect: Dialect::Rfc8030,
     };
     ops.push(Op::Subscribe(subscription.clone()));
     match service.commit(ops, Durability::Durable).await?.last() {

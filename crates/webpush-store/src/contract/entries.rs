@@ -3,6 +3,7 @@
 use super::*;
 use crate::StoreError;
 use std::sync::mpsc::TryRecvError;
+use webpush_core::id::ChannelId;
 use webpush_core::subscription::SenderKey;
 
 /// Entries are handed out in the order in which they were accepted, per inbox, whatever their subscription.
@@ -82,6 +83,7 @@ fn kind(applied: &Applied) -> &'static str {
         Applied::Removed(_) => "removed",
         Applied::Touched => "touched",
         Applied::Refused => "refused",
+        Applied::Taken => "taken",
         Applied::Missing => "missing",
     }
 }
@@ -108,8 +110,15 @@ pub fn nothing_goes_into_what_is_missing(open: Open) {
 pub fn every_field_is_kept(open: Open) {
     let store = furnished(open);
     let sender = Some(SenderKey([4; 65]));
-    let full = Subscription { agent: AGENT, id: SUBSCRIPTION, created: at(3), key: KeyId(1), sender };
-    commit(&*store, vec![Op::Subscribe(full.clone())]);
+    let channel = ChannelId::from_bytes([11; 16]);
+    let plain = Subscription { created: at(3), key: KeyId(1), ..plain_subscription(AGENT, SUBSCRIPTION) };
+    let full = Subscription { sender, dialect: Dialect::Autopush(channel), ..plain };
+    for subscription in
+        [Subscription { sender, ..plain }, Subscription { dialect: full.dialect, ..plain }, full.clone()]
+    {
+        commit(&*store, vec![Op::Subscribe(subscription.clone())]);
+        assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(subscription))));
+    }
     let parts = [None, Some(&b"aesgcm"[..]), Some(&b""[..]), Some(&b"dh=BN\xff"[..])];
     let encoding = Encoding::from_parts(parts).expect("these are header values");
     let rich = Message {

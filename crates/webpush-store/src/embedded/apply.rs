@@ -6,15 +6,16 @@ use super::ending::{Ended, Ending, MessageEnding};
 use super::engine::View;
 use super::entry_row::{message_value, salvage_entry};
 use super::ledger::Ledger;
-use super::read::find;
+use super::read::{self, find};
 use super::recent_rows::RecentRows;
 use super::rows::{
-    Table, deadline_key, entry_key, idle_key, inbox_value, message_id_value, position_value, read_position,
-    read_subscription, subscription_key, subscription_value, topic_key,
+    Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
+    position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
 };
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
+use fjall::Slice;
 use std::sync::Arc;
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
@@ -78,16 +79,46 @@ impl Applier<'_> {
         let ledger = self.ledger(agent)?.filter(|ledger| ledger.owner == Owner::Agent);
         let Some(ledger) = ledger else { return Ok(Applied::Missing) };
         let key = subscription_key(agent, subscription.id);
-        let is_new = !self.is_there(Table::Subscriptions, &key)?;
+        let before = self.changes.get(Table::Subscriptions, &key)?;
+        let is_new = before.is_none();
         let others = ledger.subscriptions.saturating_sub(u64::from(!is_new));
         if others >= self.quota.subscriptions {
             return Ok(Applied::Refused);
+        }
+        if let Some(channel) = subscription.channel()
+            && self.has_other_of_channel(subscription, channel)?
+        {
+            return Ok(Applied::Taken);
+        }
+        self.forget_channel(agent, subscription.id, before.as_ref());
+        if let Some(channel) = subscription.channel() {
+            let key = channel_key(agent, channel);
+            self.changes.put(Table::Channels, &key, channel_value(&key, subscription.id));
         }
         self.changes.put(Table::Subscriptions, &key, subscription_value(subscription));
         if is_new {
             self.change_ledger(agent, |ledger| ledger.subscriptions += 1)?;
         }
         Ok(Applied::Created)
+    }
+
+    /// Whether the name of a new subscription stands for another one that is there. A name whose row is damaged is free
+    /// to be taken.
+    fn has_other_of_channel(&self, new: &Subscription, channel: ChannelId) -> Result<bool, StoreError> {
+        match read::channel(&self.changes, new.agent, channel) {
+            Ok(Some(id)) if id != new.id => self.has_subscription(new.agent, id),
+            Ok(_) | Err(StoreError::Corrupt) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what a subscription was called. A name that is left behind for damage stands for nothing, and can be taken
+    /// again.
+    fn forget_channel(&mut self, agent: InboxId, id: SubscriptionId, row: Option<&Slice>) {
+        let subscription = row.and_then(|row| read_subscription(agent, id, row));
+        if let Some(channel) = subscription.and_then(|subscription| subscription.channel()) {
+            self.changes.remove(Table::Channels, &channel_key(agent, channel));
+        }
     }
 
     fn touch(&mut self, inbox: InboxId, hour: u64) -> Result<Applied, StoreError> {
@@ -158,9 +189,8 @@ impl Applier<'_> {
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, StoreError> {
         let key = subscription_key(agent, id);
-        if !self.is_there(Table::Subscriptions, &key)? {
-            return Ok(Applied::Missing);
-        }
+        let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(Applied::Missing) };
+        self.forget_channel(agent, id, Some(&value));
         self.change_ledger(agent, |ledger| ledger.subscriptions = ledger.subscriptions.saturating_sub(1))?;
         self.changes.remove(Table::Subscriptions, &key);
         let is_its =
@@ -176,6 +206,9 @@ impl Applier<'_> {
         }
         for key in self.keys(Table::Subscriptions, subscription_keys(inbox))? {
             self.changes.remove(Table::Subscriptions, &key);
+        }
+        for key in self.keys(Table::Channels, subscription_keys(inbox))? {
+            self.changes.remove(Table::Channels, &key);
         }
         let applied = self.cancel(inbox, |_| true)?;
         if let Some(ledger) = self.ledger(inbox)? {

@@ -66,6 +66,7 @@ impl Engine {
                 Table::Batches => 64,
                 Table::Inboxes
                 | Table::Subscriptions
+                | Table::Channels
                 | Table::Topics
                 | Table::Deadlines
                 | Table::Ledgers
@@ -75,8 +76,8 @@ impl Engine {
             let create = || KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE);
             db.keyspace(table.name(), create)
         };
-        let [a, b, c, d, e, f, g, h, i] = Table::ALL.map(keyspace);
-        let keyspaces = [a?, b?, c?, d?, e?, f?, g?, h?, i?];
+        let [a, b, c, d, e, f, g, h, i, j] = Table::ALL.map(keyspace);
+        let keyspaces = [a?, b?, c?, d?, e?, f?, g?, h?, i?, j?];
         Ok(Self { db, keyspaces, folder: folder.to_owned(), damaged: AtomicU64::new(0) })
     }
 

@@ -54,7 +54,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use watermark::WatermarkFile;
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
@@ -176,6 +176,13 @@ impl Store for EmbeddedStore {
         let key = subscription_key(agent, id);
         let decode = |value: &[u8]| read_subscription(agent, id, value).map(Arc::new);
         self.read_row(&self.shared.recent.subscriptions, &(agent, id), (Table::Subscriptions, &key), decode)
+    }
+
+    fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError> {
+        let id = self.read(|engine| read::channel(&engine.snapshot(), agent, channel))?;
+        let found = id.map(|id| self.subscription(agent, id)).transpose()?.flatten();
+        // Between the two looks it may have been removed.
+        Ok(found.filter(|subscription| subscription.channel() == Some(channel)))
     }
 
     fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {

@@ -4,12 +4,13 @@ use super::engine::View;
 use super::entry_row::{read_entry, read_entry_id};
 use super::ledger::Ledger;
 use super::rows::{
-    Table, entry_key, idle_key, read_deadline_key, read_entry_key, read_idle_key, read_message_id,
+    Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key, read_entry_key, read_idle_key,
+    read_message_id,
 };
 use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
 use fjall::Slice;
-use webpush_core::id::{EntryRef, InboxId, Position};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 use webpush_core::session::{Page, Scope};
@@ -21,6 +22,20 @@ const LAST: Position = Position::new(u64::MAX);
 pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Slice>, StoreError> {
     let there = view.get(Table::Entries, &entry_key(entry.inbox, entry.position))?;
     Ok(there.filter(|value| read_entry_id(value) == Some(entry.message)))
+}
+
+/// Which subscription has a channel. It may be gone.
+pub(super) fn channel(
+    view: &impl View,
+    agent: InboxId,
+    channel: ChannelId,
+) -> Result<Option<SubscriptionId>, StoreError> {
+    let key = channel_key(agent, channel);
+    let Some(value) = view.get(Table::Channels, &key)? else { return Ok(None) };
+    match read_channel(&key, &value) {
+        Some(id) => Ok(Some(id)),
+        None => Err(view.engine().report_damage(Table::Channels)),
+    }
 }
 
 pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {

@@ -6,9 +6,9 @@ use super::fields::{Fields, RowWriter, unseal};
 use crate::idle::{IdleClass, IdlePlace};
 use fjall::Slice;
 use webpush_core::capability::KeyId;
-use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::subscription::{SenderKey, Subscription};
+use webpush_core::subscription::{Dialect, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -20,6 +20,8 @@ pub(super) enum Table {
     Inboxes,
     /// Agent, subscription → [`Subscription`].
     Subscriptions,
+    /// Agent, channel → subscription id. Only of subscriptions that their agent has a name for.
+    Channels,
     /// Inbox, position → entry.
     Entries,
     /// Agent, subscription, topic → position of the message to replace.
@@ -37,9 +39,10 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Inboxes,
         Self::Subscriptions,
+        Self::Channels,
         Self::Entries,
         Self::Topics,
         Self::Deadlines,
@@ -53,6 +56,7 @@ impl Table {
         match self {
             Self::Inboxes => "inboxes",
             Self::Subscriptions => "subscriptions",
+            Self::Channels => "channels",
             Self::Entries => "entries",
             Self::Topics => "topics",
             Self::Deadlines => "deadlines",
@@ -66,6 +70,10 @@ impl Table {
 
 pub(super) fn subscription_key(agent: InboxId, id: SubscriptionId) -> [u8; 32] {
     join(agent.as_bytes(), id.as_bytes())
+}
+
+pub(super) fn channel_key(agent: InboxId, channel: ChannelId) -> [u8; 32] {
+    join(agent.as_bytes(), channel.as_bytes())
 }
 
 pub(super) fn entry_key(inbox: InboxId, position: Position) -> [u8; 24] {
@@ -171,11 +179,21 @@ pub(super) fn read_inbox(id: InboxId, value: &[u8]) -> Option<Inbox> {
     Some(Inbox { id, owner, created: fields.timestamp()?, key: KeyId(fields.u8()?) })
 }
 
+/// The length of a sender's key, by which a row with one is told from a row without.
+const SENDER_BYTES: usize = 65;
+/// What a row of an autopush subscription goes on with, before its channel.
+const AUTOPUSH: u8 = 1;
+
+/// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the dialect.
 pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
-    let mut row = RowWriter::new(74);
+    let mut row = RowWriter::new(9 + SENDER_BYTES + 17);
     row.u64(subscription.created.as_millis()).u8(subscription.key.0);
     if let Some(SenderKey(point)) = &subscription.sender {
         row.bytes(point);
+    }
+    match subscription.dialect {
+        Dialect::Rfc8030 => {}
+        Dialect::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
     }
     row.seal(&subscription_key(subscription.agent, subscription.id))
 }
@@ -183,8 +201,24 @@ pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
 pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]) -> Option<Subscription> {
     let mut fields = unseal(&subscription_key(agent, id), value)?;
     let (created, key) = (fields.timestamp()?, KeyId(fields.u8()?));
-    let sender = if fields.0.is_empty() { None } else { Some(SenderKey(fields.array()?)) };
-    Some(Subscription { agent, id, created, key, sender })
+    let sender = if fields.0.len() < SENDER_BYTES { None } else { Some(SenderKey(fields.array()?)) };
+    let dialect = match fields.0 {
+        [] => Dialect::Rfc8030,
+        [AUTOPUSH, channel @ ..] => Dialect::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
+        _ => return None,
+    };
+    Some(Subscription { agent, id, created, key, sender, dialect })
+}
+
+/// Of a channel: which subscription it is.
+pub(super) fn channel_value(key: &[u8], id: SubscriptionId) -> Slice {
+    let mut row = RowWriter::new(16);
+    row.bytes(id.as_bytes());
+    row.seal(key)
+}
+
+pub(super) fn read_channel(key: &[u8], value: &[u8]) -> Option<SubscriptionId> {
+    unseal(key, value)?.array().map(SubscriptionId::from_bytes)
 }
 
 /// Of a row whose key says everything.

@@ -14,6 +14,7 @@ use webpush_core::id::MessageId;
 use webpush_core::inbox::Owner;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Dialect;
 use webpush_core::urgency::Urgency;
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
@@ -42,7 +43,9 @@ fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
     let store = EmbeddedStore::open(folder, Options::default()).unwrap();
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
-    let subscription = Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None };
+    let dialect = Dialect::Rfc8030;
+    let subscription =
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
     commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     let applied = commit(&store, vec![message(1), message(2), message(3)]);
     let entries = applied.iter().map(|applied| match applied {

@@ -4,7 +4,7 @@ use crate::idle::{self, IdleClass, IdlePlace};
 use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 use webpush_core::message::Message;
@@ -41,6 +41,13 @@ impl Model {
 
     pub(super) fn subscription(&self, agent: InboxId, id: SubscriptionId) -> Option<Arc<Subscription>> {
         self.subscriptions.get(&(agent, id)).cloned()
+    }
+
+    pub(super) fn channel(&self, agent: InboxId, channel: ChannelId) -> Option<Arc<Subscription>> {
+        let is_it = |(id, subscription): &(&(InboxId, SubscriptionId), &Arc<Subscription>)| {
+            id.0 == agent && subscription.channel() == Some(channel)
+        };
+        self.subscriptions.iter().find(is_it).map(|(_, subscription)| Arc::clone(subscription))
     }
 
     pub(super) fn entry(&self, entry: &EntryRef) -> Option<Entry> {
@@ -102,6 +109,10 @@ impl Model {
         let others = self.subscriptions.keys().filter(|other| other.0 == key.0 && **other != key).count();
         if others as u64 >= self.quota.subscriptions {
             return Applied::Refused;
+        }
+        let of_channel = subscription.channel().and_then(|channel| self.channel(key.0, channel));
+        if of_channel.is_some_and(|other| other.id != key.1) {
+            return Applied::Taken;
         }
         self.subscriptions.insert(key, Arc::new(subscription));
         Applied::Created
