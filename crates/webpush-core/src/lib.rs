@@ -9,6 +9,7 @@
 //! | who sends: VAPID, RFC 8292 | [`sender`] |
 //! | a listening agent | [`session`] |
 //! | what an agent's protocol looks like | [`dialect`] |
+//! | frames of a WebSocket | [`websocket`] |
 //! | URLs that grant something | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
 //! | what a remote party can do wrong | [`problem`] |
@@ -34,3 +35,4 @@ pub mod subscription;
 pub mod time;
 pub mod topic;
 pub mod urgency;
+pub mod websocket;

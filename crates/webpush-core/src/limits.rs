@@ -16,6 +16,14 @@ pub const TOPIC_CHARACTERS: usize = 32;
 /// The value that a TTL too large to count stands for (RFC 8030 §5.2, as RFC 9111 §1.2.2).
 pub const TTL_OVERFLOW_SECONDS: u64 = 1 << 31;
 
+/// The largest message of an agent on a WebSocket, in one frame or several.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Broadcasts that one agent may follow, and the most characters that a name of one may have.
+pub const FOLLOWED_BROADCASTS: usize = 64;
+/// See [`FOLLOWED_BROADCASTS`].
+pub const BROADCAST_NAME_CHARACTERS: usize = 128;
+
 /// Links and preferences looked at in one request; a request with more is refused.
 pub const LIST_HEADER_MEMBERS: usize = 64;
 
@@ -27,6 +35,9 @@ pub const FETCH_SCAN_ROWS: usize = 1024;
 
 /// Messages that were never stored (TTL 0) and wait in a session for the one before to be written.
 pub const SESSION_LIVE_MESSAGES: usize = 64;
+
+/// Messages that may be under way to an agent that acknowledges on its own connection, delivered and not acknowledged.
+pub const SESSION_WINDOW: usize = 2 * FETCH_ENTRIES;
 
 /// How long a message with TTL 0 may be on its way to a session that is slow to take it; «now» has some length.
 pub const LIVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -166,6 +177,15 @@ pub struct Timeouts {
     /// How often an HTTP/2 peer is asked whether it is there; one that has not answered by the next time is gone. Without
     /// this a dead peer would swallow messages with TTL 0 until TCP gives up.
     pub keepalive: Duration,
+    /// From the opening of a WebSocket to the agent's hello.
+    pub hello: Duration,
+    /// After so much silence an agent on a WebSocket is asked whether it is there. A little longer than the 5 minutes after
+    /// which KUnifiedPush asks by itself, so that it is left alone.
+    pub websocket_ping: Duration,
+    /// How long it may take for any sign of life then.
+    pub websocket_pong: Duration,
+    /// Over how long WebSockets are closed when the service stops, so that agents don't all come back at once.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -205,6 +225,10 @@ impl Default for Timeouts {
             body: Duration::from_secs(30),
             stall: Duration::from_secs(60),
             keepalive: Duration::from_secs(60),
+            hello: Duration::from_secs(30),
+            websocket_ping: Duration::from_secs(360),
+            websocket_pong: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
         }
     }
 }

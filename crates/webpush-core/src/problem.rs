@@ -75,6 +75,13 @@ pub enum Problem {
         /// The `Allow` value: what it is there for.
         allow: &'static str,
     },
+    /// A WebSocket of another version than 13 is asked for (RFC 6455 §4.2.2).
+    WebSocketVersion,
+    /// A WebSocket is asked for in a way that can't be answered (RFC 6455 §4.2.1).
+    UpgradeMalformed {
+        /// What is wrong.
+        detail: &'static str,
+    },
     /// The user agent can't take server push and did not ask for events, the other way to listen.
     PushUnsupported,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-/// How long connections may take to finish before they are cut.
+/// How long connections may take to finish before they are cut, once they were told to.
 pub const GRACE: Duration = Duration::from_secs(10);
 
 /// Tells connections to finish, and knows when they have.
@@ -35,11 +35,12 @@ impl Drain {
         Draining { begun: self.begun.subscribe(), _alive: self.alive.clone() }
     }
 
-    /// Tells all to finish and waits until they have; says whether they did within [`GRACE`].
-    pub async fn finish(mut self) -> bool {
+    /// Tells all to finish and waits until they have; some take their leave within a window. Says whether all did within
+    /// [`GRACE`] after that.
+    pub async fn finish(mut self, window: Duration) -> bool {
         self.begun.send_replace(true);
         drop(self.alive);
-        tokio::time::timeout(GRACE, self.all_gone.recv()).await.is_ok()
+        tokio::time::timeout(window + GRACE, self.all_gone.recv()).await.is_ok()
     }
 }
 

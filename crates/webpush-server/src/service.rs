@@ -1,5 +1,6 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::broadcasts::Broadcasts;
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -35,6 +36,8 @@ pub struct Service {
     pub sweep_timer: Arc<SweepTimer>,
     /// What quotas have cost.
     pub drops: Arc<Drops>,
+    /// The versions of broadcasts.
+    pub broadcasts: Broadcasts,
     /// A commit has failed since the last one that did not.
     store_was_down: Arc<AtomicBool>,
 }
@@ -61,19 +64,35 @@ impl Service {
             registry: Arc::default(),
             sweep_timer: Arc::default(),
             drops: Arc::default(),
+            broadcasts: Broadcasts::default(),
             store_was_down: Arc::default(),
         })
     }
 
     /// Applies operations and returns when they are as durable as asked.
     ///
-    /// Sessions are told by the store's thread, not by the caller: a sender that hangs up between the commit and its
-    /// answer must not leave a stored message unannounced.
-    ///
     /// # Errors
     /// [`StoreError`]; then it is not known which operations were applied.
     pub async fn commit(&self, ops: Vec<Op>, durability: Durability) -> Result<Vec<Applied>, StoreError> {
         let (answer, answered) = oneshot::channel();
+        // Nobody may be waiting any more; what was done is done.
+        self.submit(ops, durability, |result| drop(answer.send(result)));
+        answered.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Applies operations of which nobody waits for the end.
+    pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
+        self.submit(ops, durability, drop);
+    }
+
+    /// Sessions are told by the store's thread, not by the caller: a sender that hangs up between the commit and its
+    /// answer must not leave a stored message unannounced.
+    fn submit(
+        &self,
+        ops: Vec<Op>,
+        durability: Durability,
+        answer: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
+    ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (was_down, drops) = (Arc::clone(&self.store_was_down), Arc::clone(&self.drops));
         let removals: Vec<_> = ops.iter().map(removal).collect();
@@ -93,11 +112,9 @@ impl Service {
             } else {
                 was_down.store(true, Ordering::Release);
             }
-            // Nobody may be waiting any more; what was done is done.
-            let _ = answer.send(result);
+            answer(result);
         };
         self.store.commit(ops, durability, Box::new(done));
-        answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// [`Service::commit`] of one operation.

@@ -36,6 +36,8 @@ struct Listeners {
 /// Where news for one session waits until it looks.
 struct Mailbox {
     scope: Scope,
+    /// Its agent has one connection at a time.
+    alone: bool,
     news: Mutex<News>,
     arrived: Notify,
 }
@@ -49,6 +51,8 @@ pub struct News {
     overflowed: bool,
     /// What it listens to was removed.
     pub gone: bool,
+    /// Its agent has come back on another connection.
+    pub superseded: bool,
 }
 
 /// A session's place in the registry; it is left when this is dropped.
@@ -62,10 +66,37 @@ impl Registry {
     /// Starts listening. From now on everything that is committed is told.
     #[must_use]
     pub fn listen(self: &Arc<Self>, scope: &Scope) -> Listener {
-        let mailbox = Arc::new(Mailbox { scope: *scope, news: Mutex::default(), arrived: Notify::new() });
+        self.enter(scope, false)
+    }
+
+    /// Starts listening for an agent that has one connection at a time: an older one is told that it is superseded.
+    #[must_use]
+    pub fn listen_alone(self: &Arc<Self>, scope: &Scope) -> Listener {
+        self.enter(scope, true)
+    }
+
+    fn enter(self: &Arc<Self>, scope: &Scope, alone: bool) -> Listener {
+        let mailbox = Mailbox { scope: *scope, alone, news: Mutex::default(), arrived: Notify::new() };
+        let mailbox = Arc::new(mailbox);
         let mut shard = self.shard(scope.inbox);
-        shard.entry(scope.inbox).or_default().mailboxes.push(Arc::clone(&mailbox));
+        let listeners = shard.entry(scope.inbox).or_default();
+        for older in listeners.mailboxes.iter().filter(|older| alone && older.alone) {
+            lock(&older.news).superseded = true;
+            older.arrived.notify_one();
+        }
+        listeners.mailboxes.push(Arc::clone(&mailbox));
         Listener { registry: Arc::clone(self), inbox: scope.inbox, mailbox }
+    }
+
+    /// Lets every agent with one connection look whether there is news for all of them.
+    pub fn wake_all(&self) {
+        for shard in &self.shards {
+            for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
+                if mailbox.alone {
+                    mailbox.arrived.notify_one();
+                }
+            }
+        }
     }
 
     /// Tells sessions what a commit did. Called in the order of commits, by the store's thread.
@@ -190,6 +221,12 @@ impl Listener {
         lock(&self.mailbox.news).gone
     }
 
+    /// Whether its agent has come back on another connection; new entries stay where they are.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        lock(&self.mailbox.news).superseded
+    }
+
     /// Takes the news.
     #[must_use]
     pub fn take(&self) -> News {
@@ -307,6 +344,18 @@ mod tests {
         assert_eq!(registry.offer(&message(0)), 1);
         drop(one);
         assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
+    }
+
+    #[test]
+    fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
+        let registry: Arc<Registry> = Arc::default();
+        let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
+        let monitor = registry.listen(&scope);
+        let first = registry.listen_alone(&scope);
+        let second = registry.listen_alone(&scope);
+        assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
+        drop(first);
+        assert_eq!(registry.offer(&message(0)), 2);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! Nothing comes back for a receipt, so its `id` is a URL of its own: the receipt is taken, and forgotten, when
 //! `Last-Event-ID` names it or a later one of the same receipt subscription, or on DELETE to that URL.
 
+use super::json::push_string;
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Single, accepts_by_name, single};
 use crate::id::{InboxId, Position};
@@ -91,18 +92,18 @@ fn message_event(message: &Message, key: KeyId, keyring: &Keyring, origin: &str)
         event.push_str(&format!("id: {origin}{url}\n"));
     }
     event.push_str("data: {\"url\":");
-    push_json(&mut event, format!("{origin}{url}").as_bytes());
+    push_string(&mut event, format!("{origin}{url}").as_bytes());
     event.push_str(",\"subscription\":");
-    push_json(&mut event, format!("{origin}{push}").as_bytes());
+    push_string(&mut event, format!("{origin}{push}").as_bytes());
     event.push_str(",\"headers\":{");
     for (at, (name, value)) in message.encoding.headers().enumerate() {
         event.push_str(if at == 0 { "" } else { "," });
-        push_json(&mut event, name.as_str().as_bytes());
+        push_string(&mut event, name.as_str().as_bytes());
         event.push(':');
-        push_json(&mut event, value.as_bytes());
+        push_string(&mut event, value.as_bytes());
     }
     event.push_str("},\"last_modified\":");
-    push_json(&mut event, message.accepted.http_date().as_bytes());
+    push_string(&mut event, message.accepted.http_date().as_bytes());
     event.push_str(",\"body\":\"");
     URL_SAFE_NO_PAD.encode_string(&message.body, &mut event);
     event.push_str("\"}\n\n");
@@ -117,23 +118,9 @@ fn receipt_event(receipt: &Receipt, keyring: &Keyring, origin: &str) -> Option<S
         ReceiptStatus::Failed => 410,
     };
     let mut event = format!("event: receipt\nid: {origin}{own}\ndata: {{\"url\":");
-    push_json(&mut event, format!("{origin}{about}").as_bytes());
+    push_string(&mut event, format!("{origin}{about}").as_bytes());
     event.push_str(&format!(",\"status\":{status}}}\n\n"));
     Some(event)
-}
-
-/// Writes a string of JSON in ASCII, so that it can't hold the end of a line. Header values are bytes; each is a
-/// character, as in the web's own API for them (Fetch, «isomorphic decode»), so that none is lost.
-fn push_json(text: &mut String, bytes: &[u8]) {
-    text.push('"');
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            _ => text.push_str(&format!("\\u{byte:04x}")),
-        }
-    }
-    text.push('"');
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! The protocols that agents speak, each a view of the same inboxes.
 
+pub mod autopush;
 pub mod event_stream;
+mod json;
 pub mod rfc8030;

@@ -6,6 +6,7 @@
 //!                     ▲   │ page empty                │ all sent                 │
 //!                     │   ▼                           ▼                          │
 //!            woken ─ Quiet ◀──────────────────────────┘                          │
+//!     acknowledged    │ ▲                              full window               │
 //!                     │ ▲                                                        │
 //!                     │ └── woken, nothing missed: straight to Sending           │
 //!                     └───────────────◀──────────────────────────────────────────┘
@@ -14,9 +15,11 @@
 //! One input at a time goes in through [`Session::handle`]; what is to be done comes out of
 //! [`Session::next_command`], in order. A driver has no decisions to make.
 
+pub mod keepalive;
 mod state;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use state::Session;
 
@@ -63,6 +66,10 @@ pub enum Input {
     Withheld,
     /// Entries were committed to the inbox.
     Woken(Woken),
+    /// The agent acknowledged these, on its own connection.
+    Acknowledged(Vec<EntryRef>),
+    /// The agent wants nothing below this urgency from now on (RFC 8030 §5.3), or something that it did not want before.
+    Floor(Urgency),
     /// The inbox or the subscription is gone (RFC 8030 §7.3).
     Gone,
     /// The service shuts down.
@@ -107,9 +114,15 @@ pub enum Command {
     },
     /// Send an entry, then say [`Input::Sent`] or [`Input::Withheld`].
     Deliver(Entry),
-    /// Settle receipts that were taken, before going on.
-    Settle(Vec<EntryRef>),
-    /// End the stream. The last command of a session.
+    /// Settle what was taken or acknowledged, before going on.
+    Settle {
+        /// The entries.
+        entries: Vec<EntryRef>,
+        /// It must be durable, since somebody is told of it or a receipt may be owed. Otherwise its loss would only repeat a
+        /// delivery.
+        durable: bool,
+    },
+    /// End the stream. After this only what was acknowledged on the way out is settled.
     Finish(End),
 }
 

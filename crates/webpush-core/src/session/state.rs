@@ -1,10 +1,13 @@
 //! The state machine of a session; [`super`] has its picture.
 
+use super::window::Window;
 use super::{
     Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
 };
-use crate::limits::SESSION_LIVE_MESSAGES;
+use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
+use crate::urgency::Urgency;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// One listening agent, from its first request to its end.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Session {
     taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
+    /// There if the agent acknowledges on its connection.
+    window: Option<Window>,
     live: VecDeque<Entry>,
     commands: VecDeque<Command>,
 }
@@ -35,7 +40,12 @@ enum Mail {
     /// Waits for news.
     Quiet,
     /// Waits for a page. Everything up to `known` had been committed when it was asked for.
-    Fetching { pass: Pass, known: Position },
+    Fetching {
+        pass: Pass,
+        known: Position,
+        /// It was asked for with a floor that has been lowered since.
+        outdated: bool,
+    },
     /// Waits until everything handed out has left.
     Sending { pass: Pass, more: bool },
     /// Has ended.
@@ -70,11 +80,12 @@ impl Session {
             cursor: Position::START,
             known: Position::START,
             stale: false,
-            mail: Mail::Fetching { pass: Pass::New, known: Position::START },
+            mail: Mail::Fetching { pass: Pass::New, known: Position::START, outdated: false },
             outgoing: VecDeque::new(),
             taken: Vec::new(),
             sent_any: false,
             again: None,
+            window: None,
             live: VecDeque::new(),
             commands: VecDeque::from([Command::Fetch { after: Position::START }]),
         }
@@ -99,6 +110,13 @@ impl Session {
         session
     }
 
+    /// Starts listening for an agent that acknowledges on its own connection, where nothing gets lost: what it does not
+    /// acknowledge comes again with its next session. Each acknowledgement is waited for so long.
+    #[must_use]
+    pub fn windowed(scope: Scope, patience: Duration) -> Self {
+        Self { window: Some(Window::new(patience)), ..Self::new(scope, Patience::Held, None) }
+    }
+
     /// What this session listens to.
     #[must_use]
     pub const fn scope(&self) -> &Scope {
@@ -119,13 +137,15 @@ impl Session {
         };
         // While entries are on their way their acknowledgements can't be missing yet.
         let again = self.again.filter(|_| self.mail == Mail::Quiet).map(|again| again.due);
+        let room = self.window.as_ref().filter(|_| self.mail == Mail::Quiet && self.is_behind());
+        let room = room.and_then(Window::room_at);
         let over = self.mail == Mail::Over;
-        patience.into_iter().chain(again).min().filter(|_| !over)
+        patience.into_iter().chain(again).chain(room).min().filter(|_| !over)
     }
 
     /// Takes one thing that happened.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
-        if self.mail == Mail::Over {
+        if self.mail == Mail::Over && !matches!(input, Input::Acknowledged(_)) {
             return;
         }
         match input {
@@ -134,7 +154,14 @@ impl Session {
                 self.sent_any = true;
                 self.left(taken, now);
             }
-            Input::Withheld => self.left(false, now),
+            Input::Withheld => {
+                if let (Some(window), Some(entry)) = (&mut self.window, self.outgoing.front()) {
+                    window.take_back(entry.position());
+                }
+                self.left(false, now);
+            }
+            Input::Acknowledged(entries) => self.acknowledged(entries, now),
+            Input::Floor(floor) => self.set_floor(floor, now),
             Input::Woken(woken) => self.woken(woken, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
@@ -143,13 +170,17 @@ impl Session {
     }
 
     fn fetched(&mut self, page: Page, now: Timestamp) {
-        let Mail::Fetching { pass, known } = self.mail else { return };
+        let Mail::Fetching { pass, known, outdated } = self.mail else { return };
+        if outdated {
+            return self.fetch(Pass::New);
+        }
         match pass {
             Pass::New => {
                 // What was known of and is not there any more was settled meanwhile: it is not waited for.
                 let seen = if page.more { page.seen } else { page.seen.max(known) };
                 self.cursor = self.cursor.max(seen);
-                self.send(pass, page.entries, page.more, now);
+                let entries = page.entries.into_iter().filter(|entry| !self.is_under_way(entry)).collect();
+                self.send(pass, entries, page.more, now);
             }
             Pass::Again { until, .. } => {
                 let more = page.more && page.seen < until;
@@ -169,13 +200,46 @@ impl Session {
             return;
         }
         let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty() && !self.stale;
-        if nothing_missed {
+        if nothing_missed && self.has_room(woken.entries.len(), now) {
             let new = woken.entries.into_iter().filter(|entry| entry.position() > self.cursor);
             let entries: Vec<_> = new.filter(|entry| self.scope.admits(entry)).collect();
             self.cursor = self.cursor.max(woken.last);
             self.send(Pass::New, entries, false, now);
         } else {
             self.rest(now);
+        }
+    }
+
+    /// What is not of this inbox is not for this agent to acknowledge; what was never stored is done already.
+    fn acknowledged(&mut self, mut entries: Vec<EntryRef>, now: Timestamp) {
+        let Some(window) = &mut self.window else { return };
+        entries.retain(|entry| entry.inbox == self.scope.inbox && entry.position > Position::START);
+        if entries.is_empty() {
+            return;
+        }
+        let mut durable = false;
+        for entry in &entries {
+            durable |= window.acknowledge(entry);
+        }
+        self.commands.push_back(Command::Settle { entries, durable });
+        if self.mail == Mail::Quiet {
+            self.rest(now);
+        }
+    }
+
+    /// What was passed over for its urgency is looked for from the beginning.
+    fn set_floor(&mut self, floor: Urgency, now: Timestamp) {
+        let before = std::mem::replace(&mut self.scope.floor, floor);
+        if floor >= before {
+            return;
+        }
+        self.stale = true;
+        self.cursor = Position::START;
+        match &mut self.mail {
+            Mail::Quiet => self.rest(now),
+            Mail::Fetching { outdated, .. } => *outdated = true,
+            Mail::Sending { more, .. } => *more = true,
+            Mail::Over => {}
         }
     }
 
@@ -187,7 +251,8 @@ impl Session {
         }
         if self.outgoing.is_empty() {
             if !self.taken.is_empty() {
-                self.commands.push_back(Command::Settle(std::mem::take(&mut self.taken)));
+                let entries = std::mem::take(&mut self.taken);
+                self.commands.push_back(Command::Settle { entries, durable: true });
             }
             self.go_on(pass, more, now);
         }
@@ -204,6 +269,8 @@ impl Session {
                 self.expect_acknowledgement(now);
             }
             self.fetch(Pass::Again { from: Position::START, until: again.until });
+        } else if self.mail == Mail::Quiet {
+            self.rest(now);
         }
     }
 
@@ -213,12 +280,15 @@ impl Session {
         if fresh.is_empty() {
             self.go_on(pass, more, now);
         } else {
-            self.hand_out(fresh, pass, more);
+            self.hand_out(fresh, pass, more, now);
             self.expect_acknowledgement(now);
         }
     }
 
-    fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool) {
+    fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool, now: Timestamp) {
+        if let Some(window) = &mut self.window {
+            entries.iter().for_each(|entry| window.deliver(entry, now));
+        }
         self.commands.extend(entries.iter().cloned().map(Command::Deliver));
         self.outgoing = entries;
         self.mail = Mail::Sending { pass, more };
@@ -226,9 +296,10 @@ impl Session {
 
     /// One part of the inbox is done with: reads the next part, or rests.
     fn go_on(&mut self, pass: Pass, more: bool, now: Timestamp) {
-        if more {
+        if more && self.has_room(FETCH_ENTRIES, now) {
             self.fetch(pass);
         } else {
+            self.stale |= more;
             self.rest(now);
         }
     }
@@ -238,13 +309,28 @@ impl Session {
         self.mail = Mail::Quiet;
         if !self.live.is_empty() {
             let live = std::mem::take(&mut self.live);
-            self.hand_out(live, Pass::New, false);
-        } else if self.known > self.cursor || self.stale {
-            self.stale = false;
-            self.fetch(Pass::New);
+            self.hand_out(live, Pass::New, false, now);
+        } else if self.is_behind() {
+            if self.has_room(FETCH_ENTRIES, now) {
+                self.stale = false;
+                self.fetch(Pass::New);
+            }
         } else if self.is_out_of_patience(now) {
             self.finish(self.end());
         }
+    }
+
+    /// There are, or may be, entries that were not looked at.
+    fn is_behind(&self) -> bool {
+        self.known > self.cursor || self.stale
+    }
+
+    fn has_room(&mut self, entries: usize, now: Timestamp) -> bool {
+        self.window.as_mut().is_none_or(|window| window.has_room(entries, now))
+    }
+
+    fn is_under_way(&self, entry: &Entry) -> bool {
+        self.window.as_ref().is_some_and(|window| window.holds(entry.position()))
     }
 
     fn is_out_of_patience(&self, now: Timestamp) -> bool {
@@ -260,7 +346,7 @@ impl Session {
             Pass::New => self.cursor,
             Pass::Again { from, .. } => from,
         };
-        self.mail = Mail::Fetching { pass, known: self.known };
+        self.mail = Mail::Fetching { pass, known: self.known, outdated: false };
         self.commands.push_back(Command::Fetch { after });
     }
 
@@ -281,7 +367,7 @@ impl Session {
         self.live.clear();
         self.outgoing.clear();
         // Receipts that were taken are settled all the same, or they would be given twice.
-        self.commands.retain(|command| matches!(command, Command::Settle(_)));
+        self.commands.retain(|command| matches!(command, Command::Settle { .. }));
         self.commands.push_back(Command::Finish(end));
     }
 }

@@ -38,7 +38,7 @@ fn message(position: u64) -> Message {
     }
 }
 
-fn entry(position: u64) -> Entry {
+pub(super) fn entry(position: u64) -> Entry {
     Entry::Message(Arc::new(message(position)))
 }
 
@@ -241,7 +241,10 @@ fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
     assert_eq!(commands(&mut session), []);
     session.handle(Input::Sent { taken: true }, NOW);
     let settled = vec![receipt(1).entry_ref(), receipt(3).entry_ref()];
-    assert_eq!(commands(&mut session), [Command::Settle(settled), Command::Finish(End::Complete)]);
+    assert_eq!(
+        commands(&mut session),
+        [Command::Settle { entries: settled, durable: true }, Command::Finish(End::Complete)]
+    );
 }
 
 #[test]
@@ -397,7 +400,7 @@ proptest! {
                     }
                     session.handle(Input::Sent { taken: true }, now);
                 }
-                Command::Settle(_) => {}
+                Command::Settle { .. } => {}
                 Command::Finish(_) => return Ok(false),
             }
             Ok(true)

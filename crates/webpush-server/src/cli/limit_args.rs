@@ -78,6 +78,22 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_KEEPALIVE", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
     keepalive: Duration,
 
+    /// Ask an agent on a WebSocket whether it is there after so much silence; agents that ask oftener are left alone
+    #[arg(long, env = "WEBPUSH_SERVER_WEBSOCKET_PING", value_name = "TIME", default_value = "6m", value_parser = parse_timeout)]
+    websocket_ping: Duration,
+
+    /// Close a WebSocket on which no answer to that came
+    #[arg(long, env = "WEBPUSH_SERVER_WEBSOCKET_PONG", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    websocket_pong: Duration,
+
+    /// Close a WebSocket on which no hello came
+    #[arg(long, env = "WEBPUSH_SERVER_HELLO_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout, hide = true)]
+    hello_timeout: Duration,
+
+    /// When the service stops, close WebSockets spread over this time, so that agents don't all come back at once
+    #[arg(long, env = "WEBPUSH_SERVER_DRAIN_WINDOW", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    drain_window: Duration,
+
     /// The promised stream at which an HTTP/2 connection is closed in order
     #[arg(long, value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
     last_promised_stream: u32,
@@ -106,6 +122,10 @@ impl LimitArgs {
                 body: self.body_timeout,
                 stall: self.stall_timeout,
                 keepalive: self.keepalive,
+                hello: self.hello_timeout,
+                websocket_ping: self.websocket_ping,
+                websocket_pong: self.websocket_pong,
+                drain: self.drain_window,
             },
             last_promised_stream: self.last_promised_stream,
             ..limits

@@ -20,6 +20,12 @@ pub struct Connections {
     said: AtomicU64,
 }
 
+/// The place of one connection. It is free again when all copies are dropped: a connection may be handed on.
+#[derive(Clone)]
+pub struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
 impl Connections {
     /// So many places, or as many as the process may have descriptors, less those for files.
     #[must_use]
@@ -31,8 +37,9 @@ impl Connections {
 
     /// A place, to be held as long as the connection is.
     #[must_use]
-    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
+    pub fn admit(&self) -> Option<Place> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let place = place.map(|permit| Place { _permit: Arc::new(permit) });
         if place.is_none() && self.is_to_be_said() {
             tracing::warn!(
                 most = self.most,

@@ -2,6 +2,7 @@
 //! events.
 
 use super::body::Body;
+use super::connections::Place;
 use super::cors;
 use super::half_closed::{Closing, Watched};
 use super::peer::Peer;
@@ -9,6 +10,7 @@ use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
 use crate::monitor::events::Events;
+use crate::monitor::websocket::{self, Arrival};
 use crate::service::Service;
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
@@ -31,8 +33,13 @@ type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
 type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    service: Arc<Service>,
+    mut draining: Draining,
+    place: Place,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let head = service.limits.timeouts.head;
@@ -40,14 +47,14 @@ where
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        let (draining, closing) = (to_requests.clone(), Arc::clone(&closing));
-        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing).await) }
+        let (draining, closing, place) = (to_requests.clone(), Arc::clone(&closing), place.clone());
+        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing, place).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
     // A client that has said all it has to say still wants its answer.
     builder.half_close(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
     // A connection that ends in an error has nobody left to tell.
     tokio::select! {
         _ = &mut connection => return,
@@ -63,7 +70,10 @@ async fn respond(
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
+    place: Place,
 ) -> Response<ResponseBody> {
+    let mut request = request;
+    let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let body = Body::http1(body, service.limits.timeouts.body);
     let answer = match route::serve(&service, peer, &head, body).await {
@@ -72,6 +82,17 @@ async fn respond(
             let mut answer = Failure::from(Problem::PushUnsupported).answer();
             cors::expose(&mut answer);
             answer
+        }
+        Outcome::WebSocket(opening) => {
+            let arrival = Arrival { peer: *peer, may_subscribe: opening.may_subscribe };
+            // A task of its own: that of the connection has more to keep, and is over with the answer.
+            tokio::spawn(async move {
+                // An agent that is gone before its socket is open leaves nothing behind.
+                let Ok(upgraded) = upgraded.await else { return };
+                websocket::run(TokioIo::new(upgraded), arrival, service, draining).await;
+                drop(place);
+            });
+            opening.answer()
         }
         Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
             Ok((head, events)) => {

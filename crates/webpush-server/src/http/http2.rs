@@ -8,6 +8,7 @@ use super::pressure::{Gauged, Pressure};
 use super::pulse::{Heart, Pulse};
 use super::retirement::Retirement;
 use super::route::{self, Outcome};
+use super::upgrade::not_here;
 use crate::drain::Draining;
 use crate::monitor::server_push;
 use crate::service::Service;
@@ -120,6 +121,7 @@ async fn handle(
         Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
         Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
         Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
+        Outcome::WebSocket(_) => Responder { respond, patience }.send(not_here().answer()).await,
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
         Outcome::Events(asked) => {
             let server_push::Connection { draining, retirement, .. } = connection;

@@ -1,6 +1,6 @@
 //! The listening socket, and each connection up to the point where its HTTP version is known.
 
-use super::connections::Connections;
+use super::connections::{Connections, Place};
 use super::peer::Peer;
 use super::preface::{self, Version};
 use super::stall::StallGuard;
@@ -43,11 +43,9 @@ pub async fn run(
                     tls.clone(),
                     Arc::clone(&service),
                     draining.clone(),
+                    place,
                 );
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
+                tokio::spawn(connection);
             }
             Err(error) => {
                 // Said once, not for every connection of a flood.
@@ -66,13 +64,14 @@ async fn connection(
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     mut draining: Draining,
+    place: Place,
 ) {
     // Frames are written when they are whole; waiting for more would only delay a message.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let stream = StallGuard::new(stream, service.limits.timeouts.stall);
-    let Some(acceptor) = tls else { return plain(stream, peer, service, draining).await };
+    let Some(acceptor) = tls else { return plain(stream, peer, service, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
         () = draining.begun() => return,
@@ -80,12 +79,13 @@ async fn connection(
     let Ok(Ok(stream)) = accepted else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2::serve(stream, peer, service, draining).await;
+        drop(place);
     } else {
-        http1::serve(stream, peer, service, draining).await;
+        http1::serve(stream, peer, service, draining, place).await;
     }
 }
 
-async fn plain<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
+async fn plain<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining, place: Place)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -94,8 +94,13 @@ where
         () = draining.begun() => return,
     };
     match detected {
-        Ok(Ok((Version::Http1, stream))) => http1::serve(stream, peer, service, draining).await,
-        Ok(Ok((Version::Http2, stream))) => http2::serve(stream, peer, service, draining).await,
+        Ok(Ok((Version::Http1, stream))) => {
+            http1::serve(stream, peer, service, draining, place).await;
+        }
+        Ok(Ok((Version::Http2, stream))) => {
+            http2::serve(stream, peer, service, draining).await;
+            drop(place);
+        }
         Ok(Err(_)) | Err(_) => {}
     }
 }

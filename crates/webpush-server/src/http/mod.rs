@@ -8,6 +8,7 @@
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
+//! | a WebSocket opens | [`upgrade`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
@@ -37,3 +38,4 @@ pub mod stall;
 pub mod subscribe;
 pub mod subscription;
 pub mod tls;
+pub mod upgrade;

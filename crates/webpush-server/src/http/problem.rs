@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::Claim;
@@ -82,6 +82,9 @@ impl Failure {
             // A bare challenge (RFC 8292 §3).
             Self::Problem(Problem::VapidRequired) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
+            }
+            Self::Problem(Problem::WebSocketVersion) => {
+                headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             Self::Problem(Problem::TooManyRequests { retry_after_seconds, .. }) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
@@ -251,6 +254,18 @@ fn describe(problem: &Problem) -> Description {
             "The method is not for this resource",
             format!("This resource answers {allow}."),
         ),
+        Problem::WebSocketVersion => Description::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "websocket-version",
+            "The WebSocket has another version",
+            "Only version 13 of the WebSocket protocol is spoken here (RFC 6455).",
+        ),
+        Problem::UpgradeMalformed { detail } => Description::new(
+            BAD,
+            "upgrade-malformed",
+            "The WebSocket can't be opened",
+            format!("{detail} (RFC 6455 section 4.2.1)."),
+        ),
         Problem::PushUnsupported => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "push-unsupported",
@@ -300,6 +315,8 @@ pub(super) fn catalogue() -> String {
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::WebSocketVersion,
+        Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
         Problem::PushUnsupported,
     ];
     let faults = [

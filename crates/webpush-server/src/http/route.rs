@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
+use super::upgrade::{self, Opening};
 use super::{about, cors, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
@@ -21,6 +22,8 @@ pub enum Outcome {
     Monitor(Box<Monitor>),
     /// A stream of events.
     Events(Box<Asked>),
+    /// A WebSocket.
+    WebSocket(Box<Opening>),
 }
 
 /// Serves one request. Every failure has become an answer.
@@ -63,6 +66,10 @@ async fn dispatch(
     match open {
         Some(capability) => on_capability(service, caller, head, body, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
+        None if path == "/" && head.method == Method::GET && upgrade::is_asked_for(head) => {
+            let may_subscribe = service.subscribe_tokens.check(caller, &head.headers).is_ok();
+            Ok(Outcome::WebSocket(Box::new(Opening::parse(head, may_subscribe)?)))
+        }
         None => on_fixed_path(service, caller, head, body, path).await.map(Outcome::Answer),
     }
 }

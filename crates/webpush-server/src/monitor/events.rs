@@ -171,7 +171,7 @@ impl Events {
                 }
                 Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
                 // None comes: no receipt is said to be taken.
-                Command::Settle(_) => {}
+                Command::Settle { .. } => {}
                 Command::Finish(end) => return Ok(Some(end)),
             }
         }

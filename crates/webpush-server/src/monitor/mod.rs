@@ -4,6 +4,7 @@ pub mod events;
 pub mod server_push;
 mod taken;
 mod waiting;
+pub mod websocket;
 
 use crate::fresh;
 use crate::wake::{Listener, News};

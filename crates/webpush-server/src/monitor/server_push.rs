@@ -176,8 +176,8 @@ impl<'a> Delivery<'a> {
                 }
             }
             Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
-            Command::Settle(receipts) => {
-                let settle = receipts.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+            Command::Settle { entries, .. } => {
+                let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
                     return failed(error);
                 }

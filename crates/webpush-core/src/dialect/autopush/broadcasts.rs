@@ -1,0 +1,123 @@
+//! Broadcasts: versions of things that many agents follow, told without a message to each (autopush: «megaphone»).
+
+use crate::limits::{BROADCAST_NAME_CHARACTERS, FOLLOWED_BROADCASTS};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The version of each broadcast that the service knows.
+pub type Versions = BTreeMap<String, String>;
+
+/// What one agent follows, and what it was told last.
+#[derive(Debug)]
+pub(super) struct Followed {
+    current: Arc<Versions>,
+    told: Vec<(Box<str>, Box<str>)>,
+}
+
+/// What an agent is to be told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Those whose version is another than the agent has.
+    pub changed: Vec<(String, String)>,
+    /// Those that are not there. If they come to be, the agent is told.
+    pub unknown: Vec<String>,
+}
+
+impl Told {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.unknown.is_empty()
+    }
+}
+
+impl Followed {
+    /// Nothing yet.
+    pub(super) const fn new(current: Arc<Versions>) -> Self {
+        Self { current, told: Vec::new() }
+    }
+
+    /// The agent follows these from now on, and has these versions of them.
+    pub(super) fn follow(&mut self, named: Versions) -> Told {
+        let mut told = Told::default();
+        for (name, has) in named {
+            match self.current.get(&name).cloned() {
+                Some(version) => {
+                    self.note(&name, &version);
+                    if version != has {
+                        told.changed.push((name, version));
+                    }
+                }
+                None => {
+                    self.note(&name, &has);
+                    told.unknown.push(name);
+                }
+            }
+        }
+        told
+    }
+
+    /// The versions are these now; what the agent is to be told of it.
+    pub(super) fn update(&mut self, current: Arc<Versions>) -> Told {
+        self.current = current;
+        let mut told = Told::default();
+        for (name, has) in &mut self.told {
+            if let Some(version) = self.current.get(&**name).filter(|version| ***version != **has) {
+                *has = version.as_str().into();
+                told.changed.push((name.to_string(), version.clone()));
+            }
+        }
+        told
+    }
+
+    /// Remembers what the agent has, within bounds; beyond them it is answered once and not told later.
+    fn note(&mut self, name: &str, version: &str) {
+        if let Some(known) = self.told.iter_mut().find(|(known, _)| **known == *name) {
+            known.1 = version.into();
+        } else if self.told.len() < FOLLOWED_BROADCASTS && name.len() <= BROADCAST_NAME_CHARACTERS {
+            self.told.push((name.into(), version.into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(pairs: &[(&str, &str)]) -> Versions {
+        pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect()
+    }
+
+    fn changed(told: &Told) -> Vec<(&str, &str)> {
+        told.changed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect()
+    }
+
+    #[test]
+    fn an_agent_is_told_what_differs_and_what_is_not_there() {
+        let mut followed = Followed::new(Arc::new(versions(&[("a", "2"), ("b", "1"), ("c", "9")])));
+        let told = followed.follow(versions(&[("a", "1"), ("b", "1"), ("x", "")]));
+        assert_eq!((changed(&told), &told.unknown[..]), (vec![("a", "2")], &["x".to_owned()][..]));
+        assert!(followed.follow(versions(&[("a", "2")])).is_empty());
+    }
+
+    #[test]
+    fn later_changes_are_told_once_also_of_what_was_not_there() {
+        let mut followed = Followed::new(Arc::new(versions(&[("a", "1")])));
+        followed.follow(versions(&[("a", "1"), ("x", "0")]));
+        let now = Arc::new(versions(&[("a", "2"), ("x", "1"), ("other", "5")]));
+        assert_eq!(changed(&followed.update(Arc::clone(&now))), [("a", "2"), ("x", "1")]);
+        assert!(followed.update(now).is_empty());
+        assert!(followed.update(Arc::default()).is_empty(), "one that is gone is no news");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut followed = Followed::new(Arc::default());
+        for number in 0..2 * FOLLOWED_BROADCASTS {
+            let told = followed.follow(versions(&[(&number.to_string(), "1")]));
+            assert_eq!(told.unknown.len(), 1, "it is answered all the same");
+        }
+        followed.follow(versions(&[(&"x".repeat(BROADCAST_NAME_CHARACTERS + 1), "1")]));
+        assert_eq!(followed.told.len(), FOLLOWED_BROADCASTS);
+    }
+}

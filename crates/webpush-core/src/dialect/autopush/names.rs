@@ -1,0 +1,168 @@
+//! What things are called on the autopush wire.
+
+use crate::capability::{Capability, KeyId, Keyring};
+use crate::id::{ChannelId, EntryRef, InboxId};
+
+/// The path of a message's URL, in front of its token.
+const MESSAGE_PATH: &str = "/message/";
+
+/// A `channelID` as the agent wrote it, and the UUID that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelName {
+    /// As it was written; replies repeat it unchanged.
+    pub text: String,
+    /// What it means.
+    pub id: ChannelId,
+}
+
+impl ChannelName {
+    /// Reads a UUID; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: String) -> Option<Self> {
+        let id = ChannelId::from_bytes(uuid(&text)?);
+        Some(Self { text, id })
+    }
+}
+
+/// A `channelID` as notifications give it: lower-case with hyphens, as every agent makes it.
+#[must_use]
+pub fn channel(id: ChannelId) -> String {
+    let text = hex(id.as_bytes());
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+}
+
+/// A `uaid`: 32 lower-case hexadecimal digits.
+#[must_use]
+pub fn uaid(agent: InboxId) -> String {
+    hex(agent.as_bytes())
+}
+
+/// Which agent a `uaid` is; `None` for what can't be one.
+#[must_use]
+pub fn agent(uaid: &str) -> Option<InboxId> {
+    uuid(uaid).map(InboxId::from_bytes)
+}
+
+/// The id of a new agent, from random bits: they become a UUID of version 4 (RFC 9562 §5.4), since agents may check.
+#[must_use]
+pub const fn new_agent(mut random: [u8; 16]) -> InboxId {
+    random[6] = random[6] & 0x0f | 0x40;
+    random[8] = random[8] & 0x3f | 0x80;
+    InboxId::from_bytes(random)
+}
+
+/// A `version`: the token of the message's URL, which the sender got as its `Location`. `None` when its sealing key is not
+/// held any more.
+#[must_use]
+pub fn version(entry: EntryRef, key: KeyId, keyring: &Keyring) -> Option<String> {
+    let mut path = keyring.path(&Capability::Message(entry), key)?;
+    path.drain(..MESSAGE_PATH.len());
+    Some(path)
+}
+
+/// Which message a `version` is; `None` for what this service did not write.
+#[must_use]
+pub fn message(version: &str, keyring: &Keyring) -> Option<EntryRef> {
+    match keyring.open(&[MESSAGE_PATH, version].concat())? {
+        Capability::Message(entry) => Some(entry),
+        _ => None,
+    }
+}
+
+/// A UUID in any of its usual forms: 32 digits, with hyphens, in braces, or as a URN (RFC 9562 §4).
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let bare = text.strip_prefix("urn:uuid:");
+    let bare = bare.or_else(|| text.strip_prefix('{')?.strip_suffix('}')).unwrap_or(text);
+    let hyphens: &[usize] = if bare.len() == 32 { &[] } else { &[8, 13, 18, 23] };
+    if bare.len() != 32 + hyphens.len() || !hyphens.iter().all(|at| bare.as_bytes()[*at] == b'-') {
+        return None;
+    }
+    let mut digits = bare.bytes().enumerate().filter(|(at, _)| !hyphens.contains(at)).map(|(_, digit)| digit);
+    let mut bytes = [0; 16];
+    for byte in &mut bytes {
+        *byte = digit(digits.next()?)? << 4 | digit(digits.next()?)?;
+    }
+    Some(bytes)
+}
+
+const fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8; 16]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|it| char::from(DIGITS[usize::from(it)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{MessageId, Position};
+    use proptest::prelude::*;
+
+    const TEXT: &str = "c0ffee00-0123-4567-89ab-cdef01234567";
+
+    #[test]
+    fn uuids_are_read_in_every_usual_form() {
+        let plain = TEXT.replace('-', "");
+        let expected = agent(TEXT).unwrap();
+        for form in [&plain, &TEXT.to_uppercase(), &format!("{{{TEXT}}}"), &format!("urn:uuid:{TEXT}")] {
+            assert_eq!(agent(form), Some(expected), "{form}");
+        }
+        assert_eq!(uaid(expected), plain);
+        for wrong in [
+            "",
+            "c0ffee",
+            &plain[1..],
+            &format!("{plain}0"),
+            &TEXT.replace('-', "_"),
+            &plain.replace('c', "g"),
+        ] {
+            assert_eq!(agent(wrong), None, "{wrong}");
+        }
+        let name = ChannelName::parse(TEXT.to_uppercase()).unwrap();
+        assert_eq!((channel(name.id).as_str(), name.text), (TEXT, TEXT.to_uppercase()));
+    }
+
+    #[test]
+    fn new_agents_have_uuids_of_version_4() {
+        for random in [[0; 16], [0xff; 16]] {
+            let text = channel(ChannelId::from_bytes(*new_agent(random).as_bytes()));
+            assert!(text.as_bytes()[14] == b'4' && b"89ab".contains(&text.as_bytes()[19]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_version_names_a_message_and_nothing_else_does() {
+        let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+        let inbox = InboxId::from_bytes([3; 16]);
+        let entry = EntryRef { inbox, position: Position::new(7), message: MessageId::from_bytes([5; 16]) };
+        let text = version(entry, KeyId(1), &keyring).unwrap();
+        assert_eq!(message(&text, &keyring), Some(entry));
+        assert_eq!(keyring.path(&Capability::Message(entry), KeyId(1)), Some(format!("/message/{text}")));
+        let set = keyring.path(&Capability::SubscriptionSet(inbox), KeyId(1)).unwrap();
+        assert_eq!(message(set.rsplit('/').next().unwrap(), &keyring), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_name_or_not(text in "\\PC*") {
+            let _ = (agent(&text), ChannelName::parse(text));
+        }
+
+        #[test]
+        fn every_id_has_a_name(bytes: [u8; 16]) {
+            prop_assert_eq!(agent(&uaid(InboxId::from_bytes(bytes))), Some(InboxId::from_bytes(bytes)));
+            prop_assert_eq!(agent(&channel(ChannelId::from_bytes(bytes))), Some(InboxId::from_bytes(bytes)));
+        }
+    }
+}

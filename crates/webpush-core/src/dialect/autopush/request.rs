@@ -1,0 +1,254 @@
+//! What an agent says.
+
+use super::broadcasts::Versions;
+use super::names::{self, ChannelName};
+use crate::id::InboxId;
+use crate::urgency::Urgency;
+use serde::Deserialize;
+
+/// One message of an agent. Members that mean nothing here are ignored everywhere.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The first one: who it is, and what broadcasts it has.
+    Hello {
+        /// The agent it says to be; `None` if it is new, or what it says can't be one.
+        agent: Option<InboxId>,
+        /// What it follows.
+        broadcasts: Versions,
+    },
+    /// A subscription is wanted.
+    Register {
+        /// What the agent calls it.
+        channel: Name,
+        /// The key of the only application server that may push to it (RFC 8292 §4), as it was written.
+        key: Option<String>,
+    },
+    /// A subscription is not wanted any more.
+    Unregister {
+        /// What the agent calls it.
+        channel: Name,
+    },
+    /// Messages have arrived, whatever the agent could do with them. Their versions.
+    Ack(Vec<String>),
+    /// Broadcasts to follow as well.
+    BroadcastSubscribe(Versions),
+    /// Nothing below this is wanted; `None` if it is none of the four words.
+    Urgency(Option<Urgency>),
+    /// Is anybody there?
+    Ping,
+    /// Nothing that asks for anything: a `nack`, which leaves its message unacknowledged, or what newer agents may say.
+    Other,
+}
+
+/// The `channelID` of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Name {
+    /// One that can be used.
+    Good(ChannelName),
+    /// No UUID: the text as it was written.
+    Bad(String),
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        match ChannelName::parse(text.clone()) {
+            Some(name) => Self::Good(name),
+            None => Self::Bad(text),
+        }
+    }
+}
+
+/// Why a text is no request. Goes to the agent that sent it, as the reason of the close.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+impl Request {
+    /// Reads a text message.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is not a JSON object, or a member that counts is missing or of another type.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(Malformed("the message is not a JSON object".into()));
+        }
+        let Kind { message_type } = read(text, "the message")?;
+        let Some(message_type) = message_type else {
+            let is_empty = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).eq(*b"{}");
+            return Ok(if is_empty { Self::Ping } else { Self::Other });
+        };
+        match &*message_type {
+            "hello" => {
+                let Hello { uaid, broadcasts } = read(text, "hello")?;
+                let agent = uaid.and_then(|uaid| names::agent(&uaid));
+                Ok(Self::Hello { agent, broadcasts: broadcasts.unwrap_or_default() })
+            }
+            "register" => {
+                let Register { channel, key } = read(text, "register")?;
+                Ok(Self::Register { channel: channel.into(), key: key.filter(|key| !key.is_empty()) })
+            }
+            "unregister" => {
+                let Unregister { channel } = read(text, "unregister")?;
+                Ok(Self::Unregister { channel: channel.into() })
+            }
+            "ack" => {
+                let Ack { updates } = read(text, "ack")?;
+                Ok(Self::Ack(updates.into_iter().map(|update| update.version).collect()))
+            }
+            "broadcast_subscribe" => {
+                let BroadcastSubscribe { broadcasts } = read(text, "broadcast_subscribe")?;
+                Ok(Self::BroadcastSubscribe(broadcasts))
+            }
+            "urgency" => {
+                let Floor { min } = read(text, "urgency")?;
+                Ok(Self::Urgency(min.and_then(|min| Urgency::parse(min.as_bytes()))))
+            }
+            "ping" => Ok(Self::Ping),
+            _ => Ok(Self::Other),
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Malformed> {
+    serde_json::from_str(text).map_err(|error| Malformed(format!("{what} can't be read: {error}")))
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "messageType")]
+    message_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    uaid: Option<String>,
+    broadcasts: Option<Versions>,
+}
+
+#[derive(Deserialize)]
+struct Register {
+    #[serde(rename = "channelID")]
+    channel: String,
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Unregister {
+    #[serde(rename = "channelID")]
+    channel: String,
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    updates: Vec<Update>,
+}
+
+#[derive(Deserialize)]
+struct Update {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct BroadcastSubscribe {
+    broadcasts: Versions,
+}
+
+#[derive(Deserialize)]
+struct Floor {
+    min: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UAID: &str = "c0ffee0001234567a9abcdef01234567";
+
+    fn parse(text: &str) -> Request {
+        Request::parse(text).unwrap()
+    }
+
+    #[test]
+    fn hello_as_each_client_writes_it() {
+        let hello = |agent| Request::Hello { agent, broadcasts: Versions::new() };
+        // KUnifiedPush, Sunup, Firefox.
+        assert_eq!(parse(r#"{"messageType":"hello"}"#), hello(None));
+        let known = format!(r#"{{"messageType":"hello","uaid":"{UAID}","use_webpush":true}}"#);
+        assert_eq!(parse(&known), hello(names::agent(UAID)));
+        let firefox = r#"{"messageType":"hello","broadcasts":{"a/b":"\"1\""},"use_webpush":true}"#;
+        let broadcasts = Versions::from([("a/b".to_owned(), "\"1\"".to_owned())]);
+        assert_eq!(parse(firefox), Request::Hello { agent: None, broadcasts });
+        for odd in [
+            r#""uaid":null"#,
+            r#""uaid":"""#,
+            r#""uaid":"nobody""#,
+            r#""channelIDs":["x",1],"use_webpush":0"#,
+        ] {
+            assert_eq!(parse(&format!(r#"{{"messageType":"hello",{odd}}}"#)), hello(None), "{odd}");
+        }
+    }
+
+    #[test]
+    fn registrations_keep_the_name_as_it_was_written() {
+        let text = "C0FFEE00-0123-4567-89AB-CDEF01234567";
+        let register = format!(r#"{{"messageType":"register","channelID":"{text}","key":"BN="}}"#);
+        let channel = Name::Good(ChannelName::parse(text.to_owned()).unwrap());
+        assert_eq!(parse(&register), Request::Register { channel, key: Some("BN=".into()) });
+        let bad = r#"{"messageType":"unregister","channelID":"x","code":200}"#;
+        assert_eq!(parse(bad), Request::Unregister { channel: Name::Bad("x".into()) });
+        for no_key in [r#","key":null"#, r#","key":"""#, ""] {
+            let text = format!(r#"{{"messageType":"register","channelID":"x"{no_key}}}"#);
+            assert_eq!(parse(&text), Request::Register { channel: Name::Bad("x".into()), key: None });
+        }
+    }
+
+    #[test]
+    fn acknowledgements_with_and_without_code() {
+        let text =
+            r#"{"messageType":"ack","updates":[{"channelID":"a","version":"1","code":100},{"version":"2"}]}"#;
+        assert_eq!(parse(text), Request::Ack(vec!["1".into(), "2".into()]));
+        assert_eq!(parse(r#"{"messageType":"ack","updates":[]}"#), Request::Ack(vec![]));
+    }
+
+    #[test]
+    fn pings_and_what_is_not_known() {
+        for ping in ["{}", " { } \n", r#"{"messageType":"ping"}"#] {
+            assert_eq!(parse(ping), Request::Ping, "{ping}");
+        }
+        for other in [
+            r#"{"messageType":"nack","version":"x","code":301}"#,
+            r#"{"messageType":"Hello"}"#,
+            r#"{"messageType":"of the future","data":[1,{}]}"#,
+            r#"{"a":1}"#,
+        ] {
+            assert_eq!(parse(other), Request::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn urgency_is_one_of_four_words() {
+        assert_eq!(
+            parse(r#"{"messageType":"urgency","min":"very-low"}"#),
+            Request::Urgency(Some(Urgency::VeryLow))
+        );
+        assert_eq!(parse(r#"{"messageType":"urgency","min":"loud"}"#), Request::Urgency(None));
+        assert_eq!(parse(r#"{"messageType":"urgency"}"#), Request::Urgency(None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        for (text, said) in [
+            ("", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            ("{", "the message can't be read"),
+            (r#"{"messageType":1}"#, "the message can't be read"),
+            (r#"{"messageType":"register"}"#, "register can't be read: missing field `channelID`"),
+            (r#"{"messageType":"ack"}"#, "ack can't be read: missing field `updates`"),
+            (r#"{"messageType":"ack","updates":[{"version":7}]}"#, "ack can't be read"),
+            (r#"{"messageType":"hello","broadcasts":[]}"#, "hello can't be read"),
+            (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
+        ] {
+            let Err(Malformed(reason)) = Request::parse(text) else { panic!("{text}") };
+            assert!(reason.contains(said), "{text}: {reason}");
+        }
+    }
+}

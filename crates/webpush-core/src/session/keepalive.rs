@@ -1,0 +1,138 @@
+//! Whether an agent on a connection of its own is still there: asked only when it is silent, and left alone as long as it
+//! asks by itself, since each question wakes a phone.
+
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// Of one connection.
+#[derive(Debug)]
+pub struct Keepalive {
+    /// After how much silence to ask.
+    interval: Duration,
+    /// How long to wait for any sign of life then.
+    patience: Duration,
+    heard: Timestamp,
+    asked: Option<Timestamp>,
+    own: OwnPings,
+}
+
+/// How often the agent asks by itself.
+#[derive(Debug)]
+struct OwnPings {
+    last: Timestamp,
+    every: Option<Duration>,
+}
+
+/// What to do about a silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It has not lasted long.
+    Wait,
+    /// Ask.
+    Ask,
+    /// Nobody is there.
+    GiveUp,
+}
+
+impl Keepalive {
+    /// Of a connection that begins now.
+    #[must_use]
+    pub const fn new(interval: Duration, patience: Duration, now: Timestamp) -> Self {
+        Self { interval, patience, heard: now, asked: None, own: OwnPings { last: now, every: None } }
+    }
+
+    /// Something came from the agent.
+    pub const fn heard(&mut self, now: Timestamp) {
+        self.heard = now;
+        self.asked = None;
+    }
+
+    /// The agent asked whether we are there.
+    pub const fn was_asked(&mut self, now: Timestamp) {
+        self.own.every = Some(self.own.last.until(now));
+        self.own.last = now;
+        self.heard(now);
+    }
+
+    /// When to look at the silence next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Timestamp {
+        match self.asked {
+            Some(asked) => asked.after(self.patience),
+            None => self.heard.after(self.silence_allowed()),
+        }
+    }
+
+    /// What to do now.
+    pub fn look(&mut self, now: Timestamp) -> Silence {
+        if now < self.next_deadline() {
+            return Silence::Wait;
+        }
+        if self.asked.is_some() {
+            return Silence::GiveUp;
+        }
+        self.asked = Some(now);
+        Silence::Ask
+    }
+
+    /// An agent that asks about as often as we would, or oftener, is asked only when it has missed its own turn twice. One
+    /// that asks rarely does not keep the connection open in the routers between.
+    fn silence_allowed(&self) -> Duration {
+        match self.own.every {
+            Some(every) if every <= 2 * self.interval => self.interval.max(3 * every),
+            Some(_) | None => self.interval,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_000_000);
+    const INTERVAL: Duration = Duration::from_secs(360);
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn after(seconds: u64) -> Timestamp {
+        START.after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_silent_agent_is_asked_and_then_given_up() {
+        let mut keepalive = Keepalive::new(INTERVAL, PATIENCE, START);
+        assert_eq!(keepalive.look(after(359)), Silence::Wait);
+        assert_eq!(keepalive.look(after(360)), Silence::Ask);
+        assert_eq!(keepalive.next_deadline(), after(420));
+        assert_eq!(keepalive.look(after(419)), Silence::Wait);
+        assert_eq!(keepalive.look(after(420)), Silence::GiveUp);
+    }
+
+    #[test]
+    fn any_sign_of_life_counts() {
+        let mut keepalive = Keepalive::new(INTERVAL, PATIENCE, START);
+        assert_eq!(keepalive.look(after(360)), Silence::Ask);
+        keepalive.heard(after(400));
+        assert_eq!(keepalive.next_deadline(), after(760));
+        assert_eq!(keepalive.look(after(760)), Silence::Ask);
+    }
+
+    #[test]
+    fn an_agent_that_asks_by_itself_is_never_asked() {
+        for every in [45, 60, 300] {
+            let mut keepalive = Keepalive::new(INTERVAL, PATIENCE, START);
+            for turn in 1..100 {
+                assert_eq!(keepalive.look(after(turn * every)), Silence::Wait, "every {every} s");
+                keepalive.was_asked(after(turn * every));
+            }
+            let allowed = 360.max(3 * every);
+            assert_eq!(keepalive.look(after(99 * every + allowed)), Silence::Ask, "it has fallen silent");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_asks_every_half_hour_is_asked_between() {
+        let mut keepalive = Keepalive::new(INTERVAL, PATIENCE, START);
+        keepalive.was_asked(after(1800));
+        assert_eq!(keepalive.next_deadline(), after(2160));
+    }
+}

@@ -1,0 +1,185 @@
+//! Frames becoming messages (RFC 6455 §5.4, §5.5, §8.1).
+
+use super::close;
+use super::frame::{Head, Opcode};
+use crate::limits::WEBSOCKET_MESSAGE_BYTES;
+
+/// What one client sends.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// What has come and was not taken, behind what was.
+    buffer: Vec<u8>,
+    /// How much of the buffer was taken.
+    taken: usize,
+    /// A message of which frames are missing, or that was taken as a whole.
+    message: Message,
+}
+
+#[derive(Debug, Default)]
+struct Message {
+    kind: Kind,
+    payload: Vec<u8>,
+    /// How much of it is known to be text.
+    checked: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    None,
+    Text,
+    Binary,
+}
+
+/// One message or control frame.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// To be answered with a pong of the same payload (RFC 6455 §5.5.2).
+    Ping(&'a [u8]),
+    /// An answer to a ping, or a sign of life that nobody asked for (RFC 6455 §5.5.3).
+    Pong,
+    /// The client closes, with this code if it gave one. Nothing may follow.
+    Close(Option<u16>),
+}
+
+/// What a client must not send. The connection is closed with this code and reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// RFC 6455 §7.4.1: 1002, 1007 or 1009.
+    pub code: u16,
+    /// What was wrong.
+    pub reason: &'static str,
+}
+
+impl Violation {
+    pub(super) const fn protocol(reason: &'static str) -> Self {
+        Self { code: 1002, reason }
+    }
+
+    const NOT_TEXT: Self = Self { code: 1007, reason: "a text message is not UTF-8" };
+    const TOO_LARGE: Self = Self { code: 1009, reason: "a message may have 64 KiB" };
+}
+
+impl Reader {
+    /// Takes what came from the socket. Call [`Reader::next`] until it has nothing more before the next bytes: then at most
+    /// one frame is kept.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.forget_taken();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message or control frame; `None` until more has come.
+    ///
+    /// # Errors
+    /// [`Violation`]; after that nothing more is to be read.
+    #[allow(clippy::should_implement_trait, reason = "what is returned borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Received<'_>>, Violation> {
+        loop {
+            if self.message.kind == Kind::None && !self.message.payload.is_empty() {
+                self.message = Message::default();
+            }
+            let Some((head, payload)) = self.next_frame()? else {
+                self.forget_taken();
+                return Ok(None);
+            };
+            let is_message = matches!(head.opcode, Opcode::Text | Opcode::Binary | Opcode::Continuation);
+            if is_message && !(head.is_final && self.message.kind == Kind::None) {
+                if self.add_fragment(&head, &payload)? {
+                    return self.assembled().map(Some);
+                }
+                continue;
+            }
+            let payload = &self.buffer[payload];
+            return Ok(Some(match head.opcode {
+                Opcode::Text => Received::Text(str::from_utf8(payload).map_err(|_| Violation::NOT_TEXT)?),
+                Opcode::Binary => Received::Binary(payload),
+                Opcode::Ping => Received::Ping(payload),
+                Opcode::Pong => Received::Pong,
+                Opcode::Close => Received::Close(close_code(payload)?),
+                Opcode::Continuation => return Err(Violation::protocol("there is no message to continue")),
+            }));
+        }
+    }
+
+    /// The next whole frame, and where in the buffer its payload is.
+    fn next_frame(&mut self) -> Result<Option<(Head, std::ops::Range<usize>)>, Violation> {
+        let Some(head) = Head::parse(&self.buffer[self.taken..])? else { return Ok(None) };
+        let length = usize::try_from(head.payload_bytes).unwrap_or(usize::MAX);
+        let of_message = if head.opcode.is_control() { 0 } else { self.message.payload.len() };
+        if length.saturating_add(of_message) > WEBSOCKET_MESSAGE_BYTES {
+            return Err(Violation::TOO_LARGE);
+        }
+        let start = self.taken + head.bytes;
+        let payload = start..start + length;
+        let Some(masked) = self.buffer.get_mut(payload.clone()) else { return Ok(None) };
+        head.unmask(masked);
+        self.taken = payload.end;
+        Ok(Some((head, payload)))
+    }
+
+    /// Adds a frame to the message it belongs to; whether that is whole now.
+    fn add_fragment(&mut self, head: &Head, payload: &std::ops::Range<usize>) -> Result<bool, Violation> {
+        let message = &mut self.message;
+        match (head.opcode, message.kind) {
+            (Opcode::Continuation, Kind::None) => {
+                return Err(Violation::protocol("there is no message to continue"));
+            }
+            (Opcode::Continuation, _) => {}
+            (Opcode::Text, Kind::None) => message.kind = Kind::Text,
+            (_, Kind::None) => message.kind = Kind::Binary,
+            _ => return Err(Violation::protocol("a message begins before the last one has ended")),
+        }
+        message.payload.extend_from_slice(&self.buffer[payload.clone()]);
+        if message.kind == Kind::Text {
+            // As early as possible (RFC 6455 §8.1): only a character may be missing its end.
+            match str::from_utf8(&message.payload[message.checked..]) {
+                Ok(_) => message.checked = message.payload.len(),
+                Err(error) if error.error_len().is_none() && !head.is_final => {
+                    message.checked += error.valid_up_to();
+                }
+                Err(_) => return Err(Violation::NOT_TEXT),
+            }
+        }
+        Ok(head.is_final)
+    }
+
+    fn assembled(&mut self) -> Result<Received<'_>, Violation> {
+        let kind = std::mem::take(&mut self.message.kind);
+        let payload = &self.message.payload;
+        Ok(match kind {
+            Kind::Text => Received::Text(str::from_utf8(payload).map_err(|_| Violation::NOT_TEXT)?),
+            Kind::Binary | Kind::None => Received::Binary(payload),
+        })
+    }
+
+    fn forget_taken(&mut self) {
+        if self.taken == self.buffer.len() {
+            self.buffer = Vec::new();
+        } else if self.taken > 0 {
+            self.buffer.drain(..self.taken);
+        }
+        self.taken = 0;
+    }
+}
+
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    match payload.split_first_chunk() {
+        None if payload.is_empty() => Ok(None),
+        None => Err(Violation::protocol("a close has half a code")),
+        Some((code, reason)) => {
+            let code = u16::from_be_bytes(*code);
+            if !close::may_be_sent(code) {
+                return Err(Violation::protocol("a close has a code that may not be sent"));
+            }
+            str::from_utf8(reason).map_err(|_| Violation::NOT_TEXT)?;
+            Ok(Some(code))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What a server sends: frames without a mask, each a whole message (RFC 6455 §5).
+
+use super::close;
+use super::frame::Opcode;
+
+/// Adds a text message.
+pub fn text(out: &mut Vec<u8>, text: &str) {
+    frame(out, Opcode::Text, &[text.as_bytes()]);
+}
+
+/// Adds a ping without a payload.
+pub fn ping(out: &mut Vec<u8>) {
+    frame(out, Opcode::Ping, &[]);
+}
+
+/// Adds the answer to a ping, with its payload (RFC 6455 §5.5.3).
+pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
+    frame(out, Opcode::Pong, &[payload]);
+}
+
+/// Adds a close. The reason is cut to what fits. Without a code it says what it answers says: nothing.
+pub fn close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
+    match code {
+        Some(code) => frame(out, Opcode::Close, &[&code.to_be_bytes(), close::cut(reason).as_bytes()]),
+        None => frame(out, Opcode::Close, &[]),
+    }
+}
+
+fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]]) {
+    let length = payload.iter().map(|part| part.len()).sum::<usize>();
+    out.reserve(10 + length);
+    out.push(0x80 | opcode as u8);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 126 => out.push(short),
+        (_, Ok(middle)) => {
+            out.push(126);
+            out.extend_from_slice(&middle.to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    payload.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn r6455_5_7_the_examples_of_the_standard() {
+        assert_eq!(written(|out| text(out, "Hello")), b"\x81\x05Hello");
+        assert_eq!(written(|out| pong(out, b"Hello")), b"\x8a\x05Hello");
+        assert_eq!(written(ping), b"\x89\x00");
+        let long = "x".repeat(256);
+        assert_eq!(written(|out| text(out, &long)), [b"\x81\x7e\x01\x00", long.as_bytes()].concat());
+        let longest = "x".repeat(65_536);
+        let head = b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00";
+        assert_eq!(written(|out| text(out, &longest)), [&head[..], longest.as_bytes()].concat());
+    }
+
+    #[test]
+    fn a_close_fits_into_a_control_frame() {
+        assert_eq!(written(|out| close(out, Some(1001), "bye")), b"\x88\x05\x03\xe9bye");
+        assert_eq!(written(|out| close(out, None, "bye")), b"\x88\x00");
+        assert_eq!(written(|out| close(out, Some(1008), &"y".repeat(500)))[..4], *b"\x88\x7d\x03\xf0");
+    }
+}

@@ -1,0 +1,369 @@
+//! Delivery on a WebSocket, to agents that speak autopush: a loop around a
+//! [`Dialogue`](webpush_core::dialect::autopush::Dialogue), without decisions.
+
+mod registration;
+mod socket;
+
+use super::deadline;
+use super::waiting::Waiting;
+use crate::drain::Draining;
+use crate::fresh;
+use crate::http::peer::Peer;
+use crate::http::problem::Failure;
+use crate::service::Service;
+use crate::wake::{Listener, News};
+use registration::{Registrant, register, unregister};
+use socket::{Io, Socket};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
+use webpush_core::id::InboxId;
+use webpush_core::inbox::{Entry, Owner};
+use webpush_core::outcome::Outcome;
+use webpush_core::session::{self, Scope};
+use webpush_core::time::Timestamp;
+use webpush_core::urgency::Urgency;
+use webpush_core::websocket::{Received, Violation};
+use webpush_store::{Durability, Op, StoreError};
+
+/// How long the agent may take to answer a close.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// An agent that has come by WebSocket.
+pub struct Arrival {
+    /// From where.
+    pub peer: Peer,
+    /// It has shown a token, or none is needed.
+    pub may_subscribe: bool,
+}
+
+/// Serves one agent until it leaves.
+pub async fn run<S>(stream: S, arrival: Arrival, service: Arc<Service>, draining: Draining)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let patience = service.limits.redelivery_timeout;
+    let generation = service.broadcasts.generation();
+    let versions = service.broadcasts.versions();
+    let dialogue = Dialogue::new(&service.limits.timeouts, patience, versions, fresh::now());
+    let mut agent = Agent {
+        socket: Socket::new(stream),
+        dialogue,
+        service,
+        arrival,
+        listener: None,
+        generation,
+        queue: VecDeque::new(),
+        closing: None,
+    };
+    agent.serve(draining).await;
+    // A socket that can't be ended in order is gone already.
+    let until = agent.closing.unwrap_or_else(Instant::now);
+    drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_shutdown(cx))).await);
+}
+
+struct Agent<S> {
+    socket: Socket<S>,
+    dialogue: Dialogue,
+    service: Arc<Service>,
+    arrival: Arrival,
+    listener: Option<Listener>,
+    /// Of the broadcasts that the dialogue knows.
+    generation: u64,
+    /// Handed out by the session and not written.
+    queue: VecDeque<Waiting>,
+    /// A close was sent: until when its answer is waited for.
+    closing: Option<Instant>,
+}
+
+/// What ends the loop's wait.
+enum Event {
+    Io(Io),
+    News,
+    Draining,
+    Deadline,
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
+    async fn serve(&mut self, mut draining: Draining) {
+        let mut is_draining = false;
+        loop {
+            while let Some(command) = self.dialogue.next_command() {
+                self.obey(command).await;
+            }
+            self.deliver();
+            match self.read() {
+                Step::Again => continue,
+                Step::Left => return,
+                Step::Wait => {}
+            }
+            let event = {
+                let Self { socket, dialogue, listener, queue, closing, .. } = &mut *self;
+                let busy = !queue.is_empty();
+                tokio::select! {
+                    biased;
+                    io = poll_fn(|cx| socket.poll_io(cx)) => Event::Io(io),
+                    () = news(listener.as_ref(), busy), if closing.is_none() => Event::News,
+                    () = draining.begun(), if !is_draining => Event::Draining,
+                    () = deadline(dialogue.next_deadline()) => Event::Deadline,
+                    () = until(*closing) => Event::Over,
+                }
+            };
+            match event {
+                Event::Io(Io::Read | Io::Written) => {}
+                Event::Io(Io::Closed) | Event::Over => return,
+                Event::News => self.take_news(),
+                Event::Draining => {
+                    is_draining = true;
+                    let at = self.leaves_at();
+                    self.tell(Input::Draining(at));
+                }
+                Event::Deadline => self.tell(Input::Deadline),
+            }
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.dialogue.handle(input, fresh::now());
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send(text) => self.socket.text(&text),
+            Command::Ping => self.socket.ping(),
+            Command::Identify(agent) => self.identify(agent).await,
+            Command::Register { agent, channel, key } => {
+                let Arrival { peer, may_subscribe } = &self.arrival;
+                let registrant = Registrant { peer, may_subscribe: *may_subscribe, agent };
+                let registered = match register(&self.service, &registrant, channel.id, key.as_deref()).await
+                {
+                    Ok(endpoint) => Registered::Endpoint(endpoint),
+                    Err(failure) => {
+                        let (status, why) = failure.status_and_detail();
+                        Registered::Refused { status: status.as_u16(), why }
+                    }
+                };
+                self.tell(Input::Registered(channel, registered));
+            }
+            Command::Unregister { agent, channel } => {
+                let status = match unregister(&self.service, agent, channel.id).await {
+                    Ok(()) => 200,
+                    Err(failure) => failure.status_and_detail().0.as_u16(),
+                };
+                self.tell(Input::Unregistered(channel, status));
+            }
+            Command::Session(command) => self.obey_session(command).await,
+            Command::Close(Close { code, reason }) => {
+                self.queue.clear();
+                self.listener = None;
+                self.socket.close(Some(code), &reason);
+                self.closing = Some(Instant::now() + CLOSING);
+            }
+        }
+    }
+
+    async fn obey_session(&mut self, command: session::Command) {
+        match command {
+            session::Command::Fetch { after } => {
+                let Some(scope) = self.dialogue.scope() else { return };
+                match self.service.store.fetch(scope, after, fresh::now()) {
+                    Ok(page) => {
+                        let nothing_for_it = page.entries.is_empty() && page.more;
+                        self.tell(Input::Session(session::Input::Fetched(page)));
+                        if nothing_for_it {
+                            // A long inbox of which nothing passes the floor must not hold up everybody else.
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    Err(error) => self.refuse(error),
+                }
+            }
+            session::Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+            session::Command::Settle { entries, durable } => {
+                let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
+                let durability = if durable { Durability::Durable } else { Durability::Lazy };
+                self.service.commit_unwatched(ops, durability);
+            }
+            session::Command::Finish(_) => {}
+        }
+    }
+
+    /// Begins to listen before it looks, so that nothing that is stored in between is missed.
+    async fn identify(&mut self, said: Option<InboxId>) {
+        let found = match said {
+            Some(agent) => self.find(agent).await,
+            None => Ok(false),
+        };
+        let agent = match (found, said) {
+            (Ok(true), Some(agent)) => agent,
+            (Ok(_), _) => match fresh::random() {
+                Ok(random) => {
+                    let agent = names::new_agent(random);
+                    self.listener = Some(self.service.registry.listen_alone(&scope(agent)));
+                    agent
+                }
+                Err(error) => return self.refuse_for(Failure::from(error)),
+            },
+            (Err(error), _) => return self.refuse(error),
+        };
+        self.tell(Input::Identified(agent));
+    }
+
+    /// Whether an agent is known; then it listens from now on. Noting that is also what waits for acknowledgements of its
+    /// last connection to be applied: what was acknowledged there must not come again.
+    async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
+        let listener = self.service.registry.listen_alone(&scope(agent));
+        if self.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+            return Ok(false);
+        }
+        self.service.commit_one(Op::Touch(agent, fresh::now()), Durability::Lazy).await?;
+        self.listener = Some(listener);
+        Ok(true)
+    }
+
+    fn refuse(&mut self, error: StoreError) {
+        self.refuse_for(Failure::from(error));
+    }
+
+    /// The agent is to come again later (RFC 6455 §7.4.2, registered: 1013).
+    fn refuse_for(&mut self, failure: Failure) {
+        let (_, why) = failure.status_and_detail();
+        self.tell(Input::Refused(Close::new(1013, why)));
+    }
+
+    /// Writes what the session has handed out, as far as there is room.
+    fn deliver(&mut self) {
+        while self.closing.is_none() && self.socket.has_room() {
+            let Some(waiting) = self.queue.pop_front() else { return };
+            let text = self.render(&waiting);
+            let sent = match text {
+                Some(text) => {
+                    self.socket.text(&text);
+                    session::Input::Sent { taken: false }
+                }
+                None => session::Input::Withheld,
+            };
+            self.tell(Input::Session(sent));
+        }
+    }
+
+    /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
+    fn render(&self, waiting: &Waiting) -> Option<String> {
+        let Entry::Message(message) = &waiting.entry else { return None };
+        if !waiting.is_still_wanted(&self.service) {
+            return None;
+        }
+        let subscription = self.service.store.subscription(message.agent, message.subscription).ok()??;
+        let version = names::version(message.entry_ref(), message.key, &self.service.keyring)?;
+        Some(reply::notification(message, subscription.channel()?, &version))
+    }
+
+    /// Takes one message that has come whole.
+    fn read(&mut self) -> Step {
+        if !self.socket.has_room() {
+            return Step::Wait;
+        }
+        let now = fresh::now();
+        let Self { socket, dialogue, service, .. } = self;
+        match socket.next() {
+            Ok(None) => return Step::Wait,
+            Ok(Some(Received::Text(text))) => dialogue.handle(Input::Text(text, &service.keyring), now),
+            Ok(Some(Received::Binary(_))) => {
+                let close = Close::new(1003, "binary messages are not part of this protocol");
+                dialogue.handle(Input::Refused(close), now);
+            }
+            Ok(Some(Received::Ping(payload))) => {
+                let payload = payload.to_vec();
+                dialogue.handle(Input::Pinged, now);
+                if self.closing.is_none() {
+                    self.socket.pong(&payload);
+                }
+            }
+            Ok(Some(Received::Pong)) => dialogue.handle(Input::Heard, now),
+            Ok(Some(Received::Close(code))) => {
+                if self.closing.is_none() {
+                    socket.close(code, "");
+                    self.closing = Some(Instant::now() + CLOSING);
+                }
+                return Step::Left;
+            }
+            Err(Violation { code, reason }) => {
+                // Nothing more can be read, not even the answer to this.
+                if self.closing.is_none() {
+                    socket.close(Some(code), reason);
+                    self.closing = Some(Instant::now() + CLOSING);
+                }
+                return Step::Left;
+            }
+        }
+        Step::Again
+    }
+
+    fn take_news(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let News { woken, gone, superseded, .. } = listener.take();
+        let generation = self.service.broadcasts.generation();
+        if superseded {
+            self.tell(Input::Superseded);
+        }
+        if gone {
+            self.tell(Input::Session(session::Input::Gone));
+        }
+        if let Some(woken) = woken {
+            self.tell(Input::Session(session::Input::Woken(woken)));
+        }
+        if generation != std::mem::replace(&mut self.generation, generation) {
+            let versions = self.service.broadcasts.versions();
+            self.tell(Input::Broadcasts(versions));
+        }
+    }
+
+    /// Agents leave one after the other, so that they don't all come back at once. Which one when follows from their ids.
+    fn leaves_at(&self) -> Timestamp {
+        let window = u64::try_from(self.service.limits.timeouts.drain.as_millis()).unwrap_or(u64::MAX);
+        let place = self.dialogue.scope().map_or(0, |scope| {
+            let [a, b, ..] = *scope.inbox.as_bytes();
+            u64::from(u16::from_be_bytes([a, b]))
+        });
+        fresh::now()
+            .after(Duration::from_millis(window / (1 << 16) * place + window % (1 << 16) * place / (1 << 16)))
+    }
+}
+
+/// What to do after a look at what has come.
+enum Step {
+    /// There may be more.
+    Again,
+    /// Nothing more is there.
+    Wait,
+    /// Nothing more is to come.
+    Left,
+}
+
+const fn scope(agent: InboxId) -> Scope {
+    // The session keeps the floor; it changes while it listens.
+    Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
+}
+
+/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it.
+async fn news(listener: Option<&Listener>, busy: bool) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        listener.arrived().await;
+        if !busy || listener.is_gone() || listener.is_superseded() {
+            return;
+        }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
