@@ -1,5 +1,6 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::http::problem::ErrorStyle;
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -21,6 +22,8 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// How errors are worded.
+    pub error_style: ErrorStyle,
     /// Finds out who sends.
     pub vapid: VapidCache,
     /// The bounds in force.
@@ -53,6 +56,7 @@ impl Service {
         Arc::new(Self {
             store,
             keyring,
+            error_style: ErrorStyle { origin: origin.clone() },
             vapid: VapidCache::new(origin.clone()),
             origin,
             limits,

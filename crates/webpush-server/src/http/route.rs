@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{about, cors, message, publish, subscribe, subscription};
+use super::{about, cors, errors_page, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -41,7 +41,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(failure.answer())
+            Outcome::Answer(failure.answer(&service.error_style))
         }
     };
     if let Outcome::Answer(answer) = &mut outcome
@@ -127,7 +127,7 @@ async fn on_fixed_path(
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
-        ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page()),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
         _ => Err(Problem::NotFound.into()),
     }

@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod errors;
 mod event_stream;
 mod events;
 mod headers;
