@@ -8,11 +8,12 @@
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
-//! | which resource | [`route`] |
+//! | which resource | [`route`], by paths of autopush [`aliases`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
+pub mod aliases;
 pub mod answer;
 pub mod body;
 pub mod connections;

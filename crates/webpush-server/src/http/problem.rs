@@ -7,7 +7,9 @@ mod table;
 use super::answer::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Response, StatusCode};
 use table::{Description, describe};
 use webpush_core::problem::Problem;
@@ -76,6 +78,10 @@ impl Failure {
                 // RFC 6750 §3.1: no error code when no token came.
                 let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            // A subscription does not come back.
+            Self::Problem(Problem::Gone) => {
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
             }
             Self::Store(StoreError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{about, cors, errors_page, message, publish, subscribe, subscription};
+use super::{about, aliases, cors, errors_page, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -29,6 +29,8 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
     };
+    let resource = aliases::resolve(path);
+    let path = &*resource.path;
     let open = service.keyring.open(path);
     let dispatched = async {
         let caller = Caller { peer, token_in_path: token? };
@@ -41,7 +43,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(failure.answer(&service.error_style))
+            Outcome::Answer(resource.in_its_words(failure, open).answer(&service.error_style))
         }
     };
     if let Outcome::Answer(answer) = &mut outcome

@@ -75,6 +75,7 @@ async fn every_error_has_all_members_over_both_versions() {
     let path = |url: &str| url.strip_prefix(&server.origin).unwrap().to_owned();
     let (push, restricted) = (path(&urls.push), path(&restricted.push));
     let (subscription, gone) = (path(&urls.subscription), path(&removed.push));
+    let old_and_gone = gone.replace("/push/", "/wpush/v2/");
     let (long, large) = ("x".repeat(600), "x".repeat(4097));
     let set = format!("<{}>; rel=\"urn:ietf:params:push:set\"", urls.set);
     let no_set = "</subscription-set/x>; rel=\"urn:ietf:params:push:set\"";
@@ -98,6 +99,8 @@ async fn every_error_has_all_members_over_both_versions() {
         (post(&restricted, &[TTL], "x"), 401, "vapid-required", Some(109)),
         (post(&push, &[TTL, receipt, ("link", no_receipts)], "x"), 400, "receipt-subscription-unknown", None),
         (post(&gone, &[TTL], "x"), 404, "not-found", Some(102)),
+        (post(&old_and_gone, &[TTL], "x"), 410, "gone", Some(106)),
+        (post("/wpush/v1/x", &[TTL], "x"), 404, "not-found", Some(102)),
         (post("/subscribe", &[], ""), 401, "token-required", Some(109)),
         (post("/t/0123456789abcdeX/errors", &[], ""), 401, "token-required", Some(109)),
         (post(&subscribe, &[("link", no_set)], ""), 400, "set-unknown", None),

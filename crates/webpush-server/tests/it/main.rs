@@ -9,6 +9,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod aliases;
 mod crash;
 mod errors;
 mod event_stream;

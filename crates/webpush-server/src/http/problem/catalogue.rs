@@ -60,6 +60,7 @@ pub(super) fn samples() -> impl Iterator<Item = Failure> {
         Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
+        Problem::Gone,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
         Problem::PushUnsupported,
     ];

@@ -187,6 +187,13 @@ fn of_problem(problem: &Problem) -> Description {
             "There is nothing here",
             "The URL was never given out by this server, or what it named has expired or was deleted.",
         ),
+        Problem::Gone => Description::new(
+            StatusCode::GONE,
+            Some(106),
+            "gone",
+            "The subscription is no more",
+            "It was removed by its user agent, or because nobody used it for long. Forget its URL.",
+        ),
         Problem::MethodNotAllowed { allow } => Description::new(
             StatusCode::METHOD_NOT_ALLOWED,
             None,

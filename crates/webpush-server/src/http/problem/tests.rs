@@ -90,6 +90,7 @@ fn the_numbers_are_those_of_autopush() {
         ("too-many-requests", 429, None),
         ("token-required", 401, Some(109)),
         ("not-found", 404, Some(102)),
+        ("gone", 410, Some(106)),
         ("method-not-allowed", 405, None),
         ("push-unsupported", 505, None),
         ("store-unavailable", 503, Some(201)),
@@ -98,4 +99,10 @@ fn the_numbers_are_those_of_autopush() {
     ];
     let expected = expected.map(|(name, status, errno)| (name.to_owned(), status, errno));
     assert_eq!(numbers.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_410_may_be_remembered_for_a_day() {
+    let (status, _, answer) = parts(Problem::Gone);
+    assert_eq!((status, answer.headers()[CACHE_CONTROL].to_str().unwrap()), (410, "max-age=86400"));
 }
