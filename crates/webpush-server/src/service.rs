@@ -1,6 +1,6 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
-use crate::http::problem::ErrorStyle;
+use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -51,12 +51,13 @@ impl Service {
         origin: String,
         limits: Limits,
         subscribe_tokens: SubscribeTokens,
+        vapid_status: VapidErrorStatus,
     ) -> Arc<Self> {
         let rate_limits = RateLimits::new(&limits.rates);
         Arc::new(Self {
             store,
             keyring,
-            error_style: ErrorStyle { origin: origin.clone() },
+            error_style: ErrorStyle { origin: origin.clone(), vapid_status },
             vapid: VapidCache::new(origin.clone()),
             origin,
             limits,

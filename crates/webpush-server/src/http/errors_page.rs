@@ -1,7 +1,7 @@
 //! The page that explains every error, for people. Bodies of errors link into it.
 
 use super::answer::{Answer, with};
-use super::problem::{Entry, entries};
+use super::problem::{Entry, ErrorStyle, entries};
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -30,9 +30,9 @@ section:target { border-color: currentcolor }
 const FOOT: &str = "</main>\n</body>\n</html>\n";
 
 /// Every error that an answer can name.
-pub(super) fn page() -> Answer {
+pub(super) fn page(style: &ErrorStyle) -> Answer {
     let mut body = HEAD.to_owned();
-    for entry in entries() {
+    for entry in entries(style.vapid_status) {
         body.push_str(&section(&entry));
     }
     body.push_str(FOOT);
@@ -67,15 +67,17 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::problem::VapidErrorStatus;
 
-    fn text() -> String {
-        String::from_utf8(page().body().to_vec()).unwrap()
+    fn text(vapid_status: VapidErrorStatus) -> String {
+        let style = ErrorStyle { origin: "https://push.example".to_owned(), vapid_status };
+        String::from_utf8(page(&style).body().to_vec()).unwrap()
     }
 
     #[test]
     fn every_name_is_a_place_on_the_page_once() {
-        let page = text();
-        let entries = entries();
+        let page = text(VapidErrorStatus::Rfc);
+        let entries = entries(VapidErrorStatus::Rfc);
         for Entry { name, .. } in &entries {
             assert_eq!(page.matches(&format!(" id=\"{name}\"")).count(), 1, "{name}");
         }
@@ -85,9 +87,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_says_what_this_server_answers() {
+        let of_vapid = |status| format!("<code>vapid-invalid</code></a>, status {status}, errno 109<");
+        assert!(text(VapidErrorStatus::Rfc).contains(&of_vapid("403 Forbidden")));
+        assert!(text(VapidErrorStatus::Autopush).contains(&of_vapid("401 Unauthorized")));
+    }
+
+    #[test]
     fn nothing_on_the_page_is_taken_for_markup_or_fetched() {
         assert_eq!(escaped("<a href=\"x\">&amp;"), "&lt;a href=&quot;x&quot;&gt;&amp;amp;");
-        let page = text();
+        let page = text(VapidErrorStatus::Rfc);
         assert!(page.contains("expected &quot;https://push.example&quot;"), "{page}");
         for fetching in ["src=", "<link", "<script", "url(", "@import"] {
             assert!(!page.contains(fetching), "{fetching}");

@@ -7,6 +7,7 @@ mod table;
 use super::answer::Answer;
 use crate::fresh::NoRandomness;
 use bytes::Bytes;
+use clap::ValueEnum;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -31,11 +32,23 @@ pub enum Failure {
     Internal(&'static str),
 }
 
-/// What errors need to know of the service.
+/// What an operator may choose about errors, and what they need to know of the service.
 #[derive(Clone, Debug)]
 pub struct ErrorStyle {
     /// The public origin, which has the page that explains errors.
     pub origin: String,
+    /// What invalid VAPID is answered.
+    pub vapid_status: VapidErrorStatus,
+}
+
+/// The status for a sender whose VAPID header does not hold. One that has none where it is needed is always 401.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum VapidErrorStatus {
+    /// 403 (RFC 8292 §4.2)
+    #[default]
+    Rfc,
+    /// 401, as autopush-rs answers
+    Autopush,
 }
 
 impl Failure {
@@ -48,7 +61,7 @@ impl Failure {
     /// The response that says so.
     #[must_use]
     pub fn answer(&self, style: &ErrorStyle) -> Answer {
-        let Description { status, errno, name, title, detail } = describe(self);
+        let Description { status, errno, name, title, detail } = describe(self, style.vapid_status);
         let body = serde_json::json!({
             "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
             "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
@@ -58,17 +71,19 @@ impl Failure {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        self.add_headers(headers);
+        self.add_headers(status, headers);
         answer
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
+    fn add_headers(&self, status: StatusCode, headers: &mut HeaderMap) {
         match self {
             Self::Problem(Problem::MethodNotAllowed { allow }) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             // A bare challenge (RFC 8292 §3).
-            Self::Problem(Problem::VapidRequired) => {
+            Self::Problem(Problem::VapidRequired | Problem::VapidInvalid { .. })
+                if status == StatusCode::UNAUTHORIZED =>
+            {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
             }
             Self::Problem(Problem::TooManyRequests { retry_after_seconds, .. }) => {
@@ -90,10 +105,10 @@ impl Failure {
         }
     }
 
-    /// The status and the sentence of the response.
+    /// The status and the sentence of the response, as the RFCs have it.
     #[must_use]
     pub fn status_and_detail(&self) -> (StatusCode, String) {
-        let Description { status, detail, .. } = describe(self);
+        let Description { status, detail, .. } = describe(self, VapidErrorStatus::Rfc);
         (status, detail)
     }
 }

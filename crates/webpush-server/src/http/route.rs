@@ -129,7 +129,7 @@ async fn on_fixed_path(
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
-        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page()),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&service.error_style)),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
         _ => Err(Problem::NotFound.into()),
     }

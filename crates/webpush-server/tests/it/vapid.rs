@@ -142,6 +142,27 @@ async fn r8292_4_2_b_to_e_2_d_invalid_credentials_are_403_restricted_or_not() {
 }
 
 #[tokio::test]
+async fn senders_of_autopush_are_answered_401_for_all_that_is_wrong_with_vapid() {
+    let server = Server::start_with(&["--origin", ORIGIN, "--vapid-error-status", "autopush"]);
+    let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
+    let restricted = subscribe_for(&mut peer, &sender).await;
+    let open = peer.subscribe().await;
+    let elsewhere = sender.vapid_with(&json!({"aud": "https://elsewhere.example", "exp": now() + 60}));
+    for (url, authorization, name) in [
+        (&restricted.push, "Basic dDpr", "vapid-required"),
+        (&restricted.push, &*other.vapid(), "vapid-invalid"),
+        (&restricted.push, &elsewhere, "vapid-invalid"),
+        (&open.push, &elsewhere, "vapid-invalid"),
+        (&open.push, "vapid", "vapid-invalid"),
+    ] {
+        let response = push(&mut peer, url, authorization).await;
+        assert_eq!((response.status(), &*problem(&response).0), (StatusCode::UNAUTHORIZED, name));
+        assert_eq!(header(&response, "www-authenticate"), "vapid");
+    }
+    assert_eq!(push(&mut peer, &restricted.push, &sender.vapid()).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn r8292_3_a_2_a_2_1_a_2_2_a_every_good_form_is_taken() {
     let server = start();
     let (mut peer, sender) = (server.connect().await, Sender::new());

@@ -1,7 +1,7 @@
 //! Everything that an error can name, for people to read.
 
-use super::Failure;
 use super::table::{Description, describe};
+use super::{Failure, VapidErrorStatus};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
 use webpush_core::limits::{FORWARDED_HEADER_BYTES, SMALLEST_BODY_LIMIT_BYTES};
@@ -21,10 +21,10 @@ pub(in crate::http) struct Entry {
 }
 
 /// One entry for each name.
-pub(in crate::http) fn entries() -> Vec<Entry> {
+pub(in crate::http) fn entries(vapid_status: VapidErrorStatus) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for failure in samples() {
-        let Description { status, errno, name, title, detail } = describe(&failure);
+        let Description { status, errno, name, title, detail } = describe(&failure, vapid_status);
         match entries.last_mut().filter(|entry| entry.name == name) {
             Some(entry) => entry.errnos.push(errno),
             None => entries.push(Entry { name, title, status, errnos: vec![errno], detail }),

@@ -1,6 +1,6 @@
 //! What went wrong, row by row: status, number, name, title and sentence.
 
-use super::{Failure, RETRY_AFTER_SECONDS};
+use super::{Failure, RETRY_AFTER_SECONDS, VapidErrorStatus};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderName};
 use webpush_core::encoding::{CRYPTO_KEY, ENCRYPTION};
@@ -30,9 +30,9 @@ impl Description {
 }
 
 /// The row of a failure.
-pub(super) fn describe(failure: &Failure) -> Description {
+pub(super) fn describe(failure: &Failure, vapid_status: VapidErrorStatus) -> Description {
     match failure {
-        Failure::Problem(problem) => of_problem(problem),
+        Failure::Problem(problem) => of_problem(problem, vapid_status),
         Failure::Store(StoreError::Unavailable) => Description::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Some(201),
@@ -58,7 +58,7 @@ pub(super) fn describe(failure: &Failure) -> Description {
     }
 }
 
-fn of_problem(problem: &Problem) -> Description {
+fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match problem {
         Problem::TtlMissing => Description::new(
@@ -148,7 +148,10 @@ fn of_problem(problem: &Problem) -> Description {
              subscription was made for.",
         ),
         Problem::VapidInvalid { claim, expected, found } => Description::new(
-            StatusCode::FORBIDDEN,
+            match vapid_status {
+                VapidErrorStatus::Rfc => StatusCode::FORBIDDEN,
+                VapidErrorStatus::Autopush => StatusCode::UNAUTHORIZED,
+            },
             Some(109),
             "vapid-invalid",
             "The sender's credentials are not valid",

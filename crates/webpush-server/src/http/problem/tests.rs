@@ -1,14 +1,23 @@
 use super::*;
 use serde_json::{Value, json};
 use webpush_core::problem::Limited;
+use webpush_core::sender::Claim;
 
-fn style() -> ErrorStyle {
-    ErrorStyle { origin: "https://push.example".to_owned() }
+fn style(vapid_status: VapidErrorStatus) -> ErrorStyle {
+    ErrorStyle { origin: "https://push.example".to_owned(), vapid_status }
 }
 
 fn parts(failure: impl Into<Failure>) -> (u16, Value, Answer) {
-    let answer = failure.into().answer(&style());
+    parts_in(&style(VapidErrorStatus::Rfc), failure)
+}
+
+fn parts_in(style: &ErrorStyle, failure: impl Into<Failure>) -> (u16, Value, Answer) {
+    let answer = failure.into().answer(style);
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap(), answer)
+}
+
+fn invalid_vapid() -> Problem {
+    Problem::VapidInvalid { claim: Claim::Audience, expected: "a".into(), found: "b".into() }
 }
 
 #[test]
@@ -49,15 +58,17 @@ fn an_unavailable_store_is_503_with_retry_after() {
 
 #[test]
 fn every_error_has_the_members_of_autopush_as_well() {
-    for failure in catalogue::samples() {
-        let (status, body, _) = parts(failure);
-        let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
-        let all = ["code", "detail", "errno", "error", "message", "more_info", "status", "title", "type"];
-        assert_eq!(members, all);
-        assert_eq!((&body["code"], &body["status"]), (&json!(status), &json!(status)));
-        assert_eq!(body["message"], body["detail"]);
-        assert_eq!(body["more_info"], format!("https://push.example{}", body["type"].as_str().unwrap()));
-        assert!(!body["error"].as_str().unwrap().is_empty(), "{body}");
+    for vapid_status in [VapidErrorStatus::Rfc, VapidErrorStatus::Autopush] {
+        for failure in catalogue::samples() {
+            let (status, body, _) = parts_in(&style(vapid_status), failure);
+            let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+            let all = ["code", "detail", "errno", "error", "message", "more_info", "status", "title", "type"];
+            assert_eq!(members, all);
+            assert_eq!((&body["code"], &body["status"]), (&json!(status), &json!(status)));
+            assert_eq!(body["message"], body["detail"]);
+            assert_eq!(body["more_info"], format!("https://push.example{}", body["type"].as_str().unwrap()));
+            assert!(!body["error"].as_str().unwrap().is_empty(), "{body}");
+        }
     }
     assert_eq!(parts(Problem::TtlMissing).1["error"], "Bad Request");
 }
@@ -99,6 +110,17 @@ fn the_numbers_are_those_of_autopush() {
     ];
     let expected = expected.map(|(name, status, errno)| (name.to_owned(), status, errno));
     assert_eq!(numbers.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn r8292_4_2_b_invalid_vapid_is_403_or_as_in_autopush_401_with_a_challenge() {
+    for (vapid_status, expected) in [(VapidErrorStatus::Rfc, 403), (VapidErrorStatus::Autopush, 401)] {
+        let (status, _, answer) = parts_in(&style(vapid_status), invalid_vapid());
+        let challenge = answer.headers().get(WWW_AUTHENTICATE).map(HeaderValue::as_bytes);
+        assert_eq!((status, challenge), (expected, (expected == 401).then_some(&b"vapid"[..])));
+        let (status, _, answer) = parts_in(&style(vapid_status), Problem::VapidRequired);
+        assert_eq!((status, answer.headers()[WWW_AUTHENTICATE].as_bytes()), (401, &b"vapid"[..]));
+    }
 }
 
 #[test]
