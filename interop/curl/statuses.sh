@@ -92,6 +92,10 @@ expect_header access-control-allow-origin '?*'
 expect_header access-control-expose-headers '*location*'
 message=$(header location)
 expect 201 "an empty body" "${ok[@]}" "$push"
+for path in wpush/v1 wpush/v2 wpush; do
+    expect 201 "a plain send to /$path" "${ok[@]}" "${text[@]}" "$origin/$path/${push##*/}"
+    expect_header location "$origin/message/*"
+done
 expect 201 "4096 bytes" "${ok[@]}" --data-binary "@$folder/4096" "$push"
 expect 201 "TTL 0" -X POST -H 'TTL: 0' "${text[@]}" "$push"
 expect 201 "TTL beyond 31 bits" -X POST -H 'TTL: 9999999999' "${text[@]}" "$push"
@@ -178,5 +182,9 @@ expect 404 "reading it afterwards" "$message"
 expect 204 "deleting the subscription" -X DELETE "$subscription"
 expect 404 "deleting it again" -X DELETE "$subscription"
 expect 404 "sending to it" "${ok[@]}" "${text[@]}" "$push"
+expect 410 "sending to it by the path of autopush" "${ok[@]}" "${text[@]}" "$origin/wpush/v2/${push##*/}"
+expect_header cache-control max-age=86400
+[[ $(cat "$folder/body") == *'"errno":106'* ]] || wrong "  the body is $(cat "$folder/body")"
+expect 404 "an unknown push URL of autopush" "${ok[@]}" "${text[@]}" "$origin/wpush/v1/nothing"
 
 exit "$failed"

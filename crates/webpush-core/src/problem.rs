@@ -10,7 +10,10 @@ pub enum Problem {
     /// No `TTL` header (RFC 8030 §5.2).
     TtlMissing,
     /// `TTL` is not one run of digits (RFC 8030 §5.2).
-    TtlMalformed,
+    TtlMalformed {
+        /// It is a number, but less than zero.
+        negative: bool,
+    },
     /// `Urgency` is not exactly one of the four words (RFC 8030 §5.3).
     UrgencyMalformed,
     /// `Topic` is not exactly one word of 1 to 32 characters (RFC 8030 §5.4).
@@ -70,6 +73,9 @@ pub enum Problem {
     },
     /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
     NotFound,
+    /// The subscription was there and is no more. Said only where senders are used to being told that apart from
+    /// [`Problem::NotFound`].
+    Gone,
     /// The resource is there, but not for this method.
     MethodNotAllowed {
         /// The `Allow` value: what it is there for.

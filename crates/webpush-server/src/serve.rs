@@ -2,6 +2,7 @@
 
 use crate::drain::{Drain, StopSignals};
 use crate::http::connections::Connections;
+use crate::http::problem::VapidErrorStatus;
 use crate::http::{listen, tls};
 use crate::service::Service;
 use crate::subscribe_tokens::SubscribeTokens;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub quota: Quota,
     /// A file with the tokens that subscribers need.
     pub subscribe_token_file: Option<PathBuf>,
+    /// What invalid VAPID is answered.
+    pub vapid_status: VapidErrorStatus,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
 }
@@ -62,7 +65,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
-    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
+    let (limits, vapid_status) = (settings.limits, settings.vapid_status);
+    let service = Service::new(Arc::clone(&store), keyring, origin, limits, subscribe_tokens, vapid_status);
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();

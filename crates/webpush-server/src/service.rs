@@ -1,6 +1,7 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
 use crate::broadcasts::Broadcasts;
+use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -22,6 +23,8 @@ pub struct Service {
     pub keyring: Keyring,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
+    /// How errors are worded.
+    pub error_style: ErrorStyle,
     /// Finds out who sends.
     pub vapid: VapidCache,
     /// The bounds in force.
@@ -51,11 +54,13 @@ impl Service {
         origin: String,
         limits: Limits,
         subscribe_tokens: SubscribeTokens,
+        vapid_status: VapidErrorStatus,
     ) -> Arc<Self> {
         let rate_limits = RateLimits::new(&limits.rates);
         Arc::new(Self {
             store,
             keyring,
+            error_style: ErrorStyle { origin: origin.clone(), vapid_status },
             vapid: VapidCache::new(origin.clone()),
             origin,
             limits,

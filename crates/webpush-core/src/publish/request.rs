@@ -61,14 +61,22 @@ impl PublishRequest {
 fn ttl(headers: &HeaderMap) -> Result<Duration, Problem> {
     let digits = match single(headers, &TTL) {
         Single::Absent => return Err(Problem::TtlMissing),
-        Single::Value(value) if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => value,
-        Single::Value(_) | Single::Repeated => return Err(Problem::TtlMalformed),
+        Single::Value(value) if is_number(value) => value,
+        Single::Value(value) => {
+            let negative = value.strip_prefix(b"-").is_some_and(is_number);
+            return Err(Problem::TtlMalformed { negative });
+        }
+        Single::Repeated => return Err(Problem::TtlMalformed { negative: false }),
     };
     let mut seconds = 0_u64;
     for digit in digits {
         seconds = (seconds * 10 + u64::from(digit - b'0')).min(TTL_OVERFLOW_SECONDS);
     }
     Ok(Duration::from_secs(seconds))
+}
+
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 /// RFC 8030 §5.3. Serves both the sender's header and the floor of a monitoring agent.
@@ -110,10 +118,14 @@ mod tests {
     #[test]
     fn r8030_5_2_a_ttl_is_needed_and_digits_only() {
         assert_eq!(parse(&[]).unwrap_err(), Problem::TtlMissing);
-        for wrong in ["", "-1", "1.5", "+1", "1 2", "1,2", "ten", "0x10", "1s"] {
-            assert_eq!(parse(&[("ttl", wrong)]).unwrap_err(), Problem::TtlMalformed, "{wrong}");
+        let malformed = |negative| Problem::TtlMalformed { negative };
+        for wrong in ["", "-", "1.5", "-1.5", "+1", "1 2", "1,2", "ten", "-ten", "0x10", "1s"] {
+            assert_eq!(parse(&[("ttl", wrong)]).unwrap_err(), malformed(false), "{wrong}");
         }
-        assert_eq!(parse(&[("ttl", "1"), ("ttl", "1")]).unwrap_err(), Problem::TtlMalformed);
+        for negative in ["-1", "-99999999999999999999"] {
+            assert_eq!(parse(&[("ttl", negative)]).unwrap_err(), malformed(true), "{negative}");
+        }
+        assert_eq!(parse(&[("ttl", "1"), ("ttl", "1")]).unwrap_err(), malformed(false));
         assert_eq!(parse(&[("ttl", " 007 ")]).unwrap().ttl, Duration::from_secs(7));
     }
 

@@ -4,6 +4,7 @@ use super::limit_args::LimitArgs;
 use super::report;
 use super::storage_args::StorageArgs;
 use super::values::{parse_origin, parse_time};
+use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
 use clap::ArgGroup;
@@ -59,6 +60,16 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_MAX_TTL", value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     max_ttl: Duration,
 
+    /// What a sender is answered whose VAPID header does not hold
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_VAPID_ERROR_STATUS",
+        value_name = "HOW",
+        value_enum,
+        default_value_t = VapidErrorStatus::Rfc,
+    )]
+    vapid_error_status: VapidErrorStatus,
+
     /// Folder for messages and keys; made if it is not there
     #[arg(long, env = "WEBPUSH_SERVER_DATA_DIR", value_name = "FOLDER", default_value = "webpush-data")]
     data_dir: PathBuf,
@@ -109,6 +120,7 @@ impl Args {
             origin: self.origin,
             data_dir: self.data_dir,
             subscribe_token_file: self.limits.subscribe_token_file.clone(),
+            vapid_status: self.vapid_error_status,
             max_connections: self.limits.max_connections(),
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),

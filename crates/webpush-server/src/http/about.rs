@@ -1,4 +1,4 @@
-//! Two pages for people: what this is, and what its errors mean.
+//! The front page: what this is.
 
 use super::answer::Answer;
 use crate::service::Service;
@@ -16,11 +16,6 @@ pub(super) fn front(service: &Service) -> Answer {
          Errors explained:      {origin}/errors\n",
         version = env!("CARGO_PKG_VERSION"),
     ))
-}
-
-/// Every problem that an answer can name.
-pub(super) fn errors() -> Answer {
-    text(super::problem::catalogue())
 }
 
 fn text(body: String) -> Answer {

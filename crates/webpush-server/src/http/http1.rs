@@ -79,7 +79,7 @@ async fn respond(
     let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(_) => {
-            let mut answer = Failure::from(Problem::PushUnsupported).answer();
+            let mut answer = Failure::from(Problem::PushUnsupported).answer(&service.error_style);
             cors::expose(&mut answer);
             answer
         }

@@ -121,7 +121,9 @@ async fn handle(
         Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
         Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
         Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
-        Outcome::WebSocket(_) => Responder { respond, patience }.send(not_here().answer()).await,
+        Outcome::WebSocket(_) => {
+            Responder { respond, patience }.send(not_here().answer(&service.error_style)).await
+        }
         Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
         Outcome::Events(asked) => {
             let server_push::Connection { draining, retirement, .. } = connection;

@@ -9,15 +9,17 @@
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | a WebSocket opens | [`upgrade`] |
-//! | which resource | [`route`] |
-//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | which resource | [`route`], by paths of autopush [`aliases`] |
+//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
+pub mod aliases;
 pub mod answer;
 pub mod body;
 pub mod connections;
 pub mod cors;
+pub mod errors_page;
 pub mod event_flow;
 pub mod flow;
 pub mod half_closed;

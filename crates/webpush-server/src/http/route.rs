@@ -5,7 +5,7 @@ use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
 use super::upgrade::{self, Opening};
-use super::{about, cors, message, publish, subscribe, subscription};
+use super::{about, aliases, cors, errors_page, message, publish, subscribe, subscription};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -32,6 +32,8 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
     };
+    let resource = aliases::resolve(path);
+    let path = &*resource.path;
     let open = service.keyring.open(path);
     let dispatched = async {
         let caller = Caller { peer, token_in_path: token? };
@@ -44,7 +46,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(failure.answer())
+            Outcome::Answer(resource.in_its_words(failure, open).answer(&service.error_style))
         }
     };
     if let Outcome::Answer(answer) = &mut outcome
@@ -134,7 +136,7 @@ async fn on_fixed_path(
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
-        ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&service.error_style)),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
         _ => Err(Problem::NotFound.into()),
     }

@@ -77,7 +77,7 @@ impl Events {
     ) -> Result<(Response<()>, Self), Answer> {
         let Asked { monitor, after, receipts } = asked;
         if receipts && let Err(error) = taken::settle(&service, monitor.scope.inbox, after).await {
-            return Err(exposed(Failure::from(error).answer()));
+            return Err(refusal(&service, error));
         }
         // What nobody acknowledges one by one can't be missing an acknowledgement.
         let redelivery = (!receipts).then_some(service.limits.redelivery_timeout);
@@ -93,8 +93,8 @@ impl Events {
                 events.monitor.say_what_was_applied(answer.headers_mut());
                 Err(exposed(answer))
             }
-            Ok(Some(End::Gone)) => Err(exposed(Failure::from(Problem::NotFound).answer())),
-            Err(error) => Err(exposed(Failure::from(error).answer())),
+            Ok(Some(End::Gone)) => Err(refusal(&events.service, Problem::NotFound)),
+            Err(error) => Err(refusal(&events.service, error)),
         }
     }
 
@@ -185,6 +185,10 @@ impl Events {
         let event = event(&waiting.entry, key, &self.service.keyring, &self.service.origin)?;
         Some((event, matches!(waiting.entry, Entry::Receipt(_))))
     }
+}
+
+fn refusal(service: &Service, why: impl Into<Failure>) -> Answer {
+    exposed(why.into().answer(&service.error_style))
 }
 
 fn exposed(mut answer: Answer) -> Answer {

@@ -100,7 +100,7 @@ pub async fn run(
             None => return delivery.connection.retirement.was_left(begun),
         }
     } else {
-        unsupported()
+        unsupported(service)
     };
     Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
 }
@@ -161,7 +161,8 @@ impl<'a> Delivery<'a> {
     }
 
     async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
-        let failed = |error| ControlFlow::Break(Failure::from(error).answer());
+        let style = &self.service.error_style;
+        let failed = |error| ControlFlow::Break(Failure::from(error).answer(style));
         match command {
             Command::Fetch { after } => {
                 let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
@@ -222,7 +223,7 @@ impl<'a> Delivery<'a> {
                         return ControlFlow::Continue(None);
                     }
                     Promise::Skipped => (waiting.entry, Input::Withheld),
-                    Promise::Impossible => return ControlFlow::Break(unsupported()),
+                    Promise::Impossible => return ControlFlow::Break(unsupported(self.service)),
                 }
             }
             (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
@@ -275,7 +276,7 @@ impl<'a> Delivery<'a> {
         let status = match end {
             End::Nothing => StatusCode::NO_CONTENT,
             End::Complete => StatusCode::OK,
-            End::Gone => return Failure::from(Problem::NotFound).answer(),
+            End::Gone => return Failure::from(Problem::NotFound).answer(&self.service.error_style),
         };
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = status;
@@ -284,8 +285,8 @@ impl<'a> Delivery<'a> {
     }
 }
 
-fn unsupported() -> Response<Bytes> {
-    let mut answer = Failure::from(Problem::PushUnsupported).answer();
+fn unsupported(service: &Service) -> Response<Bytes> {
+    let mut answer = Failure::from(Problem::PushUnsupported).answer(&service.error_style);
     cors::expose(&mut answer);
     answer
 }

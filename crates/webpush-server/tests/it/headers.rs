@@ -43,7 +43,7 @@ async fn the_errors_page_explains_every_name() {
     let page = server.connect().await.get("/errors", &[]).await;
     let text = String::from_utf8(page.body().to_vec()).unwrap();
     for name in ["ttl-missing", "ttl-malformed", "body-too-large", "not-found", "store-unavailable"] {
-        assert!(text.contains(&format!("#{name}: ")), "{name}");
+        assert!(text.contains(&format!(" id=\"{name}\"")), "{name}");
     }
 }
 

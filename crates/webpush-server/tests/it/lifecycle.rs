@@ -144,6 +144,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     };
     assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&refusal, "retry-after"), "5");
+    assert_eq!(crate::errors::problem(&server.origin, 503, refusal.body())["errno"], 201);
     server.make_room();
     // It comes back by itself; when, no answer announces.
     soon("the store", async {

@@ -9,7 +9,9 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod aliases;
 mod crash;
+mod errors;
 mod event_stream;
 mod events;
 mod headers;

@@ -35,6 +35,22 @@ async fn r8030_5_c_bodies_are_opaque() {
 }
 
 #[tokio::test]
+async fn r8030_5_c_r8291_4_b_a_coding_of_http_is_not_undone() {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    // The beginning of a gzip file, then what no gzip file holds.
+    let garbage = Bytes::from_static(b"\x1f\x8b\x08\x00garbage");
+    for coding in ["gzip", "br", "deflate", "gzip, aes128gcm"] {
+        let headers = [("ttl", "60"), ("content-encoding", coding)];
+        let response = peer.request(Method::POST, &urls.push, &headers, garbage.clone()).await;
+        assert_eq!(response.status(), StatusCode::CREATED, "{coding}");
+        let read = peer.get(header(&response, "location"), &[]).await;
+        assert_eq!((header(&read, "content-encoding"), read.body()), (coding, &garbage));
+    }
+}
+
+#[tokio::test]
 async fn r8030_5_2_c_every_answer_says_the_ttl_granted() {
     let server = Server::start_with(&["--max-ttl", "100"]);
     let mut peer = server.connect().await;

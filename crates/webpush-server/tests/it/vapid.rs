@@ -125,6 +125,7 @@ async fn r8292_4_2_b_to_e_2_d_invalid_credentials_are_403_restricted_or_not() {
         for urls in [&restricted, &open] {
             let response = push(&mut peer, &urls.push, authorization).await;
             assert_eq!(response.status(), StatusCode::FORBIDDEN, "{authorization}");
+            assert!(!response.headers().contains_key("www-authenticate"), "that is for 401");
             let (name, detail) = problem(&response);
             assert_eq!(name, "vapid-invalid");
             assert!(detail.starts_with(&format!("{claim}: expected ")), "{detail}");
@@ -138,6 +139,27 @@ async fn r8292_4_2_b_to_e_2_d_invalid_credentials_are_403_restricted_or_not() {
     assert!(problem(&foreign).1.starts_with("k: expected the key that"), "{:?}", problem(&foreign));
     assert_eq!(peer.drain(&restricted.subscription).await.1, StatusCode::NO_CONTENT, "nothing was stored");
     assert_eq!(peer.drain(&open.subscription).await.1, StatusCode::NO_CONTENT, "nothing was stored");
+}
+
+#[tokio::test]
+async fn senders_of_autopush_are_answered_401_for_all_that_is_wrong_with_vapid() {
+    let server = Server::start_with(&["--origin", ORIGIN, "--vapid-error-status", "autopush"]);
+    let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
+    let restricted = subscribe_for(&mut peer, &sender).await;
+    let open = peer.subscribe().await;
+    let elsewhere = sender.vapid_with(&json!({"aud": "https://elsewhere.example", "exp": now() + 60}));
+    for (url, authorization, name) in [
+        (&restricted.push, "Basic dDpr", "vapid-required"),
+        (&restricted.push, &*other.vapid(), "vapid-invalid"),
+        (&restricted.push, &elsewhere, "vapid-invalid"),
+        (&open.push, &elsewhere, "vapid-invalid"),
+        (&open.push, "vapid", "vapid-invalid"),
+    ] {
+        let response = push(&mut peer, url, authorization).await;
+        assert_eq!((response.status(), &*problem(&response).0), (StatusCode::UNAUTHORIZED, name));
+        assert_eq!(header(&response, "www-authenticate"), "vapid");
+    }
+    assert_eq!(push(&mut peer, &restricted.push, &sender.vapid()).await.status(), StatusCode::CREATED);
 }
 
 #[tokio::test]
@@ -294,8 +316,8 @@ async fn the_errors_page_explains_refused_senders() {
     let server = start();
     let page = server.connect().await.get("/errors", &[]).await;
     let text = String::from_utf8(page.body().to_vec()).unwrap();
-    for entry in ["#vapid-required: ", "#vapid-invalid: ", "#same-key: ", "#options-malformed: "] {
-        assert!(text.contains(entry), "{entry}");
+    for name in ["vapid-required", "vapid-invalid", "same-key", "options-malformed"] {
+        assert!(text.contains(&format!(" id=\"{name}\"")), "{name}");
     }
 }
 

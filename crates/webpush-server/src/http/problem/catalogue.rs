@@ -1,0 +1,75 @@
+//! Everything that an error can name, for people to read.
+
+use super::table::{Description, describe};
+use super::{Failure, VapidErrorStatus};
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
+use webpush_core::limits::{FORWARDED_HEADER_BYTES, SMALLEST_BODY_LIMIT_BYTES};
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::sender::Claim;
+use webpush_store::StoreError;
+
+/// What there is to say about one name.
+pub(in crate::http) struct Entry {
+    pub(in crate::http) name: &'static str,
+    pub(in crate::http) title: &'static str,
+    pub(in crate::http) status: StatusCode,
+    /// The numbers of autopush-rs that it may come with; `None` is none.
+    pub(in crate::http) errnos: Vec<Option<u16>>,
+    /// An example: numbers and names in it vary.
+    pub(in crate::http) detail: String,
+}
+
+/// One entry for each name.
+pub(in crate::http) fn entries(vapid_status: VapidErrorStatus) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for failure in samples() {
+        let Description { status, errno, name, title, detail } = describe(&failure, vapid_status);
+        match entries.last_mut().filter(|entry| entry.name == name) {
+            Some(entry) => entry.errnos.push(errno),
+            None => entries.push(Entry { name, title, status, errnos: vec![errno], detail }),
+        }
+    }
+    entries
+}
+
+/// One failure for each name and number; those of one name stand together.
+pub(super) fn samples() -> impl Iterator<Item = Failure> {
+    let problems = [
+        Problem::TtlMissing,
+        Problem::TtlMalformed { negative: false },
+        Problem::TtlMalformed { negative: true },
+        Problem::UrgencyMalformed,
+        Problem::TopicMalformed,
+        Problem::HeaderMalformed { name: LINK },
+        Problem::HeaderMalformed { name: CONTENT_ENCODING },
+        Problem::HeaderTooLarge { name: CONTENT_ENCODING, limit: FORWARDED_HEADER_BYTES },
+        Problem::HeaderTooLarge { name: CONTENT_TYPE, limit: FORWARDED_HEADER_BYTES },
+        Problem::BodyTooLarge { limit: SMALLEST_BODY_LIMIT_BYTES },
+        Problem::BodyIncomplete,
+        Problem::SetUnknown,
+        Problem::ReceiptSubscriptionUnknown,
+        Problem::OptionsMalformed { detail: "They are not a JSON object with a P-256 key" },
+        Problem::VapidRequired,
+        Problem::VapidInvalid {
+            claim: Claim::Audience,
+            expected: "\"https://push.example\"".into(),
+            found: "\"https://push.example/\"".into(),
+        },
+        Problem::SameKey,
+        Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
+        Problem::TokenRequired { wrong: false },
+        Problem::NotFound,
+        Problem::Gone,
+        Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::WebSocketVersion,
+        Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
+        Problem::PushUnsupported,
+    ];
+    let faults = [
+        Failure::Store(StoreError::Unavailable),
+        Failure::Store(StoreError::Corrupt),
+        Failure::Internal("an id"),
+    ];
+    problems.into_iter().map(Failure::Problem).chain(faults)
+}
