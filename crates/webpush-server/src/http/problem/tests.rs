@@ -103,6 +103,8 @@ fn the_numbers_are_those_of_autopush() {
         ("not-found", 404, Some(102)),
         ("gone", 410, Some(106)),
         ("method-not-allowed", 405, None),
+        ("websocket-version", 426, None),
+        ("upgrade-malformed", 400, None),
         ("push-unsupported", 505, None),
         ("store-unavailable", 503, Some(201)),
         ("store-corrupt", 500, None),
