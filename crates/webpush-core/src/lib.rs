@@ -14,7 +14,9 @@
 //! | what a remote party can do wrong | [`problem`] |
 //! | every bound | [`limits`] |
 //! | how often something may happen | [`rate`] |
+//! | which hosts a stranger may have the service reach | [`address`] |
 
+pub mod address;
 pub mod capability;
 pub mod dialect;
 pub mod encoding;
