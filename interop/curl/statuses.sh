@@ -145,7 +145,8 @@ expect 404 "a push URL with one character changed" "${ok[@]}" "${text[@]}" "${pu
 expect 404 "the push token as a subscription" -X DELETE "$origin/subscription/${push##*/}"
 expect 404 "the subscription token as a push URL" "${ok[@]}" "${text[@]}" "$origin/push/${subscription##*/}"
 expect 404 "an unknown message" "$origin/message/nothing"
-expect 405 "GET on a push URL" "$push"
+expect 200 "GET on a push URL" "$push?up=1"
+expect 405 "PUT on a push URL" -X PUT "${text[@]}" "$push"
 expect_header allow '*POST*'
 expect 405 "GET on /subscribe" "$origin/subscribe"
 expect_header allow '*POST*'

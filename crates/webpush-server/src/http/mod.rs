@@ -10,6 +10,7 @@
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | what UnifiedPush asks | [`unifiedpush`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
@@ -37,3 +38,4 @@ pub mod stall;
 pub mod subscribe;
 pub mod subscription;
 pub mod tls;
+pub mod unifiedpush;

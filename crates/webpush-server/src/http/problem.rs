@@ -299,7 +299,7 @@ pub(super) fn catalogue() -> String {
         Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
-        Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::MethodNotAllowed { allow: "GET, HEAD, POST, OPTIONS" },
         Problem::PushUnsupported,
     ];
     let faults = [
@@ -335,8 +335,8 @@ mod tests {
 
     #[test]
     fn r9110_a_405_says_what_is_allowed() {
-        let (status, _, answer) = parts(Problem::MethodNotAllowed { allow: "POST, OPTIONS" });
-        assert_eq!((status, answer.headers()[ALLOW].to_str().unwrap()), (405, "POST, OPTIONS"));
+        let (status, _, answer) = parts(Problem::MethodNotAllowed { allow: "GET, HEAD, POST, OPTIONS" });
+        assert_eq!((status, answer.headers()[ALLOW].to_str().unwrap()), (405, "GET, HEAD, POST, OPTIONS"));
     }
 
     #[test]

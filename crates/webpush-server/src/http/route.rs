@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{about, cors, message, publish, subscribe, subscription};
+use super::{about, cors, message, publish, subscribe, subscription, unifiedpush};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -78,8 +78,13 @@ async fn on_capability(
         (Capability::Push(agent, id), &Method::POST) => {
             publish::publish(service, caller.peer, head, body, agent, id).await?
         }
-        (Capability::Push(..), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
-        (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
+        (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
+            unifiedpush::endpoint(service, agent, id)?
+        }
+        (Capability::Push(..), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, POST, OPTIONS", &head.headers)
+        }
+        (Capability::Push(..), _) => return Err(not_allowed("GET, HEAD, POST, OPTIONS")),
 
         (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
         (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,

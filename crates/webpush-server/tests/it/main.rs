@@ -25,4 +25,5 @@ mod receipts;
 mod subscribe;
 mod support;
 mod tls;
+mod unifiedpush;
 mod vapid;
