@@ -155,6 +155,13 @@ expect_header allow '*DELETE*'
 expect 405 "POST on a subscription" -X POST "$subscription"
 expect_header allow '*GET*'
 
+# Notifications of a Matrix homeserver
+gateway=$origin/_matrix/push/v1/notify
+expect 200 "GET on the Matrix gateway" "$gateway"
+expect 200 "a notification" --json "{\"notification\":{\"devices\":[{\"pushkey\":\"$push\"}]}}" "$gateway"
+[[ $(<"$folder/body") == '{"rejected":[]}' ]] || wrong "  its answer: $(<"$folder/body")"
+expect 400 "something else" --json '{}' "$gateway"
+
 # Preflight of a browser that sends to a push URL
 call -X OPTIONS -H 'Origin: https://app.example' -H 'Access-Control-Request-Method: POST' \
     -H 'Access-Control-Request-Headers: authorization,content-encoding,ttl,urgency,topic' "$push"

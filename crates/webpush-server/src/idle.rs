@@ -60,6 +60,7 @@ fn report_drops(service: &Service) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::Gateway;
     use crate::subscribe_tokens::SubscribeTokens;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
@@ -77,7 +78,8 @@ mod tests {
         let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
         let store = Arc::new(MemoryStore::default());
         let origin = "https://push.example".to_owned();
-        let service = Service::new(store, keyring, origin, Limits::default(), SubscribeTokens::not_needed());
+        let (limits, tokens) = (Limits::default(), SubscribeTokens::not_needed());
+        let service = Service::new(store, keyring, origin, limits, tokens, Gateway::Off);
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
         service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();

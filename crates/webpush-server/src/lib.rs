@@ -9,6 +9,7 @@
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
+//! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | removing inboxes that nobody uses | [`idle`] |
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod client;
 pub mod drain;
 pub mod fresh;
+pub mod gateway;
 pub mod http;
 pub mod idle;
 pub mod keys_file;

@@ -1,6 +1,7 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::drain::{Drain, StopSignals};
+use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::{listen, tls};
 use crate::service::Service;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub quota: Quota,
     /// A file with the tokens that subscribers need.
     pub subscribe_token_file: Option<PathBuf>,
+    /// What Matrix homeservers may have delivered.
+    pub gateway: gateway::Settings,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
 }
@@ -62,7 +65,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
-    let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
+    let gateway = Gateway::new(settings.gateway);
+    let service =
+        Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens, gateway);
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();

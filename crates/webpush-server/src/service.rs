@@ -1,5 +1,6 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+use crate::gateway::Gateway;
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -29,6 +30,8 @@ pub struct Service {
     pub rate_limits: RateLimits,
     /// Who may subscribe.
     pub subscribe_tokens: SubscribeTokens,
+    /// What Matrix homeservers may have delivered.
+    pub gateway: Gateway,
     /// Who is listening.
     pub registry: Arc<Registry>,
     /// When the next message expires.
@@ -48,6 +51,7 @@ impl Service {
         origin: String,
         limits: Limits,
         subscribe_tokens: SubscribeTokens,
+        gateway: Gateway,
     ) -> Arc<Self> {
         let rate_limits = RateLimits::new(&limits.rates);
         Arc::new(Self {
@@ -58,6 +62,7 @@ impl Service {
             limits,
             rate_limits,
             subscribe_tokens,
+            gateway,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
             drops: Arc::default(),

@@ -10,7 +10,7 @@
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
 //! | which resource | [`route`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
-//! | what UnifiedPush asks | [`unifiedpush`] |
+//! | UnifiedPush and its gateway for Matrix homeservers | [`unifiedpush`], [`notify`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
@@ -25,6 +25,7 @@ pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod message;
+pub mod notify;
 pub mod peer;
 pub mod preface;
 pub mod pressure;

@@ -21,6 +21,8 @@ pub enum Failure {
     Store(StoreError),
     /// Ours. Holds what could not be made.
     Internal(&'static str),
+    /// Another push service's, that the Matrix gateway sent to.
+    PushService,
 }
 
 impl Failure {
@@ -67,10 +69,19 @@ impl Failure {
     /// The response that says so.
     #[must_use]
     pub fn answer(&self) -> Answer {
+        self.answer_with(&[])
+    }
+
+    /// The same with more members (RFC 9457 §3.2).
+    #[must_use]
+    pub(super) fn answer_with(&self, more: &[(&str, &str)]) -> Answer {
         let Description { status, name, title, detail } = self.describe();
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
         });
+        for (name, value) in more {
+            body[name] = (*value).into();
+        }
         let mut answer = Response::new(Bytes::from(body.to_string()));
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
@@ -94,7 +105,7 @@ impl Failure {
             Self::Store(StoreError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
-            Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) => {}
+            Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) | Self::PushService => {}
         }
         answer
     }
@@ -128,6 +139,13 @@ impl Failure {
                 "internal",
                 "The server could not make something",
                 format!("It could not make {what}. This is a fault of the server."),
+            ),
+            Self::PushService => Description::new(
+                StatusCode::BAD_GATEWAY,
+                "push-service",
+                "Another push service did not take the notification",
+                "The push service of a device could not be reached, or asked to try again. Send the notification again; \
+                 devices that had it get it twice.",
             ),
         }
     }
@@ -251,6 +269,22 @@ fn describe(problem: &Problem) -> Description {
             "The method is not for this resource",
             format!("This resource answers {allow}."),
         ),
+        Problem::NotificationMalformed { detail } => Description::new(
+            BAD,
+            "notification-malformed",
+            "The body is not a notification",
+            format!(
+                "{detail}. Expected is {{\"notification\": {{\"devices\": [{{\"pushkey\": \"https://...\"}}]}}}} as \
+                 in the Matrix Push Gateway API."
+            ),
+        ),
+        Problem::PushkeyElsewhere => Description::new(
+            StatusCode::FORBIDDEN,
+            "pushkey-elsewhere",
+            "The gateway is for push URLs of this server",
+            "The pushkey of a device is a push URL of another server. Its client should name a gateway of that server, or \
+             the operator of this one may set --matrix-gateway all.",
+        ),
         Problem::PushUnsupported => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "push-unsupported",
@@ -300,12 +334,15 @@ pub(super) fn catalogue() -> String {
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
         Problem::MethodNotAllowed { allow: "GET, HEAD, POST, OPTIONS" },
+        Problem::NotificationMalformed { detail: "It is not a JSON object" },
+        Problem::PushkeyElsewhere,
         Problem::PushUnsupported,
     ];
     let faults = [
         Failure::Store(StoreError::Unavailable),
         Failure::Store(StoreError::Corrupt),
         Failure::Internal("an id"),
+        Failure::PushService,
     ];
     let mut text =
         String::from("What the errors of this service mean (the examples in the sentences vary).\n");

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{about, cors, message, publish, subscribe, subscription, unifiedpush};
+use super::{about, cors, message, notify, publish, subscribe, subscription, unifiedpush};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -41,7 +41,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(failure.answer())
+            Outcome::Answer(if path == notify::PATH { notify::failed(&failure) } else { failure.answer() })
         }
     };
     if let Outcome::Answer(answer) = &mut outcome
@@ -131,6 +131,10 @@ async fn on_fixed_path(
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
+        (notify::PATH, _) if service.gateway.is_off() => Err(Problem::NotFound.into()),
+        (notify::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
+        (notify::PATH, &Method::POST) => notify::notify(service, caller.peer, head, body).await,
+        (notify::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),

@@ -19,8 +19,14 @@ pub(super) fn endpoint(service: &Service, agent: InboxId, id: SubscriptionId) ->
     Ok(answer)
 }
 
-fn json(body: &'static str) -> Answer {
-    let mut answer = Response::new(Bytes::from_static(body.as_bytes()));
+/// `GET` of the place for notifications: whether there is a gateway, and for what.
+pub(super) fn gateway() -> Answer {
+    json(r#"{"unifiedpush":{"gateway":"matrix"}}"#)
+}
+
+/// An answer in JSON.
+pub(super) fn json(body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(body.into());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }

@@ -12,6 +12,8 @@
 mod crash;
 mod event_stream;
 mod events;
+mod gateway;
+mod gateway_elsewhere;
 mod headers;
 mod hostile;
 mod http2;
@@ -20,6 +22,7 @@ mod limits;
 mod listen;
 mod monitor;
 mod push;
+mod push_service;
 mod raw;
 mod receipts;
 mod subscribe;
