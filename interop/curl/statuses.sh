@@ -149,7 +149,8 @@ expect 404 "a push URL with one character changed" "${ok[@]}" "${text[@]}" "${pu
 expect 404 "the push token as a subscription" -X DELETE "$origin/subscription/${push##*/}"
 expect 404 "the subscription token as a push URL" "${ok[@]}" "${text[@]}" "$origin/push/${subscription##*/}"
 expect 404 "an unknown message" "$origin/message/nothing"
-expect 405 "GET on a push URL" "$push"
+expect 200 "GET on a push URL" "$push?up=1"
+expect 405 "PUT on a push URL" -X PUT "${text[@]}" "$push"
 expect_header allow '*POST*'
 expect 405 "GET on /subscribe" "$origin/subscribe"
 expect_header allow '*POST*'
@@ -157,6 +158,13 @@ expect 405 "PUT on a message" -X PUT "${text[@]}" "$message"
 expect_header allow '*DELETE*'
 expect 405 "POST on a subscription" -X POST "$subscription"
 expect_header allow '*GET*'
+
+# Notifications of a Matrix homeserver
+gateway=$origin/_matrix/push/v1/notify
+expect 200 "GET on the Matrix gateway" "$gateway"
+expect 200 "a notification" --json "{\"notification\":{\"devices\":[{\"pushkey\":\"$push\"}]}}" "$gateway"
+[[ $(<"$folder/body") == '{"rejected":[]}' ]] || wrong "  its answer: $(<"$folder/body")"
+expect 400 "something else" --json '{}' "$gateway"
 
 # Preflight of a browser that sends to a push URL
 call -X OPTIONS -H 'Origin: https://app.example' -H 'Access-Control-Request-Method: POST' \

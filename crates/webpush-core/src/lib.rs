@@ -15,7 +15,10 @@
 //! | what a remote party can do wrong | [`problem`] |
 //! | every bound | [`limits`] |
 //! | how often something may happen | [`rate`] |
+//! | notifications of Matrix homeservers | [`matrix`] |
+//! | which hosts a stranger may have the service reach | [`address`] |
 
+pub mod address;
 pub mod capability;
 pub mod dialect;
 pub mod encoding;
@@ -23,6 +26,7 @@ pub mod header;
 pub mod id;
 pub mod inbox;
 pub mod limits;
+pub mod matrix;
 pub mod message;
 pub mod outcome;
 pub mod problem;

@@ -106,8 +106,33 @@ pub const TOKEN_CHARACTERS: usize = 16;
 /// The longest subscribe token.
 pub const MOST_TOKEN_CHARACTERS: usize = 256;
 
-/// Descriptors that are kept for files when the number of connections follows from their limit.
-pub const RESERVED_DESCRIPTORS: usize = 128;
+/// The largest notification of a Matrix homeserver; an event has at most 65,536 bytes (Matrix, «Size limits»).
+pub const GATEWAY_BODY_BYTES: usize = 64 * 1024;
+
+/// Devices of one notification. Homeservers send one for each pusher; more than a person has is a mistake or worse, since
+/// each makes a request of the service's own.
+pub const GATEWAY_DEVICES: usize = 32;
+
+/// Requests to other push services that are under way at once; more wait. Each takes a descriptor of the reserved ones.
+pub const GATEWAY_REQUESTS: usize = 64;
+
+/// How long one of them may take in all: waiting for its turn, name, connection, TLS, answer.
+pub const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it tries one address of a host before the next.
+pub const GATEWAY_CONNECT: Duration = Duration::from_secs(3);
+
+/// The most that is read of such an answer: only its head is of interest.
+pub const GATEWAY_ANSWER_BYTES: usize = 16 * 1024;
+
+/// The longest push URL of another service: UnifiedPush has 1,000 bytes.
+pub const PUSHKEY_BYTES: usize = 1024;
+
+/// The longest identifier of an event or room (Matrix appendices, «Common Identifier Format»).
+pub const MATRIX_ID_BYTES: usize = 255;
+
+/// Descriptors that are kept for files and [`GATEWAY_REQUESTS`] when the number of connections follows from their limit.
+pub const RESERVED_DESCRIPTORS: usize = 128 + GATEWAY_REQUESTS;
 
 /// How long inboxes are kept that nobody monitors.
 ///
@@ -237,6 +262,7 @@ const _: () = assert!(WAKE_ENTRIES <= FETCH_ENTRIES, "a wake must fit into one t
 const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a fetch must be able to fill itself");
 const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit");
 const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
+const _: () = assert!(2 * MATRIX_ID_BYTES * 6 < SMALLEST_BODY_LIMIT_BYTES, "escaped ids must fit");
 const _: () = assert!(LAST_PROMISED_STREAM < 1 << 31, "stream ids have 31 bits");
 
 #[cfg(test)]

@@ -88,6 +88,13 @@ pub enum Problem {
         /// What is wrong.
         detail: &'static str,
     },
+    /// The body is not a notification as Matrix homeservers send it (Push Gateway API).
+    NotificationMalformed {
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+    /// A device's push URL is of another push service, and the gateway is for those of this one.
+    PushkeyElsewhere,
     /// The user agent can't take server push and did not ask for events, the other way to listen.
     PushUnsupported,
 }

@@ -60,6 +60,7 @@ fn report_drops(service: &Service) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::Gateway;
     use crate::http::problem::VapidErrorStatus;
     use crate::subscribe_tokens::SubscribeTokens;
     use std::sync::Arc;
@@ -78,8 +79,9 @@ mod tests {
         let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
         let store = Arc::new(MemoryStore::default());
         let origin = "https://push.example".to_owned();
-        let (tokens, vapid_status) = (SubscribeTokens::not_needed(), VapidErrorStatus::default());
-        let service = Service::new(store, keyring, origin, Limits::default(), tokens, vapid_status);
+        let (limits, tokens) = (Limits::default(), SubscribeTokens::not_needed());
+        let vapid_status = VapidErrorStatus::default();
+        let service = Service::new(store, keyring, origin, limits, tokens, vapid_status, Gateway::Off);
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
         service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();

@@ -9,6 +9,7 @@
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
+//! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | telling sessions about new messages | [`wake`] |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod client;
 pub mod drain;
 pub mod fresh;
+pub mod gateway;
 pub mod http;
 pub mod idle;
 pub mod keys_file;

@@ -1,6 +1,7 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::drain::{Drain, StopSignals};
+use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::{listen, tls};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub subscribe_token_file: Option<PathBuf>,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
+    /// What Matrix homeservers may have delivered.
+    pub gateway: gateway::Settings,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
 }
@@ -66,7 +69,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let (limits, vapid_status) = (settings.limits, settings.vapid_status);
-    let service = Service::new(Arc::clone(&store), keyring, origin, limits, subscribe_tokens, vapid_status);
+    let gateway = Gateway::new(settings.gateway);
+    let service =
+        Service::new(Arc::clone(&store), keyring, origin, limits, subscribe_tokens, vapid_status, gateway);
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();

@@ -1,6 +1,7 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
 use crate::broadcasts::Broadcasts;
+use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::rate_limits::RateLimits;
 use crate::subscribe_tokens::SubscribeTokens;
@@ -33,6 +34,8 @@ pub struct Service {
     pub rate_limits: RateLimits,
     /// Who may subscribe.
     pub subscribe_tokens: SubscribeTokens,
+    /// What Matrix homeservers may have delivered.
+    pub gateway: Gateway,
     /// Who is listening.
     pub registry: Arc<Registry>,
     /// When the next message expires.
@@ -55,6 +58,7 @@ impl Service {
         limits: Limits,
         subscribe_tokens: SubscribeTokens,
         vapid_status: VapidErrorStatus,
+        gateway: Gateway,
     ) -> Arc<Self> {
         let rate_limits = RateLimits::new(&limits.rates);
         Arc::new(Self {
@@ -66,6 +70,7 @@ impl Service {
             limits,
             rate_limits,
             subscribe_tokens,
+            gateway,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
             drops: Arc::default(),

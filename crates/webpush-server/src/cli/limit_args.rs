@@ -58,7 +58,7 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
     rate_limit_loopback: bool,
 
-    /// Connections at once; more are closed at once [default: open files allowed, less 128]
+    /// Connections at once; more are closed at once [default: open files allowed, less 192]
     #[arg(long, env = "WEBPUSH_SERVER_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
@@ -134,7 +134,7 @@ impl LimitArgs {
 }
 
 /// A time that is not none.
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_timeout(text: &str) -> Result<Duration, String> {
     let time = parse_time(text)?;
     if time.is_zero() { Err("nobody can be that fast".to_owned()) } else { Ok(time) }
 }

@@ -5,6 +5,7 @@ pub mod explain;
 pub mod keys;
 pub mod limit_args;
 pub mod listen;
+pub mod matrix_args;
 pub mod send;
 pub mod serve;
 pub mod storage_args;

@@ -1,6 +1,7 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
 use super::limit_args::LimitArgs;
+use super::matrix_args::MatrixArgs;
 use super::report;
 use super::storage_args::StorageArgs;
 use super::values::{parse_origin, parse_time};
@@ -79,6 +80,9 @@ pub struct Args {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    matrix: MatrixArgs,
 }
 
 /// Serves until a signal.
@@ -124,6 +128,7 @@ impl Args {
             max_connections: self.limits.max_connections(),
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),
+            gateway: self.matrix.settings(),
         }
     }
 }

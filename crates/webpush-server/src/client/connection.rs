@@ -4,6 +4,7 @@ mod http1;
 mod http2;
 mod streamed;
 
+pub(crate) use http1::to_origin_form;
 pub use http2::{Monitored, Promise, Pushed};
 pub use streamed::Streamed;
 

@@ -2,6 +2,7 @@
 
 use super::error::ClientError;
 use http::Uri;
+use http::uri::Authority;
 use std::fmt;
 
 /// An absolute `http` or `https` URL. `Debug` shows its origin only.
@@ -22,6 +23,7 @@ impl CapabilityUrl {
         }
         match uri.authority() {
             Some(authority) if authority.as_str().contains('@') => Err(wrong("has a user name in it")),
+            Some(authority) if has_wrong_port(authority) => Err(wrong("has a port that is none")),
             Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
             _ => Err(wrong("has no host")),
         }
@@ -108,6 +110,12 @@ impl CapabilityUrl {
     }
 }
 
+/// Whether something stands behind the host that is no port. It would be taken for none at all.
+fn has_wrong_port(authority: &Authority) -> bool {
+    let behind_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    !matches!(behind_host, "" | ":") && authority.port_u16().is_none()
+}
+
 impl fmt::Debug for CapabilityUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/…", self.origin())
@@ -165,6 +173,7 @@ mod tests {
             "ftp://x/secret",
             "https://",
             "https://a:b@x/secret",
+            "https://x:99999/secret",
             "http://x y",
         ] {
             let error = CapabilityUrl::parse(text).unwrap_err();

@@ -10,14 +10,14 @@ const ALIASES: [(&str, &str); 4] =
     [("/wpush/v1/", "/push/"), ("/wpush/v2/", "/push/"), ("/wpush/", "/push/"), ("/m/", "/message/")];
 
 /// What a path means.
-pub(super) struct Resource<'a> {
+pub(crate) struct Resource<'a> {
     /// Our path for it.
-    pub(super) path: Cow<'a, str>,
+    pub(crate) path: Cow<'a, str>,
     is_alias: bool,
 }
 
 /// Finds out what a path means. One that is no alias means itself.
-pub(super) fn resolve(path: &str) -> Resource<'_> {
+pub(crate) fn resolve(path: &str) -> Resource<'_> {
     let own = |(theirs, ours)| path.strip_prefix(theirs).map(|token| format!("{ours}{token}"));
     match ALIASES.into_iter().find_map(own) {
         Some(own) => Resource { path: own.into(), is_alias: true },

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(soft_limit(limits), Some(1024));
         assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(Semaphore::MAX_PERMITS));
         assert_eq!(soft_limit("Max processes 7 7 processes"), None);
-        for (descriptors, most) in [(1024, 896), (200, 100), (1, 1)] {
+        for (descriptors, most) in [(1024, 832), (200, 100), (1, 1)] {
             assert_eq!(default_most(descriptors), most);
         }
     }

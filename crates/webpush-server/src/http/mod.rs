@@ -11,6 +11,7 @@
 //! | a WebSocket opens | [`upgrade`] |
 //! | which resource | [`route`], by paths of autopush [`aliases`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`] |
+//! | UnifiedPush and its gateway for Matrix homeservers | [`unifiedpush`], [`notify`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
@@ -27,6 +28,7 @@ pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod message;
+pub mod notify;
 pub mod peer;
 pub mod preface;
 pub mod pressure;
@@ -40,4 +42,5 @@ pub mod stall;
 pub mod subscribe;
 pub mod subscription;
 pub mod tls;
+pub mod unifiedpush;
 pub mod upgrade;

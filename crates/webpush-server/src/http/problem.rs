@@ -31,6 +31,8 @@ pub enum Failure {
     Store(StoreError),
     /// Ours. Holds what could not be made.
     Internal(&'static str),
+    /// Another push service's, that the Matrix gateway sent to.
+    PushService,
 }
 
 /// What an operator may choose about errors, and what they need to know of the service.
@@ -62,12 +64,21 @@ impl Failure {
     /// The response that says so.
     #[must_use]
     pub fn answer(&self, style: &ErrorStyle) -> Answer {
+        self.answer_with(style, &[])
+    }
+
+    /// The same with more members, or others in the place of these (RFC 9457 §3.2).
+    #[must_use]
+    pub(super) fn answer_with(&self, style: &ErrorStyle, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(self, style.vapid_status);
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
             "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
             "more_info": format!("{}/errors#{name}", style.origin),
         });
+        for (name, value) in more {
+            body[name] = (*value).into();
+        }
         let mut answer = Response::new(Bytes::from(body.to_string()));
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
@@ -105,7 +116,7 @@ impl Failure {
             Self::Store(StoreError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
-            Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) => {}
+            Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) | Self::PushService => {}
         }
     }
 

@@ -7,9 +7,10 @@ use super::problem::Failure;
 use super::receipts::{self, Receipts};
 use crate::fresh;
 use crate::service::Service;
-use http::StatusCode;
+use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::Capability;
@@ -19,6 +20,7 @@ use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{Accepted, PublishRequest, Retention, Ruling, judge};
+use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
 /// Takes a message; answers when it is durable.
@@ -30,14 +32,49 @@ pub(super) async fn publish(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
+    let subscription = looked_up(service, peer, agent, id)?;
+    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
+    take(service, peer, &head.headers, body, &subscription).await
+}
+
+/// Takes a message that did not come as a request of its own, as if it had come with these headers.
+pub(super) async fn deliver(
+    service: &Service,
+    peer: &Peer,
+    headers: &HeaderMap,
+    body: Bytes,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<(), Failure> {
+    let subscription = looked_up(service, peer, agent, id)?;
+    take(service, peer, headers, body, &subscription).await.map(drop)
+}
+
+/// The subscription, with the message counted if anybody may push to it: both need nothing but the URL.
+fn looked_up(
+    service: &Service,
+    peer: &Peer,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
     if subscription.sender.is_none() {
         service.rate_limits.count_message(peer, agent, id)?;
     }
-    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
-    let request = PublishRequest::parse(&head.headers, body)?;
+    Ok(subscription)
+}
+
+/// The path of a message whose body is there.
+async fn take(
+    service: &Service,
+    peer: &Peer,
+    headers: &HeaderMap,
+    body: Bytes,
+    subscription: &Subscription,
+) -> Result<Answer, Failure> {
+    let request = PublishRequest::parse(headers, body)?;
     let now = fresh::now();
-    let sender = service.vapid.sender(&head.headers, now)?;
+    let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
         service.rate_limits.count_sender(peer, sender.key())?;
     }
@@ -50,10 +87,10 @@ pub(super) async fn publish(
         limits: &service.limits,
         now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
+    let Accepted { message, retention, ttl } = judge(request, subscription, ruling)?;
     if subscription.sender.is_some() {
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
-        service.rate_limits.count_message(peer, agent, id)?;
+        service.rate_limits.count_message(peer, subscription.agent, subscription.id)?;
     }
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {

@@ -5,7 +5,9 @@ use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
 use super::upgrade::{self, Opening};
-use super::{about, aliases, cors, errors_page, message, publish, subscribe, subscription};
+use super::{
+    about, aliases, cors, errors_page, message, notify, publish, subscribe, subscription, unifiedpush,
+};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
@@ -46,7 +48,11 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(resource.in_its_words(failure, open).answer(&service.error_style))
+            let failure = resource.in_its_words(failure, open);
+            Outcome::Answer(match path {
+                notify::PATH => notify::failed(&failure, &service.error_style),
+                _ => failure.answer(&service.error_style),
+            })
         }
     };
     if let Outcome::Answer(answer) = &mut outcome
@@ -87,8 +93,13 @@ async fn on_capability(
         (Capability::Push(agent, id), &Method::POST) => {
             publish::publish(service, caller.peer, head, body, agent, id).await?
         }
-        (Capability::Push(..), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
-        (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
+        (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
+            unifiedpush::endpoint(service, agent, id)?
+        }
+        (Capability::Push(..), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, POST, OPTIONS", &head.headers)
+        }
+        (Capability::Push(..), _) => return Err(not_allowed("GET, HEAD, POST, OPTIONS")),
 
         (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
         (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
@@ -135,6 +146,10 @@ async fn on_fixed_path(
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         ("/subscribe", _) => Err(not_allowed("POST")),
+        (notify::PATH, _) if service.gateway.is_off() => Err(Problem::NotFound.into()),
+        (notify::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
+        (notify::PATH, &Method::POST) => notify::notify(service, caller.peer, head, body).await,
+        (notify::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&service.error_style)),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),

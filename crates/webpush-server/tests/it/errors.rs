@@ -108,7 +108,7 @@ async fn every_error_has_all_members_over_both_versions() {
         (post(&subscribe, &[OPTIONS], "{"), 400, "options-malformed", None),
         (get("/nothing"), 404, "not-found", Some(102)),
         (get("/message/x"), 404, "not-found", Some(102)),
-        (get(&push), 405, "method-not-allowed", None),
+        (Wrong { method: Method::DELETE, ..get(&push) }, 405, "method-not-allowed", None),
         (get("/subscribe"), 405, "method-not-allowed", None),
         (get(&subscription), 505, "push-unsupported", None),
     ] {

@@ -92,8 +92,8 @@ async fn r9110_a_wrong_methods_are_405_and_unknown_paths_404() {
     let message = peer.push(&urls.push, "x").await;
     for (url, method, allow) in [
         ("/subscribe", Method::GET, "POST"),
-        (urls.push.as_str(), Method::GET, "POST, OPTIONS"),
-        (&urls.push, Method::DELETE, "POST, OPTIONS"),
+        (urls.push.as_str(), Method::PUT, "GET, HEAD, POST, OPTIONS"),
+        (&urls.push, Method::DELETE, "GET, HEAD, POST, OPTIONS"),
         (&urls.subscription, Method::POST, "GET, DELETE, OPTIONS"),
         (&urls.set, Method::PUT, "GET, DELETE, OPTIONS"),
         (&message, Method::POST, "GET, HEAD, DELETE, OPTIONS"),

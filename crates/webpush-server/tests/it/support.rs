@@ -89,6 +89,20 @@ impl Server {
         Self::spawn(folder, command)
     }
 
+    /// Trusts the certificates of a file instead of the system's, and writes everything that can be logged to
+    /// [`Server::log`].
+    pub(crate) fn start_trusting(certificates: &Path, args: &[&str]) -> Self {
+        let folder = Folder::Own(tempfile::tempdir().unwrap());
+        let mut command = command(folder.path(), args);
+        command.env("SSL_CERT_FILE", certificates).env_remove("SSL_CERT_DIR").env("RUST_LOG", "trace");
+        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+        Self::spawn(folder, command)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap()
+    }
+
     fn launch(folder: Folder, args: &[&str]) -> Self {
         let command = command(folder.path(), args);
         Self::spawn(folder, command)

@@ -64,7 +64,7 @@ impl Requests {
 }
 
 /// The authority goes to `Host`, and only the path to the first line (RFC 9112 §3.2.1).
-fn to_origin_form(request: &mut Request<Bytes>) {
+pub(crate) fn to_origin_form(request: &mut Request<Bytes>) {
     let uri = request.uri();
     let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     let path = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);

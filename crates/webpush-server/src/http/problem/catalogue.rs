@@ -62,6 +62,8 @@ pub(super) fn samples() -> impl Iterator<Item = Failure> {
         Problem::NotFound,
         Problem::Gone,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::NotificationMalformed { detail: "It is not a JSON object" },
+        Problem::PushkeyElsewhere,
         Problem::WebSocketVersion,
         Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
         Problem::PushUnsupported,
@@ -70,6 +72,7 @@ pub(super) fn samples() -> impl Iterator<Item = Failure> {
         Failure::Store(StoreError::Unavailable),
         Failure::Store(StoreError::Corrupt),
         Failure::Internal("an id"),
+        Failure::PushService,
     ];
     problems.into_iter().map(Failure::Problem).chain(faults)
 }

@@ -55,6 +55,14 @@ pub(super) fn describe(failure: &Failure, vapid_status: VapidErrorStatus) -> Des
             "The server could not make something",
             format!("It could not make {what}. This is a fault of the server."),
         ),
+        Failure::PushService => Description::new(
+            StatusCode::BAD_GATEWAY,
+            None,
+            "push-service",
+            "Another push service did not take the notification",
+            "The push service of a device could not be reached, or asked to try again. Send the notification again; \
+             devices that had it get it twice.",
+        ),
     }
 }
 
@@ -203,6 +211,24 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "method-not-allowed",
             "The method is not for this resource",
             format!("This resource answers {allow}."),
+        ),
+        Problem::NotificationMalformed { detail } => Description::new(
+            StatusCode::BAD_REQUEST,
+            None,
+            "notification-malformed",
+            "The body is not a notification",
+            format!(
+                "{detail}. Expected is {{\"notification\": {{\"devices\": [{{\"pushkey\": \"https://...\"}}]}}}} as \
+                 in the Matrix Push Gateway API."
+            ),
+        ),
+        Problem::PushkeyElsewhere => Description::new(
+            StatusCode::FORBIDDEN,
+            None,
+            "pushkey-elsewhere",
+            "The gateway is for push URLs of this server",
+            "The pushkey of a device is a push URL of another server. Its client should name a gateway of that server, or \
+             the operator of this one may set --matrix-gateway all.",
         ),
         Problem::WebSocketVersion => Description::new(
             StatusCode::UPGRADE_REQUIRED,

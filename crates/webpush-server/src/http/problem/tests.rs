@@ -103,12 +103,15 @@ fn the_numbers_are_those_of_autopush() {
         ("not-found", 404, Some(102)),
         ("gone", 410, Some(106)),
         ("method-not-allowed", 405, None),
+        ("notification-malformed", 400, None),
+        ("pushkey-elsewhere", 403, None),
         ("websocket-version", 426, None),
         ("upgrade-malformed", 400, None),
         ("push-unsupported", 505, None),
         ("store-unavailable", 503, Some(201)),
         ("store-corrupt", 500, None),
         ("internal", 500, None),
+        ("push-service", 502, None),
     ];
     let expected = expected.map(|(name, status, errno)| (name.to_owned(), status, errno));
     assert_eq!(numbers.collect::<Vec<_>>(), expected);

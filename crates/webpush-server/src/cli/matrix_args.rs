@@ -1,0 +1,65 @@
+//! Flags of `serve` about its gateway for Matrix homeservers.
+
+use super::limit_args::parse_timeout;
+use crate::gateway::{Scope, Settings};
+use std::time::Duration;
+use webpush_core::address::Block;
+
+/// Settings of the gateway. Each flag is also an environment variable.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Matrix gateway")]
+pub struct MatrixArgs {
+    /// Whose push URLs Matrix homeservers may have notifications delivered to
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_GATEWAY", value_name = "WHOSE", value_enum, default_value_t)]
+    matrix_gateway: Scope,
+
+    /// Addresses that the gateway may reach though they are not public, as 192.168.1.0/24; may be given several times
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_ALLOW_ADDRESS", value_name = "CIDR", value_delimiter = ',')]
+    matrix_allow_address: Vec<Block>,
+
+    /// Longest time for a request to another push service
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_timeout, hide = true)]
+    matrix_timeout: Duration,
+}
+
+impl MatrixArgs {
+    /// What the gateway is run with.
+    pub(super) fn settings(self) -> Settings {
+        Settings {
+            scope: self.matrix_gateway,
+            allowed: self.matrix_allow_address,
+            patience: self.matrix_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        matrix: MatrixArgs,
+    }
+
+    fn settings(args: &[&str]) -> Settings {
+        Flags::try_parse_from([&["test"], args].concat()).unwrap().matrix.settings()
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_service() {
+        assert_eq!(settings(&[]), Settings::default());
+    }
+
+    #[test]
+    fn blocks_may_be_listed_and_repeated() {
+        let allow = "--matrix-allow-address";
+        let settings = settings(&[allow, "192.168.0.0/16,fd00::/8", allow, "10.1.2.3"]);
+        assert_eq!(settings.allowed.len(), 3);
+        for wrong in [[allow, "192.168.0.1/16"], [allow, "lan"], ["--matrix-gateway", "some"]] {
+            assert!(Flags::try_parse_from(["test"].into_iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

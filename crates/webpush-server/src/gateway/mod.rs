@@ -1,0 +1,77 @@
+//! A push gateway for Matrix (Push Gateway API): homeservers hand it notifications, and it hands each device's on to the
+//! push URL that the device has as its pushkey, which is how UnifiedPush clients get them.
+//!
+//! | step of a notification | look in |
+//! |---|---|
+//! | the request and its answer | [`crate::http::notify`] |
+//! | which devices, and what each is sent | [`webpush_core::matrix`] |
+//! | a push URL of this service or of another | [`target`] |
+//! | a request to another push service | [`outgoing`], by way of [`addresses`] |
+//! | what the homeserver is told | [`verdict`] |
+
+pub mod addresses;
+pub mod outgoing;
+pub mod target;
+pub mod verdict;
+
+use outgoing::Outgoing;
+use std::time::Duration;
+use webpush_core::address::Block;
+use webpush_core::limits::GATEWAY_PATIENCE;
+
+/// Whose push URLs the gateway is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// Those of any push service
+    #[default]
+    All,
+    /// Those of this service
+    Own,
+    /// There is no gateway
+    Off,
+}
+
+/// What a gateway is run with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose push URLs it is for.
+    pub scope: Scope,
+    /// Addresses that may be reached although they are not public.
+    pub allowed: Vec<Block>,
+    /// How long a request to another push service may take.
+    pub patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { scope: Scope::default(), allowed: Vec::new(), patience: GATEWAY_PATIENCE }
+    }
+}
+
+/// The gateway as the service has it.
+pub enum Gateway {
+    /// Push URLs of any push service.
+    All(Outgoing),
+    /// Those of this service.
+    Own,
+    /// None.
+    Off,
+}
+
+impl Gateway {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        match settings.scope {
+            Scope::All => Self::All(Outgoing::new(settings.allowed, settings.patience)),
+            Scope::Own => Self::Own,
+            Scope::Off => Self::Off,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+}

@@ -1,0 +1,161 @@
+//! `/_matrix/push/v1/notify`: where Matrix homeservers send notifications (Push Gateway API).
+
+use super::answer::Answer;
+use super::body::Body;
+use super::peer::Peer;
+use super::problem::{ErrorStyle, Failure};
+use super::publish;
+use super::unifiedpush::json;
+use crate::gateway::Gateway;
+use crate::gateway::outgoing::GATEWAY_NAME;
+use crate::gateway::target::Target;
+use crate::gateway::verdict::Verdict;
+use crate::service::Service;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VIA};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use webpush_core::limits::GATEWAY_BODY_BYTES;
+use webpush_core::matrix::{Device, Notification, message};
+use webpush_core::problem::Problem;
+use webpush_core::urgency::Urgency;
+
+/// The path, which homeservers insist on.
+pub(super) const PATH: &str = "/_matrix/push/v1/notify";
+
+/// How long a notification is worth keeping: a day, after which homeservers give it up as well.
+const TTL_SECONDS: u32 = 86_400;
+
+/// Hands a notification on to every device that it is for, and says which of them the homeserver is to forget.
+///
+/// If one could not have it for now the answer is an error, since a homeserver sends again only then («should retry»).
+/// Those that had it get it twice, which shows nobody anything new, for they know it by its event; not to get it would be
+/// a loss. Homeservers make a request for each pusher anyhow. Sygnal answers the same.
+pub(super) async fn notify(
+    service: &Service,
+    peer: &Peer,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    refuse_loops(&head.headers)?;
+    let body = body.read(&head.headers, GATEWAY_BODY_BYTES).await?;
+    let notification = Notification::parse(&body)?;
+    let headers = push_headers(notification.urgency());
+    let deliveries = notification.devices().iter().map(async |device| {
+        (device.pushkey(), deliver(service, peer, &headers, device, message(&notification, device)).await)
+    });
+    let mut rejected = Vec::new();
+    for (pushkey, verdict) in join_all(deliveries).await {
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Rejected => rejected.push(pushkey),
+            Verdict::TryAgain(failure) => return Err(failure),
+        }
+    }
+    Ok(json(serde_json::json!({ "rejected": rejected }).to_string()))
+}
+
+/// The answer to a homeserver that something went wrong: a problem, with the members that Matrix has for errors beside
+/// its own (RFC 9457 §3.2).
+pub(super) fn failed(failure: &Failure, style: &ErrorStyle) -> Answer {
+    let (status, detail) = failure.status_and_detail();
+    failure.answer_with(style, &[("errcode", errcode(status)), ("error", &detail)])
+}
+
+/// A request with our own name in it is on its way round: a pushkey that leads back here under another name.
+fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_ours = |via: &HeaderValue| via.to_str().is_ok_and(|via| via.contains(GATEWAY_NAME));
+    if headers.get_all(VIA).iter().any(is_ours) {
+        return Err(Problem::NotificationMalformed {
+            detail: "It comes from a gateway, not from a homeserver",
+        });
+    }
+    Ok(())
+}
+
+/// The body is plain JSON. That it says otherwise is the custom of UnifiedPush gateways: push services exist that take
+/// nothing without an encoding, and what clients read is this.
+fn push_headers(urgency: Urgency) -> HeaderMap {
+    HeaderMap::from_iter([
+        (HeaderName::from_static("ttl"), HeaderValue::from(TTL_SECONDS)),
+        (HeaderName::from_static("urgency"), HeaderValue::from_static(urgency.as_str())),
+        (CONTENT_ENCODING, HeaderValue::from_static("aes128gcm")),
+    ])
+}
+
+async fn deliver(
+    service: &Service,
+    peer: &Peer,
+    headers: &HeaderMap,
+    device: &Device,
+    message: Bytes,
+) -> Verdict {
+    match Target::of(device.pushkey(), &service.origin, &service.keyring) {
+        Some(Target::Here(agent, id)) => {
+            match publish::deliver(service, peer, headers, message, agent, id).await {
+                Ok(()) => Verdict::Done,
+                Err(failure) => Verdict::of_own(failure),
+            }
+        }
+        Some(Target::Elsewhere(url)) => match &service.gateway {
+            Gateway::All(outgoing) => Verdict::of_other(outgoing.post(&url, headers, message).await),
+            // Not rejected: the pushkey is good, and the operator may change their mind.
+            Gateway::Own | Gateway::Off => Verdict::TryAgain(Problem::PushkeyElsewhere.into()),
+        },
+        None => Verdict::Rejected,
+    }
+}
+
+/// The error codes of Matrix (Client-Server API, «Standard error response»); 404 and 405 are those of its «Unsupported
+/// endpoints».
+fn errcode(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "M_BAD_JSON",
+        StatusCode::FORBIDDEN => "M_FORBIDDEN",
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "M_UNRECOGNIZED",
+        StatusCode::PAYLOAD_TOO_LARGE => "M_TOO_LARGE",
+        StatusCode::TOO_MANY_REQUESTS => "M_LIMIT_EXCEEDED",
+        _ => "M_UNKNOWN",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::problem::VapidErrorStatus;
+    use webpush_core::problem::Limited;
+
+    #[test]
+    fn errors_are_those_of_matrix_too() {
+        let style = ErrorStyle { origin: "https://push.example".into(), vapid_status: VapidErrorStatus::Rfc };
+        let limited = Problem::TooManyRequests { of: Limited::Agent, retry_after_seconds: 7 };
+        for (failure, status, errcode) in [
+            (Failure::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
+            (Problem::PushkeyElsewhere.into(), 403, "M_FORBIDDEN"),
+            (Problem::NotFound.into(), 404, "M_UNRECOGNIZED"),
+            (Problem::MethodNotAllowed { allow: "GET" }.into(), 405, "M_UNRECOGNIZED"),
+            (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),
+            (limited.into(), 429, "M_LIMIT_EXCEEDED"),
+            (Failure::PushService, 502, "M_UNKNOWN"),
+        ] {
+            let answer = failed(&failure, &style);
+            let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+            assert_eq!((answer.status().as_u16(), body["errcode"].as_str()), (status, Some(errcode)));
+            assert_eq!((&body["error"], &body["status"]), (&body["detail"], &serde_json::json!(status)));
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_sent_is_refused_however_it_came() {
+        for (via, refused) in [
+            (None, false),
+            (Some("1.1 nginx"), false),
+            (Some("1.1 webpush-server-matrix-gateway"), true),
+            (Some("1.1 nginx, 1.1 webpush-server-matrix-gateway (x), 2 proxy"), true),
+        ] {
+            let headers = via.map(|via| (VIA, HeaderValue::from_static(via))).into_iter().collect();
+            assert_eq!(refuse_loops(&headers).is_err(), refused, "{via:?}");
+        }
+    }
+}
