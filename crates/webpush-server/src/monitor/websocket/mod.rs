@@ -62,8 +62,9 @@ where
     };
     agent.serve(draining).await;
     // A socket that can't be ended in order is gone already.
-    let until = agent.closing.unwrap_or_else(Instant::now);
-    drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_shutdown(cx))).await);
+    if let Some(until) = agent.closing {
+        drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_end(cx))).await);
+    }
 }
 
 struct Agent<S> {
@@ -83,7 +84,7 @@ struct Agent<S> {
 /// What ends the loop's wait.
 enum Event {
     Io(Io),
-    News,
+    News(News),
     Draining,
     Deadline,
     Over,
@@ -103,12 +104,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 Step::Wait => {}
             }
             let event = {
-                let Self { socket, dialogue, listener, queue, closing, .. } = &mut *self;
+                let Self { socket, dialogue, listener, queue, closing, service, generation, .. } = &mut *self;
                 let busy = !queue.is_empty();
+                let is_told = || service.broadcasts.generation() == *generation;
+                // In no order: neither a flood of frames nor one of news may keep the other from being looked at.
                 tokio::select! {
-                    biased;
                     io = poll_fn(|cx| socket.poll_io(cx)) => Event::Io(io),
-                    () = news(listener.as_ref(), busy), if closing.is_none() => Event::News,
+                    news = news(listener.as_ref(), busy, is_told), if closing.is_none() => Event::News(news),
                     () = draining.begun(), if !is_draining => Event::Draining,
                     () = deadline(dialogue.next_deadline()) => Event::Deadline,
                     () = until(*closing) => Event::Over,
@@ -117,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             match event {
                 Event::Io(Io::Read | Io::Written) => {}
                 Event::Io(Io::Closed) | Event::Over => return,
-                Event::News => self.take_news(),
+                Event::News(news) => self.take(news),
                 Event::Draining => {
                     is_draining = true;
                     let at = self.leaves_at();
@@ -239,7 +241,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     /// Writes what the session has handed out, as far as there is room.
     fn deliver(&mut self) {
         while self.closing.is_none() && self.socket.has_room() {
-            let Some(waiting) = self.queue.pop_front() else { return };
+            let Some(waiting) = self.queue.pop_front() else {
+                // An idle agent keeps no buffer.
+                self.queue = VecDeque::new();
+                return;
+            };
             let text = self.render(&waiting);
             let sent = match text {
                 Some(text) => {
@@ -304,10 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         Step::Again
     }
 
-    fn take_news(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        let News { woken, gone, superseded, .. } = listener.take();
-        let generation = self.service.broadcasts.generation();
+    fn take(&mut self, News { woken, gone, superseded, .. }: News) {
         if superseded {
             self.tell(Input::Superseded);
         }
@@ -317,6 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         if let Some(woken) = woken {
             self.tell(Input::Session(session::Input::Woken(woken)));
         }
+        let generation = self.service.broadcasts.generation();
         if generation != std::mem::replace(&mut self.generation, generation) {
             let versions = self.service.broadcasts.versions();
             self.tell(Input::Broadcasts(versions));
@@ -351,13 +355,16 @@ const fn scope(agent: InboxId) -> Scope {
 }
 
 /// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it.
-async fn news(listener: Option<&Listener>, busy: bool) {
+async fn news(listener: Option<&Listener>, busy: bool, knows_broadcasts: impl Fn() -> bool) -> News {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
-        listener.arrived().await;
         if !busy || listener.is_gone() || listener.is_superseded() {
-            return;
+            let news = listener.take();
+            if news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts() {
+                return news;
+            }
         }
+        listener.arrived().await;
     }
 }
 

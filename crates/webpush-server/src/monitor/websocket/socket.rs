@@ -21,6 +21,8 @@ pub(super) struct Socket<S> {
     written: usize,
     /// What was written may still have to be flushed, by TLS.
     unflushed: bool,
+    /// The sending side is ended.
+    ended: bool,
 }
 
 /// What has happened on a socket.
@@ -35,7 +37,8 @@ pub(super) enum Io {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, reader: Reader::default(), unwritten: Vec::new(), written: 0, unflushed: false }
+        let (reader, unwritten) = (Reader::default(), Vec::new());
+        Self { stream, reader, unwritten, written: 0, unflushed: false, ended: false }
     }
 
     /// The next message that has come whole.
@@ -90,12 +93,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Ends the sending side, once all is written.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ends the sending side once all is written, and waits for the other side to end as well: what is left unread when a
+    /// socket is closed makes the kernel reset the connection, and the close would be lost with it.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_writing() {
             ready!(self.poll_write(cx))?;
         }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.ended {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.ended = true;
+        }
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        loop {
+            let mut buf = ReadBuf::uninit(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
