@@ -12,6 +12,7 @@
 //! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
 //! | what is broadcast to autopush agents | [`broadcasts`] |
+//! | settling what agents acknowledge | [`settling`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | removing inboxes that nobody uses | [`idle`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
@@ -30,6 +31,7 @@ pub mod monitor;
 pub mod rate_limits;
 pub mod serve;
 pub mod service;
+pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
 pub mod vapid;

@@ -7,7 +7,7 @@ use crate::http::problem::VapidErrorStatus;
 use crate::http::{listen, tls};
 use crate::service::Service;
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::{idle, keys_file, sweep};
+use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::Write as _;
@@ -83,6 +83,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         async move { sweep::run(&service).await }
     });
 
+    let settling = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { settling::run(&service).await }
+    });
+
     let removing_idle = tokio::spawn({
         let service = Arc::clone(&service);
         async move { idle::run(&service).await }
@@ -96,8 +101,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         }
         sweeping.abort();
         removing_idle.abort();
-        // Its end is an abort or nothing.
-        let _ = (listening.await, sweeping.await, removing_idle.await);
+        settling.abort();
+        // Their end is an abort or nothing.
+        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        service.settle_now();
         tokio::task::spawn_blocking(move || store.close()).await
     };
     tokio::select! {

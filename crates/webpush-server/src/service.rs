@@ -4,6 +4,7 @@ use crate::broadcasts::Broadcasts;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::rate_limits::RateLimits;
+use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::vapid::VapidCache;
@@ -42,6 +43,8 @@ pub struct Service {
     pub sweep_timer: Arc<SweepTimer>,
     /// What quotas have cost.
     pub drops: Arc<Drops>,
+    /// Acknowledgements that are to be settled soon.
+    pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
     /// A commit has failed since the last one that did not.
@@ -74,6 +77,7 @@ impl Service {
             registry: Arc::default(),
             sweep_timer: Arc::default(),
             drops: Arc::default(),
+            settling: Settling::default(),
             broadcasts: Broadcasts::default(),
             store_was_down: Arc::default(),
         })

@@ -187,9 +187,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             }
             session::Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
             session::Command::Settle { entries, durable } => {
-                let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
-                let durability = if durable { Durability::Durable } else { Durability::Lazy };
-                self.service.commit_unwatched(ops, durability);
+                if durable {
+                    let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+                    self.service.commit_unwatched(settle.collect(), Durability::Durable);
+                } else {
+                    self.service.settle_soon(entries);
+                }
             }
             session::Command::Finish(_) => {}
         }
@@ -223,6 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         if self.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
             return Ok(false);
         }
+        self.service.settle_now();
         self.service.commit_one(Op::Touch(agent, fresh::now()), Durability::Lazy).await?;
         self.listener = Some(listener);
         Ok(true)
