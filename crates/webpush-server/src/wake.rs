@@ -215,6 +215,13 @@ impl Listener {
         self.mailbox.arrived.notified().await;
     }
 
+    /// Whether anything has happened since the news were taken last.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let news = lock(&self.mailbox.news);
+        news.woken.is_some() || news.gone || news.superseded
+    }
+
     /// Whether what it listens to was removed; new entries stay where they are.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -1,5 +1,5 @@
 //! Delivery on a WebSocket, to agents that speak autopush: a loop around a
-//! [`Dialogue`](webpush_core::dialect::autopush::Dialogue), without decisions.
+//! [`Dialogue`], without decisions.
 
 mod registration;
 mod socket;
@@ -103,12 +103,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 Step::Wait => {}
             }
             let event = {
-                let Self { socket, dialogue, listener, queue, closing, .. } = &mut *self;
+                let Self { socket, dialogue, listener, queue, closing, service, generation, .. } = &mut *self;
                 let busy = !queue.is_empty();
+                let is_outdated = || service.broadcasts.generation() != *generation;
                 tokio::select! {
                     biased;
                     io = poll_fn(|cx| socket.poll_io(cx)) => Event::Io(io),
-                    () = news(listener.as_ref(), busy), if closing.is_none() => Event::News,
+                    () = news(listener.as_ref(), busy, is_outdated), if closing.is_none() => Event::News,
                     () = draining.begun(), if !is_draining => Event::Draining,
                     () = deadline(dialogue.next_deadline()) => Event::Deadline,
                     () = until(*closing) => Event::Over,
@@ -350,14 +351,15 @@ const fn scope(agent: InboxId) -> Scope {
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
 }
 
-/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it.
-async fn news(listener: Option<&Listener>, busy: bool) {
+/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it. So it
+/// looks before it waits: what has come meanwhile, or before the agent was listening, does not come again.
+async fn news(listener: Option<&Listener>, busy: bool, is_outdated: impl Fn() -> bool) {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
-        listener.arrived().await;
-        if !busy || listener.is_gone() || listener.is_superseded() {
+        if listener.is_gone() || listener.is_superseded() || !busy && (listener.has_news() || is_outdated()) {
             return;
         }
+        listener.arrived().await;
     }
 }
 
@@ -365,5 +367,27 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wake::Registry;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
+        let registry: Arc<Registry> = Arc::default();
+        let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
+        let told =
+            |busy, is_outdated| news(Some(&listener), busy, move || is_outdated).now_or_never().is_some();
+        assert!(!told(false, false));
+        assert!(told(false, true), "broadcasts changed before it listened");
+        registry.announce_anything();
+        assert!(!told(true, true));
+        assert!(told(false, false));
+        let _ = listener.take();
+        assert!(!told(false, false));
     }
 }
