@@ -9,13 +9,14 @@
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
-//! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
+//! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | telling sessions about new messages | [`wake`] |
 //! | removing inboxes that nobody uses | [`idle`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
+pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
 pub mod client;
