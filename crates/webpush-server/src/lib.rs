@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line, one file per verb | [`cli`] |
+//! | the command line, one file per verb; the configuration file | [`cli`], [`config`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
@@ -20,6 +20,7 @@ pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod drain;
 pub mod fresh;
 pub mod http;

@@ -1,5 +1,6 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
+use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::http::connections::Connections;
 use crate::http::{listen, tls};
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Quota, Store};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub subscribe_token_file: Option<PathBuf>,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
+    /// The versions of broadcasts, as far as nothing else was set.
+    pub broadcasts: Versions,
 }
 
 /// The folder of the store within the data folder.
@@ -63,6 +67,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
+    let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
+    service.broadcasts.replace(broadcasts.in_force());
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
 
     let drain = Drain::default();
