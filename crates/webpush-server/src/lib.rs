@@ -6,6 +6,7 @@
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
+//! | what only its operator may ask | [`admin`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
@@ -16,6 +17,7 @@
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
+pub mod admin;
 pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
+use crate::admin::{self, Door};
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::http::connections::Connections;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub max_connections: Option<usize>,
     /// The versions of broadcasts, as far as nothing else was set.
     pub broadcasts: Versions,
+    /// The listener for the operator.
+    pub admin: Option<admin::Settings>,
 }
 
 /// The folder of the store within the data folder.
@@ -62,6 +65,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         None => SubscribeTokens::not_needed(),
     };
     let (listener, host) = bind(&settings).await?;
+    let door = match &settings.admin {
+        Some(admin) => Some(Door::open(admin).await?),
+        None => None,
+    };
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
@@ -69,12 +76,14 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let service = Service::new(Arc::clone(&store), keyring, origin, settings.limits, subscribe_tokens);
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
-    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
+    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
     let connections = Connections::new(settings.max_connections);
     let listening =
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    let administering =
+        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, drain.draining())));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -95,6 +104,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         removing_idle.abort();
         // Its end is an abort or nothing.
         let _ = (listening.await, sweeping.await, removing_idle.await);
+        if let Some(administering) = administering {
+            let _ = administering.await;
+        }
         tokio::task::spawn_blocking(move || store.close()).await
     };
     tokio::select! {
@@ -157,10 +169,11 @@ fn open_data_folder(
 }
 
 /// The one line on standard output; scripts read the origin from it.
-fn announce(service: &Service, address: &str, data_dir: &Path) {
+fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
     let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
+    let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}{token}\n",
+        "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );

@@ -119,6 +119,7 @@ impl Args {
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),
             broadcasts: config.broadcasts,
+            admin: self.admin.settings(),
         })
     }
 }

@@ -9,6 +9,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod admin;
+mod broadcasts;
 mod crash;
 mod event_stream;
 mod events;
