@@ -24,6 +24,12 @@ pub const FOLLOWED_BROADCASTS: usize = 64;
 /// See [`FOLLOWED_BROADCASTS`].
 pub const BROADCAST_NAME_CHARACTERS: usize = 128;
 
+/// The most characters that the version of a broadcast may have.
+pub const BROADCAST_VERSION_CHARACTERS: usize = 256;
+
+/// Broadcasts that a configuration may name, and as many again that may be set while the service runs.
+pub const BROADCASTS: usize = 256;
+
 /// Links and preferences looked at in one request; a request with more is refused.
 pub const LIST_HEADER_MEMBERS: usize = 64;
 

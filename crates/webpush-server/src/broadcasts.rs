@@ -1,4 +1,10 @@
-//! The versions of broadcasts, which autopush agents follow, and the news that they have changed.
+//! The versions of broadcasts, which autopush agents follow, and the news that they have changed. Where they come from:
+//! [`Sources`].
+
+mod file;
+mod sources;
+
+pub use sources::{Sources, Unchanged};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -2,15 +2,16 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line, one file per verb | [`cli`] |
+//! | the command line, one file per verb; the configuration file | [`cli`], [`config`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
+//! | what only its operator may ask | [`admin`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
 //! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
-//! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`] |
+//! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | settling what agents acknowledge | [`settling`] |
 //! | telling sessions about new messages | [`wake`] |
@@ -18,9 +19,12 @@
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
+pub mod admin;
+pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod drain;
 pub mod fresh;
 pub mod gateway;

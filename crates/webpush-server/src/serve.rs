@@ -1,5 +1,7 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
+use crate::admin::{self, Door};
+use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
@@ -15,6 +17,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Quota, Store};
@@ -46,6 +49,10 @@ pub struct Settings {
     pub gateway: gateway::Settings,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
+    /// The versions of broadcasts, as far as nothing else was set.
+    pub broadcasts: Versions,
+    /// The listener for the operator.
+    pub admin: Option<admin::Settings>,
 }
 
 /// The folder of the store within the data folder.
@@ -64,6 +71,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         None => SubscribeTokens::not_needed(),
     };
     let (listener, host) = bind(&settings).await?;
+    let door = match &settings.admin {
+        Some(admin) => Some(Door::open(admin).await?),
+        None => None,
+    };
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
@@ -72,12 +83,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings.gateway);
     let service =
         Service::new(Arc::clone(&store), keyring, origin, limits, subscribe_tokens, vapid_status, gateway);
-    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir);
+    let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
+    service.broadcasts.replace(broadcasts.in_force());
+    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
     let connections = Connections::new(settings.max_connections);
     let listening =
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    let administering =
+        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, drain.draining())));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -104,6 +119,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         settling.abort();
         // Their end is an abort or nothing.
         let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        if let Some(administering) = administering {
+            let _ = administering.await;
+        }
         service.settle_now();
         tokio::task::spawn_blocking(move || store.close()).await
     };
@@ -167,10 +185,11 @@ fn open_data_folder(
 }
 
 /// The one line on standard output; scripts read the origin from it.
-fn announce(service: &Service, address: &str, data_dir: &Path) {
+fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
     let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
+    let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}; try: webpush-server listen {origin}{token}\n",
+        "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );

@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Without a verb it serves.
 
+pub mod admin_args;
 pub mod exit;
 pub mod explain;
 pub mod keys;

@@ -1,10 +1,12 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
+use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::matrix_args::MatrixArgs;
 use super::report;
 use super::storage_args::StorageArgs;
 use super::values::{parse_origin, parse_time};
+use crate::config::Config;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::Identity;
 use crate::serve::{self, Settings};
@@ -83,6 +85,9 @@ pub struct Args {
 
     #[command(flatten)]
     matrix: MatrixArgs,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// Serves until a signal.
@@ -96,7 +101,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(serve::run(args.settings()));
+    let result = runtime.block_on(async { serve::run(args.settings()?).await });
     // What is still under way after a second signal is not waited for.
     runtime.shutdown_background();
     match result {
@@ -109,14 +114,15 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 impl Args {
-    fn settings(self) -> Settings {
+    fn settings(self) -> anyhow::Result<Settings> {
+        let config = self.admin.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
         let identity = match (self.key, self.cert, self.pfx) {
             (Some(key), Some(cert), _) => Some(Identity::Pem { key, cert }),
             (_, _, Some(file)) => Some(Identity::Pfx { file, password_file: self.pfx_password_file }),
             _ => None,
         };
         let limits = self.storage.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() });
-        Settings {
+        Ok(Settings {
             host: self.host,
             port: self.port,
             identity,
@@ -129,7 +135,9 @@ impl Args {
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
-        }
+            broadcasts: config.broadcasts,
+            admin: self.admin.settings(),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 pub type Answer = Response<Bytes>;
 
 /// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Answer {
+pub(crate) fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
     answer
@@ -27,7 +27,7 @@ pub(super) fn with(
 }
 
 /// Marks a response that holds capability URLs: no cache may keep those.
-pub(super) fn no_store(answer: &mut Answer) {
+pub(crate) fn no_store(answer: &mut Answer) {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 

@@ -102,6 +102,9 @@ fn wrong_settings_are_one_clear_sentence() {
     let file = folder.path().join("empty.pem");
     std::fs::write(&file, "nothing").unwrap();
     let file = file.to_str().unwrap();
+    let wrong = folder.path().join("wrong.toml");
+    std::fs::write(&wrong, "brodcasts = 'not a table'").unwrap();
+    let wrong = wrong.to_str().unwrap();
     for (args, expected) in [
         (&["--host", "0.0.0.0"][..], "--plaintext"),
         (&["--key", file], "--cert"),
@@ -115,6 +118,13 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--port", "70000"], "70000"),
         (&["--data-dir", "/dev/null/x"], "/dev/null/x"),
         (&["--no-such-flag"], "--no-such-flag"),
+        (&["--config", "/nowhere"], "/nowhere (--config) can't be read"),
+        (&["--config", wrong], "line 1: the key brodcasts is unknown; did you mean broadcasts?"),
+        (&["--admin", "9090"], "not an address"),
+        (&["--admin", "0.0.0.0:0"], "--admin-token-file"),
+        (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
+        (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have letters"),
+        (&["--admin-token-file", file], "--admin"),
     ] {
         let said = refused(folder.path(), args);
         assert!(said.contains(expected), "{args:?}: {said}");

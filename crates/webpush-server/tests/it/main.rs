@@ -9,7 +9,9 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod admin;
 mod aliases;
+mod broadcasts;
 mod crash;
 mod errors;
 mod event_stream;

@@ -37,6 +37,8 @@ pub(crate) struct Server {
     pub(crate) origin: String,
     /// What it listens on.
     pub(crate) address: String,
+    /// Where its admin listener is; empty without one.
+    pub(crate) admin: String,
     folder: Folder,
 }
 
@@ -116,7 +118,9 @@ impl Server {
             let found = line.split_whitespace().skip_while(|one| *one != word).nth(1);
             found.unwrap_or_else(|| panic!("no {word} in «{line}»")).trim_end_matches(',').to_owned()
         };
-        Self { origin: after("serves"), address: after("on"), child, folder }
+        let admin = line.split(", admin on ").nth(1).and_then(|rest| rest.split(';').next());
+        let admin = admin.unwrap_or_default().to_owned();
+        Self { origin: after("serves"), address: after("on"), admin, child, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -1,11 +1,35 @@
 //! Broadcasts: versions of things that many agents follow, told without a message to each (autopush: «megaphone»).
 
-use crate::limits::{BROADCAST_NAME_CHARACTERS, FOLLOWED_BROADCASTS};
+use crate::limits::{BROADCAST_NAME_CHARACTERS, BROADCAST_VERSION_CHARACTERS, FOLLOWED_BROADCASTS};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// The version of each broadcast that the service knows.
 pub type Versions = BTreeMap<String, String>;
+
+/// The member of what agents are told that lists the broadcasts which are not there.
+pub(super) const NOT_FOUND: &str = "errors";
+
+/// A broadcast that agents can follow and be told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// What it is called.
+    name: String,
+    /// Its version, which means something to agents only.
+    version: String,
+}
+
+/// Why there can be no such broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The name is too long, or can't be written everywhere.
+    Name,
+    /// The name has another meaning in what agents are told.
+    Reserved,
+    /// The version is too long, or can't be written everywhere.
+    Version,
+}
 
 /// What one agent follows, and what it was told last.
 #[derive(Debug)]
@@ -21,6 +45,59 @@ pub struct Told {
     pub changed: Vec<(String, String)>,
     /// Those that are not there. If they come to be, the agent is told.
     pub unknown: Vec<String>,
+}
+
+impl Broadcast {
+    /// Checks an operator's words.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Result<Self, Unfit> {
+        let (name, version) = (name.into(), version.into());
+        if name == NOT_FOUND {
+            return Err(Unfit::Reserved);
+        }
+        let is_visible = |byte: u8| byte.is_ascii_graphic();
+        if !(1..=BROADCAST_NAME_CHARACTERS).contains(&name.len()) || !name.bytes().all(is_visible) {
+            return Err(Unfit::Name);
+        }
+        let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if !(1..=BROADCAST_VERSION_CHARACTERS).contains(&version.len()) || !version.bytes().all(is_printable)
+        {
+            return Err(Unfit::Version);
+        }
+        Ok(Self { name, version })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts it among others, in the place of one with the same name.
+    pub fn put_into(self, versions: &mut Versions) {
+        versions.insert(self.name, self.version);
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => write!(
+                f,
+                "the name of a broadcast has 1 to {BROADCAST_NAME_CHARACTERS} visible ASCII characters, no spaces"
+            ),
+            Self::Reserved => write!(
+                f,
+                "no broadcast can be called {NOT_FOUND}, where agents are told which ones are not there"
+            ),
+            Self::Version => write!(
+                f,
+                "the version of a broadcast has 1 to {BROADCAST_VERSION_CHARACTERS} ASCII characters in one line"
+            ),
+        }
+    }
 }
 
 impl Told {
@@ -108,6 +185,33 @@ mod tests {
         assert_eq!(changed(&followed.update(Arc::clone(&now))), [("a", "2"), ("x", "1")]);
         assert!(followed.update(now).is_empty());
         assert!(followed.update(Arc::default()).is_empty(), "one that is gone is no news");
+    }
+
+    #[test]
+    fn a_broadcast_can_be_followed_and_told() {
+        let name = "x".repeat(BROADCAST_NAME_CHARACTERS);
+        let version = "1".repeat(BROADCAST_VERSION_CHARACTERS);
+        for (name, version) in
+            [("remote-settings/monitor_changes", "\"1700\""), (&name, &version), ("a", "b c")]
+        {
+            let mut made = Versions::new();
+            Broadcast::new(name, version).unwrap().put_into(&mut made);
+            assert_eq!(made, versions(&[(name, version)]));
+            let told = Followed::new(Arc::new(made)).follow(versions(&[(name, "")]));
+            assert_eq!(changed(&told), [(name, version)]);
+        }
+        for (name, version, unfit) in [
+            ("", "1", Unfit::Name),
+            (&*format!("{name}x"), "1", Unfit::Name),
+            ("a b", "1", Unfit::Name),
+            ("ä", "1", Unfit::Name),
+            ("errors", "1", Unfit::Reserved),
+            ("a", "", Unfit::Version),
+            ("a", &*format!("{version}1"), Unfit::Version),
+            ("a", "1\n", Unfit::Version),
+        ] {
+            assert_eq!(Broadcast::new(name, version), Err(unfit), "{name:?} {version:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,6 @@ pub mod names;
 pub mod reply;
 pub mod request;
 
-pub use broadcasts::Versions;
+pub use broadcasts::{Broadcast, Unfit, Versions};
 pub use dialogue::{Close, Command, Dialogue, Input, Registered};
 pub use names::ChannelName;

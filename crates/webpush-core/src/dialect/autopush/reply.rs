@@ -1,6 +1,6 @@
 //! What the service says to an agent: compact JSON with `messageType` first, as there are clients that expect it so.
 
-use super::broadcasts::Told;
+use super::broadcasts::{NOT_FOUND, Told};
 use super::names::{channel, uaid};
 use crate::dialect::json::push_string;
 use crate::id::{ChannelId, InboxId};
@@ -132,14 +132,14 @@ fn push_member(text: &mut String, name: &str, value: &[u8]) {
     text.push('}');
 }
 
-/// An object with the versions that have changed, and under `errors` what is not there.
+/// An object with the versions that have changed, and in a member of its own what is not there.
 fn push_broadcasts(text: &mut String, told: &Told) {
     let mut broadcasts: serde_json::Map<_, _> =
         told.changed.iter().map(|(name, version)| (name.clone(), version.as_str().into())).collect();
     if !told.unknown.is_empty() {
         let not_found = |name: &String| (name.clone(), "Broadcast not found".into());
         let errors = told.unknown.iter().map(not_found).collect();
-        broadcasts.insert("errors".into(), serde_json::Value::Object(errors));
+        broadcasts.insert(NOT_FOUND.into(), serde_json::Value::Object(errors));
     }
     text.push_str(&serde_json::Value::Object(broadcasts).to_string());
 }

@@ -1,5 +1,5 @@
 //! Delivery on a WebSocket, to agents that speak autopush: a loop around a
-//! [`Dialogue`](webpush_core::dialect::autopush::Dialogue), without decisions.
+//! [`Dialogue`], without decisions.
 
 mod registration;
 mod socket;
@@ -358,7 +358,8 @@ const fn scope(agent: InboxId) -> Scope {
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
 }
 
-/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it.
+/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it. So it
+/// looks before it waits: what has come meanwhile, or before the agent was listening, does not come again.
 async fn news(listener: Option<&Listener>, busy: bool, knows_broadcasts: impl Fn() -> bool) -> News {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
@@ -376,5 +377,26 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wake::Registry;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
+        let registry: Arc<Registry> = Arc::default();
+        let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
+        let told =
+            |busy, is_outdated| news(Some(&listener), busy, move || !is_outdated).now_or_never().is_some();
+        assert!(!told(false, false));
+        assert!(told(false, true), "broadcasts changed before it listened");
+        registry.announce_anything();
+        assert!(!told(true, true));
+        assert!(told(false, false));
+        assert!(!told(false, false), "they were taken");
     }
 }

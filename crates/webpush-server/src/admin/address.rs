@@ -1,0 +1,68 @@
+//! Where an admin listener is: an address and a port, or a socket in the file system.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What a socket in the file system is written with.
+const UNIX: &str = "unix:";
+
+/// The address as the operator wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Host and port.
+    Tcp(String),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix(UNIX).filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.into()));
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
+                Ok(Self::Tcp(text.to_owned()))
+            }
+            _ => {
+                Err(format!("«{text}» is not an address: 127.0.0.1:9090, [::1]:9090 or unix:/run/admin.sock"))
+            }
+        }
+    }
+}
+
+/// An IPv6 address needs brackets, or its end could be the port.
+fn is_host(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    !bare.unwrap_or(text).is_empty() && (bare.is_some() || !text.contains(':'))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_of_two_kinds_and_nothing_else_passes() {
+        for text in ["127.0.0.1:9090", "[::1]:0", "localhost:9090", "unix:/run/admin.sock", "unix:admin"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        assert_eq!("unix:/a".parse(), Ok(Address::Unix("/a".into())));
+        for wrong in
+            ["", "9090", ":9090", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "::1:90", "[]:90", "unix:"]
+        {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+}

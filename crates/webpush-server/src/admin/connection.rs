@@ -1,0 +1,48 @@
+//! One connection: HTTP/1.1.
+
+use super::listen::Stream;
+use super::{Admin, route};
+use crate::drain::Draining;
+use crate::http::body::Body;
+use crate::http::stall::StallGuard;
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use webpush_core::limits::HEADER_BYTES;
+
+/// Serves a connection until it ends. It has its place as long.
+pub(super) async fn serve(
+    stream: Box<dyn Stream>,
+    admin: Arc<Admin>,
+    mut draining: Draining,
+    _place: OwnedSemaphorePermit,
+) {
+    let timeouts = &admin.service.limits.timeouts;
+    let stream = StallGuard::new(stream, timeouts.stall);
+    let respond = service_fn(|request: Request<Incoming>| {
+        let admin = Arc::clone(&admin);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = Body::http1(body, admin.service.limits.timeouts.body);
+            Ok::<_, Infallible>(route::serve(&admin, &head, body).await.map(Full::new))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(timeouts.head).max_buf_size(HEADER_BYTES);
+    builder.half_close(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
+    // A connection that ends in an error has nobody left to tell.
+    tokio::select! {
+        _ = &mut connection => return,
+        () = draining.begun() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}

@@ -1,0 +1,110 @@
+//! What only the operator of the service may ask, on a listener apart from the public one.
+//!
+//! | step of a request | look in |
+//! |---|---|
+//! | where it may come in | [`address`], `listen.rs` |
+//! | a connection, and its requests | `connection.rs` |
+//! | who may ask | `gate.rs` |
+//! | which resource | `route.rs` |
+//! | the resources | `broadcasts.rs` |
+//! | errors | `refusal.rs` |
+
+pub mod address;
+mod broadcasts;
+mod connection;
+mod gate;
+mod listen;
+mod refusal;
+mod route;
+
+use crate::bearer_tokens::BearerTokens;
+use crate::broadcasts::Sources;
+use crate::drain::Draining;
+use crate::service::Service;
+use address::Address;
+use gate::Gate;
+use listen::Listener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+/// Connections at once; the next ones wait.
+const CONNECTIONS: usize = 64;
+
+/// The pause after the operating system refused a connection.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What an admin listener is run with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub address: Address,
+    /// A file with the tokens that those who ask need.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A listener that is open, and whom it lets ask.
+pub struct Door {
+    listener: Listener,
+    gate: Gate,
+}
+
+/// What the resources share.
+struct Admin {
+    service: Arc<Service>,
+    gate: Gate,
+    /// Locked while a file is written: for threads that may block only.
+    broadcasts: Mutex<Sources>,
+}
+
+impl Door {
+    /// Opens the listener.
+    ///
+    /// # Errors
+    /// When that can't be done, or would let everybody in.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let load = |file: &PathBuf| BearerTokens::load(file, "--admin-token-file");
+        let tokens = settings.token_file.as_ref().map(load).transpose()?;
+        let listener = Listener::bind(&settings.address, tokens.is_some()).await?;
+        let gate = match (tokens, &settings.address) {
+            (Some(tokens), _) => Gate::Token(Box::new(tokens)),
+            (None, Address::Tcp(_)) => Gate::ThisMachine,
+            (None, Address::Unix(_)) => Gate::Open,
+        };
+        Ok(Self { listener, gate })
+    }
+
+    /// Where it listens, for people to read.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.listener.shown()
+    }
+
+    /// Takes connections until the service stops.
+    pub async fn serve(self, service: Arc<Service>, broadcasts: Sources, mut draining: Draining) {
+        let Self { listener, gate } = self;
+        let admin = Arc::new(Admin { service, gate, broadcasts: Mutex::new(broadcasts) });
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut refused = false;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept(&places) => accepted,
+                () = draining.begun() => return,
+            };
+            match accepted {
+                Ok((stream, place)) => {
+                    refused = false;
+                    tokio::spawn(connection::serve(stream, Arc::clone(&admin), draining.clone(), place));
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut refused, true) {
+                        tracing::warn!(%error, "a connection to the admin listener could not be accepted");
+                    }
+                    sleep(REFUSED_PAUSE).await;
+                }
+            }
+        }
+    }
+}

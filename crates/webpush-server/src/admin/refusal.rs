@@ -1,0 +1,146 @@
+//! Errors: the members of RFC 9457, with one sentence for whoever asked. They have no page of their own, as nobody but the
+//! operator sees them.
+
+use crate::broadcasts::Unchanged;
+use crate::http::answer::Answer;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use std::fmt::Display;
+use webpush_core::limits::BROADCASTS;
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Only holders of a token may ask.
+    TokenRequired {
+        /// A token came, but not one of those.
+        wrong: bool,
+    },
+    /// It was asked at a name that is not this machine's.
+    ForeignHost,
+    /// There is no such resource.
+    NotFound,
+    /// The resource is there, but not for this method.
+    NotAllowed {
+        /// What it is there for.
+        allow: &'static str,
+    },
+    /// Something in the request can't be used.
+    Wrong(String),
+    /// A broadcast was not changed.
+    Unchanged(Unchanged),
+    /// A fault of this program.
+    Failed,
+}
+
+impl Refusal {
+    /// With what is wrong.
+    pub(super) fn wrong(what: impl Display) -> Self {
+        Self::Wrong(what.to_string())
+    }
+
+    /// The response that says so.
+    pub(super) fn answer(&self) -> Answer {
+        if let Self::Unchanged(Unchanged::NotWritten(error)) = self {
+            tracing::error!(%error, "the file of broadcasts can't be written");
+        }
+        let (status, detail) = self.status_and_detail();
+        let body = serde_json::json!({
+            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail,
+        });
+        let mut answer = Response::new(Bytes::from(body.to_string()));
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self {
+            Self::NotAllowed { allow } => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::TokenRequired { wrong } => {
+                // RFC 6750 §3.1: no error code when no token came.
+                let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            Self::ForeignHost | Self::NotFound | Self::Wrong(_) | Self::Unchanged(_) | Self::Failed => {}
+        }
+        answer
+    }
+
+    fn status_and_detail(&self) -> (StatusCode, String) {
+        let (status, detail) = match self {
+            Self::TokenRequired { wrong: false } => (
+                StatusCode::UNAUTHORIZED,
+                "Send Authorization: Bearer and a token of the file that --admin-token-file names.",
+            ),
+            Self::TokenRequired { wrong: true } => {
+                (StatusCode::UNAUTHORIZED, "The token is not in the file that --admin-token-file names.")
+            }
+            Self::ForeignHost => (
+                StatusCode::FORBIDDEN,
+                "Ask by address or as localhost; for another name in Host the service needs --admin-token-file.",
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such resource; there is /broadcasts."),
+            Self::NotAllowed { allow } => {
+                return (StatusCode::METHOD_NOT_ALLOWED, format!("This resource answers {allow}."));
+            }
+            Self::Wrong(what) => return (StatusCode::BAD_REQUEST, sentence(what)),
+            Self::Unchanged(Unchanged::Full) => {
+                return (
+                    StatusCode::CONFLICT,
+                    format!("There are {BROADCASTS} broadcasts, the most that can be set; delete one first."),
+                );
+            }
+            Self::Unchanged(Unchanged::NotSet { configured: false }) => {
+                (StatusCode::NOT_FOUND, "There is no broadcast of this name.")
+            }
+            Self::Unchanged(Unchanged::NotSet { configured: true }) => (
+                StatusCode::NOT_FOUND,
+                "The configuration file has this broadcast, and nothing else was set; it is removed there.",
+            ),
+            Self::Unchanged(Unchanged::NotWritten(_)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The data folder could not be written: take the request as not carried out; the log says why.",
+            ),
+            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "This is a fault of the service."),
+        };
+        (status, detail.to_owned())
+    }
+}
+
+/// What begins small elsewhere is a whole sentence here.
+fn sentence(what: &str) -> String {
+    let mut rest = what.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).chain(['.']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn every_refusal_is_one_sentence_of_problem_json() {
+        for (refusal, status) in [
+            (Refusal::TokenRequired { wrong: false }, 401),
+            (Refusal::TokenRequired { wrong: true }, 401),
+            (Refusal::ForeignHost, 403),
+            (Refusal::NotFound, 404),
+            (Refusal::NotAllowed { allow: "PUT" }, 405),
+            (Refusal::wrong("this is wrong"), 400),
+            (Refusal::Unchanged(Unchanged::Full), 409),
+            (Refusal::Unchanged(Unchanged::NotSet { configured: true }), 404),
+            (Refusal::Unchanged(Unchanged::NotWritten(io::Error::other("x"))), 503),
+            (Refusal::Failed, 500),
+        ] {
+            let answer = refusal.answer();
+            let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+            assert_eq!((answer.status().as_u16(), body["status"].as_u64()), (status, Some(status.into())));
+            assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(char::is_uppercase) && detail.ends_with('.'), "{detail}");
+        }
+        assert_eq!(sentence("this is wrong"), "This is wrong.");
+    }
+}

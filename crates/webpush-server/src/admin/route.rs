@@ -1,0 +1,45 @@
+//! Which resource a request is for.
+
+use super::refusal::Refusal;
+use super::{Admin, broadcasts};
+use crate::http::answer::{Answer, no_store};
+use crate::http::body::Body;
+use http::Method;
+use http::request::Parts;
+use std::sync::Arc;
+
+/// What the path of one broadcast begins with; the rest is its name.
+const ONE_BROADCAST: &str = "/broadcasts/";
+
+/// Serves one request. Every refusal has become an answer.
+pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> Answer {
+    let mut answer = match dispatch(admin, head, &mut body).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            body.discard().await;
+            refusal.answer()
+        }
+    };
+    no_store(&mut answer);
+    answer
+}
+
+async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
+    admin.gate.check(&head.headers)?;
+    let path = head.uri.path();
+    if let Some(name) = path.strip_prefix(ONE_BROADCAST) {
+        if head.uri.query().is_some() {
+            return Err(Refusal::wrong("a question mark in a name is written %3F"));
+        }
+        return match head.method {
+            Method::PUT => broadcasts::put(admin, name, &head.headers, body).await,
+            Method::DELETE => broadcasts::delete(admin, name).await,
+            _ => Err(Refusal::NotAllowed { allow: "PUT, DELETE" }),
+        };
+    }
+    match (path, &head.method) {
+        ("/broadcasts", &Method::GET | &Method::HEAD) => broadcasts::list(admin),
+        ("/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        _ => Err(Refusal::NotFound),
+    }
+}

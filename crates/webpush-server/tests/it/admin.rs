@@ -1,0 +1,146 @@
+//! The admin listener: who reaches it, and what it says to whom.
+
+use crate::support::{Server, raw_http1, refused, soon};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+const LOOPBACK: [&str; 2] = ["--admin", "127.0.0.1:0"];
+
+/// Asks over a connection of its own; status, head and body of the answer.
+pub(crate) async fn ask(admin: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
+    ask_with(admin, method, path, &[], body).await
+}
+
+async fn ask_with(
+    admin: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, String, String) {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let host = if headers.starts_with("host:") { "" } else { "host: 127.0.0.1\r\n" };
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\n{host}{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let answer = match admin.strip_prefix("unix:") {
+        Some(path) => exchange(UnixStream::connect(path).await.unwrap(), &request).await,
+        None => exchange(TcpStream::connect(admin).await.unwrap(), &request).await,
+    };
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon("an answer", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+fn detail(body: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn it_is_not_on_the_public_port() {
+    let server = Server::start_with(&LOOPBACK);
+    for (method, path) in [("GET", "/broadcasts"), ("PUT", "/broadcasts/a"), ("DELETE", "/broadcasts/a")] {
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1\r\n\r\n1");
+        let answer = raw_http1(&server.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+    assert_eq!(ask(&server.admin, "GET", "/broadcasts", "").await.2, "{}");
+    // Nor the other way round.
+    assert_eq!(ask(&server.admin, "POST", "/subscribe", "").await.0, 404);
+    assert_eq!(Server::start().admin, "", "there is none unless it is asked for");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said() {
+    let server = Server::start_with(&LOOPBACK);
+    let long = "x".repeat(300);
+    for (method, path, body, status, said) in [
+        ("PUT", "/broadcasts/a", "", 400, "The version of a broadcast has 1 to 256"),
+        ("PUT", "/broadcasts/a", &*long, 400, "The version of a broadcast has 1 to 256"),
+        ("PUT", "/broadcasts/a", "1\n2", 400, "in one line."),
+        ("PUT", "/broadcasts/a", "ä", 400, "ASCII"),
+        ("PUT", "/broadcasts/", "1", 400, "The name of a broadcast has 1 to 128"),
+        ("PUT", &format!("/broadcasts/{long}"), "1", 400, "The name of a broadcast"),
+        ("PUT", "/broadcasts/a%20b", "1", 400, "no spaces"),
+        ("PUT", "/broadcasts/errors", "1", 400, "No broadcast can be called errors"),
+        ("PUT", "/broadcasts/a%2", "1", 400, "hexadecimal"),
+        ("PUT", "/broadcasts/a?b", "1", 400, "%3F"),
+        ("DELETE", "/broadcasts/a", "", 404, "There is no broadcast of this name."),
+        ("GET", "/broadcasts/a", "", 405, "PUT, DELETE"),
+        ("PUT", "/broadcasts", "1", 405, "GET, HEAD"),
+        ("GET", "/", "", 404, "/broadcasts"),
+    ] {
+        let (found, head, answer) = ask(&server.admin, method, path, body).await;
+        assert_eq!(found, status, "{method} {path}: {answer}");
+        assert!(
+            head.contains("application/problem+json") && detail(&answer).contains(said),
+            "{head} {answer}"
+        );
+    }
+    assert_eq!(ask(&server.admin, "GET", "/broadcasts", "").await.2, "{}");
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_cannot_get_in_by_a_name() {
+    let server = Server::start_with(&LOOPBACK);
+    let (status, _, body) =
+        ask_with(&server.admin, "PUT", "/broadcasts/a", &["host: evil.example"], "1").await;
+    assert_eq!(status, 403, "{body}");
+    let localhost = ask_with(&server.admin, "PUT", "/broadcasts/a", &["host: localhost:9090"], "1").await;
+    assert_eq!(localhost.0, 204);
+}
+
+#[tokio::test]
+async fn with_a_token_it_may_be_reached_from_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = refused(folder.path(), &["--admin", "0.0.0.0:0"]);
+    assert!(said.contains("can be reached from other machines") && said.lines().count() == 1, "{said}");
+
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "# operator\n0123456789abcdef\n").unwrap();
+    let file = file.to_str().unwrap();
+    let server = Server::start_with(&["--admin", "0.0.0.0:0", "--admin-token-file", file]);
+    let port = server.admin.rsplit(':').next().unwrap();
+    let admin = format!("127.0.0.1:{port}");
+    for (headers, status, challenge) in [
+        (&[][..], 401, "www-authenticate: Bearer\r"),
+        (&["authorization: Basic Ojo="], 401, "www-authenticate: Bearer\r"),
+        (&["authorization: Bearer 0123456789abcdeF"], 401, "error=\"invalid_token\""),
+        (&["host: push.example", "authorization: Bearer 0123456789abcdef"], 204, ""),
+    ] {
+        let (found, head, _) = ask_with(&admin, "PUT", "/broadcasts/a", headers, "1").await;
+        assert!(found == status && format!("{head}\r").contains(challenge), "{headers:?}: {head}");
+    }
+    assert_eq!(ask(&admin, "GET", "/broadcasts", "").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_there_while_the_service_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let admin = format!("unix:{}", path.display());
+    let server = Server::start_on(folder.path(), &["--admin", &admin]);
+    assert_eq!(server.admin, admin);
+    assert_eq!(ask(&admin, "PUT", "/broadcasts/a/b", "1").await.0, 204);
+    let said = refused(&folder.path().join("other"), &["--admin", &admin]);
+    assert!(said.contains("in use"), "{said}");
+
+    server.kill();
+    assert!(path.exists(), "nobody has removed it");
+    let server = Server::start_on(folder.path(), &["--admin", &admin]);
+    assert_eq!(ask(&admin, "GET", "/broadcasts", "").await.2, "{\"a/b\":\"1\"}");
+    // A connection on which nothing is asked does not hold up the end.
+    let _idle = UnixStream::connect(&path).await.unwrap();
+    server.signal("TERM");
+    assert!(server.wait().await);
+    assert!(!path.exists());
+}

@@ -1,0 +1,174 @@
+//! Broadcasts, from the operator who changes a version to the agent on its WebSocket that is told.
+
+use crate::admin::ask;
+use crate::support::{Server, soon};
+use serde_json::{Value, json};
+use std::path::Path;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const MONITOR: &str = "remote-settings/monitor_changes";
+
+/// An agent that speaks autopush, as far as this needs it. Its frames have a mask of zeros.
+struct Agent(TcpStream);
+
+impl Agent {
+    async fn connect(server: &Server) -> Self {
+        let mut stream = TcpStream::connect(&server.address).await.unwrap();
+        let opening = "GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+                       sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(opening.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(soon("the answer to an upgrade", stream.read_u8()).await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        Self(stream)
+    }
+
+    /// Connects and says hello; what it is told of broadcasts.
+    async fn hello(server: &Server, broadcasts: Value) -> (Self, Value) {
+        let mut agent = Self::connect(server).await;
+        let told = agent.say_hello(broadcasts).await;
+        (agent, told)
+    }
+
+    async fn say_hello(&mut self, broadcasts: Value) -> Value {
+        self.say(json!({"messageType": "hello", "use_webpush": true, "broadcasts": broadcasts})).await;
+        let hello = self.hear().await;
+        assert_eq!((&hello["messageType"], &hello["status"]), (&json!("hello"), &json!(200)));
+        hello["broadcasts"].clone()
+    }
+
+    async fn say(&mut self, message: Value) {
+        let text = message.to_string();
+        let mut frame = vec![0x81, 0x80 | 126];
+        frame.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(text.as_bytes());
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        let read = async {
+            assert_eq!(self.0.read_u8().await.unwrap(), 0x81, "a whole text message");
+            let length = match self.0.read_u8().await.unwrap() {
+                126 => self.0.read_u16().await.unwrap().into(),
+                short => usize::from(short),
+            };
+            let mut text = vec![0; length];
+            self.0.read_exact(&mut text).await.unwrap();
+            serde_json::from_slice(&text).unwrap()
+        };
+        soon("a message to the agent", read).await
+    }
+
+    /// The next message, which tells of broadcasts.
+    async fn told(&mut self) -> Value {
+        let message = self.hear().await;
+        assert_eq!(message["messageType"], "broadcast");
+        message["broadcasts"].clone()
+    }
+}
+
+fn configuration(folder: &Path, text: &str) -> String {
+    let path = folder.join("webpush-server.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn put(server: &Server, name: &str, version: &str) {
+    let (status, _, body) = ask(&server.admin, "PUT", &format!("/broadcasts/{name}"), version).await;
+    assert_eq!((status, &*body), (204, ""));
+}
+
+async fn delete(server: &Server, name: &str) -> u16 {
+    ask(&server.admin, "DELETE", &format!("/broadcasts/{name}"), "").await.0
+}
+
+async fn list(server: &Server) -> Value {
+    let (status, head, body) = ask(&server.admin, "GET", "/broadcasts", "").await;
+    assert!(status == 200 && head.contains("application/json"), "{head}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_is_told_what_differs_and_every_change_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        configuration(folder.path(), "[broadcasts]\n\"remote-settings/monitor_changes\" = '\"1\"'\n");
+    let server = Server::start_with(&["--config", &config, "--admin", "127.0.0.1:0"]);
+    let (mut agent, told) = Agent::hello(&server, json!({MONITOR: "\"0\"", "later/on": "0"})).await;
+    assert_eq!(told, json!({MONITOR: "\"1\"", "errors": {"later/on": "Broadcast not found"}}));
+
+    // A name may be written in either way, and the end of a line is none of the version's.
+    put(&server, MONITOR, "\"2\"").await;
+    assert_eq!(agent.told().await, json!({MONITOR: "\"2\""}));
+    put(&server, "remote-settings%2Fmonitor_changes", "\"3\"\n").await;
+    assert_eq!(agent.told().await, json!({MONITOR: "\"3\""}));
+    assert_eq!(list(&server).await, json!({MONITOR: "\"3\""}));
+
+    // It is not told of what it does not follow, nor twice of one version.
+    put(&server, "other", "1").await;
+    put(&server, MONITOR, "\"3\"").await;
+    put(&server, "later/on", "1").await;
+    assert_eq!(agent.told().await, json!({"later/on": "1"}));
+
+    agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"other": "0", "none": "0"}})).await;
+    assert_eq!(agent.told().await, json!({"other": "1", "errors": {"none": "Broadcast not found"}}));
+    put(&server, "none", "1").await;
+    assert_eq!(agent.told().await, json!({"none": "1"}));
+}
+
+#[tokio::test]
+async fn what_was_set_wins_over_the_configuration_until_it_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configuration(folder.path(), "[broadcasts]\na = '1'\nb = '1'\n");
+    let args = ["--config", &config, "--admin", "127.0.0.1:0"];
+    let server = Server::start_on(folder.path(), &args);
+    put(&server, "a", "2").await;
+    put(&server, "c", "2").await;
+    server.kill();
+
+    configuration(folder.path(), "[broadcasts]\na = '3'\nb = '3'\n");
+    let server = Server::start_on(folder.path(), &args);
+    let (mut agent, told) = Agent::hello(&server, json!({"a": "0", "b": "0", "c": "0"})).await;
+    assert_eq!(told, json!({"a": "2", "b": "3", "c": "2"}));
+    assert_eq!(delete(&server, "a").await, 204);
+    assert_eq!(agent.told().await, json!({"a": "3"}));
+    assert_eq!(delete(&server, "c").await, 204);
+    assert_eq!((delete(&server, "a").await, delete(&server, "c").await), (404, 404));
+    assert_eq!(list(&server).await, json!({"a": "3", "b": "3"}));
+    server.signal("TERM");
+    assert!(server.wait().await);
+
+    // What was set counts without the listener and without a configuration.
+    let server = Server::start_on(folder.path(), &["--admin", "127.0.0.1:0"]);
+    put(&server, "c", "4").await;
+    server.kill();
+    let server = Server::start_on(folder.path(), &[]);
+    let (_agent, told) = Agent::hello(&server, json!({"b": "3", "c": "2"})).await;
+    assert_eq!(told, json!({"c": "4", "errors": {"b": "Broadcast not found"}}));
+}
+
+#[tokio::test]
+async fn a_change_between_connection_and_hello_is_told() {
+    let server = Server::start_with(&["--admin", "127.0.0.1:0"]);
+    put(&server, "a", "1").await;
+    // It answers, so it knows the version of now.
+    let mut agent = Agent::connect(&server).await;
+    agent.say(json!({})).await;
+    assert_eq!(agent.hear().await, json!({}));
+    put(&server, "a", "2").await;
+    assert_eq!(agent.say_hello(json!({"a": "1"})).await, json!({}));
+    assert_eq!(agent.told().await, json!({"a": "2"}));
+}
+
+#[tokio::test]
+async fn a_data_folder_that_was_spoilt_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
+    let said = crate::support::refused(folder.path(), &[]);
+    assert!(said.contains("data/broadcasts.toml can't be used: line 2: broadcasts.a"), "{said}");
+}
