@@ -390,8 +390,9 @@ mod tests {
     fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
         let registry: Arc<Registry> = Arc::default();
         let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
-        let told =
-            |busy, is_outdated| news(Some(&listener), busy, move || !is_outdated).now_or_never().is_some();
+        let told = |busy, is_outdated: bool| {
+            news(Some(&listener), busy, move || !is_outdated).now_or_never().is_some()
+        };
         assert!(!told(false, false));
         assert!(told(false, true), "broadcasts changed before it listened");
         registry.announce_anything();
