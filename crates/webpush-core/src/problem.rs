@@ -75,8 +75,11 @@ pub enum Problem {
         /// The `Allow` value: what it is there for.
         allow: &'static str,
     },
-    /// The user agent can't take server push and did not ask for events, the other way to listen.
-    PushUnsupported,
+    /// The user agent can't take server push.
+    PushUnsupported {
+        /// It did not ask for events, the other way to listen there.
+        events_instead: bool,
+    },
 }
 
 /// What a rate limit counts.

@@ -2,10 +2,8 @@
 //! events.
 
 use super::body::Body;
-use super::cors;
 use super::half_closed::{Closing, Watched};
 use super::peer::Peer;
-use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
 use crate::monitor::events::Events;
@@ -24,7 +22,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_core::limits::HEADER_BYTES;
-use webpush_core::problem::Problem;
 
 /// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
@@ -68,11 +65,7 @@ async fn respond(
     let body = Body::http1(body, service.limits.timeouts.body);
     let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
-        Outcome::Monitor(_) => {
-            let mut answer = Failure::from(Problem::PushUnsupported).answer();
-            cors::expose(&mut answer);
-            answer
-        }
+        Outcome::Monitor(monitor) => monitor.unsupported(&service),
         Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
             Ok((head, events)) => {
                 return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));

@@ -7,9 +7,9 @@
 //! | what a peer may not do to us | [`stall`], [`pressure`], [`retirement`] |
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
-//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
+//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`], [`resets`] |
 //! | which resource | [`route`] |
-//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`] |
+//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`cors`], those of 2015 in [`thomson`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
 pub mod about;
@@ -31,9 +31,11 @@ pub mod problem;
 pub mod publish;
 pub mod pulse;
 pub mod receipts;
+pub mod resets;
 pub mod retirement;
 pub mod route;
 pub mod stall;
 pub mod subscribe;
 pub mod subscription;
+pub mod thomson;
 pub mod tls;

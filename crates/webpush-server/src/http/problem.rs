@@ -251,12 +251,17 @@ fn describe(problem: &Problem) -> Description {
             "The method is not for this resource",
             format!("This resource answers {allow}."),
         ),
-        Problem::PushUnsupported => Description::new(
+        Problem::PushUnsupported { events_instead } => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "push-unsupported",
             "Messages are delivered by HTTP/2 server push or as events",
-            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
-             or send Accept: text/event-stream to get them as server-sent events over any version.",
+            if *events_instead {
+                "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
+                 or send Accept: text/event-stream to get them as server-sent events over any version."
+            } else {
+                "This client does not support HTTP/2 server push: ask over HTTP/2 with server push enabled \
+                 (SETTINGS_ENABLE_PUSH 1, the default). A device gets no events."
+            },
         ),
     }
 }
@@ -300,7 +305,7 @@ pub(super) fn catalogue() -> String {
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
-        Problem::PushUnsupported,
+        Problem::PushUnsupported { events_instead: true },
     ];
     let faults = [
         Failure::Store(StoreError::Unavailable),

@@ -7,9 +7,9 @@ use super::problem::Failure;
 use super::receipts::{self, Receipts};
 use crate::fresh;
 use crate::service::Service;
-use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::Capability;
@@ -19,6 +19,7 @@ use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{Accepted, PublishRequest, Retention, Ruling, judge};
+use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
 /// Takes a message; answers when it is durable.
@@ -30,14 +31,46 @@ pub(super) async fn publish(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
+    let subscription = find(service, peer, agent, id)?;
+    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
+    let request = PublishRequest::parse(&head.headers, body)?;
+    let published = accept(service, peer, &head.headers, &subscription, request).await?;
+    answer(service, &published)
+}
+
+/// What was taken.
+pub(super) struct Published {
+    message: Arc<Message>,
+    /// The TTL granted.
+    pub(super) ttl: Duration,
+    receipts: Option<Receipts>,
+}
+
+/// The subscription, once the message is counted against its rates. That needs only the URL, so it comes before the body.
+pub(super) fn find(
+    service: &Service,
+    peer: &Peer,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
     if subscription.sender.is_none() {
         service.rate_limits.count_message(peer, agent, id)?;
     }
-    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
-    let request = PublishRequest::parse(&head.headers, body)?;
+    Ok(subscription)
+}
+
+/// Takes on what was asked for, in whatever dialect; returns when it is durable. Of the headers only the credentials are
+/// looked at.
+pub(super) async fn accept(
+    service: &Service,
+    peer: &Peer,
+    headers: &HeaderMap,
+    subscription: &Subscription,
+    request: PublishRequest,
+) -> Result<Published, Failure> {
     let now = fresh::now();
-    let sender = service.vapid.sender(&head.headers, now)?;
+    let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
         service.rate_limits.count_sender(peer, sender.key())?;
     }
@@ -50,10 +83,10 @@ pub(super) async fn publish(
         limits: &service.limits,
         now,
     };
-    let Accepted { message, retention, ttl } = judge(request, &subscription, ruling)?;
+    let Accepted { message, retention, ttl } = judge(request, subscription, ruling)?;
     if subscription.sender.is_some() {
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
-        service.rate_limits.count_message(peer, agent, id)?;
+        service.rate_limits.count_message(peer, subscription.agent, subscription.id)?;
     }
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
@@ -65,7 +98,7 @@ pub(super) async fn publish(
         }
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
-    answer(service, &message, ttl, receipts.as_ref())
+    Ok(Published { message, ttl, receipts })
 }
 
 /// Stores the message, together with the receipt subscription if it is new.
@@ -111,12 +144,8 @@ async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), F
 }
 
 /// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
-fn answer(
-    service: &Service,
-    message: &Message,
-    ttl: Duration,
-    receipts: Option<&Receipts>,
-) -> Result<Answer, Failure> {
+pub(super) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
+    let Published { message, ttl, receipts } = published;
     let path = |capability, key| {
         service
             .keyring

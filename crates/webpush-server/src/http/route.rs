@@ -4,13 +4,15 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
-use super::{about, cors, message, publish, subscribe, subscription};
+use super::thomson::{registration, resources, update};
+use super::{about, cors, message, publish, subscribe, subscription, thomson};
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
 use crate::service::Service;
 use http::Method;
 use http::request::Parts;
 use webpush_core::capability::{Capability, is_capability_path};
+use webpush_core::dialect::thomson::{DEVICES, is_thomson_path};
 use webpush_core::problem::Problem;
 
 /// What a request leads to.
@@ -41,7 +43,11 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
                 tracing::error!(what, "a request failed for a fault of this program");
             }
             body.discard().await;
-            Outcome::Answer(failure.answer())
+            let mut answer = failure.answer();
+            if is_thomson_path(path) {
+                thomson::add_error_members(&mut answer);
+            }
+            Outcome::Answer(answer)
         }
     };
     if let Outcome::Answer(answer) = &mut outcome
@@ -82,7 +88,7 @@ async fn on_capability(
         (Capability::Push(..), _) => return Err(not_allowed("POST, OPTIONS")),
 
         (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
-        (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
+        (Capability::Message(entry), &Method::DELETE) => message::delete(service, entry).await?,
         (Capability::Message(_), &Method::OPTIONS) => {
             cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
         }
@@ -112,6 +118,17 @@ async fn on_capability(
             | Capability::ReceiptSubscription(_),
             _,
         ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+
+        (Capability::Device(device), _) => return resources::device(service, head, device).await,
+        (Capability::Channels(device), &Method::POST) => {
+            registration::subscribe(service, caller.peer, head, body, device).await?
+        }
+        (Capability::Channels(_), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
+        (Capability::Channels(_), _) => return Err(not_allowed("POST, OPTIONS")),
+        (Capability::Channel(device, id), _) => resources::channel(service, head, device, id).await?,
+        (Capability::Update(device, id), _) => {
+            update::update(service, caller.peer, head, body, device, id).await?
+        }
     };
     Ok(Outcome::Answer(answer))
 }
@@ -125,7 +142,8 @@ async fn on_fixed_path(
 ) -> Result<Answer, Failure> {
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
-        ("/subscribe", _) => Err(not_allowed("POST")),
+        (DEVICES, &Method::POST) => registration::register(service, caller, head, body).await,
+        ("/subscribe" | DEVICES, _) => Err(not_allowed("POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(about::errors()),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
@@ -133,6 +151,6 @@ async fn on_fixed_path(
     }
 }
 
-fn not_allowed(allow: &'static str) -> Failure {
+pub(super) fn not_allowed(allow: &'static str) -> Failure {
     Problem::MethodNotAllowed { allow }.into()
 }
