@@ -24,5 +24,6 @@ mod raw;
 mod receipts;
 mod subscribe;
 mod support;
+mod thomson;
 mod tls;
 mod vapid;
