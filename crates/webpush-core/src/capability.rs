@@ -29,6 +29,14 @@ pub enum Capability {
     Message(EntryRef),
     /// Read and delete the receipts of an application server (RFC 8030 §5.1).
     ReceiptSubscription(InboxId),
+    /// Receive from and delete all channels of a device (draft-thomson). For that device only.
+    Device(InboxId),
+    /// Make channels of a device. Its URL follows from that of the device.
+    Channels(InboxId),
+    /// Read the last message of one channel, and delete the channel. Its URL begins with that of its device.
+    Channel(InboxId, SubscriptionId),
+    /// Send to one channel. For application servers.
+    Update(InboxId, SubscriptionId),
 }
 
 /// The kinds, each with its path and the byte that binds a token to it.
@@ -39,12 +47,24 @@ enum Kind {
     Push = 3,
     Message = 4,
     ReceiptSubscription = 5,
+    Device = 6,
+    Channel = 7,
+    Update = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Push, Self::Message, Self::Subscription, Self::SubscriptionSet, Self::ReceiptSubscription];
+    /// Those that a path can begin with.
+    const FIRST: [Self; 7] = [
+        Self::Push,
+        Self::Message,
+        Self::Subscription,
+        Self::SubscriptionSet,
+        Self::ReceiptSubscription,
+        Self::Device,
+        Self::Update,
+    ];
 
+    /// What stands before the token.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Subscription => "/subscription/",
@@ -52,9 +72,15 @@ impl Kind {
             Self::Push => "/push/",
             Self::Message => "/message/",
             Self::ReceiptSubscription => "/receipt-subscription/",
+            Self::Device => "/devices/",
+            Self::Channel => "/channels/",
+            Self::Update => "/updates/",
         }
     }
 }
+
+/// What follows the path of a device in that of its channels.
+const CHANNELS: &str = "/channels";
 
 const ID_BYTES: usize = 16;
 const POSITION_BYTES: usize = 8;
@@ -89,6 +115,21 @@ impl Keyring {
     /// The path of a capability under the key its row names; `None` when that key is no longer held.
     #[must_use]
     pub fn path(&self, capability: &Capability, key: KeyId) -> Option<String> {
+        let sealed = self.sealed(capability, key)?;
+        match capability {
+            Capability::Channels(_) => Some(sealed + CHANNELS),
+            Capability::Channel(device, _) => Some(self.path(&Capability::Device(*device), key)? + &sealed),
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::Push(..)
+            | Capability::Message(_)
+            | Capability::ReceiptSubscription(_)
+            | Capability::Device(_)
+            | Capability::Update(..) => Some(sealed),
+        }
+    }
+
+    fn sealed(&self, capability: &Capability, key: KeyId) -> Option<String> {
         let (kind, plaintext) = encode(capability);
         let cipher = self.cipher(key)?;
         let payload = Payload { msg: &plaintext, aad: &[kind as u8] };
@@ -105,7 +146,19 @@ impl Keyring {
     /// What a path grants; `None` for anything that this service did not seal (RFC 9110: then it is not found).
     #[must_use]
     pub fn open(&self, path: &str) -> Option<Capability> {
-        let (kind, token) = split(path)?;
+        let Some((device, channel)) = path.split_once(CHANNELS) else {
+            let (kind, token) = split(path)?;
+            return self.unsealed(kind, token);
+        };
+        let Capability::Device(device) = self.open(device)? else { return None };
+        if channel.is_empty() {
+            return Some(Capability::Channels(device));
+        }
+        let found = self.unsealed(Kind::Channel, channel.strip_prefix('/')?)?;
+        matches!(found, Capability::Channel(owner, _) if owner == device).then_some(found)
+    }
+
+    fn unsealed(&self, kind: Kind, token: &str) -> Option<Capability> {
         let mut sealed = [0; 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES + 2];
         let length = URL_SAFE_NO_PAD.decode_slice(token, &mut sealed).ok()?;
         let (key, sealed) = sealed[..length].split_first()?;
@@ -134,32 +187,27 @@ pub fn is_capability_path(path: &str) -> bool {
 }
 
 fn split(path: &str) -> Option<(Kind, &str)> {
-    Kind::ALL.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
+    Kind::FIRST.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
 }
 
 fn encode(capability: &Capability) -> (Kind, Vec<u8>) {
     let mut plaintext = Vec::with_capacity(LONGEST_PLAINTEXT_BYTES);
-    let kind = match capability {
-        Capability::Subscription(agent, subscription) | Capability::Push(agent, subscription) => {
-            plaintext.extend_from_slice(agent.as_bytes());
-            plaintext.extend_from_slice(subscription.as_bytes());
-            if matches!(capability, Capability::Push(..)) { Kind::Push } else { Kind::Subscription }
-        }
-        Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox) => {
-            plaintext.extend_from_slice(inbox.as_bytes());
-            if matches!(capability, Capability::SubscriptionSet(_)) {
-                Kind::SubscriptionSet
-            } else {
-                Kind::ReceiptSubscription
-            }
-        }
-        Capability::Message(entry) => {
-            plaintext.extend_from_slice(entry.inbox.as_bytes());
-            plaintext.extend_from_slice(&entry.position.get().to_be_bytes());
-            plaintext.extend_from_slice(entry.message.as_bytes());
-            Kind::Message
-        }
+    let (kind, inbox, subscription) = match capability {
+        Capability::Subscription(agent, id) => (Kind::Subscription, agent, Some(id)),
+        Capability::Push(agent, id) => (Kind::Push, agent, Some(id)),
+        Capability::Channel(agent, id) => (Kind::Channel, agent, Some(id)),
+        Capability::Update(agent, id) => (Kind::Update, agent, Some(id)),
+        Capability::SubscriptionSet(inbox) => (Kind::SubscriptionSet, inbox, None),
+        Capability::ReceiptSubscription(inbox) => (Kind::ReceiptSubscription, inbox, None),
+        Capability::Device(inbox) | Capability::Channels(inbox) => (Kind::Device, inbox, None),
+        Capability::Message(entry) => (Kind::Message, &entry.inbox, None),
     };
+    plaintext.extend_from_slice(inbox.as_bytes());
+    plaintext.extend(subscription.iter().flat_map(|id| id.as_bytes()));
+    if let Capability::Message(entry) = capability {
+        plaintext.extend_from_slice(&entry.position.get().to_be_bytes());
+        plaintext.extend_from_slice(entry.message.as_bytes());
+    }
     (kind, plaintext)
 }
 
@@ -172,6 +220,9 @@ fn decode(kind: Kind, plaintext: &[u8]) -> Option<Capability> {
         Kind::Push => Some(Capability::Push(inbox, subscription()?)),
         Kind::SubscriptionSet => rest.is_empty().then_some(Capability::SubscriptionSet(inbox)),
         Kind::ReceiptSubscription => rest.is_empty().then_some(Capability::ReceiptSubscription(inbox)),
+        Kind::Device => rest.is_empty().then_some(Capability::Device(inbox)),
+        Kind::Channel => Some(Capability::Channel(inbox, subscription()?)),
+        Kind::Update => Some(Capability::Update(inbox, subscription()?)),
         Kind::Message => {
             let (position, message) = rest.split_first_chunk::<POSITION_BYTES>()?;
             let position = Position::new(u64::from_be_bytes(*position));
@@ -200,7 +251,19 @@ mod tests {
             Capability::SubscriptionSet(inbox),
             Capability::ReceiptSubscription(inbox),
             Capability::Message(EntryRef { inbox, position: Position::new(77), message }),
+            Capability::Device(inbox),
+            Capability::Channels(inbox),
+            Capability::Channel(inbox, subscription),
+            Capability::Update(inbox, subscription),
         ]
+    }
+
+    /// A token as each kind of URL would have it.
+    fn under_every_kind(token: &str) -> impl Iterator<Item = String> {
+        let device = Capability::Device(InboxId::from_bytes([3; 16]));
+        let device = keyring().path(&device, KeyId(9)).unwrap();
+        let first = Kind::FIRST.iter().map(move |kind| format!("{}{token}", kind.prefix()));
+        first.chain([format!("{device}{CHANNELS}/{token}")])
     }
 
     #[test]
@@ -217,22 +280,46 @@ mod tests {
 
     #[test]
     fn r8030_2_1_b_one_kind_cannot_be_turned_into_another() {
-        for capability in samples() {
+        // A device's channels have no token of their own: who knows the one URL knows the other.
+        for capability in samples().into_iter().filter(|one| !matches!(one, Capability::Channels(_))) {
             let path = keyring().path(&capability, KeyId(9)).unwrap();
             let token = path.rsplit('/').next().unwrap();
-            let opened = Kind::ALL
-                .iter()
-                .filter(|kind| keyring().open(&format!("{}{token}", kind.prefix())).is_some());
-            assert_eq!(opened.count(), 1);
+            let opened = under_every_kind(token).filter_map(|path| keyring().open(&path));
+            assert_eq!(opened.collect::<Vec<_>>(), [capability]);
+        }
+    }
+
+    #[test]
+    fn d1_sub_b_a_channel_opens_behind_its_own_device_only() {
+        let [one, other] = [3, 6].map(|n| InboxId::from_bytes([n; 16]));
+        let path = |capability| keyring().path(&capability, KeyId(9)).unwrap();
+        let channel = path(Capability::Channel(one, SubscriptionId::from_bytes([4; 16])));
+        let end = channel.strip_prefix(&path(Capability::Device(one))).unwrap();
+        assert!(end.starts_with("/channels/"));
+        for front in [path(Capability::Device(other)), path(Capability::SubscriptionSet(one)), String::new()]
+        {
+            assert_eq!(keyring().open(&format!("{front}{end}")), None);
+        }
+        for end in ["/channels/", "/channels/x", "/channelsx", "/channels/channels", "/"] {
+            assert_eq!(keyring().open(&format!("{}{end}", path(Capability::Device(one)))), None, "{end}");
         }
     }
 
     #[test]
     fn r8030_8_2_a_push_urls_of_one_agent_share_nothing_visible() {
-        let agent = InboxId::from_bytes([3; 16]);
+        share_nothing_visible(Capability::Push);
+    }
+
+    #[test]
+    fn d1_send_b_update_urls_of_one_device_share_nothing_visible() {
+        share_nothing_visible(Capability::Update);
+    }
+
+    fn share_nothing_visible(of: fn(InboxId, SubscriptionId) -> Capability) {
         let token = |n| {
-            let capability = Capability::Push(agent, SubscriptionId::from_bytes([n; 16]));
-            keyring().path(&capability, KeyId(9)).unwrap()["/push/".len()..].to_owned()
+            let capability = of(InboxId::from_bytes([3; 16]), SubscriptionId::from_bytes([n; 16]));
+            let path = keyring().path(&capability, KeyId(9)).unwrap();
+            path.rsplit('/').next().unwrap().to_owned()
         };
         let (a, b) = (token(1), token(2));
         let shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
@@ -245,7 +332,7 @@ mod tests {
     fn r8030_8_3_a_tokens_are_long_enough_and_fit_a_url() {
         for capability in samples() {
             let path = keyring().path(&capability, KeyId(9)).unwrap();
-            assert!((40..=110).contains(&path.len()), "{path}");
+            assert!((40..=140).contains(&path.len()), "{path}");
         }
     }
 
@@ -260,8 +347,8 @@ mod tests {
         #[test]
         fn any_path_is_opened_or_refused(path in "\\PC*", token in "[A-Za-z0-9_-]{0,120}") {
             prop_assert_eq!(keyring().open(&path), None);
-            for kind in Kind::ALL {
-                prop_assert_eq!(keyring().open(&format!("{}{token}", kind.prefix())), None);
+            for path in under_every_kind(&token) {
+                prop_assert_eq!(keyring().open(&path), None);
             }
         }
 

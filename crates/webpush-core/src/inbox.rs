@@ -57,6 +57,12 @@ impl Entry {
         }
     }
 
+    /// Whether a store has it. Most messages with TTL 0 are nowhere.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.position() > Position::START
+    }
+
     /// Whether it must not be delivered any more at `now` (RFC 8030 §5.2). Receipts don't expire.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -30,6 +30,9 @@ pub const BROADCAST_VERSION_CHARACTERS: usize = 256;
 /// Broadcasts that a configuration may name, and as many again that may be set while the service runs.
 pub const BROADCASTS: usize = 256;
 
+/// How long a message of a draft-thomson sender is kept when its request does not say.
+pub const THOMSON_DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
+
 /// Links and preferences looked at in one request; a request with more is refused.
 pub const LIST_HEADER_MEMBERS: usize = 64;
 
@@ -163,6 +166,8 @@ impl Default for IdleLimits {
 pub struct Limits {
     /// The longest that a message is kept, whatever its TTL asks for.
     pub max_ttl: Duration,
+    /// How long it is kept if it was sent by PUT, without a TTL; see [`THOMSON_DEFAULT_TTL`].
+    pub thomson_default_ttl: Duration,
     /// The largest message body; at least [`SMALLEST_BODY_LIMIT_BYTES`].
     pub max_body_bytes: usize,
     /// How long a delivered message may stay unacknowledged on a held stream before it is sent again.
@@ -223,6 +228,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_ttl: Duration::from_secs(30 * 24 * 3600),
+            thomson_default_ttl: THOMSON_DEFAULT_TTL,
             max_body_bytes: SMALLEST_BODY_LIMIT_BYTES,
             redelivery_timeout: Duration::from_secs(60),
             idle: IdleLimits::default(),

@@ -95,8 +95,11 @@ pub enum Problem {
     },
     /// A device's push URL is of another push service, and the gateway is for those of this one.
     PushkeyElsewhere,
-    /// The user agent can't take server push and did not ask for events, the other way to listen.
-    PushUnsupported,
+    /// The user agent can't take server push.
+    PushUnsupported {
+        /// It did not ask for events, the other way to listen there.
+        events_instead: bool,
+    },
 }
 
 /// What a rate limit counts.

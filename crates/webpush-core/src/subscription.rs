@@ -2,6 +2,7 @@
 
 use crate::capability::KeyId;
 use crate::id::{ChannelId, InboxId, SubscriptionId};
+use crate::outcome::Outcome;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -30,6 +31,21 @@ pub enum Dialect {
     Rfc8030,
     /// The autopush WebSocket: the agent has its own name for the subscription, and acknowledges on its socket.
     Autopush(ChannelId),
+    /// draft-thomson-webpush-http2, as the Node `webpush-server` of 2015 had it: nobody acknowledges; a message has
+    /// arrived when its agent is seen to have read it.
+    Thomson,
+}
+
+impl Dialect {
+    /// What DELETE on a message's URL makes of the message. An RFC 8030 agent acknowledges by it (§6.2). Agents of the
+    /// other dialects are never shown that URL: there it is the sender, who takes the message back.
+    #[must_use]
+    pub const fn outcome_of_delete(self) -> Outcome {
+        match self {
+            Self::Rfc8030 => Outcome::Delivered,
+            Self::Autopush(_) | Self::Thomson => Outcome::Cancelled,
+        }
+    }
 }
 
 impl Subscription {
@@ -38,7 +54,7 @@ impl Subscription {
     pub const fn channel(&self) -> Option<ChannelId> {
         match self.dialect {
             Dialect::Autopush(channel) => Some(channel),
-            Dialect::Rfc8030 => None,
+            Dialect::Rfc8030 | Dialect::Thomson => None,
         }
     }
 }

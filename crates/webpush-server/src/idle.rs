@@ -60,14 +60,11 @@ fn report_drops(service: &Service) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::Gateway;
-    use crate::http::problem::VapidErrorStatus;
-    use crate::subscribe_tokens::SubscribeTokens;
+    use crate::service::Setup;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
     use webpush_core::id::InboxId;
     use webpush_core::inbox::{Inbox, Owner};
-    use webpush_core::limits::Limits;
     use webpush_core::session::Scope;
     use webpush_core::urgency::Urgency;
     use webpush_store::memory::MemoryStore;
@@ -78,10 +75,7 @@ mod tests {
     async fn service(inboxes: u8) -> Arc<Service> {
         let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
         let store = Arc::new(MemoryStore::default());
-        let origin = "https://push.example".to_owned();
-        let (limits, tokens) = (Limits::default(), SubscribeTokens::not_needed());
-        let vapid_status = VapidErrorStatus::default();
-        let service = Service::new(store, keyring, origin, limits, tokens, vapid_status, Gateway::Off);
+        let service = Service::new(Setup::new(store, keyring, "https://push.example"));
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
         service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();

@@ -7,7 +7,7 @@ use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::{listen, tls};
-use crate::service::Service;
+use crate::service::{Service, Setup};
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
@@ -79,10 +79,15 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
-    let (limits, vapid_status) = (settings.limits, settings.vapid_status);
-    let gateway = Gateway::new(settings.gateway);
-    let service =
-        Service::new(Arc::clone(&store), keyring, origin, limits, subscribe_tokens, vapid_status, gateway);
+    let service = Service::new(Setup {
+        store: Arc::clone(&store),
+        keyring,
+        origin,
+        limits: settings.limits,
+        subscribe_tokens,
+        vapid_status: settings.vapid_status,
+        gateway: Gateway::new(settings.gateway),
+    });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());

@@ -51,27 +51,53 @@ pub struct Service {
     store_was_down: Arc<AtomicBool>,
 }
 
+/// What a service is put together from.
+pub struct Setup {
+    /// Where inboxes live.
+    pub store: Arc<dyn Store>,
+    /// What URLs are sealed with.
+    pub keyring: Keyring,
+    /// The public origin.
+    pub origin: String,
+    /// The bounds in force.
+    pub limits: Limits,
+    /// Who may subscribe.
+    pub subscribe_tokens: SubscribeTokens,
+    /// What invalid VAPID is answered.
+    pub vapid_status: VapidErrorStatus,
+    /// What Matrix homeservers may have delivered.
+    pub gateway: Gateway,
+}
+
+impl Setup {
+    /// What can't be left out; the rest as it is by default, but without a gateway.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: impl Into<String>) -> Self {
+        Self {
+            store,
+            keyring,
+            origin: origin.into(),
+            limits: Limits::default(),
+            subscribe_tokens: SubscribeTokens::not_needed(),
+            vapid_status: VapidErrorStatus::default(),
+            gateway: Gateway::Off,
+        }
+    }
+}
+
 impl Service {
     /// Puts a service together.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        keyring: Keyring,
-        origin: String,
-        limits: Limits,
-        subscribe_tokens: SubscribeTokens,
-        vapid_status: VapidErrorStatus,
-        gateway: Gateway,
-    ) -> Arc<Self> {
-        let rate_limits = RateLimits::new(&limits.rates);
+    pub fn new(setup: Setup) -> Arc<Self> {
+        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway } = setup;
         Arc::new(Self {
             store,
             keyring,
             error_style: ErrorStyle { origin: origin.clone(), vapid_status },
             vapid: VapidCache::new(origin.clone()),
             origin,
+            rate_limits: RateLimits::new(&limits.rates),
             limits,
-            rate_limits,
             subscribe_tokens,
             gateway,
             registry: Arc::default(),

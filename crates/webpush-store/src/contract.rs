@@ -23,7 +23,10 @@ pub use entries::{
     nothing_goes_into_what_is_missing, order_of_acceptance, positions_are_never_reused,
 };
 pub use expiry::{due_in_deadline_order, due_never_names_receipts};
-pub use fetch::{fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough};
+pub use fetch::{
+    fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough,
+    latest_is_the_newest_that_the_scope_admits,
+};
 pub use idle::{
     an_empty_agent_that_nobody_monitors_is_idle, an_inbox_that_nobody_uses_is_idle,
     only_what_is_still_idle_is_removed,
@@ -73,6 +76,7 @@ macro_rules! contract_tests {
             nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
             due_in_deadline_order due_never_names_receipts
             fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough
+            latest_is_the_newest_that_the_scope_admits
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
             a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end
             settling_twice_does_nothing an_entry_is_named_by_position_and_id

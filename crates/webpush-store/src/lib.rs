@@ -75,6 +75,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError>;
 
+    /// Reads the newest entry of an inbox that the scope admits and that has not expired at `now`. It is looked for among
+    /// the newest [`webpush_core::limits::FETCH_SCAN_ROWS`] rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the answer can't be had.
+    fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError>;
+
     /// Names at most `limit` messages that have come to their end at `now` ([`webpush_core::message::Message::ends`]), and when the next one will.
     ///
     /// # Errors

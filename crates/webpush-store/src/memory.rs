@@ -83,6 +83,10 @@ impl Store for MemoryStore {
         self.with(|model| model.fetch(scope, after, now))
     }
 
+    fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.with(|model| model.latest(scope, now))
+    }
+
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
         self.with(|model| model.due(now, limit))
     }

@@ -59,7 +59,11 @@ fn step() -> impl Strategy<Value = Step> {
     let subscribe = (0..3_u8, 0..3_u8, 0..4_u8).prop_map(|(agent, id, channel)| {
         let (agent, id) = (inbox_id(agent), subscription_id(id));
         let created = Timestamp::from_millis(2);
-        let dialect = if channel < 2 { Dialect::Autopush(channel_id(channel)) } else { Dialect::Rfc8030 };
+        let dialect = match channel {
+            0 | 1 => Dialect::Autopush(channel_id(channel)),
+            2 => Dialect::Thomson,
+            _ => Dialect::Rfc8030,
+        };
         Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None, dialect }))
     });
     let settle = (entry(), outcome()).prop_map(|(entry, outcome)| Step::Other(Op::Settle(entry, outcome)));
@@ -165,6 +169,7 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {
                 let scope = Scope { inbox, only, floor };
+                assert_eq!(model.latest(&scope, now), store.latest(&scope, now));
                 let mut after = Position::START;
                 loop {
                     let page = model.fetch(&scope, after, now).unwrap();

@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// Every requirement, so that none can be dropped from the table unseen.
 const IDS: &str = include_str!("ids.txt");
+/// How ids begin: RFCs, HTTP/2's rules for push, and draft-thomson.
+const FAMILIES: [&str; 3] = ["R", "H2-", "D1-"];
 const TABLE: &str = "docs/conformance.md";
 /// How a cell begins that gives a reason instead of a test.
 const REASONS: [&str; 2] = ["Deviation: ", "Not offered: "];
@@ -36,7 +38,7 @@ fn rows(table: &str) -> BTreeMap<&str, &str> {
         .filter_map(|line| {
             let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
             let (id, _, defence) = (cells.next()?, cells.next()?, cells.next()?);
-            (id.starts_with('R') || id.starts_with("H2-")).then_some((id, defence))
+            FAMILIES.iter().any(|family| id.starts_with(family)).then_some((id, defence))
         })
         .collect()
 }

@@ -27,6 +27,7 @@ use crate::id::{InboxId, Position};
 use crate::inbox::Entry;
 use crate::message::Message;
 use crate::receipt::{Receipt, ReceiptStatus};
+use crate::subscription::{Dialect, Subscription};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
@@ -67,18 +68,25 @@ pub fn resume_after(headers: &HeaderMap, keyring: &Keyring, inbox: InboxId) -> P
     }
 }
 
-/// Renders an entry. `subscription_key` is the sealing key of the message's subscription.
+/// Renders an entry. A receipt has no subscription.
 ///
-/// Returns `None` when a URL can't be made because its sealing key is not held any more.
+/// Returns `None` when a URL can't be made because its sealing key is not held any more, and for a message of
+/// another dialect, whose agent could not acknowledge the event.
 #[must_use]
 pub fn event(
     entry: &Entry,
-    subscription_key: Option<KeyId>,
+    subscription: Option<&Subscription>,
     keyring: &Keyring,
     origin: &str,
 ) -> Option<String> {
     match entry {
-        Entry::Message(message) => message_event(message, subscription_key?, keyring, origin),
+        Entry::Message(message) => {
+            let Subscription { dialect, key, .. } = *subscription?;
+            match dialect {
+                Dialect::Rfc8030 => message_event(message, key, keyring, origin),
+                Dialect::Thomson | Dialect::Autopush(_) => None,
+            }
+        }
         Entry::Receipt(receipt) => receipt_event(receipt, keyring, origin),
     }
 }

@@ -3,4 +3,6 @@
 pub mod autopush;
 pub mod event_stream;
 mod json;
+pub mod pushed;
 pub mod rfc8030;
+pub mod thomson;

@@ -1,8 +1,8 @@
 //! RFC 8030 as agents see it: monitoring requests in, promised requests and pushed responses out.
 
+use super::pushed::{Acknowledged, Pushed};
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Link, Preferences, links};
-use crate::inbox::Entry;
 use crate::message::Message;
 use crate::problem::Problem;
 use crate::publish;
@@ -63,62 +63,35 @@ impl MonitorRequest {
     }
 }
 
-/// One entry as it goes to an agent by server push.
-#[derive(Debug)]
-pub struct Pushed {
-    /// The path of the promised GET: the entry's own URL, the same for every delivery.
-    pub path: String,
-    /// The `Link` of the promised request and the response: which subscription it is for (RFC 8030 §6.1).
-    pub link: Option<HeaderValue>,
-    /// The response to the promised request.
-    pub response: Response<Bytes>,
+/// A message: the promise is a GET of its own URL, the same for every delivery, and says which subscription it is for
+/// (RFC 8030 §6, §6.1).
+pub(super) fn push_message(
+    message: &Message,
+    subscription_key: KeyId,
+    keyring: &Keyring,
+    origin: &str,
+    now: Timestamp,
+) -> Option<Pushed> {
+    let push = Capability::Push(message.agent, message.subscription);
+    let push_link = link(origin, &keyring.path(&push, subscription_key)?, PUSH_REL);
+    let push_link = HeaderValue::try_from(push_link).ok()?;
+    let mut response = message_response(message);
+    response.headers_mut().insert(DATE, http_date(now)?);
+    response.headers_mut().insert(LINK, push_link.clone());
+    let path = keyring.path(&Capability::Message(message.entry_ref()), message.key)?;
+    Some(Pushed { path, link: Some(push_link), response, acknowledged: Acknowledged::ByAgent })
 }
 
-impl Pushed {
-    /// Renders an entry. `subscription_key` is the sealing key of the message's subscription.
-    ///
-    /// Returns `None` when the URL can't be made because its sealing key is not held any more.
-    #[must_use]
-    pub fn new(
-        entry: &Entry,
-        subscription_key: Option<KeyId>,
-        keyring: &Keyring,
-        origin: &str,
-        now: Timestamp,
-    ) -> Option<Self> {
-        match entry {
-            Entry::Message(message) => Self::message(message, subscription_key?, keyring, origin, now),
-            Entry::Receipt(receipt) => Self::receipt(receipt, keyring, now),
-        }
-    }
-
-    fn message(
-        message: &Message,
-        subscription_key: KeyId,
-        keyring: &Keyring,
-        origin: &str,
-        now: Timestamp,
-    ) -> Option<Self> {
-        let push = Capability::Push(message.agent, message.subscription);
-        let push_link = link(origin, &keyring.path(&push, subscription_key)?, PUSH_REL);
-        let push_link = HeaderValue::try_from(push_link).ok()?;
-        let mut response = message_response(message);
-        response.headers_mut().insert(DATE, http_date(now)?);
-        response.headers_mut().insert(LINK, push_link.clone());
-        let path = keyring.path(&Capability::Message(message.entry_ref()), message.key)?;
-        Some(Self { path, link: Some(push_link), response })
-    }
-
-    fn receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<Self> {
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = match receipt.status {
-            ReceiptStatus::Acknowledged => StatusCode::NO_CONTENT,
-            ReceiptStatus::Failed => StatusCode::GONE,
-        };
-        response.headers_mut().insert(DATE, http_date(now)?);
-        let path = keyring.path(&Capability::Message(receipt.about), receipt.key)?;
-        Some(Self { path, link: None, response })
-    }
+/// A receipt: a status, under the URL of the message that it is about (RFC 8030 §6.3).
+pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<Pushed> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = match receipt.status {
+        ReceiptStatus::Acknowledged => StatusCode::NO_CONTENT,
+        ReceiptStatus::Failed => StatusCode::GONE,
+    };
+    response.headers_mut().insert(DATE, http_date(now)?);
+    let path = keyring.path(&Capability::Message(receipt.about), receipt.key)?;
+    Some(Pushed { path, link: None, response, acknowledged: Acknowledged::ByPings(1) })
 }
 
 /// A message as the representation of its URL: the body as it came, with what is needed to read it. `Urgency` and
@@ -138,6 +111,6 @@ pub fn message_response(message: &Message) -> Response<Bytes> {
     response
 }
 
-fn http_date(time: Timestamp) -> Option<HeaderValue> {
+pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
     HeaderValue::try_from(time.http_date()).ok()
 }

@@ -43,10 +43,22 @@ impl PublishRequest {
     /// # Errors
     /// The first header that does not follow RFC 8030 §5.2 to §5.4, or is too long to be kept.
     pub fn parse(headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
+        Self::parse_or(headers, body, None)
+    }
+
+    /// [`PublishRequest::parse`] for a dialect in which a request without a TTL has this one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_or(
+        headers: &HeaderMap,
+        body: Bytes,
+        default_ttl: Option<Duration>,
+    ) -> Result<Self, Problem> {
         let preferences = Preferences::parse(headers);
         let links = if preferences.respond_async { links(headers)? } else { Vec::new() };
         Ok(Self {
-            ttl: ttl(headers)?,
+            ttl: ttl(headers, default_ttl)?,
             urgency: urgency(headers)?.unwrap_or_default(),
             topic: topic(headers)?,
             encoding: Encoding::parse(headers)?,
@@ -58,9 +70,9 @@ impl PublishRequest {
 }
 
 /// RFC 8030 §5.2: `TTL = 1*DIGIT`, in seconds; too large to count is 2^31.
-fn ttl(headers: &HeaderMap) -> Result<Duration, Problem> {
+fn ttl(headers: &HeaderMap, default: Option<Duration>) -> Result<Duration, Problem> {
     let digits = match single(headers, &TTL) {
-        Single::Absent => return Err(Problem::TtlMissing),
+        Single::Absent => return default.ok_or(Problem::TtlMissing),
         Single::Value(value) if is_number(value) => value,
         Single::Value(value) => {
             let negative = value.strip_prefix(b"-").is_some_and(is_number);
@@ -127,6 +139,15 @@ mod tests {
         }
         assert_eq!(parse(&[("ttl", "1"), ("ttl", "1")]).unwrap_err(), malformed(false));
         assert_eq!(parse(&[("ttl", " 007 ")]).unwrap().ttl, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn d1_send_d_where_a_ttl_may_be_left_out_one_that_is_there_still_counts() {
+        let day = Duration::from_secs(86_400);
+        let parse = |list: &[_]| PublishRequest::parse_or(&headers(list), Bytes::new(), Some(day));
+        assert_eq!(parse(&[]).unwrap().ttl, day);
+        assert_eq!(parse(&[("ttl", "7")]).unwrap().ttl, Duration::from_secs(7));
+        assert_eq!(parse(&[("ttl", "-7")]).unwrap_err(), Problem::TtlMalformed { negative: true });
     }
 
     #[test]

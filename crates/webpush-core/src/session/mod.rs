@@ -58,8 +58,8 @@ pub enum Input {
     Fetched(Page),
     /// The oldest entry handed out by [`Command::Deliver`] is off the driver's hands: there is room for another.
     Sent {
-        /// It was taken. For a message that is for the agent to say, by acknowledging; of a receipt nothing more will
-        /// be heard, so here it means that the other side is known to have read it.
+        /// The other side is known to have read it, and nothing more will be heard of it: a receipt, or a message of a
+        /// dialect without acknowledgements. Other messages are taken when the agent says so.
         taken: bool,
     },
     /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.

@@ -24,7 +24,7 @@ pub struct Session {
     mail: Mail,
     /// Handed out and not known to have left, oldest first.
     outgoing: VecDeque<Entry>,
-    /// Receipts that were taken and are to be settled.
+    /// Entries that were taken and are to be settled.
     taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
@@ -246,8 +246,8 @@ impl Session {
     /// The oldest entry handed out is off the driver's hands.
     fn left(&mut self, taken: bool, now: Timestamp) {
         let Mail::Sending { pass, more } = self.mail else { return };
-        if let Some(Entry::Receipt(receipt)) = self.outgoing.pop_front().filter(|_| taken) {
-            self.taken.push(receipt.entry_ref());
+        if let Some(entry) = self.outgoing.pop_front().filter(|entry| taken && entry.is_stored()) {
+            self.taken.push(entry.entry_ref());
         }
         if self.outgoing.is_empty() {
             if !self.taken.is_empty() {
@@ -366,7 +366,7 @@ impl Session {
         self.mail = Mail::Over;
         self.live.clear();
         self.outgoing.clear();
-        // Receipts that were taken are settled all the same, or they would be given twice.
+        // What was taken is settled all the same, or it would be given twice.
         self.commands.retain(|command| matches!(command, Command::Settle { .. }));
         self.commands.push_back(Command::Finish(end));
     }

@@ -72,6 +72,9 @@ pub struct Args {
         default_value_t = VapidErrorStatus::Rfc,
     )]
     vapid_error_status: VapidErrorStatus,
+    /// Longest time that a message is kept which a client of the 2015 API sends without a TTL
+    #[arg(long, env = "WEBPUSH_SERVER_THOMSON_DEFAULT_TTL", value_name = "TIME", default_value = "24h", value_parser = parse_time)]
+    thomson_default_ttl: Duration,
 
     /// Folder for messages and keys; made if it is not there
     #[arg(long, env = "WEBPUSH_SERVER_DATA_DIR", value_name = "FOLDER", default_value = "webpush-data")]
@@ -121,7 +124,8 @@ impl Args {
             (_, _, Some(file)) => Some(Identity::Pfx { file, password_file: self.pfx_password_file }),
             _ => None,
         };
-        let limits = self.storage.apply(Limits { max_ttl: self.max_ttl, ..Limits::default() });
+        let (max_ttl, thomson_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
+        let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
         Ok(Settings {
             host: self.host,
             port: self.port,

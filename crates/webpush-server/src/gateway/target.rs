@@ -34,10 +34,7 @@ impl Target {
 fn opened(keyring: &Keyring, path: &str) -> Option<Target> {
     match keyring.open(&aliases::resolve(path).path)? {
         Capability::Push(agent, id) => Some(Target::Here(agent, id)),
-        Capability::Subscription(..)
-        | Capability::SubscriptionSet(_)
-        | Capability::Message(_)
-        | Capability::ReceiptSubscription(_) => None,
+        _ => None,
     }
 }
 

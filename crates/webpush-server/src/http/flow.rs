@@ -85,11 +85,13 @@ impl Flow {
         Ok(())
     }
 
-    /// Hands the rest of the body over, part by part. May be called again after it was cancelled.
+    /// Hands the rest of the body over, part by part. May be called again after it was cancelled. Says whether there was
+    /// any, which `h2` has just queued then.
     ///
     /// # Errors
     /// When the peer reset the stream, takes nothing, or is gone.
-    pub async fn run(&mut self) -> Result<(), h2::Error> {
+    pub async fn run(&mut self) -> Result<bool, h2::Error> {
+        let any = !self.rest.is_empty();
         while !self.rest.is_empty() {
             let granted = match self.stream.capacity() {
                 0 => self.more_capacity().await?,
@@ -101,7 +103,7 @@ impl Flow {
                 self.deadline = Instant::now() + self.patience;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     async fn more_capacity(&mut self) -> Result<usize, h2::Error> {

@@ -3,10 +3,8 @@
 
 use super::body::Body;
 use super::connections::Place;
-use super::cors;
 use super::half_closed::{Closing, Watched};
 use super::peer::Peer;
-use super::problem::Failure;
 use super::route::{self, Outcome};
 use crate::drain::Draining;
 use crate::monitor::events::Events;
@@ -26,7 +24,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_core::limits::HEADER_BYTES;
-use webpush_core::problem::Problem;
 
 /// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
@@ -78,11 +75,7 @@ async fn respond(
     let body = Body::http1(body, service.limits.timeouts.body);
     let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
-        Outcome::Monitor(_) => {
-            let mut answer = Failure::from(Problem::PushUnsupported).answer(&service.error_style);
-            cors::expose(&mut answer);
-            answer
-        }
+        Outcome::Monitor(monitor) => monitor.unsupported(&service),
         Outcome::WebSocket(opening) => {
             let arrival = Arrival { peer: *peer, may_subscribe: opening.may_subscribe };
             // A task of its own: that of the connection has more to keep, and is over with the answer.

@@ -6,6 +6,7 @@ use super::flow::Responder;
 use super::peer::Peer;
 use super::pressure::{Gauged, Pressure};
 use super::pulse::{Heart, Pulse};
+use super::resets::Resets;
 use super::retirement::Retirement;
 use super::route::{self, Outcome};
 use super::upgrade::not_here;
@@ -35,7 +36,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let pressure = Arc::new(Pressure::default());
-    let io = Gauged { stream, pressure: Arc::clone(&pressure) };
+    let resets = Arc::new(Resets::default());
+    let io = Gauged::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
     let handshake = tokio::select! {
         handshake = timeout(OPENING, builder().handshake::<_, Bytes>(io)) => handshake,
         () = draining.begun() => return,
@@ -70,6 +72,7 @@ where
                     let connection = server_push::Connection {
                         pressure: &pressure,
                         pulse: &pulse,
+                        resets: &resets,
                         retirement: &retirement,
                         draining: to_requests.clone(),
                     };

@@ -1,4 +1,4 @@
-//! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2).
+//! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2) or taking it back.
 
 use super::answer::{Answer, empty, with};
 use super::problem::Failure;
@@ -11,31 +11,52 @@ use webpush_core::id::{EntryRef, Position};
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
-use webpush_store::{Applied, Durability, Op};
+use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
 pub(super) fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
     match service.store.entry(entry)? {
         Some(Entry::Message(message)) if !message.is_expired(fresh::now()) => {
-            // The body and its type are the sender's: a browser must not take them for a page of this origin.
-            let guards = [
-                (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-                (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
-            ];
-            Ok(with(rfc8030::message_response(&message), guards))
+            Ok(guarded(rfc8030::message_response(&message)))
         }
         Some(Entry::Message(_) | Entry::Receipt(_)) | None => Err(Problem::NotFound.into()),
     }
 }
 
-/// `DELETE`: the agent has it; it is never delivered again.
-pub(super) async fn acknowledge(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
+/// The body and its type are the sender's: a browser must not take them for a page of this origin.
+pub(super) fn guarded(message: Answer) -> Answer {
+    let guards = [
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+    ];
+    with(message, guards)
+}
+
+/// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the dialect of its subscription
+/// says which of the two knows this URL.
+pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
     if entry.position == Position::START {
         // A message with TTL 0 was never stored; having been delivered was its end.
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    match service.commit_one(Op::Settle(entry, Outcome::Delivered), Durability::Durable).await? {
+    let outcome = outcome_of_delete(service, &entry)?;
+    match service.commit_one(Op::Settle(entry, outcome), Durability::Durable).await? {
         Applied::Settled(_) => Ok(empty(StatusCode::NO_CONTENT)),
         _ => Err(Problem::NotFound.into()),
     }
 }
+
+fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
+    let message = match service.store.entry(entry) {
+        Ok(Some(Entry::Message(message))) => message,
+        // A receipt is its sender's; and what is damaged by now may have been delivered before.
+        Ok(Some(Entry::Receipt(_))) | Err(StoreError::Corrupt) => return Ok(Outcome::Delivered),
+        Ok(None) => return Err(Problem::NotFound.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let subscription = service.store.subscription(message.agent, message.subscription)?;
+    Ok(subscription.ok_or(Problem::NotFound)?.dialect.outcome_of_delete())
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,10 @@
 //! | what a peer may not do to us | [`stall`], [`pressure`], [`retirement`] |
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
-//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`] |
+//! | what `h2` does not tell of its peer | [`pressure`], [`pulse`], [`resets`] |
 //! | a WebSocket opens | [`upgrade`] |
 //! | which resource | [`route`], by paths of autopush [`aliases`] |
-//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`] |
+//! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`], those of 2015 in [`thomson`] |
 //! | UnifiedPush and its gateway for Matrix homeservers | [`unifiedpush`], [`notify`] |
 //! | bodies in; answers, problems and streams out | [`body`], [`answer`], [`problem`], [`flow`] |
 
@@ -36,11 +36,13 @@ pub mod problem;
 pub mod publish;
 pub mod pulse;
 pub mod receipts;
+pub mod resets;
 pub mod retirement;
 pub mod route;
 pub mod stall;
 pub mod subscribe;
 pub mod subscription;
+pub mod thomson;
 pub mod tls;
 pub mod unifiedpush;
 pub mod upgrade;

@@ -4,6 +4,7 @@
 //! poll that did not end with a full socket, nothing is queued but what the peer's limits hold back: flow control, which
 //! a push waits for by itself, and the number of streams the peer takes (RFC 9113 §5.1.2), which is never exceeded here.
 
+use super::resets::{Frames, Resets};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ pub struct Pressure {
 struct Queue {
     /// Promised since everything had been written.
     unwritten: usize,
+    /// A body was handed over since everything had been written.
+    body_unwritten: bool,
     /// Pushes that wait for flow control.
     under_way: usize,
     /// Pushes that the peer takes at the same time.
@@ -37,7 +40,13 @@ struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { unwritten: 0, under_way: 0, limit: usize::MAX, parent: 0 }
+        Self { unwritten: 0, body_unwritten: false, under_way: 0, limit: usize::MAX, parent: 0 }
+    }
+}
+
+impl Queue {
+    const fn is_written(&self) -> bool {
+        self.unwritten == 0 && !self.body_unwritten
     }
 }
 
@@ -70,11 +79,16 @@ impl Pressure {
         }
     }
 
+    /// To be called when the last part of a body was handed to `h2`, which will then be polled.
+    pub fn handed_over(&self) {
+        self.queue().body_unwritten = true;
+    }
+
     /// Waits until everything queued has been written out.
     pub async fn written(&self) {
         loop {
             let relieved = self.relieved.notified();
-            if self.queue().unwritten == 0 {
+            if self.queue().is_written() {
                 return;
             }
             relieved.await;
@@ -87,7 +101,10 @@ impl Pressure {
             let mut queue = self.queue();
             let raised = limit > std::mem::replace(&mut queue.limit, limit);
             let full = self.socket_full.load(Ordering::Acquire);
-            let written = !full && std::mem::take(&mut queue.unwritten) > 0;
+            let written = !full && !queue.is_written();
+            if written {
+                (queue.unwritten, queue.body_unwritten) = (0, false);
+            }
             raised || written
         };
         if relieved {
@@ -101,15 +118,20 @@ impl Pressure {
     }
 }
 
-/// A socket that says when it is full.
+/// A socket that says when it is full, and which pushes the peer resets.
 pub struct Gauged<S> {
-    /// The socket.
-    pub stream: S,
-    /// Whom it tells.
-    pub pressure: Arc<Pressure>,
+    stream: S,
+    pressure: Arc<Pressure>,
+    resets: Arc<Resets>,
+    frames: Frames,
 }
 
 impl<S> Gauged<S> {
+    /// Tells these of the socket.
+    pub fn new(stream: S, pressure: Arc<Pressure>, resets: Arc<Resets>) -> Self {
+        Self { stream, pressure, resets, frames: Frames::default() }
+    }
+
     fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
         self.pressure.socket_full.store(poll.is_pending(), Ordering::Release);
         poll
@@ -122,7 +144,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gauged<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let Self { stream, resets, frames, .. } = &mut *self;
+        let before = buf.filled().len();
+        let poll = Pin::new(stream).poll_read(cx, buf);
+        frames.follow(&buf.filled()[before..], resets);
+        poll
     }
 }
 

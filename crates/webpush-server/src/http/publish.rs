@@ -32,9 +32,11 @@ pub(super) async fn publish(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
-    let subscription = looked_up(service, peer, agent, id)?;
+    let subscription = find(service, peer, agent, id)?;
     let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
-    take(service, peer, &head.headers, body, &subscription).await
+    let request = PublishRequest::parse(&head.headers, body)?;
+    let published = accept(service, peer, &head.headers, &subscription, request).await?;
+    answer(service, &published)
 }
 
 /// Takes a message that did not come as a request of its own, as if it had come with these headers.
@@ -46,12 +48,21 @@ pub(super) async fn deliver(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<(), Failure> {
-    let subscription = looked_up(service, peer, agent, id)?;
-    take(service, peer, headers, body, &subscription).await.map(drop)
+    let subscription = find(service, peer, agent, id)?;
+    let request = PublishRequest::parse(headers, body)?;
+    accept(service, peer, headers, &subscription, request).await.map(drop)
 }
 
-/// The subscription, with the message counted if anybody may push to it: both need nothing but the URL.
-fn looked_up(
+/// What was taken.
+pub(super) struct Published {
+    message: Arc<Message>,
+    /// The TTL granted.
+    pub(super) ttl: Duration,
+    receipts: Option<Receipts>,
+}
+
+/// The subscription, once the message is counted against its rates. That needs only the URL, so it comes before the body.
+pub(super) fn find(
     service: &Service,
     peer: &Peer,
     agent: InboxId,
@@ -64,15 +75,15 @@ fn looked_up(
     Ok(subscription)
 }
 
-/// The path of a message whose body is there.
-async fn take(
+/// Takes on what was asked for, in whatever dialect; returns when it is durable. Of the headers only the credentials are
+/// looked at.
+pub(super) async fn accept(
     service: &Service,
     peer: &Peer,
     headers: &HeaderMap,
-    body: Bytes,
     subscription: &Subscription,
-) -> Result<Answer, Failure> {
-    let request = PublishRequest::parse(headers, body)?;
+    request: PublishRequest,
+) -> Result<Published, Failure> {
     let now = fresh::now();
     let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
@@ -102,7 +113,7 @@ async fn take(
         }
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
-    answer(service, &message, ttl, receipts.as_ref())
+    Ok(Published { message, ttl, receipts })
 }
 
 /// Stores the message, together with the receipt subscription if it is new.
@@ -148,12 +159,8 @@ async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), F
 }
 
 /// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
-fn answer(
-    service: &Service,
-    message: &Message,
-    ttl: Duration,
-    receipts: Option<&Receipts>,
-) -> Result<Answer, Failure> {
+pub(super) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
+    let Published { message, ttl, receipts } = published;
     let path = |capability, key| {
         service
             .keyring

@@ -4,9 +4,11 @@ use super::answer::Answer;
 use super::body::Body;
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
+use super::thomson::{registration, resources, update};
 use super::upgrade::{self, Opening};
 use super::{
-    about, aliases, cors, errors_page, message, notify, publish, subscribe, subscription, unifiedpush,
+    about, aliases, cors, errors_page, message, notify, publish, subscribe, subscription, thomson,
+    unifiedpush,
 };
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
@@ -14,6 +16,7 @@ use crate::service::Service;
 use http::Method;
 use http::request::Parts;
 use webpush_core::capability::{Capability, is_capability_path};
+use webpush_core::dialect::thomson::{DEVICES, is_thomson_path};
 use webpush_core::problem::Problem;
 
 /// What a request leads to.
@@ -51,6 +54,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
             let failure = resource.in_its_words(failure, open);
             Outcome::Answer(match path {
                 notify::PATH => notify::failed(&failure, &service.error_style),
+                _ if is_thomson_path(path) => thomson::failed(&failure, &service.error_style),
                 _ => failure.answer(&service.error_style),
             })
         }
@@ -102,7 +106,7 @@ async fn on_capability(
         (Capability::Push(..), _) => return Err(not_allowed("GET, HEAD, POST, OPTIONS")),
 
         (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
-        (Capability::Message(entry), &Method::DELETE) => message::acknowledge(service, entry).await?,
+        (Capability::Message(entry), &Method::DELETE) => message::delete(service, entry).await?,
         (Capability::Message(_), &Method::OPTIONS) => {
             cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
         }
@@ -132,6 +136,17 @@ async fn on_capability(
             | Capability::ReceiptSubscription(_),
             _,
         ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+
+        (Capability::Device(device), _) => return resources::device(service, head, device).await,
+        (Capability::Channels(device), &Method::POST) => {
+            registration::subscribe(service, caller.peer, head, body, device).await?
+        }
+        (Capability::Channels(_), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
+        (Capability::Channels(_), _) => return Err(not_allowed("POST, OPTIONS")),
+        (Capability::Channel(device, id), _) => resources::channel(service, head, device, id).await?,
+        (Capability::Update(device, id), _) => {
+            update::update(service, caller.peer, head, body, device, id).await?
+        }
     };
     Ok(Outcome::Answer(answer))
 }
@@ -145,7 +160,8 @@ async fn on_fixed_path(
 ) -> Result<Answer, Failure> {
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
-        ("/subscribe", _) => Err(not_allowed("POST")),
+        (DEVICES, &Method::POST) => registration::register(service, caller, head, body).await,
+        ("/subscribe" | DEVICES, _) => Err(not_allowed("POST")),
         (notify::PATH, _) if service.gateway.is_off() => Err(Problem::NotFound.into()),
         (notify::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
         (notify::PATH, &Method::POST) => notify::notify(service, caller.peer, head, body).await,
@@ -157,6 +173,6 @@ async fn on_fixed_path(
     }
 }
 
-fn not_allowed(allow: &'static str) -> Failure {
+pub(super) fn not_allowed(allow: &'static str) -> Failure {
     Problem::MethodNotAllowed { allow }.into()
 }

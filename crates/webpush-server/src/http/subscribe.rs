@@ -20,7 +20,7 @@ use webpush_core::subscription::{Dialect, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
-const MOST_BODY_BYTES: usize = 4096;
+pub(super) const MOST_BODY_BYTES: usize = 4096;
 /// When to try again to subscribe in a set that is full: not soon, since it is for the agent to make room.
 const SET_RETRY_SECONDS: u64 = 3600;
 
@@ -56,14 +56,21 @@ pub(super) async fn subscribe(
         dialect: Dialect::Rfc8030,
     };
     ops.push(Op::Subscribe(subscription.clone()));
-    match service.commit(ops, Durability::Durable).await?.last() {
-        Some(Applied::Created) => created(service, &subscription, agent.key),
-        Some(Applied::Refused) => {
+    // It is missing when the set was removed between the look-up and the commit.
+    let applied = service.commit(ops, Durability::Durable).await?.pop();
+    subscribed(&applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
+    created(service, &subscription, agent.key)
+}
+
+/// Whether a subscription was made; if not, it is because there is no room, or its agent is `missing`.
+pub(super) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Problem> {
+    match applied {
+        Applied::Created => Ok(()),
+        Applied::Refused => {
             let of = Limited::SubscriptionSet;
-            Err(Problem::TooManyRequests { of, retry_after_seconds: SET_RETRY_SECONDS }.into())
+            Err(Problem::TooManyRequests { of, retry_after_seconds: SET_RETRY_SECONDS })
         }
-        // The set was removed between the look-up and the commit.
-        _ => Err(Problem::SetUnknown.into()),
+        _ => Err(missing),
     }
 }
 

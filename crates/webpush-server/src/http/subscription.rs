@@ -1,11 +1,12 @@
-//! A subscription, a subscription set and a receipt subscription as their owner sees them: monitoring and removal.
+//! A subscription, a subscription set, a receipt subscription and a device as their owner sees them: monitoring and
+//! removal.
 
 use super::answer::{Answer, empty};
 use super::problem::Failure;
 use super::route::Outcome;
 use crate::fresh;
-use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
+use crate::monitor::{Entrance, Monitor};
 use crate::service::Service;
 use http::StatusCode;
 use http::request::Parts;
@@ -17,30 +18,36 @@ use webpush_core::problem::Problem;
 use webpush_core::session::Scope;
 use webpush_store::{Applied, Durability, Op};
 
-/// `GET`: begins to listen (RFC 8030 §6), by server push or as a stream of events. The look-up comes after, so that a
-/// removal in between is not missed.
+/// `GET`: begins to listen (RFC 8030 §6), by server push or, where RFC 8030 is spoken, as a stream of events. The look-up
+/// comes after, so that a removal in between is not missed.
 pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Outcome, Failure> {
     let request = MonitorRequest::parse(&head.headers, fresh::now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
-        Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox) => (inbox, None),
-        Capability::Push(..) | Capability::Message(_) => return Err(Problem::NotFound.into()),
+        Capability::SubscriptionSet(inbox)
+        | Capability::ReceiptSubscription(inbox)
+        | Capability::Device(inbox) => (inbox, None),
+        Capability::Push(..)
+        | Capability::Message(_)
+        | Capability::Channels(_)
+        | Capability::Channel(..)
+        | Capability::Update(..) => return Err(Problem::NotFound.into()),
     };
     let scope = Scope { inbox, only, floor: request.floor };
     let listener = service.registry.listen(&scope);
-    let exists = match only {
-        Some(id) => service.store.subscription(inbox, id)?.is_some(),
-        None => service.store.inbox(inbox)?.is_some(),
+    let key = match only {
+        Some(id) => service.store.subscription(inbox, id)?.map(|subscription| subscription.key),
+        None => service.store.inbox(inbox)?.map(|inbox| inbox.key),
     };
-    if !exists {
-        return Err(Problem::NotFound.into());
-    }
+    let key = key.ok_or(Problem::NotFound)?;
+    let is_device = matches!(capability, Capability::Device(_));
+    let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
     service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
-    let monitor = Monitor { scope, request, listener, asked_at };
-    if !event_stream::is_asked_for(&head.headers) {
+    let monitor = Monitor { scope, request, listener, entrance, asked_at };
+    if is_device || !event_stream::is_asked_for(&head.headers) {
         return Ok(Outcome::Monitor(Box::new(monitor)));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);

@@ -3,7 +3,7 @@
 //! The stream is pulled: whoever writes it asks for the next part when the one before has left, so a slow agent keeps
 //! no more here than one page of its inbox.
 
-use super::waiting::{Waiting, subscription_key};
+use super::waiting::{Waiting, subscription_of};
 use super::{Monitor, deadline, taken};
 use crate::drain::Draining;
 use crate::fresh;
@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::dialect::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
 use webpush_core::id::Position;
-use webpush_core::inbox::Entry;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_store::StoreError;
@@ -56,7 +55,7 @@ enum Stage {
     /// Nothing was written.
     New,
     /// The last part was an entry, which has left when the next part is asked for.
-    Delivering { receipt: bool },
+    Delivering,
     /// No entry is on its way.
     Waiting,
     /// There is nothing more.
@@ -113,10 +112,8 @@ impl Events {
     pub async fn next(&mut self) -> Option<Bytes> {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::New => return Some(Bytes::from_static(OPENING.as_bytes())),
-            // That a receipt was written does not say that it was read, and nothing else will before the next request.
-            Stage::Delivering { receipt } => {
-                self.session.handle(Input::Sent { taken: !receipt }, fresh::now());
-            }
+            // That it was written does not say that it was read, and nothing else will before the next request.
+            Stage::Delivering => self.session.handle(Input::Sent { taken: false }, fresh::now()),
             Stage::Waiting => {}
             Stage::Over => return self.end(),
         }
@@ -138,8 +135,8 @@ impl Events {
                 news = self.monitor.news(busy) => news,
                 () = self.draining.begun() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next() {
-                    Some((event, receipt)) => {
-                        self.stage = Stage::Delivering { receipt };
+                    Some(event) => {
+                        self.stage = Stage::Delivering;
                         return Some(event.into());
                     }
                     None => Input::Withheld,
@@ -170,7 +167,7 @@ impl Events {
                     }
                 }
                 Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
-                // None comes: no receipt is said to be taken.
+                // None comes: no entry is said to be taken.
                 Command::Settle { .. } => {}
                 Command::Finish(end) => return Ok(Some(end)),
             }
@@ -178,12 +175,11 @@ impl Events {
         Ok(None)
     }
 
-    /// Takes the next entry; its event, and whether it is a receipt. What can't be sent any more stays in the inbox.
-    fn render_next(&mut self) -> Option<(String, bool)> {
+    /// Takes the next entry; its event. What can't be sent any more, or not so, stays in the inbox.
+    fn render_next(&mut self) -> Option<String> {
         let waiting = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service))?;
-        let key = subscription_key(&self.service, &waiting.entry)?;
-        let event = event(&waiting.entry, key, &self.service.keyring, &self.service.origin)?;
-        Some((event, matches!(waiting.entry, Entry::Receipt(_))))
+        let subscription = subscription_of(&self.service, &waiting.entry);
+        event(&waiting.entry, subscription.as_deref(), &self.service.keyring, &self.service.origin)
     }
 }
 

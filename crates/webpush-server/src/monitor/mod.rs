@@ -1,5 +1,6 @@
 //! Listening agents: one driver per transport, each a loop around a [`webpush_core::session::Session`].
 
+mod confirmation;
 pub mod events;
 pub mod server_push;
 mod taken;
@@ -7,11 +8,17 @@ mod waiting;
 pub mod websocket;
 
 use crate::fresh;
+use crate::http::answer::Answer;
+use crate::http::problem::Failure;
+use crate::http::{cors, thomson};
+use crate::service::Service;
 use crate::wake::{Listener, News};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use webpush_core::capability::KeyId;
 use webpush_core::dialect::rfc8030::MonitorRequest;
-use webpush_core::session::{Input, Scope};
+use webpush_core::problem::Problem;
+use webpush_core::session::{Input, Redelivery, Scope};
 use webpush_core::time::Timestamp;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -24,11 +31,48 @@ pub struct Monitor {
     pub request: MonitorRequest,
     /// Its place in the registry.
     pub listener: Listener,
+    /// Through which URL it listens.
+    pub entrance: Entrance,
     /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
     pub asked_at: Option<String>,
 }
 
+/// Through which URL an agent listens: what the answer to its request looks like, and how long messages are held for
+/// lost. The messages themselves look as their own dialect has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// A subscription, a set or a receipt subscription (RFC 8030 §6).
+    Rfc8030,
+    /// A device (draft-thomson), whose URL is sealed with this key.
+    Device(KeyId),
+}
+
 impl Monitor {
+    /// After which time what was not acknowledged is sent again on the same stream. A device gets it with its next request.
+    fn redelivery(&self, service: &Service) -> Redelivery {
+        match self.entrance {
+            Entrance::Rfc8030 => Some(service.limits.redelivery_timeout),
+            Entrance::Device(_) => None,
+        }
+    }
+
+    /// The answer to an agent that can't take pushes.
+    pub(crate) fn unsupported(&self, service: &Service) -> Answer {
+        let events_instead = self.entrance == Entrance::Rfc8030;
+        let mut answer =
+            Failure::from(Problem::PushUnsupported { events_instead }).answer(&service.error_style);
+        cors::expose(&mut answer);
+        self.in_its_dialect(service, answer)
+    }
+
+    /// The answer that ends its request, with what the dialect of its URL adds.
+    fn in_its_dialect(&self, service: &Service, answer: Answer) -> Answer {
+        match self.entrance {
+            Entrance::Rfc8030 => answer,
+            Entrance::Device(key) => thomson::ending(service, self.scope.inbox, key, answer),
+        }
+    }
+
     /// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
     async fn news(&self, busy: bool) -> Input {
         loop {

@@ -2,13 +2,14 @@
 
 use crate::drain::Draining;
 use crate::fresh;
-use crate::http::cors;
 use crate::http::flow::{Flow, Responder};
 use crate::http::pressure::{Permit, Pressure};
 use crate::http::problem::Failure;
 use crate::http::pulse::Pulse;
+use crate::http::resets::Resets;
 use crate::http::retirement::Retirement;
-use crate::monitor::waiting::{Waiting, subscription_key};
+use crate::monitor::confirmation::{self, Confirmation, Left};
+use crate::monitor::waiting::{Waiting, subscription_of};
 use crate::monitor::{Monitor, deadline};
 use crate::service::Service;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::time::Instant;
-use webpush_core::dialect::rfc8030::Pushed;
+use webpush_core::dialect::pushed::Pushed;
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
@@ -32,6 +33,8 @@ pub struct Connection<'a> {
     pub pressure: &'a Pressure,
     /// Whether it has read what it was sent.
     pub pulse: &'a Pulse,
+    /// What of it the peer has reset.
+    pub resets: &'a Resets,
     /// Whether it may go on.
     pub retirement: &'a Retirement,
     /// Says when the service stops.
@@ -47,29 +50,31 @@ enum Outgoing<'a> {
     /// Promised; waits until the body may begin.
     Opening(Waiting, Push<'a>),
     /// The body goes as flow control lets it.
-    Flowing(Entry, Push<'a>),
-    /// Receipts were handed over. Nobody acknowledges them, so the peer must be seen to have read them before they are
-    /// settled. (One that it resets counts as read: `h2` doesn't tell, since a receipt ends with its head.)
-    Confirming(Vec<Input>),
+    Flowing(Push<'a>),
+    /// Entries were handed over that nobody acknowledges, so the peer must be seen to have read them before they are
+    /// settled.
+    Confirming(Vec<Left<'a>>),
 }
 
-/// A promised entry. Its place on the connection is free again when this is dropped.
+/// A promised entry.
 struct Push<'a> {
     flow: Flow,
+    /// Its place on the connection, which is free again when this is dropped.
     _permit: Permit<'a>,
+    confirmation: Option<Confirmation<'a>>,
 }
 
 /// What has become of it.
 enum Progress<'a> {
     Admitted(Permit<'a>),
     Opened { by_peer: bool },
-    Flown { whole: bool },
+    Flown { whole: bool, body_queued: bool },
     Confirmed,
 }
 
 /// What has become of an attempt to promise.
-enum Promise {
-    Made(Flow),
+enum Promise<'a> {
+    Made(Flow, Option<Confirmation<'a>>),
     /// This entry can't be promised, and stays in the inbox.
     Skipped,
     /// The peer takes no pushes any more.
@@ -100,7 +105,7 @@ pub async fn run(
             None => return delivery.connection.retirement.was_left(begun),
         }
     } else {
-        unsupported(service)
+        monitor.unsupported(service)
     };
     Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
 }
@@ -114,8 +119,8 @@ struct Delivery<'a> {
     parent: u32,
     /// Handed out by the session and not begun.
     queue: VecDeque<Waiting>,
-    /// Receipts that were handed over, and what to tell the session of each when the peer is seen to have read them.
-    unconfirmed: Vec<Input>,
+    /// Entries to be confirmed, and what came after the first of them: the session is told in order.
+    unconfirmed: Vec<Left<'a>>,
     outgoing: Outgoing<'a>,
 }
 
@@ -127,8 +132,8 @@ impl<'a> Delivery<'a> {
         pressure: &'a Pressure,
         pulse: &Pulse,
     ) -> Option<Response<Bytes>> {
-        let (patience, redelivery) = (self.monitor.request.patience, self.service.limits.redelivery_timeout);
-        let mut session = Session::new(self.monitor.scope, patience, Some(redelivery));
+        let (patience, redelivery) = (self.monitor.request.patience, self.monitor.redelivery(self.service));
+        let mut session = Session::new(self.monitor.scope, patience, redelivery);
         loop {
             while let Some(command) = session.next_command() {
                 if let ControlFlow::Break(answer) = self.obey(&mut session, command).await {
@@ -137,7 +142,7 @@ impl<'a> Delivery<'a> {
             }
             self.begin_next();
             let busy = !matches!(self.outgoing, Outgoing::Idle);
-            // A body that has begun is finished, and receipts that were handed over are settled, whoever wants to end this.
+            // A body that has begun is finished, and what must be confirmed is confirmed, whoever wants to end this.
             let may_end = !matches!(self.outgoing, Outgoing::Flowing(..) | Outgoing::Confirming(_))
                 && self.unconfirmed.is_empty();
             let input = tokio::select! {
@@ -161,8 +166,10 @@ impl<'a> Delivery<'a> {
     }
 
     async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
-        let style = &self.service.error_style;
-        let failed = |error| ControlFlow::Break(Failure::from(error).answer(style));
+        let failed = |error| {
+            let answer = Failure::from(error).answer(&self.service.error_style);
+            ControlFlow::Break(self.monitor.in_its_dialect(self.service, answer))
+        };
         match command {
             Command::Fetch { after } => {
                 let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
@@ -214,30 +221,39 @@ impl<'a> Delivery<'a> {
         session: &mut Session,
         progress: Progress<'a>,
     ) -> ControlFlow<Response<Bytes>, Option<Input>> {
-        let (entry, input) = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
+        let left = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
             (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
                 let wanted = waiting.is_still_wanted(self.service);
                 match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
-                    Promise::Made(flow) => {
-                        self.outgoing = Outgoing::Opening(waiting, Push { flow, _permit: permit });
+                    Promise::Made(flow, confirmation) => {
+                        self.outgoing =
+                            Outgoing::Opening(waiting, Push { flow, _permit: permit, confirmation });
                         return ControlFlow::Continue(None);
                     }
-                    Promise::Skipped => (waiting.entry, Input::Withheld),
-                    Promise::Impossible => return ControlFlow::Break(unsupported(self.service)),
+                    Promise::Skipped => Left { input: Input::Withheld, confirmation: None },
+                    Promise::Impossible => {
+                        return ControlFlow::Break(self.monitor.unsupported(self.service));
+                    }
                 }
             }
             (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
                 if waiting.is_still_wanted(self.service) =>
             {
-                self.outgoing = Outgoing::Flowing(waiting.entry, push);
+                self.outgoing = Outgoing::Flowing(push);
                 return ControlFlow::Continue(None);
             }
-            (Progress::Opened { .. }, Outgoing::Opening(waiting, _)) => {
-                (waiting.entry, Input::Sent { taken: false })
+            (Progress::Flown { whole: true, body_queued }, Outgoing::Flowing(push)) => {
+                if body_queued {
+                    self.connection.pressure.handed_over();
+                }
+                Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
             }
-            (Progress::Flown { whole }, Outgoing::Flowing(entry, _)) => (entry, Input::Sent { taken: whole }),
+            (Progress::Opened { .. }, Outgoing::Opening(..))
+            | (Progress::Flown { .. }, Outgoing::Flowing(_)) => {
+                Left { input: Input::Sent { taken: false }, confirmation: None }
+            }
             (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
-                confirmed.into_iter().for_each(|input| session.handle(input, fresh::now()));
+                confirmed.into_iter().for_each(|left| session.handle(left.outcome(), fresh::now()));
                 return ControlFlow::Continue(None);
             }
             // `advance` speaks of what is on its way, so nothing else fits together.
@@ -246,25 +262,25 @@ impl<'a> Delivery<'a> {
                 return ControlFlow::Continue(None);
             }
         };
-        ControlFlow::Continue(match entry {
-            Entry::Message(_) => Some(input),
-            Entry::Receipt(_) => {
-                self.unconfirmed.push(input);
-                None
-            }
-        })
+        if left.confirmation.is_none() && self.unconfirmed.is_empty() {
+            return ControlFlow::Continue(Some(left.input));
+        }
+        self.unconfirmed.push(left);
+        ControlFlow::Continue(None)
     }
 
     /// Promises an entry and begins its response.
-    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise {
-        let Some((request, response)) = render(self.service, &self.monitor, entry) else {
+    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise<'a> {
+        let Some((request, pushed)) = render(self.service, &self.monitor, entry) else {
             return Promise::Skipped;
         };
         match respond.push_request(request) {
             Ok(promised) => {
-                self.connection.retirement.promised(promised.stream_id().as_u32());
-                let flow = Flow::begin(promised, response, self.service.limits.timeouts.stall);
-                flow.map_or(Promise::Skipped, Promise::Made)
+                let stream = promised.stream_id().as_u32();
+                self.connection.retirement.promised(stream);
+                let confirmation = Confirmation::of(pushed.acknowledged, self.connection.resets, stream);
+                let flow = Flow::begin(promised, pushed.response, self.service.limits.timeouts.stall);
+                flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
             }
             Err(_) if push_is_enabled(respond) => Promise::Skipped,
             Err(_) => Promise::Impossible,
@@ -276,19 +292,16 @@ impl<'a> Delivery<'a> {
         let status = match end {
             End::Nothing => StatusCode::NO_CONTENT,
             End::Complete => StatusCode::OK,
-            End::Gone => return Failure::from(Problem::NotFound).answer(&self.service.error_style),
+            End::Gone => {
+                let answer = Failure::from(Problem::NotFound).answer(&self.service.error_style);
+                return self.monitor.in_its_dialect(self.service, answer);
+            }
         };
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = status;
         self.monitor.say_what_was_applied(response.headers_mut());
-        response
+        self.monitor.in_its_dialect(self.service, response)
     }
-}
-
-fn unsupported(service: &Service) -> Response<Bytes> {
-    let mut answer = Failure::from(Problem::PushUnsupported).answer(&service.error_style);
-    cors::expose(&mut answer);
-    answer
 }
 
 /// Asks `h2` for something that it refuses in any case: only the reason tells whether the peer takes pushes
@@ -315,23 +328,26 @@ async fn advance<'a>(
         Outgoing::Admitting(_) => Progress::Admitted(pressure.admit(parent).await),
         // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
         Outgoing::Opening(_, push) => Progress::Opened { by_peer: push.flow.open().await.is_ok() },
-        Outgoing::Flowing(_, push) => Progress::Flown { whole: push.flow.run().await.is_ok() },
-        Outgoing::Confirming(_) => {
-            pressure.written().await;
-            pulse.confirm().await;
+        Outgoing::Flowing(push) => {
+            let flown = push.flow.run().await;
+            Progress::Flown { whole: flown.is_ok(), body_queued: flown.unwrap_or_default() }
+        }
+        Outgoing::Confirming(left) => {
+            confirmation::answered(left, pressure, pulse).await;
             Progress::Confirmed
         }
     }
 }
 
 /// The promised request and its response; `None` when the message's subscription is gone.
-fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Response<Bytes>)> {
-    let key = subscription_key(service, entry)?;
-    let pushed = Pushed::new(entry, key, &service.keyring, &service.origin, fresh::now())?;
+fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Pushed)> {
+    let subscription = subscription_of(service, entry);
+    let pushed =
+        Pushed::new(entry, subscription.as_deref(), &service.keyring, &service.origin, fresh::now())?;
     let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
     let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
-    Some((request, pushed.response))
+    Some((request, pushed))
 }

@@ -2,11 +2,12 @@
 
 use crate::fresh;
 use crate::service::Service;
-use webpush_core::capability::KeyId;
+use std::sync::Arc;
 use webpush_core::id::Position;
 use webpush_core::inbox::Entry;
 use webpush_core::limits::LIVE_PATIENCE;
 use webpush_core::message::Message;
+use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
 /// An entry that the session has handed out.
@@ -43,14 +44,12 @@ impl Waiting {
     }
 }
 
-/// The sealing key of the subscription of a message, which a receipt has none of; `None` when the subscription is gone.
-#[allow(clippy::option_option, reason = "the outer one is for `?`")]
-pub(super) fn subscription_key(service: &Service, entry: &Entry) -> Option<Option<KeyId>> {
+/// The subscription of a message, if it is there; a receipt has none.
+pub(super) fn subscription_of(service: &Service, entry: &Entry) -> Option<Arc<Subscription>> {
     match entry {
         Entry::Message(message) => {
-            let found = service.store.subscription(message.agent, message.subscription).ok()??;
-            Some(Some(found.key))
+            service.store.subscription(message.agent, message.subscription).ok().flatten()
         }
-        Entry::Receipt(_) => Some(None),
+        Entry::Receipt(_) => None,
     }
 }

@@ -31,6 +31,7 @@ mod raw;
 mod receipts;
 mod subscribe;
 mod support;
+mod thomson;
 mod tls;
 mod unifiedpush;
 mod vapid;

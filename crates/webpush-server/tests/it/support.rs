@@ -83,6 +83,13 @@ impl Server {
         );
     }
 
+    /// Runs the program as the README of 2015 has it, in a folder of its own; here on loopback only.
+    pub(crate) fn start_as_in_2015(folder: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+        command.current_dir(folder).env("WEBPUSH_SERVER_HOST", "127.0.0.1").args(args);
+        Self::spawn(Folder::Given(folder.to_owned()), command)
+    }
+
     /// Writes everything that can be logged to a file.
     pub(crate) fn start_logging(log: &Path) -> Self {
         let folder = Folder::Own(tempfile::tempdir().unwrap());

@@ -28,7 +28,8 @@ fn files(folder: &Path) -> Files {
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
     let pfx = folder.join("all.pfx");
-    std::fs::write(&pfx, pkcs12(&signing_key.serialize_der(), cert.der())).unwrap();
+    std::fs::write(&pfx, pkcs12(&signing_key.serialize_der(), cert.der(), "open sesame")).unwrap();
+    std::fs::write(folder.join("open.pfx"), pkcs12(&signing_key.serialize_der(), cert.der(), "")).unwrap();
     Files {
         key: write("key.pem", &signing_key.serialize_pem()),
         cert: write("cert.pem", &cert.pem()),
@@ -38,13 +39,13 @@ fn files(folder: &Path) -> Files {
     }
 }
 
-fn pkcs12(key: &[u8], cert: &[u8]) -> Vec<u8> {
+fn pkcs12(key: &[u8], cert: &[u8], password: &str) -> Vec<u8> {
     use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
     let key = PrivateKey::from_der(key).unwrap();
     let chain = PrivateKeyChain::new("1", key, [Certificate::from_der(cert).unwrap()]);
     let mut store = KeyStore::new();
     store.add_entry("server", KeyStoreEntry::PrivateKeyChain(chain));
-    store.writer("open sesame").write().unwrap()
+    store.writer(password).write().unwrap()
 }
 
 async fn connect(server: &Server, files: &Files, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
@@ -87,6 +88,32 @@ async fn r8030_3_a_c_tls_with_both_versions_of_http() {
         let response: http::Response<h2::RecvStream> = response.await.unwrap();
         assert_eq!(response.status(), 201);
         assert!(response.headers()["location"].to_str().unwrap().starts_with(&server.origin));
+    }
+}
+
+/// `--pfx` never worked then. It has no flag for a password in 2015, so the file has none.
+#[tokio::test]
+async fn the_command_lines_of_the_2015_readme_work_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    let files = files(&keys);
+    // Another program may have that port: then any other will do.
+    let is_free = std::net::TcpListener::bind("127.0.0.1:8080").is_ok();
+    let port = if is_free { "8080" } else { "0" };
+    for identity in [&["--key", "keys/key.pem", "--cert", "keys/cert.pem"][..], &["--pfx", "keys/open.pfx"]] {
+        let server = Server::start_as_in_2015(folder.path(), &[&["--port", port], identity].concat());
+        assert_eq!(server.address.ends_with(":8080"), is_free, "{}", server.address);
+        let stream = connect(&server, &files, &[b"h2"]).await;
+        let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post(format!("https://localhost:{port}/devices")).body(()).unwrap();
+        let (response, _) = send.send_request(request, true).unwrap();
+        let response: http::Response<h2::RecvStream> = response.await.unwrap();
+        assert_eq!(response.status(), 201);
+        drop(send);
+        server.signal("TERM");
+        assert!(server.wait().await);
     }
 }
 

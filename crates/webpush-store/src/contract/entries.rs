@@ -113,9 +113,10 @@ pub fn every_field_is_kept(open: Open) {
     let channel = ChannelId::from_bytes([11; 16]);
     let plain = Subscription { created: at(3), key: KeyId(1), ..plain_subscription(AGENT, SUBSCRIPTION) };
     let full = Subscription { sender, dialect: Dialect::Autopush(channel), ..plain };
-    for subscription in
-        [Subscription { sender, ..plain }, Subscription { dialect: full.dialect, ..plain }, full.clone()]
-    {
+    let dialects = [Dialect::Rfc8030, Dialect::Thomson, full.dialect];
+    let senders = [None, sender];
+    let all = dialects.iter().flat_map(|dialect| senders.map(|sender| (*dialect, sender)));
+    for subscription in all.map(|(dialect, sender)| Subscription { sender, dialect, ..plain }) {
         commit(&*store, vec![Op::Subscribe(subscription.clone())]);
         assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(subscription))));
     }
@@ -188,6 +189,7 @@ pub fn a_closed_store_refuses(open: Open) {
     assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Err(StoreError::Unavailable));
     assert_eq!(store.entry(&entry), Err(StoreError::Unavailable));
     assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)), Err(StoreError::Unavailable));
+    assert_eq!(store.latest(&everything(AGENT), at(10)), Err(StoreError::Unavailable));
     assert_eq!(store.due(at(10), 1), Err(StoreError::Unavailable));
     assert_eq!(contents(&*open(Quota::default()), AGENT), [entry]);
 }

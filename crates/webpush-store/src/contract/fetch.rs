@@ -76,3 +76,29 @@ pub fn fetch_stops_after_scanning_enough(open: Open) {
     assert_eq!(second.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [wanted]);
     assert_eq!((second.seen, second.more), (wanted.position, false));
 }
+
+/// The newest entry that the scope admits is found among the newest [`FETCH_SCAN_ROWS`] rows.
+pub fn latest_is_the_newest_that_the_scope_admits(open: Open) {
+    let store = furnished(open);
+    let only = |id| Scope { only: Some(id), ..everything(AGENT) };
+    let latest = |scope, now| {
+        let found = store.latest(&scope, at(now)).expect("the store can be read");
+        found.map(|entry| entry.entry_ref())
+    };
+    assert_eq!(latest(everything(AGENT), 10), None);
+    let first = append_one(&*store, message(0));
+    let second = append_one(&*store, Message { expires: at(50), ..message(1) });
+    let other = append_one(&*store, Message { subscription: OTHER_SUBSCRIPTION, ..message(2) });
+    append_one(&*store, Message { agent: OTHER_AGENT, ..message(3) });
+    assert_eq!(latest(everything(AGENT), 10), Some(other));
+    assert_eq!(latest(only(SUBSCRIPTION), 49), Some(second));
+    assert_eq!(latest(only(SUBSCRIPTION), 50), Some(first));
+    settle(&*store, second, Outcome::Delivered);
+    assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
+    let many = FETCH_SCAN_ROWS as u64 - 2;
+    let newer = |number| Message { subscription: OTHER_SUBSCRIPTION, ..message(number) };
+    append(&*store, (10..10 + many).map(newer).collect());
+    assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
+    append_one(&*store, newer(9));
+    assert_eq!(latest(only(SUBSCRIPTION), 10), None, "it is too far back");
+}

@@ -170,6 +170,18 @@ pub(super) struct EngineView<'a> {
     snapshot: Snapshot,
 }
 
+impl EngineView<'_> {
+    /// Rows in the order of their keys, from either end.
+    pub(super) fn rows(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Slice>,
+    ) -> impl DoubleEndedIterator<Item = Result<Row, StoreError>> {
+        let rows = self.snapshot.range(self.engine.keyspace(table), keys);
+        rows.map(move |row| row.into_inner().map_err(|error| self.engine.read_error(table, &error)))
+    }
+}
+
 impl View for EngineView<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
         let value = self.snapshot.get(self.engine.keyspace(table), key);
@@ -181,8 +193,7 @@ impl View for EngineView<'_> {
         table: Table,
         keys: RangeInclusive<Slice>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        let rows = self.snapshot.range(self.engine.keyspace(table), keys);
-        rows.map(move |row| row.into_inner().map_err(|error| self.engine.read_error(table, &error)))
+        self.rows(table, keys)
     }
 
     fn engine(&self) -> &Engine {

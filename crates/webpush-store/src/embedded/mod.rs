@@ -193,6 +193,10 @@ impl Store for EmbeddedStore {
         self.read(|engine| read::fetch(&engine.snapshot(), scope, after, now))
     }
 
+    fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.read(|engine| read::latest(&engine.snapshot(), scope, now))
+    }
+
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
         self.shared.deadlines.scan(|from| self.read(|engine| read::due(&engine.snapshot(), from, now, limit)))
     }

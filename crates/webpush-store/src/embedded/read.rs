@@ -1,6 +1,6 @@
 //! Reads: one inbox, one entry, and what has expired.
 
-use super::engine::View;
+use super::engine::{EngineView, View};
 use super::entry_row::{read_entry, read_entry_id};
 use super::ledger::Ledger;
 use super::rows::{
@@ -84,6 +84,27 @@ pub(super) fn fetch(
         }
     }
     Ok(page)
+}
+
+pub(super) fn latest(
+    view: &EngineView<'_>,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Option<Entry>, StoreError> {
+    let keys = entry_key(scope.inbox, Position::START).into()..=entry_key(scope.inbox, LAST).into();
+    for row in view.rows(Table::Entries, keys).rev().take(FETCH_SCAN_ROWS) {
+        let (key, value) = match row {
+            Err(StoreError::Corrupt) => continue,
+            row => row?,
+        };
+        let Some((inbox, position)) = read_entry_key(&key) else { continue };
+        match read_entry(inbox, position, &value) {
+            Some(entry) if crate::admits(scope, &entry, now) => return Ok(Some(entry)),
+            Some(_) => {}
+            None => drop(view.engine().report_damage(Table::Entries)),
+        }
+    }
+    Ok(None)
 }
 
 /// What has expired, from a time on before which nothing is left; and the first deadline that is there at all.

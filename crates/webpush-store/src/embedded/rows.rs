@@ -183,6 +183,8 @@ pub(super) fn read_inbox(id: InboxId, value: &[u8]) -> Option<Inbox> {
 const SENDER_BYTES: usize = 65;
 /// What a row of an autopush subscription goes on with, before its channel.
 const AUTOPUSH: u8 = 1;
+/// What a row of a draft-thomson subscription ends with.
+const THOMSON: u8 = 2;
 
 /// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the dialect.
 pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
@@ -194,6 +196,7 @@ pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
     match subscription.dialect {
         Dialect::Rfc8030 => {}
         Dialect::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
+        Dialect::Thomson => drop(row.u8(THOMSON)),
     }
     row.seal(&subscription_key(subscription.agent, subscription.id))
 }
@@ -205,6 +208,7 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
     let dialect = match fields.0 {
         [] => Dialect::Rfc8030,
         [AUTOPUSH, channel @ ..] => Dialect::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
+        [THOMSON] => Dialect::Thomson,
         _ => return None,
     };
     Some(Subscription { agent, id, created, key, sender, dialect })

@@ -226,6 +226,11 @@ impl Model {
         page
     }
 
+    pub(super) fn latest(&self, scope: &Scope, now: Timestamp) -> Option<Entry> {
+        let newest = self.inbox_entries(scope.inbox).rev().take(FETCH_SCAN_ROWS);
+        newest.map(|(_, entry)| entry).find(|entry| crate::admits(scope, entry, now)).cloned()
+    }
+
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {
         let mut all: Vec<(Timestamp, EntryRef)> = self
             .entries

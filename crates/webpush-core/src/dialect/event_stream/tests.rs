@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::encoding::{CRYPTO_KEY, Encoding};
-use crate::id::{EntryRef, MessageId, SubscriptionId};
+use crate::id::{ChannelId, EntryRef, MessageId, SubscriptionId};
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use bytes::Bytes;
@@ -52,7 +52,20 @@ fn receipt(position: u64) -> Receipt {
 }
 
 fn render(entry: Entry) -> String {
-    event(&entry, Some(KEY), &keyring(), ORIGIN).unwrap()
+    event(&entry, Some(&subscription(Dialect::Rfc8030)), &keyring(), ORIGIN).unwrap()
+}
+
+fn subscription(dialect: Dialect) -> Subscription {
+    let Message { agent, subscription: id, .. } = message();
+    Subscription { agent, id, created: ACCEPTED, key: KEY, sender: None, dialect }
+}
+
+#[test]
+fn d1_set_b_what_could_not_be_acknowledged_is_no_event() {
+    let entry = Entry::Message(Arc::new(message()));
+    for dialect in [Dialect::Thomson, Dialect::Autopush(ChannelId::from_bytes([4; 16]))] {
+        assert_eq!(event(&entry, Some(&subscription(dialect)), &keyring(), ORIGIN), None);
+    }
 }
 
 /// The fields of one event and the JSON of its data.

@@ -66,7 +66,7 @@ pub(super) fn samples() -> impl Iterator<Item = Failure> {
         Problem::PushkeyElsewhere,
         Problem::WebSocketVersion,
         Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
-        Problem::PushUnsupported,
+        Problem::PushUnsupported { events_instead: true },
     ];
     let faults = [
         Failure::Store(StoreError::Unavailable),

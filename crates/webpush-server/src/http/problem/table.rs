@@ -244,13 +244,18 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "The WebSocket can't be opened",
             format!("{detail} (RFC 6455 section 4.2.1)."),
         ),
-        Problem::PushUnsupported => Description::new(
+        Problem::PushUnsupported { events_instead } => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             None,
             "push-unsupported",
             "Messages are delivered by HTTP/2 server push or as events",
-            "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
-             or send Accept: text/event-stream to get them as server-sent events over any version.",
+            if *events_instead {
+                "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
+                 or send Accept: text/event-stream to get them as server-sent events over any version."
+            } else {
+                "This client does not support HTTP/2 server push: ask over HTTP/2 with server push enabled \
+                 (SETTINGS_ENABLE_PUSH 1, the default). A device gets no events."
+            },
         ),
     }
 }

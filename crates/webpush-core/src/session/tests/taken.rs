@@ -1,0 +1,47 @@
+//! What nobody acknowledges is settled once it was read.
+
+use super::*;
+use crate::receipt::{Receipt, ReceiptStatus};
+
+#[test]
+fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
+    let receipt = |position| Receipt {
+        inbox: inbox(),
+        position: Position::new(position),
+        about: message(7).entry_ref(),
+        key: KeyId(1),
+        status: ReceiptStatus::Acknowledged,
+    };
+    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    commands(&mut session);
+    let entries = [1, 2, 3].map(|position| Entry::Receipt(receipt(position))).to_vec();
+    session.handle(Input::Fetched(Page { entries, seen: Position::new(3), more: false }), NOW);
+    assert_eq!(commands(&mut session).len(), 3);
+    session.handle(Input::Sent { taken: true }, NOW);
+    session.handle(Input::Sent { taken: false }, NOW);
+    assert_eq!(commands(&mut session), []);
+    session.handle(Input::Sent { taken: true }, NOW);
+    let settled = vec![receipt(1).entry_ref(), receipt(3).entry_ref()];
+    assert_eq!(
+        commands(&mut session),
+        [Command::Settle { entries: settled, durable: true }, Command::Finish(End::Complete)]
+    );
+}
+
+#[test]
+fn d1_ack_a_a_message_that_was_read_is_settled_and_others_of_the_inbox_are_not() {
+    let mut session = held();
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1, 2, 3], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[1, 2, 3]));
+    for taken in [true, false, true] {
+        session.handle(Input::Sent { taken }, NOW);
+    }
+    let settled = [1, 3].map(|position| entry(position).entry_ref()).to_vec();
+    assert_eq!(commands(&mut session), [Command::Settle { entries: settled, durable: true }]);
+    let live = Entry::Message(Arc::new(Message { expires: NOW, ..message(0) }));
+    session.handle(Input::Woken(Woken { live: vec![live.clone()], ..Woken::default() }), NOW);
+    assert_eq!(commands(&mut session), [Command::Deliver(live)]);
+    session.handle(Input::Sent { taken: true }, NOW);
+    assert_eq!(commands(&mut session), [], "what was never stored can't be settled");
+}
