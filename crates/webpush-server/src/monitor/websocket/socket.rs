@@ -21,8 +21,15 @@ pub(super) struct Socket<S> {
     written: usize,
     /// What was written may still have to be flushed, by TLS.
     unflushed: bool,
-    /// The sending side is ended.
-    ended: bool,
+    sending: Sending,
+}
+
+/// The sending side.
+enum Sending {
+    Open,
+    /// A close is the last of what waits to be written.
+    Closing,
+    Ended,
 }
 
 /// What has happened on a socket.
@@ -38,7 +45,7 @@ pub(super) enum Io {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(stream: S) -> Self {
         let (reader, unwritten) = (Reader::default(), Vec::new());
-        Self { stream, reader, unwritten, written: 0, unflushed: false, ended: false }
+        Self { stream, reader, unwritten, written: 0, unflushed: false, sending: Sending::Open }
     }
 
     /// The next message that has come whole.
@@ -58,13 +65,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         write::pong(&mut self.unwritten, payload);
     }
 
+    /// Nothing more is sent after this. The sending side ends with it and not with the answer, for Firefox gives none: only
+    /// the end of the stream tells it to connect again.
     pub(super) fn close(&mut self, code: Option<u16>, reason: &str) {
         write::close(&mut self.unwritten, code, reason);
+        self.sending = Sending::Closing;
     }
 
     /// Whether something waits to be written.
     pub(super) const fn is_writing(&self) -> bool {
-        !self.unwritten.is_empty() || self.unflushed
+        !self.unwritten.is_empty() || self.unflushed || matches!(self.sending, Sending::Closing)
     }
 
     /// Whether more may be begun.
@@ -93,15 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Ends the sending side once all is written, and waits for the other side to end as well: what is left unread when a
-    /// socket is closed makes the kernel reset the connection, and the close would be lost with it.
+    /// Writes the close and waits for the other side to end as well: what is left unread when a socket is closed makes the
+    /// kernel reset the connection, and the close would be lost with it.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_writing() {
             ready!(self.poll_write(cx))?;
-        }
-        if !self.ended {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.ended = true;
         }
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         loop {
@@ -126,6 +132,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         (self.unwritten, self.written) = (Vec::new(), 0);
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.unflushed = false;
+        if matches!(self.sending, Sending::Closing) {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.sending = Sending::Ended;
+        }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test]
+    async fn the_sending_side_ends_with_a_close_and_what_comes_is_still_read() {
+        let (stream, mut peer) = duplex(1024);
+        let mut socket = Socket::new(stream);
+        socket.close(Some(1001), "");
+        assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Written));
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, [0x88, 2, 0x03, 0xE9]);
+        assert!(!socket.is_writing());
+        // A ping with a masking key of zeros.
+        peer.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
+        assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Read));
+        assert!(matches!(socket.next(), Ok(Some(Received::Ping(_)))));
     }
 }
