@@ -1,51 +1,15 @@
-// What the Node scripts share: an HTTP/2 user agent on Node's own `http2`, and a list of checks.
+// What the Node scripts share that are HTTP/2 user agents, on Node's own `http2`.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
+import { Queue, report, soon, told } from './checks.mjs';
 
 export const PUSH = 'urn:ietf:params:push';
 export const SET = 'urn:ietf:params:push:set';
 export const RECEIPT = 'urn:ietf:params:push:receipt';
 
-/** How long any one answer or push may take. */
-const PATIENCE_MS = 10_000;
-
-export const origin = process.env.WEBPUSH_ORIGIN ?? fail('WEBPUSH_ORIGIN is not set: run this by cargo xtask interop');
-
-function fail(text) {
-  throw new Error(text);
-}
-
-/** Rejects with a sentence when `promise` is too late. */
-export function soon(promise, what) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** An unbounded queue whose reader waits. */
-class Queue {
-  #items = [];
-  #readers = [];
-
-  put(item) {
-    const reader = this.#readers.shift();
-    if (reader) reader(item);
-    else this.#items.push(item);
-  }
-
-  next(what) {
-    if (this.#items.length > 0) return Promise.resolve(this.#items.shift());
-    return soon(new Promise((resolve) => this.#readers.push(resolve)), what);
-  }
-
-  get waiting() {
-    return this.#items.length;
-  }
-}
+export const origin = told('WEBPUSH_ORIGIN');
 
 const openAgents = new Set();
 
@@ -201,13 +165,6 @@ function absolute(location) {
 
 /** Runs one check; a failed one does not keep the next from running, but the script ends with 1. */
 export async function check(name, body) {
-  try {
-    await body();
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    process.exitCode = 1;
-    console.log(`WRONG ${name}: ${error.message.split('\n').filter(Boolean).join(' ')}`);
-  } finally {
-    for (const agent of openAgents) agent.close();
-  }
+  await report(name, body);
+  for (const agent of openAgents) agent.close();
 }
