@@ -66,6 +66,10 @@ pub(super) const CASES: &[Case] = &[
     // Both libraries refuse endpoints without https, so these have no plain-text twin.
     script("npm-web-push-tls", NODE_PACKAGES, "node/web-push.mjs", Tls),
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
+    script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),
+    script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),
+    script("sunup-plain", PYTHON_PACKAGES, "python/sunup.py", Plain),
+    script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

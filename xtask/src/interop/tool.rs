@@ -31,7 +31,7 @@ impl Tool {
             Self::Python => with_arguments("python3", &["--version"]),
             Self::PythonPackages => {
                 let mut python = Command::new(workspace.python());
-                python.args(["-c", "import h2, pywebpush, http_ece"]);
+                python.args(["-c", "import h2, pywebpush, http_ece, websockets"]);
                 python
             }
         };
@@ -56,7 +56,9 @@ impl Tool {
             Self::Node => "the program node (Debian package nodejs, 18 or later) is",
             Self::NodePackages => "the npm packages of interop/node (web-push, http_ece) are",
             Self::Python => "the program python3 (Debian packages python3 and python3-venv) is",
-            Self::PythonPackages => "the Python packages of interop/python (h2, pywebpush, http_ece) are",
+            Self::PythonPackages => {
+                "the Python packages of interop/python (h2, pywebpush, http_ece, websockets) are"
+            }
         }
     }
 }
