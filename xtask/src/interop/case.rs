@@ -13,6 +13,8 @@ pub(super) struct Case {
 pub(super) enum Run {
     /// A script under `interop/`, against the shared server of a transport.
     Script { path: &'static str, transport: Transport, arguments: &'static [&'static str] },
+    /// A script that starts and stops a server of its own.
+    OwnServer { path: &'static str, transport: Transport },
     /// The server's own terminal clients, with a server that is stopped in the middle.
     Terminals(Stop),
 }
@@ -22,6 +24,8 @@ const NODE: &[Tool] = &[Tool::Node];
 const NODE_PACKAGES: &[Tool] = &[Tool::Node, Tool::NodePackages];
 const PYTHON_PACKAGES: &[Tool] = &[Tool::Python, Tool::PythonPackages];
 const CURL: &[Tool] = &[Tool::Curl];
+const FIREFOX: &[Tool] = &[Tool::Firefox, Tool::Node, Tool::NodePackages];
+const FIREFOX_TLS: &[Tool] = &[Tool::Firefox, Tool::Certutil, Tool::Node, Tool::NodePackages];
 
 const fn script(
     name: &'static str,
@@ -34,6 +38,10 @@ const fn script(
 
 const fn curl(name: &'static str, transport: Transport, version: &'static [&'static str]) -> Case {
     Case { name, tools: CURL, run: Run::Script { path: "curl/statuses.sh", transport, arguments: version } }
+}
+
+const fn firefox(name: &'static str, tools: &'static [Tool], transport: Transport) -> Case {
+    Case { name, tools, run: Run::OwnServer { path: "node/firefox.mjs", transport } }
 }
 
 pub(super) const CASES: &[Case] = &[
@@ -70,6 +78,8 @@ pub(super) const CASES: &[Case] = &[
     script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),
     script("sunup-plain", PYTHON_PACKAGES, "python/sunup.py", Plain),
     script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
+    firefox("firefox-plain", FIREFOX, Plain),
+    firefox("firefox-tls", FIREFOX_TLS, Tls),
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

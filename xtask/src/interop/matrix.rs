@@ -262,7 +262,8 @@ impl Setting {
     fn script(&self, interpreter: &Path, path: &str) -> Command {
         let mut command = Command::new(interpreter);
         command.arg(self.scripts.join(path));
-        client_environment(&mut command, &self.origin, Some(&self.ca));
+        client_environment(&mut command, Some(&self.ca));
+        command.env("WEBPUSH_ORIGIN", &self.origin);
         command.stderr(Stdio::piped());
         command
     }

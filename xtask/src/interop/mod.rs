@@ -3,7 +3,8 @@
 //! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. A
 //! [`Pair`] of the matrix is a user agent with a sender. The scripts are in `interop/` at the root and know three
 //! environment variables: `WEBPUSH_ORIGIN`, the server's process `WEBPUSH_PID` (not in the matrix) and, over TLS,
-//! `WEBPUSH_CA`. A client program that is missing is a failure, never a skip.
+//! `WEBPUSH_CA`. One that owns its server is told how to start it instead. A client program that is missing is a
+//! failure, never a skip.
 
 mod case;
 mod certificates;
@@ -226,6 +227,10 @@ impl Bench {
                 command.args(arguments);
                 self.run_script(command, transport)
             }
+            Run::OwnServer { path, transport } => {
+                let command = self.script(path, case.tools)?;
+                self.run_with_own_server(command, transport)
+            }
             Run::Terminals(stop) => terminals::run(&self.binary, &self.workspace.scratch, stop),
         }
     }
@@ -253,20 +258,10 @@ impl Bench {
             Transport::Plain => None,
             Transport::Tls => Some(ca.as_path()),
         };
-        client_environment(&mut command, &server.origin, trusted);
-        command.env("WEBPUSH_PID", server.process_id().to_string());
-        command.stderr(Stdio::piped());
-        let mut process = Process::start(command)?;
+        client_environment(&mut command, trusted);
+        command.env("WEBPUSH_ORIGIN", &server.origin).env("WEBPUSH_PID", server.process_id().to_string());
         let mut lines = Vec::new();
-        let ended = process.run_to_end(SCRIPT_TIMEOUT, &mut lines);
-        let failed = match ended {
-            Ok(Ended::Exited(status)) if status.success() => None,
-            Ok(Ended::Exited(status)) => Some(anyhow::anyhow!("the script ended with {status}")),
-            Ok(Ended::Killed) => {
-                Some(anyhow::anyhow!("stopped after {} s without an end", SCRIPT_TIMEOUT.as_secs()))
-            }
-            Err(error) => Some(error),
-        };
+        let failed = run_to_end(command, &mut lines).err();
         // A server that died under a client is the finding, whatever the client made of it.
         let died = self.server(transport)?.exit_status()?;
         let error = match (died, failed) {
@@ -278,6 +273,32 @@ impl Bench {
             (None, None) => return Ok(lines),
         };
         Err(Failure { lines, error })
+    }
+
+    fn run_with_own_server(
+        &self,
+        mut command: Command,
+        transport: Transport,
+    ) -> Result<Vec<String>, Failure> {
+        let scratch = &self.workspace.scratch;
+        let folder = tempfile::tempdir_in(scratch).context("cannot make a folder")?;
+        let Certificates { ca, server_certificate, server_key } = &self.certificates;
+        match transport {
+            Transport::Plain => client_environment(&mut command, None),
+            Transport::Tls => {
+                client_environment(&mut command, Some(ca));
+                command.env("WEBPUSH_KEY", server_key).env("WEBPUSH_CERTIFICATE", server_certificate);
+            }
+        }
+        command.env("WEBPUSH_SERVER", &self.binary).env("WEBPUSH_FOLDER", folder.path());
+        let log = scratch.join("server-of-script.log");
+        std::fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
+        command.env("WEBPUSH_LOG", log);
+        let mut lines = Vec::new();
+        match run_to_end(command, &mut lines) {
+            Ok(()) => Ok(lines),
+            Err(error) => Err(Failure { lines, error }),
+        }
     }
 
     /// Pairs whose client programs are all there run side by side against one server.
@@ -356,9 +377,19 @@ impl Bench {
     }
 }
 
+/// Runs a script and collects what it prints; an error when it did not end well.
+fn run_to_end(mut command: Command, lines: &mut Vec<String>) -> Result<()> {
+    command.stderr(Stdio::piped());
+    match Process::start(command)?.run_to_end(SCRIPT_TIMEOUT, lines)? {
+        Ended::Exited(status) => ensure!(status.success(), "the script ended with {status}"),
+        Ended::Killed => bail!("stopped after {} s without an end", SCRIPT_TIMEOUT.as_secs()),
+    }
+    Ok(())
+}
+
 /// What every client script is told.
-fn client_environment(command: &mut Command, origin: &str, ca: Option<&Path>) {
-    command.env("WEBPUSH_ORIGIN", origin).env("PYTHONUNBUFFERED", "1");
+fn client_environment(command: &mut Command, ca: Option<&Path>) {
+    command.env("PYTHONUNBUFFERED", "1");
     // A proxy between the clients and a loopback server would only be in the way.
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);

@@ -6,6 +6,9 @@ use anyhow::{Result, ensure};
 
 use super::Workspace;
 
+/// Where its package puts it. The script takes it from there too.
+const FIREFOX: &str = "/usr/bin/firefox-esr";
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Tool {
     Curl,
@@ -14,6 +17,8 @@ pub(super) enum Tool {
     NodePackages,
     Python,
     PythonPackages,
+    Firefox,
+    Certutil,
 }
 
 impl Tool {
@@ -24,7 +29,8 @@ impl Tool {
             Self::Nghttp => with_arguments("nghttp", &["--version"]),
             Self::Node => with_arguments("node", &["--version"]),
             Self::NodePackages => {
-                let mut node = with_arguments("node", &["-e", "require('web-push'), require('http_ece')"]);
+                let packages = "require('web-push'), require('http_ece'), require.resolve('puppeteer-core')";
+                let mut node = with_arguments("node", &["-e", packages]);
                 node.current_dir(workspace.scripts().join("node"));
                 node
             }
@@ -34,6 +40,9 @@ impl Tool {
                 python.args(["-c", "import h2, pywebpush, http_ece, websockets"]);
                 python
             }
+            Self::Firefox => with_arguments(FIREFOX, &["--version"]),
+            // It has nothing to ask that ends with 0.
+            Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
         };
         let works = probe
             .stdin(Stdio::null())
@@ -54,11 +63,13 @@ impl Tool {
             Self::Curl => "the program curl (Debian package curl) is",
             Self::Nghttp => "the program nghttp (Debian package nghttp2-client) is",
             Self::Node => "the program node (Debian package nodejs, 18 or later) is",
-            Self::NodePackages => "the npm packages of interop/node (web-push, http_ece) are",
+            Self::NodePackages => "the npm packages of interop/node (web-push, http_ece, puppeteer-core) are",
             Self::Python => "the program python3 (Debian packages python3 and python3-venv) is",
             Self::PythonPackages => {
                 "the Python packages of interop/python (h2, pywebpush, http_ece, websockets) are"
             }
+            Self::Firefox => "the program /usr/bin/firefox-esr (Debian package firefox-esr) is",
+            Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
         }
     }
 }

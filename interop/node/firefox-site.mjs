@@ -1,0 +1,47 @@
+// A web site on http://localhost, which browsers trust like https: its service worker reports here what is pushed to it.
+
+import { once } from 'node:events';
+import http from 'node:http';
+import { Queue } from './checks.mjs';
+
+const PAGE = '<!doctype html><title>a page that wants pushes</title>';
+
+/** Reports go one after the other, so that they come here in the order of the events. */
+const WORKER = `
+let reported = Promise.resolve();
+self.addEventListener('push', (event) => {
+  const body = event.data ? event.data.text() : '';
+  reported = reported.then(() => fetch('/pushed', { method: 'POST', body }));
+  event.waitUntil(reported);
+});
+`;
+
+export class Site {
+  #server = http.createServer((request, response) => this.#answer(request, response));
+  /** The texts that were pushed, in order. */
+  pushed = new Queue();
+
+  async open() {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.url = `http://localhost:${this.#server.address().port}/`;
+  }
+
+  close() {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #answer(request, response) {
+    if (request.url === '/pushed') {
+      let text = '';
+      for await (const chunk of request.setEncoding('utf8')) text += chunk;
+      this.pushed.put(text);
+      response.writeHead(204).end();
+    } else if (request.url === '/worker.js') {
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(WORKER);
+    } else {
+      response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
+    }
+  }
+}

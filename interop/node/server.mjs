@@ -1,0 +1,47 @@
+// A server of the script's own, which it can stop and start again on the same data.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fail, soon, told } from './checks.mjs';
+
+/** From start to the line that names the origin, and from SIGTERM to the end. */
+const PATIENCE_MS = 20_000;
+
+export class Server {
+  #process;
+  #port = 0;
+  /** As the start line gives it: scheme, host and port. */
+  origin;
+
+  async start() {
+    const log = openSync(told('WEBPUSH_LOG'), 'a');
+    this.#process = spawn(told('WEBPUSH_SERVER'), this.#arguments(), { stdio: ['ignore', 'pipe', log] });
+    closeSync(log);
+    const lines = createInterface({ input: this.#process.stdout });
+    const first = Promise.race([once(lines, 'line'), once(this.#process, 'exit').then(() => [''])]);
+    const [line] = await soon(first, 'start line of the server', PATIENCE_MS);
+    this.origin = /https?:\/\/[\w.:[\]-]+/.exec(line)?.[0] ?? fail(`the server did not start: ${line}`);
+    this.#port = new URL(this.origin).port;
+  }
+
+  /** As an administrator would. */
+  async stop() {
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGTERM');
+    const [status, signal] = await soon(ended, 'end of the server', PATIENCE_MS);
+    if (status !== 0) fail(`the server answered SIGTERM with ${status ?? signal}`);
+  }
+
+  kill() {
+    this.#process?.kill('SIGKILL');
+  }
+
+  #arguments() {
+    const { WEBPUSH_KEY: key, WEBPUSH_CERTIFICATE: certificate } = process.env;
+    const transport = key ? ['--key', key, '--cert', certificate] : ['--plaintext'];
+    const data = `${told('WEBPUSH_FOLDER')}/data`;
+    return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...transport];
+  }
+}
