@@ -21,7 +21,7 @@ fn scope() -> Scope {
     Scope { inbox: inbox(), only: None, floor: Urgency::VeryLow }
 }
 
-fn message(position: u64) -> Message {
+pub(super) fn message(position: u64) -> Message {
     Message {
         id: MessageId::from_bytes([u8::try_from(position % 251).unwrap(); 16]),
         agent: inbox(),
