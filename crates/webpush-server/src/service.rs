@@ -80,9 +80,11 @@ impl Service {
         answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Applies operations of which nobody waits for the end.
-    pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
-        self.submit(ops, durability, drop);
+    /// Applies operations while the caller goes on. What is returned ends when they are applied or have failed.
+    pub fn commit_aside(&self, ops: Vec<Op>, durability: Durability) -> oneshot::Receiver<()> {
+        let (over, end) = oneshot::channel();
+        self.submit(ops, durability, |_| drop(over));
+        end
     }
 
     /// Sessions are told by the store's thread, not by the caller: a sender that hangs up between the commit and its

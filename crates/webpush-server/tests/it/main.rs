@@ -9,12 +9,20 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod agent;
+mod autopush_acks;
+mod autopush_frames;
+mod autopush_hello;
+mod autopush_messages;
+mod autopush_register;
+mod autopush_slow;
 mod crash;
 mod event_stream;
 mod events;
 mod headers;
 mod hostile;
 mod http2;
+mod inside;
 mod lifecycle;
 mod limits;
 mod listen;

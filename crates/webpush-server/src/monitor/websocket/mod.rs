@@ -19,6 +19,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::InboxId;
@@ -58,12 +59,13 @@ where
         listener: None,
         generation,
         queue: VecDeque::new(),
+        settling: None,
         closing: None,
     };
     agent.serve(draining).await;
     // A socket that can't be ended in order is gone already.
     let until = agent.closing.unwrap_or_else(Instant::now);
-    drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_shutdown(cx))).await);
+    drop(timeout_at(until, agent.socket.end()).await);
 }
 
 struct Agent<S> {
@@ -76,6 +78,8 @@ struct Agent<S> {
     generation: u64,
     /// Handed out by the session and not written.
     queue: VecDeque<Waiting>,
+    /// The last settling that is under way.
+    settling: Option<oneshot::Receiver<()>>,
     /// A close was sent: until when its answer is waited for.
     closing: Option<Instant>,
 }
@@ -96,19 +100,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             while let Some(command) = self.dialogue.next_command() {
                 self.obey(command).await;
             }
-            self.deliver();
+            if self.deliver() {
+                // The session may want something done now, and no event will say so.
+                continue;
+            }
             match self.read() {
                 Step::Again => continue,
                 Step::Left => return,
                 Step::Wait => {}
             }
             let event = {
-                let Self { socket, dialogue, listener, queue, closing, .. } = &mut *self;
+                let Self { socket, dialogue, service, listener, generation, queue, closing, .. } = &mut *self;
                 let busy = !queue.is_empty();
+                let broadcasts = || service.broadcasts.generation() != *generation;
                 tokio::select! {
                     biased;
                     io = poll_fn(|cx| socket.poll_io(cx)) => Event::Io(io),
-                    () = news(listener.as_ref(), busy), if closing.is_none() => Event::News,
+                    () = news(listener.as_ref(), broadcasts, busy), if closing.is_none() => Event::News,
                     () = draining.begun(), if !is_draining => Event::Draining,
                     () = deadline(dialogue.next_deadline()) => Event::Deadline,
                     () = until(*closing) => Event::Over,
@@ -170,6 +178,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     async fn obey_session(&mut self, command: session::Command) {
         match command {
             session::Command::Fetch { after } => {
+                if let Some(settling) = self.settling.take() {
+                    // Or it would read again what the agent has acknowledged.
+                    drop(settling.await);
+                }
                 let Some(scope) = self.dialogue.scope() else { return };
                 match self.service.store.fetch(scope, after, fresh::now()) {
                     Ok(page) => {
@@ -187,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             session::Command::Settle { entries, durable } => {
                 let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
                 let durability = if durable { Durability::Durable } else { Durability::Lazy };
-                self.service.commit_unwatched(ops, durability);
+                self.settling = Some(self.service.commit_aside(ops, durability));
             }
             session::Command::Finish(_) => {}
         }
@@ -236,31 +248,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.tell(Input::Refused(Close::new(1013, why)));
     }
 
-    /// Writes what the session has handed out, as far as there is room.
-    fn deliver(&mut self) {
+    /// Writes what the session has handed out, as far as there is room; whether it was told of any.
+    fn deliver(&mut self) -> bool {
+        let mut any = false;
         while self.closing.is_none() && self.socket.has_room() {
-            let Some(waiting) = self.queue.pop_front() else { return };
-            let text = self.render(&waiting);
-            let sent = match text {
-                Some(text) => {
+            let Some(waiting) = self.queue.pop_front() else { break };
+            any = true;
+            match self.render(&waiting) {
+                Ok(Some(text)) => {
                     self.socket.text(&text);
-                    session::Input::Sent { taken: false }
+                    self.tell(Input::Session(session::Input::Sent { taken: false }));
                 }
-                None => session::Input::Withheld,
-            };
-            self.tell(Input::Session(sent));
+                Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
+                // It would be passed over, although it is there.
+                Err(error) => {
+                    self.refuse(error);
+                    break;
+                }
+            }
         }
+        any
     }
 
     /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
-    fn render(&self, waiting: &Waiting) -> Option<String> {
-        let Entry::Message(message) = &waiting.entry else { return None };
+    fn render(&self, waiting: &Waiting) -> Result<Option<String>, StoreError> {
+        let Entry::Message(message) = &waiting.entry else { return Ok(None) };
         if !waiting.is_still_wanted(&self.service) {
-            return None;
+            return Ok(None);
         }
-        let subscription = self.service.store.subscription(message.agent, message.subscription).ok()??;
-        let version = names::version(message.entry_ref(), message.key, &self.service.keyring)?;
-        Some(reply::notification(message, subscription.channel()?, &version))
+        let subscription = self.service.store.subscription(message.agent, message.subscription)?;
+        let channel = subscription.and_then(|subscription| subscription.channel());
+        let version = names::version(message.entry_ref(), message.key, &self.service.keyring);
+        Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
     }
 
     /// Takes one message that has come whole.
@@ -350,14 +369,13 @@ const fn scope(agent: InboxId) -> Scope {
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
 }
 
-/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it.
-async fn news(listener: Option<&Listener>, busy: bool) {
+/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it. Then
+/// nobody tells of it once more, so it is looked for before it is waited for.
+async fn news(listener: Option<&Listener>, broadcasts: impl Fn() -> bool, busy: bool) {
     let Some(listener) = listener else { return std::future::pending().await };
-    loop {
+    while !(listener.is_gone() || listener.is_superseded() || !busy && (listener.has_news() || broadcasts()))
+    {
         listener.arrived().await;
-        if !busy || listener.is_gone() || listener.is_superseded() {
-            return;
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A WebSocket on its stream: what came, what is to go, both at once.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use webpush_core::websocket::{Reader, Received, Violation, write};
 
 /// How much is read at once. It is on the stack: an idle agent has no buffer.
@@ -79,23 +80,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Poll::Pending => {}
             }
         }
+        self.poll_read(cx, Reader::feed)
+    }
+
+    /// Ends the sending side, once all is written, then waits for the other side to end its own. What it still sends is
+    /// read, and not looked at: a socket that is closed over unread bytes is reset, and the reason of the close is lost.
+    pub(super) async fn end(&mut self) -> io::Result<()> {
+        if self.is_writing() {
+            poll_fn(|cx| self.poll_write(cx)).await?;
+        }
+        self.stream.shutdown().await?;
+        while !matches!(poll_fn(|cx| self.poll_read(cx, |_, _| {})).await, Io::Closed) {}
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&mut Reader, &[u8])) -> Poll<Io> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut bytes);
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
             Ok(()) if !buf.filled().is_empty() => {
-                self.reader.feed(buf.filled());
+                take(&mut self.reader, buf.filled());
                 Poll::Ready(Io::Read)
             }
             Ok(()) | Err(_) => Poll::Ready(Io::Closed),
         }
-    }
-
-    /// Ends the sending side, once all is written.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_writing() {
-            ready!(self.poll_write(cx))?;
-        }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
