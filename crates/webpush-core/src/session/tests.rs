@@ -1,5 +1,7 @@
 //! Dialogues with a session, and the properties that no order of events may break.
 
+mod windowed;
+
 use super::*;
 use crate::capability::KeyId;
 use crate::encoding::Encoding;
@@ -38,7 +40,7 @@ pub(super) fn message(position: u64) -> Message {
     }
 }
 
-pub(super) fn entry(position: u64) -> Entry {
+pub(crate) fn entry(position: u64) -> Entry {
     Entry::Message(Arc::new(message(position)))
 }
 

@@ -1,5 +1,7 @@
 //! Dialogues as the agent and the service have them.
 
+mod any_order;
+
 use super::*;
 use crate::capability::KeyId;
 use crate::id::{EntryRef, MessageId, Position};
