@@ -113,6 +113,7 @@ impl Agent {
     /// Opens a WebSocket.
     pub(crate) async fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(&server.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         open(stream, "/", "").await.1.expect("a WebSocket")
     }
 
@@ -286,9 +287,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         assert_eq!(self.text().await, "{}");
     }
 
-    /// Hangs up without a word, once what was said has been read.
+    /// Hangs up without a word, once what was said has been read. What came before is not looked at.
     pub(crate) async fn leave(mut self) {
-        self.ping().await;
+        self.say("{}").await;
+        while self.text().await != "{}" {}
     }
 }
 

@@ -11,9 +11,15 @@
 
 mod agent;
 mod autopush_acks;
+mod autopush_broadcasts;
+mod autopush_crash;
 mod autopush_frames;
 mod autopush_hello;
+mod autopush_life;
+mod autopush_limits;
 mod autopush_messages;
+mod autopush_opening;
+mod autopush_peer_defects;
 mod autopush_register;
 mod autopush_slow;
 mod crash;
