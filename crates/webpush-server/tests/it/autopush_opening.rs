@@ -138,3 +138,12 @@ async fn an_agent_is_served_over_tls_as_well() {
     assert_eq!(agent.hello(Some(&uaid)).await, uaid);
     assert_eq!(agent.notification().await.version, message.version);
 }
+
+#[tokio::test]
+async fn an_opening_with_a_body_that_never_comes_does_not_stay() {
+    let server = Server::start_with(&["--hello-timeout", "1s"]);
+    for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let mut agent = open(connect(&server).await, "/", body).await.1.unwrap();
+        agent.assert_closed(1008, "no hello came in time").await;
+    }
+}
