@@ -19,7 +19,7 @@ pub const TTL_OVERFLOW_SECONDS: u64 = 1 << 31;
 /// The largest message of an agent on a WebSocket, in one frame or several.
 pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// Broadcasts that one agent may follow, and the most characters that a name of one may have.
+/// Broadcasts that one agent may follow, and the most characters that a name of one may have, or a version.
 pub const FOLLOWED_BROADCASTS: usize = 64;
 /// See [`FOLLOWED_BROADCASTS`].
 pub const BROADCAST_NAME_CHARACTERS: usize = 128;

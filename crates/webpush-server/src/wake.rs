@@ -227,6 +227,13 @@ impl Listener {
         lock(&self.mailbox.news).superseded
     }
 
+    /// Whether there is news to take.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let news = lock(&self.mailbox.news);
+        news.woken.is_some() || news.gone || news.superseded
+    }
+
     /// Takes the news.
     #[must_use]
     pub fn take(&self) -> News {

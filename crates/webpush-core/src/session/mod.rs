@@ -18,7 +18,7 @@
 pub mod keepalive;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod window;
 
 pub use state::Session;

@@ -234,6 +234,8 @@ impl Session {
             return;
         }
         self.stale = true;
+        // Once that is read this is where it stands again, or older news would bring what has come already.
+        self.known = self.known.max(self.cursor);
         self.cursor = Position::START;
         match &mut self.mail {
             Mail::Quiet => self.rest(now),

@@ -1,6 +1,7 @@
 //! Dialogues with a session, and the properties that no order of events may break.
 
 mod taken;
+mod windowed;
 
 use super::*;
 use crate::capability::KeyId;
@@ -22,7 +23,7 @@ fn scope() -> Scope {
     Scope { inbox: inbox(), only: None, floor: Urgency::VeryLow }
 }
 
-fn message(position: u64) -> Message {
+pub(super) fn message(position: u64) -> Message {
     Message {
         id: MessageId::from_bytes([u8::try_from(position % 251).unwrap(); 16]),
         agent: inbox(),
@@ -39,7 +40,7 @@ fn message(position: u64) -> Message {
     }
 }
 
-pub(super) fn entry(position: u64) -> Entry {
+pub(crate) fn entry(position: u64) -> Entry {
     Entry::Message(Arc::new(message(position)))
 }
 

@@ -29,10 +29,11 @@ impl Window {
         Self { patience, in_flight: VecDeque::new() }
     }
 
-    /// Notes that an entry is delivered. A message that was never stored (TTL 0) has nothing to be acknowledged.
+    /// Notes that an entry is delivered. A message with TTL 0 never comes again, so it is not waited for: it may be stored,
+    /// for a receipt that it owes, but must not take the place of others.
     pub(super) fn deliver(&mut self, entry: &Entry, now: Timestamp) {
         let Entry::Message(message) = entry else { return };
-        if message.position > Position::START {
+        if !message.is_now_or_never() {
             let (position, owes_receipt) = (message.position, message.receipt.is_some());
             self.in_flight.push_back(InFlight { position, owes_receipt, since: now });
         }
@@ -78,7 +79,9 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::tests::entry;
+    use crate::message::Message;
+    use crate::session::tests::{entry, message};
+    use std::sync::Arc;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,5 +101,16 @@ mod tests {
         assert!(!window.has_room(FETCH_ENTRIES, Timestamp::from_millis(at.as_millis() - 1)));
         assert!(window.has_room(FETCH_ENTRIES, at));
         assert_eq!(window.room_at(), None);
+    }
+
+    #[test]
+    fn messages_with_ttl_zero_do_not_fill_it() {
+        let mut window = Window::new(PATIENCE);
+        for position in 1..=2 * SESSION_WINDOW as u64 {
+            let now_or_never = Message { expires: Timestamp::from_millis(0), ..message(position) };
+            window.deliver(&Entry::Message(Arc::new(now_or_never)), NOW);
+        }
+        assert!(window.has_room(SESSION_WINDOW, NOW));
+        assert!(window.acknowledge(&entry(1).entry_ref()), "it may owe a receipt");
     }
 }

@@ -10,7 +10,20 @@
 )]
 
 mod admin;
+mod agent;
 mod aliases;
+mod autopush_acks;
+mod autopush_broadcasts;
+mod autopush_crash;
+mod autopush_frames;
+mod autopush_hello;
+mod autopush_life;
+mod autopush_limits;
+mod autopush_messages;
+mod autopush_opening;
+mod autopush_peer_defects;
+mod autopush_register;
+mod autopush_slow;
 mod broadcasts;
 mod crash;
 mod errors;
@@ -21,6 +34,7 @@ mod gateway_elsewhere;
 mod headers;
 mod hostile;
 mod http2;
+mod inside;
 mod lifecycle;
 mod limits;
 mod listen;

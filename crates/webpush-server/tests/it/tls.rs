@@ -10,15 +10,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-struct Files {
-    key: String,
-    cert: String,
+pub(crate) struct Files {
+    pub(crate) key: String,
+    pub(crate) cert: String,
     pfx: String,
     password: String,
     roots: RootCertStore,
 }
 
-fn files(folder: &Path) -> Files {
+pub(crate) fn files(folder: &Path) -> Files {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -48,7 +48,7 @@ fn pkcs12(key: &[u8], cert: &[u8], password: &str) -> Vec<u8> {
     store.writer(password).write().unwrap()
 }
 
-async fn connect(server: &Server, files: &Files, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(server: &Server, files: &Files, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

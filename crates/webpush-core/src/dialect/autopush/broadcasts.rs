@@ -126,7 +126,9 @@ impl Followed {
                     }
                 }
                 None => {
-                    self.note(&name, &has);
+                    // What the agent makes up must not be kept at any length.
+                    let has = if has.len() <= BROADCAST_NAME_CHARACTERS { &*has } else { "" };
+                    self.note(&name, has);
                     told.unknown.push(name);
                 }
             }
@@ -223,5 +225,8 @@ mod tests {
         }
         followed.follow(versions(&[(&"x".repeat(BROADCAST_NAME_CHARACTERS + 1), "1")]));
         assert_eq!(followed.told.len(), FOLLOWED_BROADCASTS);
+        followed.follow(versions(&[("0", &"x".repeat(BROADCAST_NAME_CHARACTERS + 1))]));
+        assert!(followed.told.iter().all(|(_, version)| version.len() <= BROADCAST_NAME_CHARACTERS));
+        assert_eq!(changed(&followed.update(Arc::new(versions(&[("0", "2")])))), [("0", "2")]);
     }
 }

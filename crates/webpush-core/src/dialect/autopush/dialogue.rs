@@ -296,11 +296,13 @@ impl Dialogue {
 
     fn pass_on_commands(&mut self) {
         let mut gone = false;
+        let closed = matches!(self.phase, Phase::Closed(_));
         if let Phase::Live(session) | Phase::Closed(Some(session)) = &mut self.phase {
             while let Some(command) = session.next_command() {
                 match command {
                     session::Command::Finish(End::Gone) => gone = true,
                     session::Command::Finish(End::Nothing | End::Complete) => {}
+                    session::Command::Fetch { .. } | session::Command::Deliver(_) if closed => {}
                     command => self.commands.push_back(Command::Session(command)),
                 }
             }

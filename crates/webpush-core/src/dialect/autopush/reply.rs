@@ -27,7 +27,7 @@ pub fn hello(agent: InboxId, told: &Told) -> String {
 #[must_use]
 pub fn registered(channel: &str, endpoint: &str) -> String {
     let mut text = status("register", Some(channel), 200);
-    push_member(&mut text, "pushEndpoint", endpoint.as_bytes());
+    push_member(&mut text, "pushEndpoint", endpoint);
     text
 }
 
@@ -35,8 +35,8 @@ pub fn registered(channel: &str, endpoint: &str) -> String {
 #[must_use]
 pub fn not_registered(channel: &str, code: u16, why: &str) -> String {
     let mut text = status("register", Some(channel), code);
-    push_member(&mut text, "pushEndpoint", b"");
-    push_member(&mut text, "error", why.as_bytes());
+    push_member(&mut text, "pushEndpoint", "");
+    push_member(&mut text, "error", why);
     text
 }
 
@@ -115,7 +115,7 @@ fn bare(parameters: &[u8]) -> Vec<u8> {
 fn status(message_type: &str, channel: Option<&str>, code: u16) -> String {
     let mut text = format!(r#"{{"messageType":"{message_type}"}}"#);
     if let Some(channel) = channel {
-        push_member(&mut text, "channelID", channel.as_bytes());
+        push_member(&mut text, "channelID", channel);
     }
     text.pop();
     text.push_str(&format!(r#","status":{code}}}"#));
@@ -123,13 +123,9 @@ fn status(message_type: &str, channel: Option<&str>, code: u16) -> String {
 }
 
 /// Adds a member to an object that is closed already.
-fn push_member(text: &mut String, name: &str, value: &[u8]) {
+fn push_member(text: &mut String, name: &str, value: &str) {
     text.pop();
-    text.push(',');
-    push_string(text, name.as_bytes());
-    text.push(':');
-    push_string(text, value);
-    text.push('}');
+    text.push_str(&format!(r#","{name}":{}}}"#, serde_json::Value::from(value)));
 }
 
 /// An object with the versions that have changed, and in a member of its own what is not there.

@@ -1,5 +1,7 @@
 //! The rules of RFC 6455 for what a client sends, one by one, and what no order of bytes may break.
 
+mod autobahn;
+
 use super::*;
 use proptest::prelude::*;
 

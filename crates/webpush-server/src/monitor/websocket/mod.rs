@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
-use webpush_core::id::InboxId;
+use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::outcome::Outcome;
 use webpush_core::session::{self, Scope};
@@ -58,6 +58,7 @@ where
         listener: None,
         generation,
         queue: VecDeque::new(),
+        has_settled: false,
         closing: None,
     };
     agent.serve(draining).await;
@@ -77,6 +78,8 @@ struct Agent<S> {
     generation: u64,
     /// Handed out by the session and not written.
     queue: VecDeque<Waiting>,
+    /// Something was acknowledged on this connection.
+    has_settled: bool,
     /// A close was sent: until when its answer is waited for.
     closing: Option<Instant>,
 }
@@ -97,7 +100,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             while let Some(command) = self.dialogue.next_command() {
                 self.obey(command).await;
             }
-            self.deliver();
+            if self.deliver() {
+                // The session may want something done now, and no event will say so.
+                continue;
+            }
             match self.read() {
                 Step::Again => continue,
                 Step::Left => return,
@@ -172,6 +178,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     async fn obey_session(&mut self, command: session::Command) {
         match command {
             session::Command::Fetch { after } => {
+                if after == Position::START && self.has_settled {
+                    // Or it would read again what the agent has acknowledged.
+                    self.service.settle_now();
+                    drop(self.service.commit(Vec::new(), Durability::Lazy).await);
+                }
                 let Some(scope) = self.dialogue.scope() else { return };
                 match self.service.store.fetch(scope, after, fresh::now()) {
                     Ok(page) => {
@@ -187,6 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             }
             session::Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
             session::Command::Settle { entries, durable } => {
+                self.has_settled = true;
                 if durable {
                     let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                     self.service.commit_unwatched(settle.collect(), Durability::Durable);
@@ -242,35 +254,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.tell(Input::Refused(Close::new(1013, why)));
     }
 
-    /// Writes what the session has handed out, as far as there is room.
-    fn deliver(&mut self) {
+    /// Writes what the session has handed out, as far as there is room; whether it was told of any.
+    fn deliver(&mut self) -> bool {
+        let mut any = false;
         while self.closing.is_none() && self.socket.has_room() {
             let Some(waiting) = self.queue.pop_front() else {
                 // An idle agent keeps no buffer.
                 self.queue = VecDeque::new();
-                return;
+                break;
             };
-            let text = self.render(&waiting);
-            let sent = match text {
-                Some(text) => {
+            any = true;
+            match self.render(&waiting) {
+                Ok(Some(text)) => {
                     self.socket.text(&text);
-                    session::Input::Sent { taken: false }
+                    self.tell(Input::Session(session::Input::Sent { taken: false }));
                 }
-                None => session::Input::Withheld,
-            };
-            self.tell(Input::Session(sent));
+                Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
+                // It would be passed over, although it is there.
+                Err(error) => {
+                    self.refuse(error);
+                    break;
+                }
+            }
         }
+        any
     }
 
     /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
-    fn render(&self, waiting: &Waiting) -> Option<String> {
-        let Entry::Message(message) = &waiting.entry else { return None };
+    fn render(&self, waiting: &Waiting) -> Result<Option<String>, StoreError> {
+        let Entry::Message(message) = &waiting.entry else { return Ok(None) };
         if !waiting.is_still_wanted(&self.service) {
-            return None;
+            return Ok(None);
         }
-        let subscription = self.service.store.subscription(message.agent, message.subscription).ok()??;
-        let version = names::version(message.entry_ref(), message.key, &self.service.keyring)?;
-        Some(reply::notification(message, subscription.channel()?, &version))
+        let subscription = self.service.store.subscription(message.agent, message.subscription)?;
+        let channel = subscription.and_then(|subscription| subscription.channel());
+        let version = names::version(message.entry_ref(), message.key, &self.service.keyring);
+        Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
     }
 
     /// Takes one message that has come whole.

@@ -92,11 +92,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Poll::Pending => {}
             }
         }
+        self.poll_read(cx, Reader::feed)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&mut Reader, &[u8])) -> Poll<Io> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut bytes);
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
             Ok(()) if !buf.filled().is_empty() => {
-                self.reader.feed(buf.filled());
+                take(&mut self.reader, buf.filled());
                 Poll::Ready(Io::Read)
             }
             Ok(()) | Err(_) => Poll::Ready(Io::Closed),
@@ -109,14 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.is_writing() {
             ready!(self.poll_write(cx))?;
         }
-        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
-        loop {
-            let mut buf = ReadBuf::uninit(&mut bytes);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        while !matches!(ready!(self.poll_read(cx, |_, _| {})), Io::Closed) {}
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

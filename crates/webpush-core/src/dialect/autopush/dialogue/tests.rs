@@ -1,5 +1,7 @@
 //! Dialogues as the agent and the service have them.
 
+mod any_order;
+
 use super::*;
 use crate::capability::KeyId;
 use crate::id::{EntryRef, MessageId, Position};
@@ -142,8 +144,8 @@ fn a_registration_is_answered_under_the_name_it_was_asked_for() {
         r#"{{"messageType":"register","channelID":"{text}","status":429,"pushEndpoint":"","error":"Too many"}}"#
     );
     assert_eq!(commands(&mut dialogue), [send(reply)]);
-    let bad = r#"{"messageType":"register","channelID":"\"x"}"#;
-    let reply = r#"{"messageType":"register","channelID":"\"x","status":400,"pushEndpoint":"","error":"channelID must be a UUID"}"#;
+    let bad = r#"{"messageType":"register","channelID":"\"é"}"#;
+    let reply = r#"{"messageType":"register","channelID":"\"é","status":400,"pushEndpoint":"","error":"channelID must be a UUID"}"#;
     assert_eq!(say(&mut dialogue, bad), [send(reply)]);
 }
 

@@ -1,0 +1,68 @@
+//! Defect 4 of the peer: what was answered 201 and not acknowledged outlives the program, however it ends.
+
+use crate::agent::{Agent, Frame, Registered, assert_nothing_before, push_many, texts};
+use crate::support::{Peer, Server};
+use std::path::Path;
+
+const ORIGIN: &str = "https://push.example";
+
+async fn start(folder: &Path) -> (Server, Peer) {
+    let server = Server::start_on(folder, &["--origin", ORIGIN, "--drain-window", "0s"]);
+    let sender = server.connect_as(ORIGIN).await;
+    (server, sender)
+}
+
+#[tokio::test]
+async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_program() {
+    for signal in ["KILL", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, mut sender) = start(folder.path()).await;
+        let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
+        push_many(&mut sender, &url, 0..30).await;
+        let all = agent.notifications(30).await;
+        agent.ack(&all[..3]).await;
+        agent.ping().await;
+        // With a durable write after them the acknowledgements are durable as well.
+        push_many(&mut sender, &url, 30..31).await;
+        server.signal(signal);
+        if signal == "TERM" {
+            while !matches!(agent.next().await, Some(Frame::Close(Some(1001), _))) {}
+        }
+        drop(agent);
+        assert_eq!(server.wait().await, signal == "TERM");
+        let (server, mut sender) = start(folder.path()).await;
+        let mut agent = Agent::again(&server, &uaid).await;
+        let again = agent.notifications(28).await;
+        let expected: Vec<_> = (3..31).map(|it| it.to_string()).collect();
+        assert_eq!(texts(&again), expected, "after {signal}");
+        assert_eq!(again[0].version, all[3].version, "agents know them by it");
+        agent.ack(&again).await;
+        assert_eq!(agent.register(0).await, url);
+        assert_nothing_before(&mut agent, &mut sender, &url).await;
+    }
+}
+
+#[tokio::test]
+async fn peer_defect_4_what_an_agent_left_unacknowledged_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, mut sender) = start(folder.path()).await;
+    let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
+    push_many(&mut sender, &url, 0..20).await;
+    agent.notifications(20).await;
+    drop(agent);
+    let mut agent = Agent::again(&server, &uaid).await;
+    assert_eq!(agent.notifications(20).await.len(), 20);
+}
+
+#[tokio::test]
+async fn an_agent_is_known_from_the_answer_to_its_first_registration_on() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, _) = start(folder.path()).await;
+        let Registered { uaid, push: url, .. } = Registered::new(&server).await;
+        server.kill();
+        let (server, mut sender) = start(folder.path()).await;
+        let mut agent = Agent::again(&server, &uaid).await;
+        assert_nothing_before(&mut agent, &mut sender, &url).await;
+    }
+}
