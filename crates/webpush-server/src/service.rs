@@ -149,7 +149,7 @@ impl Service {
                 let removed = |change: &Applied| matches!(change, Applied::Removed(_));
                 let done = removals.into_iter().zip(applied).filter(|(_, change)| removed(change));
                 done.filter_map(|(removal, _)| removal).for_each(|(inbox, only)| registry.end(inbox, only));
-            } else {
+            } else if result != Err(StoreError::Busy) {
                 was_down.store(true, Ordering::Release);
             }
             answer(result);

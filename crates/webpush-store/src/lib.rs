@@ -127,6 +127,8 @@ pub struct Due {
 pub enum StoreError {
     /// Not now: the disk is full or failing, or the store is closed. It may work again later.
     Unavailable,
+    /// Too much waits already. Nothing of the request was done.
+    Busy,
     /// What was read is not what was written.
     Corrupt,
 }
@@ -135,6 +137,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unavailable => "the store is not available",
+            Self::Busy => "the store has too much to do",
             Self::Corrupt => "the store holds a damaged record",
         })
     }

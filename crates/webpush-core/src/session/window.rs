@@ -35,7 +35,9 @@ impl Window {
         let Entry::Message(message) = entry else { return };
         if !message.is_now_or_never() {
             let (position, owes_receipt) = (message.position, message.receipt.is_some());
-            self.in_flight.push_back(InFlight { position, owes_receipt, since: now });
+            // In order, also when the clock was set back.
+            let since = self.in_flight.back().map_or(now, |last| last.since.max(now));
+            self.in_flight.push_back(InFlight { position, owes_receipt, since });
         }
     }
 

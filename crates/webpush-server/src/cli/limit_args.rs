@@ -87,7 +87,7 @@ pub struct LimitArgs {
     websocket_pong: Duration,
 
     /// Close a WebSocket on which no hello came
-    #[arg(long, env = "WEBPUSH_SERVER_HELLO_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_HELLO_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout)]
     hello_timeout: Duration,
 
     /// When the service stops, close WebSockets spread over this time, so that agents don't all come back at once

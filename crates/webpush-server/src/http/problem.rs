@@ -9,8 +9,8 @@ use crate::fresh::NoRandomness;
 use bytes::Bytes;
 use clap::ValueEnum;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 use table::{Description, describe};
@@ -99,6 +99,9 @@ impl Failure {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
             }
             Self::Problem(Problem::WebSocketVersion) => {
+                // RFC 9110 §15.5.22, RFC 6455 §4.4.
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
                 headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             Self::Problem(Problem::TooManyRequests { retry_after_seconds, .. }) => {
@@ -113,7 +116,7 @@ impl Failure {
             Self::Problem(Problem::Gone) => {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
             }
-            Self::Store(StoreError::Unavailable) => {
+            Self::Store(StoreError::Unavailable | StoreError::Busy) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) | Self::PushService => {}

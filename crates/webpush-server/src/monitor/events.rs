@@ -135,11 +135,13 @@ impl Events {
                 news = self.monitor.news(busy) => news,
                 () = self.draining.begun() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next() {
-                    Some(event) => {
+                    Ok(Some(event)) => {
                         self.stage = Stage::Delivering;
                         return Some(event.into());
                     }
-                    None => Input::Withheld,
+                    Ok(None) => Input::Withheld,
+                    // It would be passed over, although it is there.
+                    Err(_) => return self.end(),
                 },
                 () = deadline(self.session.next_deadline()) => Input::Deadline,
                 () = tokio::time::sleep_until(quiet_until) => return Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
@@ -176,10 +178,11 @@ impl Events {
     }
 
     /// Takes the next entry; its event. What can't be sent any more, or not so, stays in the inbox.
-    fn render_next(&mut self) -> Option<String> {
-        let waiting = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service))?;
-        let subscription = subscription_of(&self.service, &waiting.entry);
-        event(&waiting.entry, subscription.as_deref(), &self.service.keyring, &self.service.origin)
+    fn render_next(&mut self) -> Result<Option<String>, StoreError> {
+        let next = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service));
+        let Some(Waiting { entry, .. }) = next else { return Ok(None) };
+        let subscription = subscription_of(&self.service, &entry)?;
+        Ok(event(&entry, subscription.as_deref(), &self.service.keyring, &self.service.origin))
     }
 }
 

@@ -25,7 +25,7 @@ use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Session};
-use webpush_store::{Durability, Op};
+use webpush_store::{Durability, Op, StoreError};
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
@@ -77,6 +77,8 @@ enum Promise<'a> {
     Made(Flow, Option<Confirmation<'a>>),
     /// This entry can't be promised, and stays in the inbox.
     Skipped,
+    /// The store can't say whom it is for. It stays in the inbox, and the monitor ends, or it would be passed over.
+    Failed(StoreError),
     /// The peer takes no pushes any more.
     Impossible,
 }
@@ -166,15 +168,11 @@ impl<'a> Delivery<'a> {
     }
 
     async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
-        let failed = |error| {
-            let answer = Failure::from(error).answer(&self.service.error_style);
-            ControlFlow::Break(self.monitor.in_its_dialect(self.service, answer))
-        };
         match command {
             Command::Fetch { after } => {
                 let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
                     Ok(page) => page,
-                    Err(error) => return failed(error),
+                    Err(error) => return ControlFlow::Break(self.failure(error)),
                 };
                 let nothing_for_it = page.entries.is_empty() && page.more;
                 session.handle(Input::Fetched(page), fresh::now());
@@ -187,7 +185,7 @@ impl<'a> Delivery<'a> {
             Command::Settle { entries, .. } => {
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
-                    return failed(error);
+                    return ControlFlow::Break(self.failure(error));
                 }
             }
             Command::Finish(end) => {
@@ -199,6 +197,12 @@ impl<'a> Delivery<'a> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The answer when the store fails.
+    fn failure(&self, error: StoreError) -> Response<Bytes> {
+        let answer = Failure::from(error).answer(&self.service.error_style);
+        self.monitor.in_its_dialect(self.service, answer)
     }
 
     /// Takes up the next thing to send, if nothing is on its way.
@@ -231,6 +235,7 @@ impl<'a> Delivery<'a> {
                         return ControlFlow::Continue(None);
                     }
                     Promise::Skipped => Left { input: Input::Withheld, confirmation: None },
+                    Promise::Failed(error) => return ControlFlow::Break(self.failure(error)),
                     Promise::Impossible => {
                         return ControlFlow::Break(self.monitor.unsupported(self.service));
                     }
@@ -271,8 +276,10 @@ impl<'a> Delivery<'a> {
 
     /// Promises an entry and begins its response.
     fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise<'a> {
-        let Some((request, pushed)) = render(self.service, &self.monitor, entry) else {
-            return Promise::Skipped;
+        let (request, pushed) = match render(self.service, &self.monitor, entry) {
+            Ok(Some(rendered)) => rendered,
+            Ok(None) => return Promise::Skipped,
+            Err(error) => return Promise::Failed(error),
         };
         match respond.push_request(request) {
             Ok(promised) => {
@@ -340,14 +347,19 @@ async fn advance<'a>(
 }
 
 /// The promised request and its response; `None` when the message's subscription is gone.
-fn render(service: &Service, monitor: &Monitor, entry: &Entry) -> Option<(Request<()>, Pushed)> {
-    let subscription = subscription_of(service, entry);
-    let pushed =
-        Pushed::new(entry, subscription.as_deref(), &service.keyring, &service.origin, fresh::now())?;
+fn render(
+    service: &Service,
+    monitor: &Monitor,
+    entry: &Entry,
+) -> Result<Option<(Request<()>, Pushed)>, StoreError> {
+    let subscription = subscription_of(service, entry)?;
+    let subscription = subscription.as_deref();
+    let pushed = Pushed::new(entry, subscription, &service.keyring, &service.origin, fresh::now());
+    let Some(pushed) = pushed else { return Ok(None) };
     let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
-    let mut request = Request::get(format!("{origin}{}", pushed.path)).body(()).ok()?;
+    let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else { return Ok(None) };
     if let Some(link) = &pushed.link {
         request.headers_mut().insert(LINK, link.clone());
     }
-    Some((request, pushed))
+    Ok(Some((request, pushed)))
 }

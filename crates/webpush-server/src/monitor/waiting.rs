@@ -9,6 +9,7 @@ use webpush_core::limits::LIVE_PATIENCE;
 use webpush_core::message::Message;
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
+use webpush_store::StoreError;
 
 /// An entry that the session has handed out.
 pub(super) struct Waiting {
@@ -45,11 +46,15 @@ impl Waiting {
 }
 
 /// The subscription of a message, if it is there; a receipt has none.
-pub(super) fn subscription_of(service: &Service, entry: &Entry) -> Option<Arc<Subscription>> {
+///
+/// # Errors
+/// When the store can't say; the entry is wanted all the same.
+pub(super) fn subscription_of(
+    service: &Service,
+    entry: &Entry,
+) -> Result<Option<Arc<Subscription>>, StoreError> {
     match entry {
-        Entry::Message(message) => {
-            service.store.subscription(message.agent, message.subscription).ok().flatten()
-        }
-        Entry::Receipt(_) => None,
+        Entry::Message(message) => service.store.subscription(message.agent, message.subscription),
+        Entry::Receipt(_) => Ok(None),
     }
 }

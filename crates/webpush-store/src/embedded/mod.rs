@@ -50,7 +50,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use watermark::WatermarkFile;
@@ -159,8 +159,11 @@ impl EmbeddedStore {
 
 impl Store for EmbeddedStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
-        // A request that can't be queued is dropped, and so answered as unavailable.
-        drop(self.jobs.try_send(Job::Commit(Request::new(ops, durability, done))));
+        // Where no writer is any more the request is dropped, and so answered as unavailable.
+        let queued = self.jobs.try_send(Job::Commit(Request::new(ops, durability, done)));
+        if let Err(TrySendError::Full(Job::Commit(request))) = queued {
+            request.finish(Err(StoreError::Busy));
+        }
     }
 
     fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {

@@ -52,7 +52,7 @@ impl Request {
         Self { ops, durability, done: Some(done) }
     }
 
-    fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {
+    pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {
         if let Some(done) = self.done.take() {
             done(result);
         }

@@ -100,7 +100,8 @@ impl Request {
             }
             "urgency" => {
                 let Floor { min } = read(text, "urgency")?;
-                Ok(Self::Urgency(min.and_then(|min| Urgency::parse(min.as_bytes()))))
+                let word = min.as_ref().and_then(serde_json::Value::as_str);
+                Ok(Self::Urgency(word.and_then(|word| Urgency::parse(word.as_bytes()))))
             }
             "ping" => Ok(Self::Ping),
             _ => Ok(Self::Other),
@@ -154,7 +155,7 @@ struct BroadcastSubscribe {
 
 #[derive(Deserialize)]
 struct Floor {
-    min: Option<String>,
+    min: Option<serde_json::Value>,
 }
 
 #[cfg(test)]
@@ -231,7 +232,9 @@ mod tests {
             Request::Urgency(Some(Urgency::VeryLow))
         );
         assert_eq!(parse(r#"{"messageType":"urgency","min":"loud"}"#), Request::Urgency(None));
-        assert_eq!(parse(r#"{"messageType":"urgency"}"#), Request::Urgency(None));
+        for none in [r#"{"messageType":"urgency"}"#, r#"{"messageType":"urgency","min":5}"#] {
+            assert_eq!(parse(none), Request::Urgency(None));
+        }
     }
 
     #[test]

@@ -364,3 +364,23 @@ fn news_that_is_older_than_a_lowered_floor_does_not_bring_what_was_acknowledged(
     (0..4).for_each(|_| world.turn().unwrap());
     assert_eq!((world.handed_out.len(), world.queue.len()), (0, 0), "all is under way");
 }
+
+#[test]
+fn a_deadline_that_has_come_is_not_set_again_after_the_clock_went_back() {
+    let mut session = Session::windowed(scope(), TIMEOUT);
+    commands(&mut session);
+    session.handle(Input::Fetched(page(&[1], false)), NOW);
+    session.handle(Input::Sent { taken: false }, NOW);
+    commands(&mut session);
+    let back = NOW.before(Duration::from_secs(900));
+    for first in [2_u64, 34] {
+        let positions: Vec<u64> = (first..first + 32).filter(|position| *position <= 64).collect();
+        session.handle(Input::Woken(woken(first - 1, &positions)), back);
+        positions.iter().for_each(|_| session.handle(Input::Sent { taken: false }, back));
+    }
+    session.handle(Input::Woken(woken(64, &[65])), back);
+    commands(&mut session);
+    let due = session.next_deadline().unwrap();
+    session.handle(Input::Deadline, due);
+    assert_eq!(commands(&mut session), [fetch(64)]);
+}

@@ -33,7 +33,7 @@ impl Description {
 pub(super) fn describe(failure: &Failure, vapid_status: VapidErrorStatus) -> Description {
     match failure {
         Failure::Problem(problem) => of_problem(problem, vapid_status),
-        Failure::Store(StoreError::Unavailable) => Description::new(
+        Failure::Store(StoreError::Unavailable | StoreError::Busy) => Description::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Some(201),
             "store-unavailable",

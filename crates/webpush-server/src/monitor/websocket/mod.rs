@@ -200,8 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             session::Command::Settle { entries, durable } => {
                 self.has_settled = true;
                 if durable {
+                    // Waited for, so that whoever acknowledges without end is held back by its socket.
                     let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
-                    self.service.commit_unwatched(settle.collect(), Durability::Durable);
+                    if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
+                        self.refuse(error);
+                    }
                 } else {
                     self.service.settle_soon(entries);
                 }
