@@ -7,7 +7,7 @@
 //! |---|---|
 //! | the head of a frame | `frame.rs` |
 //! | frames becoming messages | [`Reader`] |
-//! | what the server sends | [`write`] |
+//! | what the server sends | [`mod@write`] |
 //! | status codes of a close | `close.rs` |
 
 mod close;

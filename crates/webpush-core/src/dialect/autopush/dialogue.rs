@@ -6,7 +6,7 @@
 //! ```
 //! One input at a time goes in through [`Dialogue::handle`], with the time; what is to be done comes out of
 //! [`Dialogue::next_command`], in order. Where a command has an answer, that is the next input: no frame is read before. So
-//! an agent that asks for much waits, and its connection holds it back. [`session`](crate::session) decides which
+//! an agent that asks for much waits, and its connection holds it back. [`session`] decides which
 //! messages go to the agent and when.
 
 use super::broadcasts::{Followed, Told, Versions};

@@ -1,5 +1,4 @@
-//! Delivery on a WebSocket, to agents that speak autopush: a loop around a
-//! [`Dialogue`](webpush_core::dialect::autopush::Dialogue), without decisions.
+//! Delivery on a WebSocket, to agents that speak autopush: a loop around a [`Dialogue`], without decisions.
 
 mod registration;
 mod socket;
