@@ -53,7 +53,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(args: &[&str]) -> Self {
-        Self::launch(Folder::Own(tempfile::tempdir().unwrap()), args)
+        Self::launch(Folder::Own(in_memory()), args)
     }
 
     /// On a data folder that outlives it.
@@ -162,6 +162,11 @@ impl Server {
     pub(crate) async fn connect_as(&self, origin: &str) -> Peer {
         Peer { base: origin.to_owned(), ..self.connect().await }
     }
+}
+
+/// A folder in memory, where there is one: most tests are not about the disk, which has other things to do.
+pub(crate) fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 impl Folder {

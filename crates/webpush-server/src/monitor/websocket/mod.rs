@@ -1,5 +1,4 @@
-//! Delivery on a WebSocket, to agents that speak autopush: a loop around a
-//! [`Dialogue`], without decisions.
+//! Delivery on a WebSocket, to agents that speak autopush: a loop around a [`Dialogue`], without decisions.
 
 mod registration;
 mod socket;
