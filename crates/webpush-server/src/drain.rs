@@ -45,7 +45,7 @@ impl Drain {
 }
 
 impl Draining {
-    /// Returns when the service has begun to stop.
+    /// Returns when the service has begun to stop, or at once if it has.
     pub async fn begun(&mut self) {
         // An error means that the sender is gone: then it is over as well.
         let _ = self.begun.wait_for(|begun| *begun).await;

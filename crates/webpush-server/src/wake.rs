@@ -3,8 +3,9 @@
 //! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::limits::WAKE_ENTRIES;
@@ -38,15 +39,37 @@ struct Mailbox {
     scope: Scope,
     /// Its agent has one connection at a time.
     alone: bool,
-    news: Mutex<News>,
-    arrived: Notify,
+    post: Mutex<Post>,
+}
+
+#[derive(Default)]
+struct Post {
+    news: News,
+    /// Somebody was told, and has not looked since.
+    told: bool,
+    /// Who is to be told.
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Changes the news and tells the session.
+    fn tell(&self, change: impl FnOnce(&mut News)) {
+        let mut post = lock(&self.post);
+        change(&mut post.news);
+        post.told = true;
+        let waker = post.waker.take();
+        drop(post);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 /// What has happened to a session's inbox since it looked last.
 #[derive(Debug, Default)]
 pub struct News {
-    /// New entries.
-    pub woken: Option<Woken>,
+    /// New entries. Boxed, since most of the time there are none.
+    pub woken: Option<Box<Woken>>,
     /// There were more entries than are handed over: `woken` has none.
     overflowed: bool,
     /// What it listens to was removed.
@@ -76,13 +99,11 @@ impl Registry {
     }
 
     fn enter(self: &Arc<Self>, scope: &Scope, alone: bool) -> Listener {
-        let mailbox = Mailbox { scope: *scope, alone, news: Mutex::default(), arrived: Notify::new() };
-        let mailbox = Arc::new(mailbox);
+        let mailbox = Arc::new(Mailbox { scope: *scope, alone, post: Mutex::default() });
         let mut shard = self.shard(scope.inbox);
         let listeners = shard.entry(scope.inbox).or_default();
         for older in listeners.mailboxes.iter().filter(|older| alone && older.alone) {
-            lock(&older.news).superseded = true;
-            older.arrived.notify_one();
+            older.tell(|news| news.superseded = true);
         }
         listeners.mailboxes.push(Arc::clone(&mailbox));
         Listener { registry: Arc::clone(self), inbox: scope.inbox, mailbox }
@@ -93,7 +114,7 @@ impl Registry {
         for shard in &self.shards {
             for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
                 if mailbox.alone {
-                    mailbox.arrived.notify_one();
+                    mailbox.tell(|_| {});
                 }
             }
         }
@@ -137,8 +158,7 @@ impl Registry {
     pub fn announce_anything(&self) {
         for shard in &self.shards {
             for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
-                lock(&mailbox.news).woken.get_or_insert_default().missed = true;
-                mailbox.arrived.notify_one();
+                mailbox.tell(|news| news.woken().missed = true);
             }
         }
     }
@@ -151,13 +171,13 @@ impl Registry {
         let mut taken = 0;
         let entry = Entry::Message(Arc::clone(message));
         for mailbox in listeners.mailboxes.iter().filter(|mailbox| mailbox.scope.admits(&entry)) {
-            let mut news = lock(&mailbox.news);
-            let live = &mut news.woken.get_or_insert_default().live;
-            if live.len() < WAKE_ENTRIES {
-                live.push(entry.clone());
-                taken += 1;
-            }
-            mailbox.arrived.notify_one();
+            mailbox.tell(|news| {
+                let live = &mut news.woken().live;
+                if live.len() < WAKE_ENTRIES {
+                    live.push(entry.clone());
+                    taken += 1;
+                }
+            });
         }
         taken
     }
@@ -167,8 +187,7 @@ impl Registry {
         let shard = self.shard(inbox);
         for mailbox in shard.get(&inbox).into_iter().flat_map(|listeners| &listeners.mailboxes) {
             if only.is_none() || mailbox.scope.only == only {
-                lock(&mailbox.news).gone = true;
-                mailbox.arrived.notify_one();
+                mailbox.tell(|news| news.gone = true);
             }
         }
     }
@@ -179,8 +198,7 @@ impl Registry {
         let Some(listeners) = shard.get_mut(&inbox) else { return };
         let previous = std::mem::replace(&mut listeners.last, entry.position());
         for mailbox in &listeners.mailboxes {
-            lock(&mailbox.news).add(previous, entry, replaced);
-            mailbox.arrived.notify_one();
+            mailbox.tell(|news| news.add(previous, entry, replaced));
         }
     }
 
@@ -191,7 +209,8 @@ impl Registry {
 
 impl News {
     fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
-        let woken = self.woken.get_or_insert_default();
+        let overflowed = self.overflowed;
+        let woken = self.woken();
         // What waits here and was replaced meanwhile must not be sent any more (RFC 8030 §5.4).
         if let Some(replaced) = replaced {
             woken.entries.retain(|waiting| waiting.entry_ref() != replaced);
@@ -200,44 +219,55 @@ impl News {
             woken.previous = previous;
         }
         woken.last = entry.position();
-        self.overflowed |= woken.entries.len() == WAKE_ENTRIES;
-        if self.overflowed {
+        let overflowed = overflowed || woken.entries.len() == WAKE_ENTRIES;
+        if overflowed {
             woken.entries.clear();
         } else {
             woken.entries.push(entry.clone());
         }
+        self.overflowed = overflowed;
+    }
+
+    fn woken(&mut self) -> &mut Woken {
+        self.woken.get_or_insert_default()
     }
 }
 
 impl Listener {
     /// Waits until there may be news.
     pub async fn arrived(&self) {
-        self.mailbox.arrived.notified().await;
+        poll_fn(|cx| self.poll_arrived(cx)).await;
+    }
+
+    /// [`Listener::arrived`] for one task that asks again and again.
+    pub fn poll_arrived(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut post = lock(&self.mailbox.post);
+        if std::mem::take(&mut post.told) {
+            return Poll::Ready(());
+        }
+        match &mut post.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 
     /// Whether what it listens to was removed; new entries stay where they are.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        lock(&self.mailbox.news).gone
+        lock(&self.mailbox.post).news.gone
     }
 
     /// Whether its agent has come back on another connection; new entries stay where they are.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
-        lock(&self.mailbox.news).superseded
-    }
-
-    /// Whether there is news to take.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        let news = lock(&self.mailbox.news);
-        news.woken.is_some() || news.gone || news.superseded
+        lock(&self.mailbox.post).news.superseded
     }
 
     /// Takes the news.
     #[must_use]
     pub fn take(&self) -> News {
-        std::mem::take(&mut lock(&self.mailbox.news))
+        std::mem::take(&mut lock(&self.mailbox.post).news)
     }
 }
 
@@ -253,7 +283,7 @@ impl Drop for Listener {
     }
 }
 
-/// A panic while one of these locks was held can't leave half a change: every change under it is one assignment.
+/// A panic while one of these locks was held can't leave half a change that would do harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -79,7 +79,7 @@ impl Monitor {
             if !busy || self.listener.is_gone() {
                 match self.listener.take() {
                     News { gone: true, .. } => return Input::Gone,
-                    News { woken: Some(woken), .. } => return Input::Woken(woken),
+                    News { woken: Some(woken), .. } => return Input::Woken(*woken),
                     News { woken: None, .. } => {}
                 }
             }

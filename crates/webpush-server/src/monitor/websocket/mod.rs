@@ -2,8 +2,8 @@
 
 mod registration;
 mod socket;
+mod wait;
 
-use super::deadline;
 use super::waiting::Waiting;
 use crate::drain::Draining;
 use crate::fresh;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
+use wait::{Event, Wait};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Entry, Owner};
@@ -59,8 +60,9 @@ where
         queue: VecDeque::new(),
         has_settled: false,
         closing: None,
+        wait: Wait::new(draining.clone()),
     };
-    agent.serve(draining).await;
+    agent.serve().await;
     // A socket that can't be ended in order is gone already.
     if let Some(until) = agent.closing {
         drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_end(cx))).await);
@@ -81,23 +83,17 @@ struct Agent<S> {
     has_settled: bool,
     /// A close was sent: until when its answer is waited for.
     closing: Option<Instant>,
-}
-
-/// What ends the loop's wait.
-enum Event {
-    Io(Io),
-    News(News),
-    Draining,
-    Deadline,
-    Over,
+    wait: Wait,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
-    async fn serve(&mut self, mut draining: Draining) {
-        let mut is_draining = false;
+    async fn serve(&mut self) {
         loop {
             while let Some(command) = self.dialogue.next_command() {
-                self.obey(command).await;
+                if let Some(command) = self.obey_at_once(command) {
+                    // On the heap, as it is rare and large: an idle agent must not keep room for it.
+                    Box::pin(self.obey(command)).await;
+                }
             }
             if self.deliver() {
                 // The session may want something done now, and no event will say so.
@@ -108,25 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 Step::Left => return,
                 Step::Wait => {}
             }
-            let event = {
-                let Self { socket, dialogue, listener, queue, closing, service, generation, .. } = &mut *self;
-                let busy = !queue.is_empty();
-                let is_told = || service.broadcasts.generation() == *generation;
-                // In no order: neither a flood of frames nor one of news may keep the other from being looked at.
-                tokio::select! {
-                    io = poll_fn(|cx| socket.poll_io(cx)) => Event::Io(io),
-                    news = news(listener.as_ref(), busy, is_told), if closing.is_none() => Event::News(news),
-                    () = draining.begun(), if !is_draining => Event::Draining,
-                    () = deadline(dialogue.next_deadline()) => Event::Deadline,
-                    () = until(*closing) => Event::Over,
-                }
-            };
-            match event {
+            match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Io(Io::Read | Io::Written) => {}
                 Event::Io(Io::Closed) | Event::Over => return,
                 Event::News(news) => self.take(news),
                 Event::Draining => {
-                    is_draining = true;
                     let at = self.leaves_at();
                     self.tell(Input::Draining(at));
                 }
@@ -139,10 +121,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.dialogue.handle(input, fresh::now());
     }
 
-    async fn obey(&mut self, command: Command) {
+    /// Does what can be done without waiting; what is left to do.
+    fn obey_at_once(&mut self, command: Command) -> Option<Command> {
         match command {
             Command::Send(text) => self.socket.text(&text),
             Command::Ping => self.socket.ping(),
+            Command::Session(session::Command::Deliver(entry)) => self.queue.push_back(Waiting::new(entry)),
+            Command::Session(session::Command::Settle { entries, durable: false }) => {
+                self.has_settled = true;
+                self.service.settle_soon(entries);
+            }
+            Command::Close(Close { code, reason }) => {
+                self.queue.clear();
+                self.listener = None;
+                self.socket.close(Some(code), &reason);
+                self.closing = Some(Instant::now() + CLOSING);
+            }
+            command => return Some(command),
+        }
+        None
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
             Command::Identify(agent) => self.identify(agent).await,
             Command::Register { agent, channel, key } => {
                 let Arrival { peer, may_subscribe } = &self.arrival;
@@ -164,51 +165,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 };
                 self.tell(Input::Unregistered(channel, status));
             }
-            Command::Session(command) => self.obey_session(command).await,
-            Command::Close(Close { code, reason }) => {
-                self.queue.clear();
-                self.listener = None;
-                self.socket.close(Some(code), &reason);
-                self.closing = Some(Instant::now() + CLOSING);
+            Command::Session(session::Command::Fetch { after }) => self.fetch(after).await,
+            Command::Session(session::Command::Settle { entries, .. }) => {
+                self.has_settled = true;
+                // Waited for, so that whoever acknowledges without end is held back by its socket.
+                let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
+                if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
+                    self.refuse(error);
+                }
             }
+            // Done at once, or never asked for.
+            Command::Send(_) | Command::Ping | Command::Close(_) | Command::Session(_) => {}
         }
     }
 
-    async fn obey_session(&mut self, command: session::Command) {
-        match command {
-            session::Command::Fetch { after } => {
-                if after == Position::START && self.has_settled {
-                    // Or it would read again what the agent has acknowledged.
-                    self.service.settle_now();
-                    drop(self.service.commit(Vec::new(), Durability::Lazy).await);
-                }
-                let Some(scope) = self.dialogue.scope() else { return };
-                match self.service.store.fetch(scope, after, fresh::now()) {
-                    Ok(page) => {
-                        let nothing_for_it = page.entries.is_empty() && page.more;
-                        self.tell(Input::Session(session::Input::Fetched(page)));
-                        if nothing_for_it {
-                            // A long inbox of which nothing passes the floor must not hold up everybody else.
-                            tokio::task::yield_now().await;
-                        }
-                    }
-                    Err(error) => self.refuse(error),
+    async fn fetch(&mut self, after: Position) {
+        if after == Position::START && self.has_settled {
+            // Or it would read again what the agent has acknowledged.
+            self.service.settle_now();
+            drop(self.service.commit(Vec::new(), Durability::Lazy).await);
+        }
+        let Some(scope) = self.dialogue.scope() else { return };
+        match self.service.store.fetch(scope, after, fresh::now()) {
+            Ok(page) => {
+                let nothing_for_it = page.entries.is_empty() && page.more;
+                self.tell(Input::Session(session::Input::Fetched(page)));
+                if nothing_for_it {
+                    // A long inbox of which nothing passes the floor must not hold up everybody else.
+                    tokio::task::yield_now().await;
                 }
             }
-            session::Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
-            session::Command::Settle { entries, durable } => {
-                self.has_settled = true;
-                if durable {
-                    // Waited for, so that whoever acknowledges without end is held back by its socket.
-                    let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
-                    if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
-                        self.refuse(error);
-                    }
-                } else {
-                    self.service.settle_soon(entries);
-                }
-            }
-            session::Command::Finish(_) => {}
+            Err(error) => self.refuse(error),
         }
     }
 
@@ -343,7 +330,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             self.tell(Input::Session(session::Input::Gone));
         }
         if let Some(woken) = woken {
-            self.tell(Input::Session(session::Input::Woken(woken)));
+            self.tell(Input::Session(session::Input::Woken(*woken)));
         }
         let generation = self.service.broadcasts.generation();
         if generation != std::mem::replace(&mut self.generation, generation) {
@@ -377,48 +364,4 @@ enum Step {
 const fn scope(agent: InboxId) -> Scope {
     // The session keeps the floor; it changes while it listens.
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
-}
-
-/// Waits for news. While something is on its way only an end counts; the rest is taken when there is room for it. So it
-/// looks before it waits: what has come meanwhile, or before the agent was listening, does not come again.
-async fn news(listener: Option<&Listener>, busy: bool, knows_broadcasts: impl Fn() -> bool) -> News {
-    let Some(listener) = listener else { return std::future::pending().await };
-    loop {
-        if !busy || listener.is_gone() || listener.is_superseded() {
-            let news = listener.take();
-            if news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts() {
-                return news;
-            }
-        }
-        listener.arrived().await;
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wake::Registry;
-    use futures_util::FutureExt as _;
-
-    #[test]
-    fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
-        let told = |busy, is_outdated: bool| {
-            news(Some(&listener), busy, move || !is_outdated).now_or_never().is_some()
-        };
-        assert!(!told(false, false));
-        assert!(told(false, true), "broadcasts changed before it listened");
-        registry.announce_anything();
-        assert!(!told(true, true));
-        assert!(told(false, false));
-        assert!(!told(false, false), "they were taken");
-    }
 }

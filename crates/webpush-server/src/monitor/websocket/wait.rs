@@ -1,0 +1,160 @@
+//! What an agent's task waits for, all at once. Most agents wait most of the time, so this is kept small: one timer, and
+//! nothing for what does not happen.
+
+use super::Agent;
+use super::socket::Io;
+use crate::drain::Draining;
+use crate::fresh;
+use crate::wake::{Listener, News};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// So much later than asked for a deadline may be met: times come from a clock of milliseconds, and setting the timer anew
+/// each time would cost more than it is worth.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// What ends a wait.
+pub(super) enum Event {
+    Io(Io),
+    News(News),
+    /// The service stops.
+    Draining,
+    /// The time has come that the dialogue asked for.
+    Deadline,
+    /// The agent has not answered a close in time.
+    Over,
+}
+
+/// What is kept from one wait to the next.
+pub(super) struct Wait {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Ends when the service stops; nothing once it has.
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Frames and news take turns, so that a flood of one does not keep the other from being looked at.
+    news_first: bool,
+}
+
+impl Wait {
+    pub(super) fn new(mut draining: Draining) -> Self {
+        let stop: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { draining.begun().await });
+        Self { timer: None, stop: Some(stop), news_first: false }
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stop) = &mut self.stop else { return Poll::Pending };
+        let poll = stop.as_mut().poll(cx);
+        if poll.is_ready() {
+            self.stop = None;
+        }
+        poll
+    }
+
+    /// Ready when that time has come. The timer is set anew only to be earlier: most of the time the deadline has moved on
+    /// when it fires, with what was heard of the agent since, and is looked at again.
+    fn poll_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        loop {
+            if timer.deadline() > at + SLACK {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= at {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if self.wait.poll_stop(cx).is_ready() {
+            return Poll::Ready(Event::Draining);
+        }
+        self.wait.news_first = !self.wait.news_first;
+        for news_now in [self.wait.news_first, !self.wait.news_first] {
+            let poll = if news_now {
+                self.poll_news(cx).map(Event::News)
+            } else {
+                self.socket.poll_io(cx).map(Event::Io)
+            };
+            if poll.is_ready() {
+                return poll;
+            }
+        }
+        self.poll_time(cx)
+    }
+
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let deadline = self.dialogue.next_deadline().map(|at| Instant::now() + fresh::now().until(at));
+        let Some(at) = self.closing.into_iter().chain(deadline).min() else { return Poll::Pending };
+        let over = self.closing.is_some_and(|closing| closing <= at);
+        self.wait.poll_until(at, cx).map(|()| if over { Event::Over } else { Event::Deadline })
+    }
+
+    fn poll_news(&self, cx: &mut Context<'_>) -> Poll<News> {
+        let Some(listener) = &self.listener else { return Poll::Pending };
+        let knows_broadcasts = self.service.broadcasts.generation() == self.generation;
+        poll_news(listener, !self.queue.is_empty(), knows_broadcasts, cx)
+    }
+}
+
+/// News, if there is any. While something is on its way only an end counts; the rest is taken when there is room for it. So
+/// it is looked for whenever this is asked: what has come meanwhile, or before the agent was listening, is not told again.
+fn poll_news(listener: &Listener, busy: bool, knows_broadcasts: bool, cx: &mut Context<'_>) -> Poll<News> {
+    loop {
+        if !busy || listener.is_gone() || listener.is_superseded() {
+            let news = listener.take();
+            if news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts {
+                return Poll::Ready(news);
+            }
+        }
+        if listener.poll_arrived(cx).is_pending() {
+            return Poll::Pending;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scope;
+    use super::*;
+    use crate::wake::Registry;
+    use std::sync::Arc;
+    use webpush_core::id::InboxId;
+
+    #[test]
+    fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
+        let registry: Arc<Registry> = Arc::default();
+        let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut told = |busy, is_outdated: bool| poll_news(&listener, busy, !is_outdated, &mut cx).is_ready();
+        assert!(!told(false, false));
+        assert!(told(false, true), "broadcasts changed before it listened");
+        registry.announce_anything();
+        assert!(!told(true, true));
+        assert!(told(false, false));
+        assert!(!told(false, false), "they were taken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_is_met_when_it_comes() {
+        let mut wait = Wait { timer: None, stop: None, news_first: false };
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let now = |wait: &mut Wait, seconds| {
+            wait.poll_until(at(seconds), &mut Context::from_waker(std::task::Waker::noop())).is_ready()
+        };
+        assert!(!now(&mut wait, 10) && !now(&mut wait, 20) && !now(&mut wait, 5));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(!now(&mut wait, 30), "it has moved on");
+        assert!(now(&mut wait, 6));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(now(&mut wait, 30) && now(&mut wait, 0));
+    }
+}
