@@ -1,11 +1,11 @@
 //! Keeping ledgers, and what is derived from them, right.
 
 use super::apply::Applier;
-use super::engine::View;
 use super::entry_row::salvage_entry;
 use super::ledger::Ledger;
 use super::read::inbox_rows;
 use super::rows::{Table, empty_value, idle_key, rank_key, read_idle_key, read_inbox, subscription_key};
+use super::view::View;
 use crate::StoreError;
 use fjall::Slice;
 use std::ops::RangeInclusive;

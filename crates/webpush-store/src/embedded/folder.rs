@@ -5,6 +5,7 @@
 //! | `format` | one line: whose folder it is and which version of the format it has |
 //! | `lock` | locked while a process has the store open |
 //! | `watermark` | see [`super::watermark`] |
+//! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | fjall's |
 
 use super::{OpenError, watermark};
@@ -22,7 +23,10 @@ const ENGINE_MARKER: &str = "version";
 type Step = fn(&Path) -> io::Result<()>;
 
 /// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    // Version 2 has a log, and version 1 is like an empty one. But whoever knows only that would not read the log.
+    |_| Ok(()),
+];
 
 /// Makes the folder if need be, locks it, and brings its format up to date. It is locked as long as the file is open.
 pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
@@ -37,7 +41,12 @@ pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
     }
     bring_up_to_date(folder, STEPS)?;
     clear_unfinished_engine(folder).map_err(failed)?;
+    make_log_folder(folder).map_err(failed)?;
     Ok(lock)
+}
+
+pub(super) fn log_folder(folder: &Path) -> PathBuf {
+    folder.join("log")
 }
 
 pub(super) fn engine_folder(folder: &Path) -> PathBuf {
@@ -94,6 +103,11 @@ fn clear_unfinished_engine(folder: &Path) -> io::Result<()> {
         fs::remove_dir_all(engine)?;
     }
     Ok(())
+}
+
+fn make_log_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(log_folder(folder))?;
+    File::open(folder)?.sync_all()
 }
 
 /// Writes the journals of a failed engine to new files, before the engine is opened again.
@@ -155,9 +169,9 @@ mod tests {
     #[test]
     fn newer_and_foreign_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        write_format(folder.path(), 2).unwrap();
+        write_format(folder.path(), 3).unwrap();
         let error = prepare(folder.path()).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 2, supported: 1, .. }));
+        assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }));
         assert!(error.to_string().contains(&folder.path().display().to_string()));
         for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();

@@ -1,12 +1,12 @@
 //! Reads: one inbox, one entry, and what has expired.
 
-use super::engine::View;
 use super::entry_row::{read_entry, read_entry_id};
 use super::ledger::Ledger;
 use super::rows::{
     Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key, read_entry_key, read_idle_key,
     read_message_id,
 };
+use super::view::View;
 use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
 use fjall::Slice;

@@ -34,7 +34,7 @@ pub(super) enum Table {
     Idle,
     /// Inbox, urgency, position → nothing: what to drop first. Only of inboxes that were full.
     Ranks,
-    /// Number of a batch → its mark; see [`super::marks`].
+    /// Number of a batch of the engine → its mark; see [`super::marks`].
     Batches,
 }
 
@@ -51,6 +51,11 @@ impl Table {
         Self::Ranks,
         Self::Batches,
     ];
+
+    /// Whether each key is put once in its life: positions are never used again.
+    pub(super) const fn puts_each_key_once(self) -> bool {
+        matches!(self, Self::Entries | Self::Deadlines)
+    }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
