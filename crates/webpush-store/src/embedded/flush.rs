@@ -2,11 +2,11 @@
 
 use super::engine::Engine;
 use super::generation::{Generation, Rows};
+use super::log;
 use super::rows::Table;
 use super::view::View;
 use super::writer::Shared;
 use fjall::Slice;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -48,7 +48,7 @@ impl Departure {
         let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));
         engine.write(rows.chain(marks))?;
         for segment in &self.segments {
-            if let Err(error) = fs::remove_file(segment) {
+            if let Err(error) = log::let_go(segment) {
                 tracing::warn!(segment = %segment.display(), %error, "a segment of the log can't be removed");
             }
         }

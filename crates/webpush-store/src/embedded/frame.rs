@@ -2,7 +2,7 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 8 | checksum of all that follows |
+//! | 8 | checksum of all that follows, and of the segment that it was written to |
 //! | 8 | length of the rows |
 //! | 8 | number of the frame |
 //! | 8 | the last position that was assigned |
@@ -11,8 +11,9 @@
 use super::fields::Fields;
 use super::generation::Tables;
 use super::rows::Table;
+use std::io::{self, Read};
 use webpush_core::id::Position;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 32;
@@ -29,8 +30,8 @@ pub(super) struct Frame<'a> {
     pub(super) rows: Vec<FrameRow<'a>>,
 }
 
-/// Writes a frame over what the buffer holds.
-pub(super) fn encode(buffer: &mut Vec<u8>, number: u64, position: Position, tables: &Tables) {
+/// Writes a frame over what the buffer holds. A segment is named by the number of its first frame.
+pub(super) fn encode(buffer: &mut Vec<u8>, segment: u64, number: u64, position: Position, tables: &Tables) {
     buffer.clear();
     buffer.resize(HEAD_BYTES, 0);
     for table in Table::ALL {
@@ -48,26 +49,37 @@ pub(super) fn encode(buffer: &mut Vec<u8>, number: u64, position: Position, tabl
     buffer[8..16].copy_from_slice(&length.to_le_bytes());
     buffer[16..24].copy_from_slice(&number.to_le_bytes());
     buffer[24..32].copy_from_slice(&position.get().to_le_bytes());
-    let checksum = xxh3_64(&buffer[CHECKSUM_BYTES..]);
+    let checksum = xxh3_64_with_seed(&buffer[CHECKSUM_BYTES..], segment);
     buffer[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Takes the first frame off what is left of a segment; nothing when it is not whole.
-pub(super) fn decode<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
-    let mut head = Fields(rest);
-    let (checksum, length) = (head.u64()?, head.u64()?);
-    let (number, position) = (head.u64()?, Position::new(head.u64()?));
-    let length = usize::try_from(length).ok().filter(|length| *length <= head.0.len())?;
-    let (frame, after) = rest.split_at(HEAD_BYTES + length);
-    if xxh3_64(&frame[CHECKSUM_BYTES..]) != checksum {
+/// Reads the next frame of a segment over what the buffer holds. Nothing when it is not whole; and then there is none
+/// after it, whatever the rest looks like.
+pub(super) fn read<'a>(
+    file: &mut impl Read,
+    segment: u64,
+    number: u64,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<Option<Frame<'a>>> {
+    buffer.clear();
+    file.by_ref().take(HEAD_BYTES as u64).read_to_end(buffer)?;
+    let Some(length) = buffer.get(8..16).and_then(|length| Fields(length).u64()) else { return Ok(None) };
+    // Only as much is read as is there, whatever a damaged length says.
+    file.by_ref().take(length).read_to_end(buffer)?;
+    Ok(decode(buffer, segment).filter(|frame| frame.number == number))
+}
+
+fn decode(frame: &[u8], segment: u64) -> Option<Frame<'_>> {
+    let mut fields = Fields(frame);
+    let (checksum, _) = (fields.u64()?, fields.u64()?);
+    if xxh3_64_with_seed(&frame[CHECKSUM_BYTES..], segment) != checksum {
         return None;
     }
-    let mut fields = Fields(&frame[HEAD_BYTES..]);
+    let (number, position) = (fields.u64()?, Position::new(fields.u64()?));
     let mut rows = Vec::new();
     while !fields.0.is_empty() {
         rows.push(row(&mut fields)?);
     }
-    *rest = after;
     Some(Frame { number, position, rows })
 }
 
@@ -88,40 +100,49 @@ mod tests {
     use super::*;
     use fjall::Slice;
 
+    const SEGMENT: u64 = 6;
+
     fn frame(number: u64) -> Vec<u8> {
         let mut tables = Tables::default();
         tables[Table::Entries as usize].insert(Slice::from(*b"first"), Some(Slice::from(*b"a value")));
         tables[Table::Entries as usize].insert(Slice::from(*b"second"), None);
         tables[Table::Ranks as usize].insert(Slice::from(*b"third"), Some(Slice::from([])));
         let mut buffer = vec![1; 3];
-        encode(&mut buffer, number, Position::new(9), &tables);
+        encode(&mut buffer, SEGMENT, number, Position::new(9), &tables);
         buffer
+    }
+
+    fn is_whole(mut bytes: &[u8], segment: u64, number: u64) -> bool {
+        read(&mut bytes, segment, number, &mut Vec::new()).unwrap().is_some()
     }
 
     #[test]
     fn frames_come_back_as_they_were() {
         let bytes = [frame(7), frame(8)].concat();
-        let mut rest = &bytes[..];
+        let (mut rest, mut buffer) = (&bytes[..], Vec::new());
         for number in [7, 8] {
             let rows = vec![
                 (Table::Entries, &b"first"[..], Some(&b"a value"[..])),
                 (Table::Entries, b"second", None),
                 (Table::Ranks, b"third", Some(b"")),
             ];
-            assert_eq!(decode(&mut rest), Some(Frame { number, position: Position::new(9), rows }));
+            let frame = Frame { number, position: Position::new(9), rows };
+            assert_eq!(read(&mut rest, SEGMENT, number, &mut buffer).unwrap(), Some(frame));
         }
-        assert_eq!((decode(&mut rest), rest), (None, &b""[..]));
+        assert_eq!(read(&mut rest, SEGMENT, 9, &mut buffer).unwrap(), None);
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let whole = frame(7);
+        assert!(is_whole(&whole, SEGMENT, 7));
+        assert!(!is_whole(&whole, SEGMENT, 8) && !is_whole(&whole, SEGMENT + 1, 7), "it is of another place");
         for index in 0..whole.len() {
-            assert_eq!(decode(&mut &whole[..index]), None);
+            assert!(!is_whole(&whole[..index], SEGMENT, 7));
             for bit in 0..8 {
                 let mut damaged = whole.clone();
                 damaged[index] ^= 1 << bit;
-                assert_eq!(decode(&mut &damaged[..]), None, "bit {bit} of byte {index}");
+                assert!(!is_whole(&damaged, SEGMENT, 7), "bit {bit} of byte {index}");
             }
         }
     }

@@ -1,20 +1,28 @@
 //! The log: frames of all that the engine may not have yet, in segments. A segment has the frames of one generation and
 //! goes when the engine has them. Numbers of frames have no hole, also from one segment to the next.
+//!
+//! A segment that goes is kept as the next one's file: to write over what is there costs a sync less than to make a
+//! file longer. What a frame is followed by is then of an older segment, which its checksum tells.
 
 use super::frame;
 use super::generation::{Generation, Tables};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use webpush_core::id::Position;
 
 const EXTENSION: &str = "frames";
+const SPARE: &str = "spare";
+/// Memory that is kept for the next frame.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// The segment that is written.
 pub(super) struct Log {
     folder: PathBuf,
     file: File,
     path: PathBuf,
+    /// The number of the first frame.
+    first: u64,
     /// The number of the last frame.
     frame: u64,
     bytes: u64,
@@ -26,21 +34,25 @@ pub(super) struct Log {
 impl Log {
     /// Begins a segment after a frame.
     pub(super) fn begin(folder: &Path, frame: u64) -> io::Result<Self> {
-        let path = folder.join(format!("{:020}.{EXTENSION}", frame + 1));
-        let file = File::create(&path)?;
+        let first = frame + 1;
+        let path = folder.join(format!("{first:020}.{EXTENSION}"));
+        // Without a spare one it is made.
+        drop(fs::rename(folder.join(SPARE), &path));
+        let file = File::options().write(true).create(true).truncate(false).open(&path)?;
         // A file that is not in its folder can't be synced.
         File::open(folder)?.sync_all()?;
         let folder = folder.to_owned();
-        Ok(Self { folder, file, path, frame, bytes: 0, is_synced: true, buffer: Vec::new() })
+        Ok(Self { folder, file, path, first, frame, bytes: 0, is_synced: true, buffer: Vec::new() })
     }
 
     /// Appends a frame. After an error nobody knows what the segment has of it.
     pub(super) fn append(&mut self, position: Position, tables: &Tables) -> io::Result<()> {
-        frame::encode(&mut self.buffer, self.frame + 1, position, tables);
+        frame::encode(&mut self.buffer, self.first, self.frame + 1, position, tables);
         self.is_synced = false;
         self.file.write_all(&self.buffer)?;
         self.frame += 1;
         self.bytes += self.buffer.len() as u64;
+        self.buffer.shrink_to(BUFFER_BYTES);
         Ok(())
     }
 
@@ -74,6 +86,12 @@ impl Log {
     }
 }
 
+/// Removes a segment whose frames the engine has, or keeps its file for the next one.
+pub(super) fn let_go(segment: &Path) -> io::Result<()> {
+    let spare = segment.with_file_name(SPARE);
+    if spare.exists() { fs::remove_file(segment) } else { fs::rename(segment, spare) }
+}
+
 /// What was read from the segments.
 pub(super) struct Replay {
     /// What the engine does not have.
@@ -99,7 +117,7 @@ pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Resul
         if replay.read(first, &path)? {
             replay.segments.push(path);
         } else {
-            fs::remove_file(path)?;
+            let_go(&path)?;
         }
     }
     Ok(replay)
@@ -108,11 +126,12 @@ pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Resul
 impl Replay {
     /// Whether a segment has frames that the engine does not have.
     fn read(&mut self, first: u64, path: &Path) -> io::Result<bool> {
+        let file = File::open(path)?;
         // What is read must stay: whatever comes after it will not sync this file.
-        File::open(path)?.sync_data()?;
-        let content = fs::read(path)?;
-        let (mut rest, mut number, mut is_needed) = (&content[..], first, false);
-        while let Some(frame) = frame::decode(&mut rest).filter(|frame| frame.number == number) {
+        file.sync_data()?;
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+        let (mut buffer, mut number, mut is_needed) = (Vec::new(), first, false);
+        while let Some(frame) = frame::read(&mut file, first, number, &mut buffer)? {
             if number > self.frame {
                 self.missing += number - self.frame - 1;
                 self.frame = number;
@@ -222,6 +241,24 @@ mod tests {
             let end = 105 + (index / frame_bytes) as u64;
             assert_eq!(read(folder.path(), 100), ((101..=end).collect(), 0), "only the watermark tells");
         }
+    }
+
+    #[test]
+    fn a_spare_file_is_written_over() {
+        let (folder, _) = written();
+        // The engine has the first segment, the second is being written.
+        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0));
+        let log = Log::begin(folder.path(), 110).unwrap();
+        assert!(!folder.path().join(SPARE).exists());
+        assert!(fs::metadata(log.path()).unwrap().len() > 0);
+        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0), "what is old in it does not count");
+        let mut log = Log::begin(folder.path(), 110).unwrap();
+        for number in 111..=113 {
+            let mut tables = Tables::default();
+            tables[Table::Entries as usize].insert(Slice::from(u64::to_be_bytes(number)), None);
+            log.append(Position::new(number * 10), &tables).unwrap();
+        }
+        assert_eq!(read(folder.path(), 105), ((106..=113).collect(), 0));
     }
 
     #[test]
