@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::generation::Tables;
+use super::key::Key;
 use super::overlay::Layers;
 use super::rows::Table;
 use super::view::{Row, View, cover};
@@ -14,7 +15,7 @@ pub(super) struct Changes<'a> {
     base: Layers<'a>,
     rows: Tables,
     /// What the changes of the current request covered.
-    undo: Vec<(Table, Slice, Option<Option<Slice>>)>,
+    undo: Vec<(Table, Key, Option<Option<Slice>>)>,
 }
 
 impl<'a> Changes<'a> {
@@ -32,8 +33,8 @@ impl<'a> Changes<'a> {
     }
 
     fn change(&mut self, table: Table, key: &[u8], value: Option<Slice>) {
-        let key = Slice::from(key);
-        let covered = self.rows[table as usize].insert(key.clone(), value);
+        let key = Key::from(key);
+        let covered = self.rows[table as usize].insert(key, value);
         self.undo.push((table, key, covered));
     }
 
@@ -53,7 +54,7 @@ impl<'a> Changes<'a> {
 
     /// Whether a row is there after the changes; nothing when they don't touch it.
     pub(super) fn changed(&self, table: Table, key: &[u8]) -> Option<bool> {
-        self.rows[table as usize].get(key).map(Option::is_some)
+        self.rows[table as usize].get(&Key::from(key)).map(Option::is_some)
     }
 
     pub(super) fn into_tables(self) -> Tables {
@@ -63,19 +64,15 @@ impl<'a> Changes<'a> {
 
 impl View for Changes<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
-        match self.rows[table as usize].get(key) {
+        match self.rows[table as usize].get(&Key::from(key)) {
             Some(changed) => Ok(changed.clone()),
             None => self.base.get(table, key),
         }
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let changed = self.rows[table as usize].range(keys.clone());
-        let changed = changed.map(|(key, value)| (key.clone(), value.clone()));
+        let changed = changed.map(|(key, value)| (*key, value.clone()));
         cover(self.base.scan(table, keys), changed)
     }
 

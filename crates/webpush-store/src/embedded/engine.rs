@@ -1,6 +1,7 @@
 //! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
 
 use super::Options;
+use super::key::Key;
 use super::rows::Table;
 use super::view::{Row, View};
 use crate::StoreError;
@@ -62,15 +63,15 @@ impl Engine {
     /// Writes rows as one batch, and syncs it with all that was written before.
     pub(super) fn write<'a>(
         &self,
-        rows: impl Iterator<Item = (Table, &'a Slice, &'a Option<Slice>)>,
+        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Slice>)>,
     ) -> Result<(), fjall::Error> {
         self.wait_for_room()?;
         let mut batch =
             OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
         for (table, key, value) in rows {
             match value {
-                Some(value) => batch.insert(self.keyspace(table), key.clone(), value.clone()),
-                None => batch.remove(self.keyspace(table), key.clone()),
+                Some(value) => batch.insert(self.keyspace(table), &key[..], value.clone()),
+                None => batch.remove(self.keyspace(table), &key[..]),
             }
         }
         batch.commit()
@@ -131,13 +132,13 @@ impl View for Engine {
     }
 
     /// As they are now, whole batches only, whatever is written while they are read.
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let rows = self.db.snapshot().range(self.keyspace(table), keys);
-        rows.map(move |row| row.into_inner().map_err(|error| self.read_error(table, &error)))
+        rows.map(move |row| {
+            let (key, value) = row.into_inner().map_err(|error| self.read_error(table, &error))?;
+            let key = Key::read(&key).ok_or_else(|| self.report_damage(table))?;
+            Ok((key, value))
+        })
     }
 
     fn engine(&self) -> &Self {

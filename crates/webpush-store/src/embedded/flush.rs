@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::generation::{Generation, Rows};
+use super::key::Key;
 use super::log;
 use super::rows::Table;
 use super::view::View;
@@ -58,7 +59,7 @@ impl Departure {
 
 /// Whether the engine has a row already. Many inboxes count up and down again within a generation, and a look costs
 /// less than a row; entries would never be found.
-fn is_there(engine: &Engine, table: Table, key: &Slice, value: Option<&Slice>) -> bool {
+fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Slice>) -> bool {
     matches!(table, Table::Ledgers | Table::Idle | Table::Topics)
         && engine.get(table, key).is_ok_and(|there| there.as_ref() == value)
 }

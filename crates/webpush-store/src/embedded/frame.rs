@@ -10,6 +10,7 @@
 
 use super::fields::Fields;
 use super::generation::Tables;
+use super::key::Key;
 use super::rows::Table;
 use std::io::{self, Read};
 use webpush_core::id::Position;
@@ -20,7 +21,7 @@ const HEAD_BYTES: usize = 32;
 const REMOVED: u32 = u32::MAX;
 
 /// A row as a frame has it; without a value it is removed.
-pub(super) type FrameRow<'a> = (Table, &'a [u8], Option<&'a [u8]>);
+pub(super) type FrameRow<'a> = (Table, Key, Option<&'a [u8]>);
 
 /// A frame that is what was written.
 #[derive(Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub(super) fn encode(buffer: &mut Vec<u8>, segment: u64, number: u64, position: 
     buffer.resize(HEAD_BYTES, 0);
     for table in Table::ALL {
         for (key, value) in &tables[table as usize] {
-            // Keys have less than 100 bytes, and values less than a request.
+            // Values are a little more than what was asked for in one request.
             let length =
                 value.as_ref().map_or(REMOVED, |value| u32::try_from(value.len()).unwrap_or(REMOVED));
             buffer.extend_from_slice(&[table as u8, u8::try_from(key.len()).unwrap_or(u8::MAX)]);
@@ -87,7 +88,7 @@ fn row<'a>(fields: &mut Fields<'a>) -> Option<FrameRow<'a>> {
     let table = *Table::ALL.get(usize::from(fields.u8()?))?;
     let key_bytes = fields.u8()?;
     let value_bytes = fields.u32()?;
-    let key = fields.bytes(key_bytes.into())?;
+    let key = Key::read(fields.bytes(key_bytes.into())?)?;
     let value = match value_bytes {
         REMOVED => None,
         length => Some(fields.bytes(usize::try_from(length).ok()?)?),
@@ -104,9 +105,9 @@ mod tests {
 
     fn frame(number: u64) -> Vec<u8> {
         let mut tables = Tables::default();
-        tables[Table::Entries as usize].insert(Slice::from(*b"first"), Some(Slice::from(*b"a value")));
-        tables[Table::Entries as usize].insert(Slice::from(*b"second"), None);
-        tables[Table::Ranks as usize].insert(Slice::from(*b"third"), Some(Slice::from([])));
+        tables[Table::Entries as usize].insert(Key::from(*b"first"), Some(Slice::from(*b"a value")));
+        tables[Table::Entries as usize].insert(Key::from(*b"second"), None);
+        tables[Table::Ranks as usize].insert(Key::from(*b"third"), Some(Slice::from([])));
         let mut buffer = vec![1; 3];
         encode(&mut buffer, SEGMENT, number, Position::new(9), &tables);
         buffer
@@ -122,9 +123,9 @@ mod tests {
         let (mut rest, mut buffer) = (&bytes[..], Vec::new());
         for number in [7, 8] {
             let rows = vec![
-                (Table::Entries, &b"first"[..], Some(&b"a value"[..])),
-                (Table::Entries, b"second", None),
-                (Table::Ranks, b"third", Some(b"")),
+                (Table::Entries, Key::from(*b"first"), Some(&b"a value"[..])),
+                (Table::Entries, Key::from(*b"second"), None),
+                (Table::Ranks, Key::from(*b"third"), Some(b"")),
             ];
             let frame = Frame { number, position: Position::new(9), rows };
             assert_eq!(read(&mut rest, SEGMENT, number, &mut buffer).unwrap(), Some(frame));

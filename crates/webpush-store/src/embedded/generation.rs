@@ -1,5 +1,6 @@
 //! Generations: rows that the engine does not have yet, each as its last change left it.
 
+use super::key::Key;
 use super::rows::Table;
 use fjall::Slice;
 use std::collections::BTreeMap;
@@ -7,13 +8,13 @@ use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
 /// Changes of one table: a value, or nothing where a row is to be removed.
-pub(super) type Rows = BTreeMap<Slice, Option<Slice>>;
+pub(super) type Rows = BTreeMap<Key, Option<Slice>>;
 
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
 
-/// What a row takes in memory beyond its bytes: its place in a tree, two headers, and what allocations round up.
-const ROW_BYTES: usize = 128;
+/// What a row takes in memory beside its value: its place in a tree that is not full, and an allocation.
+const ROW_BYTES: usize = 160;
 
 /// Changes that belong together until the engine has them.
 #[derive(Default)]
@@ -32,19 +33,19 @@ impl Generation {
         }
     }
 
-    fn change(&mut self, table: Table, key: Slice, value: Option<Slice>) {
+    fn change(&mut self, table: Table, key: Key, value: Option<Slice>) {
         match self.tables[table as usize].entry(key) {
             Entry::Vacant(place) => {
-                self.bytes += size(place.key(), value.as_ref());
+                self.bytes += size(value.as_ref());
                 place.insert(value);
             }
             Entry::Occupied(mut place) => {
-                self.bytes -= size(place.key(), place.get().as_ref());
+                self.bytes -= size(place.get().as_ref());
                 if value.is_none() && place.get().is_some() && table.puts_each_key_once() {
                     // Nobody else has it: it leaves no trace.
                     place.remove();
                 } else {
-                    self.bytes += size(place.key(), value.as_ref());
+                    self.bytes += size(value.as_ref());
                     place.insert(value);
                 }
             }
@@ -52,8 +53,8 @@ impl Generation {
     }
 
     /// Takes over what was read from the log. The engine may have it already, so what is removed leaves a trace.
-    pub(super) fn replay(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
-        self.tables[table as usize].insert(Slice::from(key), value.map(Slice::from));
+    pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
+        self.tables[table as usize].insert(key, value.map(Slice::from));
     }
 
     pub(super) const fn of(&self, table: Table) -> &Rows {
@@ -63,8 +64,8 @@ impl Generation {
     pub(super) fn range(
         &self,
         table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = (&Slice, &Option<Slice>)> {
+        keys: RangeInclusive<Key>,
+    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
         self.of(table).range(keys)
     }
 
@@ -74,8 +75,8 @@ impl Generation {
     }
 }
 
-fn size(key: &Slice, value: Option<&Slice>) -> usize {
-    ROW_BYTES + key.len() + value.map_or(0, |value| value.len())
+fn size(value: Option<&Slice>) -> usize {
+    ROW_BYTES + value.map_or(0, |value| value.len())
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     fn change(generation: &mut Generation, table: Table, value: Option<&[u8]>) {
-        generation.change(table, Slice::from(*b"key"), value.map(Slice::from));
+        generation.change(table, Key::from(*b"key"), value.map(Slice::from));
     }
 
     #[test]
@@ -91,7 +92,7 @@ mod tests {
         let mut generation = Generation::default();
         for table in [Table::Entries, Table::Deadlines] {
             change(&mut generation, table, Some(b"value"));
-            assert_eq!(generation.bytes(), ROW_BYTES + 8);
+            assert_eq!(generation.bytes(), ROW_BYTES + 5);
             change(&mut generation, table, None);
             assert_eq!((generation.of(table).len(), generation.bytes()), (0, 0));
         }
@@ -103,11 +104,11 @@ mod tests {
         change(&mut generation, Table::Entries, None);
         change(&mut generation, Table::Ranks, Some(b"value"));
         change(&mut generation, Table::Ranks, None);
-        assert_eq!(generation.bytes(), 2 * (ROW_BYTES + 3));
-        generation.replay(Table::Deadlines, b"key", Some(b"value"));
-        generation.replay(Table::Deadlines, b"key", None);
+        assert_eq!(generation.bytes(), 2 * ROW_BYTES);
+        generation.replay(Table::Deadlines, Key::from(*b"key"), Some(b"value"));
+        generation.replay(Table::Deadlines, Key::from(*b"key"), None);
         for table in [Table::Entries, Table::Ranks, Table::Deadlines] {
-            assert_eq!(generation.of(table).get(&b"key"[..]), Some(&None));
+            assert_eq!(generation.of(table).get(&Key::from(*b"key")), Some(&None));
         }
     }
 }

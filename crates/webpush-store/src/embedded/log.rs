@@ -166,6 +166,7 @@ fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded::key::Key;
     use crate::embedded::rows::Table;
     use fjall::Slice;
 
@@ -181,7 +182,7 @@ mod tests {
                 let number = log.frame() + 1;
                 let mut tables = Tables::default();
                 let value = Some(Slice::from(b"some value"));
-                tables[Table::Entries as usize].insert(Slice::from(number.to_be_bytes()), value);
+                tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
                 log.append(Position::new(number * 10), &tables).unwrap();
             }
             segments.push(log.turn().unwrap());
@@ -255,7 +256,7 @@ mod tests {
         let mut log = Log::begin(folder.path(), 110).unwrap();
         for number in 111..=113 {
             let mut tables = Tables::default();
-            tables[Table::Entries as usize].insert(Slice::from(u64::to_be_bytes(number)), None);
+            tables[Table::Entries as usize].insert(Key::from(u64::to_be_bytes(number)), None);
             log.append(Position::new(number * 10), &tables).unwrap();
         }
         assert_eq!(read(folder.path(), 105), ((106..=113).collect(), 0));

@@ -7,11 +7,11 @@
 use super::engine::Engine;
 use super::fields::{RowWriter, unseal};
 use super::generation::Rows;
+use super::key::Key;
 use super::rows::Table;
 use super::view::{Row, View};
 use super::watermark::Watermark;
 use crate::StoreError;
-use fjall::Slice;
 use webpush_core::id::Position;
 
 /// Marks that are kept: more than there are batches in journals that wait to be replayed.
@@ -60,7 +60,7 @@ impl Marks {
         let key = key(batch);
         let mut value = RowWriter::new(24);
         value.u64(next.position.get()).u64(next.first).u64(next.frame);
-        rows.insert(Slice::from(key), Some(value.seal(&key)));
+        rows.insert(Key::from(key), Some(value.seal(&key)));
         next
     }
 
@@ -72,7 +72,7 @@ impl Marks {
 
     fn forget_before(&mut self, batch: u64, rows: &mut Rows) {
         for old in self.first.max(batch.saturating_sub(WINDOW + TRIM))..batch {
-            rows.insert(Slice::from(key(old)), None);
+            rows.insert(Key::from(key(old)), None);
         }
         self.first = batch;
     }
@@ -100,6 +100,7 @@ const fn key(batch: u64) -> [u8; 8] {
 mod tests {
     use super::*;
     use crate::embedded::Options;
+    use fjall::Slice;
 
     fn write(engine: &Engine, rows: &Rows) {
         engine.write(rows.iter().map(|(key, value)| (Table::Batches, key, value))).unwrap();
@@ -124,7 +125,7 @@ mod tests {
         }
         assert_eq!(Marks::read(&engine).unwrap(), (marks, 0));
 
-        let forget = |batch: u64| (Slice::from(key(batch)), None);
+        let forget = |batch: u64| (Key::from(key(batch)), None);
         write(&engine, &Rows::from([1, 4, 5].map(forget)));
         assert_eq!(Marks::read(&engine).unwrap(), (marks, 3));
         let marks = mark(&engine, marks, 80, true);
@@ -134,7 +135,7 @@ mod tests {
         let marks = mark(&engine, marks, 90, false);
         assert_eq!(Marks::read(&engine).unwrap(), (marks, 0));
         let damaged = engine.get(Table::Batches, &key(marks.batch)).unwrap().unwrap();
-        write(&engine, &Rows::from([(Slice::from(key(marks.batch)), Some(Slice::from(&damaged[1..])))]));
+        write(&engine, &Rows::from([(Key::from(key(marks.batch)), Some(Slice::from(&damaged[1..])))]));
         assert_eq!(Marks::read(&engine).unwrap(), (Marks { batch: marks.batch, ..before }, 1));
     }
 
@@ -144,7 +145,7 @@ mod tests {
         let mut value = RowWriter::new(16);
         value.u64(77).u64(3);
         let marks = Marks { batch: 5, first: 3, frame: 5, position: Position::new(77) };
-        assert_eq!(Marks::decode(&(Slice::from(key), value.seal(&key))), Some(marks));
+        assert_eq!(Marks::decode(&(Key::from(key), value.seal(&key))), Some(marks));
     }
 
     #[test]

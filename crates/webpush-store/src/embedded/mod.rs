@@ -13,7 +13,7 @@
 //! |---|---|
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
-//! | how rows look on disk | `rows`, `entry_row`, `fields` |
+//! | how rows look on disk, and their keys in memory | `rows`, `entry_row`, `fields`; `key` |
 //! | groups, syncs, failure | `writer`, `request` |
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
@@ -35,6 +35,7 @@ mod folder;
 mod frame;
 mod full;
 mod generation;
+mod key;
 mod ledger;
 mod log;
 mod marks;

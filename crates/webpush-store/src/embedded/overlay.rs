@@ -9,6 +9,7 @@
 
 use super::engine::Engine;
 use super::generation::{Generation, Tables};
+use super::key::Key;
 use super::rows::Table;
 use super::view::{Row, View, cover, cover_changes};
 use crate::StoreError;
@@ -71,15 +72,16 @@ impl Overlay {
 impl Generations {
     /// What a row was changed to; nothing when only the engine can tell.
     fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Slice>> {
-        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(key));
-        self.active.of(table).get(key).or_else(leaving)
+        let key = Key::from(key);
+        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
+        self.active.of(table).get(&key).or_else(leaving)
     }
 
     pub(super) fn range(
         &self,
         table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = (&Slice, &Option<Slice>)> {
+        keys: RangeInclusive<Key>,
+    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
         let active = self.active.range(table, keys.clone());
         let leaving = self.leaving.iter().flat_map(move |leaving| leaving.range(table, keys.clone()));
         cover_changes(leaving, active)
@@ -101,11 +103,7 @@ impl View for Layers<'_> {
         }
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let changed = self.generations.range(table, keys.clone()).map(to_owned);
         cover(self.engine.scan(table, keys), changed)
     }
@@ -126,12 +124,12 @@ impl<'a> Reader<'a> {
     fn chunk(
         &self,
         table: Table,
-        keys: &RangeInclusive<Slice>,
-    ) -> (impl Iterator<Item = Result<Row, StoreError>> + use<'a>, Slice) {
+        keys: &RangeInclusive<Key>,
+    ) -> (impl Iterator<Item = Result<Row, StoreError>> + use<'a>, Key) {
         let Self { overlay, engine } = *self;
         let generations = overlay.read();
         let (mut changed, mut rows) = (Vec::new(), 0);
-        let mut reach = keys.end().clone();
+        let mut reach = *keys.end();
         for change in generations.range(table, keys.clone()).map(to_owned) {
             // Entries that are gone are no rows to a fetch.
             rows += usize::from(change.1.is_some() || table != Table::Entries);
@@ -142,7 +140,7 @@ impl<'a> Reader<'a> {
             }
         }
         // The engine as it is while the lock is held.
-        let old = engine.scan(table, keys.start().clone()..=reach.clone());
+        let old = engine.scan(table, *keys.start()..=reach);
         drop(generations);
         (cover(old, changed.into_iter()), reach)
     }
@@ -157,18 +155,13 @@ impl View for Reader<'_> {
     }
 
     /// Of one moment as far as [`CHUNK_ROWS`] reach, and then of a later one.
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let mut rest = Some(keys);
         let chunks = from_fn(move || {
             let keys = rest.take()?;
             let (rows, reach) = self.chunk(table, &keys);
             if reach < *keys.end() {
-                let after = Slice::from([&reach, &[0][..]].concat());
-                rest = Some(after..=keys.end().clone());
+                rest = Some(reach.next()..=*keys.end());
             }
             Some(rows)
         });
@@ -180,6 +173,6 @@ impl View for Reader<'_> {
     }
 }
 
-fn to_owned((key, value): (&Slice, &Option<Slice>)) -> (Slice, Option<Slice>) {
-    (key.clone(), value.clone())
+fn to_owned((key, value): (&Key, &Option<Slice>)) -> (Key, Option<Slice>) {
+    (*key, value.clone())
 }

@@ -3,6 +3,7 @@
 //! Numbers in keys are big-endian, so that keys sort like the numbers.
 
 use super::fields::{Fields, RowWriter, unseal};
+use super::key::Key;
 use crate::idle::{IdleClass, IdlePlace};
 use fjall::Slice;
 use webpush_core::capability::KeyId;
@@ -85,8 +86,8 @@ pub(super) fn entry_key(inbox: InboxId, position: Position) -> [u8; 24] {
     join(inbox.as_bytes(), &position.get().to_be_bytes())
 }
 
-pub(super) fn topic_key(agent: InboxId, subscription: SubscriptionId, topic: &Topic) -> Vec<u8> {
-    [&subscription_key(agent, subscription), topic.as_bytes()].concat()
+pub(super) fn topic_key(agent: InboxId, subscription: SubscriptionId, topic: &Topic) -> Key {
+    Key::from(&[&subscription_key(agent, subscription), topic.as_bytes()].concat()[..])
 }
 
 pub(super) fn deadline_key(ends: Timestamp, inbox: InboxId, position: Position) -> [u8; 32] {

@@ -5,6 +5,7 @@ use crate::contract::commit;
 use crate::{Applied, Settled};
 use bytes::Bytes;
 use fjall::Slice;
+use key::Key;
 use rows::{deadline_key, entry_key};
 use std::sync::atomic::{AtomicBool, Ordering};
 use webpush_core::capability::KeyId;
@@ -70,7 +71,7 @@ fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(S
     store.flush();
     let change = |rows: &Reader<'_>| {
         let value = change(rows.engine.get(table, key)?.unwrap());
-        rows.engine.write([(table, &Slice::from(key), &value)].into_iter()).unwrap();
+        rows.engine.write([(table, &Key::from(key), &value)].into_iter()).unwrap();
         store.shared.recent.forget_all();
         Ok(())
     };
@@ -85,7 +86,7 @@ fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
 
 fn rows_left(store: &EmbeddedStore, table: Table) -> usize {
     let count = |rows: &Reader<'_>| {
-        let keys = Slice::from([0; 1])..=Slice::from([u8::MAX; 33]);
+        let keys = Key::from([0; 1])..=Key::from([u8::MAX; 33]);
         Ok(rows.scan(table, keys).count())
     };
     store.read(count).unwrap()
@@ -233,7 +234,7 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     let (store, all) = store(folder.path());
     store.flush();
     let rows = |rows: &Reader<'_>| {
-        let keys = || Slice::from([0; 1])..=Slice::from([u8::MAX; 33]);
+        let keys = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
         Ok(Table::ALL.map(|table| rows.engine.scan(table, keys()).collect::<Vec<_>>()))
     };
     let mut before = store.read(rows).unwrap();
@@ -243,7 +244,7 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     }
     let left = |generations: &overlay::Generations| {
         let tables = [Table::Entries, Table::Deadlines];
-        tables.map(|table| generations.range(table, Slice::from([])..=Slice::from([u8::MAX; 33])).count())
+        tables.map(|table| generations.range(table, Key::from([])..=Key::from([u8::MAX; 33])).count())
     };
     assert_eq!(left(&store.shared.overlay.read()), [0, 0]);
     store.flush();

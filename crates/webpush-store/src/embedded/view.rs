@@ -1,6 +1,7 @@
 //! Rows as they are read, and how layers of them lie on each other: newer changes cover older rows.
 
 use super::engine::Engine;
+use super::key::Key;
 use super::rows::Table;
 use crate::StoreError;
 use fjall::Slice;
@@ -9,18 +10,14 @@ use std::iter::from_fn;
 use std::ops::RangeInclusive;
 
 /// A key with its value.
-pub(super) type Row = (Slice, Slice);
+pub(super) type Row = (Key, Slice);
 
 /// Rows as they are read: of the engine alone, or with changes that it does not have yet.
 pub(super) trait View {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError>;
 
     /// Rows in the order of their keys.
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>>;
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>>;
 
     fn engine(&self) -> &Engine;
 }
@@ -28,7 +25,7 @@ pub(super) trait View {
 /// Changed rows over old ones. Both are in the order of keys; where both have a key the change counts.
 pub(super) fn cover(
     old: impl Iterator<Item = Result<Row, StoreError>>,
-    changed: impl Iterator<Item = (Slice, Option<Slice>)>,
+    changed: impl Iterator<Item = (Key, Option<Slice>)>,
 ) -> impl Iterator<Item = Result<Row, StoreError>> {
     let (mut old, mut changed) = (old.peekable(), changed.peekable());
     from_fn(move || {
@@ -55,9 +52,9 @@ pub(super) fn cover(
 
 /// Newer changes over older ones, in the order of keys.
 pub(super) fn cover_changes<'a>(
-    old: impl Iterator<Item = (&'a Slice, &'a Option<Slice>)>,
-    new: impl Iterator<Item = (&'a Slice, &'a Option<Slice>)>,
-) -> impl Iterator<Item = (&'a Slice, &'a Option<Slice>)> {
+    old: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
+    new: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
+) -> impl Iterator<Item = (&'a Key, &'a Option<Slice>)> {
     let (mut old, mut new) = (old.peekable(), new.peekable());
     from_fn(move || {
         let order = match (old.peek(), new.peek()) {
