@@ -225,8 +225,8 @@ impl Applier<'_> {
             return Ok(there);
         }
         // What is not changed here is as it was written last, and so as it was read since.
-        let before = match self.recent.subscriptions.get(&(agent, id)) {
-            Ok(_) => return Ok(true),
+        let before = match self.recent.subscriptions.look(&(agent, id), |_| ()) {
+            Ok(()) => return Ok(true),
             Err(before) => before,
         };
         let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(false) };

@@ -14,7 +14,7 @@
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
 //! | how rows look on disk, and their keys in memory | `rows`, `entry_row`, `fields`; `key` |
-//! | groups, syncs, failure | `writer`, `request` |
+//! | groups and syncs; failure | `writer`, `request`; `outage` |
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
 //! | what readers and the writer see | `view`, `overlay` |
@@ -39,6 +39,9 @@ mod key;
 mod ledger;
 mod log;
 mod marks;
+mod open_error;
+mod options;
+mod outage;
 mod overlay;
 mod read;
 mod recent;
@@ -52,9 +55,11 @@ mod view;
 mod watermark;
 mod writer;
 
+pub use open_error::OpenError;
+pub use options::{GenerationBounds, Options};
 pub use recovery::Recovery;
 
-use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
+use crate::{Done, Due, Durability, IdleCheck, Op, Store, StoreError};
 use engine::{Engine, cause, is_damage};
 use overlay::{Overlay, Reader};
 use recent::Recent;
@@ -62,14 +67,12 @@ use recent_rows::RecentRows;
 use recovery::Trust;
 use request::{Job, Request};
 use rows::{Table, read_inbox, read_subscription, subscription_key};
-use std::fmt;
 use std::hash::Hash;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 use view::View;
 use watermark::WatermarkFile;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
@@ -81,44 +84,6 @@ use writer::{Shared, Writer};
 
 /// Requests that may wait for the writer; more are refused.
 const QUEUE_REQUESTS: usize = 16_384;
-
-/// What an operator may set.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Memory for blocks of tables that were read.
-    pub cache_bytes: u64,
-    /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
-    pub quota: Quota,
-    /// When a generation goes to the engine. Nothing that an operator sets: tests do.
-    #[doc(hidden)]
-    pub generation: GenerationBounds,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let generation = GenerationBounds::default();
-        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), generation }
-    }
-}
-
-/// What of a generation is the most before it goes to the engine. The last two bound what is in memory and how long it
-/// takes to read the log: there are two generations at most.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct GenerationBounds {
-    /// Far longer than a message takes to an agent that listens and back.
-    pub age: Duration,
-    /// In memory.
-    pub bytes: usize,
-    /// In the log, where also that is which leaves no trace in memory.
-    pub log_bytes: u64,
-}
-
-impl Default for GenerationBounds {
-    fn default() -> Self {
-        Self { age: Duration::from_secs(5), bytes: 32 * 1024 * 1024, log_bytes: 64 * 1024 * 1024 }
-    }
-}
 
 /// A store in a folder of this machine.
 pub struct EmbeddedStore {
@@ -269,84 +234,5 @@ impl Store for EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Why a store can't be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// Another process, or this one, has it open.
-    Locked {
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// A newer version of the program has written it.
-    Newer {
-        /// The data folder.
-        folder: PathBuf,
-        /// The version of its format.
-        found: usize,
-        /// The newest version that this program knows.
-        supported: usize,
-    },
-    /// It holds data, but not such a store.
-    Foreign {
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// The engine's files are damaged.
-    Corrupt {
-        /// The data folder.
-        folder: PathBuf,
-        /// What the engine says.
-        cause: String,
-    },
-    /// The operating system refuses.
-    Io {
-        /// The data folder.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Locked { folder } => write!(
-                f,
-                "the store in {} is in use: stop the other server that uses it, or give this one another folder",
-                folder.display()
-            ),
-            Self::Newer { folder, found, supported } => write!(
-                f,
-                "the store in {} has format {found}, this program knows formats up to {supported}: use a newer version",
-                folder.display()
-            ),
-            Self::Foreign { folder } => write!(
-                f,
-                "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
-                 give another folder",
-                folder.display()
-            ),
-            Self::Corrupt { folder, cause } => write!(
-                f,
-                "the store in {} is damaged and can't be opened ({cause}): restore a backup, or move the folder away \
-                 to begin with an empty one",
-                folder.display()
-            ),
-            Self::Io { folder, error } => {
-                write!(f, "the store in {} can't be opened: {error}", folder.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { error, .. } => Some(error),
-            _ => None,
-        }
     }
 }

@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
             rows += usize::from(change.1.is_some() || table != Table::Entries);
             changed.push(change);
             if rows == CHUNK_ROWS {
-                reach = changed[changed.len() - 1].0.clone();
+                reach = changed[changed.len() - 1].0;
                 break;
             }
         }

@@ -1,6 +1,7 @@
 //! What a store does about rows that are not what was written. Only from inside can such rows be made.
 
 use super::*;
+use crate::Quota;
 use crate::contract::commit;
 use crate::{Applied, Settled};
 use bytes::Bytes;

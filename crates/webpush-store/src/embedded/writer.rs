@@ -6,16 +6,17 @@ use super::changes::Changes;
 use super::deadlines::DeadlineCursor;
 use super::engine::{Engine, cause};
 use super::flush::{Departure, Flush};
-use super::folder::{self, log_folder};
+use super::folder::log_folder;
 use super::generation::{Rows, Tables};
 use super::log::Log;
 use super::marks::Marks;
+use super::outage::Outages;
 use super::overlay::{Layers, Overlay};
 use super::recent_rows::{News, RecentRows};
-use super::recovery::{Start, Trust, recover};
+use super::recovery::Start;
 use super::request::{Job, Request};
 use super::watermark::{Watermark, WatermarkFile};
-use crate::Durability;
+use crate::{Applied, Durability, StoreError};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -23,12 +24,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use webpush_core::id::Position;
+use webpush_core::time::Timestamp;
 
 /// Operations that share a batch; one request may exceed it.
 const GROUP_OPS: usize = 1024;
-/// How long to wait before a failed engine is opened again, and how long at most after many failures.
-const REOPEN_DELAY: Duration = Duration::from_millis(250);
-const REOPEN_DELAY_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait for a flush that takes longer than a generation lives, before looking again.
 const FLUSH_POLL: Duration = Duration::from_millis(100);
 
@@ -44,24 +43,32 @@ pub(super) struct Shared {
     pub(super) recent: RecentRows,
 }
 
-/// The writer's side of a store.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    jobs: Receiver<Job>,
-    log: Log,
+/// What a group of requests comes to.
+struct AppliedGroup {
+    answers: Vec<Result<Vec<Applied>, StoreError>>,
+    changes: Tables,
     /// The last position that was assigned.
     position: Position,
+    /// The earliest deadline that was added.
+    earliest: Option<Timestamp>,
+}
+
+/// The writer's side of a store.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) log: Log,
+    /// The last position that was assigned.
+    pub(super) position: Position,
     /// What the engine has, or will have when the flush is over.
-    marks: Marks,
+    pub(super) marks: Marks,
     flush: Option<Flush>,
     /// When the present generation began, if it has anything; and how large it is in memory.
-    since: Option<Instant>,
-    bytes: usize,
-    synced: Watermark,
-    watermark: WatermarkFile,
-    /// How long to wait before the engine is opened again; grows while it fails, also when it fails soon again.
-    delay: Duration,
-    back_since: Option<Instant>,
+    pub(super) since: Option<Instant>,
+    pub(super) bytes: usize,
+    pub(super) synced: Watermark,
+    pub(super) watermark: WatermarkFile,
+    pub(super) outages: Outages,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -86,8 +93,7 @@ impl Writer {
             bytes: 0,
             synced: start.last,
             watermark,
-            delay: REOPEN_DELAY,
-            back_since: None,
+            outages: Outages::default(),
             _lock: lock,
         };
         writer.watermark.write(writer.synced);
@@ -163,30 +169,34 @@ impl Writer {
 
     /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
     fn commit(&mut self, mut group: Vec<Request>) -> Result<(), fjall::Error> {
-        let shared = Arc::clone(&self.shared);
-        let guard = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(engine) = guard.as_ref() else { return Ok(()) };
-        let layers = Layers { generations: shared.overlay.read(), engine };
+        let Some(applied) = self.apply(&mut group) else { return Ok(()) };
+        let durable = group.iter().any(|request| request.durability == Durability::Durable);
+        self.write(applied.position, applied.changes, durable)?;
+        if let Some(earliest) = applied.earliest {
+            self.shared.deadlines.added(earliest);
+        }
+        for (request, answer) in group.into_iter().zip(applied.answers) {
+            request.finish(answer);
+        }
+        Ok(())
+    }
+
+    /// Finds out what a group changes. Nothing is changed yet.
+    fn apply(&self, group: &mut [Request]) -> Option<AppliedGroup> {
+        let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let layers = Layers { generations: self.shared.overlay.read(), engine: engine.as_ref()? };
         let mut applier = Applier {
             changes: Changes::new(layers),
-            quota: shared.options.quota,
-            recent: &shared.recent,
+            quota: self.shared.options.quota,
+            recent: &self.shared.recent,
             position: self.position,
             earliest: None,
             receipts_dropped: 0,
         };
         let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
-        let answers: Vec<_> = group.iter_mut().map(apply).collect();
-        let durable = group.iter().any(|request| request.durability == Durability::Durable);
-        let (position, earliest) = (applier.position, applier.earliest);
-        self.write(position, applier.changes.into_tables(), durable)?;
-        if let Some(earliest) = earliest {
-            self.shared.deadlines.added(earliest);
-        }
-        for (request, answer) in group.into_iter().zip(answers) {
-            request.finish(answer);
-        }
-        Ok(())
+        let answers = group.iter_mut().map(apply).collect();
+        let Applier { changes, position, earliest, .. } = applier;
+        Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest })
     }
 
     /// Writes changes to the log, where they are durable, and then to the overlay, where they are read.
@@ -232,7 +242,7 @@ impl Writer {
     }
 
     /// What goes to the engine with the present generation. Its segment is synced.
-    fn depart(
+    pub(super) fn depart(
         &mut self,
         segment: PathBuf,
         mark: impl FnOnce(Marks, Watermark, &mut Rows) -> Marks,
@@ -246,74 +256,13 @@ impl Writer {
     }
 
     /// Waits for the flush that is under way, if there is one.
-    fn end_flush(&mut self) -> Result<(), fjall::Error> {
+    pub(super) fn end_flush(&mut self) -> Result<(), fjall::Error> {
         match self.flush.take() {
             Some(flush) => {
                 flush.join().unwrap_or_else(|_| Err(io::Error::other("a flush has panicked").into()))
             }
             None => Ok(()),
         }
-    }
-
-    fn go_down(&mut self) {
-        // Whether it has worked is seen when the engine is opened again.
-        drop(self.end_flush());
-        drop(self.set_engine(None));
-        self.shared.overlay.begin_with(None);
-    }
-
-    /// Tries to open the engine again until that works; true when the store was closed meanwhile.
-    fn refuse_until_reopened(&mut self) -> bool {
-        if self.back_since.is_none_or(|since| since.elapsed() > REOPEN_DELAY_LIMIT) {
-            self.delay = REOPEN_DELAY;
-        }
-        loop {
-            if self.refuse_for(self.delay) {
-                return true;
-            }
-            self.delay = (self.delay * 2).min(REOPEN_DELAY_LIMIT);
-            match self.reopen() {
-                Ok(()) => break,
-                Err(error) => {
-                    let folder = self.shared.folder.display();
-                    tracing::warn!(%folder, error, "the store is still down");
-                }
-            }
-        }
-        self.back_since = Some(Instant::now());
-        false
-    }
-
-    /// Answers everything with [`StoreError::Unavailable`] for a while; true when the store was closed.
-    fn refuse_for(&self, delay: Duration) -> bool {
-        let end = Instant::now() + delay;
-        loop {
-            match self.jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Job::Commit(_) | Job::Flush(_) | Job::Look) => {}
-                Err(RecvTimeoutError::Timeout) => return false,
-                Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return true,
-            }
-        }
-    }
-
-    fn reopen(&mut self) -> Result<(), String> {
-        let Shared { folder, options, deadlines, .. } = &*self.shared;
-        folder::rewrite_journals(folder).map_err(|error| error.to_string())?;
-        let engine = Engine::open(&folder::engine_folder(folder), options).map_err(|error| cause(&error))?;
-        // The group that failed may be there or not; the ones before it must be.
-        let synced = Some(self.synced);
-        let start = recover(&engine, folder, synced, Trust::Nothing).map_err(|error| cause(&error))?;
-        self.log = Log::begin(&log_folder(folder), start.last.frame).map_err(|error| error.to_string())?;
-        // Positions that were handed out may have got nowhere.
-        self.position = start.last.position.max(self.position);
-        self.marks = start.marks;
-        (self.since, self.bytes) = (None, 0);
-        self.synced = Watermark { position: self.position, ..start.last };
-        self.watermark.write(self.synced);
-        deadlines.reset();
-        tracing::info!(folder = %folder.display(), "the store is back");
-        drop(self.set_engine(Some(engine)));
-        Ok(())
     }
 
     /// Leaves a store that opens at once, without any question about its last batches.
@@ -335,7 +284,7 @@ impl Writer {
         }
     }
 
-    fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
+    pub(super) fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads now, and the next engine may hold other rows.
         self.shared.recent.forget_all();
