@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
@@ -23,7 +24,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
 use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
-use webpush_store::{Durability, Op, Store, StoreError};
+use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
 /// Names the folder of the store to the child.
 const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
@@ -35,6 +36,8 @@ const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const IN_FLIGHT: u64 = 64;
+/// Of so many messages one is not settled.
+const SETTLED_OF: usize = 8;
 
 /// Starts a program that can't make a file larger than 8 MiB, until its parent lifts that: as good as a full disk.
 const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
@@ -63,6 +66,30 @@ fn kill_again_and_again(task: &str) {
         assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "in order and without a hole");
         expected = numbers.len() as u64;
         assert!(expected > acknowledged);
+    }
+}
+
+#[test]
+fn what_was_settled_does_not_come_back_after_a_kill() {
+    let folder = furnished();
+    let mut first = 0;
+    for round in 1..=4 {
+        let mut child = start(folder.path(), "settle, generations of 20000", first, None);
+        let mut acknowledged = child.lines("acked").take(round * 20).last().unwrap();
+        child.process.kill().unwrap();
+        acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
+        child.process.wait().unwrap();
+        let numbers = stored(folder.path());
+        let certain: Vec<u64> = numbers.iter().copied().filter(|number| *number < first).collect();
+        assert!(certain.iter().copied().eq((0..first).step_by(SETTLED_OF)), "{certain:?}");
+        let young = numbers.iter().copied().filter(|number| (first..acknowledged).contains(number));
+        assert!(young.eq((first..acknowledged).step_by(SETTLED_OF)));
+        // The last ones may have got as far as to be stored.
+        let store = open(folder.path(), Options::default());
+        let is_left = |entry: &&Entry| !number(entry).is_multiple_of(SETTLED_OF as u64);
+        let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
+        commit(&store, fetch_all(&store).iter().filter(is_left).map(settle).collect());
+        first = number(fetch_all(&store).last().unwrap()) + SETTLED_OF as u64;
     }
 }
 
@@ -150,7 +177,9 @@ fn damage_that_the_engine_notices_is_refused_by_name() {
 #[test]
 fn segments_that_stay_behind_a_flush_change_nothing() {
     let folder = furnished();
-    let store = open(folder.path(), Options::default());
+    let mut options = Options::default();
+    options.generation.age = Duration::MAX;
+    let store = open(folder.path(), options);
     for number in 0..20 {
         commit(&store, vec![Op::Append(message(number, 10))]);
     }
@@ -250,6 +279,7 @@ fn child() {
         "append" => append_for_ever(&store, first),
         "watermark" => append_until_the_watermark_moves(&store, Path::new(&folder)),
         "append some" => append_some(&store),
+        "settle" => settle_for_ever(&store, first),
         "fill" => fill(&store, false),
         "fill and close" => fill(&store, true),
         _ => unreachable!(),
@@ -265,6 +295,20 @@ fn append_for_ever(store: &EmbeddedStore, first: u64) {
         result.unwrap();
         println!("\nacked {number}");
         submit(store, number + IN_FLIGHT, 300, &sender);
+    }
+}
+
+/// Stores some, settles all of them but the first, and says that.
+fn settle_for_ever(store: &EmbeddedStore, first: u64) {
+    for first in (first..).step_by(SETTLED_OF) {
+        let messages = (first..first + SETTLED_OF as u64).map(|number| Op::Append(message(number, 300)));
+        let applied = commit(store, messages.collect());
+        let settle = applied[1..].iter().map(|applied| match applied {
+            Applied::Appended(appended) => Op::Settle(appended.message.entry_ref(), Outcome::Delivered),
+            _ => unreachable!(),
+        });
+        commit(store, settle.collect());
+        println!("\nacked {}", first + SETTLED_OF as u64);
     }
 }
 
@@ -415,11 +459,11 @@ fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
 }
 
 fn numbers(store: &EmbeddedStore) -> Vec<u64> {
-    let number = |entry: &Entry| {
-        let id = *entry.entry_ref().message.as_bytes();
-        u64::from_be_bytes(*id.last_chunk().unwrap())
-    };
     fetch_all(store).iter().map(number).collect()
+}
+
+fn number(entry: &Entry) -> u64 {
+    u64::from_be_bytes(*entry.entry_ref().message.as_bytes().last_chunk().unwrap())
 }
 
 /// Opens the store and reads all numbers; nothing may be reported lost.

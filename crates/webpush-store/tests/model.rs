@@ -229,6 +229,7 @@ proptest! {
         let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut options = Options::default();
         options.generation.bytes = generation_bytes;
+        options.generation.age = Duration::MAX;
         let open = |folder: &Path, quota| {
             EmbeddedStore::open(folder, Options { quota, ..options.clone() }).unwrap()
         };
