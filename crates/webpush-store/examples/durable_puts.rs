@@ -1,10 +1,11 @@
 //! How many messages a second the embedded store makes durable, against the limit of the machine: appending records
-//! of the same size to a file and syncing them in groups, by the same threads. Also how long it takes to open the
+//! of the same size to a file and syncing them in groups, by the same threads. Then the same with each message settled
+//! as soon as it was stored, as of agents that listen; one inbox that is too full; and how long it takes to open the
 //! store after its process was killed.
 //!
-//! `cargo run --release -p webpush-store --example durable_puts [folder]`
+//! `cargo run --release -p webpush-store --example durable_puts [folder [puts|pairs|flood|open]]`
 
-#![allow(clippy::expect_used, reason = "a measurement that fails has no result")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a measurement that fails has no result")]
 
 use bytes::Bytes;
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,13 +22,15 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::session::Scope;
 use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
 use webpush_store::embedded::{EmbeddedStore, Options};
-use webpush_store::{Durability, Op, Store};
+use webpush_store::{Applied, Durability, Op, Store};
 
 const ROUND: Duration = Duration::from_secs(5);
 const AGENTS: u64 = 10_000;
@@ -38,44 +42,105 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let what = arguments.next();
     if let Some(count) = arguments.next() {
         fill_and_die(&folder, count.parse().expect("a number of messages"));
     }
     let folder = tempfile::tempdir_in(folder).expect("a folder");
-    measure_puts(folder.path());
-    measure_flood(&folder.path().join("flood"));
-    for count in [100_000, 400_000] {
-        measure_open(&folder.path().join(count.to_string()), count);
+    let is_wanted = |name| what.as_deref().is_none_or(|what| what == name);
+    if is_wanted("puts") {
+        measure_puts(folder.path());
+    }
+    if is_wanted("pairs") {
+        measure_pairs(folder.path());
+    }
+    if is_wanted("flood") {
+        measure_flood(&folder.path().join("flood"));
+    }
+    if is_wanted("open") {
+        for count in [100_000, 1_000_000] {
+            measure_open(&folder.path().join(count.to_string()), count);
+        }
     }
 }
 
 fn measure_puts(folder: &Path) {
     println!(
-        "{:>9} {:>12} {:>12} {:>6} {:>14} {:>14}",
-        "in flight", "bare/s", "store/s", "ratio", "bare us/put", "store us/put"
+        "{:>9} {:>12} {:>12} {:>6} {:>14} {:>14} {:>14}",
+        "in flight", "bare/s", "store/s", "ratio", "bare us/put", "store us/put", "writer us/put"
     );
     let store = furnished(&folder.join("puts"));
     let mut next = 0;
     for in_flight in [1, 64, 512] {
-        let (bare_rate, bare_cpu) = bare(&folder.join("bare"), in_flight);
-        let submit = |number, sender: &Sender<()>| {
-            let sender = sender.clone();
-            let done = Box::new(move |result: Result<_, _>| {
-                result.expect("the store works");
-                let _ = sender.send(());
-            });
-            store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
-        };
-        let (rate, cpu) = drive(in_flight, &mut next, submit);
-        let ratio = rate / bare_rate;
-        println!("{in_flight:>9} {bare_rate:>12.0} {rate:>12.0} {ratio:>6.2} {bare_cpu:>14.1} {cpu:>14.1}");
+        let bare = bare(&folder.join("bare"), in_flight);
+        let put = drive(in_flight, &mut next, |number, sender| append(&store, number, sender));
+        println!(
+            "{in_flight:>9} {:>12.0} {:>12.0} {:>6.2} {:>14.1} {:>14.1} {:>14.1}",
+            bare.rate,
+            put.rate,
+            put.rate / bare.rate,
+            bare.cpu,
+            put.cpu,
+            put.writer_cpu
+        );
     }
 }
 
-/// Keeps so many puts in flight for a round; gives puts a second and microseconds of processor time for each.
-fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> (f64, f64) {
+/// Each message is settled lazily as soon as it was stored.
+fn measure_pairs(folder: &Path) {
+    println!("{:>9} {:>12} {:>14} {:>14}", "in flight", "pairs/s", "store us/pair", "writer us/pair");
+    let store = Arc::new(furnished(&folder.join("pairs")));
+    let mut next = 0;
+    for in_flight in [1, 64, 512] {
+        let pair = drive(in_flight, &mut next, |number, sender| append_and_settle(&store, number, sender));
+        println!("{in_flight:>9} {:>12.0} {:>14.1} {:>14.1}", pair.rate, pair.cpu, pair.writer_cpu);
+    }
+    let mut left = 0;
+    for number in 0..AGENTS {
+        let scope = Scope { inbox: agent(number), only: None, floor: Urgency::VeryLow };
+        let page = store.fetch(&scope, Position::START, Timestamp::from_millis(1)).expect("the store works");
+        left += page.entries.len();
+    }
+    assert_eq!(left, 0, "all are settled");
+}
+
+fn append(store: &EmbeddedStore, number: u64, sender: &Sender<()>) {
+    let sender = sender.clone();
+    let done = Box::new(move |result: Result<_, _>| {
+        result.expect("the store works");
+        let _ = sender.send(());
+    });
+    store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
+}
+
+fn append_and_settle(store: &Arc<EmbeddedStore>, number: u64, sender: &Sender<()>) {
+    let (sender, then) = (sender.clone(), Arc::clone(store));
+    let done = Box::new(move |result: Result<Vec<Applied>, _>| {
+        let applied = result.expect("the store works");
+        let Some(Applied::Appended(appended)) = applied.first() else { panic!("it was stored") };
+        let settle = vec![Op::Settle(appended.message.entry_ref(), Outcome::Delivered)];
+        let done = Box::new(move |result: Result<_, _>| {
+            result.expect("the store works");
+            let _ = sender.send(());
+        });
+        then.commit(settle, Durability::Lazy, done);
+    });
+    let message = Message { topic: None, ..message(number) };
+    store.commit(vec![Op::Append(message)], Durability::Durable, done);
+}
+
+/// What a round came to: how many a second, and microseconds of processor time for each.
+struct Round {
+    rate: f64,
+    cpu: f64,
+    /// Of the store's writing thread alone.
+    writer_cpu: f64,
+}
+
+/// Keeps so many in flight for a round.
+fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> Round {
     let (sender, receiver) = channel();
-    let (start, cpu) = (Instant::now(), cpu_time());
+    let (start, cpu, writer_cpu) = (Instant::now(), cpu_time(), writer_cpu_time());
     let mut puts = 0;
     for _ in 0..in_flight {
         submit(*next, &sender);
@@ -92,11 +157,15 @@ fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> (
         puts += 1;
     }
     let puts = f64::from(puts);
-    (puts / start.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64() * 1e6 / puts)
+    Round {
+        rate: puts / start.elapsed().as_secs_f64(),
+        cpu: (cpu_time() - cpu).as_secs_f64() * 1e6 / puts,
+        writer_cpu: writer_cpu_time().saturating_sub(writer_cpu).as_secs_f64() * 1e6 / puts,
+    }
 }
 
 /// The limit: one thread appends what waits to a file and syncs it.
-fn bare(path: &Path, in_flight: u64) -> (f64, f64) {
+fn bare(path: &Path, in_flight: u64) -> Round {
     let mut file = File::create(path).expect("a file");
     let (jobs, queue) = sync_channel::<(Vec<u8>, Sender<()>)>(GROUP);
     let writer = thread::spawn(move || {
@@ -146,7 +215,8 @@ fn measure_flood(folder: &Path) {
 
 fn measure_open(folder: &Path, count: u64) {
     let program = std::env::current_exe().expect("this program");
-    let status = Command::new(program).arg(folder).arg(count.to_string()).status().expect("a child");
+    let status =
+        Command::new(program).arg(folder).arg("fill").arg(count.to_string()).status().expect("a child");
     assert!(!status.success(), "it kills itself");
     let start = Instant::now();
     let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
@@ -165,12 +235,9 @@ fn measure_open(folder: &Path, count: u64) {
 fn fill_and_die(folder: &Path, count: u64) -> ! {
     let store = furnished(folder);
     let (sender, receiver) = channel();
+    let (start, cpu) = (Instant::now(), cpu_time());
     for number in 0..count {
-        let sender = sender.clone();
-        let done = Box::new(move |_: Result<_, _>| {
-            let _ = sender.send(());
-        });
-        store.commit(vec![Op::Append(message(number))], Durability::Durable, done);
+        append(&store, number, &sender);
         if number >= 64 {
             receiver.recv().expect("an answer");
         }
@@ -178,6 +245,8 @@ fn fill_and_die(folder: &Path, count: u64) -> ! {
     for _ in 0..64 {
         receiver.recv().expect("an answer");
     }
+    let cpu = (cpu_time() - cpu).as_secs_f64() * 1e6 / count as f64;
+    println!("grew to {count} messages in {:.1} s, {cpu:.1} us/put", start.elapsed().as_secs_f64());
     std::process::abort();
 }
 
@@ -233,4 +302,16 @@ fn cpu_time() -> Duration {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// Processor time of the store's writing thread of this process.
+fn writer_cpu_time() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").map_while(Result::ok);
+    let time = |task: std::fs::DirEntry| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let times = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let nanos = times.split_whitespace().next()?.parse().ok()?;
+        (name.trim() == "store-writer").then(|| Duration::from_nanos(nanos))
+    };
+    tasks.filter_map(time).sum()
 }

@@ -11,22 +11,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Dialect, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
 use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
-use webpush_store::{Durability, Op, Store, StoreError};
+use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
 /// Names the folder of the store to the child.
 const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
-/// What the child does; see [`child`].
+/// What the child does, and how large its generations may be; see [`child`].
 const TASK: &str = "WEBPUSH_STORE_TEST_TASK";
 /// The number of the child's first message.
 const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
@@ -34,16 +36,27 @@ const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const IN_FLIGHT: u64 = 64;
+/// Of so many messages one is not settled.
+const SETTLED_OF: usize = 8;
 
 /// Starts a program that can't make a file larger than 8 MiB, until its parent lifts that: as good as a full disk.
 const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
+    kill_again_and_again("append");
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_while_generations_go_to_the_engine() {
+    kill_again_and_again("append, generations of 20000");
+}
+
+fn kill_again_and_again(task: &str) {
     let folder = furnished();
     let mut expected = 0;
     for round in 1..=4 {
-        let mut child = start(folder.path(), "append", expected, None);
+        let mut child = start(folder.path(), task, expected, None);
         let mut acknowledged = child.lines("acked").take(round * 200).last().unwrap();
         child.process.kill().unwrap();
         // What it said before it was killed counts as well.
@@ -57,9 +70,42 @@ fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[test]
-fn a_full_disk_takes_the_store_down_until_there_is_room() {
+fn what_was_settled_does_not_come_back_after_a_kill() {
     let folder = furnished();
-    let mut child = start(folder.path(), "fill", 0, Some(SMALL_FILES));
+    let mut first = 0;
+    for round in 1..=4 {
+        let mut child = start(folder.path(), "settle, generations of 20000", first, None);
+        let mut acknowledged = child.lines("acked").take(round * 20).last().unwrap();
+        child.process.kill().unwrap();
+        acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
+        child.process.wait().unwrap();
+        let numbers = stored(folder.path());
+        let certain: Vec<u64> = numbers.iter().copied().filter(|number| *number < first).collect();
+        assert!(certain.iter().copied().eq((0..first).step_by(SETTLED_OF)), "{certain:?}");
+        let young = numbers.iter().copied().filter(|number| (first..acknowledged).contains(number));
+        assert!(young.eq((first..acknowledged).step_by(SETTLED_OF)));
+        // The last ones may have got as far as to be stored.
+        let store = open(folder.path(), Options::default());
+        let is_left = |entry: &&Entry| !number(entry).is_multiple_of(SETTLED_OF as u64);
+        let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
+        commit(&store, fetch_all(&store).iter().filter(is_left).map(settle).collect());
+        first = number(fetch_all(&store).last().unwrap()) + SETTLED_OF as u64;
+    }
+}
+
+#[test]
+fn a_full_disk_takes_the_store_down_until_there_is_room() {
+    fill_and_make_room("fill");
+}
+
+#[test]
+fn a_disk_that_is_full_for_the_engine_takes_the_store_down_as_well() {
+    fill_and_make_room("fill, generations of 1000000");
+}
+
+fn fill_and_make_room(task: &str) {
+    let folder = furnished();
+    let mut child = start(folder.path(), task, 0, Some(SMALL_FILES));
     assert_eq!(child.lines("refused").next().map(|number| number > 0), Some(true));
     let process = child.process.id().to_string();
     let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
@@ -83,56 +129,105 @@ fn a_store_that_is_down_can_be_closed() {
 }
 
 #[test]
+fn damage_in_the_middle_of_the_log_is_reported() {
+    damage_is_reported("watermark", flip_log);
+}
+
+#[test]
 fn damage_in_the_middle_of_a_journal_is_reported() {
+    // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
+    damage_is_reported("append some, generations of 1", |folder| flip_journal(folder, |end| end));
+}
+
+fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
     let folder = furnished();
-    let mut child = start(folder.path(), "watermark", 0, None);
+    let mut child = start(folder.path(), task, 0, None);
     let acknowledged = child.lines("acked").last().unwrap();
     child.process.wait().unwrap();
-    // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
-    let flipped = flip(folder.path(), |end| end);
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let flipped = flip(folder.path());
+    let store = open(folder.path(), Options::default());
     let lost = store.recovery().batches_lost;
     let numbers = numbers(&store);
-    assert!(numbers.len() > 10 && numbers.iter().copied().eq(0..numbers.len() as u64));
+    assert!(numbers.len() > 10 && numbers.is_sorted());
     assert!(lost > 10 && acknowledged > numbers.len() as u64, "{lost} batches lost at byte {flipped}");
     let last = fetch_all(&store).last().unwrap().position();
     commit(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
     assert!(fetch_all(&store).last().unwrap().position() > last);
     drop(store);
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let store = open(folder.path(), Options::default());
     assert_eq!(store.recovery().batches_lost, 0, "a loss is reported once");
 }
 
 #[test]
 fn damage_that_the_engine_notices_is_refused_by_name() {
     let folder = furnished();
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let store = open(folder.path(), Options::default());
     for number in 0..50 {
         commit(&store, vec![Op::Append(message(number, 300))]);
     }
     drop(store);
     // Before the end of a batch is its checksum.
-    flip(folder.path(), |end| end - 5);
+    flip_journal(folder.path(), |end| end - 5);
     let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is damaged") };
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
     assert!(error.to_string().contains(&folder.path().display().to_string()));
 }
 
+/// As after a crash between the two.
+#[test]
+fn segments_that_stay_behind_a_flush_change_nothing() {
+    let folder = furnished();
+    let mut options = Options::default();
+    options.generation.age = Duration::MAX;
+    let store = open(folder.path(), options);
+    for number in 0..20 {
+        commit(&store, vec![Op::Append(message(number, 10))]);
+    }
+    let files = fs::read_dir(folder.path().join("log")).unwrap().map(|file| file.unwrap().path());
+    let segments: Vec<_> = files.map(|path| (fs::read(&path).unwrap(), path)).collect();
+    assert_eq!(segments.len(), 1);
+    store.flush();
+    let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
+    commit(&store, fetch_all(&store)[5..15].iter().map(settle).collect());
+    store.flush();
+    drop(store);
+    assert!(segments.iter().all(|(_, path)| !path.exists()), "a closed store has no log");
+    for (content, path) in &segments {
+        fs::write(path, content).unwrap();
+    }
+    let left: Vec<u64> = (0..5).chain(15..20).collect();
+    assert_eq!(stored(folder.path()), left);
+    assert!(segments.iter().all(|(_, path)| !path.exists()));
+    assert_eq!(stored(folder.path()), left);
+}
+
+#[test]
+fn a_folder_without_a_log_is_brought_up_to_date() {
+    let folder = furnished();
+    fs::remove_dir_all(folder.path().join("log")).unwrap();
+    fs::write(folder.path().join("format"), "webpush-server store 1\n").unwrap();
+    let store = open(folder.path(), Options::default());
+    assert_eq!(store.recovery().batches_lost, 0);
+    commit(&store, vec![Op::Append(message(0, 10))]);
+    assert_eq!(numbers(&store), [0]);
+    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 2\n");
+}
+
 #[test]
 fn a_store_that_is_open_is_locked() {
     let folder = furnished();
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let store = open(folder.path(), Options::default());
     let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is open") };
     assert!(matches!(error, OpenError::Locked { .. }));
     assert!(error.to_string().contains(&folder.path().display().to_string()));
     store.close();
-    EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    open(folder.path(), Options::default());
 }
 
 #[test]
 fn closing_finishes_what_was_submitted() {
     let folder = furnished();
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let store = open(folder.path(), Options::default());
     let (sender, receiver) = channel();
     for number in 0..5000 {
         submit(&store, number, 100, &sender);
@@ -150,7 +245,7 @@ fn closing_finishes_what_was_submitted() {
 #[test]
 fn the_last_done_may_drop_the_store() {
     let folder = furnished();
-    let store = Arc::new(EmbeddedStore::open(folder.path(), Options::default()).unwrap());
+    let store = Arc::new(open(folder.path(), Options::default()));
     let (release, released) = channel();
     let (sender, receiver) = channel();
     let held = Arc::clone(&store);
@@ -169,11 +264,22 @@ fn the_last_done_may_drop_the_store() {
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = EmbeddedStore::open(Path::new(&folder), Options::default()).unwrap();
+    let task = std::env::var(TASK).unwrap();
+    let mut options = Options::default();
+    let task = match task.split_once(", generations of ") {
+        Some((task, bytes)) => {
+            options.generation.bytes = bytes.parse().unwrap();
+            task
+        }
+        None => &task,
+    };
+    let store = open(Path::new(&folder), options);
     let first = std::env::var(FIRST).unwrap().parse().unwrap();
-    match std::env::var(TASK).unwrap().as_str() {
+    match task {
         "append" => append_for_ever(&store, first),
         "watermark" => append_until_the_watermark_moves(&store, Path::new(&folder)),
+        "append some" => append_some(&store),
+        "settle" => settle_for_ever(&store, first),
         "fill" => fill(&store, false),
         "fill and close" => fill(&store, true),
         _ => unreachable!(),
@@ -192,6 +298,20 @@ fn append_for_ever(store: &EmbeddedStore, first: u64) {
     }
 }
 
+/// Stores some, settles all of them but the first, and says that.
+fn settle_for_ever(store: &EmbeddedStore, first: u64) {
+    for first in (first..).step_by(SETTLED_OF) {
+        let messages = (first..first + SETTLED_OF as u64).map(|number| Op::Append(message(number, 300)));
+        let applied = commit(store, messages.collect());
+        let settle = applied[1..].iter().map(|applied| match applied {
+            Applied::Appended(appended) => Op::Settle(appended.message.entry_ref(), Outcome::Delivered),
+            _ => unreachable!(),
+        });
+        commit(store, settle.collect());
+        println!("\nacked {}", first + SETTLED_OF as u64);
+    }
+}
+
 fn append_until_the_watermark_moves(store: &EmbeddedStore, folder: &Path) {
     let content = || fs::read(folder.join("watermark")).unwrap();
     let before = content();
@@ -204,6 +324,16 @@ fn append_until_the_watermark_moves(store: &EmbeddedStore, folder: &Path) {
             std::process::abort();
         }
     }
+}
+
+fn append_some(store: &EmbeddedStore) {
+    let (sender, receiver) = channel();
+    for number in 0..200 {
+        submit(store, number, 100, &sender);
+        assert_eq!(receiver.recv().unwrap(), (number, Ok(())));
+    }
+    println!("\nacked 199");
+    std::process::abort();
 }
 
 /// Stores until that fails; then closes, or waits for a line and goes on until it works again.
@@ -265,9 +395,19 @@ fn start(folder: &Path, task: &str, first: u64, under: Option<&str>) -> Running 
     Running { process, output }
 }
 
+/// A child has what its parent has open until it is another program, and so for a moment the locks of all tests.
+fn open(folder: &Path, options: Options) -> EmbeddedStore {
+    loop {
+        match EmbeddedStore::open(folder, options.clone()) {
+            Err(OpenError::Locked { .. }) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 fn furnished() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    let store = open(folder.path(), Options::default());
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
     let dialect = Dialect::Rfc8030;
@@ -319,30 +459,41 @@ fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
 }
 
 fn numbers(store: &EmbeddedStore) -> Vec<u64> {
-    let number = |entry: &Entry| {
-        let id = *entry.entry_ref().message.as_bytes();
-        u64::from_be_bytes(*id.last_chunk().unwrap())
-    };
     fetch_all(store).iter().map(number).collect()
+}
+
+fn number(entry: &Entry) -> u64 {
+    u64::from_be_bytes(*entry.entry_ref().message.as_bytes().last_chunk().unwrap())
 }
 
 /// Opens the store and reads all numbers; nothing may be reported lost.
 fn stored(folder: &Path) -> Vec<u64> {
-    let store = EmbeddedStore::open(folder, Options::default()).unwrap();
+    let store = open(folder, Options::default());
     assert_eq!(store.recovery().batches_lost, 0);
     numbers(&store)
 }
 
 /// Flips a bit of the journal, at a place given from the end of a batch in its middle.
-fn flip(folder: &Path, place: impl Fn(usize) -> usize) -> usize {
-    let is_journal = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jnl");
-    let mut files = fs::read_dir(folder.join("engine")).unwrap().map(|file| file.unwrap().path());
-    let path = files.find(is_journal).unwrap();
+fn flip_journal(folder: &Path, place: impl Fn(usize) -> usize) -> usize {
+    flip(&folder.join("engine"), "jnl", |content| {
+        let used = content.iter().rposition(|byte| *byte != 0).unwrap();
+        let end_of_batch = b"FJL\x03";
+        let middle = content[..used / 2].windows(4).rposition(|window| window == end_of_batch).unwrap();
+        place(middle + end_of_batch.len())
+    })
+}
+
+/// Flips a bit in the middle of the log.
+fn flip_log(folder: &Path) -> usize {
+    flip(&folder.join("log"), "frames", |content| content.len() / 2)
+}
+
+fn flip(folder: &Path, extension: &str, place: impl Fn(&[u8]) -> usize) -> usize {
+    let is_sought = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    let mut files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let path = files.find(is_sought).unwrap();
     let mut content = fs::read(&path).unwrap();
-    let used = content.iter().rposition(|byte| *byte != 0).unwrap();
-    let end_of_batch = b"FJL\x03";
-    let middle = content[..used / 2].windows(4).rposition(|window| window == end_of_batch).unwrap();
-    let place = place(middle + end_of_batch.len());
+    let place = place(&content);
     content[place] ^= 0x80;
     fs::write(&path, content).unwrap();
     place

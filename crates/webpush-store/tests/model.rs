@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 use webpush_core::capability::KeyId;
@@ -195,6 +197,26 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     }
 }
 
+/// What a killed process leaves, also in the middle of a flush: the log first, so that what has left it by then is in
+/// the engine.
+fn copy_as_it_is(from: &Path, to: &Path) {
+    for name in ["format", "watermark", "log", "engine"] {
+        copy(&from.join(name), &to.join(name));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        // A segment may go meanwhile.
+        drop(fs::copy(from, to));
+        return;
+    }
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap().map_while(Result::ok) {
+        copy(&file.path(), &to.join(file.file_name()));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -203,12 +225,20 @@ proptest! {
         batches in vec((vec(step(), 1..8), any::<bool>(), 0..10_u64), 1..25),
         sought in vec(entry(), 10),
         reopen in 0..25_usize,
+        flushes in vec(any::<bool>(), 25),
+        generation_bytes in prop_oneof![1..6000_usize, Just(usize::MAX)],
+        crash in any::<bool>(),
         (quota, quota_then) in (quota(), quota()),
         check in check(),
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        let open = |quota| EmbeddedStore::open(folder.path(), Options { quota, ..Options::default() }).unwrap();
-        let (mut model, mut store) = (MemoryStore::with_quota(quota), open(quota));
+        let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut options = Options::default();
+        options.generation.bytes = generation_bytes;
+        options.generation.age = Duration::MAX;
+        let open = |folder: &Path, quota| {
+            EmbeddedStore::open(folder, Options { quota, ..options.clone() }).unwrap()
+        };
+        let (mut model, mut store) = (MemoryStore::with_quota(quota), open(folder.path(), quota));
         let mut now = 10;
         for number in 0..5 {
             let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
@@ -222,9 +252,17 @@ proptest! {
             let ops = operations(steps, Timestamp::from_millis(now));
             let durability = if durable { Durability::Durable } else { Durability::Lazy };
             assert_eq!(commit(&model, ops.clone(), durability), commit(&store, ops, durability));
+            if flushes[number] {
+                store.flush();
+            }
             if number == reopen {
+                let mut then = folder.path();
+                if crash {
+                    then = after.path();
+                    copy_as_it_is(folder.path(), then);
+                }
                 drop(store);
-                store = open(quota_then);
+                store = open(then, quota_then);
                 model = model.reopen_with(quota_then);
                 assert_eq!(store.recovery().batches_lost, 0);
             }

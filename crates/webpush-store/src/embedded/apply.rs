@@ -3,7 +3,6 @@
 use super::books::{Weight, subscription_keys};
 use super::changes::Changes;
 use super::ending::{Ended, Ending, MessageEnding};
-use super::engine::View;
 use super::entry_row::{message_value, salvage_entry};
 use super::ledger::Ledger;
 use super::read::{self, find};
@@ -12,6 +11,7 @@ use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
     position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
 };
+use super::view::View;
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use fjall::Slice;
 use std::sync::Arc;
@@ -225,8 +225,8 @@ impl Applier<'_> {
             return Ok(there);
         }
         // What is not changed here is as it was written last, and so as it was read since.
-        let before = match self.recent.subscriptions.get(&(agent, id)) {
-            Ok(_) => return Ok(true),
+        let before = match self.recent.subscriptions.look(&(agent, id), |_| ()) {
+            Ok(()) => return Ok(true),
             Err(before) => before,
         };
         let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(false) };

@@ -1,13 +1,13 @@
 //! Keeping ledgers, and what is derived from them, right.
 
 use super::apply::Applier;
-use super::engine::View;
 use super::entry_row::salvage_entry;
+use super::key::Key;
 use super::ledger::Ledger;
 use super::read::inbox_rows;
 use super::rows::{Table, empty_value, idle_key, rank_key, read_idle_key, read_inbox, subscription_key};
+use super::view::View;
 use crate::StoreError;
-use fjall::Slice;
 use std::ops::RangeInclusive;
 use webpush_core::id::{InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
@@ -153,8 +153,8 @@ impl Applier<'_> {
         for key in self.keys(Table::Ranks, rank_keys(inbox))? {
             self.changes.remove(Table::Ranks, &key);
         }
-        let places = self.keys(Table::Idle, Slice::from([0; 1])..=Slice::from([u8::MAX; 26]))?;
-        let its = |key: &Slice| read_idle_key(key).filter(|(_, _, of)| *of == inbox);
+        let places = self.keys(Table::Idle, Key::from([0; 1])..=Key::from([u8::MAX; 26]))?;
+        let its = |key: &Key| read_idle_key(key).filter(|(_, _, of)| *of == inbox);
         if let Some((_, hour, _)) = places.iter().filter_map(its).max() {
             (ledger.monitored, ledger.hour) = (true, hour);
         }
@@ -166,18 +166,18 @@ impl Applier<'_> {
     }
 
     /// The keys of rows; what can't be read for damage is left out.
-    pub(super) fn keys(&self, table: Table, keys: RangeInclusive<Slice>) -> Result<Vec<Slice>, StoreError> {
+    pub(super) fn keys(&self, table: Table, keys: RangeInclusive<Key>) -> Result<Vec<Key>, StoreError> {
         let rows = self.changes.scan(table, keys).filter(|row| *row != Err(StoreError::Corrupt));
         rows.map(|row| row.map(|(key, _)| key)).collect()
     }
 }
 
-pub(super) fn subscription_keys(inbox: InboxId) -> RangeInclusive<Slice> {
+pub(super) fn subscription_keys(inbox: InboxId) -> RangeInclusive<Key> {
     let first = subscription_key(inbox, SubscriptionId::from_bytes([0; 16]));
     first.into()..=subscription_key(inbox, SubscriptionId::from_bytes([u8::MAX; 16])).into()
 }
 
-fn rank_keys(inbox: InboxId) -> RangeInclusive<Slice> {
+fn rank_keys(inbox: InboxId) -> RangeInclusive<Key> {
     let first = rank_key(inbox, Urgency::VeryLow, Position::START);
     first.into()..=rank_key(inbox, Urgency::High, Position::new(u64::MAX)).into()
 }

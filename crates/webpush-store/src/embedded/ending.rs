@@ -2,10 +2,10 @@
 
 use super::apply::Applier;
 use super::books::Weight;
-use super::engine::View;
 use super::entry_row::{read_entry, receipt_value, salvage_entry};
 use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
+use super::view::View;
 use crate::{Applied, Removed, StoreError};
 use fjall::Slice;
 use webpush_core::capability::KeyId;

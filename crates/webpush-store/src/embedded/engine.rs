@@ -1,12 +1,11 @@
 //! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
 
 use super::Options;
+use super::key::Key;
 use super::rows::Table;
+use super::view::{Row, View};
 use crate::StoreError;
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice, Snapshot,
-};
-use std::collections::BTreeMap;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,26 +22,6 @@ const JOURNAL_BYTES: u64 = 64 * MEBIBYTE;
 const SEALED_MEMTABLES: usize = 3;
 const FIRST_LEVEL_TABLES: usize = 24;
 const ROOM_POLL: Duration = Duration::from_millis(2);
-
-/// What a batch writes: a value, or nothing where a row is to be removed.
-pub(super) type Rows = BTreeMap<Slice, Option<Slice>>;
-
-/// A key with its value.
-pub(super) type Row = (Slice, Slice);
-
-/// Rows as they are read: straight from the engine, or with the changes of a batch that is not written yet.
-pub(super) trait View {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError>;
-
-    /// Rows in the order of their keys.
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl Iterator<Item = Result<Row, StoreError>>;
-
-    fn engine(&self) -> &Engine;
-}
 
 /// An open database.
 pub(super) struct Engine {
@@ -81,38 +60,21 @@ impl Engine {
         Ok(Self { db, keyspaces, folder: folder.to_owned(), damaged: AtomicU64::new(0) })
     }
 
-    /// What is there now, whole batches only, and stays the same while it is read.
-    pub(super) fn snapshot(&self) -> EngineView<'_> {
-        EngineView { engine: self, snapshot: self.db.snapshot() }
-    }
-
-    /// Reads one row as it is now.
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
-        self.keyspace(table).get(key).map_err(|error| self.read_error(table, &error))
-    }
-
-    /// Writes rows of all keyspaces as one, and syncs them and all that was written before, if asked to.
-    pub(super) fn write(
+    /// Writes rows as one batch, and syncs it with all that was written before.
+    pub(super) fn write<'a>(
         &self,
-        rows: [Rows; Table::ALL.len()],
-        durability: PersistMode,
+        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Slice>)>,
     ) -> Result<(), fjall::Error> {
         self.wait_for_room()?;
-        let count = rows.iter().map(BTreeMap::len).sum();
-        let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), count).durability(Some(durability));
-        for (keyspace, rows) in self.keyspaces.iter().zip(rows) {
-            for (key, value) in rows {
-                match value {
-                    Some(value) => batch.insert(keyspace, key, value),
-                    None => batch.remove(keyspace, key),
-                }
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
+        for (table, key, value) in rows {
+            match value {
+                Some(value) => batch.insert(self.keyspace(table), &key[..], value.clone()),
+                None => batch.remove(self.keyspace(table), &key[..]),
             }
         }
         batch.commit()
-    }
-
-    pub(super) fn sync(&self) -> Result<(), fjall::Error> {
-        self.db.persist(PersistMode::SyncData)
     }
 
     fn wait_for_room(&self) -> Result<(), fjall::Error> {
@@ -164,40 +126,37 @@ impl Engine {
     }
 }
 
-/// The rows of an engine at one moment.
-pub(super) struct EngineView<'a> {
-    engine: &'a Engine,
-    snapshot: Snapshot,
-}
-
-impl EngineView<'_> {
-    /// Rows in the order of their keys, from either end.
-    pub(super) fn rows(
+impl Engine {
+    /// Rows as they are now, the last one first.
+    pub(super) fn scan_back(
         &self,
         table: Table,
-        keys: RangeInclusive<Slice>,
-    ) -> impl DoubleEndedIterator<Item = Result<Row, StoreError>> {
-        let rows = self.snapshot.range(self.engine.keyspace(table), keys);
-        rows.map(move |row| row.into_inner().map_err(|error| self.engine.read_error(table, &error)))
-    }
-}
-
-impl View for EngineView<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
-        let value = self.snapshot.get(self.engine.keyspace(table), key);
-        value.map_err(|error| self.engine.read_error(table, &error))
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Slice>,
+        keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.rows(table, keys)
+        let rows = self.db.snapshot().range(self.keyspace(table), keys).rev();
+        rows.map(move |row| self.row(table, row))
     }
 
-    fn engine(&self) -> &Engine {
-        self.engine
+    fn row(&self, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
+        let (key, value) = row.into_inner().map_err(|error| self.read_error(table, &error))?;
+        let key = Key::read(&key).ok_or_else(|| self.report_damage(table))?;
+        Ok((key, value))
+    }
+}
+
+impl View for Engine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+        self.keyspace(table).get(key).map_err(|error| self.read_error(table, &error))
+    }
+
+    /// As they are now, whole batches only, whatever is written while they are read.
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
+        let rows = self.db.snapshot().range(self.keyspace(table), keys);
+        rows.map(move |row| self.row(table, row))
+    }
+
+    fn engine(&self) -> &Self {
+        self
     }
 }
 

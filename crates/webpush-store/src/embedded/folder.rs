@@ -5,6 +5,8 @@
 //! | `format` | one line: whose folder it is and which version of the format it has |
 //! | `lock` | locked while a process has the store open |
 //! | `watermark` | see [`super::watermark`] |
+//! | `sound`, `unsound` | one of them is there, empty: whether a write or a sync has failed since all was certainly on disk |
+//! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | fjall's |
 
 use super::{OpenError, watermark};
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "webpush-server store ";
 const FORMAT_FILE: &str = "format";
+const SOUND: &str = "sound";
+const UNSOUND: &str = "unsound";
 /// The file that fjall writes last when it makes a database.
 const ENGINE_MARKER: &str = "version";
 
@@ -22,7 +26,10 @@ const ENGINE_MARKER: &str = "version";
 type Step = fn(&Path) -> io::Result<()>;
 
 /// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    // Version 2 has a log, and version 1 is like an empty one. But whoever knows only that would not read the log.
+    |_| Ok(()),
+];
 
 /// Makes the folder if need be, locks it, and brings its format up to date. It is locked as long as the file is open.
 pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
@@ -37,7 +44,12 @@ pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
     }
     bring_up_to_date(folder, STEPS)?;
     clear_unfinished_engine(folder).map_err(failed)?;
+    make_log_folder(folder).map_err(failed)?;
     Ok(lock)
+}
+
+pub(super) fn log_folder(folder: &Path) -> PathBuf {
+    folder.join("log")
 }
 
 pub(super) fn engine_folder(folder: &Path) -> PathBuf {
@@ -94,6 +106,34 @@ fn clear_unfinished_engine(folder: &Path) -> io::Result<()> {
         fs::remove_dir_all(engine)?;
     }
     Ok(())
+}
+
+fn make_log_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(log_folder(folder))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Notes that a write or a sync has failed: what is read from now on may be what the disk never got, also by the next
+/// process. Needs no room, and no sync: with the power what is read wrongly is gone as well.
+pub(super) fn distrust(folder: &Path) {
+    if let Err(error) = fs::rename(folder.join(SOUND), folder.join(UNSOUND))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(folder = %folder.display(), %error, "that the store failed can't be noted for the next start");
+    }
+}
+
+/// Notes that all is on disk.
+pub(super) fn trust(folder: &Path) -> io::Result<()> {
+    match fs::rename(folder.join(UNSOUND), folder.join(SOUND)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::create(folder.join(SOUND)).map(drop),
+        noted => noted,
+    }
+}
+
+/// Whether what is read is what the disk has.
+pub(super) fn is_sound(folder: &Path) -> bool {
+    !folder.join(UNSOUND).exists()
 }
 
 /// Writes the journals of a failed engine to new files, before the engine is opened again.
@@ -155,9 +195,9 @@ mod tests {
     #[test]
     fn newer_and_foreign_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        write_format(folder.path(), 2).unwrap();
+        write_format(folder.path(), 3).unwrap();
         let error = prepare(folder.path()).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 2, supported: 1, .. }));
+        assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }));
         assert!(error.to_string().contains(&folder.path().display().to_string()));
         for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();

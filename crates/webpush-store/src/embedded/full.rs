@@ -5,11 +5,11 @@
 //! entries. So a flood costs one scan of the inbox, and an inbox that is never full pays nothing.
 
 use super::apply::Applier;
-use super::engine::View;
 use super::entry_row::read_entry_urgency;
 use super::ledger::{Floors, Ledger};
 use super::read::inbox_rows;
 use super::rows::{Table, entry_key, rank_key, read_rank_key};
+use super::view::View;
 use crate::StoreError;
 use fjall::Slice;
 use webpush_core::id::{EntryRef, InboxId, Position};

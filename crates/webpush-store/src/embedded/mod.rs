@@ -1,18 +1,23 @@
-//! The durable store of one machine: rows in [fjall](https://docs.rs/fjall), written by one thread, synced in groups.
+//! The durable store of one machine: a log, synced in groups, and behind it rows in [fjall](https://docs.rs/fjall).
 //!
 //! ```text
-//!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one batch, one sync ──▶ done, done, done …
-//!   reads  ──────────────▶ what was read recently, or a snapshot of the engine
+//!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ overlay ──▶ done, done …
+//!                                                                                      │ after seconds, what is left
+//!   reads  ──▶ what was read recently, or the overlay over ──────────────── engine ◀───┘
 //! ```
-//! While a sync runs, requests queue up and share the next one. When a write fails the store is down: it answers
-//! [`StoreError::Unavailable`] at once, and opens the engine anew until it can be written again.
+//! While a sync runs, requests queue up and share the next one. Most messages are settled before their generation goes
+//! to the engine, and never get there. When a write fails the store is down: it answers [`StoreError::Unavailable`] at
+//! once, and opens the engine anew until it can be written again.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
-//! | how rows look on disk | `rows`, `entry_row`, `fields` |
-//! | groups, syncs, failure | `writer` |
+//! | how rows look on disk, and their keys in memory | `rows`, `entry_row`, `fields`; `key` |
+//! | groups and syncs; failure | `writer`, `request`; `outage` |
+//! | the log | `log`, its frames `frame` |
+//! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
+//! | what readers and the writer see | `view`, `overlay` |
 //! | look-ups without the engine | `recent`, `recent_rows` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
@@ -25,59 +30,60 @@ mod ending;
 mod engine;
 mod entry_row;
 mod fields;
+mod flush;
 mod folder;
+mod frame;
 mod full;
+mod generation;
+mod key;
 mod ledger;
+mod log;
 mod marks;
+mod open_error;
+mod options;
+mod outage;
+mod overlay;
 mod read;
 mod recent;
 mod recent_rows;
 mod recovery;
+mod request;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod view;
 mod watermark;
 mod writer;
 
+pub use open_error::OpenError;
+pub use options::{GenerationBounds, Options};
 pub use recovery::Recovery;
 
-use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
+use crate::{Done, Due, Durability, IdleCheck, Op, Store, StoreError};
 use engine::{Engine, cause, is_damage};
+use overlay::{Overlay, Reader};
 use recent::Recent;
 use recent_rows::RecentRows;
+use recovery::Trust;
+use request::{Job, Request};
 use rows::{Table, read_inbox, read_subscription, subscription_key};
-use std::fmt;
 use std::hash::Hash;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use view::View;
 use watermark::WatermarkFile;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use writer::{Job, Request, Shared, Writer};
+use writer::{Shared, Writer};
 
 /// Requests that may wait for the writer; more are refused.
 const QUEUE_REQUESTS: usize = 16_384;
-
-/// What an operator may set.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Memory for blocks of tables that were read.
-    pub cache_bytes: u64,
-    /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
-    pub quota: Quota,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default() }
-    }
-}
 
 /// A store in a folder of this machine.
 pub struct EmbeddedStore {
@@ -102,17 +108,25 @@ impl EmbeddedStore {
             failed(io::Error::other(cause(&error)))
         };
         let (watermark, synced) = WatermarkFile::open(folder).map_err(failed)?;
+        let trust = if folder::is_sound(folder) { Trust::Disk } else { Trust::Nothing };
+        if trust == Trust::Nothing {
+            folder::rewrite_journals(folder).map_err(failed)?;
+        }
+        // fjall syncs its journal when it opens, so segments of the log whose frames it has may go.
         let engine = Engine::open(&folder::engine_folder(folder), &options).map_err(engine_failed)?;
-        let (marks, recovery) = recovery::check(&engine, folder, synced).map_err(engine_failed)?;
+        let start = recovery::recover(&engine, folder, synced, trust).map_err(engine_failed)?;
+        folder::trust(folder).map_err(failed)?;
+        let recovery = start.recovery;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             options,
             engine: RwLock::new(Some(engine)),
+            overlay: Overlay::default(),
             deadlines: deadlines::DeadlineCursor::default(),
             recent: RecentRows::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
-        let writer = Writer::new(Arc::clone(&shared), receiver, marks, watermark, lock);
+        let writer = Writer::new(Arc::clone(&shared), receiver, start, watermark, lock).map_err(failed)?;
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
         Ok(Self { shared, jobs, writer: Mutex::new(Some(writer)), recovery })
@@ -127,12 +141,22 @@ impl EmbeddedStore {
     /// Damaged records that were met and left out since the engine was opened. Zero while the store is down.
     #[must_use]
     pub fn damaged_records(&self) -> u64 {
-        self.read(|engine| Ok(engine.damaged())).unwrap_or_default()
+        self.read(|rows| Ok(rows.engine.damaged())).unwrap_or_default()
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Engine) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Returns when the engine has everything that was submitted. For tests, to which the time of that matters.
+    #[doc(hidden)]
+    pub fn flush(&self) {
+        let (sender, receiver) = sync_channel(0);
+        drop(self.jobs.send(Job::Flush(sender)));
+        // Nothing is sent: it is dropped when that is done.
+        let _: Result<(), _> = receiver.recv();
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        read(engine.as_ref().ok_or(StoreError::Unavailable)?)
+        let engine = engine.as_ref().ok_or(StoreError::Unavailable)?;
+        read(&Reader { overlay: &self.shared.overlay, engine })
     }
 
     /// Looks a row up where rows are kept that were read recently, or else reads it.
@@ -144,13 +168,13 @@ impl EmbeddedStore {
         decode: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
         // Also what was read recently is only told while the engine is there.
-        self.read(|engine| {
+        self.read(|rows| {
             let before = match recent.get(id) {
                 Ok(row) => return Ok(Some(row)),
                 Err(before) => before,
             };
-            let Some(value) = engine.get(table, key)? else { return Ok(None) };
-            let row = decode(&value).ok_or_else(|| engine.report_damage(table))?;
+            let Some(value) = rows.get(table, key)? else { return Ok(None) };
+            let row = decode(&value).ok_or_else(|| rows.engine.report_damage(table))?;
             recent.keep(*id, row.clone(), before);
             Ok(Some(row))
         })
@@ -182,30 +206,30 @@ impl Store for EmbeddedStore {
     }
 
     fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError> {
-        let id = self.read(|engine| read::channel(&engine.snapshot(), agent, channel))?;
+        let id = self.read(|rows| read::channel(rows, agent, channel))?;
         let found = id.map(|id| self.subscription(agent, id)).transpose()?.flatten();
         // Between the two looks it may have been removed.
         Ok(found.filter(|subscription| subscription.channel() == Some(channel)))
     }
 
     fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
-        self.read(|engine| read::entry(&engine.snapshot(), entry))
+        self.read(|rows| read::entry(rows, entry))
     }
 
     fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
-        self.read(|engine| read::fetch(&engine.snapshot(), scope, after, now))
+        self.read(|rows| read::fetch(rows, scope, after, now))
     }
 
     fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.read(|engine| read::latest(&engine.snapshot(), scope, now))
+        self.read(|rows| read::latest(rows, scope, now))
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        self.shared.deadlines.scan(|from| self.read(|engine| read::due(&engine.snapshot(), from, now, limit)))
+        self.shared.deadlines.scan(|from| self.read(|rows| read::due(rows, from, now, limit)))
     }
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
-        self.read(|engine| read::idle(&engine.snapshot(), check, limit))
+        self.read(|rows| read::idle(rows, check, limit))
     }
 
     fn close(&self) {
@@ -223,84 +247,5 @@ impl Store for EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Why a store can't be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// Another process, or this one, has it open.
-    Locked {
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// A newer version of the program has written it.
-    Newer {
-        /// The data folder.
-        folder: PathBuf,
-        /// The version of its format.
-        found: usize,
-        /// The newest version that this program knows.
-        supported: usize,
-    },
-    /// It holds data, but not such a store.
-    Foreign {
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// The engine's files are damaged.
-    Corrupt {
-        /// The data folder.
-        folder: PathBuf,
-        /// What the engine says.
-        cause: String,
-    },
-    /// The operating system refuses.
-    Io {
-        /// The data folder.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Locked { folder } => write!(
-                f,
-                "the store in {} is in use: stop the other server that uses it, or give this one another folder",
-                folder.display()
-            ),
-            Self::Newer { folder, found, supported } => write!(
-                f,
-                "the store in {} has format {found}, this program knows formats up to {supported}: use a newer version",
-                folder.display()
-            ),
-            Self::Foreign { folder } => write!(
-                f,
-                "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
-                 give another folder",
-                folder.display()
-            ),
-            Self::Corrupt { folder, cause } => write!(
-                f,
-                "the store in {} is damaged and can't be opened ({cause}): restore a backup, or move the folder away \
-                 to begin with an empty one",
-                folder.display()
-            ),
-            Self::Io { folder, error } => {
-                write!(f, "the store in {} can't be opened: {error}", folder.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { error, .. } => Some(error),
-            _ => None,
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! Reads: one inbox, one entry, and what has expired.
 
-use super::engine::{EngineView, View};
 use super::entry_row::{read_entry, read_entry_id};
 use super::ledger::Ledger;
+use super::overlay::Reader;
 use super::rows::{
     Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key, read_entry_key, read_idle_key,
     read_message_id,
 };
+use super::view::View;
 use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
 use fjall::Slice;
@@ -86,22 +87,14 @@ pub(super) fn fetch(
     Ok(page)
 }
 
-pub(super) fn latest(
-    view: &EngineView<'_>,
-    scope: &Scope,
-    now: Timestamp,
-) -> Result<Option<Entry>, StoreError> {
+pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
     let keys = entry_key(scope.inbox, Position::START).into()..=entry_key(scope.inbox, LAST).into();
-    for row in view.rows(Table::Entries, keys).rev().take(FETCH_SCAN_ROWS) {
-        let (key, value) = match row {
-            Err(StoreError::Corrupt) => continue,
-            row => row?,
-        };
+    for (key, value) in rows.last_rows(Table::Entries, &keys, FETCH_SCAN_ROWS)? {
         let Some((inbox, position)) = read_entry_key(&key) else { continue };
         match read_entry(inbox, position, &value) {
             Some(entry) if crate::admits(scope, &entry, now) => return Ok(Some(entry)),
             Some(_) => {}
-            None => drop(view.engine().report_damage(Table::Entries)),
+            None => drop(rows.engine.report_damage(Table::Entries)),
         }
     }
     Ok(None)

@@ -38,14 +38,20 @@ impl<K, V> Default for Recent<K, V> {
 impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
     /// The row; or what must be handed back with it once it was read.
     pub(super) fn get(&self, key: &K) -> Result<V, Before> {
+        self.look(key, V::clone)
+    }
+
+    /// Looks at the row where it is.
+    pub(super) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Result<T, Before> {
         let mut shard = self.shard(key);
         if let Some(value) = shard.young.get(key) {
-            return Ok(value.clone());
+            return Ok(look(value));
         }
         match shard.old.remove(key) {
             Some(value) => {
-                shard.add(*key, value.clone());
-                Ok(value)
+                let seen = look(&value);
+                shard.add(*key, value);
+                Ok(seen)
             }
             None => Err(Before(shard.forgotten)),
         }
@@ -61,9 +67,8 @@ impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
 
     /// Keeps a row that has changed; only for a table that nobody reads but who writes it.
     pub(super) fn put(&self, key: K, value: V) {
-        let mut shard = self.shard(&key);
-        shard.old.remove(&key);
-        shard.add(key, value);
+        // One that is old as well is not seen any more, and goes first.
+        self.shard(&key).add(key, value);
     }
 
     /// Forgets a row that has changed.

@@ -1,6 +1,6 @@
 //! The rows that are kept in memory for a while, and what a batch changes about them.
 
-use super::changes::Changes;
+use super::generation::Tables;
 use super::ledger::Ledger;
 use super::recent::Recent;
 use super::rows::{Table, read_inbox_key, read_subscription_key};
@@ -26,14 +26,14 @@ pub(super) struct News {
 }
 
 impl News {
-    pub(super) fn of(changes: &Changes<'_>) -> Self {
-        let ledgers = changes.of(Table::Ledgers).iter().filter_map(|(key, value)| {
+    pub(super) fn of(changes: &Tables) -> Self {
+        let ledgers = changes[Table::Ledgers as usize].iter().filter_map(|(key, value)| {
             let inbox = read_inbox_key(key)?;
             Some((inbox, value.as_ref().and_then(|value| Ledger::read(inbox, value))))
         });
-        let subscriptions = changes.of(Table::Subscriptions).keys();
+        let subscriptions = changes[Table::Subscriptions as usize].keys();
         Self {
-            inboxes: changes.of(Table::Inboxes).keys().filter_map(|key| read_inbox_key(key)).collect(),
+            inboxes: changes[Table::Inboxes as usize].keys().filter_map(|key| read_inbox_key(key)).collect(),
             subscriptions: subscriptions.filter_map(|key| read_subscription_key(key)).collect(),
             ledgers: ledgers.collect(),
         }

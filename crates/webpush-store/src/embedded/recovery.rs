@@ -1,13 +1,20 @@
 //! What an open store looks at before it goes on where the last one ended.
 
-use super::engine::{Engine, Rows};
+use super::engine::Engine;
+use super::flush::Departure;
+use super::folder::log_folder;
+use super::generation::Rows;
+use super::log::{self, Replay};
 use super::marks::Marks;
-use super::rows::Table;
 use super::watermark::Watermark;
 use crate::StoreError;
-use fjall::PersistMode;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use webpush_core::id::Position;
+
+/// How far positions leap after a loss, so that none that an agent has seen is assigned again.
+const LEAP: u64 = 1 << 32;
 
 /// What was found when a store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,24 +23,55 @@ pub struct Recovery {
     pub batches_lost: u64,
 }
 
-/// Looks for lost batches, says so, and writes the first mark: an engine that can't be written is not open.
-pub(super) fn check(
+/// Where a store goes on.
+pub(super) struct Start {
+    pub(super) marks: Marks,
+    /// The last frame and the last position; both are on disk.
+    pub(super) last: Watermark,
+    /// What the log has and the engine does not have yet.
+    pub(super) departure: Option<Departure>,
+    pub(super) recovery: Recovery,
+}
+
+/// Whether what is read of the log is what the disk has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    Disk,
+    /// A sync has failed: the system may take pages for written that never were.
+    Nothing,
+}
+
+/// Reads the log, looks for losses, and says so. An engine that can't be written is not open: unless there is much to
+/// write, or if it can't wait, it is written here.
+pub(super) fn recover(
     engine: &Engine,
     folder: &Path,
     synced: Option<Watermark>,
-) -> Result<(Marks, Recovery), fjall::Error> {
+    trust: Trust,
+) -> Result<Start, fjall::Error> {
+    let synced = synced.unwrap_or_default();
     let unreadable = |_: StoreError| fjall::Error::Io(io::Error::other("its marks can't be read"));
-    let (marks, batches_lost) = Marks::read(engine, synced).map_err(unreadable)?;
+    let (marks, batches_missing) = Marks::read(engine).map_err(unreadable)?;
+    let replay = log::replay(&log_folder(folder), marks.frame, marks.position)?;
+    let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
+    let batches_lost = batches_missing + frames_missing;
+    let Replay { generation, segments, frame, mut position, .. } = replay;
     if batches_lost > 0 {
         tracing::error!(
             folder = %folder.display(),
             batches_lost,
             "the store has lost batches that were committed; a damaged disk or an older copy can be the cause"
         );
+        position = Position::new(position.max(synced.position).get().saturating_add(LEAP));
     }
-    let mut rows: [Rows; Table::ALL.len()] = Default::default();
-    let batches = &mut rows[Table::Batches as usize];
-    let marks = if batches_lost > 0 { marks.mark_anew(batches) } else { marks.mark(marks.position, batches) };
-    engine.write(rows, PersistMode::SyncData)?;
-    Ok((marks, Recovery { batches_lost }))
+    let last = Watermark { frame: frame.max(synced.frame), position };
+    let mut rows = Rows::new();
+    let marks = if batches_lost > 0 { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
+    let can_wait = batches_lost == 0 && trust == Trust::Disk && !segments.is_empty();
+    let departure = Departure { generation: Arc::new(generation), marks: rows, segments };
+    if !can_wait {
+        departure.complete(engine)?;
+    }
+    let departure = can_wait.then_some(departure);
+    Ok(Start { marks, last, departure, recovery: Recovery { batches_lost } })
 }

@@ -3,6 +3,7 @@
 //! Numbers in keys are big-endian, so that keys sort like the numbers.
 
 use super::fields::{Fields, RowWriter, unseal};
+use super::key::Key;
 use crate::idle::{IdleClass, IdlePlace};
 use fjall::Slice;
 use webpush_core::capability::KeyId;
@@ -34,7 +35,7 @@ pub(super) enum Table {
     Idle,
     /// Inbox, urgency, position → nothing: what to drop first. Only of inboxes that were full.
     Ranks,
-    /// Number of a batch → its mark; see [`super::marks`].
+    /// Number of a batch of the engine → its mark; see [`super::marks`].
     Batches,
 }
 
@@ -51,6 +52,11 @@ impl Table {
         Self::Ranks,
         Self::Batches,
     ];
+
+    /// Whether each key is put once in its life: positions are never used again.
+    pub(super) const fn puts_each_key_once(self) -> bool {
+        matches!(self, Self::Entries | Self::Deadlines)
+    }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -80,8 +86,8 @@ pub(super) fn entry_key(inbox: InboxId, position: Position) -> [u8; 24] {
     join(inbox.as_bytes(), &position.get().to_be_bytes())
 }
 
-pub(super) fn topic_key(agent: InboxId, subscription: SubscriptionId, topic: &Topic) -> Vec<u8> {
-    [&subscription_key(agent, subscription), topic.as_bytes()].concat()
+pub(super) fn topic_key(agent: InboxId, subscription: SubscriptionId, topic: &Topic) -> Key {
+    Key::from(&[&subscription_key(agent, subscription), topic.as_bytes()].concat()[..])
 }
 
 pub(super) fn deadline_key(ends: Timestamp, inbox: InboxId, position: Position) -> [u8; 32] {

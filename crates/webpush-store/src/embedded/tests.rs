@@ -1,11 +1,12 @@
 //! What a store does about rows that are not what was written. Only from inside can such rows be made.
 
 use super::*;
+use crate::Quota;
 use crate::contract::commit;
 use crate::{Applied, Settled};
 use bytes::Bytes;
-use engine::{Rows, View};
-use fjall::{PersistMode, Slice};
+use fjall::Slice;
+use key::Key;
 use rows::{deadline_key, entry_key};
 use std::sync::atomic::{AtomicBool, Ordering};
 use webpush_core::capability::KeyId;
@@ -48,34 +49,30 @@ fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
         Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
     commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     let applied = commit(&store, vec![message(1), message(2), message(3)]);
-    let entries = applied.iter().map(|applied| match applied {
-        Applied::Appended(appended) => appended.message.entry_ref(),
-        _ => unreachable!(),
-    });
-    let entries = entries.collect();
-    (store, entries)
+    (store, appended(&applied))
 }
 
 fn remove(store: &EmbeddedStore, table: Table, key: &[u8]) {
-    let remove = |engine: &Engine| {
-        let mut rows: [Rows; Table::ALL.len()] = Default::default();
-        rows[table as usize].insert(Slice::from(key), None);
-        engine.write(rows, PersistMode::Buffer).unwrap();
-        store.shared.recent.forget_all();
-        Ok(())
-    };
-    store.read(remove).unwrap();
+    change(store, table, key, |_| None);
 }
 
 /// Changes the byte at `index` of a row; from the end when it is negative.
 fn damage(store: &EmbeddedStore, table: Table, key: &[u8], index: isize) {
-    let change = |engine: &Engine| {
-        let mut value = engine.get(table, key)?.unwrap().to_vec();
+    let flip = |value: Slice| {
+        let mut value = value.to_vec();
         let index = index.rem_euclid(value.len() as isize) as usize;
         value[index] ^= 1;
-        let mut rows: [Rows; Table::ALL.len()] = Default::default();
-        rows[table as usize].insert(Slice::from(key), Some(Slice::from(value)));
-        engine.write(rows, PersistMode::Buffer).unwrap();
+        Some(Slice::from(value))
+    };
+    change(store, table, key, flip);
+}
+
+/// Changes a row in the engine, where all are by then.
+fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(Slice) -> Option<Slice>) {
+    store.flush();
+    let change = |rows: &Reader<'_>| {
+        let value = change(rows.engine.get(table, key)?.unwrap());
+        rows.engine.write([(table, &Key::from(key), &value)].into_iter()).unwrap();
         store.shared.recent.forget_all();
         Ok(())
     };
@@ -89,9 +86,9 @@ fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
 }
 
 fn rows_left(store: &EmbeddedStore, table: Table) -> usize {
-    let count = |engine: &Engine| {
-        let keys = Slice::from([0; 1])..=Slice::from([u8::MAX; 33]);
-        Ok(engine.snapshot().scan(table, keys).count())
+    let count = |rows: &Reader<'_>| {
+        let keys = Key::from([0; 1])..=Key::from([u8::MAX; 33]);
+        Ok(rows.scan(table, keys).count())
     };
     store.read(count).unwrap()
 }
@@ -210,7 +207,8 @@ fn a_request_that_meets_damage_changes_nothing() {
     assert_eq!(store.inbox(AGENT), Err(StoreError::Corrupt));
     let engine = store.shared.engine.read().unwrap();
     let engine = engine.as_ref().unwrap();
-    let mut changes = changes::Changes::new(engine);
+    let layers = overlay::Layers { generations: store.shared.overlay.read(), engine };
+    let mut changes = changes::Changes::new(layers);
     changes.put(Table::Topics, b"kept", Slice::from(b"1"));
     changes.accept_request();
     changes.put(Table::Topics, b"kept", Slice::from(b"2"));
@@ -221,4 +219,99 @@ fn a_request_that_meets_damage_changes_nothing() {
     assert_eq!(changes.get(Table::Topics, b"new"), Ok(None));
     let keys = entry_key(AGENT, Position::START).into()..=entry_key(AGENT, Position::new(9)).into();
     assert_eq!(changes.scan(Table::Entries, keys).count(), 3);
+}
+
+fn appended(applied: &[Applied]) -> Vec<EntryRef> {
+    let entry = |applied: &Applied| match applied {
+        Applied::Appended(appended) => appended.message.entry_ref(),
+        _ => unreachable!(),
+    };
+    applied.iter().map(entry).collect()
+}
+
+#[test]
+fn a_message_that_is_settled_young_never_gets_to_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, all) = store(folder.path());
+    store.flush();
+    let rows = |rows: &Reader<'_>| {
+        let keys = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
+        Ok(Table::ALL.map(|table| rows.engine.scan(table, keys()).collect::<Vec<_>>()))
+    };
+    let mut before = store.read(rows).unwrap();
+    for number in 4..100 {
+        let [entry] = appended(&commit(&store, vec![message(number)]))[..] else { unreachable!() };
+        commit(&store, vec![Op::Settle(entry, Outcome::Delivered)]);
+    }
+    let left = |generations: &overlay::Generations| {
+        let tables = [Table::Entries, Table::Deadlines];
+        tables.map(|table| generations.range(table, Key::from([])..=Key::from([u8::MAX; 33])).count())
+    };
+    assert_eq!(left(&store.shared.overlay.read()), [0, 0]);
+    store.flush();
+    let mut after = store.read(rows).unwrap();
+    // Only the mark of the flush was added.
+    for batches in [&mut before, &mut after].map(|rows| &mut rows[Table::Batches as usize]) {
+        batches.clear();
+    }
+    assert!(before == after);
+    assert_eq!(fetch(&store), all);
+}
+
+/// Two messages come in one commit and go in another, while generations leave all the time.
+#[test]
+fn readers_see_whole_commits_while_generations_leave() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(store(folder.path()));
+    let mut options = Options::default();
+    options.generation.bytes = 2000;
+    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers = [0, 1].map(|_| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let there = fetch(&store);
+                    assert_eq!(there.len() % 2, 1, "three, and then pairs");
+                    assert!(there.is_sorted_by_key(|entry| entry.position));
+                    let due = store.due(EXPIRES, 1000).unwrap();
+                    assert!(due.entries.len() >= 3, "three are always there");
+                }
+            })
+        });
+        let mut pairs = std::collections::VecDeque::new();
+        for round in 0..400 {
+            let number = (round % 120) as u8 + 4;
+            let pair = appended(&commit(&store, vec![message(number), message(number + 120)]));
+            assert!(pair.iter().all(|entry| store.entry(entry).unwrap().is_some()));
+            pairs.push_back(pair);
+            if pairs.len() > 13 {
+                let pair = pairs.remove(round % 13).unwrap();
+                commit(&store, pair.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
+                assert!(pair.iter().all(|entry| store.entry(entry) == Ok(None)));
+            }
+            if readers.iter().any(thread::ScopedJoinHandle::is_finished) {
+                break;
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// A fetch that meets more rows of removed entries than it may look at.
+#[test]
+fn entries_that_are_gone_are_no_rows_to_a_fetch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = store(folder.path());
+    let all = appended(&commit(&store, (0..2500_u64).map(|_| message(9)).collect()));
+    store.flush();
+    let gone = [&all[..10], &all[20..2400]].concat();
+    commit(&store, gone.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
+    commit(&store, vec![message(10)]);
+    assert_eq!(fetch(&store).len(), 32);
+    let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
+    let page = store.fetch(&scope, all[19].position, Timestamp::from_millis(1)).unwrap();
+    assert_eq!(page.entries.first().map(Entry::position), Some(all[2400].position));
+    let due = store.due(EXPIRES, 10_000).unwrap();
+    assert_eq!(due.entries.len(), 3 + 2500 - gone.len() + 1);
 }

@@ -1,5 +1,5 @@
-//! The watermark file: the last batch that was certainly on disk, kept outside of the engine so that the loss of the
-//! engine's last batches is noticed. It may lag behind by a second of writing.
+//! The watermark file: the last frame that was certainly on disk, kept outside of the log and of the engine so that the
+//! loss of their ends is noticed. It may lag behind by a second of writing.
 
 use super::fields::checksum;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ const BYTES: usize = 20;
 /// What was synced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watermark {
-    pub(super) batch: u64,
+    pub(super) frame: u64,
     pub(super) position: Position,
 }
 
@@ -56,9 +56,9 @@ impl WatermarkFile {
     }
 }
 
-fn encode(Watermark { batch, position }: Watermark) -> [u8; BYTES] {
+fn encode(Watermark { frame, position }: Watermark) -> [u8; BYTES] {
     let mut content = [0; BYTES];
-    content[..8].copy_from_slice(&batch.to_le_bytes());
+    content[..8].copy_from_slice(&frame.to_le_bytes());
     content[8..16].copy_from_slice(&position.get().to_le_bytes());
     let sum = checksum(&[], &content[..16]);
     content[16..].copy_from_slice(&sum);
@@ -67,9 +67,9 @@ fn encode(Watermark { batch, position }: Watermark) -> [u8; BYTES] {
 
 fn decode(content: &[u8]) -> Option<Watermark> {
     let (numbers, sum) = content.split_last_chunk::<4>()?;
-    let (batch, position) = numbers.split_first_chunk::<8>()?;
+    let (frame, position) = numbers.split_first_chunk::<8>()?;
     let position = u64::from_le_bytes(position.try_into().ok()?);
-    let watermark = Watermark { batch: u64::from_le_bytes(*batch), position: Position::new(position) };
+    let watermark = Watermark { frame: u64::from_le_bytes(*frame), position: Position::new(position) };
     (checksum(&[], numbers) == *sum).then_some(watermark)
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut file, none) = WatermarkFile::open(folder.path()).unwrap();
         assert_eq!(none, None);
-        let watermark = Watermark { batch: 3, position: Position::new(4) };
+        let watermark = Watermark { frame: 3, position: Position::new(4) };
         file.note(watermark);
         file.write(watermark);
         assert_eq!(WatermarkFile::open(folder.path()).unwrap().1, Some(watermark));

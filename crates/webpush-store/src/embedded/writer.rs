@@ -1,27 +1,35 @@
-//! The one thread that writes: what waits is applied in order, written as one batch, and synced once for all.
+//! The one thread that commits: what waits is applied in order, written as one frame, and synced once for all.
 
+use super::Options;
 use super::apply::Applier;
 use super::changes::Changes;
 use super::deadlines::DeadlineCursor;
-use super::engine::{Engine, Rows, cause};
+use super::engine::{Engine, cause};
+use super::flush::{Departure, Flush};
+use super::folder::{self, log_folder};
+use super::generation::{Rows, Tables};
+use super::log::Log;
 use super::marks::Marks;
+use super::outage::Outages;
+use super::overlay::{Layers, Overlay};
 use super::recent_rows::{News, RecentRows};
-use super::rows::Table;
+use super::recovery::Start;
+use super::request::{Job, Request};
 use super::watermark::{Watermark, WatermarkFile};
-use super::{Options, folder, recovery};
-use crate::{Applied, Done, Durability, Op, StoreError};
-use fjall::PersistMode;
+use crate::{Applied, Durability, StoreError};
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use webpush_core::id::Position;
+use webpush_core::time::Timestamp;
 
 /// Operations that share a batch; one request may exceed it.
 const GROUP_OPS: usize = 1024;
-/// How long to wait before a failed engine is opened again, and how long at most after many failures.
-const REOPEN_DELAY: Duration = Duration::from_millis(250);
-const REOPEN_DELAY_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait for a flush that takes longer than a generation lives, before looking again.
+const FLUSH_POLL: Duration = Duration::from_millis(100);
 
 /// What readers and the writer share.
 pub(super) struct Shared {
@@ -30,55 +38,37 @@ pub(super) struct Shared {
     /// Nothing while the store is down or closed. Readers hold the lock while they read, so that whoever takes the
     /// engine out knows that nobody has it any more.
     pub(super) engine: RwLock<Option<Engine>>,
+    pub(super) overlay: Overlay,
     pub(super) deadlines: DeadlineCursor,
     pub(super) recent: RecentRows,
 }
 
-/// What comes to the writer.
-pub(super) enum Job {
-    Commit(Request),
-    Close,
-}
-
-/// A commit that waits. Whatever happens to it, `done` is called once.
-pub(super) struct Request {
-    ops: Vec<Op>,
-    durability: Durability,
-    done: Option<Done>,
-}
-
-impl Request {
-    pub(super) fn new(ops: Vec<Op>, durability: Durability, done: Done) -> Self {
-        Self { ops, durability, done: Some(done) }
-    }
-
-    pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {
-        if let Some(done) = self.done.take() {
-            done(result);
-        }
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        if let Some(done) = self.done.take() {
-            done(Err(StoreError::Unavailable));
-        }
-    }
+/// What a group of requests comes to.
+struct AppliedGroup {
+    answers: Vec<Result<Vec<Applied>, StoreError>>,
+    changes: Tables,
+    /// The last position that was assigned.
+    position: Position,
+    /// The earliest deadline that was added.
+    earliest: Option<Timestamp>,
 }
 
 /// The writer's side of a store.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    jobs: Receiver<Job>,
-    marks: Marks,
-    synced: Watermark,
-    watermark: WatermarkFile,
-    /// Something was written that a durable request must sync, even one that changes nothing itself.
-    unsynced: bool,
-    /// How long to wait before the engine is opened again; grows while it fails, also when it fails soon again.
-    delay: Duration,
-    back_since: Option<Instant>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) log: Log,
+    /// The last position that was assigned.
+    pub(super) position: Position,
+    /// What the engine has, or will have when the flush is over.
+    pub(super) marks: Marks,
+    flush: Option<Flush>,
+    /// When the present generation began, if it has anything; and how large it is in memory.
+    pub(super) since: Option<Instant>,
+    pub(super) bytes: usize,
+    pub(super) synced: Watermark,
+    pub(super) watermark: WatermarkFile,
+    pub(super) outages: Outages,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -87,48 +77,85 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         jobs: Receiver<Job>,
-        marks: Marks,
-        mut watermark: WatermarkFile,
+        start: Start,
+        watermark: WatermarkFile,
         lock: File,
-    ) -> Self {
-        let synced = marks.watermark();
-        watermark.write(synced);
-        Self {
+    ) -> io::Result<Self> {
+        let log = Log::begin(&log_folder(&shared.folder), start.last.frame)?;
+        let mut writer = Self {
             shared,
             jobs,
-            marks,
-            synced,
+            log,
+            position: start.last.position,
+            marks: start.marks,
+            flush: None,
+            since: None,
+            bytes: 0,
+            synced: start.last,
             watermark,
-            unsynced: false,
-            delay: REOPEN_DELAY,
-            back_since: None,
+            outages: Outages::default(),
             _lock: lock,
+        };
+        writer.watermark.write(writer.synced);
+        if let Some(departure) = start.departure {
+            writer.shared.overlay.begin_with(Some(Arc::clone(&departure.generation)));
+            writer.flush = Some(departure.start(Arc::clone(&writer.shared))?);
         }
+        Ok(writer)
     }
 
     pub(super) fn run(mut self) {
-        while let Ok(Job::Commit(first)) = self.jobs.recv() {
-            let (group, closing) = self.gather(first);
-            if let Err(error) = self.commit(group) {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| self.wait()) {
+            let worked = match job {
+                Job::Commit(first) => {
+                    let group;
+                    (group, next) = self.gather(first);
+                    self.turn_if_due().and_then(|()| self.commit(group))
+                }
+                Job::Flush(asked) => {
+                    let turned = if self.log.is_empty() { Ok(()) } else { self.turn() };
+                    let flushed = turned.and_then(|()| self.end_flush());
+                    drop(asked);
+                    flushed
+                }
+                Job::Look => self.turn_if_due(),
+                Job::Close => break,
+            };
+            if let Err(error) = worked {
                 tracing::error!(
                     folder = %self.shared.folder.display(),
                     error = cause(&error),
                     "the store can't be written and is down until it can"
                 );
-                drop(self.set_engine(None));
-                if !closing && self.refuse_until_reopened() {
+                self.go_down();
+                if !matches!(next, Some(Job::Close)) && self.refuse_until_reopened() {
                     return;
                 }
-            }
-            if closing {
-                break;
             }
         }
         self.end();
     }
 
-    /// Takes what waits already, up to a bound; and whether to end after it.
-    fn gather(&self, first: Request) -> (Vec<Request>, bool) {
+    /// Waits for a job, or until the present generation is old.
+    fn wait(&self) -> Option<Job> {
+        let age = self.shared.options.generation.age;
+        let patience = match (self.since, self.flush.is_some()) {
+            (None, false) => return self.jobs.recv().ok(),
+            // Whether it has worked must be seen also when nothing more comes.
+            (None, true) => FLUSH_POLL,
+            (Some(since), false) => age.saturating_sub(since.elapsed()),
+            (Some(since), true) => age.saturating_sub(since.elapsed()).max(FLUSH_POLL),
+        };
+        match self.jobs.recv_timeout(patience) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => Some(Job::Look),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Takes what waits already, up to a bound; and what comes after that, if it is not a commit.
+    fn gather(&self, first: Request) -> (Vec<Request>, Option<Job>) {
         let mut count = first.ops.len();
         let mut group = vec![first];
         while count < GROUP_OPS {
@@ -137,129 +164,132 @@ impl Writer {
                     count += request.ops.len();
                     group.push(request);
                 }
-                Ok(Job::Close) => return (group, true),
+                Ok(other) => return (group, Some(other)),
                 Err(_) => break,
             }
         }
-        (group, false)
+        (group, None)
     }
 
     /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
     fn commit(&mut self, mut group: Vec<Request>) -> Result<(), fjall::Error> {
-        let shared = Arc::clone(&self.shared);
-        let guard = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(engine) = guard.as_ref() else { return Ok(()) };
-        let mut applier = Applier {
-            changes: Changes::new(engine),
-            quota: shared.options.quota,
-            recent: &shared.recent,
-            position: self.marks.position,
-            earliest: None,
-            receipts_dropped: 0,
-        };
-        let answers: Vec<_> =
-            group.iter_mut().map(|request| applier.apply_request(std::mem::take(&mut request.ops))).collect();
+        let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
-        let earliest = applier.earliest;
-        self.write(engine, applier, durable)?;
-        if let Some(earliest) = earliest {
+        self.write(applied.position, applied.changes, durable)?;
+        if let Some(earliest) = applied.earliest {
             self.shared.deadlines.added(earliest);
         }
-        drop(guard);
-        for (request, answer) in group.into_iter().zip(answers) {
+        for (request, answer) in group.into_iter().zip(applied.answers) {
             request.finish(answer);
         }
         Ok(())
     }
 
-    fn write(&mut self, engine: &Engine, applier: Applier<'_>, durable: bool) -> Result<(), fjall::Error> {
-        let position = applier.position;
-        if !applier.changes.is_empty() {
-            let news = News::of(&applier.changes);
-            let mut rows = applier.changes.into_rows();
-            let marks = self.marks.mark(position, &mut rows[Table::Batches as usize]);
-            engine.write(rows, if durable { PersistMode::SyncData } else { PersistMode::Buffer })?;
-            self.shared.recent.hear(news);
-            self.marks = marks;
-            self.unsynced = !durable;
-        } else if durable && self.unsynced {
-            engine.sync()?;
-            self.unsynced = false;
+    /// Finds out what a group changes. Nothing is changed yet.
+    fn apply(&self, group: &mut [Request]) -> Option<AppliedGroup> {
+        let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let layers = Layers { generations: self.shared.overlay.read(), engine: engine.as_ref()? };
+        let mut applier = Applier {
+            changes: Changes::new(layers),
+            quota: self.shared.options.quota,
+            recent: &self.shared.recent,
+            position: self.position,
+            earliest: None,
+            receipts_dropped: 0,
+        };
+        let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
+        let answers = group.iter_mut().map(apply).collect();
+        let Applier { changes, position, earliest, .. } = applier;
+        Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest })
+    }
+
+    /// Writes changes to the log, where they are durable, and then to the overlay, where they are read.
+    fn write(&mut self, position: Position, changes: Tables, durable: bool) -> Result<(), fjall::Error> {
+        let is_change = changes.iter().any(|rows| !rows.is_empty());
+        if is_change {
+            self.log.append(position, &changes)?;
+            self.position = position;
         }
         if durable {
-            self.synced = self.marks.watermark();
+            self.log.sync()?;
+            self.synced = Watermark { frame: self.log.frame(), position: self.position };
             self.watermark.note(self.synced);
         }
+        if is_change {
+            let news = News::of(&changes);
+            self.bytes = self.shared.overlay.add(changes);
+            self.since.get_or_insert_with(Instant::now);
+            self.shared.recent.hear(news);
+        }
         Ok(())
     }
 
-    /// Tries to open the engine again until that works; true when the store was closed meanwhile.
-    fn refuse_until_reopened(&mut self) -> bool {
-        if self.back_since.is_none_or(|since| since.elapsed() > REOPEN_DELAY_LIMIT) {
-            self.delay = REOPEN_DELAY;
+    /// Sends the present generation to the engine when it is old or large. At most one is on its way: if this one is
+    /// too large before that has left, commits wait.
+    fn turn_if_due(&mut self) -> Result<(), fjall::Error> {
+        if self.flush.as_ref().is_some_and(Flush::is_finished) {
+            self.end_flush()?;
         }
-        loop {
-            if self.refuse_for(self.delay) {
-                return true;
-            }
-            self.delay = (self.delay * 2).min(REOPEN_DELAY_LIMIT);
-            match self.reopen() {
-                Ok(()) => break,
-                Err(error) => {
-                    let folder = self.shared.folder.display();
-                    tracing::warn!(%folder, error, "the store is still down");
-                }
-            }
-        }
-        self.back_since = Some(Instant::now());
-        false
+        let bounds = self.shared.options.generation;
+        let Some(since) = self.since else { return Ok(()) };
+        let is_large = self.bytes >= bounds.bytes || self.log.bytes() >= bounds.log_bytes;
+        let is_due = is_large || self.flush.is_none() && since.elapsed() >= bounds.age;
+        if is_due { self.turn() } else { Ok(()) }
     }
 
-    /// Answers everything with [`StoreError::Unavailable`] for a while; true when the store was closed.
-    fn refuse_for(&self, delay: Duration) -> bool {
-        let end = Instant::now() + delay;
-        loop {
-            match self.jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Job::Commit(request)) => drop(request),
-                Err(RecvTimeoutError::Timeout) => return false,
-                Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return true,
-            }
-        }
+    fn turn(&mut self) -> Result<(), fjall::Error> {
+        self.end_flush()?;
+        let segment = self.log.turn()?;
+        let departure = self.depart(segment, Marks::mark);
+        self.flush = Some(departure.start(Arc::clone(&self.shared))?);
+        Ok(())
     }
 
-    fn reopen(&mut self) -> Result<(), String> {
-        let Shared { folder, options, deadlines, .. } = &*self.shared;
-        folder::rewrite_journals(folder).map_err(|error| error.to_string())?;
-        let engine = Engine::open(&folder::engine_folder(folder), options).map_err(|error| cause(&error))?;
-        // The batch that failed may be there or not; the ones before it must be.
-        let synced = Some(self.synced);
-        let (marks, _) = recovery::check(&engine, folder, synced).map_err(|error| cause(&error))?;
-        self.marks = marks.not_before(self.marks.position);
-        self.unsynced = false;
-        self.synced = self.marks.watermark();
+    /// What goes to the engine with the present generation. Its segment is synced.
+    pub(super) fn depart(
+        &mut self,
+        segment: PathBuf,
+        mark: impl FnOnce(Marks, Watermark, &mut Rows) -> Marks,
+    ) -> Departure {
+        self.synced = Watermark { frame: self.log.frame(), position: self.position };
         self.watermark.write(self.synced);
-        deadlines.reset();
-        tracing::info!(folder = %folder.display(), "the store is back");
-        drop(self.set_engine(Some(engine)));
-        Ok(())
+        let mut marks = Rows::new();
+        self.marks = mark(self.marks, self.synced, &mut marks);
+        (self.since, self.bytes) = (None, 0);
+        Departure { generation: self.shared.overlay.turn(), marks, segments: vec![segment] }
     }
 
-    /// Leaves a store that opens without any question about its last batches.
+    /// Waits for the flush that is under way, if there is one.
+    pub(super) fn end_flush(&mut self) -> Result<(), fjall::Error> {
+        match self.flush.take() {
+            Some(flush) => {
+                flush.join().unwrap_or_else(|_| Err(io::Error::other("a flush has panicked").into()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves a store that opens at once, without any question about its last batches.
     fn end(&mut self) {
+        let flushed = self.end_flush();
         let Some(engine) = self.set_engine(None) else { return };
-        let mut rows: [Rows; Table::ALL.len()] = Default::default();
-        let marks = self.marks.mark_anew(&mut rows[Table::Batches as usize]);
-        match engine.write(rows, PersistMode::SyncData) {
-            Ok(()) => self.watermark.write(marks.watermark()),
-            Err(error) => tracing::error!(
+        // If the engine fails, the log has everything.
+        let synced = self.log.sync().map_err(fjall::Error::from);
+        let ended = flushed.and(synced).and_then(|()| {
+            let segment = self.log.path().to_owned();
+            self.depart(segment, Marks::mark_anew).complete(&engine)
+        });
+        if let Err(error) = ended {
+            folder::distrust(&self.shared.folder);
+            tracing::error!(
                 folder = %self.shared.folder.display(),
                 error = cause(&error),
                 "the store could not be closed in good order"
-            ),
+            );
         }
     }
 
-    fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
+    pub(super) fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads now, and the next engine may hold other rows.
         self.shared.recent.forget_all();

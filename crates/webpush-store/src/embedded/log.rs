@@ -1,0 +1,293 @@
+//! The log: frames of all that the engine may not have yet, in segments. A segment has the frames of one generation and
+//! goes when the engine has them. Numbers of frames have no hole, also from one segment to the next.
+//!
+//! A segment that goes is kept as the next one's file: to write over what is there costs a sync less than to make a
+//! file longer. What a frame is followed by is then of an older segment. The checksums tell: each segment begins with a
+//! random salt of its own, which they depend on, so that nobody can make a body that passes for a frame later.
+
+use super::frame;
+use super::generation::{Generation, Tables};
+use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, BufReader, Read as _, Write};
+use std::path::{Path, PathBuf};
+use webpush_core::id::Position;
+
+const EXTENSION: &str = "frames";
+const SPARE: &str = "spare";
+const SALT_BYTES: usize = 8;
+/// Memory that is kept for the next frame.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// The segment that is written.
+pub(super) struct Log {
+    folder: PathBuf,
+    file: File,
+    path: PathBuf,
+    salt: u64,
+    /// The number of the last frame.
+    frame: u64,
+    bytes: u64,
+    is_synced: bool,
+    /// The frame in the making; kept for its memory.
+    buffer: Vec<u8>,
+}
+
+impl Log {
+    /// Begins a segment after a frame.
+    pub(super) fn begin(folder: &Path, frame: u64) -> io::Result<Self> {
+        let first = frame + 1;
+        let path = folder.join(format!("{first:020}.{EXTENSION}"));
+        // Without a spare one it is made; what an earlier life has left under this name must not be taken for its own.
+        let is_spare = fs::rename(folder.join(SPARE), &path).is_ok();
+        let file = File::options().write(true).create(true).truncate(!is_spare).open(&path)?;
+        // A file that is not in its folder can't be synced.
+        File::open(folder)?.sync_all()?;
+        let folder = folder.to_owned();
+        let salt = RandomState::new().hash_one(frame);
+        Ok(Self { folder, file, path, salt, frame, bytes: 0, is_synced: true, buffer: Vec::new() })
+    }
+
+    /// Appends a frame. After an error nobody knows what the segment has of it.
+    pub(super) fn append(&mut self, position: Position, tables: &Tables) -> io::Result<()> {
+        frame::encode(&mut self.buffer, self.salt, self.frame + 1, position, tables);
+        self.is_synced = false;
+        if self.bytes == 0 {
+            self.file.write_all(&self.salt.to_le_bytes())?;
+            self.bytes = SALT_BYTES as u64;
+        }
+        self.file.write_all(&self.buffer)?;
+        self.frame += 1;
+        self.bytes += self.buffer.len() as u64;
+        self.buffer.shrink_to(BUFFER_BYTES);
+        Ok(())
+    }
+
+    /// Returns when all frames are on disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if !self.is_synced {
+            self.file.sync_data()?;
+            self.is_synced = true;
+        }
+        Ok(())
+    }
+
+    /// Syncs this segment and begins the next; gives the file of this one.
+    pub(super) fn turn(&mut self) -> io::Result<PathBuf> {
+        self.sync()?;
+        let mut next = Self::begin(&self.folder, self.frame)?;
+        next.buffer = std::mem::take(&mut self.buffer);
+        Ok(std::mem::replace(self, next).path)
+    }
+
+    pub(super) const fn frame(&self) -> u64 {
+        self.frame
+    }
+
+    /// Whether the segment has no frame yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Removes a segment whose frames the engine has, or keeps its file for the next one.
+pub(super) fn let_go(segment: &Path) -> io::Result<()> {
+    let spare = segment.with_file_name(SPARE);
+    if spare.exists() { fs::remove_file(segment) } else { fs::rename(segment, spare) }
+}
+
+/// What was read from the segments.
+pub(super) struct Replay {
+    /// What the engine does not have.
+    pub(super) generation: Generation,
+    /// The segments that it came from.
+    pub(super) segments: Vec<PathBuf>,
+    /// The number of the last frame.
+    pub(super) frame: u64,
+    /// The last position that was assigned.
+    pub(super) position: Position,
+    /// How many frames are missing before the last.
+    pub(super) missing: u64,
+}
+
+/// Reads the frames after those that the engine has, and removes the segments that have none.
+///
+/// A segment is read up to its first frame that is not whole. At the end of all that is one that was being written; if
+/// not, numbers are missing, or the watermark is not reached.
+pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Result<Replay> {
+    let generation = Generation::default();
+    let mut replay = Replay { generation, segments: Vec::new(), frame, position, missing: 0 };
+    for (first, path) in segments(folder)? {
+        if replay.read(first, &path)? {
+            replay.segments.push(path);
+        } else {
+            // Not to be used again: frames behind one that is not whole may be of this very number.
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(replay)
+}
+
+impl Replay {
+    /// Whether a segment has frames that the engine does not have.
+    fn read(&mut self, first: u64, path: &Path) -> io::Result<bool> {
+        let file = File::open(path)?;
+        // What is read must stay: whatever comes after it will not sync this file.
+        file.sync_data()?;
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+        let mut salt = [0; SALT_BYTES];
+        match file.read_exact(&mut salt) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        let salt = u64::from_le_bytes(salt);
+        let (mut buffer, mut number, mut is_needed) = (Vec::new(), first, false);
+        while let Some(frame) = frame::read(&mut file, salt, number, &mut buffer)? {
+            if number > self.frame {
+                self.missing += number - self.frame - 1;
+                self.frame = number;
+                self.position = self.position.max(frame.position);
+                is_needed = true;
+                for (table, key, value) in frame.rows {
+                    self.generation.replay(table, key, value);
+                }
+            }
+            number += 1;
+        }
+        Ok(is_needed)
+    }
+}
+
+/// All segments with the numbers of their first frames, in order.
+fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut segments = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        if let Some(first) = name
+            && path.extension().is_some_and(|extension| extension == EXTENSION)
+        {
+            segments.push((first, path));
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::key::Key;
+    use crate::embedded::rows::Table;
+    use fjall::Slice;
+
+    const SEGMENT_FRAMES: u64 = 5;
+
+    /// Two segments of frames after the 100th, each of which has a row of its own.
+    fn written() -> (tempfile::TempDir, [PathBuf; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::begin(folder.path(), 100).unwrap();
+        let mut segments = Vec::new();
+        for _ in 0..2 {
+            for _ in 0..SEGMENT_FRAMES {
+                let number = log.frame() + 1;
+                let mut tables = Tables::default();
+                let value = Some(Slice::from(b"some value"));
+                tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
+                log.append(Position::new(number * 10), &tables).unwrap();
+            }
+            segments.push(log.turn().unwrap());
+        }
+        (folder, segments.try_into().unwrap())
+    }
+
+    /// The numbers of the frames that are read, and how many are missing.
+    fn read(folder: &Path, frame: u64) -> (Vec<u64>, u64) {
+        let replay = replay(folder, frame, Position::START).unwrap();
+        let rows = replay.generation.of(Table::Entries).keys();
+        let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
+        let last = numbers.last().copied().unwrap_or(frame);
+        assert_eq!(replay.frame, last);
+        assert_eq!(replay.position.get(), if numbers.is_empty() { 0 } else { last * 10 });
+        assert_eq!(segments(folder).unwrap().len(), replay.segments.len(), "others are gone");
+        (numbers, replay.missing)
+    }
+
+    #[test]
+    fn what_the_engine_has_is_not_read_again() {
+        for frame in 100..=110 {
+            let (folder, _) = written();
+            assert_eq!(read(folder.path(), frame), ((frame + 1..=110).collect(), 0));
+        }
+    }
+
+    #[test]
+    fn a_torn_end_is_the_end() {
+        let (folder, [_, last]) = written();
+        let whole = fs::read(&last).unwrap();
+        let frame_bytes = (whole.len() - SALT_BYTES) / 5;
+        for length in (0..whole.len()).rev() {
+            fs::write(&last, &whole[..length]).unwrap();
+            let end = 105 + (length.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
+            assert_eq!(read(folder.path(), 100), ((101..=end).collect(), 0));
+        }
+    }
+
+    #[test]
+    fn damage_ends_a_segment_and_the_next_one_shows_it() {
+        let (folder, segments) = written();
+        let whole = segments.each_ref().map(|segment| fs::read(segment).unwrap());
+        let frame_bytes = (whole[0].len() - SALT_BYTES) / 5;
+        for index in 0..whole[0].len() {
+            let mut damaged = whole[0].clone();
+            damaged[index] ^= 1 << (index % 8);
+            fs::write(&segments[0], &damaged).unwrap();
+            let end = 100 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
+            assert_eq!(read(folder.path(), 100), ((101..=end).chain(106..=110).collect(), 105 - end));
+        }
+        fs::write(&segments[0], &whole[0]).unwrap();
+        for index in 0..whole[1].len() {
+            let mut damaged = whole[1].clone();
+            damaged[index] ^= 1 << (index % 8);
+            fs::write(&segments[1], &damaged).unwrap();
+            let end = 105 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
+            assert_eq!(read(folder.path(), 100), ((101..=end).collect(), 0), "only the watermark tells");
+        }
+    }
+
+    #[test]
+    fn a_spare_file_is_written_over() {
+        let (folder, [first, _]) = written();
+        // The engine has the first segment, the second is being written.
+        let_go(&first).unwrap();
+        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0));
+        let log = Log::begin(folder.path(), 110).unwrap();
+        assert!(!folder.path().join(SPARE).exists());
+        assert!(fs::metadata(log.path()).unwrap().len() > 0);
+        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0), "what is old in it does not count");
+        let mut log = Log::begin(folder.path(), 110).unwrap();
+        for number in 111..=113 {
+            let mut tables = Tables::default();
+            tables[Table::Entries as usize].insert(Key::from(u64::to_be_bytes(number)), None);
+            log.append(Position::new(number * 10), &tables).unwrap();
+        }
+        assert_eq!(read(folder.path(), 105), ((106..=113).collect(), 0));
+    }
+
+    #[test]
+    fn a_segment_that_is_missing_or_has_another_name_is_missed() {
+        let (folder, [first, last]) = written();
+        fs::remove_file(&first).unwrap();
+        assert_eq!(read(folder.path(), 100), ((106..=110).collect(), 5));
+        fs::rename(last, first).unwrap();
+        assert_eq!(read(folder.path(), 100), (Vec::new(), 0));
+    }
+}

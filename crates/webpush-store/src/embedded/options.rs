@@ -1,0 +1,42 @@
+//! What a store can be told when it is opened.
+
+use crate::Quota;
+use std::time::Duration;
+
+/// What an operator may set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Memory for blocks of tables that were read.
+    pub cache_bytes: u64,
+    /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
+    pub quota: Quota,
+    /// When a generation goes to the engine. Nothing that an operator sets: tests do.
+    #[doc(hidden)]
+    pub generation: GenerationBounds,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let generation = GenerationBounds::default();
+        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), generation }
+    }
+}
+
+/// What of a generation is the most before it goes to the engine. The last two bound what is in memory and how long it
+/// takes to read the log: there are two generations at most.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct GenerationBounds {
+    /// Far longer than a message takes to an agent that listens and back.
+    pub age: Duration,
+    /// In memory.
+    pub bytes: usize,
+    /// In the log, where also that is which leaves no trace in memory.
+    pub log_bytes: u64,
+}
+
+impl Default for GenerationBounds {
+    fn default() -> Self {
+        Self { age: Duration::from_secs(5), bytes: 32 * 1024 * 1024, log_bytes: 64 * 1024 * 1024 }
+    }
+}

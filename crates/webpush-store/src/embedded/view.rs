@@ -1,0 +1,74 @@
+//! Rows as they are read, and how layers of them lie on each other: newer changes cover older rows.
+
+use super::engine::Engine;
+use super::key::Key;
+use super::rows::Table;
+use crate::StoreError;
+use fjall::Slice;
+use std::cmp::Ordering;
+use std::iter::from_fn;
+use std::ops::RangeInclusive;
+
+/// A key with its value.
+pub(super) type Row = (Key, Slice);
+
+/// Rows as they are read: of the engine alone, or with changes that it does not have yet.
+pub(super) trait View {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError>;
+
+    /// Rows in the order of their keys.
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>>;
+
+    fn engine(&self) -> &Engine;
+}
+
+/// Changed rows over old ones. Both are in the order of keys; where both have a key the change counts.
+pub(super) fn cover(
+    old: impl Iterator<Item = Result<Row, StoreError>>,
+    changed: impl Iterator<Item = (Key, Option<Slice>)>,
+) -> impl Iterator<Item = Result<Row, StoreError>> {
+    let (mut old, mut changed) = (old.peekable(), changed.peekable());
+    from_fn(move || {
+        loop {
+            let order = match (old.peek(), changed.peek()) {
+                (None, None) => return None,
+                (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(Ok((old, _))), Some((new, _))) => old.cmp(new),
+            };
+            match order {
+                Ordering::Less => return old.next(),
+                Ordering::Equal => drop(old.next()),
+                Ordering::Greater => {
+                    let (key, value) = changed.next()?;
+                    if let Some(value) = value {
+                        return Some(Ok((key, value)));
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Newer changes over older ones, in the order of keys.
+pub(super) fn cover_changes<'a>(
+    old: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
+    new: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
+) -> impl Iterator<Item = (&'a Key, &'a Option<Slice>)> {
+    let (mut old, mut new) = (old.peekable(), new.peekable());
+    from_fn(move || {
+        let order = match (old.peek(), new.peek()) {
+            (Some((old, _)), Some((new, _))) => old.cmp(new),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        match order {
+            Ordering::Less => old.next(),
+            Ordering::Equal => {
+                old.next();
+                new.next()
+            }
+            Ordering::Greater => new.next(),
+        }
+    })
+}
