@@ -7,7 +7,8 @@ use super::problem::{ErrorStyle, Failure};
 use super::publish;
 use super::unifiedpush::json;
 use crate::gateway::Gateway;
-use crate::gateway::outgoing::GATEWAY_NAME;
+use crate::gateway::outgoing::{GATEWAY_NAME, Outgoing};
+use crate::gateway::room::Seat;
 use crate::gateway::target::Target;
 use crate::gateway::verdict::Verdict;
 use crate::service::Service;
@@ -16,6 +17,7 @@ use futures_util::future::join_all;
 use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use std::sync::OnceLock;
 use webpush_core::limits::GATEWAY_BODY_BYTES;
 use webpush_core::matrix::Notification;
 use webpush_core::problem::Problem;
@@ -41,9 +43,10 @@ pub(super) async fn notify(
     refuse_loops(&head.headers)?;
     // The body goes with this line: others may take their time, and what is kept for so long is what they are sent.
     let (headers, errands) = errands(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
+    let way = OnceLock::new();
     let deliveries = errands
         .into_iter()
-        .map(async |Errand { pushkey, what }| (pushkey, deliver(service, peer, &headers, what).await));
+        .map(async |Errand { pushkey, what }| (pushkey, deliver(service, peer, &headers, &way, what).await));
     let mut rejected = Vec::new();
     for (pushkey, verdict) in join_all(deliveries).await {
         match verdict {
@@ -101,10 +104,31 @@ fn errands(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Errand>), P
     Ok((push_headers(notification.urgency()), errands.collect()))
 }
 
-async fn deliver(
-    service: &Service,
+/// How a notification gets to other push services.
+enum Way<'s> {
+    Open(&'s Outgoing, Seat),
+    Closed(Failure),
+}
+
+impl<'s> Way<'s> {
+    fn of(service: &'s Service, peer: &Peer) -> Self {
+        match &service.gateway {
+            Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.limited(peer)) {
+                Ok(seat) => Self::Open(outgoing, seat),
+                Err(no_room) => Self::Closed(no_room.into()),
+            },
+            // Not rejected: the pushkey is good, and the operator may change their mind.
+            Gateway::Own | Gateway::Off => Self::Closed(Problem::PushkeyElsewhere.into()),
+        }
+    }
+}
+
+/// The way is found when the first device needs one: a notification for devices of this service alone takes no room.
+async fn deliver<'s>(
+    service: &'s Service,
     peer: &Peer,
     headers: &HeaderMap,
+    way: &OnceLock<Way<'s>>,
     what: Option<(Target, Bytes)>,
 ) -> Verdict {
     match what {
@@ -114,10 +138,12 @@ async fn deliver(
                 Err(failure) => Verdict::of_own(failure),
             }
         }
-        Some((Target::Elsewhere(url), message)) => match &service.gateway {
-            Gateway::All(outgoing) => Verdict::of_other(outgoing.post(&url, headers, message).await),
-            // Not rejected: the pushkey is good, and the operator may change their mind.
-            Gateway::Own | Gateway::Off => Verdict::TryAgain(Problem::PushkeyElsewhere.into()),
+        Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Way::of(service, peer)) {
+            Way::Open(outgoing, seat) => match service.rate_limits.count_elsewhere(peer) {
+                Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
+                Err(problem) => Verdict::TryAgain(problem.into()),
+            },
+            Way::Closed(failure) => Verdict::TryAgain(failure.clone()),
         },
         None => Verdict::Rejected,
     }

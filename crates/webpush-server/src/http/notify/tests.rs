@@ -58,6 +58,7 @@ fn errors_are_those_of_matrix_too() {
         (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),
         (limited.into(), 429, "M_LIMIT_EXCEEDED"),
         (Failure::PushService, 502, "M_UNKNOWN"),
+        (Failure::GatewayBusy, 503, "M_UNKNOWN"),
     ] {
         let answer = failed(&failure, &style);
         let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
