@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
-import { Agent, PUSH, RECEIPT, SET, check, links, origin, soon } from './lib.mjs';
+import { soon } from './checks.mjs';
+import { Agent, PUSH, RECEIPT, SET, check, links, origin } from './lib.mjs';
 
 const REG = 'urn:ietf:params:push:reg';
 const SUB = 'urn:ietf:params:push:sub';

@@ -122,10 +122,21 @@ pub const GATEWAY_BODY_BYTES: usize = 64 * 1024;
 /// each makes a request of the service's own.
 pub const GATEWAY_DEVICES: usize = 32;
 
+/// Notifications that wait for other push services at once, with what is to be sent to their devices: 32 times 4,096 bytes
+/// and a push URL at most. More are refused.
+pub const GATEWAY_NOTIFICATIONS: usize = 128;
+
+/// Those of one IPv4 address or IPv6 /64.
+pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
+
 /// Requests to other push services that are under way at once; more wait. Each takes a descriptor of the reserved ones.
 pub const GATEWAY_REQUESTS: usize = 64;
 
-/// How long one of them may take in all: waiting for its turn, name, connection, TLS, answer.
+/// Those for one IPv4 address or IPv6 /64.
+pub const GATEWAY_PEER_REQUESTS: usize = GATEWAY_REQUESTS / 4;
+
+/// How long its notification waits for one of them in all: turn, name, connection, TLS, answer. A name that is looked up
+/// keeps its place until the system gives up, which may take longer.
 pub const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it tries one address of a host before the next.
@@ -197,6 +208,8 @@ pub struct Rates {
     pub registration: RateLimit,
     /// New receipt subscriptions, which a sender gets by naming none, from one IPv4 address or IPv6 /64.
     pub receipts: RateLimit,
+    /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64.
+    pub elsewhere: RateLimit,
     /// Whether peers on this machine are limited too.
     pub loopback: bool,
 }
@@ -250,6 +263,7 @@ impl Default for Rates {
             exempt_senders: Vec::new(),
             registration: RateLimit::at(10, 60, 100),
             receipts: RateLimit::at(60, 60, 1000),
+            elsewhere: RateLimit::at(50, 1, 1000),
             loopback: false,
         }
     }
@@ -284,8 +298,8 @@ mod tests {
 
     #[test]
     fn the_default_rates_are_rates() {
-        let Rates { subscription, agent, sender, registration, receipts, .. } = Rates::default();
-        for limit in [subscription, agent, sender, registration, receipts, RESETS] {
+        let Rates { subscription, agent, sender, registration, receipts, elsewhere, .. } = Rates::default();
+        for limit in [subscription, agent, sender, registration, receipts, elsewhere, RESETS] {
             assert_ne!(limit, RateLimit::Off);
         }
     }

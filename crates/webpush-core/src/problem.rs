@@ -115,6 +115,10 @@ pub enum Limited {
     Registration,
     /// New receipt subscriptions from one address (RFC 8030 §5.1).
     Receipts,
+    /// Messages to other push services for one address, which the Matrix gateway sends.
+    Elsewhere,
+    /// Notifications from one address that wait for other push services.
+    Notifications,
     /// Subscriptions in one set.
     SubscriptionSet,
 }

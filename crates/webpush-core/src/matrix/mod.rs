@@ -1,7 +1,7 @@
 //! Notifications of Matrix homeservers (Push Gateway API): which devices they are for, and what a device is sent.
 
+mod compact;
 mod message;
 mod notification;
 
-pub use message::message;
 pub use notification::{Device, Notification};

@@ -1,24 +1,31 @@
-//! `POST /_matrix/push/v1/notify`, read once.
+//! `POST /_matrix/push/v1/notify`, read once. What is kept of it is what devices may be sent: nothing that is too long for
+//! them, and no tree of anything.
 
+use super::compact::compact;
+use super::message::{About, Shown};
 use crate::limits::{GATEWAY_DEVICES, MATRIX_ID_BYTES};
 use crate::problem::Problem;
 use crate::urgency::Urgency;
-use serde_json::{Map, Value};
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// What a homeserver tells about an event, or about unread counts alone.
 pub struct Notification {
-    /// Everything but the devices.
-    pub(super) about: Map<String, Value>,
+    about: About,
     devices: Vec<Device>,
     urgency: Urgency,
 }
 
 /// One of the devices that it is for. Does not print: its pushkey is a capability.
 pub struct Device {
-    /// All that the homeserver knows of it.
-    pub(super) members: Map<String, Value>,
     pushkey: String,
+    shown: Shown,
 }
+
+/// The members of an object, each a piece of the text that they came in. One costs six bytes of that at least, so there
+/// are no more than it pays for.
+pub(super) type Members<'t> = BTreeMap<String, &'t RawValue>;
 
 const _: () = assert!(GATEWAY_DEVICES == 32 && MATRIX_ID_BYTES == 255, "sentences below say so");
 
@@ -29,24 +36,30 @@ impl Notification {
     /// [`Problem::NotificationMalformed`].
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let malformed = |detail| Problem::NotificationMalformed { detail };
-        let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else {
-            return Err(malformed("It is not a JSON object"));
-        };
-        let Some(Value::Object(mut about)) = body.remove("notification") else {
-            return Err(malformed("It has no member notification that is an object"));
-        };
-        let Some(Value::Array(devices)) = about.remove("devices") else {
-            return Err(malformed("Its notification has no member devices that is an array"));
-        };
+        let text = compact(body).unwrap_or_default();
+        let body = members(&text).ok_or_else(|| malformed("It is not a JSON object"))?;
+        let mut about = body
+            .get("notification")
+            .and_then(|about| members(about.get()))
+            .ok_or_else(|| malformed("It has no member notification that is an object"))?;
+        let devices: Vec<&RawValue> = about
+            .remove("devices")
+            .and_then(|devices| serde_json::from_str(devices.get()).ok())
+            .ok_or_else(|| malformed("Its notification has no member devices that is an array"))?;
         if devices.is_empty() || devices.len() > GATEWAY_DEVICES {
             return Err(malformed("Its notification is not for 1 to 32 devices"));
         }
-        let devices: Option<Vec<_>> = devices.into_iter().map(Device::read).collect();
+        let devices: Option<Vec<_>> = devices.into_iter().map(with_pushkey).collect();
         let devices = devices.ok_or_else(|| malformed("A device is not an object with a pushkey"))?;
-        if ["event_id", "room_id"].into_iter().filter_map(|name| about.get(name)).any(is_no_id) {
+        if ["event_id", "room_id"].into_iter().filter_map(|name| about.get(name)).any(|id| is_no_id(id)) {
             return Err(malformed("Its event_id or room_id is not a string of at most 255 bytes"));
         }
-        let urgency = urgency(about.get("prio"));
+        let urgency = urgency(about.get("prio").copied());
+        let about = About::of(&about);
+        let devices = devices
+            .into_iter()
+            .map(|(pushkey, members)| Device { pushkey, shown: about.shown(&members) })
+            .collect();
         Ok(Self { about, devices, urgency })
     }
 
@@ -61,34 +74,16 @@ impl Notification {
     pub const fn urgency(&self) -> Urgency {
         self.urgency
     }
-}
 
-/// `prio` is high unless it says low. Low is normal here: it is still a chat message, the example of RFC 8030 §5.3 for
-/// normal, and an agent that holds back what is below normal must not miss it.
-fn urgency(prio: Option<&Value>) -> Urgency {
-    match prio.and_then(Value::as_str) {
-        Some("low") => Urgency::Normal,
-        Some(_) | None => Urgency::High,
-    }
-}
-
-/// Matrix identifiers have at most 255 bytes (Matrix appendices, «Common Identifier Format»). An unread count alone
-/// comes without, or with null.
-fn is_no_id(value: &Value) -> bool {
-    match value {
-        Value::String(id) => id.len() > MATRIX_ID_BYTES,
-        Value::Null => false,
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
+    /// The body of the message for one of its devices, of at most 4,096 bytes: no push service takes less (RFC 8030
+    /// §7.2). What does not fit is left out, content first, rather than lose the notification.
+    #[must_use]
+    pub fn message(&self, device: &Device) -> Bytes {
+        self.about.message(&device.shown)
     }
 }
 
 impl Device {
-    fn read(value: Value) -> Option<Self> {
-        let Value::Object(members) = value else { return None };
-        let pushkey = members.get("pushkey")?.as_str()?.to_owned();
-        Some(Self { members, pushkey })
-    }
-
     /// Where it is reached: for UnifiedPush, a push URL.
     #[must_use]
     pub fn pushkey(&self) -> &str {
@@ -96,11 +91,44 @@ impl Device {
     }
 }
 
+/// Of compact JSON that is an object. The last of those with one name counts.
+pub(super) fn members(json: &str) -> Option<Members<'_>> {
+    serde_json::from_str(json).ok()
+}
+
+fn string(json: &RawValue) -> Option<String> {
+    serde_json::from_str(json.get()).ok()
+}
+
+fn with_pushkey(device: &RawValue) -> Option<(String, Members<'_>)> {
+    let members = members(device.get())?;
+    Some((string(members.get("pushkey")?)?, members))
+}
+
+/// `prio` is high unless it says low. Low is normal here: it is still a chat message, the example of RFC 8030 §5.3 for
+/// normal, and an agent that holds back what is below normal must not miss it.
+fn urgency(prio: Option<&RawValue>) -> Urgency {
+    match prio.map(RawValue::get) {
+        Some(r#""low""#) => Urgency::Normal,
+        Some(_) | None => Urgency::High,
+    }
+}
+
+/// Matrix identifiers have at most 255 bytes (Matrix appendices, «Common Identifier Format»). An unread count alone
+/// comes without, or with null.
+fn is_no_id(value: &RawValue) -> bool {
+    match value.get() {
+        "null" => false,
+        _ => string(value).is_none_or(|id| id.len() > MATRIX_ID_BYTES),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{GATEWAY_BODY_BYTES, SMALLEST_BODY_LIMIT_BYTES};
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn parse(body: &Value) -> Result<Notification, Problem> {
         Notification::parse(body.to_string().as_bytes())
@@ -171,6 +199,42 @@ mod tests {
         }
         assert!(said(b"").contains("JSON") && said(b"{\"notification\":").contains("JSON"));
         assert_eq!(parse(&json!({"notification": {"devices": devices(32)}})).unwrap().devices().len(), 32);
+    }
+
+    /// What a notification keeps, in bytes.
+    fn kept(notification: &Notification) -> usize {
+        let devices = notification.devices.iter();
+        let devices = devices.map(|device| device.pushkey.capacity() + device.shown.kept());
+        notification.about.kept() + devices.sum::<usize>()
+    }
+
+    /// A body of as many bytes as a gateway takes; `filling` is a member of the notification, or several.
+    fn largest(devices: &str, filling: &str) -> String {
+        let of = |filling: &str| format!(r#"{{"notification":{{"x":[{filling}0],"devices":[{devices}]}}}}"#);
+        let body = of(&filling.repeat((GATEWAY_BODY_BYTES - of("").len()) / filling.len()));
+        assert!(body.len() > GATEWAY_BODY_BYTES - 100, "{}", body.len());
+        body
+    }
+
+    #[test]
+    fn nothing_is_kept_that_no_device_can_be_sent() {
+        for filling in [r#"{"":0},"#, "[[[[]]]],", "1e15,", r#"{"a":{"b":{"c":{}}}},"#, r#""x","#] {
+            let body = largest(r#"{"pushkey":"k"}"#, filling);
+            let notification = Notification::parse(body.as_bytes()).unwrap();
+            assert!(kept(&notification) < 100, "{filling}: {}", kept(&notification));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_the_largest_devices_is_no_more_than_came() {
+        let device = format!(r#"{{"pushkey":"{}","data":[{}0]}}"#, "k".repeat(900), r#"{"":0},"#.repeat(160));
+        let body = largest(&[device.as_str(); 31].join(","), "0,");
+        let notification = Notification::parse(body.as_bytes()).unwrap();
+        let about = 3 * SMALLEST_BODY_LIMIT_BYTES;
+        assert!(kept(&notification) < about + 2 * GATEWAY_BODY_BYTES, "{}", kept(&notification));
+        for device in notification.devices() {
+            assert!(notification.message(device).len() <= SMALLEST_BODY_LIMIT_BYTES);
+        }
     }
 
     proptest! {

@@ -54,6 +54,10 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_RECEIPT_RATE", value_name = "RATE", default_value = "60/m:1000")]
     receipt_rate: RateLimit,
 
+    /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_RATE", value_name = "RATE", default_value = "50/s:1000")]
+    matrix_rate: RateLimit,
+
     /// Apply the rates also to peers on this machine
     #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
     rate_limit_loopback: bool,
@@ -115,6 +119,7 @@ impl LimitArgs {
                 exempt_senders: self.exempt_sender,
                 registration: self.register_rate,
                 receipts: self.receipt_rate,
+                elsewhere: self.matrix_rate,
                 loopback: self.rate_limit_loopback,
             },
             timeouts: Timeouts {

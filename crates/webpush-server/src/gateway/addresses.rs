@@ -2,10 +2,10 @@
 //! that was checked. So no answer of the DNS can turn a request towards this machine or its network.
 
 use super::outgoing::Obstacle;
+use super::room::Place;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use webpush_core::address::{Block, is_public};
 use webpush_core::limits::GATEWAY_CONNECT;
@@ -15,8 +15,8 @@ pub(super) async fn connect(
     host: &str,
     port: u16,
     allowed: &[Block],
-    place: OwnedSemaphorePermit,
-) -> Result<(TcpStream, OwnedSemaphorePermit), Obstacle> {
+    place: Place,
+) -> Result<(TcpStream, Place), Obstacle> {
     let (found, place) = look_up(host.to_owned(), port, place).await?;
     for address in permitted(found, allowed)? {
         if let Ok(Ok(socket)) = timeout(GATEWAY_CONNECT, TcpStream::connect(address)).await {
@@ -30,11 +30,7 @@ pub(super) async fn connect(
 
 /// The system's look-up blocks a thread and can't be called off, so it keeps the place until it ends, whether or not
 /// somebody still waits: there are never more look-ups than places.
-async fn look_up(
-    host: String,
-    port: u16,
-    place: OwnedSemaphorePermit,
-) -> Result<(Vec<SocketAddr>, OwnedSemaphorePermit), Obstacle> {
+async fn look_up(host: String, port: u16, place: Place) -> Result<(Vec<SocketAddr>, Place), Obstacle> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok((vec![SocketAddr::new(address, port)], place));
     }

@@ -6,11 +6,13 @@
 //! | the request and its answer | [`crate::http::notify`] |
 //! | which devices, and what each is sent | [`webpush_core::matrix`] |
 //! | a push URL of this service or of another | [`target`] |
-//! | a request to another push service | [`outgoing`], by way of [`addresses`] |
+//! | whether there is room for one to another push service | [`room`] |
+//! | a request to it | [`outgoing`], by way of [`addresses`] |
 //! | what the homeserver is told | [`verdict`] |
 
 pub mod addresses;
 pub mod outgoing;
+pub mod room;
 pub mod target;
 pub mod verdict;
 

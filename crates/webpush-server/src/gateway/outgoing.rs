@@ -1,6 +1,7 @@
 //! A message for a device of another push service: one `POST` over TLS, whose answer counts by its status alone.
 
 use super::addresses;
+use super::room::{Place, Room, Seat};
 use crate::client::connection::to_origin_form;
 use crate::client::trust;
 use crate::client::url::CapabilityUrl;
@@ -16,11 +17,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use webpush_core::address::Block;
-use webpush_core::limits::{GATEWAY_ANSWER_BYTES, GATEWAY_REQUESTS};
+use webpush_core::limits::GATEWAY_ANSWER_BYTES;
 
 /// How the gateway names itself to whom it sends (RFC 9110 §7.6.3). A gateway that finds it in what it was sent is one
 /// end of a loop.
@@ -35,8 +35,9 @@ pub struct Outgoing {
     /// `None` when this system trusts nobody.
     tls: Option<Arc<ClientConfig>>,
     allowed: Vec<Block>,
-    places: Arc<Semaphore>,
     patience: Duration,
+    /// What may be under way.
+    pub room: Room,
 }
 
 /// Why there is no answer.
@@ -59,7 +60,7 @@ impl Outgoing {
                  ca-certificates, or set --matrix-gateway own)"
             );
         }
-        Self { tls, allowed, places: Arc::new(Semaphore::new(GATEWAY_REQUESTS)), patience }
+        Self { tls, allowed, patience, room: Room::default() }
     }
 
     /// Posts a message; the status of the answer. Redirects are not followed: a push URL has one owner.
@@ -68,16 +69,23 @@ impl Outgoing {
     /// [`Obstacle`], within the time that such a request may take.
     pub async fn post(
         &self,
+        seat: &Seat,
         url: &CapabilityUrl,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<StatusCode, Obstacle> {
-        let posted = timeout(self.patience, self.try_post(url, headers, body)).await;
+        let posting = async {
+            let place = seat.place().await.ok_or(Obstacle::Passing("the service stops"))?;
+            // On the heap, and only now: whoever waits for a place has no use for the room that TLS takes.
+            Box::pin(self.try_post(place, url, headers, body)).await
+        };
+        let posted = timeout(self.patience, posting).await;
         posted.unwrap_or(Err(Obstacle::Passing("there was no answer in time")))
     }
 
     async fn try_post(
         &self,
+        place: Place,
         url: &CapabilityUrl,
         headers: &HeaderMap,
         body: Bytes,
@@ -85,8 +93,6 @@ impl Outgoing {
         let name = ServerName::try_from(url.host().to_owned())
             .map_err(|_| Obstacle::Lasting("the host is neither a name nor an address"))?;
         let tls = self.tls.clone().ok_or(Obstacle::Passing("no certificates are trusted here"))?;
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(|_| Obstacle::Passing("the service stops"))?;
         let (socket, _place) = addresses::connect(url.host(), url.port(), &self.allowed, place).await?;
         let socket = TlsConnector::from(tls).connect(name, socket).await;
         let socket = socket.map_err(|_| Obstacle::Passing("TLS failed"))?;
@@ -126,6 +132,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::future::join_all;
+    use webpush_core::limits::GATEWAY_REQUESTS;
 
     #[tokio::test]
     async fn a_request_waits_for_a_place_no_longer_than_it_may_take() {
@@ -136,15 +144,19 @@ mod tests {
         let outgoing = Outgoing {
             tls: Some(Arc::new(tls)),
             allowed: Vec::new(),
-            places: Arc::new(Semaphore::new(1)),
             patience: Duration::from_millis(1),
+            room: Room::default(),
         };
         let url = CapabilityUrl::parse("https://127.0.0.1/x").unwrap();
-        let post = async || outgoing.post(&url, &HeaderMap::new(), Bytes::new()).await;
-        let taken = outgoing.places.acquire().await.unwrap();
+        let seat = outgoing.room.admit(None).unwrap();
+        let post = async || outgoing.post(&seat, &url, &HeaderMap::new(), Bytes::new()).await;
+        let taken = join_all((0..GATEWAY_REQUESTS).map(|_| seat.place())).await;
         assert!(matches!(post().await, Err(Obstacle::Passing(_))));
+        let headers = HeaderMap::new();
+        let waiting = outgoing.post(&seat, &url, &headers, Bytes::new());
+        assert!(size_of_val(&waiting) < 1024, "{} bytes wait for a place", size_of_val(&waiting));
         drop(taken);
-        for _ in 0..3 {
+        for _ in 0..2 * GATEWAY_REQUESTS {
             assert!(matches!(post().await, Err(Obstacle::Lasting(_))), "the place is free again");
         }
     }

@@ -3,9 +3,11 @@
 //! waiting leads to it.
 
 use super::outgoing::Obstacle;
+use super::room::NoRoom;
 use crate::http::problem::Failure;
 use http::StatusCode;
-use webpush_core::problem::Problem;
+use webpush_core::limits::GATEWAY_PATIENCE;
+use webpush_core::problem::{Limited, Problem};
 
 /// The end of one device's delivery.
 #[derive(Debug)]
@@ -28,9 +30,11 @@ impl Verdict {
                 Self::Rejected
             }
             // A rate that is used up; no other problem is the pushkey's fault.
-            Failure::Problem(_) | Failure::Store(_) | Failure::Internal(_) | Failure::PushService => {
-                Self::TryAgain(failure)
-            }
+            Failure::Problem(_)
+            | Failure::Store(_)
+            | Failure::Internal(_)
+            | Failure::PushService
+            | Failure::GatewayBusy => Self::TryAgain(failure),
         }
     }
 
@@ -47,6 +51,19 @@ impl Verdict {
                 tracing::debug!(why, "another push service was not reached");
                 Self::TryAgain(Failure::PushService)
             }
+        }
+    }
+}
+
+impl From<NoRoom> for Failure {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::InAll => Self::GatewayBusy,
+            // By then none of those that wait now does.
+            NoRoom::ForPeer => Self::Problem(Problem::TooManyRequests {
+                of: Limited::Notifications,
+                retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
+            }),
         }
     }
 }
@@ -69,7 +86,6 @@ fn of_status(status: StatusCode) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webpush_core::problem::Limited;
     use webpush_core::sender::Claim;
     use webpush_store::StoreError;
 

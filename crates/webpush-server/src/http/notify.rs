@@ -7,7 +7,8 @@ use super::problem::{ErrorStyle, Failure};
 use super::publish;
 use super::unifiedpush::json;
 use crate::gateway::Gateway;
-use crate::gateway::outgoing::GATEWAY_NAME;
+use crate::gateway::outgoing::{GATEWAY_NAME, Outgoing};
+use crate::gateway::room::Seat;
 use crate::gateway::target::Target;
 use crate::gateway::verdict::Verdict;
 use crate::service::Service;
@@ -16,8 +17,9 @@ use futures_util::future::join_all;
 use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use std::sync::OnceLock;
 use webpush_core::limits::GATEWAY_BODY_BYTES;
-use webpush_core::matrix::{Device, Notification, message};
+use webpush_core::matrix::Notification;
 use webpush_core::problem::Problem;
 use webpush_core::urgency::Urgency;
 
@@ -39,12 +41,12 @@ pub(super) async fn notify(
     body: &mut Body,
 ) -> Result<Answer, Failure> {
     refuse_loops(&head.headers)?;
-    let body = body.read(&head.headers, GATEWAY_BODY_BYTES).await?;
-    let notification = Notification::parse(&body)?;
-    let headers = push_headers(notification.urgency());
-    let deliveries = notification.devices().iter().map(async |device| {
-        (device.pushkey(), deliver(service, peer, &headers, device, message(&notification, device)).await)
-    });
+    // The body goes with this line: others may take their time, and what is kept for so long is what they are sent.
+    let (headers, errands) = errands(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
+    let way = OnceLock::new();
+    let deliveries = errands
+        .into_iter()
+        .map(async |Errand { pushkey, what }| (pushkey, deliver(service, peer, &headers, &way, what).await));
     let mut rejected = Vec::new();
     for (pushkey, verdict) in join_all(deliveries).await {
         match verdict {
@@ -84,24 +86,64 @@ fn push_headers(urgency: Urgency) -> HeaderMap {
     ])
 }
 
-async fn deliver(
-    service: &Service,
+/// One device of a notification.
+struct Errand {
+    pushkey: String,
+    /// Where to, and the message; `None` if the pushkey will never work.
+    what: Option<(Target, Bytes)>,
+}
+
+/// All that is to be done for a notification, and the headers of its messages.
+fn errands(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Errand>), Problem> {
+    let notification = Notification::parse(body)?;
+    let errands = notification.devices().iter().map(|device| {
+        let target = Target::of(device.pushkey(), &service.origin, &service.keyring);
+        let what = target.map(|target| (target, notification.message(device)));
+        Errand { pushkey: device.pushkey().to_owned(), what }
+    });
+    Ok((push_headers(notification.urgency()), errands.collect()))
+}
+
+/// How a notification gets to other push services.
+enum Way<'s> {
+    Open(&'s Outgoing, Seat),
+    Closed(Failure),
+}
+
+impl<'s> Way<'s> {
+    fn of(service: &'s Service, peer: &Peer) -> Self {
+        match &service.gateway {
+            Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.limited(peer)) {
+                Ok(seat) => Self::Open(outgoing, seat),
+                Err(no_room) => Self::Closed(no_room.into()),
+            },
+            // Not rejected: the pushkey is good, and the operator may change their mind.
+            Gateway::Own | Gateway::Off => Self::Closed(Problem::PushkeyElsewhere.into()),
+        }
+    }
+}
+
+/// The way is found when the first device needs one: a notification for devices of this service alone takes no room.
+async fn deliver<'s>(
+    service: &'s Service,
     peer: &Peer,
     headers: &HeaderMap,
-    device: &Device,
-    message: Bytes,
+    way: &OnceLock<Way<'s>>,
+    what: Option<(Target, Bytes)>,
 ) -> Verdict {
-    match Target::of(device.pushkey(), &service.origin, &service.keyring) {
-        Some(Target::Here(agent, id)) => {
+    match what {
+        Some((Target::Here(agent, id), message)) => {
             match publish::deliver(service, peer, headers, message, agent, id).await {
                 Ok(()) => Verdict::Done,
                 Err(failure) => Verdict::of_own(failure),
             }
         }
-        Some(Target::Elsewhere(url)) => match &service.gateway {
-            Gateway::All(outgoing) => Verdict::of_other(outgoing.post(&url, headers, message).await),
-            // Not rejected: the pushkey is good, and the operator may change their mind.
-            Gateway::Own | Gateway::Off => Verdict::TryAgain(Problem::PushkeyElsewhere.into()),
+        Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Way::of(service, peer)) {
+            Way::Open(outgoing, seat) => match service.rate_limits.count_elsewhere(peer) {
+                Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
+                Err(problem) => Verdict::TryAgain(problem.into()),
+            },
+            Way::Closed(failure) => Verdict::TryAgain(failure.clone()),
         },
         None => Verdict::Rejected,
     }
@@ -121,41 +163,4 @@ fn errcode(status: StatusCode) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::problem::VapidErrorStatus;
-    use webpush_core::problem::Limited;
-
-    #[test]
-    fn errors_are_those_of_matrix_too() {
-        let style = ErrorStyle { origin: "https://push.example".into(), vapid_status: VapidErrorStatus::Rfc };
-        let limited = Problem::TooManyRequests { of: Limited::Agent, retry_after_seconds: 7 };
-        for (failure, status, errcode) in [
-            (Failure::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
-            (Problem::PushkeyElsewhere.into(), 403, "M_FORBIDDEN"),
-            (Problem::NotFound.into(), 404, "M_UNRECOGNIZED"),
-            (Problem::MethodNotAllowed { allow: "GET" }.into(), 405, "M_UNRECOGNIZED"),
-            (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),
-            (limited.into(), 429, "M_LIMIT_EXCEEDED"),
-            (Failure::PushService, 502, "M_UNKNOWN"),
-        ] {
-            let answer = failed(&failure, &style);
-            let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
-            assert_eq!((answer.status().as_u16(), body["errcode"].as_str()), (status, Some(errcode)));
-            assert_eq!((&body["error"], &body["status"]), (&body["detail"], &serde_json::json!(status)));
-        }
-    }
-
-    #[test]
-    fn what_a_gateway_sent_is_refused_however_it_came() {
-        for (via, refused) in [
-            (None, false),
-            (Some("1.1 nginx"), false),
-            (Some("1.1 webpush-server-matrix-gateway"), true),
-            (Some("1.1 nginx, 1.1 webpush-server-matrix-gateway (x), 2 proxy"), true),
-        ] {
-            let headers = via.map(|via| (VIA, HeaderValue::from_static(via))).into_iter().collect();
-            assert_eq!(refuse_loops(&headers).is_err(), refused, "{via:?}");
-        }
-    }
-}
+mod tests;

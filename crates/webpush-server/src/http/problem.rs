@@ -19,11 +19,11 @@ use webpush_store::StoreError;
 
 pub(super) use catalogue::{Entry, entries};
 
-/// After how many seconds a sender should try again when the store is not available.
+/// After how many seconds a sender should try again when the store is not available, or the gateway has no room.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a request was not served.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Failure {
     /// The remote party's fault.
     Problem(Problem),
@@ -33,6 +33,8 @@ pub enum Failure {
     Internal(&'static str),
     /// Another push service's, that the Matrix gateway sent to.
     PushService,
+    /// Nobody's: too much waits in the Matrix gateway.
+    GatewayBusy,
 }
 
 /// What an operator may choose about errors, and what they need to know of the service.
@@ -116,7 +118,7 @@ impl Failure {
             Self::Problem(Problem::Gone) => {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
             }
-            Self::Store(StoreError::Unavailable | StoreError::Busy) => {
+            Self::Store(StoreError::Unavailable | StoreError::Busy) | Self::GatewayBusy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) | Self::PushService => {}

@@ -4,6 +4,7 @@
 //! | what | key | when its table is full |
 //! |---|---|---|
 //! | messages | subscription; agent; application server | the fullest buckets are forgotten: open |
+//! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 /64 | the same |
 //! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 /64 | refused: closed, since rows stay behind |
 
 mod table;
@@ -33,6 +34,7 @@ pub struct RateLimits {
     exempt_senders: HashSet<SenderHash>,
     registrations: Option<Table<Network>>,
     receipts: Option<Table<Network>>,
+    elsewhere: Option<Table<Network>>,
 }
 
 impl RateLimits {
@@ -48,6 +50,7 @@ impl RateLimits {
             exempt_senders: rates.exempt_senders.iter().map(short).collect(),
             registrations: buckets(rates.registration, WhenCrowded::Refuse),
             receipts: buckets(rates.receipts, WhenCrowded::Refuse),
+            elsewhere: buckets(rates.elsewhere, WhenCrowded::Forget),
         }
     }
 
@@ -90,6 +93,20 @@ impl RateLimits {
         self.count(peer, self.receipts.as_ref(), peer.network(), Limited::Receipts)
     }
 
+    /// Counts a message to another push service, which a stranger has the Matrix gateway send.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn count_elsewhere(&self, peer: &Peer) -> Result<(), Problem> {
+        self.count(peer, self.elsewhere.as_ref(), peer.network(), Limited::Elsewhere)
+    }
+
+    /// What a peer is counted as, if it is limited.
+    #[must_use]
+    pub fn limited(&self, peer: &Peer) -> Option<Network> {
+        (self.loopback || !peer.is_loopback()).then(|| peer.network())
+    }
+
     fn count<K: Copy + Eq + Hash>(
         &self,
         peer: &Peer,
@@ -97,10 +114,7 @@ impl RateLimits {
         key: K,
         of: Limited,
     ) -> Result<(), Problem> {
-        if peer.is_loopback() && !self.loopback {
-            return Ok(());
-        }
-        let Some(table) = table else { return Ok(()) };
+        let (Some(table), Some(_)) = (table, self.limited(peer)) else { return Ok(()) };
         // Enough nanoseconds for five centuries.
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         table

@@ -31,6 +31,7 @@ mod event_stream;
 mod events;
 mod gateway;
 mod gateway_elsewhere;
+mod gateway_room;
 mod headers;
 mod hostile;
 mod http2;

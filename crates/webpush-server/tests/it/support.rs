@@ -249,7 +249,8 @@ impl Peer {
         Ok(whole(std::future::ready(response)).await)
     }
 
-    async fn begin(
+    /// Sends a request; its response is still to come.
+    pub(crate) async fn begin(
         &mut self,
         method: Method,
         url: &str,

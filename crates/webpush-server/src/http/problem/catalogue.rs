@@ -73,6 +73,7 @@ pub(super) fn samples() -> impl Iterator<Item = Failure> {
         Failure::Store(StoreError::Corrupt),
         Failure::Internal("an id"),
         Failure::PushService,
+        Failure::GatewayBusy,
     ];
     problems.into_iter().map(Failure::Problem).chain(faults)
 }

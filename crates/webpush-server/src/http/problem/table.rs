@@ -63,6 +63,15 @@ pub(super) fn describe(failure: &Failure, vapid_status: VapidErrorStatus) -> Des
             "The push service of a device could not be reached, or asked to try again. Send the notification again; \
              devices that had it get it twice.",
         ),
+        Failure::GatewayBusy => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            None,
+            "gateway-busy",
+            "Too many notifications wait for other push services",
+            format!(
+                "Send the notification again in {RETRY_AFTER_SECONDS} seconds; devices that had it get it twice."
+            ),
+        ),
     }
 }
 
@@ -269,6 +278,8 @@ const fn of_what(limited: Limited) -> &'static str {
         Limited::Receipts => {
             "new receipt subscriptions from this address (name one that you have with a Link header)"
         }
+        Limited::Elsewhere => "messages to other push services from this address",
+        Limited::Notifications => "notifications from this address that wait for other push services",
         Limited::SubscriptionSet => "subscriptions in this set (remove some)",
     }
 }

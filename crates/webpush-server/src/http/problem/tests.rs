@@ -57,6 +57,12 @@ fn an_unavailable_store_is_503_with_retry_after() {
 }
 
 #[test]
+fn a_busy_gateway_is_503_with_retry_after() {
+    let (status, _, answer) = parts(Failure::GatewayBusy);
+    assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (503, "5"));
+}
+
+#[test]
 fn every_error_has_the_members_of_autopush_as_well() {
     for vapid_status in [VapidErrorStatus::Rfc, VapidErrorStatus::Autopush] {
         for failure in catalogue::samples() {
@@ -112,6 +118,7 @@ fn the_numbers_are_those_of_autopush() {
         ("store-corrupt", 500, None),
         ("internal", 500, None),
         ("push-service", 502, None),
+        ("gateway-busy", 503, None),
     ];
     let expected = expected.map(|(name, status, errno)| (name.to_owned(), status, errno));
     assert_eq!(numbers.collect::<Vec<_>>(), expected);
