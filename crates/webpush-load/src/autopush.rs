@@ -93,7 +93,7 @@ impl Agent {
         }
     }
 
-    /// Goes away without a word.
+    /// Goes away in order.
     pub async fn leave(self) {
         self.socket.leave().await;
     }

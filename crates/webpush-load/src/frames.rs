@@ -32,6 +32,11 @@ pub fn pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
     frame(out, PONG, payload, mask);
 }
 
+/// Adds a close that gives no reason.
+pub fn close(out: &mut Vec<u8>, mask: [u8; 4]) {
+    frame(out, CLOSE, &[], mask);
+}
+
 fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
     out.push(FINAL | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {

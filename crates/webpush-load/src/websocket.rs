@@ -8,10 +8,13 @@ use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 /// Read at once.
 const READ_BYTES: usize = 8 * 1024;
+/// For the answer to a close.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest head of an answer.
 const HEAD_BYTES: usize = 16 * 1024;
 
@@ -96,10 +99,18 @@ impl WebSocket {
         }
     }
 
-    /// Ends the connection without a close, as an agent does whose network is gone.
+    /// Closes, and waits until the server has closed as well: then it knows that the agent is gone.
     pub async fn leave(mut self) {
-        // It is to be gone; if it is already, all the better.
-        let _ = self.stream.shutdown().await;
+        let mut out = Vec::new();
+        frames::close(&mut out, self.next_mask());
+        let closed = async {
+            self.write(&out).await?;
+            loop {
+                // The server's close is an error here, and the end.
+                self.next(|_| ()).await?;
+            }
+        };
+        let _: Result<anyhow::Result<()>, _> = tokio::time::timeout(PATIENCE, closed).await;
     }
 
     /// Bytes come onto the stack of the poll: a buffer that waited with the agent would be most of an idle one.
