@@ -65,6 +65,16 @@ impl Runs {
         chosen(reading.command, self.quick)
     }
 
+    /// What a row says of itself, which has choices as commands have.
+    pub(super) fn said(&self, text: &str) -> String {
+        chosen(text, self.quick)
+    }
+
+    /// Whether a row is measured at another size than its goal is for.
+    pub(super) fn is_smaller(&self, text: &str) -> bool {
+        self.quick && text.contains('{')
+    }
+
     fn figure(&mut self, command: &str, reading: &Reading) -> Result<f64> {
         if !self.outputs.contains_key(command) {
             let rounds = if reading.once { 1 } else { self.rounds };

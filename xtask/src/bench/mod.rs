@@ -56,7 +56,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let rows = chosen(options.only.as_deref())?;
     if options.list {
-        rows.iter().for_each(|row| println!("{:<26} {}", row.name, row.what));
+        let runs = Runs::new(Path::new("."), options.quick, 1, None);
+        rows.iter().for_each(|row| println!("{:<26} {}", row.name, runs.said(row.what)));
         return Ok(true);
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has a root")?;

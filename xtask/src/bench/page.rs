@@ -32,16 +32,19 @@ fn replaced(page: &str, generated: &str) -> Option<String> {
 fn generated(machine: &Machine, rows: &[Measured], runs: &Runs) -> Result<String> {
     let mut text = String::new();
     writeln!(text, "\n## The goals ({})\n", machine.date)?;
-    writeln!(text, "    cargo xtask bench{}\n", if machine.quick { " --quick" } else { "" })?;
+    let (quick, peer) =
+        (if machine.quick { " --quick" } else { "" }, if runs.has_peer() { " --peer FOLDER" } else { "" });
+    writeln!(text, "    cargo xtask bench{quick}{peer}\n")?;
     if machine.quick {
         writeln!(
             text,
-            "**A quick run: short, and with smaller numbers than the rows say. See that it works, not how fast.**\n"
+            "**A quick run: short, and with smaller numbers in some rows. It shows that everything works, not how fast it is.**\n"
         )?;
     }
     writeln!(
         text,
-        "Commit {}. {}. Median of {} rounds where a row can be repeated.\n",
+        "Commit {}. {}. Rounds where a row can be repeated, of which the median is shown: {}.
+",
         machine.commit,
         machine.described(),
         runs.rounds()
@@ -74,7 +77,7 @@ fn table(text: &mut String, rows: &[Measured], runs: &Runs) -> Result<()> {
             }
             Err(_) => ["", "", measured.verdict(), "", "", "", ""].map(str::to_owned),
         };
-        writeln!(text, "| {} | {} | {} |", row.name, row.what, cells.join(" | "))?;
+        writeln!(text, "| {} | {} | {} |", row.name, runs.said(row.what), cells.join(" | "))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::measure::Runs;
 /// Something to be measured, as data.
 pub(super) struct Row {
     pub(super) name: &'static str,
+    /// `{a|b}` is a, in a quick run b: then the goal is for another size, and neither met nor missed.
     pub(super) what: &'static str,
     pub(super) unit: &'static str,
     pub(super) figure: Reading,
@@ -44,6 +45,8 @@ pub(super) enum Goal {
 /// What came of a row.
 pub(super) struct Measured {
     pub(super) row: &'static Row,
+    /// At a smaller size than the goal is for.
+    pub(super) smaller: bool,
     pub(super) result: Result<Figures>,
 }
 
@@ -66,7 +69,7 @@ pub(super) const fn once(command: &'static str, figure: &'static str) -> Reading
 
 impl Row {
     pub(super) fn measure(&'static self, runs: &mut Runs) -> Measured {
-        Measured { row: self, result: self.figures(runs) }
+        Measured { row: self, smaller: runs.is_smaller(self.what), result: self.figures(runs) }
     }
 
     fn figures(&'static self, runs: &mut Runs) -> Result<Figures> {
@@ -111,6 +114,7 @@ impl Measured {
         let Ok(figures) = &self.result else { return "**failed**" };
         match self.row.goal.bound(figures.limit) {
             None => "–",
+            Some(_) if self.smaller => "not at this size",
             Some(bound) if figures.figure <= bound => "met",
             Some(_) => "**missed**",
         }
@@ -163,12 +167,13 @@ mod tests {
             beside: &[],
             peer: None,
         };
-        let verdict = |figure| {
+        let verdict = |figure, smaller| {
             let figures = Figures { figure, limit: None, peer: None, beside: Vec::new() };
-            Measured { row: &ROW, result: Ok(figures) }.verdict()
+            Measured { row: &ROW, smaller, result: Ok(figures) }.verdict()
         };
-        assert_eq!([verdict(10.0), verdict(10.1)], ["met", "**missed**"]);
-        let failed = Measured { row: &ROW, result: Err(anyhow::anyhow!("why")) };
+        assert_eq!([verdict(10.0, false), verdict(10.1, false)], ["met", "**missed**"]);
+        assert_eq!(verdict(1.0, true), "not at this size");
+        let failed = Measured { row: &ROW, smaller: false, result: Err(anyhow::anyhow!("why")) };
         assert_eq!((failed.verdict(), failed.is_there()), ("**failed**", false));
         assert!(failed.line().contains("why"));
     }

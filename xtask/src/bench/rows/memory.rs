@@ -54,12 +54,7 @@ const fn at_the_limit(
 pub(super) const ROWS: &[Row] = &[
     Row {
         peer: Some(27.0),
-        ..memory(
-            "idle-websocket",
-            "user-space memory per idle agent on a WebSocket, a few thousand",
-            HELLO,
-            1.5,
-        )
+        ..memory("idle-websocket", "user-space memory per idle agent on a WebSocket", HELLO, 1.5)
     },
     Row {
         peer: Some(23.0),
@@ -73,21 +68,51 @@ pub(super) const ROWS: &[Row] = &[
         20.0,
     ),
     memory("idle-monitor-tls", "the same with TLS", MONITORS_TLS, 29.0),
-    at_the_limit("limit-websocket", "WebSockets up to the limit of descriptors", MOST_SOCKETS, MEMORY, 1.5),
-    at_the_limit("limit-websocket-tls", "the same with TLS", MOST_SOCKETS_TLS, MEMORY, 10.0),
-    at_the_limit("limit-monitor", "held GETs up to the limit of descriptors", MOST_MONITORS, MEMORY, 20.0),
-    at_the_limit("limit-monitor-tls", "the same with TLS", MOST_MONITORS_TLS, MEMORY, 29.0),
-    at_the_limit("rest-websocket", "of a core at rest, with all these WebSockets", MOST_SOCKETS, REST, 1.0),
-    at_the_limit("rest-monitor", "of a core at rest, with all these held GETs", MOST_MONITORS, REST, 1.0),
+    at_the_limit(
+        "limit-websocket",
+        "{19,000|4,000} WebSockets: the limit of descriptors here is 20,000",
+        MOST_SOCKETS,
+        MEMORY,
+        1.5,
+    ),
+    at_the_limit("limit-websocket-tls", "{19,000|4,000} WebSockets with TLS", MOST_SOCKETS_TLS, MEMORY, 10.0),
+    at_the_limit("limit-monitor", "{19,000|4,000} held GETs", MOST_MONITORS, MEMORY, 20.0),
+    at_the_limit("limit-monitor-tls", "{19,000|4,000} held GETs with TLS", MOST_MONITORS_TLS, MEMORY, 29.0),
+    at_the_limit(
+        "rest-websocket",
+        "of a core at rest, with {19,000|4,000} WebSockets",
+        MOST_SOCKETS,
+        REST,
+        1.0,
+    ),
+    at_the_limit(
+        "rest-monitor",
+        "of a core at rest, with {19,000|4,000} held GETs, PINGs left out",
+        MOST_MONITORS,
+        REST,
+        1.0,
+    ),
     at_the_limit(
         "sessions",
-        "user-space memory per session, 1,000,000 in one process, transports in memory",
+        "user-space memory per session, {1,000,000|100,000} in one process, transports in memory",
         SESSIONS,
         MEMORY_OF_SESSION,
         1.5,
     ),
-    at_the_limit("sessions-tls", "the same, 100,000 with TLS", SESSIONS_TLS, MEMORY_OF_SESSION, 10.0),
-    at_the_limit("sessions-rest", "of a core at rest, with 1,000,000 sessions", SESSIONS, REST, 1.0),
+    at_the_limit(
+        "sessions-tls",
+        "the same, {100,000|10,000} with TLS",
+        SESSIONS_TLS,
+        MEMORY_OF_SESSION,
+        10.0,
+    ),
+    at_the_limit(
+        "sessions-rest",
+        "of a core at rest, with {1,000,000|100,000} sessions",
+        SESSIONS,
+        REST,
+        1.0,
+    ),
     Row {
         name: "connect",
         what: "server CPU per agent that connects and says hello, plain",
@@ -99,6 +124,16 @@ pub(super) const ROWS: &[Row] = &[
             reading(HELLO, "agents_connected_per_second"),
             reading(SOCKETS_TLS, "server_cpu_us_per_connect"),
         ],
+        peer: Some(45.6),
+    },
+    Row {
+        name: "connect-registered",
+        what: "the same and registers a channel, which is durable",
+        unit: "µs",
+        figure: reading(REGISTERED, "server_cpu_us_per_connect"),
+        goal: Goal::None,
+        limit: &[],
+        beside: &[],
         peer: Some(222.0),
     },
 ];

@@ -9,7 +9,7 @@ const RESTART: &str = "target/release/webpush-load restart --server target/relea
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "restart",
-        what: "killed with 1,000,000 messages stored: from the new start to the first 201",
+        what: "killed with {1,000,000|50,000} messages stored: from the new start to the first 201",
         unit: "ms",
         figure: once(RESTART, "restart_first_ms"),
         goal: Goal::AtMost(1000.0),

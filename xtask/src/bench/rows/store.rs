@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "scale-stored-100k",
-        what: "the same with 100,000 stored; the limit is the first",
+        what: "the same with {100,000|10,000} stored; the limit is the first",
         unit: "µs",
         figure: STORED_100K,
         goal: Goal::TimesLimit(1.5),
@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "scale-stored-1m",
-        what: "the same with 1,000,000 stored; the limit is the first",
+        what: "the same with {1,000,000|50,000} stored; the limit is the first",
         unit: "µs",
         figure: STORED_1M,
         goal: Goal::TimesLimit(1.5),
@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "scale-subscriptions-1m",
-        what: "the same with 1,000 stored and 1,000,000 subscriptions; the limit is the first",
+        what: "the same with 1,000 stored and {1,000,000|50,000} subscriptions; the limit is the first",
         unit: "µs",
         figure: SUBSCRIPTIONS_1M,
         goal: Goal::TimesLimit(1.5),
