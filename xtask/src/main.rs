@@ -1,5 +1,6 @@
 //! Chores of this repository, run as `cargo xtask <chore>`.
 
+mod bench;
 mod conformance;
 mod interop;
 mod tidy;
@@ -12,6 +13,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Chore {
+    /// Measure every goal on this machine beside the limits of the machine, and write docs/benchmarks.md.
+    Bench(bench::Options),
     /// Run independent Web Push clients against the server and print a table of what worked.
     Interop(interop::Options),
     /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
@@ -22,6 +25,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
+        Chore::Bench(options) => bench::run(&options),
         Chore::Interop(options) => interop::run(&options),
         Chore::Conformance => conformance::run(),
         Chore::Tidy => tidy::run(),

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 const CORE_MAY_USE: [&str; 7] = ["aes-gcm-siv", "base64", "bytes", "http", "httpdate", "serde", "serde_json"];
 /// What the stores may use besides: an engine and a log, but no async runtime.
 const STORE_MAY_USE: [&str; 5] = ["bytes", "fjall", "tracing", "webpush-core", "xxhash-rust"];
+/// What measures, and is never shipped.
+const NEVER_SHIPPED: &str = "webpush-load";
 /// Past this a file is to be split.
 const MOST_LINES: usize = 500;
 /// Written so that this file does not hold them.
@@ -22,6 +24,12 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         let manifest = fs::read_to_string(root.join("crates").join(name).join("Cargo.toml"))?;
         let foreign = dependencies(&manifest).into_iter().filter(|used| !allowed.contains(used));
         breaches.extend(foreign.map(|used| format!("{name} must not depend on {used} (ARCHITECTURE.md)")));
+    }
+    for name in ["webpush-core", "webpush-store", "webpush-server"] {
+        // Not even for tests: it depends on all of them.
+        if fs::read_to_string(root.join("crates").join(name).join("Cargo.toml"))?.contains(NEVER_SHIPPED) {
+            breaches.push(format!("{name} must not depend on {NEVER_SHIPPED}, which is never shipped"));
+        }
     }
     let mut files = Vec::new();
     for folder in ["crates", "xtask"] {

@@ -1,0 +1,181 @@
+//! Many agents at once.
+
+use crate::autopush::{Agent, Habits};
+use crate::body::uuid;
+use crate::dial::Dialer;
+use crate::monitors::{Connection, Subscription};
+use crate::tally::Tally;
+use anyhow::ensure;
+use clap::ValueEnum;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Agents that connect at the same time.
+const AT_ONCE: usize = 64;
+/// One agent that takes longer than this to connect ends the run.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How agents listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Autopush, each on its WebSocket.
+    Websocket,
+    /// RFC 8030: a held request over HTTP/2.
+    Push,
+}
+
+/// Which agents.
+#[derive(clap::Args)]
+pub struct AudienceArgs {
+    /// User agents
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub agents: usize,
+    /// How they listen
+    #[arg(long, value_enum, default_value_t = Via::Websocket)]
+    pub via: Via,
+    /// Held requests on each connection, with --via push
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    monitors_per_connection: usize,
+    /// How many of a hundred agents are slow, with --via websocket
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    slow: usize,
+    /// A slow agent rests so many milliseconds after each message that it reads
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    slow_rest: u64,
+    /// A slow agent acknowledges so many milliseconds after it has read
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    slow_delay: u64,
+}
+
+/// Agents that listen, until this is dropped.
+pub struct Audience {
+    /// Where senders push to them.
+    pub endpoints: Vec<String>,
+    agents: JoinSet<anyhow::Result<()>>,
+}
+
+impl AudienceArgs {
+    /// Connects them all, each with a subscription.
+    ///
+    /// # Errors
+    /// When one of them can't.
+    pub async fn gather(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+        ensure!(self.slow <= 100, "--slow: of a hundred");
+        let audience = match self.via {
+            Via::Websocket => self.sockets(dialer, tally).await?,
+            Via::Push => self.monitors(dialer, tally).await?,
+        };
+        ensure!(!audience.endpoints.is_empty(), "--agents: at least one");
+        Ok(audience)
+    }
+
+    async fn sockets(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+        let registered = all(self.agents, |number| registered(dialer.clone(), number)).await?;
+        let (mut endpoints, mut agents) = (Vec::with_capacity(self.agents), JoinSet::new());
+        for (number, (agent, endpoint)) in registered.into_iter().enumerate() {
+            let (habits, tally) = (self.habits(number), Arc::clone(tally));
+            agents.spawn(async move { agent.listen(habits, &tally).await });
+            endpoints.push(endpoint);
+        }
+        Ok(Audience { endpoints, agents })
+    }
+
+    async fn monitors(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+        let subscriptions = subscribe(dialer, self.agents).await?;
+        let endpoints = subscriptions.iter().map(|subscription| subscription.push.clone()).collect();
+        Ok(Audience { endpoints, agents: self.hold(dialer, subscriptions, tally).await? })
+    }
+
+    /// Connects agents that have subscribed, and lets each hold a request.
+    ///
+    /// # Errors
+    /// When one of them can't.
+    pub async fn hold(
+        &self,
+        dialer: &Dialer,
+        subscriptions: Vec<Subscription>,
+        tally: &Arc<Tally>,
+    ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+        let each = self.monitors_per_connection.max(1);
+        let connections = all(subscriptions.len().div_ceil(each), |_| {
+            let dialer = dialer.clone();
+            async move { Connection::open(&dialer).await }
+        });
+        let (connections, mut agents) = (connections.await?, JoinSet::new());
+        for (number, subscription) in subscriptions.into_iter().enumerate() {
+            if let Some(connection) = connections.get(number / each) {
+                agents.spawn(connection.clone().listen(subscription, Arc::clone(tally)));
+            }
+        }
+        Ok(agents)
+    }
+
+    fn habits(&self, number: usize) -> Habits {
+        if number % 100 >= self.slow {
+            return Habits::default();
+        }
+        Habits { rest: Duration::from_millis(self.slow_rest), delay: Duration::from_millis(self.slow_delay) }
+    }
+}
+
+impl Audience {
+    /// How many have gone; the error of one of them.
+    pub fn lost(&mut self) -> (usize, Option<anyhow::Error>) {
+        let (mut lost, mut reason) = (0, None);
+        while let Some(ended) = self.agents.try_join_next() {
+            lost += 1;
+            reason = reason.or_else(|| ended.ok().and_then(Result::err));
+        }
+        (lost, reason)
+    }
+}
+
+/// A new agent with one channel, and where to push to it.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn registered(dialer: Dialer, number: usize) -> anyhow::Result<(Agent, String)> {
+    let mut agent = Agent::hello(&dialer, None).await?;
+    let endpoint = agent.register(&uuid(number as u64)).await?;
+    Ok((agent, endpoint))
+}
+
+/// So many subscriptions, all made on one connection, which is closed then.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn subscribe(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<Subscription>> {
+    let connection = Connection::open(dialer).await?;
+    all(count, |_| {
+        let connection = connection.clone();
+        async move { connection.subscribe().await }
+    })
+    .await
+}
+
+/// Does something so many times, some of them at once; what came of each, in no order.
+///
+/// # Errors
+/// The first that fails, or takes longer than a minute.
+pub async fn all<T, F>(count: usize, mut begin: impl FnMut(usize) -> F) -> anyhow::Result<Vec<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = anyhow::Result<T>> + Send + 'static,
+{
+    let (mut under_way, mut done) = (JoinSet::new(), Vec::with_capacity(count));
+    for number in 0..count {
+        if under_way.len() == AT_ONCE
+            && let Some(one) = under_way.join_next().await
+        {
+            done.push(one???);
+        }
+        under_way.spawn(timeout(PATIENCE, begin(number)));
+    }
+    while let Some(one) = under_way.join_next().await {
+        done.push(one???);
+    }
+    Ok(done)
+}

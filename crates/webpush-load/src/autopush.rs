@@ -1,0 +1,165 @@
+//! Agents that speak autopush.
+
+use crate::body;
+use crate::dial::Dialer;
+use crate::tally::Tally;
+use crate::websocket::WebSocket;
+use anyhow::{Context as _, ensure};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One agent on its WebSocket.
+pub struct Agent {
+    socket: WebSocket,
+    /// Its `uaid`.
+    pub name: String,
+}
+
+/// How an agent takes its messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// Rests so long after each message before it reads on.
+    pub rest: Duration,
+    /// Acknowledges so long after it has read.
+    pub delay: Duration,
+}
+
+impl Agent {
+    /// Connects and says hello, as a new agent or as one that was here before.
+    ///
+    /// # Errors
+    /// When the server does not answer as it should.
+    pub async fn hello(dialer: &Dialer, before: Option<&str>) -> anyhow::Result<Self> {
+        let mut socket = WebSocket::open(dialer).await?;
+        let name = before.map(|name| format!(r#""uaid":"{name}","#)).unwrap_or_default();
+        socket
+            .send(&format!(r#"{{"messageType":"hello",{name}"broadcasts":{{}},"use_webpush":true}}"#))
+            .await?;
+        let (said, name) = socket
+            .next(|text| (text.contains(r#""messageType":"hello""#), member(text, "uaid").map(str::to_owned)))
+            .await?;
+        let name = name.filter(|_| said).context("hello was not answered by hello")?;
+        ensure!(before.is_none_or(|before| before == name), "the server does not know an agent any more");
+        Ok(Self { socket, name })
+    }
+
+    /// Registers a channel; its push URL.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn register(&mut self, channel: &str) -> anyhow::Result<String> {
+        self.socket.send(&format!(r#"{{"messageType":"register","channelID":"{channel}"}}"#)).await?;
+        let endpoint = self.socket.next(|text| member(text, "pushEndpoint").map(str::to_owned)).await?;
+        endpoint.filter(|endpoint| !endpoint.is_empty()).context("a channel was not registered")
+    }
+
+    /// Takes messages for ever, and acknowledges each in a frame and a write of its own, as clients do.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn listen(mut self, habits: Habits, tally: &Tally) -> anyhow::Result<()> {
+        let mut late: VecDeque<(Instant, String)> = VecDeque::new();
+        loop {
+            let due = late.front().map(|(due, _)| *due);
+            let acknowledgement = tokio::select! {
+                acknowledgement = self.socket.next(|text| take(text, tally)) => acknowledgement?,
+                () = until(due) => {
+                    if let Some((_, acknowledgement)) = late.pop_front() {
+                        self.acknowledge(&acknowledgement, tally).await?;
+                    }
+                    continue;
+                }
+            };
+            let Some(acknowledgement) = acknowledgement else { continue };
+            if habits.delay.is_zero() {
+                self.acknowledge(&acknowledgement, tally).await?;
+            } else {
+                late.push_back((Instant::now() + habits.delay, acknowledgement));
+            }
+            if !habits.rest.is_zero() {
+                tokio::time::sleep(habits.rest).await;
+            }
+        }
+    }
+
+    /// Stays connected until the server ends it.
+    ///
+    /// # Errors
+    /// Always, in the end.
+    pub async fn idle(mut self) -> anyhow::Result<()> {
+        loop {
+            self.socket.next(|_| ()).await?;
+        }
+    }
+
+    /// Goes away in order.
+    pub async fn leave(self) {
+        self.socket.leave().await;
+    }
+
+    async fn acknowledge(&mut self, text: &str, tally: &Tally) -> anyhow::Result<()> {
+        self.socket.send(text).await?;
+        tally.acknowledged();
+        Ok(())
+    }
+}
+
+/// Counts a notification; what is to be answered. Other messages are passed over.
+fn take(text: &str, tally: &Tally) -> Option<String> {
+    let (channel, version) = (member(text, "channelID")?, member(text, "version")?);
+    if let Some(stamp) = member(text, "data").and_then(body::stamp_of_base64) {
+        tally.received(stamp);
+    }
+    Some(format!(
+        r#"{{"messageType":"ack","updates":[{{"channelID":"{channel}","version":"{version}","code":100}}]}}"#
+    ))
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The text of a member, as machines write JSON: no space, and nothing escaped in it. To parse each message in full would
+/// cost the load more than the server.
+fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = text;
+    loop {
+        let at = rest.find(name)?;
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        match after.strip_prefix("\":\"") {
+            Some(value) if before.ends_with('"') => return value.split('"').next(),
+            _ => rest = after,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{Beginning, Stamp};
+
+    #[test]
+    fn members_are_found_by_their_whole_name() {
+        let text =
+            r#"{"messageType":"notification","channelID":"c","version":"v-1","data":"data","headers":{}}"#;
+        assert_eq!(member(text, "channelID"), Some("c"));
+        assert_eq!(member(text, "data"), Some("data"));
+        assert_eq!(member(text, "ID"), None);
+        assert_eq!(member(text, "headers"), None);
+    }
+
+    #[test]
+    fn a_notification_is_counted_and_acknowledged() {
+        let tally = Tally::new(Beginning::now());
+        let mut body = Vec::new();
+        body::write(&mut body, Stamp { number: 1, due: Duration::ZERO }, 16);
+        let text = format!(r#"{{"channelID":"c","version":"v","data":"{}"}}"#, body::base64(&body));
+        assert!(take(&text, &tally).unwrap().contains(r#"{"channelID":"c","version":"v","code":100}"#));
+        assert_eq!(tally.latency().total(), 1);
+        assert_eq!(take("{}", &tally), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line. A verb measures one thing and prints figures; one that fails says why, and prints none.
+
+use crate::figures::Figures;
+use crate::null::{self, Null};
+use crate::scenario::{absent, drain, idle, limit, online, restart, sessions, start, store};
+use clap::Parser;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+
+/// A load for push services on this machine, and the limits of the machine beside it.
+///
+/// Prints one figure a line. Processor time is the server's alone, also where the load runs on the same cores.
+#[derive(Parser)]
+#[command(name = "webpush-load")]
+enum Verb {
+    /// Messages to agents that listen: pushed, stored, delivered, acknowledged
+    Online(online::Args),
+    /// Messages to agents that are not there
+    Absent(absent::Args),
+    /// What has waited goes to agents that come back
+    Drain(drain::Args),
+    /// Agents that do nothing: memory of each, connecting, processor time at rest
+    Idle(idle::Args),
+    /// Starts with an empty data folder
+    Start(start::Args),
+    /// A crash with many messages stored, until the first message is accepted again
+    Restart(restart::Args),
+    /// Many sessions in this process, on transports in memory
+    Sessions(sessions::Args),
+    /// The store without a network
+    Store(store::Args),
+    /// What this machine can do at best
+    Limit(limit::Args),
+    /// A server that does nothing, for «limit»
+    #[command(hide = true)]
+    Null {
+        /// What it speaks
+        null: Null,
+    },
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match measured(Verb::parse()) {
+        Ok(figures) => {
+            print!("{}", figures.lines());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("webpush-load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measured(verb: Verb) -> anyhow::Result<Figures> {
+    let runtime = Runtime::new()?;
+    match verb {
+        Verb::Online(args) => runtime.block_on(online::run(&args)),
+        Verb::Absent(args) => runtime.block_on(absent::run(&args)),
+        Verb::Drain(args) => runtime.block_on(drain::run(&args)),
+        Verb::Idle(args) => runtime.block_on(idle::run(&args)),
+        Verb::Start(args) => start::run(&args),
+        Verb::Restart(args) => runtime.block_on(restart::run(&args)),
+        Verb::Sessions(args) => runtime.block_on(sessions::run(&args)),
+        Verb::Store(args) => store::run(&args),
+        Verb::Limit(args) => runtime.block_on(limit::run(&args)),
+        Verb::Null { null } => runtime.block_on(null::serve(null)).map(|()| Figures::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_fit_together() {
+        Verb::command().debug_assert();
+        for line in [
+            "online --server x --http 2 --vapid fresh --rate 500 --size mixed",
+            "online --origin http://127.0.0.1:1 --pid 1,2 --via push --monitors-per-connection 50",
+            "idle --server x --tls --server-arg=--keepalive=1h",
+            "limit http --http 2 --in-flight 8",
+        ] {
+            let words = std::iter::once("webpush-load").chain(line.split(' '));
+            assert!(Verb::try_parse_from(words).is_ok(), "{line}");
+        }
+        assert!(Verb::try_parse_from(["webpush-load", "online", "--server", "x", "--pid", "1"]).is_err());
+    }
+}

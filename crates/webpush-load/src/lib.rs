@@ -1,0 +1,39 @@
+//! A load for push services over real sockets of this machine, and the limits of the machine beside it. For measuring
+//! only: nothing that is shipped depends on it.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the command line | [`cli`], one file per verb in [`scenario`] |
+//! | latencies, and what a run reports | [`histogram`], [`figures`] |
+//! | processor time and memory of the server | [`process`] |
+//! | the server: started for the run, or one that runs | [`target`], [`running`], [`certificates`]; autopush-rs, [`peer`] |
+//! | sockets, TLS | [`dial`] |
+//! | the client's side of a WebSocket | [`frames`], [`websocket`] |
+//! | agents: autopush, and held requests over HTTP/2 | [`autopush`], [`monitors`]; those that many of them make, [`audience`] |
+//! | what happened to messages on the agents' side | [`tally`] |
+//! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`pace`] |
+//! | what is sent: bodies, VAPID tokens | [`body`], [`tokens`] |
+//! | servers that do nothing | [`null`] |
+
+pub mod audience;
+pub mod autopush;
+pub mod body;
+pub mod certificates;
+pub mod cli;
+pub mod dial;
+pub mod figures;
+pub mod frames;
+pub mod histogram;
+pub mod monitors;
+pub mod null;
+pub mod pace;
+pub mod peer;
+pub mod post;
+pub mod process;
+pub mod running;
+pub mod scenario;
+pub mod senders;
+pub mod tally;
+pub mod target;
+pub mod tokens;
+pub mod websocket;

@@ -1,0 +1,5 @@
+//! `webpush-load`: see `webpush-load --help`.
+
+fn main() -> std::process::ExitCode {
+    webpush_load::cli::main()
+}

@@ -1,0 +1,122 @@
+//! Agents of RFC 8030: requests that are held over HTTP/2, and messages pushed on them, each acknowledged with DELETE.
+
+use crate::body;
+use crate::dial::{Dialer, Speak};
+use crate::tally::Tally;
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use h2::client::{PushedResponseFuture, SendRequest};
+use http::{Method, Request, StatusCode, Uri};
+use std::future::poll_fn;
+use std::sync::Arc;
+
+/// Pushes that a client lets come at once on one connection.
+const PUSHED_STREAMS: u32 = 256;
+
+/// One agent's connection, or that of a proxy with many agents behind it; copies share it.
+#[derive(Clone)]
+pub struct Connection {
+    send: SendRequest<Bytes>,
+    origin: String,
+}
+
+/// What an agent was given.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Where senders push to, a URL.
+    pub push: String,
+    /// What it listens to, a URL.
+    resource: String,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn open(dialer: &Dialer) -> anyhow::Result<Self> {
+        let stream = dialer.connect(Speak::Http2).await?;
+        let mut builder = h2::client::Builder::new();
+        let (send, connection) = builder.max_concurrent_streams(PUSHED_STREAMS).handshake(stream).await?;
+        // Its end is seen by every request on it.
+        tokio::spawn(connection);
+        Ok(Self { send, origin: dialer.origin() })
+    }
+
+    /// Subscribes (RFC 8030 §4).
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn subscribe(&self) -> anyhow::Result<Subscription> {
+        let request = Request::post(format!("{}/subscribe", self.origin)).body(())?;
+        let answer = self.send.clone().ready().await?.send_request(request, true)?.0.await?;
+        ensure!(answer.status() == StatusCode::CREATED, "subscribing was answered {}", answer.status());
+        let headers = answer.headers();
+        let resource = headers.get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let links = headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
+        let push = links.filter_map(push_link).next().map(str::to_owned);
+        Ok(Subscription {
+            push: push.context("a subscription has no push resource")?,
+            resource: resource.context("a subscription has no resource")?,
+        })
+    }
+
+    /// Holds a request for a subscription, and takes what is pushed, for ever.
+    ///
+    /// # Errors
+    /// When the request is answered: then nothing more comes.
+    pub async fn listen(self, subscription: Subscription, tally: Arc<Tally>) -> anyhow::Result<()> {
+        let request = Request::get(subscription.resource.as_str()).body(())?;
+        drop(subscription);
+        let mut answer = self.send.clone().ready().await?.send_request(request, true)?.0;
+        let mut promises = answer.push_promises();
+        while let Some(promise) = poll_fn(|cx| promises.poll_push_promise(cx)).await {
+            let (request, response) = promise?.into_parts();
+            let (send, tally) = (self.send.clone(), Arc::clone(&tally));
+            // The next one must not wait for the acknowledgement of this one.
+            tokio::spawn(async move { take(send, request.uri().clone(), response, &tally).await });
+        }
+        anyhow::bail!("a held request was answered {}", answer.await?.status())
+    }
+}
+
+/// Reads a message and acknowledges it (RFC 8030 §6.2). One that breaks with its connection is missed in the count.
+async fn take(
+    mut send: SendRequest<Bytes>,
+    message: Uri,
+    response: PushedResponseFuture,
+    tally: &Tally,
+) -> anyhow::Result<()> {
+    let mut stream = response.await?.into_body();
+    let mut bytes = Vec::new();
+    while let Some(part) = stream.data().await {
+        let part = part?;
+        bytes.extend_from_slice(&part);
+        stream.flow_control().release_capacity(part.len())?;
+    }
+    body::stamp(&bytes).into_iter().for_each(|stamp| tally.received(stamp));
+    let request = Request::builder().method(Method::DELETE).uri(message).body(())?;
+    send = send.ready().await?;
+    let answer = send.send_request(request, true)?.0.await?;
+    ensure!(answer.status() == StatusCode::NO_CONTENT, "an acknowledgement was answered {}", answer.status());
+    tally.acknowledged();
+    Ok(())
+}
+
+/// `<URL>; rel="urn:ietf:params:push"`.
+fn push_link(link: &str) -> Option<&str> {
+    let (url, rest) = link.strip_prefix('<')?.split_once('>')?;
+    rest.contains("\"urn:ietf:params:push\"").then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_push_resource_is_found_among_links() {
+        assert_eq!(push_link(r#"</p/1>; rel="urn:ietf:params:push""#), Some("/p/1"));
+        assert_eq!(push_link(r#"</s/1>; rel="urn:ietf:params:push:set""#), None);
+        assert_eq!(push_link("nothing"), None);
+    }
+}

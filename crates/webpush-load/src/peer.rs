@@ -1,0 +1,107 @@
+//! autopush-rs beside us: its two processes on a Redis of their own, all on loopback ports of this run.
+
+use anyhow::{Context as _, ensure};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// For each process to be there.
+const START: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+/// Its URLs are sealed and its databases empty for this run only, so the key is no secret.
+const KEY: &str = "[AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]";
+const AUTH_KEYS: &str = r#"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#;
+
+/// A running autopush-rs.
+pub struct Peer {
+    /// Where agents connect.
+    pub origin: String,
+    /// Its own two processes; Redis is not counted.
+    pub pids: Vec<u32>,
+    /// Ended in this order.
+    _children: Vec<Ended>,
+}
+
+/// A child that ends with its owner.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Peer {
+    /// Starts the builds in a folder, and Redis from the PATH, which keeps nothing on disk.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let [redis_port, port, router_port, endpoint_port] = free_ports()?;
+        let shown = |number: u16| number.to_string();
+        let mut redis = Command::new("redis-server");
+        redis.args(["--port", &shown(redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        let redis = started(redis, redis_port)?;
+
+        let database = format!("redis://127.0.0.1:{redis_port}");
+        let mut connect = Command::new(folder.join("autoconnect"));
+        connect.env("RUST_LOG", "error").envs([
+            ("AUTOCONNECT__DB_DSN", database.as_str()),
+            ("AUTOCONNECT__HOSTNAME", "127.0.0.1"),
+            ("AUTOCONNECT__ROUTER_HOSTNAME", "127.0.0.1"),
+            ("AUTOCONNECT__PORT", &shown(port)),
+            ("AUTOCONNECT__ROUTER_PORT", &shown(router_port)),
+            ("AUTOCONNECT__ENDPOINT_SCHEME", "http"),
+            ("AUTOCONNECT__ENDPOINT_HOSTNAME", "127.0.0.1"),
+            ("AUTOCONNECT__ENDPOINT_PORT", &shown(endpoint_port)),
+            ("AUTOCONNECT__CRYPTO_KEY", KEY),
+            ("AUTOCONNECT__DISABLE_SENTRY", "true"),
+        ]);
+        let connect = started(connect, port)?;
+        let mut endpoint = Command::new(folder.join("autoendpoint"));
+        endpoint.env("RUST_LOG", "error").envs([
+            ("AUTOEND__DB_DSN", database.as_str()),
+            ("AUTOEND__HOST", "127.0.0.1"),
+            ("AUTOEND__PORT", &shown(endpoint_port)),
+            ("AUTOEND__ENDPOINT_URL", &format!("http://127.0.0.1:{endpoint_port}")),
+            ("AUTOEND__CRYPTO_KEYS", KEY),
+            ("AUTOEND__AUTH_KEYS", AUTH_KEYS),
+            ("AUTOEND__DISABLE_SENTRY", "true"),
+        ]);
+        let endpoint = started(endpoint, endpoint_port)?;
+        Ok(Self {
+            origin: format!("http://127.0.0.1:{port}"),
+            pids: vec![connect.0.id(), endpoint.0.id()],
+            _children: vec![endpoint, connect, redis],
+        })
+    }
+}
+
+/// Starts a program and waits until it listens.
+fn started(mut command: Command, port: u16) -> anyhow::Result<Ended> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = Ended(command.spawn().with_context(|| format!("{name} can't be started"))?);
+    let (address, begun) = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Instant::now());
+    while TcpStream::connect(address).is_err() {
+        ensure!(child.0.try_wait()?.is_none(), "{name} has ended at once");
+        ensure!(begun.elapsed() < START, "{name} does not listen");
+        thread::sleep(LOOK);
+    }
+    Ok(child)
+}
+
+/// Ports that nobody uses just now.
+fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let listeners =
+        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,231 @@
+//! Processor time and memory of processes, from proc(5).
+
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// What the kernel counts `utime` and `stime` in (`USER_HZ`): 10 ms on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+/// Longest wait for a process to have nothing more to do.
+const MOST_SETTLING: Duration = Duration::from_secs(60);
+/// What a process may use in [`LOOK`] and count as quiet.
+const QUIET: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(500);
+
+/// One server, of one process or several.
+#[derive(Clone)]
+pub struct Process {
+    pids: Vec<u32>,
+}
+
+/// What a process had used at one time.
+pub struct Sample {
+    user: Duration,
+    system: Duration,
+    /// By process and thread: its name and its time, in nanoseconds.
+    threads: BTreeMap<(u32, u32), (String, Duration)>,
+    at: Instant,
+}
+
+/// What a process has used between two samples.
+pub struct Spent {
+    /// All of it.
+    pub total: Duration,
+    /// In the kernel, to a tick of 10 ms.
+    system: Duration,
+    /// In both, to a tick.
+    ticks: Duration,
+    /// By the names of threads, without their numbers. Threads that have ended meanwhile are missing.
+    pub by_thread: BTreeMap<String, Duration>,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Memory of a process in KiB.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// All that is resident.
+    pub resident: f64,
+    /// Heap and stacks: what the program itself has asked for. Buffers of sockets are the kernel's and in neither.
+    pub anonymous: f64,
+}
+
+impl Process {
+    /// That of these ids; none is no error, and uses nothing.
+    #[must_use]
+    pub const fn new(pids: Vec<u32>) -> Self {
+        Self { pids }
+    }
+
+    /// This program.
+    #[must_use]
+    pub fn this() -> Self {
+        Self::new(vec![std::process::id()])
+    }
+
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn sample(&self) -> anyhow::Result<Sample> {
+        let (mut user, mut system, mut threads) = (Duration::ZERO, Duration::ZERO, BTreeMap::new());
+        for pid in &self.pids {
+            let stat = read(*pid, "stat")?;
+            let [utime, stime] = times(&stat).with_context(|| format!("/proc/{pid}/stat is strange"))?;
+            user += utime;
+            system += stime;
+            for entry in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+                let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                threads.extend(thread(&entry.path()).map(|thread| ((*pid, tid), thread)));
+            }
+        }
+        Ok(Sample { user, system, threads, at: Instant::now() })
+    }
+
+    /// What it has used since.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn spent_since(&self, earlier: &Sample) -> anyhow::Result<Spent> {
+        Ok(self.sample()?.since(earlier))
+    }
+
+    /// Its memory now.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory(&self) -> anyhow::Result<Memory> {
+        let mut memory = Memory { resident: 0.0, anonymous: 0.0 };
+        for pid in &self.pids {
+            let status = read(*pid, "status")?;
+            memory.resident += kib(&status, "VmRSS:")?;
+            memory.anonymous += kib(&status, "RssAnon:")?;
+        }
+        Ok(memory)
+    }
+
+    /// Waits until it does nothing, a minute at most: what was begun before must not count for what comes.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn wait_until_quiet(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < MOST_SETTLING {
+            let before = self.sample()?;
+            std::thread::sleep(LOOK);
+            if self.spent_since(&before)?.total <= QUIET {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sample {
+    fn since(&self, earlier: &Self) -> Spent {
+        let mut by_thread = BTreeMap::new();
+        for (id, (name, time)) in &self.threads {
+            let before = earlier.threads.get(id).map_or(Duration::ZERO, |(_, time)| *time);
+            *by_thread.entry(name.clone()).or_default() += time.saturating_sub(before);
+        }
+        let user = self.user.saturating_sub(earlier.user);
+        let system = self.system.saturating_sub(earlier.system);
+        let threads: Duration = by_thread.values().sum();
+        // Threads are counted in nanoseconds, but only those that are still there; ticks know of all.
+        let total = threads.max((user + system).saturating_sub(TICK));
+        Spent { total, system, ticks: user + system, by_thread, time: self.at.duration_since(earlier.at) }
+    }
+}
+
+impl Spent {
+    /// How much of it was spent in the kernel.
+    #[must_use]
+    pub fn system_share(&self) -> f64 {
+        self.system.as_secs_f64() / self.ticks.max(TICK).as_secs_f64()
+    }
+
+    /// As a percentage of one core.
+    #[must_use]
+    pub fn percent_of_a_core(&self) -> f64 {
+        100.0 * self.total.as_secs_f64() / self.time.as_secs_f64()
+    }
+}
+
+fn read(pid: u32, what: &str) -> anyhow::Result<String> {
+    fs::read_to_string(format!("/proc/{pid}/{what}")).with_context(|| format!("process {pid} is gone"))
+}
+
+/// `utime` and `stime`, which are fields 14 and 15; the second is the name in brackets, which may hold anything.
+fn times(stat: &str) -> Option<[Duration; 2]> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11).map(|field| field.parse::<u32>().ok());
+    Some([TICK * fields.next()??, TICK * fields.next()??])
+}
+
+/// Name and time of a thread; `None` if it has ended.
+fn thread(folder: &std::path::Path) -> Option<(String, Duration)> {
+    let name = fs::read_to_string(folder.join("comm")).ok()?;
+    let schedule = fs::read_to_string(folder.join("schedstat")).ok()?;
+    let nanos = schedule.split_whitespace().next()?.parse().ok()?;
+    Some((name_of_kind(&name), Duration::from_nanos(nanos)))
+}
+
+/// What threads of one kind have in common: their name without number, and in one word.
+fn name_of_kind(name: &str) -> String {
+    let name = name.trim().trim_end_matches(|last: char| last.is_ascii_digit() || "-#:".contains(last));
+    name.replace(char::is_whitespace, "-")
+}
+
+fn kib(status: &str, name: &str) -> anyhow::Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("the kernel does not say {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_process_may_hold_anything() {
+        let stat = "7 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14";
+        assert_eq!(times(stat), Some([TICK * 11, TICK * 12]));
+        assert_eq!(times("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn threads_of_one_kind_are_one() {
+        for (name, kind) in
+            [("tokio-rt-worker\n", "tokio-rt-worker"), ("fjall:worker#3", "fjall:worker"), ("a b-1", "a-b")]
+        {
+            assert_eq!(name_of_kind(name), kind);
+        }
+    }
+
+    #[test]
+    fn memory_is_read_by_name() {
+        let status = "VmRSS:\t  2048 kB\nRssAnon:\t    1000 kB\n";
+        assert!((kib(status, "RssAnon:").unwrap() - 1000.0).abs() < f64::EPSILON);
+        assert!(kib(status, "RssShmem:").is_err());
+    }
+
+    #[test]
+    fn what_this_process_does_is_seen() {
+        let process = Process::this();
+        let before = process.sample().unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(60) {
+            std::hint::black_box(nothing());
+        }
+        let spent = process.spent_since(&before).unwrap();
+        assert!(spent.total > Duration::ZERO && spent.time >= Duration::from_millis(60));
+        assert!(process.memory().unwrap().anonymous > 0.0);
+    }
+
+    fn nothing() -> u64 {
+        (0..1000).fold(1, |a: u64, b| a.wrapping_mul(b | 1))
+    }
+}

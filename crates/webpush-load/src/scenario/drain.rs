@@ -1,0 +1,78 @@
+//! What has waited goes to agents that come back.
+
+use super::absent::gone;
+use crate::audience::all;
+use crate::autopush::{Agent, Habits};
+use crate::body::Beginning;
+use crate::figures::Figures;
+use crate::senders::SendArgs;
+use crate::tally::Tally;
+use crate::target::TargetArgs;
+use anyhow::{Context as _, bail};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const SETTLING: Duration = Duration::from_millis(100);
+/// For all messages to be stored.
+const MOST_FILLING: Duration = Duration::from_secs(480);
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// User agents that have registered and gone
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    agents: usize,
+    /// Messages that wait for each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    waiting: u64,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When something breaks or a message is missing.
+pub async fn run(args: &Args) -> anyhow::Result<Figures> {
+    let target = args.target.target()?;
+    let beginning = Beginning::now();
+    let agents = gone(&target.dialer, args.agents).await?;
+    let endpoints: Vec<String> = agents.iter().map(|(_, endpoint)| endpoint.clone()).collect();
+    let dialer = target.push_dialer(endpoints.first().context("--agents: at least one")?)?;
+    let senders = args.send.senders(dialer, &endpoints, beginning)?;
+    let expected = args.waiting * args.agents as u64;
+    let stored = senders.run(MOST_FILLING, expected).await?.all_accepted()?.accepted;
+    target.process.wait_until_quiet()?;
+
+    let tally = Arc::new(Tally::new(beginning));
+    let (before, begun) = (target.process.sample()?, Instant::now());
+    let names = Arc::new(agents);
+    // An agent takes its messages at once; it does not wait for others to have said hello.
+    let listening = all(names.len(), |number| {
+        let (dialer, names, tally) = (target.dialer.clone(), Arc::clone(&names), Arc::clone(&tally));
+        async move {
+            let name = names.get(number).map(|(name, _)| name.as_str());
+            let agent = Agent::hello(&dialer, name).await?;
+            Ok(tokio::spawn(async move { agent.listen(Habits::default(), &tally).await }))
+        }
+    });
+    let listening = listening.await?;
+    if !tally.wait_for(stored, PATIENCE).await {
+        bail!("only {} of {stored} messages that waited were delivered and acknowledged", tally.count());
+    }
+    let time = begun.elapsed();
+    tokio::time::sleep(SETTLING).await;
+    let spent = target.process.spent_since(&before)?;
+    listening.iter().for_each(JoinHandle::abort);
+
+    let mut figures = Figures::default();
+    figures.note("messages", stored as f64);
+    figures.note("messages_per_second", stored as f64 / time.as_secs_f64());
+    // With connecting and saying hello, a hundredth of which is paid by each of a hundred messages.
+    figures.note_cpu(&spent, "message", stored);
+    Ok(figures)
+}

@@ -1,0 +1,11 @@
+//! What can be measured: one file for each verb of the command line.
+
+pub mod absent;
+pub mod drain;
+pub mod idle;
+pub mod limit;
+pub mod online;
+pub mod restart;
+pub mod sessions;
+pub mod start;
+pub mod store;

@@ -1,0 +1,71 @@
+//! Messages to agents that listen: the whole life of each, from its push to its acknowledgement.
+
+use crate::audience::AudienceArgs;
+use crate::body::Beginning;
+use crate::figures::Figures;
+use crate::senders::SendArgs;
+use crate::tally::Tally;
+use crate::target::TargetArgs;
+use anyhow::{Context as _, bail};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is sent before anything is measured.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// Nothing came for so long: nothing will come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Acknowledgements are settled in batches a few milliseconds later; that is part of what a message costs.
+const SETTLING: Duration = Duration::from_millis(100);
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    audience: AudienceArgs,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When something breaks or a message is missing.
+pub async fn run(args: &Args) -> anyhow::Result<Figures> {
+    let target = args.target.target()?;
+    let beginning = Beginning::now();
+    let tally = Arc::new(Tally::new(beginning));
+    let mut audience = args.audience.gather(&target.dialer, &tally).await?;
+    let first = audience.endpoints.first().context("there is no agent")?;
+    let senders = args.send.senders(target.push_dialer(first)?, &audience.endpoints, beginning)?;
+
+    let warm_up = senders.run(WARM_UP, u64::MAX).await?.all_accepted()?;
+    tally.wait_for(warm_up.accepted, PATIENCE).await;
+    tokio::time::sleep(SETTLING).await;
+    tally.begin_again();
+
+    let before = target.process.sample()?;
+    let posted = senders.run(args.send.length(), u64::MAX).await?.all_accepted()?;
+    let all_came = tally.wait_for(posted.accepted, PATIENCE).await;
+    tokio::time::sleep(SETTLING).await;
+    let spent = target.process.spent_since(&before)?;
+
+    let (lost, reason) = audience.lost();
+    if let Some(reason) = reason {
+        bail!("{lost} agents were lost: {reason:#}");
+    }
+    if !all_came {
+        bail!("only {} of {} messages were delivered and acknowledged", tally.count(), posted.accepted);
+    }
+    let mut figures = Figures::default();
+    figures.note("messages", posted.accepted as f64);
+    figures.note("messages_per_second", posted.rate());
+    // In a closed loop the next message waits for the one before: see `pace`.
+    let kind = if args.send.is_open() { "open_loop" } else { "closed_loop" };
+    figures.note_latency(&format!("{kind}_post"), &posted.latency);
+    figures.note_latency(&format!("{kind}_delivery"), &tally.latency());
+    figures.note_cpu(&spent, "message", posted.accepted);
+    figures.note("server_rss_kib", target.process.memory()?.resident);
+    Ok(figures)
+}

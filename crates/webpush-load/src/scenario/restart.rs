@@ -1,0 +1,76 @@
+//! A crash with many messages stored: from the new start of the process to the first message that it accepts.
+
+use super::absent::gone;
+use crate::body::Beginning;
+use crate::dial::Dialer;
+use crate::figures::Figures;
+use crate::post::{Http1, Push};
+use crate::running::Running;
+use crate::senders::SendArgs;
+use crate::target::folder_in;
+use anyhow::{Context as _, ensure};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// For all messages to be stored.
+const MOST_FILLING: Duration = Duration::from_secs(540);
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The webpush-server that is started
+    #[arg(long, value_name = "PATH")]
+    server: PathBuf,
+    /// Where its data folder is made [default: the folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Messages that are stored when it is killed
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    stored: u64,
+    /// User agents that they are for
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    agents: usize,
+    /// How often it is killed and started again
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    times: u32,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When something breaks or a message is refused.
+pub async fn run(args: &Args) -> anyhow::Result<Figures> {
+    ensure!((1..=100).contains(&args.times), "--times: 1 to 100");
+    let folder = folder_in(args.folder.as_deref())?;
+    let start = || Running::webpush_server(&args.server, &folder.path().join("data"), &[]);
+    let mut running = start()?;
+    let dialer = Dialer::new(&running.origin, None)?;
+    let endpoints: Vec<_> =
+        gone(&dialer, args.agents).await?.into_iter().map(|(_, endpoint)| endpoint).collect();
+    let uri: http::Uri = endpoints.first().context("--agents: at least one")?.parse()?;
+    let senders = args.send.senders(dialer, &endpoints, Beginning::now())?;
+    let posted = senders.run(MOST_FILLING, args.stored).await?.all_accepted()?;
+    ensure!(posted.accepted == args.stored, "only {} messages could be stored in time", posted.accepted);
+
+    let mut times = Vec::new();
+    for _ in 0..args.times {
+        drop(running);
+        let begun = Instant::now();
+        running = start()?;
+        let mut sender = Http1::connect(&Dialer::new(&running.origin, None)?).await?;
+        let push = Push { path: uri.path(), authorization: None, ttl: 3600, body: &[0x5a; 200] };
+        let status = sender.push(&push).await?;
+        ensure!(status == 201, "the first message was answered {status}");
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    // The first is after a crash under load; the others show whether that left something behind.
+    let mut figures = Figures::default();
+    figures.note("stored", args.stored as f64);
+    figures.note("restart_first_ms", times.first().copied().unwrap_or_default());
+    times.sort_by(f64::total_cmp);
+    figures.note("restart_p50_ms", times.get(times.len() / 2).copied().unwrap_or_default());
+    figures.note("restart_max_ms", times.last().copied().unwrap_or_default());
+    Ok(figures)
+}

@@ -1,0 +1,275 @@
+//! Very many sessions in this process, on transports in memory: what the service itself keeps for an idle agent, beyond
+//! the number of sockets that a machine allows.
+//!
+//! The transport has no buffer: it holds how far hello was read, and with TLS the client until hello is answered. What a
+//! socket adds in user space (its registration, `hyper`'s upgraded connection) is in the figures of `idle`. Bytes are
+//! counted as anonymous memory of the process: a counting allocator would need `unsafe`, and not see what the allocator
+//! itself adds.
+
+use crate::certificates::Certificate;
+use crate::figures::Figures;
+use crate::frames;
+use crate::process::Process;
+use crate::target::folder_in;
+use anyhow::{Context as _, ensure};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use webpush_core::capability::{KeyId, Keyring};
+use webpush_server::drain::Drain;
+use webpush_server::http::peer::Peer;
+use webpush_server::http::tls::{self, Identity};
+use webpush_server::monitor::websocket::{self, Arrival};
+use webpush_server::service::{Service, Setup};
+use webpush_store::memory::MemoryStore;
+
+/// Begun at once; the next ones when these are answered.
+const WAVE: usize = 1000;
+/// For a wave to be answered.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Sessions whose hello was answered. One for all: a pointer in each would be counted as theirs.
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+static HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut frame = Vec::new();
+    frames::text(&mut frame, r#"{"messageType":"hello","broadcasts":{},"use_webpush":true}"#, [1, 2, 3, 4]);
+    frame
+});
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Sessions
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    count: usize,
+    /// Each behind TLS
+    #[arg(long)]
+    tls: bool,
+    /// Seconds at rest that are measured
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    rest: u64,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When a session is not answered.
+pub async fn run(args: &Args) -> anyhow::Result<Figures> {
+    let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
+    let service = Service::new(Setup::new(Arc::new(MemoryStore::default()), keyring, "http://127.0.0.1"));
+    let drain = Drain::default();
+    let folder = folder_in(None)?;
+    let encryption = if args.tls { Some(Encryption::new(folder.path())?) } else { None };
+    let begin = |count| wave(count, &service, &drain, encryption.as_ref());
+    let process = Process::this();
+    begin(WAVE).await?;
+    process.wait_until_quiet()?;
+
+    let (memory, before) = (process.memory()?, process.sample()?);
+    let mut left = args.count;
+    while left > 0 {
+        let now = left.min(WAVE);
+        begin(now).await?;
+        left -= now;
+    }
+    process.wait_until_quiet()?;
+    let (full, connecting) = (process.memory()?, process.spent_since(&before)?);
+    let before = process.sample()?;
+    tokio::time::sleep(Duration::from_secs(args.rest)).await;
+    let resting = process.spent_since(&before)?;
+
+    let count = args.count as f64;
+    let mut figures = Figures::default();
+    figures.note("sessions", count);
+    figures.note("user_memory_kib_per_session", (full.anonymous - memory.anonymous) / count);
+    figures.note("cpu_us_per_connect_with_load", connecting.total.as_secs_f64() * 1e6 / count);
+    figures.note("rest_percent_of_a_core", resting.percent_of_a_core());
+    figures.note("rss_kib", full.resident);
+    Ok(figures)
+}
+
+/// Begins so many sessions and waits until their hello is answered.
+async fn wave(
+    count: usize,
+    service: &Arc<Service>,
+    drain: &Drain,
+    encryption: Option<&Encryption>,
+) -> anyhow::Result<()> {
+    let expected = ANSWERED.load(Ordering::Relaxed) + count;
+    for _ in 0..count {
+        let arrival = Arrival { peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)), may_subscribe: true };
+        let (service, draining) = (Arc::clone(service), drain.draining());
+        match encryption {
+            None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, service, draining))),
+            Some(encryption) => {
+                let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
+                tokio::spawn(async move {
+                    // One that fails is missed in the count.
+                    if let Ok(stream) = acceptor.accept(line).await {
+                        websocket::run(stream, arrival, service, draining).await;
+                    }
+                });
+            }
+        }
+    }
+    let begun = Instant::now();
+    while ANSWERED.load(Ordering::Relaxed) < expected {
+        ensure!(begun.elapsed() < PATIENCE, "some sessions were not answered");
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Says hello, and nothing more.
+struct Plain {
+    said: usize,
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = HELLO.get(self.said..).unwrap_or_default();
+        if rest.is_empty() {
+            // Nothing will come, so nobody is to be woken.
+            return Poll::Pending;
+        }
+        let length = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..length]);
+        self.said += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Plain {
+    /// The first that is written is the answer to hello.
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.said != usize::MAX {
+            self.said = usize::MAX;
+            ANSWERED.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Both sides of TLS.
+struct Encryption {
+    acceptor: TlsAcceptor,
+    client: Arc<ClientConfig>,
+}
+
+impl Encryption {
+    fn new(folder: &Path) -> anyhow::Result<Self> {
+        let Certificate { certificate, key } = Certificate::generate(folder)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&certificate)?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            acceptor: tls::acceptor(&Identity::Pem { key, cert: certificate })?,
+            client: Arc::new(client),
+        })
+    }
+
+    fn line(&self) -> anyhow::Result<Encrypted> {
+        let name = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST).into());
+        let client = ClientConnection::new(Arc::clone(&self.client), name)?;
+        Ok(Encrypted { client: Some(Box::new(Client { connection: client, greeted: false, reader: None })) })
+    }
+}
+
+/// Holds its client until that has its answer. The client acts when the server writes.
+struct Encrypted {
+    client: Option<Box<Client>>,
+}
+
+struct Client {
+    connection: ClientConnection,
+    greeted: bool,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(client) = &mut self.client else { return Poll::Pending };
+        if !client.connection.wants_write() {
+            client.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let mut room = buf.initialize_unfilled();
+        let length = client.connection.write_tls(&mut room)?;
+        buf.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(client) = &mut self.client else { return Poll::Ready(Ok(bytes.len())) };
+        let length = client.hear(bytes)?;
+        if client.greeted && client.is_answered()? {
+            self.client = None;
+            ANSWERED.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Client {
+    fn hear(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
+        let length = self.connection.read_tls(&mut bytes)?;
+        self.connection.process_new_packets().map_err(io::Error::other)?;
+        if !self.greeted && !self.connection.is_handshaking() {
+            self.connection.writer().write_all(&HELLO)?;
+            self.greeted = true;
+        }
+        if self.connection.wants_write()
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+        Ok(length)
+    }
+
+    /// Tickets come before the answer, and are not it.
+    fn is_answered(&mut self) -> io::Result<bool> {
+        let state = self.connection.process_new_packets().map_err(io::Error::other)?;
+        Ok(state.plaintext_bytes_to_read() > 0)
+    }
+}

@@ -1,0 +1,49 @@
+//! Starts with an empty data folder: from the start of the process to the line that says it serves. And how large it is.
+
+use crate::figures::Figures;
+use crate::histogram::Histogram;
+use crate::process::Process;
+use crate::running::Running;
+use crate::target::folder_in;
+use anyhow::ensure;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The webpush-server that is started
+    #[arg(long, value_name = "PATH")]
+    server: PathBuf,
+    /// Where its data folders are made [default: the folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// How often
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    times: u32,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When it does not start.
+pub fn run(args: &Args) -> anyhow::Result<Figures> {
+    ensure!((1..=1000).contains(&args.times), "--times: 1 to 1000");
+    let folder = folder_in(args.folder.as_deref())?;
+    let (mut starts, mut memory) = (Histogram::default(), 0.0);
+    for number in 0..args.times {
+        let data = folder.path().join(number.to_string());
+        let begun = Instant::now();
+        let running = Running::webpush_server(&args.server, &data, &[])?;
+        starts.record(begun.elapsed());
+        memory = Process::new(vec![running.pid()]).memory()?.resident;
+    }
+    let mut figures = Figures::default();
+    figures.note("starts", f64::from(args.times));
+    figures.note("start_p50_ms", starts.per_mille(500).as_secs_f64() * 1e3);
+    figures.note("start_max_ms", starts.largest().as_secs_f64() * 1e3);
+    figures.note("server_rss_kib", memory);
+    figures.note("binary_mb", fs::metadata(&args.server)?.len() as f64 / 1e6);
+    Ok(figures)
+}

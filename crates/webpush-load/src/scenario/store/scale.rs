@@ -1,0 +1,91 @@
+//! What a message costs, appended and acknowledged, in a store that holds much already: the work that its engine does
+//! behind it, compaction above all, counts as well.
+
+use super::furnish::{fill, message, store};
+use super::{PATIENCE, note_cpu};
+use crate::figures::Figures;
+use crate::process::Process;
+use crate::target::folder_in;
+use anyhow::ensure;
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+use webpush_core::id::EntryRef;
+use webpush_core::outcome::Outcome;
+use webpush_store::embedded::EmbeddedStore;
+use webpush_store::{Applied, Durability, Op, Store as _};
+
+const IN_FLIGHT: u64 = 64;
+/// Acknowledgements settled at once, as the service does it.
+const SETTLED_AT_ONCE: usize = 64;
+
+/// Options.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where the store is made [default: the folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Messages that are in it all the time
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    stored: u64,
+    /// Subscriptions, each in an inbox of its own
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    subscriptions: u64,
+    /// Messages that are measured
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    messages: u64,
+}
+
+/// Measures.
+pub(super) fn run(args: &Args) -> anyhow::Result<Figures> {
+    ensure!(args.subscriptions > 0 && args.messages > 0, "--subscriptions, --messages: at least one");
+    let folder = folder_in(args.folder.as_deref())?;
+    let store = store(&folder.path().join("store"), args.subscriptions)?;
+    fill(&store, 0..args.stored, args.subscriptions)?;
+    let process = Process::this();
+    process.wait_until_quiet()?;
+
+    let (before, begun) = (process.sample()?, Instant::now());
+    come_and_go(&store, args)?;
+    let time = begun.elapsed();
+    // What the engine still owes for these messages.
+    process.wait_until_quiet()?;
+    let mut figures = Figures::default();
+    figures.note("messages", args.messages as f64);
+    figures.note("messages_per_second", args.messages as f64 / time.as_secs_f64());
+    note_cpu(&mut figures, &process, &before, "message", args.messages)?;
+    figures.note("rss_kib", process.memory()?.resident);
+    store.close();
+    Ok(figures)
+}
+
+fn come_and_go(store: &EmbeddedStore, args: &Args) -> anyhow::Result<()> {
+    let (sender, receiver) = channel();
+    let (mut begun, mut done, mut settling) = (0, 0, Vec::new());
+    while done < args.messages {
+        while begun - done < IN_FLIGHT && begun < args.messages {
+            let sender = sender.clone();
+            let stored = Box::new(move |result: Result<Vec<Applied>, _>| {
+                // A message that fails tells nobody, which ends the loop.
+                let mut entries = result.into_iter().flatten().filter_map(entry);
+                let _ = entries.try_for_each(|entry| sender.send(entry));
+            });
+            let message = message(args.stored + begun, args.subscriptions);
+            store.commit(vec![Op::Append(message)], Durability::Durable, stored);
+            begun += 1;
+        }
+        settling.push(Op::Settle(receiver.recv_timeout(PATIENCE)?, Outcome::Delivered));
+        done += 1;
+        if settling.len() == SETTLED_AT_ONCE || done == args.messages {
+            store.commit(std::mem::take(&mut settling), Durability::Lazy, Box::new(drop));
+        }
+    }
+    Ok(())
+}
+
+fn entry(applied: Applied) -> Option<EntryRef> {
+    match applied {
+        Applied::Appended(appended) => Some(appended.message.entry_ref()),
+        _ => None,
+    }
+}

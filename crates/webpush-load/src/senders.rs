@@ -1,0 +1,222 @@
+//! Many senders at once.
+
+use crate::body::{self, Beginning, Sizes, Stamp};
+use crate::dial::Dialer;
+use crate::histogram::Histogram;
+use crate::pace::Pace;
+use crate::post::{Http, Http1, Http2, Push};
+use crate::tokens::{Tokens, Vapid};
+use anyhow::{Context as _, ensure};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// What answers may take beyond the time of the run.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Fresh tokens signed for each second of a run; no service here checks as many.
+const TOKENS_A_SECOND: usize = 15_000;
+/// Prime, so that consecutive messages go to agents that have nothing in common.
+const STRIDE: u64 = 7919;
+
+/// What is sent.
+#[derive(clap::Args, Clone)]
+pub struct SendArgs {
+    /// Version of HTTP that senders use
+    #[arg(long, value_enum, value_name = "VERSION", default_value = "1.1")]
+    pub http: Http,
+    /// Messages in flight; in an open loop the most of them
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub in_flight: usize,
+    /// Streams on each connection over HTTP/2
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    streams: usize,
+    /// Bytes of each body, or «mixed»: 200 half of the time, up to 4,000
+    #[arg(long, value_name = "BYTES", default_value = "200")]
+    size: Sizes,
+    /// What senders say of themselves (VAPID)
+    #[arg(long, value_enum, default_value_t = Vapid::None)]
+    vapid: Vapid,
+    /// Seconds that are measured
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seconds: u64,
+    /// Messages a second in an open loop: latencies count from when each was due. Without it the loop is closed
+    #[arg(long, value_name = "RATE")]
+    rate: Option<f64>,
+    /// Seconds for which messages are kept
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    ttl: u32,
+}
+
+/// Senders that know whom to push to.
+pub struct Senders {
+    dialer: Dialer,
+    paths: Vec<String>,
+    tokens: Tokens,
+    beginning: Beginning,
+    args: SendArgs,
+}
+
+/// What has become of what was sent.
+#[derive(Default)]
+pub struct Posted {
+    /// Answered 201 or 202.
+    pub accepted: u64,
+    /// Answered otherwise, by status.
+    pub refused: BTreeMap<u16, u64>,
+    /// From when each was due until it was answered.
+    pub latency: Histogram,
+    /// How long it took in all.
+    pub time: Duration,
+}
+
+impl SendArgs {
+    /// How long is measured.
+    #[must_use]
+    pub const fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// Whether messages have their times.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.rate.is_some()
+    }
+
+    /// Prepares senders for these push URLs.
+    ///
+    /// # Errors
+    /// When an argument makes no sense.
+    pub fn senders(
+        &self,
+        dialer: Dialer,
+        endpoints: &[String],
+        beginning: Beginning,
+    ) -> anyhow::Result<Arc<Senders>> {
+        ensure!((1..=4096).contains(&self.in_flight), "--in-flight: 1 to 4096");
+        ensure!((1..=256).contains(&self.streams), "--streams: 1 to 256");
+        ensure!((1..=600).contains(&self.seconds), "--seconds: 1 to 600");
+        ensure!(self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)), "--rate: 0.1 to 1,000,000");
+        let paths = endpoints.iter().map(|url| path(url)).collect::<anyhow::Result<_>>()?;
+        let seconds = usize::try_from(self.seconds).unwrap_or(usize::MAX);
+        let tokens = Tokens::prepare(self.vapid, &dialer.origin(), (seconds + 1) * TOKENS_A_SECOND)?;
+        Ok(Arc::new(Senders { dialer, paths, tokens, beginning, args: self.clone() }))
+    }
+}
+
+impl Senders {
+    /// Sends for a time, or until so many are sent.
+    ///
+    /// # Errors
+    /// When a connection breaks, or an answer does not come.
+    pub async fn run(self: &Arc<Self>, length: Duration, most: u64) -> anyhow::Result<Posted> {
+        let workers = self.connect().await?;
+        let start = self.beginning.elapsed();
+        let pace = Arc::new(Pace::new(self.beginning, length, most, self.args.rate));
+        let mut working = JoinSet::new();
+        for worker in workers {
+            working.spawn(Arc::clone(self).work(worker, Arc::clone(&pace)));
+        }
+        let mut posted = Posted::default();
+        let all = async {
+            while let Some(one) = working.join_next().await {
+                posted.add(&one??);
+            }
+            anyhow::Ok(())
+        };
+        timeout(length + PATIENCE, all).await.context("the server does not answer any more")??;
+        posted.time = self.beginning.elapsed().saturating_sub(start);
+        Ok(posted)
+    }
+
+    /// A connection for each worker, or one for some of them.
+    async fn connect(&self) -> anyhow::Result<Vec<Worker>> {
+        let (mut workers, mut shared) = (Vec::new(), None);
+        for number in 0..self.args.in_flight {
+            workers.push(match self.args.http {
+                Http::One => Worker::One(Http1::connect(&self.dialer).await?),
+                Http::Two => {
+                    let connection = match shared.take() {
+                        Some(connection) if number % self.args.streams != 0 => connection,
+                        _ => Http2::connect(&self.dialer).await?,
+                    };
+                    Worker::Two(shared.insert(connection).clone())
+                }
+            });
+        }
+        Ok(workers)
+    }
+
+    async fn work(self: Arc<Self>, mut worker: Worker, pace: Arc<Pace>) -> anyhow::Result<Posted> {
+        let (mut posted, mut body) = (Posted::default(), Vec::new());
+        while let Some(turn) = pace.next().await {
+            let Ok(authorization) = self.tokens.next() else {
+                pace.stop();
+                break;
+            };
+            body.clear();
+            body::write(
+                &mut body,
+                Stamp { number: turn.number, due: turn.due },
+                self.args.size.of(turn.number),
+            );
+            let path = self.path_of(turn.number);
+            let push = Push { path, authorization, ttl: self.args.ttl, body: &body };
+            let status = match &mut worker {
+                Worker::One(connection) => connection.push(&push).await?,
+                Worker::Two(connection) => connection.push(&push).await?,
+            };
+            posted.count(status, self.beginning.elapsed().saturating_sub(turn.due));
+        }
+        Ok(posted)
+    }
+
+    fn path_of(&self, number: u64) -> &str {
+        let index = number.wrapping_mul(STRIDE) % self.paths.len().max(1) as u64;
+        self.paths.get(usize::try_from(index).unwrap_or_default()).map_or("/", String::as_str)
+    }
+}
+
+enum Worker {
+    One(Http1),
+    Two(Http2),
+}
+
+impl Posted {
+    fn count(&mut self, status: u16, latency: Duration) {
+        if matches!(status, 201 | 202) {
+            self.accepted += 1;
+            self.latency.record(latency);
+        } else {
+            *self.refused.entry(status).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        other.refused.iter().for_each(|(status, count)| *self.refused.entry(*status).or_default() += count);
+        self.latency.add(&other.latency);
+    }
+
+    /// Accepted a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.accepted as f64 / self.time.as_secs_f64()
+    }
+
+    /// Fails when something was refused: a figure of a server that refuses is worth nothing.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn all_accepted(self) -> anyhow::Result<Self> {
+        ensure!(self.refused.is_empty(), "some messages were refused, by status: {:?}", self.refused);
+        ensure!(self.accepted > 0, "no message was sent");
+        Ok(self)
+    }
+}
+
+fn path(url: &str) -> anyhow::Result<String> {
+    let uri: http::Uri = url.parse().context("a push URL is none")?;
+    Ok(uri.path().to_owned())
+}

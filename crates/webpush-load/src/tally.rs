@@ -1,0 +1,81 @@
+//! What has come of messages, on the side of the agents.
+
+use crate::body::{Beginning, Stamp};
+use crate::histogram::Histogram;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const SHARDS: usize = 16;
+/// How often is looked whether all has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Counts what agents receive and acknowledge.
+pub struct Tally {
+    beginning: Beginning,
+    acknowledged: AtomicU64,
+    latencies: [Mutex<Histogram>; SHARDS],
+}
+
+impl Tally {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(beginning: Beginning) -> Self {
+        Self {
+            beginning,
+            acknowledged: AtomicU64::new(0),
+            latencies: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// A message has come just now.
+    pub fn received(&self, stamp: Stamp) {
+        let latency = self.beginning.elapsed().saturating_sub(stamp.due);
+        let shard = usize::try_from(stamp.number % SHARDS as u64).unwrap_or_default();
+        self.latencies[shard].lock().unwrap_or_else(PoisonError::into_inner).record(latency);
+    }
+
+    /// A message was acknowledged just now.
+    pub fn acknowledged(&self) {
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets what was counted.
+    pub fn begin_again(&self) {
+        self.acknowledged.store(0, Ordering::Relaxed);
+        for shard in &self.latencies {
+            *shard.lock().unwrap_or_else(PoisonError::into_inner) = Histogram::default();
+        }
+    }
+
+    /// How many were acknowledged.
+    pub fn count(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many were acknowledged, as long as more come in that time; says whether all did.
+    pub async fn wait_for(&self, expected: u64, patience: Duration) -> bool {
+        let (mut last, mut moved) = (self.count(), Instant::now());
+        while last < expected {
+            if moved.elapsed() > patience {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+            let now = self.count();
+            if now != last {
+                (last, moved) = (now, Instant::now());
+            }
+        }
+        true
+    }
+
+    /// From when each message was due until its agent had it.
+    #[must_use]
+    pub fn latency(&self) -> Histogram {
+        let mut all = Histogram::default();
+        self.latencies
+            .iter()
+            .for_each(|shard| all.add(&shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        all
+    }
+}

@@ -1,0 +1,128 @@
+//! The server that is loaded: started for the run, or one that runs already.
+
+use crate::certificates::Certificate;
+use crate::dial::Dialer;
+use crate::peer::Peer;
+use crate::process::Process;
+use crate::running::Running;
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Which server.
+#[derive(clap::Args)]
+pub struct TargetArgs {
+    /// Start this webpush-server for the run, on a data folder of its own
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["origin", "pid"])]
+    pub server: Option<PathBuf>,
+    /// Where that data folder is made [default: the folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Let it speak TLS
+    #[arg(long, requires = "server")]
+    pub tls: bool,
+    /// One more argument for it, as in --server-arg=--keepalive=1h
+    #[arg(long, value_name = "ARG", requires = "server", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// Start autopush-rs for the run, of which autoconnect and autoendpoint are in this folder, on redis-server of the PATH
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["server", "origin", "pid"])]
+    peer: Option<PathBuf>,
+    /// Load the server that runs here, on this machine: where its agents connect. Senders go where its push URLs lead
+    #[arg(long, value_name = "URL")]
+    origin: Option<String>,
+    /// The certificate that it shows, PEM
+    #[arg(long, value_name = "FILE", requires = "origin")]
+    ca: Option<PathBuf>,
+    /// Its processes, whose processor time and memory are measured
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pid: Vec<u32>,
+}
+
+/// The server that is loaded.
+pub struct Target {
+    /// Connects to it.
+    pub dialer: Dialer,
+    /// What it uses.
+    pub process: Process,
+    trusted: Option<PathBuf>,
+    _started: Option<Started>,
+}
+
+/// What ends with the run.
+enum Started {
+    Ours { _running: Running, _folder: TempDir },
+    Peer { _peer: Peer },
+}
+
+impl TargetArgs {
+    /// A folder for the run, which is removed after it.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn make_folder(&self) -> anyhow::Result<TempDir> {
+        folder_in(self.folder.as_deref())
+    }
+
+    /// Starts the server, or finds the one that runs.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn target(&self) -> anyhow::Result<Target> {
+        match (&self.server, &self.peer, &self.origin) {
+            (Some(server), _, _) => self.started(server),
+            (None, Some(folder), _) => {
+                let peer = Peer::start(folder)?;
+                let dialer = Dialer::new(&peer.origin, None)?;
+                let process = Process::new(peer.pids.clone());
+                Ok(Target { dialer, process, trusted: None, _started: Some(Started::Peer { _peer: peer }) })
+            }
+            (None, None, Some(origin)) => Ok(Target {
+                dialer: Dialer::new(origin, self.ca.as_deref())?,
+                process: Process::new(self.pid.clone()),
+                trusted: self.ca.clone(),
+                _started: None,
+            }),
+            (None, None, None) => bail!("which server? --server starts one, --origin names one that runs"),
+        }
+    }
+
+    fn started(&self, server: &Path) -> anyhow::Result<Target> {
+        let folder = self.make_folder()?;
+        let mut arguments = self.server_arg.clone();
+        let mut trusted = None;
+        if self.tls {
+            let Certificate { certificate, key } = Certificate::generate(folder.path())?;
+            let shown = [("--cert", &certificate), ("--key", &key)];
+            arguments.extend(
+                shown.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]),
+            );
+            trusted = Some(certificate);
+        }
+        let running = Running::webpush_server(server, &folder.path().join("data"), &arguments)?;
+        Ok(Target {
+            dialer: Dialer::new(&running.origin, trusted.as_deref())?,
+            process: Process::new(vec![running.pid()]),
+            trusted,
+            _started: Some(Started::Ours { _running: running, _folder: folder }),
+        })
+    }
+}
+
+impl Target {
+    /// Connects to where push URLs lead, which may be another process.
+    ///
+    /// # Errors
+    /// When that is not this machine.
+    pub fn push_dialer(&self, endpoint: &str) -> anyhow::Result<Dialer> {
+        Dialer::new(endpoint, self.trusted.as_deref())
+    }
+}
+
+/// A folder that is removed when it is dropped.
+///
+/// # Errors
+/// When it can't be made.
+pub fn folder_in(parent: Option<&Path>) -> anyhow::Result<TempDir> {
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::tempdir_in(&parent).with_context(|| format!("no folder can be made in {}", parent.display()))
+}

@@ -1,0 +1,106 @@
+//! The goals as figures: every row is measured on this machine, beside the limit of the machine in the same run, and
+//! written to `docs/benchmarks.md`.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what a row is, and when its goal is met | [`row`] |
+//! | the rows, as data: one file for each family | [`rows`] |
+//! | running the commands they name | [`measure`] |
+//! | what machine this is | [`machine`] |
+//! | the page | [`page`] |
+
+mod machine;
+mod measure;
+mod page;
+mod row;
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use machine::Machine;
+use measure::Runs;
+use row::{Measured, Row};
+
+/// The page that is written, with a history below that is kept.
+const PAGE: &str = "docs/benchmarks.md";
+/// Where servers keep their data while they are measured: its disk is the one that is measured.
+const SCRATCH: &str = "target/bench";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Measure only the rows whose name contains this text, and write no page.
+    #[arg(long, value_name = "ROW")]
+    only: Option<String>,
+    /// Short runs with smaller numbers: to see that everything works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// Repeat what can be repeated, and take the median [default: 3, with --quick 1].
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Measure autopush-rs in the same run: a folder with its release builds of autoconnect and autoendpoint (feature
+    /// «redis»); redis-server must be on the PATH.
+    #[arg(long, value_name = "FOLDER")]
+    peer: Option<PathBuf>,
+    /// Print the names of the rows and stop.
+    #[arg(long)]
+    list: bool,
+    /// Measure what is built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Measures the chosen rows; `Ok(false)` when one could not be measured. A goal that is missed is a result, no failure.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let rows = chosen(options.only.as_deref())?;
+    if options.list {
+        let runs = Runs::new(Path::new("."), options.quick, 1, None);
+        rows.iter().for_each(|row| println!("{:<26} {}", row.name, runs.said(row.what)));
+        return Ok(true);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has a root")?;
+    if !options.no_build {
+        build(root)?;
+    }
+    std::fs::create_dir_all(root.join(SCRATCH))?;
+    let peer =
+        options.peer.as_deref().map(Path::canonicalize).transpose().context("there is no such --peer")?;
+    let machine = Machine::look(root, options.quick)?;
+    let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
+    let mut runs = Runs::new(root, options.quick, rounds.max(1), peer);
+    let mut measured = Vec::new();
+    for row in rows {
+        let result = row.measure(&mut runs);
+        println!("{}", result.line());
+        measured.push(result);
+    }
+    if options.only.is_none() {
+        page::write(&root.join(PAGE), &machine, &measured, &runs)?;
+        println!("written to {PAGE}");
+    }
+    Ok(measured.iter().all(Measured::is_there))
+}
+
+fn chosen(only: Option<&str>) -> Result<Vec<&'static Row>> {
+    let rows: Vec<_> = rows::all().filter(|row| only.is_none_or(|text| row.name.contains(text))).collect();
+    ensure!(
+        !rows.is_empty(),
+        "no row is called like {:?}; cargo xtask bench --list names them",
+        only.unwrap_or_default()
+    );
+    Ok(rows)
+}
+
+/// The server by itself, as it is shipped: built together, the load would choose features of what both use.
+fn build(root: &Path) -> Result<()> {
+    for package in ["webpush-server", "webpush-load"] {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut command = Command::new(cargo);
+        let status =
+            command.args(["build", "--quiet", "--release", "--package", package]).current_dir(root).status();
+        ensure!(status.context("cargo can't be run")?.success(), "{package} could not be built");
+    }
+    Ok(())
+}

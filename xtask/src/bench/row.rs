@@ -1,0 +1,180 @@
+//! One row: a figure, its goal, and the limit that it is held against.
+
+use anyhow::Result;
+
+use super::measure::Runs;
+
+/// Something to be measured, as data.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// `{a|b}` is a, in a quick run b: then the goal is for another size, and neither met nor missed.
+    pub(super) what: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) figure: Reading,
+    pub(super) goal: Goal,
+    /// What is possible here: these together. None where nothing is to be compared with.
+    pub(super) limit: &'static [Reading],
+    /// More figures to be shown.
+    pub(super) beside: &'static [Reading],
+    /// What autopush-rs 1.83.1 took on this kind of machine (issue 7), where it is to be compared.
+    pub(super) peer: Option<f64>,
+}
+
+/// A figure of a command's output.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    /// Run at the root of the repository. `{a|b}` is a, in a quick run b.
+    pub(super) command: &'static str,
+    pub(super) figure: &'static str,
+    /// Takes so long that it is not repeated.
+    pub(super) once: bool,
+}
+
+/// What a figure must not be above.
+#[derive(Clone, Copy)]
+pub(super) enum Goal {
+    /// There is no goal; the figure is shown all the same.
+    None,
+    AtMost(f64),
+    /// The limit and this.
+    AboveLimit(f64),
+    /// So many times the limit.
+    TimesLimit(f64),
+}
+
+/// What came of a row.
+pub(super) struct Measured {
+    pub(super) row: &'static Row,
+    /// At a smaller size than the goal is for.
+    pub(super) smaller: bool,
+    pub(super) result: Result<Figures>,
+}
+
+pub(super) struct Figures {
+    pub(super) figure: f64,
+    pub(super) limit: Option<f64>,
+    pub(super) peer: Option<f64>,
+    pub(super) beside: Vec<(&'static str, f64)>,
+}
+
+/// A figure that is repeated.
+pub(super) const fn reading(command: &'static str, figure: &'static str) -> Reading {
+    Reading { command, figure, once: false }
+}
+
+/// A figure that is taken once.
+pub(super) const fn once(command: &'static str, figure: &'static str) -> Reading {
+    Reading { command, figure, once: true }
+}
+
+impl Row {
+    pub(super) fn measure(&'static self, runs: &mut Runs) -> Measured {
+        Measured { row: self, smaller: runs.is_smaller(self.what), result: self.figures(runs) }
+    }
+
+    fn figures(&'static self, runs: &mut Runs) -> Result<Figures> {
+        let figure = runs.read(&self.figure)?;
+        let limits = self.limit.iter().map(|limit| runs.read(limit)).collect::<Result<Vec<_>>>()?;
+        let limit = (!limits.is_empty()).then(|| limits.iter().sum());
+        let beside =
+            self.beside.iter().map(|one| Ok((one.figure, runs.read(one)?))).collect::<Result<_>>()?;
+        let peer = self.peer.and_then(|_| runs.read_of_peer(&self.figure));
+        Ok(Figures { figure, limit, peer, beside })
+    }
+}
+
+impl Goal {
+    /// The number not to be above.
+    pub(super) fn bound(self, limit: Option<f64>) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::AtMost(most) => Some(most),
+            Self::AboveLimit(more) => limit.map(|limit| limit + more),
+            Self::TimesLimit(times) => limit.map(|limit| limit * times),
+        }
+    }
+
+    pub(super) fn shown(self, limit: Option<f64>) -> String {
+        let bound = self.bound(limit).map(number).unwrap_or_default();
+        match self {
+            Self::None => "–".to_owned(),
+            Self::AtMost(_) => format!("≤ {bound}"),
+            Self::AboveLimit(more) => format!("≤ limit + {} = {bound}", number(more)),
+            Self::TimesLimit(times) => format!("≤ {} × limit = {bound}", number(times)),
+        }
+    }
+}
+
+impl Measured {
+    pub(super) fn is_there(&self) -> bool {
+        self.result.is_ok()
+    }
+
+    pub(super) fn verdict(&self) -> &'static str {
+        let Ok(figures) = &self.result else { return "**failed**" };
+        match self.row.goal.bound(figures.limit) {
+            None => "–",
+            Some(_) if self.smaller => "not at this size",
+            Some(bound) if figures.figure <= bound => "met",
+            Some(_) => "**missed**",
+        }
+    }
+
+    /// As it is printed when it is known.
+    pub(super) fn line(&self) -> String {
+        let Row { name, unit, goal, .. } = self.row;
+        match &self.result {
+            Ok(figures) => {
+                let (figure, goal) = (number(figures.figure), goal.shown(figures.limit));
+                format!("{name:<26} {figure:>9} {unit:<4} {goal:<28} {}", self.verdict())
+            }
+            Err(error) => format!("{name:<26} failed: {error:#}"),
+        }
+    }
+}
+
+/// With as many decimals as matter.
+pub(super) fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_up_to_its_bound() {
+        assert_eq!(Goal::AtMost(35.0).bound(None), Some(35.0));
+        assert_eq!(Goal::AboveLimit(12.0).bound(Some(15.5)), Some(27.5));
+        assert_eq!(Goal::TimesLimit(1.5).shown(Some(100.0)), "≤ 1.50 × limit = 150");
+        assert_eq!(Goal::TimesLimit(1.5).bound(None), None);
+        assert_eq!(Goal::None.shown(None), "–");
+    }
+
+    #[test]
+    fn a_missed_goal_is_said_to_be_missed() {
+        static ROW: Row = Row {
+            name: "x",
+            what: "",
+            unit: "µs",
+            figure: reading("", ""),
+            goal: Goal::AtMost(10.0),
+            limit: &[],
+            beside: &[],
+            peer: None,
+        };
+        let verdict = |figure, smaller| {
+            let figures = Figures { figure, limit: None, peer: None, beside: Vec::new() };
+            Measured { row: &ROW, smaller, result: Ok(figures) }.verdict()
+        };
+        assert_eq!([verdict(10.0, false), verdict(10.1, false)], ["met", "**missed**"]);
+        assert_eq!(verdict(1.0, true), "not at this size");
+        let failed = Measured { row: &ROW, smaller: false, result: Err(anyhow::anyhow!("why")) };
+        assert_eq!((failed.verdict(), failed.is_there()), ("**failed**", false));
+        assert!(failed.line().contains("why"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Starting, and how large the program is.
+
+use crate::bench::row::{Goal, Row, once, reading};
+
+const START: &str = "target/release/webpush-load start --server target/release/webpush-server --folder target/bench --times {21|5}";
+const RESTART: &str = "target/release/webpush-load restart --server target/release/webpush-server --folder target/bench \
+                       --stored {1000000|50000} --in-flight 512";
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "restart",
+        what: "killed with {1,000,000|50,000} messages stored: from the new start to the first 201",
+        unit: "ms",
+        figure: once(RESTART, "restart_first_ms"),
+        goal: Goal::AtMost(1000.0),
+        limit: &[],
+        beside: &[once(RESTART, "restart_p50_ms"), once(RESTART, "restart_max_ms")],
+        peer: None,
+    },
+    Row {
+        name: "cold-start",
+        what: "an empty data folder: from the start of the process to the line that says it serves, p50",
+        unit: "ms",
+        figure: reading(START, "start_p50_ms"),
+        goal: Goal::AtMost(30.0),
+        limit: &[],
+        beside: &[reading(START, "start_max_ms"), reading(START, "server_rss_kib")],
+        peer: None,
+    },
+    Row {
+        name: "binary",
+        what: "the release binary, stripped",
+        unit: "MB",
+        figure: reading(START, "binary_mb"),
+        goal: Goal::AtMost(15.0),
+        limit: &[],
+        beside: &[],
+        peer: None,
+    },
+];

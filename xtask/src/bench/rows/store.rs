@@ -1,0 +1,65 @@
+//! Whether a message costs more when much is stored. Through the store itself: over HTTP the same would take hours.
+
+use crate::bench::row::{Goal, Reading, Row, once};
+
+const CPU: &str = "cpu_us_per_message";
+
+macro_rules! scale {
+    ($rest:literal) => {
+        once(
+            concat!(
+                "target/release/webpush-load store scale --folder target/bench --messages {300000|20000} ",
+                $rest
+            ),
+            CPU,
+        )
+    };
+}
+
+const STORED_1K: Reading = scale!("--stored 1000 --subscriptions 10000");
+const STORED_100K: Reading = scale!("--stored {100000|10000} --subscriptions 10000");
+const STORED_1M: Reading = scale!("--stored {1000000|50000} --subscriptions 10000");
+const SUBSCRIPTIONS_1M: Reading = scale!("--stored 1000 --subscriptions {1000000|50000}");
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "scale-1k",
+        what: "store CPU per message, appended and settled, 1,000 stored and 10,000 subscriptions, compaction included",
+        unit: "µs",
+        figure: STORED_1K,
+        goal: Goal::None,
+        limit: &[],
+        beside: &[],
+        peer: None,
+    },
+    Row {
+        name: "scale-stored-100k",
+        what: "the same with {100,000|10,000} stored; the limit is the first",
+        unit: "µs",
+        figure: STORED_100K,
+        goal: Goal::TimesLimit(1.5),
+        limit: &[STORED_1K],
+        beside: &[],
+        peer: None,
+    },
+    Row {
+        name: "scale-stored-1m",
+        what: "the same with {1,000,000|50,000} stored; the limit is the first",
+        unit: "µs",
+        figure: STORED_1M,
+        goal: Goal::TimesLimit(1.5),
+        limit: &[STORED_1K],
+        beside: &[],
+        peer: None,
+    },
+    Row {
+        name: "scale-subscriptions-1m",
+        what: "the same with 1,000 stored and {1,000,000|50,000} subscriptions; the limit is the first",
+        unit: "µs",
+        figure: SUBSCRIPTIONS_1M,
+        goal: Goal::TimesLimit(1.5),
+        limit: &[STORED_1K],
+        beside: &[],
+        peer: None,
+    },
+];
