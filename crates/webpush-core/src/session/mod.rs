@@ -16,6 +16,7 @@
 //! [`Session::next_command`], in order. A driver has no decisions to make.
 
 pub mod keepalive;
+mod progress;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! The state machine of a session; [`super`] has its picture.
 
+use super::progress::Progress;
 use super::window::Window;
 use super::{
     Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
@@ -15,8 +16,8 @@ pub struct Session {
     scope: Scope,
     patience: Patience,
     redelivery: Redelivery,
-    /// Everything up to here was considered for this agent.
-    cursor: Position,
+    /// What was considered for this agent.
+    progress: Progress,
     /// The inbox had entries at least up to here.
     known: Position,
     /// It may have others that nobody told of.
@@ -77,7 +78,7 @@ impl Session {
             scope,
             patience,
             redelivery,
-            cursor: Position::START,
+            progress: Progress::at(Position::START),
             known: Position::START,
             stale: false,
             mail: Mail::Fetching { pass: Pass::New, known: Position::START, outdated: false },
@@ -103,7 +104,7 @@ impl Session {
     ) -> Self {
         let mut session = Self::new(scope, patience, redelivery);
         if after > Position::START {
-            session.cursor = after;
+            session.progress = Progress::at(after);
             session.commands = VecDeque::from([Command::Fetch { after }]);
             session.expect_acknowledgement(now);
         }
@@ -178,8 +179,8 @@ impl Session {
             Pass::New => {
                 // What was known of and is not there any more was settled meanwhile: it is not waited for.
                 let seen = if page.more { page.seen } else { page.seen.max(known) };
-                self.cursor = self.cursor.max(seen);
-                let entries = page.entries.into_iter().filter(|entry| !self.is_under_way(entry)).collect();
+                let entries = page.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
+                self.progress.advance(self.scope.floor, seen);
                 self.send(pass, entries, page.more, now);
             }
             Pass::Again { until, .. } => {
@@ -199,11 +200,10 @@ impl Session {
         if self.mail != Mail::Quiet {
             return;
         }
-        let nothing_missed = woken.previous <= self.cursor && !woken.entries.is_empty() && !self.stale;
+        let nothing_missed = woken.previous <= self.cursor() && !woken.entries.is_empty() && !self.stale;
         if nothing_missed && self.has_room(woken.entries.len(), now) {
-            let new = woken.entries.into_iter().filter(|entry| entry.position() > self.cursor);
-            let entries: Vec<_> = new.filter(|entry| self.scope.admits(entry)).collect();
-            self.cursor = self.cursor.max(woken.last);
+            let entries: Vec<_> = woken.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
+            self.progress.advance(self.scope.floor, woken.last);
             self.send(Pass::New, entries, false, now);
         } else {
             self.rest(now);
@@ -227,16 +227,13 @@ impl Session {
         }
     }
 
-    /// What was passed over for its urgency is looked for from the beginning.
+    /// What was passed over for its urgency is looked for.
     fn set_floor(&mut self, floor: Urgency, now: Timestamp) {
         let before = std::mem::replace(&mut self.scope.floor, floor);
         if floor >= before {
             return;
         }
         self.stale = true;
-        // Once that is read this is where it stands again, or older news would bring what has come already.
-        self.known = self.known.max(self.cursor);
-        self.cursor = Position::START;
         match &mut self.mail {
             Mail::Quiet => self.rest(now),
             Mail::Fetching { outdated, .. } => *outdated = true,
@@ -266,7 +263,7 @@ impl Session {
         }
         if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
             self.again = None;
-            if self.cursor > again.until {
+            if self.cursor() > again.until {
                 // What was sent since is looked at next time.
                 self.expect_acknowledgement(now);
             }
@@ -324,15 +321,20 @@ impl Session {
 
     /// There are, or may be, entries that were not looked at.
     fn is_behind(&self) -> bool {
-        self.known > self.cursor || self.stale
+        self.known > self.cursor() || self.stale
     }
 
     fn has_room(&mut self, entries: usize, now: Timestamp) -> bool {
         self.window.as_mut().is_none_or(|window| window.has_room(entries, now))
     }
 
-    fn is_under_way(&self, entry: &Entry) -> bool {
-        self.window.as_ref().is_some_and(|window| window.holds(entry.position()))
+    /// Everything up to here was considered.
+    fn cursor(&self) -> Position {
+        self.progress.cursor(self.scope.floor)
+    }
+
+    fn is_wanted(&self, entry: &Entry) -> bool {
+        self.scope.admits(entry) && self.progress.is_new(entry)
     }
 
     fn is_out_of_patience(&self, now: Timestamp) -> bool {
@@ -345,7 +347,7 @@ impl Session {
 
     fn fetch(&mut self, pass: Pass) {
         let after = match pass {
-            Pass::New => self.cursor,
+            Pass::New => self.cursor(),
             Pass::Again { from, .. } => from,
         };
         self.mail = Mail::Fetching { pass, known: self.known, outdated: false };
@@ -356,7 +358,7 @@ impl Session {
     /// between one and two redelivery times after it was sent.
     fn expect_acknowledgement(&mut self, now: Timestamp) {
         if let (None, Some(timeout)) = (&self.again, self.redelivery) {
-            self.again = Some(Again { due: now.after(timeout), until: self.cursor });
+            self.again = Some(Again { due: now.after(timeout), until: self.cursor() });
         }
     }
 

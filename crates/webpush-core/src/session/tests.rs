@@ -1,5 +1,6 @@
 //! Dialogues with a session, and the properties that no order of events may break.
 
+mod floor;
 mod taken;
 mod windowed;
 

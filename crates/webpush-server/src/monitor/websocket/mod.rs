@@ -58,7 +58,6 @@ where
         listener: None,
         generation,
         queue: VecDeque::new(),
-        has_settled: false,
         closing: None,
         wait: Wait::new(draining.clone()),
     };
@@ -79,8 +78,6 @@ struct Agent<S> {
     generation: u64,
     /// Handed out by the session and not written.
     queue: VecDeque<Waiting>,
-    /// Something was acknowledged on this connection.
-    has_settled: bool,
     /// A close was sent: until when its answer is waited for.
     closing: Option<Instant>,
     wait: Wait,
@@ -128,7 +125,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             Command::Ping => self.socket.ping(),
             Command::Session(session::Command::Deliver(entry)) => self.queue.push_back(Waiting::new(entry)),
             Command::Session(session::Command::Settle { entries, durable: false }) => {
-                self.has_settled = true;
                 self.service.settle_soon(entries);
             }
             Command::Close(Close { code, reason }) => {
@@ -167,7 +163,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             }
             Command::Session(session::Command::Fetch { after }) => self.fetch(after).await,
             Command::Session(session::Command::Settle { entries, .. }) => {
-                self.has_settled = true;
                 // Waited for, so that whoever acknowledges without end is held back by its socket.
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
@@ -180,11 +175,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     }
 
     async fn fetch(&mut self, after: Position) {
-        if after == Position::START && self.has_settled {
-            // Or it would read again what the agent has acknowledged.
-            self.service.settle_now();
-            drop(self.service.commit(Vec::new(), Durability::Lazy).await);
-        }
         let Some(scope) = self.dialogue.scope() else { return };
         match self.service.store.fetch(scope, after, fresh::now()) {
             Ok(page) => {
