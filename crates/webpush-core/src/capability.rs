@@ -5,12 +5,12 @@
 //! RFC 8452 already depends on kind and plaintext, every plaintext holds at least 128 random bits and is sealed
 //! once in meaning, and a fixed nonce keeps the scheme's bounds for far more tokens than ids can be made.
 
+use crate::base64url;
 use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
-use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, Nonce};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use aes_gcm_siv::aead::{AeadInOut as _, KeyInit as _};
+use aes_gcm_siv::{Aes256GcmSiv, Tag};
 use std::fmt;
+use std::io::Write as _;
 
 /// Names a sealing key. Kept in the row of everything that has a URL, so that rotation leaves URLs as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,19 @@ impl Kind {
         Self::Update,
     ];
 
+    const fn of(capability: &Capability) -> Self {
+        match capability {
+            Capability::Subscription(..) => Self::Subscription,
+            Capability::SubscriptionSet(_) => Self::SubscriptionSet,
+            Capability::Push(..) => Self::Push,
+            Capability::Message(_) => Self::Message,
+            Capability::ReceiptSubscription(_) => Self::ReceiptSubscription,
+            Capability::Device(_) | Capability::Channels(_) => Self::Device,
+            Capability::Channel(..) => Self::Channel,
+            Capability::Update(..) => Self::Update,
+        }
+    }
+
     /// What stands before the token.
     const fn prefix(self) -> &'static str {
         match self {
@@ -86,6 +99,8 @@ const ID_BYTES: usize = 16;
 const POSITION_BYTES: usize = 8;
 const LONGEST_PLAINTEXT_BYTES: usize = ID_BYTES + POSITION_BYTES + ID_BYTES;
 const TAG_BYTES: usize = 16;
+/// A key's id, what is sealed, and what proves it.
+const LONGEST_TOKEN_BYTES: usize = 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES;
 const NONCE: [u8; 12] = [0; 12];
 
 /// The sealing keys of a service: one seals what is new, all open what is old.
@@ -130,24 +145,40 @@ impl Keyring {
     }
 
     fn sealed(&self, capability: &Capability, key: KeyId) -> Option<String> {
-        let (kind, plaintext) = encode(capability);
-        let cipher = self.cipher(key)?;
-        let payload = Payload { msg: &plaintext, aad: &[kind as u8] };
-        let sealed = cipher.encrypt(&Nonce::from(NONCE), payload).ok()?;
-        let mut token = Vec::with_capacity(1 + sealed.len());
-        token.push(key.0);
-        token.extend_from_slice(&sealed);
-        let mut path = String::with_capacity(kind.prefix().len() + token.len() * 4 / 3 + 4);
+        let kind = Kind::of(capability);
+        let mut path = String::with_capacity(kind.prefix().len() + LONGEST_TOKEN_BYTES * 4 / 3 + 4);
         path.push_str(kind.prefix());
-        URL_SAFE_NO_PAD.encode_string(&token, &mut path);
+        self.push_token(&mut path, capability, key)?;
         Some(path)
+    }
+
+    /// What stands in a message's URL behind its path.
+    #[must_use]
+    pub fn message_token(&self, entry: EntryRef, key: KeyId) -> Option<String> {
+        let mut token = String::with_capacity(LONGEST_TOKEN_BYTES * 4 / 3 + 4);
+        self.push_token(&mut token, &Capability::Message(entry), key)?;
+        Some(token)
+    }
+
+    fn push_token(&self, text: &mut String, capability: &Capability, key: KeyId) -> Option<()> {
+        let mut token = [0; LONGEST_TOKEN_BYTES];
+        let (id, rest) = token.split_first_mut()?;
+        *id = key.0;
+        let length = encode(capability, rest)?;
+        let (plaintext, rest) = rest.split_at_mut(length);
+        let aad = [Kind::of(capability) as u8];
+        let tag = self.cipher(key)?.encrypt_inout_detached(&NONCE.into(), &aad, plaintext.into()).ok()?;
+        rest.get_mut(..TAG_BYTES)?.copy_from_slice(&tag);
+        base64url::push(text, &token[..1 + length + TAG_BYTES]);
+        Some(())
     }
 
     /// What a path grants; `None` for anything that this service did not seal (RFC 9110: then it is not found).
     #[must_use]
     pub fn open(&self, path: &str) -> Option<Capability> {
-        let Some((device, channel)) = path.split_once(CHANNELS) else {
-            let (kind, token) = split(path)?;
+        let (kind, token) = split(path)?;
+        let Some((device, channel)) = path.split_once(CHANNELS).filter(|_| matches!(kind, Kind::Device))
+        else {
             return self.unsealed(kind, token);
         };
         let Capability::Device(device) = self.open(device)? else { return None };
@@ -158,13 +189,23 @@ impl Keyring {
         matches!(found, Capability::Channel(owner, _) if owner == device).then_some(found)
     }
 
+    /// [`Keyring::open`] of what stands in a message's URL behind its path.
+    #[must_use]
+    pub fn open_message_token(&self, token: &str) -> Option<EntryRef> {
+        match self.unsealed(Kind::Message, token)? {
+            Capability::Message(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
     fn unsealed(&self, kind: Kind, token: &str) -> Option<Capability> {
-        let mut sealed = [0; 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES + 2];
-        let length = URL_SAFE_NO_PAD.decode_slice(token, &mut sealed).ok()?;
-        let (key, sealed) = sealed[..length].split_first()?;
-        let payload = Payload { msg: sealed, aad: &[kind as u8] };
-        let plaintext = self.cipher(KeyId(*key))?.decrypt(&Nonce::from(NONCE), payload).ok()?;
-        decode(kind, &plaintext)
+        let mut sealed = [0; LONGEST_TOKEN_BYTES + 2];
+        let length = base64url::read(token, &mut sealed)?;
+        let (key, sealed) = sealed[..length].split_first_mut()?;
+        let (plaintext, tag) = sealed.split_last_chunk_mut::<TAG_BYTES>()?;
+        let (cipher, tag) = (self.cipher(KeyId(*key))?, Tag::from(*tag));
+        cipher.decrypt_inout_detached(&NONCE.into(), &[kind as u8], (&mut *plaintext).into(), &tag).ok()?;
+        decode(kind, plaintext)
     }
 
     fn cipher(&self, key: KeyId) -> Option<&Aes256GcmSiv> {
@@ -190,25 +231,29 @@ fn split(path: &str) -> Option<(Kind, &str)> {
     Kind::FIRST.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
 }
 
-fn encode(capability: &Capability) -> (Kind, Vec<u8>) {
-    let mut plaintext = Vec::with_capacity(LONGEST_PLAINTEXT_BYTES);
-    let (kind, inbox, subscription) = match capability {
-        Capability::Subscription(agent, id) => (Kind::Subscription, agent, Some(id)),
-        Capability::Push(agent, id) => (Kind::Push, agent, Some(id)),
-        Capability::Channel(agent, id) => (Kind::Channel, agent, Some(id)),
-        Capability::Update(agent, id) => (Kind::Update, agent, Some(id)),
-        Capability::SubscriptionSet(inbox) => (Kind::SubscriptionSet, inbox, None),
-        Capability::ReceiptSubscription(inbox) => (Kind::ReceiptSubscription, inbox, None),
-        Capability::Device(inbox) | Capability::Channels(inbox) => (Kind::Device, inbox, None),
-        Capability::Message(entry) => (Kind::Message, &entry.inbox, None),
-    };
-    plaintext.extend_from_slice(inbox.as_bytes());
-    plaintext.extend(subscription.iter().flat_map(|id| id.as_bytes()));
-    if let Capability::Message(entry) = capability {
-        plaintext.extend_from_slice(&entry.position.get().to_be_bytes());
-        plaintext.extend_from_slice(entry.message.as_bytes());
+/// Writes what is sealed; how long it is.
+fn encode(capability: &Capability, mut buffer: &mut [u8]) -> Option<usize> {
+    let room = buffer.len();
+    let mut put = |field: &[u8]| buffer.write_all(field).ok();
+    match capability {
+        Capability::Subscription(agent, id)
+        | Capability::Push(agent, id)
+        | Capability::Channel(agent, id)
+        | Capability::Update(agent, id) => {
+            put(agent.as_bytes())?;
+            put(id.as_bytes())?;
+        }
+        Capability::SubscriptionSet(inbox)
+        | Capability::ReceiptSubscription(inbox)
+        | Capability::Device(inbox)
+        | Capability::Channels(inbox) => put(inbox.as_bytes())?,
+        Capability::Message(entry) => {
+            put(entry.inbox.as_bytes())?;
+            put(&entry.position.get().to_be_bytes())?;
+            put(entry.message.as_bytes())?;
+        }
     }
-    (kind, plaintext)
+    Some(room - buffer.len())
 }
 
 fn decode(kind: Kind, plaintext: &[u8]) -> Option<Capability> {

@@ -5,8 +5,10 @@
 
 use crate::limits::FORWARDED_HEADER_BYTES;
 use crate::problem::Problem;
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use std::borrow::Cow;
 
 /// `Encryption` of the legacy `aesgcm` coding.
 pub const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
@@ -67,8 +69,10 @@ impl Encoding {
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>, Problem> {
     let mut all = Vec::new();
     for value in headers.get_all(name) {
-        let value =
-            if *name == CRYPTO_KEY { without_sender_key(value.as_bytes()) } else { value.as_bytes().into() };
+        let value: Cow<'_, [u8]> = match value.as_bytes() {
+            value if *name == CRYPTO_KEY => without_sender_key(value).into(),
+            value => value.into(),
+        };
         if value.is_empty() {
             continue;
         }
@@ -80,8 +84,12 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>,
             return Err(Problem::HeaderTooLarge { name: name.clone(), limit: FORWARDED_HEADER_BYTES });
         }
     }
-    let value = HeaderValue::from_bytes(&all).map_err(|_| Problem::HeaderMalformed { name: name.clone() })?;
-    Ok((!all.is_empty()).then_some(value))
+    if all.is_empty() {
+        return Ok(None);
+    }
+    // A copy, since those of the request keep its whole head in memory.
+    let value = HeaderValue::from_maybe_shared(Bytes::from(all));
+    value.map(Some).map_err(|_| Problem::HeaderMalformed { name: name.clone() })
 }
 
 /// Drops the `p256ecdsa` parameter from `keyid=a;dh=…;p256ecdsa=…, …`; lists and parameters keep their order.

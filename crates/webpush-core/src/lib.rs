@@ -19,6 +19,7 @@
 //! | which hosts a stranger may have the service reach | [`address`] |
 
 pub mod address;
+mod base64url;
 pub mod capability;
 pub mod dialect;
 pub mod encoding;

@@ -21,6 +21,7 @@
 //! `Last-Event-ID` names it or a later one of the same receipt subscription, or on DELETE to that URL.
 
 use super::json::push_string;
+use crate::base64url;
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Single, accepts_by_name, single};
 use crate::id::{InboxId, Position};
@@ -28,8 +29,6 @@ use crate::inbox::Entry;
 use crate::message::Message;
 use crate::receipt::{Receipt, ReceiptStatus};
 use crate::subscription::{Dialect, Subscription};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::HeaderName;
 
@@ -113,7 +112,7 @@ fn message_event(message: &Message, key: KeyId, keyring: &Keyring, origin: &str)
     event.push_str("},\"last_modified\":");
     push_string(&mut event, message.accepted.http_date().as_bytes());
     event.push_str(",\"body\":\"");
-    URL_SAFE_NO_PAD.encode_string(&message.body, &mut event);
+    base64url::push(&mut event, &message.body);
     event.push_str("\"}\n\n");
     Some(event)
 }

@@ -14,11 +14,11 @@
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
 //! | how rows look on disk, and their keys in memory | `rows`, `entry_row`, `fields`; `key` |
-//! | groups and syncs; failure | `writer`, `request`; `outage` |
+//! | groups and syncs; failure | `writer`, `request`, `pace`; `outage` |
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
 //! | what readers and the writer see | `view`, `overlay` |
-//! | look-ups without the engine | `recent`, `recent_rows` |
+//! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
 
@@ -35,6 +35,7 @@ mod folder;
 mod frame;
 mod full;
 mod generation;
+mod id_hash;
 mod key;
 mod ledger;
 mod log;
@@ -43,6 +44,7 @@ mod open_error;
 mod options;
 mod outage;
 mod overlay;
+mod pace;
 mod read;
 mod recent;
 mod recent_rows;

@@ -4,8 +4,9 @@
 //! Whoever reads a row while that happens must not bring the old one back: each shard counts how often it has forgotten
 //! something, and takes a row only from a reader for whom that count is still the same as before it read.
 
+use super::id_hash::IdHash;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 64;
@@ -15,14 +16,14 @@ const HALF_ROWS: usize = 512;
 /// A bounded cache of rows of one table.
 pub(super) struct Recent<K, V> {
     shards: [Mutex<Shard<K, V>>; SHARDS],
-    hasher: RandomState,
+    hasher: IdHash,
 }
 
 struct Shard<K, V> {
     forgotten: u64,
-    young: HashMap<K, V>,
+    young: HashMap<K, V, IdHash>,
     /// What was young until there were too many; what is used again becomes young again, the rest goes.
-    old: HashMap<K, V>,
+    old: HashMap<K, V, IdHash>,
 }
 
 /// How often something was forgotten before a row was read.
@@ -30,8 +31,9 @@ pub(super) struct Before(u64);
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        let shard = |_| Mutex::new(Shard { forgotten: 0, young: HashMap::new(), old: HashMap::new() });
-        Self { shards: std::array::from_fn(shard), hasher: RandomState::new() }
+        let hasher = IdHash::default();
+        let shard = |_| Mutex::new(Shard::empty(hasher, 0));
+        Self { shards: std::array::from_fn(shard), hasher }
     }
 }
 
@@ -83,21 +85,29 @@ impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
     pub(super) fn forget_all(&self) {
         for shard in &self.shards {
             let mut shard = lock(shard);
-            *shard = Shard { forgotten: shard.forgotten + 1, young: HashMap::new(), old: HashMap::new() };
+            *shard = Shard::empty(self.hasher, shard.forgotten + 1);
         }
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
+        // Other bits than those that the maps of a shard begin with.
         #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let hash = self.hasher.hash_one(key) as usize;
+        let hash = (self.hasher.hash_one(key) >> 32) as usize;
         lock(&self.shards[hash % SHARDS])
+    }
+}
+
+impl<K, V> Shard<K, V> {
+    fn empty(hasher: IdHash, forgotten: u64) -> Self {
+        Self { forgotten, young: HashMap::with_hasher(hasher), old: HashMap::with_hasher(hasher) }
     }
 }
 
 impl<K: Eq + Hash, V> Shard<K, V> {
     fn add(&mut self, key: K, value: V) {
         if self.young.len() >= HALF_ROWS {
-            self.old = std::mem::take(&mut self.young);
+            let young = HashMap::with_hasher(*self.young.hasher());
+            self.old = std::mem::replace(&mut self.young, young);
         }
         self.young.insert(key, value);
     }

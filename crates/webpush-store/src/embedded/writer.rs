@@ -12,6 +12,7 @@ use super::log::Log;
 use super::marks::Marks;
 use super::outage::Outages;
 use super::overlay::{Layers, Overlay};
+use super::pace::Pace;
 use super::recent_rows::{News, RecentRows};
 use super::recovery::Start;
 use super::request::{Job, Request};
@@ -22,6 +23,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
 use webpush_core::id::Position;
 use webpush_core::time::Timestamp;
@@ -69,6 +71,7 @@ pub(super) struct Writer {
     pub(super) synced: Watermark,
     pub(super) watermark: WatermarkFile,
     pub(super) outages: Outages,
+    pace: Pace,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -94,6 +97,7 @@ impl Writer {
             synced: start.last,
             watermark,
             outages: Outages::default(),
+            pace: Pace::default(),
             _lock: lock,
         };
         writer.watermark.write(writer.synced);
@@ -109,6 +113,9 @@ impl Writer {
         while let Some(job) = next.take().or_else(|| self.wait()) {
             let worked = match job {
                 Job::Commit(first) => {
+                    if let Some(rest) = self.pace.rest() {
+                        thread::sleep(rest);
+                    }
                     let group;
                     (group, next) = self.gather(first);
                     self.turn_if_due().and_then(|()| self.commit(group))
@@ -175,7 +182,8 @@ impl Writer {
     fn commit(&mut self, mut group: Vec<Request>) -> Result<(), fjall::Error> {
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
-        self.write(applied.position, applied.changes, durable)?;
+        let sync = self.write(applied.position, applied.changes, durable)?;
+        self.pace.note(group.len(), sync);
         if let Some(earliest) = applied.earliest {
             self.shared.deadlines.added(earliest);
         }
@@ -203,15 +211,24 @@ impl Writer {
         Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest })
     }
 
-    /// Writes changes to the log, where they are durable, and then to the overlay, where they are read.
-    fn write(&mut self, position: Position, changes: Tables, durable: bool) -> Result<(), fjall::Error> {
+    /// Writes changes to the log, where they are durable, and then to the overlay, where they are read. Tells how long the
+    /// sync took.
+    fn write(
+        &mut self,
+        position: Position,
+        changes: Tables,
+        durable: bool,
+    ) -> Result<Duration, fjall::Error> {
         let is_change = changes.iter().any(|rows| !rows.is_empty());
         if is_change {
             self.log.append(position, &changes)?;
             self.position = position;
         }
+        let mut sync = Duration::ZERO;
         if durable {
+            let begun = Instant::now();
             self.log.sync()?;
+            sync = begun.elapsed();
             self.synced = Watermark { frame: self.log.frame(), position: self.position };
             self.watermark.note(self.synced);
         }
@@ -221,7 +238,7 @@ impl Writer {
             self.since.get_or_insert_with(Instant::now);
             self.shared.recent.hear(news);
         }
-        Ok(())
+        Ok(sync)
     }
 
     /// Sends the present generation to the engine when it is old or large. At most one is on its way: if this one is

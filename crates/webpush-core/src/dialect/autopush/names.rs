@@ -1,10 +1,7 @@
 //! What things are called on the autopush wire.
 
-use crate::capability::{Capability, KeyId, Keyring};
+use crate::capability::{KeyId, Keyring};
 use crate::id::{ChannelId, EntryRef, InboxId};
-
-/// The path of a message's URL, in front of its token.
-const MESSAGE_PATH: &str = "/message/";
 
 /// A `channelID` as the agent wrote it, and the UUID that it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +21,20 @@ impl ChannelName {
     }
 }
 
-/// A `channelID` as notifications give it: lower-case with hyphens, as every agent makes it.
-#[must_use]
-pub fn channel(id: ChannelId) -> String {
-    let text = hex(id.as_bytes());
-    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+/// Writes a `channelID` as notifications give it: lower-case with hyphens, as every agent makes it.
+pub fn push_channel(text: &mut String, id: ChannelId) {
+    for (at, byte) in id.as_bytes().iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.extend(hex(*byte));
+    }
 }
 
 /// A `uaid`: 32 lower-case hexadecimal digits.
 #[must_use]
 pub fn uaid(agent: InboxId) -> String {
-    hex(agent.as_bytes())
+    agent.as_bytes().iter().flat_map(|byte| hex(*byte)).collect()
 }
 
 /// Which agent a `uaid` is; `None` for what can't be one.
@@ -55,18 +55,13 @@ pub const fn new_agent(mut random: [u8; 16]) -> InboxId {
 /// held any more.
 #[must_use]
 pub fn version(entry: EntryRef, key: KeyId, keyring: &Keyring) -> Option<String> {
-    let mut path = keyring.path(&Capability::Message(entry), key)?;
-    path.drain(..MESSAGE_PATH.len());
-    Some(path)
+    keyring.message_token(entry, key)
 }
 
 /// Which message a `version` is; `None` for what this service did not write.
 #[must_use]
 pub fn message(version: &str, keyring: &Keyring) -> Option<EntryRef> {
-    match keyring.open(&[MESSAGE_PATH, version].concat())? {
-        Capability::Message(entry) => Some(entry),
-        _ => None,
-    }
+    keyring.open_message_token(version)
 }
 
 /// A UUID in any of its usual forms: 32 digits, with hyphens, in braces, or as a URN (RFC 9562 §4).
@@ -94,20 +89,23 @@ const fn digit(digit: u8) -> Option<u8> {
     }
 }
 
-fn hex(bytes: &[u8; 16]) -> String {
+fn hex(byte: u8) -> [char; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|it| char::from(DIGITS[usize::from(it)]))
-        .collect()
+    [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::Capability;
     use crate::id::{MessageId, Position};
     use proptest::prelude::*;
+
+    fn channel(id: ChannelId) -> String {
+        let mut text = String::new();
+        push_channel(&mut text, id);
+        text
+    }
 
     const TEXT: &str = "c0ffee00-0123-4567-89ab-cdef01234567";
 

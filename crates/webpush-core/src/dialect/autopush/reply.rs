@@ -1,12 +1,12 @@
 //! What the service says to an agent: compact JSON with `messageType` first, as there are clients that expect it so.
 
 use super::broadcasts::{NOT_FOUND, Told};
-use super::names::{channel, uaid};
+use super::names::{push_channel, uaid};
+use crate::base64url;
 use crate::dialect::json::push_string;
 use crate::id::{ChannelId, InboxId};
 use crate::message::Message;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::borrow::Cow;
 
 /// The answer to a ping.
 pub const PONG: &str = "{}";
@@ -66,13 +66,13 @@ pub fn broadcast(told: &Told) -> String {
 pub fn notification(message: &Message, id: ChannelId, version: &str) -> String {
     let mut text = String::with_capacity(256 + message.body.len() * 4 / 3);
     text.push_str(r#"{"messageType":"notification","channelID":""#);
-    text.push_str(&channel(id));
+    push_channel(&mut text, id);
     text.push_str(r#"","version":""#);
     text.push_str(version);
     text.push('"');
     if !message.body.is_empty() {
         text.push_str(r#","data":""#);
-        URL_SAFE_NO_PAD.encode_string(&message.body, &mut text);
+        base64url::push(&mut text, &message.body);
         text.push_str(r#"","headers":{"#);
         push_headers(&mut text, message);
         text.push('}');
@@ -86,9 +86,9 @@ fn push_headers(text: &mut String, message: &Message) {
     let mut separator = "";
     for (name, value) in message.encoding.headers() {
         let (name, value) = match name.as_str() {
-            "content-encoding" => ("encoding", value.as_bytes().to_vec()),
-            "encryption" => ("encryption", bare(value.as_bytes())),
-            "crypto-key" => ("crypto_key", bare(value.as_bytes())),
+            "content-encoding" => ("encoding", Cow::Borrowed(value.as_bytes())),
+            "encryption" => ("encryption", bare(value.as_bytes()).into()),
+            "crypto-key" => ("crypto_key", bare(value.as_bytes()).into()),
             _ => continue,
         };
         text.push_str(separator);

@@ -5,6 +5,8 @@ use crate::encoding::{CRYPTO_KEY, Encoding};
 use crate::id::{ChannelId, EntryRef, MessageId, SubscriptionId};
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
