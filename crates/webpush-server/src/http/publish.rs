@@ -167,7 +167,7 @@ pub(super) fn answer(service: &Service, published: &Published) -> Result<Answer,
             .path(&capability, key)
             .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
     };
-    let url = format!("{}{}", service.origin, path(Capability::Message(message.entry_ref()), message.key)?);
+    let url = [&*service.origin, &path(Capability::Message(message.entry_ref()), message.key)?].concat();
     let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     let mut answer = with(
         empty(status),

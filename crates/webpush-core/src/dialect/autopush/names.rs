@@ -23,18 +23,21 @@ impl ChannelName {
 
 /// Writes a `channelID` as notifications give it: lower-case with hyphens, as every agent makes it.
 pub fn push_channel(text: &mut String, id: ChannelId) {
-    for (at, byte) in id.as_bytes().iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.extend(hex(*byte));
+    let digits = hex(id.as_bytes());
+    let mut hyphen = "";
+    for part in [0..8, 8..12, 12..16, 16..20, 20..32] {
+        text.push_str(hyphen);
+        push_digits(text, &digits[part]);
+        hyphen = "-";
     }
 }
 
 /// A `uaid`: 32 lower-case hexadecimal digits.
 #[must_use]
 pub fn uaid(agent: InboxId) -> String {
-    agent.as_bytes().iter().flat_map(|byte| hex(*byte)).collect()
+    let mut text = String::with_capacity(32);
+    push_digits(&mut text, &hex(agent.as_bytes()));
+    text
 }
 
 /// Which agent a `uaid` is; `None` for what can't be one.
@@ -89,9 +92,18 @@ const fn digit(digit: u8) -> Option<u8> {
     }
 }
 
-fn hex(byte: u8) -> [char; 2] {
+fn hex(id: &[u8; 16]) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]))
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(id) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+    digits
+}
+
+fn push_digits(text: &mut String, digits: &[u8]) {
+    // They are ASCII.
+    text.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 #[cfg(test)]

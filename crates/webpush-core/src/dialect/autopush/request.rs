@@ -58,6 +58,9 @@ impl From<String> for Name {
     }
 }
 
+/// How agents write what they say most. What begins so is read once, without first looking for what it is.
+const ACK: &str = r#"{"messageType":"ack","#;
+
 /// Why a text is no request. Goes to the agent that sent it, as the reason of the close.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed(pub String);
@@ -70,6 +73,9 @@ impl Request {
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Malformed("the message is not a JSON object".into()));
+        }
+        if text.starts_with(ACK) {
+            return Self::ack(text);
         }
         let Kind { message_type } = read(text, "the message")?;
         let Some(message_type) = message_type else {
@@ -90,10 +96,7 @@ impl Request {
                 let Unregister { channel } = read(text, "unregister")?;
                 Ok(Self::Unregister { channel: channel.into() })
             }
-            "ack" => {
-                let Ack { updates } = read(text, "ack")?;
-                Ok(Self::Ack(updates.into_iter().map(|update| update.version).collect()))
-            }
+            "ack" => Self::ack(text),
             "broadcast_subscribe" => {
                 let BroadcastSubscribe { broadcasts } = read(text, "broadcast_subscribe")?;
                 Ok(Self::BroadcastSubscribe(broadcasts))
@@ -106,6 +109,11 @@ impl Request {
             "ping" => Ok(Self::Ping),
             _ => Ok(Self::Other),
         }
+    }
+
+    fn ack(text: &str) -> Result<Self, Malformed> {
+        let Ack { updates } = read(text, "ack")?;
+        Ok(Self::Ack(updates.into_iter().map(|update| update.version).collect()))
     }
 }
 
