@@ -52,7 +52,7 @@ async fn what_is_not_json_closes_with_1007_and_what_was_wrong() {
         ("{", "the message can't be read"),
         ("{}{}", "the message can't be read"),
         (r#"{"messageType":7}"#, "the message can't be read"),
-        (r#"{"messageType":"ack","messageType":"hello"}"#, "duplicate field"),
+        (r#"{"messageType":"hello","messageType":"ack"}"#, "duplicate field"),
         (r#"{"messageType":"register"}"#, "missing field `channelID`"),
         (r#"{"messageType":"register","channelID":7}"#, "register can't be read"),
         (r#"{"messageType":"unregister"}"#, "missing field `channelID`"),
