@@ -6,6 +6,7 @@
 //! | how much an inbox may hold, and for how long | [`Quota`], [`webpush_core::limits::IdleLimits`] |
 //! | the model, in memory | [`memory`] |
 //! | the durable one on this machine | [`embedded`] |
+//! | what a store says of itself, in numbers | [`statistics`] |
 
 pub mod contract;
 pub mod embedded;
@@ -13,10 +14,12 @@ mod idle;
 pub mod memory;
 mod op;
 mod quota;
+pub mod statistics;
 
 pub use idle::IdleCheck;
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
 pub use quota::Quota;
+pub use statistics::Statistics;
 
 use std::fmt;
 use std::sync::Arc;
@@ -94,6 +97,11 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when the answer can't be had.
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError>;
+
+    /// What the store says of itself; nothing if it has neither a disk nor a queue. Quick, whatever state it is in.
+    fn statistics(&self) -> Option<Statistics> {
+        None
+    }
 
     /// Finishes what was submitted, makes it durable, and answers everything from then on with
     /// [`StoreError::Unavailable`]. Returns when that is done; not to be called by a [`Done`].

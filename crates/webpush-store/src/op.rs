@@ -95,6 +95,8 @@ impl Appended {
 /// An ended entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
+    /// When the message that ended was accepted; nothing for a receipt, or for what is too damaged to tell.
+    pub accepted: Option<Timestamp>,
     /// The receipt that its sender now has waiting.
     pub receipt: Option<Receipt>,
     /// How many receipts were dropped to make room for it.
@@ -104,8 +106,8 @@ pub struct Settled {
 /// A removed subscription or inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// How many entries ended with it.
-    pub entries: usize,
+    /// How many messages ended with it.
+    pub messages: usize,
     /// The receipts that their senders now have waiting. The first of very many may be dropped again.
     pub receipts: Vec<Receipt>,
     /// How many receipts were dropped to make room for these.

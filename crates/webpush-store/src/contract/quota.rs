@@ -116,7 +116,7 @@ pub fn a_full_receipt_inbox_drops_the_oldest(open: Open) {
     let dropped: Vec<usize> = all[..3]
         .iter()
         .map(|entry| match settle(&*store, *entry, Outcome::Delivered) {
-            Applied::Settled(Settled { receipt: Some(_), receipts_dropped }) => receipts_dropped,
+            Applied::Settled(Settled { receipt: Some(_), receipts_dropped, .. }) => receipts_dropped,
             _ => unreachable!("a receipt is owed"),
         })
         .collect();

@@ -52,7 +52,8 @@ pub fn a_gone_receipt_inbox_gets_nothing(open: Open) {
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     commit(&*store, vec![Op::RemoveInbox(RECEIPTS)]);
     let settled = settle(&*store, entry, Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled::default()));
+    let accepted = Some(message(1).accepted);
+    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::default() }));
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
 
@@ -63,7 +64,7 @@ pub fn a_receipt_is_settled_like_any_entry(open: Open) {
     let receipt = receipt_of(settle(&*store, entry, Outcome::Delivered)).expect("one is owed");
     assert_eq!(receipt.entry_ref().message, entry.message);
     let settled = settle(&*store, receipt.entry_ref(), Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled::default()));
+    assert_eq!(settled, Applied::Settled(Settled::default()), "it is no message");
     assert_eq!(settle(&*store, receipt.entry_ref(), Outcome::Delivered), Applied::Missing);
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
@@ -86,6 +87,7 @@ pub fn an_entry_is_named_by_position_and_id(open: Open) {
     let found = store.entry(&all[1]).expect("the store can be read");
     assert_eq!(found.map(|entry| entry.entry_ref()), Some(all[1]));
     let settled = settle(&*store, all[1], Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled::default()));
+    let accepted = Some(message(1).accepted);
+    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::default() }));
     assert_eq!(contents(&*store, AGENT), [all[0], all[2]]);
 }

@@ -33,17 +33,21 @@ pub(super) struct Applier<'a> {
     pub(super) earliest: Option<Timestamp>,
     /// Receipts that the present operation has dropped.
     pub(super) receipts_dropped: usize,
+    /// How many entries there are more than before.
+    pub(super) entries: i64,
 }
 
 impl Applier<'_> {
     /// Applies one request: all of its operations, or after an error none.
     pub(super) fn apply_request(&mut self, ops: Vec<Op>) -> Result<Vec<Applied>, StoreError> {
+        let entries = self.entries;
         let applied = ops.into_iter().map(|op| self.apply(op)).collect();
         match &applied {
             Ok(_) => self.changes.accept_request(),
             Err(_) => {
                 self.changes.take_request_back();
                 self.receipts_dropped = 0;
+                self.entries = entries;
             }
         }
         applied
@@ -138,6 +142,7 @@ impl Applier<'_> {
         let Message { agent, position, .. } = message;
         let ends = message.ends();
         let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        self.entries += 1;
         let ledger = self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(ends, agent, position);
@@ -184,7 +189,11 @@ impl Applier<'_> {
         let ending = self.ending(entry.inbox, entry.position, &value);
         let receipt = self.end(entry.inbox, &ending, outcome)?;
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Ok(Applied::Settled(Settled { receipt, receipts_dropped }))
+        let accepted = match &ending.what {
+            Ended::Message(message) => Some(message.accepted),
+            Ended::Receipt(_) | Ended::Unreadable => None,
+        };
+        Ok(Applied::Settled(Settled { accepted, receipt, receipts_dropped }))
     }
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, StoreError> {

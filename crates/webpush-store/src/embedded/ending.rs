@@ -32,6 +32,7 @@ pub(super) enum Ended {
 }
 
 pub(super) struct MessageEnding {
+    pub(super) accepted: Timestamp,
     id: MessageId,
     pub(super) subscription: SubscriptionId,
     ends: Timestamp,
@@ -77,7 +78,8 @@ impl Applier<'_> {
             receipts.extend(self.end(inbox, ending, Outcome::Cancelled)?);
         }
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Ok(Applied::Removed(Removed { entries: endings.len(), receipts, receipts_dropped }))
+        let messages = endings.iter().filter(|ending| matches!(ending.what, Ended::Message(_))).count();
+        Ok(Applied::Removed(Removed { messages, receipts, receipts_dropped }))
     }
 
     pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Slice) -> Ending {
@@ -101,6 +103,7 @@ impl Applier<'_> {
         outcome: Outcome,
     ) -> Result<Option<Receipt>, StoreError> {
         let Ending { position, what } = ending;
+        self.entries -= 1;
         if let Some(weight) = ending.weight() {
             self.count_out(inbox, *position, weight)?;
         }
@@ -134,6 +137,7 @@ impl Applier<'_> {
             return Ok(None);
         }
         let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
+        self.entries += 1;
         let ledger = self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
         self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
         if ledger.is_some_and(|ledger| ledger.holds_too_many_receipts(&self.quota)) {
@@ -146,6 +150,7 @@ impl Applier<'_> {
 impl MessageEnding {
     pub(super) fn of(message: &Message) -> Self {
         Self {
+            accepted: message.accepted,
             id: message.id,
             subscription: message.subscription,
             ends: message.ends(),

@@ -121,6 +121,13 @@ impl Engine {
         StoreError::Unavailable
     }
 
+    /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
+    /// closed before this is dropped.
+    pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Slice)>> + Send + 'static {
+        let rows = self.db.snapshot().iter(self.keyspace(table));
+        rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
+    }
+
     const fn keyspace(&self, table: Table) -> &Keyspace {
         &self.keyspaces[table as usize]
     }

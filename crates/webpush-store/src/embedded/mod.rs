@@ -21,9 +21,11 @@
 //! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
+//! | what it says of itself | `gauges`, how many entries there are `census` |
 
 mod apply;
 mod books;
+mod census;
 mod changes;
 mod deadlines;
 mod ending;
@@ -34,6 +36,7 @@ mod flush;
 mod folder;
 mod frame;
 mod full;
+mod gauges;
 mod generation;
 mod id_hash;
 mod key;
@@ -61,7 +64,7 @@ pub use open_error::OpenError;
 pub use options::{GenerationBounds, Options};
 pub use recovery::Recovery;
 
-use crate::{Done, Due, Durability, IdleCheck, Op, Store, StoreError};
+use crate::{Done, Due, Durability, IdleCheck, Op, Statistics, Store, StoreError};
 use engine::{Engine, cause, is_damage};
 use overlay::{Overlay, Reader};
 use recent::Recent;
@@ -126,6 +129,7 @@ impl EmbeddedStore {
             overlay: Overlay::default(),
             deadlines: deadlines::DeadlineCursor::default(),
             recent: RecentRows::default(),
+            gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
         let writer = Writer::new(Arc::clone(&shared), receiver, start, watermark, lock).map_err(failed)?;
@@ -187,8 +191,10 @@ impl Store for EmbeddedStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
         // Where no writer is any more the request is dropped, and so answered as unavailable.
         let queued = self.jobs.try_send(Job::Commit(Request::new(ops, durability, done)));
-        if let Err(TrySendError::Full(Job::Commit(request))) = queued {
-            request.finish(Err(StoreError::Busy));
+        match queued {
+            Ok(()) => self.shared.gauges.submitted.add(1),
+            Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),
+            Err(_) => {}
         }
     }
 
@@ -232,6 +238,13 @@ impl Store for EmbeddedStore {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.read(|rows| read::idle(rows, check, limit))
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let is_up = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        let Recovery { batches_lost } = self.recovery;
+        let damaged_records = self.damaged_records();
+        Some(Statistics { is_up, batches_lost, damaged_records, ..self.shared.gauges.statistics() })
     }
 
     fn close(&self) {

@@ -1,5 +1,6 @@
 //! What the writer does when the disk fails: it refuses everything, and opens the store anew until that works.
 
+use super::census::Census;
 use super::engine::{Engine, cause};
 use super::folder::{self, log_folder};
 use super::log::Log;
@@ -30,6 +31,8 @@ impl Default for Outages {
 impl Writer {
     pub(super) fn go_down(&mut self) {
         folder::distrust(&self.shared.folder);
+        self.shared.gauges.outages.add(1);
+        self.census.stop();
         // Whether it has worked is seen when the engine is opened again.
         drop(self.end_flush());
         drop(self.set_engine(None));
@@ -63,7 +66,8 @@ impl Writer {
         let end = Instant::now() + delay;
         loop {
             match self.jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Job::Commit(_) | Job::Flush(_) | Job::Look) => {}
+                Ok(Job::Commit(_)) => self.shared.gauges.taken.add(1),
+                Ok(Job::Flush(_) | Job::Look) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
                 Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return true,
             }
@@ -87,6 +91,7 @@ impl Writer {
         deadlines.reset();
         folder::trust(folder).map_err(|error| error.to_string())?;
         tracing::info!(folder = %folder.display(), "the store is back");
+        self.census = Census::begin(&self.shared.gauges, &engine, None).map_err(|error| error.to_string())?;
         drop(self.set_engine(Some(engine)));
         Ok(())
     }

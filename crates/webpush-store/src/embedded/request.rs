@@ -2,6 +2,7 @@
 
 use crate::{Applied, Done, Durability, Op, StoreError};
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 /// What the writer is asked for.
 pub(super) enum Job {
@@ -17,12 +18,13 @@ pub(super) enum Job {
 pub(super) struct Request {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
+    pub(super) submitted: Instant,
     done: Option<Done>,
 }
 
 impl Request {
     pub(super) fn new(ops: Vec<Op>, durability: Durability, done: Done) -> Self {
-        Self { ops, durability, done: Some(done) }
+        Self { ops, durability, submitted: Instant::now(), done: Some(done) }
     }
 
     pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {

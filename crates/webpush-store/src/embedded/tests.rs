@@ -101,7 +101,8 @@ fn a_damaged_entry_hides_no_other_and_can_be_ended() {
     assert_eq!(fetch(&store), [all[0], all[2]]);
     assert_eq!(store.damaged_records(), 1);
     assert_eq!(store.entry(&all[1]), Err(StoreError::Corrupt));
-    let settled = Applied::Settled(Settled::default());
+    let settled = Settled { accepted: Some(Timestamp::from_millis(1)), ..Settled::default() };
+    let settled = Applied::Settled(settled);
     assert_eq!(commit(&store, vec![Op::Settle(all[1], Outcome::Expired)]), [settled]);
     assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Deadlines)), (2, 2));
 }

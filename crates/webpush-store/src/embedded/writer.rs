@@ -2,11 +2,13 @@
 
 use super::Options;
 use super::apply::Applier;
+use super::census::Census;
 use super::changes::Changes;
 use super::deadlines::DeadlineCursor;
 use super::engine::{Engine, cause};
 use super::flush::{Departure, Flush};
 use super::folder::{self, log_folder};
+use super::gauges::Gauges;
 use super::generation::{Rows, Tables};
 use super::log::Log;
 use super::marks::Marks;
@@ -21,6 +23,7 @@ use crate::{Applied, Durability, StoreError};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
@@ -43,6 +46,8 @@ pub(super) struct Shared {
     pub(super) overlay: Overlay,
     pub(super) deadlines: DeadlineCursor,
     pub(super) recent: RecentRows,
+    /// Behind a reference of its own, for what must not hold the rest of this.
+    pub(super) gauges: Arc<Gauges>,
 }
 
 /// What a group of requests comes to.
@@ -53,6 +58,8 @@ struct AppliedGroup {
     position: Position,
     /// The earliest deadline that was added.
     earliest: Option<Timestamp>,
+    /// How many entries there are more than before.
+    entries: i64,
 }
 
 /// The writer's side of a store.
@@ -72,6 +79,7 @@ pub(super) struct Writer {
     pub(super) watermark: WatermarkFile,
     pub(super) outages: Outages,
     pace: Pace,
+    pub(super) census: Census,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -85,6 +93,12 @@ impl Writer {
         lock: File,
     ) -> io::Result<Self> {
         let log = Log::begin(&log_folder(&shared.folder), start.last.frame)?;
+        let census = {
+            let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+            let generation = start.departure.as_ref().map(|departure| Arc::clone(&departure.generation));
+            let begin = |engine| Census::begin(&shared.gauges, engine, generation);
+            engine.as_ref().map(begin).transpose()?.unwrap_or_default()
+        };
         let mut writer = Self {
             shared,
             jobs,
@@ -98,6 +112,7 @@ impl Writer {
             watermark,
             outages: Outages::default(),
             pace: Pace::default(),
+            census,
             _lock: lock,
         };
         writer.watermark.write(writer.synced);
@@ -180,10 +195,15 @@ impl Writer {
 
     /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
     fn commit(&mut self, mut group: Vec<Request>) -> Result<(), fjall::Error> {
+        self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
         let sync = self.write(applied.position, applied.changes, durable)?;
         self.pace.note(group.len(), sync);
+        let gauges = &self.shared.gauges;
+        gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
+        gauges.note_group(&group, durable.then_some(sync));
+        gauges.note_sizes(self.log.bytes(), self.bytes);
         if let Some(earliest) = applied.earliest {
             self.shared.deadlines.added(earliest);
         }
@@ -204,11 +224,12 @@ impl Writer {
             position: self.position,
             earliest: None,
             receipts_dropped: 0,
+            entries: 0,
         };
         let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
         let answers = group.iter_mut().map(apply).collect();
-        let Applier { changes, position, earliest, .. } = applier;
-        Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest })
+        let Applier { changes, position, earliest, entries, .. } = applier;
+        Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest, entries })
     }
 
     /// Writes changes to the log, where they are durable, and then to the overlay, where they are read. Tells how long the
@@ -221,7 +242,9 @@ impl Writer {
     ) -> Result<Duration, fjall::Error> {
         let is_change = changes.iter().any(|rows| !rows.is_empty());
         if is_change {
+            let before = self.log.bytes();
             self.log.append(position, &changes)?;
+            self.shared.gauges.log_written.add(self.log.bytes() - before);
             self.position = position;
         }
         let mut sync = Duration::ZERO;
@@ -273,6 +296,7 @@ impl Writer {
         let mut marks = Rows::new();
         self.marks = mark(self.marks, self.synced, &mut marks);
         (self.since, self.bytes) = (None, 0);
+        self.shared.gauges.flushes.add(1);
         Departure { generation: self.shared.overlay.turn(), marks, segments: vec![segment] }
     }
 
@@ -288,6 +312,7 @@ impl Writer {
 
     /// Leaves a store that opens at once, without any question about its last batches.
     fn end(&mut self) {
+        self.census.stop();
         let flushed = self.end_flush();
         let Some(engine) = self.set_engine(None) else { return };
         // If the engine fails, the log has everything.

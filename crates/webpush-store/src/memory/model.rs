@@ -64,9 +64,13 @@ impl Model {
             Op::Append(message) => self.append(message),
             Op::Settle(entry, outcome) => match self.find(&entry) {
                 Some(key) => {
+                    let accepted = match self.entries.get(&key) {
+                        Some(Entry::Message(message)) => Some(message.accepted),
+                        Some(Entry::Receipt(_)) | None => None,
+                    };
                     let receipt = self.end(key, outcome);
                     let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-                    Applied::Settled(Settled { receipt, receipts_dropped })
+                    Applied::Settled(Settled { accepted, receipt, receipts_dropped })
                 }
                 None => Applied::Missing,
             },
@@ -176,12 +180,15 @@ impl Model {
             Entry::Message(message) => which(message),
             Entry::Receipt(_) => receipts_too,
         };
-        let keys: Vec<Key> =
-            self.inbox_entries(inbox).filter(|(_, entry)| ended(entry)).map(|(key, _)| *key).collect();
-        let entries = keys.len();
+        let mut messages = 0;
+        let ending = self.inbox_entries(inbox).filter(|(_, entry)| ended(entry));
+        let keys: Vec<Key> = ending
+            .inspect(|(_, entry)| messages += usize::from(matches!(entry, Entry::Message(_))))
+            .map(|(key, _)| *key)
+            .collect();
         let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Cancelled)).collect();
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Applied::Removed(Removed { entries, receipts, receipts_dropped })
+        Applied::Removed(Removed { messages, receipts, receipts_dropped })
     }
 
     /// Removes an entry and records the receipt that it owes.

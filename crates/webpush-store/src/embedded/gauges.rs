@@ -1,0 +1,107 @@
+//! What the store counts of its own doing. The writer adds, others look.
+
+use super::request::Request;
+use crate::Durability;
+use crate::statistics::{Histogram, Statistics};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// In microseconds: a sync takes from some 20 µs to what a disk under load makes of it.
+const TIMES: &[u64] =
+    &[50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
+/// In requests; a group has at most some thousand.
+const GROUPS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
+
+/// A number that only grows.
+#[derive(Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// All that is counted.
+pub(super) struct Gauges {
+    /// Requests that were put into the queue, and those that were taken out.
+    pub(super) submitted: Count,
+    pub(super) taken: Count,
+    pub(super) outages: Count,
+    pub(super) log_written: Count,
+    pub(super) flushes: Count,
+    /// Entries: those that a census has found, and what has changed since it began.
+    pub(super) entries: AtomicI64,
+    /// The census is over.
+    pub(super) entries_known: AtomicBool,
+    commits: Histogram,
+    syncs: Histogram,
+    groups: Histogram,
+    log_bytes: AtomicU64,
+    generation_bytes: AtomicU64,
+}
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Self {
+            submitted: Count::default(),
+            taken: Count::default(),
+            outages: Count::default(),
+            log_written: Count::default(),
+            flushes: Count::default(),
+            entries: AtomicI64::new(0),
+            entries_known: AtomicBool::new(false),
+            commits: Histogram::new(TIMES),
+            syncs: Histogram::new(TIMES),
+            groups: Histogram::new(GROUPS),
+            log_bytes: AtomicU64::new(0),
+            generation_bytes: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Gauges {
+    /// Notes a group that is written, and what its sync took if there was one.
+    pub(super) fn note_group(&self, group: &[Request], sync: Option<Duration>) {
+        self.groups.note(group.len() as u64);
+        let Some(sync) = sync else { return };
+        self.syncs.note(micros(sync));
+        let now = Instant::now();
+        for request in group.iter().filter(|request| request.durability == Durability::Durable) {
+            self.commits.note(micros(now.saturating_duration_since(request.submitted)));
+        }
+    }
+
+    /// Notes how large the present generation is, in the log and in memory.
+    pub(super) fn note_sizes(&self, log: u64, generation: usize) {
+        self.log_bytes.store(log, Ordering::Relaxed);
+        self.generation_bytes.store(generation as u64, Ordering::Relaxed);
+    }
+
+    /// What only the store as a whole knows is left as it is by default.
+    pub(super) fn statistics(&self) -> Statistics {
+        let entries = u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or_default();
+        Statistics {
+            outages: self.outages.get(),
+            // Counted after it was put there, so it may have been taken before that.
+            waiting: self.submitted.get().saturating_sub(self.taken.get()),
+            commits: self.commits.distribution(),
+            syncs: self.syncs.distribution(),
+            groups: self.groups.distribution(),
+            log_bytes: self.log_bytes.load(Ordering::Relaxed),
+            log_written_bytes: self.log_written.get(),
+            generation_bytes: self.generation_bytes.load(Ordering::Relaxed),
+            flushes: self.flushes.get(),
+            entries: self.entries_known.load(Ordering::Acquire).then_some(entries),
+            ..Statistics::default()
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
