@@ -15,6 +15,7 @@ const SLICE: usize = 100;
 /// Looks for idle inboxes until it is dropped. The first look is a while after the start: after a long downtime agents
 /// come back first.
 pub async fn run(service: &Service) {
+    let mut reported = (0, 0);
     loop {
         tokio::time::sleep(PERIOD).await;
         match remove(service, fresh::now()).await {
@@ -23,7 +24,7 @@ pub async fn run(service: &Service) {
             // It will be there again in an hour, or the log says more.
             Err(error) => tracing::warn!(%error, "idle inboxes could not be removed"),
         }
-        report_drops(service);
+        reported = report_drops(service, reported);
     }
 }
 
@@ -49,18 +50,21 @@ async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> 
     }
 }
 
-/// Says what quotas have cost since the last time.
-fn report_drops(service: &Service) {
-    let (messages, receipts) = service.drops.take();
+/// Says what quotas have cost since that; what they have cost so far.
+fn report_drops(service: &Service, since: (u64, u64)) -> (u64, u64) {
+    let dropped = service.metrics.messages.dropped();
+    let (messages, receipts) = (dropped.0 - since.0, dropped.1 - since.1);
     if messages + receipts > 0 {
         tracing::warn!(messages, receipts, "dropped for quotas in the last hour");
     }
+    dropped
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::Setup;
+    use crate::wake::Way;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
     use webpush_core::id::InboxId;
@@ -101,7 +105,7 @@ mod tests {
     async fn an_agent_that_listens_all_the_time_is_in_use() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), only: None, floor: Urgency::VeryLow };
-        let listener = service.registry.listen(&scope);
+        let listener = service.registry.listen(&scope, Way::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
         assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "it was noted as used");

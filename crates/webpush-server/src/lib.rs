@@ -7,6 +7,7 @@
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
+//! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
 //! | who sends: VAPID | [`vapid`] |
@@ -31,8 +32,10 @@ pub mod gateway;
 pub mod http;
 pub mod idle;
 pub mod keys_file;
+pub mod metrics;
 pub mod monitor;
 pub mod rate_limits;
+pub mod readiness;
 pub mod serve;
 pub mod service;
 pub mod settling;

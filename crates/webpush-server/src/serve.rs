@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -90,14 +91,20 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
+    service.metrics.process.writes_to(&settings.data_dir);
+    if let Some(at) = settings.identity.as_ref().and_then(tls::expiry) {
+        service.metrics.process.certificate_expires(at);
+    }
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
-    let connections = Connections::new(settings.max_connections);
+    let connections = Connections::new(settings.max_connections, Arc::clone(&service.metrics));
     let listening =
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    // The operator can ask until all else is done.
+    let admin_drain = Drain::default();
     let administering =
-        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, drain.draining())));
+        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, admin_drain.draining())));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -115,6 +122,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
+    service.readiness.drain();
     let stop = async {
         if !drain.finish(service.limits.timeouts.drain).await {
             tracing::warn!("some connections did not finish in time and were cut");
@@ -124,10 +132,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         settling.abort();
         // Their end is an abort or nothing.
         let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        service.settle_now();
+        admin_drain.finish(Duration::ZERO).await;
         if let Some(administering) = administering {
             let _ = administering.await;
         }
-        service.settle_now();
         tokio::task::spawn_blocking(move || store.close()).await
     };
     tokio::select! {

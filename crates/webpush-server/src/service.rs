@@ -1,21 +1,24 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
 use crate::broadcasts::Broadcasts;
+use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
+use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
+use crate::readiness::Readiness;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::limits::Limits;
-use webpush_store::{Applied, Durability, Op, Store, StoreError};
+use webpush_core::outcome::Outcome;
+use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
 
 /// One running service.
 pub struct Service {
@@ -41,14 +44,14 @@ pub struct Service {
     pub registry: Arc<Registry>,
     /// When the next message expires.
     pub sweep_timer: Arc<SweepTimer>,
-    /// What quotas have cost.
-    pub drops: Arc<Drops>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether it can work.
+    pub readiness: Arc<Readiness>,
     /// Acknowledgements that are to be settled soon.
     pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
-    /// A commit has failed since the last one that did not.
-    store_was_down: Arc<AtomicBool>,
 }
 
 /// What a service is put together from.
@@ -90,10 +93,12 @@ impl Service {
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
         let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway } = setup;
+        let metrics = Arc::<Metrics>::default();
+        let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
             store,
             keyring,
-            error_style: ErrorStyle { origin: origin.clone(), vapid_status },
+            error_style: ErrorStyle { origin: origin.clone(), vapid_status, refusals },
             vapid: VapidCache::new(origin.clone()),
             origin,
             rate_limits: RateLimits::new(&limits.rates),
@@ -102,10 +107,10 @@ impl Service {
             gateway,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
-            drops: Arc::default(),
+            metrics,
+            readiness: Arc::default(),
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
-            store_was_down: Arc::default(),
         })
     }
 
@@ -127,30 +132,41 @@ impl Service {
 
     /// Sessions are told by the store's thread, not by the caller: a sender that hangs up between the commit and its
     /// answer must not leave a stored message unannounced.
-    fn submit(
+    pub(crate) fn submit(
         &self,
         ops: Vec<Op>,
         durability: Durability,
         answer: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
     ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
-        let (was_down, drops) = (Arc::clone(&self.store_was_down), Arc::clone(&self.drops));
-        let removals: Vec<_> = ops.iter().map(removal).collect();
+        let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
+        let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
-                if was_down.swap(false, Ordering::AcqRel) {
+                if readiness.committed(durability) {
                     // What failed may have been written all the same, and nobody was told of it.
                     registry.announce_anything();
                     sweep_timer.look_again();
                 }
                 registry.announce(applied);
-                drops.announce(applied);
+                metrics.messages.committed(applied);
                 sweep_timer.announce(applied);
-                let removed = |change: &Applied| matches!(change, Applied::Removed(_));
-                let done = removals.into_iter().zip(applied).filter(|(_, change)| removed(change));
-                done.filter_map(|(removal, _)| removal).for_each(|(inbox, only)| registry.end(inbox, only));
+                let mut now = None;
+                for (purpose, change) in purposes.into_iter().zip(applied) {
+                    match (purpose, change) {
+                        (
+                            Purpose::Settle(outcome),
+                            Applied::Settled(Settled { accepted: Some(accepted), .. }),
+                        ) => {
+                            let now = *now.get_or_insert_with(fresh::now);
+                            metrics.messages.settled(outcome, *accepted, now);
+                        }
+                        (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
+                        _ => {}
+                    }
+                }
             } else if result != Err(StoreError::Busy) {
-                was_down.store(true, Ordering::Release);
+                readiness.failed();
             }
             answer(result);
         };
@@ -166,43 +182,22 @@ impl Service {
     }
 }
 
-/// How many messages and receipts were dropped for the quota of their inbox (RFC 8030 §7.2).
-#[derive(Default)]
-pub struct Drops {
-    messages: AtomicU64,
-    receipts: AtomicU64,
+/// What must be known of an operation when it is done.
+enum Purpose {
+    /// A message ends so.
+    Settle(Outcome),
+    /// The sessions of these end, if it finds what it removes (RFC 8030 §7.3).
+    Remove(InboxId, Option<SubscriptionId>),
+    Other,
 }
 
-impl Drops {
-    fn announce(&self, applied: &[Applied]) {
-        for change in applied {
-            let (messages, receipts) = match change {
-                Applied::Appended(appended) => (appended.dropped.len(), appended.receipts_dropped),
-                Applied::Settled(settled) => (0, settled.receipts_dropped),
-                Applied::Removed(removed) => (0, removed.receipts_dropped),
-                Applied::Created
-                | Applied::Touched
-                | Applied::Refused
-                | Applied::Taken
-                | Applied::Missing => continue,
-            };
-            self.messages.fetch_add(messages as u64, Ordering::Relaxed);
-            self.receipts.fetch_add(receipts as u64, Ordering::Relaxed);
+impl Purpose {
+    const fn of(op: &Op) -> Self {
+        match op {
+            Op::Settle(_, outcome) => Self::Settle(*outcome),
+            Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
+            Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
+            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) => Self::Other,
         }
-    }
-
-    /// The numbers since they were last taken.
-    #[must_use]
-    pub fn take(&self) -> (u64, u64) {
-        (self.messages.swap(0, Ordering::Relaxed), self.receipts.swap(0, Ordering::Relaxed))
-    }
-}
-
-/// Whose sessions an operation ends, if it finds what it removes (RFC 8030 §7.3).
-fn removal(op: &Op) -> Option<(InboxId, Option<SubscriptionId>)> {
-    match op {
-        Op::Unsubscribe(agent, id) => Some((*agent, Some(*id))),
-        Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Some((*inbox, None)),
-        Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Settle(..) | Op::Touch(..) => None,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
 
+use crate::metrics::Counters;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +17,45 @@ use webpush_store::Applied;
 /// Every listening session, by inbox.
 pub struct Registry {
     shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
+    listening: Counters<4>,
+    opened: Counters<4>,
+}
+
+/// How a session listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By server push, as RFC 8030 has it.
+    Rfc8030,
+    /// By server push, at the URL of a device (draft-thomson).
+    Thomson,
+    /// As events.
+    Events,
+    /// On a WebSocket. Its agent has one connection at a time.
+    Autopush,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Rfc8030, Self::Thomson, Self::Events, Self::Autopush];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rfc8030 => "rfc8030",
+            Self::Thomson => "thomson",
+            Self::Events => "events",
+            Self::Autopush => "autopush",
+        }
+    }
 }
 
 const SHARDS: usize = 64;
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, listening: Counters::default(), opened: Counters::default() }
     }
 }
 
@@ -37,8 +70,7 @@ struct Listeners {
 /// Where news for one session waits until it looks.
 struct Mailbox {
     scope: Scope,
-    /// Its agent has one connection at a time.
-    alone: bool,
+    way: Way,
     post: Mutex<Post>,
 }
 
@@ -86,23 +118,16 @@ pub struct Listener {
 }
 
 impl Registry {
-    /// Starts listening. From now on everything that is committed is told.
+    /// Starts listening. From now on everything that is committed is told. An agent on a WebSocket has one connection at a
+    /// time: an older one is told that it is superseded.
     #[must_use]
-    pub fn listen(self: &Arc<Self>, scope: &Scope) -> Listener {
-        self.enter(scope, false)
-    }
-
-    /// Starts listening for an agent that has one connection at a time: an older one is told that it is superseded.
-    #[must_use]
-    pub fn listen_alone(self: &Arc<Self>, scope: &Scope) -> Listener {
-        self.enter(scope, true)
-    }
-
-    fn enter(self: &Arc<Self>, scope: &Scope, alone: bool) -> Listener {
-        let mailbox = Arc::new(Mailbox { scope: *scope, alone, post: Mutex::default() });
+    pub fn listen(self: &Arc<Self>, scope: &Scope, way: Way) -> Listener {
+        let mailbox = Arc::new(Mailbox { scope: *scope, way, post: Mutex::default() });
+        self.listening.add(way as usize, 1);
+        self.opened.add(way as usize, 1);
         let mut shard = self.shard(scope.inbox);
         let listeners = shard.entry(scope.inbox).or_default();
-        for older in listeners.mailboxes.iter().filter(|older| alone && older.alone) {
+        for older in listeners.mailboxes.iter().filter(|older| way == Way::Autopush && older.way == way) {
             older.tell(|news| news.superseded = true);
         }
         listeners.mailboxes.push(Arc::clone(&mailbox));
@@ -113,7 +138,7 @@ impl Registry {
     pub fn wake_all(&self) {
         for shard in &self.shards {
             for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
-                if mailbox.alone {
+                if mailbox.way == Way::Autopush {
                     mailbox.tell(|_| {});
                 }
             }
@@ -146,6 +171,18 @@ impl Registry {
                 | Applied::Missing => {}
             }
         }
+    }
+
+    /// How many listen so now.
+    #[must_use]
+    pub fn listening(&self, way: Way) -> u64 {
+        self.listening.get(way as usize)
+    }
+
+    /// How often somebody began to listen so.
+    #[must_use]
+    pub fn opened(&self, way: Way) -> u64 {
+        self.opened.get(way as usize)
     }
 
     /// Whether somebody listens to an inbox.
@@ -273,6 +310,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.registry.listening.subtract(self.mailbox.way as usize, 1);
         let mut shard = self.registry.shard(self.inbox);
         if let Some(listeners) = shard.get_mut(&self.inbox) {
             listeners.mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
@@ -328,7 +366,7 @@ mod tests {
 
     fn listen(registry: &Arc<Registry>) -> Listener {
         let inbox = InboxId::from_bytes([1; 16]);
-        registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow })
+        registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow }, Way::Rfc8030)
     }
 
     fn positions(news: &News) -> (u64, u64, Vec<u64>) {
@@ -381,15 +419,16 @@ mod tests {
         assert_eq!(registry.offer(&message(0)), 1);
         drop(one);
         assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
+        assert_eq!((registry.listening(Way::Rfc8030), registry.opened(Way::Rfc8030)), (0, 2));
     }
 
     #[test]
     fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
         let registry: Arc<Registry> = Arc::default();
         let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
-        let monitor = registry.listen(&scope);
-        let first = registry.listen_alone(&scope);
-        let second = registry.listen_alone(&scope);
+        let monitor = registry.listen(&scope, Way::Rfc8030);
+        let first = registry.listen(&scope, Way::Autopush);
+        let second = registry.listen(&scope, Way::Autopush);
         assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
         drop(first);
         assert_eq!(registry.offer(&message(0)), 2);
@@ -401,7 +440,8 @@ mod tests {
         let inbox = InboxId::from_bytes([1; 16]);
         let only =
             |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
-        let (removed, kept, set) = (registry.listen(&only(2)), registry.listen(&only(3)), listen(&registry));
+        let listen_to = |n| registry.listen(&only(n), Way::Rfc8030);
+        let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
         registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
         assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
         registry.end(inbox, None);

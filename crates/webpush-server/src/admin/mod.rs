@@ -6,7 +6,7 @@
 //! | a connection, and its requests | `connection.rs` |
 //! | who may ask | `gate.rs` |
 //! | which resource | `route.rs` |
-//! | the resources | `broadcasts.rs` |
+//! | the resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
 //! | errors | `refusal.rs` |
 
 pub mod address;
@@ -14,6 +14,7 @@ mod broadcasts;
 mod connection;
 mod gate;
 mod listen;
+mod metrics;
 mod refusal;
 mod route;
 

@@ -80,7 +80,10 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "Ask by address or as localhost; for another name in Host the service needs --admin-token-file.",
             ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such resource; there is /broadcasts."),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "There is no such resource; there are /broadcasts, /metrics, /health and /ready.",
+            ),
             Self::NotAllowed { allow } => {
                 return (StatusCode::METHOD_NOT_ALLOWED, format!("This resource answers {allow}."));
             }

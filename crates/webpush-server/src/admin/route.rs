@@ -1,9 +1,10 @@
 //! Which resource a request is for.
 
 use super::refusal::Refusal;
-use super::{Admin, broadcasts};
+use super::{Admin, broadcasts, metrics};
 use crate::http::answer::{Answer, no_store};
 use crate::http::body::Body;
+use crate::http::health::{self, Question};
 use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
@@ -25,8 +26,15 @@ pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> A
 }
 
 async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
-    admin.gate.check(&head.headers)?;
     let path = head.uri.path();
+    // Whoever looks whether the service is there has no token, and learns nothing else.
+    if let Some(question) = Question::on_admin(path) {
+        return match head.method {
+            Method::GET | Method::HEAD => Ok(health::answer(&admin.service, question).await),
+            _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        };
+    }
+    admin.gate.check(&head.headers)?;
     if let Some(name) = path.strip_prefix(ONE_BROADCAST) {
         if head.uri.query().is_some() {
             return Err(Refusal::wrong("a question mark in a name is written %3F"));
@@ -39,6 +47,8 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     }
     match (path, &head.method) {
         ("/broadcasts", &Method::GET | &Method::HEAD) => broadcasts::list(admin),
+        ("/metrics", &Method::GET | &Method::HEAD) => metrics::show(admin).await,
+        ("/metrics", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         ("/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         _ => Err(Refusal::NotFound),
     }

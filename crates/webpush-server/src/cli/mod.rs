@@ -3,6 +3,7 @@
 pub mod admin_args;
 pub mod exit;
 pub mod explain;
+pub mod health;
 pub mod keys;
 pub mod limit_args;
 pub mod listen;
@@ -34,6 +35,7 @@ enum Verb {
     Send(send::SendArgs),
     Keys(keys::KeysArgs),
     Explain(explain::ExplainArgs),
+    Health(health::HealthArgs),
 }
 
 /// Runs what the command line asks for.
@@ -46,6 +48,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Send(args)) => send::run(&args),
         Some(Verb::Keys(args)) => keys::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),
+        Some(Verb::Health(args)) => health::run(&args),
     }
 }
 

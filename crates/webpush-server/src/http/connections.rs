@@ -1,5 +1,6 @@
 //! How many connections there may be: one more is closed at once, which costs less than to let it wait.
 
+use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,35 +19,52 @@ pub struct Connections {
     begun: Instant,
     /// Seconds since then when it was said last that there is no place, plus one.
     said: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 /// The place of one connection. It is free again when all copies are dropped: a connection may be handed on.
 #[derive(Clone)]
 pub struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
+    _held: Arc<Held>,
+}
+
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.connections.closed();
+    }
 }
 
 impl Connections {
     /// So many places, or as many as the process may have descriptors, less those for files.
     #[must_use]
-    pub fn new(most: Option<usize>) -> Self {
+    pub fn new(most: Option<usize>, metrics: Arc<Metrics>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
         let most = most.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(most)), most, begun: Instant::now(), said: AtomicU64::new(0) }
+        metrics.connections.may_be(most);
+        let places = Arc::new(Semaphore::new(most));
+        Self { places, most, begun: Instant::now(), said: AtomicU64::new(0), metrics }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
     pub fn admit(&self) -> Option<Place> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok();
-        let place = place.map(|permit| Place { _permit: Arc::new(permit) });
-        if place.is_none() && self.is_to_be_said() {
-            tracing::warn!(
-                most = self.most,
-                "as many connections as may be (--max-connections): more are refused"
-            );
-        }
-        place
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.metrics.connections.refused();
+            if self.is_to_be_said() {
+                tracing::warn!(
+                    most = self.most,
+                    "as many connections as may be (--max-connections): more are refused"
+                );
+            }
+            return None;
+        };
+        self.metrics.connections.opened();
+        Some(Place { _held: Arc::new(Held { _permit: permit, metrics: Arc::clone(&self.metrics) }) })
     }
 
     /// Once a minute, not for every connection of a flood.
@@ -63,7 +81,8 @@ fn default_most(descriptors: usize) -> usize {
     descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(descriptors / 2).max(1)
 }
 
-fn descriptors() -> Option<usize> {
+/// How many descriptors the process may have, where that can be known.
+pub(crate) fn descriptors() -> Option<usize> {
     soft_limit(&std::fs::read_to_string(PROCESS_LIMITS).ok()?)
 }
 
@@ -93,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_connection_is_gone() {
-        let connections = Connections::new(Some(1));
+        let connections = Connections::new(Some(1), Arc::default());
         let place = connections.admit();
         assert!(place.is_some() && connections.admit().is_none());
         drop(place);

@@ -70,7 +70,11 @@ mod tests {
     use crate::http::problem::VapidErrorStatus;
 
     fn text(vapid_status: VapidErrorStatus) -> String {
-        let style = ErrorStyle { origin: "https://push.example".to_owned(), vapid_status };
+        let style = ErrorStyle {
+            origin: "https://push.example".to_owned(),
+            vapid_status,
+            refusals: Default::default(),
+        };
         String::from_utf8(page(&style).body().to_vec()).unwrap()
     }
 

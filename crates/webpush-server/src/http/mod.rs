@@ -24,6 +24,7 @@ pub mod errors_page;
 pub mod event_flow;
 pub mod flow;
 pub mod half_closed;
+pub mod health;
 pub mod http1;
 pub mod http2;
 pub mod listen;

@@ -44,9 +44,12 @@ pub(super) async fn notify(
     // The body goes with this line: others may take their time, and what is kept for so long is what they are sent.
     let (headers, errands) = errands(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
     let way = OnceLock::new();
-    let deliveries = errands
-        .into_iter()
-        .map(async |Errand { pushkey, what }| (pushkey, deliver(service, peer, &headers, &way, what).await));
+    let deliveries = errands.into_iter().map(async |Errand { pushkey, what }| {
+        let here = matches!(&what, Some((Target::Here(..), _)));
+        let verdict = deliver(service, peer, &headers, &way, what).await;
+        service.metrics.gateway.delivered(here, &verdict);
+        (pushkey, verdict)
+    });
     let mut rejected = Vec::new();
     for (pushkey, verdict) in join_all(deliveries).await {
         match verdict {

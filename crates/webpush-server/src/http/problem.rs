@@ -6,6 +6,7 @@ mod table;
 
 use super::answer::Answer;
 use crate::fresh::NoRandomness;
+use crate::metrics::Refusals;
 use bytes::Bytes;
 use clap::ValueEnum;
 use http::header::{
@@ -13,10 +14,12 @@ use http::header::{
     SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
+use std::sync::Arc;
 use table::{Description, describe};
 use webpush_core::problem::Problem;
 use webpush_store::StoreError;
 
+pub(crate) use catalogue::names;
 pub(super) use catalogue::{Entry, entries};
 
 /// After how many seconds a sender should try again when the store is not available, or the gateway has no room.
@@ -44,6 +47,8 @@ pub struct ErrorStyle {
     pub origin: String,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
+    /// Where it is counted what was answered.
+    pub refusals: Arc<Refusals>,
 }
 
 /// The status for a sender whose VAPID header does not hold. One that has none where it is needed is always 401.
@@ -73,6 +78,7 @@ impl Failure {
     #[must_use]
     pub(super) fn answer_with(&self, style: &ErrorStyle, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(self, style.vapid_status);
+        style.refusals.count(self, name);
         let mut body = serde_json::json!({
             "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
             "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
@@ -123,6 +129,14 @@ impl Failure {
             }
             Self::Problem(_) | Self::Store(StoreError::Corrupt) | Self::Internal(_) | Self::PushService => {}
         }
+    }
+
+    /// The status and the sentence for whom an answer would be no help, as the RFCs have it.
+    #[must_use]
+    pub fn tell(&self, style: &ErrorStyle) -> (StatusCode, String) {
+        let Description { name, .. } = describe(self, style.vapid_status);
+        style.refusals.count(self, name);
+        self.status_and_detail()
     }
 
     /// The status and the sentence of the response, as the RFCs have it.

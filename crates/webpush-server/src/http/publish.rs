@@ -113,6 +113,7 @@ pub(super) async fn accept(
         }
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
+    service.metrics.messages.accepted(subscription.dialect);
     Ok(Published { message, ttl, receipts })
 }
 
@@ -141,7 +142,9 @@ async fn store(
 /// TTL 0 (RFC 8030 §5.2): whoever listens gets it; if nobody does, it has expired.
 fn offer(service: &Service, message: Message) -> Arc<Message> {
     let message = Arc::new(message);
-    if service.registry.offer(&message) == 0 {
+    let sessions = service.registry.offer(&message);
+    service.metrics.messages.offered(sessions);
+    if sessions == 0 {
         tracing::debug!("a message with TTL 0 found nobody listening");
     }
     message
@@ -151,7 +154,9 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
 /// replaces goes (RFC 8030 §5.4), but it is never fetched, since it has expired. The sweep ends it soon after if no
 /// acknowledgement comes.
 async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), Failure> {
-    if service.registry.offer(message) == 0 {
+    let sessions = service.registry.offer(message);
+    service.metrics.messages.offered(sessions);
+    if sessions == 0 {
         let expired = Op::Settle(message.entry_ref(), Outcome::Expired);
         service.commit_one(expired, Durability::Durable).await?;
     }

@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::body::Body;
+use super::health::{self, Question};
 use super::peer::{Caller, Peer};
 use super::problem::Failure;
 use super::thomson::{registration, resources, update};
@@ -158,6 +159,12 @@ async fn on_fixed_path(
     body: &mut Body,
     path: &str,
 ) -> Result<Answer, Failure> {
+    if let Some(question) = Question::on_public(path) {
+        return match head.method {
+            Method::GET | Method::HEAD => Ok(health::answer(service, question).await),
+            _ => Err(not_allowed("GET, HEAD")),
+        };
+    }
     match (path, &head.method) {
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         (DEVICES, &Method::POST) => registration::register(service, caller, head, body).await,

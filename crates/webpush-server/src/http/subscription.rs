@@ -8,6 +8,7 @@ use crate::fresh;
 use crate::monitor::events::Asked;
 use crate::monitor::{Entrance, Monitor};
 use crate::service::Service;
+use crate::wake::Way;
 use http::StatusCode;
 use http::request::Parts;
 use webpush_core::capability::Capability;
@@ -34,20 +35,25 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
         | Capability::Update(..) => return Err(Problem::NotFound.into()),
     };
     let scope = Scope { inbox, only, floor: request.floor };
-    let listener = service.registry.listen(&scope);
+    let is_device = matches!(capability, Capability::Device(_));
+    let way = match is_device {
+        true => Way::Thomson,
+        false if event_stream::is_asked_for(&head.headers) => Way::Events,
+        false => Way::Rfc8030,
+    };
+    let listener = service.registry.listen(&scope, way);
     let key = match only {
         Some(id) => service.store.subscription(inbox, id)?.map(|subscription| subscription.key),
         None => service.store.inbox(inbox)?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
-    let is_device = matches!(capability, Capability::Device(_));
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
     service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, entrance, asked_at };
-    if is_device || !event_stream::is_asked_for(&head.headers) {
+    if way != Way::Events {
         return Ok(Outcome::Monitor(Box::new(monitor)));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);

@@ -10,6 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
+use webpush_core::time::Timestamp;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 /// Where the certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +38,7 @@ pub enum Identity {
 /// # Errors
 /// When a file can't be read, holds no key or certificate, or the two don't belong together.
 pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
-    let (chain, key) = match identity {
-        Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
-        Identity::Pfx { file, password_file } => read_pfx(file, password_file.as_deref())?,
-    };
+    let (chain, key) = read(identity)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -47,6 +47,22 @@ pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Until when a certificate is good, as far as it can be read.
+#[must_use]
+pub fn expiry(identity: &Identity) -> Option<Timestamp> {
+    let (chain, _) = read(identity).ok()?;
+    let certificate = Certificate::from_der(chain.first()?).ok()?;
+    let at = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    Some(Timestamp::default().after(at))
+}
+
+fn read(identity: &Identity) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    match identity {
+        Identity::Pem { key, cert } => Ok((read_chain(cert)?, read_key(key)?)),
+        Identity::Pfx { file, password_file } => read_pfx(file, password_file.as_deref()),
+    }
 }
 
 impl Identity {

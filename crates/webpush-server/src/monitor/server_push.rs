@@ -25,6 +25,7 @@ use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Session};
+use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
 
 /// What a connection gives to each of its monitors.
@@ -59,6 +60,8 @@ enum Outgoing<'a> {
 /// A promised entry.
 struct Push<'a> {
     flow: Flow,
+    /// When its message was accepted.
+    accepted: Option<Timestamp>,
     /// Its place on the connection, which is free again when this is dropped.
     _permit: Permit<'a>,
     confirmation: Option<Confirmation<'a>>,
@@ -230,8 +233,9 @@ impl<'a> Delivery<'a> {
                 let wanted = waiting.is_still_wanted(self.service);
                 match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
                     Promise::Made(flow, confirmation) => {
-                        self.outgoing =
-                            Outgoing::Opening(waiting, Push { flow, _permit: permit, confirmation });
+                        let accepted = waiting.accepted();
+                        let push = Push { flow, accepted, _permit: permit, confirmation };
+                        self.outgoing = Outgoing::Opening(waiting, push);
                         return ControlFlow::Continue(None);
                     }
                     Promise::Skipped => Left { input: Input::Withheld, confirmation: None },
@@ -251,6 +255,7 @@ impl<'a> Delivery<'a> {
                 if body_queued {
                     self.connection.pressure.handed_over();
                 }
+                self.service.metrics.messages.sent(push.accepted, fresh::now());
                 Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))

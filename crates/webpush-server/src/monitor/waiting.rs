@@ -23,6 +23,14 @@ impl Waiting {
         Self { entry, since: fresh::now() }
     }
 
+    /// When its message was accepted; a receipt has no such time.
+    pub(super) fn accepted(&self) -> Option<Timestamp> {
+        match &self.entry {
+            Entry::Message(message) => Some(message.accepted),
+            Entry::Receipt(_) => None,
+        }
+    }
+
     /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was
     /// replaced (§5.4) or acknowledged elsewhere (§6.2).
     pub(super) fn is_still_wanted(&self, service: &Service) -> bool {

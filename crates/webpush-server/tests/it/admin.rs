@@ -11,7 +11,7 @@ pub(crate) async fn ask(admin: &str, method: &str, path: &str, body: &str) -> (u
     ask_with(admin, method, path, &[], body).await
 }
 
-async fn ask_with(
+pub(crate) async fn ask_with(
     admin: &str,
     method: &str,
     path: &str,

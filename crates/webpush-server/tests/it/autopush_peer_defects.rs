@@ -1,8 +1,10 @@
 //! What autopush-rs 1.83.1 was seen to do wrong, by the number that it has among our notes: here it must be right.
 
+use crate::admin::ask;
 use crate::agent::{Agent, Registered, assert_nothing_before, channel, push, push_many, texts, with_channel};
 use crate::inside::Inside;
-use crate::support::{Server, soon};
+use crate::openmetrics::Exposition;
+use crate::support::{Peer, Server, Subscribed, soon};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
@@ -244,4 +246,42 @@ async fn peer_defect_11_12_no_log_holds_what_an_agent_is_known_by_or_a_complaint
         assert!(!log.contains(secret), "the log holds {secret}");
     }
     assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "nothing has failed");
+}
+
+#[tokio::test]
+async fn peer_defect_11_health_is_503_while_the_store_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_on(folder.path(), &["--origin", "https://push.example"]);
+    let urls = Subscribed::of(&server.connect().await.post("/subscribe", &[], "").await);
+    server.signal("TERM");
+    assert!(server.wait().await);
+    let admin = format!("unix:{}", folder.path().join("admin.sock").display());
+    let args = ["--origin", "https://push.example", "--admin", &admin];
+    let server = Server::start_on_small_disk(folder.path(), &args, &folder.path().join("log"));
+    let mut peer = server.connect_as("https://push.example").await;
+    let health = async |peer: &mut Peer, path| peer.get(path, &[]).await.status();
+    let is_ready = async || ask(&admin, "GET", "/ready", "").await;
+    assert_eq!((health(&mut peer, "/health").await, is_ready().await.0), (StatusCode::OK, 200));
+    let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());
+    while peer.post(&urls.push, &[("ttl", "600")], large).await.status() == StatusCode::CREATED {}
+    for path in ["/health", "/__heartbeat__"] {
+        let answer = peer.get(path, &[]).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        let said: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(said, serde_json::json!({"status": "ERROR", "version": env!("CARGO_PKG_VERSION")}));
+    }
+    let (status, _, body) = is_ready().await;
+    assert!(status == 503 && body.contains("the store can't be written"), "{body}");
+    assert_eq!(ask(&admin, "GET", "/health", "").await.0, 200, "the process is there");
+    assert_eq!(health(&mut peer, "/__lbheartbeat__").await, StatusCode::OK, "it asks nothing of the store");
+    let metrics = Exposition::parse(&ask(&admin, "GET", "/metrics", "").await.2);
+    for (name, expected) in
+        [("webpush_ready", 0.0), ("webpush_store_up", 0.0), ("webpush_store_outages_total", 1.0)]
+    {
+        assert_eq!(metrics.value(name, &[]), expected, "{name}");
+    }
+    server.make_room();
+    // Nobody sends: it is found out by those who ask.
+    soon("the store", async { while is_ready().await.0 != 200 {} }).await;
+    assert_eq!(health(&mut peer, "/health").await, StatusCode::OK);
 }

@@ -141,7 +141,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let urls = Subscribed::of(&response);
     server.signal("TERM");
     assert!(server.wait().await);
-    let server = Server::start_on_small_disk(folder.path(), &log);
+    let server = Server::start_on_small_disk(folder.path(), &[], &log);
     let mut peer = server.connect_as("https://push.example").await;
     let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());
     let mut accepted = Vec::new();

@@ -64,9 +64,9 @@ impl Server {
     /// Starts it so that it can't make a file larger than 8 MiB, until [`Server::make_room`]: as good as a full disk.
     /// (`prlimit` is of util-linux, which every Linux has.) Its log goes to a file.
     /// The store must have been made before, for its engine begins with a larger file.
-    pub(crate) fn start_on_small_disk(folder: &Path, log: &Path) -> Self {
+    pub(crate) fn start_on_small_disk(folder: &Path, args: &[&str], log: &Path) -> Self {
         let folder = Folder::Given(folder.to_owned());
-        let program = command(folder.path(), &[]);
+        let program = command(folder.path(), args);
         let mut command = Command::new("prlimit");
         command.args(["--fsize=8388608:", "sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
         command.arg(program.get_program()).args(program.get_args());

@@ -118,6 +118,8 @@ pub enum Command {
         /// What it calls the subscription.
         channel: ChannelName,
     },
+    /// Note that the agent could not use a message, for this reason.
+    Complaint(u16),
     /// Do what the session wants. It never finishes: then the connection is closed.
     Session(session::Command),
     /// Close the connection. After this only settling is asked for.
@@ -223,6 +225,8 @@ impl Dialogue {
         };
         match (&self.phase, request) {
             (_, Request::Other) => {}
+            (Phase::Live(_), Request::Nack(code)) => self.commands.push_back(Command::Complaint(code)),
+            (_, Request::Nack(_)) => {}
             (_, Request::Ping) => {
                 self.keepalive.was_asked(now);
                 self.send(reply::PONG);
@@ -239,7 +243,9 @@ impl Dialogue {
                 let agent = session.scope().inbox;
                 self.live(agent, request, keyring, now);
             }
-            (Phase::Closed(Some(_)), Request::Ack(versions)) => self.acknowledge(&versions, keyring, now),
+            (Phase::Closed(Some(_)), Request::Ack { versions, .. }) => {
+                self.acknowledge(&versions, keyring, now);
+            }
             (Phase::Identifying(_) | Phase::Closed(_), _) => {}
         }
     }
@@ -257,7 +263,10 @@ impl Dialogue {
             }
             // What can't be a channel is not there, which is what the agent wants.
             Request::Unregister { channel: Name::Bad(text) } => self.send(reply::unregistered(&text, 200)),
-            Request::Ack(versions) => self.acknowledge(&versions, keyring, now),
+            Request::Ack { versions, complaints } => {
+                self.commands.extend(complaints.into_iter().map(Command::Complaint));
+                self.acknowledge(&versions, keyring, now);
+            }
             Request::BroadcastSubscribe(named) => {
                 let told = self.followed.follow(named);
                 self.tell_broadcasts(&told);
@@ -267,7 +276,7 @@ impl Dialogue {
                 self.tell_session(session::Input::Floor(floor), now);
             }
             Request::Urgency(None) => self.send(reply::urgency(400)),
-            Request::Hello { .. } | Request::Ping | Request::Other => {}
+            Request::Hello { .. } | Request::Ping | Request::Nack(_) | Request::Other => {}
         }
     }
 

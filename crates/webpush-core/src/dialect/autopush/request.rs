@@ -3,6 +3,7 @@
 use super::broadcasts::Versions;
 use super::names::{self, ChannelName};
 use crate::id::InboxId;
+use crate::limits::SESSION_WINDOW;
 use crate::urgency::Urgency;
 use serde::Deserialize;
 
@@ -28,15 +29,22 @@ pub enum Request {
         /// What the agent calls it.
         channel: Name,
     },
-    /// Messages have arrived, whatever the agent could do with them. Their versions.
-    Ack(Vec<String>),
+    /// Messages have arrived, whatever the agent could do with them.
+    Ack {
+        /// Their versions.
+        versions: Vec<String>,
+        /// What it says of those that it could not use, as far as so many can be under way. Mostly there are none.
+        complaints: Vec<u16>,
+    },
+    /// A message could not be used, and stays unacknowledged; why.
+    Nack(u16),
     /// Broadcasts to follow as well.
     BroadcastSubscribe(Versions),
     /// Nothing below this is wanted; `None` if it is none of the four words.
     Urgency(Option<Urgency>),
     /// Is anybody there?
     Ping,
-    /// Nothing that asks for anything: a `nack`, which leaves its message unacknowledged, or what newer agents may say.
+    /// Nothing that asks for anything: what newer agents may say.
     Other,
 }
 
@@ -60,6 +68,9 @@ impl From<String> for Name {
 
 /// How agents write what they say most. What begins so is read once, without first looking for what it is.
 const ACK: &str = r#"{"messageType":"ack","#;
+
+/// The code of a message that its agent could use, as are those without a code.
+const DELIVERED: u16 = 100;
 
 /// Why a text is no request. Goes to the agent that sent it, as the reason of the close.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,6 +117,10 @@ impl Request {
                 let word = min.as_ref().and_then(serde_json::Value::as_str);
                 Ok(Self::Urgency(word.and_then(|word| Urgency::parse(word.as_bytes()))))
             }
+            "nack" => {
+                let nack = read(text, "nack").ok();
+                Ok(Self::Nack(nack.and_then(|Nack { code }| code).as_ref().map_or(0, number)))
+            }
             "ping" => Ok(Self::Ping),
             _ => Ok(Self::Other),
         }
@@ -113,8 +128,15 @@ impl Request {
 
     fn ack(text: &str) -> Result<Self, Malformed> {
         let Ack { updates } = read(text, "ack")?;
-        Ok(Self::Ack(updates.into_iter().map(|update| update.version).collect()))
+        let codes = updates.iter().filter_map(|update| update.code.as_ref().map(number));
+        let complaints = codes.filter(|code| *code != DELIVERED).take(SESSION_WINDOW).collect();
+        Ok(Self::Ack { versions: updates.into_iter().map(|update| update.version).collect(), complaints })
     }
+}
+
+/// A code of an agent; 0 if it is none that there could be. Whatever it is, the message counts.
+fn number(code: &serde_json::Value) -> u16 {
+    code.as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default()
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Malformed> {
@@ -154,6 +176,12 @@ struct Ack {
 #[derive(Deserialize)]
 struct Update {
     version: String,
+    code: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Nack {
+    code: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -214,8 +242,27 @@ mod tests {
     fn acknowledgements_with_and_without_code() {
         let text =
             r#"{"messageType":"ack","updates":[{"channelID":"a","version":"1","code":100},{"version":"2"}]}"#;
-        assert_eq!(parse(text), Request::Ack(vec!["1".into(), "2".into()]));
-        assert_eq!(parse(r#"{"messageType":"ack","updates":[]}"#), Request::Ack(vec![]));
+        let ack = |versions: &[&str], complaints: &[u16]| Request::Ack {
+            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+            complaints: complaints.to_vec(),
+        };
+        assert_eq!(parse(text), ack(&["1", "2"], &[]));
+        assert_eq!(parse(r#"{"messageType":"ack","updates":[]}"#), ack(&[], &[]));
+        let text =
+            r#"{"messageType":"ack","updates":[{"version":"1","code":101},{"version":"2","code":"x"}]}"#;
+        assert_eq!(parse(text), ack(&["1", "2"], &[101, 0]));
+    }
+
+    #[test]
+    fn a_message_that_could_not_be_used() {
+        for (text, code) in [
+            (r#"{"messageType":"nack","version":"x","code":301}"#, 301),
+            (r#"{"messageType":"nack","version":"x"}"#, 0),
+            (r#"{"messageType":"nack","code":-1}"#, 0),
+            (r#"{"messageType":"nack","code":1,"code":2}"#, 0),
+        ] {
+            assert_eq!(parse(text), Request::Nack(code), "{text}");
+        }
     }
 
     #[test]
@@ -223,12 +270,9 @@ mod tests {
         for ping in ["{}", " { } \n", r#"{"messageType":"ping"}"#] {
             assert_eq!(parse(ping), Request::Ping, "{ping}");
         }
-        for other in [
-            r#"{"messageType":"nack","version":"x","code":301}"#,
-            r#"{"messageType":"Hello"}"#,
-            r#"{"messageType":"of the future","data":[1,{}]}"#,
-            r#"{"a":1}"#,
-        ] {
+        for other in
+            [r#"{"messageType":"Hello"}"#, r#"{"messageType":"of the future","data":[1,{}]}"#, r#"{"a":1}"#]
+        {
             assert_eq!(parse(other), Request::Other, "{other}");
         }
     }

@@ -48,7 +48,11 @@ fn what_waits_for_others_is_what_they_are_sent() {
 
 #[test]
 fn errors_are_those_of_matrix_too() {
-    let style = ErrorStyle { origin: "https://push.example".into(), vapid_status: VapidErrorStatus::Rfc };
+    let style = ErrorStyle {
+        origin: "https://push.example".into(),
+        vapid_status: VapidErrorStatus::Rfc,
+        refusals: Default::default(),
+    };
     let limited = Problem::TooManyRequests { of: Limited::Agent, retry_after_seconds: 7 };
     for (failure, status, errcode) in [
         (Failure::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),

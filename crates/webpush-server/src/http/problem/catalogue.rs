@@ -33,6 +33,11 @@ pub(in crate::http) fn entries(vapid_status: VapidErrorStatus) -> Vec<Entry> {
     entries
 }
 
+/// All names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    entries(VapidErrorStatus::default()).into_iter().map(|entry| entry.name)
+}
+
 /// One failure for each name and number; those of one name stand together.
 pub(super) fn samples() -> impl Iterator<Item = Failure> {
     let problems = [

@@ -4,7 +4,7 @@ use webpush_core::problem::Limited;
 use webpush_core::sender::Claim;
 
 fn style(vapid_status: VapidErrorStatus) -> ErrorStyle {
-    ErrorStyle { origin: "https://push.example".to_owned(), vapid_status }
+    ErrorStyle { origin: "https://push.example".to_owned(), vapid_status, refusals: Default::default() }
 }
 
 fn parts(failure: impl Into<Failure>) -> (u16, Value, Answer) {

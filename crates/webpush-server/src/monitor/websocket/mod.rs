@@ -9,8 +9,9 @@ use crate::drain::Draining;
 use crate::fresh;
 use crate::http::peer::Peer;
 use crate::http::problem::Failure;
+use crate::metrics::By;
 use crate::service::Service;
-use crate::wake::{Listener, News};
+use crate::wake::{Listener, News, Way};
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
 use std::collections::VecDeque;
@@ -103,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             }
             match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Io(Io::Read | Io::Written) => {}
+                Event::Io(Io::Closed) if self.closing.is_none() => {
+                    return self.service.metrics.agents.closed(By::Agent, None);
+                }
                 Event::Io(Io::Closed) | Event::Over => return,
                 Event::News(news) => self.take(news),
                 Event::Draining => {
@@ -132,7 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 self.listener = None;
                 self.socket.close(Some(code), &reason);
                 self.closing = Some(Instant::now() + CLOSING);
+                self.service.metrics.agents.closed(By::Service, Some(code));
             }
+            Command::Complaint(code) => self.service.metrics.agents.complained(code),
             command => return Some(command),
         }
         None
@@ -148,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 {
                     Ok(endpoint) => Registered::Endpoint(endpoint),
                     Err(failure) => {
-                        let (status, why) = failure.status_and_detail();
+                        let (status, why) = failure.tell(&self.service.error_style);
                         Registered::Refused { status: status.as_u16(), why }
                     }
                 };
@@ -157,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             Command::Unregister { agent, channel } => {
                 let status = match unregister(&self.service, agent, channel.id).await {
                     Ok(()) => 200,
-                    Err(failure) => failure.status_and_detail().0.as_u16(),
+                    Err(failure) => failure.tell(&self.service.error_style).0.as_u16(),
                 };
                 self.tell(Input::Unregistered(channel, status));
             }
@@ -170,7 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 }
             }
             // Done at once, or never asked for.
-            Command::Send(_) | Command::Ping | Command::Close(_) | Command::Session(_) => {}
+            Command::Send(_)
+            | Command::Ping
+            | Command::Close(_)
+            | Command::Complaint(_)
+            | Command::Session(_) => {}
         }
     }
 
@@ -200,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             (Ok(_), _) => match fresh::random() {
                 Ok(random) => {
                     let agent = names::new_agent(random);
-                    self.listener = Some(self.service.registry.listen_alone(&scope(agent)));
+                    self.listener = Some(self.service.registry.listen(&scope(agent), Way::Autopush));
                     agent
                 }
                 Err(error) => return self.refuse_for(Failure::from(error)),
@@ -213,13 +223,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     /// Whether an agent is known; then it listens from now on. Noting that is also what waits for acknowledgements of its
     /// last connection to be applied: what was acknowledged there must not come again.
     async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
-        let listener = self.service.registry.listen_alone(&scope(agent));
+        let listener = self.service.registry.listen(&scope(agent), Way::Autopush);
         if self.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
             return Ok(false);
         }
         self.service.settle_now();
         self.service.commit_one(Op::Touch(agent, fresh::now()), Durability::Lazy).await?;
         self.listener = Some(listener);
+        self.service.metrics.agents.returned();
         Ok(true)
     }
 
@@ -229,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 
     /// The agent is to come again later (RFC 6455 §7.4.2, registered: 1013).
     fn refuse_for(&mut self, failure: Failure) {
-        let (_, why) = failure.status_and_detail();
+        let (_, why) = failure.tell(&self.service.error_style);
         self.tell(Input::Refused(Close::new(1013, why)));
     }
 
@@ -246,7 +257,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             match self.render(&waiting) {
                 Ok(Some(text)) => {
                     self.socket.text(&text);
-                    self.tell(Input::Session(session::Input::Sent { taken: false }));
+                    let now = fresh::now();
+                    self.service.metrics.messages.sent(waiting.accepted(), now);
+                    self.dialogue.handle(Input::Session(session::Input::Sent { taken: false }), now);
                 }
                 Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
                 // It would be passed over, although it is there.
@@ -297,6 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 if self.closing.is_none() {
                     socket.close(code, "");
                     self.closing = Some(Instant::now() + CLOSING);
+                    service.metrics.agents.closed(By::Agent, code);
                 }
                 return Step::Left;
             }
@@ -305,6 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 if self.closing.is_none() {
                     socket.close(Some(code), reason);
                     self.closing = Some(Instant::now() + CLOSING);
+                    service.metrics.agents.closed(By::Service, Some(code));
                 }
                 return Step::Left;
             }

@@ -124,14 +124,14 @@ fn poll_news(listener: &Listener, busy: bool, knows_broadcasts: bool, cx: &mut C
 mod tests {
     use super::super::scope;
     use super::*;
-    use crate::wake::Registry;
+    use crate::wake::{Registry, Way};
     use std::sync::Arc;
     use webpush_core::id::InboxId;
 
     #[test]
     fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
         let registry: Arc<Registry> = Arc::default();
-        let listener = registry.listen_alone(&scope(InboxId::from_bytes([1; 16])));
+        let listener = registry.listen(&scope(InboxId::from_bytes([1; 16])), Way::Autopush);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut told = |busy, is_outdated: bool| poll_news(&listener, busy, !is_outdated, &mut cx).is_ready();
         assert!(!told(false, false));

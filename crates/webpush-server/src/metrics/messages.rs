@@ -1,0 +1,177 @@
+//! Messages and receipts: what came in, what became of it, and how long that took.
+
+use super::exposition::{Counters, Exposition};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Dialect;
+use webpush_core::time::Timestamp;
+use webpush_store::Applied;
+use webpush_store::statistics::Histogram;
+
+const DIALECTS: [&str; 3] = ["rfc8030", "autopush", "thomson"];
+/// In the order of [`Outcome`].
+const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "cancelled", "dropped"];
+const LIVE: [&str; 2] = ["taken", "nobody"];
+
+/// In milliseconds. The clock that stamps messages has no more.
+const TIMES: &[u64] = &[1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300_000, 3_600_000, 86_400_000];
+
+/// Messages and receipts.
+#[derive(Debug)]
+pub struct Messages {
+    accepted: Counters<3>,
+    live: Counters<2>,
+    ended: Counters<5>,
+    receipts_dropped: AtomicU64,
+    delivery: Histogram,
+    acknowledgement: Histogram,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            accepted: Counters::default(),
+            live: Counters::default(),
+            ended: Counters::default(),
+            receipts_dropped: AtomicU64::new(0),
+            delivery: Histogram::new(TIMES),
+            acknowledgement: Histogram::new(TIMES),
+        }
+    }
+}
+
+impl Messages {
+    /// A message was accepted, for a subscription of that dialect.
+    pub fn accepted(&self, dialect: Dialect) {
+        let place = match dialect {
+            Dialect::Rfc8030 => 0,
+            Dialect::Autopush(_) => 1,
+            Dialect::Thomson => 2,
+        };
+        self.accepted.add(place, 1);
+    }
+
+    /// A message with TTL 0 was offered to whoever listens, and so many sessions took it.
+    pub fn offered(&self, sessions: usize) {
+        self.live.add(usize::from(sessions == 0), 1);
+    }
+
+    /// An entry was handed to its agent's connection; a message says when it was accepted.
+    pub fn sent(&self, accepted: Option<Timestamp>, now: Timestamp) {
+        if let Some(accepted) = accepted {
+            self.delivery.note(millis(accepted, now));
+        }
+    }
+
+    /// Counts what a commit has ended besides what it was meant to end.
+    pub fn committed(&self, applied: &[Applied]) {
+        for change in applied {
+            let receipts_dropped = match change {
+                Applied::Appended(appended) => {
+                    if appended.replaced.is_some() {
+                        self.end(Outcome::Replaced, 1);
+                    }
+                    if !appended.dropped.is_empty() {
+                        self.end(Outcome::Dropped, appended.dropped.len());
+                    }
+                    appended.receipts_dropped
+                }
+                Applied::Settled(settled) => settled.receipts_dropped,
+                Applied::Removed(removed) => {
+                    self.end(Outcome::Cancelled, removed.messages);
+                    removed.receipts_dropped
+                }
+                Applied::Created
+                | Applied::Touched
+                | Applied::Refused
+                | Applied::Taken
+                | Applied::Missing => continue,
+            };
+            if receipts_dropped > 0 {
+                self.receipts_dropped.fetch_add(receipts_dropped as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A message was settled, which had been accepted at that time.
+    pub fn settled(&self, outcome: Outcome, accepted: Timestamp, now: Timestamp) {
+        self.end(outcome, 1);
+        if outcome == Outcome::Delivered {
+            self.acknowledgement.note(millis(accepted, now));
+        }
+    }
+
+    /// How many messages and receipts were dropped for the quota of their inbox (RFC 8030 §7.2).
+    #[must_use]
+    pub fn dropped(&self) -> (u64, u64) {
+        (self.ended.get(Outcome::Dropped as usize), self.receipts_dropped.load(Ordering::Relaxed))
+    }
+
+    fn end(&self, outcome: Outcome, messages: usize) {
+        self.ended.add(outcome as usize, messages as u64);
+    }
+
+    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        out.counters(
+            "messages_accepted",
+            "Messages that were accepted, by the dialect of their subscription.",
+            "dialect",
+            self.accepted.named(DIALECTS),
+        )?;
+        out.counters(
+            "messages_live",
+            "Accepted messages with TTL 0, by whether anybody listened. Those that owe a receipt or have a topic are stored \
+             and end like others as well.",
+            "result",
+            self.live.named(LIVE),
+        )?;
+        out.counters(
+            "messages_ended",
+            "Stored messages by how they ended: delivered is acknowledged, replaced by one of the same topic, cancelled with \
+             their subscription or by their sender, dropped for the quota of their agent.",
+            "outcome",
+            self.ended.named(OUTCOMES),
+        )?;
+        let (_, receipts) = self.dropped();
+        out.counter(
+            "receipts_dropped",
+            "Receipts that were dropped for the quota of their inbox.",
+            receipts,
+        )?;
+        out.times(
+            "message_delivery",
+            "From the acceptance of a message until it was handed to its agent's connection, for each time it was.",
+            &self.delivery.distribution(),
+            1e3,
+        )?;
+        out.times(
+            "message_acknowledgement",
+            "From the acceptance of a message until its acknowledgement was settled.",
+            &self.acknowledgement.distribution(),
+            1e3,
+        )
+    }
+}
+
+fn millis(from: Timestamp, until: Timestamp) -> u64 {
+    until.as_millis().saturating_sub(from.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_stand_where_they_are_named() {
+        for (outcome, name) in [
+            (Outcome::Delivered, "delivered"),
+            (Outcome::Expired, "expired"),
+            (Outcome::Replaced, "replaced"),
+            (Outcome::Cancelled, "cancelled"),
+            (Outcome::Dropped, "dropped"),
+        ] {
+            assert_eq!(OUTCOMES[outcome as usize], name);
+        }
+    }
+}

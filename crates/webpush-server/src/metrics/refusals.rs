@@ -1,0 +1,106 @@
+//! Requests that were answered with an error, and why.
+
+use super::exposition::{Counters, Exposition};
+use crate::http::problem::{self, Failure};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use webpush_core::problem::Problem;
+use webpush_core::sender::Claim;
+
+/// In the order of [`webpush_core::problem::Limited`].
+const LIMITS: [&str; 8] = [
+    "subscription",
+    "agent",
+    "sender",
+    "registration",
+    "receipts",
+    "elsewhere",
+    "notifications",
+    "subscription-set",
+];
+/// In the order of [`Claim`].
+const CLAIMS: [Claim; 8] = [
+    Claim::Authorization,
+    Claim::Key,
+    Claim::Token,
+    Claim::Algorithm,
+    Claim::Audience,
+    Claim::Expiry,
+    Claim::Subject,
+    Claim::Signature,
+];
+
+/// Errors that were answered.
+#[derive(Debug)]
+pub struct Refusals {
+    /// By the names of the one table of errors.
+    problems: Vec<(&'static str, AtomicU64)>,
+    limits: Counters<8>,
+    claims: Counters<8>,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let problems = problem::names().map(|name| (name, AtomicU64::new(0))).collect();
+        Self { problems, limits: Counters::default(), claims: Counters::default() }
+    }
+}
+
+impl Refusals {
+    /// Counts an error by its name.
+    pub(crate) fn count(&self, failure: &Failure, name: &str) {
+        if let Some((_, number)) = self.problems.iter().find(|(problem, _)| *problem == name) {
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+        match failure {
+            Failure::Problem(Problem::TooManyRequests { of, .. }) => self.limits.add(*of as usize, 1),
+            Failure::Problem(Problem::VapidInvalid { claim, .. }) => self.claims.add(*claim as usize, 1),
+            _ => {}
+        }
+    }
+
+    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        let problems = self.problems.iter().map(|(name, number)| (*name, number.load(Ordering::Relaxed)));
+        out.counters(
+            "requests_refused",
+            "Requests that were answered with an error, by its name; /errors explains them.",
+            "problem",
+            problems,
+        )?;
+        out.counters(
+            "rate_limited",
+            "Requests that were too many (429), by what there was too much of.",
+            "limit",
+            self.limits.named(LIMITS),
+        )?;
+        out.counters(
+            "vapid_failures",
+            "Senders whose VAPID header did not hold, by the first claim that did not.",
+            "claim",
+            self.claims.named(CLAIMS.map(Claim::as_str)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webpush_core::problem::Limited;
+
+    #[test]
+    fn claims_and_limits_stand_where_they_are_named() {
+        assert!(CLAIMS.iter().enumerate().all(|(place, claim)| *claim as usize == place));
+        for (limit, name) in [
+            (Limited::Subscription, "subscription"),
+            (Limited::Agent, "agent"),
+            (Limited::Sender, "sender"),
+            (Limited::Registration, "registration"),
+            (Limited::Receipts, "receipts"),
+            (Limited::Elsewhere, "elsewhere"),
+            (Limited::Notifications, "notifications"),
+            (Limited::SubscriptionSet, "subscription-set"),
+        ] {
+            assert_eq!(LIMITS[limit as usize], name);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether the service is there and can work, as load balancers and containers ask it.
+
+use crate::admin::ask;
+use crate::agent::Registered;
+use crate::support::{Server, header, raw_http1};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::process::{Command, Output};
+
+const LOOPBACK: [&str; 2] = ["--admin", "127.0.0.1:0"];
+
+async fn told(admin: &str, path: &str) -> (u16, Value) {
+    let (status, head, body) = ask(admin, "GET", path, "").await;
+    assert!(
+        head.contains("content-type: application/json") && head.contains("cache-control: no-store"),
+        "{head}"
+    );
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+/// Runs the verb.
+fn health(args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+    let Output { status, stdout, stderr } = command.arg("health").args(args).output().unwrap();
+    assert!(stdout.is_empty());
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn the_admin_listener_says_whether_the_service_lives_and_can_work() {
+    let server = Server::start_with(&LOOPBACK);
+    let version = json!({
+        "name": "webpush-server", "version": env!("CARGO_PKG_VERSION"), "source": env!("CARGO_PKG_REPOSITORY"),
+    });
+    let ok = json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")});
+    for (path, body) in [
+        ("/health", json!({"status": "live"})),
+        ("/healthz", json!({"status": "live"})),
+        ("/ready", json!({"status": "ready"})),
+        ("/readyz", json!({"status": "ready"})),
+        ("/__heartbeat__", json!({"status": "ready"})),
+        ("/__lbheartbeat__", ok),
+        ("/__version__", version),
+    ] {
+        assert_eq!(told(&server.admin, path).await, (200, body), "{path}");
+        let (status, _, body) = ask(&server.admin, "HEAD", path, "").await;
+        assert_eq!((status, &*body), (200, ""), "{path}");
+        let (status, head, _) = ask(&server.admin, "POST", path, "").await;
+        assert!(status == 405 && head.contains("allow: GET, HEAD"), "{path}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn the_public_listener_answers_where_autopush_does_and_tells_nothing_else() {
+    let server = Server::start_with(&LOOPBACK);
+    let mut peer = server.connect().await;
+    let ok = json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")});
+    for path in ["/health", "/__heartbeat__", "/__lbheartbeat__", "/status"] {
+        let url = format!("{}{path}", server.origin);
+        let answer = peer.get(&url, &[]).await;
+        assert_eq!((answer.status(), header(&answer, "cache-control")), (StatusCode::OK, "no-store"));
+        assert_eq!(serde_json::from_slice::<Value>(answer.body()).unwrap(), ok, "{path}");
+        let refused = peer.request(Method::POST, &url, &[], "").await;
+        assert_eq!(
+            (refused.status(), header(&refused, "allow")),
+            (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD")
+        );
+    }
+    let answer = peer.get("/__version__", &[]).await;
+    let version: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let answer =
+        raw_http1(&server.address, "GET /__lbheartbeat__ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // What is the operator's is not there.
+    for path in ["/metrics", "/ready", "/readyz", "/healthz", "/__error__"] {
+        assert_eq!(
+            peer.get(&format!("{}{path}", server.origin), &[]).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_looks_needs_no_token_and_metrics_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let file = file.to_str().unwrap();
+    let server = Server::start_with(&["--admin", "127.0.0.1:0", "--admin-token-file", file]);
+    for path in
+        ["/health", "/healthz", "/ready", "/readyz", "/__heartbeat__", "/__lbheartbeat__", "/__version__"]
+    {
+        assert_eq!(told(&server.admin, path).await.0, 200, "{path}");
+    }
+    assert_eq!(ask(&server.admin, "GET", "/metrics", "").await.0, 401);
+    let admin = server.admin.clone();
+    let ready = tokio::task::spawn_blocking(move || health(&["--admin", &admin])).await.unwrap();
+    assert_eq!(ready, (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = format!("unix:{}", folder.path().join("admin.sock").display());
+    let server = Server::start_with(&["--admin", &admin, "--drain-window", "1h"]);
+    // It leaves at some time in this hour: until then the service stops.
+    let mut agents = Vec::new();
+    for _ in 0..4 {
+        agents.push(Registered::new(&server).await);
+    }
+    assert_eq!(told(&admin, "/ready").await.0, 200);
+    server.signal("TERM");
+    let stops = json!({"status": "not ready", "reason": "the service stops"});
+    let mut answer = told(&admin, "/ready").await;
+    while answer.0 == 200 {
+        // The signal is on its way.
+        answer = told(&admin, "/ready").await;
+    }
+    assert_eq!(answer, (503, stops));
+    assert_eq!(told(&admin, "/__lbheartbeat__").await.0, 503);
+    assert_eq!(told(&admin, "/health").await, (200, json!({"status": "live"})));
+    let (ready, live) = (health(&["--admin", &admin]), health(&["--live", "--admin", &admin]));
+    assert_eq!(ready, (Some(1), "webpush-server: not ready: the service stops\n".to_owned()));
+    assert_eq!(live, (Some(0), String::new()));
+    server.signal("TERM");
+    assert!(!server.wait().await, "it was cut");
+    let (status, said) = health(&["--admin", &admin]);
+    assert!(
+        status == Some(1) && said.contains("admin.sock (--admin)") && said.lines().count() == 1,
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_no_admin_listener_is_not_healthy() {
+    let server = Server::start();
+    let (status, said) = health(&["--admin", &server.address]);
+    assert!(status == Some(1) && said.contains("not the admin listener"), "{said}");
+    let (status, said) = health(&["--admin", "127.0.0.1:1"]);
+    assert!(status == Some(1) && said.contains("can't be asked on 127.0.0.1:1"), "{said}");
+    assert_eq!(health(&["--admin", "nowhere"]).0, Some(2));
+}
