@@ -9,6 +9,9 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+/// Which commit was built, if whoever built it says so: the same sources make the same program.
+const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -63,10 +66,11 @@ pub(crate) async fn answer(service: &Service, question: Question) -> Answer {
         Question::Ready(words) => of(words, service.is_ready().await),
         Question::Version => {
             let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-            (
-                StatusCode::OK,
-                json!({"name": name, "version": version, "source": env!("CARGO_PKG_REPOSITORY")}),
-            )
+            let mut body = json!({"name": name, "version": version, "source": env!("CARGO_PKG_REPOSITORY")});
+            if let Some(commit) = COMMIT {
+                body["commit"] = commit.into();
+            }
+            (StatusCode::OK, body)
         }
     };
     let mut answer = Response::new(Bytes::from(body.to_string()));

@@ -163,6 +163,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_was_delivered_took_time_to_be_acknowledged() {
+        let messages = Messages::default();
+        let [accepted, now] = [1_000, 1_030].map(Timestamp::from_millis);
+        for outcome in [Outcome::Delivered, Outcome::Expired, Outcome::Expired, Outcome::Cancelled] {
+            messages.settled(outcome, accepted, now);
+        }
+        // A clock that was set back.
+        messages.settled(Outcome::Delivered, now, accepted);
+        let ended: Vec<_> = messages.ended.named(OUTCOMES).map(|(_, number)| number).collect();
+        assert_eq!(ended, [2, 2, 0, 1, 0]);
+        let times = messages.acknowledgement.distribution();
+        assert_eq!((times.counts.iter().sum::<u64>(), times.sum), (2, 30));
+        messages.sent(None, now);
+        assert_eq!(messages.delivery.distribution().counts.iter().sum::<u64>(), 0, "it is no message");
+    }
+
+    #[test]
     fn outcomes_stand_where_they_are_named() {
         for (outcome, name) in [
             (Outcome::Delivered, "delivered"),

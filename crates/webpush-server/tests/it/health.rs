@@ -29,9 +29,12 @@ fn health(args: &[&str]) -> (Option<i32>, String) {
 #[tokio::test]
 async fn the_admin_listener_says_whether_the_service_lives_and_can_work() {
     let server = Server::start_with(&LOOPBACK);
-    let version = json!({
+    let mut version = json!({
         "name": "webpush-server", "version": env!("CARGO_PKG_VERSION"), "source": env!("CARGO_PKG_REPOSITORY"),
     });
+    if let Some(commit) = option_env!("WEBPUSH_BUILD_COMMIT") {
+        version["commit"] = commit.into();
+    }
     let ok = json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")});
     for (path, body) in [
         ("/health", json!({"status": "live"})),
