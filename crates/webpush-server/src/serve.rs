@@ -116,7 +116,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
     let stop = async {
-        if !drain.finish(service.limits.timeouts.drain).await {
+        if !drain.finish(&service.registry, service.limits.timeouts.drain).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();

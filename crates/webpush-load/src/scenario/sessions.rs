@@ -108,7 +108,12 @@ async fn wave(
 ) -> anyhow::Result<()> {
     let expected = ANSWERED.load(Ordering::Relaxed) + count;
     for _ in 0..count {
-        let arrival = Arrival { peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)), may_subscribe: true };
+        let arrival = Arrival {
+            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            may_subscribe: true,
+            early: Vec::new(),
+            place: None,
+        };
         let (service, draining) = (Arc::clone(service), drain.draining());
         match encryption {
             None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, service, draining))),

@@ -1,9 +1,8 @@
 //! How many connections there may be: one more is closed at once, which costs less than to let it wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use webpush_core::limits::RESERVED_DESCRIPTORS;
 
 /// Where an operating system says what a process may have open.
@@ -13,17 +12,22 @@ const USUAL_DESCRIPTORS: usize = 1024;
 
 /// The places for connections.
 pub struct Connections {
-    places: Arc<Semaphore>,
+    free: Arc<AtomicUsize>,
     most: usize,
     begun: Instant,
     /// Seconds since then when it was said last that there is no place, plus one.
     said: AtomicU64,
 }
 
-/// The place of one connection. It is free again when all copies are dropped: a connection may be handed on.
-#[derive(Clone)]
+/// The place of one connection. It is free again when this is dropped.
 pub struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
+    free: Arc<AtomicUsize>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.free.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl Connections {
@@ -31,15 +35,15 @@ impl Connections {
     #[must_use]
     pub fn new(most: Option<usize>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
-        let most = most.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(most)), most, begun: Instant::now(), said: AtomicU64::new(0) }
+        Self { free: Arc::new(most.into()), most, begun: Instant::now(), said: AtomicU64::new(0) }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
     pub fn admit(&self) -> Option<Place> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok();
-        let place = place.map(|permit| Place { _permit: Arc::new(permit) });
+        let one_less = |free: usize| free.checked_sub(1);
+        let found = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        let place = found.is_ok().then(|| Place { free: Arc::clone(&self.free) });
         if place.is_none() && self.is_to_be_said() {
             tracing::warn!(
                 most = self.most,
@@ -67,11 +71,11 @@ fn descriptors() -> Option<usize> {
     soft_limit(&std::fs::read_to_string(PROCESS_LIMITS).ok()?)
 }
 
-/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most that a semaphore holds.
+/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most there can be.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     match line.split_whitespace().next()? {
-        "unlimited" => Some(Semaphore::MAX_PERMITS),
+        "unlimited" => Some(usize::MAX),
         number => number.parse().ok(),
     }
 }
@@ -84,7 +88,7 @@ mod tests {
     fn the_number_follows_from_the_descriptors() {
         let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 524288               files\n";
         assert_eq!(soft_limit(limits), Some(1024));
-        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(Semaphore::MAX_PERMITS));
+        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(usize::MAX));
         assert_eq!(soft_limit("Max processes 7 7 processes"), None);
         for (descriptors, most) in [(1024, 832), (200, 100), (1, 1)] {
             assert_eq!(default_most(descriptors), most);

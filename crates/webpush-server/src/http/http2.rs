@@ -1,6 +1,7 @@
 //! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
 
 use super::body::Body;
+use super::connections::Place;
 use super::event_flow;
 use super::flow::Responder;
 use super::peer::Peer;
@@ -19,7 +20,7 @@ use futures_util::stream::FuturesUnordered;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Method, Request};
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -30,9 +31,14 @@ use webpush_core::limits::{
     PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
 };
 
-/// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
-where
+/// Serves a connection until it ends. It has its place as long.
+pub(super) async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    service: Arc<Service>,
+    mut draining: Draining,
+    _place: Place,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let pressure = Arc::new(Pressure::default());
@@ -76,7 +82,8 @@ where
                         retirement: &retirement,
                         draining: to_requests.clone(),
                     };
-                    requests.push(handle(&service, &peer, request, respond, connection));
+                    // Boxed, as the set keeps room for one more than there are.
+                    requests.push(Box::pin(handle(&service, &peer, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
@@ -106,20 +113,34 @@ fn builder() -> h2::server::Builder {
     builder
 }
 
-async fn handle(
-    service: &Arc<Service>,
-    peer: &Peer,
+/// A monitor may be held for days. So what is only needed to find out what is asked for, the head of the request and much
+/// more, is behind a pointer and goes before that begins.
+fn handle<'a>(
+    service: &'a Arc<Service>,
+    peer: &'a Peer,
     request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    connection: server_push::Connection<'a>,
+) -> impl Future<Output = ()> + Send + 'a {
+    let outcome = Box::pin(async move {
+        let (head, body) = request.into_parts();
+        let body = Body::http2(body, service.limits.timeouts.body);
+        (route::serve(service, peer, &head, body).await, head.method == Method::HEAD)
+    });
+    async move {
+        let (outcome, is_head) = outcome.await;
+        answer(service, outcome, is_head, respond, connection).await;
+    }
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    outcome: Outcome,
+    is_head: bool,
     mut respond: SendResponse<Bytes>,
     connection: server_push::Connection<'_>,
 ) {
-    let (head, body) = request.into_parts();
-    let body = Body::http2(body, service.limits.timeouts.body);
-    let outcome = route::serve(service, peer, &head, body).await;
-    let is_head = head.method == Method::HEAD;
     let patience = service.limits.timeouts.stall;
-    // A monitor may be held for days; its request head is not needed any more.
-    drop(head);
     match outcome {
         Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
         Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
@@ -127,7 +148,7 @@ async fn handle(
         Outcome::WebSocket(_) => {
             Responder { respond, patience }.send(not_here().answer(&service.error_style)).await
         }
-        Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
+        Outcome::Monitor(monitor) => server_push::run(service, monitor, respond, connection).await,
         Outcome::Events(asked) => {
             let server_push::Connection { draining, retirement, .. } = connection;
             event_flow::run(Arc::clone(service), *asked, respond, draining, retirement).await;

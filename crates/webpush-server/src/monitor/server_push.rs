@@ -86,7 +86,7 @@ enum Promise<'a> {
 /// Serves one monitoring request until it ends.
 pub async fn run(
     service: &Service,
-    monitor: Monitor,
+    monitor: Box<Monitor>,
     mut respond: SendResponse<Bytes>,
     connection: Connection<'_>,
 ) {
@@ -115,7 +115,7 @@ pub async fn run(
 /// One agent being served by pushes.
 struct Delivery<'a> {
     service: &'a Service,
-    monitor: Monitor,
+    monitor: Box<Monitor>,
     connection: Connection<'a>,
     /// The stream of the monitoring request, which promises are on.
     parent: u32,

@@ -7,23 +7,26 @@ mod wait;
 use super::waiting::Waiting;
 use crate::drain::Draining;
 use crate::fresh;
+use crate::http::connections::Place;
 use crate::http::peer::Peer;
 use crate::http::problem::Failure;
 use crate::service::Service;
 use crate::wake::{Listener, News};
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
-use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::outcome::Outcome;
+use webpush_core::queue::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
@@ -39,32 +42,45 @@ pub struct Arrival {
     pub peer: Peer,
     /// It has shown a token, or none is needed.
     pub may_subscribe: bool,
+    /// What was read of its frames with its request.
+    pub early: Vec<u8>,
+    /// Its place among the connections, unless it takes none.
+    pub place: Option<Place>,
 }
 
-/// Serves one agent until it leaves.
-pub async fn run<S>(stream: S, arrival: Arrival, service: Arc<Service>, draining: Draining)
+/// Serves one agent until it leaves. The agent is made before its task is: what an asynchronous function is given it keeps
+/// twice.
+pub fn run<S>(
+    stream: S,
+    arrival: Arrival,
+    service: Arc<Service>,
+    draining: Draining,
+) -> impl Future<Output = ()> + Send
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let Arrival { peer, may_subscribe, early, place } = arrival;
     let patience = service.limits.redelivery_timeout;
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
     let dialogue = Dialogue::new(&service.limits.timeouts, patience, versions, fresh::now());
     let mut agent = Agent {
-        socket: Socket::new(stream),
+        socket: Socket::new(stream, &early),
         dialogue,
         service,
-        arrival,
+        peer,
+        may_subscribe,
         listener: None,
         generation,
-        queue: VecDeque::new(),
+        queue: Queue::default(),
         closing: None,
-        wait: Wait::new(draining.clone()),
+        wait: Wait::default(),
+        draining,
+        _place: place,
     };
-    agent.serve().await;
-    // A socket that can't be ended in order is gone already.
-    if let Some(until) = agent.closing {
-        drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_end(cx))).await);
+    async move {
+        agent.serve().await;
+        agent.end().await;
     }
 }
 
@@ -72,18 +88,21 @@ struct Agent<S> {
     socket: Socket<S>,
     dialogue: Dialogue,
     service: Arc<Service>,
-    arrival: Arrival,
+    peer: Peer,
+    may_subscribe: bool,
     listener: Option<Listener>,
     /// Of the broadcasts that the dialogue knows.
     generation: u64,
     /// Handed out by the session and not written.
-    queue: VecDeque<Waiting>,
-    /// A close was sent: until when its answer is waited for.
-    closing: Option<Instant>,
+    queue: Queue<Waiting>,
+    /// A close was sent: ends when its answer is not waited for any more.
+    closing: Option<Pin<Box<Sleep>>>,
     wait: Wait,
+    draining: Draining,
+    _place: Option<Place>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     async fn serve(&mut self) {
         loop {
             while let Some(command) = self.dialogue.next_command() {
@@ -114,6 +133,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         }
     }
 
+    /// A socket that can't be ended in order is gone already.
+    async fn end(&mut self) {
+        poll_fn(|cx| {
+            if self.closing.is_none() || self.poll_closing(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.socket.poll_end(cx).map(drop)
+        })
+        .await;
+    }
+
     fn tell(&mut self, input: Input<'_>) {
         self.dialogue.handle(input, fresh::now());
     }
@@ -131,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 self.queue.clear();
                 self.listener = None;
                 self.socket.close(Some(code), &reason);
-                self.closing = Some(Instant::now() + CLOSING);
+                self.closing = Some(Box::pin(sleep(CLOSING)));
             }
             command => return Some(command),
         }
@@ -142,8 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         match command {
             Command::Identify(agent) => self.identify(agent).await,
             Command::Register { agent, channel, key } => {
-                let Arrival { peer, may_subscribe } = &self.arrival;
-                let registrant = Registrant { peer, may_subscribe: *may_subscribe, agent };
+                let registrant = Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent };
                 let registered = match register(&self.service, &registrant, channel.id, key.as_deref()).await
                 {
                     Ok(endpoint) => Registered::Endpoint(endpoint),
@@ -237,11 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     fn deliver(&mut self) -> bool {
         let mut any = false;
         while self.closing.is_none() && self.socket.has_room() {
-            let Some(waiting) = self.queue.pop_front() else {
-                // An idle agent keeps no buffer.
-                self.queue = VecDeque::new();
-                break;
-            };
+            let Some(waiting) = self.queue.pop_front() else { break };
             any = true;
             match self.render(&waiting) {
                 Ok(Some(text)) => {
@@ -296,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             Ok(Some(Received::Close(code))) => {
                 if self.closing.is_none() {
                     socket.close(code, "");
-                    self.closing = Some(Instant::now() + CLOSING);
+                    self.closing = Some(Box::pin(sleep(CLOSING)));
                 }
                 return Step::Left;
             }
@@ -304,7 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 // Nothing more can be read, not even the answer to this.
                 if self.closing.is_none() {
                     socket.close(Some(code), reason);
-                    self.closing = Some(Instant::now() + CLOSING);
+                    self.closing = Some(Box::pin(sleep(CLOSING)));
                 }
                 return Step::Left;
             }

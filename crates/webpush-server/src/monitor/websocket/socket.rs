@@ -43,8 +43,10 @@ pub(super) enum Io {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(stream: S) -> Self {
-        let (reader, unwritten) = (Reader::default(), Vec::new());
+    /// On a stream of which these bytes were read early.
+    pub(super) fn new(stream: S, early: &[u8]) -> Self {
+        let (mut reader, unwritten) = (Reader::default(), Vec::new());
+        reader.feed(early);
         Self { stream, reader, unwritten, written: 0, unflushed: false, sending: Sending::Open }
     }
 
@@ -147,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn the_sending_side_ends_with_a_close_and_what_comes_is_still_read() {
         let (stream, mut peer) = duplex(1024);
-        let mut socket = Socket::new(stream);
+        let mut socket = Socket::new(stream, b"");
         socket.close(Some(1001), "");
         assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Written));
         let mut got = Vec::new();
