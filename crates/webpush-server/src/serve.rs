@@ -12,7 +12,7 @@ use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -176,10 +176,7 @@ fn open_data_folder(
     quota: Quota,
 ) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    make_data_folder(folder)
         .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
@@ -187,6 +184,17 @@ fn open_data_folder(
     let store = EmbeddedStore::open(&store_folder, Options { quota, ..Options::default() })
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
     Ok((Arc::new(store), keyring))
+}
+
+/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
+fn make_data_folder(folder: &Path) -> io::Result<()> {
+    let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for parent in made.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The one line on standard output; scripts read the origin from it.
@@ -198,7 +206,7 @@ fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Doo
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     // Nobody may be reading; the service runs all the same.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
 }
