@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line, one file per verb; the configuration file | [`cli`], [`config`] |
+//! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
@@ -33,6 +33,7 @@ pub mod idle;
 pub mod keys_file;
 pub mod monitor;
 pub mod rate_limits;
+pub mod secret;
 pub mod serve;
 pub mod service;
 pub mod settling;

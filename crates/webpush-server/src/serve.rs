@@ -1,6 +1,7 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::admin::{self, Door};
+use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
@@ -41,8 +42,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How much one inbox may hold.
     pub quota: Quota,
-    /// A file with the tokens that subscribers need.
-    pub subscribe_token_file: Option<PathBuf>,
+    /// The tokens that subscribers need.
+    pub subscribe_tokens: Option<TokenSource>,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
@@ -53,6 +54,41 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+}
+
+impl Settings {
+    /// Whether what is listened on may be, as far as that can be said without asking for the addresses of a name.
+    ///
+    /// # Errors
+    /// When others would send push URLs in the clear.
+    pub fn check_host(&self) -> anyhow::Result<()> {
+        let (host, bare) = self.host();
+        match bare.parse() {
+            Ok(address) => self.check_address(&host, address),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
+        if self.identity.is_none() && !self.plaintext && !address.to_canonical().is_loopback() {
+            bail!(
+                "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
+                 --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+            );
+        }
+        Ok(())
+    }
+
+    /// The host as it is written, and without brackets.
+    fn host(&self) -> (String, String) {
+        let host = match (&self.host, &self.identity) {
+            (Some(host), _) => host.clone(),
+            (None, Some(_)) => "::".to_owned(),
+            (None, None) => "127.0.0.1".to_owned(),
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, bare)
+    }
 }
 
 /// The folder of the store within the data folder.
@@ -66,10 +102,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
     let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
-    let subscribe_tokens = match &settings.subscribe_token_file {
-        Some(file) => SubscribeTokens::load(file)?,
-        None => SubscribeTokens::not_needed(),
-    };
+    let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = bind(&settings).await?;
     let door = match &settings.admin {
         Some(admin) => Some(Door::open(admin).await?),
@@ -138,23 +171,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Opens the socket. Returns with it the host as it goes into a default origin.
 async fn bind(settings: &Settings) -> anyhow::Result<(tokio::net::TcpListener, String)> {
-    let host = match (&settings.host, &settings.identity) {
-        (Some(host), _) => host.clone(),
-        (None, Some(_)) => "::".to_owned(),
-        (None, None) => "127.0.0.1".to_owned(),
-    };
+    let (host, bare_host) = settings.host();
     let port = settings.port;
-    let bare_host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let listener = listen::bind(&bare_host, port)
         .await
         .with_context(|| format!("can't listen on {host} port {port} (--host, --port)"))?;
     let address = listener.local_addr().context("the socket has no address")?.ip();
-    if settings.identity.is_none() && !settings.plaintext && !address.to_canonical().is_loopback() {
-        bail!(
-            "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
-             --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
-        );
-    }
+    settings.check_address(&host, address)?;
     Ok((listener, bare_host))
 }
 

@@ -1,5 +1,6 @@
 //! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
 
+use crate::secret::Secret;
 use anyhow::{Context as _, bail};
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::ServerConfig;
@@ -25,9 +26,20 @@ pub enum Identity {
     Pfx {
         /// The file.
         file: PathBuf,
-        /// A file that holds its password; without one the password is empty.
-        password_file: Option<PathBuf>,
+        /// What opens it.
+        password: Password,
     },
+}
+
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// It is empty.
+    None,
+    /// In a file.
+    File(PathBuf),
+    /// In the configuration.
+    Given(Secret),
 }
 
 /// Reads an identity and makes an acceptor of it.
@@ -37,7 +49,7 @@ pub enum Identity {
 pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
     let (chain, key) = match identity {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
-        Identity::Pfx { file, password_file } => read_pfx(file, password_file.as_deref())?,
+        Identity::Pfx { file, password } => read_pfx(file, password)?,
     };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -88,25 +100,25 @@ fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
 
 fn read_pfx(
     path: &Path,
-    password_file: Option<&Path>,
+    password: &Password,
 ) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let data =
         fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
-    let password = match password_file {
-        Some(file) => fs::read_to_string(file)
+    let text = match password {
+        Password::File(file) => fs::read_to_string(file)
             .with_context(|| format!("the password file {} can't be read", file.display()))?,
-        None => String::new(),
+        Password::Given(secret) => secret.expose().to_owned(),
+        Password::None => String::new(),
     };
-    let store =
-        KeyStore::from_pkcs12(&data, password.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict)
-            .with_context(|| {
-                let hint = if password_file.is_some() {
-                    "is the password right?"
-                } else {
-                    "has it a password? --pfx-password-file names a file with it"
-                };
-                format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
-            })?;
+    let opened =
+        KeyStore::from_pkcs12(&data, text.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict);
+    let store = opened.with_context(|| {
+        let hint = match password {
+            Password::File(_) | Password::Given(_) => "is the password right?",
+            Password::None => "has it a password? --pfx-password-file names a file with it",
+        };
+        format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
+    })?;
     let (_, chain) = store
         .private_key_chain()
         .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;

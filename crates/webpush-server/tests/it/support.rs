@@ -86,7 +86,7 @@ impl Server {
     /// Runs the program as the README of 2015 has it, in a folder of its own; here on loopback only.
     pub(crate) fn start_as_in_2015(folder: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-        command.current_dir(folder).env("WEBPUSH_SERVER_HOST", "127.0.0.1").args(args);
+        command.current_dir(folder).envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__HOST", "127.0.0.1").args(args);
         Self::spawn(Folder::Given(folder.to_owned()), command)
     }
 
@@ -187,9 +187,13 @@ impl Drop for Server {
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-    command.env("WEBPUSH_SERVER_PORT", "0").env("WEBPUSH_SERVER_DATA_DIR", folder.join("data")).args(args);
+    command.envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__PORT", "0").args(args);
+    command.env("WEBPUSH_SERVER_STORAGE__DATA_DIR", folder.join("data"));
     command
 }
+
+/// Whatever this machine has in /etc.
+pub(crate) const HERMETIC: [(&str, &str); 1] = [("WEBPUSH_SERVER_CONFIG", "/dev/null")];
 
 /// Runs the program with arguments that it must refuse; what it said on standard error.
 pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {
