@@ -7,7 +7,10 @@ use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::problem::VapidErrorStatus;
+use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
+use crate::log::{self, Log};
+use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep};
@@ -17,7 +20,8 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use tokio::signal::unix::{SignalKind, signal};
 use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -54,6 +58,8 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// The log.
+    pub log: log::Settings,
 }
 
 impl Settings {
@@ -94,14 +100,16 @@ impl Settings {
 /// The folder of the store within the data folder.
 const STORE_FOLDER: &str = "store";
 
-/// Serves until a signal asks to stop.
+/// Serves until a signal asks to stop. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// When something that is needed to begin is not there or not as it should be.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
+    let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
-    let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
+    let certificate = settings.identity.as_ref().map(tls::load).transpose()?.map(Certificate::new);
+    let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = bind(&settings).await?;
     let door = match &settings.admin {
@@ -123,14 +131,18 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
+    let broadcasts = Arc::new(Mutex::new(broadcasts));
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
     let connections = Connections::new(settings.max_connections);
     let listening =
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
-    let administering =
-        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, drain.draining())));
+    let administering = door.map(|door| {
+        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), drain.draining()))
+    });
+    let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
+    let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -148,15 +160,17 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
+    let window = service.limits.load().timeouts.drain;
     let stop = async {
-        if !drain.finish(service.limits.timeouts.drain).await {
+        reloading.abort();
+        if !drain.finish(window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();
         removing_idle.abort();
         settling.abort();
         // Their end is an abort or nothing.
-        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
         if let Some(administering) = administering {
             let _ = administering.await;
         }
@@ -214,7 +228,7 @@ fn open_data_folder(
 
 /// The one line on standard output; scripts read the origin from it.
 fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
-    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
+    let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
     let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
         "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",

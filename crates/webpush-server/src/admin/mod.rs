@@ -70,7 +70,7 @@ struct Admin {
     service: Arc<Service>,
     gate: Gate,
     /// Locked while a file is written: for threads that may block only.
-    broadcasts: Mutex<Sources>,
+    broadcasts: Arc<Mutex<Sources>>,
 }
 
 impl Door {
@@ -96,9 +96,9 @@ impl Door {
     }
 
     /// Takes connections until the service stops.
-    pub async fn serve(self, service: Arc<Service>, broadcasts: Sources, mut draining: Draining) {
+    pub async fn serve(self, service: Arc<Service>, broadcasts: Arc<Mutex<Sources>>, mut draining: Draining) {
         let Self { listener, gate } = self;
-        let admin = Arc::new(Admin { service, gate, broadcasts: Mutex::new(broadcasts) });
+        let admin = Arc::new(Admin { service, gate, broadcasts });
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut refused = false;
         loop {

@@ -100,7 +100,7 @@ fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<Fault>> {
         }
     };
     if let Some(identity) = &settings.identity {
-        look(&["tls.cert", "tls.pfx"], tls::acceptor(identity).map(drop));
+        look(&["tls.cert", "tls.pfx"], tls::load(identity).map(drop));
     }
     let tokens = |source| BearerTokens::load(source).map(drop);
     let subscribe = settings.subscribe_tokens.as_ref().map_or(Ok(()), tokens);

@@ -65,10 +65,10 @@ pub struct LimitArgs {
         long,
         env = "WEBPUSH_SERVER_RATES__LIMIT_LOOPBACK",
         value_name = "BOOL",
-        default_value = "no",
+        default_value = "false",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "yes",
+        default_missing_value = "true",
         value_parser = BoolishValueParser::new(),
     )]
     rate_limit_loopback: bool,

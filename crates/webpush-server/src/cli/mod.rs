@@ -9,6 +9,7 @@ pub mod explain;
 pub mod keys;
 pub mod limit_args;
 pub mod listen;
+pub mod log_args;
 pub mod matrix_args;
 pub mod secret_args;
 pub mod send;
@@ -47,7 +48,7 @@ enum Verb {
 pub fn run() -> ExitCode {
     let (verb, line) = parse(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit());
     match verb {
-        None => serve::run(&serve::layers(&line)),
+        None => serve::run(serve::layers(&line)),
         Some(Verb::Listen(args)) => listen::run(&args),
         Some(Verb::Send(args)) => send::run(&args),
         Some(Verb::Keys(args)) => keys::run(&args),

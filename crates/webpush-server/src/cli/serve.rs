@@ -2,6 +2,7 @@
 
 use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
+use super::log_args::LogArgs;
 use super::matrix_args::MatrixArgs;
 use super::report;
 use super::secret_args::SecretArgs;
@@ -12,13 +13,14 @@ use crate::config::rules::Rule;
 use crate::config::setting::{self, Setting};
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::{Identity, Password};
+use crate::log::Log;
+use crate::reload::{ReadAgain, Reread};
 use crate::serve::{self, Settings};
 use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 use webpush_core::limits::Limits;
 
 /// The exit status for a command line that is wrong (clap's own), and for other sources of settings.
@@ -56,10 +58,10 @@ pub struct Args {
         long,
         env = "WEBPUSH_SERVER_LISTEN__PLAINTEXT",
         value_name = "BOOL",
-        default_value = "no",
+        default_value = "false",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "yes",
+        default_missing_value = "true",
         value_parser = BoolishValueParser::new(),
     )]
     plaintext: bool,
@@ -73,6 +75,9 @@ pub struct Args {
     max_ttl: Duration,
 
     /// What a sender is answered whose VAPID header does not hold
+    ///
+    /// 403 with rfc, and 401 with autopush, as autopush-rs answers. Without a header where one is needed it is always 401.
+    /// «explain» says 403 all the same.
     #[arg(
         long,
         env = "WEBPUSH_SERVER_MESSAGES__VAPID_ERROR_STATUS",
@@ -105,6 +110,9 @@ pub struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Everything that can be set.
@@ -175,7 +183,7 @@ pub(super) fn settings(resolved: &Resolved) -> anyhow::Result<Settings> {
 
 /// Serves until a signal.
 #[must_use]
-pub fn run(layers: &Layers) -> ExitCode {
+pub fn run(layers: Layers) -> ExitCode {
     let resolved = match layers.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
@@ -183,7 +191,14 @@ pub fn run(layers: &Layers) -> ExitCode {
             return ExitCode::from(WRONG_SETTINGS);
         }
     };
-    start_log();
+    let settings = match settings(&resolved) {
+        Ok(settings) => settings,
+        Err(error) => {
+            report(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let log = Log::start(&settings.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -191,7 +206,7 @@ pub fn run(layers: &Layers) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(async { serve::run(settings(&resolved)?).await });
+    let result = runtime.block_on(serve::run(settings, log, read_again(layers, resolved)));
     // What is still under way after a second signal is not waited for.
     runtime.shutdown_background();
     match result {
@@ -201,6 +216,16 @@ pub fn run(layers: &Layers) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads all sources again, and compares them with what the service began with.
+fn read_again(layers: Layers, at_start: Resolved) -> ReadAgain {
+    Box::new(move || {
+        let resolved = layers.resolve()?;
+        let mut later = at_start.differing(&resolved);
+        later.retain(|name| !takes_effect_at_once(name));
+        Ok(Reread { settings: settings(&resolved)?, later })
+    })
 }
 
 impl Args {
@@ -232,19 +257,7 @@ impl Args {
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),
             admin: self.admin.settings(secrets.admin_tokens),
+            log: self.log.settings(),
         }
     }
-}
-
-/// Logs go to standard error; `RUST_LOG` chooses what. `h2` warns of each flood that it ends, which would be one of lines.
-const LOGGED: &str = "info,h2=error";
-
-/// Begins to log.
-fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
 }

@@ -12,7 +12,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what is declared | [`setting`] |
-//! | the sources, and which one wins | [`layers`]; [`file`], [`environment`], [`credentials`] |
+//! | the sources, and which one wins | [`layers`]; [`file`](mod@file), [`environment`], [`credentials`] |
 //! | what can't go together | [`rules`] |
 //! | where a value is from; what is wrong, and where | [`source`], [`fault`] |
 //! | «did you mean» | [`meant`] |

@@ -26,8 +26,8 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use webpush_core::limits::{
-    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
-    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
+    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, MISTAKEN_STREAMS, OPENING, PENDING_RESET_STREAMS,
+    REMEMBERED_RESET_STREAMS,
 };
 
 /// Serves a connection until it ends.
@@ -43,11 +43,14 @@ where
         () = draining.begun() => return,
     };
     let Ok(Ok(mut connection)) = handshake else { return };
-    let Limits { timeouts, last_promised_stream, .. } = &service.limits;
+    let (keepalive, last_promised_stream) = {
+        let limits = service.limits.load();
+        (limits.timeouts.keepalive, limits.last_promised_stream)
+    };
     let Some(ping_pong) = connection.ping_pong() else { return };
     let pulse = Pulse::default();
-    let mut heart = Heart::new(ping_pong, timeouts.keepalive);
-    let retirement = Retirement::new(*last_promised_stream);
+    let mut heart = Heart::new(ping_pong, keepalive);
+    let retirement = Retirement::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let to_requests = draining.clone();
@@ -114,10 +117,10 @@ async fn handle(
     connection: server_push::Connection<'_>,
 ) {
     let (head, body) = request.into_parts();
-    let body = Body::http2(body, service.limits.timeouts.body);
+    let body = Body::http2(body, service.limits.load().timeouts.body);
     let outcome = route::serve(service, peer, &head, body).await;
     let is_head = head.method == Method::HEAD;
-    let patience = service.limits.timeouts.stall;
+    let patience = service.limits.load().timeouts.stall;
     // A monitor may be held for days; its request head is not needed any more.
     drop(head);
     match outcome {

@@ -2,11 +2,15 @@
 
 use crate::secret::Secret;
 use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,23 +46,61 @@ pub enum Password {
     Given(Secret),
 }
 
-/// Reads an identity and makes an acceptor of it.
+/// The certificate that handshakes are answered with. It can be replaced; open connections go on as they began.
+pub struct Certificate {
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Certificate {
+    /// One to begin with.
+    #[must_use]
+    pub fn new(first: CertifiedKey) -> Arc<Self> {
+        Arc::new(Self { current: ArcSwap::from_pointee(first) })
+    }
+
+    /// Answers handshakes from now on with another one.
+    pub fn replace(&self, next: CertifiedKey) {
+        self.current.store(Arc::new(next));
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificate")
+    }
+}
+
+/// Makes an acceptor that answers with a certificate.
+///
+/// # Errors
+/// When the provider of cryptography does not have what TLS 1.2 and 1.3 need.
+pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Reads an identity.
 ///
 /// # Errors
 /// When a file can't be read, holds no key or certificate, or the two don't belong together.
-pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
+pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
     let (chain, key) = match identity {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
         Identity::Pfx { file, password } => read_pfx(file, password)?,
     };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.max_early_data_size = 0;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
 }
 
 impl Identity {

@@ -108,6 +108,29 @@ impl Server {
         Self::spawn(folder, command)
     }
 
+    /// Writes its log to [`Server::log`].
+    pub(crate) fn start_with_log(args: &[&str]) -> Self {
+        let folder = Folder::Own(in_memory());
+        let mut command = command(folder.path(), args);
+        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+        Self::spawn(folder, command)
+    }
+
+    /// Waits until the log has a line with all of these words; the line.
+    pub(crate) async fn logged(&self, words: &[&str]) -> String {
+        soon("a line of the log", async {
+            loop {
+                let log = self.log();
+                let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+                match found {
+                    Some(line) => return line.to_owned(),
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder().join("log")).unwrap()
     }
@@ -192,8 +215,9 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Whatever this machine has in /etc.
-pub(crate) const HERMETIC: [(&str, &str); 1] = [("WEBPUSH_SERVER_CONFIG", "/dev/null")];
+/// Whatever this machine has in /etc; and a log that tests can read.
+pub(crate) const HERMETIC: [(&str, &str); 2] =
+    [("WEBPUSH_SERVER_CONFIG", "/dev/null"), ("WEBPUSH_SERVER_LOG__FORMAT", "text")];
 
 /// Runs the program with arguments that it must refuse; what it said on standard error.
 pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {
