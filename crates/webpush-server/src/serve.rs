@@ -1,12 +1,16 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::admin::{self, Door};
+use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::problem::VapidErrorStatus;
+use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
+use crate::log::{self, Log};
+use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep};
@@ -16,7 +20,8 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use tokio::signal::unix::{SignalKind, signal};
 use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -41,8 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How much one inbox may hold.
     pub quota: Quota,
-    /// A file with the tokens that subscribers need.
-    pub subscribe_token_file: Option<PathBuf>,
+    /// The tokens that subscribers need.
+    pub subscribe_tokens: Option<TokenSource>,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
@@ -53,23 +58,59 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// The log.
+    pub log: log::Settings,
+}
+
+impl Settings {
+    /// Whether what is listened on may be, as far as that can be said without asking for the addresses of a name.
+    ///
+    /// # Errors
+    /// When others would send push URLs in the clear.
+    pub fn check_host(&self) -> anyhow::Result<()> {
+        let (host, bare) = self.host();
+        match bare.parse() {
+            Ok(address) => self.check_address(&host, address),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
+        if self.identity.is_none() && !self.plaintext && !address.to_canonical().is_loopback() {
+            bail!(
+                "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
+                 --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+            );
+        }
+        Ok(())
+    }
+
+    /// The host as it is written, and without brackets.
+    fn host(&self) -> (String, String) {
+        let host = match (&self.host, &self.identity) {
+            (Some(host), _) => host.clone(),
+            (None, Some(_)) => "::".to_owned(),
+            (None, None) => "127.0.0.1".to_owned(),
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, bare)
+    }
 }
 
 /// The folder of the store within the data folder.
 const STORE_FOLDER: &str = "store";
 
-/// Serves until a signal asks to stop.
+/// Serves until a signal asks to stop. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// When something that is needed to begin is not there or not as it should be.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
+    let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
-    let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
-    let subscribe_tokens = match &settings.subscribe_token_file {
-        Some(file) => SubscribeTokens::load(file)?,
-        None => SubscribeTokens::not_needed(),
-    };
+    let certificate = settings.identity.as_ref().map(tls::load).transpose()?.map(Certificate::new);
+    let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
+    let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = bind(&settings).await?;
     let door = match &settings.admin {
         Some(admin) => Some(Door::open(admin).await?),
@@ -90,14 +131,18 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
+    let broadcasts = Arc::new(Mutex::new(broadcasts));
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
     let connections = Connections::new(settings.max_connections);
     let listening =
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
-    let administering =
-        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, drain.draining())));
+    let administering = door.map(|door| {
+        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), drain.draining()))
+    });
+    let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
+    let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -115,15 +160,17 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
+    let window = service.limits.load().timeouts.drain;
     let stop = async {
-        if !drain.finish(&service.registry, service.limits.timeouts.drain).await {
+        reloading.abort();
+        if !drain.finish(&service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();
         removing_idle.abort();
         settling.abort();
         // Their end is an abort or nothing.
-        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
         if let Some(administering) = administering {
             let _ = administering.await;
         }
@@ -138,23 +185,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Opens the socket. Returns with it the host as it goes into a default origin.
 async fn bind(settings: &Settings) -> anyhow::Result<(tokio::net::TcpListener, String)> {
-    let host = match (&settings.host, &settings.identity) {
-        (Some(host), _) => host.clone(),
-        (None, Some(_)) => "::".to_owned(),
-        (None, None) => "127.0.0.1".to_owned(),
-    };
+    let (host, bare_host) = settings.host();
     let port = settings.port;
-    let bare_host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let listener = listen::bind(&bare_host, port)
         .await
         .with_context(|| format!("can't listen on {host} port {port} (--host, --port)"))?;
     let address = listener.local_addr().context("the socket has no address")?.ip();
-    if settings.identity.is_none() && !settings.plaintext && !address.to_canonical().is_loopback() {
-        bail!(
-            "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
-             --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
-        );
-    }
+    settings.check_address(&host, address)?;
     Ok((listener, bare_host))
 }
 
@@ -199,7 +236,7 @@ fn make_data_folder(folder: &Path) -> io::Result<()> {
 
 /// The one line on standard output; scripts read the origin from it.
 fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
-    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
+    let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
     let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
         "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",

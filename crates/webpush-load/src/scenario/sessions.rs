@@ -195,7 +195,10 @@ impl Encryption {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
-            acceptor: tls::acceptor(&Identity::Pem { key, cert: certificate })?,
+            acceptor: tls::acceptor(tls::Certificate::new(tls::load(&Identity::Pem {
+                key,
+                cert: certificate,
+            })?))?,
             client: Arc::new(client),
         })
     }

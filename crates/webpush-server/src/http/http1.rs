@@ -76,7 +76,7 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let head = service.limits.timeouts.head;
+    let head = service.limits.load().timeouts.head;
     let (stream, closing) = Watched::new(stream, early);
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
@@ -109,7 +109,7 @@ async fn respond(
     let mut request = request;
     let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
-    let body = Body::http1(body, service.limits.timeouts.body);
+    let body = Body::http1(body, service.limits.load().timeouts.body);
     let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(monitor) => monitor.unsupported(&service),

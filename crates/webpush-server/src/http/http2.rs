@@ -27,8 +27,8 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use webpush_core::limits::{
-    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
-    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
+    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, MISTAKEN_STREAMS, OPENING, PENDING_RESET_STREAMS,
+    REMEMBERED_RESET_STREAMS,
 };
 
 /// Serves a connection until it ends. It has its place as long.
@@ -49,11 +49,14 @@ pub(super) async fn serve<S>(
         () = draining.begun() => return,
     };
     let Ok(Ok(mut connection)) = handshake else { return };
-    let Limits { timeouts, last_promised_stream, .. } = &service.limits;
+    let (keepalive, last_promised_stream) = {
+        let limits = service.limits.load();
+        (limits.timeouts.keepalive, limits.last_promised_stream)
+    };
     let Some(ping_pong) = connection.ping_pong() else { return };
     let pulse = Pulse::default();
-    let mut heart = Heart::new(ping_pong, timeouts.keepalive);
-    let retirement = Retirement::new(*last_promised_stream);
+    let mut heart = Heart::new(ping_pong, keepalive);
+    let retirement = Retirement::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let to_requests = draining.clone();
@@ -124,7 +127,7 @@ fn handle<'a>(
 ) -> impl Future<Output = ()> + Send + 'a {
     let outcome = Box::pin(async move {
         let (head, body) = request.into_parts();
-        let body = Body::http2(body, service.limits.timeouts.body);
+        let body = Body::http2(body, service.limits.load().timeouts.body);
         (route::serve(service, peer, &head, body).await, head.method == Method::HEAD)
     });
     async move {
@@ -140,7 +143,7 @@ async fn answer(
     mut respond: SendResponse<Bytes>,
     connection: server_push::Connection<'_>,
 ) {
-    let patience = service.limits.timeouts.stall;
+    let patience = service.limits.load().timeouts.stall;
     match outcome {
         Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
         Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),

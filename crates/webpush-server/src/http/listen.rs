@@ -71,7 +71,7 @@ async fn connection(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let stream = StallGuard::new(stream, service.limits.timeouts.stall);
+    let stream = StallGuard::new(stream, service.limits.load().timeouts.stall);
     let Some(acceptor) = tls else { return plain(stream, peer, service, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,

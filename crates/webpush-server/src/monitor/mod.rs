@@ -51,7 +51,7 @@ impl Monitor {
     /// After which time what was not acknowledged is sent again on the same stream. A device gets it with its next request.
     fn redelivery(&self, service: &Service) -> Redelivery {
         match self.entrance {
-            Entrance::Rfc8030 => Some(service.limits.redelivery_timeout),
+            Entrance::Rfc8030 => Some(service.limits.load().redelivery_timeout),
             Entrance::Device(_) => None,
         }
     }

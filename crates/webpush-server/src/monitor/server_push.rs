@@ -109,7 +109,8 @@ pub async fn run(
     } else {
         monitor.unsupported(service)
     };
-    Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
+    let patience = service.limits.load().timeouts.stall;
+    Responder { respond, patience }.send(answer).await;
 }
 
 /// One agent being served by pushes.
@@ -286,7 +287,7 @@ impl<'a> Delivery<'a> {
                 let stream = promised.stream_id().as_u32();
                 self.connection.retirement.promised(stream);
                 let confirmation = Confirmation::of(pushed.acknowledged, self.connection.resets, stream);
-                let flow = Flow::begin(promised, pushed.response, self.service.limits.timeouts.stall);
+                let flow = Flow::begin(promised, pushed.response, self.service.limits.load().timeouts.stall);
                 flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
             }
             Err(_) if push_is_enabled(respond) => Promise::Skipped,

@@ -60,10 +60,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let Arrival { peer, may_subscribe, early, place } = arrival;
-    let patience = service.limits.redelivery_timeout;
+    let patience = service.limits.load().redelivery_timeout;
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = Dialogue::new(&service.limits.timeouts, patience, versions, fresh::now());
+    let dialogue = Dialogue::new(&service.limits.load().timeouts, patience, versions, fresh::now());
     let mut agent = Agent {
         socket: Socket::new(stream, &early),
         dialogue,
@@ -356,7 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     /// Agents leave one after the other, so that they don't all come back at once. Which one when follows from their ids.
     fn leaves_at(&self) -> Timestamp {
-        let window = u64::try_from(self.service.limits.timeouts.drain.as_millis()).unwrap_or(u64::MAX);
+        let window = u64::try_from(self.service.limits.load().timeouts.drain.as_millis()).unwrap_or(u64::MAX);
         let place = self.dialogue.scope().map_or(0, |scope| {
             let [a, b, ..] = *scope.inbox.as_bytes();
             u64::from(u16::from_be_bytes([a, b]))
