@@ -49,10 +49,10 @@ where
     // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
     let opening = Box::pin(open(io, draining.clone()));
     async move {
-        if let Some(mut connection) = opening.await {
-            converse(&mut connection, &pressure, &resets, &peer, &service, &draining).await;
-        }
-        drop(place);
+        let _place = place;
+        // Not `if let`, which keeps room for the connection twice.
+        let Some(mut connection) = opening.await else { return };
+        converse(&mut connection, &pressure, &resets, &peer, &service, &draining).await;
     }
 }
 
