@@ -121,7 +121,7 @@ mod tests {
             (Some(1), Some(&2), Some(&3), 2)
         );
         assert_eq!((queue.remove(1), queue.remove(1), queue.get(0)), (Some(3), None, Some(&2)));
-        let empty = |queue: &Queue<u32>| queue.items.is_none() && queue.is_empty() && queue.len() == 0;
+        let empty = |queue: &Queue<u32>| queue.items.is_none() && queue.is_empty();
         assert!(!empty(&queue));
         assert_eq!(queue.pop_front(), Some(2));
         assert!(empty(&queue), "the last was taken");

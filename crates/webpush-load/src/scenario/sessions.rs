@@ -121,9 +121,9 @@ async fn wave(
                 let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
                 tokio::spawn(async move {
                     // One that fails is missed in the count.
-                    if let Ok(stream) = acceptor.accept(line).await {
-                        websocket::run(stream, arrival, service, draining).await;
-                    }
+                    let Ok(stream) = acceptor.accept(line).await else { return };
+                    // As the service does it: the task of the opening had other things to keep.
+                    tokio::spawn(websocket::run(Box::new(stream), arrival, service, draining));
                 });
             }
         }

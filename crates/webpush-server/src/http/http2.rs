@@ -1,5 +1,6 @@
 //! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
 
+use super::answer::Answer;
 use super::body::Body;
 use super::connections::Place;
 use super::event_flow;
@@ -32,23 +33,40 @@ use webpush_core::limits::{
 };
 
 /// Serves a connection until it ends. It has its place as long.
-pub(super) async fn serve<S>(
+pub(super) fn serve<S>(
     stream: S,
     peer: Peer,
     service: Arc<Service>,
-    mut draining: Draining,
-    _place: Place,
-) where
-    S: AsyncRead + AsyncWrite + Unpin,
+    draining: Draining,
+    place: Place,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pressure = Arc::new(Pressure::default());
     let resets = Arc::new(Resets::default());
     let io = Gauged::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
-    let handshake = tokio::select! {
-        handshake = timeout(OPENING, builder().handshake::<_, Bytes>(io)) => handshake,
-        () = draining.begun() => return,
-    };
-    let Ok(Ok(mut connection)) = handshake else { return };
+    // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
+    let opening = Box::pin(open(io, draining.clone()));
+    async move {
+        let _place = place;
+        // Not `if let`, which keeps room for the connection twice.
+        let Some(mut connection) = opening.await else { return };
+        converse(&mut connection, &pressure, &resets, &peer, &service, &draining).await;
+    }
+}
+
+/// Answers requests until the connection ends.
+async fn converse<S>(
+    connection: &mut h2::server::Connection<Gauged<S>, Bytes>,
+    pressure: &Pressure,
+    resets: &Resets,
+    peer: &Peer,
+    service: &Arc<Service>,
+    draining: &Draining,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (keepalive, last_promised_stream) = {
         let limits = service.limits.load();
         (limits.timeouts.keepalive, limits.last_promised_stream)
@@ -59,7 +77,7 @@ pub(super) async fn serve<S>(
     let retirement = Retirement::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
-    let to_requests = draining.clone();
+    let mut stop = draining.clone();
     loop {
         if retirement.is_flooded() {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -79,19 +97,19 @@ pub(super) async fn serve<S>(
             accepted = accepted => match accepted {
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
-                        pressure: &pressure,
+                        pressure,
                         pulse: &pulse,
-                        resets: &resets,
+                        resets,
                         retirement: &retirement,
-                        draining: to_requests.clone(),
+                        draining: draining.clone(),
                     };
                     // Boxed, as the set keeps room for one more than there are.
-                    requests.push(Box::pin(handle(&service, &peer, request, respond, connection)));
+                    requests.push(Box::pin(handle(service, peer, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
-            () = draining.begun(), if !stopping => {
+            () = stop.begun(), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -101,6 +119,17 @@ pub(super) async fn serve<S>(
                 connection.graceful_shutdown();
             }
         }
+    }
+}
+
+/// Begins to speak HTTP/2, unless the peer does not or the service stops.
+async fn open<S>(io: Gauged<S>, mut draining: Draining) -> Option<h2::server::Connection<Gauged<S>, Bytes>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        handshake = timeout(OPENING, builder().handshake(io)) => handshake.ok()?.ok(),
+        () = draining.begun() => None,
     }
 }
 
@@ -131,31 +160,37 @@ fn handle<'a>(
         (route::serve(service, peer, &head, body).await, head.method == Method::HEAD)
     });
     async move {
-        let (outcome, is_head) = outcome.await;
-        answer(service, outcome, is_head, respond, connection).await;
+        match outcome.await {
+            (Outcome::Monitor(monitor), _) => server_push::run(service, monitor, respond, connection).await,
+            (Outcome::Events(asked), _) => {
+                let server_push::Connection { draining, retirement, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(service), *asked, respond, draining, retirement)).await;
+            }
+            (Outcome::WebSocket(_), is_head) => {
+                let refusal = not_here().answer(&service.error_style);
+                answer(service, refusal, is_head, respond, connection.retirement).await;
+            }
+            (Outcome::Answer(whole), is_head) => {
+                answer(service, whole, is_head, respond, connection.retirement).await;
+            }
+        }
     }
 }
 
 async fn answer(
-    service: &Arc<Service>,
-    outcome: Outcome,
+    service: &Service,
+    answer: Answer,
     is_head: bool,
     mut respond: SendResponse<Bytes>,
-    connection: server_push::Connection<'_>,
+    retirement: &Retirement,
 ) {
     let patience = service.limits.load().timeouts.stall;
-    match outcome {
-        Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
-        Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
-        Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
-        Outcome::WebSocket(_) => {
-            Responder { respond, patience }.send(not_here().answer(&service.error_style)).await
-        }
-        Outcome::Monitor(monitor) => server_push::run(service, monitor, respond, connection).await,
-        Outcome::Events(asked) => {
-            let server_push::Connection { draining, retirement, .. } = connection;
-            event_flow::run(Arc::clone(service), *asked, respond, draining, retirement).await;
-        }
+    if is_reset(&mut respond).await {
+        retirement.was_reset();
+    } else if is_head {
+        Responder { respond, patience }.send_head(answer);
+    } else {
+        Responder { respond, patience }.send(answer).await;
     }
 }
 

@@ -99,7 +99,8 @@ impl Monitor {
 
 async fn deadline(at: Option<Timestamp>) {
     match at {
-        Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
+        // On the heap: most of the time there is none, and it would be kept room for.
+        Some(at) => Box::pin(tokio::time::sleep(fresh::now().until(at))).await,
         None => std::future::pending().await,
     }
 }

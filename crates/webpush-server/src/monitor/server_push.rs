@@ -84,33 +84,35 @@ enum Promise<'a> {
 }
 
 /// Serves one monitoring request until it ends.
-pub async fn run(
-    service: &Service,
+pub fn run<'a>(
+    service: &'a Service,
     monitor: Box<Monitor>,
     mut respond: SendResponse<Bytes>,
-    connection: Connection<'_>,
-) {
-    let answer = if push_is_enabled(&mut respond) {
-        let (pressure, pulse) = (connection.pressure, connection.pulse);
-        let mut delivery = Delivery {
-            service,
-            monitor,
-            parent: respond.stream_id().as_u32(),
-            connection,
-            queue: VecDeque::new(),
-            unconfirmed: Vec::new(),
-            outgoing: Outgoing::Idle,
-        };
-        let begun = Instant::now();
-        match delivery.until_the_end(&mut respond, pressure, pulse).await {
-            Some(answer) => answer,
-            None => return delivery.connection.retirement.was_left(begun),
-        }
-    } else {
-        monitor.unsupported(service)
+    connection: Connection<'a>,
+) -> impl Future<Output = ()> + Send + 'a {
+    // Made before the future is: what an asynchronous function is given it keeps twice.
+    let mut delivery = Delivery {
+        service,
+        monitor,
+        parent: respond.stream_id().as_u32(),
+        connection,
+        queue: VecDeque::new(),
+        unconfirmed: Vec::new(),
+        outgoing: Outgoing::Idle,
     };
-    let patience = service.limits.load().timeouts.stall;
-    Responder { respond, patience }.send(answer).await;
+    async move {
+        let answer = if push_is_enabled(&mut respond) {
+            let begun = Instant::now();
+            match delivery.until_the_end(&mut respond).await {
+                Some(answer) => answer,
+                None => return delivery.connection.retirement.was_left(begun),
+            }
+        } else {
+            delivery.monitor.unsupported(service)
+        };
+        let patience = service.limits.load().timeouts.stall;
+        Responder { respond, patience }.send(answer).await;
+    }
 }
 
 /// One agent being served by pushes.
@@ -129,12 +131,8 @@ struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
-    async fn until_the_end(
-        &mut self,
-        respond: &mut SendResponse<Bytes>,
-        pressure: &'a Pressure,
-        pulse: &Pulse,
-    ) -> Option<Response<Bytes>> {
+    async fn until_the_end(&mut self, respond: &mut SendResponse<Bytes>) -> Option<Response<Bytes>> {
+        let Connection { pressure, pulse, .. } = self.connection;
         let (patience, redelivery) = (self.monitor.request.patience, self.monitor.redelivery(self.service));
         let mut session = Session::new(self.monitor.scope, patience, redelivery);
         loop {

@@ -92,7 +92,7 @@ struct Agent<S> {
     may_subscribe: bool,
     listener: Option<Listener>,
     /// Of the broadcasts that the dialogue knows.
-    generation: u64,
+    generation: u32,
     /// Handed out by the session and not written.
     queue: Queue<Waiting>,
     /// A close was sent: ends when its answer is not waited for any more.
@@ -105,11 +105,8 @@ struct Agent<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     async fn serve(&mut self) {
         loop {
-            while let Some(command) = self.dialogue.next_command() {
-                if let Some(command) = self.obey_at_once(command) {
-                    // On the heap, as it is rare and large: an idle agent must not keep room for it.
-                    Box::pin(self.obey(command)).await;
-                }
+            while let Some(obeying) = self.obey_next() {
+                obeying.await;
             }
             if self.deliver() {
                 // The session may want something done now, and no event will say so.
@@ -146,6 +143,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     fn tell(&mut self, input: Input<'_>) {
         self.dialogue.handle(input, fresh::now());
+    }
+
+    /// Obeys up to a command that has to be waited for. That is on the heap, as it is rare and large: an idle agent must not
+    /// keep room for it, nor for the command.
+    fn obey_next(&mut self) -> Option<Pin<Box<impl Future<Output = ()> + Send>>> {
+        loop {
+            let command = self.dialogue.next_command()?;
+            if let Some(command) = self.obey_at_once(command) {
+                return Some(Box::pin(self.obey(command)));
+            }
+        }
     }
 
     /// Does what can be done without waiting; what is left to do.
@@ -380,3 +388,6 @@ const fn scope(agent: InboxId) -> Scope {
     // The session keeps the floor; it changes while it listens.
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
 }
+
+#[cfg(test)]
+mod tests;
