@@ -1,6 +1,7 @@
 //! Chores of this repository, run as `cargo xtask <chore>`.
 
 mod bench;
+mod budget;
 mod conformance;
 mod interop;
 mod tidy;
@@ -15,6 +16,8 @@ use clap::Parser;
 enum Chore {
     /// Measure every goal on this machine beside the limits of the machine, and write docs/benchmarks.md.
     Bench(bench::Options),
+    /// Count what one message costs, under valgrind, and fail where that is more than the budget in the repository.
+    Budget(budget::Options),
     /// Run independent Web Push clients against the server and print a table of what worked.
     Interop(interop::Options),
     /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
@@ -26,6 +29,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Bench(options) => bench::run(&options),
+        Chore::Budget(options) => budget::run(&options),
         Chore::Interop(options) => interop::run(&options),
         Chore::Conformance => conformance::run(),
         Chore::Tidy => tidy::run(),

@@ -32,6 +32,7 @@ pub mod message;
 pub mod outcome;
 pub mod problem;
 pub mod publish;
+pub mod queue;
 pub mod rate;
 pub mod receipt;
 pub mod sender;

@@ -24,8 +24,8 @@ impl Timestamp {
 
     /// This point plus `length`; [`Timestamp::NEVER`] when that is beyond all numbers.
     #[must_use]
-    pub fn after(self, length: Duration) -> Self {
-        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    pub fn after(self, length: impl Into<Duration>) -> Self {
+        let millis = u64::try_from(length.into().as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
@@ -52,6 +52,28 @@ impl Timestamp {
     }
 }
 
+/// A length of time in milliseconds, up to 49 days; longer ones count as that. For what there is very much of: it takes a
+/// quarter of a [`Duration`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(u32);
+
+impl Span {
+    /// The longest.
+    pub const MAX: Self = Self(u32::MAX);
+}
+
+impl From<Duration> for Span {
+    fn from(length: Duration) -> Self {
+        Self(u32::try_from(length.as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(Span(millis): Span) -> Self {
+        Self::from_millis(millis.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +88,6 @@ mod tests {
     fn lengths_never_overflow() {
         assert_eq!(Timestamp::NEVER.after(Duration::MAX), Timestamp::NEVER);
         assert_eq!(Timestamp::NEVER.until(Timestamp::default()), Duration::ZERO);
+        assert_eq!(Span::from(Duration::MAX), Span::MAX);
     }
 }

@@ -14,12 +14,14 @@
 //! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`pace`] |
 //! | what is sent: bodies, VAPID tokens | [`body`], [`tokens`] |
 //! | servers that do nothing | [`null`] |
+//! | parts of the path of a message, for `cargo xtask budget`, which counts | [`count`], a program of its own |
 
 pub mod audience;
 pub mod autopush;
 pub mod body;
 pub mod certificates;
 pub mod cli;
+pub mod count;
 pub mod dial;
 pub mod figures;
 pub mod frames;

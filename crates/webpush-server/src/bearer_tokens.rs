@@ -1,12 +1,13 @@
 //! Files of tokens, and requests that show one: `Authorization: Bearer <token>` (RFC 6750 §2.1).
 
+use crate::secret::Secret;
 use anyhow::{Context as _, bail};
 use aws_lc_rs::hmac;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use webpush_core::limits::{MOST_TOKEN_CHARACTERS, TOKEN_CHARACTERS};
 
 /// Length of a token's mark.
@@ -19,17 +20,49 @@ pub struct BearerTokens {
     marks: HashSet<[u8; MARK_BYTES]>,
 }
 
+/// Where tokens are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// In a file: one a line; empty lines and lines with `#` in front count for nothing.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What names it, for people.
+        flag: &'static str,
+    },
+    /// In the configuration.
+    Given(Vec<Secret>),
+}
+
+impl TokenSource {
+    /// A file, tokens, or neither.
+    #[must_use]
+    pub fn of(file: Option<PathBuf>, given: Vec<Secret>, flag: &'static str) -> Option<Self> {
+        match file {
+            Some(path) => Some(Self::File { path, flag }),
+            None if given.is_empty() => None,
+            None => Some(Self::Given(given)),
+        }
+    }
+}
+
 impl BearerTokens {
-    /// Those of a file: one a line; empty lines and lines with `#` in front count for nothing. The flag is the one that
-    /// named the file.
+    /// Those that are there now.
     ///
     /// # Errors
     /// When there is no such file, no token in it, or one that can't be used. Says the line, never the token.
-    pub fn load(path: &Path, flag: &str) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
-        Self::parse(&text).with_context(|| format!("the token file {shown} ({flag})"))
+    pub fn load(source: &TokenSource) -> anyhow::Result<Self> {
+        match source {
+            TokenSource::File { path, flag } => {
+                let shown = path.display();
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
+                Self::parse(&text).with_context(|| format!("the token file {shown} ({flag})"))
+            }
+            TokenSource::Given(tokens) => {
+                Self::parse(&tokens.iter().map(Secret::expose).collect::<Vec<_>>().join("\n"))
+            }
+        }
     }
 
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
@@ -76,7 +109,10 @@ pub fn shown(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether a token can be told from a guess, and can stand in a header and in a path as it is (RFC 3986 §2.3).
-fn check(token: &str) -> Result<(), String> {
+///
+/// # Errors
+/// What is wrong with it, without the token.
+pub(crate) fn check(token: &str) -> Result<(), String> {
     if token.len() < TOKEN_CHARACTERS {
         return Err(format!("a token needs at least {TOKEN_CHARACTERS} characters, or it could be guessed"));
     }

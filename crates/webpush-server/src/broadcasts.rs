@@ -6,7 +6,7 @@ mod sources;
 
 pub use sources::{Sources, Unchanged};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use webpush_core::dialect::autopush::Versions;
 
@@ -14,7 +14,7 @@ use webpush_core::dialect::autopush::Versions;
 #[derive(Default)]
 pub struct Broadcasts {
     versions: RwLock<Arc<Versions>>,
-    generation: AtomicU64,
+    generation: AtomicU32,
 }
 
 impl Broadcasts {
@@ -26,7 +26,7 @@ impl Broadcasts {
 
     /// Changes with every change of the versions, and is cheaper to look at.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub fn generation(&self) -> u32 {
         self.generation.load(Ordering::Acquire)
     }
 

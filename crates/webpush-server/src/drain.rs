@@ -1,5 +1,6 @@
 //! Stopping in order: no new connections, what is under way is finished, then the store is closed.
 
+use crate::wake::Registry;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -36,15 +37,22 @@ impl Drain {
     }
 
     /// Tells all to finish and waits until they have; some take their leave within a window. Says whether all did within
-    /// [`GRACE`] after that.
-    pub async fn finish(mut self, window: Duration) -> bool {
+    /// [`GRACE`] after that. Agents with one connection wait for nothing but the registry.
+    pub async fn finish(mut self, registry: &Registry, window: Duration) -> bool {
         self.begun.send_replace(true);
+        registry.wake_all();
         drop(self.alive);
         tokio::time::timeout(window + GRACE, self.all_gone.recv()).await.is_ok()
     }
 }
 
 impl Draining {
+    /// Whether the service has begun to stop.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        *self.begun.borrow() || self.begun.has_changed().is_err()
+    }
+
     /// Returns when the service has begun to stop, or at once if it has.
     pub async fn begun(&mut self) {
         // An error means that the sender is gone: then it is over as well.

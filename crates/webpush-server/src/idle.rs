@@ -30,7 +30,7 @@ pub async fn run(service: &Service) {
 
 /// Removes all inboxes that are idle at `now`; says how many. One that is listened to all the time is noted as used.
 async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
-    let check = IdleCheck { now, limits: service.limits.idle };
+    let check = IdleCheck { now, limits: service.limits.load().idle };
     let mut removed = 0;
     loop {
         let idle = service.store.idle(&check, SLICE)?;

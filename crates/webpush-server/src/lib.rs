@@ -2,8 +2,9 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line, one file per verb; the configuration file | [`cli`], [`config`] |
+//! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
+//! | the log; what SIGHUP changes | [`log`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
@@ -32,10 +33,13 @@ pub mod gateway;
 pub mod http;
 pub mod idle;
 pub mod keys_file;
+pub mod log;
 pub mod metrics;
 pub mod monitor;
 pub mod rate_limits;
 pub mod readiness;
+pub mod reload;
+pub mod secret;
 pub mod serve;
 pub mod service;
 pub mod settling;

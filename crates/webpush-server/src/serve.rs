@@ -1,23 +1,28 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::admin::{self, Door};
+use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::problem::VapidErrorStatus;
+use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
+use crate::log::{self, Log};
+use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -42,8 +47,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How much one inbox may hold.
     pub quota: Quota,
-    /// A file with the tokens that subscribers need.
-    pub subscribe_token_file: Option<PathBuf>,
+    /// The tokens that subscribers need.
+    pub subscribe_tokens: Option<TokenSource>,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
@@ -54,23 +59,61 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// The log.
+    pub log: log::Settings,
+}
+
+impl Settings {
+    /// Whether what is listened on may be, as far as that can be said without asking for the addresses of a name.
+    ///
+    /// # Errors
+    /// When others would send push URLs in the clear.
+    pub fn check_host(&self) -> anyhow::Result<()> {
+        let (host, bare) = self.host();
+        match bare.parse() {
+            Ok(address) => self.check_address(&host, address),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
+        if self.identity.is_none() && !self.plaintext && !address.to_canonical().is_loopback() {
+            bail!(
+                "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
+                 --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+            );
+        }
+        Ok(())
+    }
+
+    /// The host as it is written, and without brackets.
+    fn host(&self) -> (String, String) {
+        let host = match (&self.host, &self.identity) {
+            (Some(host), _) => host.clone(),
+            (None, Some(_)) => "::".to_owned(),
+            (None, None) => "127.0.0.1".to_owned(),
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, bare)
+    }
 }
 
 /// The folder of the store within the data folder.
 const STORE_FOLDER: &str = "store";
 
-/// Serves until a signal asks to stop.
+/// Serves until a signal asks to stop. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// When something that is needed to begin is not there or not as it should be.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
+    let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
-    let acceptor = settings.identity.as_ref().map(tls::acceptor).transpose()?;
-    let subscribe_tokens = match &settings.subscribe_token_file {
-        Some(file) => SubscribeTokens::load(file)?,
-        None => SubscribeTokens::not_needed(),
-    };
+    let certificate = settings.identity.as_ref().map(tls::load).transpose()?;
+    let expiry = certificate.as_ref().and_then(tls::expiry);
+    let certificate = certificate.map(Certificate::new);
+    let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
+    let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = bind(&settings).await?;
     let door = match &settings.admin {
         Some(admin) => Some(Door::open(admin).await?),
@@ -91,10 +134,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
+    let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.writes_to(&settings.data_dir);
-    if let Some(at) = settings.identity.as_ref().and_then(tls::expiry) {
-        service.metrics.process.certificate_expires(at);
-    }
+    service.metrics.process.certificate_expires(expiry);
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
@@ -103,8 +145,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
-    let administering =
-        door.map(|door| tokio::spawn(door.serve(Arc::clone(&service), broadcasts, admin_drain.draining())));
+    let administering = door.map(|door| {
+        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), admin_drain.draining()))
+    });
+    let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
+    let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
         async move { sweep::run(&service).await }
@@ -123,17 +168,19 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
     service.readiness.drain();
+    let window = service.limits.load().timeouts.drain;
     let stop = async {
-        if !drain.finish(service.limits.timeouts.drain).await {
+        reloading.abort();
+        if !drain.finish(&service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();
         removing_idle.abort();
         settling.abort();
         // Their end is an abort or nothing.
-        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await);
+        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
         service.settle_now();
-        admin_drain.finish(Duration::ZERO).await;
+        admin_drain.finish(&service.registry, Duration::ZERO).await;
         if let Some(administering) = administering {
             let _ = administering.await;
         }
@@ -147,23 +194,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Opens the socket. Returns with it the host as it goes into a default origin.
 async fn bind(settings: &Settings) -> anyhow::Result<(tokio::net::TcpListener, String)> {
-    let host = match (&settings.host, &settings.identity) {
-        (Some(host), _) => host.clone(),
-        (None, Some(_)) => "::".to_owned(),
-        (None, None) => "127.0.0.1".to_owned(),
-    };
+    let (host, bare_host) = settings.host();
     let port = settings.port;
-    let bare_host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let listener = listen::bind(&bare_host, port)
         .await
         .with_context(|| format!("can't listen on {host} port {port} (--host, --port)"))?;
     let address = listener.local_addr().context("the socket has no address")?.ip();
-    if settings.identity.is_none() && !settings.plaintext && !address.to_canonical().is_loopback() {
-        bail!(
-            "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
-             --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
-        );
-    }
+    settings.check_address(&host, address)?;
     Ok((listener, bare_host))
 }
 
@@ -185,10 +222,7 @@ fn open_data_folder(
     quota: Quota,
 ) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    make_data_folder(folder)
         .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
@@ -198,16 +232,27 @@ fn open_data_folder(
     Ok((Arc::new(store), keyring))
 }
 
+/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
+fn make_data_folder(folder: &Path) -> io::Result<()> {
+    let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for parent in made.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// The one line on standard output; scripts read the origin from it.
 fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
-    let (origin, token) = (&service.origin, service.subscribe_tokens.path_to_show());
+    let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
     let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
         "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     // Nobody may be reading; the service runs all the same.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
 }

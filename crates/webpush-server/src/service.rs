@@ -12,9 +12,11 @@ use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
+use webpush_core::dialect::autopush::Versions;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
@@ -32,12 +34,12 @@ pub struct Service {
     pub error_style: ErrorStyle,
     /// Finds out who sends.
     pub vapid: VapidCache,
-    /// The bounds in force.
-    pub limits: Limits,
+    /// The bounds in force. They may be replaced while the service runs, so nobody keeps what is loaded over a wait.
+    pub limits: ArcSwap<Limits>,
     /// How often something may be asked.
-    pub rate_limits: RateLimits,
+    pub rate_limits: ArcSwap<RateLimits>,
     /// Who may subscribe.
-    pub subscribe_tokens: SubscribeTokens,
+    pub subscribe_tokens: ArcSwap<SubscribeTokens>,
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
     /// Who is listening.
@@ -101,9 +103,9 @@ impl Service {
             error_style: ErrorStyle { origin: origin.clone(), vapid_status, refusals },
             vapid: VapidCache::new(origin.clone()),
             origin,
-            rate_limits: RateLimits::new(&limits.rates),
-            limits,
-            subscribe_tokens,
+            rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates)),
+            limits: ArcSwap::from_pointee(limits),
+            subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
             registry: Arc::default(),
             sweep_timer: Arc::default(),
@@ -112,6 +114,21 @@ impl Service {
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
         })
+    }
+
+    /// Puts other bounds in the place of these. What is open keeps the times that it began with; rates that stay the same
+    /// keep their counts.
+    pub fn replace_limits(&self, limits: Limits) {
+        self.rate_limits.store(Arc::new(self.rate_limits.load().changed(&limits.rates)));
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// Tells agents of other versions of broadcasts, if they are others.
+    pub fn broadcast(&self, versions: Versions) {
+        if versions != *self.broadcasts.versions() {
+            self.broadcasts.replace(versions);
+            self.registry.wake_all();
+        }
     }
 
     /// Applies operations and returns when they are as durable as asked.

@@ -3,10 +3,9 @@
 //! A token comes as `Authorization: Bearer <token>` (RFC 6750 §2.1), or in front of the path as `/t/<token>/…`, since
 //! several user agents can only be given a URL.
 
-use crate::bearer_tokens::{self, BearerTokens};
+use crate::bearer_tokens::{self, BearerTokens, TokenSource};
 use crate::http::peer::Caller;
 use http::HeaderMap;
-use std::path::Path;
 use webpush_core::problem::Problem;
 
 /// What a path with a token in it begins with.
@@ -24,12 +23,12 @@ impl SubscribeTokens {
         Self { known: None }
     }
 
-    /// Those of a file.
+    /// Those of a source; without one, none needed.
     ///
     /// # Errors
     /// As [`BearerTokens::load`].
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self { known: Some(BearerTokens::load(path, "--subscribe-token-file")?) })
+    pub fn load(source: Option<&TokenSource>) -> anyhow::Result<Self> {
+        Ok(Self { known: source.map(BearerTokens::load).transpose()? })
     }
 
     /// What to put in front of `/subscribe`, for people to read.

@@ -4,7 +4,9 @@
 
 use crate::metrics::Counters;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Shelf;
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -60,11 +62,47 @@ impl Default for Registry {
 }
 
 /// The sessions of one inbox.
-#[derive(Default)]
 struct Listeners {
     /// The last position that they were told of.
     last: Position,
-    mailboxes: Vec<Arc<Mailbox>>,
+    mailboxes: Mailboxes,
+}
+
+/// There is one for most inboxes, which then needs no list.
+enum Mailboxes {
+    One(Arc<Mailbox>),
+    Several(Vec<Arc<Mailbox>>),
+}
+
+impl Mailboxes {
+    fn push(&mut self, mailbox: Arc<Mailbox>) {
+        match self {
+            Self::One(first) => *self = Self::Several(vec![Arc::clone(first), mailbox]),
+            Self::Several(mailboxes) => mailboxes.push(mailbox),
+        }
+    }
+
+    /// Whether any are left.
+    fn remove(&mut self, mailbox: &Arc<Mailbox>) -> bool {
+        match self {
+            Self::One(only) => !Arc::ptr_eq(only, mailbox),
+            Self::Several(mailboxes) => {
+                mailboxes.retain(|other| !Arc::ptr_eq(other, mailbox));
+                !mailboxes.is_empty()
+            }
+        }
+    }
+}
+
+impl Deref for Mailboxes {
+    type Target = [Arc<Mailbox>];
+
+    fn deref(&self) -> &[Arc<Mailbox>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Several(mailboxes) => mailboxes,
+        }
+    }
 }
 
 /// Where news for one session waits until it looks.
@@ -113,7 +151,6 @@ pub struct News {
 /// A session's place in the registry; it is left when this is dropped.
 pub struct Listener {
     registry: Arc<Registry>,
-    inbox: InboxId,
     mailbox: Arc<Mailbox>,
 }
 
@@ -126,18 +163,27 @@ impl Registry {
         self.listening.add(way as usize, 1);
         self.opened.add(way as usize, 1);
         let mut shard = self.shard(scope.inbox);
-        let listeners = shard.entry(scope.inbox).or_default();
-        for older in listeners.mailboxes.iter().filter(|older| way == Way::Autopush && older.way == way) {
-            older.tell(|news| news.superseded = true);
+        match shard.entry(scope.inbox) {
+            Shelf::Vacant(shelf) => {
+                let mailboxes = Mailboxes::One(Arc::clone(&mailbox));
+                shelf.insert(Listeners { last: Position::START, mailboxes });
+            }
+            Shelf::Occupied(mut listeners) => {
+                let mailboxes = &mut listeners.get_mut().mailboxes;
+                for older in mailboxes.iter().filter(|older| way == Way::Autopush && older.way == way) {
+                    older.tell(|news| news.superseded = true);
+                }
+                mailboxes.push(Arc::clone(&mailbox));
+            }
         }
-        listeners.mailboxes.push(Arc::clone(&mailbox));
-        Listener { registry: Arc::clone(self), inbox: scope.inbox, mailbox }
+        drop(shard);
+        Listener { registry: Arc::clone(self), mailbox }
     }
 
     /// Lets every agent with one connection look whether there is news for all of them.
     pub fn wake_all(&self) {
         for shard in &self.shards {
-            for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
+            for mailbox in lock(shard).values().flat_map(|listeners| listeners.mailboxes.iter()) {
                 if mailbox.way == Way::Autopush {
                     mailbox.tell(|_| {});
                 }
@@ -194,7 +240,7 @@ impl Registry {
     /// Tells every session that there may be entries nobody told of.
     pub fn announce_anything(&self) {
         for shard in &self.shards {
-            for mailbox in lock(shard).values().flat_map(|listeners| &listeners.mailboxes) {
+            for mailbox in lock(shard).values().flat_map(|listeners| listeners.mailboxes.iter()) {
                 mailbox.tell(|news| news.woken().missed = true);
             }
         }
@@ -222,7 +268,7 @@ impl Registry {
     /// Ends the sessions of a removed subscription, or of a removed inbox (RFC 8030 §7.3).
     pub fn end(&self, inbox: InboxId, only: Option<SubscriptionId>) {
         let shard = self.shard(inbox);
-        for mailbox in shard.get(&inbox).into_iter().flat_map(|listeners| &listeners.mailboxes) {
+        for mailbox in shard.get(&inbox).into_iter().flat_map(|listeners| listeners.mailboxes.iter()) {
             if only.is_none() || mailbox.scope.only == only {
                 mailbox.tell(|news| news.gone = true);
             }
@@ -234,7 +280,7 @@ impl Registry {
         let mut shard = self.shard(inbox);
         let Some(listeners) = shard.get_mut(&inbox) else { return };
         let previous = std::mem::replace(&mut listeners.last, entry.position());
-        for mailbox in &listeners.mailboxes {
+        for mailbox in listeners.mailboxes.iter() {
             mailbox.tell(|news| news.add(previous, entry, replaced));
         }
     }
@@ -311,12 +357,12 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.registry.listening.subtract(self.mailbox.way as usize, 1);
-        let mut shard = self.registry.shard(self.inbox);
-        if let Some(listeners) = shard.get_mut(&self.inbox) {
-            listeners.mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
-            if listeners.mailboxes.is_empty() {
-                shard.remove(&self.inbox);
-            }
+        let inbox = self.mailbox.scope.inbox;
+        let mut shard = self.registry.shard(inbox);
+        if let Shelf::Occupied(mut listeners) = shard.entry(inbox)
+            && !listeners.get_mut().mailboxes.remove(&self.mailbox)
+        {
+            listeners.remove();
         }
     }
 }

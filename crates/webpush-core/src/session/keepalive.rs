@@ -1,18 +1,19 @@
 //! Whether an agent on a connection of its own is still there: asked only when it is silent, and left alone as long as it
 //! asks by itself, since each question wakes a phone.
 
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use std::time::Duration;
 
 /// Of one connection.
 #[derive(Debug)]
 pub struct Keepalive {
     /// After how much silence to ask.
-    interval: Duration,
+    interval: Span,
     /// How long to wait for any sign of life then.
-    patience: Duration,
+    patience: Span,
     heard: Timestamp,
-    asked: Option<Timestamp>,
+    /// When it was asked, if it was silent since; else never.
+    asked: Timestamp,
     own: OwnPings,
 }
 
@@ -20,7 +21,8 @@ pub struct Keepalive {
 #[derive(Debug)]
 struct OwnPings {
     last: Timestamp,
-    every: Option<Duration>,
+    /// The longest span until it has asked.
+    every: Span,
 }
 
 /// What to do about a silence.
@@ -37,19 +39,25 @@ pub enum Silence {
 impl Keepalive {
     /// Of a connection that begins now.
     #[must_use]
-    pub const fn new(interval: Duration, patience: Duration, now: Timestamp) -> Self {
-        Self { interval, patience, heard: now, asked: None, own: OwnPings { last: now, every: None } }
+    pub fn new(interval: Duration, patience: Duration, now: Timestamp) -> Self {
+        Self {
+            interval: interval.into(),
+            patience: patience.into(),
+            heard: now,
+            asked: Timestamp::NEVER,
+            own: OwnPings { last: now, every: Span::MAX },
+        }
     }
 
     /// Something came from the agent.
     pub const fn heard(&mut self, now: Timestamp) {
         self.heard = now;
-        self.asked = None;
+        self.asked = Timestamp::NEVER;
     }
 
     /// The agent asked whether we are there.
-    pub const fn was_asked(&mut self, now: Timestamp) {
-        self.own.every = Some(self.own.last.until(now));
+    pub fn was_asked(&mut self, now: Timestamp) {
+        self.own.every = self.own.last.until(now).into();
         self.own.last = now;
         self.heard(now);
     }
@@ -58,8 +66,8 @@ impl Keepalive {
     #[must_use]
     pub fn next_deadline(&self) -> Timestamp {
         match self.asked {
-            Some(asked) => asked.after(self.patience),
-            None => self.heard.after(self.silence_allowed()),
+            Timestamp::NEVER => self.heard.after(self.silence_allowed()),
+            asked => asked.after(self.patience),
         }
     }
 
@@ -68,20 +76,18 @@ impl Keepalive {
         if now < self.next_deadline() {
             return Silence::Wait;
         }
-        if self.asked.is_some() {
+        if self.asked != Timestamp::NEVER {
             return Silence::GiveUp;
         }
-        self.asked = Some(now);
+        self.asked = now;
         Silence::Ask
     }
 
     /// An agent that asks about as often as we would, or oftener, is asked only when it has missed its own turn twice. One
     /// that asks rarely does not keep the connection open in the routers between.
     fn silence_allowed(&self) -> Duration {
-        match self.own.every {
-            Some(every) if every <= 2 * self.interval => self.interval.max(3 * every),
-            Some(_) | None => self.interval,
-        }
+        let (interval, every) = (Duration::from(self.interval), Duration::from(self.own.every));
+        if every <= 2 * interval { interval.max(3 * every) } else { interval }
     }
 }
 

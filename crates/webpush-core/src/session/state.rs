@@ -6,8 +6,9 @@ use super::{
     Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
 };
 use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
+use crate::queue::Queue;
+use crate::time::Span;
 use crate::urgency::Urgency;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// One listening agent, from its first request to its end.
@@ -15,7 +16,7 @@ use std::time::Duration;
 pub struct Session {
     scope: Scope,
     patience: Patience,
-    redelivery: Redelivery,
+    redelivery: Option<Span>,
     /// What was considered for this agent.
     progress: Progress,
     /// The inbox had entries at least up to here.
@@ -24,15 +25,15 @@ pub struct Session {
     stale: bool,
     mail: Mail,
     /// Handed out and not known to have left, oldest first.
-    outgoing: VecDeque<Entry>,
+    outgoing: Queue<Entry>,
     /// Entries that were taken and are to be settled.
     taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
     /// There if the agent acknowledges on its connection.
     window: Option<Window>,
-    live: VecDeque<Entry>,
-    commands: VecDeque<Command>,
+    live: Queue<Entry>,
+    commands: Queue<Command>,
 }
 
 /// What a session does with its mail.
@@ -77,18 +78,18 @@ impl Session {
         Self {
             scope,
             patience,
-            redelivery,
+            redelivery: redelivery.map(Span::from),
             progress: Progress::at(Position::START),
             known: Position::START,
             stale: false,
             mail: Mail::Fetching { pass: Pass::New, known: Position::START, outdated: false },
-            outgoing: VecDeque::new(),
+            outgoing: Queue::default(),
             taken: Vec::new(),
             sent_any: false,
             again: None,
             window: None,
-            live: VecDeque::new(),
-            commands: VecDeque::from([Command::Fetch { after: Position::START }]),
+            live: Queue::default(),
+            commands: Queue::from_iter([Command::Fetch { after: Position::START }]),
         }
     }
 
@@ -105,7 +106,7 @@ impl Session {
         let mut session = Self::new(scope, patience, redelivery);
         if after > Position::START {
             session.progress = Progress::at(after);
-            session.commands = VecDeque::from([Command::Fetch { after }]);
+            session.commands = Queue::from_iter([Command::Fetch { after }]);
             session.expect_acknowledgement(now);
         }
         session
@@ -275,7 +276,7 @@ impl Session {
 
     /// Hands out what may be sent now, or goes on when that is nothing.
     fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let fresh: VecDeque<_> = entries.into_iter().filter(|entry| !entry.is_expired(now)).collect();
+        let fresh: Queue<_> = entries.into_iter().filter(|entry| !entry.is_expired(now)).collect();
         if fresh.is_empty() {
             self.go_on(pass, more, now);
         } else {
@@ -284,7 +285,7 @@ impl Session {
         }
     }
 
-    fn hand_out(&mut self, entries: VecDeque<Entry>, pass: Pass, more: bool, now: Timestamp) {
+    fn hand_out(&mut self, entries: Queue<Entry>, pass: Pass, more: bool, now: Timestamp) {
         if let Some(window) = &mut self.window {
             entries.iter().for_each(|entry| window.deliver(entry, now));
         }

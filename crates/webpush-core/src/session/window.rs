@@ -6,14 +6,15 @@
 
 use super::{Entry, EntryRef, Position, Timestamp};
 use crate::limits::{FETCH_ENTRIES, SESSION_WINDOW};
-use std::collections::VecDeque;
+use crate::queue::Queue;
+use crate::time::Span;
 use std::time::Duration;
 
 /// What was delivered and not acknowledged, oldest first.
 #[derive(Debug)]
 pub(super) struct Window {
-    patience: Duration,
-    in_flight: VecDeque<InFlight>,
+    patience: Span,
+    in_flight: Queue<InFlight>,
 }
 
 #[derive(Debug)]
@@ -25,8 +26,8 @@ struct InFlight {
 
 impl Window {
     /// Waits so long for each acknowledgement.
-    pub(super) const fn new(patience: Duration) -> Self {
-        Self { patience, in_flight: VecDeque::new() }
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience: patience.into(), in_flight: Queue::default() }
     }
 
     /// Notes that an entry is delivered. A message with TTL 0 never comes again, so it is not waited for: it may be stored,
@@ -50,10 +51,6 @@ impl Window {
     pub(super) fn acknowledge(&mut self, entry: &EntryRef) -> bool {
         let at = self.in_flight.iter().position(|other| other.position == entry.position);
         let found = at.and_then(|at| self.in_flight.remove(at));
-        if self.in_flight.is_empty() {
-            // An idle session keeps no buffer.
-            self.in_flight = VecDeque::new();
-        }
         found.is_none_or(|entry| entry.owes_receipt)
     }
 

@@ -11,24 +11,17 @@ pub struct Reader {
     buffer: Vec<u8>,
     /// How much of the buffer was taken.
     taken: usize,
-    /// A message of which frames are missing, or that was taken as a whole.
-    message: Message,
+    /// A message of several frames that is not whole, or was taken just now. Few are sent.
+    message: Option<Box<Message>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Message {
-    kind: Kind,
+    is_text: bool,
+    is_whole: bool,
     payload: Vec<u8>,
     /// How much of it is known to be text.
     checked: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    None,
-    Text,
-    Binary,
 }
 
 /// One message or control frame.
@@ -79,17 +72,15 @@ impl Reader {
     #[allow(clippy::should_implement_trait, reason = "what is returned borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Received<'_>>, Violation> {
         loop {
-            if self.message.kind == Kind::None && !self.message.payload.is_empty() {
-                self.message = Message::default();
-            }
+            self.message.take_if(|message| message.is_whole);
             let Some((head, payload)) = self.next_frame()? else {
                 self.forget_taken();
                 return Ok(None);
             };
             let is_message = matches!(head.opcode, Opcode::Text | Opcode::Binary | Opcode::Continuation);
-            if is_message && !(head.is_final && self.message.kind == Kind::None) {
+            if is_message && !(head.is_final && self.message.is_none()) {
                 if self.add_fragment(&head, &payload)? {
-                    return self.assembled().map(Some);
+                    return self.message.as_deref().map(Message::received).transpose();
                 }
                 continue;
             }
@@ -109,7 +100,8 @@ impl Reader {
     fn next_frame(&mut self) -> Result<Option<(Head, std::ops::Range<usize>)>, Violation> {
         let Some(head) = Head::parse(&self.buffer[self.taken..])? else { return Ok(None) };
         let length = usize::try_from(head.payload_bytes).unwrap_or(usize::MAX);
-        let of_message = if head.opcode.is_control() { 0 } else { self.message.payload.len() };
+        let so_far = self.message.as_ref().map_or(0, |message| message.payload.len());
+        let of_message = if head.opcode.is_control() { 0 } else { so_far };
         if length.saturating_add(of_message) > WEBSOCKET_MESSAGE_BYTES {
             return Err(Violation::TOO_LARGE);
         }
@@ -123,18 +115,18 @@ impl Reader {
 
     /// Adds a frame to the message it belongs to; whether that is whole now.
     fn add_fragment(&mut self, head: &Head, payload: &std::ops::Range<usize>) -> Result<bool, Violation> {
-        let message = &mut self.message;
-        match (head.opcode, message.kind) {
-            (Opcode::Continuation, Kind::None) => {
+        let message = match (head.opcode, &mut self.message) {
+            (Opcode::Continuation, Some(message)) => message,
+            (Opcode::Continuation, None) => {
                 return Err(Violation::protocol("there is no message to continue"));
             }
-            (Opcode::Continuation, _) => {}
-            (Opcode::Text, Kind::None) => message.kind = Kind::Text,
-            (_, Kind::None) => message.kind = Kind::Binary,
-            _ => return Err(Violation::protocol("a message begins before the last one has ended")),
-        }
+            (opcode, none @ None) => none.insert(Box::new(Message::new(opcode == Opcode::Text))),
+            (_, Some(_)) => {
+                return Err(Violation::protocol("a message begins before the last one has ended"));
+            }
+        };
         message.payload.extend_from_slice(&self.buffer[payload.clone()]);
-        if message.kind == Kind::Text {
+        if message.is_text {
             // As early as possible (RFC 6455 §8.1): only a character may be missing its end.
             match str::from_utf8(&message.payload[message.checked..]) {
                 Ok(_) => message.checked = message.payload.len(),
@@ -144,16 +136,8 @@ impl Reader {
                 Err(_) => return Err(Violation::NOT_TEXT),
             }
         }
-        Ok(head.is_final)
-    }
-
-    fn assembled(&mut self) -> Result<Received<'_>, Violation> {
-        let kind = std::mem::take(&mut self.message.kind);
-        let payload = &self.message.payload;
-        Ok(match kind {
-            Kind::Text => Received::Text(str::from_utf8(payload).map_err(|_| Violation::NOT_TEXT)?),
-            Kind::Binary | Kind::None => Received::Binary(payload),
-        })
+        message.is_whole = head.is_final;
+        Ok(message.is_whole)
     }
 
     fn forget_taken(&mut self) {
@@ -163,6 +147,20 @@ impl Reader {
             self.buffer.drain(..self.taken);
         }
         self.taken = 0;
+    }
+}
+
+impl Message {
+    const fn new(is_text: bool) -> Self {
+        Self { is_text, is_whole: false, payload: Vec::new(), checked: 0 }
+    }
+
+    fn received(&self) -> Result<Received<'_>, Violation> {
+        Ok(if self.is_text {
+            Received::Text(str::from_utf8(&self.payload).map_err(|_| Violation::NOT_TEXT)?)
+        } else {
+            Received::Binary(&self.payload)
+        })
     }
 }
 

@@ -44,6 +44,8 @@ enum Limit {
     },
     /// Records appended to a file and synced in groups by one thread
     Append(store::LoopArgs),
+    /// Records put into the engine behind our store and synced in groups by one thread
+    Engine(store::LoopArgs),
     /// Requests to a server that answers 201 to whatever comes
     Http(SendArgs),
     /// Text messages to a server that echoes them
@@ -67,7 +69,8 @@ enum Limit {
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     match &args.limit {
         Limit::Fdatasync { folder, seconds } => fdatasync(folder.as_deref(), Duration::from_secs(*seconds)),
-        Limit::Append(args) => bare::run(args),
+        Limit::Append(args) => bare::file(args),
+        Limit::Engine(args) => bare::engine(args),
         Limit::Http(send) => http(send).await,
         Limit::Websocket { in_flight, size, seconds } => {
             websocket(*in_flight, *size, Duration::from_secs(*seconds)).await

@@ -108,7 +108,12 @@ async fn wave(
 ) -> anyhow::Result<()> {
     let expected = ANSWERED.load(Ordering::Relaxed) + count;
     for _ in 0..count {
-        let arrival = Arrival { peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)), may_subscribe: true };
+        let arrival = Arrival {
+            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            may_subscribe: true,
+            early: Vec::new(),
+            place: None,
+        };
         let (service, draining) = (Arc::clone(service), drain.draining());
         match encryption {
             None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, service, draining))),
@@ -116,9 +121,9 @@ async fn wave(
                 let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
                 tokio::spawn(async move {
                     // One that fails is missed in the count.
-                    if let Ok(stream) = acceptor.accept(line).await {
-                        websocket::run(stream, arrival, service, draining).await;
-                    }
+                    let Ok(stream) = acceptor.accept(line).await else { return };
+                    // As the service does it: the task of the opening had other things to keep.
+                    tokio::spawn(websocket::run(Box::new(stream), arrival, service, draining));
                 });
             }
         }
@@ -190,7 +195,10 @@ impl Encryption {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
-            acceptor: tls::acceptor(&Identity::Pem { key, cert: certificate })?,
+            acceptor: tls::acceptor(tls::Certificate::new(tls::load(&Identity::Pem {
+                key,
+                cert: certificate,
+            })?))?,
             client: Arc::new(client),
         })
     }

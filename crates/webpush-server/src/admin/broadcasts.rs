@@ -61,11 +61,7 @@ async fn change(
         let mut sources = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut sources)?;
         // Still locked, so that of two changes the later one is told last.
-        let (service, versions) = (&admin.service, sources.in_force());
-        if versions != *service.broadcasts.versions() {
-            service.broadcasts.replace(versions);
-            service.registry.wake_all();
-        }
+        admin.service.broadcast(sources.in_force());
         Ok(empty(StatusCode::NO_CONTENT))
     });
     changed.await.map_err(|_| Refusal::Failed)?.map_err(Refusal::Unchanged)

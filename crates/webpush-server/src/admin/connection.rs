@@ -24,13 +24,13 @@ pub(super) async fn serve(
     mut draining: Draining,
     _place: OwnedSemaphorePermit,
 ) {
-    let timeouts = &admin.service.limits.timeouts;
+    let timeouts = admin.service.limits.load().timeouts.clone();
     let stream = StallGuard::new(stream, timeouts.stall);
     let respond = service_fn(|request: Request<Incoming>| {
         let admin = Arc::clone(&admin);
         async move {
             let (head, body) = request.into_parts();
-            let body = Body::http1(body, admin.service.limits.timeouts.body);
+            let body = Body::http1(body, admin.service.limits.load().timeouts.body);
             Ok::<_, Infallible>(route::serve(&admin, &head, body).await.map(Full::new))
         }
     });

@@ -36,11 +36,8 @@ impl Listener {
             Address::Tcp(text) => {
                 let listener = TcpListener::bind(text).await.with_context(cannot)?;
                 let bound = listener.local_addr().with_context(cannot)?;
-                if !others_may_reach_it && !bound.ip().to_canonical().is_loopback() {
-                    bail!(
-                        "{address} (--admin) can be reached from other machines, and whoever reaches it can change what \
-                         the service does: give --admin-token-file, or listen on 127.0.0.1 or a Unix socket"
-                    );
+                if !others_may_reach_it {
+                    check(address, bound)?;
                 }
                 Ok(Self::Tcp(listener, bound))
             }
@@ -71,6 +68,17 @@ impl Listener {
             Self::Unix(listener, _) => (Box::new(listener.accept().await?.0), place),
         })
     }
+}
+
+/// Whether an address may be listened on without a token.
+pub(super) fn check(address: &Address, bound: SocketAddr) -> anyhow::Result<()> {
+    if !bound.ip().to_canonical().is_loopback() {
+        bail!(
+            "{address} (--admin) can be reached from other machines, and whoever reaches it can change what the service \
+             does: give --admin-token-file, or listen on 127.0.0.1 or a Unix socket"
+        );
+    }
+    Ok(())
 }
 
 /// A socket that nobody listens on is what a killed process has left, and is replaced.

@@ -18,14 +18,13 @@ mod metrics;
 mod refusal;
 mod route;
 
-use crate::bearer_tokens::BearerTokens;
+use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
 use crate::service::Service;
 use address::Address;
 use gate::Gate;
 use listen::Listener;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -42,8 +41,23 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub struct Settings {
     /// Where it listens.
     pub address: Address,
-    /// A file with the tokens that those who ask need.
-    pub token_file: Option<PathBuf>,
+    /// The tokens that those who ask need.
+    pub tokens: Option<TokenSource>,
+}
+
+impl Settings {
+    /// Whether it may listen there, as far as that can be said without asking for the addresses of a name.
+    ///
+    /// # Errors
+    /// When it would let everybody in.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match &self.address {
+            Address::Tcp(text) if self.tokens.is_none() => {
+                text.parse().map_or(Ok(()), |bound| listen::check(&self.address, bound))
+            }
+            Address::Tcp(_) | Address::Unix(_) => Ok(()),
+        }
+    }
 }
 
 /// A listener that is open, and whom it lets ask.
@@ -57,7 +71,7 @@ struct Admin {
     service: Arc<Service>,
     gate: Gate,
     /// Locked while a file is written: for threads that may block only.
-    broadcasts: Mutex<Sources>,
+    broadcasts: Arc<Mutex<Sources>>,
 }
 
 impl Door {
@@ -66,8 +80,7 @@ impl Door {
     /// # Errors
     /// When that can't be done, or would let everybody in.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let load = |file: &PathBuf| BearerTokens::load(file, "--admin-token-file");
-        let tokens = settings.token_file.as_ref().map(load).transpose()?;
+        let tokens = settings.tokens.as_ref().map(BearerTokens::load).transpose()?;
         let listener = Listener::bind(&settings.address, tokens.is_some()).await?;
         let gate = match (tokens, &settings.address) {
             (Some(tokens), _) => Gate::Token(Box::new(tokens)),
@@ -84,9 +97,9 @@ impl Door {
     }
 
     /// Takes connections until the service stops.
-    pub async fn serve(self, service: Arc<Service>, broadcasts: Sources, mut draining: Draining) {
+    pub async fn serve(self, service: Arc<Service>, broadcasts: Arc<Mutex<Sources>>, mut draining: Draining) {
         let Self { listener, gate } = self;
-        let admin = Arc::new(Admin { service, gate, broadcasts: Mutex::new(broadcasts) });
+        let admin = Arc::new(Admin { service, gate, broadcasts });
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut refused = false;
         loop {

@@ -1,6 +1,6 @@
 //! The file that keeps what was set while the service ran. It has the form of a configuration file.
 
-use crate::config::Config;
+use crate::config::broadcasts;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,10 +20,7 @@ const HEADER: &str = "\
 pub(super) fn load(path: &Path) -> anyhow::Result<Versions> {
     let shown = path.display();
     match fs::read_to_string(path) {
-        Ok(text) => {
-            let config = Config::parse(&text).with_context(|| format!("{shown} can't be used"))?;
-            Ok(config.broadcasts)
-        }
+        Ok(text) => Ok(broadcasts::parse(path, &text)?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Versions::new()),
         Err(error) => Err(error).with_context(|| format!("{shown} can't be read")),
     }
@@ -70,7 +67,7 @@ mod tests {
         let path = folder.path().join(NAME);
         fs::write(&path, "[broadcasts]\na = 1").unwrap();
         let error = format!("{:#}", load(&path).unwrap_err());
-        assert!(error.contains("broadcasts.toml can't be used: line 2: broadcasts.a"), "{error}");
+        assert!(error.contains("broadcasts.toml:2: broadcasts.a"), "{error}");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         let error = format!("{:#}", load(&path).unwrap_err());

@@ -39,6 +39,11 @@ impl Sources {
         Ok(Self { configured, set: file::load(&file)?, file })
     }
 
+    /// Puts another configuration in the place of this one.
+    pub fn configure(&mut self, configured: Versions) {
+        self.configured = configured;
+    }
+
     /// The versions that agents are told.
     #[must_use]
     pub fn in_force(&self) -> Versions {

@@ -2,29 +2,33 @@
 
 use crate::admin;
 use crate::admin::address::Address;
+use crate::bearer_tokens::TokenSource;
+use crate::secret::Secret;
 use std::path::PathBuf;
 
-/// Settings of administration. Each flag is also an environment variable.
+/// Settings of administration.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs {
-    /// Configuration file, TOML: the versions of broadcasts, as the table «broadcasts»
+    /// Configuration file, TOML; flags and variables win over it [default: /etc/webpush-server/webpush-server.toml if it
+    /// is there]
     #[arg(long, env = "WEBPUSH_SERVER_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
 
     /// Listener for the operator: 127.0.0.1:9090, or unix:/run/admin.sock [default: none]
-    #[arg(long, env = "WEBPUSH_SERVER_ADMIN", value_name = "ADDRESS")]
+    #[arg(long, env = "WEBPUSH_SERVER_ADMIN__LISTEN", value_name = "ADDRESS")]
     admin: Option<Address>,
 
     /// Let only holders of a token use --admin, which may then be an address that other machines reach: a file with one
     /// a line, 16 characters or more, # for comments
-    #[arg(long, env = "WEBPUSH_SERVER_ADMIN_TOKEN_FILE", value_name = "FILE", requires = "admin")]
+    #[arg(long, env = "WEBPUSH_SERVER_ADMIN__TOKENS_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
 }
 
 impl AdminArgs {
     /// The admin listener, if there is to be one.
-    pub(super) fn settings(self) -> Option<admin::Settings> {
-        self.admin.map(|address| admin::Settings { address, token_file: self.admin_token_file })
+    pub(super) fn settings(self, tokens: Vec<Secret>) -> Option<admin::Settings> {
+        let tokens = TokenSource::of(self.admin_token_file, tokens, "--admin-token-file");
+        self.admin.map(|address| admin::Settings { address, tokens })
     }
 }

@@ -19,7 +19,12 @@ const MOST_BYTES: u64 = 4096;
 #[derive(Debug, clap::Args)]
 pub struct HealthArgs {
     /// Its listener for the operator (--admin of the service); no token is needed
-    #[arg(long, env = "WEBPUSH_SERVER_ADMIN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_ADMIN__LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:9090"
+    )]
     admin: Address,
 
     /// Only whether the process is there, whatever its store does

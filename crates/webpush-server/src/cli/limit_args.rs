@@ -2,6 +2,8 @@
 //! long a peer may take.
 
 use super::values::parse_time;
+use crate::bearer_tokens::TokenSource;
+use crate::secret::Secret;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -13,7 +15,7 @@ use webpush_core::limits::{LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 
-/// Settings of fairness. Each flag is also an environment variable.
+/// Settings of fairness.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits and fairness")]
 pub struct LimitArgs {
@@ -21,25 +23,25 @@ pub struct LimitArgs {
     ///
     /// A token is sent as «Authorization: Bearer TOKEN», or written into the URL that an agent is given:
     /// https://host/t/TOKEN/. Whoever was given a push URL may push without one.
-    #[arg(long, env = "WEBPUSH_SERVER_SUBSCRIBE_TOKEN_FILE", value_name = "FILE")]
-    pub subscribe_token_file: Option<PathBuf>,
+    #[arg(long, env = "WEBPUSH_SERVER_SUBSCRIBE__TOKENS_FILE", value_name = "FILE")]
+    subscribe_token_file: Option<PathBuf>,
 
     /// Messages to one subscription: RATE:BURST as in 1000/s:10000 (per s, m, h or d), or off
-    #[arg(long, env = "WEBPUSH_SERVER_PUSH_RATE", value_name = "RATE", default_value = "1000/s:10000")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__PUSH", value_name = "RATE", default_value = "1000/s:10000")]
     push_rate: RateLimit,
 
     /// Messages to one user agent, over all its subscriptions
-    #[arg(long, env = "WEBPUSH_SERVER_AGENT_RATE", value_name = "RATE", default_value = "5000/s:50000")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__AGENT", value_name = "RATE", default_value = "5000/s:50000")]
     agent_rate: RateLimit,
 
     /// Messages of one application server, known by its VAPID key
-    #[arg(long, env = "WEBPUSH_SERVER_SENDER_RATE", value_name = "RATE", default_value = "10000/s:100000")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__SENDER", value_name = "RATE", default_value = "10000/s:100000")]
     sender_rate: RateLimit,
 
     /// Application server without --sender-rate: its VAPID key in base64url; may be given several times
     #[arg(
         long,
-        env = "WEBPUSH_SERVER_EXEMPT_SENDER",
+        env = "WEBPUSH_SERVER_RATES__EXEMPT_SENDERS",
         value_name = "KEY",
         value_delimiter = ',',
         value_parser = parse_sender
@@ -47,63 +49,77 @@ pub struct LimitArgs {
     exempt_sender: Vec<SenderKey>,
 
     /// New subscriptions from one IPv4 address or IPv6 /64
-    #[arg(long, env = "WEBPUSH_SERVER_REGISTER_RATE", value_name = "RATE", default_value = "10/m:100")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__REGISTER", value_name = "RATE", default_value = "10/m:100")]
     register_rate: RateLimit,
 
     /// New receipt subscriptions for one IPv4 address or IPv6 /64; senders are meant to use the one they have
-    #[arg(long, env = "WEBPUSH_SERVER_RECEIPT_RATE", value_name = "RATE", default_value = "60/m:1000")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__RECEIPT", value_name = "RATE", default_value = "60/m:1000")]
     receipt_rate: RateLimit,
 
     /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64
-    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_RATE", value_name = "RATE", default_value = "50/s:1000")]
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__MATRIX", value_name = "RATE", default_value = "50/s:1000")]
     matrix_rate: RateLimit,
 
     /// Apply the rates also to peers on this machine
-    #[arg(long, env = "WEBPUSH_SERVER_RATE_LIMIT_LOOPBACK", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_RATES__LIMIT_LOOPBACK",
+        value_name = "BOOL",
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+    )]
     rate_limit_loopback: bool,
 
     /// Connections at once; more are closed at once [default: open files allowed, less 192]
-    #[arg(long, env = "WEBPUSH_SERVER_MAX_CONNECTIONS", value_name = "N")]
+    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
     /// Longest time for the head of an HTTP/1.1 request, and between two of them
-    #[arg(long, env = "WEBPUSH_SERVER_HEAD_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__HEAD_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_timeout, hide = true)]
     head_timeout: Duration,
 
     /// Longest time for the body of a request
-    #[arg(long, env = "WEBPUSH_SERVER_BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout, hide = true)]
     body_timeout: Duration,
 
     /// Longest time in which a peer takes nothing of what is sent to it
-    #[arg(long, env = "WEBPUSH_SERVER_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
     stall_timeout: Duration,
 
     /// How often an HTTP/2 peer is asked whether it is there
-    #[arg(long, env = "WEBPUSH_SERVER_KEEPALIVE", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__KEEPALIVE", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
     keepalive: Duration,
 
     /// Ask an agent on a WebSocket whether it is there after so much silence; agents that ask oftener are left alone
-    #[arg(long, env = "WEBPUSH_SERVER_WEBSOCKET_PING", value_name = "TIME", default_value = "6m", value_parser = parse_timeout)]
+    #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__WEBSOCKET_PING", value_name = "TIME", default_value = "6m", value_parser = parse_timeout)]
     websocket_ping: Duration,
 
     /// Close a WebSocket on which no answer to that came
-    #[arg(long, env = "WEBPUSH_SERVER_WEBSOCKET_PONG", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__WEBSOCKET_PONG", value_name = "TIME", default_value = "60s", value_parser = parse_timeout, hide = true)]
     websocket_pong: Duration,
 
     /// Close a WebSocket on which no hello came
-    #[arg(long, env = "WEBPUSH_SERVER_HELLO_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_timeout)]
+    #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__HELLO", value_name = "TIME", default_value = "30s", value_parser = parse_timeout)]
     hello_timeout: Duration,
 
     /// When the service stops, close WebSockets spread over this time, so that agents don't all come back at once
-    #[arg(long, env = "WEBPUSH_SERVER_DRAIN_WINDOW", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__DRAIN_WINDOW", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_window: Duration,
 
     /// The promised stream at which an HTTP/2 connection is closed in order
-    #[arg(long, value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__LAST_PROMISED_STREAM", value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
     last_promised_stream: u32,
 }
 
 impl LimitArgs {
+    /// The tokens that subscribing takes.
+    pub(super) fn subscribe_tokens(&self, given: Vec<Secret>) -> Option<TokenSource> {
+        TokenSource::of(self.subscribe_token_file.clone(), given, "--subscribe-token-file")
+    }
+
     /// The most connections at once.
     pub(super) fn max_connections(&self) -> Option<usize> {
         self.max_connections.map(NonZeroUsize::get)

@@ -5,20 +5,20 @@ use crate::gateway::{Scope, Settings};
 use std::time::Duration;
 use webpush_core::address::Block;
 
-/// Settings of the gateway. Each flag is also an environment variable.
+/// Settings of the gateway.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Matrix gateway")]
 pub struct MatrixArgs {
     /// Whose push URLs Matrix homeservers may have notifications delivered to
-    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_GATEWAY", value_name = "WHOSE", value_enum, default_value_t)]
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX__GATEWAY", value_name = "WHOSE", value_enum, default_value_t)]
     matrix_gateway: Scope,
 
     /// Addresses that the gateway may reach though they are not public, as 192.168.1.0/24; may be given several times
-    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_ALLOW_ADDRESS", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(long, env = "WEBPUSH_SERVER_MATRIX__ALLOW_ADDRESSES", value_name = "CIDR", value_delimiter = ',')]
     matrix_allow_address: Vec<Block>,
 
     /// Longest time for a request to another push service
-    #[arg(long, env = "WEBPUSH_SERVER_MATRIX_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_timeout, hide = true)]
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__MATRIX_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_timeout, hide = true)]
     matrix_timeout: Duration,
 }
 

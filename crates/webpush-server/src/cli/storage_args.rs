@@ -5,32 +5,37 @@ use std::time::Duration;
 use webpush_core::limits::{IdleLimits, Limits};
 use webpush_store::Quota;
 
-/// Settings of storage. Each flag is also an environment variable.
+/// Settings of storage.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
     /// Undelivered messages of one user agent; beyond, the least urgent and oldest are dropped
-    #[arg(long, env = "WEBPUSH_SERVER_QUOTA_MESSAGES", value_name = "N", default_value_t = 100_000)]
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_MESSAGES", value_name = "N", default_value_t = 100_000)]
     quota_messages: u64,
 
     /// Bytes of the undelivered messages of one user agent: a number, or with KiB, MiB or GiB
-    #[arg(long, env = "WEBPUSH_SERVER_QUOTA_BYTES", value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_BYTES", value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     quota_bytes: u64,
 
     /// Receipts that wait for one application server; beyond, the oldest are dropped
-    #[arg(long, env = "WEBPUSH_SERVER_QUOTA_RECEIPTS", value_name = "N", default_value_t = 10_000)]
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_RECEIPTS", value_name = "N", default_value_t = 10_000)]
     quota_receipts: u64,
 
     /// Subscriptions of one user agent; one more is refused
-    #[arg(long, env = "WEBPUSH_SERVER_QUOTA_SUBSCRIPTIONS", value_name = "N", default_value_t = 10_000)]
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_STORAGE__QUOTA_SUBSCRIPTIONS",
+        value_name = "N",
+        default_value_t = 10_000
+    )]
     quota_subscriptions: u64,
 
     /// Forget a user agent that never listened and has no message after this long
-    #[arg(long, env = "WEBPUSH_SERVER_FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_idle)]
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_idle)]
     forget_new_after: Duration,
 
     /// Forget a user agent or receipt subscription that has not listened for this long
-    #[arg(long, env = "WEBPUSH_SERVER_FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_idle)]
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_idle)]
     forget_idle_after: Duration,
 }
 

@@ -2,9 +2,8 @@
 
 use crate::metrics::Metrics;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use webpush_core::limits::RESERVED_DESCRIPTORS;
 
 /// Where an operating system says what a process may have open.
@@ -14,28 +13,28 @@ const USUAL_DESCRIPTORS: usize = 1024;
 
 /// The places for connections.
 pub struct Connections {
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     most: usize,
     begun: Instant,
     /// Seconds since then when it was said last that there is no place, plus one.
     said: AtomicU64,
-    metrics: Arc<Metrics>,
 }
 
-/// The place of one connection. It is free again when all copies are dropped: a connection may be handed on.
-#[derive(Clone)]
+/// The place of one connection. It is free again when this is dropped.
 pub struct Place {
-    _held: Arc<Held>,
+    places: Arc<Places>,
 }
 
-struct Held {
-    _permit: OwnedSemaphorePermit,
+/// What all places share. Each holds one pointer to it.
+struct Places {
+    free: AtomicUsize,
     metrics: Arc<Metrics>,
 }
 
-impl Drop for Held {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.metrics.connections.closed();
+        self.places.free.fetch_add(1, Ordering::AcqRel);
+        self.places.metrics.connections.closed();
     }
 }
 
@@ -44,17 +43,18 @@ impl Connections {
     #[must_use]
     pub fn new(most: Option<usize>, metrics: Arc<Metrics>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
-        let most = most.min(Semaphore::MAX_PERMITS);
         metrics.connections.may_be(most);
-        let places = Arc::new(Semaphore::new(most));
-        Self { places, most, begun: Instant::now(), said: AtomicU64::new(0), metrics }
+        let places = Arc::new(Places { free: most.into(), metrics });
+        Self { places, most, begun: Instant::now(), said: AtomicU64::new(0) }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
     pub fn admit(&self) -> Option<Place> {
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.metrics.connections.refused();
+        let one_less = |free: usize| free.checked_sub(1);
+        let Places { free, metrics } = &*self.places;
+        if free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_err() {
+            metrics.connections.refused();
             if self.is_to_be_said() {
                 tracing::warn!(
                     most = self.most,
@@ -62,9 +62,9 @@ impl Connections {
                 );
             }
             return None;
-        };
-        self.metrics.connections.opened();
-        Some(Place { _held: Arc::new(Held { _permit: permit, metrics: Arc::clone(&self.metrics) }) })
+        }
+        metrics.connections.opened();
+        Some(Place { places: Arc::clone(&self.places) })
     }
 
     /// Once a minute, not for every connection of a flood.
@@ -86,11 +86,11 @@ pub(crate) fn descriptors() -> Option<usize> {
     soft_limit(&std::fs::read_to_string(PROCESS_LIMITS).ok()?)
 }
 
-/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most that a semaphore holds.
+/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most there can be.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     match line.split_whitespace().next()? {
-        "unlimited" => Some(Semaphore::MAX_PERMITS),
+        "unlimited" => Some(usize::MAX),
         number => number.parse().ok(),
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     fn the_number_follows_from_the_descriptors() {
         let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 524288               files\n";
         assert_eq!(soft_limit(limits), Some(1024));
-        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(Semaphore::MAX_PERMITS));
+        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(usize::MAX));
         assert_eq!(soft_limit("Max processes 7 7 processes"), None);
         for (descriptors, most) in [(1024, 832), (200, 100), (1, 1)] {
             assert_eq!(default_most(descriptors), most);

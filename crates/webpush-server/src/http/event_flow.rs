@@ -24,7 +24,7 @@ pub(super) async fn run(
     retirement: &Retirement,
 ) {
     let begun = Instant::now();
-    let patience = service.limits.timeouts.stall;
+    let patience = service.limits.load().timeouts.stall;
     let (mut head, mut events) = match Events::begin(service, asked, draining).await {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience }.send(answer).await,

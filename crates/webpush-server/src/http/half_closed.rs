@@ -27,10 +27,19 @@ const MOST_EARLY_BYTES: usize = 4096;
 pub(super) type Closing = Arc<dyn Fn(&mut Context<'_>) -> Poll<()> + Send + Sync>;
 
 impl<S: AsyncRead + Unpin + Send + 'static> Watched<S> {
-    pub(super) fn new(stream: S) -> (Self, Closing) {
-        let socket = Arc::new(Mutex::new(Socket { stream, early: BytesMut::new() }));
+    /// Of a stream of which these bytes were read early.
+    pub(super) fn new(stream: S, early: BytesMut) -> (Self, Closing) {
+        let socket = Arc::new(Mutex::new(Socket { stream, early }));
         let looked_at = Arc::clone(&socket);
         (Self(socket), Arc::new(move |cx| lock(&looked_at).poll_closed(cx)))
+    }
+}
+
+impl<S> Watched<S> {
+    /// The stream and what was read early, once nobody can look at it any more.
+    pub(super) fn into_inner(self) -> Option<(S, BytesMut)> {
+        let socket = Arc::into_inner(self.0)?.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Some((socket.stream, socket.early))
     }
 }
 
@@ -101,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_close_is_seen_and_nothing_is_lost() {
         let (mut client, server) = duplex(64);
-        let (mut watched, closing) = Watched::new(server);
+        let (mut watched, closing) = Watched::new(server, BytesMut::new());
         let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
         assert!(look().await.is_pending());
         client.write_all(b"next").await.unwrap();
@@ -114,9 +123,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_stream_is_given_back_with_what_was_read_early() {
+        let (mut client, server) = duplex(64);
+        let (mut watched, closing) = Watched::new(server, BytesMut::from("GET /"));
+        let mut read = [0; 4];
+        watched.read_exact(&mut read).await.unwrap();
+        client.write_all(b" more").await.unwrap();
+        assert!(poll_fn(|cx| Poll::Ready(closing(cx))).await.is_pending());
+        drop(closing);
+        let (_stream, early) = watched.into_inner().unwrap();
+        assert_eq!((&read[..], &early[..]), (&b"GET "[..], &b"/ more"[..]));
+    }
+
+    #[tokio::test]
     async fn what_is_sent_ahead_hides_no_close() {
         let (mut client, server) = duplex(64);
-        let (_watched, closing) = Watched::new(server);
+        let (_watched, closing) = Watched::new(server, BytesMut::new());
         let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
         client.write_all(b"\r\n").await.unwrap();
         assert!(look().await.is_pending());
@@ -127,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_sends_very_much_ahead_is_not_listening() {
         let (mut client, server) = duplex(2 * MOST_EARLY_BYTES);
-        let (_watched, closing) = Watched::new(server);
+        let (_watched, closing) = Watched::new(server, BytesMut::new());
         client.write_all(&[b'x'; MOST_EARLY_BYTES]).await.unwrap();
         poll_fn(|cx| closing(cx)).await;
     }

@@ -10,18 +10,19 @@ use crate::drain::Draining;
 use crate::monitor::events::Events;
 use crate::monitor::websocket::{self, Arrival};
 use crate::service::Service;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{Stream, unfold};
 use http::{Request, Response};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_core::limits::HEADER_BYTES;
 
@@ -29,23 +30,59 @@ use webpush_core::limits::HEADER_BYTES;
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
 type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
-/// Serves a connection until it ends.
+/// An agent whose WebSocket is being opened.
+struct Opened {
+    upgraded: OnUpgrade,
+    may_subscribe: bool,
+}
+
+/// Where a request leaves it.
+type Slot = Arc<Mutex<Option<Opened>>>;
+
+/// Serves a connection of which these bytes were read early, until it ends or becomes a WebSocket.
 pub(super) async fn serve<S>(
     stream: S,
+    early: BytesMut,
     peer: Peer,
     service: Arc<Service>,
-    mut draining: Draining,
+    draining: Draining,
     place: Place,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let head = service.limits.timeouts.head;
-    let (stream, closing) = Watched::new(stream);
+    let slot = Slot::default();
+    converse(stream, early, peer, Arc::clone(&service), draining.clone(), Arc::clone(&slot)).await;
+    let opened = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(Opened { upgraded, may_subscribe }) = opened else { return };
+    // An agent that is gone before its socket is open leaves nothing behind.
+    let Ok(upgraded) = upgraded.await else { return };
+    // The stream itself: what was needed to speak HTTP on it is not needed any more.
+    let Ok(parts) = upgraded.downcast::<TokioIo<Watched<S>>>() else { return };
+    let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
+    let early = [&parts.read_buf[..], &rest[..]].concat();
+    let arrival = Arrival { peer, may_subscribe, early, place: Some(place) };
+    // A task of its own: that of the connection had more to keep.
+    tokio::spawn(websocket::run(stream, arrival, service, draining));
+}
+
+/// Answers requests until the connection ends, or speaks HTTP no more.
+async fn converse<S>(
+    stream: S,
+    early: BytesMut,
+    peer: Peer,
+    service: Arc<Service>,
+    mut draining: Draining,
+    slot: Slot,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let head = service.limits.load().timeouts.head;
+    let (stream, closing) = Watched::new(stream, early);
     let to_requests = draining.clone();
     let respond = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        let (draining, closing, place) = (to_requests.clone(), Arc::clone(&closing), place.clone());
-        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing, place).await) }
+        let (draining, closing, slot) = (to_requests.clone(), Arc::clone(&closing), Arc::clone(&slot));
+        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing, &slot).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
@@ -67,24 +104,18 @@ async fn respond(
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
-    place: Place,
+    slot: &Mutex<Option<Opened>>,
 ) -> Response<ResponseBody> {
     let mut request = request;
     let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
-    let body = Body::http1(body, service.limits.timeouts.body);
+    let body = Body::http1(body, service.limits.load().timeouts.body);
     let answer = match route::serve(&service, peer, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(monitor) => monitor.unsupported(&service),
         Outcome::WebSocket(opening) => {
-            let arrival = Arrival { peer: *peer, may_subscribe: opening.may_subscribe };
-            // A task of its own: that of the connection has more to keep, and is over with the answer.
-            tokio::spawn(async move {
-                // An agent that is gone before its socket is open leaves nothing behind.
-                let Ok(upgraded) = upgraded.await else { return };
-                websocket::run(TokioIo::new(upgraded), arrival, service, draining).await;
-                drop(place);
-            });
+            let opened = Opened { upgraded, may_subscribe: opening.may_subscribe };
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
         Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {

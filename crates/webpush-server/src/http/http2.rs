@@ -1,6 +1,8 @@
 //! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
 
+use super::answer::Answer;
 use super::body::Body;
+use super::connections::Place;
 use super::event_flow;
 use super::flow::Responder;
 use super::peer::Peer;
@@ -19,38 +21,63 @@ use futures_util::stream::FuturesUnordered;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Method, Request};
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use webpush_core::limits::{
-    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, Limits, MISTAKEN_STREAMS, OPENING,
-    PENDING_RESET_STREAMS, REMEMBERED_RESET_STREAMS,
+    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, MISTAKEN_STREAMS, OPENING, PENDING_RESET_STREAMS,
+    REMEMBERED_RESET_STREAMS,
 };
 
-/// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining)
+/// Serves a connection until it ends. It has its place as long.
+pub(super) fn serve<S>(
+    stream: S,
+    peer: Peer,
+    service: Arc<Service>,
+    draining: Draining,
+    place: Place,
+) -> impl Future<Output = ()> + Send
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pressure = Arc::new(Pressure::default());
     let resets = Arc::new(Resets::default());
     let io = Gauged::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
-    let handshake = tokio::select! {
-        handshake = timeout(OPENING, builder().handshake::<_, Bytes>(io)) => handshake,
-        () = draining.begun() => return,
+    // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
+    let opening = Box::pin(open(io, draining.clone()));
+    async move {
+        let _place = place;
+        // Not `if let`, which keeps room for the connection twice.
+        let Some(mut connection) = opening.await else { return };
+        converse(&mut connection, &pressure, &resets, &peer, &service, &draining).await;
+    }
+}
+
+/// Answers requests until the connection ends.
+async fn converse<S>(
+    connection: &mut h2::server::Connection<Gauged<S>, Bytes>,
+    pressure: &Pressure,
+    resets: &Resets,
+    peer: &Peer,
+    service: &Arc<Service>,
+    draining: &Draining,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (keepalive, last_promised_stream) = {
+        let limits = service.limits.load();
+        (limits.timeouts.keepalive, limits.last_promised_stream)
     };
-    let Ok(Ok(mut connection)) = handshake else { return };
-    let Limits { timeouts, last_promised_stream, .. } = &service.limits;
     let Some(ping_pong) = connection.ping_pong() else { return };
     let pulse = Pulse::default();
-    let mut heart = Heart::new(ping_pong, timeouts.keepalive);
-    let retirement = Retirement::new(*last_promised_stream);
+    let mut heart = Heart::new(ping_pong, keepalive);
+    let retirement = Retirement::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
-    let to_requests = draining.clone();
+    let mut stop = draining.clone();
     loop {
         if retirement.is_flooded() {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -70,18 +97,19 @@ where
             accepted = accepted => match accepted {
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
-                        pressure: &pressure,
+                        pressure,
                         pulse: &pulse,
-                        resets: &resets,
+                        resets,
                         retirement: &retirement,
-                        draining: to_requests.clone(),
+                        draining: draining.clone(),
                     };
-                    requests.push(handle(&service, &peer, request, respond, connection));
+                    // Boxed, as the set keeps room for one more than there are.
+                    requests.push(Box::pin(handle(service, peer, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
-            () = draining.begun(), if !stopping => {
+            () = stop.begun(), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -91,6 +119,17 @@ where
                 connection.graceful_shutdown();
             }
         }
+    }
+}
+
+/// Begins to speak HTTP/2, unless the peer does not or the service stops.
+async fn open<S>(io: Gauged<S>, mut draining: Draining) -> Option<h2::server::Connection<Gauged<S>, Bytes>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        handshake = timeout(OPENING, builder().handshake(io)) => handshake.ok()?.ok(),
+        () = draining.begun() => None,
     }
 }
 
@@ -106,32 +145,52 @@ fn builder() -> h2::server::Builder {
     builder
 }
 
-async fn handle(
-    service: &Arc<Service>,
-    peer: &Peer,
+/// A monitor may be held for days. So what is only needed to find out what is asked for, the head of the request and much
+/// more, is behind a pointer and goes before that begins.
+fn handle<'a>(
+    service: &'a Arc<Service>,
+    peer: &'a Peer,
     request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    connection: server_push::Connection<'a>,
+) -> impl Future<Output = ()> + Send + 'a {
+    let outcome = Box::pin(async move {
+        let (head, body) = request.into_parts();
+        let body = Body::http2(body, service.limits.load().timeouts.body);
+        (route::serve(service, peer, &head, body).await, head.method == Method::HEAD)
+    });
+    async move {
+        match outcome.await {
+            (Outcome::Monitor(monitor), _) => server_push::run(service, monitor, respond, connection).await,
+            (Outcome::Events(asked), _) => {
+                let server_push::Connection { draining, retirement, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(service), *asked, respond, draining, retirement)).await;
+            }
+            (Outcome::WebSocket(_), is_head) => {
+                let refusal = not_here().answer(&service.error_style);
+                answer(service, refusal, is_head, respond, connection.retirement).await;
+            }
+            (Outcome::Answer(whole), is_head) => {
+                answer(service, whole, is_head, respond, connection.retirement).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    service: &Service,
+    answer: Answer,
+    is_head: bool,
     mut respond: SendResponse<Bytes>,
-    connection: server_push::Connection<'_>,
+    retirement: &Retirement,
 ) {
-    let (head, body) = request.into_parts();
-    let body = Body::http2(body, service.limits.timeouts.body);
-    let outcome = route::serve(service, peer, &head, body).await;
-    let is_head = head.method == Method::HEAD;
-    let patience = service.limits.timeouts.stall;
-    // A monitor may be held for days; its request head is not needed any more.
-    drop(head);
-    match outcome {
-        Outcome::Answer(_) if is_reset(&mut respond).await => connection.retirement.was_reset(),
-        Outcome::Answer(answer) if is_head => Responder { respond, patience }.send_head(answer),
-        Outcome::Answer(answer) => Responder { respond, patience }.send(answer).await,
-        Outcome::WebSocket(_) => {
-            Responder { respond, patience }.send(not_here().answer(&service.error_style)).await
-        }
-        Outcome::Monitor(monitor) => server_push::run(service, *monitor, respond, connection).await,
-        Outcome::Events(asked) => {
-            let server_push::Connection { draining, retirement, .. } = connection;
-            event_flow::run(Arc::clone(service), *asked, respond, draining, retirement).await;
-        }
+    let patience = service.limits.load().timeouts.stall;
+    if is_reset(&mut respond).await {
+        retirement.was_reset();
+    } else if is_head {
+        Responder { respond, patience }.send_head(answer);
+    } else {
+        Responder { respond, patience }.send(answer).await;
     }
 }
 

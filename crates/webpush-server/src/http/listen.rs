@@ -7,6 +7,7 @@ use super::stall::StallGuard;
 use super::{http1, http2};
 use crate::drain::Draining;
 use crate::service::Service;
+use bytes::BytesMut;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,18 +71,21 @@ async fn connection(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let stream = StallGuard::new(stream, service.limits.timeouts.stall);
+    let stream = StallGuard::new(stream, service.limits.load().timeouts.stall);
     let Some(acceptor) = tls else { return plain(stream, peer, service, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
         () = draining.begun() => return,
     };
     let Ok(Ok(stream)) = accepted else { return };
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(stream, peer, service, draining).await;
-        drop(place);
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // Behind a pointer: it is large, and handed on more than once.
+    let stream = Box::new(stream);
+    // Tasks of their own, here and below: that of the opening had other things to keep.
+    if is_http2 {
+        tokio::spawn(http2::serve(stream, peer, service, draining, place));
     } else {
-        http1::serve(stream, peer, service, draining, place).await;
+        tokio::spawn(http1::serve(stream, BytesMut::new(), peer, service, draining, place));
     }
 }
 
@@ -95,11 +99,11 @@ where
     };
     match detected {
         Ok(Ok((Version::Http1, stream))) => {
-            http1::serve(stream, peer, service, draining, place).await;
+            let (early, stream) = stream.into_parts();
+            tokio::spawn(http1::serve(stream, early, peer, service, draining, place));
         }
         Ok(Ok((Version::Http2, stream))) => {
-            http2::serve(stream, peer, service, draining).await;
-            drop(place);
+            tokio::spawn(http2::serve(stream, peer, service, draining, place));
         }
         Ok(Err(_)) | Err(_) => {}
     }

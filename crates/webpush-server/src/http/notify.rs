@@ -116,7 +116,7 @@ enum Way<'s> {
 impl<'s> Way<'s> {
     fn of(service: &'s Service, peer: &Peer) -> Self {
         match &service.gateway {
-            Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.limited(peer)) {
+            Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.load().limited(peer)) {
                 Ok(seat) => Self::Open(outgoing, seat),
                 Err(no_room) => Self::Closed(no_room.into()),
             },
@@ -142,10 +142,13 @@ async fn deliver<'s>(
             }
         }
         Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Way::of(service, peer)) {
-            Way::Open(outgoing, seat) => match service.rate_limits.count_elsewhere(peer) {
-                Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
-                Err(problem) => Verdict::TryAgain(problem.into()),
-            },
+            Way::Open(outgoing, seat) => {
+                let counted = service.rate_limits.load().count_elsewhere(peer);
+                match counted {
+                    Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
+                    Err(problem) => Verdict::TryAgain(problem.into()),
+                }
+            }
             Way::Closed(failure) => Verdict::TryAgain(failure.clone()),
         },
         None => Verdict::Rejected,

@@ -1,5 +1,6 @@
 //! Telling HTTP/2 with prior knowledge from HTTP/1.1 on one port (RFC 9113 §3.3): by the first bytes.
 
+use bytes::BytesMut;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -45,6 +46,13 @@ pub struct Rewound<S> {
     next: usize,
     length: usize,
     stream: S,
+}
+
+impl<S> Rewound<S> {
+    /// The first bytes, as far as they were not read again, and the stream that goes on after them.
+    pub fn into_parts(self) -> (BytesMut, S) {
+        (BytesMut::from(&self.bytes[self.next..self.length]), self.stream)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {

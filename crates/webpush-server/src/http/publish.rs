@@ -33,7 +33,8 @@ pub(super) async fn publish(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     let subscription = find(service, peer, agent, id)?;
-    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
+    let most = service.limits.load().max_body_bytes;
+    let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
     let published = accept(service, peer, &head.headers, &subscription, request).await?;
     answer(service, &published)
@@ -70,7 +71,7 @@ pub(super) fn find(
 ) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
     if subscription.sender.is_none() {
-        service.rate_limits.count_message(peer, agent, id)?;
+        service.rate_limits.load().count_message(peer, agent, id)?;
     }
     Ok(subscription)
 }
@@ -87,21 +88,23 @@ pub(super) async fn accept(
     let now = fresh::now();
     let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
-        service.rate_limits.count_sender(peer, sender.key())?;
+        service.rate_limits.load().count_sender(peer, sender.key())?;
     }
     let receipts = receipts::asked_for(service, peer, &request, now)?;
-    let ruling = Ruling {
-        id: MessageId::from_bytes(fresh::random()?),
-        key: service.keyring.current(),
-        receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
-        sender,
-        limits: &service.limits,
-        now,
+    let Accepted { message, retention, ttl } = {
+        let ruling = Ruling {
+            id: MessageId::from_bytes(fresh::random()?),
+            key: service.keyring.current(),
+            receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
+            sender,
+            limits: &service.limits.load(),
+            now,
+        };
+        judge(request, subscription, ruling)?
     };
-    let Accepted { message, retention, ttl } = judge(request, subscription, ruling)?;
     if subscription.sender.is_some() {
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
-        service.rate_limits.count_message(peer, subscription.agent, subscription.id)?;
+        service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {

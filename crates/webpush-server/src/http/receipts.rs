@@ -33,7 +33,7 @@ pub(super) fn asked_for(
     let receipts = match &request.receipt_subscription {
         Some(link) => Receipts { inbox: named(service, link)?, is_new: false },
         None => {
-            service.rate_limits.count_receipts(peer)?;
+            service.rate_limits.load().count_receipts(peer)?;
             let id = InboxId::from_bytes(fresh::random()?);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }

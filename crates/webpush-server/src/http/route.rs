@@ -34,7 +34,7 @@ pub enum Outcome {
 
 /// Serves one request. Every failure has become an answer.
 pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body) -> Outcome {
-    let (path, token) = match service.subscribe_tokens.strip(head.uri.path()) {
+    let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
     };
@@ -80,7 +80,7 @@ async fn dispatch(
         Some(capability) => on_capability(service, caller, head, body, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
         None if path == "/" && head.method == Method::GET && upgrade::is_asked_for(head) => {
-            let may_subscribe = service.subscribe_tokens.check(caller, &head.headers).is_ok();
+            let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
             Ok(Outcome::WebSocket(Box::new(Opening::parse(head, may_subscribe)?)))
         }
         None => on_fixed_path(service, caller, head, body, path).await.map(Outcome::Answer),

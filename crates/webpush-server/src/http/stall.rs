@@ -9,19 +9,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use webpush_core::time::Span;
 
 /// A stream that fails when the other side takes nothing.
 pub struct StallGuard<S> {
     stream: S,
-    patience: Duration,
+    patience: Span,
     /// There while a write waits: an idle connection has no timer.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> StallGuard<S> {
     /// Lets each write wait so long.
-    pub const fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience: patience.into(), waiting: None }
     }
 
     /// The stream itself.
@@ -34,7 +35,7 @@ impl<S> StallGuard<S> {
             self.waiting = None;
             return poll;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.patience.into())));
         match waiting.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,

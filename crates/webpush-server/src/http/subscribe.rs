@@ -31,8 +31,8 @@ pub(super) async fn subscribe(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Failure> {
-    service.subscribe_tokens.check(caller, &head.headers)?;
-    service.rate_limits.count_registration(caller.peer)?;
+    service.subscribe_tokens.load().check(caller, &head.headers)?;
+    service.rate_limits.load().count_registration(caller.peer)?;
     let named = named_set(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;

@@ -1,17 +1,21 @@
 //! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
 
+use crate::secret::Secret;
 use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use webpush_core::time::Timestamp;
-use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
 /// Where the certificate and its key are.
@@ -28,41 +32,85 @@ pub enum Identity {
     Pfx {
         /// The file.
         file: PathBuf,
-        /// A file that holds its password; without one the password is empty.
-        password_file: Option<PathBuf>,
+        /// What opens it.
+        password: Password,
     },
 }
 
-/// Reads an identity and makes an acceptor of it.
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// It is empty.
+    None,
+    /// In a file.
+    File(PathBuf),
+    /// In the configuration.
+    Given(Secret),
+}
+
+/// The certificate that handshakes are answered with. It can be replaced; open connections go on as they began.
+pub struct Certificate {
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Certificate {
+    /// One to begin with.
+    #[must_use]
+    pub fn new(first: CertifiedKey) -> Arc<Self> {
+        Arc::new(Self { current: ArcSwap::from_pointee(first) })
+    }
+
+    /// Answers handshakes from now on with another one.
+    pub fn replace(&self, next: CertifiedKey) {
+        self.current.store(Arc::new(next));
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificate")
+    }
+}
+
+/// Makes an acceptor that answers with a certificate.
 ///
 /// # Errors
-/// When a file can't be read, holds no key or certificate, or the two don't belong together.
-pub fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
-    let (chain, key) = read(identity)?;
+/// When the provider of cryptography does not have what TLS 1.2 and 1.3 need.
+pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Until when a certificate is good, as far as it can be read.
-#[must_use]
-pub fn expiry(identity: &Identity) -> Option<Timestamp> {
-    let (chain, _) = read(identity).ok()?;
-    let certificate = Certificate::from_der(chain.first()?).ok()?;
-    let at = certificate.tbs_certificate().validity().not_after.to_unix_duration();
-    Some(Timestamp::default().after(at))
+/// Reads an identity.
+///
+/// # Errors
+/// When a file can't be read, holds no key or certificate, or the two don't belong together.
+pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
+    let (chain, key) = match identity {
+        Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
+        Identity::Pfx { file, password } => read_pfx(file, password)?,
+    };
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
 }
 
-fn read(identity: &Identity) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    match identity {
-        Identity::Pem { key, cert } => Ok((read_chain(cert)?, read_key(key)?)),
-        Identity::Pfx { file, password_file } => read_pfx(file, password_file.as_deref()),
-    }
+/// Until when a certificate is good, as far as it can be read.
+#[must_use]
+pub fn expiry(certificate: &CertifiedKey) -> Option<Timestamp> {
+    let certificate = x509_cert::Certificate::from_der(certificate.cert.first()?).ok()?;
+    let at = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    Some(Timestamp::default().after(at))
 }
 
 impl Identity {
@@ -104,25 +152,25 @@ fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
 
 fn read_pfx(
     path: &Path,
-    password_file: Option<&Path>,
+    password: &Password,
 ) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let data =
         fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
-    let password = match password_file {
-        Some(file) => fs::read_to_string(file)
+    let text = match password {
+        Password::File(file) => fs::read_to_string(file)
             .with_context(|| format!("the password file {} can't be read", file.display()))?,
-        None => String::new(),
+        Password::Given(secret) => secret.expose().to_owned(),
+        Password::None => String::new(),
     };
-    let store =
-        KeyStore::from_pkcs12(&data, password.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict)
-            .with_context(|| {
-                let hint = if password_file.is_some() {
-                    "is the password right?"
-                } else {
-                    "has it a password? --pfx-password-file names a file with it"
-                };
-                format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
-            })?;
+    let opened =
+        KeyStore::from_pkcs12(&data, text.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict);
+    let store = opened.with_context(|| {
+        let hint = match password {
+            Password::File(_) | Password::Given(_) => "is the password right?",
+            Password::None => "has it a password? --pfx-password-file names a file with it",
+        };
+        format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
+    })?;
     let (_, chain) = store
         .private_key_chain()
         .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;

@@ -91,7 +91,7 @@ impl Agents {
         out.counter(
             "broadcast_changes",
             "How often the versions of broadcasts were set, the start included.",
-            service.broadcasts.generation(),
+            u64::from(service.broadcasts.generation()),
         )
     }
 }

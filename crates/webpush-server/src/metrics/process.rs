@@ -32,9 +32,9 @@ impl Process {
         let _ = self.data_dir.set(data_dir.to_owned());
     }
 
-    /// Says until when the certificate is good that is shown from now on.
-    pub fn certificate_expires(&self, at: Timestamp) {
-        self.certificate_expires.store(at.as_millis() / 1000, Ordering::Relaxed);
+    /// Says until when the certificate is good that is shown from now on, if there is one and it says so.
+    pub fn certificate_expires(&self, at: Option<Timestamp>) {
+        self.certificate_expires.store(at.map_or(0, |at| at.as_millis() / 1000), Ordering::Relaxed);
     }
 
     pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {

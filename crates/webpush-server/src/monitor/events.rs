@@ -80,7 +80,7 @@ impl Events {
             return Err(refusal(&service, error));
         }
         // What nobody acknowledges one by one can't be missing an acknowledgement.
-        let redelivery = (!receipts).then_some(service.limits.redelivery_timeout);
+        let redelivery = (!receipts).then_some(service.limits.load().redelivery_timeout);
         let patience = monitor.request.patience;
         let session = Session::resume(monitor.scope, patience, redelivery, after, fresh::now());
         let queue = VecDeque::new();

@@ -51,7 +51,7 @@ impl Monitor {
     /// After which time what was not acknowledged is sent again on the same stream. A device gets it with its next request.
     fn redelivery(&self, service: &Service) -> Redelivery {
         match self.entrance {
-            Entrance::Rfc8030 => Some(service.limits.redelivery_timeout),
+            Entrance::Rfc8030 => Some(service.limits.load().redelivery_timeout),
             Entrance::Device(_) => None,
         }
     }
@@ -99,7 +99,8 @@ impl Monitor {
 
 async fn deadline(at: Option<Timestamp>) {
     match at {
-        Some(at) => tokio::time::sleep(fresh::now().until(at)).await,
+        // On the heap: most of the time there is none, and it would be kept room for.
+        Some(at) => Box::pin(tokio::time::sleep(fresh::now().until(at))).await,
         None => std::future::pending().await,
     }
 }

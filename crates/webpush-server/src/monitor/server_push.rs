@@ -87,38 +87,41 @@ enum Promise<'a> {
 }
 
 /// Serves one monitoring request until it ends.
-pub async fn run(
-    service: &Service,
-    monitor: Monitor,
+pub fn run<'a>(
+    service: &'a Service,
+    monitor: Box<Monitor>,
     mut respond: SendResponse<Bytes>,
-    connection: Connection<'_>,
-) {
-    let answer = if push_is_enabled(&mut respond) {
-        let (pressure, pulse) = (connection.pressure, connection.pulse);
-        let mut delivery = Delivery {
-            service,
-            monitor,
-            parent: respond.stream_id().as_u32(),
-            connection,
-            queue: VecDeque::new(),
-            unconfirmed: Vec::new(),
-            outgoing: Outgoing::Idle,
-        };
-        let begun = Instant::now();
-        match delivery.until_the_end(&mut respond, pressure, pulse).await {
-            Some(answer) => answer,
-            None => return delivery.connection.retirement.was_left(begun),
-        }
-    } else {
-        monitor.unsupported(service)
+    connection: Connection<'a>,
+) -> impl Future<Output = ()> + Send + 'a {
+    // Made before the future is: what an asynchronous function is given it keeps twice.
+    let mut delivery = Delivery {
+        service,
+        monitor,
+        parent: respond.stream_id().as_u32(),
+        connection,
+        queue: VecDeque::new(),
+        unconfirmed: Vec::new(),
+        outgoing: Outgoing::Idle,
     };
-    Responder { respond, patience: service.limits.timeouts.stall }.send(answer).await;
+    async move {
+        let answer = if push_is_enabled(&mut respond) {
+            let begun = Instant::now();
+            match delivery.until_the_end(&mut respond).await {
+                Some(answer) => answer,
+                None => return delivery.connection.retirement.was_left(begun),
+            }
+        } else {
+            delivery.monitor.unsupported(service)
+        };
+        let patience = service.limits.load().timeouts.stall;
+        Responder { respond, patience }.send(answer).await;
+    }
 }
 
 /// One agent being served by pushes.
 struct Delivery<'a> {
     service: &'a Service,
-    monitor: Monitor,
+    monitor: Box<Monitor>,
     connection: Connection<'a>,
     /// The stream of the monitoring request, which promises are on.
     parent: u32,
@@ -131,12 +134,8 @@ struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
-    async fn until_the_end(
-        &mut self,
-        respond: &mut SendResponse<Bytes>,
-        pressure: &'a Pressure,
-        pulse: &Pulse,
-    ) -> Option<Response<Bytes>> {
+    async fn until_the_end(&mut self, respond: &mut SendResponse<Bytes>) -> Option<Response<Bytes>> {
+        let Connection { pressure, pulse, .. } = self.connection;
         let (patience, redelivery) = (self.monitor.request.patience, self.monitor.redelivery(self.service));
         let mut session = Session::new(self.monitor.scope, patience, redelivery);
         loop {
@@ -291,7 +290,7 @@ impl<'a> Delivery<'a> {
                 let stream = promised.stream_id().as_u32();
                 self.connection.retirement.promised(stream);
                 let confirmation = Confirmation::of(pushed.acknowledged, self.connection.resets, stream);
-                let flow = Flow::begin(promised, pushed.response, self.service.limits.timeouts.stall);
+                let flow = Flow::begin(promised, pushed.response, self.service.limits.load().timeouts.stall);
                 flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
             }
             Err(_) if push_is_enabled(respond) => Promise::Skipped,

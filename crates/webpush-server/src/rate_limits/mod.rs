@@ -13,6 +13,7 @@ use crate::http::peer::{Network, Peer};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use table::{Table, WhenCrowded};
 use webpush_core::id::{InboxId, SubscriptionId};
@@ -24,33 +25,54 @@ use webpush_core::subscription::SenderKey;
 /// A sender's key, short: the key itself is five times as long.
 type SenderHash = [u8; 16];
 
+/// What is left of one rate for each key, unless it is off.
+type Buckets<K> = Option<Arc<Table<K>>>;
+
 /// All rate limits of the service.
 pub struct RateLimits {
     begun: Instant,
     loopback: bool,
-    subscriptions: Option<Table<SubscriptionId>>,
-    agents: Option<Table<InboxId>>,
-    senders: Option<Table<SenderHash>>,
+    subscriptions: Buckets<SubscriptionId>,
+    agents: Buckets<InboxId>,
+    senders: Buckets<SenderHash>,
     exempt_senders: HashSet<SenderHash>,
-    registrations: Option<Table<Network>>,
-    receipts: Option<Table<Network>>,
-    elsewhere: Option<Table<Network>>,
+    registrations: Buckets<Network>,
+    receipts: Buckets<Network>,
+    elsewhere: Buckets<Network>,
 }
 
 impl RateLimits {
     /// With full buckets.
     #[must_use]
     pub fn new(rates: &Rates) -> Self {
-        Self {
+        let nothing = Self {
             begun: Instant::now(),
+            loopback: false,
+            subscriptions: None,
+            agents: None,
+            senders: None,
+            exempt_senders: HashSet::new(),
+            registrations: None,
+            receipts: None,
+            elsewhere: None,
+        };
+        nothing.changed(rates)
+    }
+
+    /// With the buckets of these for rates that stay the same, and full ones for others: a bucket that was emptied at
+    /// another rate could take days to fill.
+    #[must_use]
+    pub fn changed(&self, rates: &Rates) -> Self {
+        Self {
+            begun: self.begun,
             loopback: rates.loopback,
-            subscriptions: buckets(rates.subscription, WhenCrowded::Forget),
-            agents: buckets(rates.agent, WhenCrowded::Forget),
-            senders: buckets(rates.sender, WhenCrowded::Forget),
+            subscriptions: buckets(&self.subscriptions, rates.subscription, WhenCrowded::Forget),
+            agents: buckets(&self.agents, rates.agent, WhenCrowded::Forget),
+            senders: buckets(&self.senders, rates.sender, WhenCrowded::Forget),
             exempt_senders: rates.exempt_senders.iter().map(short).collect(),
-            registrations: buckets(rates.registration, WhenCrowded::Refuse),
-            receipts: buckets(rates.receipts, WhenCrowded::Refuse),
-            elsewhere: buckets(rates.elsewhere, WhenCrowded::Forget),
+            registrations: buckets(&self.registrations, rates.registration, WhenCrowded::Refuse),
+            receipts: buckets(&self.receipts, rates.receipts, WhenCrowded::Refuse),
+            elsewhere: buckets(&self.elsewhere, rates.elsewhere, WhenCrowded::Forget),
         }
     }
 
@@ -110,7 +132,7 @@ impl RateLimits {
     fn count<K: Copy + Eq + Hash>(
         &self,
         peer: &Peer,
-        table: Option<&Table<K>>,
+        table: Option<&Arc<Table<K>>>,
         key: K,
         of: Limited,
     ) -> Result<(), Problem> {
@@ -123,10 +145,15 @@ impl RateLimits {
     }
 }
 
-fn buckets<K: Copy + Eq + Hash>(limit: RateLimit, when_crowded: WhenCrowded) -> Option<Table<K>> {
-    match limit {
-        RateLimit::Off => None,
-        RateLimit::At(rate) => Some(Table::new(rate, RATE_BUCKETS, when_crowded)),
+fn buckets<K: Copy + Eq + Hash>(
+    before: &Buckets<K>,
+    limit: RateLimit,
+    when_crowded: WhenCrowded,
+) -> Buckets<K> {
+    match (limit, before) {
+        (RateLimit::Off, _) => None,
+        (RateLimit::At(rate), Some(table)) if table.rate() == rate => Some(Arc::clone(table)),
+        (RateLimit::At(rate), _) => Some(Arc::new(Table::new(rate, RATE_BUCKETS, when_crowded))),
     }
 }
 
@@ -210,6 +237,23 @@ mod tests {
         let limits = limits(|_| {});
         let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([1; 16]));
         assert!((0..10_000).all(|_| limits.count_message(&peer("192.0.2.1"), agent, id).is_ok()));
+    }
+
+    #[test]
+    fn a_rate_that_changes_begins_anew_and_one_that_stays_keeps_its_counts() {
+        let one = |rates: &mut Rates| rates.agent = "1/m:1".parse().unwrap();
+        let (first, peer) = (limits(one), peer("192.0.2.1"));
+        let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([1; 16]));
+        assert_eq!(first.count_message(&peer, agent, id), Ok(()));
+        let mut rates = Rates::default();
+        one(&mut rates);
+        rates.registration = RateLimit::Off;
+        let same = first.changed(&rates);
+        assert_eq!(same.count_message(&peer, agent, id), refused(Limited::Agent, 60));
+        rates.agent = "1/h:1".parse().unwrap();
+        let other = same.changed(&rates);
+        assert_eq!(other.count_message(&peer, agent, id), Ok(()));
+        assert_eq!(other.count_message(&peer, agent, id), refused(Limited::Agent, 3600));
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl<K: Copy + Eq + Hash> Table<K> {
         }
     }
 
+    pub(super) const fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Takes one event's worth out of the bucket of a key, or says how long until it could.
     pub(super) fn take(&self, key: K, now: u64) -> Result<(), Duration> {
         let shard = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS;

@@ -49,7 +49,12 @@ impl Inside {
     /// A WebSocket that is open, on a stream that holds so many bytes.
     pub(crate) fn open(&self, bytes: usize) -> Agent<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
-        let arrival = Arrival { peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)), may_subscribe: true };
+        let arrival = Arrival {
+            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            may_subscribe: true,
+            early: Vec::new(),
+            place: None,
+        };
         tokio::spawn(run(far, arrival, Arc::clone(&self.service), self.drain.draining()));
         Agent::on(near)
     }

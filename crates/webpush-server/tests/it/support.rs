@@ -86,7 +86,7 @@ impl Server {
     /// Runs the program as the README of 2015 has it, in a folder of its own; here on loopback only.
     pub(crate) fn start_as_in_2015(folder: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-        command.current_dir(folder).env("WEBPUSH_SERVER_HOST", "127.0.0.1").args(args);
+        command.current_dir(folder).envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__HOST", "127.0.0.1").args(args);
         Self::spawn(Folder::Given(folder.to_owned()), command)
     }
 
@@ -106,6 +106,29 @@ impl Server {
         command.env("SSL_CERT_FILE", certificates).env_remove("SSL_CERT_DIR").env("RUST_LOG", "trace");
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         Self::spawn(folder, command)
+    }
+
+    /// Writes its log to [`Server::log`].
+    pub(crate) fn start_with_log(args: &[&str]) -> Self {
+        let folder = Folder::Own(in_memory());
+        let mut command = command(folder.path(), args);
+        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+        Self::spawn(folder, command)
+    }
+
+    /// Waits until the log has a line with all of these words; the line.
+    pub(crate) async fn logged(&self, words: &[&str]) -> String {
+        soon("a line of the log", async {
+            loop {
+                let log = self.log();
+                let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+                match found {
+                    Some(line) => return line.to_owned(),
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) fn log(&self) -> String {
@@ -187,9 +210,14 @@ impl Drop for Server {
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-    command.env("WEBPUSH_SERVER_PORT", "0").env("WEBPUSH_SERVER_DATA_DIR", folder.join("data")).args(args);
+    command.envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__PORT", "0").args(args);
+    command.env("WEBPUSH_SERVER_STORAGE__DATA_DIR", folder.join("data"));
     command
 }
+
+/// Whatever this machine has in /etc; and a log that tests can read.
+pub(crate) const HERMETIC: [(&str, &str); 2] =
+    [("WEBPUSH_SERVER_CONFIG", "/dev/null"), ("WEBPUSH_SERVER_LOG__FORMAT", "text")];
 
 /// Runs the program with arguments that it must refuse; what it said on standard error.
 pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {

@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 pub(crate) struct Files {
     pub(crate) key: String,
     pub(crate) cert: String,
-    pfx: String,
-    password: String,
+    pub(crate) pfx: String,
+    pub(crate) password: String,
     roots: RootCertStore,
 }
 
@@ -49,6 +49,15 @@ fn pkcs12(key: &[u8], cert: &[u8], password: &str) -> Vec<u8> {
 }
 
 pub(crate) async fn connect(server: &Server, files: &Files, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+    try_connect(server, files, protocols).await.unwrap()
+}
+
+/// Connects if the certificate is the one of these files.
+pub(crate) async fn try_connect(
+    server: &Server,
+    files: &Files,
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -59,7 +68,7 @@ pub(crate) async fn connect(server: &Server, files: &Files, protocols: &[&[u8]])
     let port = server.origin.rsplit(':').next().unwrap().parse().unwrap();
     let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 #[tokio::test]

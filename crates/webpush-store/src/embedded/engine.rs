@@ -6,8 +6,10 @@ use super::rows::Table;
 use super::view::{Row, View};
 use crate::StoreError;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice};
+use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -26,7 +28,8 @@ const ROOM_POLL: Duration = Duration::from_millis(2);
 /// An open database.
 pub(super) struct Engine {
     db: Database,
-    keyspaces: [Keyspace; Table::ALL.len()],
+    /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
+    keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
     folder: PathBuf,
     damaged: AtomicU64,
 }
@@ -38,25 +41,11 @@ impl Engine {
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(2)
             .open()?;
-        let keyspace = |table: Table| {
-            let mebibytes = match table {
-                Table::Entries => 16,
-                // Written to tables last, so that a mark outlives in the journal what it marks.
-                Table::Batches => 64,
-                Table::Inboxes
-                | Table::Subscriptions
-                | Table::Channels
-                | Table::Topics
-                | Table::Deadlines
-                | Table::Ledgers
-                | Table::Idle
-                | Table::Ranks => 8,
-            };
-            let create = || KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE);
-            db.keyspace(table.name(), create)
-        };
-        let [a, b, c, d, e, f, g, h, i, j] = Table::ALL.map(keyspace);
-        let keyspaces = [a?, b?, c?, d?, e?, f?, g?, h?, i?, j?];
+        let keyspaces = [const { OnceLock::new() }; Table::ALL.len()];
+        for table in Table::ALL.into_iter().filter(|table| db.keyspace_exists(table.name())) {
+            let keyspace = db.keyspace(table.name(), || options_of(table))?;
+            keyspaces[table as usize].get_or_init(|| keyspace);
+        }
         Ok(Self { db, keyspaces, folder: folder.to_owned(), damaged: AtomicU64::new(0) })
     }
 
@@ -69,12 +58,23 @@ impl Engine {
         let mut batch =
             OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
         for (table, key, value) in rows {
-            match value {
-                Some(value) => batch.insert(self.keyspace(table), &key[..], value.clone()),
-                None => batch.remove(self.keyspace(table), &key[..]),
+            match (value, self.keyspace(table)) {
+                (Some(value), Some(keyspace)) => batch.insert(keyspace, &key[..], value.clone()),
+                (Some(value), None) => batch.insert(self.make_keyspace(table)?, &key[..], value.clone()),
+                (None, Some(keyspace)) => batch.remove(keyspace, &key[..]),
+                (None, None) => {}
             }
         }
         batch.commit()
+    }
+
+    /// Makes the keyspace of a table, and returns when the disk has it.
+    fn make_keyspace(&self, table: Table) -> Result<&Keyspace, fjall::Error> {
+        let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
+        // fjall syncs what is in the new folder, but not the one that it is in.
+        let folder = keyspace.path().parent().map(File::open).transpose()?;
+        folder.map_or(Ok(()), |folder| folder.sync_all())?;
+        Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
     }
 
     fn wait_for_room(&self) -> Result<(), fjall::Error> {
@@ -82,7 +82,7 @@ impl Engine {
             keyspace.sealed_memtable_count() >= SEALED_MEMTABLES
                 || keyspace.l0_table_count() >= FIRST_LEVEL_TABLES
         };
-        while self.keyspaces.iter().any(is_full) {
+        while self.keyspaces.iter().filter_map(OnceLock::get).any(is_full) {
             // Says whether a background task has failed.
             self.db.persist(PersistMode::Buffer)?;
             thread::sleep(ROOM_POLL);
@@ -124,12 +124,13 @@ impl Engine {
     /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
     /// closed before this is dropped.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Slice)>> + Send + 'static {
-        let rows = self.db.snapshot().iter(self.keyspace(table));
+        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
+        let rows = rows.into_iter().flatten();
         rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
     }
 
-    const fn keyspace(&self, table: Table) -> &Keyspace {
-        &self.keyspaces[table as usize]
+    fn keyspace(&self, table: Table) -> Option<&Keyspace> {
+        self.keyspaces[table as usize].get()
     }
 }
 
@@ -140,8 +141,16 @@ impl Engine {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        let rows = self.db.snapshot().range(self.keyspace(table), keys).rev();
-        rows.map(move |row| self.row(table, row))
+        self.range(table, keys).rev().map(move |row| self.row(table, row))
+    }
+
+    /// Rows as they are now, whole batches only, whatever is written while they are read.
+    fn range(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Key>,
+    ) -> impl DoubleEndedIterator<Item = fjall::Guard> {
+        self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, keys)).into_iter().flatten()
     }
 
     fn row(&self, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
@@ -153,18 +162,34 @@ impl Engine {
 
 impl View for Engine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
-        self.keyspace(table).get(key).map_err(|error| self.read_error(table, &error))
+        let Some(keyspace) = self.keyspace(table) else { return Ok(None) };
+        keyspace.get(key).map_err(|error| self.read_error(table, &error))
     }
 
-    /// As they are now, whole batches only, whatever is written while they are read.
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        let rows = self.db.snapshot().range(self.keyspace(table), keys);
-        rows.map(move |row| self.row(table, row))
+        self.range(table, keys).map(move |row| self.row(table, row))
     }
 
     fn engine(&self) -> &Self {
         self
     }
+}
+
+fn options_of(table: Table) -> KeyspaceCreateOptions {
+    let mebibytes = match table {
+        Table::Entries => 16,
+        // Written to tables last, so that a mark outlives in the journal what it marks.
+        Table::Batches => 64,
+        Table::Inboxes
+        | Table::Subscriptions
+        | Table::Channels
+        | Table::Topics
+        | Table::Deadlines
+        | Table::Ledgers
+        | Table::Idle
+        | Table::Ranks => 8,
+    };
+    KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE)
 }
 
 /// Whether an error means that the disk gave back other bytes than it was given.
@@ -182,5 +207,70 @@ pub(super) fn cause(error: &fjall::Error) -> String {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
         fjall::Error::Poisoned => "a write in the background failed; is the disk full?".to_owned(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn open(folder: &Path) -> Engine {
+        Engine::open(folder, &Options::default()).unwrap()
+    }
+
+    fn write(engine: &Engine, table: Table, value: Option<&[u8]>) -> Result<(), fjall::Error> {
+        engine.write([(table, &Key::from(*b"key"), &value.map(Slice::from))].into_iter())
+    }
+
+    /// How many rows a table has, read in both directions.
+    fn count(engine: &Engine, table: Table) -> usize {
+        let all = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
+        let count = engine.scan(table, all()).count();
+        assert_eq!(engine.scan_back(table, all()).count(), count);
+        assert_eq!(usize::from(engine.get(table, b"key").unwrap().is_some()), count);
+        count
+    }
+
+    fn keyspaces(folder: &Path) -> usize {
+        // That of fjall itself is not counted.
+        fs::read_dir(folder.join("keyspaces")).unwrap().count() - 1
+    }
+
+    #[test]
+    fn a_table_takes_files_when_it_has_its_first_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = open(folder.path());
+        write(&engine, Table::Topics, None).unwrap();
+        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [0; Table::ALL.len()]);
+        assert_eq!(keyspaces(folder.path()), 0);
+        for (made, table) in (1..).zip(Table::ALL) {
+            write(&engine, table, Some(b"value")).unwrap();
+            assert_eq!((count(&engine, table), keyspaces(folder.path())), (1, made));
+        }
+        drop(engine);
+        let engine = open(folder.path());
+        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [1; Table::ALL.len()]);
+        write(&engine, Table::Topics, None).unwrap();
+        assert_eq!(count(&engine, Table::Topics), 0);
+    }
+
+    #[test]
+    fn a_table_that_was_being_made_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        let half_made = folder.path().join("keyspaces").join("1");
+        fs::create_dir(&half_made).unwrap();
+        let engine = open(folder.path());
+        assert!(!half_made.exists());
+        // Without it the name of a keyspace cannot be noted, after its files were made.
+        fs::remove_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
+        assert!(write(&engine, Table::Entries, Some(b"value")).is_err());
+        drop(engine);
+        fs::create_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
+        let engine = open(folder.path());
+        assert_eq!(count(&engine, Table::Entries), 0);
+        write(&engine, Table::Entries, Some(b"value")).unwrap();
+        assert_eq!((count(&engine, Table::Entries), keyspaces(folder.path())), (1, 1));
     }
 }

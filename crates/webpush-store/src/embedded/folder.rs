@@ -34,7 +34,7 @@ const STEPS: &[Step] = &[
 /// Makes the folder if need be, locks it, and brings its format up to date. It is locked as long as the file is open.
 pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
-    fs::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     let lock = File::options().write(true).create(true).truncate(false).open(folder.join("lock"));
     let lock = lock.map_err(failed)?;
     match lock.try_lock() {
@@ -46,6 +46,20 @@ pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
     clear_unfinished_engine(folder).map_err(failed)?;
     make_log_folder(folder).map_err(failed)?;
     Ok(lock)
+}
+
+/// Makes the folder if need be. What is in it can't be found after a power cut unless its own name is on disk.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    folder.parent().map_or(Ok(()), |parent| File::open(or_present(parent))?.sync_all())
+}
+
+/// The folder that a relative path begins in has no name there.
+fn or_present(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 pub(super) fn log_folder(folder: &Path) -> PathBuf {

@@ -50,6 +50,11 @@ impl Marks {
         Ok((Self { batch: last, ..found }, lost))
     }
 
+    /// Whether nothing was ever written.
+    pub(super) const fn are_none(self) -> bool {
+        self.batch == 0
+    }
+
     /// Numbers the next batch, with which the engine has this much of the log, and adds its mark.
     pub(super) fn mark(self, last: Watermark, rows: &mut Rows) -> Self {
         let batch = self.batch + 1;

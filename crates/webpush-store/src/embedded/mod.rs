@@ -13,7 +13,7 @@
 //! |---|---|
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
-//! | how rows look on disk, and their keys in memory | `rows`, `entry_row`, `fields`; `key` |
+//! | how rows look on disk, and their keys in memory; for counting what that costs | `rows`, `entry_row`, `fields`; `key`; `codecs` |
 //! | groups and syncs; failure | `writer`, `request`, `pace`; `outage` |
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
@@ -27,6 +27,7 @@ mod apply;
 mod books;
 mod census;
 mod changes;
+mod codecs;
 mod deadlines;
 mod ending;
 mod engine;
@@ -60,6 +61,8 @@ mod view;
 mod watermark;
 mod writer;
 
+#[doc(hidden)]
+pub use codecs::Codecs;
 pub use open_error::OpenError;
 pub use options::{GenerationBounds, Options};
 pub use recovery::Recovery;

@@ -65,6 +65,10 @@ pub(super) fn recover(
         position = Position::new(position.max(synced.position).get().saturating_add(LEAP));
     }
     let last = Watermark { frame: frame.max(synced.frame), position };
+    if marks.are_none() && segments.is_empty() && batches_lost == 0 && trust == Trust::Disk {
+        // A new store. That it can be written was seen when it was made.
+        return Ok(Start { marks, last, departure: None, recovery: Recovery::default() });
+    }
     let mut rows = Rows::new();
     let marks = if batches_lost > 0 { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
     let can_wait = batches_lost == 0 && trust == Trust::Disk && !segments.is_empty();

@@ -35,7 +35,7 @@ pub enum Unfit {
 #[derive(Debug)]
 pub(super) struct Followed {
     current: Arc<Versions>,
-    told: Vec<(Box<str>, Box<str>)>,
+    told: Box<[(Box<str>, Box<str>)]>,
 }
 
 /// What an agent is to be told.
@@ -110,8 +110,8 @@ impl Told {
 
 impl Followed {
     /// Nothing yet.
-    pub(super) const fn new(current: Arc<Versions>) -> Self {
-        Self { current, told: Vec::new() }
+    pub(super) fn new(current: Arc<Versions>) -> Self {
+        Self { current, told: Box::default() }
     }
 
     /// The agent follows these from now on, and has these versions of them.
@@ -154,7 +154,10 @@ impl Followed {
         if let Some(known) = self.told.iter_mut().find(|(known, _)| **known == *name) {
             known.1 = version.into();
         } else if self.told.len() < FOLLOWED_BROADCASTS && name.len() <= BROADCAST_NAME_CHARACTERS {
-            self.told.push((name.into(), version.into()));
+            // Seldom more than one, and kept as long as the agent is there: no room for others.
+            let mut told = std::mem::take(&mut self.told).into_vec();
+            told.push((name.into(), version.into()));
+            self.told = told.into_boxed_slice();
         }
     }
 }

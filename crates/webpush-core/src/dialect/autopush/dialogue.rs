@@ -16,12 +16,12 @@ use super::request::{Malformed, Name, Request};
 use crate::capability::Keyring;
 use crate::id::InboxId;
 use crate::limits::Timeouts;
+use crate::queue::Queue;
 use crate::session::keepalive::{Keepalive, Silence};
 use crate::session::{self, End, Scope, Session};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::urgency::Urgency;
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ pub struct Dialogue {
     followed: Followed,
     keepalive: Keepalive,
     /// How long each acknowledgement is waited for.
-    patience: Duration,
-    /// When to close, once the service stops.
-    leaving: Option<Timestamp>,
-    commands: VecDeque<Command>,
+    patience: Span,
+    /// When to close: never, until the service stops.
+    leaving: Timestamp,
+    commands: Queue<Command>,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ enum Phase {
     /// Waits for hello, until then.
     Greeting(Timestamp),
     /// Waits to be told who it is.
-    Identifying(Told),
+    Identifying(Box<Told>),
     /// The agent is known and listens.
     Live(Box<Session>),
     /// Nothing more is said; what was acknowledged on the way out still counts.
@@ -156,20 +156,15 @@ impl Dialogue {
             phase: Phase::Greeting(now.after(timeouts.hello)),
             followed: Followed::new(versions),
             keepalive: Keepalive::new(timeouts.websocket_ping, timeouts.websocket_pong, now),
-            patience,
-            leaving: None,
-            commands: VecDeque::new(),
+            patience: patience.into(),
+            leaving: Timestamp::NEVER,
+            commands: Queue::default(),
         }
     }
 
     /// The next thing to do, oldest first.
     pub fn next_command(&mut self) -> Option<Command> {
-        let next = self.commands.pop_front();
-        if self.commands.is_empty() {
-            // An idle connection keeps no buffer.
-            self.commands = VecDeque::new();
-        }
-        next
+        self.commands.pop_front()
     }
 
     /// When to say [`Input::Deadline`] if nothing else happens.
@@ -181,7 +176,7 @@ impl Dialogue {
             Phase::Live(session) => session.next_deadline(),
             Phase::Closed(_) => return None,
         };
-        [of_phase, self.leaving, Some(self.keepalive.next_deadline())].into_iter().flatten().min()
+        of_phase.into_iter().chain([self.leaving, self.keepalive.next_deadline()]).min()
     }
 
     /// What the session listens to, once there is one.
@@ -212,7 +207,7 @@ impl Dialogue {
             }
             Input::Superseded => self.close(Close::new(1000, "the agent has connected again elsewhere")),
             Input::Refused(close) => self.close(close),
-            Input::Draining(at) => self.leaving = Some(at),
+            Input::Draining(at) => self.leaving = at,
             Input::Deadline => self.deadline(now),
         }
     }
@@ -232,7 +227,7 @@ impl Dialogue {
                 self.send(reply::PONG);
             }
             (Phase::Greeting(_), Request::Hello { agent, broadcasts }) => {
-                self.phase = Phase::Identifying(self.followed.follow(broadcasts));
+                self.phase = Phase::Identifying(Box::new(self.followed.follow(broadcasts)));
                 self.commands.push_back(Command::Identify(agent));
             }
             (Phase::Greeting(_), _) => self.close(Close::policy("hello must be the first message")),
@@ -291,7 +286,7 @@ impl Dialogue {
         let Phase::Identifying(told) = &self.phase else { return };
         let hello = reply::hello(agent, told);
         let scope = Scope { inbox: agent, only: None, floor: Urgency::VeryLow };
-        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.patience)));
+        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.patience.into())));
         self.send(hello);
         self.pass_on_commands();
     }
@@ -335,7 +330,7 @@ impl Dialogue {
             Phase::Live(_) => self.tell_session(session::Input::Deadline, now),
             _ => {}
         }
-        if self.leaving.is_some_and(|at| at <= now) {
+        if self.leaving <= now {
             return self.close(Close::new(1001, "the service stops; connect again in a moment"));
         }
         match self.keepalive.look(now) {

@@ -1,9 +1,11 @@
-//! A file without a store: one thread appends what waits and syncs it. No store that survives a crash is faster.
+//! What one thread makes durable in groups without our store: in a plain file, of which no store that survives a crash is
+//! faster, and in the engine behind ours.
 
 use super::{LoopArgs, drive};
 use crate::figures::Figures;
 use crate::target::folder_in;
 use anyhow::Context as _;
+use fjall::{Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::mpsc::{Receiver, Sender, sync_channel};
@@ -11,21 +13,65 @@ use std::thread;
 
 /// What a stored message of 200 bytes takes, with its keys and index rows.
 const RECORD_BYTES: usize = 320;
+/// The rows of a message, without which it can't be found, expire, or be counted: entry, deadline, ledger. Their keys and
+/// values are as long as those of our store.
+const ROWS: [(&str, usize, usize); 3] = [("entries", 24, 300), ("deadlines", 32, 21), ("ledgers", 16, 38)];
 /// Records of one sync at most.
 const GROUP: usize = 1024;
 
-/// Measures.
+/// One record, and who waits for it.
+type Record = (Vec<u8>, Sender<()>);
+
+/// Measures a plain file.
 ///
 /// # Errors
 /// When the disk fails.
-pub fn run(args: &LoopArgs) -> anyhow::Result<Figures> {
+pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
     let folder = folder_in(args.folder.as_deref())?;
-    let file = File::create(folder.path().join("log"))?;
+    let mut file = File::create(folder.path().join("log"))?;
+    let mut bytes = Vec::new();
+    grouped(args, move |group| {
+        bytes.clear();
+        group.iter().for_each(|(record, _)| bytes.extend_from_slice(record));
+        file.write_all(&bytes)?;
+        Ok(file.sync_data()?)
+    })
+}
+
+/// Measures the engine, with the rows that our store keeps of a message.
+///
+/// # Errors
+/// When the disk fails.
+pub fn engine(args: &LoopArgs) -> anyhow::Result<Figures> {
+    let folder = folder_in(args.folder.as_deref())?;
+    let database = Database::builder(folder.path().join("engine")).open()?;
+    let keyspace = |(name, ..): (&str, usize, usize)| database.keyspace(name, KeyspaceCreateOptions::default);
+    let keyspaces = ROWS.map(keyspace).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let figures = grouped(args, move |group| {
+        let batch = OwnedWriteBatch::with_capacity(database.clone(), group.len() * ROWS.len());
+        let mut batch = batch.durability(Some(PersistMode::SyncData));
+        for (record, _) in group {
+            for ((_, key, value), keyspace) in ROWS.iter().zip(&keyspaces) {
+                batch.insert(keyspace, &record[..*key], &record[..*value]);
+            }
+        }
+        Ok(batch.commit()?)
+    });
+    drop(folder);
+    figures
+}
+
+fn grouped(
+    args: &LoopArgs,
+    write: impl FnMut(&[Record]) -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<Figures> {
     let (jobs, queue) = sync_channel(GROUP);
-    let writer = thread::Builder::new().name("bare-writer".to_owned()).spawn(move || write(file, &queue))?;
+    let writer = thread::Builder::new().name("bare-writer".to_owned());
+    let writer = writer.spawn(move || write_all(&queue, write))?;
     let figures = drive(args, |number, done| {
         let mut record = vec![0x5a; RECORD_BYTES];
-        record[..8].copy_from_slice(&number.to_le_bytes());
+        // Keys of many inboxes: the next is anywhere.
+        record[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         jobs.send((record, done)).context("the disk has failed")
     });
     drop(jobs);
@@ -33,14 +79,13 @@ pub fn run(args: &LoopArgs) -> anyhow::Result<Figures> {
     figures
 }
 
-fn write(mut file: File, queue: &Receiver<(Vec<u8>, Sender<()>)>) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
+fn write_all(
+    queue: &Receiver<Record>,
+    mut write: impl FnMut(&[Record]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     while let Ok(first) = queue.recv() {
         let group: Vec<_> = std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)).collect();
-        bytes.clear();
-        group.iter().for_each(|(record, _)| bytes.extend_from_slice(record));
-        file.write_all(&bytes)?;
-        file.sync_data()?;
+        write(&group)?;
         // Nobody may wait any more at the end.
         group.iter().for_each(|(_, done)| done.send(()).unwrap_or_default());
     }

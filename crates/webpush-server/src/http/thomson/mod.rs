@@ -43,7 +43,7 @@ pub(crate) fn ending(service: &Service, device: InboxId, key: KeyId, mut answer:
         add_error_members(&mut answer);
         return answer;
     }
-    match about_registration(service, device, key, service.limits.idle.unused) {
+    match about_registration(service, device, key, service.limits.load().idle.unused) {
         Ok(headers) => with(answer, headers),
         Err(failure) => failed(&failure, &service.error_style),
     }

@@ -31,8 +31,8 @@ pub async fn register(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Failure> {
-    service.subscribe_tokens.check(caller, &head.headers)?;
-    service.rate_limits.count_registration(caller.peer)?;
+    service.subscribe_tokens.load().check(caller, &head.headers)?;
+    service.rate_limits.load().count_registration(caller.peer)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
     let (id, key) = (InboxId::from_bytes(fresh::random()?), service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created: fresh::now(), key };
@@ -55,7 +55,7 @@ pub async fn subscribe(
     body: &mut Body,
     device: InboxId,
 ) -> Result<Answer, Failure> {
-    service.rate_limits.count_registration(peer)?;
+    service.rate_limits.load().count_registration(peer)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
     let device = service.store.inbox(device)?.ok_or(Problem::NotFound)?;
@@ -75,5 +75,5 @@ pub async fn subscribe(
 
 /// How long a device is kept from now on if it never listens.
 fn first_lifetime(service: &Service) -> Duration {
-    service.limits.idle.never_monitored.min(service.limits.idle.unused)
+    service.limits.load().idle.never_monitored.min(service.limits.load().idle.unused)
 }

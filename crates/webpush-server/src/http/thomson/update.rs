@@ -28,8 +28,11 @@ pub async fn update(
         _ => return Err(not_allowed("PUT, OPTIONS")),
     }
     let channel = publish::find(service, peer, device, id)?;
-    let body = body.read(&head.headers, service.limits.max_body_bytes).await?;
-    let default_ttl = Some(service.limits.thomson_default_ttl);
+    let (most, default_ttl) = {
+        let limits = service.limits.load();
+        (limits.max_body_bytes, Some(limits.thomson_default_ttl))
+    };
+    let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
     let published = publish::accept(service, peer, &head.headers, &channel, request).await?;
     let mut answer = publish::answer(service, &published)?;

@@ -7,6 +7,7 @@ mod wait;
 use super::waiting::Waiting;
 use crate::drain::Draining;
 use crate::fresh;
+use crate::http::connections::Place;
 use crate::http::peer::Peer;
 use crate::http::problem::Failure;
 use crate::metrics::By;
@@ -14,17 +15,19 @@ use crate::service::Service;
 use crate::wake::{Listener, News, Way};
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
-use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::outcome::Outcome;
+use webpush_core::queue::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
@@ -40,32 +43,45 @@ pub struct Arrival {
     pub peer: Peer,
     /// It has shown a token, or none is needed.
     pub may_subscribe: bool,
+    /// What was read of its frames with its request.
+    pub early: Vec<u8>,
+    /// Its place among the connections, unless it takes none.
+    pub place: Option<Place>,
 }
 
-/// Serves one agent until it leaves.
-pub async fn run<S>(stream: S, arrival: Arrival, service: Arc<Service>, draining: Draining)
+/// Serves one agent until it leaves. The agent is made before its task is: what an asynchronous function is given it keeps
+/// twice.
+pub fn run<S>(
+    stream: S,
+    arrival: Arrival,
+    service: Arc<Service>,
+    draining: Draining,
+) -> impl Future<Output = ()> + Send
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let patience = service.limits.redelivery_timeout;
+    let Arrival { peer, may_subscribe, early, place } = arrival;
+    let patience = service.limits.load().redelivery_timeout;
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = Dialogue::new(&service.limits.timeouts, patience, versions, fresh::now());
+    let dialogue = Dialogue::new(&service.limits.load().timeouts, patience, versions, fresh::now());
     let mut agent = Agent {
-        socket: Socket::new(stream),
+        socket: Socket::new(stream, &early),
         dialogue,
         service,
-        arrival,
+        peer,
+        may_subscribe,
         listener: None,
         generation,
-        queue: VecDeque::new(),
+        queue: Queue::default(),
         closing: None,
-        wait: Wait::new(draining.clone()),
+        wait: Wait::default(),
+        draining,
+        _place: place,
     };
-    agent.serve().await;
-    // A socket that can't be ended in order is gone already.
-    if let Some(until) = agent.closing {
-        drop(timeout_at(until, poll_fn(|cx| agent.socket.poll_end(cx))).await);
+    async move {
+        agent.serve().await;
+        agent.end().await;
     }
 }
 
@@ -73,25 +89,25 @@ struct Agent<S> {
     socket: Socket<S>,
     dialogue: Dialogue,
     service: Arc<Service>,
-    arrival: Arrival,
+    peer: Peer,
+    may_subscribe: bool,
     listener: Option<Listener>,
     /// Of the broadcasts that the dialogue knows.
-    generation: u64,
+    generation: u32,
     /// Handed out by the session and not written.
-    queue: VecDeque<Waiting>,
-    /// A close was sent: until when its answer is waited for.
-    closing: Option<Instant>,
+    queue: Queue<Waiting>,
+    /// A close was sent: ends when its answer is not waited for any more.
+    closing: Option<Pin<Box<Sleep>>>,
     wait: Wait,
+    draining: Draining,
+    _place: Option<Place>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     async fn serve(&mut self) {
         loop {
-            while let Some(command) = self.dialogue.next_command() {
-                if let Some(command) = self.obey_at_once(command) {
-                    // On the heap, as it is rare and large: an idle agent must not keep room for it.
-                    Box::pin(self.obey(command)).await;
-                }
+            while let Some(obeying) = self.obey_next() {
+                obeying.await;
             }
             if self.deliver() {
                 // The session may want something done now, and no event will say so.
@@ -118,8 +134,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         }
     }
 
+    /// A socket that can't be ended in order is gone already.
+    async fn end(&mut self) {
+        poll_fn(|cx| {
+            if self.closing.is_none() || self.poll_closing(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.socket.poll_end(cx).map(drop)
+        })
+        .await;
+    }
+
     fn tell(&mut self, input: Input<'_>) {
         self.dialogue.handle(input, fresh::now());
+    }
+
+    /// Obeys up to a command that has to be waited for. That is on the heap, as it is rare and large: an idle agent must not
+    /// keep room for it, nor for the command.
+    fn obey_next(&mut self) -> Option<Pin<Box<impl Future<Output = ()> + Send>>> {
+        loop {
+            let command = self.dialogue.next_command()?;
+            if let Some(command) = self.obey_at_once(command) {
+                return Some(Box::pin(self.obey(command)));
+            }
+        }
     }
 
     /// Does what can be done without waiting; what is left to do.
@@ -135,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 self.queue.clear();
                 self.listener = None;
                 self.socket.close(Some(code), &reason);
-                self.closing = Some(Instant::now() + CLOSING);
+                self.closing = Some(Box::pin(sleep(CLOSING)));
                 self.service.metrics.agents.closed(By::Service, Some(code));
             }
             Command::Complaint(code) => self.service.metrics.agents.complained(code),
@@ -148,8 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         match command {
             Command::Identify(agent) => self.identify(agent).await,
             Command::Register { agent, channel, key } => {
-                let Arrival { peer, may_subscribe } = &self.arrival;
-                let registrant = Registrant { peer, may_subscribe: *may_subscribe, agent };
+                let registrant = Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent };
                 let registered = match register(&self.service, &registrant, channel.id, key.as_deref()).await
                 {
                     Ok(endpoint) => Registered::Endpoint(endpoint),
@@ -248,11 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     fn deliver(&mut self) -> bool {
         let mut any = false;
         while self.closing.is_none() && self.socket.has_room() {
-            let Some(waiting) = self.queue.pop_front() else {
-                // An idle agent keeps no buffer.
-                self.queue = VecDeque::new();
-                break;
-            };
+            let Some(waiting) = self.queue.pop_front() else { break };
             any = true;
             match self.render(&waiting) {
                 Ok(Some(text)) => {
@@ -309,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             Ok(Some(Received::Close(code))) => {
                 if self.closing.is_none() {
                     socket.close(code, "");
-                    self.closing = Some(Instant::now() + CLOSING);
+                    self.closing = Some(Box::pin(sleep(CLOSING)));
                     service.metrics.agents.closed(By::Agent, code);
                 }
                 return Step::Left;
@@ -318,7 +351,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
                 // Nothing more can be read, not even the answer to this.
                 if self.closing.is_none() {
                     socket.close(Some(code), reason);
-                    self.closing = Some(Instant::now() + CLOSING);
+                    self.closing = Some(Box::pin(sleep(CLOSING)));
                     service.metrics.agents.closed(By::Service, Some(code));
                 }
                 return Step::Left;
@@ -346,7 +379,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 
     /// Agents leave one after the other, so that they don't all come back at once. Which one when follows from their ids.
     fn leaves_at(&self) -> Timestamp {
-        let window = u64::try_from(self.service.limits.timeouts.drain.as_millis()).unwrap_or(u64::MAX);
+        let window = u64::try_from(self.service.limits.load().timeouts.drain.as_millis()).unwrap_or(u64::MAX);
         let place = self.dialogue.scope().map_or(0, |scope| {
             let [a, b, ..] = *scope.inbox.as_bytes();
             u64::from(u16::from_be_bytes([a, b]))
@@ -370,3 +403,6 @@ const fn scope(agent: InboxId) -> Scope {
     // The session keeps the floor; it changes while it listens.
     Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
 }
+
+#[cfg(test)]
+mod tests;

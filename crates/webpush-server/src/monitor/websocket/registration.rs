@@ -42,7 +42,7 @@ pub(super) async fn register(
     if !registrant.may_subscribe {
         return Err(Problem::TokenRequired { wrong: false }.into());
     }
-    service.rate_limits.count_registration(registrant.peer)?;
+    service.rate_limits.load().count_registration(registrant.peer)?;
     let subscription = subscription(service, registrant.agent, channel, sender)?;
     let mut ops = Vec::with_capacity(4);
     if service.store.inbox(registrant.agent)?.is_none() {

@@ -17,8 +17,6 @@ pub(super) struct Socket<S> {
     stream: S,
     reader: Reader,
     unwritten: Vec<u8>,
-    /// How much of it is written.
-    written: usize,
     /// What was written may still have to be flushed, by TLS.
     unflushed: bool,
     sending: Sending,
@@ -43,9 +41,11 @@ pub(super) enum Io {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(super) fn new(stream: S) -> Self {
-        let (reader, unwritten) = (Reader::default(), Vec::new());
-        Self { stream, reader, unwritten, written: 0, unflushed: false, sending: Sending::Open }
+    /// On a stream of which these bytes were read early.
+    pub(super) fn new(stream: S, early: &[u8]) -> Self {
+        let (mut reader, unwritten) = (Reader::default(), Vec::new());
+        reader.feed(early);
+        Self { stream, reader, unwritten, unflushed: false, sending: Sending::Open }
     }
 
     /// The next message that has come whole.
@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Whether more may be begun.
     pub(super) const fn has_room(&self) -> bool {
-        self.unwritten.len() - self.written <= MOST_UNWRITTEN_BYTES
+        self.unwritten.len() <= MOST_UNWRITTEN_BYTES
     }
 
     /// Writes what waits and reads what comes.
@@ -118,16 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.unwritten.len() {
-            let bytes = &self.unwritten[self.written..];
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        while !self.unwritten.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unwritten))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.written += written;
+            self.unwritten.drain(..written);
             self.unflushed = true;
         }
-        (self.unwritten, self.written) = (Vec::new(), 0);
+        self.unwritten = Vec::new();
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.unflushed = false;
         if matches!(self.sending, Sending::Closing) {
@@ -147,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn the_sending_side_ends_with_a_close_and_what_comes_is_still_read() {
         let (stream, mut peer) = duplex(1024);
-        let mut socket = Socket::new(stream);
+        let mut socket = Socket::new(stream, b"");
         socket.close(Some(1001), "");
         assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Written));
         let mut got = Vec::new();

@@ -7,7 +7,7 @@ use crate::drain::Draining;
 use crate::fresh;
 use crate::wake::{Listener, News};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -29,27 +29,36 @@ pub(super) enum Event {
 }
 
 /// What is kept from one wait to the next.
+#[derive(Default)]
 pub(super) struct Wait {
     timer: Option<Pin<Box<Sleep>>>,
-    /// Ends when the service stops; nothing once it has.
+    /// Ends when the service stops. Kept while the agent does not listen: after that it hears of it from the registry.
     stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// It has heard that the service stops.
+    told_to_stop: bool,
     /// Frames and news take turns, so that a flood of one does not keep the other from being looked at.
     news_first: bool,
 }
 
 impl Wait {
-    pub(super) fn new(mut draining: Draining) -> Self {
-        let stop: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { draining.begun().await });
-        Self { timer: None, stop: Some(stop), news_first: false }
-    }
-
-    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(stop) = &mut self.stop else { return Poll::Pending };
-        let poll = stop.as_mut().poll(cx);
-        if poll.is_ready() {
-            self.stop = None;
+    /// Ready once, when the service has begun to stop.
+    fn poll_stop(&mut self, draining: &Draining, listens: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if self.told_to_stop {
+            return Poll::Pending;
         }
-        poll
+        if listens {
+            self.stop = None;
+            self.told_to_stop = draining.has_begun();
+        } else {
+            let begun = |mut draining: Draining| async move { draining.begun().await };
+            let stop = self.stop.get_or_insert_with(|| Box::pin(begun(draining.clone())));
+            self.told_to_stop = stop.as_mut().poll(cx).is_ready();
+        }
+        if !self.told_to_stop {
+            return Poll::Pending;
+        }
+        self.stop = None;
+        Poll::Ready(())
     }
 
     /// Ready when that time has come. The timer is set anew only to be earlier: most of the time the deadline has moved on
@@ -73,16 +82,12 @@ impl Wait {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        if self.wait.poll_stop(cx).is_ready() {
-            return Poll::Ready(Event::Draining);
+        if self.poll_closing(cx).is_ready() {
+            return Poll::Ready(Event::Over);
         }
         self.wait.news_first = !self.wait.news_first;
         for news_now in [self.wait.news_first, !self.wait.news_first] {
-            let poll = if news_now {
-                self.poll_news(cx).map(Event::News)
-            } else {
-                self.socket.poll_io(cx).map(Event::Io)
-            };
+            let poll = if news_now { self.poll_news(cx) } else { self.socket.poll_io(cx).map(Event::Io) };
             if poll.is_ready() {
                 return poll;
             }
@@ -90,34 +95,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.poll_time(cx)
     }
 
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        let deadline = self.dialogue.next_deadline().map(|at| Instant::now() + fresh::now().until(at));
-        let Some(at) = self.closing.into_iter().chain(deadline).min() else { return Poll::Pending };
-        let over = self.closing.is_some_and(|closing| closing <= at);
-        self.wait.poll_until(at, cx).map(|()| if over { Event::Over } else { Event::Deadline })
+    /// Ready when the answer to a close has been waited for long enough.
+    pub(super) fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
     }
 
-    fn poll_news(&self, cx: &mut Context<'_>) -> Poll<News> {
-        let Some(listener) = &self.listener else { return Poll::Pending };
-        let knows_broadcasts = self.service.broadcasts.generation() == self.generation;
-        poll_news(listener, !self.queue.is_empty(), knows_broadcasts, cx)
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Some(at) = self.dialogue.next_deadline() else { return Poll::Pending };
+        self.wait.poll_until(Instant::now() + fresh::now().until(at), cx).map(|()| Event::Deadline)
+    }
+
+    /// Whoever is told looks at everything again: told is that there may be news, and not which.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            if self.wait.poll_stop(&self.draining, self.listener.is_some(), cx).is_ready() {
+                return Poll::Ready(Event::Draining);
+            }
+            let Some(listener) = &self.listener else { return Poll::Pending };
+            let knows_broadcasts = self.service.broadcasts.generation() == self.generation;
+            if let Some(news) = news(listener, !self.queue.is_empty(), knows_broadcasts) {
+                return Poll::Ready(Event::News(news));
+            }
+            ready!(listener.poll_arrived(cx));
+        }
     }
 }
 
 /// News, if there is any. While something is on its way only an end counts; the rest is taken when there is room for it. So
 /// it is looked for whenever this is asked: what has come meanwhile, or before the agent was listening, is not told again.
-fn poll_news(listener: &Listener, busy: bool, knows_broadcasts: bool, cx: &mut Context<'_>) -> Poll<News> {
-    loop {
-        if !busy || listener.is_gone() || listener.is_superseded() {
-            let news = listener.take();
-            if news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts {
-                return Poll::Ready(news);
-            }
-        }
-        if listener.poll_arrived(cx).is_pending() {
-            return Poll::Pending;
-        }
+fn news(listener: &Listener, busy: bool, knows_broadcasts: bool) -> Option<News> {
+    if busy && !listener.is_gone() && !listener.is_superseded() {
+        return None;
     }
+    let news = listener.take();
+    (news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts).then_some(news)
 }
 
 #[cfg(test)]
@@ -132,8 +143,7 @@ mod tests {
     fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
         let registry: Arc<Registry> = Arc::default();
         let listener = registry.listen(&scope(InboxId::from_bytes([1; 16])), Way::Autopush);
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut told = |busy, is_outdated: bool| poll_news(&listener, busy, !is_outdated, &mut cx).is_ready();
+        let told = |busy, is_outdated: bool| news(&listener, busy, !is_outdated).is_some();
         assert!(!told(false, false));
         assert!(told(false, true), "broadcasts changed before it listened");
         registry.announce_anything();
@@ -144,7 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_that_moves_is_met_when_it_comes() {
-        let mut wait = Wait { timer: None, stop: None, news_first: false };
+        let mut wait = Wait::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let now = |wait: &mut Wait, seconds| {

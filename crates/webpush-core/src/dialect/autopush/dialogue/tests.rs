@@ -222,3 +222,10 @@ fn a_stop_closes_at_the_given_time() {
     dialogue.handle(Input::Deadline, at);
     assert!(matches!(&commands(&mut dialogue)[..], [Command::Close(Close { code: 1001, .. })]));
 }
+
+/// There may be very many of them. On machines with 64 bits.
+#[test]
+fn an_idle_agent_takes_little() {
+    let (dialogue, session) = (size_of_val(&live()), size_of::<Session>());
+    assert!(dialogue <= 104 && session <= 240, "{dialogue} and {session} bytes");
+}

@@ -1,0 +1,42 @@
+//! Frames of a WebSocket, as the service reads and writes them.
+
+use super::samples::MASK;
+use anyhow::ensure;
+use std::hint::black_box;
+use webpush_core::websocket::{self, Reader, Received};
+
+/// As long as an acknowledgement.
+const READ_BYTES: usize = 150;
+/// As long as a notification of 200 bytes.
+const WRITTEN_BYTES: usize = 500;
+
+/// Reads one that came whole.
+///
+/// # Errors
+/// When it is not read as it was written.
+pub fn read(times: u32) -> anyhow::Result<()> {
+    let text = "x".repeat(READ_BYTES);
+    let mut frame = Vec::new();
+    crate::frames::text(&mut frame, &text, MASK);
+    let mut reader = Reader::default();
+    for _ in 0..times {
+        reader.feed(black_box(&frame));
+        ensure!(reader.next() == Ok(Some(Received::Text(&text))), "it was read wrongly");
+        ensure!(reader.next() == Ok(None), "there is only one");
+    }
+    Ok(())
+}
+
+/// Writes one where nothing waits.
+///
+/// # Errors
+/// When nothing was written.
+pub fn write(times: u32) -> anyhow::Result<()> {
+    let text = "x".repeat(WRITTEN_BYTES);
+    for _ in 0..times {
+        let mut out = Vec::new();
+        websocket::write::text(&mut out, black_box(&text));
+        ensure!(black_box(out).len() > WRITTEN_BYTES, "nothing was written");
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Parts of the path of a message, each done so often as it is told, for somebody who counts: `cargo xtask budget` runs
+//! them under valgrind. What two runs of different length differ by is what one time costs, without the start.
+//!
+//! Ids, times and keys are fixed, nothing depends on the clock, and whatever comes out wrong ends the program.
+//!
+//! | scenario | once is |
+//! |---|---|
+//! | `parse`, `judge`, `vapid` | [`requests`]: the head of a push read; the push decided on; a token that is remembered |
+//! | `seal`, `open` | [`urls`]: a message's URL made; a push URL opened |
+//! | `rfc8030`, `autopush` | [`sessions`]: a message from the wake of its session to its settling |
+//! | `read-frame`, `write-frame` | [`frames`]: of a WebSocket |
+//! | `entry-row`, `log-frame`, `store` | [`stored`]: codecs there and back; a message appended durably and settled |
+//! | `service` | [`service`]: a message through a whole service, posted, stored, delivered, acknowledged and settled |
+
+pub mod frames;
+pub mod requests;
+mod samples;
+pub mod service;
+pub mod sessions;
+pub mod stored;
+pub mod urls;
+
+use anyhow::{Context as _, bail};
+use std::env::args;
+use std::process::ExitCode;
+
+/// Does something so often.
+pub type Scenario = fn(u32) -> anyhow::Result<()>;
+
+/// All there are, by name.
+pub const SCENARIOS: &[(&str, Scenario)] = &[
+    ("parse", requests::parse),
+    ("judge", requests::judge_one),
+    ("vapid", requests::vapid),
+    ("seal", urls::seal),
+    ("open", urls::open),
+    ("rfc8030", sessions::rfc8030),
+    ("autopush", sessions::autopush),
+    ("read-frame", frames::read),
+    ("write-frame", frames::write),
+    ("entry-row", stored::entry_row),
+    ("log-frame", stored::log_frame),
+    ("store", stored::store),
+    ("service", service::run),
+];
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(args().nth(1).as_deref(), args().nth(2).as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("webpush-count: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(name: Option<&str>, times: Option<&str>) -> anyhow::Result<()> {
+    let Some((_, scenario)) = SCENARIOS.iter().find(|(known, _)| Some(*known) == name) else {
+        let names: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        bail!("expected SCENARIO TIMES, where SCENARIO is one of: {}", names.join(", "));
+    };
+    scenario(times.and_then(|times| times.parse().ok()).context("TIMES is a number")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_comes_out_as_meant() {
+        for (name, _) in SCENARIOS {
+            run(Some(name), Some("3")).unwrap();
+        }
+        assert!(run(Some("parse"), None).is_err());
+        assert!(run(Some("unknown"), Some("3")).is_err());
+    }
+}

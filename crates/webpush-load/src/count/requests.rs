@@ -1,0 +1,80 @@
+//! A push request, from its head to the decision on it.
+
+use super::samples::{self, BODY, KEY, NOW, ORIGIN};
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
+use std::hint::black_box;
+use webpush_core::id::MessageId;
+use webpush_core::limits::Limits;
+use webpush_core::problem::Problem;
+use webpush_core::publish::{PublishRequest, Retention, Ruling, judge};
+use webpush_core::sender::VerifiedSender;
+use webpush_core::subscription::{Dialect, Subscription};
+use webpush_server::client::vapid::VapidKey;
+use webpush_server::vapid::VapidCache;
+
+/// Reads the headers.
+///
+/// # Errors
+/// When they are refused.
+pub fn parse(times: u32) -> anyhow::Result<()> {
+    let headers = samples::headers();
+    for _ in 0..times {
+        black_box(request(black_box(&headers)).map_err(refused)?);
+    }
+    Ok(())
+}
+
+/// Decides on one of a verified sender, to a subscription that is for no other.
+///
+/// # Errors
+/// When it is refused.
+pub fn judge_one(times: u32) -> anyhow::Result<()> {
+    let (cache, credentials) = remembered()?;
+    let sender = sender(&cache, &credentials)?;
+    let subscription =
+        Subscription { sender: Some(*sender.key()), ..samples::subscription(Dialect::Rfc8030) };
+    let request = request(&samples::headers()).map_err(refused)?;
+    let (limits, id) = (Limits::default(), MessageId::from_bytes([3; 16]));
+    for _ in 0..times {
+        let ruling = Ruling { id, key: KEY, receipt: None, sender: Some(sender), limits: &limits, now: NOW };
+        let accepted = judge(request.clone(), black_box(&subscription), ruling).map_err(refused)?;
+        ensure!(matches!(black_box(accepted).retention, Retention::Until(_)), "it is not to be kept");
+    }
+    Ok(())
+}
+
+/// Finds out who sends, from a token that is remembered.
+///
+/// # Errors
+/// When it is not.
+pub fn vapid(times: u32) -> anyhow::Result<()> {
+    let (cache, credentials) = remembered()?;
+    for _ in 0..times {
+        black_box(sender(&cache, black_box(&credentials))?);
+    }
+    ensure!(cache.checks() == 1, "the token was forgotten");
+    Ok(())
+}
+
+fn request(headers: &HeaderMap) -> Result<PublishRequest, Problem> {
+    PublishRequest::parse(headers, Bytes::from_static(&BODY))
+}
+
+fn refused(problem: Problem) -> anyhow::Error {
+    anyhow::anyhow!("refused: {problem:?}")
+}
+
+fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
+    let value = VapidKey::generate()?.authorization(ORIGIN, Some("mailto:a@b.example"), NOW)?;
+    let credentials = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(value)?)]);
+    let cache = VapidCache::new(ORIGIN.to_owned());
+    sender(&cache, &credentials)?;
+    Ok((cache, credentials))
+}
+
+fn sender(cache: &VapidCache, credentials: &HeaderMap) -> anyhow::Result<VerifiedSender> {
+    cache.sender(credentials, NOW).map_err(refused)?.context("nobody says who sends")
+}

@@ -1,0 +1,96 @@
+//! A message and its agent: from the wake of the session to the settling, as drivers do it, without a socket.
+
+use super::samples::{self, CHANNEL, KEY, MASK, NOW, ORIGIN, SCOPE};
+use crate::frames;
+use anyhow::{Context as _, bail, ensure};
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+use webpush_core::capability::Capability;
+use webpush_core::dialect::autopush::{Command, Dialogue, Input, Versions, names, reply};
+use webpush_core::dialect::pushed::Pushed;
+use webpush_core::inbox::Entry;
+use webpush_core::limits::Timeouts;
+use webpush_core::session::{self, Page, Patience, Session};
+use webpush_core::subscription::Dialect;
+use webpush_core::websocket::{Reader, Received, write};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Woken, promised and pushed, handed over; then the DELETE of its URL says which message that is.
+///
+/// # Errors
+/// When the session wants something else.
+pub fn rfc8030(times: u32) -> anyhow::Result<()> {
+    let keyring = samples::keyring()?;
+    let subscription = samples::subscription(Dialect::Rfc8030);
+    let mut session = Session::new(SCOPE, Patience::Held, Some(PATIENCE));
+    ensure!(matches!(session.next_command(), Some(session::Command::Fetch { .. })), "it begins with a fetch");
+    session.handle(session::Input::Fetched(Page::default()), NOW);
+    for number in 1..=times {
+        session.handle(session::Input::Woken(samples::woken(number)), NOW);
+        let Some(session::Command::Deliver(entry)) = session.next_command() else {
+            bail!("message {number} is not delivered");
+        };
+        let pushed = Pushed::new(&entry, Some(&subscription), &keyring, ORIGIN, NOW).context("no promise")?;
+        let pushed = black_box(pushed);
+        session.handle(session::Input::Sent { taken: false }, NOW);
+        ensure!(session.next_command().is_none(), "it is for its agent to acknowledge");
+        let acknowledged = keyring.open(&pushed.path);
+        ensure!(acknowledged == Some(Capability::Message(entry.entry_ref())), "it is another message");
+    }
+    Ok(())
+}
+
+/// Woken, framed and handed over; then its acknowledgement is read from a frame.
+///
+/// # Errors
+/// When the session wants something else.
+pub fn autopush(times: u32) -> anyhow::Result<()> {
+    let keyring = samples::keyring()?;
+    let mut dialogue = Dialogue::new(&Timeouts::default(), PATIENCE, Arc::new(Versions::default()), NOW);
+    dialogue.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
+    ensure!(matches!(dialogue.next_command(), Some(Command::Identify(None))), "it asks who that is");
+    dialogue.handle(Input::Identified(SCOPE.inbox), NOW);
+    ensure!(matches!(dialogue.next_command(), Some(Command::Send(_))), "it says hello");
+    let fetch = dialogue.next_command();
+    ensure!(
+        matches!(fetch, Some(Command::Session(session::Command::Fetch { .. }))),
+        "it begins with a fetch"
+    );
+    dialogue.handle(Input::Session(session::Input::Fetched(Page::default())), NOW);
+
+    let (mut reader, mut acknowledgement, mut frame) = (Reader::default(), String::new(), Vec::new());
+    for number in 1..=times {
+        dialogue.handle(Input::Session(session::Input::Woken(samples::woken(number))), NOW);
+        let deliver = dialogue.next_command();
+        let Some(Command::Session(session::Command::Deliver(Entry::Message(message)))) = deliver else {
+            bail!("message {number} is not delivered");
+        };
+        let version = names::version(message.entry_ref(), KEY, &keyring).context("it has no version")?;
+        let mut out = Vec::new();
+        write::text(&mut out, &reply::notification(&message, CHANNEL, &version));
+        black_box(&out);
+        dialogue.handle(Input::Session(session::Input::Sent { taken: false }), NOW);
+        ensure!(dialogue.next_command().is_none(), "it is for its agent to acknowledge");
+
+        // The agent's part: without an allocation after the first time.
+        acknowledgement.clear();
+        frame.clear();
+        let begin = r#"{"messageType":"ack","updates":[{"channelID":"#;
+        let channel = "c4c4c4c4-c4c4-c4c4-c4c4-c4c4c4c4c4c4";
+        write!(acknowledgement, r#"{begin}"{channel}","version":"{version}"}}]}}"#)?;
+        frames::text(&mut frame, &acknowledgement, MASK);
+
+        reader.feed(&frame);
+        let Ok(Some(Received::Text(text))) = reader.next() else { bail!("no message in the frame") };
+        dialogue.handle(Input::Text(text, &keyring), NOW);
+        let settle = dialogue.next_command();
+        let Some(Command::Session(session::Command::Settle { entries, .. })) = settle else {
+            bail!("message {number} is not settled");
+        };
+        ensure!(entries == [message.entry_ref()], "it is another message");
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! A message in the store: how it is written, and a life of it.
+
+use super::samples;
+use crate::target::folder_in;
+use anyhow::{Context as _, ensure};
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Dialect;
+use webpush_store::embedded::{Codecs, EmbeddedStore, GenerationBounds, Options};
+use webpush_store::{Applied, Durability, Op, Store, StoreError};
+
+/// Writes the row of a message and reads it again.
+///
+/// # Errors
+/// When it is not there.
+pub fn entry_row(times: u32) -> anyhow::Result<()> {
+    let codecs = Codecs::new(samples::message(1));
+    for _ in 0..times {
+        black_box(codecs.entry().context("the row can't be read")?);
+    }
+    Ok(())
+}
+
+/// Writes the frame of a message and reads it again.
+///
+/// # Errors
+/// When it is not there.
+pub fn log_frame(times: u32) -> anyhow::Result<()> {
+    let mut codecs = Codecs::new(samples::message(1));
+    for _ in 0..times {
+        ensure!(codecs.frame()? == Some(Codecs::ROWS), "the frame can't be read");
+    }
+    Ok(())
+}
+
+/// Appends a message durably and settles it lazily; each is waited for.
+///
+/// # Errors
+/// When the disk fails.
+pub fn store(times: u32) -> anyhow::Result<()> {
+    let folder = folder_in(None)?;
+    let store = open(folder.path())?;
+    let (answers, answered) = sync_channel(1);
+    commit(&store, furnish(Dialect::Rfc8030), Durability::Durable, &answers, &answered)?;
+    for number in 1..=times {
+        let append = vec![Op::Append(samples::message(number))];
+        let appended = commit(&store, append, Durability::Durable, &answers, &answered)?;
+        let Some(Applied::Appended(appended)) = appended.into_iter().next() else {
+            anyhow::bail!("message {number} was not stored");
+        };
+        let settle = vec![Op::Settle(appended.message.entry_ref(), Outcome::Delivered)];
+        commit(&store, settle, Durability::Lazy, &answers, &answered)?;
+    }
+    // To close it costs now more and now less, as its threads end.
+    std::mem::forget(store);
+    Ok(())
+}
+
+/// A new store of which nothing gets to the engine while it is counted: when that is depends on the clock.
+pub(super) fn open(folder: &Path) -> anyhow::Result<EmbeddedStore> {
+    let generation = GenerationBounds { age: Duration::from_secs(3600), ..GenerationBounds::default() };
+    Ok(EmbeddedStore::open(folder, Options { generation, ..Options::default() })?)
+}
+
+/// Makes the agent and its subscription.
+pub(super) fn furnish(dialect: Dialect) -> Vec<Op> {
+    vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(dialect))]
+}
+
+type Answer = Result<Vec<Applied>, StoreError>;
+
+/// Commits and waits for the answer.
+pub(super) fn commit(
+    store: &dyn Store,
+    ops: Vec<Op>,
+    durability: Durability,
+    answers: &SyncSender<Answer>,
+    answered: &Receiver<Answer>,
+) -> anyhow::Result<Vec<Applied>> {
+    let answers = answers.clone();
+    store.commit(ops, durability, Box::new(move |answer| drop(answers.send(answer))));
+    Ok(answered.recv().context("the store does not answer")??)
+}

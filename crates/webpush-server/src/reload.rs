@@ -1,0 +1,90 @@
+//! SIGHUP: the configuration is read again. All of it is put in force that can be while the service runs, or nothing: a
+//! file that is broken leaves everything as it is.
+
+use crate::broadcasts::Sources;
+use crate::http::tls::{self, Certificate};
+use crate::log::Log;
+use crate::serve::Settings;
+use crate::service::Service;
+use crate::subscribe_tokens::SubscribeTokens;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::signal::unix::Signal;
+
+/// Reads the sources of settings again.
+pub type ReadAgain = Box<dyn Fn() -> anyhow::Result<Reread> + Send + Sync>;
+
+/// What they say now.
+pub struct Reread {
+    /// All settings.
+    pub settings: Settings,
+    /// The names of those that differ from the start and can't be changed while the service runs.
+    pub later: Vec<String>,
+}
+
+/// What can be changed while the service runs, and where the changes come from.
+pub struct Reload {
+    /// Reads them.
+    pub read_again: ReadAgain,
+    /// The log.
+    pub log: Log,
+    /// Limits, rates, tokens.
+    pub service: Arc<Service>,
+    /// The certificate, with TLS.
+    pub certificate: Option<Arc<Certificate>>,
+    /// The versions of broadcasts.
+    pub broadcasts: Arc<Mutex<Sources>>,
+}
+
+/// Reloads at each signal.
+pub async fn run(reload: Reload, mut hangups: Signal) {
+    let reload = Arc::new(reload);
+    while hangups.recv().await.is_some() {
+        let reload = Arc::clone(&reload);
+        // A service manager that wants to hear of it (`Type=notify-reload`) is told before and after this.
+        // Files are read on a thread that may wait for a disk. It does not panic, so there is nothing to join for.
+        let _ = tokio::task::spawn_blocking(move || reload.now()).await;
+    }
+}
+
+impl Reload {
+    fn now(&self) {
+        match self.try_now() {
+            Ok(later) if later.is_empty() => tracing::info!("the configuration was read again"),
+            Ok(later) => {
+                let settings = later.join(", ");
+                tracing::warn!(
+                    settings,
+                    "the configuration was read again; what changed of these takes effect at the next start"
+                );
+            }
+            Err(error) => {
+                tracing::error!("the configuration can't be used, so nothing was changed: {error:#}");
+            }
+        }
+    }
+
+    /// Says what has to wait for the next start.
+    fn try_now(&self) -> anyhow::Result<Vec<String>> {
+        let Reread { settings, mut later } = (self.read_again)()?;
+        // Whatever can fail comes first.
+        let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
+        let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
+        match (&self.certificate, loaded) {
+            (Some(certificate), Some(loaded)) => {
+                self.service.metrics.process.certificate_expires(tls::expiry(&loaded));
+                certificate.replace(loaded);
+            }
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),
+        }
+        self.service.replace_limits(settings.limits);
+        self.service.subscribe_tokens.store(Arc::new(tokens));
+        let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+        broadcasts.configure(settings.broadcasts);
+        // Still locked, as when one is set: of two changes the later one is told last.
+        self.service.broadcast(broadcasts.in_force());
+        drop(broadcasts);
+        self.log.set_level(&settings.log.level);
+        Ok(later)
+    }
+}

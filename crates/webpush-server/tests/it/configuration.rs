@@ -1,0 +1,131 @@
+//! `webpush-server config`: check, print, schema.
+
+use crate::support::HERMETIC;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_webpush-server");
+
+fn config(folder: &Path, args: &[&str]) -> Output {
+    Command::new(PROGRAM).current_dir(folder).envs(HERMETIC).arg("config").args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn check_says_where_each_fault_is_without_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let check = || config(folder.path(), &["check", "--config", "c.toml"]);
+    write("[listen]\nprot = 1\n\n[log]\nlevel = '='\n[messages]\nmax_ttl = 'soon'\n");
+    let checked = check();
+    assert_eq!(checked.status.code(), Some(2));
+    assert_eq!(
+        text(&checked.stderr),
+        "error: c.toml:2: the key listen.prot is unknown; did you mean listen.port?\n\
+         error: c.toml:5: log.level: «=» does not say what to log, as info,h2=error does: invalid filter directive\n\
+         error: c.toml:7: messages.max_ttl: «soon» is not a time: a whole number of seconds, or with s, m, h or d as in 30d\n"
+    );
+    write(
+        "[listen]\nhost = '0.0.0.0'\n[tls]\ncert = '/nowhere/c'\nkey = '/nowhere/k'\n[admin]\nlisten = '0.0.0.0:1'\n",
+    );
+    let said = text(&check().stderr);
+    assert!(said.starts_with("error: c.toml:4: the certificate file /nowhere/c can't be read"), "{said}");
+    assert!(
+        said.contains("error: c.toml:7: 0.0.0.0:1 (--admin) can be reached from other machines"),
+        "{said}"
+    );
+    write("[listen]\nhost = '0.0.0.0'\n[subscribe]\ntokens_file = 'c.toml'\n");
+    let said = text(&check().stderr);
+    assert!(
+        said.contains("c.toml:2: 0.0.0.0 can be reached") && said.contains("c.toml:4: the token file"),
+        "{said}"
+    );
+    write("[listen]\nport = 1\n");
+    let checked = check();
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it made a data folder");
+}
+
+#[test]
+fn print_has_the_source_of_each_value_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "[tls]\npfx = 'a.pfx'\npfx_password = 'open sesame'\n[log]\nlevel = 'warn'\n";
+    std::fs::write(folder.path().join("c.toml"), file).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder.path()).envs(HERMETIC).env("WEBPUSH_SERVER_RATES__PUSH", "off");
+    let printed = command.args(["config", "print", "--config", "c.toml", "--port=7"]).output().unwrap();
+    let printed = text(&printed.stdout);
+    let begin = "[listen]\n\
+        # host is not set\n\
+        port = 7                                          # flag --port\n\
+        plaintext = false                                 # default\n";
+    assert!(printed.starts_with(begin), "{printed}");
+    for line in [
+        "pfx = \"a.pfx\"                                     # c.toml:2",
+        "# pfx_password is set and not shown               # c.toml:3",
+        "push = \"off\"                                      # variable WEBPUSH_SERVER_RATES__PUSH",
+        "level = \"warn\"                                    # c.toml:5",
+        "format = \"text\"                                   # variable WEBPUSH_SERVER_LOG__FORMAT",
+        "max_ttl = \"30d\"                                   # default",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+    assert!(!printed.contains("sesame"));
+}
+
+#[test]
+fn schema_is_json_and_help_shows_variables_but_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_slice(&config(folder.path(), &["schema"]).stdout).unwrap();
+    assert_eq!(schema["properties"]["listen"]["properties"]["port"]["type"], "integer");
+    let help = Command::new(PROGRAM).arg("--help").output().unwrap();
+    let help = text(&help.stdout);
+    assert!(help.starts_with("A Web Push service (RFC 8030)"), "{help}");
+    assert!(help.contains("WEBPUSH_SERVER_LISTEN__PORT") && !help.contains("--pfx-password <"), "{help}");
+    let secret = Command::new(PROGRAM).arg("--pfx-password=x").output().unwrap();
+    assert_eq!(secret.status.code(), Some(2));
+}
+
+/// The one in docs/operating.md, as it is and with all that it has as comments.
+#[test]
+fn the_example_can_be_used() {
+    let operating = include_str!("../../../../docs/operating.md");
+    let example = operating.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().to_str().unwrap();
+    crate::tls::files(folder.path());
+    std::fs::write(folder.path().join("subscribe-tokens"), "0123456789abcdef\n").unwrap();
+    std::fs::write(folder.path().join("admin-tokens"), "0123456789abcdef\n").unwrap();
+    let here = example.replace("/etc/webpush-server", shown);
+    let file = folder.path().join("c.toml");
+    // Comments begin with a space; settings that are left out do not.
+    let is_setting =
+        |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+    let all: String = here
+        .lines()
+        .filter(|line| !line.starts_with("#pfx"))
+        .map(|line| if is_setting(&line) { &line[1..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    for text in [&here, &all] {
+        std::fs::write(&file, text).unwrap();
+        let checked = config(folder.path(), &["check", "--config", file.to_str().unwrap()]);
+        assert!(checked.status.success(), "{}", self::text(&checked.stderr));
+    }
+    let schema: serde_json::Value =
+        serde_json::from_slice(&config(folder.path(), &["schema"]).stdout).unwrap();
+    for (section, table) in schema["properties"].as_object().unwrap() {
+        let keys = table["properties"].as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>());
+        for key in keys.unwrap_or_default() {
+            // Secrets belong in files of their own, and the last table is for tests.
+            let left_out = matches!(&*key, "pfx_password" | "tokens") || section == "advanced";
+            let is_there =
+                example.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+            assert!(left_out || is_there, "{section}.{key} is not in the example");
+        }
+    }
+}

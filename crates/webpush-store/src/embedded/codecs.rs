@@ -1,0 +1,55 @@
+//! How a message is written, for `cargo xtask budget`, which counts what that costs. Nobody else needs it from outside.
+
+use super::entry_row::{message_value, read_entry};
+use super::frame;
+use super::generation::Tables;
+use super::key::Key;
+use super::rows::{Table, deadline_key, entry_key, message_id_value};
+use std::io;
+use webpush_core::inbox::Entry;
+use webpush_core::message::Message;
+
+const SALT: u64 = 6;
+const NUMBER: u64 = 7;
+
+/// The codecs of one message.
+#[doc(hidden)]
+pub struct Codecs {
+    message: Message,
+    tables: Tables,
+    written: Vec<u8>,
+    read: Vec<u8>,
+}
+
+impl Codecs {
+    /// Rows of a frame: the entry and its deadline.
+    pub const ROWS: usize = 2;
+
+    /// Of a message with a position.
+    #[must_use]
+    pub fn new(message: Message) -> Self {
+        let Message { id, agent, position, expires, .. } = message;
+        let deadline = deadline_key(expires, agent, position);
+        let mut tables = Tables::default();
+        let entry = Some(message_value(&message));
+        tables[Table::Entries as usize].insert(Key::from(entry_key(agent, position)), entry);
+        tables[Table::Deadlines as usize].insert(Key::from(deadline), Some(message_id_value(&deadline, id)));
+        Self { message, tables, written: Vec::new(), read: Vec::new() }
+    }
+
+    /// Writes its row and reads that.
+    #[must_use]
+    pub fn entry(&self) -> Option<Entry> {
+        read_entry(self.message.agent, self.message.position, &message_value(&self.message))
+    }
+
+    /// Writes its frame and reads that; how many rows are in it.
+    ///
+    /// # Errors
+    /// None that a buffer has.
+    pub fn frame(&mut self) -> io::Result<Option<usize>> {
+        frame::encode(&mut self.written, SALT, NUMBER, self.message.position, &self.tables);
+        let frame = frame::read(&mut &self.written[..], SALT, NUMBER, &mut self.read)?;
+        Ok(frame.map(|frame| frame.rows.len()))
+    }
+}
