@@ -25,7 +25,7 @@ const STRIDE: u64 = 7919;
 /// Far from now: nothing expires while it is measured.
 const EXPIRES: u64 = 1_000_000_000_000;
 
-/// Opens a new store with so many inboxes, each with a subscription.
+/// Opens a new store with so many inboxes, each with a subscription, and listened to once, as a browser's is.
 pub(super) fn store(folder: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore> {
     let store = EmbeddedStore::open(folder, Options::default())?;
     batches(&store, 0..inboxes, |number| {
@@ -38,7 +38,11 @@ pub(super) fn store(folder: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore
             sender: None,
             dialect: Dialect::Rfc8030,
         };
-        vec![Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }), Op::Subscribe(subscription)]
+        vec![
+            Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }),
+            Op::Subscribe(subscription),
+            Op::Touch(id, created),
+        ]
     })?;
     Ok(store)
 }
