@@ -15,7 +15,6 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     times: [u32; 2],
     /// How much the allocations of one time may differ from run to run, because threads meet now so and now otherwise.
-    /// Less than one: to allocate once more is always noticed.
     pub(super) wander: f64,
 }
 
@@ -25,8 +24,13 @@ impl Row {
         Self { name, times: [100, 600], wander: 0.0 }
     }
 
-    pub(super) const fn with_threads(name: &'static str, times: [u32; 2]) -> Self {
-        Self { name, times, wander: 0.5 }
+    pub(super) const fn with_threads(name: &'static str, times: [u32; 2], wander: f64) -> Self {
+        Self { name, times, wander }
+    }
+
+    /// How often it is counted before it is over its budget.
+    pub(super) fn tries(&self) -> u32 {
+        if self.wander > 0.0 { 4 } else { 1 }
     }
 
     /// What one time costs.
