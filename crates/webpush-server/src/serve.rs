@@ -115,13 +115,14 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
     let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = bind(&settings).await?;
-    let door = match &settings.admin {
-        Some(admin) => Some(Door::open(admin).await?),
-        None => None,
-    };
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
+    make_data_folder(&settings.data_dir)?;
+    let door = match &settings.admin {
+        Some(admin) => Door::open(admin, &settings.data_dir).await?,
+        None => None,
+    };
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let service = Service::new(Setup {
         store: Arc::clone(&store),
@@ -222,8 +223,6 @@ fn open_data_folder(
     quota: Quota,
 ) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
-    make_data_folder(folder)
-        .with_context(|| format!("the data folder {shown} can't be made (--data-dir)"))?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
     let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
@@ -233,7 +232,12 @@ fn open_data_folder(
 }
 
 /// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-fn make_data_folder(folder: &Path) -> io::Result<()> {
+fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+    make_folders(folder)
+        .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
+}
+
+fn make_folders(folder: &Path) -> io::Result<()> {
     let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for parent in made.into_iter().filter_map(Path::parent) {

@@ -4,8 +4,30 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// Where it is when nothing else is said.
+pub const DEFAULT: &str = "127.0.0.1:9090";
+
 /// What a socket in the file system is written with.
 const UNIX: &str = "unix:";
+/// What no listener is written with.
+const OFF: &str = "off";
+
+/// Whether there is a listener, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// There is none.
+    Off,
+    /// It is there.
+    On(Address),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == OFF { Ok(Self::Off) } else { text.parse().map(Self::On) }
+    }
+}
 
 /// The address as the operator wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +49,7 @@ impl FromStr for Address {
             Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
                 Ok(Self::Tcp(text.to_owned()))
             }
-            _ => {
-                Err(format!("«{text}» is not an address: 127.0.0.1:9090, [::1]:9090 or unix:/run/admin.sock"))
-            }
+            _ => Err(format!("«{text}» is not an address: {DEFAULT}, [::1]:9090 or unix:/run/admin.sock")),
         }
     }
 }
@@ -59,6 +79,8 @@ mod tests {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("unix:/a".parse(), Ok(Address::Unix("/a".into())));
+        assert_eq!("off".parse(), Ok(Listen::Off));
+        assert_eq!(DEFAULT.parse(), Ok(Listen::On(Address::Tcp(DEFAULT.into()))));
         for wrong in
             ["", "9090", ":9090", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "::1:90", "[]:90", "unix:"]
         {

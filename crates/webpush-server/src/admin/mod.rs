@@ -4,7 +4,7 @@
 //! |---|---|
 //! | where it may come in | [`address`], `listen.rs` |
 //! | a connection, and its requests | `connection.rs` |
-//! | who may ask | `gate.rs` |
+//! | who may ask | `gate.rs`; the owner of the data folder [`owner_token`] |
 //! | which resource | `route.rs` |
 //! | the resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
 //! | errors | `refusal.rs` |
@@ -15,6 +15,7 @@ mod connection;
 mod gate;
 mod listen;
 mod metrics;
+pub mod owner_token;
 mod refusal;
 mod route;
 
@@ -25,6 +26,7 @@ use crate::service::Service;
 use address::Address;
 use gate::Gate;
 use listen::Listener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub address: Address,
     /// The tokens that those who ask need.
     pub tokens: Option<TokenSource>,
+    /// Nobody asked for this address: if somebody else has it, the service does without.
+    pub may_be_taken: bool,
 }
 
 impl Settings {
@@ -75,19 +79,31 @@ struct Admin {
 }
 
 impl Door {
-    /// Opens the listener.
+    /// Opens the listener. What only the owner of the data folder may do takes the token in it, where nothing else says who
+    /// asks.
     ///
     /// # Errors
     /// When that can't be done, or would let everybody in.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn open(settings: &Settings, data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let tokens = settings.tokens.as_ref().map(BearerTokens::load).transpose()?;
-        let listener = Listener::bind(&settings.address, tokens.is_some()).await?;
+        let listener = match Listener::bind(&settings.address, tokens.is_some()).await {
+            Ok(listener) => listener,
+            Err(error) if settings.may_be_taken => {
+                tracing::warn!(
+                    "there is no admin listener: {error:#}; --admin names another address, or says off"
+                );
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         let gate = match (tokens, &settings.address) {
             (Some(tokens), _) => Gate::Token(Box::new(tokens)),
-            (None, Address::Tcp(_)) => Gate::ThisMachine,
+            (None, Address::Tcp(_)) => {
+                Gate::ThisMachine { owner: Box::new(owner_token::load_or_create(data_dir)?) }
+            }
             (None, Address::Unix(_)) => Gate::Open,
         };
-        Ok(Self { listener, gate })
+        Ok(Some(Self { listener, gate }))
     }
 
     /// Where it listens, for people to read.

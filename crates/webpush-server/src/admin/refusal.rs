@@ -19,6 +19,10 @@ pub(super) enum Refusal {
     },
     /// It was asked at a name that is not this machine's.
     ForeignHost,
+    /// A page of another site had a browser ask.
+    ForeignPage,
+    /// Only whoever can read the data folder may do this.
+    OwnersOnly,
     /// There is no such resource.
     NotFound,
     /// The resource is there, but not for this method.
@@ -62,7 +66,13 @@ impl Refusal {
                 let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
-            Self::ForeignHost | Self::NotFound | Self::Wrong(_) | Self::Unchanged(_) | Self::Failed => {}
+            Self::ForeignHost
+            | Self::ForeignPage
+            | Self::OwnersOnly
+            | Self::NotFound
+            | Self::Wrong(_)
+            | Self::Unchanged(_)
+            | Self::Failed => {}
         }
         answer
     }
@@ -79,6 +89,15 @@ impl Refusal {
             Self::ForeignHost => (
                 StatusCode::FORBIDDEN,
                 "Ask by address or as localhost; for another name in Host the service needs --admin-token-file.",
+            ),
+            Self::ForeignPage => (
+                StatusCode::FORBIDDEN,
+                "A page of another site may not ask here: its Origin is not this listener.",
+            ),
+            Self::OwnersOnly => (
+                StatusCode::FORBIDDEN,
+                "This is for the owner of the service: send the token of the file admin-token in its data folder as \
+                 Authorization: Bearer TOKEN.",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
@@ -129,6 +148,8 @@ mod tests {
             (Refusal::TokenRequired { wrong: false }, 401),
             (Refusal::TokenRequired { wrong: true }, 401),
             (Refusal::ForeignHost, 403),
+            (Refusal::ForeignPage, 403),
+            (Refusal::OwnersOnly, 403),
             (Refusal::NotFound, 404),
             (Refusal::NotAllowed { allow: "PUT" }, 405),
             (Refusal::wrong("this is wrong"), 400),

@@ -1,5 +1,6 @@
 //! Which resource a request is for.
 
+use super::gate::Right;
 use super::refusal::Refusal;
 use super::{Admin, broadcasts, metrics};
 use crate::http::answer::{Answer, no_store};
@@ -34,7 +35,7 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
             _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         };
     }
-    admin.gate.check(&head.headers)?;
+    admin.gate.check(&head.headers, Right::Ask)?;
     if let Some(name) = path.strip_prefix(ONE_BROADCAST) {
         if head.uri.query().is_some() {
             return Err(Refusal::wrong("a question mark in a name is written %3F"));

@@ -1,7 +1,7 @@
 //! Flags of `serve` for its operator: the configuration file, and the admin listener.
 
 use crate::admin;
-use crate::admin::address::Address;
+use crate::admin::address::{DEFAULT, Listen};
 use crate::bearer_tokens::TokenSource;
 use crate::secret::Secret;
 use std::path::PathBuf;
@@ -15,9 +15,11 @@ pub struct AdminArgs {
     #[arg(long, env = "WEBPUSH_SERVER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Listener for the operator: 127.0.0.1:9090, or unix:/run/admin.sock [default: none]
-    #[arg(long, env = "WEBPUSH_SERVER_ADMIN__LISTEN", value_name = "ADDRESS")]
-    admin: Option<Address>,
+    /// Listener for the operator: an address, unix:/run/admin.sock, or off
+    ///
+    /// That the default is taken does not keep the service from starting; an address that is given must be free.
+    #[arg(long, env = "WEBPUSH_SERVER_ADMIN__LISTEN", value_name = "ADDRESS", default_value = DEFAULT)]
+    admin: Listen,
 
     /// Let only holders of a token use --admin, which may then be an address that other machines reach: a file with one
     /// a line, 16 characters or more, # for comments
@@ -27,8 +29,11 @@ pub struct AdminArgs {
 
 impl AdminArgs {
     /// The admin listener, if there is to be one.
-    pub(super) fn settings(self, tokens: Vec<Secret>) -> Option<admin::Settings> {
+    pub(super) fn settings(self, tokens: Vec<Secret>, is_default: bool) -> Option<admin::Settings> {
         let tokens = TokenSource::of(self.admin_token_file, tokens, "--admin-token-file");
-        self.admin.map(|address| admin::Settings { address, tokens })
+        match self.admin {
+            Listen::Off => None,
+            Listen::On(address) => Some(admin::Settings { address, tokens, may_be_taken: is_default }),
+        }
     }
 }

@@ -1,31 +1,21 @@
 //! `webpush-server health`: asks a running service whether it can work, for the health check of a container.
 
-use crate::admin::address::Address;
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::os::unix::net::UnixStream;
+use super::admin_client::{self, AdminAt, AdminClient};
+use super::report;
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::ArgMatches;
+use http::{Method, StatusCode};
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// The longest wait for the service, which takes two seconds at most to find out how it is.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// More than any answer has.
-const MOST_BYTES: u64 = 4096;
 
 /// Ask the service on this machine whether it can work.
 ///
 /// Exit status 0: it can. 1: it can't, or does not answer; one line on standard error says why. For HEALTHCHECK of a
-/// container, and for scripts.
+/// container, and for scripts. No token is needed.
 #[derive(Debug, clap::Args)]
 pub struct HealthArgs {
-    /// Its listener for the operator (--admin of the service); no token is needed
-    #[arg(
-        long,
-        env = "WEBPUSH_SERVER_ADMIN__LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9090"
-    )]
-    admin: Address,
+    #[command(flatten)]
+    at: AdminAt,
 
     /// Only whether the process is there, whatever its store does
     #[arg(long)]
@@ -34,61 +24,35 @@ pub struct HealthArgs {
 
 /// Asks once.
 #[must_use]
-pub fn run(args: &HealthArgs) -> ExitCode {
+pub fn run(args: &HealthArgs, line: &ArgMatches) -> ExitCode {
     let path = if args.live { "/health" } else { "/ready" };
-    let answer = match &args.admin {
-        Address::Tcp(address) => connect(address).and_then(|stream| exchange(stream, path)),
-        Address::Unix(socket) => UnixStream::connect(socket).and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream, path)
-        }),
-    };
-    match answer {
-        Ok(answer) if is_success(&answer) => ExitCode::SUCCESS,
-        Ok(answer) => {
-            eprintln!("webpush-server: {}", why(&answer));
+    match ask(path, line) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(why)) => {
+            eprintln!("webpush-server: {why}");
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("webpush-server: the service can't be asked on {} (--admin): {error}", args.admin);
+            report(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn connect(address: &str) -> io::Result<TcpStream> {
-    let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                return Ok(stream);
-            }
-            Err(error) => refused = error,
+/// Why it can't work, if it can't.
+fn ask(path: &str, line: &ArgMatches) -> anyhow::Result<Option<String>> {
+    let client = AdminClient::find(line)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the runtime can't be started")?.block_on(async {
+        let answer = client.ask(Method::GET, path, Bytes::new()).await?;
+        if answer.status() == StatusCode::OK {
+            return Ok(None);
         }
-    }
-    Err(refused)
-}
-
-fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MOST_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-fn is_success(answer: &str) -> bool {
-    answer.starts_with("HTTP/1.1 200 ")
-}
-
-/// What the service says, or else that it is none.
-fn why(answer: &str) -> String {
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    match body["reason"].as_str() {
-        Some(reason) => format!("not ready: {reason}"),
-        None => "what answers there is not the admin listener of this service".to_owned(),
-    }
+        let body: serde_json::Value =
+            serde_json::from_str(&admin_client::text(answer).await?).unwrap_or_default();
+        Ok(Some(match body["reason"].as_str() {
+            Some(reason) => format!("not ready: {reason}"),
+            None => "what answers there is not the admin listener of this service".to_owned(),
+        }))
+    })
 }

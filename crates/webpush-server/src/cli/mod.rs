@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Without a verb it serves.
 
 pub mod admin_args;
+pub mod admin_client;
 pub mod config;
 #[cfg(test)]
 mod config_tests;
@@ -56,8 +57,13 @@ pub fn run() -> ExitCode {
         Some(Verb::Keys(args)) => keys::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
-        Some(Verb::Health(args)) => health::run(&args),
+        Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
     }
+}
+
+/// The part of the command line that belongs to the verb.
+fn of_verb(line: &ArgMatches) -> &ArgMatches {
+    line.subcommand().map_or(line, |(_, of_verb)| of_verb)
 }
 
 /// The command line with its flags of `serve`, which are read later: they are one source of settings among others.

@@ -11,6 +11,7 @@ use super::values::{parse_origin, parse_time};
 use crate::config::layers::{Layers, Resolved};
 use crate::config::rules::Rule;
 use crate::config::setting::{self, Setting};
+use crate::config::source::Source;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::{Identity, Password};
 use crate::log::Log;
@@ -135,8 +136,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Needs("tls.pfx_password_file", "tls.pfx"),
     Rule::Excludes("listen.plaintext", "tls.cert"),
     Rule::Excludes("listen.plaintext", "tls.pfx"),
-    Rule::Needs("admin.tokens", "admin.listen"),
-    Rule::Needs("admin.tokens_file", "admin.listen"),
 ];
 
 /// What can't be changed while the service runs; the rest is what [`crate::reload`] puts in force.
@@ -256,7 +255,9 @@ impl Args {
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),
-            admin: self.admin.settings(secrets.admin_tokens),
+            admin: self
+                .admin
+                .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
             log: self.log.settings(),
         }
     }

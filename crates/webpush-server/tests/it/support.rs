@@ -216,8 +216,11 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 }
 
 /// Whatever this machine has in /etc; and a log that tests can read.
-pub(crate) const HERMETIC: [(&str, &str); 2] =
-    [("WEBPUSH_SERVER_CONFIG", "/dev/null"), ("WEBPUSH_SERVER_LOG__FORMAT", "text")];
+pub(crate) const HERMETIC: [(&str, &str); 3] = [
+    ("WEBPUSH_SERVER_CONFIG", "/dev/null"),
+    ("WEBPUSH_SERVER_LOG__FORMAT", "text"),
+    ("WEBPUSH_SERVER_ADMIN__LISTEN", "off"),
+];
 
 /// Runs the program with arguments that it must refuse; what it said on standard error.
 pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {

@@ -1,0 +1,163 @@
+//! Asking the admin listener of a running service, as verbs do: where it is, and with which token.
+
+use super::serve;
+use crate::admin::address::{Address, Listen};
+use crate::admin::owner_token;
+use crate::bearer_tokens::TokenSource;
+use crate::config::fault::Fault;
+use crate::serve::Settings;
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::ArgMatches;
+use http::header::{AUTHORIZATION, HOST};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// The longest wait for a connection, and for the beginning of an answer to a question.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// More than any sentence of the service has.
+const MOST_SENTENCE_BYTES: usize = 64 * 1024;
+
+/// Where the service is. What is not said here is read as the service reads it: from its variables and its file. The ids
+/// are those of the settings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AdminAt {
+    /// Its listener for the operator (--admin of the service)
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<Listen>,
+
+    /// File with a token for it [default: the file that the service has, or admin-token in its data folder]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
+    /// Data folder of the service
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+
+    /// Configuration file of the service
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Whoever asks.
+pub struct AdminClient {
+    address: Address,
+    token: Option<String>,
+}
+
+impl AdminClient {
+    /// For the service that a verb with [`AdminAt`] means.
+    ///
+    /// # Errors
+    /// What is wrong with its configuration, or that it has no admin listener.
+    pub fn find(line: &ArgMatches) -> anyhow::Result<Self> {
+        let resolved = serve::layers(line).resolve().map_err(|faults| {
+            anyhow::Error::msg(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
+        let Settings { admin, data_dir, .. } = serve::settings(&resolved)?;
+        let admin = admin
+            .context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
+        let token = match &admin.tokens {
+            Some(source) => Some(first_token(source)?),
+            None => owner_token::read(&data_dir),
+        };
+        Ok(Self { address: admin.address, token })
+    }
+
+    /// Sends a request; the answer has its head, and its body is under way.
+    ///
+    /// # Errors
+    /// When nobody answers in time.
+    pub async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(body))?;
+        let answer = async {
+            match &self.address {
+                Address::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
+                Address::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,
+            }
+        };
+        let cannot = || format!("the service can't be asked on {} (--admin)", self.address);
+        match timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.with_context(cannot),
+            Err(_) => bail!("{}: no answer in {} s", cannot(), PATIENCE.as_secs()),
+        }
+    }
+
+    /// Sends a request that must succeed.
+    ///
+    /// # Errors
+    /// As [`AdminClient::ask`]; and what the service says instead.
+    pub async fn demand(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let answer = self.ask(method, path, body).await?;
+        if answer.status().is_success() { Ok(answer) } else { bail!("{}", refusal(answer).await) }
+    }
+}
+
+/// Any token will do.
+fn first_token(source: &TokenSource) -> anyhow::Result<String> {
+    let is_token = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    match source {
+        TokenSource::File { path, flag } => {
+            let shown = path.display();
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
+            let token = text.lines().map(str::trim).find(is_token);
+            token
+                .map(str::to_owned)
+                .with_context(|| format!("the token file {shown} holds no token ({flag})"))
+        }
+        TokenSource::Given(tokens) => {
+            tokens.first().map(|token| token.expose().to_owned()).context("there is no token")
+        }
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // How it ends shows in the answer.
+    tokio::spawn(connection);
+    Ok(requests.send_request(request).await?)
+}
+
+/// What the service says when it does not do what it was asked for.
+async fn refusal(answer: Response<Incoming>) -> String {
+    let status = answer.status();
+    match text(answer).await.ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) {
+        Some(body) if body["detail"].is_string() => body["detail"].as_str().unwrap_or_default().to_owned(),
+        _ if status == StatusCode::NOT_FOUND => {
+            "what answers there is not the admin listener of this service".to_owned()
+        }
+        _ => format!("the service answered {status}"),
+    }
+}
+
+/// An answer as text, if it is short.
+///
+/// # Errors
+/// When it is not, or does not end in time.
+pub async fn text(answer: Response<Incoming>) -> anyhow::Result<String> {
+    let body = timeout(PATIENCE, Limited::new(answer.into_body(), MOST_SENTENCE_BYTES).collect()).await;
+    let body = body.context("the answer does not end")?.map_err(anyhow::Error::from_boxed)?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+}
