@@ -138,3 +138,22 @@ impl Door {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_an_address_that_nobody_asked_for_may_be_taken() {
+        let (folder, other) =
+            (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = Address::Tcp(other.local_addr().unwrap().to_string());
+        let mut settings = Settings { address, tokens: None, may_be_taken: true };
+        assert!(Door::open(&settings, folder.path()).await.unwrap().is_none());
+        settings.may_be_taken = false;
+        let error = format!("{:#}", Door::open(&settings, folder.path()).await.err().unwrap());
+        assert!(error.contains("--admin"), "{error}");
+        drop(other);
+        assert!(Door::open(&settings, folder.path()).await.unwrap().is_some());
+    }
+}
