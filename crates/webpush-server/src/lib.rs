@@ -27,6 +27,7 @@ pub mod broadcasts;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod doctor;
 pub mod drain;
 pub mod fresh;
 pub mod gateway;

@@ -86,6 +86,13 @@ impl Settings {
         Ok(())
     }
 
+    /// The origin that it has on this machine without another one, unless the port is yet to be picked.
+    #[must_use]
+    pub fn likely_origin(&self) -> Option<String> {
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        (self.port != 0).then(|| default_origin(scheme, &self.host().1, self.port))
+    }
+
     /// The host as it is written, and without brackets.
     fn host(&self) -> (String, String) {
         let host = match (&self.host, &self.identity) {

@@ -5,6 +5,7 @@ pub mod admin_client;
 pub mod config;
 #[cfg(test)]
 mod config_tests;
+pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod health;
@@ -44,6 +45,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Runs what the command line asks for.
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
+        Some(Verb::Doctor(args)) => doctor::run(&args, of_verb(&line)),
     }
 }
 

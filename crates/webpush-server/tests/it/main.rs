@@ -27,6 +27,7 @@ mod autopush_slow;
 mod broadcasts;
 mod configuration;
 mod crash;
+mod doctor;
 mod errors;
 mod event_stream;
 mod events;
