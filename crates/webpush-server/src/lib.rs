@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
+//! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
 //! | the log; what SIGHUP changes | [`log`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
@@ -32,6 +33,7 @@ pub mod fresh;
 pub mod gateway;
 pub mod http;
 pub mod idle;
+pub mod inherited;
 pub mod keys_file;
 pub mod log;
 pub mod metrics;
@@ -42,6 +44,7 @@ pub mod reload;
 pub mod secret;
 pub mod serve;
 pub mod service;
+pub mod service_manager;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;

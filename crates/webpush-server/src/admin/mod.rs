@@ -21,6 +21,7 @@ mod route;
 use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
+use crate::inherited::AdminSocket;
 use crate::service::Service;
 use address::Address;
 use gate::Gate;
@@ -75,17 +76,20 @@ struct Admin {
 }
 
 impl Door {
-    /// Opens the listener.
+    /// Opens the listener, or takes the socket that was passed on in its place.
     ///
     /// # Errors
     /// When that can't be done, or would let everybody in.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn open(settings: &Settings, inherited: Option<AdminSocket>) -> anyhow::Result<Self> {
         let tokens = settings.tokens.as_ref().map(BearerTokens::load).transpose()?;
-        let listener = Listener::bind(&settings.address, tokens.is_some()).await?;
-        let gate = match (tokens, &settings.address) {
+        let listener = match inherited {
+            Some(socket) => Listener::inherit(socket, tokens.is_some())?,
+            None => Listener::bind(&settings.address, tokens.is_some()).await?,
+        };
+        let gate = match (tokens, &listener) {
             (Some(tokens), _) => Gate::Token(Box::new(tokens)),
-            (None, Address::Tcp(_)) => Gate::ThisMachine,
-            (None, Address::Unix(_)) => Gate::Open,
+            (None, Listener::Tcp(..)) => Gate::ThisMachine,
+            (None, Listener::Unix(..)) => Gate::Open,
         };
         Ok(Self { listener, gate })
     }

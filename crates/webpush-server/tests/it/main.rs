@@ -49,6 +49,8 @@ mod push_service;
 mod raw;
 mod receipts;
 mod reload;
+mod service_manager;
+mod stopping;
 mod subscribe;
 mod support;
 mod thomson;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
@@ -377,15 +377,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         }
     }
 
-    /// Agents leave one after the other, so that they don't all come back at once. Which one when follows from their ids.
+    /// Agents leave one after the other, so that they don't all come back at once; one that has not said hello needs no turn.
     fn leaves_at(&self) -> Timestamp {
-        let window = u64::try_from(self.service.limits.load().timeouts.drain.as_millis()).unwrap_or(u64::MAX);
-        let place = self.dialogue.scope().map_or(0, |scope| {
-            let [a, b, ..] = *scope.inbox.as_bytes();
-            u64::from(u16::from_be_bytes([a, b]))
-        });
-        fresh::now()
-            .after(Duration::from_millis(window / (1 << 16) * place + window % (1 << 16) * place / (1 << 16)))
+        let now = fresh::now();
+        match self.dialogue.scope() {
+            Some(_) => now.after(self.draining.departure().saturating_duration_since(Instant::now())),
+            None => now,
+        }
     }
 }
 
