@@ -51,7 +51,9 @@ impl Inherited {
         for (place, (name, fd)) in passed.enumerate() {
             let socket = format!("socket {} of those passed on (LISTEN_FDS), named «{name}»,", place + 1);
             match (name.as_str(), kind(fd)) {
-                (_, None) => bail!("{socket} is not a TCP or Unix socket that listens: see ListenStream= of its unit"),
+                (_, None) => {
+                    bail!("{socket} is not a TCP or Unix socket that listens: see ListenStream= of its unit")
+                }
                 (ADMIN, Some(_)) if inherited.admin.is_some() => {
                     bail!("{socket} is one too many: there is one socket for the operator");
                 }
@@ -63,7 +65,9 @@ impl Inherited {
                     );
                 }
                 (_, Some(Kind::Tcp(_))) if inherited.public.is_some() => {
-                    bail!("{socket} is one too many: there is one public socket, and ListenStream=443 takes IPv4 and IPv6");
+                    bail!(
+                        "{socket} is one too many: there is one public socket, and ListenStream=443 takes IPv4 and IPv6"
+                    );
                 }
                 (_, Some(Kind::Tcp(listener))) => inherited.public = Some(listener),
             }
@@ -79,7 +83,8 @@ fn kind(fd: OwnedFd) -> Option<Kind> {
         let _ = fd.into_raw_fd();
         return None;
     }
-    let listens = sockopt::socket_acceptconn(&fd).ok()? && sockopt::socket_type(&fd).ok()? == SocketType::STREAM;
+    let listens =
+        sockopt::socket_acceptconn(&fd).ok()? && sockopt::socket_type(&fd).ok()? == SocketType::STREAM;
     if !listens {
         return None;
     }
@@ -124,7 +129,10 @@ mod tests {
         let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let connected = || OwnedFd::from(std::os::unix::net::UnixStream::pair().unwrap().0);
         for (said, expected) in [
-            (sort([("public", datagrams())]), "socket 1 of those passed on (LISTEN_FDS), named «public», is not a TCP"),
+            (
+                sort([("public", datagrams())]),
+                "socket 1 of those passed on (LISTEN_FDS), named «public», is not a TCP",
+            ),
             (sort([("public", tcp()), ("admin", file())]), "socket 2 of those passed on"),
             (sort([("admin", connected())]), "is not a TCP or Unix socket that listens"),
             (sort([("public", unix())]), "FileDescriptorName=admin"),

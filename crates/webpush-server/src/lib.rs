@@ -5,7 +5,7 @@
 //! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
-//! | the log; what SIGHUP changes | [`log`], [`reload`] |
+//! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`log_names`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
@@ -36,6 +36,7 @@ pub mod idle;
 pub mod inherited;
 pub mod keys_file;
 pub mod log;
+pub mod log_names;
 pub mod metrics;
 pub mod monitor;
 pub mod rate_limits;

@@ -10,6 +10,7 @@ use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
 use crate::inherited::Inherited;
+use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
 use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
@@ -165,6 +166,16 @@ pub async fn run(
     let administering = door.map(|door| {
         tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), admin_drain.draining()))
     });
+    let floods = log.floods();
+    let reporting = tokio::spawn({
+        let floods = Arc::clone(&floods);
+        async move {
+            loop {
+                sleep(WINDOW).await;
+                floods.report();
+            }
+        }
+    });
     let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
@@ -213,6 +224,8 @@ pub async fn run(
         let closing = tokio::task::spawn_blocking(move || store.close());
         let closed = timeout(CLOSING, closing).await;
         vouching.abort();
+        reporting.abort();
+        floods.report();
         closed
     };
     tokio::select! {
@@ -240,7 +253,8 @@ fn inherit(settings: &Settings, listener: std::net::TcpListener) -> anyhow::Resu
     listener.set_nonblocking(true).context(cannot)?;
     let address = listener.local_addr().context(cannot)?;
     settings.check_address(&address.to_string(), address.ip())?;
-    let host = if settings.host.is_some() { settings.host().1 } else { address.ip().to_canonical().to_string() };
+    let host =
+        if settings.host.is_some() { settings.host().1 } else { address.ip().to_canonical().to_string() };
     Ok((TcpListener::from_std(listener).context(cannot)?, host))
 }
 

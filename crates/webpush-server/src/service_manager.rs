@@ -35,7 +35,9 @@ pub fn while_reloading(reload: impl FnOnce()) {
     // Without its time a `notify-reload` service would wait for the answer in vain; the clock of Linux never fails.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "the service manager is not told of the reload: there is no clock"),
+        Err(error) => {
+            tracing::warn!(%error, "the service manager is not told of the reload: there is no clock")
+        }
     }
     reload();
     tell(&[NotifyState::Ready]);
@@ -96,7 +98,8 @@ mod tests {
         let said = RefCell::new(Vec::new());
         // It hangs from the 45th to the 80th second.
         let works = || async move { !(45..80).contains(&start.elapsed().as_secs()) };
-        let watching = watch(Duration::from_secs(20), works, || said.borrow_mut().push(start.elapsed().as_secs()));
+        let watching =
+            watch(Duration::from_secs(20), works, || said.borrow_mut().push(start.elapsed().as_secs()));
         assert!(timeout(Duration::from_secs(105), watching).await.is_err());
         assert_eq!(said.into_inner(), [0, 10, 20, 30, 40, 80, 90, 100]);
     }

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limit_args;
 pub mod listen;
 pub mod log_args;
+pub mod log_name;
 pub mod matrix_args;
 pub mod secret_args;
 pub mod send;
@@ -43,6 +44,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
+    LogName(log_name::LogNameArgs),
 }
 
 /// Runs what the command line asks for.
@@ -57,6 +59,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args),
+        Some(Verb::LogName(args)) => log_name::run(&args),
     }
 }
 

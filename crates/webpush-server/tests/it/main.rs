@@ -41,6 +41,7 @@ mod inside;
 mod lifecycle;
 mod limits;
 mod listen;
+mod log;
 mod metrics;
 mod monitor;
 mod openmetrics;

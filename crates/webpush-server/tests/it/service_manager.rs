@@ -96,7 +96,10 @@ async fn the_operator_s_socket_is_passed_on_by_name() {
     let ((public, address), (admin, admin_address)) = (open(), open());
     let args = ["--admin", "127.0.0.1:0", "--origin", "https://push.example"];
     let server = Server::start_listening_on_both(folder.path(), &args, public, admin);
-    assert_eq!((server.address.as_str(), server.admin.as_str()), (&*address.to_string(), &*admin_address.to_string()));
+    assert_eq!(
+        (server.address.as_str(), server.admin.as_str()),
+        (&*address.to_string(), &*admin_address.to_string())
+    );
     assert!(ask(admin_address, "/ready").await.starts_with("HTTP/1.1 200 "));
     assert!(ask(address, "/metrics").await.starts_with("HTTP/1.1 404 "));
 
@@ -145,7 +148,7 @@ async fn the_manager_is_told_how_the_service_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    let server = Server::start_telling(&path, "200000", &["--drain-delay", "100ms"]);
+    let server = Server::start_telling(&path, "200000", &["--drain-delay", "1s"]);
     let ready = heard(&manager, "READY=1\n").await;
     assert!(ready.contains(&format!("STATUS=serves {} on {}\n", server.origin, server.address)), "{ready}");
     for _ in 0..3 {
@@ -160,7 +163,7 @@ async fn the_manager_is_told_how_the_service_does() {
     server.signal("TERM");
     let stopping = heard(&manager, "STOPPING=1\n").await;
     // The delay, two graces, and closing the store; tests have no window.
-    assert!(stopping.contains("EXTEND_TIMEOUT_USEC=30100000\n"), "{stopping}");
+    assert!(stopping.contains("EXTEND_TIMEOUT_USEC=31000000\n"), "{stopping}");
     assert!(server.wait().await);
 }
 

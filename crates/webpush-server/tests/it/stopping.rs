@@ -7,7 +7,7 @@ use http::StatusCode;
 
 #[tokio::test]
 async fn sessions_of_every_dialect_are_ended_in_order_within_the_window() {
-    let server = Server::start_with(&["--drain-delay", "50ms", "--drain-window", "500ms"]);
+    let server = Server::start_with(&["--drain-delay", "1s", "--drain-window", "1s"]);
     let (mut sockets, mut monitors, mut streams) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..8 {
         sockets.push(Agent::new(&server).await.0);

@@ -175,6 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 self.socket.close(Some(code), &reason);
                 self.closing = Some(Box::pin(sleep(CLOSING)));
                 self.service.metrics.agents.closed(By::Service, Some(code));
+                let agent = self.dialogue.scope().map(|scope| self.service.log_names.inbox(scope.inbox));
+                tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
             Command::Complaint(code) => self.service.metrics.agents.complained(code),
             command => return Some(command),
@@ -254,6 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             },
             (Err(error), _) => return self.refuse(error),
         };
+        tracing::debug!(agent = %self.service.log_names.inbox(agent), way = "autopush", "an agent begins to listen");
         self.tell(Input::Identified(agent));
     }
 
