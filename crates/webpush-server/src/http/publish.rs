@@ -120,7 +120,7 @@ pub(super) async fn accept(
     tracing::debug!(
         agent = %service.log_names.inbox(message.agent),
         subscription = %service.log_names.subscription(message.subscription),
-        message = %service.log_names.message(message.id),
+        message_name = %service.log_names.message(message.id),
         "a message was accepted"
     );
     Ok(Published { message, ttl, receipts })
