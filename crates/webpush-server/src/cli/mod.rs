@@ -13,6 +13,7 @@ pub mod keys;
 pub mod limit_args;
 pub mod listen;
 pub mod log_args;
+pub mod log_name;
 pub mod matrix_args;
 pub mod secret_args;
 pub mod send;
@@ -46,6 +47,7 @@ enum Verb {
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
+    LogName(log_name::LogNameArgs),
 }
 
 /// Runs what the command line asks for.
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
         Some(Verb::Doctor(args)) => doctor::run(&args, of_verb(&line)),
+        Some(Verb::LogName(args)) => log_name::run(&args),
     }
 }
 

@@ -117,6 +117,12 @@ pub(super) async fn accept(
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
     service.metrics.messages.accepted(subscription.dialect);
+    tracing::debug!(
+        agent = %service.log_names.inbox(message.agent),
+        subscription = %service.log_names.subscription(message.subscription),
+        message_name = %service.log_names.message(message.id),
+        "a message was accepted"
+    );
     Ok(Published { message, ttl, receipts })
 }
 
@@ -148,7 +154,8 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
     let sessions = service.registry.offer(&message);
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
-        tracing::debug!("a message with TTL 0 found nobody listening");
+        let agent = service.log_names.inbox(message.agent);
+        tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }
     message
 }
