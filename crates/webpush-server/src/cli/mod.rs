@@ -12,6 +12,7 @@ pub mod limit_args;
 pub mod listen;
 pub mod log_args;
 pub mod matrix_args;
+pub mod proxy_args;
 pub mod secret_args;
 pub mod send;
 pub mod serve;

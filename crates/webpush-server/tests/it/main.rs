@@ -44,6 +44,8 @@ mod listen;
 mod metrics;
 mod monitor;
 mod openmetrics;
+mod proxies;
+mod proxy_protocol;
 mod push;
 mod push_service;
 mod raw;
