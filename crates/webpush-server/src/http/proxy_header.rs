@@ -4,7 +4,7 @@
 
 use super::peer::Peer;
 use super::proxies::{Neighbour, Proxies};
-use ppp::v2::{Addresses, Command, MINIMUM_LENGTH, PROTOCOL_PREFIX};
+use ppp::v2::{Addresses, Command, PROTOCOL_PREFIX};
 use ppp::{v1, v2};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than addresses and what proxies add to them; a header of version 1 has 107 bytes at most.
 const LONGEST: usize = 2048;
+/// What a header of version 2 has before its addresses; their length is the end of it.
+const FIXED: usize = 16;
 /// The end of a header of version 1.
 const END: &[u8] = b"\r\n";
 /// The longest header of version 1.
@@ -76,10 +78,10 @@ async fn whole(stream: &mut TcpStream) -> Option<Vec<u8>> {
 /// `None` if this begins no header, or one that is too long.
 fn missing(begun: &[u8]) -> Option<Missing> {
     if begun.starts_with(PROTOCOL_PREFIX) {
-        let Some([high, low]) = begun.get(MINIMUM_LENGTH - 2..MINIMUM_LENGTH) else {
+        let Some([high, low]) = begun.get(FIXED - 2..FIXED) else {
             return Some(Missing::Some);
         };
-        let length = MINIMUM_LENGTH + usize::from(u16::from_be_bytes([*high, *low]));
+        let length = FIXED + usize::from(u16::from_be_bytes([*high, *low]));
         return (length <= LONGEST).then_some(Missing::Exactly(length));
     }
     if PROTOCOL_PREFIX.starts_with(begun) {

@@ -79,7 +79,7 @@ proptest! {
         for (header, added) in [(ForwardedHeader::XForwardedFor, plain), (ForwardedHeader::Forwarded, element)] {
             let joined = [&made_up[..], b", ", added.as_bytes()].concat();
             let lines: &[&[u8]] = if same_line { &[&joined] } else { &[&made_up, added.as_bytes()] };
-            prop_assert_eq!(hops(header, lines).first(), Some(&Some(address)));
+            prop_assert_eq!(hops(header, lines).into_iter().next(), Some(Some(address)));
         }
     }
 
