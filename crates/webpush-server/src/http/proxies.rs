@@ -45,9 +45,8 @@ impl Proxies {
         let mut last = proxy;
         for hop in Hops::new(self.header, headers) {
             let Some(address) = hop else { return unnamed(last) };
-            let Some(named) = named(last, address) else { break };
-            last = named;
-            if !self.trust(&last) {
+            last = named(last, address).unwrap_or(last);
+            if !self.trust(&Peer::new(address)) {
                 break;
             }
         }
