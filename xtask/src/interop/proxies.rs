@@ -129,6 +129,7 @@ impl Proxy {
                 };
                 std::fs::write(&both, certificate + &key).context("cannot write a certificate")?;
                 vec![
+                    ("maxconn 20000", "maxconn 200".to_owned()),
                     ("log /dev/log local0", "log stderr format raw local0".to_owned()),
                     ("bind :443", format!("bind 127.0.0.1:{front}")),
                     ("/etc/haproxy/push.pem", both),
@@ -137,6 +138,7 @@ impl Proxy {
                 ]
             }
             Self::HaproxyTcp => vec![
+                ("maxconn 20000", "maxconn 200".to_owned()),
                 ("log /dev/log local0", "log stderr format raw local0".to_owned()),
                 ("bind :443", format!("bind 127.0.0.1:{front}")),
                 ("127.0.0.1:8443", format!("127.0.0.1:{service}")),
