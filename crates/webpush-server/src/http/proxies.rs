@@ -81,7 +81,7 @@ impl Neighbour {
     /// Whom a proxy names for the whole connection; that may be another proxy.
     #[must_use]
     pub fn named(by: Peer, address: IpAddr, proxies: &Proxies) -> Self {
-        named(by, address).map_or(Self::itself(by), |peer| Self::new(peer, proxies))
+        named(by, address).map_or_else(|| Self::itself(by), |peer| Self::new(peer, proxies))
     }
 
     /// The peer, unless it is a proxy of many.
