@@ -78,6 +78,7 @@ impl Reload {
             (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),
         }
         self.service.replace_limits(settings.limits);
+        self.service.proxies.store(Arc::new(settings.proxies));
         self.service.subscribe_tokens.store(Arc::new(tokens));
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);

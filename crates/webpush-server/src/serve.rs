@@ -6,7 +6,9 @@ use crate::broadcasts::Sources;
 use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
+use crate::http::listen::Front;
 use crate::http::problem::VapidErrorStatus;
+use crate::http::proxies::Proxies;
 use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
 use crate::inherited::Inherited;
@@ -46,6 +48,10 @@ pub struct Settings {
     pub plaintext: bool,
     /// The public origin; the default is what is listened on.
     pub origin: Option<String>,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
+    /// They say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// The data folder.
     pub data_dir: PathBuf,
     /// The bounds in force.
@@ -60,6 +66,8 @@ pub struct Settings {
     pub gateway: gateway::Settings,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
+    /// The most of one address; the default is all.
+    pub max_connections_per_address: Option<usize>,
     /// The versions of broadcasts, as far as nothing else was set.
     pub broadcasts: Versions,
     /// The listener for the operator.
@@ -153,6 +161,7 @@ pub async fn run(
         keyring,
         origin,
         limits: settings.limits,
+        proxies: settings.proxies,
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
@@ -166,9 +175,13 @@ pub async fn run(
     announce(&service, &address, &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
-    let connections = Connections::new(settings.max_connections, Arc::clone(&service.metrics));
-    let listening =
-        tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    let connections = Connections::new(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        Arc::clone(&service.metrics),
+    );
+    let front = Front { connections, proxy_protocol: settings.proxy_protocol, tls: acceptor };
+    let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&service), drain.draining()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {

@@ -4,6 +4,7 @@ use crate::broadcasts::Broadcasts;
 use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
+use crate::http::proxies::Proxies;
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
@@ -41,6 +42,8 @@ pub struct Service {
     pub limits: ArcSwap<Limits>,
     /// How often something may be asked.
     pub rate_limits: ArcSwap<RateLimits>,
+    /// Which proxies are believed.
+    pub proxies: ArcSwap<Proxies>,
     /// Who may subscribe.
     pub subscribe_tokens: ArcSwap<SubscribeTokens>,
     /// What Matrix homeservers may have delivered.
@@ -69,6 +72,8 @@ pub struct Setup {
     pub origin: String,
     /// The bounds in force.
     pub limits: Limits,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
     /// Who may subscribe.
     pub subscribe_tokens: SubscribeTokens,
     /// What invalid VAPID is answered.
@@ -86,6 +91,7 @@ impl Setup {
             keyring,
             origin: origin.into(),
             limits: Limits::default(),
+            proxies: Proxies::default(),
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
@@ -97,7 +103,8 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway } = setup;
+        let Setup { store, keyring, origin, limits, proxies, subscribe_tokens, vapid_status, gateway } =
+            setup;
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
@@ -109,6 +116,7 @@ impl Service {
             origin,
             rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates)),
             limits: ArcSwap::from_pointee(limits),
+            proxies: ArcSwap::from_pointee(proxies),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
             registry: Arc::default(),

@@ -19,6 +19,8 @@ pub(super) enum Tool {
     PythonPackages,
     Firefox,
     Certutil,
+    Nginx,
+    Haproxy,
 }
 
 impl Tool {
@@ -43,6 +45,8 @@ impl Tool {
             Self::Firefox => with_arguments(FIREFOX, &["--version"]),
             // It has nothing to ask that ends with 0.
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
+            Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
+            Self::Haproxy => with_arguments("/usr/sbin/haproxy", &["-v"]),
         };
         let works = probe
             .stdin(Stdio::null())
@@ -70,6 +74,8 @@ impl Tool {
             }
             Self::Firefox => "the program /usr/bin/firefox-esr (Debian package firefox-esr) is",
             Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
+            Self::Nginx => "the program nginx (Debian package nginx-light) is",
+            Self::Haproxy => "the program haproxy (Debian package haproxy) is",
         }
     }
 }

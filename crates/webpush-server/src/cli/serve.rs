@@ -4,6 +4,7 @@ use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::log_args::LogArgs;
 use super::matrix_args::MatrixArgs;
+use super::proxy_args::ProxyArgs;
 use super::report;
 use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
@@ -72,6 +73,9 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__ORIGIN", value_name = "URL", value_parser = parse_origin)]
     origin: Option<String>,
 
+    #[command(flatten)]
+    proxy: ProxyArgs,
+
     /// Longest time that a message is kept: seconds, or a number with s, m, h or d
     #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__MAX_TTL", value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     max_ttl: Duration,
@@ -137,6 +141,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Needs("tls.pfx_password_file", "tls.pfx"),
     Rule::Excludes("listen.plaintext", "tls.cert"),
     Rule::Excludes("listen.plaintext", "tls.pfx"),
+    Rule::Needs("listen.proxy_protocol", "listen.trusted_proxies"),
 ];
 
 /// What can't be changed while the service runs; the rest is what [`crate::reload`] puts in force.
@@ -151,9 +156,12 @@ const AT_START: &[&str] = &[
     "advanced.matrix_timeout",
 ];
 
+/// What can be changed all the same.
+const AT_ONCE: &[&str] = &["listen.trusted_proxies", "listen.forwarded_header"];
+
 /// Whether a setting takes effect when the configuration is read again.
 pub(super) fn takes_effect_at_once(name: &str) -> bool {
-    !AT_START.iter().any(|start| name.starts_with(start))
+    AT_ONCE.contains(&name) || !AT_START.iter().any(|start| name.starts_with(start))
 }
 
 /// A command that takes the flags as well; what it is about stays its own.
@@ -256,10 +264,13 @@ impl Args {
             identity,
             plaintext: self.plaintext,
             origin: self.origin,
+            proxies: self.proxy.proxies(),
+            proxy_protocol: self.proxy.proxy_protocol(),
             data_dir: self.data_dir,
             subscribe_tokens: self.limits.subscribe_tokens(secrets.subscribe_tokens),
             vapid_status: self.vapid_error_status,
             max_connections: self.limits.max_connections(),
+            max_connections_per_address: self.limits.max_connections_per_address(),
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),

@@ -46,6 +46,8 @@ mod log;
 mod metrics;
 mod monitor;
 mod openmetrics;
+mod proxies;
+mod proxy_protocol;
 mod push;
 mod push_service;
 mod raw;
