@@ -80,6 +80,11 @@ pub(super) const CASES: &[Case] = &[
     script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
     firefox("firefox-plain", FIREFOX, Plain),
     firefox("firefox-tls", FIREFOX_TLS, Tls),
+    Case {
+        name: "acme-pebble",
+        tools: &[Tool::Pebble, Tool::Python],
+        run: Run::OwnServer { path: "python/acme.py", transport: Tls },
+    },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

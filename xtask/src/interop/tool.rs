@@ -19,6 +19,7 @@ pub(super) enum Tool {
     PythonPackages,
     Firefox,
     Certutil,
+    Pebble,
 }
 
 impl Tool {
@@ -43,6 +44,10 @@ impl Tool {
             Self::Firefox => with_arguments(FIREFOX, &["--version"]),
             // It has nothing to ask that ends with 0.
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
+            // It serves at once, whatever it is asked.
+            Self::Pebble => {
+                with_arguments("sh", &["-c", "command -v pebble && command -v pebble-challtestsrv"])
+            }
         };
         let works = probe
             .stdin(Stdio::null())
@@ -70,6 +75,7 @@ impl Tool {
             }
             Self::Firefox => "the program /usr/bin/firefox-esr (Debian package firefox-esr) is",
             Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
+            Self::Pebble => "the program pebble or pebble-challtestsrv (Debian package pebble) is",
         }
     }
 }

@@ -52,9 +52,10 @@ pub struct Answer {
 }
 
 /// Opens connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Connector {
     ca_file: Option<PathBuf>,
+    ca_flag: &'static str,
 }
 
 /// An open connection to one origin.
@@ -72,7 +73,12 @@ impl Connector {
     /// A connector that also trusts the certificates of a PEM file.
     #[must_use]
     pub const fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file }
+        Self::with_flag(ca_file, trust::CA_FLAG)
+    }
+
+    /// The same where the file is named by another flag.
+    pub(crate) const fn with_flag(ca_file: Option<PathBuf>, ca_flag: &'static str) -> Self {
+        Self { ca_file, ca_flag }
     }
 
     /// Connects to the origin of a URL.
@@ -99,13 +105,14 @@ impl Connector {
             return start(socket, &origin, protocols == Protocols::Http2, protocols).await;
         }
         let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
-        let config = trust::tls_config(self.ca_file.as_deref(), offered)?;
+        let config = trust::tls_config(self.ca_file.as_deref(), self.ca_flag, offered)?;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| {
             ClientError::Local(format!("the host of {origin} is neither a name nor an address"))
         })?;
         let socket = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| {
             ClientError::Unavailable(format!(
-                "cannot connect to {origin}: TLS failed: {error} (a private authority is named with --ca-file)"
+                "cannot connect to {origin}: TLS failed: {error} (a private authority is named with {})",
+                self.ca_flag
             ))
         })?;
         let agreed = socket.get_ref().1.alpn_protocol() == Some(H2);
