@@ -5,7 +5,8 @@ use crate::client::error::ClientError;
 use crate::client::trust;
 use crate::client::url::CapabilityUrl;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use std::path::Path;
@@ -46,9 +47,14 @@ impl HttpClient for Authority {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let (connector, open) = (self.connector.clone(), Arc::clone(&self.open));
         Box::pin(async move {
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
             let Ok(body) = body.collect().await;
-            let request = Request::from_parts(head, body.to_bytes());
+            let body = body.to_bytes();
+            if head.method == Method::POST {
+                // Over HTTP/2 nobody else says it, and some authorities want it.
+                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            }
+            let request = Request::from_parts(head, body);
             let mut open = open.lock().await;
             let answer = exchange(&connector, &mut open, request).await;
             answer.map(response).map_err(|error| Error::Other(Box::new(error)))
