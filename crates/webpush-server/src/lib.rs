@@ -8,6 +8,7 @@
 //! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`log_names`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
+//! | certificates by ACME | [`acme`] |
 //! | what only its operator may ask | [`admin`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
@@ -22,6 +23,7 @@
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
+pub mod acme;
 pub mod admin;
 pub mod bearer_tokens;
 pub mod broadcasts;

@@ -2,7 +2,8 @@
 //! file that is broken leaves everything as it is.
 
 use crate::broadcasts::Sources;
-use crate::http::tls::{self, Certificate};
+use crate::http::certificate::{self, Certificate};
+use crate::http::tls;
 use crate::log::Log;
 use crate::serve::Settings;
 use crate::service::Service;
@@ -30,7 +31,7 @@ pub struct Reload {
     pub log: Log,
     /// Limits, rates, tokens.
     pub service: Arc<Service>,
-    /// The certificate, with TLS.
+    /// The certificate, if it is from files.
     pub certificate: Option<Arc<Certificate>>,
     /// The versions of broadcasts.
     pub broadcasts: Arc<Mutex<Sources>>,
@@ -70,9 +71,9 @@ impl Reload {
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
-            (Some(certificate), Some(loaded)) => {
-                self.service.metrics.process.certificate_expires(tls::expiry(&loaded));
-                certificate.replace(loaded);
+            (Some(in_force), Some(loaded)) => {
+                self.service.metrics.process.certificate_expires(certificate::expiry(&loaded));
+                in_force.replace(loaded);
             }
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),

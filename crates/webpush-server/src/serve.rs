@@ -1,15 +1,16 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
+use crate::acme::{self, Renewal};
 use crate::admin::{self, Door};
 use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
+use crate::http::certificate::{self, Certificate};
 use crate::http::connections::Connections;
 use crate::http::listen::Front;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::proxies::Proxies;
-use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
 use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub port: u16,
     /// The certificate, for TLS.
     pub identity: Option<tls::Identity>,
+    /// What certificates are ordered for instead.
+    pub acme: Option<acme::Settings>,
     /// Plain text is meant, also on addresses that others reach: a proxy terminates TLS.
     pub plaintext: bool,
     /// The public origin; the default is what is listened on.
@@ -90,10 +93,10 @@ impl Settings {
     }
 
     fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
-        if self.identity.is_none() && !self.plaintext && !address.to_canonical().is_loopback() {
+        if !self.has_tls() && !self.plaintext && !address.to_canonical().is_loopback() {
             bail!(
                 "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
-                 --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+                 --key and --cert (or --pfx, or --acme-domains), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
             );
         }
         Ok(())
@@ -102,16 +105,27 @@ impl Settings {
     /// The origin that it has on this machine without another one, unless the port is yet to be picked.
     #[must_use]
     pub fn likely_origin(&self) -> Option<String> {
-        let scheme = if self.identity.is_some() { "https" } else { "http" };
-        (self.port != 0).then(|| default_origin(scheme, &self.host().1, self.port))
+        (self.port != 0).then(|| self.default_origin(&self.host().1, self.port))
+    }
+
+    fn has_tls(&self) -> bool {
+        self.identity.is_some() || self.acme.is_some()
+    }
+
+    /// The first domain if certificates are ordered, at the port that they are had for; else what is listened on.
+    fn default_origin(&self, host: &str, port: u16) -> String {
+        match self.acme.as_ref().and_then(|acme| acme.domains.first()) {
+            Some(domain) => format!("https://{domain}"),
+            None => listened_on(if self.has_tls() { "https" } else { "http" }, host, port),
+        }
     }
 
     /// The host as it is written, and without brackets.
     fn host(&self) -> (String, String) {
-        let host = match (&self.host, &self.identity) {
-            (Some(host), _) => host.clone(),
-            (None, Some(_)) => "::".to_owned(),
-            (None, None) => "127.0.0.1".to_owned(),
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None if self.has_tls() => "::".to_owned(),
+            None => "127.0.0.1".to_owned(),
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         (host, bare)
@@ -136,15 +150,15 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
-    let scheme = if settings.identity.is_some() { "https" } else { "http" };
     let certificate = settings.identity.as_ref().map(tls::load).transpose()?;
-    let expiry = certificate.as_ref().and_then(tls::expiry);
+    let expiry = certificate.as_ref().and_then(certificate::expiry);
     let certificate = certificate.map(Certificate::new);
-    let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
+    let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
+    let acceptor = certificate.clone().or_else(|| challenged.clone()).map(tls::acceptor).transpose()?;
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("the socket has no address")?.port();
-    let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
+    let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     make_data_folder(&settings.data_dir)?;
     let door = match (&settings.admin, inherited.admin) {
@@ -171,6 +185,12 @@ pub async fn run(
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.writes_to(&settings.data_dir);
     service.metrics.process.certificate_expires(expiry);
+    let renewal = match (settings.acme, challenged) {
+        (Some(acme), Some(certificate)) => {
+            Some(Renewal::open(acme, &settings.data_dir, certificate, Arc::clone(&service))?)
+        }
+        _ => None,
+    };
     let address = listener.local_addr()?.to_string();
     announce(&service, &address, &settings.data_dir, door.as_ref());
 
@@ -182,6 +202,7 @@ pub async fn run(
     );
     let front = Front { connections, proxy_protocol: settings.proxy_protocol, tls: acceptor };
     let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&service), drain.draining()));
+    let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
@@ -229,6 +250,9 @@ pub async fn run(
     let stop = async {
         reloading.abort();
         sleep(delay).await;
+        if let Some(renewing) = renewing {
+            renewing.abort();
+        }
         if !drain.finish(&service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
@@ -291,7 +315,7 @@ async fn bind(settings: &Settings) -> anyhow::Result<(TcpListener, String)> {
 }
 
 /// What is listened on, as an origin that can be connected to.
-fn default_origin(scheme: &str, host: &str, port: u16) -> String {
+fn listened_on(scheme: &str, host: &str, port: u16) -> String {
     let host = match host.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => "localhost".to_owned(),
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
@@ -317,12 +341,13 @@ fn open_data_folder(
 }
 
 /// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
     make_folders(folder)
         .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
 }
 
-fn make_folders(folder: &Path) -> io::Result<()> {
+/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
+pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
     let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for parent in made.into_iter().filter_map(Path::parent) {
@@ -359,7 +384,7 @@ mod tests {
             ("http", "0.0.0.0", 80, "http://localhost"),
             ("https", "push.example", 443, "https://push.example"),
         ] {
-            assert_eq!(default_origin(scheme, host, port), origin);
+            assert_eq!(listened_on(scheme, host, port), origin);
         }
     }
 }

@@ -89,6 +89,11 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "proxy-nginx", tools: NGINX, run: Run::Proxy(Proxy::Nginx) },
     Case { name: "proxy-haproxy-http", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyHttp) },
     Case { name: "proxy-haproxy-tcp", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyTcp) },
+    Case {
+        name: "acme-pebble",
+        tools: &[Tool::Pebble, Tool::Python],
+        run: Run::OwnServer { path: "python/acme.py", transport: Tls },
+    },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

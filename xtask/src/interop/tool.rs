@@ -21,6 +21,7 @@ pub(super) enum Tool {
     Certutil,
     Nginx,
     Haproxy,
+    Pebble,
 }
 
 impl Tool {
@@ -47,6 +48,10 @@ impl Tool {
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
             Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
             Self::Haproxy => with_arguments("/usr/sbin/haproxy", &["-v"]),
+            // It serves at once, whatever it is asked.
+            Self::Pebble => {
+                with_arguments("sh", &["-c", "command -v pebble && command -v pebble-challtestsrv"])
+            }
         };
         let works = probe
             .stdin(Stdio::null())
@@ -76,6 +81,7 @@ impl Tool {
             Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
             Self::Nginx => "the program nginx (Debian package nginx-light) is",
             Self::Haproxy => "the program haproxy (Debian package haproxy) is",
+            Self::Pebble => "the program pebble or pebble-challtestsrv (Debian package pebble) is",
         }
     }
 }

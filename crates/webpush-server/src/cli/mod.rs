@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Without a verb it serves.
 
+pub mod acme_args;
 pub mod admin_args;
 pub mod admin_client;
 pub mod config;

@@ -1,5 +1,6 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
+use super::acme_args::AcmeArgs;
 use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::log_args::LogArgs;
@@ -36,9 +37,9 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__HOST", value_name = "ADDRESS")]
     host: Option<String>,
 
-    /// Port to listen on; 0 picks a free one
-    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__PORT", default_value_t = 8080)]
-    port: u16,
+    /// Port to listen on; 0 picks a free one [default: 8080, with certificates by ACME 443]
+    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__PORT")]
+    port: Option<u16>,
 
     /// Private key for TLS, PEM
     #[arg(long, env = "WEBPUSH_SERVER_TLS__KEY", value_name = "FILE")]
@@ -106,6 +107,9 @@ pub struct Args {
     data_dir: PathBuf,
 
     #[command(flatten)]
+    acme: AcmeArgs,
+
+    #[command(flatten)]
     storage: StorageArgs,
 
     #[command(flatten)]
@@ -142,11 +146,21 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Excludes("listen.plaintext", "tls.cert"),
     Rule::Excludes("listen.plaintext", "tls.pfx"),
     Rule::Needs("listen.proxy_protocol", "listen.trusted_proxies"),
+    Rule::Excludes("acme.domains", "tls.cert"),
+    Rule::Excludes("acme.domains", "tls.key"),
+    Rule::Excludes("acme.domains", "tls.pfx"),
+    Rule::Excludes("listen.plaintext", "acme.domains"),
+    Rule::Needs("acme.contact", "acme.domains"),
+    Rule::Needs("acme.staging", "acme.domains"),
+    Rule::Needs("acme.directory", "acme.domains"),
+    Rule::Needs("acme.directory_ca_file", "acme.directory"),
+    Rule::Excludes("acme.staging", "acme.directory"),
 ];
 
 /// What can't be changed while the service runs; the rest is what [`crate::reload`] puts in force.
 const AT_START: &[&str] = &[
     "listen.",
+    "acme.",
     "messages.vapid_error_status",
     "storage.data_dir",
     "storage.quota_",
@@ -256,12 +270,14 @@ impl Args {
             (_, _, Some(file)) => Some(Identity::Pfx { file, password }),
             _ => None,
         };
+        let acme = self.acme.settings();
         let (max_ttl, thomson_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
         let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
         Settings {
             host: self.host,
-            port: self.port,
+            port: self.port.unwrap_or(if acme.is_some() { 443 } else { 8080 }),
             identity,
+            acme,
             plaintext: self.plaintext,
             origin: self.origin,
             proxies: self.proxy.proxies(),

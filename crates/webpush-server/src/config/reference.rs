@@ -4,12 +4,17 @@ use super::credentials;
 use super::setting::{Form, Setting};
 
 /// What each table is about, in the order of the page. A test sees to it that none is missing.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("listen", "The public port, and the URL under which the world knows it."),
     (
         "tls",
         "The certificate: two PEM files, or one PKCS#12 file. Without one the service speaks plain text, on addresses of this \
          machine only. See [TLS](operating.md#tls).",
+    ),
+    (
+        "acme",
+        "Certificates that the service orders and renews itself, instead of `[tls]`. See [certificates by \
+         ACME](operating.md#certificates-by-acme).",
     ),
     ("subscribe", "See [who may subscribe](operating.md#who-may-subscribe)."),
     ("messages", "What is answered to senders, and how long messages are kept."),

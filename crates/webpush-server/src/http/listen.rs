@@ -1,5 +1,6 @@
 //! The listening socket, and each connection up to the point where its HTTP version is known.
 
+use super::certificate::ACME_TLS;
 use super::connections::{Connections, Place};
 use super::peer::Peer;
 use super::preface::{self, Version};
@@ -14,7 +15,7 @@ use bytes::BytesMut;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -103,8 +104,14 @@ async fn connection(
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
         () = draining.too_late() => return,
     };
-    let Ok(Ok(stream)) = accepted else { return };
-    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let Ok(Ok(mut stream)) = accepted else { return };
+    let agreed = stream.get_ref().1.alpn_protocol();
+    if agreed == Some(ACME_TLS) {
+        // The authority has seen what it wanted to (RFC 8737 §4). It need not wait for our goodbye.
+        let _ = timeout(OPENING, stream.shutdown()).await;
+        return;
+    }
+    let is_http2 = agreed == Some(b"h2");
     // Behind a pointer: it is large, and handed on more than once.
     let stream = Box::new(stream);
     // Tasks of their own, here and below: that of the opening had other things to keep.

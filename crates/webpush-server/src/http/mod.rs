@@ -19,6 +19,7 @@ pub mod about;
 pub mod aliases;
 pub mod answer;
 pub mod body;
+pub mod certificate;
 pub mod connections;
 pub mod cors;
 pub mod errors_page;

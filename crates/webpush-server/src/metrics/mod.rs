@@ -8,11 +8,12 @@
 //! | connections to the public listener | `connections.rs` |
 //! | what was refused, for which reason; the Matrix gateway | `refusals.rs`, `gateway.rs` |
 //! | the store | `store.rs` |
-//! | the process, its folder and its certificate | `process.rs` |
+//! | the process, its folder and its certificate; orders of certificates | `process.rs`, `acme.rs` |
 //! | the text | `exposition.rs` |
 //!
 //! To count is one addition to a number that has its place. Nobody is named: labels have a few values, known beforehand.
 
+mod acme;
 mod agents;
 mod connections;
 mod exposition;
@@ -22,6 +23,7 @@ mod process;
 mod refusals;
 mod store;
 
+pub use acme::AcmeCounts;
 pub use agents::{Agents, By};
 pub use connections::ConnectionCounts;
 pub use gateway::GatewayCounts;
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub refusals: Arc<Refusals>,
     /// What the Matrix gateway did.
     pub gateway: GatewayCounts,
+    /// Orders of certificates by ACME.
+    pub acme: AcmeCounts,
     /// This process.
     pub process: Process,
 }
@@ -86,5 +90,6 @@ fn show(
         service.vapid.checks(),
     )?;
     metrics.gateway.show(out)?;
+    metrics.acme.show(out)?;
     statistics.map_or(Ok(()), |statistics| store::show(out, statistics))
 }

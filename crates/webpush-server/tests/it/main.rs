@@ -9,6 +9,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod acme;
 mod admin;
 mod agent;
 mod aliases;
