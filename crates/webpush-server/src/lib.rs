@@ -8,6 +8,8 @@
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
+//! | what it holds as a file: backups, exports | [`archive`] |
+//! | names of agents for people | [`names`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
@@ -22,6 +24,7 @@
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
 pub mod admin;
+pub mod archive;
 pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
@@ -36,6 +39,7 @@ pub mod keys_file;
 pub mod log;
 pub mod metrics;
 pub mod monitor;
+pub mod names;
 pub mod rate_limits;
 pub mod readiness;
 pub mod reload;

@@ -99,7 +99,7 @@ impl Settings {
 }
 
 /// The folder of the store within the data folder.
-const STORE_FOLDER: &str = "store";
+pub(crate) const STORE_FOLDER: &str = "store";
 
 /// Serves until a signal asks to stop. SIGHUP has the settings read again.
 ///
@@ -232,7 +232,7 @@ fn open_data_folder(
 }
 
 /// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
     make_folders(folder)
         .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
 }

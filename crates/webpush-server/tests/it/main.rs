@@ -11,6 +11,7 @@
 
 mod admin;
 mod agent;
+mod agents;
 mod aliases;
 mod autopush_acks;
 mod autopush_broadcasts;
@@ -26,6 +27,7 @@ mod autopush_register;
 mod autopush_slow;
 mod broadcasts;
 mod configuration;
+mod copies;
 mod crash;
 mod errors;
 mod event_stream;

@@ -112,7 +112,8 @@ pub fn nothing_is_put_over_what_is_there(open: Open) {
     assert_eq!(restore(&*store, records.clone()), expected);
     assert_eq!(everything_of(&*store), records);
     commit(&*store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec());
-    let homeless = records.into_iter().filter(|record| !matches!(record, Record::Inbox(_) | Record::Position(_)));
+    let homeless =
+        records.into_iter().filter(|record| !matches!(record, Record::Inbox(_) | Record::Position(_)));
     let applied = restore(&*store, homeless.collect());
     assert!(applied.iter().all(|applied| *applied == Applied::Missing), "{applied:?}");
     assert_eq!(kinds(&everything_of(&*store)), "p");

@@ -24,7 +24,12 @@ type Slot = Mutex<Option<Scene>>;
 pub(super) struct Pictures(Mutex<Vec<Weak<Slot>>>);
 
 impl Pictures {
-    pub(super) fn take(&self, rows: &Reader<'_>, position: impl FnOnce() -> Position, detail: &Detail) -> Reading {
+    pub(super) fn take(
+        &self,
+        rows: &Reader<'_>,
+        position: impl FnOnce() -> Position,
+        detail: &Detail,
+    ) -> Reading {
         let slot = Arc::new(Mutex::new(Some(Scene::new(rows, position, *detail))));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|slot| slot.strong_count() > 0);
@@ -145,7 +150,8 @@ impl Scene {
             }
         }
         while let Some((key, value)) = row_of(&mut self.entries, inbox)? {
-            let entry = read_entry_key(&key).and_then(|(inbox, position)| read_entry(inbox, position, &value));
+            let entry =
+                read_entry_key(&key).and_then(|(inbox, position)| read_entry(inbox, position, &value));
             let Some(entry) = entry else {
                 self.damage.report(Table::Entries);
                 continue;

@@ -6,8 +6,8 @@ use super::entry_row::{message_value, receipt_value};
 use super::ledger::Ledger;
 use super::read;
 use super::rows::{
-    Table, channel_key, channel_value, deadline_key, entry_key, inbox_value, message_id_value, position_value,
-    read_position, subscription_key, subscription_value, topic_key,
+    Table, channel_key, channel_value, deadline_key, entry_key, inbox_value, message_id_value,
+    position_value, read_position, subscription_key, subscription_value, topic_key,
 };
 use super::view::View;
 use crate::{Applied, Kept, Record, StoreError, idle};
