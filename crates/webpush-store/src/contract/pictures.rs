@@ -71,7 +71,7 @@ pub fn a_picture_is_of_one_moment(open: Open) {
     assert_eq!(kinds(&everything_of(&*store)), "pismiri");
 }
 
-/// A closed store gives none, and ends those that are being read; somebody else may have the store by then.
+/// A closed store gives none.
 pub fn a_closed_store_shows_nothing(open: Open) {
     let (store, _) = rich(open);
     store.close();

@@ -84,7 +84,7 @@ impl Scene {
     fn new(rows: &Reader<'_>, position: impl FnOnce() -> Position, detail: Detail) -> Self {
         // While this is held the writer changes nothing, and nothing leaves the overlay.
         let generations = rows.overlay.read();
-        let from = detail.after.map_or(Key::default(), |after| Key::from(&after.as_bytes()[..]).next());
+        let from = detail.after.map_or_else(Key::default, |after| Key::from(&after.as_bytes()[..]).next());
         let table = |table, is_wanted| table_rows(&generations, rows.engine, table, (is_wanted, from));
         Self {
             position: Some(position()),
