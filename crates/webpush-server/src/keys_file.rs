@@ -118,7 +118,7 @@ pub fn take_in(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])]) -> 
     let text = private_file::read(&path)?;
     // Before the last key, which goes on to seal what is new.
     let is_key = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let last = text.lines().filter(is_key).next_back().unwrap_or_default();
+    let last = text.lines().rfind(is_key).unwrap_or_default();
     let before = text.trim_end().strip_suffix(last.trim_end()).unwrap_or(&text);
     let lines: String = new.iter().map(|(id, key)| line(*id, key)).collect();
     private_file::replace(&path, format!("{before}{lines}{}\n", last.trim_end()).as_bytes())?;

@@ -60,7 +60,7 @@ pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
     let page = looking(admin, move |admin| {
         let after = query.after.as_deref().map(|after| after.split_once('/').unwrap_or((after, "")));
         // One agent, or all from that of the last subscription on.
-        let from = query.agent.as_deref().or(after.map(|(agent, _)| agent));
+        let from = query.agent.as_deref().or_else(|| after.map(|(agent, _)| agent));
         let first = from.map(|name| agent(admin, name)).transpose()?.map(|kept| kept.inbox.id);
         let mut pages = Pages {
             page: Page { subscriptions: Vec::new(), next: None },

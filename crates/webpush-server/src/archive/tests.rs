@@ -59,7 +59,8 @@ fn records() -> Vec<Record> {
         encoding: Encoding::default(),
         receipt: None,
         body: Bytes::new(),
-        ..plain.clone()
+        id: MessageId::from_bytes([9; 16]),
+        ..plain
     };
     let receipt = |position, status| Receipt {
         inbox: RECEIPTS,
@@ -71,7 +72,8 @@ fn records() -> Vec<Record> {
     let entry = |receipt| Record::Entry(Entry::Receipt(receipt));
     let mut records = vec![Record::Position(Position::new(20)), kept(AGENT, Owner::Agent, None, 2, 256, 3)];
     records.extend(subscriptions.map(Record::Subscription));
-    records.extend([plain, empty].map(|message| Record::Entry(Entry::Message(Arc::new(message)))));
+    let messages = [plain, empty];
+    records.extend(messages.map(|message| Record::Entry(Entry::Message(Arc::new(message)))));
     records.push(kept(RECEIPTS, Owner::Receipts, Some(at(3_600_000)), 2, 0, 0));
     records.push(entry(receipt(12, ReceiptStatus::Acknowledged)));
     records.push(entry(receipt(13, ReceiptStatus::Failed)));

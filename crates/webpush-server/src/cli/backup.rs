@@ -69,7 +69,7 @@ async fn fetch(client: AdminClient, path: &str, file: &Path) -> anyhow::Result<(
         fs::rename(&beside, file).with_context(cannot)?;
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         // A name is safe when its folder is.
-        File::open(parent.unwrap_or(Path::new(".")))
+        File::open(parent.unwrap_or_else(|| Path::new(".")))
             .and_then(|folder| folder.sync_all())
             .with_context(cannot)?;
         Ok(counts)
