@@ -8,7 +8,7 @@
 //! same. Whoever looks here and then into the engine misses nothing.
 
 use super::engine::Engine;
-use super::generation::{Generation, Rows, Tables};
+use super::generation::{Generation, Tables};
 use super::key::Key;
 use super::rows::Table;
 use super::view::{Row, View, cover, cover_changes};
@@ -79,7 +79,7 @@ impl Generations {
     }
 
     /// A copy of the changes of a table from a key on. Values are shared.
-    pub(super) fn from(&self, table: Table, from: Key) -> Rows {
+    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Slice>)> {
         let leaving = self.leaving.iter().flat_map(|leaving| leaving.of(table).range(from..));
         cover_changes(leaving, self.active.of(table).range(from..)).map(to_owned).collect()
     }

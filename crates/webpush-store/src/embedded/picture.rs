@@ -6,7 +6,6 @@
 
 use super::engine::{Damage, Engine};
 use super::entry_row::read_entry;
-use super::generation::Rows;
 use super::key::Key;
 use super::ledger::Ledger;
 use super::overlay::{Generations, Reader};
@@ -173,7 +172,7 @@ fn table_rows(
     (is_wanted, from): (bool, Key),
 ) -> TableRows {
     let rows: Box<dyn Iterator<Item = _> + Send> = if is_wanted {
-        let changed: Rows = generations.from(table, from);
+        let changed = generations.from(table, from);
         Box::new(cover(engine.rows_from(table, from), changed.into_iter()))
     } else {
         Box::new(std::iter::empty())
