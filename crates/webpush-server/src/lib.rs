@@ -10,6 +10,8 @@
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | certificates by ACME | [`acme`] |
 //! | what only its operator may ask | [`admin`] |
+//! | what it holds as a file: backups, exports | [`archive`] |
+//! | names of agents for people | [`names`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
@@ -25,6 +27,7 @@
 
 pub mod acme;
 pub mod admin;
+pub mod archive;
 pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;

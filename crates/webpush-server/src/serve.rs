@@ -136,7 +136,7 @@ impl Settings {
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// The folder of the store within the data folder.
-const STORE_FOLDER: &str = "store";
+pub(crate) const STORE_FOLDER: &str = "store";
 
 /// Serves until a signal asks to stop, on sockets that were passed on where there are any. SIGHUP has the settings read again.
 ///

@@ -226,7 +226,9 @@ impl Purpose {
             Op::Settle(_, outcome) => Self::Settle(*outcome),
             Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
             Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
-            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) => Self::Other,
+            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) | Op::Restore(_) => {
+                Self::Other
+            }
         }
     }
 }

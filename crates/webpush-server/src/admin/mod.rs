@@ -6,18 +6,28 @@
 //! | a connection, and its requests | `connection.rs` |
 //! | who may ask | `gate.rs`; the owner of the data folder [`owner_token`] |
 //! | which resource | `route.rs` |
-//! | the resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
+//! | what is below `/admin/` | `resources.rs`: `agents.rs`, `subscriptions.rs` and how they are found `find.rs`, `backlog.rs`, `copies.rs`, `import.rs`, `sealing_keys.rs`; long answers `reply.rs` |
+//! | the other resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
 //! | errors | `refusal.rs` |
 
 pub mod address;
+mod agents;
+mod backlog;
 mod broadcasts;
 mod connection;
+mod copies;
+mod find;
 mod gate;
+mod import;
 mod listen;
 mod metrics;
 pub mod owner_token;
 mod refusal;
+mod reply;
+mod resources;
 mod route;
+mod sealing_keys;
+mod subscriptions;
 
 use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
@@ -27,7 +37,7 @@ use crate::service::Service;
 use address::Address;
 use gate::Gate;
 use listen::Listener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -35,6 +45,9 @@ use tokio::time::sleep;
 
 /// Connections at once; the next ones wait.
 const CONNECTIONS: usize = 64;
+
+/// Pictures of the store at once; the next ones wait.
+const PICTURES: usize = 2;
 
 /// The pause after the operating system refused a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
@@ -69,6 +82,7 @@ impl Settings {
 pub struct Door {
     listener: Listener,
     gate: Gate,
+    data_dir: PathBuf,
 }
 
 /// What the resources share.
@@ -77,6 +91,13 @@ struct Admin {
     gate: Gate,
     /// Locked while a file is written: for threads that may block only.
     broadcasts: Arc<Mutex<Sources>>,
+    /// The folder of the keys.
+    data_dir: PathBuf,
+    /// What agents are called here.
+    /// Who reads all of the store; a picture takes memory.
+    pictures: Arc<Semaphore>,
+    /// Whoever imports or changes keys.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Door {
@@ -112,7 +133,7 @@ impl Door {
             }
             (None, Listener::Unix(..)) => Gate::Open,
         };
-        Ok(Some(Self { listener, gate }))
+        Ok(Some(Self { listener, gate, data_dir: data_dir.to_owned() }))
     }
 
     /// Where it listens, for people to read.
@@ -123,8 +144,15 @@ impl Door {
 
     /// Takes connections until the service stops.
     pub async fn serve(self, service: Arc<Service>, broadcasts: Arc<Mutex<Sources>>, mut draining: Draining) {
-        let Self { listener, gate } = self;
-        let admin = Arc::new(Admin { service, gate, broadcasts });
+        let Self { listener, gate, data_dir } = self;
+        let admin = Arc::new(Admin {
+            service,
+            gate,
+            broadcasts,
+            data_dir,
+            pictures: Arc::new(Semaphore::new(PICTURES)),
+            changing: tokio::sync::Mutex::default(),
+        });
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut refused = false;
         loop {

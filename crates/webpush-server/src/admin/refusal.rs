@@ -8,6 +8,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use std::fmt::Display;
 use webpush_core::limits::BROADCASTS;
+use webpush_store::StoreError;
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -34,6 +35,12 @@ pub(super) enum Refusal {
     Wrong(String),
     /// A broadcast was not changed.
     Unchanged(Unchanged),
+    /// What is named is not there.
+    NoSuch(&'static str),
+    /// It can't be done as things are.
+    Conflict(String),
+    /// The store does not answer.
+    Store(StoreError),
     /// A fault of this program.
     Failed,
 }
@@ -72,6 +79,9 @@ impl Refusal {
             | Self::NotFound
             | Self::Wrong(_)
             | Self::Unchanged(_)
+            | Self::NoSuch(_)
+            | Self::Conflict(_)
+            | Self::Store(_)
             | Self::Failed => {}
         }
         answer
@@ -101,7 +111,8 @@ impl Refusal {
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
-                "There is no such resource; there are /broadcasts, /metrics, /health and /ready.",
+                "There is no such resource; there are /admin/agents, /admin/subscriptions, /admin/backlog, /admin/backup, \
+                 /admin/export, /admin/import, /admin/keys, /broadcasts, /metrics, /health and /ready.",
             ),
             Self::NotAllowed { allow } => {
                 return (StatusCode::METHOD_NOT_ALLOWED, format!("This resource answers {allow}."));
@@ -124,6 +135,9 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The data folder could not be written: take the request as not carried out; the log says why.",
             ),
+            Self::NoSuch(what) => (StatusCode::NOT_FOUND, *what),
+            Self::Conflict(what) => return (StatusCode::CONFLICT, sentence(what)),
+            Self::Store(error) => return (StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "This is a fault of the service."),
         };
         (status, detail.to_owned())
@@ -135,6 +149,12 @@ fn sentence(what: &str) -> String {
     let mut rest = what.chars();
     let first = rest.next().into_iter().flat_map(char::to_uppercase);
     first.chain(rest).chain(['.']).collect()
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +176,9 @@ mod tests {
             (Refusal::Unchanged(Unchanged::Full), 409),
             (Refusal::Unchanged(Unchanged::NotSet { configured: true }), 404),
             (Refusal::Unchanged(Unchanged::NotWritten(io::Error::other("x"))), 503),
+            (Refusal::NoSuch("There is none."), 404),
+            (Refusal::Conflict("this is taken".into()), 409),
+            (Refusal::Store(StoreError::Unavailable), 503),
             (Refusal::Failed, 500),
         ] {
             let answer = refusal.answer();

@@ -10,7 +10,7 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Done, Due, IdleCheck, Store, StoreError};
+use webpush_store::{Detail, Done, Due, IdleCheck, Picture, Store, StoreError};
 
 /// What becomes of a commit.
 #[derive(Clone, Copy)]
@@ -72,6 +72,10 @@ impl Store for Told {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.store.idle(check, limit)
+    }
+
+    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+        self.store.picture(detail)
     }
 
     fn close(&self) {

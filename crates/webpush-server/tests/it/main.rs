@@ -12,6 +12,7 @@
 mod acme;
 mod admin;
 mod agent;
+mod agents;
 mod aliases;
 mod autopush_acks;
 mod autopush_broadcasts;
@@ -27,6 +28,7 @@ mod autopush_register;
 mod autopush_slow;
 mod broadcasts;
 mod configuration;
+mod copies;
 mod crash;
 mod doctor;
 mod errors;
