@@ -5,7 +5,7 @@ use crate::broadcasts::Sources;
 use crate::http::tls::{self, Certificate};
 use crate::log::Log;
 use crate::serve::Settings;
-use crate::service::Service;
+use crate::service::{InForce, Service};
 use crate::subscribe_tokens::SubscribeTokens;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
@@ -85,6 +85,8 @@ impl Reload {
         self.service.broadcast(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
+        let shown = InForce { toml: settings.shown, later: later.clone() };
+        self.service.configuration.store(Arc::new(shown));
         Ok(later)
     }
 }

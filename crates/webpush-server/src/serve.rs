@@ -6,14 +6,15 @@ use crate::broadcasts::Sources;
 use crate::drain::{Drain, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
+use crate::http::inside::Inside;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
 use crate::log::{self, Log};
 use crate::reload::{self, ReadAgain, Reload};
-use crate::service::{Service, Setup};
+use crate::service::{InForce, Service, Setup};
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::{idle, keys_file, settling, sweep};
+use crate::{idle, keys_file, settling, sweep, trace};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::{self, Write as _};
@@ -59,8 +60,12 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// How much is kept of the way of messages.
+    pub trace: trace::Settings,
     /// The log.
     pub log: log::Settings,
+    /// All of this for people to read, without secrets.
+    pub shown: String,
 }
 
 impl Settings {
@@ -132,7 +137,9 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
+        trace: settings.trace,
     });
+    service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
@@ -141,13 +148,24 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
     announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
-    let connections = Connections::new(settings.max_connections, Arc::clone(&service.metrics));
-    let listening =
-        tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    let connections = Arc::new(Connections::new(settings.max_connections, Arc::clone(&service.metrics)));
+    let listening = tokio::spawn(listen::run(
+        listener,
+        Arc::clone(&connections),
+        acceptor,
+        Arc::clone(&service),
+        drain.draining(),
+    ));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
-        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), admin_drain.draining()))
+        let inside = Inside::new(Arc::clone(&service), connections, admin_drain.draining());
+        tokio::spawn(door.serve(
+            Arc::clone(&service),
+            Arc::clone(&broadcasts),
+            inside,
+            admin_drain.draining(),
+        ))
     });
     let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));

@@ -3,10 +3,12 @@
 //! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
 
 use crate::metrics::Counters;
+use crate::trace::{Stage, Traces};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Shelf;
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -14,6 +16,7 @@ use webpush_core::inbox::Entry;
 use webpush_core::limits::WAKE_ENTRIES;
 use webpush_core::message::Message;
 use webpush_core::session::{Scope, Woken};
+use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
 
 /// Every listening session, by inbox.
@@ -21,6 +24,7 @@ pub struct Registry {
     shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
     listening: Counters<4>,
     opened: Counters<4>,
+    traces: Arc<Traces>,
 }
 
 /// How a session listens.
@@ -56,9 +60,30 @@ const SHARDS: usize = 64;
 
 impl Default for Registry {
     fn default() -> Self {
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, listening: Counters::default(), opened: Counters::default() }
+        Self::new(Arc::new(Traces::off()))
     }
+}
+
+/// What holds back the session of an agent on a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing, as far as that is known.
+    Nothing,
+    /// Its agent has as many messages as may be under way.
+    Window,
+    /// Its connection takes no more bytes.
+    Socket,
+}
+
+/// Who would take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// Nobody listens to its inbox.
+    Nobody,
+    /// Whoever listens takes nothing below this.
+    Floor(Urgency),
+    /// Somebody does; what holds that session back.
+    Somebody(Held),
 }
 
 /// The sessions of one inbox.
@@ -109,6 +134,8 @@ impl Deref for Mailboxes {
 struct Mailbox {
     scope: Scope,
     way: Way,
+    /// What its driver says of it: what is held back, and below which urgency ([`Held`] and four times [`Urgency`]).
+    says: AtomicU8,
     post: Mutex<Post>,
 }
 
@@ -122,6 +149,11 @@ struct Post {
 }
 
 impl Mailbox {
+    fn new(scope: &Scope, way: Way) -> Self {
+        let says = AtomicU8::new(saying(Held::Nothing, scope.floor));
+        Self { scope: *scope, way, says, post: Mutex::default() }
+    }
+
     /// Changes the news and tells the session.
     fn tell(&self, change: impl FnOnce(&mut News)) {
         let mut post = lock(&self.post);
@@ -155,11 +187,18 @@ pub struct Listener {
 }
 
 impl Registry {
+    /// Nobody listens yet. When a session is told of a message is stamped there.
+    #[must_use]
+    pub fn new(traces: Arc<Traces>) -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, listening: Counters::default(), opened: Counters::default(), traces }
+    }
+
     /// Starts listening. From now on everything that is committed is told. An agent on a WebSocket has one connection at a
     /// time: an older one is told that it is superseded.
     #[must_use]
     pub fn listen(self: &Arc<Self>, scope: &Scope, way: Way) -> Listener {
-        let mailbox = Arc::new(Mailbox { scope: *scope, way, post: Mutex::default() });
+        let mailbox = Arc::new(Mailbox::new(scope, way));
         self.listening.add(way as usize, 1);
         self.opened.add(way as usize, 1);
         let mut shard = self.shard(scope.inbox);
@@ -196,6 +235,7 @@ impl Registry {
         for change in applied {
             match change {
                 Applied::Appended(appended) => {
+                    self.traces.stored(&appended.message);
                     if !appended.is_dropped() {
                         self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
                     }
@@ -237,6 +277,20 @@ impl Registry {
         self.shard(inbox).contains_key(&inbox)
     }
 
+    /// Who would take a message of that urgency.
+    #[must_use]
+    pub fn look(&self, inbox: InboxId, urgency: Urgency) -> Listening {
+        let shard = self.shard(inbox);
+        let Some(listeners) = shard.get(&inbox) else { return Listening::Nobody };
+        let said = listeners.mailboxes.iter().map(|mailbox| heard(mailbox.says.load(Ordering::Relaxed)));
+        let lowest = said.min_by_key(|(_, floor)| *floor);
+        match lowest {
+            Some((held, floor)) if floor <= urgency => Listening::Somebody(held),
+            Some((_, floor)) => Listening::Floor(floor),
+            None => Listening::Nobody,
+        }
+    }
+
     /// Tells every session that there may be entries nobody told of.
     pub fn announce_anything(&self) {
         for shard in &self.shards {
@@ -253,6 +307,7 @@ impl Registry {
         let Some(listeners) = shard.get(&message.agent) else { return 0 };
         let mut taken = 0;
         let entry = Entry::Message(Arc::clone(message));
+        self.traces.reached(message.id, Stage::Woken);
         for mailbox in listeners.mailboxes.iter().filter(|mailbox| mailbox.scope.admits(&entry)) {
             mailbox.tell(|news| {
                 let live = &mut news.woken().live;
@@ -280,6 +335,9 @@ impl Registry {
         let mut shard = self.shard(inbox);
         let Some(listeners) = shard.get_mut(&inbox) else { return };
         let previous = std::mem::replace(&mut listeners.last, entry.position());
+        if let Entry::Message(message) = entry {
+            self.traces.reached(message.id, Stage::Woken);
+        }
         for mailbox in listeners.mailboxes.iter() {
             mailbox.tell(|news| news.add(previous, entry, replaced));
         }
@@ -316,7 +374,25 @@ impl News {
     }
 }
 
+const fn saying(held: Held, floor: Urgency) -> u8 {
+    held as u8 | (floor as u8) << 2
+}
+
+fn heard(said: u8) -> (Held, Urgency) {
+    let held = match said & 3 {
+        1 => Held::Window,
+        2 => Held::Socket,
+        _ => Held::Nothing,
+    };
+    (held, Urgency::ALL[usize::from(said >> 2 & 3)])
+}
+
 impl Listener {
+    /// Says what holds this session back, for whoever asks why a message does not go.
+    pub fn says(&self, held: Held, floor: Urgency) {
+        self.mailbox.says.store(saying(held, floor), Ordering::Relaxed);
+    }
+
     /// Waits until there may be news.
     pub async fn arrived(&self) {
         poll_fn(|cx| self.poll_arrived(cx)).await;

@@ -27,6 +27,8 @@ const CURL: &[Tool] = &[Tool::Curl];
 const FIREFOX: &[Tool] = &[Tool::Firefox, Tool::Node, Tool::NodePackages];
 const FIREFOX_TLS: &[Tool] = &[Tool::Firefox, Tool::Certutil, Tool::Node, Tool::NodePackages];
 
+const CHROMIUM: &[Tool] = &[Tool::Chromium, Tool::Node, Tool::NodePackages];
+
 const fn script(
     name: &'static str,
     tools: &'static [Tool],
@@ -80,6 +82,11 @@ pub(super) const CASES: &[Case] = &[
     script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
     firefox("firefox-plain", FIREFOX, Plain),
     firefox("firefox-tls", FIREFOX_TLS, Tls),
+    Case {
+        name: "dashboard-chromium",
+        tools: CHROMIUM,
+        run: Run::OwnServer { path: "node/dashboard.mjs", transport: Plain },
+    },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

@@ -6,25 +6,33 @@
 //! | a connection, and its requests | `connection.rs` |
 //! | who may ask | `gate.rs`; the owner of the data folder [`owner_token`] |
 //! | which resource | `route.rs` |
-//! | the resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
+//! | the resources | `broadcasts.rs`, `metrics.rs`; where a message is `messages.rs`; the page `pages.rs`, what it shows `status.rs` and `history.rs`, its «try it» `attempt/`; whether the service is there and can work: `http/health.rs` |
 //! | errors | `refusal.rs` |
 
 pub mod address;
+mod attempt;
 mod broadcasts;
 mod connection;
 mod gate;
+mod history;
+mod json;
 mod listen;
+mod messages;
 mod metrics;
 pub mod owner_token;
+mod pages;
 mod refusal;
 mod route;
+mod status;
 
 use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
+use crate::http::inside::Inside;
 use crate::service::Service;
 use address::Address;
 use gate::Gate;
+use history::History;
 use listen::Listener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -76,6 +84,12 @@ struct Admin {
     gate: Gate,
     /// Locked while a file is written: for threads that may block only.
     broadcasts: Arc<Mutex<Sources>>,
+    /// What was counted in the last minutes.
+    history: History,
+    /// How an agent of our own comes in.
+    inside: Inside,
+    /// The places of those who try it.
+    attempts: Arc<Semaphore>,
 }
 
 impl Door {
@@ -113,27 +127,43 @@ impl Door {
     }
 
     /// Takes connections until the service stops.
-    pub async fn serve(self, service: Arc<Service>, broadcasts: Arc<Mutex<Sources>>, mut draining: Draining) {
+    pub async fn serve(
+        self,
+        service: Arc<Service>,
+        broadcasts: Arc<Mutex<Sources>>,
+        inside: Inside,
+        draining: Draining,
+    ) {
         let Self { listener, gate } = self;
-        let admin = Arc::new(Admin { service, gate, broadcasts });
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut refused = false;
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept(&places) => accepted,
-                () = draining.begun() => return,
-            };
-            match accepted {
-                Ok((stream, place)) => {
-                    refused = false;
-                    tokio::spawn(connection::serve(stream, Arc::clone(&admin), draining.clone(), place));
+        let attempts = Arc::new(Semaphore::new(attempt::AT_ONCE));
+        let history = History::default();
+        let admin = Arc::new(Admin { service, gate, broadcasts, history, inside, attempts });
+        tokio::select! {
+            () = admin.history.run(&admin.service) => {}
+            () = accept(&listener, &admin, draining) => {}
+        }
+    }
+}
+
+/// Takes connections until the service stops.
+async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut refused = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(&places) => accepted,
+            () = draining.begun() => return,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                refused = false;
+                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), place));
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "a connection to the admin listener could not be accepted");
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut refused, true) {
-                        tracing::warn!(%error, "a connection to the admin listener could not be accepted");
-                    }
-                    sleep(REFUSED_PAUSE).await;
-                }
+                sleep(REFUSED_PAUSE).await;
             }
         }
     }

@@ -18,6 +18,8 @@ pub mod send;
 pub mod serve;
 pub mod storage_args;
 pub mod terminal;
+pub mod trace;
+pub mod trace_args;
 mod values;
 
 use crate::config::setting::without_variables;
@@ -44,6 +46,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
+    Trace(trace::TraceArgs),
 }
 
 /// Runs what the command line asks for.
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
+        Some(Verb::Trace(args)) => trace::run(&args, of_verb(&line)),
     }
 }
 

@@ -130,6 +130,18 @@ where
 }
 
 impl Connection {
+    /// Speaks HTTP/1.1 on a socket that leads to an origin.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn over<S>(socket: S, origin: String) -> Result<Self, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let speaks = start(socket, &origin, false, Protocols::Any).await?;
+        Ok(Self { origin, speaks })
+    }
+
     /// The origin that this connection is to.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -23,7 +23,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 /// Takes connections until the service stops.
 pub async fn run(
     listener: TcpListener,
-    connections: Connections,
+    connections: Arc<Connections>,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     mut draining: Draining,

@@ -9,6 +9,7 @@
 //! | what was refused, for which reason; the Matrix gateway | `refusals.rs`, `gateway.rs` |
 //! | the store | `store.rs` |
 //! | the process, its folder and its certificate | `process.rs` |
+//! | the few of them that the page of the admin listener draws | [`summary`] |
 //! | the text | `exposition.rs` |
 //!
 //! To count is one addition to a number that has its place. Nobody is named: labels have a few values, known beforehand.
@@ -21,6 +22,7 @@ mod messages;
 mod process;
 mod refusals;
 mod store;
+pub mod summary;
 
 pub use agents::{Agents, By};
 pub use connections::ConnectionCounts;
