@@ -87,7 +87,8 @@ async function look(view) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, 'the page is wider than its window');
   if (process.env.WEBPUSH_SCREENSHOTS) {
-    await page.screenshot({ path: `${process.env.WEBPUSH_SCREENSHOTS}/${view.name}.png`, fullPage: true });
+    const clip = { x: 0, y: 0, width: view.width, height: 2600 };
+    await page.screenshot({ path: `${process.env.WEBPUSH_SCREENSHOTS}/${view.name}.png`, clip, captureBeyondViewport: true });
   }
   assert.deepEqual(page.wrong, []);
   await page.browserContext().close();

@@ -87,6 +87,11 @@ pub(super) const CASES: &[Case] = &[
         tools: CHROMIUM,
         run: Run::OwnServer { path: "node/dashboard.mjs", transport: Plain },
     },
+    Case {
+        name: "dashboard-firefox",
+        tools: FIREFOX,
+        run: Run::OwnServer { path: "node/dashboard-firefox.mjs", transport: Plain },
+    },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

@@ -11,8 +11,18 @@ export function few(number) {
   return number >= 10 ? number.toFixed(1) : number === 0 ? "0" : number.toFixed(2);
 }
 
+/** A label of an axis: no digit more than it needs. */
+export const round = (number) => String(Number(number.toPrecision(3)));
+
+export function roundMillis(ms) {
+  if (!ms) return "0";
+  if (ms < 1) return `${round(ms * 1000)} µs`;
+  return ms < 1000 ? `${round(ms)} ms` : `${round(ms / 1000)} s`;
+}
+
 export function millis(ms) {
   if (ms == null) return "–";
+  if (!ms) return "0 ms";
   if (ms < 1) return `${Math.max(1, Math.round(ms * 1000))} µs`;
   if (ms < 1000) return `${few(ms)} ms`;
   return duration(ms);

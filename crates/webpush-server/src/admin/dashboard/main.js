@@ -1,7 +1,7 @@
 // The page: asks the service every two seconds how it is, and shows that.
 
 import { askJson } from "./ask.js";
-import { count, duration, few, millis } from "./format.js";
+import { count, duration, few, millis, round, roundMillis } from "./format.js";
 import { Plot } from "./plot.js";
 import { Samples, latest } from "./series.js";
 import { showConfiguration, showErrors, showFacts, showSessions, showSlowest } from "./tables.js";
@@ -11,12 +11,13 @@ const PAUSE_MS = 2000;
 const MICROS = 1e-3;
 
 const samples = new Samples();
-const perSecond = (value) => (value == null ? "–" : `${few(value)}/s`);
+const perSecond = (value) => (value == null ? "–" : few(value));
+const NAMES = ["to the agent", "acknowledged", "acknowledged, 95 %"];
 const plots = {
-  messages: new Plot("plot-messages", "Messages", ["accepted", "acknowledged", "refused"], perSecond),
-  latency: new Plot("plot-latency", "From acceptance", ["to the agent", "to its acknowledgement", "(95 %)"], millis),
-  commits: new Plot("plot-commits", "Store: a commit on disk", ["median", "95 %"], millis),
-  sessions: new Plot("plot-sessions", "Sessions and backlog", ["sessions", "stored"], count),
+  messages: new Plot("plot-messages", "Messages per second", ["accepted", "acknowledged", "refused"], perSecond, round),
+  latency: new Plot("plot-latency", "Time from acceptance", NAMES, millis, roundMillis),
+  commits: new Plot("plot-commits", "Store: a commit on disk", ["median", "95 %"], millis, roundMillis),
+  sessions: new Plot("plot-sessions", "Sessions and backlog", ["sessions", "stored"], count, round),
 };
 
 const put = (id, text) => { document.getElementById(id).textContent = text; };
@@ -57,7 +58,7 @@ function show(status) {
   else if (status.ready) showState("ready", "is-good");
   else showState(`not ready: ${status.reason}`, "is-bad");
   showSessions(status.sessions);
-  showErrors(status.refusals);
+  showErrors(status.refusals, status.origin);
   showSlowest(status.slowest, status.trace_seconds);
   showFacts(status);
   showConfiguration(status.configuration);

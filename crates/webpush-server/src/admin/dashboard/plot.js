@@ -18,11 +18,11 @@ function element(name, className, text) {
 }
 
 export class Plot {
-  #figure; #svg; #values; #title; #format; #names; #data; #cursor = null;
+  #figure; #svg; #values; #title; #format; #label; #names; #data; #cursor = null;
 
-  /** Into a figure: what it shows, the names of its curves, and how a value is written. */
-  constructor(id, title, names, format) {
-    [this.#title, this.#names, this.#format] = [title, names, format];
+  /** Into a figure: what it shows, the names of its curves, and how a value is written, in words and on the axis. */
+  constructor(id, title, names, format, label) {
+    [this.#title, this.#names, this.#format, this.#label] = [title, names, format, label];
     this.#figure = document.getElementById(id);
     const caption = element("figcaption");
     caption.append(element("h2", "", title));
@@ -76,12 +76,12 @@ export class Plot {
     for (let value = 0; value <= top.max * 1.0001; value += top.step) {
       const line = { class: value ? "grid" : "axis", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) };
       parts.push(shape("line", line));
-      const label = known.length || !value ? this.#format(value) : "";
+      const label = known.length || !value ? this.#label(value) : "";
       parts.push(shape("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, label));
     }
-    for (const [minutes, anchor] of [[10, "start"], [5, "middle"], [0, "end"]]) {
-      const label = minutes ? `${minutes} min ago` : "now";
-      parts.push(shape("text", { x: x(to - minutes * 60000), y: height - 5, "text-anchor": anchor }, label));
+    for (const [part, anchor] of [[0, "start"], [0.5, "middle"], [1, "end"]]) {
+      const time = from + part * (to - from);
+      parts.push(shape("text", { x: x(time), y: height - 5, "text-anchor": anchor }, ago(to - time)));
     }
     if (!known.length) {
       const middle = { class: "empty", x: (LEFT + width) / 2, y: height / 2 - 4, "text-anchor": "middle" };
@@ -134,6 +134,11 @@ export class Plot {
     const when = time == null ? "now" : `${Math.round((to - time) / 1000)} seconds ago`;
     this.#svg.setAttribute("aria-label", `${this.#title}, ${when}: ${said.join(", ")}`);
   }
+}
+
+function ago(ms) {
+  if (!ms) return "now";
+  return ms < 60_000 ? `${Math.round(ms / 1000)} s ago` : `${ms / 60_000} min ago`;
 }
 
 /** The last value that there is, if it is not old. */

@@ -1,6 +1,8 @@
 // From samples, whose numbers only grow, to what happened between them.
 
-const WINDOW_MS = 10 * 60 * 1000;
+/** What is shown: the shortest of these that has all there is. */
+const WINDOWS_MS = [60_000, 120_000, 300_000, 600_000];
+const LONGEST_MS = WINDOWS_MS.at(-1);
 
 export class Samples {
   #all = [];
@@ -15,10 +17,14 @@ export class Samples {
       if (!this.#all.length || sample.at > this.#all.at(-1).at) this.#all.push(sample);
     }
     const newest = this.#all.at(-1)?.at ?? 0;
-    this.#all = this.#all.filter((sample) => sample.at >= newest - WINDOW_MS);
+    this.#all = this.#all.filter((sample) => sample.at >= newest - LONGEST_MS);
   }
 
-  get from() { return this.to - WINDOW_MS; }
+  get from() {
+    const span = this.to - (this.#all[0]?.at ?? this.to);
+    return this.to - (WINDOWS_MS.find((window) => window >= span) ?? LONGEST_MS);
+  }
+
   get to() { return this.#all.at(-1)?.at ?? Date.now(); }
 
   /** What a sample says, as it is. */

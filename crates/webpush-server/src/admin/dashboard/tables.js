@@ -47,8 +47,17 @@ export function showSessions(sessions) {
   }));
 }
 
-export function showErrors(refusals) {
-  rows("errors", refusals.slice(0, 8).map(([name, number]) => [cell(name), cell(count(number), "number")]),
+/** The public port explains each of its errors. */
+function errorCell(name, origin) {
+  const made = cell("");
+  const link = document.createElement("a");
+  [link.href, link.textContent, link.rel] = [`${origin}/errors#${name}`, name, "noreferrer"];
+  made.append(link);
+  return made;
+}
+
+export function showErrors(refusals, origin) {
+  rows("errors", refusals.slice(0, 8).map(([name, number]) => [errorCell(name, origin), cell(count(number), "number")]),
     "No request was refused since the start.");
 }
 

@@ -129,7 +129,7 @@ function listenForSearches() {
       const found = await (/^[0-9a-f]{16}$/.test(url)
         ? askJson(`/admin/messages/${url}`)
         : askJson("/admin/trace", { method: "POST", body: url }));
-      for (const step of found.steps) steps.add({ who: "service", ...step, detail: step.at });
+      for (const step of found.steps) steps.add({ who: "service", ...step, detail: `${step.at.slice(11, 23)} UTC` });
       const why = found.why ? `: ${found.why}` : "";
       end("find-end", `Message ${found.message} to agent ${found.agent} (${found.dialect}) – ${found.state}${why}.`,
         found.state === "delivered" && !found.why ? "is-good" : "quiet");
