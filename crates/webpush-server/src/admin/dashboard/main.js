@@ -12,7 +12,7 @@ const MICROS = 1e-3;
 
 const samples = new Samples();
 const perSecond = (value) => (value == null ? "–" : few(value));
-const NAMES = ["to the agent", "acknowledged", "acknowledged, 95 %"];
+const NAMES = ["to the agent", "acknowledged", "95 %"];
 const plots = {
   messages: new Plot("plot-messages", "Messages per second", ["accepted", "acknowledged", "refused"], perSecond, round),
   latency: new Plot("plot-latency", "Time from acceptance", NAMES, millis, roundMillis),
