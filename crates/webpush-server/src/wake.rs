@@ -2,8 +2,13 @@
 //!
 //! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
 
+mod held;
+
+pub use held::{Held, Listening};
+
 use crate::metrics::Counters;
 use crate::trace::{Stage, Traces};
+use held::{heard, saying};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Shelf;
 use std::future::poll_fn;
@@ -62,28 +67,6 @@ impl Default for Registry {
     fn default() -> Self {
         Self::new(Arc::new(Traces::off()))
     }
-}
-
-/// What holds back the session of an agent on a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// Nothing, as far as that is known.
-    Nothing,
-    /// Its agent has as many messages as may be under way.
-    Window,
-    /// Its connection takes no more bytes.
-    Socket,
-}
-
-/// Who would take a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listening {
-    /// Nobody listens to its inbox.
-    Nobody,
-    /// Whoever listens takes nothing below this.
-    Floor(Urgency),
-    /// Somebody does; what holds that session back.
-    Somebody(Held),
 }
 
 /// The sessions of one inbox.
@@ -374,19 +357,6 @@ impl News {
     }
 }
 
-const fn saying(held: Held, floor: Urgency) -> u8 {
-    held as u8 | (floor as u8) << 2
-}
-
-fn heard(said: u8) -> (Held, Urgency) {
-    let held = match said & 3 {
-        1 => Held::Window,
-        2 => Held::Socket,
-        _ => Held::Nothing,
-    };
-    (held, Urgency::ALL[usize::from(said >> 2 & 3)])
-}
-
 impl Listener {
     /// Says what holds this session back, for whoever asks why a message does not go.
     pub fn says(&self, held: Held, floor: Urgency) {
@@ -449,124 +419,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use webpush_core::capability::KeyId;
-    use webpush_core::encoding::Encoding;
-    use webpush_core::id::MessageId;
-    use webpush_core::time::Timestamp;
-    use webpush_core::urgency::Urgency;
-    use webpush_store::Appended;
-
-    fn message(position: u64) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId::from_bytes([3; 16]),
-            agent: InboxId::from_bytes([1; 16]),
-            subscription: SubscriptionId::from_bytes([2; 16]),
-            position: Position::new(position),
-            accepted: Timestamp::default(),
-            expires: Timestamp::NEVER,
-            urgency: Urgency::Normal,
-            topic: None,
-            encoding: Encoding::default(),
-            key: KeyId(1),
-            receipt: None,
-            body: bytes::Bytes::new(),
-        })
-    }
-
-    fn commit(registry: &Registry, position: u64, replaced: Option<u64>) {
-        let replaced = replaced.map(|position| message(position).entry_ref());
-        registry.announce(&[Applied::Appended(Appended {
-            message: message(position),
-            replaced,
-            dropped: Vec::new(),
-            receipts: Vec::new(),
-            receipts_dropped: 0,
-        })]);
-    }
-
-    fn listen(registry: &Arc<Registry>) -> Listener {
-        let inbox = InboxId::from_bytes([1; 16]);
-        registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow }, Way::Rfc8030)
-    }
-
-    fn positions(news: &News) -> (u64, u64, Vec<u64>) {
-        let woken = news.woken.as_ref().unwrap();
-        let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
-        (woken.previous.get(), woken.last.get(), entries)
-    }
-
-    #[test]
-    fn news_carry_the_position_before_them() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        commit(&registry, 4, None);
-        commit(&registry, 6, None);
-        assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
-        commit(&registry, 9, None);
-        assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
-        assert!(listener.take().woken.is_none());
-    }
-
-    #[test]
-    fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        commit(&registry, 4, None);
-        commit(&registry, 5, Some(4));
-        assert_eq!(positions(&listener.take()), (0, 5, vec![5]));
-    }
-
-    #[test]
-    fn an_overflow_stays_one_until_it_is_taken() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
-        (1..=many).for_each(|position| commit(&registry, position, None));
-        commit(&registry, many + 1, Some(many));
-        assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
-        commit(&registry, many + 2, None);
-        assert_eq!(positions(&listener.take()), (many + 1, many + 2, vec![many + 2]));
-    }
-
-    #[test]
-    fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
-        let registry: Arc<Registry> = Arc::default();
-        assert_eq!(registry.offer(&message(0)), 0);
-        let (one, two) = (listen(&registry), listen(&registry));
-        assert_eq!(registry.offer(&message(0)), 2);
-        assert_eq!(one.take().woken.unwrap().live.len(), 1);
-        drop(two);
-        assert_eq!(registry.offer(&message(0)), 1);
-        drop(one);
-        assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
-        assert_eq!((registry.listening(Way::Rfc8030), registry.opened(Way::Rfc8030)), (0, 2));
-    }
-
-    #[test]
-    fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
-        let registry: Arc<Registry> = Arc::default();
-        let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
-        let monitor = registry.listen(&scope, Way::Rfc8030);
-        let first = registry.listen(&scope, Way::Autopush);
-        let second = registry.listen(&scope, Way::Autopush);
-        assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
-        drop(first);
-        assert_eq!(registry.offer(&message(0)), 2);
-    }
-
-    #[test]
-    fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
-        let registry: Arc<Registry> = Arc::default();
-        let inbox = InboxId::from_bytes([1; 16]);
-        let only =
-            |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
-        let listen_to = |n| registry.listen(&only(n), Way::Rfc8030);
-        let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
-        registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
-        assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
-        registry.end(inbox, None);
-        assert!(kept.is_gone() && set.is_gone());
-    }
-}
+mod tests;
