@@ -4,7 +4,6 @@ use super::Admin;
 use super::json::json_answer;
 use super::refusal::Refusal;
 use crate::client::clock::rfc3339;
-use crate::fresh;
 use crate::http::answer::Answer;
 use crate::http::body::Body;
 use crate::service::Service;
@@ -71,14 +70,13 @@ fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
 
 /// All that is known of a message.
 pub(super) fn report(service: &Service, trace: &Trace) -> Value {
-    let (traces, now) = (&service.traces, fresh::now());
+    let traces = &service.traces;
     let Standing { state, why, is_over } = standing(service, trace);
-    let since = traces.now();
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
-        let wall = now.before(since.saturating_sub(at));
         let after = at.saturating_sub(trace.accepted());
-        Some(json!({"step": stage.as_str(), "at": rfc3339(wall), "ms": millis(after)}))
+        let at = rfc3339(trace.accepted_at.after(after));
+        Some(json!({"step": stage.as_str(), "at": at, "ms": millis(after)}))
     });
     json!({
         "message": traces.names.message(trace.entry.message),

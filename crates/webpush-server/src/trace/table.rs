@@ -1,15 +1,16 @@
 //! What is kept of each message: one row of numbers that any thread may write without waiting.
 //!
-//! A message belongs to one set of rows, by bits of its id, and takes the place of the oldest message there. Each number of
+//! A message belongs to one set of rows, by bits of its id, and takes the place of the oldest message there. Each stamp of
 //! a row carries a mark of its message, so what comes late for a message that has gone is told from what belongs to the one
 //! that has its place now.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Dialect;
+use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
 /// Rows of a set: their keys are one line of a processor's cache.
@@ -61,6 +62,8 @@ pub struct Trace {
     pub entry: EntryRef,
     /// The dialect of its subscription.
     pub dialect: &'static str,
+    /// When it was accepted, by the clock.
+    pub accepted_at: Timestamp,
     /// How much it matters.
     pub urgency: Urgency,
     /// Its TTL is 0.
@@ -105,6 +108,7 @@ struct Row {
     agent: [AtomicU64; 2],
     rest_of_id: AtomicU64,
     position: AtomicU64,
+    accepted: AtomicU64,
     times: [AtomicU64; STAGES.len()],
     note: AtomicU64,
 }
@@ -166,12 +170,14 @@ impl Table {
         let way = set.claims.fetch_add(1, Ordering::Relaxed) % WAYS;
         let row = &set.rows[way];
         // Whoever reads finds the row of neither message meanwhile.
-        set.keys[way].store(0, Ordering::Release);
+        set.keys[way].store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
         for (part, half) in row.agent.iter().zip(halves(message.agent.as_bytes())) {
             part.store(half, Ordering::Relaxed);
         }
         row.rest_of_id.store(mark.rest, Ordering::Relaxed);
         row.position.store(message.position.get(), Ordering::Relaxed);
+        row.accepted.store(message.accepted.as_millis(), Ordering::Relaxed);
         for time in &row.times[1..] {
             time.store(0, Ordering::Relaxed);
         }
@@ -262,6 +268,7 @@ impl Set {
         let mark = Mark { key, rest: load(&row.rest_of_id) };
         let agent = [load(&row.agent[0]), load(&row.agent[1])];
         let position = Position::new(load(&row.position));
+        let accepted_at = Timestamp::from_millis(load(&row.accepted));
         let times: [_; STAGES.len()] =
             std::array::from_fn(|stage| mark.said(load(&row.times[stage])).map(Duration::from_micros));
         let note = mark.said(load(&row.note))?;
@@ -274,6 +281,7 @@ impl Set {
         Some(Trace {
             entry: EntryRef { inbox: InboxId::from_bytes(joined(agent)), position, message },
             dialect: DIALECTS.get(field(note::DIALECT, 2))?,
+            accepted_at,
             urgency: Urgency::ALL[field(note::URGENCY, 2)],
             is_now_or_never: field(note::NOW_OR_NEVER, 1) == 1,
             times,

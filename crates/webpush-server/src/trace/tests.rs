@@ -51,6 +51,7 @@ fn every_stage_is_kept_and_the_first_time_counts() {
     assert!(STAGES.map(|stage| trace.at(stage)).is_sorted() && trace.at(Stage::Ended).is_some());
     assert_eq!(trace.at(Stage::Written), first);
     assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
+    assert_eq!(trace.accepted_at, Timestamp::from_millis(1000));
     assert_eq!((trace.dialect, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
     assert_eq!(trace.entry, Message { position: Position::new(9), ..message(1) }.entry_ref());
 }
