@@ -127,6 +127,12 @@ impl Keyring {
         self.current
     }
 
+    /// The key that has been there longest.
+    #[must_use]
+    pub fn oldest(&self) -> KeyId {
+        self.keys.first().map_or(self.current, |(id, _)| *id)
+    }
+
     /// The path of a capability under the key its row names; `None` when that key is no longer held.
     #[must_use]
     pub fn path(&self, capability: &Capability, key: KeyId) -> Option<String> {

@@ -233,7 +233,9 @@ pub struct Timeouts {
     pub websocket_ping: Duration,
     /// How long it may take for any sign of life then.
     pub websocket_pong: Duration,
-    /// Over how long WebSockets are closed when the service stops, so that agents don't all come back at once.
+    /// When the service stops: how long it goes on as before, but not ready, so that load balancers see it.
+    pub drain_delay: Duration,
+    /// After that: over how long sessions are ended, so that agents don't all come back at once.
     pub drain: Duration,
 }
 
@@ -279,6 +281,7 @@ impl Default for Timeouts {
             hello: Duration::from_secs(30),
             websocket_ping: Duration::from_secs(360),
             websocket_pong: Duration::from_secs(60),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(5),
         }
     }

@@ -24,7 +24,6 @@ pub mod cli;
 pub mod count;
 pub mod dial;
 pub mod figures;
-pub mod frames;
 pub mod histogram;
 pub mod monitors;
 pub mod null;

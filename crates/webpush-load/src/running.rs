@@ -26,6 +26,7 @@ impl Running {
     pub fn webpush_server(binary: &Path, data: &Path, arguments: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
         command.args(["--host", "127.0.0.1", "--port", "0", "--data-dir"]).arg(data).args(arguments);
+        command.env("WEBPUSH_SERVER_ADMIN__LISTEN", "off");
         Self::start(command)
     }
 

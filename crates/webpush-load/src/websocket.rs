@@ -1,7 +1,6 @@
 //! A WebSocket to the server. While it is idle it has no buffer: many thousands of them wait in one process.
 
 use crate::dial::{Dialer, Speak, Stream};
-use crate::frames::{self, Frame};
 use anyhow::{Context as _, bail, ensure};
 use bytes::{Buf as _, BytesMut};
 use std::future::poll_fn;
@@ -10,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use webpush_server::client::frames::{self, Frame};
 
 /// Read at once.
 const READ_BYTES: usize = 8 * 1024;

@@ -44,6 +44,26 @@ impl TokenSource {
             None => Some(Self::Given(given)),
         }
     }
+
+    /// A token, for whoever asks with one: any will do.
+    ///
+    /// # Errors
+    /// When the file can't be read, or there is none.
+    pub fn first(&self) -> anyhow::Result<String> {
+        let is_token = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        match self {
+            Self::File { path, flag } => {
+                let shown = path.display();
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
+                let token = text.lines().map(str::trim).find(is_token).map(str::to_owned);
+                token.with_context(|| format!("the token file {shown} holds no token ({flag})"))
+            }
+            Self::Given(tokens) => {
+                tokens.first().map(|token| token.expose().to_owned()).context("there is no token")
+            }
+        }
+    }
 }
 
 impl BearerTokens {

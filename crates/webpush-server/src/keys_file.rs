@@ -40,6 +40,17 @@ pub fn load_or_create(folder: &Path, store_exists: bool) -> anyhow::Result<Keyri
     }
 }
 
+/// Reads the keys of a data folder.
+///
+/// # Errors
+/// When the file can't be read or is not as it should be.
+pub fn load(folder: &Path) -> anyhow::Result<Keyring> {
+    let path = folder.join(FILE_NAME);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} can't be read (--data-dir)", path.display()))?;
+    parse(&text).with_context(|| format!("{} can't be used", path.display()))
+}
+
 fn create(path: &Path) -> anyhow::Result<()> {
     let key = crate::fresh::random::<32>()?;
     let text = format!("{HEADER}1 {}\n", URL_SAFE_NO_PAD.encode(key));

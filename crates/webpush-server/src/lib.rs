@@ -4,7 +4,8 @@
 //! |---|---|
 //! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
-//! | the log; what SIGHUP changes | [`log`], [`reload`] |
+//! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
+//! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`log_names`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
@@ -28,13 +29,16 @@ pub mod broadcasts;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod doctor;
 pub mod drain;
 pub mod fresh;
 pub mod gateway;
 pub mod http;
 pub mod idle;
+pub mod inherited;
 pub mod keys_file;
 pub mod log;
+pub mod log_names;
 pub mod metrics;
 pub mod monitor;
 pub mod rate_limits;
@@ -43,6 +47,7 @@ pub mod reload;
 pub mod secret;
 pub mod serve;
 pub mod service;
+pub mod service_manager;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;

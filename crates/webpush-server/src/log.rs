@@ -1,8 +1,15 @@
-//! The log on standard error: its form, and what is logged.
+//! The log: its form, what is logged, and how often.
 
+pub mod floods;
+mod journal;
+
+use floods::{Dam, Floods};
+use journal::WithPriority;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
+use std::sync::Arc;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as written, reload};
@@ -10,14 +17,19 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as written, reload};
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Text on a terminal, JSON otherwise
+    /// Text on a terminal, the journal under systemd, JSON otherwise
     #[default]
     Auto,
     /// Lines of text
     Text,
     /// A JSON object a line
     Json,
+    /// Fields of the journal of systemd
+    Journald,
 }
+
+/// What the names of fields begin with in the journal.
+const FIELDS: &str = "WEBPUSH";
 
 /// What is logged: levels, perhaps for parts of the program, as `RUST_LOG` takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +49,7 @@ pub struct Log {
     level: reload::Handle<EnvFilter, Registry>,
     /// `RUST_LOG` says what is logged, whatever the configuration does.
     by_environment: bool,
+    floods: Arc<Floods>,
 }
 
 impl FromStr for Filter {
@@ -56,6 +69,18 @@ impl fmt::Display for Filter {
     }
 }
 
+impl Format {
+    /// What `auto` means where standard error leads there.
+    const fn settled(self, is_terminal: bool, is_journal: bool) -> Self {
+        match self {
+            Self::Auto if is_terminal => Self::Text,
+            Self::Auto if is_journal => Self::Journald,
+            Self::Auto => Self::Json,
+            Self::Text | Self::Json | Self::Journald => self,
+        }
+    }
+}
+
 impl Log {
     /// Begins to log.
     #[must_use]
@@ -65,11 +90,31 @@ impl Log {
         let (filter, level) =
             reload::Layer::new(environment.unwrap_or_else(|| EnvFilter::new(&settings.level.0)));
         let is_terminal = io::stderr().is_terminal();
-        let json = settings.format == Format::Json || settings.format == Format::Auto && !is_terminal;
+        let is_journal = journal::has_stderr();
         let lines = written::layer().with_writer(io::stderr).with_ansi(is_terminal);
-        let lines = if json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
-        tracing_subscriber::registry().with(filter).with(lines).init();
-        Self { level, by_environment }
+        let (form, missing) = match settings.format.settled(is_terminal, is_journal) {
+            Format::Journald => match tracing_journald::layer() {
+                Ok(journal) => (journal.with_field_prefix(Some(FIELDS.to_owned())).boxed(), None),
+                Err(error) if is_journal => {
+                    (lines.event_format(WithPriority(format::Format::default())).boxed(), Some(error))
+                }
+                Err(error) => (lines.boxed(), Some(error)),
+            },
+            Format::Json => (lines.json().flatten_event(true).boxed(), None),
+            Format::Auto | Format::Text => (lines.boxed(), None),
+        };
+        let floods = Arc::<Floods>::default();
+        tracing_subscriber::registry().with(filter).with(form).with(Dam(Arc::clone(&floods))).init();
+        if let Some(error) = missing {
+            tracing::warn!(%error, "the journal can't be reached, so the log is text on standard error (--log-format)");
+        }
+        Self { level, by_environment, floods }
+    }
+
+    /// What was left out of it.
+    #[must_use]
+    pub fn floods(&self) -> Arc<Floods> {
+        Arc::clone(&self.floods)
     }
 
     /// Logs something else from now on.
@@ -79,6 +124,24 @@ impl Log {
         }
         if let Err(error) = self.level.reload(EnvFilter::new(&level.0)) {
             tracing::error!(%error, "what is logged can't be changed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_chosen_follows_from_where_standard_error_leads() {
+        for (is_terminal, is_journal, form) in [
+            (true, false, Format::Text),
+            (true, true, Format::Text),
+            (false, true, Format::Journald),
+            (false, false, Format::Json),
+        ] {
+            assert_eq!(Format::Auto.settled(is_terminal, is_journal), form);
+            assert_eq!(Format::Text.settled(is_terminal, is_journal), Format::Text);
         }
     }
 }

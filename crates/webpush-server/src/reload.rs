@@ -6,6 +6,7 @@ use crate::http::tls::{self, Certificate};
 use crate::log::Log;
 use crate::serve::Settings;
 use crate::service::{InForce, Service};
+use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
@@ -40,9 +41,8 @@ pub async fn run(reload: Reload, mut hangups: Signal) {
     let reload = Arc::new(reload);
     while hangups.recv().await.is_some() {
         let reload = Arc::clone(&reload);
-        // A service manager that wants to hear of it (`Type=notify-reload`) is told before and after this.
         // Files are read on a thread that may wait for a disk. It does not panic, so there is nothing to join for.
-        let _ = tokio::task::spawn_blocking(move || reload.now()).await;
+        let _ = tokio::task::spawn_blocking(move || service_manager::while_reloading(|| reload.now())).await;
     }
 }
 

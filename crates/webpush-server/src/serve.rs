@@ -3,16 +3,19 @@
 use crate::admin::{self, Door};
 use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
-use crate::drain::{Drain, StopSignals};
+use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::connections::Connections;
 use crate::http::inside::Inside;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::Certificate;
 use crate::http::{listen, tls};
+use crate::inherited::Inherited;
+use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
 use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{InForce, Service, Setup};
+use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::{idle, keys_file, settling, sweep, trace};
 use anyhow::{Context as _, bail};
@@ -23,7 +26,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
 use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -91,6 +96,13 @@ impl Settings {
         Ok(())
     }
 
+    /// The origin that it has on this machine without another one, unless the port is yet to be picked.
+    #[must_use]
+    pub fn likely_origin(&self) -> Option<String> {
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        (self.port != 0).then(|| default_origin(scheme, &self.host().1, self.port))
+    }
+
     /// The host as it is written, and without brackets.
     fn host(&self) -> (String, String) {
         let host = match (&self.host, &self.identity) {
@@ -103,14 +115,22 @@ impl Settings {
     }
 }
 
+/// The longest that closing the store may take. What it would still write is in its log.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// The folder of the store within the data folder.
 const STORE_FOLDER: &str = "store";
 
-/// Serves until a signal asks to stop. SIGHUP has the settings read again.
+/// Serves until a signal asks to stop, on sockets that were passed on where there are any. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// When something that is needed to begin is not there or not as it should be.
-pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    inherited: Inherited,
+    log: Log,
+    read_again: ReadAgain,
+) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
     let scheme = if settings.identity.is_some() { "https" } else { "http" };
@@ -119,14 +139,18 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
     let certificate = certificate.map(Certificate::new);
     let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
-    let (listener, host) = bind(&settings).await?;
+    let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
     make_data_folder(&settings.data_dir)?;
-    let door = match &settings.admin {
-        Some(admin) => Door::open(admin, &settings.data_dir).await?,
-        None => None,
+    let door = match (&settings.admin, inherited.admin) {
+        (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
+        (None, None) => None,
+        (None, Some(_)) => bail!(
+            "a socket «admin» was passed on (LISTEN_FDS), but the service is to have no admin listener: give --admin, or \
+             stop its socket unit"
+        ),
     };
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let service = Service::new(Setup {
@@ -145,7 +169,8 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.writes_to(&settings.data_dir);
     service.metrics.process.certificate_expires(expiry);
-    announce(&service, &listener.local_addr()?.to_string(), &settings.data_dir, door.as_ref());
+    let address = listener.local_addr()?.to_string();
+    announce(&service, &address, &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
     let connections = Arc::new(Connections::new(settings.max_connections, Arc::clone(&service.metrics)));
@@ -167,6 +192,16 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
             admin_drain.draining(),
         ))
     });
+    let floods = log.floods();
+    let reporting = tokio::spawn({
+        let floods = Arc::clone(&floods);
+        async move {
+            loop {
+                sleep(WINDOW).await;
+                floods.report();
+            }
+        }
+    });
     let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
@@ -184,12 +219,21 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
         async move { idle::run(&service).await }
     });
 
+    let status = format!("serves {} on {address}", service.origin);
+    service_manager::ready(&status);
+    let vouching = tokio::spawn(service_manager::keep_watchdog(Arc::clone(&service), status));
+
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
     service.readiness.drain();
-    let window = service.limits.load().timeouts.drain;
+    let (delay, window) = {
+        let limits = service.limits.load();
+        (limits.timeouts.drain_delay, limits.timeouts.drain)
+    };
+    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING);
     let stop = async {
         reloading.abort();
+        sleep(delay).await;
         if !drain.finish(&service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
@@ -203,16 +247,44 @@ pub async fn run(settings: Settings, log: Log, read_again: ReadAgain) -> anyhow:
         if let Some(administering) = administering {
             let _ = administering.await;
         }
-        tokio::task::spawn_blocking(move || store.close()).await
+        let closing = tokio::task::spawn_blocking(move || store.close());
+        let closed = timeout(CLOSING, closing).await;
+        vouching.abort();
+        reporting.abort();
+        floods.report();
+        closed
     };
     tokio::select! {
-        closed = stop => closed.context("the store could not be closed"),
+        closed = stop => closed
+            .context("the store did not close in time, which loses nothing: the next start reads its log")?
+            .context("the store could not be closed"),
         signal = signals.next() => bail!("stopped at once by a second signal ({signal})"),
     }
 }
 
-/// Opens the socket. Returns with it the host as it goes into a default origin.
-async fn bind(settings: &Settings) -> anyhow::Result<(tokio::net::TcpListener, String)> {
+/// Opens the socket, or takes the one that was passed on. Returns with it the host as it goes into a default origin.
+async fn listen_on(
+    settings: &Settings,
+    inherited: Option<std::net::TcpListener>,
+) -> anyhow::Result<(TcpListener, String)> {
+    match inherited {
+        Some(listener) => inherit(settings, listener),
+        None => bind(settings).await,
+    }
+}
+
+/// What is listened on is for those to say who have opened it; what is said of the host is what the world calls it.
+fn inherit(settings: &Settings, listener: std::net::TcpListener) -> anyhow::Result<(TcpListener, String)> {
+    let cannot = "can't listen on the socket that was passed on (LISTEN_FDS)";
+    listener.set_nonblocking(true).context(cannot)?;
+    let address = listener.local_addr().context(cannot)?;
+    settings.check_address(&address.to_string(), address.ip())?;
+    let host =
+        if settings.host.is_some() { settings.host().1 } else { address.ip().to_canonical().to_string() };
+    Ok((TcpListener::from_std(listener).context(cannot)?, host))
+}
+
+async fn bind(settings: &Settings) -> anyhow::Result<(TcpListener, String)> {
     let (host, bare_host) = settings.host();
     let port = settings.port;
     let listener = listen::bind(&bare_host, port)

@@ -4,6 +4,7 @@ use crate::broadcasts::Broadcasts;
 use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
+use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
@@ -30,6 +31,8 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     /// What URLs are sealed with.
     pub keyring: Keyring,
+    /// What things are called in the log.
+    pub log_names: LogNames,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
     /// How errors are worded.
@@ -118,6 +121,7 @@ impl Service {
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
             store,
+            log_names: LogNames::new(&keyring),
             keyring,
             error_style: ErrorStyle { origin: origin.clone(), vapid_status, refusals },
             vapid: VapidCache::new(origin.clone()),

@@ -96,6 +96,8 @@ impl Server {
 fn base_command(binary: &Path, data: &Path, port: u16) -> Command {
     let mut command = Command::new(binary);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string()]).arg("--data-dir").arg(data);
+    // Several run at once.
+    command.env("WEBPUSH_SERVER_ADMIN__LISTEN", "off");
     command
 }
 

@@ -3,7 +3,6 @@
 
 use super::samples::{self, AGENT, CHANNEL, KEY, MASK, SUBSCRIPTION};
 use super::stored;
-use crate::frames::{self, Frame};
 use crate::target::folder_in;
 use anyhow::{Context as _, bail, ensure};
 use std::fmt::Write as _;
@@ -15,6 +14,7 @@ use std::thread;
 use webpush_core::capability::Capability;
 use webpush_core::dialect::autopush::names;
 use webpush_core::subscription::Dialect;
+use webpush_server::client::frames::{self, Frame};
 use webpush_server::drain::Drain;
 use webpush_server::http::connections::Connections;
 use webpush_server::http::listen;

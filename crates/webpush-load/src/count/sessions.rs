@@ -1,7 +1,6 @@
 //! A message and its agent: from the wake of the session to the settling, as drivers do it, without a socket.
 
 use super::samples::{self, CHANNEL, KEY, MASK, NOW, ORIGIN, SCOPE};
-use crate::frames;
 use anyhow::{Context as _, bail, ensure};
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -15,6 +14,7 @@ use webpush_core::limits::Timeouts;
 use webpush_core::session::{self, Page, Patience, Session};
 use webpush_core::subscription::Dialect;
 use webpush_core::websocket::{Reader, Received, write};
+use webpush_server::client::frames;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,6 @@
 
 use crate::certificates::Certificate;
 use crate::figures::Figures;
-use crate::frames;
 use crate::process::Process;
 use crate::target::folder_in;
 use anyhow::{Context as _, ensure};
@@ -26,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
+use webpush_server::client::frames;
 use webpush_server::drain::Drain;
 use webpush_server::http::peer::Peer;
 use webpush_server::http::tls::{self, Identity};

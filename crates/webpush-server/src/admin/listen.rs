@@ -1,6 +1,7 @@
 //! The listening socket.
 
 use super::address::Address;
+use crate::inherited::AdminSocket;
 use anyhow::{Context as _, bail};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -22,10 +23,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// The socket, open.
 pub(super) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, SocketName),
 }
 
-/// The name of a socket in the file system: it goes when this is dropped.
+/// The name of a socket in the file system.
+pub(super) enum SocketName {
+    /// It goes when this is dropped.
+    Ours(SocketFile),
+    /// It is that of whoever has passed the socket on.
+    Theirs(PathBuf),
+}
+
+/// A name that goes when this is dropped.
 pub(super) struct SocketFile(PathBuf);
 
 impl Listener {
@@ -45,7 +54,28 @@ impl Listener {
                 let listener = bind_unix(path).await.with_context(cannot)?;
                 let file = SocketFile(path.clone());
                 fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).with_context(cannot)?;
-                Ok(Self::Unix(listener, file))
+                Ok(Self::Unix(listener, SocketName::Ours(file)))
+            }
+        }
+    }
+
+    /// Takes a socket that was passed on. Who may connect to one in the file system is for those to say who made it.
+    pub(super) fn inherit(socket: AdminSocket, others_may_reach_it: bool) -> anyhow::Result<Self> {
+        let cannot = "can't listen on the socket «admin» that was passed on (LISTEN_FDS)";
+        match socket {
+            AdminSocket::Tcp(listener) => {
+                listener.set_nonblocking(true).context(cannot)?;
+                let bound = listener.local_addr().context(cannot)?;
+                if !others_may_reach_it {
+                    check(&Address::Tcp(bound.to_string()), bound)?;
+                }
+                Ok(Self::Tcp(TcpListener::from_std(listener).context(cannot)?, bound))
+            }
+            AdminSocket::Unix(listener) => {
+                listener.set_nonblocking(true).context(cannot)?;
+                let address = listener.local_addr().context(cannot)?;
+                let name = address.as_pathname().unwrap_or_else(|| Path::new("(without a name)")).to_owned();
+                Ok(Self::Unix(UnixListener::from_std(listener).context(cannot)?, SocketName::Theirs(name)))
             }
         }
     }
@@ -53,7 +83,9 @@ impl Listener {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Tcp(_, bound) => bound.to_string(),
-            Self::Unix(_, SocketFile(path)) => Address::Unix(path.clone()).to_string(),
+            Self::Unix(_, SocketName::Ours(SocketFile(path)) | SocketName::Theirs(path)) => {
+                Address::Unix(path.clone()).to_string()
+            }
         }
     }
 

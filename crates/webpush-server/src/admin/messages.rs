@@ -23,7 +23,8 @@ const MOST_URL_BYTES: usize = 4096;
 pub(super) fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
     let service = &admin.service;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
-    let trace = service.traces.called(name).ok_or_else(|| Refusal::not_traced(keep, None))?;
+    let trace =
+        service.traces.called(&service.log_names, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
     json_answer(&report(service, &trace))
 }
 
@@ -70,7 +71,7 @@ fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
 
 /// All that is known of a message.
 pub(super) fn report(service: &Service, trace: &Trace) -> Value {
-    let traces = &service.traces;
+    let names = &service.log_names;
     let Standing { state, why, is_over } = standing(service, trace);
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
@@ -79,8 +80,8 @@ pub(super) fn report(service: &Service, trace: &Trace) -> Value {
         Some(json!({"step": stage.as_str(), "at": at, "ms": millis(after)}))
     });
     json!({
-        "message": traces.names.message(trace.entry.message),
-        "agent": traces.names.agent(trace.entry.inbox),
+        "message": names.message(trace.entry.message).to_string(),
+        "agent": names.inbox(trace.entry.inbox).to_string(),
         "dialect": trace.dialect,
         "urgency": trace.urgency.as_str(),
         "stored": !trace.is_now_or_never,

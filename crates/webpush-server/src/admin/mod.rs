@@ -29,6 +29,7 @@ use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
 use crate::http::inside::Inside;
+use crate::inherited::AdminSocket;
 use crate::service::Service;
 use address::Address;
 use gate::Gate;
@@ -93,14 +94,22 @@ struct Admin {
 }
 
 impl Door {
-    /// Opens the listener. What only the owner of the data folder may do takes the token in it, where nothing else says who
-    /// asks.
+    /// Opens the listener, or takes the socket that was passed on in its place. What only the owner of the data folder may
+    /// do takes the token in it, where nothing else says who asks.
     ///
     /// # Errors
     /// When that can't be done, or would let everybody in.
-    pub async fn open(settings: &Settings, data_dir: &Path) -> anyhow::Result<Option<Self>> {
+    pub async fn open(
+        settings: &Settings,
+        inherited: Option<AdminSocket>,
+        data_dir: &Path,
+    ) -> anyhow::Result<Option<Self>> {
         let tokens = settings.tokens.as_ref().map(BearerTokens::load).transpose()?;
-        let listener = match Listener::bind(&settings.address, tokens.is_some()).await {
+        let bound = match inherited {
+            Some(socket) => Listener::inherit(socket, tokens.is_some()),
+            None => Listener::bind(&settings.address, tokens.is_some()).await,
+        };
+        let listener = match bound {
             Ok(listener) => listener,
             Err(error) if settings.may_be_taken => {
                 tracing::warn!(
@@ -110,12 +119,12 @@ impl Door {
             }
             Err(error) => return Err(error),
         };
-        let gate = match (tokens, &settings.address) {
+        let gate = match (tokens, &listener) {
             (Some(tokens), _) => Gate::Token(Box::new(tokens)),
-            (None, Address::Tcp(_)) => {
+            (None, Listener::Tcp(..)) => {
                 Gate::ThisMachine { owner: Box::new(owner_token::load_or_create(data_dir)?) }
             }
-            (None, Address::Unix(_)) => Gate::Open,
+            (None, Listener::Unix(..)) => Gate::Open,
         };
         Ok(Some(Self { listener, gate }))
     }
@@ -166,5 +175,24 @@ async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining)
                 sleep(REFUSED_PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_an_address_that_nobody_asked_for_may_be_taken() {
+        let (folder, other) =
+            (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = Address::Tcp(other.local_addr().unwrap().to_string());
+        let mut settings = Settings { address, tokens: None, may_be_taken: true };
+        assert!(Door::open(&settings, None, folder.path()).await.unwrap().is_none());
+        settings.may_be_taken = false;
+        let error = format!("{:#}", Door::open(&settings, None, folder.path()).await.err().unwrap());
+        assert!(error.contains("--admin"), "{error}");
+        drop(other);
+        assert!(Door::open(&settings, None, folder.path()).await.unwrap().is_some());
     }
 }

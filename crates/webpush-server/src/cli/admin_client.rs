@@ -3,7 +3,6 @@
 use super::serve;
 use crate::admin::address::{Address, Listen};
 use crate::admin::owner_token;
-use crate::bearer_tokens::TokenSource;
 use crate::config::fault::Fault;
 use crate::serve::Settings;
 use anyhow::{Context as _, bail};
@@ -15,7 +14,6 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -67,7 +65,7 @@ impl AdminClient {
         let admin = admin
             .context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
         let token = match &admin.tokens {
-            Some(source) => Some(first_token(source)?),
+            Some(source) => Some(source.first()?),
             None => owner_token::read(&data_dir),
         };
         Ok(Self { address: admin.address, token })
@@ -108,25 +106,6 @@ impl AdminClient {
     ) -> anyhow::Result<Response<Incoming>> {
         let answer = self.ask(method, path, body).await?;
         if answer.status().is_success() { Ok(answer) } else { bail!("{}", refusal(answer).await) }
-    }
-}
-
-/// Any token will do.
-fn first_token(source: &TokenSource) -> anyhow::Result<String> {
-    let is_token = |line: &&str| !line.is_empty() && !line.starts_with('#');
-    match source {
-        TokenSource::File { path, flag } => {
-            let shown = path.display();
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
-            let token = text.lines().map(str::trim).find(is_token);
-            token
-                .map(str::to_owned)
-                .with_context(|| format!("the token file {shown} holds no token ({flag})"))
-        }
-        TokenSource::Given(tokens) => {
-            tokens.first().map(|token| token.expose().to_owned()).context("there is no token")
-        }
     }
 }
 

@@ -211,10 +211,6 @@ fn what_settings_need_and_exclude_holds_across_sources_and_names_them() {
              WEBPUSH_SERVER_TLS__PFX_PASSWORD_FILE)",
         ),
         (
-            Sources::file("").variable("WEBPUSH_SERVER_ADMIN__TOKENS", "0123456789abcdef"),
-            "variable WEBPUSH_SERVER_ADMIN__TOKENS: admin.tokens needs admin.listen (--admin ADDRESS) as well",
-        ),
-        (
             Sources::file("").credential("tls.cert"),
             "credential tls.cert: tls.cert needs tls.key (--key FILE) as well",
         ),

@@ -105,7 +105,11 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__HELLO", value_name = "TIME", default_value = "30s", value_parser = parse_timeout)]
     hello_timeout: Duration,
 
-    /// When the service stops, close WebSockets spread over this time, so that agents don't all come back at once
+    /// When the service stops, go on for so long while /ready fails already, so that a load balancer sees it
+    #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = parse_time)]
+    drain_delay: Duration,
+
+    /// Then end sessions spread over this time, so that agents don't all come back at once
     #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__DRAIN_WINDOW", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_window: Duration,
 
@@ -146,6 +150,7 @@ impl LimitArgs {
                 hello: self.hello_timeout,
                 websocket_ping: self.websocket_ping,
                 websocket_pong: self.websocket_pong,
+                drain_delay: self.drain_delay,
                 drain: self.drain_window,
             },
             last_promised_stream: self.last_promised_stream,

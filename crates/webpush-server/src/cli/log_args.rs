@@ -11,7 +11,7 @@ pub struct LogArgs {
     #[arg(long, env = "WEBPUSH_SERVER_LOG__LEVEL", value_name = "FILTER", default_value = "info,h2=error")]
     log_level: Filter,
 
-    /// Form of the log on standard error; auto is text on a terminal, and JSON otherwise
+    /// Form of the log on standard error; auto is text on a terminal, the journal under systemd, and JSON otherwise
     #[arg(long, env = "WEBPUSH_SERVER_LOG__FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     log_format: Format,
 }

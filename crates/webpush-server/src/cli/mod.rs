@@ -5,6 +5,7 @@ pub mod admin_client;
 pub mod config;
 #[cfg(test)]
 mod config_tests;
+pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod health;
@@ -12,6 +13,7 @@ pub mod keys;
 pub mod limit_args;
 pub mod listen;
 pub mod log_args;
+pub mod log_name;
 pub mod matrix_args;
 pub mod secret_args;
 pub mod send;
@@ -47,6 +49,8 @@ enum Verb {
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
     Trace(trace::TraceArgs),
+    Doctor(doctor::DoctorArgs),
+    LogName(log_name::LogNameArgs),
 }
 
 /// Runs what the command line asks for.
@@ -62,6 +66,8 @@ pub fn run() -> ExitCode {
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
         Some(Verb::Trace(args)) => trace::run(&args, of_verb(&line)),
+        Some(Verb::Doctor(args)) => doctor::run(&args, of_verb(&line)),
+        Some(Verb::LogName(args)) => log_name::run(&args),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::setting::{self, Setting};
 use crate::config::source::Source;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::{Identity, Password};
+use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::reload::{ReadAgain, Reread};
 use crate::serve::{self, Settings};
@@ -202,6 +203,14 @@ pub fn run(layers: Layers) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // Before anything else is opened.
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            report(&error);
+            return ExitCode::FAILURE;
+        }
+    };
     let log = Log::start(&settings.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -210,7 +219,7 @@ pub fn run(layers: Layers) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(serve::run(settings, log, read_again(layers, resolved)));
+    let result = runtime.block_on(serve::run(settings, inherited, log, read_again(layers, resolved)));
     // What is still under way after a second signal is not waited for.
     runtime.shutdown_background();
     match result {

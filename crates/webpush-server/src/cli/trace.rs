@@ -29,7 +29,7 @@ const HELP: &str = "\
 /// Say where one message is: when it was accepted, stored, told to a session, written and acknowledged, or why not
 ///
 /// The running service is asked, over its admin listener; it knows the messages of the last minutes ([trace] keep).
-/// Ids are shown as hashes.
+/// Ids are shown as the hashes by which the log names them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct TraceArgs {
@@ -81,7 +81,7 @@ async fn follow(args: &TraceArgs, client: &AdminClient) -> anyhow::Result<()> {
 }
 
 async fn ask(client: &AdminClient, message: &str) -> anyhow::Result<Value> {
-    let is_name = message.len() == 16 && message.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_name = message.len() == 12 && message.bytes().all(|byte| byte.is_ascii_hexdigit());
     let answer = if is_name {
         client.demand(Method::GET, &format!("/admin/messages/{message}"), Bytes::new()).await?
     } else {

@@ -13,7 +13,7 @@ use super::trust;
 use super::url::CapabilityUrl;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read; a service's own words are far shorter.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-const H2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
+/// HTTP/2 by ALPN.
+pub(crate) const H2: &[u8] = b"h2";
+/// HTTP/1.1 by ALPN.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
 
 /// Which protocols will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,20 @@ pub struct Connection {
     speaks: Speaks,
 }
 
+/// Bytes there and back.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A connection on which nothing was said yet.
+pub(crate) struct Dialed {
+    /// The connection.
+    pub(crate) stream: Box<dyn Stream>,
+    /// The protocol that TLS agreed on.
+    pub(crate) agreed: Option<Vec<u8>>,
+    /// What the other side showed.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+}
+
 enum Speaks {
     Http1(http1::Requests),
     Http2(http2::Requests),
@@ -91,14 +107,39 @@ impl Connector {
 
     async fn speak(&self, url: &CapabilityUrl, protocols: Protocols) -> Result<Speaks, ClientError> {
         let origin = url.origin();
+        let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
+        let dialed = self.dial(url, offered).await?;
+        let http2 = match (url.is_https(), dialed.agreed.as_deref()) {
+            (true, agreed) => agreed == Some(H2),
+            (false, _) => protocols == Protocols::Http2,
+        };
+        match (http2, protocols) {
+            (true, _) => {
+                let push = protocols == Protocols::Http2;
+                http2::Requests::start(dialed.stream, &origin, push).await.map(Speaks::Http2)
+            }
+            (false, Protocols::Http2) => Err(ClientError::Refused(format!(
+                "{origin} does not speak HTTP/2, which server push needs (RFC 8030 §6); --via sse does without"
+            ))),
+            (false, Protocols::Any) => {
+                http1::Requests::start(dialed.stream, &origin).await.map(Speaks::Http1)
+            }
+        }
+    }
+
+    /// Connects to the origin of a URL, and speaks TLS if it does. Takes as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub(crate) async fn dial(&self, url: &CapabilityUrl, offered: &[&[u8]]) -> Result<Dialed, ClientError> {
+        let origin = url.origin();
         let unreachable = |error| ClientError::Unavailable(format!("cannot connect to {origin}: {error}"));
         let socket = TcpStream::connect((url.host(), url.port())).await.map_err(unreachable)?;
         // A request is one small write; waiting to make it larger only delays it.
         socket.set_nodelay(true).map_err(unreachable)?;
         if !url.is_https() {
-            return start(socket, &origin, protocols == Protocols::Http2, protocols).await;
+            return Ok(Dialed { stream: Box::new(socket), agreed: None, certificate: None });
         }
-        let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
         let config = trust::tls_config(self.ca_file.as_deref(), offered)?;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| {
             ClientError::Local(format!("the host of {origin} is neither a name nor an address"))
@@ -108,24 +149,13 @@ impl Connector {
                 "cannot connect to {origin}: TLS failed: {error} (a private authority is named with --ca-file)"
             ))
         })?;
-        let agreed = socket.get_ref().1.alpn_protocol() == Some(H2);
-        if !agreed && protocols == Protocols::Http2 {
-            return Err(ClientError::Refused(format!(
-                "{origin} does not speak HTTP/2, which server push needs (RFC 8030 §6); --via sse does without"
-            )));
-        }
-        start(socket, &origin, agreed, protocols).await
-    }
-}
-
-async fn start<S>(socket: S, origin: &str, http2: bool, protocols: Protocols) -> Result<Speaks, ClientError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    if http2 {
-        http2::Requests::start(socket, origin, protocols == Protocols::Http2).await.map(Speaks::Http2)
-    } else {
-        http1::Requests::start(socket, origin).await.map(Speaks::Http1)
+        let session = socket.get_ref().1;
+        let agreed = session.alpn_protocol().map(<[u8]>::to_vec);
+        let certificate = session
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(|certificate| certificate.clone().into_owned());
+        Ok(Dialed { stream: Box::new(socket), agreed, certificate })
     }
 }
 
@@ -138,7 +168,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let speaks = start(socket, &origin, false, Protocols::Any).await?;
+        let speaks = http1::Requests::start(socket, &origin).await.map(Speaks::Http1)?;
         Ok(Self { origin, speaks })
     }
 

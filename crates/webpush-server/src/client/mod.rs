@@ -9,6 +9,7 @@
 //! | sockets, TLS, HTTP/2 with server push, HTTP/1.1 | [`connection`], [`trust`] |
 //! | subscribing and listening, RFC 8030 §4 and §6 | [`subscribe`], [`monitor`] |
 //! | listening without server push | [`events`], [`event_stream`] |
+//! | the WebSocket of autopush, RFC 6455 | [`websocket`], its frames [`frames`] |
 //! | sending, RFC 8030 §5 | [`send`] |
 //! | how it can fail, and whose turn it is then | [`error`] |
 //!
@@ -22,6 +23,7 @@ pub mod encryption;
 pub mod error;
 pub mod event_stream;
 pub mod events;
+pub mod frames;
 pub mod monitor;
 pub mod private_file;
 pub mod problem;
@@ -32,3 +34,4 @@ pub mod subscription;
 pub mod trust;
 pub mod url;
 pub mod vapid;
+pub mod websocket;

@@ -1,6 +1,6 @@
 //! A stream of events over HTTP/2: the peer's flow control is its pace.
 
-use crate::drain::Draining;
+use crate::drain::Leave;
 use crate::fresh;
 use crate::http::flow::Responder;
 use crate::http::retirement::Retirement;
@@ -20,12 +20,12 @@ pub(super) async fn run(
     service: Arc<Service>,
     asked: Asked,
     mut respond: SendResponse<Bytes>,
-    draining: Draining,
+    leave: Leave,
     retirement: &Retirement,
 ) {
     let begun = Instant::now();
     let patience = service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match Events::begin(service, asked, draining).await {
+    let (mut head, mut events) = match Events::begin(service, asked, leave).await {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience }.send(answer).await,
     };

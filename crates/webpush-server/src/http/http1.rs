@@ -6,7 +6,7 @@ use super::connections::Place;
 use super::half_closed::{Closing, Watched};
 use super::peer::Peer;
 use super::route::{self, Outcome};
-use crate::drain::Draining;
+use crate::drain::{Draining, Leave};
 use crate::monitor::events::Events;
 use crate::monitor::websocket::{self, Arrival};
 use crate::service::Service;
@@ -21,8 +21,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_core::limits::HEADER_BYTES;
 
@@ -79,7 +82,10 @@ async fn converse<S>(
     let head = service.limits.load().timeouts.head;
     let (stream, closing) = Watched::new(stream, early);
     let to_requests = draining.clone();
+    let is_asked = AtomicBool::new(false);
+    let asked = &is_asked;
     let respond = service_fn(move |request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let service = Arc::clone(&service);
         let (draining, closing, slot) = (to_requests.clone(), Arc::clone(&closing), Arc::clone(&slot));
         async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing, &slot).await) }
@@ -93,6 +99,17 @@ async fn converse<S>(
     tokio::select! {
         _ = &mut connection => return,
         () = draining.begun() => {}
+    }
+    // Told to end before its first request, `hyper` would not read it any more.
+    let first_request = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Pending if !is_asked.load(Ordering::Relaxed) => Poll::Pending,
+        Poll::Pending => Poll::Ready(ControlFlow::Continue(())),
+        Poll::Ready(_) => Poll::Ready(ControlFlow::Break(())),
+    });
+    tokio::select! {
+        biased;
+        first = first_request => if first.is_break() { return },
+        () = draining.too_late() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
@@ -118,7 +135,7 @@ async fn respond(
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
-        Outcome::Events(asked) => match Events::begin(service, *asked, draining).await {
+        Outcome::Events(asked) => match Events::begin(service, *asked, Leave::new(draining)).await {
             Ok((head, events)) => {
                 return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
             }

@@ -12,7 +12,7 @@ use super::resets::Resets;
 use super::retirement::Retirement;
 use super::route::{self, Outcome};
 use super::upgrade::not_here;
-use crate::drain::Draining;
+use crate::drain::{Draining, Leave};
 use crate::monitor::server_push;
 use crate::service::Service;
 use bytes::Bytes;
@@ -52,7 +52,7 @@ where
         let _place = place;
         // Not `if let`, which keeps room for the connection twice.
         let Some(mut connection) = opening.await else { return };
-        converse(&mut connection, &pressure, &resets, &peer, &service, &draining).await;
+        converse(&mut connection, &pressure, &resets, &peer, &service, draining).await;
     }
 }
 
@@ -63,7 +63,7 @@ async fn converse<S>(
     resets: &Resets,
     peer: &Peer,
     service: &Arc<Service>,
-    draining: &Draining,
+    draining: Draining,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -77,12 +77,13 @@ async fn converse<S>(
     let retirement = Retirement::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
-    let mut stop = draining.clone();
+    let mut leave = Leave::new(draining);
     loop {
         if retirement.is_flooded() {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         }
         let has_room = requests.len() < CONNECTION_REQUESTS;
+        let is_idle = requests.is_empty();
         let accepted = poll_fn(|cx| {
             let poll = if has_room {
                 pin!(connection.accept()).poll(cx)
@@ -101,7 +102,7 @@ async fn converse<S>(
                         pulse: &pulse,
                         resets,
                         retirement: &retirement,
-                        draining: draining.clone(),
+                        leave: leave.clone(),
                     };
                     // Boxed, as the set keeps room for one more than there are.
                     requests.push(Box::pin(handle(service, peer, request, respond, connection)));
@@ -109,7 +110,8 @@ async fn converse<S>(
                 Some(Err(_)) | None => return,
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
-            () = stop.begun(), if !stopping => {
+            // One that is asked for nothing ends at once, one with sessions when their time has come.
+            () = leave.turn(is_idle), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -129,7 +131,7 @@ where
 {
     tokio::select! {
         handshake = timeout(OPENING, builder().handshake(io)) => handshake.ok()?.ok(),
-        () = draining.begun() => None,
+        () = draining.too_late() => None,
     }
 }
 
@@ -163,8 +165,8 @@ fn handle<'a>(
         match outcome.await {
             (Outcome::Monitor(monitor), _) => server_push::run(service, monitor, respond, connection).await,
             (Outcome::Events(asked), _) => {
-                let server_push::Connection { draining, retirement, .. } = connection;
-                Box::pin(event_flow::run(Arc::clone(service), *asked, respond, draining, retirement)).await;
+                let server_push::Connection { leave, retirement, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(service), *asked, respond, leave, retirement)).await;
             }
             (Outcome::WebSocket(_), is_head) => {
                 let refusal = not_here().answer(&service.error_style);

@@ -31,8 +31,10 @@ pub async fn run(
     let mut refused = false;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
+            // First, so that what is not taken is left to the next process, if it listens on the same socket.
             () = draining.begun() => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, address)) => {
@@ -75,7 +77,7 @@ async fn connection(
     let Some(acceptor) = tls else { return plain(stream, peer, service, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
-        () = draining.begun() => return,
+        () = draining.too_late() => return,
     };
     let Ok(Ok(stream)) = accepted else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -95,7 +97,7 @@ where
 {
     let detected = tokio::select! {
         detected = timeout(OPENING, preface::detect(stream)) => detected,
-        () = draining.begun() => return,
+        () = draining.too_late() => return,
     };
     match detected {
         Ok(Ok((Version::Http1, stream))) => {

@@ -118,6 +118,12 @@ pub(super) async fn accept(
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
     service.metrics.messages.accepted(subscription.dialect);
+    tracing::debug!(
+        agent = %service.log_names.inbox(message.agent),
+        subscription = %service.log_names.subscription(message.subscription),
+        message_name = %service.log_names.message(message.id),
+        "a message was accepted"
+    );
     Ok(Published { message, ttl, receipts })
 }
 
@@ -150,7 +156,8 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
         service.traces.ended(message.id, Outcome::Expired);
-        tracing::debug!("a message with TTL 0 found nobody listening");
+        let agent = service.log_names.inbox(message.agent);
+        tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }
     message
 }

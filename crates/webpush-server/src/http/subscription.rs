@@ -47,6 +47,7 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
         None => service.store.inbox(inbox)?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
+    tracing::debug!(agent = %service.log_names.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
     service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));

@@ -108,7 +108,13 @@ pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
 /// Until when a certificate is good, as far as it can be read.
 #[must_use]
 pub fn expiry(certificate: &CertifiedKey) -> Option<Timestamp> {
-    let certificate = x509_cert::Certificate::from_der(certificate.cert.first()?).ok()?;
+    until(certificate.cert.first()?)
+}
+
+/// Until when a certificate of the other side is good, as far as it can be read.
+#[must_use]
+pub fn until(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
     let at = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Some(Timestamp::default().after(at))
 }

@@ -5,7 +5,7 @@
 
 use super::waiting::{Waiting, subscription_of};
 use super::{Monitor, deadline, taken};
-use crate::drain::Draining;
+use crate::drain::Leave;
 use crate::fresh;
 use crate::http::answer::Answer;
 use crate::http::cors;
@@ -43,7 +43,7 @@ pub struct Asked {
 pub struct Events {
     service: Arc<Service>,
     monitor: Monitor,
-    draining: Draining,
+    leave: Leave,
     session: Session,
     queue: VecDeque<Waiting>,
     stage: Stage,
@@ -72,7 +72,7 @@ impl Events {
     pub async fn begin(
         service: Arc<Service>,
         asked: Asked,
-        draining: Draining,
+        leave: Leave,
     ) -> Result<(Response<()>, Self), Answer> {
         let Asked { monitor, after, receipts } = asked;
         if receipts && let Err(error) = taken::settle(&service, monitor.scope.inbox, after).await {
@@ -83,7 +83,7 @@ impl Events {
         let patience = monitor.request.patience;
         let session = Session::resume(monitor.scope, patience, redelivery, after, fresh::now());
         let queue = VecDeque::new();
-        let mut events = Self { service, monitor, draining, session, queue, stage: Stage::New };
+        let mut events = Self { service, monitor, leave, session, queue, stage: Stage::New };
         match events.run_commands().await {
             Ok(None) => Ok((events.head(), events)),
             Ok(Some(End::Nothing | End::Complete)) => {
@@ -137,7 +137,7 @@ impl Events {
             let input = tokio::select! {
                 biased;
                 news = self.monitor.news(busy) => news,
-                () = self.draining.begun() => Input::Draining,
+                () = self.leave.come() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next() {
                     Ok(Some((event, sent))) => {
                         self.stage = Stage::Delivering(sent);

@@ -1,6 +1,6 @@
 //! Delivery by HTTP/2 server push (RFC 8030 §6, RFC 9113 §8.4).
 
-use crate::drain::Draining;
+use crate::drain::Leave;
 use crate::fresh;
 use crate::http::flow::{Flow, Responder};
 use crate::http::pressure::{Permit, Pressure};
@@ -37,8 +37,8 @@ pub struct Connection<'a> {
     pub resets: &'a Resets,
     /// Whether it may go on.
     pub retirement: &'a Retirement,
-    /// Says when the service stops.
-    pub draining: Draining,
+    /// Says when it is to end because the service stops.
+    pub leave: Leave,
 }
 
 /// What is on its way to the agent.
@@ -152,7 +152,7 @@ impl<'a> Delivery<'a> {
                 biased;
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
                 news = self.monitor.news(busy) => news,
-                () = self.connection.draining.begun(), if may_end => Input::Draining,
+                () = self.connection.leave.come(), if may_end => Input::Draining,
                 // What was promised last is still sent whole.
                 () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
                 progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {

@@ -4,20 +4,18 @@
 //! |---|---|
 //! | what is kept of a message, and how | `table.rs` |
 //! | why it goes no further | [`waiting`] |
-//! | what messages and agents are called where people see them | [`name`] |
 //! | which agents are slow | [`slowest`] |
 //!
 //! A stage is stamped where it happens, with a few writes to memory that has its place: nothing is allocated for a message,
 //! and nobody waits for anybody. Newer messages take the places of the oldest.
 
-pub mod name;
 pub mod slowest;
 mod table;
 pub mod waiting;
 
 pub use table::{STAGES, Stage, Trace};
 
-use name::Names;
+use crate::log_names::LogNames;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use table::Table;
@@ -47,15 +45,13 @@ pub struct Traces {
     /// Made for the first message.
     table: OnceLock<Table>,
     began: Instant,
-    /// What ids are called in what is shown.
-    pub names: Names,
 }
 
 impl Traces {
     /// Empty.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, table: OnceLock::new(), began: Instant::now(), names: Names::default() }
+        Self { settings, table: OnceLock::new(), began: Instant::now() }
     }
 
     /// Nothing is ever kept.
@@ -115,8 +111,8 @@ impl Traces {
 
     /// The same by the name that is shown for it. Nobody is in a hurry who has only that, so all are looked at.
     #[must_use]
-    pub fn called(&self, name: &str) -> Option<Trace> {
-        self.kept().find(|trace| self.names.message(trace.entry.message) == name)
+    pub fn called(&self, names: &LogNames, name: &str) -> Option<Trace> {
+        self.kept().find(|trace| names.message(trace.entry.message).to_string() == name)
     }
 
     /// All that is kept.

@@ -1,6 +1,6 @@
 use super::*;
 use bytes::Bytes;
-use webpush_core::capability::KeyId;
+use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
 use webpush_core::time::Timestamp;
@@ -77,11 +77,10 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
 fn a_message_is_found_by_the_name_that_is_shown() {
     let traces = traces(64);
     traces.accepted(&message(1), Dialect::Thomson);
-    let name = traces.names.message(id(1));
-    assert_eq!((name.len(), traces.called(&name).unwrap().entry.message), (16, id(1)));
-    assert!(traces.called("0123456789abcdef").is_none());
-    assert_ne!(name, Traces::off().names.message(id(1)), "another process has other names");
-    assert_ne!(traces.names.agent(InboxId::from_bytes(*id(1).as_bytes())), name);
+    let names = LogNames::new(&Keyring::new(&[(KeyId(1), [7; 32])]).unwrap());
+    let name = names.message(id(1)).to_string();
+    assert_eq!(traces.called(&names, &name).unwrap().entry.message, id(1));
+    assert!(traces.called(&names, "0123456789ab").is_none());
 }
 
 #[test]

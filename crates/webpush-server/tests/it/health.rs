@@ -138,10 +138,26 @@ async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
 }
 
 #[test]
+fn the_verb_reads_the_configuration_of_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, socket) = (folder.path().join("c.toml"), folder.path().join("admin.sock"));
+    std::fs::write(&config, format!("[admin]\nlisten = \"unix:{}\"\n", socket.display())).unwrap();
+    let address = format!("unix:{}", socket.display());
+    let _server = Server::start_with(&["--admin", &address]);
+    let output = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
+        .args(["health", "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn what_is_no_admin_listener_is_not_healthy() {
     let server = Server::start();
     let (status, said) = health(&["--admin", &server.address]);
     assert!(status == Some(1) && said.contains("not the admin listener"), "{said}");
+    let (status, said) = health(&["--admin", "off"]);
+    assert!(status == Some(1) && said.contains("there is no admin listener (admin.listen"), "{said}");
     let (status, said) = health(&["--admin", "127.0.0.1:1"]);
     assert!(status == Some(1) && said.contains("can't be asked on 127.0.0.1:1"), "{said}");
     assert_eq!(health(&["--admin", "nowhere"]).0, Some(2));

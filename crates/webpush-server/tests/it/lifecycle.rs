@@ -124,7 +124,6 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--admin", "0.0.0.0:0"], "--admin-token-file"),
         (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have letters"),
-        (&["--admin-token-file", file], "--admin"),
     ] {
         let said = refused(folder.path(), args);
         assert!(said.contains(expected), "{args:?}: {said}");

@@ -1,5 +1,7 @@
 //! A running program, and an HTTP/2 peer that takes pushes.
 
+pub(crate) mod managed;
+
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use h2::client::{PushPromise, PushPromises, ResponseFuture, SendRequest};
@@ -212,6 +214,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
     command.envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__PORT", "0").args(args);
     command.env("WEBPUSH_SERVER_STORAGE__DATA_DIR", folder.join("data"));
+    command.env("WEBPUSH_SERVER_TIMEOUTS__DRAIN_WINDOW", "0s");
     command
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
@@ -176,6 +176,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 self.socket.close(Some(code), &reason);
                 self.closing = Some(Box::pin(sleep(CLOSING)));
                 self.service.metrics.agents.closed(By::Service, Some(code));
+                let agent = self.dialogue.scope().map(|scope| self.service.log_names.inbox(scope.inbox));
+                tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
             Command::Complaint { code, message } => {
                 self.service.metrics.agents.complained(code);
@@ -259,6 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             },
             (Err(error), _) => return self.refuse(error),
         };
+        tracing::debug!(agent = %self.service.log_names.inbox(agent), way = "autopush", "an agent begins to listen");
         self.tell(Input::Identified(agent));
     }
 
@@ -394,15 +397,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         }
     }
 
-    /// Agents leave one after the other, so that they don't all come back at once. Which one when follows from their ids.
+    /// Agents leave one after the other, so that they don't all come back at once; one that has not said hello needs no turn.
     fn leaves_at(&self) -> Timestamp {
-        let window = u64::try_from(self.service.limits.load().timeouts.drain.as_millis()).unwrap_or(u64::MAX);
-        let place = self.dialogue.scope().map_or(0, |scope| {
-            let [a, b, ..] = *scope.inbox.as_bytes();
-            u64::from(u16::from_be_bytes([a, b]))
-        });
-        fresh::now()
-            .after(Duration::from_millis(window / (1 << 16) * place + window % (1 << 16) * place / (1 << 16)))
+        let now = fresh::now();
+        match self.dialogue.scope() {
+            Some(_) => now.after(self.draining.departure().saturating_duration_since(Instant::now())),
+            None => now,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Frames of a WebSocket as a client writes and reads them (RFC 6455 §5): the mirror image of `webpush_core::websocket`.
 
-use anyhow::bail;
+use super::error::ClientError;
 
 /// What a server may send.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub fn pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
     frame(out, PONG, payload, mask);
 }
 
+/// Adds a ping without a payload.
+pub fn ping(out: &mut Vec<u8>, mask: [u8; 4]) {
+    frame(out, PING, &[], mask);
+}
+
 /// Adds a close that gives no reason.
 pub fn close(out: &mut Vec<u8>, mask: [u8; 4]) {
     frame(out, CLOSE, &[], mask);
@@ -58,10 +63,10 @@ fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
 ///
 /// # Errors
 /// When it is one that a push service has no reason to send: fragmented, binary or masked.
-pub fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Frame<'_>, usize)>> {
+pub fn parse(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, ClientError> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     if first & FINAL == 0 || second & MASKED != 0 {
-        bail!("the server sent a frame that is fragmented or masked");
+        return Err(nonsense("a frame that is fragmented or masked"));
     }
     let (length, rest) = match second {
         126 => match rest.split_first_chunk() {
@@ -78,13 +83,17 @@ pub fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Frame<'_>, usize)>> {
         return Ok(None);
     };
     let frame = match first & 0x0f {
-        TEXT => Frame::Text(str::from_utf8(payload)?),
+        TEXT => Frame::Text(str::from_utf8(payload).map_err(|_| nonsense("a text that is no UTF-8"))?),
         PING => Frame::Ping(payload),
         PONG => Frame::Pong,
         CLOSE => Frame::Close(payload.first_chunk().map(|code| u16::from_be_bytes(*code))),
-        opcode => bail!("the server sent a frame of kind {opcode}"),
+        _ => return Err(nonsense("a frame of a kind that it has no use for")),
     };
     Ok(Some((frame, bytes.len() - rest.len() + payload.len())))
+}
+
+fn nonsense(what: &str) -> ClientError {
+    ClientError::Unavailable(format!("the server sent {what}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,113 @@
+//! The name of the service: its addresses, and whether each of them can be connected to. An agent that prefers an address
+//! which nobody listens on waits for it to fail, each time.
+
+use super::finding::Finding;
+use super::{Examination, PATIENCE};
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use webpush_core::address::is_public;
+
+const CHECK: &str = "name";
+const CONNECTION: &str = "connection";
+
+pub(super) async fn examine(examination: &Examination) -> Vec<Finding> {
+    let (host, port) = (examination.url.host(), examination.url.port());
+    let found = match timeout(PATIENCE, lookup_host((host, port))).await {
+        Ok(found) => found.map(|found| found.collect::<Vec<_>>()),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    };
+    let addresses = match found {
+        Ok(addresses) if !addresses.is_empty() => addresses,
+        Ok(_) => return vec![unknown(host, "it has no address")],
+        Err(error) => return vec![unknown(host, &error.to_string())],
+    };
+    let mut refused = Vec::new();
+    for address in &addresses {
+        if let Err(error) = connect(*address).await {
+            refused.push((*address, error));
+        }
+    }
+    vec![of_name(host, &addresses), of_connections(&addresses, &refused)]
+}
+
+fn unknown(host: &str, why: &str) -> Finding {
+    Finding::bad(
+        CHECK,
+        format!("{host} can't be resolved: {why}"),
+        "add an A record (and an AAAA record, if the machine has an IPv6 address) at your DNS provider",
+    )
+}
+
+fn of_name(host: &str, addresses: &[SocketAddr]) -> Finding {
+    let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let shown = shown.join(" and ");
+    let found = if shown == host { shown } else { format!("{host} is {shown}") };
+    if addresses.iter().all(|address| is_public(address.ip())) {
+        return Finding::good(CHECK, found);
+    }
+    let inside = "agents and senders elsewhere can't connect to it";
+    Finding::warning(
+        CHECK,
+        format!("{found}, which is not public: {inside}"),
+        "if they should, give the name a public address; for a test on this machine or network it is as it should be",
+    )
+}
+
+fn of_connections(addresses: &[SocketAddr], refused: &[(SocketAddr, io::Error)]) -> Finding {
+    let shown: Vec<String> =
+        refused.iter().map(|(address, error)| format!("{address} does not answer ({error})")).collect();
+    let shown = shown.join(", ");
+    if refused.is_empty() {
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        return Finding::good(CONNECTION, format!("port {port} answers on each address"));
+    }
+    if refused.len() == addresses.len() {
+        return Finding::bad(
+            CONNECTION,
+            shown,
+            "is the service running, and does the firewall let this port in? Behind a router the port must be forwarded",
+        );
+    }
+    Finding::warning(
+        CONNECTION,
+        shown,
+        "listen there as well (--host :: listens on all addresses), or take the record of this address out of the DNS",
+    )
+}
+
+async fn connect(address: SocketAddr) -> io::Result<()> {
+    match timeout(PATIENCE, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map(drop),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn addresses() -> Vec<SocketAddr> {
+        vec!["93.184.216.34:443".parse().unwrap(), "[2606:2800:220:1::1]:443".parse().unwrap()]
+    }
+
+    #[test]
+    fn an_address_that_is_not_public_is_said() {
+        assert_eq!(of_name("push.example", &addresses()).verdict, Verdict::Good);
+        let private = of_name("push.example", &["192.168.1.2:443".parse().unwrap()]);
+        assert!(private.verdict == Verdict::Warning && private.found.contains("192.168.1.2"), "{private}");
+    }
+
+    #[test]
+    fn one_dead_address_of_two_is_a_warning_and_all_are_bad() {
+        let dead = |address: &SocketAddr| (*address, io::Error::from(io::ErrorKind::ConnectionRefused));
+        let all = addresses();
+        assert_eq!(of_connections(&all, &[]).verdict, Verdict::Good);
+        let one = of_connections(&all, &[dead(&all[1])]);
+        assert!(one.verdict == Verdict::Warning && one.found.contains("[2606:2800:220:1::1]:443"), "{one}");
+        let none = of_connections(&all, &[dead(&all[0]), dead(&all[1])]);
+        assert_eq!(none.verdict, Verdict::Bad);
+    }
+}

@@ -1,0 +1,28 @@
+//! Server push, as agents of RFC 8030 have messages brought (§6). Proxies that speak HTTP/2 on both sides drop it.
+
+use super::finding::Finding;
+use super::transport::WITHOUT_HTTP2;
+use super::{Examination, soon};
+use crate::client::connection::Protocols;
+use crate::client::error::ClientError;
+use crate::client::monitor::{Monitor, Via, Wait};
+use crate::client::subscribe::{subscribe, unsubscribe};
+
+const CHECK: &str = "server push";
+
+pub(super) async fn server_push(examination: &Examination) -> Finding {
+    match soon(listen_once(examination)).await {
+        Ok(()) => Finding::good(CHECK, "the service may push on this connection"),
+        Err(error) => Finding::warning(CHECK, error.sentence(), WITHOUT_HTTP2),
+    }
+}
+
+/// Asks for what is stored, which is nothing: the answer says whether it could have been pushed.
+async fn listen_once(examination: &Examination) -> Result<(), ClientError> {
+    let Examination { connector, url, .. } = examination;
+    let held = subscribe(connector, url, Protocols::Any).await?;
+    let listened = Monitor::start(connector, &held.subscription, Wait::Stored, Via::Push).await;
+    let mut connection = connector.connect(&held.subscription, Protocols::Any).await?;
+    unsubscribe(&mut connection, &held.subscription).await?;
+    listened.map(drop)
+}

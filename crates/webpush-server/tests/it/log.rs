@@ -1,0 +1,41 @@
+//! The log: what things are called in it, and where it goes.
+
+use crate::support::Server;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn ask(url: &str, folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+    command.args(["log-name", url, "--data-dir"]).arg(folder).output().unwrap()
+}
+
+/// The names that the verb says a URL has.
+fn names(url: &str, server: &Server) -> Vec<String> {
+    let output = ask(url, &server.folder().join("data"));
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn an_agent_can_be_followed_by_its_name_and_whoever_has_its_url_can_tell_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let server = Server::start_logging(&path);
+    let mut peer = server.connect().await;
+    let (urls, others) = (peer.subscribe().await, peer.subscribe().await);
+    let message = peer.push(&urls.push, "x").await;
+    peer.drain(&urls.set).await;
+    server.signal("TERM");
+    let (of_push, of_message) = (names(&urls.push, &server), names(&message, &server));
+    assert_eq!(names(&urls.set, &server), of_push[..1], "the agent is one, whatever URL it is asked by");
+    assert_ne!(names(&others.set, &server), of_push[..1]);
+    let missing = String::from_utf8(ask(&urls.push, Path::new("/nowhere")).stderr).unwrap();
+    assert!(missing.contains("/nowhere/sealing-keys can't be read (--data-dir)"), "{missing}");
+    assert!(server.wait().await);
+
+    let log = std::fs::read_to_string(path).unwrap();
+    let accepted = log.lines().find(|line| line.contains("a message was accepted")).unwrap();
+    assert!(of_push.iter().chain(&of_message).all(|name| accepted.contains(name)), "{accepted}");
+    let listens = log.lines().find(|line| line.contains("an agent begins to listen")).unwrap();
+    assert!(listens.contains(&of_push[0]), "{listens}");
+}
