@@ -21,6 +21,7 @@
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | settling what agents acknowledge | [`settling`] |
 //! | telling sessions about new messages | [`wake`] |
+//! | the way of each message that was accepted lately | [`trace`] |
 //! | removing inboxes that nobody uses | [`idle`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
@@ -55,5 +56,6 @@ pub mod service_manager;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
+pub mod trace;
 pub mod vapid;
 pub mod wake;

@@ -6,7 +6,7 @@ use crate::http::certificate::{self, Certificate};
 use crate::http::tls;
 use crate::log::Log;
 use crate::serve::Settings;
-use crate::service::Service;
+use crate::service::{InForce, Service};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +87,8 @@ impl Reload {
         self.service.broadcast(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
+        let shown = InForce { toml: settings.shown, later: later.clone() };
+        self.service.configuration.store(Arc::new(shown));
         Ok(later)
     }
 }

@@ -8,6 +8,7 @@ use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::certificate::{self, Certificate};
 use crate::http::connections::Connections;
+use crate::http::inside::Inside;
 use crate::http::listen::Front;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::proxies::Proxies;
@@ -16,10 +17,10 @@ use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
 use crate::reload::{self, ReadAgain, Reload};
-use crate::service::{Service, Setup};
+use crate::service::{InForce, Service, Setup};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::{idle, keys_file, settling, sweep};
+use crate::{idle, keys_file, settling, sweep, trace};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::{self, Write as _};
@@ -75,8 +76,12 @@ pub struct Settings {
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// How much is kept of the way of messages.
+    pub trace: trace::Settings,
     /// The log.
     pub log: log::Settings,
+    /// All of this for people to read, without secrets.
+    pub shown: String,
 }
 
 impl Settings {
@@ -179,7 +184,9 @@ pub async fn run(
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
+        trace: settings.trace,
     });
+    service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
@@ -195,18 +202,28 @@ pub async fn run(
     announce(&service, &address, &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
-    let connections = Connections::new(
+    let connections = Arc::new(Connections::new(
         settings.max_connections,
         settings.max_connections_per_address,
         Arc::clone(&service.metrics),
-    );
-    let front = Front { connections, proxy_protocol: settings.proxy_protocol, tls: acceptor };
+    ));
+    let front = Front {
+        connections: Arc::clone(&connections),
+        proxy_protocol: settings.proxy_protocol,
+        tls: acceptor,
+    };
     let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&service), drain.draining()));
     let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
-        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), admin_drain.draining()))
+        let inside = Inside::new(Arc::clone(&service), connections, admin_drain.draining());
+        tokio::spawn(door.serve(
+            Arc::clone(&service),
+            Arc::clone(&broadcasts),
+            inside,
+            admin_drain.draining(),
+        ))
     });
     let floods = log.floods();
     let reporting = tokio::spawn({

@@ -12,6 +12,7 @@ use crate::readiness::Readiness;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::trace::{self, Stage, Traces};
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use arc_swap::ArcSwap;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::dialect::autopush::Versions;
-use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
+use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
 
 /// One running service.
@@ -54,12 +56,25 @@ pub struct Service {
     pub sweep_timer: Arc<SweepTimer>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The way of each message that was accepted lately.
+    pub traces: Arc<Traces>,
     /// Whether it can work.
     pub readiness: Arc<Readiness>,
     /// Acknowledgements that are to be settled soon.
     pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
+    /// What the operator set, for the operator to see.
+    pub configuration: ArcSwap<InForce>,
+}
+
+/// The configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// As a file would have it, with the source of each value and without secrets.
+    pub toml: String,
+    /// The settings of it that take effect at the next start.
+    pub later: Vec<String>,
 }
 
 /// What a service is put together from.
@@ -80,6 +95,8 @@ pub struct Setup {
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
+    /// How much is kept of the way of messages.
+    pub trace: trace::Settings,
 }
 
 impl Setup {
@@ -95,6 +112,7 @@ impl Setup {
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
+            trace: trace::Settings::default(),
         }
     }
 }
@@ -103,8 +121,9 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, proxies, subscribe_tokens, vapid_status, gateway } =
+        let Setup { store, keyring, origin, limits, proxies, subscribe_tokens, vapid_status, gateway, trace } =
             setup;
+        let traces = Arc::new(Traces::new(trace));
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
@@ -119,12 +138,14 @@ impl Service {
             proxies: ArcSwap::from_pointee(proxies),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
-            registry: Arc::default(),
+            registry: Arc::new(Registry::new(Arc::clone(&traces))),
+            traces,
             sweep_timer: Arc::default(),
             metrics,
             readiness: Arc::default(),
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
+            configuration: ArcSwap::default(),
         })
     }
 
@@ -154,6 +175,19 @@ impl Service {
         answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// An agent has said that it has these.
+    pub fn acknowledged(&self, entries: &[EntryRef]) {
+        entries.iter().for_each(|entry| self.traces.reached(entry.message, Stage::Acknowledged));
+    }
+
+    /// A message was handed to its agent's connection; a receipt is nothing here.
+    pub fn sent(&self, sent: Option<Sent>, now: Timestamp) {
+        self.metrics.messages.sent(sent.map(|sent| sent.accepted), now);
+        if let Some(sent) = sent {
+            self.traces.reached(sent.message, Stage::Written);
+        }
+    }
+
     /// Applies operations of which nobody waits for the end.
     pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
         self.submit(ops, durability, drop);
@@ -169,6 +203,7 @@ impl Service {
     ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
+        let traces = Arc::clone(&self.traces);
         let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
@@ -179,16 +214,18 @@ impl Service {
                 }
                 registry.announce(applied);
                 metrics.messages.committed(applied);
+                trace_ends(&traces, applied);
                 sweep_timer.announce(applied);
                 let mut now = None;
                 for (purpose, change) in purposes.into_iter().zip(applied) {
                     match (purpose, change) {
                         (
-                            Purpose::Settle(outcome),
+                            Purpose::Settle(outcome, message),
                             Applied::Settled(Settled { accepted: Some(accepted), .. }),
                         ) => {
                             let now = *now.get_or_insert_with(fresh::now);
                             metrics.messages.settled(outcome, *accepted, now);
+                            traces.ended(message, outcome);
                         }
                         (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
                         _ => {}
@@ -211,10 +248,29 @@ impl Service {
     }
 }
 
+/// A message that was handed to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Which one.
+    pub message: MessageId,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+}
+
+/// What a commit has ended besides what it was meant to end.
+fn trace_ends(traces: &Traces, applied: &[Applied]) {
+    for change in applied {
+        if let Applied::Appended(appended) = change {
+            appended.replaced.iter().for_each(|old| traces.ended(old.message, Outcome::Replaced));
+            appended.dropped.iter().for_each(|old| traces.ended(old.message, Outcome::Dropped));
+        }
+    }
+}
+
 /// What must be known of an operation when it is done.
 enum Purpose {
     /// A message ends so.
-    Settle(Outcome),
+    Settle(Outcome, MessageId),
     /// The sessions of these end, if it finds what it removes (RFC 8030 §7.3).
     Remove(InboxId, Option<SubscriptionId>),
     Other,
@@ -223,7 +279,7 @@ enum Purpose {
 impl Purpose {
     const fn of(op: &Op) -> Self {
         match op {
-            Op::Settle(_, outcome) => Self::Settle(*outcome),
+            Op::Settle(entry, outcome) => Self::Settle(*outcome, entry.message),
             Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
             Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
             Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) | Op::Restore(_) => {

@@ -32,6 +32,7 @@ const FIREFOX_TLS: &[Tool] = &[Tool::Firefox, Tool::Certutil, Tool::Node, Tool::
 
 const NGINX: &[Tool] = &[Tool::Nginx, Tool::Python, Tool::PythonPackages];
 const HAPROXY: &[Tool] = &[Tool::Haproxy, Tool::Python, Tool::PythonPackages];
+const CHROMIUM: &[Tool] = &[Tool::Chromium, Tool::Node, Tool::NodePackages];
 
 const fn script(
     name: &'static str,
@@ -93,6 +94,16 @@ pub(super) const CASES: &[Case] = &[
         name: "acme-pebble",
         tools: &[Tool::Pebble, Tool::Python],
         run: Run::OwnServer { path: "python/acme.py", transport: Tls },
+    },
+    Case {
+        name: "dashboard-chromium",
+        tools: CHROMIUM,
+        run: Run::OwnServer { path: "node/dashboard.mjs", transport: Plain },
+    },
+    Case {
+        name: "dashboard-firefox",
+        tools: FIREFOX,
+        run: Run::OwnServer { path: "node/dashboard-firefox.mjs", transport: Plain },
     },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },

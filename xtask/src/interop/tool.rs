@@ -8,6 +8,8 @@ use super::Workspace;
 
 /// Where its package puts it. The script takes it from there too.
 const FIREFOX: &str = "/usr/bin/firefox-esr";
+/// As above.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Tool {
@@ -18,6 +20,7 @@ pub(super) enum Tool {
     Python,
     PythonPackages,
     Firefox,
+    Chromium,
     Certutil,
     Nginx,
     Haproxy,
@@ -44,6 +47,7 @@ impl Tool {
                 python
             }
             Self::Firefox => with_arguments(FIREFOX, &["--version"]),
+            Self::Chromium => with_arguments(CHROMIUM, &["--version"]),
             // It has nothing to ask that ends with 0.
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
             Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
@@ -77,6 +81,7 @@ impl Tool {
             Self::PythonPackages => {
                 "the Python packages of interop/python (h2, pywebpush, http_ece, websockets) are"
             }
+            Self::Chromium => "the program /usr/bin/chromium (Debian package chromium) is",
             Self::Firefox => "the program /usr/bin/firefox-esr (Debian package firefox-esr) is",
             Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
             Self::Nginx => "the program nginx (Debian package nginx-light) is",

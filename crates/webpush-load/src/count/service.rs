@@ -69,7 +69,7 @@ fn serve(store: Arc<EmbeddedStore>, addresses: &Sender<SocketAddr>) -> anyhow::R
         addresses.send(address)?;
         let drain = Drain::default();
         // Without `settling::run`: it settles by the clock, and so acknowledgements are settled 64 at a time.
-        let connections = Connections::new(Some(8), None, Arc::clone(&service.metrics));
+        let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
         let front = Front { connections, proxy_protocol: false, tls: None };
         listen::run(listener, front, service, drain.draining()).await;
         Ok(())

@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_server::client::frames;
 use webpush_server::drain::Drain;
-use webpush_server::http::certificate::Certificate;
+use webpush_server::http::certificate;
 use webpush_server::http::peer::Peer;
 use webpush_server::http::tls::{self, Identity};
 use webpush_server::monitor::websocket::{self, Arrival};
@@ -196,7 +196,10 @@ impl Encryption {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
-            acceptor: tls::acceptor(Certificate::new(tls::load(&Identity::Pem { key, cert: certificate })?))?,
+            acceptor: tls::acceptor(certificate::Certificate::new(tls::load(&Identity::Pem {
+                key,
+                cert: certificate,
+            })?))?,
             client: Arc::new(client),
         })
     }

@@ -1,9 +1,11 @@
-//! What is below `/admin/`: agents and subscriptions, the backlog, copies, keys.
+//! What is below `/admin/`: agents and subscriptions, messages, the backlog, copies, keys, and what the page shows.
 
 use super::gate::Right;
 use super::refusal::Refusal;
-use super::reply::Reply;
-use super::{Admin, agents, backlog, copies, find, import, sealing_keys, subscriptions};
+use super::reply::{Reply, whole};
+use super::{
+    Admin, agents, attempt, backlog, copies, find, import, messages, sealing_keys, status, subscriptions,
+};
 use crate::archive::Kind;
 use crate::http::body::Body;
 use http::Method;
@@ -78,6 +80,11 @@ pub(super) async fn serve(
         (["backup"], _) => copies::write(admin, Kind::Backup).await,
         (["export"], _) => copies::write(admin, Kind::Export).await,
         (["import"], _) => import::import(admin, body).await,
+        (["status"], _) => status::show(admin).await.map(whole),
+        (["history"], _) => status::history(admin).map(whole),
+        (["messages", name], _) => messages::by_name(admin, name).map(whole),
+        (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
+        (["try"], _) => attempt::begin(admin, &head.headers, body).await,
         (["keys"], &Method::GET) => sealing_keys::list(admin),
         (["keys"], _) => sealing_keys::rotate(admin).await,
         _ => Err(Refusal::NotFound),
@@ -87,7 +94,9 @@ pub(super) async fn serve(
 /// The methods of a resource, and who may use this one.
 fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Right)> {
     let (allow, asking) = match parts {
-        ["agents" | "backlog" | "subscriptions"] | ["agents", "count"] => ("GET", true),
+        ["agents" | "backlog" | "subscriptions" | "status" | "history"] => ("GET", true),
+        ["agents", "count"] | ["messages", _] => ("GET", true),
+        ["trace" | "try"] => ("POST", true),
         ["agents", _] | ["subscriptions", _, _] => ("GET, DELETE", method == Method::GET),
         ["backup" | "export"] => ("GET", false),
         ["find" | "import"] => ("POST", false),
@@ -115,6 +124,8 @@ mod tests {
             ("find", Method::POST, Right::Own),
             ("keys", Method::GET, Right::Ask),
             ("keys", Method::POST, Right::Own),
+            ("messages/x", Method::GET, Right::Ask),
+            ("try", Method::POST, Right::Ask),
         ] {
             let parts: Vec<_> = path.split('/').collect();
             assert_eq!(allowed(&parts, &method).unwrap().1, right, "{method} {path}");

@@ -3,7 +3,7 @@
 use super::gate::Right;
 use super::refusal::Refusal;
 use super::reply::{Reply, whole};
-use super::{Admin, broadcasts, metrics, resources};
+use super::{Admin, broadcasts, metrics, pages, resources};
 use crate::http::answer::{Answer, no_store};
 use crate::http::body::Body;
 use crate::http::health::{self, Question};
@@ -45,6 +45,13 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
             _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         };
     }
+    // So is the page: it has nothing in it, and asks for the token itself.
+    if let Some(page) = pages::find(path) {
+        return match head.method {
+            Method::GET | Method::HEAD => Ok(page.answer()),
+            _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        };
+    }
     admin.gate.check(&head.headers, Right::Ask)?;
     if let Some(name) = path.strip_prefix(ONE_BROADCAST) {
         if head.uri.query().is_some() {
@@ -59,8 +66,7 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     match (path, &head.method) {
         ("/broadcasts", &Method::GET | &Method::HEAD) => broadcasts::list(admin),
         ("/metrics", &Method::GET | &Method::HEAD) => metrics::show(admin).await,
-        ("/metrics", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
-        ("/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        ("/metrics" | "/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         _ => Err(Refusal::NotFound),
     }
 }

@@ -30,6 +30,8 @@ pub mod serve;
 pub mod storage_args;
 pub mod subscriptions;
 pub mod terminal;
+pub mod trace;
+pub mod trace_args;
 mod values;
 
 use crate::config::setting::without_variables;
@@ -58,6 +60,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
+    Trace(trace::TraceArgs),
     Doctor(doctor::DoctorArgs),
     LogName(log_name::LogNameArgs),
     Agents(agents::AgentsArgs),
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
+        Some(Verb::Trace(args)) => trace::run(&args, of_verb(&line)),
         Some(Verb::Doctor(args)) => doctor::run(&args, of_verb(&line)),
         Some(Verb::LogName(args)) => log_name::run(&args),
         Some(Verb::Agents(args)) => agents::run(&args, of_verb(&line)),

@@ -9,6 +9,7 @@ use super::proxy_args::ProxyArgs;
 use super::report;
 use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
+use super::trace_args::TraceArgs;
 use super::values::{parse_origin, parse_time};
 use crate::config::layers::{Layers, Resolved};
 use crate::config::rules::Rule;
@@ -122,6 +123,9 @@ pub struct Args {
     admin: AdminArgs,
 
     #[command(flatten)]
+    trace: TraceArgs,
+
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -166,6 +170,7 @@ const AT_START: &[&str] = &[
     "storage.quota_",
     "matrix.",
     "admin.",
+    "trace.",
     "log.format",
     "advanced.matrix_timeout",
 ];
@@ -294,6 +299,8 @@ impl Args {
             admin: self
                 .admin
                 .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
+            shown: resolved.to_toml(),
+            trace: self.trace.settings(),
             log: self.log.settings(),
         }
     }

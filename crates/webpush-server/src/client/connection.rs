@@ -173,6 +173,18 @@ impl Connector {
 }
 
 impl Connection {
+    /// Speaks HTTP/1.1 on a socket that leads to an origin.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn over<S>(socket: S, origin: String) -> Result<Self, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let speaks = http1::Requests::start(socket, &origin).await.map(Speaks::Http1)?;
+        Ok(Self { origin, speaks })
+    }
+
     /// The origin that this connection is to.
     #[must_use]
     pub fn origin(&self) -> &str {

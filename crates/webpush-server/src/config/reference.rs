@@ -4,7 +4,7 @@ use super::credentials;
 use super::setting::{Form, Setting};
 
 /// What each table is about, in the order of the page. A test sees to it that none is missing.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("listen", "The public port, and the URL under which the world knows it."),
     (
         "tls",
@@ -27,6 +27,10 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ),
     ("matrix", "See the [Matrix gateway](operating.md#matrix-gateway)."),
     ("admin", "See the [admin listener](operating.md#admin-listener)."),
+    (
+        "trace",
+        "What is kept of the way of each message. See [the page and the trace](dashboard.md#the-way-of-one-message).",
+    ),
     ("log", "See [logs](operating.md#logs)."),
     (
         "advanced",

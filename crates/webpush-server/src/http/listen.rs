@@ -32,7 +32,7 @@ static HEADERLESS: Seldom = Seldom::new();
 /// What a connection comes through before it can ask for anything.
 pub struct Front {
     /// Whether there is a place for it.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// Each begins with a header of the PROXY protocol, and comes from a trusted proxy.
     pub proxy_protocol: bool,
     /// The certificate, with TLS.

@@ -30,6 +30,7 @@ pub mod half_closed;
 pub mod health;
 pub mod http1;
 pub mod http2;
+pub mod inside;
 pub mod listen;
 pub mod message;
 pub mod notify;

@@ -9,6 +9,7 @@
 //! | what was refused, for which reason; the Matrix gateway | `refusals.rs`, `gateway.rs` |
 //! | the store | `store.rs` |
 //! | the process, its folder and its certificate; orders of certificates | `process.rs`, `acme.rs` |
+//! | the few of them that the page of the admin listener draws | [`summary`] |
 //! | the text | `exposition.rs` |
 //!
 //! To count is one addition to a number that has its place. Nobody is named: labels have a few values, known beforehand.
@@ -22,6 +23,7 @@ mod messages;
 mod process;
 mod refusals;
 mod store;
+pub mod summary;
 
 pub use acme::AcmeCounts;
 pub use agents::{Agents, By};
