@@ -60,8 +60,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The command line with its flags of `serve`, which are read later: they are one source of settings among others.
-fn command() -> Command {
+/// The command line with its flags of `serve`, which are read later: they are one source of settings among others. The
+/// manual and the completions are made of it (`examples/assets`).
+#[must_use]
+pub fn command() -> Command {
     serve::with_flags(Cli::command()).mut_subcommand("config", config::with_flags)
 }
 
