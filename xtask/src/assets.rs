@@ -29,9 +29,8 @@ pub(crate) fn run_chore(options: &Options) -> Result<bool> {
 
 /// Writes them. The whole workspace is named, so that nothing is compiled that `cargo test --workspace` has not compiled.
 pub(crate) fn write(folder: &Path) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = ["build", "--quiet", "--locked", "--workspace", "--example", "assets"];
-    run(Command::new(cargo).args(build))?;
+    run(Command::new(env!("CARGO")).args(build))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     run(Command::new(target.join("debug/examples/assets")).arg(folder))
 }

@@ -24,8 +24,7 @@ pub(super) fn build() -> Result<PathBuf> {
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut deb = Command::new(cargo);
+    let mut deb = Command::new(env!("CARGO"));
     deb.args(["deb", "--quiet", "--locked", "--no-build", "--package", NAME, "--output"]).arg(folder);
     run(&mut deb)?;
     let built = files_in(folder)?.into_iter().find(|file| file.extension().is_some_and(|end| end == "deb"));
