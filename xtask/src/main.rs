@@ -26,7 +26,7 @@ enum Chore {
     /// Count what one message costs, under valgrind, and fail where that is more than the budget in the repository.
     Budget(budget::Options),
     /// Build the file tree of the container image, and run a service in it as the Containerfile says. As root.
-    Image,
+    Image(image::Options),
     /// Run independent Web Push clients against the server and print a table of what worked.
     Interop(interop::Options),
     /// Build the Debian package of the release build, install it, run it as its unit says, upgrade and purge it. As root.
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Chore::Assets(options) => assets::run_chore(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Budget(options) => budget::run(&options),
-        Chore::Image => image::run(),
+        Chore::Image(options) => image::run(&options),
         Chore::Interop(options) => interop::run(&options),
         Chore::Package(options) => package::run(&options),
         Chore::Conformance => conformance::run(),

@@ -21,21 +21,36 @@ const SCRIPTS: &str = "contrib/container";
 const MOST_BYTES: usize = 20_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Use this static program instead of linking one.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
 /// Makes the tree and uses it; fails at the first thing that is not as it should be.
-pub(crate) fn run() -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     needs_root("image")?;
     let scripts = Path::new(SCRIPTS);
     let file = Containerfile::read(&scripts.join("Containerfile"))?;
-    let program = std::path::absolute("target/container/webpush-server")?;
+    let program = match &options.program {
+        Some(path) => path.clone(),
+        None => link(scripts)?,
+    };
     let tree = std::path::absolute("target/container/tree")?;
-    println!("the program links without shared libraries");
-    run_program(Command::new(scripts.join("build")).arg(&program))?;
     run_program(Command::new(scripts.join("tree")).arg(&program).arg(&tree))?;
     let size = size(&tree)?;
     println!("the image is {size} bytes, less than {MOST_BYTES} are allowed");
     ensure!(size < MOST_BYTES, "the image has {size} bytes, and {MOST_BYTES} are too many");
     Image { file, tree }.live()?;
     Ok(true)
+}
+
+fn link(scripts: &Path) -> Result<PathBuf> {
+    println!("the program links without shared libraries");
+    let program = std::path::absolute("target/container/webpush-server")?;
+    run_program(Command::new(scripts.join("build")).arg(&program))?;
+    Ok(program)
 }
 
 /// A layer is a tar file.
