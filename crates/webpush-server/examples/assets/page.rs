@@ -12,15 +12,13 @@ const MANUAL: &str = "webpush-server";
 
 /// The page of the program: how it serves, with every setting, and which verbs there are.
 pub(crate) fn of_the_program(program: &Command) -> io::Result<Vec<u8>> {
-    let man = titled(program);
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
+    let man = Man::new(program.clone());
+    let mut page = title(program);
     man.render_name_section(&mut page)?;
     let mut synopsis = Roff::new();
     synopsis.control("SH", ["SYNOPSIS"]);
-    for words in [" [OPTIONS]", " COMMAND …"] {
-        synopsis.text([bold(program.get_name()), roman(words)]).control("br", []);
-    }
+    synopsis.text([bold(program.get_name()), roman(" [OPTIONS]")]).control("br", []);
+    synopsis.text([bold(program.get_name()), roman(" COMMAND …")]);
     synopsis.to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     verbs(program).to_writer(&mut page)?;
@@ -31,9 +29,8 @@ pub(crate) fn of_the_program(program: &Command) -> io::Result<Vec<u8>> {
 
 /// The page of a verb. Those below it have a part of it each.
 pub(crate) fn of_a_verb(program: &Command, verb: &Command) -> io::Result<Vec<u8>> {
-    let man = titled(verb);
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
+    let man = Man::new(verb.clone());
+    let mut page = title(verb);
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -50,7 +47,8 @@ pub(crate) fn of_a_verb(program: &Command, verb: &Command) -> io::Result<Vec<u8>
 
 fn of_a_verb_below(program: &Command, verb: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     // The flags of serving have their page.
-    let serves = |id| program.get_arguments().any(|arg| arg.get_id() == id && arg.get_env().is_some());
+    let serves =
+        |id: &clap::Id| program.get_arguments().any(|arg| arg.get_id() == id && arg.get_env().is_some());
     let is_of_serving = |arg: &clap::Arg| arg.get_env().is_some() && serves(arg.get_id());
     let takes_them = verb.get_arguments().any(is_of_serving);
     let own = verb.clone().mut_args(|arg| if is_of_serving(&arg) { arg.hide(true) } else { arg });
@@ -86,8 +84,11 @@ pub(crate) fn visible(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
 }
 
-fn titled(command: &Command) -> Man {
-    Man::new(command.clone()).manual(MANUAL).source(format!("{MANUAL} {}", env!("CARGO_PKG_VERSION")))
+/// The title line. `clap_mangen` would leave the empty date out, and shift what follows.
+fn title(command: &Command) -> Vec<u8> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).replace('-', "\\-");
+    let version = env!("CARGO_PKG_VERSION");
+    format!(".TH {name} 1 \"\" \"webpush\\-server {version}\" \"{MANUAL}\"\n").into_bytes()
 }
 
 fn verbs(program: &Command) -> Roff {
