@@ -8,16 +8,16 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// What clients must trust (PEM).
-    pub(super) ca: PathBuf,
-    pub(super) server_certificate: PathBuf,
-    pub(super) server_key: PathBuf,
+    pub(crate) ca: PathBuf,
+    pub(crate) server_certificate: PathBuf,
+    pub(crate) server_key: PathBuf,
 }
 
 impl Certificates {
     /// Writes three PEM files into `folder`.
-    pub(super) fn generate(folder: &Path) -> Result<Self> {
+    pub(crate) fn generate(folder: &Path) -> Result<Self> {
         let files = Self {
             ca: folder.join("ca.pem"),
             server_certificate: folder.join("server-certificate.pem"),

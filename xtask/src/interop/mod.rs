@@ -7,9 +7,9 @@
 //! failure, never a skip.
 
 mod case;
-mod certificates;
+pub(crate) mod certificates;
 mod matrix;
-mod process;
+pub(crate) mod process;
 mod proxies;
 mod server;
 mod terminals;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// How long a process may take to end once it was told to, or has closed its output.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     name: String,
     /// Disconnected once every writer of the output is gone, which is how the end is noticed without polling.
@@ -19,7 +19,7 @@ pub(super) struct Process {
 }
 
 /// How [`Process::run_to_end`] ended.
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Exited(ExitStatus),
     /// The time was up.
     Killed,
@@ -27,7 +27,7 @@ pub(super) enum Ended {
 
 impl Process {
     /// Starts `command`; what it writes to stderr comes among the lines unless the command has sent it elsewhere.
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
@@ -41,12 +41,12 @@ impl Process {
         Ok(Self { child, name, lines })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// The next line for which `pick` gives something; other lines are passed over.
-    pub(super) fn wait_for<T>(
+    pub(crate) fn wait_for<T>(
         &self,
         what: &str,
         timeout: Duration,
@@ -71,7 +71,7 @@ impl Process {
     }
 
     /// Collects lines until the process ends by itself, or kills it when the time is up.
-    pub(super) fn run_to_end(&mut self, timeout: Duration, lines: &mut Vec<String>) -> Result<Ended> {
+    pub(crate) fn run_to_end(&mut self, timeout: Duration, lines: &mut Vec<String>) -> Result<Ended> {
         let deadline = Instant::now() + timeout;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -86,7 +86,7 @@ impl Process {
     }
 
     /// Asks the process to end as an administrator would, and waits until it has.
-    pub(super) fn terminate(&mut self) -> Result<ExitStatus> {
+    pub(crate) fn terminate(&mut self) -> Result<ExitStatus> {
         // The standard library can only kill; every POSIX shell has `kill` built in, and procps may be missing.
         let told = Command::new("sh")
             .args(["-c", "kill -TERM \"$1\"", "sh", &self.child.id().to_string()])
@@ -103,14 +103,14 @@ impl Process {
     }
 
     /// Ends the process at once, as a crash would.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("cannot kill {}", self.name))?;
         self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
         Ok(())
     }
 
     /// The status, if the process has ended already.
-    pub(super) fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+    pub(crate) fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("cannot look after {}", self.name))
     }
 }

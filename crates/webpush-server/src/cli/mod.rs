@@ -104,8 +104,10 @@ fn of_verb(line: &ArgMatches) -> &ArgMatches {
     line.subcommand().map_or(line, |(_, of_verb)| of_verb)
 }
 
-/// The command line with its flags of `serve`, which are read later: they are one source of settings among others.
-fn command() -> Command {
+/// The command line with its flags of `serve`, which are read later: they are one source of settings among others. The
+/// manual and the completions are made of it (`examples/assets`).
+#[must_use]
+pub fn command() -> Command {
     serve::with_flags(Cli::command()).mut_subcommand("config", config::with_flags)
 }
 

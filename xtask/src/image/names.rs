@@ -1,0 +1,59 @@
+//! A name server that knows one name, on an address of this machine that no other uses.
+
+use std::net::UdpSocket;
+use std::thread;
+
+use anyhow::{Context as _, Result};
+
+/// What a `resolv.conf` says of it.
+pub(super) const ADDRESS: &str = "127.0.53.1";
+/// It leads to 127.0.0.1, and every other name nowhere.
+pub(super) const NAME: &str = "admin.webpush.test";
+
+const HEADER_BYTES: usize = 12;
+const TYPE_A: [u8; 2] = [0, 1];
+
+/// Answers until the chore ends.
+pub(super) fn serve() -> Result<()> {
+    let socket = UdpSocket::bind((ADDRESS, 53)).with_context(|| format!("cannot answer DNS on {ADDRESS}"))?;
+    thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            if let Some(answer) = answer(&question[..length]) {
+                // A question that gets no answer is asked again.
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The answer to a message with one question (RFC 1035 §4).
+fn answer(question: &[u8]) -> Option<Vec<u8>> {
+    let asked = question.get(HEADER_BYTES..)?;
+    let end = asked.iter().position(|byte| *byte == 0)?;
+    let asked = asked.get(..end + 5)?;
+    let knows = asked[..end + 1] == labels(NAME);
+    let answers = u8::from(knows && asked[end + 1..end + 3] == TYPE_A);
+
+    // The id, then: a response, recursion wanted and available, the status.
+    let mut answer = question[..2].to_vec();
+    let status = if knows { 0 } else { 3 };
+    answer.extend([0x81, 0x80 | status, 0, 1, 0, answers, 0, 0, 0, 0]);
+    answer.extend(asked);
+    if answers == 1 {
+        // The name of the question, type A, class IN, a second to live, four bytes.
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+    }
+    Some(answer)
+}
+
+fn labels(name: &str) -> Vec<u8> {
+    let mut labels = Vec::new();
+    for label in name.split('.') {
+        labels.extend(u8::try_from(label.len()));
+        labels.extend(label.bytes());
+    }
+    labels.push(0);
+    labels
+}

@@ -1,0 +1,102 @@
+//! One message through a service that runs somewhere, with the client verbs of the program.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::interop::process::{Ended, Process};
+use crate::shell::output;
+
+/// How long a message that waits, or whose agent does, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An agent with its subscription, and the sender that knows it.
+pub(crate) struct Correspondence {
+    program: PathBuf,
+    origin: String,
+    /// Of the agent; `send` reads it as well.
+    state: PathBuf,
+    /// Whom both trust, if the service has TLS.
+    authority: Option<PathBuf>,
+}
+
+impl Correspondence {
+    /// Subscribes.
+    pub(crate) fn begin(
+        program: &Path,
+        origin: &str,
+        folder: &Path,
+        authority: Option<&Path>,
+    ) -> Result<Self> {
+        let state = folder.join("subscription.json");
+        let begun = Self {
+            program: program.to_owned(),
+            origin: origin.to_owned(),
+            state,
+            authority: authority.map(Path::to_owned),
+        };
+        output(begun.listen().arg("--no-wait"))?;
+        Ok(begun)
+    }
+
+    /// Sends to nobody who listens: the service has to keep it.
+    pub(crate) fn send(&self, text: &str) -> Result<()> {
+        let mut send = Command::new(&self.program);
+        send.arg("send").arg(&self.state).arg(text);
+        self.trust(&mut send);
+        output(&mut send).map(drop)
+    }
+
+    /// Fetches what the service has kept.
+    pub(crate) fn fetch(&self, text: &str) -> Result<()> {
+        let came = output(self.listen().arg("--no-wait"))?;
+        ensure!(came.lines().any(|line| line == text), "«{text}» was not kept; what came is:\n{came}");
+        Ok(())
+    }
+
+    /// Sends while the agent listens.
+    pub(crate) fn deliver(&self, text: &str) -> Result<()> {
+        let mut listen = self.listen();
+        listen.args(["--count", "1"]).stderr(Stdio::piped());
+        let mut agent = Process::start(listen)?;
+        agent.wait_for("subscription", PATIENCE, |line| line.contains("endpoint").then_some(()))?;
+        self.send(text)?;
+        let mut came = Vec::new();
+        match agent.run_to_end(PATIENCE, &mut came)? {
+            Ended::Exited(status) => ensure!(
+                status.success() && came.iter().any(|line| line == text),
+                "«{text}» was not delivered; the agent ended with {status} and said {came:?}"
+            ),
+            Ended::Killed => bail!("«{text}» was not delivered; the agent said {came:?}"),
+        }
+        Ok(())
+    }
+
+    fn listen(&self) -> Command {
+        let mut listen = Command::new(&self.program);
+        listen.arg("listen").arg(&self.origin).arg("--state").arg(&self.state);
+        self.trust(&mut listen);
+        listen
+    }
+
+    fn trust(&self, command: &mut Command) {
+        if let Some(authority) = &self.authority {
+            command.arg("--ca-file").arg(authority);
+        }
+    }
+}
+
+/// A port of this machine on which nobody listens.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen on this machine")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A port that only root, or who has the capability, may listen on.
+pub(crate) fn free_low_port() -> Result<u16> {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (600..1024).find(free).context("no port below 1024 is free")
+}

@@ -1,0 +1,124 @@
+//! The Debian package: built, installed, removed and purged with the programs that an operator has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::shell::{files_in, output, run, succeeds};
+
+pub(super) const NAME: &str = "webpush-server";
+pub(super) const PROGRAM: &str = "/usr/bin/webpush-server";
+pub(super) const CONFIGURATION: &str = "/etc/webpush-server/webpush-server.toml";
+pub(super) const UNIT: &str = "/usr/lib/systemd/system/webpush-server.service";
+/// What makes it start with the machine.
+const ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/webpush-server.service";
+/// Where a package leaves anything.
+const FOLDERS: [&str; 5] = ["/etc", "/usr", "/var/lib", "/var/cache", "/run"];
+
+/// Builds the package of `target/release/webpush-server` and of the files that `cargo xtask assets` has written.
+pub(super) fn build() -> Result<PathBuf> {
+    let folder = Path::new("target/debian");
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    let mut deb = Command::new(env!("CARGO"));
+    deb.args(["deb", "--quiet", "--locked", "--no-build", "--package", NAME, "--output"]).arg(folder);
+    run(&mut deb)?;
+    let built = files_in(folder)?.into_iter().find(|file| file.extension().is_some_and(|end| end == "deb"));
+    built.context("cargo deb wrote no package")
+}
+
+/// What Debian's own reviewer finds; the exceptions are in `contrib/debian/lintian-exceptions`, with their reasons.
+pub(super) fn review(package: &Path) -> Result<()> {
+    let exceptions = fs::read_to_string("contrib/debian/lintian-exceptions")?;
+    let tags = exceptions.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tags = tags.collect::<Vec<_>>().join(",");
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--no-cfg", "--fail-on", "error,warning", "--suppress-tags", &tags]);
+    run(lintian.arg(package))
+}
+
+/// Installs it, or over itself what is there.
+pub(super) fn install(package: &Path) -> Result<()> {
+    run(Command::new("dpkg").env("DEBIAN_FRONTEND", "noninteractive").arg("--install").arg(package))
+}
+
+/// Fails where something of it is here already: the test ends by purging it.
+pub(super) fn must_not_be_here() -> Result<()> {
+    let traces = traces()?;
+    ensure!(
+        traces.is_empty(),
+        "webpush-server is or was installed on this machine, and this chore would purge it with its data: {traces:?}"
+    );
+    Ok(())
+}
+
+/// What must be there once it is installed: files, the enabled unit, an unchanged conffile, pages that `man` shows.
+pub(super) fn check_installed() -> Result<()> {
+    for file in [
+        PROGRAM,
+        CONFIGURATION,
+        UNIT,
+        ENABLED,
+        "/usr/share/man/man1/webpush-server.1.gz",
+        "/usr/share/man/man1/webpush-server-send.1.gz",
+        "/usr/share/bash-completion/completions/webpush-server",
+        "/usr/share/zsh/vendor-completions/_webpush-server",
+        "/usr/share/fish/vendor_completions.d/webpush-server.fish",
+        "/usr/share/doc/webpush-server/copyright",
+        "/usr/share/doc/webpush-server/changelog.Debian.gz",
+        "/usr/share/doc/webpush-server/configuration.md",
+        "/usr/share/doc/webpush-server/examples/webpush-server.socket",
+    ] {
+        ensure!(Path::new(file).exists(), "{file} was not installed");
+    }
+    let conffiles =
+        output(Command::new("dpkg-query").args(["--showformat", "${Conffiles}", "--show", NAME]))?;
+    ensure!(
+        conffiles.contains(CONFIGURATION),
+        "{CONFIGURATION} is no conffile: an upgrade would overwrite it"
+    );
+    run(Command::new("dpkg").args(["--verify", NAME]))?;
+    run(Command::new(PROGRAM).args(["config", "check"]))
+}
+
+/// Removes it: the program goes, what the operator and the service have written stays.
+pub(super) fn remove(state: &Path) -> Result<()> {
+    run(Command::new("dpkg").args(["--remove", NAME]))?;
+    for gone in [PROGRAM, UNIT] {
+        ensure!(!Path::new(gone).exists(), "{gone} is still there after dpkg --remove");
+    }
+    for kept in [Path::new(CONFIGURATION), &state.join("sealing-keys")] {
+        ensure!(kept.exists(), "{} went with dpkg --remove, and only --purge may take it", kept.display());
+    }
+    Ok(())
+}
+
+/// Purges it: nothing stays.
+pub(super) fn purge() -> Result<()> {
+    run(Command::new("dpkg").args(["--purge", NAME]))?;
+    let traces = traces()?;
+    ensure!(traces.is_empty(), "dpkg --purge left {traces:?}");
+    Ok(())
+}
+
+/// Whatever a test has left behind when it failed.
+pub(super) fn tidy_up() {
+    // All of it fails where there is nothing left, which is what is wanted.
+    let _ = succeeds(Command::new("dpkg").args(["--purge", NAME]));
+    for folder in ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server"] {
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+/// Files with its name where packages leave files.
+fn traces() -> Result<Vec<String>> {
+    let mut find = Command::new("find");
+    find.args(FOLDERS).args(["-xdev", "-name", "*webpush-server*"]);
+    // What a program writes below /run goes with the service, and systemd removes it then.
+    let found = output(find.args(["-not", "-path", "/run/webpush-server*", "-print"]))?;
+    Ok(found.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,149 @@
+//! `cargo xtask package`: builds the Debian package of the release build, and takes it through its whole life on this machine:
+//! installed, run as its unit says, a message pushed, upgraded, removed, purged.
+
+mod deb;
+mod notify;
+mod service;
+mod trace;
+mod unit;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::assets;
+use crate::interop::certificates::Certificates;
+use crate::message::{Correspondence, free_low_port, free_port};
+use crate::shell::{needs, needs_root, run as run_program, succeeds};
+use service::Installation;
+use unit::Unit;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Stop once the package is built: install nothing.
+    #[arg(long)]
+    build_only: bool,
+    /// Have lintian look at the package as well. It takes longer than all the rest.
+    #[arg(long)]
+    lintian: bool,
+}
+
+const PROGRAMS: [(&str, &str); 8] = [
+    ("dpkg", "dpkg"),
+    ("mandoc", "mandoc"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("bash", "bash"),
+    ("setpriv", "util-linux"),
+    ("strace", "strace"),
+    ("systemd-analyze", "systemd"),
+];
+
+/// Builds and tests; fails at the first thing that is not as it should be.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let assets = Path::new("target/assets");
+    assets::write(assets)?;
+    let package = deb::build()?;
+    println!("{}: {} bytes", package.display(), fs::metadata(&package)?.len());
+    if options.build_only {
+        return Ok(true);
+    }
+    needs_root("package")?;
+    needs(&PROGRAMS)?;
+    deb::must_not_be_here()?;
+
+    say("the manual and the completions are well made");
+    assets::check(assets)?;
+    if options.lintian {
+        needs(&[("lintian", "lintian")])?;
+        say("lintian finds nothing");
+        deb::review(&package)?;
+    }
+    let lived = live(&package);
+    if lived.is_err() {
+        deb::tidy_up();
+    }
+    lived.map(|()| true)
+}
+
+/// The life of the package.
+fn live(package: &Path) -> Result<()> {
+    say("it installs");
+    deb::install(package)?;
+    deb::check_installed()?;
+    let unit = Unit::read(Path::new(deb::UNIT))?;
+    say("its unit is closed enough");
+    unit.check()?;
+
+    let scratch = tempfile::tempdir()?;
+    let certificates = Certificates::generate(scratch.path())?;
+    let (port, admin) = (free_low_port()?, free_port()?);
+    let origin = format!("https://localhost:{port}");
+    configure(&origin, port, admin)?;
+    let credentials =
+        [("tls.key", certificates.server_key.as_path()), ("tls.cert", &certificates.server_certificate)];
+    let installation = Installation::prepare(unit, scratch.path(), &credentials)?;
+
+    say("it runs as its unit says, with a low port and credentials, and delivers");
+    let running = installation.start()?;
+    running.check_privileges()?;
+    ensure!(is_healthy(admin)?, "the service is up, and webpush-server health says it is not");
+    let program = Path::new(deb::PROGRAM);
+    let agent = Correspondence::begin(program, &origin, scratch.path(), Some(&certificates.ca))?;
+    agent.deliver("while it listens")?;
+    running.reload()?;
+    agent.send("before the upgrade")?;
+    running.stop()?;
+    ensure!(!is_healthy(admin)?, "the service is down, and webpush-server health says it is up");
+
+    say("it upgrades over itself, and keeps configuration and data");
+    let before = fs::read_to_string(deb::CONFIGURATION)?;
+    deb::install(package)?;
+    ensure!(fs::read_to_string(deb::CONFIGURATION)? == before, "the upgrade has changed the configuration");
+    let running = installation.start()?;
+    agent.fetch("before the upgrade")?;
+    running.stop()?;
+
+    say("it goes: removed it leaves configuration and data, purged it leaves nothing");
+    as_systemd_leaves_it(&installation.state)?;
+    deb::remove(&installation.state)?;
+    deb::purge()?;
+    fs::remove_dir_all("/run/webpush-server").context("the folder in /run can't be removed")
+}
+
+fn say(what: &str) {
+    println!("{what}");
+}
+
+/// Edits the configuration file as an operator would; the service reads nothing else.
+fn configure(origin: &str, port: u16, admin: u16) -> Result<()> {
+    let mut text = fs::read_to_string(deb::CONFIGURATION)?;
+    for (line, edited) in [
+        ("#host = \"::\"", "host = \"127.0.0.1\"".to_owned()),
+        ("#port = 8080", format!("port = {port}")),
+        ("#origin = \"https://push.example.net\"", format!("origin = \"{origin}\"")),
+        ("\nlisten = \"127.0.0.1:9090\"", format!("\nlisten = \"127.0.0.1:{admin}\"")),
+    ] {
+        ensure!(text.contains(line), "the packaged configuration has no line {line:?}");
+        text = text.replace(line, &edited);
+    }
+    fs::write(deb::CONFIGURATION, text)?;
+    run_program(Command::new(deb::PROGRAM).args(["config", "check"]))
+}
+
+fn is_healthy(admin: u16) -> Result<bool> {
+    succeeds(Command::new(deb::PROGRAM).args(["health", "--admin", &format!("127.0.0.1:{admin}")]))
+}
+
+/// With `DynamicUser=` the data folder is a link to one that only root comes to.
+fn as_systemd_leaves_it(state: &Path) -> Result<()> {
+    let private = Path::new("/var/lib/private");
+    fs::create_dir_all(private)?;
+    let name = state.file_name().context("the data folder has a name")?;
+    fs::rename(state, private.join(name))?;
+    symlink(Path::new("private").join(name), state)?;
+    Ok(())
+}
