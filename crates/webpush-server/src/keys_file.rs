@@ -60,7 +60,8 @@ pub fn load(folder: &Path) -> anyhow::Result<Keyring> {
 /// When the file can't be read or is not as it should be.
 pub fn read(folder: &Path) -> anyhow::Result<Keys> {
     let path = folder.join(FILE_NAME);
-    let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} can't be read (--data-dir)", path.display()))?;
     parse(&text).with_context(|| format!("{} can't be used", path.display()))
 }
 

@@ -52,11 +52,7 @@ pub(super) const fn dialect_word(subscription: &Subscription) -> &'static str {
 
 fn name_of(admin: &Admin, subscription: &Subscription) -> String {
     let Subscription { agent, id, .. } = subscription;
-    format!(
-        "{}/{}",
-        admin.service.log_names.inbox(*agent).to_string(),
-        admin.service.log_names.subscription(*id).to_string()
-    )
+    format!("{}/{}", admin.service.log_names.inbox(*agent), admin.service.log_names.subscription(*id))
 }
 
 /// `GET /admin/subscriptions`: of all agents in their order, or of one.

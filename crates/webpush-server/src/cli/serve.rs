@@ -280,7 +280,7 @@ impl Args {
         let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
         Settings {
             host: self.host,
-            port: self.port.unwrap_or(if acme.is_some() { 443 } else { 8080 }),
+            port: self.port.unwrap_or_else(|| if acme.is_some() { 443 } else { 8080 }),
             identity,
             acme,
             plaintext: self.plaintext,

@@ -108,9 +108,12 @@ fn the_example_can_be_used() {
     // Comments begin with a space; settings that are left out do not.
     let is_setting =
         |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+    // A certificate is given in one way only.
+    let of_acme = ["#domains", "#contact", "#staging", "#directory"];
+    let other_way = |line: &str| line.starts_with("#pfx") || of_acme.iter().any(|key| line.starts_with(key));
     let all: String = here
         .lines()
-        .filter(|line| !line.starts_with("#pfx"))
+        .filter(|line| !other_way(line))
         .map(|line| if is_setting(&line) { &line[1..] } else { line })
         .flat_map(|line| [line, "\n"])
         .collect();

@@ -1,13 +1,16 @@
 //! A running program, and an HTTP/2 peer that takes pushes.
 
 pub(crate) mod managed;
+mod refused;
+
+pub(crate) use refused::refused;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use h2::client::{PushPromise, PushPromises, ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
@@ -224,20 +227,6 @@ pub(crate) const HERMETIC: [(&str, &str); 3] = [
     ("WEBPUSH_SERVER_LOG__FORMAT", "text"),
     ("WEBPUSH_SERVER_ADMIN__LISTEN", "off"),
 ];
-
-/// Runs the program with arguments that it must refuse; what it said on standard error.
-pub(crate) fn refused(folder: &Path, args: &[&str]) -> String {
-    let mut child = command(folder, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    if !line.is_empty() {
-        child.kill().unwrap();
-    }
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(!child.wait().unwrap().success() && line.is_empty(), "{args:?} was not refused");
-    said
-}
 
 /// One HTTP/2 connection to the service.
 pub(crate) struct Peer {
