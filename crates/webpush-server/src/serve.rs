@@ -16,6 +16,7 @@ use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
+use crate::traces::{FLUSH, Traces};
 use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub admin: Option<admin::Settings>,
     /// The log.
     pub log: log::Settings,
+    /// The origin of an OpenTelemetry collector.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Settings {
@@ -138,6 +141,7 @@ pub async fn run(
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
+    let traces = Traces::start(settings.otlp_endpoint.as_deref())?;
     make_data_folder(&settings.data_dir)?;
     let door = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
@@ -156,6 +160,7 @@ pub async fn run(
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
+        traces,
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
@@ -212,7 +217,7 @@ pub async fn run(
         let limits = service.limits.load();
         (limits.timeouts.drain_delay, limits.timeouts.drain)
     };
-    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING);
+    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + FLUSH);
     let stop = async {
         reloading.abort();
         sleep(delay).await;
@@ -231,6 +236,7 @@ pub async fn run(
         }
         let closing = tokio::task::spawn_blocking(move || store.close());
         let closed = timeout(CLOSING, closing).await;
+        service.traces.close().await;
         vouching.abort();
         reporting.abort();
         floods.report();

@@ -11,6 +11,7 @@ use crate::readiness::Readiness;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::traces::Traces;
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::dialect::autopush::Versions;
-use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
 use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
@@ -57,6 +58,8 @@ pub struct Service {
     pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
+    /// What is traced.
+    pub traces: Traces,
 }
 
 /// What a service is put together from.
@@ -75,10 +78,13 @@ pub struct Setup {
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
+    /// What is traced.
+    pub traces: Traces,
 }
 
 impl Setup {
-    /// What can't be left out; the rest as it is by default, but without a gateway.
+    /// What can't be left out; the rest as it is by default, but without a gateway or
+    /// traces.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
@@ -89,6 +95,7 @@ impl Setup {
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
+            traces: Traces::default(),
         }
     }
 }
@@ -97,7 +104,7 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway } = setup;
+        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway, traces } = setup;
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
@@ -117,6 +124,7 @@ impl Service {
             readiness: Arc::default(),
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
+            traces,
         })
     }
 
@@ -161,6 +169,7 @@ impl Service {
     ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
+        let traces = self.traces.clone();
         let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
@@ -176,11 +185,12 @@ impl Service {
                 for (purpose, change) in purposes.into_iter().zip(applied) {
                     match (purpose, change) {
                         (
-                            Purpose::Settle(outcome),
+                            Purpose::Settle(message, outcome),
                             Applied::Settled(Settled { accepted: Some(accepted), .. }),
                         ) => {
                             let now = *now.get_or_insert_with(fresh::now);
                             metrics.messages.settled(outcome, *accepted, now);
+                            traces.settled(message, outcome);
                         }
                         (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
                         _ => {}
@@ -206,7 +216,7 @@ impl Service {
 /// What must be known of an operation when it is done.
 enum Purpose {
     /// A message ends so.
-    Settle(Outcome),
+    Settle(MessageId, Outcome),
     /// The sessions of these end, if it finds what it removes (RFC 8030 §7.3).
     Remove(InboxId, Option<SubscriptionId>),
     Other,
@@ -215,7 +225,7 @@ enum Purpose {
 impl Purpose {
     const fn of(op: &Op) -> Self {
         match op {
-            Op::Settle(_, outcome) => Self::Settle(*outcome),
+            Op::Settle(entry, outcome) => Self::Settle(entry.message, *outcome),
             Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
             Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
             Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) => Self::Other,

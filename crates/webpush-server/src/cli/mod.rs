@@ -15,6 +15,7 @@ pub mod listen;
 pub mod log_args;
 pub mod log_name;
 pub mod matrix_args;
+pub mod otlp_args;
 pub mod secret_args;
 pub mod send;
 pub mod serve;

@@ -4,6 +4,7 @@ use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::log_args::LogArgs;
 use super::matrix_args::MatrixArgs;
+use super::otlp_args::OtlpArgs;
 use super::report;
 use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
@@ -115,6 +116,9 @@ pub struct Args {
 
     #[command(flatten)]
     log: LogArgs,
+
+    #[command(flatten)]
+    otlp: OtlpArgs,
 }
 
 /// Everything that can be set.
@@ -148,6 +152,7 @@ const AT_START: &[&str] = &[
     "matrix.",
     "admin.",
     "log.format",
+    "otlp.",
     "advanced.matrix_timeout",
 ];
 
@@ -268,6 +273,7 @@ impl Args {
                 .admin
                 .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
             log: self.log.settings(),
+            otlp_endpoint: self.otlp.endpoint(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::credentials;
 use super::setting::{Form, Setting};
 
 /// What each table is about, in the order of the page. A test sees to it that none is missing.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("listen", "The public port, and the URL under which the world knows it."),
     (
         "tls",
@@ -23,6 +23,7 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("matrix", "See the [Matrix gateway](operating.md#matrix-gateway)."),
     ("admin", "See the [admin listener](operating.md#admin-listener)."),
     ("log", "See [logs](operating.md#logs)."),
+    ("otlp", "See [traces](operating.md#traces)."),
     (
         "advanced",
         "No reason to change one of these is known, but for tests. `--help` does not show their flags.",

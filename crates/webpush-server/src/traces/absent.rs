@@ -1,0 +1,58 @@
+//! A build without the exporter: the same functions, which do nothing and cost nothing.
+
+use crate::log_names::LogNames;
+use http::StatusCode;
+use http::request::Parts;
+use std::future::{Ready, ready};
+use webpush_core::id::MessageId;
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Subscription;
+
+/// No traces.
+#[derive(Clone, Debug, Default)]
+pub struct Traces;
+
+/// No span.
+#[derive(Debug)]
+pub struct Span;
+
+impl Traces {
+    /// None.
+    ///
+    /// # Errors
+    /// With an endpoint. The parser of flags takes none in this build.
+    pub fn start(endpoint: Option<&str>) -> anyhow::Result<Self> {
+        anyhow::ensure!(endpoint.is_none(), super::NOT_BUILT_IN);
+        Ok(Self)
+    }
+
+    /// No span.
+    pub(crate) fn begin(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
+        Span
+    }
+
+    /// Nothing.
+    pub(crate) const fn found(&self, _: &Subscription) {}
+
+    /// Nothing.
+    pub(crate) const fn taken(&self, _: &Message, _: &LogNames) {}
+
+    /// Nothing.
+    pub(crate) const fn settled(&self, _: MessageId, _: Outcome) {}
+
+    /// Done at once.
+    pub(crate) fn close(&self) -> Ready<()> {
+        ready(())
+    }
+}
+
+impl Span {
+    /// The future as it is.
+    pub(crate) const fn around<F: Future>(&self, future: F) -> F {
+        future
+    }
+
+    /// Nothing.
+    pub(crate) const fn end(self, _: StatusCode) {}
+}
