@@ -95,7 +95,7 @@ impl Setup {
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
-            traces: Traces::default(),
+            traces: Traces::off(),
         }
     }
 }

@@ -7,10 +7,8 @@ use super::values::parse_origin;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub struct OtlpArgs {
-    /// Origin of an OpenTelemetry collector that spans are sent to (OTLP over HTTP), as http://127.0.0.1:4318 [default:
-    /// no traces]
-    ///
-    /// Only in builds with --features otlp; others refuse it.
+    /// OpenTelemetry collector that spans are sent to (OTLP over HTTP), as http://127.0.0.1:4318; only a build with
+    /// --features otlp takes it [default: no traces]
     #[arg(long, env = "WEBPUSH_SERVER_OTLP__ENDPOINT", value_name = "URL", value_parser = parse_endpoint)]
     otlp_endpoint: Option<String>,
 }

@@ -10,7 +10,7 @@ use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Subscription;
 
 /// No traces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Traces;
 
 /// No span.
@@ -18,6 +18,11 @@ pub struct Traces;
 pub struct Span;
 
 impl Traces {
+    /// None.
+    pub(crate) const fn off() -> Self {
+        Self
+    }
+
     /// None.
     ///
     /// # Errors

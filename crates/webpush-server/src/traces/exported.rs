@@ -34,7 +34,7 @@ const NAME: &str = "webpush-server";
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Makes spans, if there is somewhere to export them to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Traces(Option<Arc<Exporting>>);
 
 struct Exporting {
@@ -47,12 +47,17 @@ struct Exporting {
 pub struct Span(Option<Context>);
 
 impl Traces {
+    /// None.
+    pub(crate) const fn off() -> Self {
+        Self(None)
+    }
+
     /// Exports to a collector at this origin. To be called where the runtime is, which does the sending.
     ///
     /// # Errors
     /// When the standard variables of OpenTelemetry say something impossible.
     pub fn start(endpoint: Option<&str>) -> anyhow::Result<Self> {
-        let Some(endpoint) = endpoint else { return Ok(Self::default()) };
+        let Some(endpoint) = endpoint else { return Ok(Self::off()) };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(Collector::at(endpoint)?)
