@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
+use tokio::net::TcpSocket;
 
 const TRACE: [u8; 16] =
     [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
@@ -70,9 +71,10 @@ fn what_a_sender_does_not_want_traced_is_not() {
 
 #[test]
 fn without_a_collector_messages_are_taken_and_the_service_stops_in_order() {
-    // Bound and closed: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Server::start(&format!("http://{nobody}"));
+    // Bound, so that nobody else gets it, and not listened on.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let server = Server::start(&format!("http://{}", nobody.local_addr().unwrap()));
     let push = link(&server.ask("POST", "/subscribe", "", ""), "urn:ietf:params:push");
     for _ in 0..200 {
         assert!(server.ask("POST", &push, "ttl: 60\r\n", "on its way").starts_with("HTTP/1.1 201"));
