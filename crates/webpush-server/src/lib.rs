@@ -9,7 +9,7 @@
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | what only its operator may ask | [`admin`] |
-//! | spans for an OpenTelemetry collector, in builds with the feature `otlp` | [`traces`] |
+//! | spans for an OpenTelemetry collector, in builds with the feature `otlp` | [`otlp`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
@@ -41,6 +41,7 @@ pub mod log;
 pub mod log_names;
 pub mod metrics;
 pub mod monitor;
+pub mod otlp;
 pub mod rate_limits;
 pub mod readiness;
 pub mod reload;
@@ -51,6 +52,5 @@ pub mod service_manager;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
-pub mod traces;
 pub mod vapid;
 pub mod wake;

@@ -12,11 +12,11 @@ use crate::http::{listen, tls};
 use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
+use crate::otlp::{FLUSH, Spans};
 use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{Service, Setup};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::traces::{FLUSH, Traces};
 use crate::{idle, keys_file, settling, sweep};
 use anyhow::{Context as _, bail};
 use std::fs;
@@ -141,7 +141,7 @@ pub async fn run(
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
 
-    let traces = Traces::start(settings.otlp_endpoint.as_deref())?;
+    let spans = Spans::start(settings.otlp_endpoint.as_deref())?;
     make_data_folder(&settings.data_dir)?;
     let door = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
@@ -160,7 +160,7 @@ pub async fn run(
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
-        traces,
+        spans,
     });
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
@@ -236,7 +236,7 @@ pub async fn run(
         }
         let closing = tokio::task::spawn_blocking(move || store.close());
         let closed = timeout(CLOSING, closing).await;
-        service.traces.close().await;
+        service.spans.close().await;
         vouching.abort();
         reporting.abort();
         floods.report();

@@ -6,12 +6,12 @@ use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
+use crate::otlp::Spans;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
-use crate::traces::Traces;
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use arc_swap::ArcSwap;
@@ -59,7 +59,7 @@ pub struct Service {
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
     /// What is traced.
-    pub traces: Traces,
+    pub spans: Spans,
 }
 
 /// What a service is put together from.
@@ -79,7 +79,7 @@ pub struct Setup {
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
     /// What is traced.
-    pub traces: Traces,
+    pub spans: Spans,
 }
 
 impl Setup {
@@ -95,7 +95,7 @@ impl Setup {
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
-            traces: Traces::off(),
+            spans: Spans::off(),
         }
     }
 }
@@ -104,7 +104,7 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway, traces } = setup;
+        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway, spans } = setup;
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
@@ -124,7 +124,7 @@ impl Service {
             readiness: Arc::default(),
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
-            traces,
+            spans,
         })
     }
 
@@ -169,7 +169,7 @@ impl Service {
     ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
-        let traces = self.traces.clone();
+        let spans = self.spans.clone();
         let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
@@ -190,7 +190,7 @@ impl Service {
                         ) => {
                             let now = *now.get_or_insert_with(fresh::now);
                             metrics.messages.settled(outcome, *accepted, now);
-                            traces.settled(message, outcome);
+                            spans.settled(message, outcome);
                         }
                         (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
                         _ => {}

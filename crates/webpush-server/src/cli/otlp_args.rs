@@ -28,7 +28,7 @@ fn parse_endpoint(text: &str) -> Result<String, String> {
 /// Declared all the same, so that a configuration means the same to every build.
 #[cfg(not(feature = "otlp"))]
 fn parse_endpoint(_: &str) -> Result<String, String> {
-    Err(crate::traces::NOT_BUILT_IN.to_owned())
+    Err(crate::otlp::NOT_BUILT_IN.to_owned())
 }
 
 #[cfg(all(test, not(feature = "otlp")))]

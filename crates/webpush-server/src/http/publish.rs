@@ -70,7 +70,7 @@ pub(super) fn find(
     id: SubscriptionId,
 ) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
-    service.traces.found(&subscription);
+    service.spans.found(&subscription);
     if subscription.sender.is_none() {
         service.rate_limits.load().count_message(peer, agent, id)?;
     }
@@ -107,7 +107,7 @@ pub(super) async fn accept(
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
         service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
-    service.traces.taken(&message, &service.log_names);
+    service.spans.taken(&message, &service.log_names);
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),

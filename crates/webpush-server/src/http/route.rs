@@ -41,7 +41,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
     let resource = aliases::resolve(path);
     let path = &*resource.path;
     let open = service.keyring.open(path);
-    let span = service.traces.begin(head, || span_name(&head.method, open, path));
+    let span = service.spans.begin(head, || span_name(&head.method, open, path));
     let dispatched = async {
         let caller = Caller { peer, token_in_path: token? };
         dispatch(service, caller, head, &mut body, path, open).await

@@ -11,13 +11,13 @@ use webpush_core::subscription::Subscription;
 
 /// No traces.
 #[derive(Clone, Debug)]
-pub struct Traces;
+pub struct Spans;
 
 /// No span.
 #[derive(Debug)]
 pub struct Span;
 
-impl Traces {
+impl Spans {
     /// None.
     pub(crate) const fn off() -> Self {
         Self

@@ -1,4 +1,4 @@
-//! Traces: a span for each request that sends a message, in the trace that its sender began, and one for the way of the
+//! Spans: a span for each request that sends a message, in the trace that its sender began, and one for the way of the
 //! message to its agent. They go to an OpenTelemetry collector.
 //!
 //! A build without the feature `otlp` has the same functions, which do nothing.
@@ -14,9 +14,9 @@ mod exported;
 mod pending;
 
 #[cfg(not(feature = "otlp"))]
-pub use absent::{Span, Traces};
+pub use absent::{Span, Spans};
 #[cfg(feature = "otlp")]
-pub use exported::{Span, Traces};
+pub use exported::{Span, Spans};
 
 use std::time::Duration;
 

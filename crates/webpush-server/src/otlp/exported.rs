@@ -35,7 +35,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Makes spans, if there is somewhere to export them to.
 #[derive(Clone)]
-pub struct Traces(Option<Arc<Exporting>>);
+pub struct Spans(Option<Arc<Exporting>>);
 
 struct Exporting {
     provider: SdkTracerProvider,
@@ -46,7 +46,7 @@ struct Exporting {
 /// The span of one request, if it is traced.
 pub struct Span(Option<Context>);
 
-impl Traces {
+impl Spans {
     /// None.
     pub(crate) const fn off() -> Self {
         Self(None)
