@@ -98,7 +98,7 @@ fn obey(dialogue: &mut Dialogue, command: Command, closed: bool, now: Timestamp)
             let page = session::Page { entries: Vec::new(), seen: after.max(Position::START), more: false };
             dialogue.handle(Input::Session(session::Input::Fetched(page)), now);
         }
-        Command::Session(_) | Command::Ping | Command::Complaint(_) => {}
+        Command::Session(_) | Command::Ping | Command::Complaint { .. } => {}
         Command::Close(_) => return true,
     }
     closed

@@ -133,6 +133,13 @@ export class Profile {
     return { version, text: await this.#site.pushed.next('push event', PATIENCE_MS) };
   }
 
+  /** Another page. */
+  async open(url) {
+    const page = await this.#browser.newPage();
+    await page.goto(url);
+    return page;
+  }
+
   async #evaluate(body, ...given) {
     if (!this.#page) {
       this.#page = await this.#browser.newPage();

@@ -12,8 +12,16 @@ const PATIENCE_MS = 20_000;
 export class Server {
   #process;
   #port = 0;
+  #more;
   /** As the start line gives it: scheme, host and port. */
   origin;
+  /** Where its admin listener is. */
+  admin;
+
+  /** With more flags. */
+  constructor(...more) {
+    this.#more = more;
+  }
 
   async start() {
     const log = openSync(told('WEBPUSH_LOG'), 'a');
@@ -23,6 +31,7 @@ export class Server {
     const first = Promise.race([once(lines, 'line'), once(this.#process, 'exit').then(() => [''])]);
     const [line] = await soon(first, 'start line of the server', PATIENCE_MS);
     this.origin = /https?:\/\/[\w.:[\]-]+/.exec(line)?.[0] ?? fail(`the server did not start: ${line}`);
+    this.admin = `http://${/, admin on ([\w.:[\]-]+);/.exec(line)?.[1]}`;
     this.#port = new URL(this.origin).port;
   }
 
@@ -42,8 +51,9 @@ export class Server {
     const { WEBPUSH_KEY: key, WEBPUSH_CERTIFICATE: certificate } = process.env;
     const transport = key ? ['--key', key, '--cert', certificate] : ['--plaintext'];
     const data = `${told('WEBPUSH_FOLDER')}/data`;
+    const admin = ['--admin', '127.0.0.1:0'];
     // The few agents of a script need not leave over 5 s.
     const stop = ['--drain-window', '1s'];
-    return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...stop, ...transport];
+    return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...admin, ...stop, ...transport, ...this.#more];
   }
 }

@@ -78,6 +78,15 @@ impl Block {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
+
+    /// One of IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) as what it is.
+    #[must_use]
+    pub const fn canonical(self) -> Self {
+        match (self.first.to_canonical(), self.prefix.checked_sub(u128::BITS - u32::BITS)) {
+            (first @ IpAddr::V4(_), Some(prefix)) if self.first.is_ipv6() => Self { first, prefix },
+            _ => self,
+        }
+    }
 }
 
 /// A text that is no block of addresses.

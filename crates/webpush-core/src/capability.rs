@@ -11,6 +11,8 @@ use aes_gcm_siv::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm_siv::{Aes256GcmSiv, Tag};
 use std::fmt;
 use std::io::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Names a sealing key. Kept in the row of everything that has a URL, so that rotation leaves URLs as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,34 +105,58 @@ const TAG_BYTES: usize = 16;
 const LONGEST_TOKEN_BYTES: usize = 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES;
 const NONCE: [u8; 12] = [0; 12];
 
-/// The sealing keys of a service: one seals what is new, all open what is old.
+/// The sealing keys of a service: one seals what is new, all open what is old. More may come while it is used; none goes.
 pub struct Keyring {
-    keys: Vec<(KeyId, Aes256GcmSiv)>,
-    current: KeyId,
+    /// By id.
+    keys: [OnceLock<Box<Aes256GcmSiv>>; KEYS],
+    oldest: KeyId,
+    current: AtomicU8,
 }
 
+/// As many ids of keys as there are.
+pub const KEYS: usize = 256;
+
 impl Keyring {
-    /// Takes all keys, the current one last.
+    /// Takes all keys, the oldest first and the current one last.
     ///
     /// Returns `None` when there is no key or two have the same id.
     #[must_use]
     pub fn new(keys: &[(KeyId, [u8; 32])]) -> Option<Self> {
-        let current = keys.last()?.0;
-        let twice = keys.iter().enumerate().any(|(i, a)| keys[..i].iter().any(|b| a.0 == b.0));
-        let cipher = |key: &[u8; 32]| Aes256GcmSiv::new(key.into());
-        (!twice).then(|| Self { keys: keys.iter().map(|(id, key)| (*id, cipher(key))).collect(), current })
+        let (oldest, current) = (keys.first()?.0, AtomicU8::new(keys.last()?.0.0));
+        let keyring = Self { keys: [const { OnceLock::new() }; KEYS], oldest, current };
+        keys.iter().all(|(id, key)| keyring.hold(*id, key)).then_some(keyring)
+    }
+
+    /// Takes one more key, which opens from then on what it has sealed; false, and nothing changes, if its id is taken.
+    pub fn hold(&self, id: KeyId, key: &[u8; 32]) -> bool {
+        self.keys[usize::from(id.0)].set(Box::new(Aes256GcmSiv::new(key.into()))).is_ok()
+    }
+
+    /// Has a key that is held seal what is new from now on; false if it is not held.
+    pub fn seal_with(&self, id: KeyId) -> bool {
+        let is_held = self.cipher(id).is_some();
+        if is_held {
+            self.current.store(id.0, Ordering::Release);
+        }
+        is_held
+    }
+
+    /// The keys that are held, by id.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        let ids = (0..=u8::MAX).map(KeyId);
+        ids.filter(|id| self.cipher(*id).is_some())
     }
 
     /// The key for everything new.
     #[must_use]
-    pub const fn current(&self) -> KeyId {
-        self.current
+    pub fn current(&self) -> KeyId {
+        KeyId(self.current.load(Ordering::Acquire))
     }
 
     /// The key that has been there longest.
     #[must_use]
-    pub fn oldest(&self) -> KeyId {
-        self.keys.first().map_or(self.current, |(id, _)| *id)
+    pub const fn oldest(&self) -> KeyId {
+        self.oldest
     }
 
     /// The path of a capability under the key its row names; `None` when that key is no longer held.
@@ -215,15 +241,15 @@ impl Keyring {
     }
 
     fn cipher(&self, key: KeyId) -> Option<&Aes256GcmSiv> {
-        self.keys.iter().find(|(id, _)| *id == key).map(|(_, cipher)| cipher)
+        self.keys[usize::from(key.0)].get().map(|cipher| &**cipher)
     }
 }
 
 /// Shows which keys there are, never a key.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.keys.iter().map(|(id, _)| id.0).collect();
-        f.debug_struct("Keyring").field("ids", &ids).field("current", &self.current.0).finish()
+        let ids: Vec<_> = self.ids().map(|id| id.0).collect();
+        f.debug_struct("Keyring").field("ids", &ids).field("current", &self.current().0).finish()
     }
 }
 
@@ -327,6 +353,22 @@ mod tests {
             }
             assert_eq!(keyring().path(&capability, KeyId(1)), None);
         }
+    }
+
+    #[test]
+    fn a_key_that_comes_later_opens_at_once_and_seals_when_it_is_told() {
+        let keyring = keyring();
+        let later = Keyring::new(&[(KeyId(11), [3; 32])]).unwrap();
+        for capability in samples() {
+            let path = later.path(&capability, KeyId(11)).unwrap();
+            assert_eq!(keyring.open(&path).is_some(), keyring.ids().any(|id| id == KeyId(11)));
+            keyring.hold(KeyId(11), &[3; 32]);
+            assert_eq!(keyring.open(&path), Some(capability));
+        }
+        assert!(!keyring.hold(KeyId(11), &[4; 32]) && !keyring.seal_with(KeyId(12)));
+        assert_eq!(keyring.current(), KeyId(9));
+        assert!(keyring.seal_with(KeyId(11)));
+        assert_eq!((keyring.current(), keyring.ids().count()), (KeyId(11), 3));
     }
 
     #[test]

@@ -193,6 +193,9 @@ pub struct Limits {
     pub last_promised_stream: u32,
 }
 
+/// The least that an IPv6 host gets (RFC 6177 §2), in bits: all of it may be one party.
+pub const IPV6_PREFIX: u8 = 64;
+
 /// How often something may be asked of the service (RFC 8030 §8.4).
 #[derive(Clone, Debug)]
 pub struct Rates {
@@ -210,6 +213,8 @@ pub struct Rates {
     pub receipts: RateLimit,
     /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64.
     pub elsewhere: RateLimit,
+    /// How many leading bits of an IPv6 address are counted as one.
+    pub ipv6_prefix: u8,
     /// Whether peers on this machine are limited too.
     pub loopback: bool,
 }
@@ -266,6 +271,7 @@ impl Default for Rates {
             registration: RateLimit::at(10, 60, 100),
             receipts: RateLimit::at(60, 60, 1000),
             elsewhere: RateLimit::at(50, 1, 1000),
+            ipv6_prefix: IPV6_PREFIX,
             loopback: false,
         }
     }

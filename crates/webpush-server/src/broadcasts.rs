@@ -4,7 +4,7 @@
 mod file;
 mod sources;
 
-pub use sources::{Sources, Unchanged};
+pub use sources::{Sources, Unchanged, write};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -2,6 +2,7 @@
 //!
 //! One key a line, `<id> <base64url of 32 bytes>`, the current one last. An operator rotates by adding a line.
 
+use crate::client::private_file;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,11 @@ use webpush_core::capability::{KeyId, Keyring};
 
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "sealing-keys";
+
+/// Keys, the one that seals what is new last.
+pub type Keys = Vec<(KeyId, [u8; 32])>;
+
+const UNUSABLE: &str = "it must hold at least one key, and no id twice";
 
 const HEADER: &str = "\
 # Keys that the URLs of this webpush-server are sealed with: <id> <key>, the last line seals what is new.
@@ -26,7 +32,7 @@ const HEADER: &str = "\
 pub fn load_or_create(folder: &Path, store_exists: bool) -> anyhow::Result<Keyring> {
     let path = folder.join(FILE_NAME);
     match fs::read_to_string(&path) {
-        Ok(text) => parse(&text).with_context(|| format!("{} can't be used", path.display())),
+        Ok(text) => keyring(&text).with_context(|| format!("{} can't be used", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound && store_exists => bail!(
             "{} is missing, but the folder holds messages: without it no URL that was given out works. \
              Put it back from a backup, or move the whole folder away to begin anew",
@@ -40,20 +46,109 @@ pub fn load_or_create(folder: &Path, store_exists: bool) -> anyhow::Result<Keyri
     }
 }
 
-/// Reads the keys of a data folder.
+/// The keys of a data folder, as they open and seal URLs.
+///
+/// # Errors
+/// As [`read`].
+pub fn load(folder: &Path) -> anyhow::Result<Keyring> {
+    Keyring::new(&read(folder)?).context(UNUSABLE)
+}
+
+/// The keys of a data folder, the current one last.
 ///
 /// # Errors
 /// When the file can't be read or is not as it should be.
-pub fn load(folder: &Path) -> anyhow::Result<Keyring> {
+pub fn read(folder: &Path) -> anyhow::Result<Keys> {
     let path = folder.join(FILE_NAME);
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} can't be read (--data-dir)", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
     parse(&text).with_context(|| format!("{} can't be used", path.display()))
+}
+
+/// Writes the keys of a folder that has none.
+///
+/// # Errors
+/// When that can't be done, or they are none that a service could use.
+pub fn write_new(folder: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
+    Keyring::new(keys).context(UNUSABLE)?;
+    let lines: String = keys.iter().map(|(id, key)| line(*id, key)).collect();
+    private_file::create(&folder.join(FILE_NAME), format!("{HEADER}{lines}").as_bytes())?;
+    Ok(())
+}
+
+/// Makes a new key that seals what is new: in the file first, then in force. Not to be called by two at once.
+///
+/// # Errors
+/// When every id has a key, or the file can't be written.
+pub fn rotate(folder: &Path, keyring: &Keyring) -> anyhow::Result<KeyId> {
+    let held = read(folder)?;
+    let current = held.last().map_or(0, |(id, _)| id.0);
+    let is_free =
+        |id: &KeyId| !held.iter().any(|(taken, _)| taken == id) && !keyring.ids().any(|taken| taken == *id);
+    let id = (1..=u8::MAX).map(|step| KeyId(current.wrapping_add(step))).find(is_free);
+    let id = id.context("there are 256 sealing keys, one for each id, and so no room for another")?;
+    let key = crate::fresh::random::<32>()?;
+    let path = folder.join(FILE_NAME);
+    let mut text = private_file::read(&path)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&line(id, &key));
+    private_file::replace(&path, text.as_bytes())?;
+    keyring.hold(id, &key);
+    keyring.seal_with(id);
+    Ok(id)
+}
+
+/// Takes keys of another service in, so that its URLs work here; none of them seals what is new. In the file first, then
+/// in force. Not to be called by two at once.
+///
+/// # Errors
+/// When an id stands for another key here, or the file can't be written.
+pub fn take_in(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
+    let held = read(folder)?;
+    let here = |id: KeyId| held.iter().find(|(taken, _)| *taken == id).map(|(_, key)| key);
+    if let Some((id, _)) = keys.iter().find(|(id, key)| here(*id).is_some_and(|held| held != key)) {
+        bail!(
+            "sealing key {} is another one here, so URLs that it has sealed can't work: restore the file into a new \
+             folder instead",
+            id.0
+        );
+    }
+    let new: Vec<_> = keys.iter().filter(|(id, _)| here(*id).is_none()).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    if held.len() == 1 {
+        // The first key names agents in front of people, and the last one seals: both stay where they are.
+        rotate(folder, keyring)?;
+    }
+    let path = folder.join(FILE_NAME);
+    let text = private_file::read(&path)?;
+    // Before the last key, which goes on to seal what is new.
+    let is_key = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let last = text.lines().rfind(is_key).unwrap_or_default();
+    let before = text.trim_end().strip_suffix(last.trim_end()).unwrap_or(&text);
+    let lines: String = new.iter().map(|(id, key)| line(*id, key)).collect();
+    private_file::replace(&path, format!("{before}{lines}{}\n", last.trim_end()).as_bytes())?;
+    for (id, key) in new {
+        keyring.hold(*id, key);
+    }
+    Ok(())
+}
+
+fn line(id: KeyId, key: &[u8; 32]) -> String {
+    format!("{} {}\n", id.0, URL_SAFE_NO_PAD.encode(key))
+}
+
+fn keyring(text: &str) -> anyhow::Result<Keyring> {
+    Keyring::new(&parse(text)?).context(UNUSABLE)
 }
 
 fn create(path: &Path) -> anyhow::Result<()> {
     let key = crate::fresh::random::<32>()?;
-    let text = format!("{HEADER}1 {}\n", URL_SAFE_NO_PAD.encode(key));
+    // Two services are unlikely to begin with the same id, so that agents can be moved from one to the other.
+    let [id] = crate::fresh::random::<1>()?;
+    let text = format!("{HEADER}{}", line(KeyId(id), &key));
     // Written beside and linked: a crash leaves a whole file or none, and of two processes that start at the same time
     // one finds the keys of the other.
     let beside = path.with_extension(format!("new-{}", std::process::id()));
@@ -73,7 +168,7 @@ fn create(path: &Path) -> anyhow::Result<()> {
     written
 }
 
-fn parse(text: &str) -> anyhow::Result<Keyring> {
+fn parse(text: &str) -> anyhow::Result<Keys> {
     let mut keys = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -85,7 +180,7 @@ fn parse(text: &str) -> anyhow::Result<Keyring> {
         let key = URL_SAFE_NO_PAD.decode(key.trim()).ok().and_then(|key| key.try_into().ok());
         keys.push((KeyId(id.parse().with_context(wrong)?), key.with_context(wrong)?));
     }
-    Keyring::new(&keys).context("it must hold at least one key, and no id twice")
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -110,12 +205,45 @@ mod tests {
     #[test]
     fn rotation_adds_a_line_and_wrong_lines_are_named() {
         let key = |n: u8| URL_SAFE_NO_PAD.encode([n; 32]);
-        let keyring = parse(&format!("# keys\n1 {}\n2 {}\n", key(1), key(2))).unwrap();
+        let keyring = keyring(&format!("# keys\n1 {}\n2 {}\n", key(1), key(2))).unwrap();
         assert_eq!(keyring.current(), KeyId(2));
         for wrong in ["", "1", "1 abc", "256 x", &format!("1 {0}\n1 {0}", key(1))] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert!(super::keyring(wrong).is_err(), "{wrong}");
         }
         let error = format!("{:#}", parse("# x\nfoo bar").unwrap_err());
         assert!(error.contains("line 2") && !error.contains("bar"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_is_made_is_in_the_file_and_in_force_until_there_are_256() {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = load_or_create(folder.path(), false).unwrap();
+        let first = keyring.current();
+        for _ in 1..256 {
+            let id = rotate(folder.path(), &keyring).unwrap();
+            assert_eq!((keyring.current(), read(folder.path()).unwrap().last().unwrap().0), (id, id));
+        }
+        assert_eq!(keyring.current(), KeyId(first.0.wrapping_sub(1)));
+        let error = rotate(folder.path(), &keyring).unwrap_err().to_string();
+        assert!(error.contains("256 sealing keys"), "{error}");
+        let again = load_or_create(folder.path(), true).unwrap();
+        assert_eq!((again.current(), again.ids().count()), (keyring.current(), 256));
+        let mode = fs::metadata(folder.path().join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn keys_of_another_service_open_and_do_not_seal() {
+        let folder = tempfile::tempdir().unwrap();
+        write_new(folder.path(), &[(KeyId(4), [4; 32]), (KeyId(5), [5; 32])]).unwrap();
+        let keyring = load_or_create(folder.path(), true).unwrap();
+        take_in(folder.path(), &keyring, &[(KeyId(6), [6; 32]), (KeyId(4), [4; 32])]).unwrap();
+        let expected = [(KeyId(4), [4; 32]), (KeyId(6), [6; 32]), (KeyId(5), [5; 32])];
+        assert_eq!(read(folder.path()).unwrap(), expected);
+        assert_eq!((keyring.current(), keyring.ids().count()), (KeyId(5), 3));
+        let error = take_in(folder.path(), &keyring, &[(KeyId(7), [7; 32]), (KeyId(4), [9; 32])]);
+        assert!(error.unwrap_err().to_string().contains("sealing key 4"));
+        assert_eq!(read(folder.path()).unwrap(), expected);
+        assert!(write_new(folder.path(), &[(KeyId(1), [1; 32])]).is_err(), "there are some");
     }
 }

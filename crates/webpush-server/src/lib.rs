@@ -8,8 +8,11 @@
 //! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`log_names`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
+//! | certificates by ACME | [`acme`] |
 //! | what only its operator may ask | [`admin`] |
 //! | spans for an OpenTelemetry collector, in builds with the feature `otlp` | [`otlp`] |
+//! | what it holds as a file: backups, exports | [`archive`] |
+//! | names of agents for people | [`names`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |
@@ -19,11 +22,14 @@
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | settling what agents acknowledge | [`settling`] |
 //! | telling sessions about new messages | [`wake`] |
+//! | the way of each message that was accepted lately | [`trace`] |
 //! | removing inboxes that nobody uses | [`idle`] |
 //! | ending messages whose TTL has run out | [`sweep`] |
 //! | the keys that URLs are sealed with | [`keys_file`] |
 
+pub mod acme;
 pub mod admin;
+pub mod archive;
 pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
@@ -52,5 +58,6 @@ pub mod service_manager;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
+pub mod trace;
 pub mod vapid;
 pub mod wake;

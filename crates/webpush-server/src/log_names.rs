@@ -1,5 +1,5 @@
-//! What agents, subscriptions and messages are called in the log: neither by their URLs, which grant something, nor by their
-//! ids, but by a keyed hash. It stays the same over restarts, so one agent can be followed, and nobody who has only the log
+//! What agents, subscriptions and messages are called in front of people, in the log and on the admin listener: neither by their URLs, which grant something, nor by their
+//! ids, but by a keyed hash. It stays the same over restarts, so one agent can be followed, and nobody who has only the name
 //! can tell which URL it belongs to. `webpush-server log-name URL` can, with the sealing keys.
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -11,12 +11,12 @@ use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 /// An inbox that is never there: what is sealed for it is known to nobody, and a key.
 const NOBODY: InboxId = InboxId::from_bytes([0; 16]);
 
-/// Gives things their names in the log.
+/// Gives things their names.
 pub struct LogNames(Key);
 
-/// A name in the log: 12 hexadecimal digits.
+/// A name: 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct LogName([u8; 6]);
+pub struct LogName([u8; 8]);
 
 impl LogNames {
     /// With a key that follows from the oldest sealing key: others may be added without changing a name.
@@ -46,7 +46,7 @@ impl LogNames {
 
     fn name(&self, kind: &[u8], id: &[u8; 16]) -> LogName {
         let tag = sign(&self.0, &[kind, id].concat());
-        let mut name = [0; 6];
+        let mut name = [0; 8];
         name.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
         LogName(name)
     }
@@ -87,7 +87,7 @@ mod tests {
     fn a_name_is_short_and_says_nothing_of_the_id_nor_of_what_has_the_same() {
         let (names, bytes) = (names(&[(KeyId(1), [1; 32])]), [7; 16]);
         let inbox = names.inbox(InboxId::from_bytes(bytes)).to_string();
-        assert!(inbox.len() == 12 && !inbox.contains("0707"), "{inbox}");
+        assert!(inbox.len() == 16 && !inbox.contains("0707"), "{inbox}");
         assert_ne!(names.message(MessageId::from_bytes(bytes)).to_string(), inbox);
         assert_ne!(names.subscription(SubscriptionId::from_bytes(bytes)).to_string(), inbox);
     }

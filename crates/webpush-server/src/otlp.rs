@@ -1,4 +1,4 @@
-//! Spans: a span for each request that sends a message, in the trace that its sender began, and one for the way of the
+//! A span for each request that sends a message, in the trace that its sender began, and one for the way of the
 //! message to its agent. They go to an OpenTelemetry collector.
 //!
 //! A build without the feature `otlp` has the same functions, which do nothing.
@@ -22,7 +22,8 @@ use std::time::Duration;
 
 /// What is said in a build without the exporter to whoever sets an endpoint.
 #[cfg(not(feature = "otlp"))]
-pub(crate) const NOT_BUILT_IN: &str = "this build of webpush-server can't export traces: leave otlp.endpoint unset, or build it with --features otlp";
+pub(crate) const NOT_BUILT_IN: &str = "\
+    this build of webpush-server can't export traces: leave otlp.endpoint unset, or build it with --features otlp";
 
 /// The longest that the last spans are waited for when the service stops.
 pub const FLUSH: Duration = Duration::from_secs(5);

@@ -1,4 +1,5 @@
-//! Whether the service can do its work: the store can be written, and it has not been asked to stop.
+//! Whether the service can do its work: the store can be written, there is a certificate where one is to be had by ACME, and
+//! it has not been asked to stop.
 //!
 //! What the last commits came to is known. If there were none lately, or one has failed, a commit that changes nothing is
 //! tried: one at a time, one a second at most, however many ask.
@@ -27,6 +28,8 @@ const TRIED: InboxId = InboxId::from_bytes([0; 16]);
 pub struct Readiness {
     begun: Instant,
     draining: AtomicBool,
+    /// Handshakes fail for some of the domains that certificates are had for by ACME.
+    lacks_certificate: AtomicBool,
     /// A commit has failed since the last one that did not.
     store_was_down: AtomicBool,
     /// Milliseconds after `begun` at which a durable commit was over last, plus one; 0 if none was.
@@ -42,6 +45,8 @@ pub struct Readiness {
 pub enum NotReady {
     /// It stops.
     Draining,
+    /// The authority has issued no certificate yet.
+    NoCertificate,
     /// The store can't be written.
     StoreDown,
     /// The store does not say.
@@ -54,6 +59,7 @@ impl NotReady {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Draining => "the service stops",
+            Self::NoCertificate => "there is no TLS certificate for all of acme.domains yet",
             Self::StoreDown => "the store can't be written",
             Self::StoreSlow => "the store does not answer in time",
         }
@@ -65,6 +71,7 @@ impl Default for Readiness {
         Self {
             begun: Instant::now(),
             draining: AtomicBool::new(false),
+            lacks_certificate: AtomicBool::new(false),
             store_was_down: AtomicBool::new(false),
             written: AtomicU64::new(0),
             tried: Mutex::default(),
@@ -83,6 +90,11 @@ impl Readiness {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether a certificate is still to come.
+    pub fn lacks_certificate(&self, lacks: bool) {
+        self.lacks_certificate.store(lacks, Ordering::Release);
     }
 
     /// A commit is over; whether one before it had failed.
@@ -121,6 +133,9 @@ impl Service {
         let readiness = &self.readiness;
         if readiness.is_draining() {
             return Err(NotReady::Draining);
+        }
+        if readiness.lacks_certificate.load(Ordering::Acquire) {
+            return Err(NotReady::NoCertificate);
         }
         if readiness.was_written_lately() {
             return Ok(());

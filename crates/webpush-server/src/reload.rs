@@ -2,10 +2,11 @@
 //! file that is broken leaves everything as it is.
 
 use crate::broadcasts::Sources;
-use crate::http::tls::{self, Certificate};
+use crate::http::certificate::{self, Certificate};
+use crate::http::tls;
 use crate::log::Log;
 use crate::serve::Settings;
-use crate::service::Service;
+use crate::service::{InForce, Service};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,7 @@ pub struct Reload {
     pub log: Log,
     /// Limits, rates, tokens.
     pub service: Arc<Service>,
-    /// The certificate, with TLS.
+    /// The certificate, if it is from files.
     pub certificate: Option<Arc<Certificate>>,
     /// The versions of broadcasts.
     pub broadcasts: Arc<Mutex<Sources>>,
@@ -70,14 +71,15 @@ impl Reload {
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
-            (Some(certificate), Some(loaded)) => {
-                self.service.metrics.process.certificate_expires(tls::expiry(&loaded));
-                certificate.replace(loaded);
+            (Some(in_force), Some(loaded)) => {
+                self.service.metrics.process.certificate_expires(certificate::expiry(&loaded));
+                in_force.replace(loaded);
             }
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),
         }
         self.service.replace_limits(settings.limits);
+        self.service.proxies.store(Arc::new(settings.proxies));
         self.service.subscribe_tokens.store(Arc::new(tokens));
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);
@@ -85,6 +87,8 @@ impl Reload {
         self.service.broadcast(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
+        let shown = InForce { toml: settings.shown, later: later.clone() };
+        self.service.configuration.store(Arc::new(shown));
         Ok(later)
     }
 }

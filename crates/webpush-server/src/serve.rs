@@ -1,23 +1,27 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
+use crate::acme::{self, Renewal};
 use crate::admin::{self, Door};
 use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
+use crate::http::certificate::{self, Certificate};
 use crate::http::connections::Connections;
+use crate::http::inside::Inside;
+use crate::http::listen::Front;
 use crate::http::problem::VapidErrorStatus;
-use crate::http::tls::Certificate;
+use crate::http::proxies::Proxies;
 use crate::http::{listen, tls};
 use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
 use crate::otlp::{FLUSH, Spans};
 use crate::reload::{self, ReadAgain, Reload};
-use crate::service::{Service, Setup};
+use crate::service::{InForce, Service, Setup};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
-use crate::{idle, keys_file, settling, sweep};
+use crate::{idle, keys_file, settling, sweep, trace};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::{self, Write as _};
@@ -43,10 +47,16 @@ pub struct Settings {
     pub port: u16,
     /// The certificate, for TLS.
     pub identity: Option<tls::Identity>,
+    /// What certificates are ordered for instead.
+    pub acme: Option<acme::Settings>,
     /// Plain text is meant, also on addresses that others reach: a proxy terminates TLS.
     pub plaintext: bool,
     /// The public origin; the default is what is listened on.
     pub origin: Option<String>,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
+    /// They say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// The data folder.
     pub data_dir: PathBuf,
     /// The bounds in force.
@@ -61,14 +71,20 @@ pub struct Settings {
     pub gateway: gateway::Settings,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
+    /// The most of one address; the default is all.
+    pub max_connections_per_address: Option<usize>,
     /// The versions of broadcasts, as far as nothing else was set.
     pub broadcasts: Versions,
     /// The listener for the operator.
     pub admin: Option<admin::Settings>,
+    /// How much is kept of the way of messages.
+    pub trace: trace::Settings,
     /// The log.
     pub log: log::Settings,
     /// The origin of an OpenTelemetry collector.
     pub otlp_endpoint: Option<String>,
+    /// All of this for people to read, without secrets.
+    pub shown: String,
 }
 
 impl Settings {
@@ -85,10 +101,10 @@ impl Settings {
     }
 
     fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
-        if self.identity.is_none() && !self.plaintext && !address.to_canonical().is_loopback() {
+        if !self.has_tls() && !self.plaintext && !address.to_canonical().is_loopback() {
             bail!(
                 "{host} can be reached from other machines, and without TLS they would send push URLs in the clear: give \
-                 --key and --cert (or --pfx), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
+                 --key and --cert (or --pfx, or --acme-domains), listen on 127.0.0.1, or say --plaintext if a proxy in front terminates TLS"
             );
         }
         Ok(())
@@ -97,16 +113,27 @@ impl Settings {
     /// The origin that it has on this machine without another one, unless the port is yet to be picked.
     #[must_use]
     pub fn likely_origin(&self) -> Option<String> {
-        let scheme = if self.identity.is_some() { "https" } else { "http" };
-        (self.port != 0).then(|| default_origin(scheme, &self.host().1, self.port))
+        (self.port != 0).then(|| self.default_origin(&self.host().1, self.port))
+    }
+
+    fn has_tls(&self) -> bool {
+        self.identity.is_some() || self.acme.is_some()
+    }
+
+    /// The first domain if certificates are ordered, at the port that they are had for; else what is listened on.
+    fn default_origin(&self, host: &str, port: u16) -> String {
+        match self.acme.as_ref().and_then(|acme| acme.domains.first()) {
+            Some(domain) => format!("https://{domain}"),
+            None => listened_on(if self.has_tls() { "https" } else { "http" }, host, port),
+        }
     }
 
     /// The host as it is written, and without brackets.
     fn host(&self) -> (String, String) {
-        let host = match (&self.host, &self.identity) {
-            (Some(host), _) => host.clone(),
-            (None, Some(_)) => "::".to_owned(),
-            (None, None) => "127.0.0.1".to_owned(),
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None if self.has_tls() => "::".to_owned(),
+            None => "127.0.0.1".to_owned(),
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         (host, bare)
@@ -117,7 +144,7 @@ impl Settings {
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// The folder of the store within the data folder.
-const STORE_FOLDER: &str = "store";
+pub(crate) const STORE_FOLDER: &str = "store";
 
 /// Serves until a signal asks to stop, on sockets that were passed on where there are any. SIGHUP has the settings read again.
 ///
@@ -131,15 +158,15 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("signals can't be caught")?;
     let hangups = signal(SignalKind::hangup()).context("signals can't be caught")?;
-    let scheme = if settings.identity.is_some() { "https" } else { "http" };
     let certificate = settings.identity.as_ref().map(tls::load).transpose()?;
-    let expiry = certificate.as_ref().and_then(tls::expiry);
+    let expiry = certificate.as_ref().and_then(certificate::expiry);
     let certificate = certificate.map(Certificate::new);
-    let acceptor = certificate.clone().map(tls::acceptor).transpose()?;
+    let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
+    let acceptor = certificate.clone().or_else(|| challenged.clone()).map(tls::acceptor).transpose()?;
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
     let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("the socket has no address")?.port();
-    let origin = settings.origin.unwrap_or_else(|| default_origin(scheme, &host, port));
+    let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = Spans::start(settings.otlp_endpoint.as_deref())?;
     make_data_folder(&settings.data_dir)?;
@@ -157,27 +184,51 @@ pub async fn run(
         keyring,
         origin,
         limits: settings.limits,
+        proxies: settings.proxies,
         subscribe_tokens,
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
+        trace: settings.trace,
         spans,
     });
+    service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.writes_to(&settings.data_dir);
     service.metrics.process.certificate_expires(expiry);
+    let renewal = match (settings.acme, challenged) {
+        (Some(acme), Some(certificate)) => {
+            Some(Renewal::open(acme, &settings.data_dir, certificate, Arc::clone(&service))?)
+        }
+        _ => None,
+    };
     let address = listener.local_addr()?.to_string();
     announce(&service, &address, &settings.data_dir, door.as_ref());
 
     let drain = Drain::default();
-    let connections = Connections::new(settings.max_connections, Arc::clone(&service.metrics));
-    let listening =
-        tokio::spawn(listen::run(listener, connections, acceptor, Arc::clone(&service), drain.draining()));
+    let connections = Arc::new(Connections::new(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        Arc::clone(&service.metrics),
+    ));
+    let front = Front {
+        connections: Arc::clone(&connections),
+        proxy_protocol: settings.proxy_protocol,
+        tls: acceptor,
+    };
+    let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&service), drain.draining()));
+    let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
-        tokio::spawn(door.serve(Arc::clone(&service), Arc::clone(&broadcasts), admin_drain.draining()))
+        let inside = Inside::new(Arc::clone(&service), connections, admin_drain.draining());
+        tokio::spawn(door.serve(
+            Arc::clone(&service),
+            Arc::clone(&broadcasts),
+            inside,
+            admin_drain.draining(),
+        ))
     });
     let floods = log.floods();
     let reporting = tokio::spawn({
@@ -221,6 +272,9 @@ pub async fn run(
     let stop = async {
         reloading.abort();
         sleep(delay).await;
+        if let Some(renewing) = renewing {
+            renewing.abort();
+        }
         if !drain.finish(&service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
@@ -284,7 +338,7 @@ async fn bind(settings: &Settings) -> anyhow::Result<(TcpListener, String)> {
 }
 
 /// What is listened on, as an origin that can be connected to.
-fn default_origin(scheme: &str, host: &str, port: u16) -> String {
+fn listened_on(scheme: &str, host: &str, port: u16) -> String {
     let host = match host.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => "localhost".to_owned(),
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
@@ -310,12 +364,13 @@ fn open_data_folder(
 }
 
 /// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
     make_folders(folder)
         .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
 }
 
-fn make_folders(folder: &Path) -> io::Result<()> {
+/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
+pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
     let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for parent in made.into_iter().filter_map(Path::parent) {
@@ -352,7 +407,7 @@ mod tests {
             ("http", "0.0.0.0", 80, "http://localhost"),
             ("https", "push.example", 443, "https://push.example"),
         ] {
-            assert_eq!(default_origin(scheme, host, port), origin);
+            assert_eq!(listened_on(scheme, host, port), origin);
         }
     }
 }

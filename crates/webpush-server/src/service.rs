@@ -4,6 +4,7 @@ use crate::broadcasts::Broadcasts;
 use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
+use crate::http::proxies::Proxies;
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
@@ -12,6 +13,7 @@ use crate::readiness::Readiness;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::trace::{self, Stage, Traces};
 use crate::vapid::VapidCache;
 use crate::wake::Registry;
 use arc_swap::ArcSwap;
@@ -19,9 +21,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::dialect::autopush::Versions;
-use webpush_core::id::{InboxId, MessageId, SubscriptionId};
+use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
+use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
 
 /// One running service.
@@ -42,6 +45,8 @@ pub struct Service {
     pub limits: ArcSwap<Limits>,
     /// How often something may be asked.
     pub rate_limits: ArcSwap<RateLimits>,
+    /// Which proxies are believed.
+    pub proxies: ArcSwap<Proxies>,
     /// Who may subscribe.
     pub subscribe_tokens: ArcSwap<SubscribeTokens>,
     /// What Matrix homeservers may have delivered.
@@ -52,14 +57,27 @@ pub struct Service {
     pub sweep_timer: Arc<SweepTimer>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The way of each message that was accepted lately.
+    pub traces: Arc<Traces>,
     /// Whether it can work.
     pub readiness: Arc<Readiness>,
     /// Acknowledgements that are to be settled soon.
     pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
-    /// What is traced.
+    /// What a collector is told.
     pub spans: Spans,
+    /// What the operator set, for the operator to see.
+    pub configuration: ArcSwap<InForce>,
+}
+
+/// The configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// As a file would have it, with the source of each value and without secrets.
+    pub toml: String,
+    /// The settings of it that take effect at the next start.
+    pub later: Vec<String>,
 }
 
 /// What a service is put together from.
@@ -72,19 +90,22 @@ pub struct Setup {
     pub origin: String,
     /// The bounds in force.
     pub limits: Limits,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
     /// Who may subscribe.
     pub subscribe_tokens: SubscribeTokens,
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
-    /// What is traced.
+    /// How much is kept of the way of messages.
+    pub trace: trace::Settings,
+    /// What a collector is told.
     pub spans: Spans,
 }
 
 impl Setup {
-    /// What can't be left out; the rest as it is by default, but without a gateway or
-    /// traces.
+    /// What can't be left out; the rest as it is by default, but without a gateway and spans.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
@@ -92,9 +113,11 @@ impl Setup {
             keyring,
             origin: origin.into(),
             limits: Limits::default(),
+            proxies: Proxies::default(),
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
+            trace: trace::Settings::default(),
             spans: Spans::off(),
         }
     }
@@ -104,7 +127,19 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, subscribe_tokens, vapid_status, gateway, spans } = setup;
+        let Setup {
+            store,
+            keyring,
+            origin,
+            limits,
+            proxies,
+            subscribe_tokens,
+            vapid_status,
+            gateway,
+            trace,
+            spans,
+        } = setup;
+        let traces = Arc::new(Traces::new(trace));
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
@@ -116,14 +151,17 @@ impl Service {
             origin,
             rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates)),
             limits: ArcSwap::from_pointee(limits),
+            proxies: ArcSwap::from_pointee(proxies),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
-            registry: Arc::default(),
+            registry: Arc::new(Registry::new(Arc::clone(&traces))),
+            traces,
             sweep_timer: Arc::default(),
             metrics,
             readiness: Arc::default(),
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
+            configuration: ArcSwap::default(),
             spans,
         })
     }
@@ -154,6 +192,20 @@ impl Service {
         answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// An agent has said that it has these.
+    pub fn acknowledged(&self, entries: &[EntryRef]) {
+        entries.iter().for_each(|entry| self.traces.reached(entry.message, Stage::Acknowledged));
+    }
+
+    /// A message was handed to its agent's connection; a receipt is nothing here.
+    pub fn sent(&self, sent: Option<Sent>, now: Timestamp) {
+        self.metrics.messages.sent(sent.map(|sent| sent.accepted), now);
+        if let Some(sent) = sent {
+            self.traces.reached(sent.message, Stage::Written);
+            self.spans.written(sent.message);
+        }
+    }
+
     /// Applies operations of which nobody waits for the end.
     pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
         self.submit(ops, durability, drop);
@@ -169,6 +221,7 @@ impl Service {
     ) {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
+        let traces = Arc::clone(&self.traces);
         let spans = self.spans.clone();
         let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
@@ -180,17 +233,19 @@ impl Service {
                 }
                 registry.announce(applied);
                 metrics.messages.committed(applied);
+                trace_ends(&traces, &spans, applied);
                 sweep_timer.announce(applied);
                 let mut now = None;
                 for (purpose, change) in purposes.into_iter().zip(applied) {
                     match (purpose, change) {
                         (
-                            Purpose::Settle(message, outcome),
+                            Purpose::Settle(outcome, message),
                             Applied::Settled(Settled { accepted: Some(accepted), .. }),
                         ) => {
                             let now = *now.get_or_insert_with(fresh::now);
                             metrics.messages.settled(outcome, *accepted, now);
-                            spans.settled(message, outcome);
+                            traces.ended(message, outcome);
+                            spans.ended(message, outcome);
                         }
                         (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
                         _ => {}
@@ -213,10 +268,33 @@ impl Service {
     }
 }
 
+/// A message that was handed to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Which one.
+    pub message: MessageId,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+}
+
+/// What a commit has ended besides what it was meant to end.
+fn trace_ends(traces: &Traces, spans: &Spans, applied: &[Applied]) {
+    let ended = |message, outcome| {
+        traces.ended(message, outcome);
+        spans.ended(message, outcome);
+    };
+    for change in applied {
+        if let Applied::Appended(appended) = change {
+            appended.replaced.iter().for_each(|old| ended(old.message, Outcome::Replaced));
+            appended.dropped.iter().for_each(|old| ended(old.message, Outcome::Dropped));
+        }
+    }
+}
+
 /// What must be known of an operation when it is done.
 enum Purpose {
     /// A message ends so.
-    Settle(MessageId, Outcome),
+    Settle(Outcome, MessageId),
     /// The sessions of these end, if it finds what it removes (RFC 8030 §7.3).
     Remove(InboxId, Option<SubscriptionId>),
     Other,
@@ -225,10 +303,12 @@ enum Purpose {
 impl Purpose {
     const fn of(op: &Op) -> Self {
         match op {
-            Op::Settle(entry, outcome) => Self::Settle(entry.message, *outcome),
+            Op::Settle(entry, outcome) => Self::Settle(*outcome, entry.message),
             Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
             Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
-            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) => Self::Other,
+            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) | Op::Restore(_) => {
+                Self::Other
+            }
         }
     }
 }

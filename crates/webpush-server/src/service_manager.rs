@@ -75,7 +75,7 @@ async fn watch<Answer: Future<Output = bool>>(
 /// the service stops anyhow. What is left is a store of which nothing is heard.
 const fn is_alive(ready: Result<(), NotReady>) -> bool {
     match ready {
-        Ok(()) | Err(NotReady::Draining | NotReady::StoreDown) => true,
+        Ok(()) | Err(NotReady::Draining | NotReady::StoreDown | NotReady::NoCertificate) => true,
         Err(NotReady::StoreSlow) => false,
     }
 }

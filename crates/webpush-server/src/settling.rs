@@ -31,6 +31,7 @@ impl Settling {
 impl Service {
     /// Settles entries soon, with others.
     pub fn settle_soon(&self, entries: Vec<EntryRef>) {
+        self.acknowledged(&entries);
         let mut waiting = self.settling.waiting();
         let was_empty = waiting.is_empty();
         waiting.extend(entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)));

@@ -2,11 +2,18 @@
 //!
 //! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
 
+mod held;
+
+pub use held::{Held, Listening};
+
 use crate::metrics::Counters;
+use crate::trace::{Stage, Traces};
+use held::{heard, saying};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Shelf;
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -14,6 +21,7 @@ use webpush_core::inbox::Entry;
 use webpush_core::limits::WAKE_ENTRIES;
 use webpush_core::message::Message;
 use webpush_core::session::{Scope, Woken};
+use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
 
 /// Every listening session, by inbox.
@@ -21,6 +29,7 @@ pub struct Registry {
     shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
     listening: Counters<4>,
     opened: Counters<4>,
+    traces: Arc<Traces>,
 }
 
 /// How a session listens.
@@ -56,8 +65,7 @@ const SHARDS: usize = 64;
 
 impl Default for Registry {
     fn default() -> Self {
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, listening: Counters::default(), opened: Counters::default() }
+        Self::new(Arc::new(Traces::off()))
     }
 }
 
@@ -109,6 +117,8 @@ impl Deref for Mailboxes {
 struct Mailbox {
     scope: Scope,
     way: Way,
+    /// What its driver says of it: what is held back, and below which urgency ([`Held`] and four times [`Urgency`]).
+    says: AtomicU8,
     post: Mutex<Post>,
 }
 
@@ -122,6 +132,11 @@ struct Post {
 }
 
 impl Mailbox {
+    fn new(scope: &Scope, way: Way) -> Self {
+        let says = AtomicU8::new(saying(Held::Nothing, scope.floor));
+        Self { scope: *scope, way, says, post: Mutex::default() }
+    }
+
     /// Changes the news and tells the session.
     fn tell(&self, change: impl FnOnce(&mut News)) {
         let mut post = lock(&self.post);
@@ -155,11 +170,18 @@ pub struct Listener {
 }
 
 impl Registry {
+    /// Nobody listens yet. When a session is told of a message is stamped there.
+    #[must_use]
+    pub fn new(traces: Arc<Traces>) -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, listening: Counters::default(), opened: Counters::default(), traces }
+    }
+
     /// Starts listening. From now on everything that is committed is told. An agent on a WebSocket has one connection at a
     /// time: an older one is told that it is superseded.
     #[must_use]
     pub fn listen(self: &Arc<Self>, scope: &Scope, way: Way) -> Listener {
-        let mailbox = Arc::new(Mailbox { scope: *scope, way, post: Mutex::default() });
+        let mailbox = Arc::new(Mailbox::new(scope, way));
         self.listening.add(way as usize, 1);
         self.opened.add(way as usize, 1);
         let mut shard = self.shard(scope.inbox);
@@ -196,6 +218,7 @@ impl Registry {
         for change in applied {
             match change {
                 Applied::Appended(appended) => {
+                    self.traces.stored(&appended.message);
                     if !appended.is_dropped() {
                         self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
                     }
@@ -237,6 +260,20 @@ impl Registry {
         self.shard(inbox).contains_key(&inbox)
     }
 
+    /// Who would take a message of that urgency.
+    #[must_use]
+    pub fn look(&self, inbox: InboxId, urgency: Urgency) -> Listening {
+        let shard = self.shard(inbox);
+        let Some(listeners) = shard.get(&inbox) else { return Listening::Nobody };
+        let said = listeners.mailboxes.iter().map(|mailbox| heard(mailbox.says.load(Ordering::Relaxed)));
+        let lowest = said.min_by_key(|(_, floor)| *floor);
+        match lowest {
+            Some((held, floor)) if floor <= urgency => Listening::Somebody(held),
+            Some((_, floor)) => Listening::Floor(floor),
+            None => Listening::Nobody,
+        }
+    }
+
     /// Tells every session that there may be entries nobody told of.
     pub fn announce_anything(&self) {
         for shard in &self.shards {
@@ -253,6 +290,7 @@ impl Registry {
         let Some(listeners) = shard.get(&message.agent) else { return 0 };
         let mut taken = 0;
         let entry = Entry::Message(Arc::clone(message));
+        self.traces.reached(message.id, Stage::Woken);
         for mailbox in listeners.mailboxes.iter().filter(|mailbox| mailbox.scope.admits(&entry)) {
             mailbox.tell(|news| {
                 let live = &mut news.woken().live;
@@ -280,6 +318,9 @@ impl Registry {
         let mut shard = self.shard(inbox);
         let Some(listeners) = shard.get_mut(&inbox) else { return };
         let previous = std::mem::replace(&mut listeners.last, entry.position());
+        if let Entry::Message(message) = entry {
+            self.traces.reached(message.id, Stage::Woken);
+        }
         for mailbox in listeners.mailboxes.iter() {
             mailbox.tell(|news| news.add(previous, entry, replaced));
         }
@@ -317,6 +358,11 @@ impl News {
 }
 
 impl Listener {
+    /// Says what holds this session back, for whoever asks why a message does not go.
+    pub fn says(&self, held: Held, floor: Urgency) {
+        self.mailbox.says.store(saying(held, floor), Ordering::Relaxed);
+    }
+
     /// Waits until there may be news.
     pub async fn arrived(&self) {
         poll_fn(|cx| self.poll_arrived(cx)).await;
@@ -373,124 +419,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use webpush_core::capability::KeyId;
-    use webpush_core::encoding::Encoding;
-    use webpush_core::id::MessageId;
-    use webpush_core::time::Timestamp;
-    use webpush_core::urgency::Urgency;
-    use webpush_store::Appended;
-
-    fn message(position: u64) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId::from_bytes([3; 16]),
-            agent: InboxId::from_bytes([1; 16]),
-            subscription: SubscriptionId::from_bytes([2; 16]),
-            position: Position::new(position),
-            accepted: Timestamp::default(),
-            expires: Timestamp::NEVER,
-            urgency: Urgency::Normal,
-            topic: None,
-            encoding: Encoding::default(),
-            key: KeyId(1),
-            receipt: None,
-            body: bytes::Bytes::new(),
-        })
-    }
-
-    fn commit(registry: &Registry, position: u64, replaced: Option<u64>) {
-        let replaced = replaced.map(|position| message(position).entry_ref());
-        registry.announce(&[Applied::Appended(Appended {
-            message: message(position),
-            replaced,
-            dropped: Vec::new(),
-            receipts: Vec::new(),
-            receipts_dropped: 0,
-        })]);
-    }
-
-    fn listen(registry: &Arc<Registry>) -> Listener {
-        let inbox = InboxId::from_bytes([1; 16]);
-        registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow }, Way::Rfc8030)
-    }
-
-    fn positions(news: &News) -> (u64, u64, Vec<u64>) {
-        let woken = news.woken.as_ref().unwrap();
-        let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
-        (woken.previous.get(), woken.last.get(), entries)
-    }
-
-    #[test]
-    fn news_carry_the_position_before_them() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        commit(&registry, 4, None);
-        commit(&registry, 6, None);
-        assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
-        commit(&registry, 9, None);
-        assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
-        assert!(listener.take().woken.is_none());
-    }
-
-    #[test]
-    fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        commit(&registry, 4, None);
-        commit(&registry, 5, Some(4));
-        assert_eq!(positions(&listener.take()), (0, 5, vec![5]));
-    }
-
-    #[test]
-    fn an_overflow_stays_one_until_it_is_taken() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = listen(&registry);
-        let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
-        (1..=many).for_each(|position| commit(&registry, position, None));
-        commit(&registry, many + 1, Some(many));
-        assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
-        commit(&registry, many + 2, None);
-        assert_eq!(positions(&listener.take()), (many + 1, many + 2, vec![many + 2]));
-    }
-
-    #[test]
-    fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
-        let registry: Arc<Registry> = Arc::default();
-        assert_eq!(registry.offer(&message(0)), 0);
-        let (one, two) = (listen(&registry), listen(&registry));
-        assert_eq!(registry.offer(&message(0)), 2);
-        assert_eq!(one.take().woken.unwrap().live.len(), 1);
-        drop(two);
-        assert_eq!(registry.offer(&message(0)), 1);
-        drop(one);
-        assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
-        assert_eq!((registry.listening(Way::Rfc8030), registry.opened(Way::Rfc8030)), (0, 2));
-    }
-
-    #[test]
-    fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
-        let registry: Arc<Registry> = Arc::default();
-        let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
-        let monitor = registry.listen(&scope, Way::Rfc8030);
-        let first = registry.listen(&scope, Way::Autopush);
-        let second = registry.listen(&scope, Way::Autopush);
-        assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
-        drop(first);
-        assert_eq!(registry.offer(&message(0)), 2);
-    }
-
-    #[test]
-    fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
-        let registry: Arc<Registry> = Arc::default();
-        let inbox = InboxId::from_bytes([1; 16]);
-        let only =
-            |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
-        let listen_to = |n| registry.listen(&only(n), Way::Rfc8030);
-        let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
-        registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
-        assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
-        registry.end(inbox, None);
-        assert!(kept.is_gone() && set.is_gone());
-    }
-}
+mod tests;

@@ -29,6 +29,7 @@ fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability()
     let pushed = server.ask("POST", &push, &headers, "the payload");
     assert!(pushed.starts_with("HTTP/1.1 201"), "{pushed}");
     let message = header(&pushed, "location");
+    server.wait_for_event(&set);
     assert!(server.ask("DELETE", &message, "", "").starts_with("HTTP/1.1 204"));
     let refused = server.ask("POST", &push, &format!("traceparent: 00-{TRACEPARENT}-01\r\n"), "no TTL");
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
@@ -42,6 +43,7 @@ fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability()
         "webpush-server",
         "push",
         "deliver",
+        "written",
         "delivered",
         "webpush.dialect",
         "rfc8030",
@@ -143,15 +145,29 @@ impl Server {
 
     /// One request on a connection of its own; the whole answer.
     fn ask(&self, method: &str, url: &str, headers: &str, body: &str) -> String {
+        let mut answer = String::new();
+        self.open(method, url, headers, body).read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Is an agent until it is handed a message.
+    fn wait_for_event(&self, set: &str) {
+        let mut events = BufReader::new(self.open("GET", set, "accept: text/event-stream\r\n", ""));
+        let mut line = String::new();
+        while !line.contains("data:") {
+            line.clear();
+            assert!(events.read_line(&mut line).unwrap() > 0, "no message");
+        }
+    }
+
+    fn open(&self, method: &str, url: &str, headers: &str, body: &str) -> TcpStream {
         let path = url.strip_prefix(&format!("http://{}", self.address)).unwrap_or(url);
         let (address, length) = (&self.address, body.len());
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}");
         stream.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        stream
     }
 
     /// Ends it in order; what it has logged.

@@ -11,6 +11,7 @@ mod expiry;
 mod fetch;
 mod idle;
 mod inboxes;
+mod pictures;
 mod quota;
 mod settle;
 mod topics;
@@ -33,6 +34,11 @@ pub use idle::{
 };
 pub use inboxes::{
     remove_inbox_cancels_everything, remove_inbox_takes_its_receipts, unsubscribe_cancels_its_messages,
+};
+pub use pictures::{
+    a_closed_store_shows_nothing, a_picture_can_be_put_back, a_picture_is_of_one_moment,
+    a_picture_shows_each_inbox_with_what_it_holds, a_position_that_is_put_back_is_taken,
+    nothing_is_put_over_what_is_there,
 };
 pub use quota::{
     a_dropped_message_owes_its_receipt, a_full_inbox_drops_the_least_urgent_and_oldest,
@@ -85,6 +91,9 @@ macro_rules! contract_tests {
             a_dropped_message_owes_its_receipt a_full_inbox_drops_the_least_urgent_and_oldest
             a_full_receipt_inbox_drops_the_oldest a_new_message_may_be_the_one_to_go bytes_count_as_well
             every_end_leaves_room subscriptions_are_bounded
+            a_closed_store_shows_nothing a_picture_can_be_put_back a_picture_is_of_one_moment
+            a_picture_shows_each_inbox_with_what_it_holds a_position_that_is_put_back_is_taken
+            nothing_is_put_over_what_is_there
             a_topic_is_of_one_subscription a_topic_replaces_what_is_outstanding a_topic_replaces_within_a_batch
             an_ended_message_is_not_replaced
         );

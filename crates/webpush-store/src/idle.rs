@@ -41,6 +41,11 @@ pub(crate) const fn hour(time: Timestamp) -> u64 {
     time.as_millis() / HOUR_MILLIS
 }
 
+/// When an hour since 1970 begins.
+pub(crate) const fn beginning(hour: u64) -> Timestamp {
+    Timestamp::from_millis(hour.saturating_mul(HOUR_MILLIS))
+}
+
 impl IdleCheck {
     /// The first hour in which an inbox of this class must have been used to be kept.
     pub(crate) fn kept_from(&self, class: IdleClass) -> u64 {

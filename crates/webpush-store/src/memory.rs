@@ -3,8 +3,9 @@
 //! It has no indexes: whatever is asked is found by looking at everything, so that it is easy to see that it is right.
 
 mod model;
+mod restore;
 
-use crate::{Done, Due, Durability, IdleCheck, Op, Quota, Store, StoreError};
+use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Picture, Quota, Store, StoreError};
 use model::Model;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,6 +94,11 @@ impl Store for MemoryStore {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.with(|model| model.idle(check, limit))
+    }
+
+    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+        let records = self.with(|model| model.picture(detail))?;
+        Ok(Box::new(records.into_iter().map(Ok)))
     }
 
     fn close(&self) {

@@ -1,6 +1,6 @@
 //! What can be written to a store, and what each write turned out to do.
 
-use crate::IdleCheck;
+use crate::{IdleCheck, Record};
 use std::sync::Arc;
 use webpush_core::id::{EntryRef, InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
@@ -46,12 +46,16 @@ pub enum Op {
     /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle; [`Applied::Missing`] if it was used
     /// since [`Store::idle`](crate::Store::idle) named it.
     RemoveIdle(InboxId, IdleCheck),
+    /// Puts back what was on a [`Picture`](crate::Picture), with its position, whatever the quota. [`Applied::Created`],
+    /// or [`Applied::Taken`] where something is already, which stays as it is; [`Applied::Missing`] if there is no inbox or
+    /// subscription that it could belong to.
+    Restore(Record),
 }
 
 /// What one [`Op`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// The inbox or subscription is there now.
+    /// The inbox or subscription is there now; of what was to be restored, whatever it is.
     Created,
     /// The message is there now.
     Appended(Appended),
@@ -63,7 +67,7 @@ pub enum Applied {
     Touched,
     /// There is no room: the agent has as many subscriptions as it may.
     Refused,
-    /// The agent has another subscription of that channel.
+    /// The agent has another subscription of that channel; of what was to be restored, its place has something.
     Taken,
     /// There was nothing to do it to.
     Missing,

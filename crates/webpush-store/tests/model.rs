@@ -23,7 +23,7 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Applied, Durability, IdleCheck, Op, Quota, Store};
+use webpush_store::{Applied, Detail, Durability, Entries, IdleCheck, Op, Quota, Record, Store};
 
 const HOUR: u64 = 3_600_000;
 
@@ -159,6 +159,9 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     for limit in [0, 2, 100] {
         assert_eq!(model.idle(check, limit), store.idle(check, limit));
     }
+    assert_eq!(picture(model, &Detail::EVERYTHING), picture(store, &Detail::EVERYTHING));
+    let some = Detail { after: Some(inbox_id(1)), subscriptions: false, entries: Entries::First };
+    assert_eq!(picture(model, &some), picture(store, &some));
     for number in 0..5 {
         let inbox = inbox_id(number);
         assert_eq!(model.inbox(inbox), store.inbox(inbox));
@@ -197,6 +200,10 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     }
 }
 
+fn picture(store: &dyn Store, detail: &Detail) -> Vec<Record> {
+    store.picture(detail).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
 /// What a killed process leaves, also in the middle of a flush: the log first, so that what has left it by then is in
 /// the engine.
 fn copy_as_it_is(from: &Path, to: &Path) {
@@ -217,6 +224,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A new store with what is on a picture of another one.
+fn copied(store: &dyn Store, folder: &Path, options: Options) -> EmbeddedStore {
+    let copy = EmbeddedStore::open(folder, options).unwrap();
+    for record in store.picture(&Detail::EVERYTHING).unwrap() {
+        assert_eq!(commit(&copy, vec![Op::Restore(record.unwrap())], Durability::Lazy), [Applied::Created]);
+    }
+    copy
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -228,10 +244,12 @@ proptest! {
         flushes in vec(any::<bool>(), 25),
         generation_bytes in prop_oneof![1..6000_usize, Just(usize::MAX)],
         crash in any::<bool>(),
+        copy in 0..25_usize,
         (quota, quota_then) in (quota(), quota()),
         check in check(),
     ) {
         let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let copy_folder = tempfile::tempdir().unwrap();
         let mut options = Options::default();
         options.generation.bytes = generation_bytes;
         options.generation.age = Duration::MAX;
@@ -240,6 +258,7 @@ proptest! {
         };
         let (mut model, mut store) = (MemoryStore::with_quota(quota), open(folder.path(), quota));
         let mut now = 10;
+        let (mut here, mut quota_now) = (folder.path(), quota);
         for number in 0..5 {
             let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
             let inbox = Inbox { id: inbox_id(number), owner, created: Timestamp::from_millis(1), key: KeyId(0) };
@@ -255,14 +274,18 @@ proptest! {
             if flushes[number] {
                 store.flush();
             }
+            if number == copy {
+                store = copied(&store, copy_folder.path(), Options { quota: quota_now, ..options.clone() });
+                here = copy_folder.path();
+            }
             if number == reopen {
-                let mut then = folder.path();
                 if crash {
-                    then = after.path();
-                    copy_as_it_is(folder.path(), then);
+                    copy_as_it_is(here, after.path());
+                    here = after.path();
                 }
                 drop(store);
-                store = open(then, quota_then);
+                store = open(here, quota_then);
+                quota_now = quota_then;
                 model = model.reopen_with(quota_then);
                 assert_eq!(store.recovery().batches_lost, 0);
             }

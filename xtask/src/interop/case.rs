@@ -1,5 +1,6 @@
 //! The list of cases: which script, over which transport, with which client programs.
 
+use super::proxies::Proxy;
 use super::server::Transport::{self, Plain, Tls};
 use super::terminals::Stop;
 use super::tool::Tool;
@@ -15,6 +16,8 @@ pub(super) enum Run {
     Script { path: &'static str, transport: Transport, arguments: &'static [&'static str] },
     /// A script that starts and stops a server of its own.
     OwnServer { path: &'static str, transport: Transport },
+    /// A script, with a proxy between it and a server of its own.
+    Proxy(Proxy),
     /// The server's own terminal clients, with a server that is stopped in the middle.
     Terminals(Stop),
 }
@@ -26,6 +29,10 @@ const PYTHON_PACKAGES: &[Tool] = &[Tool::Python, Tool::PythonPackages];
 const CURL: &[Tool] = &[Tool::Curl];
 const FIREFOX: &[Tool] = &[Tool::Firefox, Tool::Node, Tool::NodePackages];
 const FIREFOX_TLS: &[Tool] = &[Tool::Firefox, Tool::Certutil, Tool::Node, Tool::NodePackages];
+
+const NGINX: &[Tool] = &[Tool::Nginx, Tool::Python, Tool::PythonPackages];
+const HAPROXY: &[Tool] = &[Tool::Haproxy, Tool::Python, Tool::PythonPackages];
+const CHROMIUM: &[Tool] = &[Tool::Chromium, Tool::Node, Tool::NodePackages];
 
 const fn script(
     name: &'static str,
@@ -80,6 +87,24 @@ pub(super) const CASES: &[Case] = &[
     script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
     firefox("firefox-plain", FIREFOX, Plain),
     firefox("firefox-tls", FIREFOX_TLS, Tls),
+    Case { name: "proxy-nginx", tools: NGINX, run: Run::Proxy(Proxy::Nginx) },
+    Case { name: "proxy-haproxy-http", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyHttp) },
+    Case { name: "proxy-haproxy-tcp", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyTcp) },
+    Case {
+        name: "acme-pebble",
+        tools: &[Tool::Pebble, Tool::Python],
+        run: Run::OwnServer { path: "python/acme.py", transport: Tls },
+    },
+    Case {
+        name: "dashboard-chromium",
+        tools: CHROMIUM,
+        run: Run::OwnServer { path: "node/dashboard.mjs", transport: Plain },
+    },
+    Case {
+        name: "dashboard-firefox",
+        tools: FIREFOX,
+        run: Run::OwnServer { path: "node/dashboard-firefox.mjs", transport: Plain },
+    },
     Case { name: "terminals-restart", tools: &[], run: Run::Terminals(Stop::Terminate) },
     Case { name: "terminals-crash", tools: &[], run: Run::Terminals(Stop::Kill) },
 ];

@@ -10,6 +10,7 @@ mod case;
 mod certificates;
 mod matrix;
 mod process;
+mod proxies;
 mod server;
 mod terminals;
 mod tool;
@@ -25,6 +26,7 @@ use case::{CASES, Case, Run};
 use certificates::Certificates;
 use matrix::Pair;
 use process::{Ended, Process};
+use proxies::Proxy;
 use server::{Server, Transport};
 use tool::Tool;
 
@@ -231,6 +233,10 @@ impl Bench {
                 let command = self.script(path, case.tools)?;
                 self.run_with_own_server(command, transport)
             }
+            Run::Proxy(proxy) => {
+                let command = self.script("python/proxies.py", case.tools)?;
+                self.run_behind(command, proxy)
+            }
             Run::Terminals(stop) => terminals::run(&self.binary, &self.workspace.scratch, stop),
         }
     }
@@ -296,6 +302,22 @@ impl Bench {
         command.env("WEBPUSH_LOG", log);
         let mut lines = Vec::new();
         match run_to_end(command, &mut lines) {
+            Ok(()) => Ok(lines),
+            Err(error) => Err(Failure { lines, error }),
+        }
+    }
+
+    fn run_behind(&self, mut command: Command, proxy: Proxy) -> Result<Vec<String>, Failure> {
+        let folder = tempfile::tempdir_in(&self.workspace.scratch).context("cannot make a folder")?;
+        let mut behind =
+            proxy.start(&self.binary, &self.workspace.root, folder.path(), &self.certificates)?;
+        client_environment(&mut command, Some(&self.certificates.ca));
+        command.env("WEBPUSH_ORIGIN", &behind.origin);
+        if proxy == Proxy::HaproxyTcp {
+            command.env("WEBPUSH_SERVER_PUSH", "yes");
+        }
+        let mut lines = Vec::new();
+        match run_to_end(command, &mut lines).and_then(|()| behind.check()) {
             Ok(()) => Ok(lines),
             Err(error) => Err(Failure { lines, error }),
         }

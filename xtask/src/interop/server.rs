@@ -61,6 +61,19 @@ impl Server {
         Self::start(command, log)
     }
 
+    /// Starts a server on a data folder and port that the caller keeps, with more arguments.
+    pub(super) fn start_at(
+        binary: &Path,
+        data: &Path,
+        port: u16,
+        arguments: &[&str],
+        log: &Path,
+    ) -> Result<Self> {
+        let mut command = base_command(binary, data, port);
+        command.args(arguments);
+        Self::start(command, log)
+    }
+
     fn start(mut command: Command, log: &Path) -> Result<Self> {
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stderr(file);

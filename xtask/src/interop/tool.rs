@@ -8,6 +8,8 @@ use super::Workspace;
 
 /// Where its package puts it. The script takes it from there too.
 const FIREFOX: &str = "/usr/bin/firefox-esr";
+/// As above.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Tool {
@@ -18,7 +20,11 @@ pub(super) enum Tool {
     Python,
     PythonPackages,
     Firefox,
+    Chromium,
     Certutil,
+    Nginx,
+    Haproxy,
+    Pebble,
 }
 
 impl Tool {
@@ -41,8 +47,15 @@ impl Tool {
                 python
             }
             Self::Firefox => with_arguments(FIREFOX, &["--version"]),
+            Self::Chromium => with_arguments(CHROMIUM, &["--version"]),
             // It has nothing to ask that ends with 0.
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
+            Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
+            Self::Haproxy => with_arguments("/usr/sbin/haproxy", &["-v"]),
+            // It serves at once, whatever it is asked.
+            Self::Pebble => {
+                with_arguments("sh", &["-c", "command -v pebble && command -v pebble-challtestsrv"])
+            }
         };
         let works = probe
             .stdin(Stdio::null())
@@ -68,8 +81,12 @@ impl Tool {
             Self::PythonPackages => {
                 "the Python packages of interop/python (h2, pywebpush, http_ece, websockets) are"
             }
+            Self::Chromium => "the program /usr/bin/chromium (Debian package chromium) is",
             Self::Firefox => "the program /usr/bin/firefox-esr (Debian package firefox-esr) is",
             Self::Certutil => "the program certutil (Debian package libnss3-tools) is",
+            Self::Nginx => "the program nginx (Debian package nginx-light) is",
+            Self::Haproxy => "the program haproxy (Debian package haproxy) is",
+            Self::Pebble => "the program pebble or pebble-challtestsrv (Debian package pebble) is",
         }
     }
 }

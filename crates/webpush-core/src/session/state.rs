@@ -125,6 +125,12 @@ impl Session {
         &self.scope
     }
 
+    /// Whether as much is under way as may be: then nothing new is taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.window.as_ref().and_then(Window::room_at).is_some()
+    }
+
     /// The next thing to do, oldest first.
     pub fn next_command(&mut self) -> Option<Command> {
         self.commands.pop_front()

@@ -17,7 +17,7 @@ use webpush_core::subscription::Dialect;
 use webpush_server::client::frames::{self, Frame};
 use webpush_server::drain::Drain;
 use webpush_server::http::connections::Connections;
-use webpush_server::http::listen;
+use webpush_server::http::listen::{self, Front};
 use webpush_server::service::{Service, Setup};
 use webpush_store::Durability;
 use webpush_store::embedded::EmbeddedStore;
@@ -69,8 +69,9 @@ fn serve(store: Arc<EmbeddedStore>, addresses: &Sender<SocketAddr>) -> anyhow::R
         addresses.send(address)?;
         let drain = Drain::default();
         // Without `settling::run`: it settles by the clock, and so acknowledgements are settled 64 at a time.
-        let connections = Connections::new(Some(8), Arc::clone(&service.metrics));
-        listen::run(listener, connections, None, service, drain.draining()).await;
+        let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
+        let front = Front { connections, proxy_protocol: false, tls: None };
+        listen::run(listener, front, service, drain.draining()).await;
         Ok(())
     })
 }

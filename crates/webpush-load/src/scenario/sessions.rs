@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_server::client::frames;
 use webpush_server::drain::Drain;
+use webpush_server::http::certificate;
 use webpush_server::http::peer::Peer;
 use webpush_server::http::tls::{self, Identity};
 use webpush_server::monitor::websocket::{self, Arrival};
@@ -195,7 +196,7 @@ impl Encryption {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
-            acceptor: tls::acceptor(tls::Certificate::new(tls::load(&Identity::Pem {
+            acceptor: tls::acceptor(certificate::Certificate::new(tls::load(&Identity::Pem {
                 key,
                 cert: certificate,
             })?))?,

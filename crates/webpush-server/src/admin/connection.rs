@@ -6,7 +6,6 @@ use crate::drain::Draining;
 use crate::http::body::Body;
 use crate::http::stall::StallGuard;
 use http::Request;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,7 +30,7 @@ pub(super) async fn serve(
         async move {
             let (head, body) = request.into_parts();
             let body = Body::http1(body, admin.service.limits.load().timeouts.body);
-            Ok::<_, Infallible>(route::serve(&admin, &head, body).await.map(Full::new))
+            Ok::<_, Infallible>(route::serve(&admin, &head, body).await)
         }
     });
     let mut builder = http1::Builder::new();

@@ -6,28 +6,46 @@
 //! | a connection, and its requests | `connection.rs` |
 //! | who may ask | `gate.rs`; the owner of the data folder [`owner_token`] |
 //! | which resource | `route.rs` |
-//! | the resources | `broadcasts.rs`, `metrics.rs`; whether the service is there and can work: `http/health.rs` |
+//! | what is below `/admin/` | `resources.rs`: `agents.rs`, `subscriptions.rs` and how they are found `find.rs`, `backlog.rs`, `copies.rs`, `import.rs`, `sealing_keys.rs`; where a message is `messages.rs`; what the page shows `status.rs` and `history.rs`, its «try it» `attempt/`; long answers `reply.rs` |
+//! | the other resources | `broadcasts.rs`, `metrics.rs`; the page `pages.rs`; whether the service is there and can work: `http/health.rs` |
 //! | errors | `refusal.rs` |
 
 pub mod address;
+mod agents;
+mod attempt;
+mod backlog;
 mod broadcasts;
 mod connection;
+mod copies;
+mod find;
 mod gate;
+mod history;
+mod import;
+mod json;
 mod listen;
+mod messages;
 mod metrics;
 pub mod owner_token;
+mod pages;
 mod refusal;
+mod reply;
+mod resources;
 mod route;
+mod sealing_keys;
+mod status;
+mod subscriptions;
 
 use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
+use crate::http::inside::Inside;
 use crate::inherited::AdminSocket;
 use crate::service::Service;
 use address::Address;
 use gate::Gate;
+use history::History;
 use listen::Listener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -35,6 +53,9 @@ use tokio::time::sleep;
 
 /// Connections at once; the next ones wait.
 const CONNECTIONS: usize = 64;
+
+/// Pictures of the store at once; the next ones wait.
+const PICTURES: usize = 2;
 
 /// The pause after the operating system refused a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
@@ -69,6 +90,7 @@ impl Settings {
 pub struct Door {
     listener: Listener,
     gate: Gate,
+    data_dir: PathBuf,
 }
 
 /// What the resources share.
@@ -77,6 +99,18 @@ struct Admin {
     gate: Gate,
     /// Locked while a file is written: for threads that may block only.
     broadcasts: Arc<Mutex<Sources>>,
+    /// The folder of the keys.
+    data_dir: PathBuf,
+    /// Who reads all of the store; a picture takes memory.
+    pictures: Arc<Semaphore>,
+    /// Whoever imports or changes keys.
+    changing: tokio::sync::Mutex<()>,
+    /// What was counted in the last minutes.
+    history: History,
+    /// How an agent of our own comes in.
+    inside: Inside,
+    /// The places of those who try it.
+    attempts: Arc<Semaphore>,
 }
 
 impl Door {
@@ -112,7 +146,7 @@ impl Door {
             }
             (None, Listener::Unix(..)) => Gate::Open,
         };
-        Ok(Some(Self { listener, gate }))
+        Ok(Some(Self { listener, gate, data_dir: data_dir.to_owned() }))
     }
 
     /// Where it listens, for people to read.
@@ -122,27 +156,51 @@ impl Door {
     }
 
     /// Takes connections until the service stops.
-    pub async fn serve(self, service: Arc<Service>, broadcasts: Arc<Mutex<Sources>>, mut draining: Draining) {
-        let Self { listener, gate } = self;
-        let admin = Arc::new(Admin { service, gate, broadcasts });
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut refused = false;
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept(&places) => accepted,
-                () = draining.begun() => return,
-            };
-            match accepted {
-                Ok((stream, place)) => {
-                    refused = false;
-                    tokio::spawn(connection::serve(stream, Arc::clone(&admin), draining.clone(), place));
+    pub async fn serve(
+        self,
+        service: Arc<Service>,
+        broadcasts: Arc<Mutex<Sources>>,
+        inside: Inside,
+        draining: Draining,
+    ) {
+        let Self { listener, gate, data_dir } = self;
+        let admin = Arc::new(Admin {
+            service,
+            gate,
+            broadcasts,
+            data_dir,
+            pictures: Arc::new(Semaphore::new(PICTURES)),
+            changing: tokio::sync::Mutex::default(),
+            history: History::default(),
+            inside,
+            attempts: Arc::new(Semaphore::new(attempt::AT_ONCE)),
+        });
+        tokio::select! {
+            () = admin.history.run(&admin.service) => {}
+            () = accept(&listener, &admin, draining) => {}
+        }
+    }
+}
+
+/// Takes connections until the service stops.
+async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut refused = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(&places) => accepted,
+            () = draining.begun() => return,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                refused = false;
+                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), place));
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "a connection to the admin listener could not be accepted");
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut refused, true) {
-                        tracing::warn!(%error, "a connection to the admin listener could not be accepted");
-                    }
-                    sleep(REFUSED_PAUSE).await;
-                }
+                sleep(REFUSED_PAUSE).await;
             }
         }
     }

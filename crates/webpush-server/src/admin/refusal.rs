@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use std::fmt::Display;
+use std::time::Duration;
 use webpush_core::limits::BROADCASTS;
+use webpush_store::StoreError;
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -34,6 +36,18 @@ pub(super) enum Refusal {
     Wrong(String),
     /// A broadcast was not changed.
     Unchanged(Unchanged),
+    /// What is named is not there.
+    NoSuch(&'static str),
+    /// It can't be done as things are.
+    Conflict(String),
+    /// The store does not answer.
+    Store(StoreError),
+    /// Nothing is kept of messages.
+    NothingTraced,
+    /// Nothing is known of a message.
+    NotTraced(String),
+    /// It has enough to do.
+    Busy(&'static str),
     /// A fault of this program.
     Failed,
 }
@@ -42,6 +56,20 @@ impl Refusal {
     /// With what is wrong.
     pub(super) fn wrong(what: impl Display) -> Self {
         Self::Wrong(what.to_string())
+    }
+
+    /// Nothing is kept of a message for longer than that; whether it is stored, if that can be said.
+    pub(super) fn not_traced(keep: Duration, is_stored: Option<bool>) -> Self {
+        let seconds = keep.as_secs();
+        let stored = match is_stored {
+            Some(true) => "; it is stored, and waits for its agent",
+            Some(false) => "; it is not stored, so it has ended, or had a TTL of 0",
+            None => "",
+        };
+        Self::NotTraced(format!(
+            "nothing is known of its way any more: it was accepted more than {seconds} s ago (trace.keep), before this \
+             process began, or so many came after it that its place was taken (trace.messages){stored}"
+        ))
     }
 
     /// The response that says so.
@@ -72,6 +100,12 @@ impl Refusal {
             | Self::NotFound
             | Self::Wrong(_)
             | Self::Unchanged(_)
+            | Self::NoSuch(_)
+            | Self::Conflict(_)
+            | Self::Store(_)
+            | Self::NothingTraced
+            | Self::NotTraced(_)
+            | Self::Busy(_)
             | Self::Failed => {}
         }
         answer
@@ -101,12 +135,19 @@ impl Refusal {
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
-                "There is no such resource; there are /broadcasts, /metrics, /health and /ready.",
+                "There is no such resource; there are / (a page), /admin/status, /admin/messages/NAME, /admin/agents, \
+                 /admin/subscriptions, /admin/backlog, /admin/backup, /admin/export, /admin/import, /admin/keys, \
+                 /broadcasts, /metrics, /health and /ready.",
             ),
             Self::NotAllowed { allow } => {
                 return (StatusCode::METHOD_NOT_ALLOWED, format!("This resource answers {allow}."));
             }
             Self::Wrong(what) => return (StatusCode::BAD_REQUEST, sentence(what)),
+            Self::NothingTraced => {
+                (StatusCode::NOT_FOUND, "The way of messages is not kept: trace.keep or trace.messages is 0.")
+            }
+            Self::NotTraced(why) => return (StatusCode::NOT_FOUND, sentence(why)),
+            Self::Busy(why) => return (StatusCode::SERVICE_UNAVAILABLE, sentence(why)),
             Self::Unchanged(Unchanged::Full) => {
                 return (
                     StatusCode::CONFLICT,
@@ -124,6 +165,9 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The data folder could not be written: take the request as not carried out; the log says why.",
             ),
+            Self::NoSuch(what) => (StatusCode::NOT_FOUND, *what),
+            Self::Conflict(what) => return (StatusCode::CONFLICT, sentence(what)),
+            Self::Store(error) => return (StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "This is a fault of the service."),
         };
         (status, detail.to_owned())
@@ -135,6 +179,12 @@ fn sentence(what: &str) -> String {
     let mut rest = what.chars();
     let first = rest.next().into_iter().flat_map(char::to_uppercase);
     first.chain(rest).chain(['.']).collect()
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +206,12 @@ mod tests {
             (Refusal::Unchanged(Unchanged::Full), 409),
             (Refusal::Unchanged(Unchanged::NotSet { configured: true }), 404),
             (Refusal::Unchanged(Unchanged::NotWritten(io::Error::other("x"))), 503),
+            (Refusal::NoSuch("There is none."), 404),
+            (Refusal::Conflict("this is taken".into()), 409),
+            (Refusal::Store(StoreError::Unavailable), 503),
+            (Refusal::NothingTraced, 404),
+            (Refusal::not_traced(Duration::from_secs(300), Some(true)), 404),
+            (Refusal::Busy("this is busy"), 503),
             (Refusal::Failed, 500),
         ] {
             let answer = refusal.answer();

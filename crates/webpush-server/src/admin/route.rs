@@ -2,7 +2,8 @@
 
 use super::gate::Right;
 use super::refusal::Refusal;
-use super::{Admin, broadcasts, metrics};
+use super::reply::{Reply, whole};
+use super::{Admin, broadcasts, metrics, pages, resources};
 use crate::http::answer::{Answer, no_store};
 use crate::http::body::Body;
 use crate::http::health::{self, Question};
@@ -10,20 +11,29 @@ use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
 
+/// What the paths of agents, copies and keys begin with.
+const ADMIN: &str = "/admin/";
 /// What the path of one broadcast begins with; the rest is its name.
 const ONE_BROADCAST: &str = "/broadcasts/";
 
 /// Serves one request. Every refusal has become an answer.
-pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> Answer {
-    let mut answer = match dispatch(admin, head, &mut body).await {
+pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> Reply {
+    let mut answer = match reply(admin, head, &mut body).await {
         Ok(answer) => answer,
         Err(refusal) => {
             body.discard().await;
-            refusal.answer()
+            whole(refusal.answer())
         }
     };
     no_store(&mut answer);
     answer
+}
+
+async fn reply(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Reply, Refusal> {
+    match head.uri.path().strip_prefix(ADMIN) {
+        Some(path) => resources::serve(admin, head, path, body).await,
+        None => dispatch(admin, head, body).await.map(whole),
+    }
 }
 
 async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
@@ -32,6 +42,13 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     if let Some(question) = Question::on_admin(path) {
         return match head.method {
             Method::GET | Method::HEAD => Ok(health::answer(&admin.service, question).await),
+            _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        };
+    }
+    // So is the page: it has nothing in it, and asks for the token itself.
+    if let Some(page) = pages::find(path) {
+        return match head.method {
+            Method::GET | Method::HEAD => Ok(page.answer()),
             _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         };
     }
@@ -49,8 +66,7 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     match (path, &head.method) {
         ("/broadcasts", &Method::GET | &Method::HEAD) => broadcasts::list(admin),
         ("/metrics", &Method::GET | &Method::HEAD) => metrics::show(admin).await,
-        ("/metrics", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
-        ("/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
+        ("/metrics" | "/broadcasts", _) => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),
         _ => Err(Refusal::NotFound),
     }
 }

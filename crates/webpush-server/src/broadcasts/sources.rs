@@ -77,6 +77,12 @@ impl Sources {
         self.keep(set)
     }
 
+    /// What was set, and so is in the folder.
+    #[must_use]
+    pub fn set_here(&self) -> Versions {
+        self.set.clone()
+    }
+
     fn keep(&mut self, set: Versions) -> Result<(), Unchanged> {
         if set != self.set {
             file::save(&self.file, &set).map_err(Unchanged::NotWritten)?;
@@ -84,6 +90,14 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+/// Writes what was set into the folder of a service that does not run.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write(folder: &Path, set: &Versions) -> io::Result<()> {
+    file::save(&folder.join(file::NAME), set)
 }
 
 #[cfg(test)]

@@ -11,19 +11,30 @@ use clap::ArgMatches;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 /// The longest wait for a connection, and for the beginning of an answer to a question.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any sentence of the service has.
 const MOST_SENTENCE_BYTES: usize = 64 * 1024;
+/// More than any list has.
+const MOST_JSON_BYTES: usize = 4 * 1024 * 1024;
+/// Between two pieces of a large answer.
+const PATIENCE_BETWEEN: Duration = Duration::from_secs(60);
+/// For a question that takes the service long to answer.
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Where the service is. What is not said here is read as the service reads it: from its variables and its file. The ids
 /// are those of the settings.
@@ -76,11 +87,24 @@ impl AdminClient {
     /// # Errors
     /// When nobody answers in time.
     pub async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+        self.exchange(method, path, Full::new(body), PATIENCE).await
+    }
+
+    async fn exchange<B>(
+        &self,
+        method: Method,
+        path: &str,
+        body: B,
+        patience: Duration,
+    ) -> anyhow::Result<Response<Incoming>>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::new(body))?;
+        let request = request.body(body)?;
         let answer = async {
             match &self.address {
                 Address::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
@@ -88,9 +112,9 @@ impl AdminClient {
             }
         };
         let cannot = || format!("the service can't be asked on {} (--admin)", self.address);
-        match timeout(PATIENCE, answer).await {
+        match timeout(patience, answer).await {
             Ok(answer) => answer.with_context(cannot),
-            Err(_) => bail!("{}: no answer in {} s", cannot(), PATIENCE.as_secs()),
+            Err(_) => bail!("{}: no answer in {} s", cannot(), patience.as_secs()),
         }
     }
 
@@ -104,13 +128,81 @@ impl AdminClient {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<Response<Incoming>> {
-        let answer = self.ask(method, path, body).await?;
-        if answer.status().is_success() { Ok(answer) } else { bail!("{}", refusal(answer).await) }
+        granted(self.ask(method, path, body).await?).await
+    }
+
+    /// [`AdminClient::demand`] of an answer that is short JSON.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn demand_json(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> anyhow::Result<serde_json::Value> {
+        json(self.demand(method, path, body.into()).await?).await
+    }
+
+    /// Sends a large body piece by piece, which must succeed.
+    ///
+    /// # Errors
+    /// As [`AdminClient::demand`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        pieces: Receiver<io::Result<Bytes>>,
+    ) -> anyhow::Result<serde_json::Value> {
+        let answer = self.exchange(method, path, Pieces(pieces), LONG_PATIENCE).await?;
+        json(granted(answer).await?).await
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>>
+/// A body piece by piece.
+struct Pieces(Receiver<io::Result<Bytes>>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+}
+
+/// The next piece of a large answer; nothing at its end.
+///
+/// # Errors
+/// When it is cut, or does not go on.
+pub async fn next_piece(answer: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
+    loop {
+        let frame = timeout(PATIENCE_BETWEEN, answer.frame()).await.context("the answer does not go on")?;
+        match frame {
+            Some(frame) => {
+                if let Ok(data) = frame.context("the answer was cut")?.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            None => return Ok(None),
+        }
+    }
+}
+
+async fn granted(answer: Response<Incoming>) -> anyhow::Result<Response<Incoming>> {
+    if answer.status().is_success() { Ok(answer) } else { bail!("{}", refusal(answer).await) }
+}
+
+async fn json(answer: Response<Incoming>) -> anyhow::Result<serde_json::Value> {
+    serde_json::from_str(&text_within(answer, MOST_JSON_BYTES).await?).context("the answer is no JSON")
+}
+
+async fn exchange<S, B>(stream: S, request: Request<B>) -> anyhow::Result<Response<Incoming>>
 where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -136,7 +228,11 @@ async fn refusal(answer: Response<Incoming>) -> String {
 /// # Errors
 /// When it is not, or does not end in time.
 pub async fn text(answer: Response<Incoming>) -> anyhow::Result<String> {
-    let body = timeout(PATIENCE, Limited::new(answer.into_body(), MOST_SENTENCE_BYTES).collect()).await;
+    text_within(answer, MOST_SENTENCE_BYTES).await
+}
+
+async fn text_within(answer: Response<Incoming>, most: usize) -> anyhow::Result<String> {
+    let body = timeout(PATIENCE, Limited::new(answer.into_body(), most).collect()).await;
     let body = body.context("the answer does not end")?.map_err(anyhow::Error::from_boxed)?;
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }

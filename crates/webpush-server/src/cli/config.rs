@@ -2,6 +2,7 @@
 
 use super::serve::{self, WRONG_SETTINGS};
 use super::terminal;
+use crate::acme::authority::check_trust;
 use crate::bearer_tokens::BearerTokens;
 use crate::config::fault::Fault;
 use crate::config::layers::{Layers, Resolved};
@@ -101,6 +102,9 @@ fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<Fault>> {
     };
     if let Some(identity) = &settings.identity {
         look(&["tls.cert", "tls.pfx"], tls::load(identity).map(drop));
+    }
+    if let Some(acme) = &settings.acme {
+        look(&["acme.directory_ca_file", "acme.domains"], check_trust(acme.directory_ca_file.as_deref()));
     }
     let tokens = |source| BearerTokens::load(source).map(drop);
     let subscribe = settings.subscribe_tokens.as_ref().map_or(Ok(()), tokens);

@@ -283,8 +283,18 @@ fn every_setting_is_in_the_schema_and_on_the_page_and_has_a_form_that_fits() {
         }
     }
     assert_eq!(schema["properties"]["matrix"]["properties"]["gateway"]["enum"][2], "off");
-    assert_eq!(schema["properties"]["listen"]["properties"]["port"]["default"], 8080);
+    assert_eq!(schema["properties"]["storage"]["properties"]["quota_messages"]["default"], 100_000);
     assert_eq!(schema["properties"]["broadcasts"]["additionalProperties"]["type"], "string");
+}
+
+#[test]
+fn certificates_by_acme_bring_the_port_that_authorities_look_at() {
+    let settings = |text: &str| serve::settings(&Sources::file(text).resolve()).unwrap();
+    let acme = settings("[acme]\ndomains = ['push.example']\ncontact = 'mailto:ops@example.net'\n");
+    assert_eq!((acme.port, acme.acme.unwrap().domains.len()), (443, 1));
+    assert_eq!(settings("[acme]\ndomains = ['push.example']\n[listen]\nport = 8443\n").port, 8443);
+    let without = settings("");
+    assert_eq!((without.port, without.acme), (8080, None));
 }
 
 #[test]

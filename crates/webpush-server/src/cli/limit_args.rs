@@ -11,7 +11,7 @@ use clap::builder::BoolishValueParser;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
-use webpush_core::limits::{LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
+use webpush_core::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 
@@ -48,17 +48,21 @@ pub struct LimitArgs {
     )]
     exempt_sender: Vec<SenderKey>,
 
-    /// New subscriptions from one IPv4 address or IPv6 /64
+    /// New subscriptions from one IPv4 address or IPv6 prefix
     #[arg(long, env = "WEBPUSH_SERVER_RATES__REGISTER", value_name = "RATE", default_value = "10/m:100")]
     register_rate: RateLimit,
 
-    /// New receipt subscriptions for one IPv4 address or IPv6 /64; senders are meant to use the one they have
+    /// New receipt subscriptions for one IPv4 address or IPv6 prefix; senders are meant to use the one they have
     #[arg(long, env = "WEBPUSH_SERVER_RATES__RECEIPT", value_name = "RATE", default_value = "60/m:1000")]
     receipt_rate: RateLimit,
 
-    /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64
+    /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 prefix
     #[arg(long, env = "WEBPUSH_SERVER_RATES__MATRIX", value_name = "RATE", default_value = "50/s:1000")]
     matrix_rate: RateLimit,
+
+    /// How many leading bits of an IPv6 address count as one address: 64 is the least that a host gets, homes often have 56
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__IPV6_PREFIX", value_name = "N", default_value_t = IPV6_PREFIX, value_parser = clap::value_parser!(u8).range(1..=128))]
+    ipv6_prefix: u8,
 
     /// Apply the rates also to peers on this machine
     #[arg(
@@ -76,6 +80,13 @@ pub struct LimitArgs {
     /// Connections at once; more are closed at once [default: open files allowed, less 192]
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<NonZeroUsize>,
+
+    /// Connections at once from one IPv4 address or IPv6 prefix; more are closed at once [default: no bound of their own]
+    ///
+    /// Connections of trusted proxies are not counted, unless the PROXY protocol says whose they are; those from this machine are only
+    /// with --rate-limit-loopback.
+    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    max_connections_per_address: Option<NonZeroUsize>,
 
     /// Longest time for the head of an HTTP/1.1 request, and between two of them
     #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__HEAD_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = parse_timeout, hide = true)]
@@ -129,6 +140,11 @@ impl LimitArgs {
         self.max_connections.map(NonZeroUsize::get)
     }
 
+    /// The most of one address.
+    pub(super) fn max_connections_per_address(&self) -> Option<usize> {
+        self.max_connections_per_address.map(NonZeroUsize::get)
+    }
+
     /// These limits in the place of the defaults.
     pub(super) fn apply(self, limits: Limits) -> Limits {
         Limits {
@@ -140,6 +156,7 @@ impl LimitArgs {
                 registration: self.register_rate,
                 receipts: self.receipt_rate,
                 elsewhere: self.matrix_rate,
+                ipv6_prefix: self.ipv6_prefix,
                 loopback: self.rate_limit_loopback,
             },
             timeouts: Timeouts {

@@ -1,7 +1,11 @@
 //! The command line: one file per verb. Without a verb it serves.
 
+pub mod acme_args;
 pub mod admin_args;
 pub mod admin_client;
+pub mod agents;
+pub mod backlog;
+pub mod backup;
 pub mod config;
 #[cfg(test)]
 mod config_tests;
@@ -9,21 +13,31 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod health;
+pub mod import;
 pub mod keys;
 pub mod limit_args;
 pub mod listen;
 pub mod log_args;
 pub mod log_name;
 pub mod matrix_args;
+mod named;
 pub mod otlp_args;
+pub mod proxy_args;
+pub mod restore;
+pub mod sealing_keys;
 pub mod secret_args;
 pub mod send;
 pub mod serve;
 pub mod storage_args;
+pub mod subscriptions;
 pub mod terminal;
+pub mod trace;
+pub mod trace_args;
 mod values;
 
 use crate::config::setting::without_variables;
+use admin_client::AdminClient;
+use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
@@ -47,8 +61,17 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Config(config::ConfigArgs),
     Health(health::HealthArgs),
+    Trace(trace::TraceArgs),
     Doctor(doctor::DoctorArgs),
     LogName(log_name::LogNameArgs),
+    Agents(agents::AgentsArgs),
+    Subscriptions(subscriptions::SubscriptionsArgs),
+    Backlog(backlog::BacklogArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Export(backup::ExportArgs),
+    Import(import::ImportArgs),
+    SealingKeys(sealing_keys::SealingKeysArgs),
 }
 
 /// Runs what the command line asks for.
@@ -63,8 +86,17 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Config(args)) => config::run(&args, &line),
         Some(Verb::Health(args)) => health::run(&args, of_verb(&line)),
+        Some(Verb::Trace(args)) => trace::run(&args, of_verb(&line)),
         Some(Verb::Doctor(args)) => doctor::run(&args, of_verb(&line)),
         Some(Verb::LogName(args)) => log_name::run(&args),
+        Some(Verb::Agents(args)) => agents::run(&args, of_verb(&line)),
+        Some(Verb::Subscriptions(args)) => subscriptions::run(&args, of_verb(&line)),
+        Some(Verb::Backlog(args)) => backlog::run(&args, of_verb(&line)),
+        Some(Verb::Backup(args)) => backup::run(&args, of_verb(&line)),
+        Some(Verb::Restore(args)) => restore::run(&args),
+        Some(Verb::Export(args)) => backup::run_export(&args, of_verb(&line)),
+        Some(Verb::Import(args)) => import::run(&args, of_verb(&line)),
+        Some(Verb::SealingKeys(args)) => sealing_keys::run(&args, of_verb(&line)),
     }
 }
 
@@ -85,6 +117,29 @@ fn parse(words: &[OsString]) -> Result<(Option<Verb>, ArgMatches), clap::Error> 
         help.then(|| command().try_get_matches_from(words).err()).flatten().unwrap_or(error)
     })?;
     Ok((Cli::from_arg_matches(&line)?.verb, line))
+}
+
+/// Does what a verb asks of the running service.
+fn asking<F: Future<Output = anyhow::Result<()>>>(
+    line: &ArgMatches,
+    ask: impl FnOnce(AdminClient) -> F,
+) -> ExitCode {
+    let asked = || {
+        let client = AdminClient::find(line)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("the runtime can't be started")?.block_on(ask(client))
+    };
+    exit(asked())
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Writes an error with its causes as one sentence.

@@ -1,13 +1,16 @@
 //! `webpush-server`: serve. The flags of 2015 work as they did.
 
+use super::acme_args::AcmeArgs;
 use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::log_args::LogArgs;
 use super::matrix_args::MatrixArgs;
 use super::otlp_args::OtlpArgs;
+use super::proxy_args::ProxyArgs;
 use super::report;
 use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
+use super::trace_args::TraceArgs;
 use super::values::{parse_origin, parse_time};
 use crate::config::layers::{Layers, Resolved};
 use crate::config::rules::Rule;
@@ -36,9 +39,9 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__HOST", value_name = "ADDRESS")]
     host: Option<String>,
 
-    /// Port to listen on; 0 picks a free one
-    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__PORT", default_value_t = 8080)]
-    port: u16,
+    /// Port to listen on; 0 picks a free one [default: 8080, with certificates by ACME 443]
+    #[arg(long, env = "WEBPUSH_SERVER_LISTEN__PORT")]
+    port: Option<u16>,
 
     /// Private key for TLS, PEM
     #[arg(long, env = "WEBPUSH_SERVER_TLS__KEY", value_name = "FILE")]
@@ -73,6 +76,9 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__ORIGIN", value_name = "URL", value_parser = parse_origin)]
     origin: Option<String>,
 
+    #[command(flatten)]
+    proxy: ProxyArgs,
+
     /// Longest time that a message is kept: seconds, or a number with s, m, h or d
     #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__MAX_TTL", value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     max_ttl: Duration,
@@ -103,6 +109,9 @@ pub struct Args {
     data_dir: PathBuf,
 
     #[command(flatten)]
+    acme: AcmeArgs,
+
+    #[command(flatten)]
     storage: StorageArgs,
 
     #[command(flatten)]
@@ -113,6 +122,9 @@ pub struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    trace: TraceArgs,
 
     #[command(flatten)]
     log: LogArgs,
@@ -141,24 +153,39 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Needs("tls.pfx_password_file", "tls.pfx"),
     Rule::Excludes("listen.plaintext", "tls.cert"),
     Rule::Excludes("listen.plaintext", "tls.pfx"),
+    Rule::Needs("listen.proxy_protocol", "listen.trusted_proxies"),
+    Rule::Excludes("acme.domains", "tls.cert"),
+    Rule::Excludes("acme.domains", "tls.key"),
+    Rule::Excludes("acme.domains", "tls.pfx"),
+    Rule::Excludes("listen.plaintext", "acme.domains"),
+    Rule::Needs("acme.contact", "acme.domains"),
+    Rule::Needs("acme.staging", "acme.domains"),
+    Rule::Needs("acme.directory", "acme.domains"),
+    Rule::Needs("acme.directory_ca_file", "acme.directory"),
+    Rule::Excludes("acme.staging", "acme.directory"),
 ];
 
 /// What can't be changed while the service runs; the rest is what [`crate::reload`] puts in force.
 const AT_START: &[&str] = &[
     "listen.",
+    "acme.",
     "messages.vapid_error_status",
     "storage.data_dir",
     "storage.quota_",
     "matrix.",
     "admin.",
+    "trace.",
     "log.format",
     "otlp.",
     "advanced.matrix_timeout",
 ];
 
+/// What can be changed all the same.
+const AT_ONCE: &[&str] = &["listen.trusted_proxies", "listen.forwarded_header"];
+
 /// Whether a setting takes effect when the configuration is read again.
 pub(super) fn takes_effect_at_once(name: &str) -> bool {
-    !AT_START.iter().any(|start| name.starts_with(start))
+    AT_ONCE.contains(&name) || !AT_START.iter().any(|start| name.starts_with(start))
 }
 
 /// A command that takes the flags as well; what it is about stays its own.
@@ -253,18 +280,23 @@ impl Args {
             (_, _, Some(file)) => Some(Identity::Pfx { file, password }),
             _ => None,
         };
+        let acme = self.acme.settings();
         let (max_ttl, thomson_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
         let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
         Settings {
             host: self.host,
-            port: self.port,
+            port: self.port.unwrap_or(if acme.is_some() { 443 } else { 8080 }),
             identity,
+            acme,
             plaintext: self.plaintext,
             origin: self.origin,
+            proxies: self.proxy.proxies(),
+            proxy_protocol: self.proxy.proxy_protocol(),
             data_dir: self.data_dir,
             subscribe_tokens: self.limits.subscribe_tokens(secrets.subscribe_tokens),
             vapid_status: self.vapid_error_status,
             max_connections: self.limits.max_connections(),
+            max_connections_per_address: self.limits.max_connections_per_address(),
             quota: self.storage.quota(),
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
@@ -272,6 +304,8 @@ impl Args {
             admin: self
                 .admin
                 .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
+            shown: resolved.to_toml(),
+            trace: self.trace.settings(),
             log: self.log.settings(),
             otlp_endpoint: self.otlp.endpoint(),
         }

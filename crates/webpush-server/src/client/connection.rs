@@ -54,9 +54,10 @@ pub struct Answer {
 }
 
 /// Opens connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Connector {
     ca_file: Option<PathBuf>,
+    ca_flag: &'static str,
 }
 
 /// An open connection to one origin.
@@ -84,11 +85,22 @@ enum Speaks {
     Http2(http2::Requests),
 }
 
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
 impl Connector {
     /// A connector that also trusts the certificates of a PEM file.
     #[must_use]
     pub const fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file }
+        Self::with_flag(ca_file, trust::CA_FLAG)
+    }
+
+    /// The same where the file is named by another flag.
+    pub(crate) const fn with_flag(ca_file: Option<PathBuf>, ca_flag: &'static str) -> Self {
+        Self { ca_file, ca_flag }
     }
 
     /// Connects to the origin of a URL.
@@ -140,13 +152,14 @@ impl Connector {
         if !url.is_https() {
             return Ok(Dialed { stream: Box::new(socket), agreed: None, certificate: None });
         }
-        let config = trust::tls_config(self.ca_file.as_deref(), offered)?;
+        let config = trust::tls_config(self.ca_file.as_deref(), self.ca_flag, offered)?;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| {
             ClientError::Local(format!("the host of {origin} is neither a name nor an address"))
         })?;
         let socket = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| {
             ClientError::Unavailable(format!(
-                "cannot connect to {origin}: TLS failed: {error} (a private authority is named with --ca-file)"
+                "cannot connect to {origin}: TLS failed: {error} (a private authority is named with {})",
+                self.ca_flag
             ))
         })?;
         let session = socket.get_ref().1;
@@ -160,6 +173,18 @@ impl Connector {
 }
 
 impl Connection {
+    /// Speaks HTTP/1.1 on a socket that leads to an origin.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn over<S>(socket: S, origin: String) -> Result<Self, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let speaks = http1::Requests::start(socket, &origin).await.map(Speaks::Http1)?;
+        Ok(Self { origin, speaks })
+    }
+
     /// The origin that this connection is to.
     #[must_use]
     pub fn origin(&self) -> &str {

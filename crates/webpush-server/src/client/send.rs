@@ -1,7 +1,7 @@
 //! Sending (RFC 8030 §5): one encrypted message to one subscription.
 
 use super::clock;
-use super::connection::{Answer, Connector, Protocols};
+use super::connection::{Answer, Connection, Connector, Protocols};
 use super::encryption::encrypt;
 use super::error::ClientError;
 use super::problem;
@@ -63,9 +63,30 @@ pub async fn send(
     delivery: &Delivery,
     sender: Option<&Sender>,
 ) -> Result<Accepted, ClientError> {
-    let body = encrypt(&to.keys, text).map_err(|error| ClientError::Local(error.to_string()))?;
-    let request = message_request(to, body.into(), delivery, sender)?;
+    let request = message_request(to, text, delivery, sender)?;
     let mut connection = connector.connect(&to.endpoint, Protocols::Any).await?;
+    exchange(&mut connection, to, request).await
+}
+
+/// [`send`] on a connection that is there.
+///
+/// # Errors
+/// As there.
+pub async fn send_over(
+    connection: &mut Connection,
+    to: &PushSubscription,
+    text: &[u8],
+    delivery: &Delivery,
+    sender: Option<&Sender>,
+) -> Result<Accepted, ClientError> {
+    exchange(connection, to, message_request(to, text, delivery, sender)?).await
+}
+
+async fn exchange(
+    connection: &mut Connection,
+    to: &PushSubscription,
+    request: Request<Bytes>,
+) -> Result<Accepted, ClientError> {
     let answer = connection.exchange(request).await?;
     if answer.status.is_success() {
         Ok(accepted(&to.endpoint, &answer))
@@ -76,11 +97,12 @@ pub async fn send(
 
 fn message_request(
     to: &PushSubscription,
-    body: Bytes,
+    text: &[u8],
     delivery: &Delivery,
     sender: Option<&Sender>,
 ) -> Result<Request<Bytes>, ClientError> {
-    let mut request = request(Method::POST, &to.endpoint)?.map(|_| body);
+    let body = encrypt(&to.keys, text).map_err(|error| ClientError::Local(error.to_string()))?;
+    let mut request = request(Method::POST, &to.endpoint)?.map(|_| body.into());
     let headers = request.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -131,7 +153,7 @@ mod tests {
     }
 
     fn headers(delivery: &Delivery, sender: Option<&Sender>) -> HeaderMap {
-        message_request(&subscription(), Bytes::new(), delivery, sender).unwrap().headers().clone()
+        message_request(&subscription(), b"", delivery, sender).unwrap().headers().clone()
     }
 
     #[test]

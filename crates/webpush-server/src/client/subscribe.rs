@@ -32,7 +32,7 @@ pub async fn subscribe(
         let mut connection = connector.connect(&url, protocols).await?;
         let answer = connection.exchange(request(Method::POST, &url)?).await?;
         match answer.status {
-            StatusCode::CREATED => return created(&url, &answer, keys),
+            StatusCode::CREATED => return held(&url, &answer, keys),
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
                 url = location(&url, &answer)?;
             }
@@ -63,7 +63,11 @@ pub async fn unsubscribe(
     Err(problem::failure(connection.origin(), "delete the subscription", &answer))
 }
 
-fn created(url: &CapabilityUrl, answer: &Answer, keys: AgentKeys) -> Result<HeldSubscription, ClientError> {
+/// The subscription that an answer speaks of.
+///
+/// # Errors
+/// [`ClientError::Refused`] when it does not.
+pub fn held(url: &CapabilityUrl, answer: &Answer, keys: AgentKeys) -> Result<HeldSubscription, ClientError> {
     let endpoint = linked(url, answer, PUSH)?.ok_or_else(|| lacks(url, "a link to the push resource"))?;
     Ok(HeldSubscription {
         subscription: location(url, answer)?,
@@ -74,7 +78,7 @@ fn created(url: &CapabilityUrl, answer: &Answer, keys: AgentKeys) -> Result<Held
 }
 
 /// A request without a body.
-pub(super) fn request(method: Method, url: &CapabilityUrl) -> Result<Request<Bytes>, ClientError> {
+pub(crate) fn request(method: Method, url: &CapabilityUrl) -> Result<Request<Bytes>, ClientError> {
     Request::builder()
         .method(method)
         .uri(url.uri().clone())
@@ -123,7 +127,7 @@ mod tests {
 
     fn read(headers: &[(http::HeaderName, &str)]) -> Result<HeldSubscription, ClientError> {
         let url = CapabilityUrl::parse("https://push.example/subscribe").unwrap();
-        created(&url, &answer(headers), AgentKeys::generate().unwrap())
+        held(&url, &answer(headers), AgentKeys::generate().unwrap())
     }
 
     #[test]

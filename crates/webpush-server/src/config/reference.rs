@@ -4,12 +4,17 @@ use super::credentials;
 use super::setting::{Form, Setting};
 
 /// What each table is about, in the order of the page. A test sees to it that none is missing.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 14] = [
     ("listen", "The public port, and the URL under which the world knows it."),
     (
         "tls",
         "The certificate: two PEM files, or one PKCS#12 file. Without one the service speaks plain text, on addresses of this \
          machine only. See [TLS](operating.md#tls).",
+    ),
+    (
+        "acme",
+        "Certificates that the service orders and renews itself, instead of `[tls]`. See [certificates by \
+         ACME](operating.md#certificates-by-acme).",
     ),
     ("subscribe", "See [who may subscribe](operating.md#who-may-subscribe)."),
     ("messages", "What is answered to senders, and how long messages are kept."),
@@ -22,6 +27,10 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ),
     ("matrix", "See the [Matrix gateway](operating.md#matrix-gateway)."),
     ("admin", "See the [admin listener](operating.md#admin-listener)."),
+    (
+        "trace",
+        "What is kept of the way of each message. See [the page and the trace](dashboard.md#the-way-of-one-message).",
+    ),
     ("log", "See [logs](operating.md#logs)."),
     ("otlp", "See [traces](operating.md#traces)."),
     (

@@ -6,7 +6,7 @@ use super::{Examination, soon};
 use crate::client::connection::{Answer, Connector, H2, HTTP1, Protocols};
 use crate::client::error::ClientError;
 use crate::client::url::CapabilityUrl;
-use crate::http::tls;
+use crate::http::certificate::Validity;
 use bytes::Bytes;
 use http::header::DATE;
 use http::{Method, Request};
@@ -42,7 +42,9 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
     }
     match soon(examination.connector.dial(url, &[H2, HTTP1])).await {
         Ok(dialed) => {
-            let until = dialed.certificate.and_then(|certificate| tls::until(&certificate));
+            let until = dialed
+                .certificate
+                .and_then(|certificate| Validity::of(&certificate).map(|validity| validity.until));
             Ok(vec![of_expiry(until, crate::fresh::now())])
         }
         Err(error) => Err(of_failure(&error)),

@@ -106,7 +106,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     fn network(address: &str) -> Option<Network> {
-        Some(Peer::new(address.parse().unwrap()).network())
+        Some(Peer::new(address.parse().unwrap()).network(64))
     }
 
     fn seats(room: &Room, peer: Option<Network>, number: usize) -> Vec<Seat> {

@@ -27,7 +27,7 @@ pub(super) fn with(
 }
 
 /// Marks a response that holds capability URLs: no cache may keep those.
-pub(crate) fn no_store(answer: &mut Answer) {
+pub(crate) fn no_store<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 

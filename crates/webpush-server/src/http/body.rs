@@ -73,6 +73,15 @@ impl Body {
         drop(timeout(patience, read).await);
     }
 
+    /// The next part, if there is one more; it may take as long to arrive as a whole body. For bodies that are not kept.
+    ///
+    /// # Errors
+    /// [`Problem::BodyIncomplete`].
+    pub async fn next_part(&mut self) -> Result<Option<Bytes>, Problem> {
+        let patience = self.patience;
+        timeout(patience, self.part()).await.unwrap_or(Err(Problem::BodyIncomplete))
+    }
+
     async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
         match &mut self.source {
             Source::Http1(body) => loop {

@@ -1,9 +1,11 @@
 //! How many connections there may be: one more is closed at once, which costs less than to let it wait.
 
+use super::peer::Network;
+use super::seldom::Seldom;
 use crate::metrics::Metrics;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use webpush_core::limits::RESERVED_DESCRIPTORS;
 
 /// Where an operating system says what a process may have open.
@@ -13,49 +15,86 @@ const USUAL_DESCRIPTORS: usize = 1024;
 
 /// The places for connections.
 pub struct Connections {
-    places: Arc<Places>,
+    /// What those share that are not counted by address.
+    any: Arc<Share>,
     most: usize,
-    begun: Instant,
-    /// Seconds since then when it was said last that there is no place, plus one.
-    said: AtomicU64,
+    most_of_one: Option<usize>,
+    /// When it was said last that there is no place.
+    said: Seldom,
+    /// The same for one address.
+    said_of_one: Seldom,
 }
 
-/// The place of one connection. It is free again when this is dropped.
+/// The place of one connection. It is free again when this is dropped. It costs one pointer.
 pub struct Place {
-    places: Arc<Places>,
+    share: Arc<Share>,
 }
 
-/// What all places share. Each holds one pointer to it.
+/// Who has places.
+struct Share {
+    places: Arc<Places>,
+    network: Option<Network>,
+}
+
 struct Places {
     free: AtomicUsize,
+    /// How many each has that is counted.
+    taken: Mutex<HashMap<Network, usize>>,
     metrics: Arc<Metrics>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.free.fetch_add(1, Ordering::AcqRel);
-        self.places.metrics.connections.closed();
+        let Share { places, network } = &*self.share;
+        if let Some(network) = network {
+            places.give_back(network);
+        }
+        places.free.fetch_add(1, Ordering::AcqRel);
+        places.metrics.connections.closed();
+    }
+}
+
+impl Places {
+    /// Whether there was one for it.
+    fn take(&self, network: Network, most: usize) -> bool {
+        // A holder of this lock can't panic half-way through anything that matters.
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = taken.entry(network).or_default();
+        let has_room = *number < most;
+        *number += usize::from(has_room);
+        has_room
+    }
+
+    fn give_back(&self, network: &Network) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = taken.get_mut(network) {
+            *number -= 1;
+            if *number == 0 {
+                taken.remove(network);
+            }
+        }
     }
 }
 
 impl Connections {
-    /// So many places, or as many as the process may have descriptors, less those for files.
+    /// So many places, or as many as the process may have descriptors, less those for files; for one address all, or so many.
     #[must_use]
-    pub fn new(most: Option<usize>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(most: Option<usize>, most_of_one: Option<usize>, metrics: Arc<Metrics>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
         metrics.connections.may_be(most);
-        let places = Arc::new(Places { free: most.into(), metrics });
-        Self { places, most, begun: Instant::now(), said: AtomicU64::new(0) }
+        let places = Arc::new(Places { free: most.into(), taken: Mutex::default(), metrics });
+        let any = Arc::new(Share { places, network: None });
+        Self { any, most, most_of_one, said: Seldom::new(), said_of_one: Seldom::new() }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
     pub fn admit(&self) -> Option<Place> {
         let one_less = |free: usize| free.checked_sub(1);
-        let Places { free, metrics } = &*self.places;
+        let Places { free, metrics, .. } = &*self.any.places;
         if free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_err() {
             metrics.connections.refused();
-            if self.is_to_be_said() {
+            if self.said.is_due() {
                 tracing::warn!(
                     most = self.most,
                     "as many connections as may be (--max-connections): more are refused"
@@ -64,15 +103,27 @@ impl Connections {
             return None;
         }
         metrics.connections.opened();
-        Some(Place { places: Arc::clone(&self.places) })
+        Some(Place { share: Arc::clone(&self.any) })
     }
 
-    /// Once a minute, not for every connection of a flood.
-    fn is_to_be_said(&self) -> bool {
-        let now = self.begun.elapsed().as_secs() + 1;
-        let last = self.said.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last + 60;
-        due && self.said.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    /// The place of a connection of which it is known by now as what it is counted, if it is. `None` if that has as many as one
+    /// may have.
+    #[must_use]
+    pub fn count(&self, mut place: Place, network: Option<Network>) -> Option<Place> {
+        let (Some(most), Some(network)) = (self.most_of_one, network) else { return Some(place) };
+        let places = &self.any.places;
+        if !places.take(network, most) {
+            places.metrics.connections.refused();
+            if self.said_of_one.is_due() {
+                tracing::warn!(
+                    most,
+                    "as many connections of one address as may be (--max-connections-per-address): more are refused"
+                );
+            }
+            return None;
+        }
+        place.share = Arc::new(Share { places: Arc::clone(places), network: Some(network) });
+        Some(place)
     }
 }
 
@@ -98,6 +149,7 @@ fn soft_limit(limits: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::peer::Peer;
 
     #[test]
     fn the_number_follows_from_the_descriptors() {
@@ -112,10 +164,24 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_connection_is_gone() {
-        let connections = Connections::new(Some(1), Arc::default());
+        let connections = Connections::new(Some(1), None, Arc::default());
         let place = connections.admit();
         assert!(place.is_some() && connections.admit().is_none());
         drop(place);
         assert!(connections.admit().is_some());
+    }
+    #[test]
+    fn an_address_has_so_many_places_and_others_have_theirs() {
+        let network = |last: u8| Some(Peer::new([192, 0, 2, last].into()).network(64));
+        let connections = Connections::new(Some(5), Some(2), Arc::default());
+        let place = |network| connections.count(connections.admit().unwrap(), network);
+        let held = [place(network(1)), place(network(1)), place(network(2))];
+        assert!(held.iter().all(Option::is_some));
+        assert!(place(network(1)).is_none(), "a third of the same");
+        let uncounted = [place(None), place(None)];
+        assert!(uncounted.iter().all(Option::is_some) && connections.admit().is_none(), "all five are taken");
+        drop(held);
+        assert!(connections.any.places.taken.lock().unwrap().is_empty(), "nobody is remembered");
+        assert!(place(network(1)).is_some());
     }
 }

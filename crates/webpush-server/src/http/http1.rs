@@ -5,6 +5,7 @@ use super::body::Body;
 use super::connections::Place;
 use super::half_closed::{Closing, Watched};
 use super::peer::Peer;
+use super::proxies::Neighbour;
 use super::route::{self, Outcome};
 use crate::drain::{Draining, Leave};
 use crate::monitor::events::Events;
@@ -36,6 +37,7 @@ type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> +
 /// An agent whose WebSocket is being opened.
 struct Opened {
     upgraded: OnUpgrade,
+    peer: Peer,
     may_subscribe: bool,
 }
 
@@ -46,7 +48,7 @@ type Slot = Arc<Mutex<Option<Opened>>>;
 pub(super) async fn serve<S>(
     stream: S,
     early: BytesMut,
-    peer: Peer,
+    neighbour: Neighbour,
     service: Arc<Service>,
     draining: Draining,
     place: Place,
@@ -54,9 +56,9 @@ pub(super) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slot = Slot::default();
-    converse(stream, early, peer, Arc::clone(&service), draining.clone(), Arc::clone(&slot)).await;
+    converse(stream, early, neighbour, Arc::clone(&service), draining.clone(), Arc::clone(&slot)).await;
     let opened = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Opened { upgraded, may_subscribe }) = opened else { return };
+    let Some(Opened { upgraded, peer, may_subscribe }) = opened else { return };
     // An agent that is gone before its socket is open leaves nothing behind.
     let Ok(upgraded) = upgraded.await else { return };
     // The stream itself: what was needed to speak HTTP on it is not needed any more.
@@ -72,7 +74,7 @@ pub(super) async fn serve<S>(
 async fn converse<S>(
     stream: S,
     early: BytesMut,
-    peer: Peer,
+    neighbour: Neighbour,
     service: Arc<Service>,
     mut draining: Draining,
     slot: Slot,
@@ -88,7 +90,7 @@ async fn converse<S>(
         asked.store(true, Ordering::Relaxed);
         let service = Arc::clone(&service);
         let (draining, closing, slot) = (to_requests.clone(), Arc::clone(&closing), Arc::clone(&slot));
-        async move { Ok::<_, Infallible>(respond(service, &peer, request, draining, closing, &slot).await) }
+        async move { Ok::<_, Infallible>(respond(service, &neighbour, request, draining, closing, &slot).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
@@ -117,7 +119,7 @@ async fn converse<S>(
 
 async fn respond(
     service: Arc<Service>,
-    peer: &Peer,
+    neighbour: &Neighbour,
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
@@ -127,11 +129,11 @@ async fn respond(
     let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let body = Body::http1(body, service.limits.load().timeouts.body);
-    let answer = match route::serve(&service, peer, &head, body).await {
+    let answer = match route::serve(&service, neighbour, &head, body).await {
         Outcome::Answer(answer) => answer,
         Outcome::Monitor(monitor) => monitor.unsupported(&service),
         Outcome::WebSocket(opening) => {
-            let opened = Opened { upgraded, may_subscribe: opening.may_subscribe };
+            let opened = Opened { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }

@@ -5,8 +5,8 @@ use super::body::Body;
 use super::connections::Place;
 use super::event_flow;
 use super::flow::Responder;
-use super::peer::Peer;
 use super::pressure::{Gauged, Pressure};
+use super::proxies::Neighbour;
 use super::pulse::{Heart, Pulse};
 use super::resets::Resets;
 use super::retirement::Retirement;
@@ -35,7 +35,7 @@ use webpush_core::limits::{
 /// Serves a connection until it ends. It has its place as long.
 pub(super) fn serve<S>(
     stream: S,
-    peer: Peer,
+    neighbour: Neighbour,
     service: Arc<Service>,
     draining: Draining,
     place: Place,
@@ -52,7 +52,7 @@ where
         let _place = place;
         // Not `if let`, which keeps room for the connection twice.
         let Some(mut connection) = opening.await else { return };
-        converse(&mut connection, &pressure, &resets, &peer, &service, draining).await;
+        converse(&mut connection, &pressure, &resets, &neighbour, &service, draining).await;
     }
 }
 
@@ -61,7 +61,7 @@ async fn converse<S>(
     connection: &mut h2::server::Connection<Gauged<S>, Bytes>,
     pressure: &Pressure,
     resets: &Resets,
-    peer: &Peer,
+    neighbour: &Neighbour,
     service: &Arc<Service>,
     draining: Draining,
 ) where
@@ -105,7 +105,7 @@ async fn converse<S>(
                         leave: leave.clone(),
                     };
                     // Boxed, as the set keeps room for one more than there are.
-                    requests.push(Box::pin(handle(service, peer, request, respond, connection)));
+                    requests.push(Box::pin(handle(service, neighbour, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
@@ -151,7 +151,7 @@ fn builder() -> h2::server::Builder {
 /// more, is behind a pointer and goes before that begins.
 fn handle<'a>(
     service: &'a Arc<Service>,
-    peer: &'a Peer,
+    neighbour: &'a Neighbour,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     connection: server_push::Connection<'a>,
@@ -159,7 +159,7 @@ fn handle<'a>(
     let outcome = Box::pin(async move {
         let (head, body) = request.into_parts();
         let body = Body::http2(body, service.limits.load().timeouts.body);
-        (route::serve(service, peer, &head, body).await, head.method == Method::HEAD)
+        (route::serve(service, neighbour, &head, body).await, head.method == Method::HEAD)
     });
     async move {
         match outcome.await {

@@ -1,8 +1,12 @@
 //! The listening socket, and each connection up to the point where its HTTP version is known.
 
+use super::certificate::ACME_TLS;
 use super::connections::{Connections, Place};
 use super::peer::Peer;
 use super::preface::{self, Version};
+use super::proxies::Neighbour;
+use super::proxy_header;
+use super::seldom::Seldom;
 use super::stall::StallGuard;
 use super::{http1, http2};
 use crate::drain::Draining;
@@ -11,7 +15,7 @@ use bytes::BytesMut;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -20,14 +24,24 @@ use webpush_core::limits::OPENING;
 /// The pause after the operating system refused a connection, mostly for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
+/// When it was said that others than proxies connect.
+static UNTRUSTED: Seldom = Seldom::new();
+/// When it was said that proxies send no header.
+static HEADERLESS: Seldom = Seldom::new();
+
+/// What a connection comes through before it can ask for anything.
+pub struct Front {
+    /// Whether there is a place for it.
+    pub connections: Arc<Connections>,
+    /// Each begins with a header of the PROXY protocol, and comes from a trusted proxy.
+    pub proxy_protocol: bool,
+    /// The certificate, with TLS.
+    pub tls: Option<TlsAcceptor>,
+}
+
 /// Takes connections until the service stops.
-pub async fn run(
-    listener: TcpListener,
-    connections: Connections,
-    tls: Option<TlsAcceptor>,
-    service: Arc<Service>,
-    mut draining: Draining,
-) {
+pub async fn run(listener: TcpListener, front: Front, service: Arc<Service>, mut draining: Draining) {
+    let front = Arc::new(front);
     let mut refused = false;
     loop {
         let accepted = tokio::select! {
@@ -39,11 +53,11 @@ pub async fn run(
         match accepted {
             Ok((stream, address)) => {
                 refused = false;
-                let Some(place) = connections.admit() else { continue };
+                let Some(place) = front.connections.admit() else { continue };
                 let connection = connection(
                     stream,
                     Peer::new(address.ip()),
-                    tls.clone(),
+                    Arc::clone(&front),
                     Arc::clone(&service),
                     draining.clone(),
                     place,
@@ -62,9 +76,9 @@ pub async fn run(
 }
 
 async fn connection(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: Peer,
-    tls: Option<TlsAcceptor>,
+    front: Arc<Front>,
     service: Arc<Service>,
     mut draining: Draining,
     place: Place,
@@ -73,26 +87,77 @@ async fn connection(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let neighbour = if front.proxy_protocol {
+        // On the heap, as it is over soon.
+        match Box::pin(through_proxy(&mut stream, peer, &service, &mut draining)).await {
+            Some(neighbour) => neighbour,
+            None => return,
+        }
+    } else {
+        Neighbour::new(peer, &service.proxies.load())
+    };
+    let network = neighbour.alone().and_then(|peer| service.rate_limits.load().limited(peer));
+    let Some(place) = front.connections.count(place, network) else { return };
     let stream = StallGuard::new(stream, service.limits.load().timeouts.stall);
-    let Some(acceptor) = tls else { return plain(stream, peer, service, draining, place).await };
+    let Some(acceptor) = &front.tls else { return plain(stream, neighbour, service, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
         () = draining.too_late() => return,
     };
-    let Ok(Ok(stream)) = accepted else { return };
-    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let Ok(Ok(mut stream)) = accepted else { return };
+    let agreed = stream.get_ref().1.alpn_protocol();
+    if agreed == Some(ACME_TLS) {
+        // The authority has seen what it wanted to (RFC 8737 §4). It need not wait for our goodbye.
+        let _ = timeout(OPENING, stream.shutdown()).await;
+        return;
+    }
+    let is_http2 = agreed == Some(b"h2");
     // Behind a pointer: it is large, and handed on more than once.
     let stream = Box::new(stream);
     // Tasks of their own, here and below: that of the opening had other things to keep.
     if is_http2 {
-        tokio::spawn(http2::serve(stream, peer, service, draining, place));
+        tokio::spawn(http2::serve(stream, neighbour, service, draining, place));
     } else {
-        tokio::spawn(http1::serve(stream, BytesMut::new(), peer, service, draining, place));
+        tokio::spawn(http1::serve(stream, BytesMut::new(), neighbour, service, draining, place));
     }
 }
 
-async fn plain<S>(stream: S, peer: Peer, service: Arc<Service>, mut draining: Draining, place: Place)
-where
+/// Whom the header of the PROXY protocol names.
+async fn through_proxy(
+    stream: &mut TcpStream,
+    peer: Peer,
+    service: &Service,
+    draining: &mut Draining,
+) -> Option<Neighbour> {
+    let proxies = service.proxies.load_full();
+    if !proxies.trust(&peer) {
+        if UNTRUSTED.is_due() {
+            tracing::warn!(
+                "a connection came from an address that is not among --trusted-proxies: with --proxy-protocol it is refused"
+            );
+        }
+        return None;
+    }
+    let read = tokio::select! {
+        read = proxy_header::read(stream, peer, &proxies) => read,
+        () = draining.begun() => return None,
+    };
+    if read.is_none() && HEADERLESS.is_due() {
+        tracing::warn!(
+            "a trusted proxy opened a connection without a header of the PROXY protocol: it must send one (nginx: \
+             proxy_protocol on; HAProxy: send-proxy-v2), or --proxy-protocol must go"
+        );
+    }
+    read
+}
+
+async fn plain<S>(
+    stream: S,
+    neighbour: Neighbour,
+    service: Arc<Service>,
+    mut draining: Draining,
+    place: Place,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let detected = tokio::select! {
@@ -102,10 +167,10 @@ where
     match detected {
         Ok(Ok((Version::Http1, stream))) => {
             let (early, stream) = stream.into_parts();
-            tokio::spawn(http1::serve(stream, early, peer, service, draining, place));
+            tokio::spawn(http1::serve(stream, early, neighbour, service, draining, place));
         }
         Ok(Ok((Version::Http2, stream))) => {
-            tokio::spawn(http2::serve(stream, peer, service, draining, place));
+            tokio::spawn(http2::serve(stream, neighbour, service, draining, place));
         }
         Ok(Err(_)) | Err(_) => {}
     }

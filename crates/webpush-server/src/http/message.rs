@@ -40,6 +40,9 @@ pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     let outcome = outcome_of_delete(service, &entry)?;
+    if outcome == Outcome::Delivered {
+        service.acknowledged(&[entry]);
+    }
     match service.commit_one(Op::Settle(entry, outcome), Durability::Durable).await? {
         Applied::Settled(_) => Ok(empty(StatusCode::NO_CONTENT)),
         _ => Err(Problem::NotFound.into()),

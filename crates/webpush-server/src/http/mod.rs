@@ -8,6 +8,7 @@
 //! | its requests, by version | [`http1`], [`http2`] |
 //! | a stream of events over HTTP/2, and over HTTP/1.1 | [`event_flow`], [`half_closed`] |
 //! | what `h2` does not tell of its peer | [`pressure`], [`pulse`], [`resets`] |
+//! | who asks, if proxies are in between | [`proxies`], [`forwarded`], [`proxy_header`] |
 //! | a WebSocket opens | [`upgrade`] |
 //! | which resource | [`route`], by paths of autopush [`aliases`] |
 //! | the resources | [`subscribe`], [`publish`], [`receipts`], [`subscription`], [`message`], [`about`], [`errors_page`], [`cors`], those of 2015 in [`thomson`] |
@@ -18,15 +19,18 @@ pub mod about;
 pub mod aliases;
 pub mod answer;
 pub mod body;
+pub mod certificate;
 pub mod connections;
 pub mod cors;
 pub mod errors_page;
 pub mod event_flow;
 pub mod flow;
+pub mod forwarded;
 pub mod half_closed;
 pub mod health;
 pub mod http1;
 pub mod http2;
+pub mod inside;
 pub mod listen;
 pub mod message;
 pub mod notify;
@@ -34,12 +38,15 @@ pub mod peer;
 pub mod preface;
 pub mod pressure;
 pub mod problem;
+pub mod proxies;
+pub mod proxy_header;
 pub mod publish;
 pub mod pulse;
 pub mod receipts;
 pub mod resets;
 pub mod retirement;
 pub mod route;
+pub mod seldom;
 pub mod stall;
 pub mod subscribe;
 pub mod subscription;

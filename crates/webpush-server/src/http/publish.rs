@@ -107,6 +107,7 @@ pub(super) async fn accept(
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
         service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
+    service.traces.accepted(&message, subscription.dialect);
     service.spans.taken(&message, &service.log_names);
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
@@ -156,6 +157,7 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
     let sessions = service.registry.offer(&message);
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
+        service.traces.ended(message.id, Outcome::Expired);
         let agent = service.log_names.inbox(message.agent);
         tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }

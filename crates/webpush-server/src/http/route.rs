@@ -3,8 +3,9 @@
 use super::answer::Answer;
 use super::body::Body;
 use super::health::{self, Question};
-use super::peer::{Caller, Peer};
+use super::peer::Caller;
 use super::problem::Failure;
+use super::proxies::Neighbour;
 use super::thomson::{registration, resources, update};
 use super::upgrade::{self, Opening};
 use super::{
@@ -33,7 +34,8 @@ pub enum Outcome {
 }
 
 /// Serves one request. Every failure has become an answer.
-pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body) -> Outcome {
+pub async fn serve(service: &Service, neighbour: &Neighbour, head: &Parts, mut body: Body) -> Outcome {
+    let peer = neighbour.client(&service.proxies, &head.headers);
     let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
@@ -43,7 +45,7 @@ pub async fn serve(service: &Service, peer: &Peer, head: &Parts, mut body: Body)
     let open = service.keyring.open(path);
     let span = service.spans.begin(head, || span_name(&head.method, open, path));
     let dispatched = async {
-        let caller = Caller { peer, token_in_path: token? };
+        let caller = Caller { peer: &peer, token_in_path: token? };
         dispatch(service, caller, head, &mut body, path, open).await
     };
     let mut outcome = match span.around(dispatched).await {
@@ -96,7 +98,7 @@ async fn dispatch(
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
         None if path == "/" && head.method == Method::GET && upgrade::is_asked_for(head) => {
             let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
-            Ok(Outcome::WebSocket(Box::new(Opening::parse(head, may_subscribe)?)))
+            Ok(Outcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
         }
         None => on_fixed_path(service, caller, head, body, path).await.map(Outcome::Answer),
     }

@@ -16,7 +16,7 @@ use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::restricted_to;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Dialect, SenderKey, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
@@ -36,10 +36,21 @@ pub(super) async fn subscribe(
     let named = named_set(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
+    let set = named.map(|link| existing_set(service, &link)).transpose()?;
+    make(service, set, sender).await
+}
+
+/// Makes a subscription of a new agent, which is ours: whoever asked for it was let in elsewhere.
+pub(crate) async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
+    make(service, None, None).await
+}
+
+/// Makes a subscription in a set, or in a new one.
+async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
     let now = fresh::now();
     let mut ops = Vec::with_capacity(2);
-    let agent = match named {
-        Some(link) => existing_set(service, &link)?,
+    let agent = match set {
+        Some(set) => set,
         None => {
             let id = InboxId::from_bytes(fresh::random()?);
             let inbox = Inbox { id, owner: Owner::Agent, created: now, key: service.keyring.current() };

@@ -1,22 +1,18 @@
 //! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
 
+use super::certificate::Certificate;
 use crate::secret::Secret;
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwap;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
-use webpush_core::time::Timestamp;
-use x509_cert::der::Decode as _;
 
 /// Where the certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,46 +44,17 @@ pub enum Password {
     Given(Secret),
 }
 
-/// The certificate that handshakes are answered with. It can be replaced; open connections go on as they began.
-pub struct Certificate {
-    current: ArcSwap<CertifiedKey>,
-}
-
-impl Certificate {
-    /// One to begin with.
-    #[must_use]
-    pub fn new(first: CertifiedKey) -> Arc<Self> {
-        Arc::new(Self { current: ArcSwap::from_pointee(first) })
-    }
-
-    /// Answers handshakes from now on with another one.
-    pub fn replace(&self, next: CertifiedKey) {
-        self.current.store(Arc::new(next));
-    }
-}
-
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
-    }
-}
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Certificate")
-    }
-}
-
 /// Makes an acceptor that answers with a certificate.
 ///
 /// # Errors
 /// When the provider of cryptography does not have what TLS 1.2 and 1.3 need.
 pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
+    let protocols = certificate.protocols();
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols;
     config.max_early_data_size = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -103,20 +70,6 @@ pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
     };
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
-}
-
-/// Until when a certificate is good, as far as it can be read.
-#[must_use]
-pub fn expiry(certificate: &CertifiedKey) -> Option<Timestamp> {
-    until(certificate.cert.first()?)
-}
-
-/// Until when a certificate of the other side is good, as far as it can be read.
-#[must_use]
-pub fn until(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
-    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
-    let at = certificate.tbs_certificate().validity().not_after.to_unix_duration();
-    Some(Timestamp::default().after(at))
 }
 
 impl Identity {

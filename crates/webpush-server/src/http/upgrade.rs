@@ -1,6 +1,7 @@
 //! The opening of a WebSocket (RFC 6455 §4.2), over HTTP/1.1.
 
 use super::answer::{Answer, empty};
+use super::peer::Peer;
 use super::problem::Failure;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
@@ -21,6 +22,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Opening {
     accept: HeaderValue,
     subprotocol: bool,
+    /// Whose it is.
+    pub peer: Peer,
     /// It may make subscriptions: it has shown a token, or none is needed.
     pub may_subscribe: bool,
 }
@@ -35,7 +38,7 @@ impl Opening {
     ///
     /// # Errors
     /// [`Problem::WebSocketVersion`], [`Problem::UpgradeMalformed`].
-    pub(super) fn parse(head: &Parts, may_subscribe: bool) -> Result<Self, Problem> {
+    pub(super) fn parse(head: &Parts, peer: Peer, may_subscribe: bool) -> Result<Self, Problem> {
         let headers = &head.headers;
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Problem::WebSocketVersion);
@@ -52,7 +55,8 @@ impl Opening {
         }
         let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), GUID].concat()));
         let accept = HeaderValue::try_from(accept).map_err(|_| malformed)?;
-        Ok(Self { accept, subprotocol: names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL), may_subscribe })
+        let subprotocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+        Ok(Self { accept, subprotocol, peer, may_subscribe })
     }
 
     /// The response that switches protocols. Of what was offered only the subprotocol is taken; extensions, compression
@@ -96,6 +100,10 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn parse(head: &Parts) -> Result<Opening, Problem> {
+        Opening::parse(head, Peer::new([192, 0, 2, 1].into()), true)
+    }
+
     #[test]
     fn r6455_1_3_the_example_of_the_standard() {
         let head = head(&[
@@ -107,7 +115,7 @@ mod tests {
             ("sec-websocket-extensions", "permessage-deflate"),
         ]);
         assert!(is_asked_for(&head));
-        let answer = Opening::parse(&head, true).unwrap().answer();
+        let answer = parse(&head).unwrap().answer();
         assert_eq!(answer.status(), 101);
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer.headers()["sec-websocket-protocol"], "push-notification");
@@ -118,7 +126,7 @@ mod tests {
     fn without_a_subprotocol_none_is_named() {
         let head =
             head(&[("connection", "upgrade"), ("sec-websocket-key", KEY), ("sec-websocket-version", "13")]);
-        let opening = Opening::parse(&head, false).unwrap();
+        let opening = parse(&head).unwrap();
         assert!(!opening.answer().headers().contains_key("sec-websocket-protocol"));
     }
 
@@ -126,16 +134,16 @@ mod tests {
     fn what_is_wrong_with_an_opening_is_said() {
         let version = ("sec-websocket-version", "13");
         let connection = ("connection", "Upgrade");
-        assert_eq!(Opening::parse(&head(&[connection]), true).unwrap_err(), Problem::WebSocketVersion);
+        assert_eq!(parse(&head(&[connection])).unwrap_err(), Problem::WebSocketVersion);
         let old = head(&[connection, ("sec-websocket-version", "8")]);
-        assert_eq!(Opening::parse(&old, true).unwrap_err(), Problem::WebSocketVersion);
+        assert_eq!(parse(&old).unwrap_err(), Problem::WebSocketVersion);
         for headers in [
             &[version, ("sec-websocket-key", KEY)][..],
             &[version, connection],
             &[version, connection, ("sec-websocket-key", "short")],
             &[version, connection, ("sec-websocket-key", "c2hvcnQ=")],
         ] {
-            let problem = Opening::parse(&head(headers), true).unwrap_err();
+            let problem = parse(&head(headers)).unwrap_err();
             assert!(matches!(problem, Problem::UpgradeMalformed { .. }), "{problem:?}");
         }
     }

@@ -35,6 +35,10 @@ impl ConnectionCounts {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn open_now(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
         out.gauge("connections", "Connections to the public listener.", get(&self.open))?;

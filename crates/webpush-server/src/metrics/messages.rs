@@ -1,13 +1,14 @@
 //! Messages and receipts: what came in, what became of it, and how long that took.
 
 use super::exposition::{Counters, Exposition};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Dialect;
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;
-use webpush_store::statistics::Histogram;
+use webpush_store::statistics::{Distribution, Histogram};
 
 const DIALECTS: [&str; 3] = ["rfc8030", "autopush", "thomson"];
 /// In the order of [`Outcome`].
@@ -106,6 +107,20 @@ impl Messages {
     #[must_use]
     pub fn dropped(&self) -> (u64, u64) {
         (self.ended.get(Outcome::Dropped as usize), self.receipts_dropped.load(Ordering::Relaxed))
+    }
+
+    /// From acceptance to delivery, and to acknowledgement.
+    pub(super) fn times(&self) -> (Distribution, Distribution) {
+        (self.delivery.distribution(), self.acknowledgement.distribution())
+    }
+
+    pub(super) fn all_accepted(&self) -> u64 {
+        self.accepted.named(DIALECTS).map(|(_, number)| number).sum()
+    }
+
+    /// By outcome.
+    pub(super) fn all_ended(&self) -> BTreeMap<&'static str, u64> {
+        self.ended.named(OUTCOMES).collect()
     }
 
     fn end(&self, outcome: Outcome, messages: usize) {

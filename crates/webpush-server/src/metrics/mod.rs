@@ -8,11 +8,13 @@
 //! | connections to the public listener | `connections.rs` |
 //! | what was refused, for which reason; the Matrix gateway | `refusals.rs`, `gateway.rs` |
 //! | the store | `store.rs` |
-//! | the process, its folder and its certificate | `process.rs` |
+//! | the process, its folder and its certificate; orders of certificates | `process.rs`, `acme.rs` |
+//! | the few of them that the page of the admin listener draws | [`summary`] |
 //! | the text | `exposition.rs` |
 //!
 //! To count is one addition to a number that has its place. Nobody is named: labels have a few values, known beforehand.
 
+mod acme;
 mod agents;
 mod connections;
 mod exposition;
@@ -21,7 +23,9 @@ mod messages;
 mod process;
 mod refusals;
 mod store;
+pub mod summary;
 
+pub use acme::AcmeCounts;
 pub use agents::{Agents, By};
 pub use connections::ConnectionCounts;
 pub use gateway::GatewayCounts;
@@ -49,6 +53,8 @@ pub struct Metrics {
     pub refusals: Arc<Refusals>,
     /// What the Matrix gateway did.
     pub gateway: GatewayCounts,
+    /// Orders of certificates by ACME.
+    pub acme: AcmeCounts,
     /// This process.
     pub process: Process,
 }
@@ -86,5 +92,6 @@ fn show(
         service.vapid.checks(),
     )?;
     metrics.gateway.show(out)?;
+    metrics.acme.show(out)?;
     statistics.map_or(Ok(()), |statistics| store::show(out, statistics))
 }

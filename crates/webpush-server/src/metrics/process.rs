@@ -3,6 +3,7 @@
 use super::exposition::Exposition;
 use crate::fresh;
 use crate::http::connections::descriptors;
+use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,22 @@ impl Process {
     /// Says until when the certificate is good that is shown from now on, if there is one and it says so.
     pub fn certificate_expires(&self, at: Option<Timestamp>) {
         self.certificate_expires.store(at.map_or(0, |at| at.as_millis() / 1000), Ordering::Relaxed);
+    }
+
+    /// What it takes, and since when.
+    pub(crate) fn summary(&self) -> Value {
+        let folder = self.data_dir.get();
+        let disk = folder.and_then(|folder| rustix::fs::statvfs(folder).ok());
+        json!({
+            "started": self.started.as_millis(),
+            "memory_bytes": resident_bytes(),
+            "data_bytes": folder.map(|folder| size_of(folder)),
+            "free_bytes": disk.map(|found| found.f_bavail.saturating_mul(found.f_frsize)),
+            "certificate_expires": match self.certificate_expires.load(Ordering::Relaxed) {
+                0 => None,
+                at => Some(at.saturating_mul(1000)),
+            },
+        })
     }
 
     pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {

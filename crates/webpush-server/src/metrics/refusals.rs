@@ -59,6 +59,19 @@ impl Refusals {
         }
     }
 
+    /// How many there were, whatever the reason.
+    pub(super) fn all(&self) -> u64 {
+        self.problems.iter().map(|(_, number)| number.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Those that there were, by name, the most frequent first.
+    pub(crate) fn summary(&self) -> Vec<(&'static str, u64)> {
+        let numbers = self.problems.iter().map(|(name, number)| (*name, number.load(Ordering::Relaxed)));
+        let mut there: Vec<_> = numbers.filter(|(_, number)| *number > 0).collect();
+        there.sort_by_key(|(name, number)| (std::cmp::Reverse(*number), *name));
+        there
+    }
+
     pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let problems = self.problems.iter().map(|(name, number)| (*name, number.load(Ordering::Relaxed)));
         out.counters(

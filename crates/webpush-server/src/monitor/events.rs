@@ -10,7 +10,7 @@ use crate::fresh;
 use crate::http::answer::Answer;
 use crate::http::cors;
 use crate::http::problem::Failure;
-use crate::service::Service;
+use crate::service::{Sent, Service};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -21,7 +21,6 @@ use webpush_core::dialect::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING,
 use webpush_core::id::Position;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Session};
-use webpush_core::time::Timestamp;
 use webpush_store::StoreError;
 
 /// After this long without an event a comment is sent: so that proxies see life, and a dead agent is found out.
@@ -55,8 +54,8 @@ pub struct Events {
 enum Stage {
     /// Nothing was written.
     New,
-    /// The last part was an entry, which has left when the next part is asked for; when its message was accepted.
-    Delivering(Option<Timestamp>),
+    /// The last part was an entry, which has left when the next part is asked for.
+    Delivering(Option<Sent>),
     /// No entry is on its way.
     Waiting,
     /// There is nothing more.
@@ -114,9 +113,9 @@ impl Events {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::New => return Some(Bytes::from_static(OPENING.as_bytes())),
             // That it was written does not say that it was read, and nothing else will before the next request.
-            Stage::Delivering(accepted) => {
+            Stage::Delivering(sent) => {
                 let now = fresh::now();
-                self.service.metrics.messages.sent(accepted, now);
+                self.service.sent(sent, now);
                 self.session.handle(Input::Sent { taken: false }, now);
             }
             Stage::Waiting => {}
@@ -140,8 +139,8 @@ impl Events {
                 news = self.monitor.news(busy) => news,
                 () = self.leave.come() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next() {
-                    Ok(Some((event, accepted))) => {
-                        self.stage = Stage::Delivering(accepted);
+                    Ok(Some((event, sent))) => {
+                        self.stage = Stage::Delivering(sent);
                         return Some(event.into());
                     }
                     Ok(None) => Input::Withheld,
@@ -182,15 +181,15 @@ impl Events {
         Ok(None)
     }
 
-    /// Takes the next entry; its event, and when its message was accepted. What can't be sent any more, or not so, stays in
+    /// Takes the next entry; its event, and what it is. What can't be sent any more, or not so, stays in
     /// the inbox.
-    fn render_next(&mut self) -> Result<Option<(String, Option<Timestamp>)>, StoreError> {
+    fn render_next(&mut self) -> Result<Option<(String, Option<Sent>)>, StoreError> {
         let next = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service));
         let Some(waiting) = next else { return Ok(None) };
         let subscription = subscription_of(&self.service, &waiting.entry)?;
         let event =
             event(&waiting.entry, subscription.as_deref(), &self.service.keyring, &self.service.origin);
-        Ok(event.map(|event| (event, waiting.accepted())))
+        Ok(event.map(|event| (event, waiting.sent())))
     }
 }
 

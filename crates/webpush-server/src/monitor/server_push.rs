@@ -11,7 +11,7 @@ use crate::http::retirement::Retirement;
 use crate::monitor::confirmation::{self, Confirmation, Left};
 use crate::monitor::waiting::{Waiting, subscription_of};
 use crate::monitor::{Monitor, deadline};
-use crate::service::Service;
+use crate::service::{Sent, Service};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::header::{CONNECTION, HeaderValue, LINK};
@@ -25,7 +25,6 @@ use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::session::{Command, End, Input, Session};
-use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
 
 /// What a connection gives to each of its monitors.
@@ -60,8 +59,8 @@ enum Outgoing<'a> {
 /// A promised entry.
 struct Push<'a> {
     flow: Flow,
-    /// When its message was accepted.
-    accepted: Option<Timestamp>,
+    /// What is said when it was handed over.
+    sent: Option<Sent>,
     /// Its place on the connection, which is free again when this is dropped.
     _permit: Permit<'a>,
     confirmation: Option<Confirmation<'a>>,
@@ -185,6 +184,7 @@ impl<'a> Delivery<'a> {
             }
             Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
             Command::Settle { entries, .. } => {
+                self.service.acknowledged(&entries);
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
                     return ControlFlow::Break(self.failure(error));
@@ -232,8 +232,8 @@ impl<'a> Delivery<'a> {
                 let wanted = waiting.is_still_wanted(self.service);
                 match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
                     Promise::Made(flow, confirmation) => {
-                        let accepted = waiting.accepted();
-                        let push = Push { flow, accepted, _permit: permit, confirmation };
+                        let sent = waiting.sent();
+                        let push = Push { flow, sent, _permit: permit, confirmation };
                         self.outgoing = Outgoing::Opening(waiting, push);
                         return ControlFlow::Continue(None);
                     }
@@ -254,7 +254,7 @@ impl<'a> Delivery<'a> {
                 if body_queued {
                     self.connection.pressure.handed_over();
                 }
-                self.service.metrics.messages.sent(push.accepted, fresh::now());
+                self.service.sent(push.sent, fresh::now());
                 Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))

@@ -1,7 +1,7 @@
 //! An entry between the session, which handed it out, and the agent.
 
 use crate::fresh;
-use crate::service::Service;
+use crate::service::{Sent, Service};
 use std::sync::Arc;
 use webpush_core::id::Position;
 use webpush_core::inbox::Entry;
@@ -23,10 +23,10 @@ impl Waiting {
         Self { entry, since: fresh::now() }
     }
 
-    /// When its message was accepted; a receipt has no such time.
-    pub(super) fn accepted(&self) -> Option<Timestamp> {
+    /// What is to be said when it was handed over; nothing of a receipt.
+    pub(super) fn sent(&self) -> Option<Sent> {
         match &self.entry {
-            Entry::Message(message) => Some(message.accepted),
+            Entry::Message(message) => Some(Sent { message: message.id, accepted: message.accepted }),
             Entry::Receipt(_) => None,
         }
     }

@@ -44,7 +44,10 @@ impl Spans {
     pub(crate) const fn taken(&self, _: &Message, _: &LogNames) {}
 
     /// Nothing.
-    pub(crate) const fn settled(&self, _: MessageId, _: Outcome) {}
+    pub(crate) const fn written(&self, _: MessageId) {}
+
+    /// Nothing.
+    pub(crate) const fn ended(&self, _: MessageId, _: Outcome) {}
 
     /// Done at once.
     pub(crate) fn close(&self) -> Ready<()> {

@@ -119,18 +119,28 @@ impl Spans {
         });
     }
 
+    /// A message was written to the connection of its agent.
+    pub(crate) fn written(&self, message: MessageId) {
+        if let Some(exporting) = &self.0 {
+            exporting.pending().written(message);
+        }
+    }
+
     /// A message has ended so.
-    pub(crate) fn settled(&self, message: MessageId, outcome: Outcome) {
+    pub(crate) fn ended(&self, message: MessageId, outcome: Outcome) {
         let Some(exporting) = &self.0 else { return };
         let Some(taken) = exporting.pending().remove(message) else { return };
         let parent = Context::new().with_remote_span_context(taken.span);
-        exporting
+        let mut span = exporting
             .tracer
             .span_builder("deliver")
             .with_start_time(taken.at)
             .with_attributes([KeyValue::new("webpush.outcome", word_for_outcome(outcome))])
-            .start_with_context(&exporting.tracer, &parent)
-            .end();
+            .start_with_context(&exporting.tracer, &parent);
+        if let Some(written) = taken.written {
+            span.add_event_with_timestamp("written", written, Vec::new());
+        }
+        span.end();
     }
 
     /// Exports what is left, within [`FLUSH`].

@@ -20,6 +20,8 @@ pub(super) struct Taken<Span> {
     /// The span of its request.
     pub(super) span: Span,
     pub(super) at: SystemTime,
+    /// When it was written to the connection of its agent, for the last time.
+    pub(super) written: Option<SystemTime>,
 }
 
 impl<Span> Default for Pending<Span> {
@@ -36,7 +38,13 @@ impl<Span> Pending<Span> {
             self.taken.remove(&oldest);
         }
         self.order.push_back(message);
-        self.taken.insert(message, Taken { span, at: SystemTime::now() });
+        self.taken.insert(message, Taken { span, at: SystemTime::now(), written: None });
+    }
+
+    pub(super) fn written(&mut self, message: MessageId) {
+        if let Some(taken) = self.taken.get_mut(&message) {
+            taken.written = Some(SystemTime::now());
+        }
     }
 
     pub(super) fn remove(&mut self, message: MessageId) -> Option<Taken<Span>> {
@@ -54,8 +62,9 @@ mod tests {
         let mut pending = Pending::default();
         (0..=MOST).for_each(|number| pending.insert(id(number), number));
         assert!(pending.remove(id(0)).is_none());
+        (0..2).for_each(|number| pending.written(id(number)));
         let taken = pending.remove(id(1)).unwrap();
-        assert!(taken.span == 1 && taken.at <= SystemTime::now());
+        assert!(taken.span == 1 && taken.written.is_some_and(|written| taken.at <= written));
         assert!(pending.remove(id(1)).is_none());
         (0..3 * MOST).for_each(|number| pending.insert(id(MOST + number), number));
         assert!(pending.taken.len() == MOST && pending.order.len() == MOST);

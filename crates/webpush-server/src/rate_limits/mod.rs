@@ -4,8 +4,8 @@
 //! | what | key | when its table is full |
 //! |---|---|---|
 //! | messages | subscription; agent; application server | the fullest buckets are forgotten: open |
-//! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 /64 | the same |
-//! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 /64 | refused: closed, since rows stay behind |
+//! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 prefix | the same |
+//! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 prefix | refused: closed, since rows stay behind |
 
 mod table;
 
@@ -32,6 +32,7 @@ type Buckets<K> = Option<Arc<Table<K>>>;
 pub struct RateLimits {
     begun: Instant,
     loopback: bool,
+    ipv6_prefix: u8,
     subscriptions: Buckets<SubscriptionId>,
     agents: Buckets<InboxId>,
     senders: Buckets<SenderHash>,
@@ -48,6 +49,7 @@ impl RateLimits {
         let nothing = Self {
             begun: Instant::now(),
             loopback: false,
+            ipv6_prefix: rates.ipv6_prefix,
             subscriptions: None,
             agents: None,
             senders: None,
@@ -66,6 +68,7 @@ impl RateLimits {
         Self {
             begun: self.begun,
             loopback: rates.loopback,
+            ipv6_prefix: rates.ipv6_prefix,
             subscriptions: buckets(&self.subscriptions, rates.subscription, WhenCrowded::Forget),
             agents: buckets(&self.agents, rates.agent, WhenCrowded::Forget),
             senders: buckets(&self.senders, rates.sender, WhenCrowded::Forget),
@@ -104,7 +107,7 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn count_registration(&self, peer: &Peer) -> Result<(), Problem> {
-        self.count(peer, self.registrations.as_ref(), peer.network(), Limited::Registration)
+        self.count(peer, self.registrations.as_ref(), self.network(peer), Limited::Registration)
     }
 
     /// Counts a new receipt subscription (RFC 8030 §5.1): senders are meant to name the one they have.
@@ -112,7 +115,7 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn count_receipts(&self, peer: &Peer) -> Result<(), Problem> {
-        self.count(peer, self.receipts.as_ref(), peer.network(), Limited::Receipts)
+        self.count(peer, self.receipts.as_ref(), self.network(peer), Limited::Receipts)
     }
 
     /// Counts a message to another push service, which a stranger has the Matrix gateway send.
@@ -120,13 +123,17 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn count_elsewhere(&self, peer: &Peer) -> Result<(), Problem> {
-        self.count(peer, self.elsewhere.as_ref(), peer.network(), Limited::Elsewhere)
+        self.count(peer, self.elsewhere.as_ref(), self.network(peer), Limited::Elsewhere)
     }
 
     /// What a peer is counted as, if it is limited.
     #[must_use]
     pub fn limited(&self, peer: &Peer) -> Option<Network> {
-        (self.loopback || !peer.is_loopback()).then(|| peer.network())
+        (self.loopback || !peer.is_loopback()).then(|| self.network(peer))
+    }
+
+    fn network(&self, peer: &Peer) -> Network {
+        peer.network(self.ipv6_prefix)
     }
 
     fn count<K: Copy + Eq + Hash>(

@@ -10,7 +10,7 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Done, Due, IdleCheck, Store, StoreError};
+use webpush_store::{Detail, Done, Due, IdleCheck, Picture, Store, StoreError};
 
 /// What becomes of a commit.
 #[derive(Clone, Copy)]
@@ -72,6 +72,10 @@ impl Store for Told {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.store.idle(check, limit)
+    }
+
+    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+        self.store.picture(detail)
     }
 
     fn close(&self) {
@@ -145,6 +149,15 @@ async fn a_disk_that_hangs_is_waited_for_once_and_not_for_ever() {
     for done in told.hanging.lock().unwrap().drain(..) {
         done(Ok(Vec::new()));
     }
+    assert_eq!(service.is_ready().await, Ok(()));
+}
+
+#[tokio::test]
+async fn whose_certificate_is_still_to_come_is_not_ready() {
+    let (service, told) = service();
+    service.readiness.lacks_certificate(true);
+    assert_eq!((service.is_ready().await, commits(&told)), (Err(NotReady::NoCertificate), 0));
+    service.readiness.lacks_certificate(false);
     assert_eq!(service.is_ready().await, Ok(()));
 }
 

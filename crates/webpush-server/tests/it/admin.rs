@@ -77,7 +77,7 @@ async fn what_is_wrong_with_a_request_is_said() {
         ("DELETE", "/broadcasts/a", "", 404, "There is no broadcast of this name."),
         ("GET", "/broadcasts/a", "", 405, "PUT, DELETE"),
         ("PUT", "/broadcasts", "1", 405, "GET, HEAD"),
-        ("GET", "/", "", 404, "/broadcasts"),
+        ("GET", "/nothing", "", 404, "/broadcasts"),
     ] {
         let (found, head, answer) = ask(&server.admin, method, path, body).await;
         assert_eq!(found, status, "{method} {path}: {answer}");

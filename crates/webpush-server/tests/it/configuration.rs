@@ -7,7 +7,10 @@ use std::process::{Command, Output};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_webpush-server");
 
 fn config(folder: &Path, args: &[&str]) -> Output {
-    Command::new(PROGRAM).current_dir(folder).envs(HERMETIC).arg("config").args(args).output().unwrap()
+    let mut command = Command::new(PROGRAM);
+    // What a file says of it is looked at here.
+    command.envs(HERMETIC).env_remove("WEBPUSH_SERVER_ADMIN__LISTEN");
+    command.current_dir(folder).arg("config").args(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -24,7 +24,7 @@ use webpush_server::http::peer::Peer;
 use webpush_server::monitor::websocket::{Arrival, run};
 use webpush_server::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Applied, Done, Due, Durability, IdleCheck, Op, Store, StoreError};
+use webpush_store::{Applied, Detail, Done, Due, Durability, IdleCheck, Op, Picture, Store, StoreError};
 
 /// A service on a store in memory.
 pub(crate) struct Inside {
@@ -158,6 +158,10 @@ impl Store for Failing {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.store.idle(check, limit)
+    }
+
+    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+        self.store.picture(detail)
     }
 
     fn close(&self) {

@@ -67,7 +67,8 @@ async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
 
     let keys = folder.path().join("data/sealing-keys");
     let text = std::fs::read_to_string(&keys).unwrap();
-    std::fs::write(&keys, format!("{text}2 {}\n", "A".repeat(43))).unwrap();
+    let id: u8 = text.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    std::fs::write(&keys, format!("{text}{} {}\n", id.wrapping_add(1), "A".repeat(43))).unwrap();
     let server = Server::start_on(folder.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
     peer.push(&old.push, "sealed with the new one").await;
@@ -80,7 +81,7 @@ async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
 
     // Whoever drops the old key drops the URLs sealed with it, and no others.
     let without = std::fs::read_to_string(&keys).unwrap();
-    let without: Vec<_> = without.lines().filter(|line| !line.starts_with("1 ")).collect();
+    let without: Vec<_> = without.lines().filter(|line| !line.starts_with(&format!("{id} "))).collect();
     std::fs::write(&keys, without.join("\n")).unwrap();
     let server = Server::start_on(folder.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;

@@ -9,8 +9,10 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod acme;
 mod admin;
 mod agent;
+mod agents;
 mod aliases;
 mod autopush_acks;
 mod autopush_broadcasts;
@@ -26,7 +28,9 @@ mod autopush_register;
 mod autopush_slow;
 mod broadcasts;
 mod configuration;
+mod copies;
 mod crash;
+mod dashboard;
 mod doctor;
 mod errors;
 mod event_stream;
@@ -46,6 +50,8 @@ mod log;
 mod metrics;
 mod monitor;
 mod openmetrics;
+mod proxies;
+mod proxy_protocol;
 mod push;
 mod push_service;
 mod raw;
@@ -57,5 +63,6 @@ mod subscribe;
 mod support;
 mod thomson;
 mod tls;
+mod trace;
 mod unifiedpush;
 mod vapid;

@@ -58,6 +58,16 @@ pub(crate) async fn try_connect(
     files: &Files,
     protocols: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let port = server.origin.rsplit(':').next().unwrap().parse().unwrap();
+    handshake(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), files, protocols).await
+}
+
+/// Begins TLS on a connection.
+pub(crate) async fn handshake(
+    stream: TcpStream,
+    files: &Files,
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -65,8 +75,6 @@ pub(crate) async fn try_connect(
         .with_root_certificates(files.roots.clone())
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let port = server.origin.rsplit(':').next().unwrap().parse().unwrap();
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }

@@ -35,6 +35,8 @@ pub(super) struct Applier<'a> {
     pub(super) receipts_dropped: usize,
     /// How many entries there are more than before.
     pub(super) entries: i64,
+    /// Whether anything was put back: then a key may be put again.
+    pub(super) restores: bool,
 }
 
 impl Applier<'_> {
@@ -63,6 +65,7 @@ impl Applier<'_> {
             Op::RemoveInbox(inbox) => self.remove_inbox(inbox, None),
             Op::Touch(inbox, time) => self.touch(inbox, idle::hour(time)),
             Op::RemoveIdle(inbox, check) => self.remove_inbox(inbox, Some(&check)),
+            Op::Restore(record) => self.restore(record),
         }
     }
 

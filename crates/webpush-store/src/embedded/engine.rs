@@ -9,8 +9,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -30,8 +30,48 @@ pub(super) struct Engine {
     db: Database,
     /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
     keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
+    damage: Arc<Damage>,
+}
+
+/// Damaged records that were met.
+pub(super) struct Damage {
     folder: PathBuf,
-    damaged: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Damage {
+    /// Counts a damaged record, and says so the 1st, 2nd, 4th, 8th … time.
+    pub(super) fn report(&self, table: Table) -> StoreError {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::error!(
+                folder = %self.folder.display(),
+                keyspace = table.name(),
+                count,
+                "a stored record is damaged and was left out"
+            );
+        }
+        StoreError::Corrupt
+    }
+
+    fn read_error(&self, table: Table, error: &fjall::Error) -> StoreError {
+        if is_damage(error) {
+            return self.report(table);
+        }
+        tracing::error!(
+            folder = %self.folder.display(),
+            keyspace = table.name(),
+            error = cause(error),
+            "stored records can't be read"
+        );
+        StoreError::Unavailable
+    }
+
+    fn row(&self, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
+        let (key, value) = row.into_inner().map_err(|error| self.read_error(table, &error))?;
+        let key = Key::read(&key).ok_or_else(|| self.report(table))?;
+        Ok((key, value))
+    }
 }
 
 impl Engine {
@@ -46,7 +86,8 @@ impl Engine {
             let keyspace = db.keyspace(table.name(), || options_of(table))?;
             keyspaces[table as usize].get_or_init(|| keyspace);
         }
-        Ok(Self { db, keyspaces, folder: folder.to_owned(), damaged: AtomicU64::new(0) })
+        let damage = Damage { folder: folder.to_owned(), count: AtomicU64::new(0) };
+        Ok(Self { db, keyspaces, damage: Arc::new(damage) })
     }
 
     /// Writes rows as one batch, and syncs it with all that was written before.
@@ -90,35 +131,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts a damaged record, and says so the 1st, 2nd, 4th, 8th … time.
+    /// [`Damage::report`].
     pub(super) fn report_damage(&self, table: Table) -> StoreError {
-        let count = self.damaged.fetch_add(1, Ordering::Relaxed) + 1;
-        if count.is_power_of_two() {
-            tracing::error!(
-                folder = %self.folder.display(),
-                keyspace = table.name(),
-                count,
-                "a stored record is damaged and was left out"
-            );
-        }
-        StoreError::Corrupt
+        self.damage.report(table)
+    }
+
+    /// For whoever reads rows for longer than there is this.
+    pub(super) fn damage(&self) -> Arc<Damage> {
+        Arc::clone(&self.damage)
     }
 
     pub(super) fn damaged(&self) -> u64 {
-        self.damaged.load(Ordering::Relaxed)
-    }
-
-    fn read_error(&self, table: Table, error: &fjall::Error) -> StoreError {
-        if is_damage(error) {
-            return self.report_damage(table);
-        }
-        tracing::error!(
-            folder = %self.folder.display(),
-            keyspace = table.name(),
-            error = cause(error),
-            "stored records can't be read"
-        );
-        StoreError::Unavailable
+        self.damage.count.load(Ordering::Relaxed)
     }
 
     /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
@@ -127,6 +151,17 @@ impl Engine {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
         let rows = rows.into_iter().flatten();
         rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
+    }
+
+    /// [`Engine::all`] from a key on, with what can't be read.
+    pub(super) fn rows_from(
+        &self,
+        table: Table,
+        from: Key,
+    ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
+        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
+        let damage = self.damage();
+        rows.into_iter().flatten().map(move |row| damage.row(table, row))
     }
 
     fn keyspace(&self, table: Table) -> Option<&Keyspace> {
@@ -141,7 +176,7 @@ impl Engine {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).rev().map(move |row| self.row(table, row))
+        self.range(table, keys).rev().map(move |row| self.damage.row(table, row))
     }
 
     /// Rows as they are now, whole batches only, whatever is written while they are read.
@@ -152,22 +187,16 @@ impl Engine {
     ) -> impl DoubleEndedIterator<Item = fjall::Guard> {
         self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, keys)).into_iter().flatten()
     }
-
-    fn row(&self, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
-        let (key, value) = row.into_inner().map_err(|error| self.read_error(table, &error))?;
-        let key = Key::read(&key).ok_or_else(|| self.report_damage(table))?;
-        Ok((key, value))
-    }
 }
 
 impl View for Engine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
         let Some(keyspace) = self.keyspace(table) else { return Ok(None) };
-        keyspace.get(key).map_err(|error| self.read_error(table, &error))
+        keyspace.get(key).map_err(|error| self.damage.read_error(table, &error))
     }
 
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).map(move |row| self.row(table, row))
+        self.range(table, keys).map(move |row| self.damage.row(table, row))
     }
 
     fn engine(&self) -> &Self {

@@ -38,6 +38,8 @@ pub(super) struct Gauges {
     pub(super) entries: AtomicI64,
     /// The census is over.
     pub(super) entries_known: AtomicBool,
+    /// The last position that was assigned.
+    pub(super) position: AtomicU64,
     commits: Histogram,
     syncs: Histogram,
     groups: Histogram,
@@ -55,6 +57,7 @@ impl Default for Gauges {
             flushes: Count::default(),
             entries: AtomicI64::new(0),
             entries_known: AtomicBool::new(false),
+            position: AtomicU64::new(0),
             commits: Histogram::new(TIMES),
             syncs: Histogram::new(TIMES),
             groups: Histogram::new(GROUPS),

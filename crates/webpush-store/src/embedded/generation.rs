@@ -21,11 +21,14 @@ const ROW_BYTES: usize = 160;
 pub(super) struct Generation {
     tables: Tables,
     bytes: usize,
+    /// Something was put back, so that a key may have been put before.
+    restores: bool,
 }
 
 impl Generation {
-    /// Takes the changes of a group over.
-    pub(super) fn add(&mut self, changes: Tables) {
+    /// Takes the changes of a group over; `restores` if it put something back.
+    pub(super) fn add(&mut self, changes: Tables, restores: bool) {
+        self.restores |= restores;
         for (table, rows) in Table::ALL.into_iter().zip(changes) {
             for (key, value) in rows {
                 self.change(table, key, value);
@@ -41,7 +44,8 @@ impl Generation {
             }
             Entry::Occupied(mut place) => {
                 self.bytes -= size(place.get().as_ref());
-                if value.is_none() && place.get().is_some() && table.puts_each_key_once() {
+                let is_young = place.get().is_some() && table.puts_each_key_once() && !self.restores;
+                if value.is_none() && is_young {
                     // Nobody else has it: it leaves no trace.
                     place.remove();
                 } else {

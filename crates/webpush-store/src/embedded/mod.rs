@@ -18,6 +18,7 @@
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
 //! | what readers and the writer see | `view`, `overlay` |
+//! | pictures of a moment, and putting back what is on them | `picture`, `restore` |
 //! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
@@ -49,11 +50,13 @@ mod options;
 mod outage;
 mod overlay;
 mod pace;
+mod picture;
 mod read;
 mod recent;
 mod recent_rows;
 mod recovery;
 mod request;
+mod restore;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -67,9 +70,10 @@ pub use open_error::OpenError;
 pub use options::{GenerationBounds, Options};
 pub use recovery::Recovery;
 
-use crate::{Done, Due, Durability, IdleCheck, Op, Statistics, Store, StoreError};
+use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Picture, Statistics, Store, StoreError};
 use engine::{Engine, cause, is_damage};
 use overlay::{Overlay, Reader};
+use picture::Pictures;
 use recent::Recent;
 use recent_rows::RecentRows;
 use recovery::Trust;
@@ -78,6 +82,7 @@ use rows::{Table, read_inbox, read_subscription, subscription_key};
 use std::hash::Hash;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -132,6 +137,7 @@ impl EmbeddedStore {
             overlay: Overlay::default(),
             deadlines: deadlines::DeadlineCursor::default(),
             recent: RecentRows::default(),
+            pictures: Pictures::default(),
             gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
@@ -241,6 +247,12 @@ impl Store for EmbeddedStore {
 
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.read(|rows| read::idle(rows, check, limit))
+    }
+
+    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+        let shared = &self.shared;
+        let position = || Position::new(shared.gauges.position.load(Ordering::Acquire));
+        self.read(|rows| Ok(Box::new(shared.pictures.take(rows, position, detail)) as Picture))
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -8,6 +8,7 @@ use super::recovery::{Trust, recover};
 use super::request::Job;
 use super::watermark::Watermark;
 use super::writer::{Shared, Writer};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,7 @@ impl Writer {
         self.log = Log::begin(&log_folder(folder), start.last.frame).map_err(|error| error.to_string())?;
         // Positions that were handed out may have got nowhere.
         self.position = start.last.position.max(self.position);
+        self.shared.gauges.position.store(self.position.get(), Ordering::Release);
         self.marks = start.marks;
         (self.since, self.bytes) = (None, 0);
         self.synced = Watermark { position: self.position, ..start.last };

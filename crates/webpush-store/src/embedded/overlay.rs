@@ -42,10 +42,10 @@ impl Overlay {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the changes of a group over; gives the size of the generation.
-    pub(super) fn add(&self, changes: Tables) -> usize {
+    /// Takes the changes of a group over; gives the size of the generation. `restores` as of [`Generation::add`].
+    pub(super) fn add(&self, changes: Tables, restores: bool) -> usize {
         let mut generations = self.write();
-        generations.active.add(changes);
+        generations.active.add(changes, restores);
         generations.active.bytes()
     }
 
@@ -76,6 +76,12 @@ impl Generations {
         let key = Key::from(key);
         let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
         self.active.of(table).get(&key).or_else(leaving)
+    }
+
+    /// A copy of the changes of a table from a key on. Values are shared.
+    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Slice>)> {
+        let leaving = self.leaving.iter().flat_map(|leaving| leaving.of(table).range(from..));
+        cover_changes(leaving, self.active.of(table).range(from..)).map(to_owned).collect()
     }
 
     pub(super) fn range(

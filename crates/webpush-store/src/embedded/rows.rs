@@ -53,7 +53,7 @@ impl Table {
         Self::Batches,
     ];
 
-    /// Whether each key is put once in its life: positions are never used again.
+    /// Whether each key is put once in its life: positions are never used again. What is put back is the exception.
     pub(super) const fn puts_each_key_once(self) -> bool {
         matches!(self, Self::Entries | Self::Deadlines)
     }

@@ -316,3 +316,52 @@ fn entries_that_are_gone_are_no_rows_to_a_fetch() {
     let due = store.due(EXPIRES, 10_000).unwrap();
     assert_eq!(due.entries.len(), 3 + 2500 - gone.len() + 1);
 }
+
+#[test]
+fn a_picture_keeps_no_store_from_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = store(folder.path());
+    store.flush();
+    let mut picture = store.picture(&Detail::EVERYTHING).unwrap();
+    assert!(picture.next().unwrap().is_ok());
+    store.close();
+    assert_eq!(picture.next(), Some(Err(StoreError::Unavailable)));
+    // Whoever is slow with it is not waited for.
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    assert_eq!(fetch(&store).len(), 3);
+}
+
+#[test]
+fn what_is_damaged_is_not_on_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, entries) = store(folder.path());
+    damage(&store, Table::Entries, &entry_key(AGENT, entries[1].position), -1);
+    let picture = store.picture(&Detail::EVERYTHING).unwrap();
+    assert_eq!(
+        picture.map(Result::unwrap).count(),
+        5,
+        "a position, an inbox, a subscription and two messages"
+    );
+    assert_eq!(store.damaged_records(), 1);
+}
+
+#[test]
+fn what_is_put_back_and_ends_young_does_not_come_again() {
+    for flushed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, entries) = store(folder.path());
+        let records: Vec<_> = store.picture(&Detail::EVERYTHING).unwrap().map(Result::unwrap).collect();
+        if flushed {
+            store.flush();
+        }
+        // All of it in one generation, over what the engine has.
+        commit(&store, vec![Op::RemoveInbox(AGENT)]);
+        let restore = commit(&store, records.into_iter().map(Op::Restore).collect());
+        assert!(restore.iter().all(|applied| *applied == Applied::Created));
+        assert_eq!(fetch(&store), entries);
+        commit(&store, entries.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
+        assert_eq!(fetch(&store), []);
+        store.flush();
+        assert_eq!((fetch(&store), rows_left(&store, Table::Deadlines)), (vec![], 0));
+    }
+}

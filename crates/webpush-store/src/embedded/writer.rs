@@ -15,6 +15,7 @@ use super::marks::Marks;
 use super::outage::Outages;
 use super::overlay::{Layers, Overlay};
 use super::pace::Pace;
+use super::picture::Pictures;
 use super::recent_rows::{News, RecentRows};
 use super::recovery::Start;
 use super::request::{Job, Request};
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) overlay: Overlay,
     pub(super) deadlines: DeadlineCursor,
     pub(super) recent: RecentRows,
+    pub(super) pictures: Pictures,
     /// Behind a reference of its own, for what must not hold the rest of this.
     pub(super) gauges: Arc<Gauges>,
 }
@@ -60,6 +62,8 @@ struct AppliedGroup {
     earliest: Option<Timestamp>,
     /// How many entries there are more than before.
     entries: i64,
+    /// Whether anything was put back.
+    restores: bool,
 }
 
 /// The writer's side of a store.
@@ -116,6 +120,7 @@ impl Writer {
             _lock: lock,
         };
         writer.watermark.write(writer.synced);
+        writer.shared.gauges.position.store(writer.position.get(), Ordering::Release);
         if let Some(departure) = start.departure {
             writer.shared.overlay.begin_with(Some(Arc::clone(&departure.generation)));
             writer.flush = Some(departure.start(Arc::clone(&writer.shared))?);
@@ -198,7 +203,7 @@ impl Writer {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
-        let sync = self.write(applied.position, applied.changes, durable)?;
+        let sync = self.write(applied.position, (applied.changes, applied.restores), durable)?;
         self.pace.note(group.len(), sync);
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
@@ -225,11 +230,13 @@ impl Writer {
             earliest: None,
             receipts_dropped: 0,
             entries: 0,
+            restores: false,
         };
         let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
         let answers = group.iter_mut().map(apply).collect();
-        let Applier { changes, position, earliest, entries, .. } = applier;
-        Some(AppliedGroup { answers, changes: changes.into_tables(), position, earliest, entries })
+        let Applier { changes, position, earliest, entries, restores, .. } = applier;
+        let changes = changes.into_tables();
+        Some(AppliedGroup { answers, changes, position, earliest, entries, restores })
     }
 
     /// Writes changes to the log, where they are durable, and then to the overlay, where they are read. Tells how long the
@@ -237,15 +244,16 @@ impl Writer {
     fn write(
         &mut self,
         position: Position,
-        changes: Tables,
+        (changes, restores): (Tables, bool),
         durable: bool,
     ) -> Result<Duration, fjall::Error> {
-        let is_change = changes.iter().any(|rows| !rows.is_empty());
+        let is_change = changes.iter().any(|rows| !rows.is_empty()) || position > self.position;
         if is_change {
             let before = self.log.bytes();
             self.log.append(position, &changes)?;
             self.shared.gauges.log_written.add(self.log.bytes() - before);
             self.position = position;
+            self.shared.gauges.position.store(position.get(), Ordering::Release);
         }
         let mut sync = Duration::ZERO;
         if durable {
@@ -257,7 +265,7 @@ impl Writer {
         }
         if is_change {
             let news = News::of(&changes);
-            self.bytes = self.shared.overlay.add(changes);
+            self.bytes = self.shared.overlay.add(changes, restores);
             self.since.get_or_insert_with(Instant::now);
             self.shared.recent.hear(news);
         }
@@ -335,6 +343,7 @@ impl Writer {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads now, and the next engine may hold other rows.
         self.shared.recent.forget_all();
+        self.shared.pictures.end();
         std::mem::replace(&mut *present, engine)
     }
 }

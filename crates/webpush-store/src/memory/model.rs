@@ -20,12 +20,12 @@ type Key = (InboxId, Position);
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) quota: Quota,
-    inboxes: BTreeMap<InboxId, Inbox>,
-    subscriptions: BTreeMap<(InboxId, SubscriptionId), Arc<Subscription>>,
-    entries: BTreeMap<Key, Entry>,
+    pub(super) inboxes: BTreeMap<InboxId, Inbox>,
+    pub(super) subscriptions: BTreeMap<(InboxId, SubscriptionId), Arc<Subscription>>,
+    pub(super) entries: BTreeMap<Key, Entry>,
     /// The last hour in which an inbox was monitored.
-    monitored: BTreeMap<InboxId, u64>,
-    last: Position,
+    pub(super) monitored: BTreeMap<InboxId, u64>,
+    pub(super) last: Position,
     /// Receipts that the present operation has dropped.
     receipts_dropped: usize,
 }
@@ -84,6 +84,7 @@ impl Model {
                 Some(inbox) if self.is_idle(inbox, &check) => self.remove(id),
                 Some(_) | None => Applied::Missing,
             },
+            Op::Restore(record) => self.restore(record),
         }
     }
 
@@ -207,7 +208,7 @@ impl Model {
         Some(receipt)
     }
 
-    fn is_owned_by(&self, inbox: InboxId, owner: Owner) -> bool {
+    pub(super) fn is_owned_by(&self, inbox: InboxId, owner: Owner) -> bool {
         self.inboxes.get(&inbox).is_some_and(|inbox| inbox.owner == owner)
     }
 
@@ -274,7 +275,7 @@ impl Model {
         (class, monitored.unwrap_or_else(|| idle::hour(inbox.created)), inbox.id)
     }
 
-    fn inbox_entries(&self, inbox: InboxId) -> impl DoubleEndedIterator<Item = (&Key, &Entry)> {
+    pub(super) fn inbox_entries(&self, inbox: InboxId) -> impl DoubleEndedIterator<Item = (&Key, &Entry)> {
         self.entries.range((inbox, Position::START)..=(inbox, Position::new(u64::MAX)))
     }
 

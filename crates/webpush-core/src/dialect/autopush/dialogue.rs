@@ -12,9 +12,9 @@
 use super::broadcasts::{Followed, Told, Versions};
 use super::names::{self, ChannelName};
 use super::reply;
-use super::request::{Malformed, Name, Request};
+use super::request::{Complaint, Malformed, Name, Request};
 use crate::capability::Keyring;
-use crate::id::InboxId;
+use crate::id::{InboxId, MessageId};
 use crate::limits::Timeouts;
 use crate::queue::Queue;
 use crate::session::keepalive::{Keepalive, Silence};
@@ -118,8 +118,13 @@ pub enum Command {
         /// What it calls the subscription.
         channel: ChannelName,
     },
-    /// Note that the agent could not use a message, for this reason.
-    Complaint(u16),
+    /// Note that the agent could not use a message.
+    Complaint {
+        /// The reason.
+        code: u16,
+        /// The message, if it says which.
+        message: Option<MessageId>,
+    },
     /// Do what the session wants. It never finishes: then the connection is closed.
     Session(session::Command),
     /// Close the connection. After this only settling is asked for.
@@ -182,8 +187,14 @@ impl Dialogue {
     /// What the session listens to, once there is one.
     #[must_use]
     pub fn scope(&self) -> Option<&Scope> {
+        self.session().map(Session::scope)
+    }
+
+    /// The session, once there is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
         match &self.phase {
-            Phase::Live(session) | Phase::Closed(Some(session)) => Some(session.scope()),
+            Phase::Live(session) | Phase::Closed(Some(session)) => Some(session),
             Phase::Greeting(_) | Phase::Identifying(_) | Phase::Closed(None) => None,
         }
     }
@@ -220,7 +231,7 @@ impl Dialogue {
         };
         match (&self.phase, request) {
             (_, Request::Other) => {}
-            (Phase::Live(_), Request::Nack(code)) => self.commands.push_back(Command::Complaint(code)),
+            (Phase::Live(_), Request::Nack(complaint)) => self.complain(complaint, keyring),
             (_, Request::Nack(_)) => {}
             (_, Request::Ping) => {
                 self.keepalive.was_asked(now);
@@ -259,7 +270,7 @@ impl Dialogue {
             // What can't be a channel is not there, which is what the agent wants.
             Request::Unregister { channel: Name::Bad(text) } => self.send(reply::unregistered(&text, 200)),
             Request::Ack { versions, complaints } => {
-                self.commands.extend(complaints.into_iter().map(Command::Complaint));
+                complaints.into_iter().for_each(|complaint| self.complain(complaint, keyring));
                 self.acknowledge(&versions, keyring, now);
             }
             Request::BroadcastSubscribe(named) => {
@@ -279,6 +290,11 @@ impl Dialogue {
     fn acknowledge(&mut self, versions: &[String], keyring: &Keyring, now: Timestamp) {
         let entries = versions.iter().filter_map(|version| names::message(version, keyring)).collect();
         self.tell_session(session::Input::Acknowledged(entries), now);
+    }
+
+    fn complain(&mut self, Complaint { code, version }: Complaint, keyring: &Keyring) {
+        let entry = version.and_then(|version| names::message(&version, keyring));
+        self.commands.push_back(Command::Complaint { code, message: entry.map(|entry| entry.message) });
     }
 
     /// The hello goes before the first message, and both go at once.

@@ -34,10 +34,10 @@ pub enum Request {
         /// Their versions.
         versions: Vec<String>,
         /// What it says of those that it could not use, as far as so many can be under way. Mostly there are none.
-        complaints: Vec<u16>,
+        complaints: Vec<Complaint>,
     },
     /// A message could not be used, and stays unacknowledged; why.
-    Nack(u16),
+    Nack(Complaint),
     /// Broadcasts to follow as well.
     BroadcastSubscribe(Versions),
     /// Nothing below this is wanted; `None` if it is none of the four words.
@@ -46,6 +46,15 @@ pub enum Request {
     Ping,
     /// Nothing that asks for anything: what newer agents may say.
     Other,
+}
+
+/// What an agent says of a message that it could not use.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// Why.
+    pub code: u16,
+    /// Which one.
+    pub version: Option<String>,
 }
 
 /// The `channelID` of a request.
@@ -118,8 +127,9 @@ impl Request {
                 Ok(Self::Urgency(word.and_then(|word| Urgency::parse(word.as_bytes()))))
             }
             "nack" => {
-                let nack = read(text, "nack").ok();
-                Ok(Self::Nack(nack.and_then(|Nack { code }| code).as_ref().map_or(0, number)))
+                let Nack { code, version } = read(text, "nack").unwrap_or_default();
+                let version = version.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
+                Ok(Self::Nack(Complaint { code: code.as_ref().map_or(0, number), version }))
             }
             "ping" => Ok(Self::Ping),
             _ => Ok(Self::Other),
@@ -128,8 +138,11 @@ impl Request {
 
     fn ack(text: &str) -> Result<Self, Malformed> {
         let Ack { updates } = read(text, "ack")?;
-        let codes = updates.iter().filter_map(|update| update.code.as_ref().map(number));
-        let complaints = codes.filter(|code| *code != DELIVERED).take(SESSION_WINDOW).collect();
+        let coded =
+            updates.iter().filter_map(|update| Some((number(update.code.as_ref()?), &update.version)));
+        let complaints = coded.filter(|(code, _)| *code != DELIVERED).take(SESSION_WINDOW);
+        let complaints =
+            complaints.map(|(code, version)| Complaint { code, version: Some(version.clone()) }).collect();
         Ok(Self::Ack { versions: updates.into_iter().map(|update| update.version).collect(), complaints })
     }
 }
@@ -179,9 +192,10 @@ struct Update {
     code: Option<serde_json::Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Nack {
     code: Option<serde_json::Value>,
+    version: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -238,30 +252,35 @@ mod tests {
         }
     }
 
+    fn complaint(code: u16, version: Option<&str>) -> Complaint {
+        Complaint { code, version: version.map(str::to_owned) }
+    }
+
     #[test]
     fn acknowledgements_with_and_without_code() {
         let text =
             r#"{"messageType":"ack","updates":[{"channelID":"a","version":"1","code":100},{"version":"2"}]}"#;
-        let ack = |versions: &[&str], complaints: &[u16]| Request::Ack {
+        let ack = |versions: &[&str], complaints: &[(u16, &str)]| Request::Ack {
             versions: versions.iter().map(|version| (*version).to_owned()).collect(),
-            complaints: complaints.to_vec(),
+            complaints: complaints.iter().map(|(code, version)| complaint(*code, Some(version))).collect(),
         };
         assert_eq!(parse(text), ack(&["1", "2"], &[]));
         assert_eq!(parse(r#"{"messageType":"ack","updates":[]}"#), ack(&[], &[]));
         let text =
             r#"{"messageType":"ack","updates":[{"version":"1","code":101},{"version":"2","code":"x"}]}"#;
-        assert_eq!(parse(text), ack(&["1", "2"], &[101, 0]));
+        assert_eq!(parse(text), ack(&["1", "2"], &[(101, "1"), (0, "2")]));
     }
 
     #[test]
     fn a_message_that_could_not_be_used() {
-        for (text, code) in [
-            (r#"{"messageType":"nack","version":"x","code":301}"#, 301),
-            (r#"{"messageType":"nack","version":"x"}"#, 0),
-            (r#"{"messageType":"nack","code":-1}"#, 0),
-            (r#"{"messageType":"nack","code":1,"code":2}"#, 0),
+        for (text, code, version) in [
+            (r#"{"messageType":"nack","version":"x","code":301}"#, 301, Some("x")),
+            (r#"{"messageType":"nack","version":"x"}"#, 0, Some("x")),
+            (r#"{"messageType":"nack","version":7,"code":301}"#, 301, None),
+            (r#"{"messageType":"nack","code":-1}"#, 0, None),
+            (r#"{"messageType":"nack","code":1,"code":2}"#, 0, None),
         ] {
-            assert_eq!(parse(text), Request::Nack(code), "{text}");
+            assert_eq!(parse(text), Request::Nack(complaint(code, version)), "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::Failure;
 use crate::metrics::By;
 use crate::service::Service;
-use crate::wake::{Listener, News, Way};
+use crate::wake::{Held, Listener, News, Way};
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
 use std::future::poll_fn;
@@ -118,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 Step::Left => return,
                 Step::Wait => {}
             }
+            self.say_what_holds_it();
             match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Io(Io::Read | Io::Written) => {}
                 Event::Io(Io::Closed) if self.closing.is_none() => {
@@ -178,7 +179,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 let agent = self.dialogue.scope().map(|scope| self.service.log_names.inbox(scope.inbox));
                 tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
-            Command::Complaint(code) => self.service.metrics.agents.complained(code),
+            Command::Complaint { code, message } => {
+                self.service.metrics.agents.complained(code);
+                message.iter().for_each(|message| self.service.traces.complained(*message, code));
+            }
             command => return Some(command),
         }
         None
@@ -208,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             }
             Command::Session(session::Command::Fetch { after }) => self.fetch(after).await,
             Command::Session(session::Command::Settle { entries, .. }) => {
+                self.service.acknowledged(&entries);
                 // Waited for, so that whoever acknowledges without end is held back by its socket.
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.service.commit(settle.collect(), Durability::Durable).await {
@@ -218,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             Command::Send(_)
             | Command::Ping
             | Command::Close(_)
-            | Command::Complaint(_)
+            | Command::Complaint { .. }
             | Command::Session(_) => {}
         }
     }
@@ -294,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 Ok(Some(text)) => {
                     self.socket.text(&text);
                     let now = fresh::now();
-                    self.service.metrics.messages.sent(waiting.accepted(), now);
+                    self.service.sent(waiting.sent(), now);
                     self.dialogue.handle(Input::Session(session::Input::Sent { taken: false }), now);
                 }
                 Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
@@ -377,6 +382,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         if generation != std::mem::replace(&mut self.generation, generation) {
             let versions = self.service.broadcasts.versions();
             self.tell(Input::Broadcasts(versions));
+        }
+    }
+
+    /// For whoever asks why a message does not go.
+    fn say_what_holds_it(&self) {
+        if let (Some(listener), Some(session)) = (&self.listener, self.dialogue.session()) {
+            let held = match (session.is_full(), self.socket.has_room()) {
+                (true, _) => Held::Window,
+                (false, false) => Held::Socket,
+                (false, true) => Held::Nothing,
+            };
+            listener.says(held, session.scope().floor);
         }
     }
 

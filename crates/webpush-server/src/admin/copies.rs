@@ -1,0 +1,54 @@
+//! Backups and exports: a picture of the store with the keys of its URLs, while the service goes on.
+
+use super::Admin;
+use super::refusal::Refusal;
+use super::reply::{Content, Reply};
+use crate::archive::{Kind, Writer};
+use crate::keys_file;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use webpush_core::dialect::autopush::Versions;
+use webpush_store::Detail;
+
+/// Pieces that wait for whoever reads them.
+const PIECES: usize = 2;
+
+/// `GET /admin/backup` and `GET /admin/export`. What was acknowledged to anybody before this was asked for is on it.
+pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refusal> {
+    let place = Arc::clone(&admin.pictures).acquire_owned().await.map_err(|_| Refusal::Failed)?;
+    let admin = Arc::clone(admin);
+    let writer = spawn_blocking(move || begin(&admin, kind)).await.map_err(|_| Refusal::Failed)??;
+    let (sender, pieces) = mpsc::channel(PIECES);
+    spawn_blocking(move || {
+        for piece in writer {
+            // Whoever asked may have gone.
+            if sender.blocking_send(piece).is_err() {
+                break;
+            }
+        }
+        drop(place);
+    });
+    let mut reply = Response::new(Content::Pieces(pieces));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    Ok(reply)
+}
+
+fn begin(admin: &Admin, kind: Kind) -> Result<Writer, Refusal> {
+    // What agents are told is of the same moment.
+    let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+    let picture = admin.service.store.picture(&Detail::EVERYTHING)?;
+    let set = match kind {
+        Kind::Backup => broadcasts.set_here(),
+        Kind::Export => Versions::new(),
+    };
+    drop(broadcasts);
+    // Keys are never taken away: there is one for all that is on the picture.
+    let keys = keys_file::read(&admin.data_dir).map_err(|error| {
+        tracing::error!(%error, "the sealing keys can't be read for a copy");
+        Refusal::Failed
+    })?;
+    Ok(Writer::new(kind, &admin.service.origin, &keys, set, picture))
+}

@@ -1,0 +1,112 @@
+// Tables and facts. Rows are replaced, and as many are kept free as a table usually has, so that nothing below moves.
+
+import { bytes, count, duration, millis } from "./format.js";
+
+function cell(text, className = "") {
+  const made = document.createElement("td");
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function rows(id, list, none) {
+  const table = document.getElementById(id);
+  const columns = table.tHead.rows[0].cells.length;
+  const made = list.map((cells) => {
+    const row = document.createElement("tr");
+    row.append(...cells);
+    return row;
+  });
+  if (!made.length) {
+    const row = document.createElement("tr");
+    const nothing = cell(none, "nothing");
+    nothing.colSpan = columns;
+    row.append(nothing);
+    made.push(row);
+  }
+  table.tBodies[0].replaceChildren(...made);
+}
+
+const DIALECTS = {
+  rfc8030: "RFC 8030 (server push)",
+  thomson: "draft-thomson (2015)",
+  events: "events",
+  autopush: "autopush (WebSocket)",
+};
+
+export function showSessions(sessions) {
+  const most = Math.max(1, ...Object.values(sessions));
+  rows("sessions", Object.entries(DIALECTS).map(([name, title]) => {
+    const listening = sessions[name] ?? 0;
+    const bar = document.createElement("div");
+    bar.className = listening ? "bar" : "bar is-none";
+    bar.style.width = `${(100 * listening) / most}%`;
+    const holder = cell("");
+    holder.append(bar);
+    return [cell(title), holder, cell(count(listening), "number")];
+  }));
+}
+
+/** The public port explains each of its errors. */
+function errorCell(name, origin) {
+  const made = cell("");
+  const link = document.createElement("a");
+  [link.href, link.textContent, link.rel] = [`${origin}/errors#${name}`, name, "noreferrer"];
+  made.append(link);
+  return made;
+}
+
+export function showErrors(refusals, origin) {
+  rows("errors", refusals.slice(0, 8).map(([name, number]) => [errorCell(name, origin), cell(count(number), "number")]),
+    "No request was refused since the start.");
+}
+
+export function showSlowest(slowest, traceSeconds) {
+  const none = traceSeconds == null ? "The way of messages is not kept (trace.keep)." : "No agent was sent a message in the last minutes.";
+  rows("slowest", slowest.map((agent) => [
+    cell(agent.agent, "mono"),
+    cell(count(agent.messages), "number"),
+    cell(agent.listens ? count(agent.waiting) : `${count(agent.waiting)} · away`, "number"),
+    cell(millis(agent.longest_ms), "number"),
+  ]), none);
+}
+
+export function showFacts(status) {
+  const { process, sample } = status;
+  const expires = process.certificate_expires;
+  const facts = [
+    ["Store", sample.store_up ? "up" : "down"],
+    ["On disk", bytes(process.data_bytes)],
+    ["Free there", bytes(process.free_bytes)],
+    ["Stored messages and receipts", count(sample.backlog)],
+    ["Memory", bytes(process.memory_bytes)],
+    ["Connections", count(sample.connections)],
+    ["Certificate", expires ? `good for ${duration(expires - status.now)}` : "none: no TLS here"],
+  ];
+  document.getElementById("facts").replaceChildren(...facts.flatMap(([name, value]) => {
+    const [term, said] = [document.createElement("dt"), document.createElement("dd")];
+    [term.textContent, said.textContent] = [name, value];
+    if (value === "down") said.className = "bad";
+    return [term, said];
+  }));
+}
+
+export function showConfiguration({ toml, later }) {
+  const note = document.getElementById("later");
+  note.hidden = !later.length;
+  note.textContent = `Takes effect at the next start: ${later.join(", ")}`;
+  const place = document.getElementById("toml");
+  if (place.dataset.shown === toml) return;
+  place.dataset.shown = toml;
+  place.replaceChildren(...toml.trimEnd().split("\n").flatMap((line) => {
+    if (line.startsWith("[")) return [span("section", line), "\n"];
+    const at = line.startsWith("# ") ? 0 : line.lastIndexOf("  # ");
+    return at < 0 ? [line, "\n"] : [line.slice(0, at), span("source", line.slice(at)), "\n"];
+  }));
+}
+
+function span(className, text) {
+  const made = document.createElement("span");
+  [made.className, made.textContent] = [className, text];
+  return made;
+}

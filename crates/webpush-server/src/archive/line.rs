@@ -1,0 +1,200 @@
+//! The lines of a file.
+
+use super::values::{Bits, Key, Latin1, Octets};
+use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// The first line.
+    Begin(Begin),
+    /// A sealing key; the last one seals what is new.
+    Key {
+        /// Its id.
+        id: u8,
+        /// The key.
+        secret: Key,
+    },
+    /// A broadcast that was set.
+    Broadcast {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// No position up to this one is assigned again.
+    Position(u64),
+    /// An inbox.
+    Inbox(InboxLine),
+    /// A subscription of the last inbox.
+    Subscription(SubscriptionLine),
+    /// A message in the last inbox.
+    Message(MessageLine),
+    /// A receipt in the last inbox.
+    Receipt(ReceiptLine),
+    /// The SHA-256 of everything before this line.
+    Check(Key),
+    /// The last line.
+    End(Counts),
+}
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// All of one data folder, with checksums.
+    Backup,
+    /// Agents to be moved.
+    Export,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begin {
+    /// The format of the file.
+    pub format: u32,
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// Who wrote it.
+    pub program: String,
+    /// The origin of the service.
+    pub origin: String,
+    /// When it was begun, in milliseconds since 1970.
+    pub taken: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxLine {
+    pub id: Bits,
+    pub owner: OwnerWord,
+    pub created: u64,
+    pub key: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitored: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnerWord {
+    Agent,
+    Receipts,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionLine {
+    pub agent: Bits,
+    pub id: Bits,
+    pub created: u64,
+    pub key: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Octets>,
+    pub dialect: DialectWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Bits>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DialectWord {
+    Rfc8030,
+    Autopush,
+    Thomson,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageLine {
+    pub id: Bits,
+    pub agent: Bits,
+    pub subscription: Bits,
+    pub position: u64,
+    pub accepted: u64,
+    pub expires: u64,
+    pub urgency: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// `Content-Type`, `Content-Encoding`, `Encryption` and `Crypto-Key`.
+    pub headers: [Option<Latin1>; 4],
+    pub key: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Bits>,
+    pub body: Octets,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptLine {
+    pub inbox: Bits,
+    pub position: u64,
+    /// The message that it is about: its id, inbox and position.
+    pub message: Bits,
+    pub of: Bits,
+    pub at: u64,
+    pub key: u8,
+    pub status: StatusWord,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatusWord {
+    Acknowledged,
+    Failed,
+}
+
+/// How much there is of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Inboxes: agents and receipt subscriptions.
+    pub inboxes: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Receipts.
+    pub receipts: u64,
+}
+
+impl Counts {
+    /// What one line adds.
+    #[must_use]
+    pub fn of(line: &Line) -> Self {
+        let mut counts = Self::default();
+        match line {
+            Line::Inbox(_) => counts.inboxes = 1,
+            Line::Subscription(_) => counts.subscriptions = 1,
+            Line::Message(_) => counts.messages = 1,
+            Line::Receipt(_) => counts.receipts = 1,
+            Line::Begin(_)
+            | Line::Key { .. }
+            | Line::Broadcast { .. }
+            | Line::Position(_)
+            | Line::Check(_)
+            | Line::End(_) => {}
+        }
+        counts
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.inboxes += more.inboxes;
+        self.subscriptions += more.subscriptions;
+        self.messages += more.messages;
+        self.receipts += more.receipts;
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { inboxes, subscriptions, messages, receipts } = self;
+        write!(
+            f,
+            "{inboxes} inboxes, {subscriptions} subscriptions, {messages} messages and {receipts} receipts"
+        )
+    }
+}

@@ -1,0 +1,186 @@
+//! Records of a store as lines, and back.
+
+use super::line::{
+    DialectWord, InboxLine, Line, MessageLine, OwnerWord, ReceiptLine, StatusWord, SubscriptionLine,
+};
+use super::values::{Exactly, Latin1, Octets};
+use bytes::Bytes;
+use std::sync::Arc;
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::message::Message;
+use webpush_core::receipt::{Receipt, ReceiptStatus};
+use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::time::Timestamp;
+use webpush_core::topic::Topic;
+use webpush_core::urgency::Urgency;
+use webpush_store::{Holdings, Kept, Record};
+
+impl From<&Record> for Line {
+    fn from(record: &Record) -> Self {
+        match record {
+            Record::Position(position) => Self::Position(position.get()),
+            Record::Inbox(kept) => Self::Inbox(inbox_line(kept)),
+            Record::Subscription(subscription) => Self::Subscription(subscription_line(subscription)),
+            Record::Entry(Entry::Message(message)) => Self::Message(message_line(message)),
+            Record::Entry(Entry::Receipt(receipt)) => Self::Receipt(receipt_line(receipt)),
+        }
+    }
+}
+
+impl Line {
+    /// The record that a line is of; nothing for lines about the file, and an error for what no store can hold.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn record(self) -> Result<Option<Record>, &'static str> {
+        Ok(Some(match self {
+            Self::Position(position) => Record::Position(Position::new(position)),
+            Self::Inbox(line) => Record::Inbox(kept(&line)),
+            Self::Subscription(line) => Record::Subscription(subscription(&line)?),
+            Self::Message(line) => Record::Entry(Entry::Message(Arc::new(message(line)?))),
+            Self::Receipt(line) => Record::Entry(Entry::Receipt(receipt(&line))),
+            Self::Begin(_) | Self::Key { .. } | Self::Broadcast { .. } | Self::Check(_) | Self::End(_) => {
+                return Ok(None);
+            }
+        }))
+    }
+}
+
+fn inbox_line(kept: &Kept) -> InboxLine {
+    let Inbox { id, owner, created, key } = &kept.inbox;
+    InboxLine {
+        id: Exactly(*id.as_bytes()),
+        owner: match owner {
+            Owner::Agent => OwnerWord::Agent,
+            Owner::Receipts => OwnerWord::Receipts,
+        },
+        created: created.as_millis(),
+        key: key.0,
+        monitored: kept.monitored.map(Timestamp::as_millis),
+    }
+}
+
+fn kept(line: &InboxLine) -> Kept {
+    let owner = match line.owner {
+        OwnerWord::Agent => Owner::Agent,
+        OwnerWord::Receipts => Owner::Receipts,
+    };
+    let created = Timestamp::from_millis(line.created);
+    Kept {
+        inbox: Inbox { id: InboxId::from_bytes(line.id.0), owner, created, key: KeyId(line.key) },
+        monitored: line.monitored.map(Timestamp::from_millis),
+        holds: Holdings::default(),
+    }
+}
+
+fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
+    let Subscription { agent, id, created, key, sender, dialect } = subscription;
+    let (dialect, channel) = match dialect {
+        Dialect::Rfc8030 => (DialectWord::Rfc8030, None),
+        Dialect::Autopush(channel) => (DialectWord::Autopush, Some(Exactly(*channel.as_bytes()))),
+        Dialect::Thomson => (DialectWord::Thomson, None),
+    };
+    SubscriptionLine {
+        agent: Exactly(*agent.as_bytes()),
+        id: Exactly(*id.as_bytes()),
+        created: created.as_millis(),
+        key: key.0,
+        sender: sender.map(|SenderKey(point)| Octets(point.to_vec())),
+        dialect,
+        channel,
+    }
+}
+
+fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
+    let dialect = match (line.dialect, line.channel) {
+        (DialectWord::Rfc8030, None) => Dialect::Rfc8030,
+        (DialectWord::Thomson, None) => Dialect::Thomson,
+        (DialectWord::Autopush, Some(channel)) => Dialect::Autopush(ChannelId::from_bytes(channel.0)),
+        _ => return Err("a subscription has a channel if it is of autopush, and only then"),
+    };
+    let point = |octets: &Octets| octets.0.clone().try_into().map(SenderKey);
+    let sender = line.sender.as_ref().map(point).transpose();
+    Ok(Subscription {
+        agent: InboxId::from_bytes(line.agent.0),
+        id: SubscriptionId::from_bytes(line.id.0),
+        created: Timestamp::from_millis(line.created),
+        key: KeyId(line.key),
+        sender: sender.map_err(|_| "a sender has a key of 65 bytes")?,
+        dialect,
+    })
+}
+
+fn message_line(message: &Message) -> MessageLine {
+    let topic = message.topic.as_ref();
+    MessageLine {
+        id: Exactly(*message.id.as_bytes()),
+        agent: Exactly(*message.agent.as_bytes()),
+        subscription: Exactly(*message.subscription.as_bytes()),
+        position: message.position.get(),
+        accepted: message.accepted.as_millis(),
+        expires: message.expires.as_millis(),
+        urgency: message.urgency.as_str().to_owned(),
+        topic: topic.map(|topic| topic.as_bytes().iter().copied().map(char::from).collect()),
+        headers: message.encoding.parts().map(|part| part.map(|part| Latin1(part.to_vec()))),
+        key: message.key.0,
+        receipt: message.receipt.map(|inbox| Exactly(*inbox.as_bytes())),
+        body: Octets(message.body.to_vec()),
+    }
+}
+
+fn message(line: MessageLine) -> Result<Message, &'static str> {
+    let headers = line.headers.each_ref().map(|part| part.as_ref().map(|Latin1(bytes)| &bytes[..]));
+    let topic =
+        line.topic.map(|topic| Topic::parse(topic.as_bytes()).ok_or("that is no topic")).transpose()?;
+    Ok(Message {
+        id: MessageId::from_bytes(line.id.0),
+        agent: InboxId::from_bytes(line.agent.0),
+        subscription: SubscriptionId::from_bytes(line.subscription.0),
+        position: Position::new(line.position),
+        accepted: Timestamp::from_millis(line.accepted),
+        expires: Timestamp::from_millis(line.expires),
+        urgency: Urgency::parse(line.urgency.as_bytes()).ok_or("that is no urgency")?,
+        topic,
+        encoding: Encoding::from_parts(headers).ok_or("a header has a value that HTTP does not allow")?,
+        key: KeyId(line.key),
+        receipt: line.receipt.map(|inbox| InboxId::from_bytes(inbox.0)),
+        body: Bytes::from(line.body.0),
+    })
+}
+
+fn receipt_line(receipt: &Receipt) -> ReceiptLine {
+    let Receipt { inbox, position, about, key, status } = receipt;
+    ReceiptLine {
+        inbox: Exactly(*inbox.as_bytes()),
+        position: position.get(),
+        message: Exactly(*about.message.as_bytes()),
+        of: Exactly(*about.inbox.as_bytes()),
+        at: about.position.get(),
+        key: key.0,
+        status: match status {
+            ReceiptStatus::Acknowledged => StatusWord::Acknowledged,
+            ReceiptStatus::Failed => StatusWord::Failed,
+        },
+    }
+}
+
+fn receipt(line: &ReceiptLine) -> Receipt {
+    let about = EntryRef {
+        inbox: InboxId::from_bytes(line.of.0),
+        position: Position::new(line.at),
+        message: MessageId::from_bytes(line.message.0),
+    };
+    Receipt {
+        inbox: InboxId::from_bytes(line.inbox.0),
+        position: Position::new(line.position),
+        about,
+        key: KeyId(line.key),
+        status: match line.status {
+            StatusWord::Acknowledged => ReceiptStatus::Acknowledged,
+            StatusWord::Failed => ReceiptStatus::Failed,
+        },
+    }
+}

@@ -1,0 +1,100 @@
+//! Putting a whole file into a new data folder, while nobody serves from it.
+
+use super::line::{Counts, Line};
+use super::read::{Reader, lines_of};
+use super::{LINE_BYTES, leapt};
+use crate::broadcasts;
+use crate::keys_file;
+use crate::serve::{STORE_FOLDER, make_data_folder};
+use anyhow::{Context as _, bail};
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::mpsc;
+use webpush_core::capability::KeyId;
+use webpush_core::dialect::autopush::{Broadcast, Versions};
+use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::{Applied, Durability, Op, Record, Store};
+
+/// Operations in one commit.
+const BATCH: usize = 1000;
+
+/// Reads a file to its end before anything is written, then makes the folder that it is of.
+///
+/// # Errors
+/// When the file is not whole, or the folder has something already, or can't be written.
+pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<Counts> {
+    let shown = file.display();
+    let cannot = || format!("{shown} can't be restored");
+    for name in [STORE_FOLDER, keys_file::FILE_NAME] {
+        if folder.join(name).exists() {
+            bail!(
+                "{} has a {name} already, and nothing is written over it: name a folder that is not there yet",
+                folder.display()
+            );
+        }
+    }
+    let found = read(file, |_| Ok(())).with_context(cannot)?;
+    make_data_folder(folder)?;
+    let store_folder = folder.join(STORE_FOLDER);
+    let filled = fill(file, folder, &store_folder).with_context(cannot);
+    if filled.is_err() {
+        // Half of it must not be taken for the whole. That it can't be removed is less than why it should be.
+        drop(fs::remove_dir_all(&store_folder));
+    }
+    filled.map(|()| found)
+}
+
+fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<()> {
+    let store = EmbeddedStore::open(store_folder, Options::default())?;
+    let (mut keys, mut set, mut batch) = (Vec::new(), Versions::new(), Vec::new());
+    read(file, |line| {
+        match line {
+            Line::Key { id, secret } => keys.push((KeyId(id), secret.0)),
+            Line::Broadcast { name, version } => {
+                let broadcast = Broadcast::new(name, version);
+                broadcast.map_err(|unfit| anyhow::Error::msg(unfit.to_string()))?.put_into(&mut set);
+            }
+            line => {
+                let record = line.record().map_err(anyhow::Error::msg)?;
+                batch.extend(record.map(|record| Op::Restore(moved_on(record))));
+            }
+        }
+        if batch.len() >= BATCH { commit(&store, std::mem::take(&mut batch)) } else { Ok(()) }
+    })?;
+    commit(&store, batch)?;
+    store.close();
+    if !set.is_empty() {
+        broadcasts::write(folder, &set)?;
+    }
+    // Last: a folder with a store and no keys is one that nobody serves from.
+    keys_file::write_new(folder, &keys)
+}
+
+/// A position leaps, everything else stays where it was.
+fn moved_on(record: Record) -> Record {
+    match record {
+        Record::Position(position) => Record::Position(leapt(position)),
+        record => record,
+    }
+}
+
+fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> anyhow::Result<()> {
+    let (answer, answered) = mpsc::channel();
+    store.commit(ops, Durability::Durable, Box::new(move |result| drop(answer.send(result))));
+    let applied = answered.recv().context("the store ended")??;
+    if applied.iter().any(|applied| *applied != Applied::Created) {
+        bail!("it holds something twice, or something that belongs to nothing");
+    }
+    Ok(())
+}
+
+/// Reads all of a file, and says whether it is whole.
+fn read(file: &Path, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
+    let mut reader = Reader::default();
+    let file = BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?);
+    for line in lines_of(file) {
+        each(reader.take(&line?)?)?;
+    }
+    Ok(reader.finish()?)
+}

@@ -1,0 +1,82 @@
+//! Values within lines. None of them prints: they are halves of URLs, keys and payloads.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// Bytes in base64url.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Octets(pub Vec<u8>);
+
+/// So many bytes in base64url.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Exactly<const N: usize>(pub [u8; N]);
+
+/// An id.
+pub(super) type Bits = Exactly<16>;
+/// A key, or a checksum.
+pub(super) type Key = Exactly<32>;
+
+/// Bytes of a header, each as the character with its number: mostly they are text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Latin1(pub Vec<u8>);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD.decode(text).map(Self).map_err(|_| D::Error::custom("it is not base64url"))
+    }
+}
+
+impl<const N: usize> Serialize for Exactly<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Exactly<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Octets(bytes) = Octets::deserialize(deserializer)?;
+        bytes.try_into().map(Self).map_err(|_| D::Error::custom(format_args!("it has not {N} bytes")))
+    }
+}
+
+impl Serialize for Latin1 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.iter().copied().map(char::from).collect::<String>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Latin1 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = text.chars().map(u8::try_from).collect::<Result<_, _>>();
+        bytes.map(Self).map_err(|_| D::Error::custom("it has a character that no header has"))
+    }
+}
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Octets(…)")
+    }
+}
+
+impl<const N: usize> fmt::Debug for Exactly<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exactly(…)")
+    }
+}
+
+impl fmt::Debug for Latin1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Latin1(…)")
+    }
+}

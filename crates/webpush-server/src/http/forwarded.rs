@@ -1,0 +1,136 @@
+//! Whom proxies name in `X-Forwarded-For` or `Forwarded` (RFC 7239), beginning with what the nearest one has written.
+//!
+//! It is read from the right, as a proxy adds to the right of what it was sent: what a client made up is to the left, and
+//! must not change how the rest is read. An open quotation mark there would, if this were read from the left.
+
+use clap::ValueEnum;
+use http::HeaderMap;
+use http::header::{FORWARDED, HeaderName, HeaderValue, ValueIter};
+use std::iter::Rev;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What `Forwarded` had been for long before it was written down.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The header in which proxies say for whom they ask. A client can send the other one as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedHeader {
+    /// What most proxies write
+    #[default]
+    XForwardedFor,
+    /// RFC 7239
+    Forwarded,
+}
+
+/// The hops of a request, the nearest first: an address, or nothing where something else is said.
+pub struct Hops<'a> {
+    header: ForwardedHeader,
+    lines: Rev<ValueIter<'a, HeaderValue>>,
+    /// What is left of the line that is being read.
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Hops<'a> {
+    /// Of the head of a request.
+    #[must_use]
+    pub fn new(header: ForwardedHeader, headers: &'a HeaderMap) -> Self {
+        let name = match header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
+        };
+        Self { header, lines: headers.get_all(name).iter().rev(), rest: None }
+    }
+}
+
+impl Iterator for Hops<'_> {
+    type Item = Option<IpAddr>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(rest) = self.rest.take() else {
+                self.rest = Some(self.lines.next()?.as_bytes());
+                continue;
+            };
+            let (before, element) = split_last(rest, b',');
+            self.rest = before;
+            // An empty element of a list is none (RFC 9110 §5.6.1).
+            let element = element.trim_ascii();
+            if !element.is_empty() {
+                return Some(match self.header {
+                    ForwardedHeader::XForwardedFor => node(element),
+                    ForwardedHeader::Forwarded => for_parameter(element).and_then(unquoted).and_then(node),
+                });
+            }
+        }
+    }
+}
+
+/// What is before the last separator that is not quoted, and what is behind it.
+fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
+    let mut quoted = false;
+    for (at, &byte) in text.iter().enumerate().rev() {
+        if byte == b'"' && !is_escaped(&text[..at]) {
+            quoted = !quoted;
+        } else if byte == separator && !quoted {
+            return (Some(&text[..at]), &text[at + 1..]);
+        }
+    }
+    (None, text)
+}
+
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+}
+
+/// The value of `for`, which may be there once (RFC 7239 §4).
+fn for_parameter(element: &[u8]) -> Option<&[u8]> {
+    let mut found = None;
+    let mut rest = Some(element);
+    while let Some(pairs) = rest {
+        let (before, pair) = split_last(pairs, b';');
+        rest = before;
+        let pair = pair.trim_ascii();
+        let (name, value) = pair.split_at(pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len()));
+        if name.eq_ignore_ascii_case(b"for") && found.replace(value.strip_prefix(b"=")?).is_some() {
+            return None;
+        }
+    }
+    found
+}
+
+/// No address needs an escape, so what has one is none.
+fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    match value.strip_prefix(b"\"") {
+        Some(quoted) => quoted.strip_suffix(b"\""),
+        None => Some(value),
+    }
+}
+
+/// An address, perhaps with a port: `192.0.2.1:80`, `[2001:db8::1]:80`, also `2001:db8::1`. Neither `unknown` nor `_name`
+/// says who it is (RFC 7239 §6).
+fn node(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        let address: Ipv6Addr = address.parse().ok()?;
+        return (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(address.into());
+    }
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (address, port) = text.split_once(':')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    is_port(port).then_some(address.into())
+}
+
+/// A number, or a name that hides it (RFC 7239 §6.2).
+fn is_port(text: &str) -> bool {
+    let hidden = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    match text.strip_prefix('_') {
+        Some(name) => hidden(name),
+        None => (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+use proptest::prelude::*;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+/// Version 2: command, family with transport, addresses with what else there is.
+fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+    [PROTOCOL_PREFIX, &[0x20 | command, family], &length, rest].concat()
+}
+
+fn said(header: &[u8]) -> Option<Said> {
+    match missing(header)? {
+        Missing::Exactly(length) if length == header.len() => parse(header),
+        Missing::Exactly(_) | Missing::Some => panic!("{header:?} is not whole, or more than that"),
+    }
+}
+
+#[test]
+fn what_a_header_says() {
+    let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0, 80, 1, 187];
+    let v6 = [&Ipv6Addr::LOCALHOST.octets()[..], &Ipv6Addr::UNSPECIFIED.octets(), &[0, 80, 1, 187]].concat();
+    let tlv = [&v4[..], &[4, 0, 3, 0, 0, 0]].concat();
+    let (one, six) =
+        (Said::Client(Ipv4Addr::new(192, 0, 2, 1).into()), Said::Client(Ipv6Addr::LOCALHOST.into()));
+    for (header, expected) in [
+        (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), one),
+        (b"PROXY TCP6 ::1 2001:db8::2 56324 443\r\n".to_vec(), six),
+        (b"PROXY UNKNOWN\r\n".to_vec(), Said::Nobody),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), Said::Nobody),
+        (binary(1, 0x11, &v4), one),
+        (binary(1, 0x11, &tlv), one),
+        (binary(1, 0x21, &v6), six),
+        // Of the proxy itself, whatever else it says.
+        (binary(0, 0x00, &[]), Said::Nobody),
+        (binary(0, 0x11, &v4), Said::Nobody),
+        (binary(1, 0x00, &[]), Said::Nobody),
+        (binary(1, 0x31, &[b'/'; 216]), Said::Nobody),
+    ] {
+        assert_eq!(said(&header), Some(expected), "{}", header.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_no_header() {
+    for header in [
+        &b"PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n"[..],
+        b"PROXY TCP4 2001:db8::1 198.51.100.1 56324 443\r\n",
+        b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 65536\r\n",
+        b"PROXY UDP4 192.0.2.1 198.51.100.1 56324 443\r\n",
+        b"PROXY \r\n",
+        &binary(2, 0x11, &[0; 12]),
+        &binary(1, 0x11, &[0; 11]),
+        &binary(1, 0x41, &[0; 12]),
+        &[PROTOCOL_PREFIX, &[0x11, 0x11, 0, 0]].concat(),
+    ] {
+        assert_eq!(said(header), None, "{}", header.escape_ascii());
+    }
+    for begun in
+        [&b"GET / HTTP/1.1\r\n"[..], b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01", b"PROXI", b"\r\n\r\nGET"]
+    {
+        assert_eq!(missing(begun), None, "{}", begun.escape_ascii());
+    }
+}
+
+#[test]
+fn a_header_has_a_length_that_it_may_not_exceed() {
+    let text = |length: usize| format!("PROXY UNKNOWN {}\r\n", "x".repeat(length - 16)).into_bytes();
+    assert_eq!(missing(&text(107)), Some(Missing::Exactly(107)));
+    assert_eq!(missing(&text(108)), None);
+    assert_eq!(missing(&text(120)[..106]), Some(Missing::Some));
+    assert_eq!(missing(&text(120)[..107]), None);
+    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 16])), Some(Missing::Exactly(LONGEST)));
+    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 15])[..16]), None);
+}
+
+fn headers() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec()),
+        Just(b"PROXY UNKNOWN\r\n".to_vec()),
+        prop::collection::vec(any::<u8>(), 12..80).prop_map(|rest| binary(1, 0x11, &rest)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// However it comes in pieces, the header is taken whole, and nothing of what is behind it.
+    #[test]
+    fn the_header_is_taken_and_no_more(header in headers(), pieces in prop::collection::vec(1..60_usize, 1..6)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (read, rest) = runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            client.set_nodelay(true).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let sent = [&header[..], b"\r\nbehind"].concat();
+            let sending = async {
+                let mut left = &sent[..];
+                for piece in pieces {
+                    let (now, later) = left.split_at(piece.min(left.len()));
+                    client.write_all(now).await.unwrap();
+                    tokio::task::yield_now().await;
+                    left = later;
+                }
+                client.write_all(left).await.unwrap();
+                drop(client);
+            };
+            let reading = async {
+                let read = whole(&mut stream).await;
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await.unwrap();
+                (read, rest)
+            };
+            tokio::join!(sending, reading).1
+        });
+        prop_assert_eq!(read, Some(header));
+        prop_assert_eq!(rest, b"\r\nbehind");
+    }
+
+    #[test]
+    fn no_bytes_are_too_strange(begun in prop::collection::vec(any::<u8>(), 0..300)) {
+        for bytes in [begun.clone(), [PROTOCOL_PREFIX, &begun].concat(), [&b"PROXY "[..], &begun].concat()] {
+            if let Some(Missing::Exactly(length)) = missing(&bytes) && length <= bytes.len() {
+                let _ = parse(&bytes[..length]);
+            }
+        }
+    }
+}
+
+/// The clock stands still but where nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_header_that_does_not_come_is_not_waited_for() {
+    for begun in [&b""[..], b"PROXY TCP4 ", &PROTOCOL_PREFIX[..7]] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(begun).await.unwrap();
+        let (mut stream, address) = listener.accept().await.unwrap();
+        let proxy = Peer::new(address.ip());
+        assert!(read(&mut stream, proxy, &Proxies::default()).await.is_none());
+    }
+}

@@ -1,0 +1,135 @@
+//! The way of each message that was accepted lately: which stage it reached and when, with ids only.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what is kept of a message, and how | `table.rs` |
+//! | why it goes no further | [`waiting`] |
+//! | which agents are slow | [`slowest`] |
+//!
+//! A stage is stamped where it happens, with a few writes to memory that has its place: nothing is allocated for a message,
+//! and nobody waits for anybody. Newer messages take the places of the oldest.
+
+pub mod slowest;
+mod table;
+pub mod waiting;
+
+pub use table::{STAGES, Stage, Trace};
+
+use crate::log_names::LogNames;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use table::Table;
+use webpush_core::id::MessageId;
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Dialect;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// For how long a message can be looked up; nothing is kept at zero.
+    pub keep: Duration,
+    /// Of so many messages.
+    pub messages: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(300), messages: 16_384 }
+    }
+}
+
+/// What is known of the messages that were accepted lately.
+pub struct Traces {
+    settings: Settings,
+    /// Made for the first message.
+    table: OnceLock<Table>,
+    began: Instant,
+}
+
+impl Traces {
+    /// Empty.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, table: OnceLock::new(), began: Instant::now() }
+    }
+
+    /// Nothing is ever kept.
+    #[must_use]
+    pub fn off() -> Self {
+        Self::new(Settings { keep: Duration::ZERO, messages: 0 })
+    }
+
+    /// For how long a message can be looked up, if at all.
+    #[must_use]
+    pub const fn keep(&self) -> Option<Duration> {
+        let Settings { keep, messages } = self.settings;
+        if keep.is_zero() || messages == 0 { None } else { Some(keep) }
+    }
+
+    /// A message was accepted, for a subscription of that dialect.
+    pub fn accepted(&self, message: &Message, dialect: Dialect) {
+        if self.keep().is_some() {
+            let table = self.table.get_or_init(|| Table::new(self.settings.messages));
+            table.claim(message, dialect, self.now());
+        }
+    }
+
+    /// A message was stored, under its position.
+    pub fn stored(&self, message: &Message) {
+        if let Some(table) = self.table.get() {
+            table.stored(message, self.now());
+        }
+    }
+
+    /// A message has come to a stage.
+    pub fn reached(&self, message: MessageId, stage: Stage) {
+        if let Some(table) = self.table.get() {
+            table.reached(message, stage, self.now());
+        }
+    }
+
+    /// A message has ended.
+    pub fn ended(&self, message: MessageId, outcome: Outcome) {
+        if let Some(table) = self.table.get() {
+            table.ended(message, outcome, self.now());
+        }
+    }
+
+    /// An agent said of a message that it could not use it, with a code.
+    pub fn complained(&self, message: MessageId, code: u16) {
+        if let Some(table) = self.table.get() {
+            table.complained(message, code);
+        }
+    }
+
+    /// What is known of a message, if that is kept.
+    #[must_use]
+    pub fn of(&self, message: MessageId) -> Option<Trace> {
+        self.table.get()?.find(message).filter(|trace| self.is_kept(trace))
+    }
+
+    /// The same by the name that is shown for it. Nobody is in a hurry who has only that, so all are looked at.
+    #[must_use]
+    pub fn called(&self, names: &LogNames, name: &str) -> Option<Trace> {
+        self.kept().find(|trace| names.message(trace.entry.message).to_string() == name)
+    }
+
+    /// All that is kept.
+    pub fn kept(&self) -> impl Iterator<Item = Trace> {
+        self.table.get().into_iter().flat_map(Table::all).filter(|trace| self.is_kept(trace))
+    }
+
+    /// The present, as times in a [`Trace`] are written.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn is_kept(&self, trace: &Trace) -> bool {
+        self.now().saturating_sub(trace.accepted()) <= self.settings.keep
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+use super::*;
+use bytes::Bytes;
+use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
+use webpush_core::time::Timestamp;
+use webpush_core::urgency::Urgency;
+
+/// All ids of one number are of one set: they differ where rows are told apart, and agree where sets are.
+fn id(number: u8) -> MessageId {
+    let mut bytes = [7; 16];
+    (bytes[0], bytes[8]) = (number, number);
+    MessageId::from_bytes(bytes)
+}
+
+fn message(number: u8) -> Message {
+    Message {
+        id: id(number),
+        agent: InboxId::from_bytes([number; 16]),
+        subscription: SubscriptionId::from_bytes([2; 16]),
+        position: Position::START,
+        accepted: Timestamp::from_millis(1000),
+        expires: Timestamp::from_millis(61_000),
+        urgency: Urgency::Low,
+        topic: None,
+        encoding: Encoding::default(),
+        key: KeyId(1),
+        receipt: None,
+        body: Bytes::new(),
+    }
+}
+
+fn traces(messages: usize) -> Traces {
+    Traces::new(Settings { messages, ..Settings::default() })
+}
+
+#[test]
+fn every_stage_is_kept_and_the_first_time_counts() {
+    let traces = traces(64);
+    traces.accepted(&message(1), Dialect::Autopush(ChannelId::from_bytes([3; 16])));
+    traces.stored(&Message { position: Position::new(9), ..message(1) });
+    for stage in [Stage::Woken, Stage::Written, Stage::Written, Stage::Acknowledged] {
+        traces.reached(id(1), stage);
+    }
+    let first = traces.of(id(1)).unwrap().at(Stage::Written);
+    traces.reached(id(1), Stage::Written);
+    traces.complained(id(1), 301);
+    traces.ended(id(1), Outcome::Delivered);
+    traces.ended(id(1), Outcome::Expired);
+    let trace = traces.of(id(1)).unwrap();
+    assert!(STAGES.map(|stage| trace.at(stage)).is_sorted() && trace.at(Stage::Ended).is_some());
+    assert_eq!(trace.at(Stage::Written), first);
+    assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
+    assert_eq!(trace.accepted_at, Timestamp::from_millis(1000));
+    assert_eq!((trace.dialect, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
+    assert_eq!(trace.entry, Message { position: Position::new(9), ..message(1) }.entry_ref());
+}
+
+#[test]
+fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
+    let traces = traces(8);
+    (0..9).for_each(|number| traces.accepted(&message(number), Dialect::Rfc8030));
+    assert!(traces.of(id(0)).is_none());
+    traces.reached(id(0), Stage::Written);
+    traces.ended(id(0), Outcome::Dropped);
+    let kept: Vec<_> = traces.kept().collect();
+    assert_eq!(kept.len(), 8);
+    assert!(kept.iter().all(|trace| trace.written == 0 && trace.outcome.is_none()));
+    // A new one in an old place has nothing of the one before it.
+    traces.reached(id(1), Stage::Written);
+    traces.accepted(&message(9), Dialect::Rfc8030);
+    let trace = traces.of(id(9)).unwrap();
+    assert_eq!((trace.at(Stage::Written), trace.written), (None, 0));
+}
+
+#[test]
+fn a_message_is_found_by_the_name_that_is_shown() {
+    let traces = traces(64);
+    traces.accepted(&message(1), Dialect::Thomson);
+    let names = LogNames::new(&Keyring::new(&[(KeyId(1), [7; 32])]).unwrap());
+    let name = names.message(id(1)).to_string();
+    assert_eq!(traces.called(&names, &name).unwrap().entry.message, id(1));
+    assert!(traces.called(&names, "0123456789ab").is_none());
+}
+
+#[test]
+fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
+    for settings in [
+        Settings { keep: Duration::ZERO, ..Settings::default() },
+        Settings { messages: 0, ..Settings::default() },
+        Settings { keep: Duration::from_nanos(1), ..Settings::default() },
+    ] {
+        let traces = Traces::new(settings);
+        traces.accepted(&message(1), Dialect::Rfc8030);
+        traces.reached(id(1), Stage::Woken);
+        assert!(traces.of(id(1)).is_none() && traces.kept().next().is_none(), "{settings:?}");
+    }
+    assert!(Traces::off().keep().is_none());
+}
+
+#[test]
+fn the_slowest_agents_come_first_and_those_that_wait_count() {
+    let traces = traces(64);
+    for number in [1, 2, 3] {
+        traces.accepted(&message(number), Dialect::Rfc8030);
+        traces.reached(id(number), Stage::Written);
+    }
+    traces.reached(id(2), Stage::Acknowledged);
+    // It says nothing of its agent.
+    traces.ended(id(3), Outcome::Expired);
+    let slowest = traces.slowest(8);
+    let agents: Vec<_> = slowest.iter().map(|(agent, pace)| (agent.as_bytes()[0], pace.waiting)).collect();
+    assert_eq!(agents, [(1, 1), (2, 0)], "one waits still, the other had it at once");
+    assert_eq!(traces.slowest(1).len(), 1);
+}
+
+#[test]
+fn threads_that_write_at_once_leave_whole_messages() {
+    let traces = traces(16);
+    std::thread::scope(|threads| {
+        for thread in 0..4_u8 {
+            let traces = &traces;
+            threads.spawn(move || {
+                for round in 0..2_000_u16 {
+                    let number = thread * 60 + u8::try_from(round % 60).unwrap();
+                    traces.accepted(&message(number), Dialect::Rfc8030);
+                    traces.reached(id(number), Stage::Written);
+                    for trace in traces.kept() {
+                        assert_eq!(trace.entry.inbox.as_bytes()[0], trace.entry.message.as_bytes()[0]);
+                    }
+                }
+            });
+        }
+    });
+    assert!(traces.kept().count() > 0);
+}

@@ -1,0 +1,209 @@
+//! Backups while senders are busy, put back elsewhere; exports that another service takes in.
+
+use crate::support::{Peer, Server, Subscribed, header, in_memory, soon};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+const ORIGIN: &str = "https://push.example";
+const SENDERS: usize = 8;
+/// Of those, the ones whose messages are acknowledged as soon as they are answered.
+const ACKNOWLEDGED: usize = 2;
+const ANSWERS: u32 = 400;
+
+/// Runs a verb; how it ended, and what it said.
+pub(crate) async fn run(server: Option<&Server>, args: &[&str]) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
+    command.env("WEBPUSH_SERVER_CONFIG", "/dev/null").args(args);
+    if let Some(server) = server {
+        command.args(["--admin", &server.admin, "--data-dir"]).arg(server.folder().join("data"));
+    }
+    let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = soon("the end of a verb", ended).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+/// [`run`] of what must work; what it said.
+pub(crate) async fn done(server: Option<&Server>, args: &[&str]) -> String {
+    let (well, said, error) = run(server, args).await;
+    assert!(well, "{args:?}: {error}");
+    said
+}
+
+fn start(folder: &Path) -> Server {
+    Server::start_on(folder, &["--origin", ORIGIN, "--admin", "127.0.0.1:0"])
+}
+
+fn path(url: &str) -> String {
+    url.strip_prefix(ORIGIN).unwrap().to_owned()
+}
+
+/// What senders were answered, in the order of the answers.
+#[derive(Default)]
+struct Answered {
+    /// Paths of messages that wait for their agent.
+    waiting: Vec<String>,
+    /// Paths of messages that are acknowledged.
+    acknowledged: Vec<String>,
+}
+
+async fn send(
+    mut peer: Peer,
+    number: usize,
+    push: String,
+    answered: Arc<Mutex<Answered>>,
+    enough: Arc<Semaphore>,
+) {
+    loop {
+        let Ok(response) = peer.try_post(&push, &[("ttl", "3600")], "body").await else { return };
+        if response.status() != StatusCode::CREATED {
+            return;
+        }
+        let message = path(header(&response, "location"));
+        if number < ACKNOWLEDGED {
+            let gone = peer.begin(http::Method::DELETE, &message, &[], bytes::Bytes::new()).await;
+            let Ok(gone) = gone else { return };
+            let Ok(gone) = gone.await else { return };
+            assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+            answered.lock().unwrap().acknowledged.push(message);
+        } else {
+            answered.lock().unwrap().waiting.push(message);
+        }
+        enough.add_permits(1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing_back() {
+    let (folder, elsewhere) = (in_memory(), in_memory());
+    let server = start(folder.path());
+    let urls = Subscribed::of(&server.connect().await.post("/subscribe", &[], "").await);
+    let (push, subscription) = (path(&urls.push), path(&urls.subscription));
+    let (answered, enough) = (Arc::<Mutex<Answered>>::default(), Arc::new(Semaphore::new(0)));
+    let mut senders = Vec::new();
+    for number in 0..SENDERS {
+        let peer = server.connect().await;
+        let (push, answered, enough) = (push.clone(), Arc::clone(&answered), Arc::clone(&enough));
+        senders.push(tokio::spawn(send(peer, number, push, answered, enough)));
+    }
+    drop(soon("answers", enough.acquire_many(ANSWERS)).await.unwrap());
+    let before = std::mem::take(&mut *answered.lock().unwrap());
+    let file = folder.path().join("backup");
+    let said = done(Some(&server), &["backup", file.to_str().unwrap()]).await;
+    assert!(said.contains("1 subscriptions"), "{said}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    // They went on all the while.
+    drop(soon("more answers", enough.acquire_many(ANSWERS)).await.unwrap());
+    server.kill();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+
+    let data = elsewhere.path().join("data");
+    let restore = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+    done(None, &restore).await;
+    let (well, _, error) = run(None, &restore).await;
+    assert!(!well && error.contains("has a store already"), "{error}");
+    let server = start(elsewhere.path());
+    let mut peer = server.connect_as(ORIGIN).await;
+    let (pushes, _) = peer.drain(&subscription).await;
+    let mut places = BTreeMap::new();
+    for (place, pushed) in pushes.iter().enumerate() {
+        let message = pushed.request.uri().path().to_owned();
+        assert!(places.insert(message, place).is_none(), "a message came twice");
+    }
+    for message in &before.waiting {
+        assert!(places.contains_key(message), "a message is lost");
+    }
+    for message in &before.acknowledged {
+        assert!(!places.contains_key(message), "an acknowledged message came again");
+    }
+    // Old URLs work, and what comes now comes after what was there.
+    assert_eq!(peer.delete(&pushes[0].url()).await, StatusCode::NO_CONTENT);
+    let new = peer.push(&urls.push, "after").await;
+    let (pushes, _) = peer.drain(&subscription).await;
+    assert_eq!(pushes.len(), places.len(), "one is acknowledged and one is new");
+    assert_eq!(pushes.last().unwrap().url(), new);
+}
+
+#[tokio::test]
+async fn a_damaged_backup_is_not_restored() {
+    let (server, folder) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
+    server.connect().await.subscribe().await;
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    done(Some(&server), &["backup", file.to_str().unwrap()]).await;
+    let whole = std::fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for damaged in [&whole[..whole.len() - 100], &flipped] {
+        std::fs::write(&file, damaged).unwrap();
+        let args = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+        let (well, said, error) = run(None, &args).await;
+        assert!(!well && said.is_empty() && error.contains("can't be restored"), "{said}{error}");
+        assert!(!data.exists());
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_for_the_owner_and_leaves_nothing_half_made() {
+    let (server, folder) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
+    for path in ["/admin/backup", "/admin/export"] {
+        let (status, _, body) = crate::admin::ask(&server.admin, "GET", path, "").await;
+        assert_eq!(status, 403, "{body}");
+    }
+    let file = folder.path().join("backup");
+    let admin = server.admin.clone();
+    let args =
+        ["backup", file.to_str().unwrap(), "--admin", &admin, "--data-dir", folder.path().to_str().unwrap()];
+    let (well, _, error) = run(None, &args).await;
+    assert!(!well && error.contains("for the owner"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn another_service_takes_agents_in_and_their_urls_work_there() {
+    let (one, other, third) = (in_memory(), in_memory(), in_memory());
+    for (folder, id, key) in [(&one, 1, [1; 32]), (&other, 2, [2; 32]), (&third, 1, [3; 32])] {
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let line = format!("{id} {}\n", URL_SAFE_NO_PAD.encode(key));
+        std::fs::write(data.join("sealing-keys"), line).unwrap();
+    }
+    let (from, to) = (start(one.path()), start(other.path()));
+    let mut sender = from.connect_as(ORIGIN).await;
+    let urls = Subscribed::of(&sender.post("/subscribe", &[], "").await);
+    let message = sender.push(&urls.push, "moved").await;
+    let mut peer = to.connect_as(ORIGIN).await;
+    let own = Subscribed::of(&peer.post("/subscribe", &[], "").await);
+    peer.push(&own.push, "stays").await;
+    let file = one.path().join("export");
+    done(Some(&from), &["export", file.to_str().unwrap()]).await;
+    let said = done(Some(&to), &["import", file.to_str().unwrap()]).await;
+    assert!(said.contains("added 1 inboxes, 1 subscriptions, 1 messages"), "{said}");
+    let (pushes, _) = peer.drain(&urls.subscription).await;
+    assert_eq!((pushes.len(), pushes[0].url(), pushes[0].text()), (1, message.clone(), "moved"));
+    assert_eq!(peer.delete(&message).await, StatusCode::NO_CONTENT);
+    let said = done(Some(&to), &["import", file.to_str().unwrap()]).await;
+    assert!(said.contains("added 0 inboxes, 0 subscriptions, 0 messages"), "{said}");
+    assert_eq!(peer.drain(&urls.subscription).await.0.len(), 0, "it does not come again");
+    assert_eq!(peer.drain(&own.subscription).await.0.len(), 1);
+    peer.push(&urls.push, "new").await;
+    assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1);
+    to.kill();
+    let to = start(other.path());
+    let mut peer = to.connect_as(ORIGIN).await;
+    assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1, "the next process has the keys");
+    let (well, _, error) = run(Some(&start(third.path())), &["import", file.to_str().unwrap()]).await;
+    assert!(!well && error.contains("ealing key 1 is another one here"), "{error}");
+    std::fs::write(&file, "{}\n").unwrap();
+    let (well, _, error) = run(Some(&to), &["import", file.to_str().unwrap()]).await;
+    assert!(!well && error.contains("line 1 is wrong"), "{error}");
+}

@@ -1,0 +1,126 @@
+//! Putting back what was on a picture.
+
+use super::apply::Applier;
+use super::books::Weight;
+use super::entry_row::{message_value, receipt_value};
+use super::ledger::Ledger;
+use super::read;
+use super::rows::{
+    Table, channel_key, channel_value, deadline_key, entry_key, inbox_value, message_id_value,
+    position_value, read_position, subscription_key, subscription_value, topic_key,
+};
+use super::view::View;
+use crate::{Applied, Kept, Record, StoreError, idle};
+use webpush_core::id::{InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Owner};
+use webpush_core::message::Message;
+use webpush_core::receipt::Receipt;
+use webpush_core::subscription::Subscription;
+
+impl Applier<'_> {
+    pub(super) fn restore(&mut self, record: Record) -> Result<Applied, StoreError> {
+        self.restores = true;
+        match record {
+            Record::Position(position) => {
+                self.position = self.position.max(position);
+                Ok(Applied::Created)
+            }
+            Record::Inbox(kept) => self.restore_inbox(&kept),
+            Record::Subscription(subscription) => self.restore_subscription(&subscription),
+            Record::Entry(Entry::Message(message)) => self.restore_message(&message),
+            Record::Entry(Entry::Receipt(receipt)) => self.restore_receipt(&receipt),
+        }
+    }
+
+    fn restore_inbox(&mut self, kept: &Kept) -> Result<Applied, StoreError> {
+        let inbox = &kept.inbox;
+        if self.is_there(Table::Inboxes, inbox.id.as_bytes())? {
+            return Ok(Applied::Taken);
+        }
+        self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
+        let mut ledger = Ledger::new(inbox);
+        if let Some(monitored) = kept.monitored {
+            (ledger.monitored, ledger.hour) = (true, idle::hour(monitored));
+        }
+        self.put_ledger(inbox.id, None, &ledger);
+        Ok(Applied::Created)
+    }
+
+    fn restore_subscription(&mut self, subscription: &Subscription) -> Result<Applied, StoreError> {
+        let agent = subscription.agent;
+        if self.ledger(agent)?.is_none_or(|ledger| ledger.owner != Owner::Agent) {
+            return Ok(Applied::Missing);
+        }
+        let key = subscription_key(agent, subscription.id);
+        if self.is_there(Table::Subscriptions, &key)? {
+            return Ok(Applied::Taken);
+        }
+        if let Some(channel) = subscription.channel() {
+            let its = read::channel(&self.changes, agent, channel);
+            if let Ok(Some(other)) = its
+                && self.has(agent, other)?
+            {
+                return Ok(Applied::Taken);
+            }
+            let key = channel_key(agent, channel);
+            self.changes.put(Table::Channels, &key, channel_value(&key, subscription.id));
+        }
+        self.changes.put(Table::Subscriptions, &key, subscription_value(subscription));
+        self.change_ledger(agent, |ledger| ledger.subscriptions += 1)?;
+        Ok(Applied::Created)
+    }
+
+    fn restore_message(&mut self, message: &Message) -> Result<Applied, StoreError> {
+        let Message { agent, position, subscription, .. } = *message;
+        if !self.has(agent, subscription)? {
+            return Ok(Applied::Missing);
+        }
+        let key = entry_key(agent, position);
+        if self.is_there(Table::Entries, &key)? {
+            return Ok(Applied::Taken);
+        }
+        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        self.take_place(agent, position, weight)?;
+        self.changes.put(Table::Entries, &key, message_value(message));
+        let ends = message.ends();
+        let deadline = deadline_key(ends, agent, position);
+        self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
+        self.earliest = Some(self.earliest.map_or(ends, |earliest| earliest.min(ends)));
+        if let Some(topic) = &message.topic {
+            let key = topic_key(agent, subscription, topic);
+            // The latest is the one to replace.
+            let latest = self.changes.get(Table::Topics, &key)?;
+            let latest = latest.and_then(|value| read_position(&key, &value));
+            if latest.is_none_or(|latest| latest < position) {
+                self.changes.put(Table::Topics, &key, position_value(&key, position));
+            }
+        }
+        Ok(Applied::Created)
+    }
+
+    fn restore_receipt(&mut self, receipt: &Receipt) -> Result<Applied, StoreError> {
+        let Receipt { inbox, position, .. } = *receipt;
+        if self.ledger(inbox)?.is_none_or(|ledger| ledger.owner != Owner::Receipts) {
+            return Ok(Applied::Missing);
+        }
+        let key = entry_key(inbox, position);
+        if self.is_there(Table::Entries, &key)? {
+            return Ok(Applied::Taken);
+        }
+        self.take_place(inbox, position, Weight::RECEIPT)?;
+        self.changes.put(Table::Entries, &key, receipt_value(receipt));
+        Ok(Applied::Created)
+    }
+
+    /// Counts an entry that is to be put back.
+    fn take_place(&mut self, inbox: InboxId, position: Position, weight: Weight) -> Result<(), StoreError> {
+        self.entries += 1;
+        self.position = self.position.max(position);
+        self.count_in(inbox, position, weight)?;
+        Ok(())
+    }
+
+    fn has(&self, agent: InboxId, id: SubscriptionId) -> Result<bool, StoreError> {
+        self.is_there(Table::Subscriptions, &subscription_key(agent, id))
+    }
+}

@@ -1,0 +1,147 @@
+// The page of the admin listener in Chromium as Debian packages it, headless: it draws, asks nobody else, fits a phone, and
+// its «try it» shows every step.
+//
+// WEBPUSH_SCREENSHOTS names a folder for what it looked like; WEBPUSH_TRAFFIC_SECONDS lets there be more to see.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import puppeteer from 'puppeteer-core';
+import { report, soon, told } from './checks.mjs';
+import { Traffic } from './dashboard-traffic.mjs';
+import { Server } from './server.mjs';
+
+const CHROMIUM = '/usr/bin/chromium';
+const TOKEN = '0123456789abcdef';
+/** Everything must end before the runner kills it. */
+const PATIENCE_MS = 110_000;
+const traffic_ms = Number(process.env.WEBPUSH_TRAFFIC_SECONDS ?? 5) * 1000;
+
+const VIEWS = [
+  { name: 'light-1280', width: 1280, height: 900, theme: 'light' },
+  { name: 'dark-1280', width: 1280, height: 900, theme: 'dark' },
+  { name: 'light-390', width: 390, height: 844, theme: 'light' },
+  { name: 'dark-390', width: 390, height: 844, theme: 'dark' },
+];
+
+/** All steps of an attempt with a built-in agent, in their order of time. */
+const STEPS = [
+  'subscribed', 'listens', 'sends', 'accepted', 'stored', 'woken', 'written', 'received', 'decrypted', 'acknowledged',
+  'ended', 'unsubscribed',
+];
+
+const server = new Server();
+const guarded = new Server('--admin-token-file', `${told('WEBPUSH_FOLDER')}/tokens`);
+let browser, traffic;
+
+/** A page whose console and requests are looked at. */
+async function open(admin, { width, height, theme }) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  page.wrong = [];
+  page.on('console', (message) => {
+    if (['error', 'warn'].includes(message.type())) page.wrong.push(message.text());
+  });
+  page.on('pageerror', (error) => page.wrong.push(error.message));
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== admin) page.wrong.push(`a request to ${request.url()}`);
+  });
+  await page.setViewport({ width, height, deviceScaleFactor: 1 });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
+  await page.goto(admin);
+  return page;
+}
+
+const text = (page, selector) => page.$eval(selector, (found) => found.textContent);
+const waitFor = (page, condition, ...more) => page.waitForFunction(condition, { timeout: 30_000 }, ...more);
+const ready = (page) => waitFor(page, () => document.getElementById('state').textContent === 'ready');
+
+/** Each plot has a curve. */
+const drawn = (page) =>
+  waitFor(page, () => [...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('.curve')));
+
+async function look(view) {
+  const page = await open(server.admin, view);
+  await ready(page);
+  await drawn(page);
+  assert.match(await text(page, '#now-accepted'), /^\d/);
+  assert.equal(await text(page, '#sessions tbody tr:nth-child(3) .number'), '4');
+  assert.match(await text(page, '#errors'), /not-found/);
+  assert.match(await text(page, '#slowest tbody'), /[0-9a-f]{12}/);
+  assert.match(await text(page, '#toml'), /\[trace\]/);
+
+  // By keyboard: the button is reached and pressed.
+  await page.focus('#try');
+  await page.keyboard.press('Enter');
+  await waitFor(page, () => /is-(good|bad)/.test(document.getElementById('try-end').className));
+  assert.match(await text(page, '#try-end'), /^It works: all of it took [\d.]+ (µs|ms|s)\.$/);
+  assert.match(await text(page, '#try-note'), /^Not in this browser: .+ So a built-in agent tries it\.$/);
+  const steps = await page.$$eval('#try-steps li b', (found) => found.map((one) => one.textContent));
+  assert.deepEqual(steps.filter((step) => STEPS.includes(step)), STEPS);
+
+  await page.type('#find-url', traffic.last);
+  await page.keyboard.press('Enter');
+  await waitFor(page, () => /^Message [0-9a-f]{12} to agent/.test(document.getElementById('find-end').textContent));
+  assert.equal(await text(page, '#find-steps li:nth-child(2) b'), 'stored');
+  await page.$eval('#find-url', (field) => { field.value = ''; field.blur(); });
+
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(wide, 0, 'the page is wider than its window');
+  if (process.env.WEBPUSH_SCREENSHOTS) {
+    const clip = { x: 0, y: 0, width: view.width, height: 2600 };
+    await page.screenshot({ path: `${process.env.WEBPUSH_SCREENSHOTS}/${view.name}.png`, clip, captureBeyondViewport: true });
+  }
+  assert.deepEqual(page.wrong, []);
+  await page.browserContext().close();
+}
+
+const steps = {
+  'a service with traffic': async () => {
+    await server.start();
+    traffic = new Traffic(server.origin);
+    await traffic.start();
+    browser = await puppeteer.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+      pipe: true,
+    });
+    await new Promise((done) => setTimeout(done, traffic_ms));
+  },
+
+  ...Object.fromEntries(VIEWS.map((view) => [`it draws, tries and finds: ${view.name}`, () => look(view)])),
+
+  'with a token it asks for that, and for nothing else': async () => {
+    writeFileSync(`${told('WEBPUSH_FOLDER')}/tokens`, `${TOKEN}\n`);
+    await traffic.stop();
+    await server.stop();
+    await guarded.start();
+    const page = await open(guarded.admin, VIEWS[3]);
+    await page.waitForSelector('dialog[open]');
+    for (const [typed, what] of [['a-wrong-token-of-somebody', '#token-wrong:not([hidden])'], [TOKEN, '.pill.is-good']]) {
+      await page.type('#token', typed);
+      await page.keyboard.press('Enter');
+      await page.waitForSelector(what, { timeout: 30_000 });
+    }
+    assert.match(await text(page, '#errors'), /No request was refused/);
+    // Chromium writes each answer of 401 to the console itself.
+    assert.deepEqual(page.wrong.filter((said) => !said.includes('401')), []);
+    await page.browserContext().close();
+    await guarded.stop();
+  },
+};
+
+async function run() {
+  for (const [name, step] of Object.entries(steps)) {
+    if (!(await report(name, step))) return;
+  }
+}
+
+try {
+  await soon(run(), 'the whole run', PATIENCE_MS + traffic_ms);
+} catch (error) {
+  console.log(`WRONG ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await browser?.close().catch(() => {});
+  for (const started of [server, guarded]) started.kill();
+}
+process.exit();
