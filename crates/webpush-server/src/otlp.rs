@@ -18,12 +18,7 @@ pub use absent::{Span, Spans};
 #[cfg(feature = "otlp")]
 pub use exported::{Span, Spans};
 
-use std::time::Duration;
-
 /// What is said in a build without the exporter to whoever sets an endpoint.
 #[cfg(not(feature = "otlp"))]
 pub(crate) const NOT_BUILT_IN: &str = "\
     this build of webpush-server can't export traces: leave otlp.endpoint unset, or build it with --features otlp";
-
-/// The longest that the last spans are waited for when the service stops.
-pub const FLUSH: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use crate::http::{listen, tls};
 use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
-use crate::otlp::{FLUSH, Spans};
+use crate::otlp::Spans;
 use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{InForce, Service, Setup};
 use crate::service_manager;
@@ -268,7 +268,7 @@ pub async fn run(
         let limits = service.limits.load();
         (limits.timeouts.drain_delay, limits.timeouts.drain)
     };
-    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + FLUSH);
+    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + service.spans.closing());
     let stop = async {
         reloading.abort();
         sleep(delay).await;

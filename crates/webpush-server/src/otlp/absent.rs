@@ -4,6 +4,7 @@ use crate::log_names::LogNames;
 use http::StatusCode;
 use http::request::Parts;
 use std::future::{Ready, ready};
+use std::time::Duration;
 use webpush_core::id::MessageId;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
@@ -48,6 +49,11 @@ impl Spans {
 
     /// Nothing.
     pub(crate) const fn ended(&self, _: MessageId, _: Outcome) {}
+
+    /// No time.
+    pub(crate) const fn closing(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Done at once.
     pub(crate) fn close(&self) -> Ready<()> {

@@ -1,6 +1,5 @@
 //! Spans, and the exporter that takes them.
 
-use super::FLUSH;
 use super::collector::Collector;
 use super::pending::Pending;
 use crate::log_names::LogNames;
@@ -20,6 +19,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use webpush_core::header::{Single, single};
@@ -28,6 +28,8 @@ use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::{Dialect, Subscription};
 
+/// The longest that the last spans are waited for when the service stops.
+const FLUSH: Duration = Duration::from_secs(5);
 /// The program, in traces.
 const NAME: &str = "webpush-server";
 /// The sender's trace (W3C Trace Context). `tracestate` is not read: it may hold anything, and would be exported.
@@ -143,7 +145,12 @@ impl Spans {
         span.end();
     }
 
-    /// Exports what is left, within [`FLUSH`].
+    /// How long [`Spans::close`] may take.
+    pub(crate) fn closing(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |_| FLUSH)
+    }
+
+    /// Exports what is left.
     pub(crate) async fn close(&self) {
         let Some(exporting) = self.0.clone() else { return };
         // That it did not work out was said where it was tried.
