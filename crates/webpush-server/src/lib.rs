@@ -10,6 +10,7 @@
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | certificates by ACME | [`acme`] |
 //! | what only its operator may ask | [`admin`] |
+//! | spans for an OpenTelemetry collector, in builds with the feature `otlp` | [`otlp`] |
 //! | what it holds as a file: backups, exports | [`archive`] |
 //! | names of agents for people | [`names`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
@@ -46,6 +47,7 @@ pub mod log;
 pub mod log_names;
 pub mod metrics;
 pub mod monitor;
+pub mod otlp;
 pub mod rate_limits;
 pub mod readiness;
 pub mod reload;

@@ -16,6 +16,7 @@ use crate::http::{listen, tls};
 use crate::inherited::Inherited;
 use crate::log::floods::WINDOW;
 use crate::log::{self, Log};
+use crate::otlp::Spans;
 use crate::reload::{self, ReadAgain, Reload};
 use crate::service::{InForce, Service, Setup};
 use crate::service_manager;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub trace: trace::Settings,
     /// The log.
     pub log: log::Settings,
+    /// The origin of an OpenTelemetry collector.
+    pub otlp_endpoint: Option<String>,
     /// All of this for people to read, without secrets.
     pub shown: String,
 }
@@ -165,6 +168,7 @@ pub async fn run(
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
+    let spans = Spans::start(settings.otlp_endpoint.as_deref())?;
     make_data_folder(&settings.data_dir)?;
     let door = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
@@ -185,6 +189,7 @@ pub async fn run(
         vapid_status: settings.vapid_status,
         gateway: Gateway::new(settings.gateway),
         trace: settings.trace,
+        spans,
     });
     service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
@@ -263,7 +268,7 @@ pub async fn run(
         let limits = service.limits.load();
         (limits.timeouts.drain_delay, limits.timeouts.drain)
     };
-    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING);
+    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + service.spans.closing());
     let stop = async {
         reloading.abort();
         sleep(delay).await;
@@ -285,6 +290,7 @@ pub async fn run(
         }
         let closing = tokio::task::spawn_blocking(move || store.close());
         let closed = timeout(CLOSING, closing).await;
+        service.spans.close().await;
         vouching.abort();
         reporting.abort();
         floods.report();

@@ -7,6 +7,7 @@ use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::http::proxies::Proxies;
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
+use crate::otlp::Spans;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::settling::Settling;
@@ -64,6 +65,8 @@ pub struct Service {
     pub settling: Settling,
     /// The versions of broadcasts.
     pub broadcasts: Broadcasts,
+    /// What a collector is told.
+    pub spans: Spans,
     /// What the operator set, for the operator to see.
     pub configuration: ArcSwap<InForce>,
 }
@@ -97,10 +100,12 @@ pub struct Setup {
     pub gateway: Gateway,
     /// How much is kept of the way of messages.
     pub trace: trace::Settings,
+    /// What a collector is told.
+    pub spans: Spans,
 }
 
 impl Setup {
-    /// What can't be left out; the rest as it is by default, but without a gateway.
+    /// What can't be left out; the rest as it is by default, but without a gateway and spans.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
@@ -113,6 +118,7 @@ impl Setup {
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
             trace: trace::Settings::default(),
+            spans: Spans::off(),
         }
     }
 }
@@ -121,8 +127,18 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, proxies, subscribe_tokens, vapid_status, gateway, trace } =
-            setup;
+        let Setup {
+            store,
+            keyring,
+            origin,
+            limits,
+            proxies,
+            subscribe_tokens,
+            vapid_status,
+            gateway,
+            trace,
+            spans,
+        } = setup;
         let traces = Arc::new(Traces::new(trace));
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
@@ -146,6 +162,7 @@ impl Service {
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),
+            spans,
         })
     }
 
@@ -185,6 +202,7 @@ impl Service {
         self.metrics.messages.sent(sent.map(|sent| sent.accepted), now);
         if let Some(sent) = sent {
             self.traces.reached(sent.message, Stage::Written);
+            self.spans.written(sent.message);
         }
     }
 
@@ -204,6 +222,7 @@ impl Service {
         let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
         let traces = Arc::clone(&self.traces);
+        let spans = self.spans.clone();
         let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
@@ -214,7 +233,7 @@ impl Service {
                 }
                 registry.announce(applied);
                 metrics.messages.committed(applied);
-                trace_ends(&traces, applied);
+                trace_ends(&traces, &spans, applied);
                 sweep_timer.announce(applied);
                 let mut now = None;
                 for (purpose, change) in purposes.into_iter().zip(applied) {
@@ -226,6 +245,7 @@ impl Service {
                             let now = *now.get_or_insert_with(fresh::now);
                             metrics.messages.settled(outcome, *accepted, now);
                             traces.ended(message, outcome);
+                            spans.ended(message, outcome);
                         }
                         (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
                         _ => {}
@@ -258,11 +278,15 @@ pub struct Sent {
 }
 
 /// What a commit has ended besides what it was meant to end.
-fn trace_ends(traces: &Traces, applied: &[Applied]) {
+fn trace_ends(traces: &Traces, spans: &Spans, applied: &[Applied]) {
+    let ended = |message, outcome| {
+        traces.ended(message, outcome);
+        spans.ended(message, outcome);
+    };
     for change in applied {
         if let Applied::Appended(appended) = change {
-            appended.replaced.iter().for_each(|old| traces.ended(old.message, Outcome::Replaced));
-            appended.dropped.iter().for_each(|old| traces.ended(old.message, Outcome::Dropped));
+            appended.replaced.iter().for_each(|old| ended(old.message, Outcome::Replaced));
+            appended.dropped.iter().for_each(|old| ended(old.message, Outcome::Dropped));
         }
     }
 }

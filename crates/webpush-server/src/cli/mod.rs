@@ -21,6 +21,7 @@ pub mod log_args;
 pub mod log_name;
 pub mod matrix_args;
 mod named;
+pub mod otlp_args;
 pub mod proxy_args;
 pub mod restore;
 pub mod sealing_keys;

@@ -5,6 +5,7 @@ use super::admin_args::AdminArgs;
 use super::limit_args::LimitArgs;
 use super::log_args::LogArgs;
 use super::matrix_args::MatrixArgs;
+use super::otlp_args::OtlpArgs;
 use super::proxy_args::ProxyArgs;
 use super::report;
 use super::secret_args::SecretArgs;
@@ -127,6 +128,9 @@ pub struct Args {
 
     #[command(flatten)]
     log: LogArgs,
+
+    #[command(flatten)]
+    otlp: OtlpArgs,
 }
 
 /// Everything that can be set.
@@ -172,6 +176,7 @@ const AT_START: &[&str] = &[
     "admin.",
     "trace.",
     "log.format",
+    "otlp.",
     "advanced.matrix_timeout",
 ];
 
@@ -302,6 +307,7 @@ impl Args {
             shown: resolved.to_toml(),
             trace: self.trace.settings(),
             log: self.log.settings(),
+            otlp_endpoint: self.otlp.endpoint(),
         }
     }
 }

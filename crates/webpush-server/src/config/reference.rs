@@ -4,7 +4,7 @@ use super::credentials;
 use super::setting::{Form, Setting};
 
 /// What each table is about, in the order of the page. A test sees to it that none is missing.
-pub(super) const SECTIONS: [(&str, &str); 13] = [
+pub(super) const SECTIONS: [(&str, &str); 14] = [
     ("listen", "The public port, and the URL under which the world knows it."),
     (
         "tls",
@@ -32,6 +32,7 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
         "What is kept of the way of each message. See [the page and the trace](dashboard.md#the-way-of-one-message).",
     ),
     ("log", "See [logs](operating.md#logs)."),
+    ("otlp", "See [traces](operating.md#traces)."),
     (
         "advanced",
         "No reason to change one of these is known, but for tests. `--help` does not show their flags.",

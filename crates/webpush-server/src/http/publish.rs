@@ -70,6 +70,7 @@ pub(super) fn find(
     id: SubscriptionId,
 ) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
+    service.spans.found(&subscription);
     if subscription.sender.is_none() {
         service.rate_limits.load().count_message(peer, agent, id)?;
     }
@@ -107,6 +108,7 @@ pub(super) async fn accept(
         service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
     service.traces.accepted(&message, subscription.dialect);
+    service.spans.taken(&message, &service.log_names);
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),

@@ -43,11 +43,12 @@ pub async fn serve(service: &Service, neighbour: &Neighbour, head: &Parts, mut b
     let resource = aliases::resolve(path);
     let path = &*resource.path;
     let open = service.keyring.open(path);
+    let span = service.spans.begin(head, || span_name(&head.method, open, path));
     let dispatched = async {
         let caller = Caller { peer: &peer, token_in_path: token? };
         dispatch(service, caller, head, &mut body, path, open).await
     };
-    let mut outcome = match dispatched.await {
+    let mut outcome = match span.around(dispatched).await {
         Ok(outcome) => outcome,
         Err(failure) => {
             if let Failure::Internal(what) = failure {
@@ -67,7 +68,21 @@ pub async fn serve(service: &Service, neighbour: &Neighbour, head: &Parts, mut b
     {
         cors::expose(answer);
     }
+    if let Outcome::Answer(answer) = &outcome {
+        span.end(answer.status());
+    }
     outcome
+}
+
+/// What a request is called that sends messages.
+fn span_name(method: &Method, open: Option<Capability>, path: &str) -> Option<&'static str> {
+    match (open, method) {
+        (Some(Capability::Push(..)), &Method::POST) | (Some(Capability::Update(..)), &Method::PUT) => {
+            Some("push")
+        }
+        (None, &Method::POST) if path == notify::PATH => Some("notify"),
+        _ => None,
+    }
 }
 
 async fn dispatch(

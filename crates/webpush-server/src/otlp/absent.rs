@@ -1,0 +1,72 @@
+//! A build without the exporter: the same functions, which do nothing and cost nothing.
+
+use crate::log_names::LogNames;
+use http::StatusCode;
+use http::request::Parts;
+use std::future::{Ready, ready};
+use std::time::Duration;
+use webpush_core::id::MessageId;
+use webpush_core::message::Message;
+use webpush_core::outcome::Outcome;
+use webpush_core::subscription::Subscription;
+
+/// No traces.
+#[derive(Clone, Debug)]
+pub struct Spans;
+
+/// No span.
+#[derive(Debug)]
+pub struct Span;
+
+impl Spans {
+    /// None.
+    pub(crate) const fn off() -> Self {
+        Self
+    }
+
+    /// None.
+    ///
+    /// # Errors
+    /// With an endpoint. The parser of flags takes none in this build.
+    pub fn start(endpoint: Option<&str>) -> anyhow::Result<Self> {
+        anyhow::ensure!(endpoint.is_none(), super::NOT_BUILT_IN);
+        Ok(Self)
+    }
+
+    /// No span.
+    pub(crate) fn begin(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
+        Span
+    }
+
+    /// Nothing.
+    pub(crate) const fn found(&self, _: &Subscription) {}
+
+    /// Nothing.
+    pub(crate) const fn taken(&self, _: &Message, _: &LogNames) {}
+
+    /// Nothing.
+    pub(crate) const fn written(&self, _: MessageId) {}
+
+    /// Nothing.
+    pub(crate) const fn ended(&self, _: MessageId, _: Outcome) {}
+
+    /// No time.
+    pub(crate) const fn closing(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Done at once.
+    pub(crate) fn close(&self) -> Ready<()> {
+        ready(())
+    }
+}
+
+impl Span {
+    /// The future as it is.
+    pub(crate) const fn around<F: Future>(&self, future: F) -> F {
+        future
+    }
+
+    /// Nothing.
+    pub(crate) const fn end(self, _: StatusCode) {}
+}
