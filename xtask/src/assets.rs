@@ -66,7 +66,7 @@ pub(crate) fn check(folder: &Path) -> Result<()> {
 /// What bash would offer after `webpush-server con` and the tabulator key.
 fn completes(completion: &Path) -> Result<()> {
     let script = "source \"$1\"; COMP_WORDS=(webpush-server con); COMP_CWORD=1; COMPREPLY=()
-        _webpush-server webpush-server con webpush-server; echo \"${COMPREPLY[@]}\"";
+        _webpush__server webpush-server con webpush-server; echo \"${COMPREPLY[@]}\"";
     let offered = Command::new("bash").args(["-c", script, "bash"]).arg(completion).output()?;
     let offered = String::from_utf8_lossy(&offered.stdout).into_owned();
     ensure!(

@@ -118,7 +118,9 @@ pub(super) fn tidy_up() {
 fn traces() -> Result<Vec<String>> {
     let mut find = Command::new("find");
     find.args(FOLDERS).args(["-xdev", "-name", "*webpush-server*"]);
-    // What a program writes below /run goes with the service, and systemd removes it then.
-    let found = output(find.args(["-not", "-path", "/run/webpush-server*", "-print"]))?;
+    // What a program writes below /run goes with the service, and systemd removes it then. Pages of the manual that somebody
+    // has looked at are man's to forget.
+    find.args(["-not", "-path", "/run/webpush-server*", "-not", "-path", "/var/cache/man/*"]);
+    let found = output(find.arg("-print"))?;
     Ok(found.lines().map(str::to_owned).collect())
 }

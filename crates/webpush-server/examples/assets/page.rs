@@ -24,7 +24,7 @@ pub(crate) fn of_the_program(program: &Command) -> io::Result<Vec<u8>> {
     verbs(program).to_writer(&mut page)?;
     man.render_options_section(&mut page)?;
     page.extend_from_slice(SERVICE.as_bytes());
-    Ok(page)
+    Ok(spaced(&page))
 }
 
 /// The page of a verb. Those below it have a part of it each.
@@ -42,7 +42,7 @@ pub(crate) fn of_a_verb(program: &Command, verb: &Command) -> io::Result<Vec<u8>
     let mut see_also = Roff::new();
     see_also.control("SH", ["SEE ALSO"]).text([bold("webpush-server"), roman("(1)")]);
     see_also.to_writer(&mut page)?;
-    Ok(page)
+    Ok(spaced(&page))
 }
 
 fn of_a_verb_below(program: &Command, verb: &Command, page: &mut Vec<u8>) -> io::Result<()> {
@@ -77,6 +77,11 @@ fn without_heading(
         page.extend_from_slice(line);
     }
     Ok(())
+}
+
+/// `clap_mangen` breaks the line around an empty one, which is no way to make room.
+fn spaced(page: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(page).replace("\n.br\n\n.br\n", "\n.sp\n").into_bytes()
 }
 
 /// The verbs that help shows; it is none itself.
