@@ -6,6 +6,7 @@ mod budget;
 mod conformance;
 mod image;
 mod interop;
+mod links;
 mod message;
 mod package;
 mod shell;

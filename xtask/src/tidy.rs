@@ -1,5 +1,7 @@
-//! House rules that no lint knows: what crates may depend on, how long files may be, and what must not be left behind.
+//! House rules that no lint knows: what crates may depend on, how long files may be, what must not be left behind, and that
+//! links of documents lead somewhere.
 
+use crate::links;
 use anyhow::Context as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         let shown = file.strip_prefix(root).unwrap_or(file).display();
         breaches.extend(breaches_of(&source).into_iter().map(|breach| format!("{shown}: {breach}")));
     }
+    breaches.extend(links::dead(root)?);
     for breach in &breaches {
         println!("BREACH {breach}");
     }
