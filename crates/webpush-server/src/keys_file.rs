@@ -81,10 +81,17 @@ pub fn write_new(folder: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()
 /// # Errors
 /// When every id has a key, or the file can't be written.
 pub fn rotate(folder: &Path, keyring: &Keyring) -> anyhow::Result<KeyId> {
+    rotate_beside(folder, keyring, &[])
+}
+
+/// The same with an id that none of these keys has.
+fn rotate_beside(folder: &Path, keyring: &Keyring, others: &[(KeyId, [u8; 32])]) -> anyhow::Result<KeyId> {
     let held = read(folder)?;
     let current = held.last().map_or(0, |(id, _)| id.0);
-    let is_free =
-        |id: &KeyId| !held.iter().any(|(taken, _)| taken == id) && !keyring.ids().any(|taken| taken == *id);
+    let is_among = |keys: &[(KeyId, [u8; 32])], id: &KeyId| keys.iter().any(|(taken, _)| taken == id);
+    let is_free = |id: &KeyId| {
+        !is_among(&held, id) && !is_among(others, id) && !keyring.ids().any(|taken| taken == *id)
+    };
     let id = (1..=u8::MAX).map(|step| KeyId(current.wrapping_add(step))).find(is_free);
     let id = id.context("there are 256 sealing keys, one for each id, and so no room for another")?;
     let key = crate::fresh::random::<32>()?;
@@ -94,9 +101,10 @@ pub fn rotate(folder: &Path, keyring: &Keyring) -> anyhow::Result<KeyId> {
         text.push('\n');
     }
     text.push_str(&line(id, &key));
-    private_file::replace(&path, text.as_bytes())?;
-    keyring.hold(id, &key);
-    keyring.seal_with(id);
+    replace(&path, &text)?;
+    if !keyring.hold(id, &key) || !keyring.seal_with(id) {
+        bail!("the service has another key with the id {} in force: restart it", id.0);
+    }
     Ok(id)
 }
 
@@ -121,20 +129,29 @@ pub fn take_in(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])]) -> 
     }
     if held.len() == 1 {
         // The first key names agents in front of people, and the last one seals: both stay where they are.
-        rotate(folder, keyring)?;
+        rotate_beside(folder, keyring, keys)?;
     }
     let path = folder.join(FILE_NAME);
     let text = private_file::read(&path)?;
     // Before the last key, which goes on to seal what is new.
     let is_key = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let last = text.lines().rfind(is_key).unwrap_or_default();
-    let before = text.trim_end().strip_suffix(last.trim_end()).unwrap_or(&text);
-    let lines: String = new.iter().map(|(id, key)| line(*id, key)).collect();
-    private_file::replace(&path, format!("{before}{lines}{}\n", last.trim_end()).as_bytes())?;
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines.iter().rposition(is_key).unwrap_or(lines.len());
+    let as_they_are = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let added: String = new.iter().map(|(id, key)| line(*id, key)).collect();
+    replace(&path, &format!("{}{added}{}", as_they_are(&lines[..last]), as_they_are(&lines[last..])))?;
     for (id, key) in new {
-        keyring.hold(*id, key);
+        if !keyring.hold(*id, key) {
+            bail!("the service has another key with the id {} in force: restart it", id.0);
+        }
     }
     Ok(())
+}
+
+/// Only with what the next start can use.
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    keyring(text).with_context(|| format!("{} is left as it is", path.display()))?;
+    Ok(private_file::replace(path, text.as_bytes())?)
 }
 
 fn line(id: KeyId, key: &[u8; 32]) -> String {
@@ -231,6 +248,23 @@ mod tests {
         assert_eq!((again.current(), again.ids().count()), (keyring.current(), 256));
         let mode = fs::metadata(folder.path().join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_key_that_comes_takes_the_id_of_one_that_is_made_or_that_stands_before_a_comment() {
+        let folder = tempfile::tempdir().unwrap();
+        write_new(folder.path(), &[(KeyId(4), [4; 32])]).unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "# of 2026\n").unwrap();
+        let keyring = load_or_create(folder.path(), true).unwrap();
+        // Of a service that had the same first key, and has rotated since.
+        let theirs = [(KeyId(4), [4; 32]), (KeyId(5), [5; 32])];
+        take_in(folder.path(), &keyring, &theirs).unwrap();
+        let again = load_or_create(folder.path(), true).unwrap();
+        assert_eq!((again.ids().count(), again.oldest()), (3, KeyId(4)));
+        assert!(again.current() == keyring.current() && ![KeyId(4), KeyId(5)].contains(&again.current()));
+        assert!(read(folder.path()).unwrap().contains(&theirs[1]));
+        assert!(fs::read_to_string(&path).unwrap().contains("# of 2026"));
     }
 
     #[test]

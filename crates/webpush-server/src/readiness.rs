@@ -134,9 +134,16 @@ impl Service {
         if readiness.is_draining() {
             return Err(NotReady::Draining);
         }
+        self.store_works().await?;
+        // Last: what else is the matter must not be hidden by an authority that does not answer.
         if readiness.lacks_certificate.load(Ordering::Acquire) {
             return Err(NotReady::NoCertificate);
         }
+        Ok(())
+    }
+
+    async fn store_works(&self) -> Result<(), NotReady> {
+        let readiness = &self.readiness;
         if readiness.was_written_lately() {
             return Ok(());
         }

@@ -169,7 +169,8 @@ pub async fn run(
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = Spans::start(settings.otlp_endpoint.as_deref())?;
-    make_data_folder(&settings.data_dir)?;
+    let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
+    // After the folder is ours, since its token is made anew.
     let door = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
         (None, None) => None,
@@ -178,7 +179,6 @@ pub async fn run(
              stop its socket unit"
         ),
     };
-    let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     let service = Service::new(Setup {
         store: Arc::clone(&store),
         keyring,
@@ -355,6 +355,7 @@ fn open_data_folder(
     quota: Quota,
 ) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
+    make_data_folder(folder)?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
     let keyring = keys_file::load_or_create(folder, store_folder.exists())?;

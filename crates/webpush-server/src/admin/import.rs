@@ -32,8 +32,10 @@ pub(super) async fn import(admin: &Arc<Admin>, body: &mut Body) -> Result<Reply,
             return Err(Refusal::wrong("a line of the file is too long to be one"));
         }
     }
-    if !rest.is_empty() {
-        import.take(&rest, |inbox| is_there(admin, inbox))?;
+    if !rest.is_empty()
+        && let Some(ops) = import.take(&rest, |inbox| is_there(admin, inbox))?
+    {
+        commit(admin, &import, &mut keys_known, ops).await?;
     }
     let (ops, all, added) = import.finish()?;
     commit(admin, &import, &mut keys_known, ops).await?;

@@ -16,6 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A socket in the file system is for the user that the service runs as.
 const SOCKET_MODE: u32 = 0o600;
 
+/// With this bit of its mode everybody may connect to a socket (unix(7)).
+const OTHERS: u32 = 0o002;
+
 /// A connection, whatever it came over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -75,6 +78,14 @@ impl Listener {
                 listener.set_nonblocking(true).context(cannot)?;
                 let address = listener.local_addr().context(cannot)?;
                 let name = address.as_pathname().unwrap_or_else(|| Path::new("(without a name)")).to_owned();
+                let mode = fs::metadata(&name).map_or(0, |found| found.permissions().mode());
+                if !others_may_reach_it && mode & OTHERS != 0 {
+                    bail!(
+                        "{cannot}: {} lets everybody in, and whoever comes in owns the service: set SocketMode=0600 in \
+                         its unit, or give --admin-token-file",
+                        name.display()
+                    );
+                }
                 Ok(Self::Unix(UnixListener::from_std(listener).context(cannot)?, SocketName::Theirs(name)))
             }
         }

@@ -141,9 +141,7 @@ impl Door {
         };
         let gate = match (tokens, &listener) {
             (Some(tokens), _) => Gate::Token(Box::new(tokens)),
-            (None, Listener::Tcp(..)) => {
-                Gate::ThisMachine { owner: Box::new(owner_token::load_or_create(data_dir)?) }
-            }
+            (None, Listener::Tcp(..)) => Gate::ThisMachine { owner: Box::new(owner_token::make(data_dir)?) },
             (None, Listener::Unix(..)) => Gate::Open,
         };
         Ok(Some(Self { listener, gate, data_dir: data_dir.to_owned() }))

@@ -5,31 +5,23 @@
 
 use crate::bearer_tokens::BearerTokens;
 use crate::client::private_file;
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "admin-token";
 
-/// The token of a data folder, made when it is not there yet.
+/// A new token for a data folder. One for each start: whoever has listened in the place of a service that was away, and
+/// was shown one, has nothing of it.
 ///
 /// # Errors
-/// When the file can't be read or written, or holds no token.
-pub(super) fn load_or_create(folder: &Path) -> anyhow::Result<BearerTokens> {
-    let path = folder.join(FILE_NAME);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let text = format!("{}\n", URL_SAFE_NO_PAD.encode(crate::fresh::random::<24>()?));
-            private_file::replace(&path, text.as_bytes())?;
-            text
-        }
-        read => read.with_context(|| format!("{} can't be read", path.display()))?,
-    };
-    BearerTokens::parse(&text).with_context(|| format!("{} can't be used", path.display()))
+/// When the file can't be written.
+pub(super) fn make(folder: &Path) -> anyhow::Result<BearerTokens> {
+    let text = format!("{}\n", URL_SAFE_NO_PAD.encode(crate::fresh::random::<24>()?));
+    private_file::replace(&folder.join(FILE_NAME), text.as_bytes())?;
+    BearerTokens::parse(&text)
 }
 
 /// The token, for a client that may read the folder.
@@ -43,12 +35,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_once_and_admitted() {
+    fn each_start_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()), None);
-        load_or_create(folder.path()).unwrap();
+        let first = make(folder.path()).unwrap();
         let token = read(folder.path()).unwrap();
-        let tokens = load_or_create(folder.path()).unwrap();
-        assert!(tokens.admit(&token) && !tokens.admit("0123456789abcdef"));
+        assert!(first.admit(&token) && !first.admit("0123456789abcdef"));
+        assert!(!make(folder.path()).unwrap().admit(&token));
     }
 }

@@ -82,7 +82,11 @@ pub(super) async fn serve(
         (["import"], _) => import::import(admin, body).await,
         (["status"], _) => status::show(admin).await.map(whole),
         (["history"], _) => status::history(admin).map(whole),
-        (["messages", name], _) => messages::by_name(admin, name).map(whole),
+        (["messages", name], _) => {
+            let name = (*name).to_owned();
+            // It looks at all that are kept.
+            find::looking(admin, move |admin| messages::by_name(admin, &name)).await.map(whole)
+        }
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
         (["try"], _) => attempt::begin(admin, &head.headers, body).await,
         (["keys"], &Method::GET) => sealing_keys::list(admin),

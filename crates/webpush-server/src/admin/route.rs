@@ -58,8 +58,14 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
             return Err(Refusal::wrong("a question mark in a name is written %3F"));
         }
         return match head.method {
-            Method::PUT => broadcasts::put(admin, name, &head.headers, body).await,
-            Method::DELETE => broadcasts::delete(admin, name).await,
+            Method::PUT => {
+                admin.gate.check(&head.headers, Right::Own)?;
+                broadcasts::put(admin, name, &head.headers, body).await
+            }
+            Method::DELETE => {
+                admin.gate.check(&head.headers, Right::Own)?;
+                broadcasts::delete(admin, name).await
+            }
             _ => Err(Refusal::NotAllowed { allow: "PUT, DELETE" }),
         };
     }

@@ -1,6 +1,7 @@
 //! Putting agents into a service that runs, inbox by inbox. What is there stays as it is.
 
 use super::line::{Counts, Line};
+use super::moved_on;
 use super::read::{Fault, Reader};
 use webpush_core::capability::KeyId;
 use webpush_core::id::InboxId;
@@ -53,7 +54,7 @@ impl Import {
         let is_of_inbox = !matches!(record, Some(Record::Position(_)) | None);
         if !(is_of_inbox && self.is_known) {
             self.added += counts;
-            self.ops.extend(record.map(Op::Restore));
+            self.ops.extend(record.map(|record| Op::Restore(moved_on(record))));
         }
         Ok(due)
     }

@@ -26,10 +26,11 @@ mod write;
 pub use import::Import;
 pub use line::{Counts, Kind, Line};
 pub use read::{Fault, Reader, lines_of};
-pub use restore::restore;
+pub use restore::{Restored, restore};
 pub use write::Writer;
 
 use webpush_core::id::Position;
+use webpush_store::Record;
 
 /// The format that is written. One that is newer is not read.
 const FORMAT: u32 = 1;
@@ -43,4 +44,13 @@ pub const LINE_BYTES: usize = 64 * 1024;
 
 fn leapt(position: Position) -> Position {
     Position::new(position.get().saturating_add(LEAP))
+}
+
+/// Where the service that a file is of was, leaps: agents may remember positions from after the file was made. Everything
+/// else stays where it was.
+fn moved_on(record: Record) -> Record {
+    match record {
+        Record::Position(position) => Record::Position(leapt(position)),
+        record => record,
+    }
 }

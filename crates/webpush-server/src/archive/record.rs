@@ -36,7 +36,7 @@ impl Line {
     /// # Errors
     /// What is wrong with it.
     pub fn record(self) -> Result<Option<Record>, &'static str> {
-        Ok(Some(match self {
+        let record = match self {
             Self::Position(position) => Record::Position(Position::new(position)),
             Self::Inbox(line) => Record::Inbox(kept(&line)),
             Self::Subscription(line) => Record::Subscription(subscription(&line)?),
@@ -45,9 +45,21 @@ impl Line {
             Self::Begin(_) | Self::Key { .. } | Self::Broadcast { .. } | Self::Check(_) | Self::End(_) => {
                 return Ok(None);
             }
-        }))
+        };
+        let position = match &record {
+            Record::Position(position) => *position,
+            Record::Entry(entry) => entry.position(),
+            Record::Inbox(_) | Record::Subscription(_) => return Ok(Some(record)),
+        };
+        if position.get() > MOST_POSITION {
+            return Err("a position is beyond what any service has come to");
+        }
+        Ok(Some(record))
     }
 }
+
+/// What comes after it must be counted for ever.
+const MOST_POSITION: u64 = 1 << 62;
 
 fn inbox_line(kept: &Kept) -> InboxLine {
     let Inbox { id, owner, created, key } = &kept.inbox;

@@ -100,7 +100,7 @@ fn read(file: &[u8]) -> Result<Counts, String> {
 fn restored(file: &[u8], folder: &Path) -> anyhow::Result<Counts> {
     let path = folder.join("file");
     std::fs::write(&path, file).unwrap();
-    restore(&path, &folder.join("data"))
+    Ok(restore(&path, &folder.join("data"))?.counts)
 }
 
 #[test]

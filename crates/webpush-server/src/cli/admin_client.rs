@@ -1,6 +1,7 @@
 //! Asking the admin listener of a running service, as verbs do: where it is, and with which token.
 
 use super::serve;
+use crate::admin;
 use crate::admin::address::{Address, Listen};
 use crate::admin::owner_token;
 use crate::config::fault::Fault;
@@ -69,17 +70,20 @@ impl AdminClient {
     /// # Errors
     /// What is wrong with its configuration, or that it has no admin listener.
     pub fn find(line: &ArgMatches) -> anyhow::Result<Self> {
-        let resolved = serve::layers(line).resolve().map_err(|faults| {
-            anyhow::Error::msg(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
-        })?;
-        let Settings { admin, data_dir, .. } = serve::settings(&resolved)?;
-        let admin = admin
-            .context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
+        let (admin, data_dir) = listener(line)?;
         let token = match &admin.tokens {
             Some(source) => Some(source.first()?),
             None => owner_token::read(&data_dir),
         };
         Ok(Self { address: admin.address, token })
+    }
+
+    /// The same without a token, for what needs none: it is shown to nobody in vain.
+    ///
+    /// # Errors
+    /// As [`AdminClient::find`].
+    pub fn find_without_token(line: &ArgMatches) -> anyhow::Result<Self> {
+        Ok(Self { address: listener(line)?.0.address, token: None })
     }
 
     /// Sends a request; the answer has its head, and its body is under way.
@@ -157,6 +161,17 @@ impl AdminClient {
         let answer = self.exchange(method, path, Pieces(pieces), LONG_PATIENCE).await?;
         json(granted(answer).await?).await
     }
+}
+
+/// Where a service is that has this configuration, and its data folder.
+fn listener(line: &ArgMatches) -> anyhow::Result<(admin::Settings, PathBuf)> {
+    let resolved = serve::layers(line).resolve().map_err(|faults| {
+        anyhow::Error::msg(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
+    let Settings { admin, data_dir, .. } = serve::settings(&resolved)?;
+    let admin =
+        admin.context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
+    Ok((admin, data_dir))
 }
 
 /// A body piece by piece.

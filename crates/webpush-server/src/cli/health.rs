@@ -41,7 +41,7 @@ pub fn run(args: &HealthArgs, line: &ArgMatches) -> ExitCode {
 
 /// Why it can't work, if it can't.
 fn ask(path: &str, line: &ArgMatches) -> anyhow::Result<Option<String>> {
-    let client = AdminClient::find(line)?;
+    let client = AdminClient::find_without_token(line)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("the runtime can't be started")?.block_on(async {
         let answer = client.ask(Method::GET, path, Bytes::new()).await?;

@@ -1,7 +1,7 @@
 //! `restore`: a new data folder from a backup.
 
 use super::{exit, terminal};
-use crate::archive;
+use crate::archive::{self, Restored};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,7 +24,14 @@ pub struct RestoreArgs {
 #[must_use]
 pub fn run(args: &RestoreArgs) -> ExitCode {
     let restored = archive::restore(&args.file, &args.data_dir);
-    let said =
-        restored.and_then(|counts| Ok(terminal::line(&format!("{}: {counts}", args.data_dir.display()))?));
+    let said = restored.and_then(|Restored { counts, left_out }| {
+        if left_out > 0 {
+            terminal::warning(&format!(
+                "{left_out} of these were left out: the store that the file is of was damaged, and what they belong to could \
+                 not be read"
+            ));
+        }
+        Ok(terminal::line(&format!("{}: {counts}", args.data_dir.display()))?)
+    });
     exit(said)
 }

@@ -81,7 +81,7 @@ async fn follow(args: &TraceArgs, client: &AdminClient) -> anyhow::Result<()> {
 }
 
 async fn ask(client: &AdminClient, message: &str) -> anyhow::Result<Value> {
-    let is_name = message.len() == 12 && message.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_name = message.len() == 16 && message.bytes().all(|byte| byte.is_ascii_hexdigit());
     let answer = if is_name {
         client.demand(Method::GET, &format!("/admin/messages/{message}"), Bytes::new()).await?
     } else {

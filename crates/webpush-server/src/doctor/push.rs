@@ -23,6 +23,7 @@ async fn listen_once(examination: &Examination) -> Result<(), ClientError> {
     let held = subscribe(connector, url, Protocols::Any).await?;
     let listened = Monitor::start(connector, &held.subscription, Wait::Stored, Via::Push).await;
     let mut connection = connector.connect(&held.subscription, Protocols::Any).await?;
-    unsubscribe(&mut connection, &held.subscription).await?;
+    // With its set goes the agent.
+    unsubscribe(&mut connection, held.set.as_ref().unwrap_or(&held.subscription)).await?;
     listened.map(drop)
 }

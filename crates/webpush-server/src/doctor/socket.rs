@@ -38,7 +38,7 @@ pub(super) async fn examine(examination: &Examination, tell: &mut impl FnMut(Fin
         tell(message(examination, &mut agent, &endpoint).await);
     }
     tell(silence(examination, &mut agent).await);
-    // The inbox goes with its only channel; if it can't be said any more, it is removed when it was idle for a day.
+    // An agent without a channel is removed when it was idle for long enough, as one is that can't be told any more.
     let _ = soon(agent.unregister()).await;
 }
 

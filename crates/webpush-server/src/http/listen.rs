@@ -140,7 +140,7 @@ async fn through_proxy(
     }
     let read = tokio::select! {
         read = proxy_header::read(stream, peer, &proxies) => read,
-        () = draining.begun() => return None,
+        () = draining.too_late() => return None,
     };
     if read.is_none() && HEADERLESS.is_due() {
         tracing::warn!(

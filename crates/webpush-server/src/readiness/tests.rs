@@ -156,7 +156,7 @@ async fn a_disk_that_hangs_is_waited_for_once_and_not_for_ever() {
 async fn whose_certificate_is_still_to_come_is_not_ready() {
     let (service, told) = service();
     service.readiness.lacks_certificate(true);
-    assert_eq!((service.is_ready().await, commits(&told)), (Err(NotReady::NoCertificate), 0));
+    assert_eq!((service.is_ready().await, commits(&told)), (Err(NotReady::NoCertificate), 1));
     service.readiness.lacks_certificate(false);
     assert_eq!(service.is_ready().await, Ok(()));
 }

@@ -38,6 +38,11 @@ pub fn standing(service: &Service, trace: &Trace) -> Standing {
         None => {}
     }
     if trace.at(Stage::Stored).is_some() && matches!(service.store.entry(&trace.entry), Ok(None)) {
+        // It may have ended since it was looked at.
+        let now = service.traces.of(trace.entry.message);
+        if let Some(ended) = now.filter(|now| now.outcome.is_some()) {
+            return standing(service, &ended);
+        }
         return over("cancelled", Some("it is not stored any more: its subscription was removed"));
     }
     if trace.is_now_or_never && trace.at(Stage::Written).is_some() {

@@ -11,6 +11,12 @@ pub(crate) async fn ask(admin: &str, method: &str, path: &str, body: &str) -> (u
     ask_with(admin, method, path, &[], body).await
 }
 
+/// What shows the owner of a service, as a header.
+pub(crate) fn owners(server: &Server) -> String {
+    let token = std::fs::read_to_string(server.folder().join("data/admin-token")).unwrap();
+    format!("authorization: Bearer {}", token.trim())
+}
+
 pub(crate) async fn ask_with(
     admin: &str,
     method: &str,
@@ -79,7 +85,7 @@ async fn what_is_wrong_with_a_request_is_said() {
         ("PUT", "/broadcasts", "1", 405, "GET, HEAD"),
         ("GET", "/nothing", "", 404, "/broadcasts"),
     ] {
-        let (found, head, answer) = ask(&server.admin, method, path, body).await;
+        let (found, head, answer) = ask_with(&server.admin, method, path, &[&owners(&server)], body).await;
         assert_eq!(found, status, "{method} {path}: {answer}");
         assert!(
             head.contains("application/problem+json") && detail(&answer).contains(said),
@@ -92,11 +98,20 @@ async fn what_is_wrong_with_a_request_is_said() {
 #[tokio::test]
 async fn a_page_in_a_browser_cannot_get_in_by_a_name() {
     let server = Server::start_with(&LOOPBACK);
-    let (status, _, body) =
-        ask_with(&server.admin, "PUT", "/broadcasts/a", &["host: evil.example"], "1").await;
+    let owner = owners(&server);
+    let put = async |host| ask_with(&server.admin, "PUT", "/broadcasts/a", &[host, &*owner], "1").await;
+    let (status, _, body) = put("host: evil.example").await;
     assert_eq!(status, 403, "{body}");
-    let localhost = ask_with(&server.admin, "PUT", "/broadcasts/a", &["host: localhost:9090"], "1").await;
-    assert_eq!(localhost.0, 204);
+    assert_eq!(put("host: localhost:9090").await.0, 204);
+}
+
+#[tokio::test]
+async fn what_changes_what_agents_have_is_the_owners() {
+    let server = Server::start_with(&LOOPBACK);
+    for (method, path) in [("PUT", "/broadcasts/a"), ("DELETE", "/broadcasts/a"), ("GET", "/admin/backup")] {
+        let (status, _, body) = ask(&server.admin, method, path, "1").await;
+        assert!(status == 403 && detail(&body).contains("admin-token"), "{method} {path}: {status} {body}");
+    }
 }
 
 #[tokio::test]

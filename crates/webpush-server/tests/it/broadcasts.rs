@@ -1,6 +1,6 @@
 //! Broadcasts, from the operator who changes a version to the agent on its WebSocket that is told.
 
-use crate::admin::ask;
+use crate::admin::{ask, ask_with, owners};
 use crate::support::{Server, soon};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -78,12 +78,13 @@ fn configuration(folder: &Path, text: &str) -> String {
 }
 
 async fn put(server: &Server, name: &str, version: &str) {
-    let (status, _, body) = ask(&server.admin, "PUT", &format!("/broadcasts/{name}"), version).await;
+    let (status, _, body) =
+        ask_with(&server.admin, "PUT", &format!("/broadcasts/{name}"), &[&owners(server)], version).await;
     assert_eq!((status, &*body), (204, ""));
 }
 
 async fn delete(server: &Server, name: &str) -> u16 {
-    ask(&server.admin, "DELETE", &format!("/broadcasts/{name}"), "").await.0
+    ask_with(&server.admin, "DELETE", &format!("/broadcasts/{name}"), &[&owners(server)], "").await.0
 }
 
 async fn list(server: &Server) -> Value {

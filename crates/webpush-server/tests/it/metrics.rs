@@ -1,6 +1,6 @@
 //! What is counted, against traffic that is known; and all that names metrics, against those that there are.
 
-use crate::admin::{ask, ask_with};
+use crate::admin::{ask, ask_with, owners};
 use crate::agent::{Agent, Registered, push};
 use crate::openmetrics::{Exposition, Family};
 use crate::support::{Server, soon};
@@ -83,7 +83,7 @@ async fn known_traffic_is_counted_exactly() {
     push(&mut peer, &url, &[("ttl", "0")], "x").await;
     agent.notification().await;
     let _listening = peer.monitor(&two.subscription, &[]).await;
-    assert_eq!(ask(&server.admin, "PUT", "/broadcasts/a", "1").await.0, 204);
+    assert_eq!(ask_with(&server.admin, "PUT", "/broadcasts/a", &[&owners(&server)], "1").await.0, 204);
 
     let metrics = scrape_until(&server, "webpush_sessions", &[("dialect", "rfc8030")], 1.0).await;
     let delivered = [("outcome", "delivered")];

@@ -13,13 +13,24 @@ use crate::client::subscribe::{held, request, unsubscribe};
 use crate::client::url::CapabilityUrl;
 use crate::http::subscribe;
 use http::Method;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// For the message to come: less than the whole attempt has, so that there is time to clean up.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From the subscription to its end, which comes whatever happens in between.
 pub(super) async fn attempt(admin: &Admin, told: &Told) -> Result<(), ClientError> {
     let subscription = subscribe(admin, told).await?;
     let mut connection = push::connect(admin).await?;
-    let tried = receive(admin, &subscription, &mut connection, told).await;
-    unsubscribe(&mut connection, &subscription.subscription).await?;
+    let receiving = timeout(PATIENCE, receive(admin, &subscription, &mut connection, told));
+    let tried = receiving.await.unwrap_or_else(|_| {
+        let seconds = PATIENCE.as_secs();
+        Err(ClientError::Unavailable(format!("the message did not arrive within {seconds} s")))
+    });
+    // With its set goes the agent.
+    let mut connection = push::connect(admin).await?;
+    unsubscribe(&mut connection, subscription.set.as_ref().unwrap_or(&subscription.subscription)).await?;
     if tried.is_ok() {
         told.step("agent", "unsubscribed", "nothing is left of this").await;
     }
