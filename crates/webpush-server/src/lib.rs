@@ -12,7 +12,6 @@
 //! | what only its operator may ask | [`admin`] |
 //! | spans for an OpenTelemetry collector, in builds with the feature `otlp` | [`otlp`] |
 //! | what it holds as a file: backups, exports | [`archive`] |
-//! | names of agents for people | [`names`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
 //! | `listen` and `send`: the other two sides | [`client`] |

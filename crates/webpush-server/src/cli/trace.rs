@@ -28,7 +28,7 @@ const HELP: &str = "\
 
 /// Say where one message is: when it was accepted, stored, told to a session, written and acknowledged, or why not
 ///
-/// The running service is asked, over its admin listener; it knows the messages of the last minutes ([trace] keep).
+/// The running service is asked, over its admin listener; it knows the messages of the last minutes (--trace-keep).
 /// Ids are shown as the hashes by which the log names them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
