@@ -8,7 +8,7 @@
 //! | processor time and memory of the server | [`process`] |
 //! | the server: started for the run, or one that runs | [`target`], [`running`], [`certificates`]; autopush-rs, [`peer`] |
 //! | sockets, TLS | [`dial`] |
-//! | the client's side of a WebSocket | [`frames`], [`websocket`] |
+//! | the client's side of a WebSocket | [`websocket`]; its frames: `client::frames` of the server |
 //! | agents: autopush, and held requests over HTTP/2 | [`autopush`], [`monitors`]; those that many of them make, [`audience`] |
 //! | what happened to messages on the agents' side | [`tally`] |
 //! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`pace`] |
