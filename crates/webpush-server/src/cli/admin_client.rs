@@ -83,7 +83,14 @@ impl AdminClient {
     /// # Errors
     /// As [`AdminClient::find`].
     pub fn find_without_token(line: &ArgMatches) -> anyhow::Result<Self> {
-        Ok(Self { address: listener(line)?.0.address, token: None })
+        // Who says where it is need not have a configuration that can be used.
+        let address = match line.get_one::<Listen>("admin") {
+            Some(Listen::On(address)) => address.clone(),
+            Some(Listen::Off) | None => {
+                listener(line).context("the service was not asked, as it is not known where")?.0.address
+            }
+        };
+        Ok(Self { address, token: None })
     }
 
     /// Sends a request; the answer has its head, and its body is under way.
@@ -230,7 +237,16 @@ where
 async fn refusal(answer: Response<Incoming>) -> String {
     let status = answer.status();
     match text(answer).await.ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) {
-        Some(body) if body["detail"].is_string() => body["detail"].as_str().unwrap_or_default().to_owned(),
+        Some(body) if body["detail"].is_string() => {
+            let detail = body["detail"].as_str().unwrap_or_default();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                return format!(
+                    "{detail} The verb reads the token itself from where --config or --data-dir leads, or from \
+                     --admin-token-file; it must be let read that"
+                );
+            }
+            detail.to_owned()
+        }
         _ if status == StatusCode::NOT_FOUND => {
             "what answers there is not the admin listener of this service".to_owned()
         }

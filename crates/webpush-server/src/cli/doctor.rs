@@ -89,7 +89,7 @@ async fn examine(
 ) -> anyhow::Result<Verdict> {
     let url = match &args.url {
         Some(url) => CapabilityUrl::parse(url)?,
-        None => own_url(settings)?,
+        None => own_url(settings, origin_in_force(line).await)?,
     };
     let mut worst = Verdict::Good;
     let mut tell = |finding: Finding| {
@@ -121,11 +121,17 @@ async fn examine(
     Ok(worst)
 }
 
-/// The origin that is configured, with a token if agents need one.
-fn own_url(settings: &crate::serve::Settings) -> anyhow::Result<CapabilityUrl> {
-    let origin = settings
-        .origin
-        .clone()
+/// What the running service says that its origin is: it may have been told by flags.
+async fn origin_in_force(line: &ArgMatches) -> Option<String> {
+    let client = AdminClient::find(line).ok()?;
+    let status = client.demand_json(Method::GET, "/admin/status", Bytes::new()).await.ok()?;
+    status["origin"].as_str().map(str::to_owned)
+}
+
+/// The origin in force or else as it is configured, with a token if agents need one.
+fn own_url(settings: &crate::serve::Settings, in_force: Option<String>) -> anyhow::Result<CapabilityUrl> {
+    let origin = in_force
+        .or_else(|| settings.origin.clone())
         .or_else(|| settings.likely_origin())
         .context("which URL? The configuration names no origin (--origin, listen.origin) and no port")?;
     let token = settings.subscribe_tokens.as_ref().map(TokenSource::first).transpose()?;

@@ -81,10 +81,9 @@ pub struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 
-    /// Connections at once from one IPv4 address or IPv6 prefix; more are closed at once [default: no bound of their own]
-    ///
-    /// Connections of trusted proxies are not counted, unless the PROXY protocol says whose they are; those from this machine are only
-    /// with --rate-limit-loopback.
+    /// Connections at once from one IPv4 address or IPv6 prefix; more are closed at once. Those of trusted proxies are not
+    /// counted, unless the PROXY protocol says whose they are; those from this machine are only with --rate-limit-loopback
+    /// [default: no bound of their own]
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     max_connections_per_address: Option<NonZeroUsize>,
 

@@ -76,9 +76,6 @@ pub struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__ORIGIN", value_name = "URL", value_parser = parse_origin)]
     origin: Option<String>,
 
-    #[command(flatten)]
-    proxy: ProxyArgs,
-
     /// Longest time that a message is kept: seconds, or a number with s, m, h or d
     #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__MAX_TTL", value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     max_ttl: Duration,
@@ -110,6 +107,9 @@ pub struct Args {
 
     #[command(flatten)]
     acme: AcmeArgs,
+
+    #[command(flatten)]
+    proxy: ProxyArgs,
 
     #[command(flatten)]
     storage: StorageArgs,

@@ -9,10 +9,15 @@ use crate::client::monitor::{Monitor, Via, Wait};
 use crate::client::subscribe::{subscribe, unsubscribe};
 
 const CHECK: &str = "server push";
+/// Where subscribers need a token.
+pub(super) const WITH_TOKEN: &str = "give the URL as agents have it, https://push.example.net/t/TOKEN";
 
 pub(super) async fn server_push(examination: &Examination) -> Finding {
     match soon(listen_once(examination)).await {
         Ok(()) => Finding::good(CHECK, "the service may push on this connection"),
+        Err(error) if error.sentence().contains("401") => {
+            Finding::skipped(CHECK, format!("not looked at, as subscribing takes a token: {WITH_TOKEN}"))
+        }
         Err(error) => Finding::warning(CHECK, error.sentence(), WITHOUT_HTTP2),
     }
 }

@@ -2,6 +2,7 @@
 //! connection that is silent stays.
 
 use super::finding::Finding;
+use super::push::WITH_TOKEN;
 use super::{Examination, soon};
 use crate::client::connection::Protocols;
 use crate::client::error::ClientError;
@@ -22,6 +23,10 @@ const SILENCE: &str = "silence";
 pub(super) async fn examine(examination: &Examination, tell: &mut impl FnMut(Finding)) {
     let (mut agent, endpoint) = match soon(Agent::register(examination)).await {
         Ok(registered) => registered,
+        Err(error) if error.sentence().contains("status 401") => {
+            tell(Finding::bad(CHECK, "it opens, and registering takes a token", WITH_TOKEN));
+            return;
+        }
         Err(error) => {
             tell(Finding::bad(
                 CHECK,

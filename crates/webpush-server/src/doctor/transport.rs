@@ -78,10 +78,14 @@ fn of_failure(error: &ClientError) -> Finding {
         ),
         ("xpired", "renew the certificate, and have it read again (SIGHUP)"),
         (
-            "NotValidForName",
+            "not valid for",
             "the certificate is for another name: get one for this, or use the name that it is for",
         ),
-        ("NotValidYet", "the clock of this machine or of whoever made the certificate is wrong"),
+        (
+            "CaUsedAsEndEntity",
+            "the certificate is one of an authority (CA:TRUE, as openssl req -x509 makes them): have one made that is not",
+        ),
+        ("not valid yet", "the clock of this machine or of whoever made the certificate is wrong"),
     ];
     let advice = advice.iter().find(|(word, _)| said.contains(word)).map_or(
         "does this port speak TLS? A proxy that terminates TLS needs https on its side",
@@ -165,6 +169,7 @@ mod tests {
     use super::super::finding::Verdict;
     use super::*;
     use http::{HeaderMap, HeaderValue, StatusCode};
+    use rustls::pki_types::UnixTime;
 
     #[test]
     fn clocks_may_differ_a_little() {
@@ -195,5 +200,13 @@ mod tests {
         assert!(advice("TLS failed: invalid peer certificate: UnknownIssuer").contains("fullchain.pem"));
         assert!(advice("invalid peer certificate: certificate expired").contains("renew"));
         assert!(advice("received corrupt message").contains("speak TLS"));
+        let said = rustls::Error::from(rustls::CertificateError::NotValidForNameContext {
+            expected: "push.example".try_into().unwrap(),
+            presented: vec!["DnsName(\"other.example\")".into()],
+        });
+        assert!(advice(&said.to_string()).contains("for another name"), "{said}");
+        let (time, not_before) = (UnixTime::now(), UnixTime::now());
+        let said = rustls::Error::from(rustls::CertificateError::NotValidYetContext { time, not_before });
+        assert!(advice(&said.to_string()).contains("clock"), "{said}");
     }
 }
