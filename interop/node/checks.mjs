@@ -42,6 +42,21 @@ export class Queue {
   }
 }
 
+/** Runs steps by name one after the other, until one is wrong; in good time, so that there is some left to end what was started. */
+export async function inOrder(steps, patience) {
+  const run = async () => {
+    for (const [name, step] of Object.entries(steps)) {
+      if (!(await report(name, step))) return;
+    }
+  };
+  try {
+    await soon(run(), 'the whole run', patience);
+  } catch (error) {
+    console.log(`WRONG ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
 /** Runs one check and says how it went; a wrong one makes the script end with 1. */
 export async function report(name, body) {
   try {

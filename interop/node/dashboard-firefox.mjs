@@ -1,7 +1,7 @@
 // The page of the admin listener in Firefox, whose pushes come from the same service: then «try it» sends to this browser.
 
 import assert from 'node:assert/strict';
-import { report, soon } from './checks.mjs';
+import { inOrder } from './checks.mjs';
 import { Profile } from './firefox-profile.mjs';
 import { Server } from './server.mjs';
 
@@ -51,18 +51,6 @@ const steps = {
   },
 };
 
-async function run() {
-  for (const [name, step] of Object.entries(steps)) {
-    if (!(await report(name, step))) return;
-  }
-}
-
-try {
-  await soon(run(), 'the whole run', PATIENCE_MS);
-} catch (error) {
-  console.log(`WRONG ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  for (const started of [profile, server]) started?.kill();
-}
+await inOrder(steps, PATIENCE_MS);
+for (const started of [profile, server]) started?.kill();
 process.exit();

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import puppeteer from 'puppeteer-core';
-import { report, soon, told } from './checks.mjs';
+import { inOrder, told } from './checks.mjs';
 import { Traffic } from './dashboard-traffic.mjs';
 import { Server } from './server.mjs';
 
@@ -129,19 +129,7 @@ const steps = {
   },
 };
 
-async function run() {
-  for (const [name, step] of Object.entries(steps)) {
-    if (!(await report(name, step))) return;
-  }
-}
-
-try {
-  await soon(run(), 'the whole run', PATIENCE_MS + traffic_ms);
-} catch (error) {
-  console.log(`WRONG ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  await browser?.close().catch(() => {});
-  for (const started of [server, guarded]) started.kill();
-}
+await inOrder(steps, PATIENCE_MS + traffic_ms);
+await browser?.close().catch(() => {});
+for (const started of [server, guarded]) started.kill();
 process.exit();

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import webPush from 'web-push';
-import { fail, report, soon } from './checks.mjs';
+import { fail, inOrder } from './checks.mjs';
 import { Profile } from './firefox-profile.mjs';
 import { Server } from './server.mjs';
 
@@ -130,19 +130,7 @@ const steps = {
   },
 };
 
-async function run() {
-  for (const [name, step] of Object.entries(steps)) {
-    if (!(await report(name, step))) return;
-  }
-}
-
-try {
-  await soon(run(), 'the whole run', PATIENCE_MS);
-} catch (error) {
-  console.log(`WRONG ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  for (const started of [one, other, server]) started?.kill();
-}
+await inOrder(steps, PATIENCE_MS);
+for (const started of [one, other, server]) started?.kill();
 // What is still waited for after a failure must not keep the script alive.
 process.exit();

@@ -1,7 +1,7 @@
 //! `agents`: which user agents there are, and removing one.
 
 use super::admin_client::{AdminAt, AdminClient};
-use super::named::{agent, ago, cell, list, table};
+use super::named::{Shown, agent, ago, cell, list, table};
 use super::{asking, terminal};
 use anyhow::Context as _;
 use clap::{ArgMatches, ValueEnum};
@@ -35,17 +35,8 @@ pub struct AgentsArgs {
     #[arg(value_name = "AGENT")]
     which: Option<String>,
 
-    /// List only what comes after this agent
-    #[arg(long, value_name = "NAME")]
-    after: Option<String>,
-
-    /// The most to list, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: u16,
-
-    /// Print JSON as the service says it
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -66,16 +57,13 @@ async fn ask(args: &AgentsArgs, client: AdminClient) -> anyhow::Result<()> {
     let which =
         || args.which.as_deref().context("name an agent: as a list does, by one of its URLs, or its uaid");
     let (method, path) = match args.action {
-        Action::List => {
-            let after = args.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
-            (Method::GET, format!("/admin/agents?limit={}{after}", args.limit))
-        }
+        Action::List => (Method::GET, format!("/admin/agents?{}", args.shown.query())),
         Action::Count => (Method::GET, "/admin/agents/count".to_owned()),
         Action::Show => (Method::GET, format!("/admin/agents/{}", agent(&client, which()?).await?)),
         Action::Revoke => (Method::DELETE, format!("/admin/agents/{}", agent(&client, which()?).await?)),
     };
     let answer = client.demand_json(method, &path, "").await?;
-    if args.json {
+    if args.shown.json {
         return Ok(terminal::json(&answer)?);
     }
     let text = match args.action {

@@ -2,7 +2,7 @@
 
 use super::admin_client::{self, AdminAt, AdminClient};
 use super::values::parse_time;
-use super::{report, serve, terminal};
+use super::{report, serve, terminal, to_its_end};
 use crate::bearer_tokens::TokenSource;
 use crate::client::connection::Connector;
 use crate::client::url::CapabilityUrl;
@@ -67,10 +67,7 @@ pub fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
             return ExitCode::from(serve::WRONG_SETTINGS);
         }
     };
-    let examined = serve::settings(&resolved).and_then(|settings| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.context("the runtime can't be started")?.block_on(examine(args, line, &settings))
-    });
+    let examined = serve::settings(&resolved).and_then(|settings| to_its_end(examine(args, line, &settings)));
     match examined {
         Ok(worst) if worst < Verdict::Bad => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

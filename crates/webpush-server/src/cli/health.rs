@@ -1,8 +1,8 @@
 //! `webpush-server health`: asks a running service whether it can work, for the health check of a container.
 
 use super::admin_client::{self, AdminAt, AdminClient};
-use super::report;
-use anyhow::Context as _;
+use super::{exit, to_its_end};
+use anyhow::bail;
 use bytes::Bytes;
 use clap::ArgMatches;
 use http::{Method, StatusCode};
@@ -26,33 +26,18 @@ pub struct HealthArgs {
 #[must_use]
 pub fn run(args: &HealthArgs, line: &ArgMatches) -> ExitCode {
     let path = if args.live { "/health" } else { "/ready" };
-    match ask(path, line) {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(why)) => {
-            eprintln!("webpush-server: {why}");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
-    }
+    exit(AdminClient::find_without_token(line).and_then(|client| to_its_end(ask(client, path))))
 }
 
-/// Why it can't work, if it can't.
-fn ask(path: &str, line: &ArgMatches) -> anyhow::Result<Option<String>> {
-    let client = AdminClient::find_without_token(line)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime can't be started")?.block_on(async {
-        let answer = client.ask(Method::GET, path, Bytes::new()).await?;
-        if answer.status() == StatusCode::OK {
-            return Ok(None);
-        }
-        let body: serde_json::Value =
-            serde_json::from_str(&admin_client::text(answer).await?).unwrap_or_default();
-        Ok(Some(match body["reason"].as_str() {
-            Some(reason) => format!("not ready: {reason}"),
-            None => "what answers there is not the admin listener of this service".to_owned(),
-        }))
-    })
+async fn ask(client: AdminClient, path: &str) -> anyhow::Result<()> {
+    let answer = client.ask(Method::GET, path, Bytes::new()).await?;
+    if answer.status() == StatusCode::OK {
+        return Ok(());
+    }
+    let body: serde_json::Value =
+        serde_json::from_str(&admin_client::text(answer).await?).unwrap_or_default();
+    match body["reason"].as_str() {
+        Some(reason) => bail!("not ready: {reason}"),
+        None => bail!("what answers there is not the admin listener of this service"),
+    }
 }

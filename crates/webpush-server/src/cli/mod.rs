@@ -126,12 +126,13 @@ fn asking<F: Future<Output = anyhow::Result<()>>>(
     line: &ArgMatches,
     ask: impl FnOnce(AdminClient) -> F,
 ) -> ExitCode {
-    let asked = || {
-        let client = AdminClient::find(line)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.context("the runtime can't be started")?.block_on(ask(client))
-    };
-    exit(asked())
+    exit(AdminClient::find(line).and_then(|client| to_its_end(ask(client))))
+}
+
+/// Does what waits, on this thread.
+fn to_its_end<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the runtime can't be started")?.block_on(work)
 }
 
 fn exit(result: anyhow::Result<()>) -> ExitCode {

@@ -6,6 +6,30 @@ use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
 
+/// How much of a list is shown, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shown {
+    /// List only what comes after the one of this name
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
+
+    /// The most to list, up to 1000
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u16,
+
+    /// Print JSON as the service says it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Shown {
+    /// As the service is asked for it.
+    pub(super) fn query(&self) -> String {
+        let after = self.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
+        format!("limit={}{after}", self.limit)
+    }
+}
+
 /// The name of an agent: 16 hexadecimal digits.
 fn is_name(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -2,7 +2,7 @@
 
 use super::admin_client::{AdminAt, AdminClient};
 use super::agents::{revoked, subscriptions};
-use super::named::{agent, subscription};
+use super::named::{Shown, agent, subscription};
 use super::{asking, terminal};
 use anyhow::Context as _;
 use clap::{ArgMatches, ValueEnum};
@@ -28,17 +28,8 @@ pub struct SubscriptionsArgs {
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
 
-    /// List only what comes after this subscription
-    #[arg(long, value_name = "NAME")]
-    after: Option<String>,
-
-    /// The most to list, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: u16,
-
-    /// Print JSON as the service says it
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -59,11 +50,10 @@ async fn ask(args: &SubscriptionsArgs, client: AdminClient) -> anyhow::Result<()
         || args.which.as_deref().context("name a subscription: as a list does, or by one of its URLs");
     let (method, path) = match args.action {
         Action::List => {
-            let mut path = format!("/admin/subscriptions?limit={}", args.limit);
+            let mut path = format!("/admin/subscriptions?{}", args.shown.query());
             if let Some(which) = &args.agent {
                 path += &format!("&agent={}", agent(&client, which).await?);
             }
-            path += &args.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
             (Method::GET, path)
         }
         Action::Show => {
@@ -74,7 +64,7 @@ async fn ask(args: &SubscriptionsArgs, client: AdminClient) -> anyhow::Result<()
         }
     };
     let answer = client.demand_json(method, &path, "").await?;
-    if args.json {
+    if args.shown.json {
         return Ok(terminal::json(&answer)?);
     }
     let text = match (args.action, answer["next"].as_str()) {

@@ -1,7 +1,7 @@
 //! `webpush-server trace`: where a message is, or how it ended.
 
 use super::admin_client::{self, AdminAt, AdminClient};
-use super::{report, terminal};
+use super::{asking, terminal};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ArgMatches;
@@ -52,25 +52,13 @@ pub struct TraceArgs {
 /// Asks once, or until the message has ended.
 #[must_use]
 pub fn run(args: &TraceArgs, line: &ArgMatches) -> ExitCode {
-    match trace(args, line) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
-    }
+    asking(line, |client| follow(args, client))
 }
 
-fn trace(args: &TraceArgs, line: &ArgMatches) -> anyhow::Result<()> {
-    let client = AdminClient::find(line)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime can't be started")?.block_on(follow(args, &client))
-}
-
-async fn follow(args: &TraceArgs, client: &AdminClient) -> anyhow::Result<()> {
+async fn follow(args: &TraceArgs, client: AdminClient) -> anyhow::Result<()> {
     let mut printer = Printer { json: args.json, last: Value::Null, steps: 0 };
     loop {
-        let found = ask(client, &args.message).await?;
+        let found = ask(&client, &args.message).await?;
         let is_over = found["over"].as_bool().unwrap_or(true);
         printer.show(found, is_over || !args.wait)?;
         if is_over || !args.wait {
