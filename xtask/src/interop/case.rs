@@ -96,6 +96,11 @@ pub(super) const CASES: &[Case] = &[
         run: Run::OwnServer { path: "python/acme.py", transport: Tls },
     },
     Case {
+        name: "journal",
+        tools: &[Tool::Python],
+        run: Run::OwnServer { path: "python/journal.py", transport: Plain },
+    },
+    Case {
         name: "dashboard-chromium",
         tools: CHROMIUM,
         run: Run::OwnServer { path: "node/dashboard.mjs", transport: Plain },

@@ -124,3 +124,37 @@ fn traces() -> Result<Vec<String>> {
     let found = output(find.arg("-print"))?;
     Ok(found.lines().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const MANIFEST: &str = "crates/webpush-server/Cargo.toml";
+
+    /// The files that a package is made of, from the root of the repository.
+    fn sources(manifest: &str, begin: &str, end: &str) -> BTreeSet<String> {
+        let from_begin = manifest.split_once(begin).unwrap().1;
+        let assets = from_begin.split_once("\nassets = [\n").unwrap().1;
+        let lines = assets.split_once(end).unwrap().0.lines();
+        let source = |line: &str| line.split('"').nth(1).unwrap().trim_start_matches("../").to_owned();
+        lines.map(source).collect()
+    }
+
+    #[test]
+    fn both_packages_have_the_same_files_and_all_of_them_are_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let manifest = fs::read_to_string(root.join(MANIFEST)).unwrap();
+        let deb = sources(&manifest, "[package.metadata.deb]", "\n]");
+        let mut rpm = sources(&manifest, "[package.metadata.generate-rpm]", "\n]");
+        // These two are settings of their own for cargo-deb.
+        for own in ["contrib/systemd/webpush-server.service", "LICENSE"] {
+            assert!(rpm.remove(own), "{own} is not in the rpm");
+        }
+        assert_eq!(rpm, deb);
+        for source in deb.iter().filter(|source| !source.starts_with("target/")) {
+            let path = root.join(source.trim_end_matches("/*").trim_end_matches("/*.md"));
+            assert!(path.exists(), "{source} is packaged and not there");
+        }
+    }
+}
