@@ -15,7 +15,7 @@ pub(super) const WITH_TOKEN: &str = "give the URL as agents have it, https://pus
 pub(super) async fn server_push(examination: &Examination) -> Finding {
     match soon(listen_once(examination)).await {
         Ok(()) => Finding::good(CHECK, "the service may push on this connection"),
-        Err(error) if error.sentence().contains("401") => {
+        Err(error) if error.sentence().contains("401 Unauthorized") => {
             Finding::skipped(CHECK, format!("not looked at, as subscribing takes a token: {WITH_TOKEN}"))
         }
         Err(error) => Finding::warning(CHECK, error.sentence(), WITHOUT_HTTP2),

@@ -123,6 +123,22 @@ async fn a_certificate_must_be_trusted() {
     assert_eq!(said.of("HTTP/2").0, "good");
 }
 
+#[tokio::test]
+async fn where_subscribers_need_a_token_it_asks_for_the_url_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let server = Server::start_with(&["--subscribe-token-file", file.to_str().unwrap()]);
+    let data = server.folder().join("data");
+    let said = doctor(&data, &[&server.origin, "--silence", "0"]).await;
+    assert_eq!(said.of("server push").0, "skipped");
+    let (verdict, socket) = said.of("WebSocket");
+    assert!(verdict == "bad" && socket.contains("/t/TOKEN"), "{socket}");
+    let url = format!("{}/t/0123456789abcdef/", server.origin);
+    let said = doctor(&data, &[&url, "--silence", "0"]).await;
+    assert_eq!((said.status, said.of("message").0), (Some(0), "good"), "{:?}", said.findings);
+}
+
 /// Passes everything on, and closes a WebSocket when its agent has said the fourth thing: the acknowledgement.
 async fn impatient_proxy(listener: TcpListener, to: String) {
     loop {
