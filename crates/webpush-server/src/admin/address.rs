@@ -9,6 +9,8 @@ pub const DEFAULT: &str = "127.0.0.1:9090";
 
 /// What a socket in the file system is written with.
 const UNIX: &str = "unix:";
+/// What the address of its page may be written with.
+const HTTP: &str = "http://";
 /// What no listener is written with.
 const OFF: &str = "off";
 
@@ -45,9 +47,11 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix(UNIX).filter(|path| !path.is_empty()) {
             return Ok(Self::Unix(path.into()));
         }
-        match text.rsplit_once(':') {
+        // As a browser shows where the page is.
+        let address = text.strip_prefix(HTTP).map_or(text, |rest| rest.strip_suffix('/').unwrap_or(rest));
+        match address.rsplit_once(':') {
             Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(text.to_owned()))
+                Ok(Self::Tcp(address.to_owned()))
             }
             _ => Err(format!("«{text}» is not an address: {DEFAULT}, [::1]:9090 or unix:/run/admin.sock")),
         }
@@ -79,10 +83,13 @@ mod tests {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("unix:/a".parse(), Ok(Address::Unix("/a".into())));
+        for page in ["http://127.0.0.1:9090", "http://127.0.0.1:9090/"] {
+            assert_eq!(page.parse(), Ok(Address::Tcp(DEFAULT.into())), "{page}");
+        }
         assert_eq!("off".parse(), Ok(Listen::Off));
         assert_eq!(DEFAULT.parse(), Ok(Listen::On(Address::Tcp(DEFAULT.into()))));
         for wrong in
-            ["", "9090", ":9090", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "::1:90", "[]:90", "unix:"]
+            ["", "9090", ":9090", "127.0.0.1", "a:x", "a:65536", "::1:90", "[]:90", "unix:", "https://a:1"]
         {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
