@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_core::dialect::autopush::{Command, Dialogue, Input, Registered, Versions, names};
 use webpush_core::id::Position;
 use webpush_core::limits::{Timeouts, WEBSOCKET_MESSAGE_BYTES};
+use webpush_core::protocol::autopush::{AutopushConnection, Command, Input, Registered, Versions, names};
 use webpush_core::session;
 use webpush_core::time::Timestamp;
 use webpush_core::websocket::{Reader, Received};
@@ -54,7 +54,7 @@ pub(crate) fn autopush(bytes: &[u8]) {
     let mut now = Timestamp::from_millis(1_000_000_000);
     let patience = Duration::from_secs(60);
     let versions = Arc::new(Versions::from([("news".to_owned(), "1".to_owned())]));
-    let mut dialogue = Dialogue::new(&Timeouts::default(), patience, Arc::clone(&versions), now);
+    let mut dialogue = AutopushConnection::new(&Timeouts::default(), patience, Arc::clone(&versions), now);
     let mut closed = false;
     for line in bytes.split(|byte| *byte == b'\n') {
         let Some((what, rest)) = line.split_first() else { continue };
@@ -80,7 +80,7 @@ pub(crate) fn autopush(bytes: &[u8]) {
 }
 
 /// Does what a driver would, on an inbox that is empty. Whether the connection is closed by now.
-fn obey(dialogue: &mut Dialogue, command: Command, closed: bool, now: Timestamp) -> bool {
+fn obey(dialogue: &mut AutopushConnection, command: Command, closed: bool, now: Timestamp) -> bool {
     let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
     assert!(settles || !closed, "{command:?} after the close");
     match command {

@@ -8,7 +8,7 @@
 //! | a push request becoming a message | [`publish`] |
 //! | who sends: VAPID, RFC 8292 | [`sender`] |
 //! | a listening agent | [`session`] |
-//! | what an agent's protocol looks like | [`dialect`] |
+//! | what an agent's protocol looks like | [`protocol`] |
 //! | frames of a WebSocket | [`websocket`] |
 //! | URLs that grant something | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
@@ -21,7 +21,6 @@
 pub mod address;
 mod base64url;
 pub mod capability;
-pub mod dialect;
 pub mod encoding;
 pub mod header;
 pub mod id;
@@ -31,6 +30,7 @@ pub mod matrix;
 pub mod message;
 pub mod outcome;
 pub mod problem;
+pub mod protocol;
 pub mod publish;
 pub mod queue;
 pub mod rate;

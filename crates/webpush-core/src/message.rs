@@ -10,7 +10,7 @@ use crate::urgency::Urgency;
 use bytes::Bytes;
 use std::fmt;
 
-/// An accepted message. [`crate::publish::judge`] makes one; the store gives it its position.
+/// An accepted message. [`crate::publish::accept`] makes one; the store gives it its position.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its name for life.

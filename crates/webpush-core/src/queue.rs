@@ -25,14 +25,14 @@ impl<T> Queue<T> {
     /// Takes the oldest.
     pub fn pop_front(&mut self) -> Option<T> {
         let first = self.items.as_mut()?.pop_front();
-        self.let_go();
+        self.shrink();
         first
     }
 
     /// Takes the one at this place, counted from the oldest.
     pub fn remove(&mut self, at: usize) -> Option<T> {
         let item = self.items.as_mut()?.remove(at);
-        self.let_go();
+        self.shrink();
         item
     }
 
@@ -40,7 +40,7 @@ impl<T> Queue<T> {
     pub fn retain(&mut self, holds: impl FnMut(&T) -> bool) {
         if let Some(items) = &mut self.items {
             items.retain(holds);
-            self.let_go();
+            self.shrink();
         }
     }
 
@@ -84,7 +84,7 @@ impl<T> Queue<T> {
         self.items.iter().flat_map(|items| items.iter())
     }
 
-    fn let_go(&mut self) {
+    fn shrink(&mut self) {
         self.items.take_if(|items| items.is_empty());
     }
 }
@@ -104,7 +104,7 @@ impl<T> FromIterator<T> for Queue<T> {
 impl<T> Extend<T> for Queue<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         self.items.get_or_insert_default().extend(items);
-        self.let_go();
+        self.shrink();
     }
 }
 

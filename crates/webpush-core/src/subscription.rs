@@ -20,41 +20,41 @@ pub struct Subscription {
     /// The only application server that may push to it (RFC 8292 §4.1): an uncompressed P-256 point.
     pub sender: Option<SenderKey>,
     /// The protocol it was made in.
-    pub dialect: Dialect,
+    pub protocol: Protocol,
 }
 
 /// The protocol that a subscription was made in. Messages come to it in one way; how its agent names and acknowledges
 /// them depends on this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum Protocol {
     /// RFC 8030: the agent acknowledges a message with DELETE on its URL.
     Rfc8030,
     /// The autopush WebSocket: the agent has its own name for the subscription, and acknowledges on its socket.
     Autopush(ChannelId),
     /// draft-thomson-webpush-http2, as the Node `webpush-server` of 2015 had it: nobody acknowledges; a message has
     /// arrived when its agent is seen to have read it.
-    Thomson,
+    Legacy,
 }
 
-impl Dialect {
+impl Protocol {
     /// What DELETE on a message's URL makes of the message. An RFC 8030 agent acknowledges by it (§6.2). Agents of the
-    /// other dialects are never shown that URL: there it is the sender, who takes the message back.
+    /// other protocols are never shown that URL: there it is the sender, who takes the message back.
     #[must_use]
     pub const fn outcome_of_delete(self) -> Outcome {
         match self {
             Self::Rfc8030 => Outcome::Delivered,
-            Self::Autopush(_) | Self::Thomson => Outcome::Cancelled,
+            Self::Autopush(_) | Self::Legacy => Outcome::Cancelled,
         }
     }
 }
 
 impl Subscription {
-    /// What its agent calls it, if the dialect has such names. An agent has one subscription of each name at most.
+    /// What its agent calls it, if the protocol has such names. An agent has one subscription of each name at most.
     #[must_use]
     pub const fn channel(&self) -> Option<ChannelId> {
-        match self.dialect {
-            Dialect::Autopush(channel) => Some(channel),
-            Dialect::Rfc8030 | Dialect::Thomson => None,
+        match self.protocol {
+            Protocol::Autopush(channel) => Some(channel),
+            Protocol::Rfc8030 | Protocol::Legacy => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::body::{self, Beginning, Sizes, Stamp};
 use crate::dial::Dialer;
 use crate::histogram::Histogram;
-use crate::pace::Pace;
 use crate::post::{Http, Http1, Http2, Push};
+use crate::send_rate::SendRate;
 use crate::tokens::{Tokens, Vapid};
 use anyhow::{Context as _, ensure};
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ impl Senders {
     pub async fn run(self: &Arc<Self>, length: Duration, most: u64) -> anyhow::Result<Posted> {
         let workers = self.connect().await?;
         let start = self.beginning.elapsed();
-        let pace = Arc::new(Pace::new(self.beginning, length, most, self.args.rate));
+        let pace = Arc::new(SendRate::new(self.beginning, length, most, self.args.rate));
         let mut working = JoinSet::new();
         for worker in workers {
             working.spawn(Arc::clone(self).work(worker, Arc::clone(&pace)));
@@ -148,7 +148,7 @@ impl Senders {
         Ok(workers)
     }
 
-    async fn work(self: Arc<Self>, mut worker: Worker, pace: Arc<Pace>) -> anyhow::Result<Posted> {
+    async fn work(self: Arc<Self>, mut worker: Worker, pace: Arc<SendRate>) -> anyhow::Result<Posted> {
         let (mut posted, mut body) = (Posted::default(), Vec::new());
         while let Some(turn) = pace.next().await {
             let Ok(authorization) = self.tokens.next() else {

@@ -8,7 +8,7 @@ pub use sources::{Sources, Unchanged, write};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use webpush_core::dialect::autopush::Versions;
+use webpush_core::protocol::autopush::Versions;
 
 /// What the service broadcasts.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Broadcasts {
     }
 
     /// Puts other versions in the place of these. Agents look when they are woken
-    /// ([`Registry::wake_all`](crate::wake::Registry::wake_all)).
+    /// ([`SessionRegistry::wake_all`](crate::session_registry::SessionRegistry::wake_all)).
     pub fn replace(&self, versions: Versions) {
         *self.versions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(versions);
         self.generation.fetch_add(1, Ordering::AcqRel);

@@ -4,7 +4,7 @@
 mod departures;
 
 use crate::fresh;
-use crate::wake::Registry;
+use crate::session_registry::SessionRegistry;
 use departures::Departures;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Drain {
     all_gone: mpsc::Receiver<()>,
 }
 
-/// Held by everything that must be finished before the service ends.
+/// BlockReason by everything that must be finished before the service ends.
 #[derive(Clone)]
 pub struct Draining {
     begun: watch::Receiver<Option<Departures>>,
@@ -56,7 +56,7 @@ impl Drain {
 
     /// Tells all to finish and waits until they have; sessions take their leave spread over a window. Says whether all did
     /// within [`GRACE`] after that. Agents with one connection wait for nothing but the registry.
-    pub async fn finish(mut self, registry: &Registry, window: Duration) -> bool {
+    pub async fn finish(mut self, registry: &SessionRegistry, window: Duration) -> bool {
         // Without random bytes they are spread all the same.
         let first = fresh::random().map_or(0, u64::from_ne_bytes);
         self.begun.send_replace(Some(Departures::new(Instant::now(), window, first)));
@@ -169,7 +169,7 @@ mod tests {
         let sessions = join_all(sessions);
         // All of them wait before it begins.
         sleep(Duration::from_millis(2)).await;
-        let registry = Registry::default();
+        let registry = SessionRegistry::default();
         let (finished, left) = tokio::join!(drain.finish(&registry, WINDOW), sessions);
         assert!(finished);
         left.into_iter().map(Result::unwrap).collect()
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_stays_is_cut_after_the_grace() {
-        let (drain, registry) = (Drain::default(), Registry::default());
+        let (drain, registry) = (Drain::default(), SessionRegistry::default());
         let mut stays = drain.draining();
         let start = Instant::now();
         let (finished, ()) = tokio::join!(drain.finish(&registry, WINDOW), stays.too_late());

@@ -64,7 +64,7 @@ fn report_drops(service: &Service, since: (u64, u64)) -> (u64, u64) {
 mod tests {
     use super::*;
     use crate::service::Setup;
-    use crate::wake::Way;
+    use crate::session_registry::Transport;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
     use webpush_core::id::InboxId;
@@ -105,7 +105,7 @@ mod tests {
     async fn an_agent_that_listens_all_the_time_is_in_use() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), only: None, floor: Urgency::VeryLow };
-        let listener = service.registry.listen(&scope, Way::Rfc8030);
+        let listener = service.registry.listen(&scope, Transport::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
         assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "it was noted as used");

@@ -113,7 +113,7 @@ fn rotate_beside(folder: &Path, keyring: &Keyring, others: &[(KeyId, [u8; 32])])
 ///
 /// # Errors
 /// When an id stands for another key here, or the file can't be written.
-pub fn take_in(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
+pub fn import_keys(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
     let held = read(folder)?;
     let here = |id: KeyId| held.iter().find(|(taken, _)| *taken == id).map(|(_, key)| key);
     if let Some((id, _)) = keys.iter().find(|(id, key)| here(*id).is_some_and(|held| held != key)) {
@@ -259,7 +259,7 @@ mod tests {
         let keyring = load_or_create(folder.path(), true).unwrap();
         // Of a service that had the same first key, and has rotated since.
         let theirs = [(KeyId(4), [4; 32]), (KeyId(5), [5; 32])];
-        take_in(folder.path(), &keyring, &theirs).unwrap();
+        import_keys(folder.path(), &keyring, &theirs).unwrap();
         let again = load_or_create(folder.path(), true).unwrap();
         assert_eq!((again.ids().count(), again.oldest()), (3, KeyId(4)));
         assert!(again.current() == keyring.current() && ![KeyId(4), KeyId(5)].contains(&again.current()));
@@ -272,11 +272,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_new(folder.path(), &[(KeyId(4), [4; 32]), (KeyId(5), [5; 32])]).unwrap();
         let keyring = load_or_create(folder.path(), true).unwrap();
-        take_in(folder.path(), &keyring, &[(KeyId(6), [6; 32]), (KeyId(4), [4; 32])]).unwrap();
+        import_keys(folder.path(), &keyring, &[(KeyId(6), [6; 32]), (KeyId(4), [4; 32])]).unwrap();
         let expected = [(KeyId(4), [4; 32]), (KeyId(6), [6; 32]), (KeyId(5), [5; 32])];
         assert_eq!(read(folder.path()).unwrap(), expected);
         assert_eq!((keyring.current(), keyring.ids().count()), (KeyId(5), 3));
-        let error = take_in(folder.path(), &keyring, &[(KeyId(7), [7; 32]), (KeyId(4), [9; 32])]);
+        let error = import_keys(folder.path(), &keyring, &[(KeyId(7), [7; 32]), (KeyId(4), [9; 32])]);
         assert!(error.unwrap_err().to_string().contains("sealing key 4"));
         assert_eq!(read(folder.path()).unwrap(), expected);
         assert!(write_new(folder.path(), &[(KeyId(1), [1; 32])]).is_err(), "there are some");

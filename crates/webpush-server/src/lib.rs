@@ -5,7 +5,7 @@
 //! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
-//! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`log_names`], [`reload`] |
+//! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`pseudonyms`], [`reload`] |
 //! | what every request handler shares | [`service`] |
 //! | HTTP: listening, TLS, the two versions, the router and its resources | [`http`] |
 //! | certificates by ACME | [`acme`] |
@@ -43,10 +43,10 @@ pub mod idle;
 pub mod inherited;
 pub mod keys_file;
 pub mod log;
-pub mod log_names;
 pub mod metrics;
 pub mod monitor;
 pub mod otlp;
+pub mod pseudonyms;
 pub mod rate_limits;
 pub mod readiness;
 pub mod reload;
@@ -54,9 +54,9 @@ pub mod secret;
 pub mod serve;
 pub mod service;
 pub mod service_manager;
+pub mod session_registry;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
 pub mod trace;
 pub mod vapid;
-pub mod wake;

@@ -1,10 +1,10 @@
 //! The log: its form, what is logged, and how often.
 
-pub mod floods;
 mod journal;
+pub mod rate_limit;
 
-use floods::{Dam, Floods};
 use journal::WithPriority;
+use rate_limit::{CallSiteLimits, RateLimitLayer};
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
@@ -37,7 +37,7 @@ pub struct Filter(String);
 
 /// What a log is written with.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LogConfig {
     /// What is logged.
     pub level: Filter,
     /// Its form.
@@ -49,7 +49,7 @@ pub struct Log {
     level: reload::Handle<EnvFilter, Registry>,
     /// `RUST_LOG` says what is logged, whatever the configuration does.
     by_environment: bool,
-    floods: Arc<Floods>,
+    floods: Arc<CallSiteLimits>,
 }
 
 impl FromStr for Filter {
@@ -84,7 +84,7 @@ impl Format {
 impl Log {
     /// Begins to log.
     #[must_use]
-    pub fn start(settings: &Settings) -> Self {
+    pub fn start(settings: &LogConfig) -> Self {
         let environment = EnvFilter::try_from_default_env().ok();
         let by_environment = environment.is_some();
         let (filter, level) =
@@ -103,8 +103,12 @@ impl Log {
             Format::Json => (lines.json().flatten_event(true).boxed(), None),
             Format::Auto | Format::Text => (lines.boxed(), None),
         };
-        let floods = Arc::<Floods>::default();
-        tracing_subscriber::registry().with(filter).with(form).with(Dam(Arc::clone(&floods))).init();
+        let floods = Arc::<CallSiteLimits>::default();
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(form)
+            .with(RateLimitLayer(Arc::clone(&floods)))
+            .init();
         if let Some(error) = missing {
             tracing::warn!(%error, "the journal can't be reached, so the log is text on standard error (--log-format)");
         }
@@ -113,7 +117,7 @@ impl Log {
 
     /// What was left out of it.
     #[must_use]
-    pub fn floods(&self) -> Arc<Floods> {
+    pub fn floods(&self) -> Arc<CallSiteLimits> {
         Arc::clone(&self.floods)
     }
 

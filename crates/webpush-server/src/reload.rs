@@ -5,7 +5,7 @@ use crate::broadcasts::Sources;
 use crate::http::certificate::{self, Certificate};
 use crate::http::tls;
 use crate::log::Log;
-use crate::serve::Settings;
+use crate::serve::ServerConfig;
 use crate::service::{InForce, Service};
 use crate::service_manager;
 use crate::subscribe_tokens::SubscribeTokens;
@@ -18,7 +18,7 @@ pub type ReadAgain = Box<dyn Fn() -> anyhow::Result<Reread> + Send + Sync>;
 /// What they say now.
 pub struct Reread {
     /// All settings.
-    pub settings: Settings,
+    pub settings: ServerConfig,
     /// The names of those that differ from the start and can't be changed while the service runs.
     pub later: Vec<String>,
 }

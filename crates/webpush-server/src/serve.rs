@@ -1,20 +1,20 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::acme::{self, Renewal};
-use crate::admin::{self, Door};
+use crate::admin::{self, AdminServer};
 use crate::bearer_tokens::TokenSource;
 use crate::broadcasts::Sources;
 use crate::drain::{Drain, GRACE, StopSignals};
 use crate::gateway::{self, Gateway};
 use crate::http::certificate::{self, Certificate};
 use crate::http::connections::Connections;
-use crate::http::inside::Inside;
 use crate::http::listen::Front;
+use crate::http::loopback::LoopbackClient;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::proxies::Proxies;
 use crate::http::{listen, tls};
 use crate::inherited::Inherited;
-use crate::log::floods::WINDOW;
+use crate::log::rate_limit::WINDOW;
 use crate::log::{self, Log};
 use crate::otlp::Spans;
 use crate::reload::{self, ReadAgain, Reload};
@@ -33,14 +33,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
-use webpush_core::dialect::autopush::Versions;
 use webpush_core::limits::Limits;
+use webpush_core::protocol::autopush::Versions;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Quota, Store};
 
 /// What a service is run with.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ServerConfig {
     /// The address or name to listen on; the default depends on TLS.
     pub host: Option<String>,
     /// The port; 0 lets the system pick one.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// The certificate, for TLS.
     pub identity: Option<tls::Identity>,
     /// What certificates are ordered for instead.
-    pub acme: Option<acme::Settings>,
+    pub acme: Option<acme::AcmeConfig>,
     /// Plain text is meant, also on addresses that others reach: a proxy terminates TLS.
     pub plaintext: bool,
     /// The public origin; the default is what is listened on.
@@ -68,7 +68,7 @@ pub struct Settings {
     /// What invalid VAPID is answered.
     pub vapid_status: VapidErrorStatus,
     /// What Matrix homeservers may have delivered.
-    pub gateway: gateway::Settings,
+    pub gateway: gateway::GatewayConfig,
     /// The most connections at once; the default is what the process may have open.
     pub max_connections: Option<usize>,
     /// The most of one address; the default is all.
@@ -76,18 +76,18 @@ pub struct Settings {
     /// The versions of broadcasts, as far as nothing else was set.
     pub broadcasts: Versions,
     /// The listener for the operator.
-    pub admin: Option<admin::Settings>,
+    pub admin: Option<admin::AdminConfig>,
     /// How much is kept of the way of messages.
-    pub trace: trace::Settings,
+    pub trace: trace::TraceConfig,
     /// The log.
-    pub log: log::Settings,
+    pub log: log::LogConfig,
     /// The origin of an OpenTelemetry collector.
     pub otlp_endpoint: Option<String>,
     /// All of this for people to read, without secrets.
     pub shown: String,
 }
 
-impl Settings {
+impl ServerConfig {
     /// Whether what is listened on may be, as far as that can be said without asking for the addresses of a name.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ pub(crate) const STORE_FOLDER: &str = "store";
 /// # Errors
 /// When something that is needed to begin is not there or not as it should be.
 pub async fn run(
-    settings: Settings,
+    settings: ServerConfig,
     inherited: Inherited,
     log: Log,
     read_again: ReadAgain,
@@ -172,7 +172,7 @@ pub async fn run(
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     // After the folder is ours, since its token is made anew.
     let door = match (&settings.admin, inherited.admin) {
-        (Some(admin), socket) => Door::open(admin, socket, &settings.data_dir).await?,
+        (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir).await?,
         (None, None) => None,
         (None, Some(_)) => bail!(
             "a socket «admin» was passed on (LISTEN_FDS), but the service is to have no admin listener: give --admin, or \
@@ -222,7 +222,7 @@ pub async fn run(
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
-        let inside = Inside::new(Arc::clone(&service), connections, admin_drain.draining());
+        let inside = LoopbackClient::new(Arc::clone(&service), connections, admin_drain.draining());
         tokio::spawn(door.serve(
             Arc::clone(&service),
             Arc::clone(&broadcasts),
@@ -306,7 +306,7 @@ pub async fn run(
 
 /// Opens the socket, or takes the one that was passed on. Returns with it the host as it goes into a default origin.
 async fn listen_on(
-    settings: &Settings,
+    settings: &ServerConfig,
     inherited: Option<std::net::TcpListener>,
 ) -> anyhow::Result<(TcpListener, String)> {
     match inherited {
@@ -316,7 +316,10 @@ async fn listen_on(
 }
 
 /// What is listened on is for those to say who have opened it; what is said of the host is what the world calls it.
-fn inherit(settings: &Settings, listener: std::net::TcpListener) -> anyhow::Result<(TcpListener, String)> {
+fn inherit(
+    settings: &ServerConfig,
+    listener: std::net::TcpListener,
+) -> anyhow::Result<(TcpListener, String)> {
     let cannot = "can't listen on the socket that was passed on (LISTEN_FDS)";
     listener.set_nonblocking(true).context(cannot)?;
     let address = listener.local_addr().context(cannot)?;
@@ -326,7 +329,7 @@ fn inherit(settings: &Settings, listener: std::net::TcpListener) -> anyhow::Resu
     Ok((TcpListener::from_std(listener).context(cannot)?, host))
 }
 
-async fn bind(settings: &Settings) -> anyhow::Result<(TcpListener, String)> {
+async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> {
     let (host, bare_host) = settings.host();
     let port = settings.port;
     let listener = listen::bind(&bare_host, port)
@@ -382,7 +385,7 @@ pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
 }
 
 /// The one line on standard output; scripts read the origin from it.
-fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&Door>) {
+fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&AdminServer>) {
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
     let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(

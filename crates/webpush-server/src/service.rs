@@ -5,25 +5,25 @@ use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::http::proxies::Proxies;
-use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
+use crate::pseudonyms::Pseudonyms;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
+use crate::session_registry::SessionRegistry;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::trace::{self, Stage, Traces};
 use crate::vapid::VapidCache;
-use crate::wake::Registry;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
-use webpush_core::dialect::autopush::Versions;
-use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
+use webpush_core::id::{EntryRef, MessageId};
 use webpush_core::limits::Limits;
 use webpush_core::outcome::Outcome;
+use webpush_core::protocol::autopush::Versions;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
 
@@ -34,7 +34,7 @@ pub struct Service {
     /// What URLs are sealed with.
     pub keyring: Keyring,
     /// What things are called in the log.
-    pub log_names: LogNames,
+    pub pseudonyms: Pseudonyms,
     /// The public origin, as it goes into URLs: no path, no slash at the end.
     pub origin: String,
     /// How errors are worded.
@@ -52,7 +52,7 @@ pub struct Service {
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
     /// Who is listening.
-    pub registry: Arc<Registry>,
+    pub registry: Arc<SessionRegistry>,
     /// When the next message expires.
     pub sweep_timer: Arc<SweepTimer>,
     /// What is counted.
@@ -99,7 +99,7 @@ pub struct Setup {
     /// What Matrix homeservers may have delivered.
     pub gateway: Gateway,
     /// How much is kept of the way of messages.
-    pub trace: trace::Settings,
+    pub trace: trace::TraceConfig,
     /// What a collector is told.
     pub spans: Spans,
 }
@@ -117,7 +117,7 @@ impl Setup {
             subscribe_tokens: SubscribeTokens::not_needed(),
             vapid_status: VapidErrorStatus::default(),
             gateway: Gateway::Off,
-            trace: trace::Settings::default(),
+            trace: trace::TraceConfig::default(),
             spans: Spans::off(),
         }
     }
@@ -144,7 +144,7 @@ impl Service {
         let refusals = Arc::clone(&metrics.refusals);
         Arc::new(Self {
             store,
-            log_names: LogNames::new(&keyring),
+            pseudonyms: Pseudonyms::new(&keyring),
             keyring,
             error_style: ErrorStyle { origin: origin.clone(), vapid_status, refusals },
             vapid: VapidCache::new(origin.clone()),
@@ -154,7 +154,7 @@ impl Service {
             proxies: ArcSwap::from_pointee(proxies),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
-            registry: Arc::new(Registry::new(Arc::clone(&traces))),
+            registry: Arc::new(SessionRegistry::new(Arc::clone(&traces))),
             traces,
             sweep_timer: Arc::default(),
             metrics,
@@ -223,7 +223,6 @@ impl Service {
         let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
         let traces = Arc::clone(&self.traces);
         let spans = self.spans.clone();
-        let purposes: Vec<_> = ops.iter().map(Purpose::of).collect();
         let done = move |result: Result<Vec<Applied>, StoreError>| {
             if let Ok(applied) = &result {
                 if readiness.committed(durability) {
@@ -236,18 +235,15 @@ impl Service {
                 trace_ends(&traces, &spans, applied);
                 sweep_timer.announce(applied);
                 let mut now = None;
-                for (purpose, change) in purposes.into_iter().zip(applied) {
-                    match (purpose, change) {
-                        (
-                            Purpose::Settle(outcome, message),
-                            Applied::Settled(Settled { accepted: Some(accepted), .. }),
-                        ) => {
+                for change in applied {
+                    match change {
+                        Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
                             let now = *now.get_or_insert_with(fresh::now);
-                            metrics.messages.settled(outcome, *accepted, now);
-                            traces.ended(message, outcome);
-                            spans.ended(message, outcome);
+                            metrics.messages.settled(*outcome, *accepted, now);
+                            traces.ended(entry.message, *outcome);
+                            spans.ended(entry.message, *outcome);
                         }
-                        (Purpose::Remove(inbox, only), Applied::Removed(_)) => registry.end(inbox, only),
+                        Applied::Removed(removed) => registry.end(removed.inbox, removed.subscription),
                         _ => {}
                     }
                 }
@@ -287,28 +283,6 @@ fn trace_ends(traces: &Traces, spans: &Spans, applied: &[Applied]) {
         if let Applied::Appended(appended) = change {
             appended.replaced.iter().for_each(|old| ended(old.message, Outcome::Replaced));
             appended.dropped.iter().for_each(|old| ended(old.message, Outcome::Dropped));
-        }
-    }
-}
-
-/// What must be known of an operation when it is done.
-enum Purpose {
-    /// A message ends so.
-    Settle(Outcome, MessageId),
-    /// The sessions of these end, if it finds what it removes (RFC 8030 §7.3).
-    Remove(InboxId, Option<SubscriptionId>),
-    Other,
-}
-
-impl Purpose {
-    const fn of(op: &Op) -> Self {
-        match op {
-            Op::Settle(entry, outcome) => Self::Settle(*outcome, entry.message),
-            Op::Unsubscribe(agent, id) => Self::Remove(*agent, Some(*id)),
-            Op::RemoveInbox(inbox) | Op::RemoveIdle(inbox, _) => Self::Remove(*inbox, None),
-            Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Touch(..) | Op::Restore(_) => {
-                Self::Other
-            }
         }
     }
 }

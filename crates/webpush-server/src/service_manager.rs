@@ -5,7 +5,7 @@
 
 use crate::readiness::NotReady;
 use crate::service::Service;
-use crate::wake::Way;
+use crate::session_registry::Transport;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub async fn keep_watchdog(service: Arc<Service>, status: String) {
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else { return };
     let works = || async { is_alive(service.is_ready().await) };
     let say = || {
-        let sessions: u64 = Way::ALL.iter().map(|way| service.registry.listening(*way)).sum();
+        let sessions: u64 = Transport::ALL.iter().map(|way| service.registry.listening(*way)).sum();
         let status = format!("{status}; {sessions} sessions");
         // A try that waits keeps its thread, and the next one another: a manager reads, or ends the service.
         spawn_blocking(move || tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]));

@@ -4,7 +4,7 @@
 //! several user agents can only be given a URL.
 
 use crate::bearer_tokens::{self, BearerTokens, TokenSource};
-use crate::http::peer::Caller;
+use crate::http::client_addr::Caller;
 use http::HeaderMap;
 use webpush_core::problem::Problem;
 
@@ -78,7 +78,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::peer::Peer;
+    use crate::http::client_addr::ClientAddr;
     use http::header::AUTHORIZATION;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -92,7 +92,7 @@ mod tests {
         for value in authorization {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        let peer = Peer::new([192, 0, 2, 1].into());
+        let peer = ClientAddr::new([192, 0, 2, 1].into());
         tokens.check(Caller { peer: &peer, token_in_path: false }, &headers)
     }
 

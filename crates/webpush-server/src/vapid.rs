@@ -1,13 +1,13 @@
 //! Who sends (RFC 8292): the arithmetic that [`webpush_core::sender`] leaves out, and a memory of tokens found good.
 
-mod generations;
+mod token_cache;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey};
-use generations::{Generations, SHARDS, TokenName};
 use http::HeaderMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use token_cache::{SHARDS, TokenCache, TokenName};
 use webpush_core::problem::Problem;
 use webpush_core::sender::{Credentials, Curve, Expected, VerifiedSender, verify};
 use webpush_core::subscription::SenderKey;
@@ -32,7 +32,7 @@ impl Curve for P256 {
 pub struct VapidCache {
     /// The origin that tokens must be for. What is remembered was verified for this one.
     audience: String,
-    shards: [Mutex<Generations>; SHARDS],
+    shards: [Mutex<TokenCache>; SHARDS],
     checks: AtomicU64,
 }
 
@@ -65,7 +65,7 @@ impl VapidCache {
         self.checks.load(Ordering::Relaxed)
     }
 
-    fn shard<T>(&self, name: &TokenName, action: impl FnOnce(&mut Generations) -> T) -> T {
+    fn shard<T>(&self, name: &TokenName, action: impl FnOnce(&mut TokenCache) -> T) -> T {
         let shard = &self.shards[usize::from(name[0]) % SHARDS];
         action(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -45,7 +45,7 @@ fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability()
         "deliver",
         "written",
         "delivered",
-        "webpush.dialect",
+        "webpush.protocol",
         "rfc8030",
         "webpush.message.size",
     ] {

@@ -24,7 +24,7 @@ use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -69,7 +69,7 @@ fn measure_puts(folder: &Path) {
         "{:>9} {:>12} {:>12} {:>6} {:>14} {:>14} {:>14}",
         "in flight", "bare/s", "store/s", "ratio", "bare us/put", "store us/put", "writer us/put"
     );
-    let store = furnished(&folder.join("puts"));
+    let store = seeded(&folder.join("puts"));
     let mut next = 0;
     for in_flight in [1, 64, 512] {
         let bare = bare(&folder.join("bare"), in_flight);
@@ -89,7 +89,7 @@ fn measure_puts(folder: &Path) {
 /// Each message is settled lazily as soon as it was stored.
 fn measure_pairs(folder: &Path) {
     println!("{:>9} {:>12} {:>14} {:>14}", "in flight", "pairs/s", "store us/pair", "writer us/pair");
-    let store = Arc::new(furnished(&folder.join("pairs")));
+    let store = Arc::new(seeded(&folder.join("pairs")));
     let mut next = 0;
     for in_flight in [1, 64, 512] {
         let pair = drive(in_flight, &mut next, |number, sender| append_and_settle(&store, number, sender));
@@ -191,7 +191,7 @@ fn bare(path: &Path, in_flight: u64) -> Round {
 
 /// One inbox beyond its quota: what a message costs then, and the scan that comes with the first.
 fn measure_flood(folder: &Path) {
-    let store = furnished(folder);
+    let store = seeded(folder);
     let full = Options::default().quota.messages;
     let put = |numbers: Range<u64>| {
         let start = Instant::now();
@@ -233,7 +233,7 @@ fn measure_open(folder: &Path, count: u64) {
 
 /// What a killed process leaves: messages that came one by one, 64 in flight, and no close.
 fn fill_and_die(folder: &Path, count: u64) -> ! {
-    let store = furnished(folder);
+    let store = seeded(folder);
     let (sender, receiver) = channel();
     let (start, cpu) = (Instant::now(), cpu_time());
     for number in 0..count {
@@ -250,15 +250,15 @@ fn fill_and_die(folder: &Path, count: u64) -> ! {
     std::process::abort();
 }
 
-fn furnished(folder: &Path) -> EmbeddedStore {
+fn seeded(folder: &Path) -> EmbeddedStore {
     let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
     let created = Timestamp::from_millis(1);
     for first in (0..AGENTS).step_by(500) {
         let ops = (first..first + 500).flat_map(|number| {
             let (id, key) = (agent(number), KeyId(1));
-            let dialect = Dialect::Rfc8030;
+            let protocol = Protocol::Rfc8030;
             let subscription =
-                Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None, dialect };
+                Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None, protocol };
             [Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }), Op::Subscribe(subscription)]
         });
         commit(&store, ops.collect());

@@ -11,9 +11,9 @@ mod expiry;
 mod fetch;
 mod idle;
 mod inboxes;
-mod pictures;
 mod quota;
 mod settle;
+mod snapshots;
 mod topics;
 
 pub use channels::{
@@ -35,11 +35,6 @@ pub use idle::{
 pub use inboxes::{
     remove_inbox_cancels_everything, remove_inbox_takes_its_receipts, unsubscribe_cancels_its_messages,
 };
-pub use pictures::{
-    a_closed_store_shows_nothing, a_picture_can_be_put_back, a_picture_is_of_one_moment,
-    a_picture_shows_each_inbox_with_what_it_holds, a_position_that_is_put_back_is_taken,
-    nothing_is_put_over_what_is_there,
-};
 pub use quota::{
     a_dropped_message_owes_its_receipt, a_full_inbox_drops_the_least_urgent_and_oldest,
     a_full_receipt_inbox_drops_the_oldest, a_new_message_may_be_the_one_to_go, bytes_count_as_well,
@@ -48,6 +43,11 @@ pub use quota::{
 pub use settle::{
     a_gone_receipt_inbox_gets_nothing, a_receipt_is_settled_like_any_entry,
     an_entry_is_named_by_position_and_id, receipts_say_how_messages_end, settling_twice_does_nothing,
+};
+pub use snapshots::{
+    a_closed_store_shows_nothing, a_picture_can_be_put_back, a_picture_is_of_one_moment,
+    a_picture_shows_each_inbox_with_what_it_holds, a_position_that_is_put_back_is_taken,
+    nothing_is_put_over_what_is_there,
 };
 pub use topics::{
     a_topic_is_of_one_subscription, a_topic_replaces_what_is_outstanding, a_topic_replaces_within_a_batch,
@@ -64,7 +64,7 @@ use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::{Page, Scope};
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -135,7 +135,7 @@ fn subscription(agent: InboxId, id: SubscriptionId) -> Op {
 }
 
 const fn plain_subscription(agent: InboxId, id: SubscriptionId) -> Subscription {
-    Subscription { agent, id, created: at(2), key: KeyId(8), sender: None, dialect: Dialect::Rfc8030 }
+    Subscription { agent, id, created: at(2), key: KeyId(8), sender: None, protocol: Protocol::Rfc8030 }
 }
 
 /// A message that is accepted at 10 ms and expires at 1,000 ms.
@@ -163,11 +163,11 @@ fn topical(number: u64, topic: &str) -> Message {
 }
 
 /// A store with two agents, of which the first has two subscriptions, and a receipt subscription.
-fn furnished(open: Open) -> Arc<dyn Store> {
-    furnished_with(open, Quota::default())
+fn seeded(open: Open) -> Arc<dyn Store> {
+    seeded_with(open, Quota::default())
 }
 
-fn furnished_with(open: Open, quota: Quota) -> Arc<dyn Store> {
+fn seeded_with(open: Open, quota: Quota) -> Arc<dyn Store> {
     let store = open(quota);
     let ops = vec![
         inbox(AGENT, Owner::Agent),

@@ -6,7 +6,7 @@
 //! | how much an inbox may hold, and for how long | [`Quota`], [`webpush_core::limits::IdleLimits`] |
 //! | the model, in memory | [`memory`] |
 //! | the durable one on this machine | [`embedded`] |
-//! | what it holds at one moment, to copy or to list it | [`Picture`], put back by [`Op::Restore`] |
+//! | what it holds at one moment, to copy or to list it | [`Snapshot`], put back by [`Op::Restore`] |
 //! | what a store says of itself, in numbers | [`statistics`] |
 
 pub mod contract;
@@ -14,14 +14,14 @@ pub mod embedded;
 mod idle;
 pub mod memory;
 mod op;
-mod picture;
 mod quota;
+mod snapshot;
 pub mod statistics;
 
 pub use idle::IdleCheck;
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
-pub use picture::{Detail, Entries, Holdings, Kept, Picture, Record};
 pub use quota::Quota;
+pub use snapshot::{Detail, Entries, InboxRecord, InboxUsage, Record, Snapshot};
 pub use statistics::Statistics;
 
 use std::fmt;
@@ -101,13 +101,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError>;
 
-    /// Takes a picture: of all that was applied when this was called, and of nothing later, however long it is read. What
+    /// Takes a snapshot: of all that was applied when this was called, and of nothing later, however long it is read. What
     /// was committed before has its place on it. It holds up nothing, but takes room while it is there; when the store is
     /// closed or fails it ends with an error.
     ///
     /// # Errors
     /// [`StoreError`] when none can be taken.
-    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError>;
+    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError>;
 
     /// What the store says of itself; nothing if it has neither a disk nor a queue. Quick, whatever state it is in.
     fn statistics(&self) -> Option<Statistics> {

@@ -5,7 +5,7 @@
 mod model;
 mod restore;
 
-use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Picture, Quota, Store, StoreError};
+use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Quota, Snapshot, Store, StoreError};
 use model::Model;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,8 +96,8 @@ impl Store for MemoryStore {
         self.with(|model| model.idle(check, limit))
     }
 
-    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
-        let records = self.with(|model| model.picture(detail))?;
+    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        let records = self.with(|model| model.snapshot(detail))?;
         Ok(Box::new(records.into_iter().map(Ok)))
     }
 

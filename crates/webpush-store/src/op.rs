@@ -46,7 +46,7 @@ pub enum Op {
     /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle; [`Applied::Missing`] if it was used
     /// since [`Store::idle`](crate::Store::idle) named it.
     RemoveIdle(InboxId, IdleCheck),
-    /// Puts back what was on a [`Picture`](crate::Picture), with its position, whatever the quota. [`Applied::Created`],
+    /// Puts back what was on a [`Snapshot`](crate::Snapshot), with its position, whatever the quota. [`Applied::Created`],
     /// or [`Applied::Taken`] where something is already, which stays as it is; [`Applied::Missing`] if there is no inbox or
     /// subscription that it could belong to.
     Restore(Record),
@@ -97,8 +97,12 @@ impl Appended {
 }
 
 /// An ended entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
+    /// The entry that ended.
+    pub entry: EntryRef,
+    /// How it ended.
+    pub outcome: Outcome,
     /// When the message that ended was accepted; nothing for a receipt, or for what is too damaged to tell.
     pub accepted: Option<Timestamp>,
     /// The receipt that its sender now has waiting.
@@ -107,13 +111,33 @@ pub struct Settled {
     pub receipts_dropped: usize,
 }
 
+impl Settled {
+    /// An entry that owed no receipt, and of whose acceptance nothing is known.
+    #[must_use]
+    pub const fn new(entry: EntryRef, outcome: Outcome) -> Self {
+        Self { entry, outcome, accepted: None, receipt: None, receipts_dropped: 0 }
+    }
+}
+
 /// A removed subscription or inbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
+    /// The inbox that was removed, or whose subscription was.
+    pub inbox: InboxId,
+    /// The subscription that was removed; `None` if the whole inbox was.
+    pub subscription: Option<SubscriptionId>,
     /// How many messages ended with it.
     pub messages: usize,
     /// The receipts that their senders now have waiting. The first of very many may be dropped again.
     pub receipts: Vec<Receipt>,
     /// How many receipts were dropped to make room for these.
     pub receipts_dropped: usize,
+}
+
+impl Removed {
+    /// A removal that ended no messages.
+    #[must_use]
+    pub const fn new(inbox: InboxId, subscription: Option<SubscriptionId>) -> Self {
+        Self { inbox, subscription, messages: 0, receipts: Vec::new(), receipts_dropped: 0 }
+    }
 }

@@ -19,7 +19,7 @@ use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
@@ -28,7 +28,7 @@ use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
 /// Names the folder of the store to the child.
 const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
-/// What the child does, and how large its generations may be; see [`child`].
+/// What the child does, and how large its memtables may be; see [`child`].
 const TASK: &str = "WEBPUSH_STORE_TEST_TASK";
 /// The number of the child's first message.
 const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
@@ -49,11 +49,11 @@ fn what_was_acknowledged_survives_a_kill() {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_while_generations_go_to_the_engine() {
-    kill_again_and_again("append, generations of 20000");
+    kill_again_and_again("append, memtables of 20000");
 }
 
 fn kill_again_and_again(task: &str) {
-    let folder = furnished();
+    let folder = seeded();
     let mut expected = 0;
     for round in 1..=4 {
         let mut child = start(folder.path(), task, expected, None);
@@ -71,10 +71,10 @@ fn kill_again_and_again(task: &str) {
 
 #[test]
 fn what_was_settled_does_not_come_back_after_a_kill() {
-    let folder = furnished();
+    let folder = seeded();
     let mut first = 0;
     for round in 1..=4 {
-        let mut child = start(folder.path(), "settle, generations of 20000", first, None);
+        let mut child = start(folder.path(), "settle, memtables of 20000", first, None);
         let mut acknowledged = child.lines("acked").take(round * 20).last().unwrap();
         child.process.kill().unwrap();
         acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
@@ -100,11 +100,11 @@ fn a_full_disk_takes_the_store_down_until_there_is_room() {
 
 #[test]
 fn a_disk_that_is_full_for_the_engine_takes_the_store_down_as_well() {
-    fill_and_make_room("fill, generations of 1000000");
+    fill_and_make_room("fill, memtables of 1000000");
 }
 
 fn fill_and_make_room(task: &str) {
-    let folder = furnished();
+    let folder = seeded();
     let mut child = start(folder.path(), task, 0, Some(SMALL_FILES));
     assert_eq!(child.lines("refused").next().map(|number| number > 0), Some(true));
     let process = child.process.id().to_string();
@@ -120,7 +120,7 @@ fn fill_and_make_room(task: &str) {
 
 #[test]
 fn a_store_that_is_down_can_be_closed() {
-    let folder = furnished();
+    let folder = seeded();
     let mut child = start(folder.path(), "fill and close", 0, Some(SMALL_FILES));
     let acknowledged = child.lines("refused").next().unwrap();
     assert_eq!(child.lines("closed").next(), Some(acknowledged));
@@ -136,11 +136,11 @@ fn damage_in_the_middle_of_the_log_is_reported() {
 #[test]
 fn damage_in_the_middle_of_a_journal_is_reported() {
     // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
-    damage_is_reported("append some, generations of 1", |folder| flip_journal(folder, |end| end));
+    damage_is_reported("append some, memtables of 1", |folder| flip_journal(folder, |end| end));
 }
 
 fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
-    let folder = furnished();
+    let folder = seeded();
     let mut child = start(folder.path(), task, 0, None);
     let acknowledged = child.lines("acked").last().unwrap();
     child.process.wait().unwrap();
@@ -160,7 +160,7 @@ fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
 
 #[test]
 fn damage_that_the_engine_notices_is_refused_by_name() {
-    let folder = furnished();
+    let folder = seeded();
     let store = open(folder.path(), Options::default());
     for number in 0..50 {
         commit(&store, vec![Op::Append(message(number, 300))]);
@@ -176,9 +176,9 @@ fn damage_that_the_engine_notices_is_refused_by_name() {
 /// As after a crash between the two.
 #[test]
 fn segments_that_stay_behind_a_flush_change_nothing() {
-    let folder = furnished();
+    let folder = seeded();
     let mut options = Options::default();
-    options.generation.age = Duration::MAX;
+    options.memtable.age = Duration::MAX;
     let store = open(folder.path(), options);
     for number in 0..20 {
         commit(&store, vec![Op::Append(message(number, 10))]);
@@ -203,7 +203,7 @@ fn segments_that_stay_behind_a_flush_change_nothing() {
 
 #[test]
 fn a_folder_without_a_log_is_brought_up_to_date() {
-    let folder = furnished();
+    let folder = seeded();
     fs::remove_dir_all(folder.path().join("log")).unwrap();
     fs::write(folder.path().join("format"), "webpush-server store 1\n").unwrap();
     let store = open(folder.path(), Options::default());
@@ -215,7 +215,7 @@ fn a_folder_without_a_log_is_brought_up_to_date() {
 
 #[test]
 fn a_store_that_is_open_is_locked() {
-    let folder = furnished();
+    let folder = seeded();
     let store = open(folder.path(), Options::default());
     let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is open") };
     assert!(matches!(error, OpenError::Locked { .. }));
@@ -226,7 +226,7 @@ fn a_store_that_is_open_is_locked() {
 
 #[test]
 fn closing_finishes_what_was_submitted() {
-    let folder = furnished();
+    let folder = seeded();
     let store = open(folder.path(), Options::default());
     let (sender, receiver) = channel();
     for number in 0..5000 {
@@ -244,7 +244,7 @@ fn closing_finishes_what_was_submitted() {
 
 #[test]
 fn the_last_done_may_drop_the_store() {
-    let folder = furnished();
+    let folder = seeded();
     let store = Arc::new(open(folder.path(), Options::default()));
     let (release, released) = channel();
     let (sender, receiver) = channel();
@@ -266,9 +266,9 @@ fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let task = std::env::var(TASK).unwrap();
     let mut options = Options::default();
-    let task = match task.split_once(", generations of ") {
+    let task = match task.split_once(", memtables of ") {
         Some((task, bytes)) => {
-            options.generation.bytes = bytes.parse().unwrap();
+            options.memtable.bytes = bytes.parse().unwrap();
             task
         }
         None => &task,
@@ -405,14 +405,14 @@ fn open(folder: &Path, options: Options) -> EmbeddedStore {
     }
 }
 
-fn furnished() -> tempfile::TempDir {
+fn seeded() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), Options::default());
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
-    let dialect = Dialect::Rfc8030;
+    let protocol = Protocol::Rfc8030;
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
     commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     folder
 }

@@ -17,7 +17,7 @@ use webpush_core::limits::IdleLimits;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -61,12 +61,12 @@ fn step() -> impl Strategy<Value = Step> {
     let subscribe = (0..3_u8, 0..3_u8, 0..4_u8).prop_map(|(agent, id, channel)| {
         let (agent, id) = (inbox_id(agent), subscription_id(id));
         let created = Timestamp::from_millis(2);
-        let dialect = match channel {
-            0 | 1 => Dialect::Autopush(channel_id(channel)),
-            2 => Dialect::Thomson,
-            _ => Dialect::Rfc8030,
+        let protocol = match channel {
+            0 | 1 => Protocol::Autopush(channel_id(channel)),
+            2 => Protocol::Legacy,
+            _ => Protocol::Rfc8030,
         };
-        Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None, dialect }))
+        Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None, protocol }))
     });
     let settle = (entry(), outcome()).prop_map(|(entry, outcome)| Step::Other(Op::Settle(entry, outcome)));
     let unsubscribe = (0..3_u8, 0..3_u8)
@@ -159,9 +159,9 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     for limit in [0, 2, 100] {
         assert_eq!(model.idle(check, limit), store.idle(check, limit));
     }
-    assert_eq!(picture(model, &Detail::EVERYTHING), picture(store, &Detail::EVERYTHING));
+    assert_eq!(snapshot(model, &Detail::EVERYTHING), snapshot(store, &Detail::EVERYTHING));
     let some = Detail { after: Some(inbox_id(1)), subscriptions: false, entries: Entries::First };
-    assert_eq!(picture(model, &some), picture(store, &some));
+    assert_eq!(snapshot(model, &some), snapshot(store, &some));
     for number in 0..5 {
         let inbox = inbox_id(number);
         assert_eq!(model.inbox(inbox), store.inbox(inbox));
@@ -200,8 +200,8 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     }
 }
 
-fn picture(store: &dyn Store, detail: &Detail) -> Vec<Record> {
-    store.picture(detail).unwrap().collect::<Result<_, _>>().unwrap()
+fn snapshot(store: &dyn Store, detail: &Detail) -> Vec<Record> {
+    store.snapshot(detail).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 /// What a killed process leaves, also in the middle of a flush: the log first, so that what has left it by then is in
@@ -224,10 +224,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A new store with what is on a picture of another one.
+/// A new store with what is on a snapshot of another one.
 fn copied(store: &dyn Store, folder: &Path, options: Options) -> EmbeddedStore {
     let copy = EmbeddedStore::open(folder, options).unwrap();
-    for record in store.picture(&Detail::EVERYTHING).unwrap() {
+    for record in store.snapshot(&Detail::EVERYTHING).unwrap() {
         assert_eq!(commit(&copy, vec![Op::Restore(record.unwrap())], Durability::Lazy), [Applied::Created]);
     }
     copy
@@ -251,8 +251,8 @@ proptest! {
         let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let copy_folder = tempfile::tempdir().unwrap();
         let mut options = Options::default();
-        options.generation.bytes = generation_bytes;
-        options.generation.age = Duration::MAX;
+        options.memtable.bytes = generation_bytes;
+        options.memtable.age = Duration::MAX;
         let open = |folder: &Path, quota| {
             EmbeddedStore::open(folder, Options { quota, ..options.clone() }).unwrap()
         };

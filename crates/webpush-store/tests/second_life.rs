@@ -14,7 +14,7 @@ use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -24,19 +24,19 @@ const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const NOW: Timestamp = Timestamp::from_millis(1);
 
-/// A store whose generations leave only when they are told to.
+/// A store whose memtables leave only when they are told to.
 fn open(folder: &Path) -> EmbeddedStore {
     let mut options = Options::default();
-    options.generation.age = Duration::from_secs(3600);
+    options.memtable.age = Duration::from_secs(3600);
     EmbeddedStore::open(folder, options).unwrap()
 }
 
 /// A store with an agent, in this folder.
 fn furnish(folder: &Path) {
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created: NOW, key: KeyId(1) };
-    let dialect = Dialect::Rfc8030;
+    let protocol = Protocol::Rfc8030;
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KeyId(1), sender: None, dialect };
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KeyId(1), sender: None, protocol };
     commit(&open(folder), vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)], Durability::Durable);
 }
 

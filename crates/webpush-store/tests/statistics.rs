@@ -12,7 +12,7 @@ use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::commit;
@@ -46,9 +46,9 @@ fn entries(store: &EmbeddedStore) -> u64 {
 fn furnish(store: &EmbeddedStore) {
     let created = Timestamp::from_millis(1);
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created, key: KeyId(1) });
-    let dialect = Dialect::Rfc8030;
+    let protocol = Protocol::Rfc8030;
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
     commit(
         store,
         vec![inbox(AGENT, Owner::Agent), inbox(SENDER, Owner::Receipts), Op::Subscribe(subscription)],

@@ -26,7 +26,7 @@ const FILE: &str = "xtask/src/budget/budget.txt";
 
 const ROWS: &[Row] = &[
     Row::alone("parse"),
-    Row::alone("judge"),
+    Row::alone("accept"),
     Row::alone("vapid"),
     Row::alone("seal"),
     Row::alone("open"),

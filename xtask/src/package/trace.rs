@@ -26,7 +26,7 @@ pub(super) fn check(unit: &Unit, record: &str, own: &[&Path]) -> Result<()> {
     let breaches: BTreeSet<&str> = record.lines().filter(|line| is_breach(line, &families, &own)).collect();
     let calls = record.lines().filter_map(call_of).collect::<BTreeSet<_>>();
     println!("  {} different system calls, {} of them against the unit", calls.len(), breaches.len());
-    ensure!(calls.len() > 20, "strace recorded too little to judge by: {calls:?}");
+    ensure!(calls.len() > 20, "strace recorded too little to accept by: {calls:?}");
     let shown = breaches.into_iter().collect::<Vec<_>>();
     ensure!(shown.is_empty(), "the program does what its unit forbids:\n{}", shown.join("\n"));
     Ok(())
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn what_a_unit_forbids_is_seen() {
-        let judge = |line| is_breach(line, &["AF_INET", "AF_UNIX"], &["/var/lib/x", "/dev/null"]);
+        let accept = |line| is_breach(line, &["AF_INET", "AF_UNIX"], &["/var/lib/x", "/dev/null"]);
         for line in [
             "12 reboot(LINUX_REBOOT_MAGIC1) = -1 EPERM (Operation not permitted) (INJECTED)",
             "12 mmap(NULL, 4096, PROT_READ|PROT_WRITE|PROT_EXEC, MAP_PRIVATE, -1, 0) = 0x7f",
@@ -72,7 +72,7 @@ mod tests {
             "12 openat(AT_FDCWD, \"/etc/x\", O_WRONLY|O_CREAT, 0600) = 3",
             "12 mkdir(\"/srv/x\", 0700) = 0",
         ] {
-            assert!(judge(line), "{line}");
+            assert!(accept(line), "{line}");
         }
         for line in [
             "12 mmap(NULL, 4096, PROT_READ|PROT_EXEC, MAP_PRIVATE, 3, 0) = 0x7f",
@@ -81,7 +81,7 @@ mod tests {
             "12 openat(AT_FDCWD, \"/var/lib/x/store\", O_RDWR|O_CREAT, 0600) = 3",
             "12 --- SIGTERM {si_signo=SIGTERM} ---",
         ] {
-            assert!(!judge(line), "{line}");
+            assert!(!accept(line), "{line}");
         }
         assert_eq!(call_of("12 <... futex resumed>) = 0"), None);
         assert_eq!(call_of("12 futex(0x7f, FUTEX_WAIT) = 0"), Some("futex"));

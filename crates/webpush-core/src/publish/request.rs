@@ -46,7 +46,7 @@ impl PublishRequest {
         Self::parse_or(headers, body, None)
     }
 
-    /// [`PublishRequest::parse`] for a dialect in which a request without a TTL has this one.
+    /// [`PublishRequest::parse`] for a protocol in which a request without a TTL has this one.
     ///
     /// # Errors
     /// As there.

@@ -1,4 +1,4 @@
-//! The agent's side, once for all dialects: what a listening agent is sent, and when (sans-IO).
+//! The agent's side, once for all protocols: what a listening agent is sent, and when (sans-IO).
 //!
 //! ```text
 //!            begin                 page not empty            all sent, more behind
@@ -43,7 +43,7 @@ pub struct Scope {
 
 /// How long a session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum WaitMode {
     /// Until the agent goes away.
     Held,
     /// Until everything stored was sent (`Prefer: wait=0`, RFC 8030 §6).
@@ -60,7 +60,7 @@ pub enum Input {
     /// The oldest entry handed out by [`Command::Deliver`] is off the driver's hands: there is room for another.
     Sent {
         /// The other side is known to have read it, and nothing more will be heard of it: a receipt, or a message of a
-        /// dialect without acknowledgements. Other messages are taken when the agent says so.
+        /// protocol without acknowledgements. Other messages are taken when the agent says so.
         taken: bool,
     },
     /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.

@@ -1,9 +1,9 @@
-//! The state machine of a session; [`super`] has its picture.
+//! The state machine of a session; [`super`] has its snapshot.
 
 use super::progress::Progress;
 use super::window::Window;
 use super::{
-    Command, End, Entry, EntryRef, Input, Page, Patience, Position, Redelivery, Scope, Timestamp, Woken,
+    Command, End, Entry, EntryRef, Input, Page, Position, Redelivery, Scope, Timestamp, WaitMode, Woken,
 };
 use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::queue::Queue;
@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Session {
     scope: Scope,
-    patience: Patience,
+    patience: WaitMode,
     redelivery: Option<Span>,
     /// What was considered for this agent.
     progress: Progress,
@@ -73,8 +73,8 @@ struct Again {
 impl Session {
     /// Starts listening. The first command is a fetch from the beginning of the inbox.
     #[must_use]
-    pub fn new(scope: Scope, patience: Patience, redelivery: Redelivery) -> Self {
-        let redelivery = if patience == Patience::UntilEmpty { None } else { redelivery };
+    pub fn new(scope: Scope, patience: WaitMode, redelivery: Redelivery) -> Self {
+        let redelivery = if patience == WaitMode::UntilEmpty { None } else { redelivery };
         Self {
             scope,
             patience,
@@ -98,7 +98,7 @@ impl Session {
     #[must_use]
     pub fn resume(
         scope: Scope,
-        patience: Patience,
+        patience: WaitMode,
         redelivery: Redelivery,
         after: Position,
         now: Timestamp,
@@ -116,7 +116,7 @@ impl Session {
     /// acknowledge comes again with its next session. Each acknowledgement is waited for so long.
     #[must_use]
     pub fn windowed(scope: Scope, patience: Duration) -> Self {
-        Self { window: Some(Window::new(patience)), ..Self::new(scope, Patience::Held, None) }
+        Self { window: Some(Window::new(patience)), ..Self::new(scope, WaitMode::Held, None) }
     }
 
     /// What this session listens to.
@@ -140,8 +140,8 @@ impl Session {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let patience = match self.patience {
-            Patience::Until(time) => Some(time),
-            Patience::Held | Patience::UntilEmpty => None,
+            WaitMode::Until(time) => Some(time),
+            WaitMode::Held | WaitMode::UntilEmpty => None,
         };
         // While entries are on their way their acknowledgements can't be missing yet.
         let again = self.again.filter(|_| self.mail == Mail::Quiet).map(|again| again.due);
@@ -265,7 +265,7 @@ impl Session {
     }
 
     fn deadline(&mut self, now: Timestamp) {
-        if matches!(self.patience, Patience::Until(time) if time <= now) {
+        if matches!(self.patience, WaitMode::Until(time) if time <= now) {
             return self.finish(self.end());
         }
         if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
@@ -346,9 +346,9 @@ impl Session {
 
     fn is_out_of_patience(&self, now: Timestamp) -> bool {
         match self.patience {
-            Patience::Held => false,
-            Patience::UntilEmpty => true,
-            Patience::Until(time) => time <= now,
+            WaitMode::Held => false,
+            WaitMode::UntilEmpty => true,
+            WaitMode::Until(time) => time <= now,
         }
     }
 

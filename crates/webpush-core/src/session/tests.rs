@@ -61,7 +61,7 @@ fn woken(previous: u64, positions: &[u64]) -> Woken {
 }
 
 fn held() -> Session {
-    Session::new(scope(), Patience::Held, Some(TIMEOUT))
+    Session::new(scope(), WaitMode::Held, Some(TIMEOUT))
 }
 
 fn commands(session: &mut Session) -> Vec<Command> {
@@ -78,7 +78,7 @@ fn deliver(positions: &[u64]) -> Vec<Command> {
 
 #[test]
 fn r8030_6_g_wait_zero_with_nothing_ends_with_nothing() {
-    let mut session = Session::new(scope(), Patience::UntilEmpty, Some(TIMEOUT));
+    let mut session = Session::new(scope(), WaitMode::UntilEmpty, Some(TIMEOUT));
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
@@ -86,7 +86,7 @@ fn r8030_6_g_wait_zero_with_nothing_ends_with_nothing() {
 
 #[test]
 fn r8030_6_f_wait_zero_sends_everything_then_ends() {
-    let mut session = Session::new(scope(), Patience::UntilEmpty, Some(TIMEOUT));
+    let mut session = Session::new(scope(), WaitMode::UntilEmpty, Some(TIMEOUT));
     commands(&mut session);
     session.handle(Input::Fetched(page(&[3, 4], true)), NOW);
     assert_eq!(commands(&mut session), deliver(&[3, 4]));
@@ -152,7 +152,7 @@ fn r8030_5_2_d_what_has_expired_is_not_sent() {
 #[test]
 fn r8030_5_3_b_a_floor_holds_lower_urgencies_back() {
     let floor = Scope { floor: Urgency::High, ..scope() };
-    let mut session = Session::new(floor, Patience::Held, None);
+    let mut session = Session::new(floor, WaitMode::Held, None);
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     session.handle(Input::Woken(woken(0, &[1])), NOW);
@@ -209,7 +209,7 @@ fn r8030_6_2_c_the_unacknowledged_is_sent_again_after_a_while() {
 #[test]
 fn r8030_6_h_wait_n_ends_when_its_time_is_up() {
     let until = NOW.after(Duration::from_secs(5));
-    let mut session = Session::new(scope(), Patience::Until(until), Some(TIMEOUT));
+    let mut session = Session::new(scope(), WaitMode::Until(until), Some(TIMEOUT));
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     assert_eq!(session.next_deadline(), Some(until));
@@ -228,7 +228,7 @@ fn r8030_7_3_a_a_removed_subscription_ends_it() {
 #[test]
 fn a_resumed_session_goes_on_after_what_the_agent_has() {
     let after = Position::new(7);
-    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    let mut session = Session::resume(scope(), WaitMode::Held, Some(TIMEOUT), after, NOW);
     assert_eq!(commands(&mut session), [fetch(7)]);
     session.handle(Input::Fetched(page(&[9], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[9]));
@@ -240,7 +240,7 @@ fn a_resumed_session_goes_on_after_what_the_agent_has() {
 #[test]
 fn r8030_6_2_c_what_a_resumed_agent_never_acknowledged_comes_again_when_due() {
     let after = Position::new(7);
-    let mut session = Session::resume(scope(), Patience::Held, Some(TIMEOUT), after, NOW);
+    let mut session = Session::resume(scope(), WaitMode::Held, Some(TIMEOUT), after, NOW);
     commands(&mut session);
     session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
     let due = NOW.after(TIMEOUT);
@@ -253,10 +253,10 @@ fn r8030_6_2_c_what_a_resumed_agent_never_acknowledged_comes_again_when_due() {
 
 #[test]
 fn a_session_resumed_at_the_start_is_a_new_one() {
-    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), Position::START, NOW);
+    let mut session = Session::resume(scope(), WaitMode::UntilEmpty, Some(TIMEOUT), Position::START, NOW);
     assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(0)]));
     let after = Position::new(7);
-    let mut session = Session::resume(scope(), Patience::UntilEmpty, Some(TIMEOUT), after, NOW);
+    let mut session = Session::resume(scope(), WaitMode::UntilEmpty, Some(TIMEOUT), after, NOW);
     assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(7)]));
     session.handle(Input::Fetched(Page { seen: after, ..Page::default() }), NOW);
     assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
@@ -297,7 +297,7 @@ fn r8030_6_2_c_a_later_message_is_sent_again_although_the_earlier_ones_were_ackn
 
 #[test]
 fn r8030_6_g_what_could_not_be_sent_is_as_if_there_was_nothing() {
-    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    let mut session = Session::new(scope(), WaitMode::UntilEmpty, None);
     commands(&mut session);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     commands(&mut session);
@@ -352,7 +352,7 @@ proptest! {
     /// come in order of acceptance, an acknowledged one never comes again, and once quiet everything was sent.
     #[test]
     fn order_and_completeness(steps in prop::collection::vec(step(), 0..80), held in any::<bool>()) {
-        let patience = if held { Patience::Held } else { Patience::UntilEmpty };
+        let patience = if held { WaitMode::Held } else { WaitMode::UntilEmpty };
         let mut session = Session::new(scope(), patience, Some(TIMEOUT));
         let mut model = Model::default();
         let mut sent: Vec<Position> = Vec::new();
@@ -376,7 +376,7 @@ proptest! {
                         prop_assert!(sent.iter().all(|earlier| *earlier < position), "order of acceptance");
                         sent.push(position);
                     }
-                    // Every fourth one is of a dialect without acknowledgements.
+                    // Every fourth one is of a protocol without acknowledgements.
                     session.handle(Input::Sent { taken: position.get().is_multiple_of(4) }, now);
                 }
                 Command::Settle { entries: taken, .. } => {

@@ -5,7 +5,7 @@
 //!
 //! | scenario | once is |
 //! |---|---|
-//! | `parse`, `judge`, `vapid` | [`requests`]: the head of a push read; the push decided on; a token that is remembered |
+//! | `parse`, `accept`, `vapid` | [`requests`]: the head of a push read; the push decided on; a token that is remembered |
 //! | `seal`, `open` | [`urls`]: a message's URL made; a push URL opened |
 //! | `rfc8030`, `autopush` | [`sessions`]: a message from the wake of its session to its settling |
 //! | `read-frame`, `write-frame` | [`frames`]: of a WebSocket |
@@ -30,7 +30,7 @@ pub type Scenario = fn(u32) -> anyhow::Result<()>;
 /// All there are, by name.
 pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("parse", requests::parse),
-    ("judge", requests::judge_one),
+    ("accept", requests::judge_one),
     ("vapid", requests::vapid),
     ("seal", urls::seal),
     ("open", urls::open),

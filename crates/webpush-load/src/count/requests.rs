@@ -9,9 +9,9 @@ use std::hint::black_box;
 use webpush_core::id::MessageId;
 use webpush_core::limits::Limits;
 use webpush_core::problem::Problem;
-use webpush_core::publish::{PublishRequest, Retention, Ruling, judge};
+use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::VerifiedSender;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_server::client::vapid::VapidKey;
 use webpush_server::vapid::VapidCache;
 
@@ -35,12 +35,13 @@ pub fn judge_one(times: u32) -> anyhow::Result<()> {
     let (cache, credentials) = remembered()?;
     let sender = sender(&cache, &credentials)?;
     let subscription =
-        Subscription { sender: Some(*sender.key()), ..samples::subscription(Dialect::Rfc8030) };
+        Subscription { sender: Some(*sender.key()), ..samples::subscription(Protocol::Rfc8030) };
     let request = request(&samples::headers()).map_err(refused)?;
     let (limits, id) = (Limits::default(), MessageId::from_bytes([3; 16]));
     for _ in 0..times {
-        let ruling = Ruling { id, key: KEY, receipt: None, sender: Some(sender), limits: &limits, now: NOW };
-        let accepted = judge(request.clone(), black_box(&subscription), ruling).map_err(refused)?;
+        let ruling =
+            AcceptContext { id, key: KEY, receipt: None, sender: Some(sender), limits: &limits, now: NOW };
+        let accepted = accept(request.clone(), black_box(&subscription), ruling).map_err(refused)?;
         ensure!(matches!(black_box(accepted).retention, Retention::Until(_)), "it is not to be kept");
     }
     Ok(())

@@ -10,7 +10,7 @@ use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::session::{Scope, Woken};
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
@@ -33,8 +33,8 @@ pub(super) const fn inbox() -> Inbox {
     Inbox { id: AGENT, owner: Owner::Agent, created: NOW, key: KEY }
 }
 
-pub(super) const fn subscription(dialect: Dialect) -> Subscription {
-    Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KEY, sender: None, dialect }
+pub(super) const fn subscription(protocol: Protocol) -> Subscription {
+    Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KEY, sender: None, protocol }
 }
 
 /// What senders' libraries send.

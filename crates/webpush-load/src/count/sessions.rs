@@ -7,12 +7,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::Capability;
-use webpush_core::dialect::autopush::{Command, Dialogue, Input, Versions, names, reply};
-use webpush_core::dialect::pushed::Pushed;
 use webpush_core::inbox::Entry;
 use webpush_core::limits::Timeouts;
-use webpush_core::session::{self, Page, Patience, Session};
-use webpush_core::subscription::Dialect;
+use webpush_core::protocol::autopush::{AutopushConnection, Command, Input, Versions, names, reply};
+use webpush_core::protocol::pushed::Pushed;
+use webpush_core::session::{self, Page, Session, WaitMode};
+use webpush_core::subscription::Protocol;
 use webpush_core::websocket::{Reader, Received, write};
 use webpush_server::client::frames;
 
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When the session wants something else.
 pub fn rfc8030(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
-    let subscription = samples::subscription(Dialect::Rfc8030);
-    let mut session = Session::new(SCOPE, Patience::Held, Some(PATIENCE));
+    let subscription = samples::subscription(Protocol::Rfc8030);
+    let mut session = Session::new(SCOPE, WaitMode::Held, Some(PATIENCE));
     ensure!(matches!(session.next_command(), Some(session::Command::Fetch { .. })), "it begins with a fetch");
     session.handle(session::Input::Fetched(Page::default()), NOW);
     for number in 1..=times {
@@ -49,7 +49,8 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
 /// When the session wants something else.
 pub fn autopush(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
-    let mut dialogue = Dialogue::new(&Timeouts::default(), PATIENCE, Arc::new(Versions::default()), NOW);
+    let mut dialogue =
+        AutopushConnection::new(&Timeouts::default(), PATIENCE, Arc::new(Versions::default()), NOW);
     dialogue.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
     ensure!(matches!(dialogue.next_command(), Some(Command::Identify(None))), "it asks who that is");
     dialogue.handle(Input::Identified(SCOPE.inbox), NOW);

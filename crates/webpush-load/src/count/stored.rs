@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Dialect;
-use webpush_store::embedded::{Codecs, EmbeddedStore, GenerationBounds, Options};
+use webpush_core::subscription::Protocol;
+use webpush_store::embedded::{Codecs, EmbeddedStore, MemtableBounds, Options};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
 /// Writes the row of a message and reads it again.
@@ -44,7 +44,7 @@ pub fn store(times: u32) -> anyhow::Result<()> {
     let folder = folder_in(None)?;
     let store = open(folder.path())?;
     let (answers, answered) = sync_channel(1);
-    commit(&store, furnish(Dialect::Rfc8030), Durability::Durable, &answers, &answered)?;
+    commit(&store, furnish(Protocol::Rfc8030), Durability::Durable, &answers, &answered)?;
     for number in 1..=times {
         let append = vec![Op::Append(samples::message(number))];
         let appended = commit(&store, append, Durability::Durable, &answers, &answered)?;
@@ -61,13 +61,13 @@ pub fn store(times: u32) -> anyhow::Result<()> {
 
 /// A new store of which nothing gets to the engine while it is counted: when that is depends on the clock.
 pub(super) fn open(folder: &Path) -> anyhow::Result<EmbeddedStore> {
-    let generation = GenerationBounds { age: Duration::from_secs(3600), ..GenerationBounds::default() };
-    Ok(EmbeddedStore::open(folder, Options { generation, ..Options::default() })?)
+    let memtable = MemtableBounds { age: Duration::from_secs(3600), ..MemtableBounds::default() };
+    Ok(EmbeddedStore::open(folder, Options { memtable, ..Options::default() })?)
 }
 
 /// Makes the agent and its subscription.
-pub(super) fn furnish(dialect: Dialect) -> Vec<Op> {
-    vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(dialect))]
+pub(super) fn furnish(protocol: Protocol) -> Vec<Op> {
+    vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(protocol))]
 }
 
 type Answer = Result<Vec<Applied>, StoreError>;

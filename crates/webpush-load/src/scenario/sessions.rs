@@ -28,7 +28,7 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_server::client::frames;
 use webpush_server::drain::Drain;
 use webpush_server::http::certificate;
-use webpush_server::http::peer::Peer;
+use webpush_server::http::client_addr::ClientAddr;
 use webpush_server::http::tls::{self, Identity};
 use webpush_server::monitor::websocket::{self, Arrival};
 use webpush_server::service::{Service, Setup};
@@ -110,7 +110,7 @@ async fn wave(
     let expected = ANSWERED.load(Ordering::Relaxed) + count;
     for _ in 0..count {
         let arrival = Arrival {
-            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
             place: None,

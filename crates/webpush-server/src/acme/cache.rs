@@ -29,7 +29,7 @@ pub struct Cache {
 
 /// Our account at the authority.
 #[derive(Clone, Deserialize, Serialize)]
-pub struct Kept {
+pub struct StoredAccount {
     /// The contact that the authority was told.
     pub contact: Option<String>,
     /// Its URL and key, as [`instant_acme`] writes them.
@@ -73,7 +73,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn account(&self) -> anyhow::Result<Option<Kept>> {
+    pub fn account(&self) -> anyhow::Result<Option<StoredAccount>> {
         let path = self.folder.join(ACCOUNT);
         if !path.exists() {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn keep_account(&self, kept: &Kept) -> anyhow::Result<()> {
+    pub fn keep_account(&self, kept: &StoredAccount) -> anyhow::Result<()> {
         let text = serde_json::to_vec_pretty(kept).context("the account can't be written down")?;
         Ok(private_file::replace(&self.folder.join(ACCOUNT), &text)?)
     }

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 /// What certificates are ordered for, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct AcmeConfig {
     /// The names; the first one is that of the default origin.
     pub domains: Vec<Domain>,
     /// How the authority reaches the operator, as a `mailto:` URL.

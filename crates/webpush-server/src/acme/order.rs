@@ -1,8 +1,8 @@
 //! One order (RFC 8555 §7.1.3): an account, a challenge for each domain, then a certificate.
 
 use super::authority::Authority;
-use super::cache::{self, Cache, Kept};
-use super::{Settings, challenge};
+use super::cache::{self, Cache, StoredAccount};
+use super::{AcmeConfig, challenge};
 use crate::http::certificate::Certificate;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use instant_acme::{
@@ -38,7 +38,11 @@ pub struct Issued {
 ///
 /// # Errors
 /// One sentence, with what the authority said.
-pub async fn order(settings: &Settings, cache: &Cache, certificate: &Certificate) -> anyhow::Result<Issued> {
+pub async fn order(
+    settings: &AcmeConfig,
+    cache: &Cache,
+    certificate: &Certificate,
+) -> anyhow::Result<Issued> {
     let _answering = Answering(certificate);
     let ordered = timeout(PATIENCE, try_order(settings, cache, certificate)).await;
     ordered.unwrap_or_else(|_| Err(anyhow!("the order was not over within {} min", PATIENCE.as_secs() / 60)))
@@ -53,7 +57,11 @@ impl Drop for Answering<'_> {
     }
 }
 
-async fn try_order(settings: &Settings, cache: &Cache, certificate: &Certificate) -> anyhow::Result<Issued> {
+async fn try_order(
+    settings: &AcmeConfig,
+    cache: &Cache,
+    certificate: &Certificate,
+) -> anyhow::Result<Issued> {
     let mut order = new_order(settings, cache).await?;
     answer_challenges(&mut order, certificate).await?;
     until_ready(&mut order).await?;
@@ -67,7 +75,7 @@ async fn try_order(settings: &Settings, cache: &Cache, certificate: &Certificate
     Ok(Issued { pem, certificate })
 }
 
-async fn new_order(settings: &Settings, cache: &Cache) -> anyhow::Result<Order> {
+async fn new_order(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Order> {
     let names: Vec<_> =
         settings.domains.iter().map(|domain| Identifier::Dns(domain.as_str().to_owned())).collect();
     let order = NewOrder::new(&names);
@@ -80,7 +88,7 @@ async fn new_order(settings: &Settings, cache: &Cache) -> anyhow::Result<Order> 
     }
 }
 
-async fn account(settings: &Settings, cache: &Cache) -> anyhow::Result<Account> {
+async fn account(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Account> {
     let kept = cache.account().unwrap_or_else(|error| {
         tracing::warn!("another account is made: {error:#}");
         None
@@ -95,7 +103,7 @@ async fn account(settings: &Settings, cache: &Cache) -> anyhow::Result<Account> 
         let (account, credentials) =
             builder.create(&new, settings.directory.clone(), None).await.map_err(said)?;
         let credentials = serde_json::to_value(credentials).context("the account can't be written down")?;
-        keep(cache, Kept { contact: settings.contact.clone(), credentials }).await?;
+        keep(cache, StoredAccount { contact: settings.contact.clone(), credentials }).await?;
         return Ok(account);
     };
     let credentials = AccountCredentials::deserialize(&kept.credentials)
@@ -103,13 +111,13 @@ async fn account(settings: &Settings, cache: &Cache) -> anyhow::Result<Account> 
     let account = builder.from_credentials(credentials).await.map_err(said)?;
     if kept.contact != settings.contact {
         account.update_contacts(&contacts).await.map_err(said)?;
-        keep(cache, Kept { contact: settings.contact.clone(), ..kept }).await?;
+        keep(cache, StoredAccount { contact: settings.contact.clone(), ..kept }).await?;
     }
     Ok(account)
 }
 
 /// On a thread that may wait for a disk.
-async fn keep(cache: &Cache, kept: Kept) -> anyhow::Result<()> {
+async fn keep(cache: &Cache, kept: StoredAccount) -> anyhow::Result<()> {
     let cache = cache.clone();
     tokio::task::spawn_blocking(move || cache.keep_account(&kept)).await?
 }

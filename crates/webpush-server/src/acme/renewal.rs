@@ -3,7 +3,7 @@
 use super::cache::{self, Cache};
 use super::order::{self, Issued};
 use super::schedule::{self, Chance};
-use super::{Settings, authority};
+use super::{AcmeConfig, authority};
 use crate::fresh;
 use crate::http::certificate::{self, Certificate, Validity};
 use crate::service::Service;
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(10 * 60);
 
 /// The certificate of a service, and what becomes of it.
 pub struct Renewal {
-    settings: Settings,
+    settings: AcmeConfig,
     cache: Cache,
     certificate: Arc<Certificate>,
     service: Arc<Service>,
@@ -35,7 +35,7 @@ impl Renewal {
     /// # Errors
     /// When there is nowhere to keep a certificate, or nobody whose authority could be trusted.
     pub fn open(
-        settings: Settings,
+        settings: AcmeConfig,
         data_dir: &Path,
         certificate: Arc<Certificate>,
         service: Arc<Service>,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use webpush_core::inbox::Owner;
 use webpush_core::time::Timestamp;
-use webpush_store::{Applied, Detail, Durability, Entries, Kept, Op, Record, Removed};
+use webpush_store::{Applied, Detail, Durability, Entries, InboxRecord, Op, Record, Removed};
 
 /// One agent in a list. Times are milliseconds since 1970.
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
             let kept = kept?;
             if !is_after {
                 is_after = query.after.as_deref()
-                    == Some(&*admin.service.log_names.inbox(kept.inbox.id).to_string());
+                    == Some(&*admin.service.pseudonyms.inbox(kept.inbox.id).to_string());
             } else if page.agents.len() == query.limit() {
                 page.next = page.agents.last().map(|last| last.agent.clone());
                 break;
@@ -77,7 +77,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
     let counted = looking(admin, |admin| {
         let mut counted = Counted::default();
         let detail = Detail { after: None, subscriptions: true, entries: Entries::None };
-        for record in admin.service.store.picture(&detail)? {
+        for record in admin.service.store.snapshot(&detail)? {
             match record? {
                 Record::Inbox(kept) if kept.inbox.owner == Owner::Agent => {
                     counted.agents += 1;
@@ -128,9 +128,9 @@ impl From<&Removed> for Revoked {
     }
 }
 
-fn row(admin: &Admin, kept: &Kept) -> AgentRow {
+fn row(admin: &Admin, kept: &InboxRecord) -> AgentRow {
     AgentRow {
-        agent: admin.service.log_names.inbox(kept.inbox.id).to_string(),
+        agent: admin.service.pseudonyms.inbox(kept.inbox.id).to_string(),
         created: kept.inbox.created.as_millis(),
         listened: kept.monitored.map(Timestamp::as_millis),
         listening: admin.service.registry.is_listened_to(kept.inbox.id),

@@ -11,7 +11,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::{Entry, Owner};
-use webpush_store::{Detail, Entries, Kept, Record};
+use webpush_store::{Detail, Entries, InboxRecord, Record};
 
 /// How many of the largest inboxes are shown unless that is asked for.
 const LARGEST: usize = 10;
@@ -46,10 +46,10 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
         let (mut backlog, mut largest) = (Backlog::default(), BinaryHeap::new());
         let mut present: Option<Candidate> = None;
         let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
-        let picture = admin.service.store.picture(&detail)?;
-        for record in picture {
+        let snapshot = admin.service.store.snapshot(&detail)?;
+        for record in snapshot {
             match record? {
-                Record::Inbox(Kept { inbox, holds, .. }) => {
+                Record::Inbox(InboxRecord { inbox, holds, .. }) => {
                     keep(&mut largest, present.take(), most);
                     match inbox.owner {
                         Owner::Receipts => backlog.receipts += holds.entries,
@@ -74,7 +74,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
         }
         keep(&mut largest, present, most);
         let row = |Reverse((messages, bytes, inbox, oldest)): Reverse<Candidate>| Large {
-            agent: admin.service.log_names.inbox(inbox).to_string(),
+            agent: admin.service.pseudonyms.inbox(inbox).to_string(),
             messages,
             bytes,
             oldest,

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::{Arc, PoisonError};
-use webpush_core::dialect::autopush::{Broadcast, Unfit};
 use webpush_core::limits::BROADCAST_VERSION_CHARACTERS;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::autopush::{Broadcast, InvalidBroadcast};
 
 /// The longest end of a line: files and shells add one.
 const LINE_END_BYTES: usize = 2;
@@ -35,7 +35,7 @@ pub(super) async fn put(
     let name = decoded(name)?;
     let text = body.read(headers, BROADCAST_VERSION_CHARACTERS + LINE_END_BYTES).await;
     let text = text.map_err(|problem| match problem {
-        Problem::BodyTooLarge { .. } => Refusal::wrong(Unfit::Version),
+        Problem::BodyTooLarge { .. } => Refusal::wrong(InvalidBroadcast::Version),
         _ => Refusal::wrong("the body did not arrive whole, or took too long"),
     })?;
     let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! Backups and exports: a picture of the store with the keys of its URLs, while the service goes on.
+//! Backups and exports: a snapshot of the store with the keys of its URLs, while the service goes on.
 
 use super::Admin;
 use super::refusal::Refusal;
@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use webpush_core::dialect::autopush::Versions;
+use webpush_core::protocol::autopush::Versions;
 use webpush_store::Detail;
 
 /// Pieces that wait for whoever reads them.
@@ -18,7 +18,7 @@ const PIECES: usize = 2;
 
 /// `GET /admin/backup` and `GET /admin/export`. What was acknowledged to anybody before this was asked for is on it.
 pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refusal> {
-    let place = Arc::clone(&admin.pictures).acquire_owned().await.map_err(|_| Refusal::Failed)?;
+    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| Refusal::Failed)?;
     let admin = Arc::clone(admin);
     let writer = spawn_blocking(move || begin(&admin, kind)).await.map_err(|_| Refusal::Failed)??;
     let (sender, pieces) = mpsc::channel(PIECES);
@@ -39,16 +39,16 @@ pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refus
 fn begin(admin: &Admin, kind: Kind) -> Result<Writer, Refusal> {
     // What agents are told is of the same moment.
     let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
-    let picture = admin.service.store.picture(&Detail::EVERYTHING)?;
+    let snapshot = admin.service.store.snapshot(&Detail::EVERYTHING)?;
     let set = match kind {
         Kind::Backup => broadcasts.set_here(),
         Kind::Export => Versions::new(),
     };
     drop(broadcasts);
-    // Keys are never taken away: there is one for all that is on the picture.
+    // Keys are never taken away: there is one for all that is on the snapshot.
     let keys = keys_file::read(&admin.data_dir).map_err(|error| {
         tracing::error!(%error, "the sealing keys can't be read for a copy");
         Refusal::Failed
     })?;
-    Ok(Writer::new(kind, &admin.service.origin, &keys, set, picture))
+    Ok(Writer::new(kind, &admin.service.origin, &keys, set, snapshot))
 }

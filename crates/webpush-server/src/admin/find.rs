@@ -10,11 +10,11 @@ use http::{HeaderMap, Uri};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use webpush_core::capability::Capability;
-use webpush_core::dialect::autopush::names;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Owner;
+use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Subscription;
-use webpush_store::{Detail, Entries, Kept, Record, StoreError};
+use webpush_store::{Detail, Entries, InboxRecord, Record, StoreError};
 
 /// More than any URL of this service has.
 const URL_BYTES: usize = 1024;
@@ -33,12 +33,12 @@ pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Bod
     if admin.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Err(NO_AGENT);
     }
-    let mut found = serde_json::json!({ "agent": admin.service.log_names.inbox(agent).to_string() });
+    let mut found = serde_json::json!({ "agent": admin.service.pseudonyms.inbox(agent).to_string() });
     if let Some(id) = subscription {
         if admin.service.store.subscription(agent, id)?.is_none() {
             return Err(NO_SUBSCRIPTION);
         }
-        found["subscription"] = admin.service.log_names.subscription(id).to_string().into();
+        found["subscription"] = admin.service.pseudonyms.subscription(id).to_string().into();
     }
     json(&found)
 }
@@ -74,7 +74,7 @@ pub(super) async fn looking<T: Send + 'static>(
     admin: &Arc<Admin>,
     look: impl FnOnce(&Admin) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let place = Arc::clone(&admin.pictures).acquire_owned().await.map_err(|_| Refusal::Failed)?;
+    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| Refusal::Failed)?;
     let admin = Arc::clone(admin);
     let looked = spawn_blocking(move || {
         let looked = look(&admin);
@@ -88,9 +88,9 @@ pub(super) async fn looking<T: Send + 'static>(
 pub(super) fn agents(
     admin: &Admin,
     detail: Detail,
-) -> Result<impl Iterator<Item = Result<Kept, StoreError>>, StoreError> {
-    let picture = admin.service.store.picture(&detail)?;
-    Ok(picture.filter_map(|record| match record {
+) -> Result<impl Iterator<Item = Result<InboxRecord, StoreError>>, StoreError> {
+    let snapshot = admin.service.store.snapshot(&detail)?;
+    Ok(snapshot.filter_map(|record| match record {
         Ok(Record::Inbox(kept)) if kept.inbox.owner == Owner::Agent => Some(Ok(kept)),
         Ok(_) => None,
         Err(error) => Some(Err(error)),
@@ -98,10 +98,10 @@ pub(super) fn agents(
 }
 
 /// The agent of a name.
-pub(super) fn agent(admin: &Admin, name: &str) -> Result<Kept, Refusal> {
+pub(super) fn agent(admin: &Admin, name: &str) -> Result<InboxRecord, Refusal> {
     for kept in agents(admin, Detail::INBOXES)? {
         let kept = kept?;
-        if admin.service.log_names.inbox(kept.inbox.id).to_string() == name {
+        if admin.service.pseudonyms.inbox(kept.inbox.id).to_string() == name {
             return Ok(kept);
         }
     }
@@ -116,12 +116,12 @@ pub(super) fn subscriptions(
     let before = u128::from_be_bytes(*agent.as_bytes()).checked_sub(1);
     let after = before.map(|before| InboxId::from_bytes(before.to_be_bytes()));
     let detail = Detail { after, subscriptions: true, entries: Entries::None };
-    let picture = admin.service.store.picture(&detail)?;
+    let snapshot = admin.service.store.snapshot(&detail)?;
     let is_its = move |record: &Result<Record, StoreError>| match record {
         Ok(Record::Inbox(kept)) => kept.inbox.id == agent,
         _ => true,
     };
-    Ok(picture.take_while(is_its).filter_map(|record| match record {
+    Ok(snapshot.take_while(is_its).filter_map(|record| match record {
         Ok(Record::Subscription(subscription)) => Some(Ok(subscription)),
         Ok(_) => None,
         Err(error) => Some(Err(error)),
@@ -133,7 +133,7 @@ pub(super) fn subscription(admin: &Admin, agent_name: &str, name: &str) -> Resul
     let agent = agent(admin, agent_name)?.inbox.id;
     for subscription in subscriptions(admin, agent)? {
         let subscription = subscription?;
-        if admin.service.log_names.subscription(subscription.id).to_string() == name {
+        if admin.service.pseudonyms.subscription(subscription.id).to_string() == name {
             return Ok(subscription);
         }
     }

@@ -3,7 +3,7 @@
 use super::Admin;
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
-use crate::archive::{Fault, Import, LINE_BYTES};
+use crate::archive::{ArchiveError, Import, LINE_BYTES};
 use crate::http::body::Body;
 use crate::keys_file;
 use bytes::BytesMut;
@@ -55,7 +55,7 @@ async fn commit(
 ) -> Result<(), Refusal> {
     if import.keys().len() > *keys_known {
         *keys_known = import.keys().len();
-        take_in(admin, import.keys().to_vec()).await?;
+        import_keys(admin, import.keys().to_vec()).await?;
     }
     admin.service.commit(ops, Durability::Durable).await?;
     // Nobody was told of deadlines.
@@ -63,15 +63,15 @@ async fn commit(
     Ok(())
 }
 
-async fn take_in(admin: &Arc<Admin>, keys: Vec<(KeyId, [u8; 32])>) -> Result<(), Refusal> {
+async fn import_keys(admin: &Arc<Admin>, keys: Vec<(KeyId, [u8; 32])>) -> Result<(), Refusal> {
     let admin = Arc::clone(admin);
     let taken =
-        spawn_blocking(move || keys_file::take_in(&admin.data_dir, &admin.service.keyring, &keys)).await;
+        spawn_blocking(move || keys_file::import_keys(&admin.data_dir, &admin.service.keyring, &keys)).await;
     taken.map_err(|_| Refusal::Failed)?.map_err(|error| Refusal::Conflict(format!("{error:#}")))
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<ArchiveError> for Refusal {
+    fn from(fault: ArchiveError) -> Self {
         Self::wrong(fault)
     }
 }

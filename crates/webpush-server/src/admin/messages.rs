@@ -13,8 +13,8 @@ use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use std::time::Duration;
 use webpush_core::capability::Capability;
-use webpush_core::dialect::autopush::names;
 use webpush_core::id::EntryRef;
+use webpush_core::protocol::autopush::names;
 
 /// More than the URL of a message has with the longest origin.
 const MOST_URL_BYTES: usize = 4096;
@@ -24,7 +24,7 @@ pub(super) fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
     let service = &admin.service;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
     let trace =
-        service.traces.called(&service.log_names, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
+        service.traces.called(&service.pseudonyms, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
     json_answer(&report(service, &trace))
 }
 
@@ -71,7 +71,7 @@ fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
 
 /// All that is known of a message.
 pub(super) fn report(service: &Service, trace: &Trace) -> Value {
-    let names = &service.log_names;
+    let names = &service.pseudonyms;
     let Standing { state, why, is_over } = standing(service, trace);
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
@@ -82,7 +82,7 @@ pub(super) fn report(service: &Service, trace: &Trace) -> Value {
     json!({
         "message": names.message(trace.entry.message).to_string(),
         "agent": names.inbox(trace.entry.inbox).to_string(),
-        "dialect": trace.dialect,
+        "protocol": trace.protocol,
         "urgency": trace.urgency.as_str(),
         "stored": !trace.is_now_or_never,
         "steps": steps.collect::<Vec<_>>(),

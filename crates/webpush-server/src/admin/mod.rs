@@ -12,13 +12,12 @@
 
 pub mod address;
 mod agents;
-mod attempt;
+mod auth;
 mod backlog;
 mod broadcasts;
 mod connection;
 mod copies;
 mod find;
-mod gate;
 mod history;
 mod import;
 mod json;
@@ -32,17 +31,18 @@ mod reply;
 mod resources;
 mod route;
 mod sealing_keys;
+mod self_test;
 mod status;
 mod subscriptions;
 
 use crate::bearer_tokens::{BearerTokens, TokenSource};
 use crate::broadcasts::Sources;
 use crate::drain::Draining;
-use crate::http::inside::Inside;
+use crate::http::loopback::LoopbackClient;
 use crate::inherited::AdminSocket;
 use crate::service::Service;
 use address::Address;
-use gate::Gate;
+use auth::AdminAuth;
 use history::History;
 use listen::Listener;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ use tokio::time::sleep;
 /// Connections at once; the next ones wait.
 const CONNECTIONS: usize = 64;
 
-/// Pictures of the store at once; the next ones wait.
+/// Snapshots of the store at once; the next ones wait.
 const PICTURES: usize = 2;
 
 /// The pause after the operating system refused a connection.
@@ -62,7 +62,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What an admin listener is run with.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct AdminConfig {
     /// Where it listens.
     pub address: Address,
     /// The tokens that those who ask need.
@@ -71,7 +71,7 @@ pub struct Settings {
     pub may_be_taken: bool,
 }
 
-impl Settings {
+impl AdminConfig {
     /// Whether it may listen there, as far as that can be said without asking for the addresses of a name.
     ///
     /// # Errors
@@ -87,40 +87,40 @@ impl Settings {
 }
 
 /// A listener that is open, and whom it lets ask.
-pub struct Door {
+pub struct AdminServer {
     listener: Listener,
-    gate: Gate,
+    gate: AdminAuth,
     data_dir: PathBuf,
 }
 
 /// What the resources share.
 struct Admin {
     service: Arc<Service>,
-    gate: Gate,
+    gate: AdminAuth,
     /// Locked while a file is written: for threads that may block only.
     broadcasts: Arc<Mutex<Sources>>,
     /// The folder of the keys.
     data_dir: PathBuf,
-    /// Who reads all of the store; a picture takes memory.
-    pictures: Arc<Semaphore>,
+    /// Who reads all of the store; a snapshot takes memory.
+    snapshots: Arc<Semaphore>,
     /// Whoever imports or changes keys.
     changing: tokio::sync::Mutex<()>,
     /// What was counted in the last minutes.
     history: History,
     /// How an agent of our own comes in.
-    inside: Inside,
+    inside: LoopbackClient,
     /// The places of those who try it.
     attempts: Arc<Semaphore>,
 }
 
-impl Door {
+impl AdminServer {
     /// Opens the listener, or takes the socket that was passed on in its place. What only the owner of the data folder may
     /// do takes the token in it, where nothing else says who asks.
     ///
     /// # Errors
     /// When that can't be done, or would let everybody in.
     pub async fn open(
-        settings: &Settings,
+        settings: &AdminConfig,
         inherited: Option<AdminSocket>,
         data_dir: &Path,
     ) -> anyhow::Result<Option<Self>> {
@@ -140,9 +140,11 @@ impl Door {
             Err(error) => return Err(error),
         };
         let gate = match (tokens, &listener) {
-            (Some(tokens), _) => Gate::Token(Box::new(tokens)),
-            (None, Listener::Tcp(..)) => Gate::ThisMachine { owner: Box::new(owner_token::make(data_dir)?) },
-            (None, Listener::Unix(..)) => Gate::Open,
+            (Some(tokens), _) => AdminAuth::Token(Box::new(tokens)),
+            (None, Listener::Tcp(..)) => {
+                AdminAuth::ThisMachine { owner: Box::new(owner_token::make(data_dir)?) }
+            }
+            (None, Listener::Unix(..)) => AdminAuth::Open,
         };
         Ok(Some(Self { listener, gate, data_dir: data_dir.to_owned() }))
     }
@@ -158,7 +160,7 @@ impl Door {
         self,
         service: Arc<Service>,
         broadcasts: Arc<Mutex<Sources>>,
-        inside: Inside,
+        inside: LoopbackClient,
         draining: Draining,
     ) {
         let Self { listener, gate, data_dir } = self;
@@ -167,11 +169,11 @@ impl Door {
             gate,
             broadcasts,
             data_dir,
-            pictures: Arc::new(Semaphore::new(PICTURES)),
+            snapshots: Arc::new(Semaphore::new(PICTURES)),
             changing: tokio::sync::Mutex::default(),
             history: History::default(),
             inside,
-            attempts: Arc::new(Semaphore::new(attempt::AT_ONCE)),
+            attempts: Arc::new(Semaphore::new(self_test::AT_ONCE)),
         });
         tokio::select! {
             () = admin.history.run(&admin.service) => {}
@@ -213,12 +215,12 @@ mod tests {
         let (folder, other) =
             (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let address = Address::Tcp(other.local_addr().unwrap().to_string());
-        let mut settings = Settings { address, tokens: None, may_be_taken: true };
-        assert!(Door::open(&settings, None, folder.path()).await.unwrap().is_none());
+        let mut settings = AdminConfig { address, tokens: None, may_be_taken: true };
+        assert!(AdminServer::open(&settings, None, folder.path()).await.unwrap().is_none());
         settings.may_be_taken = false;
-        let error = format!("{:#}", Door::open(&settings, None, folder.path()).await.err().unwrap());
+        let error = format!("{:#}", AdminServer::open(&settings, None, folder.path()).await.err().unwrap());
         assert!(error.contains("--admin"), "{error}");
         drop(other);
-        assert!(Door::open(&settings, None, folder.path()).await.unwrap().is_some());
+        assert!(AdminServer::open(&settings, None, folder.path()).await.unwrap().is_some());
     }
 }

@@ -1,10 +1,10 @@
 //! What is below `/admin/`: agents and subscriptions, messages, the backlog, copies, keys, and what the page shows.
 
-use super::gate::Right;
+use super::auth::Right;
 use super::refusal::Refusal;
 use super::reply::{Reply, whole};
 use super::{
-    Admin, agents, attempt, backlog, copies, find, import, messages, sealing_keys, status, subscriptions,
+    Admin, agents, backlog, copies, find, import, messages, sealing_keys, self_test, status, subscriptions,
 };
 use crate::archive::Kind;
 use crate::http::body::Body;
@@ -88,7 +88,7 @@ pub(super) async fn serve(
             find::looking(admin, move |admin| messages::by_name(admin, &name)).await.map(whole)
         }
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
-        (["try"], _) => attempt::begin(admin, &head.headers, body).await,
+        (["try"], _) => self_test::begin(admin, &head.headers, body).await,
         (["keys"], &Method::GET) => sealing_keys::list(admin),
         (["keys"], _) => sealing_keys::rotate(admin).await,
         _ => Err(Refusal::NotFound),

@@ -1,6 +1,6 @@
 //! Which resource a request is for.
 
-use super::gate::Right;
+use super::auth::Right;
 use super::refusal::Refusal;
 use super::reply::{Reply, whole};
 use super::{Admin, broadcasts, metrics, pages, resources};

@@ -32,7 +32,7 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
     let traces = &service.traces;
     let slowest = traces.slowest(SLOWEST).into_iter().map(|(agent, pace)| {
         json!({
-            "agent": service.log_names.inbox(agent).to_string(),
+            "agent": service.pseudonyms.inbox(agent).to_string(),
             "messages": pace.messages,
             "waiting": pace.waiting,
             "longest_ms": millis(pace.longest),

@@ -9,7 +9,7 @@ use super::resources::Query;
 use serde::Serialize;
 use std::sync::Arc;
 use webpush_core::id::InboxId;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_store::{Applied, Detail, Durability, Op};
 
 /// One subscription in a list.
@@ -17,7 +17,7 @@ use webpush_store::{Applied, Detail, Durability, Op};
 pub(super) struct SubscriptionRow {
     subscription: String,
     created: u64,
-    dialect: &'static str,
+    protocol: &'static str,
     /// Whether only one sender may push to it.
     restricted: bool,
     sealing_key: u8,
@@ -35,7 +35,7 @@ impl SubscriptionRow {
         Self {
             subscription: name_of(admin, subscription),
             created: subscription.created.as_millis(),
-            dialect: dialect_word(subscription),
+            protocol: dialect_word(subscription),
             restricted: subscription.sender.is_some(),
             sealing_key: subscription.key.0,
         }
@@ -43,16 +43,16 @@ impl SubscriptionRow {
 }
 
 pub(super) const fn dialect_word(subscription: &Subscription) -> &'static str {
-    match subscription.dialect {
-        Dialect::Rfc8030 => "rfc8030",
-        Dialect::Autopush(_) => "autopush",
-        Dialect::Thomson => "thomson",
+    match subscription.protocol {
+        Protocol::Rfc8030 => "rfc8030",
+        Protocol::Autopush(_) => "autopush",
+        Protocol::Legacy => "thomson",
     }
 }
 
 fn name_of(admin: &Admin, subscription: &Subscription) -> String {
     let Subscription { agent, id, .. } = subscription;
-    format!("{}/{}", admin.service.log_names.inbox(*agent), admin.service.log_names.subscription(*id))
+    format!("{}/{}", admin.service.pseudonyms.inbox(*agent), admin.service.pseudonyms.subscription(*id))
 }
 
 /// `GET /admin/subscriptions`: of all agents in their order, or of one.

@@ -2,7 +2,7 @@
 
 use super::line::{Counts, Line};
 use super::moved_on;
-use super::read::{Fault, Reader};
+use super::read::{ArchiveError, Reader};
 use webpush_core::capability::KeyId;
 use webpush_core::id::InboxId;
 use webpush_store::{Op, Record};
@@ -28,8 +28,8 @@ impl Import {
     /// Gives operations that are to be committed now, and before them the keys of [`Import::keys`] taken in.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn take<E: From<Fault>>(
+    /// [`ArchiveError`].
+    pub fn take<E: From<ArchiveError>>(
         &mut self,
         text: &[u8],
         is_there: impl FnOnce(InboxId) -> Result<bool, E>,
@@ -68,8 +68,8 @@ impl Import {
     /// To be called after the last line: the last operations, what was in the file, and what of it is new here.
     ///
     /// # Errors
-    /// [`Fault::Cut`].
-    pub fn finish(&mut self) -> Result<(Vec<Op>, Counts, Counts), Fault> {
+    /// [`ArchiveError::Cut`].
+    pub fn finish(&mut self) -> Result<(Vec<Op>, Counts, Counts), ArchiveError> {
         let all = self.reader.finish()?;
         Ok((std::mem::take(&mut self.ops), all, self.added))
     }

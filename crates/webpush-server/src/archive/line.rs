@@ -92,17 +92,17 @@ pub struct SubscriptionLine {
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Octets>,
-    pub dialect: DialectWord,
+    pub protocol: ProtocolWord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Bits>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum DialectWord {
+pub enum ProtocolWord {
     Rfc8030,
     Autopush,
-    Thomson,
+    Legacy,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ mod write;
 
 pub use import::Import;
 pub use line::{Counts, Kind, Line};
-pub use read::{Fault, Reader, lines_of};
+pub use read::{ArchiveError, Reader, lines_of};
 pub use restore::{Restored, restore};
 pub use write::Writer;
 

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read as _};
 
 /// Why a file can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ArchiveError {
     /// A line is not as it should be.
     Line(u64, String),
     /// Bytes are not what was written: up to this line.
@@ -47,23 +47,25 @@ impl Reader {
     /// Takes the next line, without its end.
     ///
     /// # Errors
-    /// [`Fault`]: the rest is not worth reading.
-    pub fn take(&mut self, text: &[u8]) -> Result<Line, Fault> {
+    /// [`ArchiveError`]: the rest is not worth reading.
+    pub fn take(&mut self, text: &[u8]) -> Result<Line, ArchiveError> {
         self.lines += 1;
-        let wrong = |number, what: &str| Fault::Line(number, what.to_owned());
+        let wrong = |number, what: &str| ArchiveError::Line(number, what.to_owned());
         let line: Line = serde_json::from_slice(text).map_err(|error| self.unreadable(&error))?;
         match (&line, self.kind) {
-            (Line::Begin(begin), None) if begin.format > FORMAT => return Err(Fault::Newer(begin.format)),
+            (Line::Begin(begin), None) if begin.format > FORMAT => {
+                return Err(ArchiveError::Newer(begin.format));
+            }
             (Line::Begin(begin), None) => self.kind = Some(begin.kind),
             (Line::Begin(_), Some(_)) => return Err(wrong(self.lines, "it begins once more")),
             (_, None) => return Err(wrong(1, "it does not begin like a file of webpush-server")),
             (Line::Check(checksum), Some(_)) if self.digest.clone().finish().as_ref() != checksum.0 => {
-                return Err(Fault::Damaged(self.lines));
+                return Err(ArchiveError::Damaged(self.lines));
             }
             (Line::Check(_), Some(_)) => {}
             (_, Some(_)) if self.ended => return Err(wrong(self.lines, "something follows its end")),
             (Line::End(counts), Some(_)) if *counts != self.counts => {
-                return Err(Fault::Line(
+                return Err(ArchiveError::Line(
                     self.lines,
                     format!("it should have {counts}, but there are {}", self.counts),
                 ));
@@ -81,29 +83,29 @@ impl Reader {
     /// To be called after the last line.
     ///
     /// # Errors
-    /// [`Fault::Cut`] when that was not the end.
-    pub fn finish(&self) -> Result<Counts, Fault> {
+    /// [`ArchiveError::Cut`] when that was not the end.
+    pub fn finish(&self) -> Result<Counts, ArchiveError> {
         let is_whole = match self.kind {
             Some(Kind::Backup) => self.ended && self.checked,
             Some(Kind::Export) => self.ended,
             None => false,
         };
-        if is_whole { Ok(self.counts) } else { Err(Fault::Cut) }
+        if is_whole { Ok(self.counts) } else { Err(ArchiveError::Cut) }
     }
 
     /// That the last line is not as it should be.
     #[must_use]
-    pub fn wrong(&self, what: &str) -> Fault {
-        Fault::Line(self.lines, what.to_owned())
+    pub fn wrong(&self, what: &str) -> ArchiveError {
+        ArchiveError::Line(self.lines, what.to_owned())
     }
 
     /// What was wrong with the JSON; never what it holds.
-    fn unreadable(&self, error: &serde_json::Error) -> Fault {
+    fn unreadable(&self, error: &serde_json::Error) -> ArchiveError {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "it ends in its midst".to_owned(),
             _ => format!("it can't be understood from column {} on", error.column()),
         };
-        Fault::Line(self.lines, what)
+        ArchiveError::Line(self.lines, what)
     }
 }
 
@@ -124,7 +126,7 @@ pub fn lines_of(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u
     })
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number, what) => write!(f, "line {number} is wrong: {what}"),
@@ -142,4 +144,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ArchiveError {}

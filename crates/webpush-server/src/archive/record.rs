@@ -1,7 +1,7 @@
 //! Records of a store as lines, and back.
 
 use super::line::{
-    DialectWord, InboxLine, Line, MessageLine, OwnerWord, ReceiptLine, StatusWord, SubscriptionLine,
+    InboxLine, Line, MessageLine, OwnerWord, ProtocolWord, ReceiptLine, StatusWord, SubscriptionLine,
 };
 use super::values::{Exactly, Latin1, Octets};
 use bytes::Bytes;
@@ -12,11 +12,11 @@ use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, Subscr
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
-use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
-use webpush_store::{Holdings, Kept, Record};
+use webpush_store::{InboxRecord, InboxUsage, Record};
 
 impl From<&Record> for Line {
     fn from(record: &Record) -> Self {
@@ -61,7 +61,7 @@ impl Line {
 /// What comes after it must be counted for ever.
 const MOST_POSITION: u64 = 1 << 62;
 
-fn inbox_line(kept: &Kept) -> InboxLine {
+fn inbox_line(kept: &InboxRecord) -> InboxLine {
     let Inbox { id, owner, created, key } = &kept.inbox;
     InboxLine {
         id: Exactly(*id.as_bytes()),
@@ -75,25 +75,25 @@ fn inbox_line(kept: &Kept) -> InboxLine {
     }
 }
 
-fn kept(line: &InboxLine) -> Kept {
+fn kept(line: &InboxLine) -> InboxRecord {
     let owner = match line.owner {
         OwnerWord::Agent => Owner::Agent,
         OwnerWord::Receipts => Owner::Receipts,
     };
     let created = Timestamp::from_millis(line.created);
-    Kept {
+    InboxRecord {
         inbox: Inbox { id: InboxId::from_bytes(line.id.0), owner, created, key: KeyId(line.key) },
         monitored: line.monitored.map(Timestamp::from_millis),
-        holds: Holdings::default(),
+        holds: InboxUsage::default(),
     }
 }
 
 fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
-    let Subscription { agent, id, created, key, sender, dialect } = subscription;
-    let (dialect, channel) = match dialect {
-        Dialect::Rfc8030 => (DialectWord::Rfc8030, None),
-        Dialect::Autopush(channel) => (DialectWord::Autopush, Some(Exactly(*channel.as_bytes()))),
-        Dialect::Thomson => (DialectWord::Thomson, None),
+    let Subscription { agent, id, created, key, sender, protocol } = subscription;
+    let (protocol, channel) = match protocol {
+        Protocol::Rfc8030 => (ProtocolWord::Rfc8030, None),
+        Protocol::Autopush(channel) => (ProtocolWord::Autopush, Some(Exactly(*channel.as_bytes()))),
+        Protocol::Legacy => (ProtocolWord::Legacy, None),
     };
     SubscriptionLine {
         agent: Exactly(*agent.as_bytes()),
@@ -101,16 +101,16 @@ fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
         created: created.as_millis(),
         key: key.0,
         sender: sender.map(|SenderKey(point)| Octets(point.to_vec())),
-        dialect,
+        protocol,
         channel,
     }
 }
 
 fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
-    let dialect = match (line.dialect, line.channel) {
-        (DialectWord::Rfc8030, None) => Dialect::Rfc8030,
-        (DialectWord::Thomson, None) => Dialect::Thomson,
-        (DialectWord::Autopush, Some(channel)) => Dialect::Autopush(ChannelId::from_bytes(channel.0)),
+    let protocol = match (line.protocol, line.channel) {
+        (ProtocolWord::Rfc8030, None) => Protocol::Rfc8030,
+        (ProtocolWord::Legacy, None) => Protocol::Legacy,
+        (ProtocolWord::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
         _ => return Err("a subscription has a channel if it is of autopush, and only then"),
     };
     let point = |octets: &Octets| octets.0.clone().try_into().map(SenderKey);
@@ -121,7 +121,7 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
         created: Timestamp::from_millis(line.created),
         key: KeyId(line.key),
         sender: sender.map_err(|_| "a sender has a key of 65 bytes")?,
-        dialect,
+        protocol,
     })
 }
 

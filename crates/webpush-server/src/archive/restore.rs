@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::mpsc;
 use webpush_core::capability::KeyId;
-use webpush_core::dialect::autopush::{Broadcast, Versions};
+use webpush_core::protocol::autopush::{Broadcast, Versions};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Durability, Op, Record, Store};
 

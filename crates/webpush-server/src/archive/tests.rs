@@ -11,12 +11,12 @@ use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
-use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
-use webpush_store::{Detail, Holdings, Kept, Record, Store};
+use webpush_store::{Detail, InboxRecord, InboxUsage, Record, Store};
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const RECEIPTS: InboxId = InboxId::from_bytes([2; 16]);
@@ -26,17 +26,17 @@ fn records() -> Vec<Record> {
     let at = Timestamp::from_millis;
     let kept = |id, owner, monitored, entries, body_bytes, subscriptions| {
         let inbox = Inbox { id, owner, created: at(5), key: KeyId(255) };
-        let holds = Holdings { entries, body_bytes, subscriptions };
-        Record::Inbox(Kept { inbox, monitored, holds })
+        let holds = InboxUsage { entries, body_bytes, subscriptions };
+        Record::Inbox(InboxRecord { inbox, monitored, holds })
     };
-    let dialects = [Dialect::Rfc8030, Dialect::Autopush(ChannelId::from_bytes([3; 16])), Dialect::Thomson];
-    let subscriptions = dialects.into_iter().zip(1..).map(|(dialect, number)| Subscription {
+    let protocols = [Protocol::Rfc8030, Protocol::Autopush(ChannelId::from_bytes([3; 16])), Protocol::Legacy];
+    let subscriptions = protocols.into_iter().zip(1..).map(|(protocol, number)| Subscription {
         agent: AGENT,
         id: SubscriptionId::from_bytes([number; 16]),
         created: at(6),
         key: KeyId(number),
         sender: (number == 2).then_some(SenderKey([7; 65])),
-        dialect,
+        protocol,
     });
     let parts = [Some(&b"text/\xff\"\\"[..]), Some(b"aes128gcm"), None, Some(b"")];
     let plain = Message {
@@ -83,8 +83,8 @@ fn records() -> Vec<Record> {
 fn written(kind: Kind) -> Vec<u8> {
     let keys = [(KeyId(0), [1; 32]), (KeyId(255), [2; 32])];
     let set = [("a/b".to_owned(), "\"1\"".to_owned())].into();
-    let picture = Box::new(records().into_iter().map(Ok));
-    let pieces = Writer::new(kind, "https://push.example", &keys, set, picture);
+    let snapshot = Box::new(records().into_iter().map(Ok));
+    let pieces = Writer::new(kind, "https://push.example", &keys, set, snapshot);
     pieces.map(Result::unwrap).collect::<Vec<_>>().concat()
 }
 
@@ -111,7 +111,7 @@ fn what_was_written_is_put_back() {
         assert_eq!(counts, Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 });
         let data = folder.path().join("data");
         let store = EmbeddedStore::open(&data.join(STORE_FOLDER), Options::default()).unwrap();
-        let there = store.picture(&Detail::EVERYTHING).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let there = store.snapshot(&Detail::EVERYTHING).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         let mut expected = records();
         expected[0] = Record::Position(leapt(Position::new(20)));
         assert_eq!(there, expected);
@@ -172,7 +172,7 @@ fn an_import_leaves_out_what_is_there() {
     let file = written(Kind::Export);
     let mut import = Import::default();
     for line in lines_of(&file[..]) {
-        let due = import.take::<Fault>(&line.unwrap(), |inbox| Ok(inbox == AGENT)).unwrap();
+        let due = import.take::<ArchiveError>(&line.unwrap(), |inbox| Ok(inbox == AGENT)).unwrap();
         assert!(due.is_none());
     }
     let (ops, all, added) = import.finish().unwrap();

@@ -7,8 +7,8 @@ use crate::fresh;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use webpush_core::capability::KeyId;
-use webpush_core::dialect::autopush::Versions;
-use webpush_store::{Picture, Record, StoreError};
+use webpush_core::protocol::autopush::Versions;
+use webpush_store::{Record, Snapshot, StoreError};
 
 /// A piece ends after the line that reaches this. In a backup a checksum ends it.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -18,21 +18,21 @@ pub struct Writer {
     kind: Kind,
     /// What is written before the records.
     head: Vec<Line>,
-    picture: Picture,
+    snapshot: Snapshot,
     digest: Context,
     counts: Counts,
     is_over: bool,
 }
 
 impl Writer {
-    /// Of all that is on a picture, with the keys of its URLs.
+    /// Of all that is on a snapshot, with the keys of its URLs.
     #[must_use]
     pub fn new(
         kind: Kind,
         origin: &str,
         keys: &[(KeyId, [u8; 32])],
         broadcasts: Versions,
-        picture: Picture,
+        snapshot: Snapshot,
     ) -> Self {
         let begin = Begin {
             format: FORMAT,
@@ -45,7 +45,7 @@ impl Writer {
         let broadcasts = broadcasts.into_iter().map(|(name, version)| Line::Broadcast { name, version });
         let head = [Line::Begin(begin)].into_iter().chain(keys).chain(broadcasts).collect();
         let (digest, counts) = (Context::new(&SHA256), Counts::default());
-        Self { kind, head, picture, digest, counts, is_over: false }
+        Self { kind, head, snapshot, digest, counts, is_over: false }
     }
 
     fn piece(&mut self) -> Result<Bytes, StoreError> {
@@ -54,7 +54,7 @@ impl Writer {
             push(&mut piece, &line);
         }
         while piece.len() < PIECE_BYTES {
-            let Some(record) = self.picture.next() else {
+            let Some(record) = self.snapshot.next() else {
                 self.is_over = true;
                 break;
             };

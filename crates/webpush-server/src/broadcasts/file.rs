@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
-use webpush_core::dialect::autopush::Versions;
+use webpush_core::protocol::autopush::Versions;
 
 /// Its name in the data folder.
 pub(super) const NAME: &str = "broadcasts.toml";

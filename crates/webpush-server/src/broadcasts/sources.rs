@@ -3,8 +3,8 @@
 use super::file;
 use std::io;
 use std::path::{Path, PathBuf};
-use webpush_core::dialect::autopush::{Broadcast, Versions};
 use webpush_core::limits::BROADCASTS;
+use webpush_core::protocol::autopush::{Broadcast, Versions};
 
 /// Both sources.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! Flags of `serve` about certificates by ACME.
 
-use crate::acme::{Domain, Settings};
+use crate::acme::{AcmeConfig, Domain};
 use crate::client::url::CapabilityUrl;
 use clap::builder::BoolishValueParser;
 use instant_acme::LetsEncrypt;
 use std::path::PathBuf;
 
-/// Settings of certificates by ACME.
+/// AcmeConfig of certificates by ACME.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Certificates by ACME")]
 pub struct AcmeArgs {
@@ -44,7 +44,7 @@ pub struct AcmeArgs {
 
 impl AcmeArgs {
     /// What is ordered and where, if anything is.
-    pub(super) fn settings(self) -> Option<Settings> {
+    pub(super) fn settings(self) -> Option<AcmeConfig> {
         let mut domains: Vec<Domain> = Vec::new();
         for domain in self.acme_domains {
             if !domains.contains(&domain) {
@@ -52,7 +52,7 @@ impl AcmeArgs {
             }
         }
         let built_in = if self.acme_staging { LetsEncrypt::Staging } else { LetsEncrypt::Production };
-        (!domains.is_empty()).then(|| Settings {
+        (!domains.is_empty()).then(|| AcmeConfig {
             domains,
             contact: self.acme_contact,
             directory: self.acme_directory.unwrap_or_else(|| built_in.url().to_owned()),
@@ -88,7 +88,7 @@ mod tests {
         acme: AcmeArgs,
     }
 
-    fn settings(args: &[&str]) -> Option<Settings> {
+    fn settings(args: &[&str]) -> Option<AcmeConfig> {
         Flags::try_parse_from([&["test"], args].concat()).unwrap().acme.settings()
     }
 

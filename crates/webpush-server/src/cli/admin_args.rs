@@ -6,7 +6,7 @@ use crate::bearer_tokens::TokenSource;
 use crate::secret::Secret;
 use std::path::PathBuf;
 
-/// Settings of administration.
+/// AdminConfig of administration.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs {
@@ -29,11 +29,11 @@ pub struct AdminArgs {
 
 impl AdminArgs {
     /// The admin listener, if there is to be one.
-    pub(super) fn settings(self, tokens: Vec<Secret>, is_default: bool) -> Option<admin::Settings> {
+    pub(super) fn settings(self, tokens: Vec<Secret>, is_default: bool) -> Option<admin::AdminConfig> {
         let tokens = TokenSource::of(self.admin_token_file, tokens, "--admin-token-file");
         match self.admin {
             Listen::Off => None,
-            Listen::On(address) => Some(admin::Settings { address, tokens, may_be_taken: is_default }),
+            Listen::On(address) => Some(admin::AdminConfig { address, tokens, may_be_taken: is_default }),
         }
     }
 }

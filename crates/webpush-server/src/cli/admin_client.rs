@@ -4,8 +4,8 @@ use super::serve;
 use crate::admin;
 use crate::admin::address::{Address, Listen};
 use crate::admin::owner_token;
-use crate::config::fault::Fault;
-use crate::serve::Settings;
+use crate::config::error::ConfigError;
+use crate::serve::ServerConfig;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::ArgMatches;
@@ -171,11 +171,11 @@ impl AdminClient {
 }
 
 /// Where a service is that has this configuration, and its data folder.
-fn listener(line: &ArgMatches) -> anyhow::Result<(admin::Settings, PathBuf)> {
+fn listener(line: &ArgMatches) -> anyhow::Result<(admin::AdminConfig, PathBuf)> {
     let resolved = serve::layers(line).resolve().map_err(|faults| {
-        anyhow::Error::msg(faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+        anyhow::Error::msg(faults.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    let Settings { admin, data_dir, .. } = serve::settings(&resolved)?;
+    let ServerConfig { admin, data_dir, .. } = serve::settings(&resolved)?;
     let admin =
         admin.context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
     Ok((admin, data_dir))

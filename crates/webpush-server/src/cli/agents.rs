@@ -105,11 +105,11 @@ fn rows(agents: &[Value]) -> String {
 }
 
 fn counted(answer: &Value) -> String {
-    let dialects = answer["by_dialect"].as_object().into_iter().flatten();
-    let dialects =
-        dialects.map(|(dialect, count)| format!("{count} {dialect}")).collect::<Vec<_>>().join(", ");
+    let protocols = answer["by_dialect"].as_object().into_iter().flatten();
+    let protocols =
+        protocols.map(|(protocol, count)| format!("{count} {protocol}")).collect::<Vec<_>>().join(", ");
     format!(
-        "{} agents, {} of them listening; {} subscriptions ({dialects}); {} receipt subscriptions",
+        "{} agents, {} of them listening; {} subscriptions ({protocols}); {} receipt subscriptions",
         answer["agents"], answer["listening"], answer["subscriptions"], answer["receipt_subscriptions"]
     )
 }
@@ -121,7 +121,7 @@ pub(super) fn subscriptions(rows: &Value) -> String {
         [
             cell(&row["subscription"]),
             ago(&row["created"]),
-            cell(&row["dialect"]),
+            cell(&row["protocol"]),
             restricted.to_owned(),
             cell(&row["sealing_key"]),
         ]

@@ -4,7 +4,7 @@ use super::serve::{self, WRONG_SETTINGS};
 use super::terminal;
 use crate::acme::authority::check_trust;
 use crate::bearer_tokens::BearerTokens;
-use crate::config::fault::Fault;
+use crate::config::error::ConfigError;
 use crate::config::layers::{Layers, Resolved};
 use crate::config::{reference, schema};
 use crate::http::tls;
@@ -90,14 +90,14 @@ fn check(layers: &Layers) -> ExitCode {
 }
 
 /// What no parser can see: files that are not as they should be, and addresses that must not be listened on.
-fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<Fault>> {
+fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<ConfigError>> {
     let settings = serve::settings(resolved)?;
     let mut faults = Vec::new();
     let mut look = |names: &[&str], looked: anyhow::Result<()>| {
         if let Err(error) = looked {
             let named = names.iter().find(|name| resolved.values.contains_key(**name));
             let source = resolved.source(named.unwrap_or(&names[0]));
-            faults.push(Fault::new(source, format!("{error:#}")));
+            faults.push(ConfigError::new(source, format!("{error:#}")));
         }
     };
     if let Some(identity) = &settings.identity {
@@ -118,7 +118,7 @@ fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<Fault>> {
     Ok(faults)
 }
 
-fn tell<'a>(faults: impl Iterator<Item = &'a Fault>) -> ExitCode {
+fn tell<'a>(faults: impl Iterator<Item = &'a ConfigError>) -> ExitCode {
     faults.for_each(|fault| terminal::error(&fault.to_string()));
     ExitCode::from(WRONG_SETTINGS)
 }

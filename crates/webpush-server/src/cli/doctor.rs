@@ -6,7 +6,7 @@ use super::{report, serve, terminal, to_its_end};
 use crate::bearer_tokens::TokenSource;
 use crate::client::connection::Connector;
 use crate::client::url::CapabilityUrl;
-use crate::config::fault::Fault;
+use crate::config::error::ConfigError;
 use crate::doctor::finding::{Finding, Verdict};
 use crate::doctor::{Examination, machine};
 use crate::keys_file;
@@ -63,7 +63,7 @@ pub fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
     let resolved = match serve::layers(line).resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
-            faults.iter().map(Fault::to_string).for_each(|fault| terminal::error(&fault));
+            faults.iter().map(ConfigError::to_string).for_each(|fault| terminal::error(&fault));
             return ExitCode::from(serve::WRONG_SETTINGS);
         }
     };
@@ -82,7 +82,7 @@ pub fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
 async fn examine(
     args: &DoctorArgs,
     line: &ArgMatches,
-    settings: &crate::serve::Settings,
+    settings: &crate::serve::ServerConfig,
 ) -> anyhow::Result<Verdict> {
     let url = match &args.url {
         Some(url) => CapabilityUrl::parse(url)?,
@@ -126,7 +126,7 @@ async fn origin_in_force(line: &ArgMatches) -> Option<String> {
 }
 
 /// The origin in force or else as it is configured, with a token if agents need one.
-fn own_url(settings: &crate::serve::Settings, in_force: Option<String>) -> anyhow::Result<CapabilityUrl> {
+fn own_url(settings: &crate::serve::ServerConfig, in_force: Option<String>) -> anyhow::Result<CapabilityUrl> {
     let origin = in_force
         .or_else(|| settings.origin.clone())
         .or_else(|| settings.likely_origin())

@@ -58,7 +58,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PUBLIC_KEY", value_parser = sender_key)]
     pub key: Option<SenderKey>,
 
-    /// The time to judge at, in seconds since 1970 [default: now]
+    /// The time to accept at, in seconds since 1970 [default: now]
     #[arg(long, value_name = "UNIX")]
     pub now: Option<u64>,
 

@@ -15,7 +15,7 @@ use webpush_core::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Tim
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 
-/// Settings of fairness.
+/// ServerConfig of fairness.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits and fairness")]
 pub struct LimitArgs {

@@ -1,8 +1,8 @@
 //! Flags of `serve` about its log.
 
-use crate::log::{Filter, Format, Settings};
+use crate::log::{Filter, Format, LogConfig};
 
-/// Settings of the log.
+/// LogConfig of the log.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogArgs {
@@ -18,7 +18,7 @@ pub struct LogArgs {
 
 impl LogArgs {
     /// What the log is written with.
-    pub(super) fn settings(self) -> Settings {
-        Settings { level: self.log_level, format: self.log_format }
+    pub(super) fn settings(self) -> LogConfig {
+        LogConfig { level: self.log_level, format: self.log_format }
     }
 }

@@ -3,7 +3,7 @@
 use super::report;
 use crate::client::url::CapabilityUrl;
 use crate::keys_file;
-use crate::log_names::LogNames;
+use crate::pseudonyms::Pseudonyms;
 use anyhow::Context as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ fn say(path: &str, folder: &Path) -> anyhow::Result<()> {
 
 /// A line for each thing that the URL is about.
 fn names(path: &str, keyring: &Keyring) -> Option<String> {
-    let names = LogNames::new(keyring);
+    let names = Pseudonyms::new(keyring);
     Some(match keyring.open(path)? {
         Capability::Subscription(agent, subscription)
         | Capability::Push(agent, subscription)

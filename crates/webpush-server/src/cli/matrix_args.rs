@@ -1,11 +1,11 @@
 //! Flags of `serve` about its gateway for Matrix homeservers.
 
 use super::limit_args::parse_timeout;
-use crate::gateway::{Scope, Settings};
+use crate::gateway::{GatewayConfig, Scope};
 use std::time::Duration;
 use webpush_core::address::Block;
 
-/// Settings of the gateway.
+/// GatewayConfig of the gateway.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Matrix gateway")]
 pub struct MatrixArgs {
@@ -24,8 +24,8 @@ pub struct MatrixArgs {
 
 impl MatrixArgs {
     /// What the gateway is run with.
-    pub(super) fn settings(self) -> Settings {
-        Settings {
+    pub(super) fn settings(self) -> GatewayConfig {
+        GatewayConfig {
             scope: self.matrix_gateway,
             allowed: self.matrix_allow_address,
             patience: self.matrix_timeout,
@@ -44,13 +44,13 @@ mod tests {
         matrix: MatrixArgs,
     }
 
-    fn settings(args: &[&str]) -> Settings {
+    fn settings(args: &[&str]) -> GatewayConfig {
         Flags::try_parse_from([&["test"], args].concat()).unwrap().matrix.settings()
     }
 
     #[test]
     fn the_defaults_of_the_flags_are_those_of_the_service() {
-        assert_eq!(settings(&[]), Settings::default());
+        assert_eq!(settings(&[]), GatewayConfig::default());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 #[cfg(feature = "otlp")]
 use super::values::parse_origin;
 
-/// Settings of traces.
+/// ServerConfig of traces.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub struct OtlpArgs {

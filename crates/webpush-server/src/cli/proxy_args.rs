@@ -5,7 +5,7 @@ use crate::http::proxies::Proxies;
 use clap::builder::BoolishValueParser;
 use webpush_core::address::Block;
 
-/// Settings of proxies.
+/// ServerConfig of proxies.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Proxies in front")]
 pub struct ProxyArgs {

@@ -1,4 +1,4 @@
-//! Settings that are secret themselves. They stand in the file or in a variable, never in a command line, which everybody
+//! ServerConfig that are secret themselves. They stand in the file or in a variable, never in a command line, which everybody
 //! on the machine can read; each has a sister that names a file.
 
 use crate::bearer_tokens;

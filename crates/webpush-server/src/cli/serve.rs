@@ -21,7 +21,7 @@ use crate::http::tls::{Identity, Password};
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::reload::{ReadAgain, Reread};
-use crate::serve::{self, Settings};
+use crate::serve::{self, ServerConfig};
 use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ use webpush_core::limits::Limits;
 /// The exit status for a command line that is wrong (clap's own), and for other sources of settings.
 pub(super) const WRONG_SETTINGS: u8 = 2;
 
-/// Settings of the service. Each flag is also a variable, which is its key in the file: `WEBPUSH_SERVER_SECTION__KEY`.
+/// ServerConfig of the service. Each flag is also a variable, which is its key in the file: `WEBPUSH_SERVER_SECTION__KEY`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Address or name to listen on [default: 127.0.0.1, with TLS all addresses (::)]
@@ -208,7 +208,7 @@ pub(super) fn layers(line: &ArgMatches) -> Layers {
 ///
 /// # Errors
 /// When the parser of flags does not take what it took before, one by one.
-pub(super) fn settings(resolved: &Resolved) -> anyhow::Result<Settings> {
+pub(super) fn settings(resolved: &Resolved) -> anyhow::Result<ServerConfig> {
     let Declared { flags, secrets } = Declared::try_parse_from(resolved.command_line())?;
     Ok(flags.settings(secrets, resolved))
 }
@@ -269,7 +269,7 @@ fn read_again(layers: Layers, at_start: Resolved) -> ReadAgain {
 }
 
 impl Args {
-    fn settings(self, secrets: SecretArgs, resolved: &Resolved) -> Settings {
+    fn settings(self, secrets: SecretArgs, resolved: &Resolved) -> ServerConfig {
         let password = match (self.pfx_password_file, secrets.pfx_password) {
             (Some(file), _) => Password::File(file),
             (None, Some(secret)) => Password::Given(secret),
@@ -283,7 +283,7 @@ impl Args {
         let acme = self.acme.settings();
         let (max_ttl, thomson_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
         let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
-        Settings {
+        ServerConfig {
             host: self.host,
             port: self.port.unwrap_or_else(|| if acme.is_some() { 443 } else { 8080 }),
             identity,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use webpush_core::limits::{IdleLimits, Limits};
 use webpush_store::Quota;
 
-/// Settings of storage.
+/// ServerConfig of storage.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {

@@ -102,8 +102,8 @@ impl Printer {
         let text = |name: &str| found[name].as_str().unwrap_or_default();
         if self.last.is_null() {
             let (message, agent) = (text("message"), text("agent"));
-            let (dialect, urgency) = (text("dialect"), text("urgency"));
-            terminal::line(&format!("message {message} to agent {agent} ({dialect}, urgency {urgency})"))?;
+            let (protocol, urgency) = (text("protocol"), text("urgency"));
+            terminal::line(&format!("message {message} to agent {agent} ({protocol}, urgency {urgency})"))?;
         }
         let steps = found["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
         for at in self.steps..steps.len() {

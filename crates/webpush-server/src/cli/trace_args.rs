@@ -1,10 +1,10 @@
 //! Flags of `serve` about the way of each message.
 
 use super::values::parse_time;
-use crate::trace::Settings;
+use crate::trace::TraceConfig;
 use std::time::Duration;
 
-/// Settings of what is kept of messages, for whoever asks where one is.
+/// TraceConfig of what is kept of messages, for whoever asks where one is.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Trace")]
 pub struct TraceArgs {
@@ -34,8 +34,8 @@ fn parse_messages(text: &str) -> Result<usize, String> {
 
 impl TraceArgs {
     /// How much is kept.
-    pub(super) const fn settings(&self) -> Settings {
-        Settings { keep: self.trace_keep, messages: self.trace_messages }
+    pub(super) const fn settings(&self) -> TraceConfig {
+        TraceConfig { keep: self.trace_keep, messages: self.trace_messages }
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_defaults_of_the_flags_are_those_of_the_service() {
         let Flags { trace } = Flags::try_parse_from(["test"]).unwrap();
-        assert_eq!(trace.settings(), Settings::default());
+        assert_eq!(trace.settings(), TraceConfig::default());
         assert!(Flags::try_parse_from(["test", "--trace-messages", "10000001"]).is_err());
     }
 }

@@ -15,7 +15,6 @@
 //!
 //! Nothing here parses arguments or writes to the terminal.
 
-mod aside;
 pub mod base64url;
 pub mod clock;
 pub mod connection;
@@ -28,6 +27,7 @@ pub mod monitor;
 pub mod private_file;
 pub mod problem;
 pub mod send;
+mod side_connection;
 pub mod state_file;
 pub mod subscribe;
 pub mod subscription;

@@ -1,12 +1,12 @@
 //! Listening (RFC 8030 §6): messages come in, pushed or as events, are decrypted, and are acknowledged when dealt with.
 
-use super::aside::Aside;
 use super::clock;
 use super::connection::{Answer, Connection, Connector, Monitored, Promise, Protocols, Pushed};
 use super::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
 use super::error::ClientError;
 use super::events::{EventMessage, Events};
 use super::problem;
+use super::side_connection::SideConnection;
 use super::subscribe::request;
 use super::url::CapabilityUrl;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use webpush_core::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Until the connection ends: messages come the moment they are sent.
-    Held,
+    BlockReason,
     /// Only for what is stored (RFC 8030 §6, `Prefer: wait=0`).
     Stored,
 }
@@ -51,7 +51,7 @@ pub struct Monitor {
     connection: Connection,
     source: Source,
     /// For acknowledgements, when the connection is taken.
-    aside: Aside,
+    aside: SideConnection,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is one, and it is not moved")]
@@ -112,7 +112,7 @@ impl Monitor {
                 Events::start(&mut connection, request, after).await?.map_or(Source::Ended, Source::Events)
             }
         };
-        Ok(Self { connection, source, aside: Aside::new(connector.clone()) })
+        Ok(Self { connection, source, aside: SideConnection::new(connector.clone()) })
     }
 
     /// Waits for the next event. May be dropped and called again while it waits.

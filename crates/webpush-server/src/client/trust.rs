@@ -20,7 +20,7 @@ pub fn tls_config(
     protocols: &[&[u8]],
 ) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore::empty();
-    // Single broken files of a system's store are common and not ours to judge.
+    // Single broken files of a system's store are common and not ours to accept.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
         add_file(&mut roots, path, ca_flag)?;

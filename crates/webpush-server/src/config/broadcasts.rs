@@ -1,14 +1,14 @@
 //! The table of broadcasts, whose keys are names that an operator gives.
 
-use super::fault::Fault;
+use super::error::ConfigError;
 use super::file::{Text, kind};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
-use webpush_core::dialect::autopush::{Broadcast, Versions};
 use webpush_core::limits::BROADCASTS;
+use webpush_core::protocol::autopush::{Broadcast, Versions};
 
 /// Its name.
 pub const TABLE: &str = "broadcasts";
@@ -17,12 +17,15 @@ pub const TABLE: &str = "broadcasts";
 ///
 /// # Errors
 /// When it is not as it should be.
-pub fn parse(path: &Path, text: &str) -> Result<Versions, Fault> {
+pub fn parse(path: &Path, text: &str) -> Result<Versions, ConfigError> {
     let text = Text { path: &Arc::from(path), text };
     let mut versions = Versions::new();
     for (key, value) in &text.parse()? {
         if key.get_ref() != TABLE {
-            return Err(Fault::new(text.line(&key.span()), format!("the key {} is unknown", key.get_ref())));
+            return Err(ConfigError::new(
+                text.line(&key.span()),
+                format!("the key {} is unknown", key.get_ref()),
+            ));
         }
         versions = table(text, value)?;
     }
@@ -30,17 +33,18 @@ pub fn parse(path: &Path, text: &str) -> Result<Versions, Fault> {
 }
 
 /// Reads the table.
-pub(super) fn table(text: Text<'_>, table: &Spanned<DeValue<'_>>) -> Result<Versions, Fault> {
+pub(super) fn table(text: Text<'_>, table: &Spanned<DeValue<'_>>) -> Result<Versions, ConfigError> {
     let DeValue::Table(table) = table.get_ref() else {
         let found = kind(table.get_ref());
         let what = format!("{TABLE}: a table [{TABLE}] is expected, not {found}");
-        return Err(Fault::new(text.line(&table.span()), what));
+        return Err(ConfigError::new(text.line(&table.span()), what));
     };
     let mut versions = Versions::new();
     for (key, value) in table {
         let name = &**key.get_ref();
-        let at =
-            |what: &dyn fmt::Display| Fault::new(text.line(&key.span()), format!("{TABLE}.{name}: {what}"));
+        let at = |what: &dyn fmt::Display| {
+            ConfigError::new(text.line(&key.span()), format!("{TABLE}.{name}: {what}"))
+        };
         let version = match value.get_ref() {
             DeValue::String(version) => version,
             DeValue::Table(_) => {
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
     use webpush_core::limits::{BROADCAST_NAME_CHARACTERS, BROADCAST_VERSION_CHARACTERS};
 
-    fn read(text: &str) -> Result<Versions, Fault> {
+    fn read(text: &str) -> Result<Versions, ConfigError> {
         parse(Path::new("a.toml"), text)
     }
 

@@ -1,9 +1,9 @@
 //! Variables of the environment. All that begin with the prefix are ours, so one that is not known is a mistake.
 
-use super::fault::Fault;
-use super::meant;
+use super::error::ConfigError;
 use super::setting::Setting;
 use super::source::{Given, Source};
+use super::suggest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -17,7 +17,7 @@ pub const CONFIG: &str = "WEBPUSH_SERVER_CONFIG";
 pub(super) fn read(
     variables: &BTreeMap<String, OsString>,
     settings: &[Setting],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
 ) -> BTreeMap<String, Given> {
     let mut values = BTreeMap::new();
     for (variable, text) in variables {
@@ -30,10 +30,10 @@ pub(super) fn read(
                 let texts = vec![text.clone()];
                 match setting.check(&texts) {
                     Ok(()) => drop(values.insert(setting.name.clone(), Given { texts, source })),
-                    Err(why) => faults.push(Fault::new(source, why)),
+                    Err(why) => faults.push(ConfigError::new(source, why)),
                 }
             }
-            None => faults.push(Fault::new(source, meant::unknown_variable(variable, settings))),
+            None => faults.push(ConfigError::new(source, suggest::unknown_variable(variable, settings))),
         }
     }
     values

@@ -2,10 +2,10 @@
 //! behind its flag, so that one parser reads both.
 
 use super::broadcasts;
-use super::fault::Fault;
-use super::meant;
+use super::error::ConfigError;
 use super::setting::{Form, Setting};
 use super::source::{Given, Source};
+use super::suggest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use webpush_core::dialect::autopush::Versions;
+use webpush_core::protocol::autopush::Versions;
 
 /// Where it is when nobody names one.
 pub const DEFAULT_PATH: &str = "/etc/webpush-server/webpush-server.toml";
@@ -39,17 +39,17 @@ impl<'a> Text<'a> {
     }
 
     /// The tables of the file.
-    pub(super) fn parse(self) -> Result<DeTable<'a>, Fault> {
+    pub(super) fn parse(self) -> Result<DeTable<'a>, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| {
             let at = self.line(&error.span().unwrap_or_default());
-            Fault::new(at, format!("this is not TOML: {}", error.message()))
+            ConfigError::new(at, format!("this is not TOML: {}", error.message()))
         })?;
         Ok(table.into_inner())
     }
 }
 
 /// Reads a file; what is wrong with it goes to the faults.
-pub(super) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<Fault>) -> Contents {
+pub(super) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<ConfigError>) -> Contents {
     let mut contents = Contents::default();
     let document = match text.parse() {
         Ok(document) => document,
@@ -75,11 +75,11 @@ pub(super) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<Fault>
             }
             other if is_known => {
                 let what = format!("{section}: a table [{section}] is expected, not {}", kind(other));
-                faults.push(Fault::new(text.line(&name.span()), what));
+                faults.push(ConfigError::new(text.line(&name.span()), what));
             }
             other => {
                 let what = unknown_at_top(section, other, settings);
-                faults.push(Fault::new(text.line(&name.span()), what));
+                faults.push(ConfigError::new(text.line(&name.span()), what));
             }
         }
     }
@@ -92,27 +92,27 @@ fn read_key(
     (key, at): (&str, &Range<usize>),
     value: &Spanned<DeValue<'_>>,
     settings: &[Setting],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
 ) -> Option<(String, Given)> {
     let source = text.line(at);
     let name = format!("{section}.{key}");
     let Some(setting) = settings.iter().find(|setting| setting.name == name) else {
-        let what = match meant::setting(Some(section), key, settings) {
-            Some(meant) => format!("the key {name} is unknown; did you mean {}?", meant.name),
+        let what = match suggest::setting(Some(section), key, settings) {
+            Some(suggest) => format!("the key {name} is unknown; did you mean {}?", suggest.name),
             None => {
                 let here = settings.iter().filter(|setting| setting.section() == section);
                 let known: Vec<&str> = here.map(Setting::key).collect();
                 format!("the key {name} is unknown; [{section}] has {}", known.join(", "))
             }
         };
-        faults.push(Fault::new(source, what));
+        faults.push(ConfigError::new(source, what));
         return None;
     };
     let checked = texts(setting, value.get_ref()).and_then(|texts| setting.check(&texts).map(|()| texts));
     match checked {
         Ok(texts) => Some((name, Given { texts, source })),
         Err(why) => {
-            faults.push(Fault::new(source, format!("{name}: {why}")));
+            faults.push(ConfigError::new(source, format!("{name}: {why}")));
             None
         }
     }
@@ -157,16 +157,16 @@ pub(super) const fn kind(value: &DeValue<'_>) -> &'static str {
 fn unknown_at_top(key: &str, value: &DeValue<'_>, settings: &[Setting]) -> String {
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         let known = settings.iter().map(Setting::section).chain([broadcasts::TABLE]);
-        if let Some(meant) = meant::alike(key, known) {
-            return format!("the table [{key}] is unknown; did you mean [{meant}]?");
+        if let Some(suggest) = suggest::alike(key, known) {
+            return format!("the table [{key}] is unknown; did you mean [{suggest}]?");
         }
     }
-    if let Some(meant) = meant::setting(None, key, settings) {
-        let (section, key_of_it) = (meant.section(), meant.key());
+    if let Some(suggest) = suggest::setting(None, key, settings) {
+        let (section, key_of_it) = (suggest.section(), suggest.key());
         return format!("the key {key} is unknown; did you mean {key_of_it} in the table [{section}]?");
     }
-    match meant::alike(key, [broadcasts::TABLE]) {
-        Some(meant) => format!("the key {key} is unknown; did you mean [{meant}]?"),
+    match suggest::alike(key, [broadcasts::TABLE]) {
+        Some(suggest) => format!("the key {key} is unknown; did you mean [{suggest}]?"),
         None => format!("the key {key} is unknown: settings stand in tables, as [listen]"),
     }
 }

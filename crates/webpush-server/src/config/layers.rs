@@ -1,7 +1,7 @@
 //! The sources of one process, and the values that win.
 
 use super::environment::{self, CONFIG};
-use super::fault::{Fault, Faults};
+use super::error::{ConfigError, ConfigErrors};
 use super::file::{self, Contents, DEFAULT_PATH, Text};
 use super::rules::{self, Rule};
 use super::setting::Setting;
@@ -15,7 +15,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use webpush_core::dialect::autopush::Versions;
+use webpush_core::protocol::autopush::Versions;
 
 /// The flag that names the file.
 const CONFIG_FLAG: &str = "config";
@@ -96,7 +96,7 @@ impl Layers {
     ///
     /// # Errors
     /// All that is wrong, and where.
-    pub fn resolve(&self) -> Result<Resolved, Faults> {
+    pub fn resolve(&self) -> Result<Resolved, ConfigErrors> {
         let mut faults = Vec::new();
         let Contents { mut values, broadcasts } = self.read_file(&mut faults);
         values.extend(environment::read(&self.variables, &self.settings, &mut faults));
@@ -111,11 +111,11 @@ impl Layers {
                 values.insert(setting.name.clone(), given);
             }
         }
-        Faults::none(faults)?;
+        ConfigErrors::none(faults)?;
         Ok(Resolved { settings: self.settings.clone(), values, broadcasts })
     }
 
-    fn read_file(&self, faults: &mut Vec<Fault>) -> Contents {
+    fn read_file(&self, faults: &mut Vec<ConfigError>) -> Contents {
         let path = self.named.as_ref().map_or(&self.unnamed, |(path, _)| path);
         match fs::read_to_string(path) {
             Ok(text) => file::read(Text { path: &Arc::from(&**path), text: &text }, &self.settings, faults),
@@ -123,7 +123,7 @@ impl Layers {
             Err(error) => {
                 let by = self.named.as_ref().map(|(_, source)| format!(" ({source})")).unwrap_or_default();
                 let what = format!("the configuration file{by} can't be read: {error}");
-                faults.push(Fault::new(Source::File(Arc::from(&**path)), what));
+                faults.push(ConfigError::new(Source::File(Arc::from(&**path)), what));
                 Contents::default()
             }
         }

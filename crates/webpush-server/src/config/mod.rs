@@ -23,13 +23,13 @@
 pub mod broadcasts;
 pub mod credentials;
 pub mod environment;
-pub mod fault;
+pub mod error;
 pub mod file;
 pub mod layers;
-pub mod meant;
 pub mod print;
 pub mod reference;
 pub mod rules;
 pub mod schema;
 pub mod setting;
 pub mod source;
+pub mod suggest;

@@ -53,7 +53,7 @@ used, and has a file to begin with.
   `GiB`: `\"4KiB\"`. A *rate* is a count per `s`, `m`, `h` or `d` and how many at once after a pause: `\"1000/s:10000\"`, or `\"off\"`. A *switch* is
   `true` or `false`; as a flag it is `--FLAG` or `--FLAG=no`. Lists are `[\"a\", \"b\"]` in the file, commas in a variable, repeated flags.
 - Relative paths begin at the folder that the program runs in.
-- SIGHUP [reads the configuration again](operating.md#reload). Settings marked ⟳ then take effect at once, the others at the next start.
+- SIGHUP [reads the configuration again](operating.md#reload). ServerConfig marked ⟳ then take effect at once, the others at the next start.
 - A *credential* is a file of that name in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential`), for what nothing else names.
 ";
 

@@ -1,7 +1,7 @@
 //! What settings need and exclude, whatever source each is from.
 
 use super::credentials::FILE_SUFFIX;
-use super::fault::Fault;
+use super::error::ConfigError;
 use super::setting::{Form, Setting};
 use super::source::{Given, Source};
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ pub(super) fn check(
     rules: &[Rule],
     settings: &[Setting],
     values: &BTreeMap<String, Given>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
 ) {
     let given = |name: &str| values.get(name).filter(|given| is_said(name, given, settings));
     let mut exclude = |one: &str, other: &str| {
         if let (Some(first), Some(second)) = (given(one), given(other)) {
             let what = format!("{one} can't be used with {other} ({})", second.source);
-            faults.push(Fault::new(first.source.clone(), what));
+            faults.push(ConfigError::new(first.source.clone(), what));
         }
     };
     for setting in settings.iter().filter(|setting| setting.is_secret()) {
@@ -43,7 +43,7 @@ pub(super) fn check(
         {
             let flag = settings.iter().find(|setting| setting.name == *other).and_then(Setting::flag);
             let flag = flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
-            faults.push(Fault::new(first.source.clone(), format!("{one} needs {other}{flag} as well")));
+            faults.push(ConfigError::new(first.source.clone(), format!("{one} needs {other}{flag} as well")));
         }
     }
 }

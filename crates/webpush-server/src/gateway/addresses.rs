@@ -1,8 +1,8 @@
 //! From a host that a stranger named to a connection: its name is looked up once, and what is connected to is an address
 //! that was checked. So no answer of the DNS can turn a request towards this machine or its network.
 
-use super::outgoing::Obstacle;
-use super::room::Place;
+use super::limiter::NotificationPermit;
+use super::outgoing::SendError;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use tokio::net::TcpStream;
@@ -15,22 +15,26 @@ pub(super) async fn connect(
     host: &str,
     port: u16,
     allowed: &[Block],
-    place: Place,
-) -> Result<(TcpStream, Place), Obstacle> {
+    place: NotificationPermit,
+) -> Result<(TcpStream, NotificationPermit), SendError> {
     let (found, place) = look_up(host.to_owned(), port, place).await?;
     for address in permitted(found, allowed)? {
         if let Ok(Ok(socket)) = timeout(GATEWAY_CONNECT, TcpStream::connect(address)).await {
             // One small request: to wait for more only delays it.
-            socket.set_nodelay(true).map_err(|_| Obstacle::Passing("the connection broke"))?;
+            socket.set_nodelay(true).map_err(|_| SendError::Passing("the connection broke"))?;
             return Ok((socket, place));
         }
     }
-    Err(Obstacle::Passing("no address of the host takes connections"))
+    Err(SendError::Passing("no address of the host takes connections"))
 }
 
 /// The system's look-up blocks a thread and can't be called off, so it keeps the place until it ends, whether or not
 /// somebody still waits: there are never more look-ups than places.
-async fn look_up(host: String, port: u16, place: Place) -> Result<(Vec<SocketAddr>, Place), Obstacle> {
+async fn look_up(
+    host: String,
+    port: u16,
+    place: NotificationPermit,
+) -> Result<(Vec<SocketAddr>, NotificationPermit), SendError> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok((vec![SocketAddr::new(address, port)], place));
     }
@@ -39,21 +43,21 @@ async fn look_up(host: String, port: u16, place: Place) -> Result<(Vec<SocketAdd
         (found, place)
     });
     let found: (io::Result<Vec<_>>, _) =
-        looking_up.await.map_err(|_| Obstacle::Passing("the look-up was ended"))?;
+        looking_up.await.map_err(|_| SendError::Passing("the look-up was ended"))?;
     match found {
         (Ok(found), place) if !found.is_empty() => Ok((found, place)),
-        _ => Err(Obstacle::Passing("the name of the host is not found")),
+        _ => Err(SendError::Passing("the name of the host is not found")),
     }
 }
 
 /// Those that may be reached, in the order of the resolver.
-fn permitted(found: Vec<SocketAddr>, allowed: &[Block]) -> Result<Vec<SocketAddr>, Obstacle> {
+fn permitted(found: Vec<SocketAddr>, allowed: &[Block]) -> Result<Vec<SocketAddr>, SendError> {
     let may_be_reached = |address: &SocketAddr| {
         is_public(address.ip()) || allowed.iter().any(|block| block.contains(address.ip()))
     };
     let permitted: Vec<_> = found.into_iter().filter(may_be_reached).collect();
     if permitted.is_empty() {
-        return Err(Obstacle::Lasting("the host has no public address (--matrix-allow-address)"));
+        return Err(SendError::Lasting("the host has no public address (--matrix-allow-address)"));
     }
     Ok(permitted)
 }
@@ -62,7 +66,7 @@ fn permitted(found: Vec<SocketAddr>, allowed: &[Block]) -> Result<Vec<SocketAddr
 mod tests {
     use super::*;
 
-    fn of(found: &[&str], allowed: &[&str]) -> Result<Vec<String>, Obstacle> {
+    fn of(found: &[&str], allowed: &[&str]) -> Result<Vec<String>, SendError> {
         let found = found.iter().map(|address| address.parse().unwrap()).collect();
         let allowed: Vec<_> = allowed.iter().map(|block| block.parse().unwrap()).collect();
         permitted(found, &allowed).map(|list| list.iter().map(ToString::to_string).collect())
@@ -85,7 +89,7 @@ mod tests {
         for found in
             ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[64:ff9b::7f00:1]:1", "169.254.169.254:80"]
         {
-            assert!(matches!(of(&[found], &["10.0.0.0/8"]), Err(Obstacle::Lasting(_))), "{found}");
+            assert!(matches!(of(&[found], &["10.0.0.0/8"]), Err(SendError::Lasting(_))), "{found}");
         }
     }
 }

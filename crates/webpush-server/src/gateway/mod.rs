@@ -11,8 +11,8 @@
 //! | what the homeserver is told | [`verdict`] |
 
 pub mod addresses;
+pub mod limiter;
 pub mod outgoing;
-pub mod room;
 pub mod target;
 pub mod verdict;
 
@@ -35,7 +35,7 @@ pub enum Scope {
 
 /// What a gateway is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct GatewayConfig {
     /// Whose push URLs it is for.
     pub scope: Scope,
     /// Addresses that may be reached although they are not public.
@@ -44,7 +44,7 @@ pub struct Settings {
     pub patience: Duration,
 }
 
-impl Default for Settings {
+impl Default for GatewayConfig {
     fn default() -> Self {
         Self { scope: Scope::default(), allowed: Vec::new(), patience: GATEWAY_PATIENCE }
     }
@@ -63,7 +63,7 @@ pub enum Gateway {
 impl Gateway {
     /// As the settings say.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: GatewayConfig) -> Self {
         match settings.scope {
             Scope::All => Self::All(Outgoing::new(settings.allowed, settings.patience)),
             Scope::Own => Self::Own,

@@ -1,7 +1,7 @@
 //! A message for a device of another push service: one `POST` over TLS, whose answer counts by its status alone.
 
 use super::addresses;
-use super::room::{Place, Room, Seat};
+use super::limiter::{DeliveryPermit, GatewayLimiter, NotificationPermit};
 use crate::client::connection::to_origin_form;
 use crate::client::trust;
 use crate::client::url::CapabilityUrl;
@@ -37,12 +37,12 @@ pub struct Outgoing {
     allowed: Vec<Block>,
     patience: Duration,
     /// What may be under way.
-    pub room: Room,
+    pub room: GatewayLimiter,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum SendError {
     /// It will be so the next time.
     Lasting(&'static str),
     /// It may be better the next time.
@@ -60,42 +60,42 @@ impl Outgoing {
                  ca-certificates, or set --matrix-gateway own)"
             );
         }
-        Self { tls, allowed, patience, room: Room::default() }
+        Self { tls, allowed, patience, room: GatewayLimiter::default() }
     }
 
     /// Posts a message; the status of the answer. Redirects are not followed: a push URL has one owner.
     ///
     /// # Errors
-    /// [`Obstacle`], within the time that such a request may take.
+    /// [`SendError`], within the time that such a request may take.
     pub async fn post(
         &self,
-        seat: &Seat,
+        seat: &DeliveryPermit,
         url: &CapabilityUrl,
         headers: &HeaderMap,
         body: Bytes,
-    ) -> Result<StatusCode, Obstacle> {
+    ) -> Result<StatusCode, SendError> {
         let posting = async {
-            let place = seat.place().await.ok_or(Obstacle::Passing("the service stops"))?;
+            let place = seat.place().await.ok_or(SendError::Passing("the service stops"))?;
             // On the heap, and only now: whoever waits for a place has no use for the room that TLS takes.
             Box::pin(self.try_post(place, url, headers, body)).await
         };
         let posted = timeout(self.patience, posting).await;
-        posted.unwrap_or(Err(Obstacle::Passing("there was no answer in time")))
+        posted.unwrap_or(Err(SendError::Passing("there was no answer in time")))
     }
 
     async fn try_post(
         &self,
-        place: Place,
+        place: NotificationPermit,
         url: &CapabilityUrl,
         headers: &HeaderMap,
         body: Bytes,
-    ) -> Result<StatusCode, Obstacle> {
+    ) -> Result<StatusCode, SendError> {
         let name = ServerName::try_from(url.host().to_owned())
-            .map_err(|_| Obstacle::Lasting("the host is neither a name nor an address"))?;
-        let tls = self.tls.clone().ok_or(Obstacle::Passing("no certificates are trusted here"))?;
+            .map_err(|_| SendError::Lasting("the host is neither a name nor an address"))?;
+        let tls = self.tls.clone().ok_or(SendError::Passing("no certificates are trusted here"))?;
         let (socket, _place) = addresses::connect(url.host(), url.port(), &self.allowed, place).await?;
         let socket = TlsConnector::from(tls).connect(name, socket).await;
-        let socket = socket.map_err(|_| Obstacle::Passing("TLS failed"))?;
+        let socket = socket.map_err(|_| SendError::Passing("TLS failed"))?;
         exchange(socket, request(url, headers, body)).await
     }
 }
@@ -111,11 +111,11 @@ fn request(url: &CapabilityUrl, headers: &HeaderMap, body: Bytes) -> Request<Byt
 }
 
 /// Reads the head of the answer and hangs up: nothing in a body would change what the homeserver is told.
-async fn exchange<S>(socket: S, request: Request<Bytes>) -> Result<StatusCode, Obstacle>
+async fn exchange<S>(socket: S, request: Request<Bytes>) -> Result<StatusCode, SendError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let broken = |_| Obstacle::Passing("the connection broke");
+    let broken = |_| SendError::Passing("the connection broke");
     let mut builder = http1::Builder::new();
     builder.max_buf_size(GATEWAY_ANSWER_BYTES);
     let (mut requests, connection) = builder.handshake(TokioIo::new(socket)).await.map_err(broken)?;
@@ -145,19 +145,19 @@ mod tests {
             tls: Some(Arc::new(tls)),
             allowed: Vec::new(),
             patience: Duration::from_millis(1),
-            room: Room::default(),
+            room: GatewayLimiter::default(),
         };
         let url = CapabilityUrl::parse("https://127.0.0.1/x").unwrap();
         let seat = outgoing.room.admit(None).unwrap();
         let post = async || outgoing.post(&seat, &url, &HeaderMap::new(), Bytes::new()).await;
         let taken = join_all((0..GATEWAY_REQUESTS).map(|_| seat.place())).await;
-        assert!(matches!(post().await, Err(Obstacle::Passing(_))));
+        assert!(matches!(post().await, Err(SendError::Passing(_))));
         let headers = HeaderMap::new();
         let waiting = outgoing.post(&seat, &url, &headers, Bytes::new());
         assert!(size_of_val(&waiting) < 1024, "{} bytes wait for a place", size_of_val(&waiting));
         drop(taken);
         for _ in 0..2 * GATEWAY_REQUESTS {
-            assert!(matches!(post().await, Err(Obstacle::Lasting(_))), "the place is free again");
+            assert!(matches!(post().await, Err(SendError::Lasting(_))), "the place is free again");
         }
     }
 

@@ -2,8 +2,8 @@
 //! notification is to be sent again. To be forgotten costs a person all notifications, so only what can't change by
 //! waiting leads to it.
 
-use super::outgoing::Obstacle;
-use super::room::NoRoom;
+use super::limiter::NoRoom;
+use super::outgoing::SendError;
 use crate::http::problem::Failure;
 use http::StatusCode;
 use webpush_core::limits::GATEWAY_PATIENCE;
@@ -40,14 +40,14 @@ impl Verdict {
 
     /// Of a push URL of another service.
     #[must_use]
-    pub fn of_other(answer: Result<StatusCode, Obstacle>) -> Self {
+    pub fn of_other(answer: Result<StatusCode, SendError>) -> Self {
         match answer {
             Ok(status) => of_status(status),
-            Err(Obstacle::Lasting(why)) => {
+            Err(SendError::Lasting(why)) => {
                 tracing::debug!(why, "a pushkey is rejected");
                 Self::Rejected
             }
-            Err(Obstacle::Passing(why)) => {
+            Err(SendError::Passing(why)) => {
                 tracing::debug!(why, "another push service was not reached");
                 Self::TryAgain(Failure::PushService)
             }
@@ -112,8 +112,8 @@ mod tests {
                 assert_eq!(name(&Verdict::of_other(Ok(status))), verdict, "{status}");
             }
         }
-        assert_eq!(name(&Verdict::of_other(Err(Obstacle::Lasting("")))), "rejected");
-        assert_eq!(name(&Verdict::of_other(Err(Obstacle::Passing("")))), "again");
+        assert_eq!(name(&Verdict::of_other(Err(SendError::Lasting("")))), "rejected");
+        assert_eq!(name(&Verdict::of_other(Err(SendError::Passing("")))), "again");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How many connections there may be: one more is closed at once, which costs less than to let it wait.
 
-use super::peer::Network;
-use super::seldom::Seldom;
+use super::client_addr::Network;
+use super::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,13 +20,13 @@ pub struct Connections {
     most: usize,
     most_of_one: Option<usize>,
     /// When it was said last that there is no place.
-    said: Seldom,
+    said: LogThrottle,
     /// The same for one address.
-    said_of_one: Seldom,
+    said_of_one: LogThrottle,
 }
 
 /// The place of one connection. It is free again when this is dropped. It costs one pointer.
-pub struct Place {
+pub struct ConnectionPermit {
     share: Arc<Share>,
 }
 
@@ -43,7 +43,7 @@ struct Places {
     metrics: Arc<Metrics>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Share { places, network } = &*self.share;
         if let Some(network) = network {
@@ -84,12 +84,12 @@ impl Connections {
         metrics.connections.may_be(most);
         let places = Arc::new(Places { free: most.into(), taken: Mutex::default(), metrics });
         let any = Arc::new(Share { places, network: None });
-        Self { any, most, most_of_one, said: Seldom::new(), said_of_one: Seldom::new() }
+        Self { any, most, most_of_one, said: LogThrottle::new(), said_of_one: LogThrottle::new() }
     }
 
     /// A place, to be held as long as the connection is.
     #[must_use]
-    pub fn admit(&self) -> Option<Place> {
+    pub fn admit(&self) -> Option<ConnectionPermit> {
         let one_less = |free: usize| free.checked_sub(1);
         let Places { free, metrics, .. } = &*self.any.places;
         if free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_err() {
@@ -103,13 +103,13 @@ impl Connections {
             return None;
         }
         metrics.connections.opened();
-        Some(Place { share: Arc::clone(&self.any) })
+        Some(ConnectionPermit { share: Arc::clone(&self.any) })
     }
 
     /// The place of a connection of which it is known by now as what it is counted, if it is. `None` if that has as many as one
     /// may have.
     #[must_use]
-    pub fn count(&self, mut place: Place, network: Option<Network>) -> Option<Place> {
+    pub fn count(&self, mut place: ConnectionPermit, network: Option<Network>) -> Option<ConnectionPermit> {
         let (Some(most), Some(network)) = (self.most_of_one, network) else { return Some(place) };
         let places = &self.any.places;
         if !places.take(network, most) {
@@ -149,7 +149,7 @@ fn soft_limit(limits: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::peer::Peer;
+    use crate::http::client_addr::ClientAddr;
 
     #[test]
     fn the_number_follows_from_the_descriptors() {
@@ -172,7 +172,7 @@ mod tests {
     }
     #[test]
     fn an_address_has_so_many_places_and_others_have_theirs() {
-        let network = |last: u8| Some(Peer::new([192, 0, 2, last].into()).network(64));
+        let network = |last: u8| Some(ClientAddr::new([192, 0, 2, last].into()).network(64));
         let connections = Connections::new(Some(5), Some(2), Arc::default());
         let place = |network| connections.count(connections.admit().unwrap(), network);
         let held = [place(network(1)), place(network(1)), place(network(2))];

@@ -2,8 +2,8 @@
 
 use crate::drain::Leave;
 use crate::fresh;
+use crate::http::connection_lifetime::ConnectionLifetime;
 use crate::http::flow::Responder;
-use crate::http::retirement::Retirement;
 use crate::monitor::events::{Asked, Events};
 use crate::service::Service;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ pub(super) async fn run(
     asked: Asked,
     mut respond: SendResponse<Bytes>,
     leave: Leave,
-    retirement: &Retirement,
+    retirement: &ConnectionLifetime,
 ) {
     let begun = Instant::now();
     let patience = service.limits.load().timeouts.stall;

@@ -2,11 +2,11 @@
 //! events.
 
 use super::body::Body;
-use super::connections::Place;
+use super::client_addr::ClientAddr;
+use super::connections::ConnectionPermit;
 use super::half_closed::{Closing, Watched};
-use super::peer::Peer;
-use super::proxies::Neighbour;
-use super::route::{self, Outcome};
+use super::proxies::DirectPeer;
+use super::route::{self, RouteOutcome};
 use crate::drain::{Draining, Leave};
 use crate::monitor::events::Events;
 use crate::monitor::websocket::{self, Arrival};
@@ -37,7 +37,7 @@ type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> +
 /// An agent whose WebSocket is being opened.
 struct Opened {
     upgraded: OnUpgrade,
-    peer: Peer,
+    peer: ClientAddr,
     may_subscribe: bool,
 }
 
@@ -48,10 +48,10 @@ type Slot = Arc<Mutex<Option<Opened>>>;
 pub(super) async fn serve<S>(
     stream: S,
     early: BytesMut,
-    neighbour: Neighbour,
+    neighbour: DirectPeer,
     service: Arc<Service>,
     draining: Draining,
-    place: Place,
+    place: ConnectionPermit,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -74,7 +74,7 @@ pub(super) async fn serve<S>(
 async fn converse<S>(
     stream: S,
     early: BytesMut,
-    neighbour: Neighbour,
+    neighbour: DirectPeer,
     service: Arc<Service>,
     mut draining: Draining,
     slot: Slot,
@@ -119,7 +119,7 @@ async fn converse<S>(
 
 async fn respond(
     service: Arc<Service>,
-    neighbour: &Neighbour,
+    neighbour: &DirectPeer,
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
@@ -130,14 +130,14 @@ async fn respond(
     let (head, body) = request.into_parts();
     let body = Body::http1(body, service.limits.load().timeouts.body);
     let answer = match route::serve(&service, neighbour, &head, body).await {
-        Outcome::Answer(answer) => answer,
-        Outcome::Monitor(monitor) => monitor.unsupported(&service),
-        Outcome::WebSocket(opening) => {
+        RouteOutcome::Answer(answer) => answer,
+        RouteOutcome::Monitor(monitor) => monitor.unsupported(&service),
+        RouteOutcome::WebSocket(opening) => {
             let opened = Opened { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
-        Outcome::Events(asked) => match Events::begin(service, *asked, Leave::new(draining)).await {
+        RouteOutcome::Events(asked) => match Events::begin(service, *asked, Leave::new(draining)).await {
             Ok((head, events)) => {
                 return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
             }

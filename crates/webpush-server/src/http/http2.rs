@@ -2,16 +2,16 @@
 
 use super::answer::Answer;
 use super::body::Body;
-use super::connections::Place;
+use super::connection_lifetime::ConnectionLifetime;
+use super::connections::ConnectionPermit;
 use super::event_flow;
 use super::flow::Responder;
-use super::pressure::{Gauged, Pressure};
-use super::proxies::Neighbour;
-use super::pulse::{Heart, Pulse};
+use super::ping::{PingState, Pinger};
+use super::proxies::DirectPeer;
 use super::resets::Resets;
-use super::retirement::Retirement;
-use super::route::{self, Outcome};
+use super::route::{self, RouteOutcome};
 use super::upgrade::not_here;
+use super::write_backlog::{MeteredIo, WriteBacklog};
 use crate::drain::{Draining, Leave};
 use crate::monitor::server_push;
 use crate::service::Service;
@@ -35,17 +35,17 @@ use webpush_core::limits::{
 /// Serves a connection until it ends. It has its place as long.
 pub(super) fn serve<S>(
     stream: S,
-    neighbour: Neighbour,
+    neighbour: DirectPeer,
     service: Arc<Service>,
     draining: Draining,
-    place: Place,
+    place: ConnectionPermit,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pressure = Arc::new(Pressure::default());
+    let pressure = Arc::new(WriteBacklog::default());
     let resets = Arc::new(Resets::default());
-    let io = Gauged::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
+    let io = MeteredIo::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
     // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
     let opening = Box::pin(open(io, draining.clone()));
     async move {
@@ -58,10 +58,10 @@ where
 
 /// Answers requests until the connection ends.
 async fn converse<S>(
-    connection: &mut h2::server::Connection<Gauged<S>, Bytes>,
-    pressure: &Pressure,
+    connection: &mut h2::server::Connection<MeteredIo<S>, Bytes>,
+    pressure: &WriteBacklog,
     resets: &Resets,
-    neighbour: &Neighbour,
+    neighbour: &DirectPeer,
     service: &Arc<Service>,
     draining: Draining,
 ) where
@@ -72,9 +72,9 @@ async fn converse<S>(
         (limits.timeouts.keepalive, limits.last_promised_stream)
     };
     let Some(ping_pong) = connection.ping_pong() else { return };
-    let pulse = Pulse::default();
-    let mut heart = Heart::new(ping_pong, keepalive);
-    let retirement = Retirement::new(last_promised_stream);
+    let pulse = PingState::default();
+    let mut heart = Pinger::new(ping_pong, keepalive);
+    let retirement = ConnectionLifetime::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let mut leave = Leave::new(draining);
@@ -125,7 +125,10 @@ async fn converse<S>(
 }
 
 /// Begins to speak HTTP/2, unless the peer does not or the service stops.
-async fn open<S>(io: Gauged<S>, mut draining: Draining) -> Option<h2::server::Connection<Gauged<S>, Bytes>>
+async fn open<S>(
+    io: MeteredIo<S>,
+    mut draining: Draining,
+) -> Option<h2::server::Connection<MeteredIo<S>, Bytes>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -151,7 +154,7 @@ fn builder() -> h2::server::Builder {
 /// more, is behind a pointer and goes before that begins.
 fn handle<'a>(
     service: &'a Arc<Service>,
-    neighbour: &'a Neighbour,
+    neighbour: &'a DirectPeer,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     connection: server_push::Connection<'a>,
@@ -163,16 +166,18 @@ fn handle<'a>(
     });
     async move {
         match outcome.await {
-            (Outcome::Monitor(monitor), _) => server_push::run(service, monitor, respond, connection).await,
-            (Outcome::Events(asked), _) => {
+            (RouteOutcome::Monitor(monitor), _) => {
+                server_push::run(service, monitor, respond, connection).await
+            }
+            (RouteOutcome::Events(asked), _) => {
                 let server_push::Connection { leave, retirement, .. } = connection;
                 Box::pin(event_flow::run(Arc::clone(service), *asked, respond, leave, retirement)).await;
             }
-            (Outcome::WebSocket(_), is_head) => {
+            (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = not_here().answer(&service.error_style);
                 answer(service, refusal, is_head, respond, connection.retirement).await;
             }
-            (Outcome::Answer(whole), is_head) => {
+            (RouteOutcome::Answer(whole), is_head) => {
                 answer(service, whole, is_head, respond, connection.retirement).await;
             }
         }
@@ -184,7 +189,7 @@ async fn answer(
     answer: Answer,
     is_head: bool,
     mut respond: SendResponse<Bytes>,
-    retirement: &Retirement,
+    retirement: &ConnectionLifetime,
 ) {
     let patience = service.limits.load().timeouts.stall;
     if is_reset(&mut respond).await {

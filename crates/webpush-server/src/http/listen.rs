@@ -1,12 +1,12 @@
 //! The listening socket, and each connection up to the point where its HTTP version is known.
 
 use super::certificate::ACME_TLS;
-use super::connections::{Connections, Place};
-use super::peer::Peer;
+use super::client_addr::ClientAddr;
+use super::connections::{ConnectionPermit, Connections};
+use super::log_throttle::LogThrottle;
 use super::preface::{self, Version};
-use super::proxies::Neighbour;
+use super::proxies::DirectPeer;
 use super::proxy_header;
-use super::seldom::Seldom;
 use super::stall::StallGuard;
 use super::{http1, http2};
 use crate::drain::Draining;
@@ -25,9 +25,9 @@ use webpush_core::limits::OPENING;
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// When it was said that others than proxies connect.
-static UNTRUSTED: Seldom = Seldom::new();
+static UNTRUSTED: LogThrottle = LogThrottle::new();
 /// When it was said that proxies send no header.
-static HEADERLESS: Seldom = Seldom::new();
+static HEADERLESS: LogThrottle = LogThrottle::new();
 
 /// What a connection comes through before it can ask for anything.
 pub struct Front {
@@ -56,7 +56,7 @@ pub async fn run(listener: TcpListener, front: Front, service: Arc<Service>, mut
                 let Some(place) = front.connections.admit() else { continue };
                 let connection = connection(
                     stream,
-                    Peer::new(address.ip()),
+                    ClientAddr::new(address.ip()),
                     Arc::clone(&front),
                     Arc::clone(&service),
                     draining.clone(),
@@ -65,7 +65,7 @@ pub async fn run(listener: TcpListener, front: Front, service: Arc<Service>, mut
                 tokio::spawn(connection);
             }
             Err(error) => {
-                // Said once, not for every connection of a flood.
+                // ProxyHeader once, not for every connection of a flood.
                 if !std::mem::replace(&mut refused, true) {
                     tracing::warn!(%error, "a connection could not be accepted");
                 }
@@ -77,11 +77,11 @@ pub async fn run(listener: TcpListener, front: Front, service: Arc<Service>, mut
 
 async fn connection(
     mut stream: TcpStream,
-    peer: Peer,
+    peer: ClientAddr,
     front: Arc<Front>,
     service: Arc<Service>,
     mut draining: Draining,
-    place: Place,
+    place: ConnectionPermit,
 ) {
     // Frames are written when they are whole; waiting for more would only delay a message.
     if stream.set_nodelay(true).is_err() {
@@ -94,7 +94,7 @@ async fn connection(
             None => return,
         }
     } else {
-        Neighbour::new(peer, &service.proxies.load())
+        DirectPeer::new(peer, &service.proxies.load())
     };
     let network = neighbour.alone().and_then(|peer| service.rate_limits.load().limited(peer));
     let Some(place) = front.connections.count(place, network) else { return };
@@ -125,10 +125,10 @@ async fn connection(
 /// Whom the header of the PROXY protocol names.
 async fn through_proxy(
     stream: &mut TcpStream,
-    peer: Peer,
+    peer: ClientAddr,
     service: &Service,
     draining: &mut Draining,
-) -> Option<Neighbour> {
+) -> Option<DirectPeer> {
     let proxies = service.proxies.load_full();
     if !proxies.trust(&peer) {
         if UNTRUSTED.is_due() {
@@ -153,10 +153,10 @@ async fn through_proxy(
 
 async fn plain<S>(
     stream: S,
-    neighbour: Neighbour,
+    neighbour: DirectPeer,
     service: Arc<Service>,
     mut draining: Draining,
-    place: Place,
+    place: ConnectionPermit,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

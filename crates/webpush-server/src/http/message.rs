@@ -6,11 +6,11 @@ use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use webpush_core::dialect::rfc8030;
 use webpush_core::id::{EntryRef, Position};
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::rfc8030;
 use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
@@ -32,7 +32,7 @@ pub(super) fn guarded(message: Answer) -> Answer {
     with(message, guards)
 }
 
-/// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the dialect of its subscription
+/// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the protocol of its subscription
 /// says which of the two knows this URL.
 pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
     if entry.position == Position::START {
@@ -58,7 +58,7 @@ fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Fai
         Err(error) => return Err(error.into()),
     };
     let subscription = service.store.subscription(message.agent, message.subscription)?;
-    Ok(subscription.ok_or(Problem::NotFound)?.dialect.outcome_of_delete())
+    Ok(subscription.ok_or(Problem::NotFound)?.protocol.outcome_of_delete())
 }
 
 #[cfg(test)]

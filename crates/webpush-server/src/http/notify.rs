@@ -2,13 +2,13 @@
 
 use super::answer::Answer;
 use super::body::Body;
-use super::peer::Peer;
+use super::client_addr::ClientAddr;
 use super::problem::{ErrorStyle, Failure};
 use super::publish;
 use super::unifiedpush::json;
 use crate::gateway::Gateway;
+use crate::gateway::limiter::DeliveryPermit;
 use crate::gateway::outgoing::{GATEWAY_NAME, Outgoing};
-use crate::gateway::room::Seat;
 use crate::gateway::target::Target;
 use crate::gateway::verdict::Verdict;
 use crate::service::Service;
@@ -36,7 +36,7 @@ const TTL_SECONDS: u32 = 86_400;
 /// a loss. Homeservers make a request for each pusher anyhow. Sygnal answers the same.
 pub(super) async fn notify(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Failure> {
@@ -44,7 +44,7 @@ pub(super) async fn notify(
     // The body goes with this line: others may take their time, and what is kept for so long is what they are sent.
     let (headers, errands) = errands(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
     let way = OnceLock::new();
-    let deliveries = errands.into_iter().map(async |Errand { pushkey, what }| {
+    let deliveries = errands.into_iter().map(async |Delivery { pushkey, what }| {
         let here = matches!(&what, Some((Target::Here(..), _)));
         let verdict = deliver(service, peer, &headers, &way, what).await;
         service.metrics.gateway.delivered(here, &verdict);
@@ -90,31 +90,31 @@ fn push_headers(urgency: Urgency) -> HeaderMap {
 }
 
 /// One device of a notification.
-struct Errand {
+struct Delivery {
     pushkey: String,
     /// Where to, and the message; `None` if the pushkey will never work.
     what: Option<(Target, Bytes)>,
 }
 
 /// All that is to be done for a notification, and the headers of its messages.
-fn errands(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Errand>), Problem> {
+fn errands(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Delivery>), Problem> {
     let notification = Notification::parse(body)?;
     let errands = notification.devices().iter().map(|device| {
         let target = Target::of(device.pushkey(), &service.origin, &service.keyring);
         let what = target.map(|target| (target, notification.message(device)));
-        Errand { pushkey: device.pushkey().to_owned(), what }
+        Delivery { pushkey: device.pushkey().to_owned(), what }
     });
     Ok((push_headers(notification.urgency()), errands.collect()))
 }
 
 /// How a notification gets to other push services.
-enum Way<'s> {
-    Open(&'s Outgoing, Seat),
+enum Route<'s> {
+    Open(&'s Outgoing, DeliveryPermit),
     Closed(Failure),
 }
 
-impl<'s> Way<'s> {
-    fn of(service: &'s Service, peer: &Peer) -> Self {
+impl<'s> Route<'s> {
+    fn of(service: &'s Service, peer: &ClientAddr) -> Self {
         match &service.gateway {
             Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.load().limited(peer)) {
                 Ok(seat) => Self::Open(outgoing, seat),
@@ -129,9 +129,9 @@ impl<'s> Way<'s> {
 /// The way is found when the first device needs one: a notification for devices of this service alone takes no room.
 async fn deliver<'s>(
     service: &'s Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     headers: &HeaderMap,
-    way: &OnceLock<Way<'s>>,
+    way: &OnceLock<Route<'s>>,
     what: Option<(Target, Bytes)>,
 ) -> Verdict {
     match what {
@@ -141,15 +141,15 @@ async fn deliver<'s>(
                 Err(failure) => Verdict::of_own(failure),
             }
         }
-        Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Way::of(service, peer)) {
-            Way::Open(outgoing, seat) => {
+        Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Route::of(service, peer)) {
+            Route::Open(outgoing, seat) => {
                 let counted = service.rate_limits.load().count_elsewhere(peer);
                 match counted {
                     Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
                     Err(problem) => Verdict::TryAgain(problem.into()),
                 }
             }
-            Way::Closed(failure) => Verdict::TryAgain(failure.clone()),
+            Route::Closed(failure) => Verdict::TryAgain(failure.clone()),
         },
         None => Verdict::Rejected,
     }

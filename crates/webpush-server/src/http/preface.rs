@@ -22,7 +22,7 @@ pub enum Version {
 ///
 /// # Errors
 /// When the connection fails or ends before that.
-pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version, Rewound<S>)> {
+pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version, PrefixedStream<S>)> {
     let mut bytes = [0; PREFACE.len()];
     let mut length = 0;
     let version = loop {
@@ -37,25 +37,25 @@ pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version,
             break Version::Http2;
         }
     };
-    Ok((version, Rewound { bytes, next: 0, length, stream }))
+    Ok((version, PrefixedStream { bytes, next: 0, length, stream }))
 }
 
 /// A stream whose first bytes are read again.
-pub struct Rewound<S> {
+pub struct PrefixedStream<S> {
     bytes: [u8; PREFACE.len()],
     next: usize,
     length: usize,
     stream: S,
 }
 
-impl<S> Rewound<S> {
+impl<S> PrefixedStream<S> {
     /// The first bytes, as far as they were not read again, and the stream that goes on after them.
     pub fn into_parts(self) -> (BytesMut, S) {
         (BytesMut::from(&self.bytes[self.next..self.length]), self.stream)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefixedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefixedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

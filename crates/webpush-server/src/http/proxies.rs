@@ -7,8 +7,8 @@
 //! | a trusted proxy that names a client | the first, from the right, that is no trusted proxy; if all are, the last of them |
 //! | a trusted proxy that hides the client, or writes what is no address | the last proxy that is known; never this machine |
 
+use super::client_addr::ClientAddr;
 use super::forwarded::{ForwardedHeader, Hops};
-use super::peer::Peer;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,8 +23,8 @@ pub struct Proxies {
 
 /// The other side of a connection itself: a client, or a proxy of many.
 #[derive(Clone, Copy, Debug)]
-pub struct Neighbour {
-    peer: Peer,
+pub struct DirectPeer {
+    peer: ClientAddr,
     is_proxy: bool,
 }
 
@@ -37,16 +37,16 @@ impl Proxies {
 
     /// Whether a peer is one of them.
     #[must_use]
-    pub fn trust(&self, peer: &Peer) -> bool {
+    pub fn trust(&self, peer: &ClientAddr) -> bool {
         self.trusted.iter().any(|block| peer.is_in(block))
     }
 
-    fn client(&self, proxy: Peer, headers: &HeaderMap) -> Peer {
+    fn client(&self, proxy: ClientAddr, headers: &HeaderMap) -> ClientAddr {
         let mut last = proxy;
         for hop in Hops::new(self.header, headers) {
             let Some(address) = hop else { return unnamed(last) };
             last = named(last, address).unwrap_or(last);
-            if !self.trust(&Peer::new(address)) {
+            if !self.trust(&ClientAddr::new(address)) {
                 break;
             }
         }
@@ -55,44 +55,44 @@ impl Proxies {
 }
 
 /// Whom a proxy names. What another machine calls loopback is not this machine.
-fn named(by: Peer, address: IpAddr) -> Option<Peer> {
-    let named = Peer::new(address);
+fn named(by: ClientAddr, address: IpAddr) -> Option<ClientAddr> {
+    let named = ClientAddr::new(address);
     (by.is_loopback() || !named.is_loopback()).then_some(named)
 }
 
 /// Somebody behind a proxy. If that is on this machine, they may be anywhere, and have nothing of its privileges.
-fn unnamed(proxy: Peer) -> Peer {
-    if proxy.is_loopback() { Peer::new(Ipv4Addr::UNSPECIFIED.into()) } else { proxy }
+fn unnamed(proxy: ClientAddr) -> ClientAddr {
+    if proxy.is_loopback() { ClientAddr::new(Ipv4Addr::UNSPECIFIED.into()) } else { proxy }
 }
 
-impl Neighbour {
+impl DirectPeer {
     /// Is it a proxy? Later changes of the list are for later connections.
     #[must_use]
-    pub fn new(peer: Peer, proxies: &Proxies) -> Self {
+    pub fn new(peer: ClientAddr, proxies: &Proxies) -> Self {
         Self { peer, is_proxy: proxies.trust(&peer) }
     }
 
     /// A proxy that has opened the connection for itself: to see whether the service is there.
     #[must_use]
-    pub const fn itself(proxy: Peer) -> Self {
+    pub const fn itself(proxy: ClientAddr) -> Self {
         Self { peer: proxy, is_proxy: false }
     }
 
     /// Whom a proxy names for the whole connection; that may be another proxy.
     #[must_use]
-    pub fn named(by: Peer, address: IpAddr, proxies: &Proxies) -> Self {
+    pub fn named(by: ClientAddr, address: IpAddr, proxies: &Proxies) -> Self {
         named(by, address).map_or_else(|| Self::itself(by), |peer| Self::new(peer, proxies))
     }
 
     /// The peer, unless it is a proxy of many.
     #[must_use]
-    pub fn alone(&self) -> Option<&Peer> {
+    pub fn alone(&self) -> Option<&ClientAddr> {
         (!self.is_proxy).then_some(&self.peer)
     }
 
     /// Who makes a request on the connection.
     #[must_use]
-    pub fn client(&self, proxies: &ArcSwap<Proxies>, headers: &HeaderMap) -> Peer {
+    pub fn client(&self, proxies: &ArcSwap<Proxies>, headers: &HeaderMap) -> ClientAddr {
         if self.is_proxy { proxies.load().client(self.peer, headers) } else { self.peer }
     }
 }
@@ -101,11 +101,11 @@ impl Neighbour {
 mod tests {
     use super::*;
 
-    fn peer(address: &str) -> Peer {
-        Peer::new(address.parse().unwrap())
+    fn peer(address: &str) -> ClientAddr {
+        ClientAddr::new(address.parse().unwrap())
     }
 
-    fn client(from: &str, lines: &[&str]) -> Peer {
+    fn client(from: &str, lines: &[&str]) -> ClientAddr {
         let trusted = ["127.0.0.0/8", "::ffff:10.0.0.0/104", "2001:db8:7::/48"];
         let trusted: Vec<Block> = trusted.iter().map(|block| block.parse().unwrap()).collect();
         let proxies = ArcSwap::from_pointee(Proxies::new(&trusted, ForwardedHeader::default()));
@@ -114,7 +114,7 @@ mod tests {
         for line in lines {
             headers.append("x-forwarded-for", line.parse().unwrap());
         }
-        let neighbour = Neighbour::new(peer(from), &proxies.load());
+        let neighbour = DirectPeer::new(peer(from), &proxies.load());
         neighbour.client(&proxies, &headers)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Whether a connection begins with such a header is configured and never found out from its bytes, or a client could write one.
 
-use super::peer::Peer;
-use super::proxies::{Neighbour, Proxies};
+use super::client_addr::ClientAddr;
+use super::proxies::{DirectPeer, Proxies};
 use ppp::v2::{Addresses, Command, PROTOCOL_PREFIX};
 use ppp::{v1, v2};
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ const LONGEST_TEXT: usize = 107;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum ProxyHeader {
     /// The connection is that of this client.
     Client(IpAddr),
     /// It is the proxy's own, or of somebody who has no address.
@@ -34,7 +34,7 @@ enum Said {
 
 /// How many more bytes a header has, as far as that can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Missing {
+enum HeaderError {
     /// All that have come belong to it, and more will.
     Some,
     /// So many, and then it is whole.
@@ -42,11 +42,11 @@ enum Missing {
 }
 
 /// Reads the header off a connection, and nothing behind it. `None` is one that must go no further.
-pub(super) async fn read(stream: &mut TcpStream, proxy: Peer, proxies: &Proxies) -> Option<Neighbour> {
+pub(super) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Proxies) -> Option<DirectPeer> {
     let header = timeout(PATIENCE, whole(stream)).await.ok()??;
     Some(match parse(&header)? {
-        Said::Client(address) => Neighbour::named(proxy, address, proxies),
-        Said::Nobody => Neighbour::itself(proxy),
+        ProxyHeader::Client(address) => DirectPeer::named(proxy, address, proxies),
+        ProxyHeader::Nobody => DirectPeer::itself(proxy),
     })
 }
 
@@ -64,55 +64,59 @@ async fn whole(stream: &mut TcpStream) -> Option<Vec<u8>> {
         header.extend_from_slice(&peeked[..come]);
         let missing = missing(&header)?;
         let taken = match missing {
-            Missing::Exactly(length) if length <= header.len() => length - before,
-            Missing::Some | Missing::Exactly(_) => come,
+            HeaderError::Exactly(length) if length <= header.len() => length - before,
+            HeaderError::Some | HeaderError::Exactly(_) => come,
         };
         stream.read_exact(&mut peeked[..taken]).await.ok()?;
         header.truncate(before + taken);
-        if missing == Missing::Exactly(header.len()) {
+        if missing == HeaderError::Exactly(header.len()) {
             return Some(header);
         }
     }
 }
 
 /// `None` if this begins no header, or one that is too long.
-fn missing(begun: &[u8]) -> Option<Missing> {
+fn missing(begun: &[u8]) -> Option<HeaderError> {
     if begun.starts_with(PROTOCOL_PREFIX) {
         let Some([high, low]) = begun.get(FIXED - 2..FIXED) else {
-            return Some(Missing::Some);
+            return Some(HeaderError::Some);
         };
         let length = FIXED + usize::from(u16::from_be_bytes([*high, *low]));
-        return (length <= LONGEST).then_some(Missing::Exactly(length));
+        return (length <= LONGEST).then_some(HeaderError::Exactly(length));
     }
     if PROTOCOL_PREFIX.starts_with(begun) {
-        return Some(Missing::Some);
+        return Some(HeaderError::Some);
     }
     let prefix = v1::PROTOCOL_PREFIX.as_bytes();
     if !begun.starts_with(prefix) && !prefix.starts_with(begun) {
         return None;
     }
     match begun.windows(END.len()).position(|two| two == END) {
-        Some(end) => (end + END.len() <= LONGEST_TEXT).then_some(Missing::Exactly(end + END.len())),
-        None => (begun.len() < LONGEST_TEXT).then_some(Missing::Some),
+        Some(end) => (end + END.len() <= LONGEST_TEXT).then_some(HeaderError::Exactly(end + END.len())),
+        None => (begun.len() < LONGEST_TEXT).then_some(HeaderError::Some),
     }
 }
 
 /// A header that is whole.
-fn parse(header: &[u8]) -> Option<Said> {
+fn parse(header: &[u8]) -> Option<ProxyHeader> {
     if header.starts_with(PROTOCOL_PREFIX) {
         let header = v2::Header::try_from(header).ok()?;
         return Some(match (header.command, header.addresses) {
-            (Command::Proxy, Addresses::IPv4(addresses)) => Said::Client(addresses.source_address.into()),
-            (Command::Proxy, Addresses::IPv6(addresses)) => Said::Client(addresses.source_address.into()),
+            (Command::Proxy, Addresses::IPv4(addresses)) => {
+                ProxyHeader::Client(addresses.source_address.into())
+            }
+            (Command::Proxy, Addresses::IPv6(addresses)) => {
+                ProxyHeader::Client(addresses.source_address.into())
+            }
             (Command::Proxy, Addresses::Unix(_) | Addresses::Unspecified) | (Command::Local, _) => {
-                Said::Nobody
+                ProxyHeader::Nobody
             }
         });
     }
     Some(match v1::Header::try_from(header).ok()?.addresses {
-        v1::Addresses::Tcp4(addresses) => Said::Client(addresses.source_address.into()),
-        v1::Addresses::Tcp6(addresses) => Said::Client(addresses.source_address.into()),
-        v1::Addresses::Unknown => Said::Nobody,
+        v1::Addresses::Tcp4(addresses) => ProxyHeader::Client(addresses.source_address.into()),
+        v1::Addresses::Tcp6(addresses) => ProxyHeader::Client(addresses.source_address.into()),
+        v1::Addresses::Unknown => ProxyHeader::Nobody,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
-use super::peer::Peer;
+use super::client_addr::ClientAddr;
 use super::problem::Failure;
 use super::receipts::{self, Receipts};
 use crate::fresh;
@@ -14,19 +14,19 @@ use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::Capability;
-use webpush_core::dialect::rfc8030::{RECEIPT_REL, link};
 use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
-use webpush_core::publish::{Accepted, PublishRequest, Retention, Ruling, judge};
+use webpush_core::protocol::rfc8030::{RECEIPT_REL, link};
+use webpush_core::publish::{self, AcceptContext, Accepted, PublishRequest, Retention};
 use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
 /// Takes a message; answers when it is durable.
 pub(super) async fn publish(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     head: &Parts,
     body: &mut Body,
     agent: InboxId,
@@ -43,7 +43,7 @@ pub(super) async fn publish(
 /// Takes a message that did not come as a request of its own, as if it had come with these headers.
 pub(super) async fn deliver(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     headers: &HeaderMap,
     body: Bytes,
     agent: InboxId,
@@ -65,7 +65,7 @@ pub(super) struct Published {
 /// The subscription, once the message is counted against its rates. That needs only the URL, so it comes before the body.
 pub(super) fn find(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Arc<Subscription>, Failure> {
@@ -77,11 +77,11 @@ pub(super) fn find(
     Ok(subscription)
 }
 
-/// Takes on what was asked for, in whatever dialect; returns when it is durable. Of the headers only the credentials are
+/// Takes on what was asked for, in whatever protocol; returns when it is durable. Of the headers only the credentials are
 /// looked at.
 pub(super) async fn accept(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     headers: &HeaderMap,
     subscription: &Subscription,
     request: PublishRequest,
@@ -93,7 +93,7 @@ pub(super) async fn accept(
     }
     let receipts = receipts::asked_for(service, peer, &request, now)?;
     let Accepted { message, retention, ttl } = {
-        let ruling = Ruling {
+        let context = AcceptContext {
             id: MessageId::from_bytes(fresh::random()?),
             key: service.keyring.current(),
             receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
@@ -101,14 +101,14 @@ pub(super) async fn accept(
             limits: &service.limits.load(),
             now,
         };
-        judge(request, subscription, ruling)?
+        publish::accept(request, subscription, context)?
     };
     if subscription.sender.is_some() {
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
         service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
-    service.traces.accepted(&message, subscription.dialect);
-    service.spans.taken(&message, &service.log_names);
+    service.traces.accepted(&message, subscription.protocol);
+    service.spans.taken(&message, &service.pseudonyms);
     let leaves_traces = receipts.is_some() || message.topic.is_some();
     let message = match retention {
         Retention::NowOrNever if !leaves_traces => offer(service, message),
@@ -119,11 +119,11 @@ pub(super) async fn accept(
         }
         Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
     };
-    service.metrics.messages.accepted(subscription.dialect);
+    service.metrics.messages.accepted(subscription.protocol);
     tracing::debug!(
-        agent = %service.log_names.inbox(message.agent),
-        subscription = %service.log_names.subscription(message.subscription),
-        message_name = %service.log_names.message(message.id),
+        agent = %service.pseudonyms.inbox(message.agent),
+        subscription = %service.pseudonyms.subscription(message.subscription),
+        message_name = %service.pseudonyms.message(message.id),
         "a message was accepted"
     );
     Ok(Published { message, ttl, receipts })
@@ -158,7 +158,7 @@ fn offer(service: &Service, message: Message) -> Arc<Message> {
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
         service.traces.ended(message.id, Outcome::Expired);
-        let agent = service.log_names.inbox(message.agent);
+        let agent = service.pseudonyms.inbox(message.agent);
         tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }
     message

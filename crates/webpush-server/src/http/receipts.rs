@@ -1,6 +1,6 @@
 //! Delivery receipts as a sender asks for them (RFC 8030 §5.1): which receipt subscription is owed one.
 
-use super::peer::Peer;
+use super::client_addr::ClientAddr;
 use super::problem::Failure;
 use crate::fresh;
 use crate::service::Service;
@@ -23,7 +23,7 @@ pub(super) struct Receipts {
 /// The receipt subscription that the sender named, or a new one; `None` when no receipt was asked for.
 pub(super) fn asked_for(
     service: &Service,
-    peer: &Peer,
+    peer: &ClientAddr,
     request: &PublishRequest,
     now: Timestamp,
 ) -> Result<Option<Receipts>, Failure> {

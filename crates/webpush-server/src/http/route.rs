@@ -2,15 +2,14 @@
 
 use super::answer::Answer;
 use super::body::Body;
+use super::client_addr::Caller;
 use super::health::{self, Question};
-use super::peer::Caller;
+use super::legacy::{registration, resources, update};
 use super::problem::Failure;
-use super::proxies::Neighbour;
-use super::thomson::{registration, resources, update};
+use super::proxies::DirectPeer;
 use super::upgrade::{self, Opening};
 use super::{
-    about, aliases, cors, errors_page, message, notify, publish, subscribe, subscription, thomson,
-    unifiedpush,
+    about, aliases, cors, errors_page, legacy, message, notify, publish, subscribe, subscription, unifiedpush,
 };
 use crate::monitor::Monitor;
 use crate::monitor::events::Asked;
@@ -18,11 +17,11 @@ use crate::service::Service;
 use http::Method;
 use http::request::Parts;
 use webpush_core::capability::{Capability, is_capability_path};
-use webpush_core::dialect::thomson::{DEVICES, is_thomson_path};
 use webpush_core::problem::Problem;
+use webpush_core::protocol::legacy::{DEVICES, is_thomson_path};
 
 /// What a request leads to.
-pub enum Outcome {
+pub enum RouteOutcome {
     /// A response.
     Answer(Answer),
     /// A stream of pushes, for a transport that has them.
@@ -34,7 +33,7 @@ pub enum Outcome {
 }
 
 /// Serves one request. Every failure has become an answer.
-pub async fn serve(service: &Service, neighbour: &Neighbour, head: &Parts, mut body: Body) -> Outcome {
+pub async fn serve(service: &Service, neighbour: &DirectPeer, head: &Parts, mut body: Body) -> RouteOutcome {
     let peer = neighbour.client(&service.proxies, &head.headers);
     let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
@@ -56,19 +55,19 @@ pub async fn serve(service: &Service, neighbour: &Neighbour, head: &Parts, mut b
             }
             body.discard().await;
             let failure = resource.in_its_words(failure, open);
-            Outcome::Answer(match path {
+            RouteOutcome::Answer(match path {
                 notify::PATH => notify::failed(&failure, &service.error_style),
-                _ if is_thomson_path(path) => thomson::failed(&failure, &service.error_style),
+                _ if is_thomson_path(path) => legacy::failed(&failure, &service.error_style),
                 _ => failure.answer(&service.error_style),
             })
         }
     };
-    if let Outcome::Answer(answer) = &mut outcome
+    if let RouteOutcome::Answer(answer) = &mut outcome
         && cors::applies(path)
     {
         cors::expose(answer);
     }
-    if let Outcome::Answer(answer) = &outcome {
+    if let RouteOutcome::Answer(answer) = &outcome {
         span.end(answer.status());
     }
     outcome
@@ -92,15 +91,15 @@ async fn dispatch(
     body: &mut Body,
     path: &str,
     open: Option<Capability>,
-) -> Result<Outcome, Failure> {
+) -> Result<RouteOutcome, Failure> {
     match open {
         Some(capability) => on_capability(service, caller, head, body, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
         None if path == "/" && head.method == Method::GET && upgrade::is_asked_for(head) => {
             let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
-            Ok(Outcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
+            Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
         }
-        None => on_fixed_path(service, caller, head, body, path).await.map(Outcome::Answer),
+        None => on_fixed_path(service, caller, head, body, path).await.map(RouteOutcome::Answer),
     }
 }
 
@@ -110,7 +109,7 @@ async fn on_capability(
     head: &Parts,
     body: &mut Body,
     capability: Capability,
-) -> Result<Outcome, Failure> {
+) -> Result<RouteOutcome, Failure> {
     let answer = match (capability, &head.method) {
         (Capability::Push(agent, id), &Method::POST) => {
             publish::publish(service, caller.peer, head, body, agent, id).await?
@@ -166,7 +165,7 @@ async fn on_capability(
             update::update(service, caller.peer, head, body, device, id).await?
         }
     };
-    Ok(Outcome::Answer(answer))
+    Ok(RouteOutcome::Answer(answer))
 }
 
 async fn on_fixed_path(

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, empty, no_store, value, with};
 use super::body::Body;
-use super::peer::Caller;
+use super::client_addr::Caller;
 use super::problem::Failure;
 use crate::fresh;
 use crate::service::Service;
@@ -11,12 +11,12 @@ use http::StatusCode;
 use http::header::{LINK, LOCATION};
 use http::request::Parts;
 use webpush_core::capability::{Capability, KeyId};
-use webpush_core::dialect::rfc8030::{PUSH_REL, SET_REL, link, named_set};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::{Limited, Problem};
+use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, named_set};
 use webpush_core::sender::restricted_to;
-use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
@@ -64,7 +64,7 @@ async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) 
         created: now,
         key: service.keyring.current(),
         sender,
-        dialect: Dialect::Rfc8030,
+        protocol: Protocol::Rfc8030,
     };
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing when the set was removed between the look-up and the commit.

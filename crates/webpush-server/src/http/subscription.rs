@@ -3,25 +3,29 @@
 
 use super::answer::{Answer, empty};
 use super::problem::Failure;
-use super::route::Outcome;
+use super::route::RouteOutcome;
 use crate::fresh;
 use crate::monitor::events::Asked;
 use crate::monitor::{Entrance, Monitor};
 use crate::service::Service;
-use crate::wake::Way;
+use crate::session_registry::Transport;
 use http::StatusCode;
 use http::request::Parts;
 use webpush_core::capability::Capability;
-use webpush_core::dialect::event_stream;
-use webpush_core::dialect::rfc8030::MonitorRequest;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::Problem;
+use webpush_core::protocol::event_stream;
+use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::Scope;
 use webpush_store::{Applied, Durability, Op};
 
 /// `GET`: begins to listen (RFC 8030 §6), by server push or, where RFC 8030 is spoken, as a stream of events. The look-up
 /// comes after, so that a removal in between is not missed.
-pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -> Result<Outcome, Failure> {
+pub(super) fn monitor(
+    service: &Service,
+    head: &Parts,
+    capability: Capability,
+) -> Result<RouteOutcome, Failure> {
     let request = MonitorRequest::parse(&head.headers, fresh::now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
@@ -37,9 +41,9 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
     let scope = Scope { inbox, only, floor: request.floor };
     let is_device = matches!(capability, Capability::Device(_));
     let way = match is_device {
-        true => Way::Thomson,
-        false if event_stream::is_asked_for(&head.headers) => Way::Events,
-        false => Way::Rfc8030,
+        true => Transport::Legacy,
+        false if event_stream::is_asked_for(&head.headers) => Transport::Events,
+        false => Transport::Rfc8030,
     };
     let listener = service.registry.listen(&scope, way);
     let key = match only {
@@ -47,19 +51,19 @@ pub(super) fn monitor(service: &Service, head: &Parts, capability: Capability) -
         None => service.store.inbox(inbox)?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
-    tracing::debug!(agent = %service.log_names.inbox(inbox), way = way.as_str(), "an agent begins to listen");
+    tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
     service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, entrance, asked_at };
-    if way != Way::Events {
-        return Ok(Outcome::Monitor(Box::new(monitor)));
+    if way != Transport::Events {
+        return Ok(RouteOutcome::Monitor(Box::new(monitor)));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
     let receipts = matches!(capability, Capability::ReceiptSubscription(_));
-    Ok(Outcome::Events(Box::new(Asked { monitor, after, receipts })))
+    Ok(RouteOutcome::Events(Box::new(Asked { monitor, after, receipts })))
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).

@@ -1,7 +1,7 @@
 //! The opening of a WebSocket (RFC 6455 §4.2), over HTTP/1.1.
 
 use super::answer::{Answer, empty};
-use super::peer::Peer;
+use super::client_addr::ClientAddr;
 use super::problem::Failure;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
@@ -23,7 +23,7 @@ pub struct Opening {
     accept: HeaderValue,
     subprotocol: bool,
     /// Whose it is.
-    pub peer: Peer,
+    pub peer: ClientAddr,
     /// It may make subscriptions: it has shown a token, or none is needed.
     pub may_subscribe: bool,
 }
@@ -38,7 +38,7 @@ impl Opening {
     ///
     /// # Errors
     /// [`Problem::WebSocketVersion`], [`Problem::UpgradeMalformed`].
-    pub(super) fn parse(head: &Parts, peer: Peer, may_subscribe: bool) -> Result<Self, Problem> {
+    pub(super) fn parse(head: &Parts, peer: ClientAddr, may_subscribe: bool) -> Result<Self, Problem> {
         let headers = &head.headers;
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Problem::WebSocketVersion);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn parse(head: &Parts) -> Result<Opening, Problem> {
-        Opening::parse(head, Peer::new([192, 0, 2, 1].into()), true)
+        Opening::parse(head, ClientAddr::new([192, 0, 2, 1].into()), true)
     }
 
     #[test]

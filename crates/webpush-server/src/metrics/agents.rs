@@ -2,7 +2,7 @@
 
 use super::exposition::{Counters, Exposition};
 use crate::service::Service;
-use crate::wake::Way;
+use crate::session_registry::Transport;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,17 +52,17 @@ impl Agents {
 
     pub(super) fn show(&self, out: &mut Exposition<'_>, service: &Service) -> fmt::Result {
         let registry = &service.registry;
-        let sessions = || Way::ALL.into_iter();
+        let sessions = || Transport::ALL.into_iter();
         out.gauges(
             "sessions",
             "Agents and senders that listen now, by how: rfc8030 and thomson by server push, events, autopush on a WebSocket.",
-            "dialect",
+            "protocol",
             sessions().map(|way| (way.as_str(), registry.listening(way))),
         )?;
         out.counters(
             "sessions_opened",
             "How often somebody began to listen, by how.",
-            "dialect",
+            "protocol",
             sessions().map(|way| (way.as_str(), registry.opened(way))),
         )?;
         out.counter(

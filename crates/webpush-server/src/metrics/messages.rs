@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Dialect;
+use webpush_core::subscription::Protocol;
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;
 use webpush_store::statistics::{Distribution, Histogram};
@@ -43,12 +43,12 @@ impl Default for Messages {
 }
 
 impl Messages {
-    /// A message was accepted, for a subscription of that dialect.
-    pub fn accepted(&self, dialect: Dialect) {
-        let place = match dialect {
-            Dialect::Rfc8030 => 0,
-            Dialect::Autopush(_) => 1,
-            Dialect::Thomson => 2,
+    /// A message was accepted, for a subscription of that protocol.
+    pub fn accepted(&self, protocol: Protocol) {
+        let place = match protocol {
+            Protocol::Rfc8030 => 0,
+            Protocol::Autopush(_) => 1,
+            Protocol::Legacy => 2,
         };
         self.accepted.add(place, 1);
     }
@@ -130,8 +130,8 @@ impl Messages {
     pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
         out.counters(
             "messages_accepted",
-            "Messages that were accepted, by the dialect of their subscription.",
-            "dialect",
+            "Messages that were accepted, by the protocol of their subscription.",
+            "protocol",
             self.accepted.named(DIALECTS),
         )?;
         out.counters(

@@ -3,7 +3,7 @@
 
 use crate::fresh;
 use crate::service::Service;
-use crate::wake::Way;
+use crate::session_registry::Transport;
 use serde_json::{Map, Value, json};
 use webpush_store::statistics::Distribution;
 
@@ -12,7 +12,7 @@ use webpush_store::statistics::Distribution;
 pub fn sample(service: &Service) -> Value {
     let metrics = &*service.metrics;
     let store = service.store.statistics().unwrap_or_default();
-    let sessions: u64 = Way::ALL.into_iter().map(|way| service.registry.listening(way)).sum();
+    let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.listening(way)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
         "at": fresh::now().as_millis(),
@@ -47,8 +47,8 @@ pub fn bounds(service: &Service) -> Value {
 /// How many listen, by how.
 #[must_use]
 pub fn sessions(service: &Service) -> Value {
-    let one = |way: Way| (way.as_str().to_owned(), service.registry.listening(way).into());
-    Value::Object(Way::ALL.into_iter().map(one).collect::<Map<_, _>>())
+    let one = |way: Transport| (way.as_str().to_owned(), service.registry.listening(way).into());
+    Value::Object(Transport::ALL.into_iter().map(one).collect::<Map<_, _>>())
 }
 
 fn histogram(of: &Distribution) -> Value {

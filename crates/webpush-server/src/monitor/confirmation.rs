@@ -4,10 +4,10 @@
 //! everything queued is written and a PING sent after that is answered, it has read them. By then it has also had its
 //! chance to reset what it does not want.
 
-use crate::http::pressure::Pressure;
-use crate::http::pulse::Pulse;
+use crate::http::ping::PingState;
 use crate::http::resets::{Resets, Watch};
-use webpush_core::dialect::pushed::Acknowledged;
+use crate::http::write_backlog::WriteBacklog;
+use webpush_core::protocol::pushed::Acknowledged;
 use webpush_core::session::Input;
 
 /// What must happen until an entry counts as read.
@@ -45,7 +45,7 @@ impl Left<'_> {
 }
 
 /// Waits until the peer has answered the PINGs that these entries need, one after the other.
-pub(super) async fn answered(entries: &[Left<'_>], pressure: &Pressure, pulse: &Pulse) {
+pub(super) async fn answered(entries: &[Left<'_>], pressure: &WriteBacklog, pulse: &PingState) {
     pressure.written().await;
     let pings = entries.iter().flat_map(|left| &left.confirmation).map(|confirmation| confirmation.pings);
     for _ in 0..pings.max().unwrap_or_default() {

@@ -4,7 +4,7 @@
 //! no more here than one page of its inbox.
 
 use super::waiting::{Waiting, subscription_of};
-use super::{Monitor, deadline, taken};
+use super::{Monitor, deadline, receipt_ack};
 use crate::drain::Leave;
 use crate::fresh;
 use crate::http::answer::Answer;
@@ -17,9 +17,9 @@ use http::{Response, StatusCode};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use webpush_core::dialect::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
 use webpush_core::id::Position;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_store::StoreError;
 
@@ -75,7 +75,7 @@ impl Events {
         leave: Leave,
     ) -> Result<(Response<()>, Self), Answer> {
         let Asked { monitor, after, receipts } = asked;
-        if receipts && let Err(error) = taken::settle(&service, monitor.scope.inbox, after).await {
+        if receipts && let Err(error) = receipt_ack::settle(&service, monitor.scope.inbox, after).await {
             return Err(refusal(&service, error));
         }
         // What nobody acknowledges one by one can't be missing an acknowledgement.

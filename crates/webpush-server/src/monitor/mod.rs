@@ -2,22 +2,22 @@
 
 mod confirmation;
 pub mod events;
+mod receipt_ack;
 pub mod server_push;
-mod taken;
 mod waiting;
 pub mod websocket;
 
 use crate::fresh;
 use crate::http::answer::Answer;
 use crate::http::problem::Failure;
-use crate::http::{cors, thomson};
+use crate::http::{cors, legacy};
 use crate::service::Service;
-use crate::wake::{Listener, News};
+use crate::session_registry::{Listener, Wakeup};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use webpush_core::capability::KeyId;
-use webpush_core::dialect::rfc8030::MonitorRequest;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::{Input, Redelivery, Scope};
 use webpush_core::time::Timestamp;
 
@@ -38,7 +38,7 @@ pub struct Monitor {
 }
 
 /// Through which URL an agent listens: what the answer to its request looks like, and how long messages are held for
-/// lost. The messages themselves look as their own dialect has it.
+/// lost. The messages themselves look as their own protocol has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entrance {
     /// A subscription, a set or a receipt subscription (RFC 8030 §6).
@@ -65,11 +65,11 @@ impl Monitor {
         self.in_its_dialect(service, answer)
     }
 
-    /// The answer that ends its request, with what the dialect of its URL adds.
+    /// The answer that ends its request, with what the protocol of its URL adds.
     fn in_its_dialect(&self, service: &Service, answer: Answer) -> Answer {
         match self.entrance {
             Entrance::Rfc8030 => answer,
-            Entrance::Device(key) => thomson::ending(service, self.scope.inbox, key, answer),
+            Entrance::Device(key) => legacy::ending(service, self.scope.inbox, key, answer),
         }
     }
 
@@ -78,9 +78,9 @@ impl Monitor {
         loop {
             if !busy || self.listener.is_gone() {
                 match self.listener.take() {
-                    News { gone: true, .. } => return Input::Gone,
-                    News { woken: Some(woken), .. } => return Input::Woken(*woken),
-                    News { woken: None, .. } => {}
+                    Wakeup { gone: true, .. } => return Input::Gone,
+                    Wakeup { woken: Some(woken), .. } => return Input::Woken(*woken),
+                    Wakeup { woken: None, .. } => {}
                 }
             }
             self.listener.arrived().await;

@@ -2,12 +2,12 @@
 
 use crate::drain::Leave;
 use crate::fresh;
+use crate::http::connection_lifetime::ConnectionLifetime;
 use crate::http::flow::{Flow, Responder};
-use crate::http::pressure::{Permit, Pressure};
+use crate::http::ping::PingState;
 use crate::http::problem::Failure;
-use crate::http::pulse::Pulse;
 use crate::http::resets::Resets;
-use crate::http::retirement::Retirement;
+use crate::http::write_backlog::{Permit, WriteBacklog};
 use crate::monitor::confirmation::{self, Confirmation, Left};
 use crate::monitor::waiting::{Waiting, subscription_of};
 use crate::monitor::{Monitor, deadline};
@@ -20,23 +20,23 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::time::Instant;
-use webpush_core::dialect::pushed::Pushed;
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::pushed::Pushed;
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_store::{Durability, Op, StoreError};
 
 /// What a connection gives to each of its monitors.
 pub struct Connection<'a> {
     /// How far its peer lags behind.
-    pub pressure: &'a Pressure,
+    pub pressure: &'a WriteBacklog,
     /// Whether it has read what it was sent.
-    pub pulse: &'a Pulse,
+    pub pulse: &'a PingState,
     /// What of it the peer has reset.
     pub resets: &'a Resets,
     /// Whether it may go on.
-    pub retirement: &'a Retirement,
+    pub retirement: &'a ConnectionLifetime,
     /// Says when it is to end because the service stops.
     pub leave: Leave,
 }
@@ -331,8 +331,8 @@ fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
 async fn advance<'a>(
     outgoing: &mut Outgoing<'a>,
     parent: u32,
-    pressure: &'a Pressure,
-    pulse: &Pulse,
+    pressure: &'a WriteBacklog,
+    pulse: &PingState,
 ) -> Progress<'a> {
     match outgoing {
         Outgoing::Idle => std::future::pending().await,

@@ -1,6 +1,6 @@
 //! A build without the exporter: the same functions, which do nothing and cost nothing.
 
-use crate::log_names::LogNames;
+use crate::pseudonyms::Pseudonyms;
 use http::StatusCode;
 use http::request::Parts;
 use std::future::{Ready, ready};
@@ -42,7 +42,7 @@ impl Spans {
     pub(crate) const fn found(&self, _: &Subscription) {}
 
     /// Nothing.
-    pub(crate) const fn taken(&self, _: &Message, _: &LogNames) {}
+    pub(crate) const fn taken(&self, _: &Message, _: &Pseudonyms) {}
 
     /// Nothing.
     pub(crate) const fn written(&self, _: MessageId) {}

@@ -2,7 +2,7 @@
 
 use super::collector::Collector;
 use super::pending::Pending;
-use crate::log_names::LogNames;
+use crate::pseudonyms::Pseudonyms;
 use anyhow::Context as _;
 use futures_util::future::Either;
 use http::header::HeaderName;
@@ -26,7 +26,7 @@ use webpush_core::header::{Single, single};
 use webpush_core::id::MessageId;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 
 /// The longest that the last spans are waited for when the service stops.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -95,14 +95,14 @@ impl Spans {
     /// The request that is served is for this subscription.
     pub(crate) fn found(&self, subscription: &Subscription) {
         if self.0.is_some() {
-            let dialect = KeyValue::new("webpush.dialect", word_for_dialect(subscription.dialect));
-            Context::map_current(|context| context.span().set_attribute(dialect));
+            let protocol = KeyValue::new("webpush.protocol", word_for_dialect(subscription.protocol));
+            Context::map_current(|context| context.span().set_attribute(protocol));
         }
     }
 
     /// The request that is served sends this message, which may still be refused by the store. To be said before it is
     /// stored: it may be settled as soon as it is.
-    pub(crate) fn taken(&self, message: &Message, names: &LogNames) {
+    pub(crate) fn taken(&self, message: &Message, names: &Pseudonyms) {
         let Some(exporting) = &self.0 else { return };
         Context::map_current(|context| {
             let span = context.span();
@@ -202,11 +202,11 @@ impl Extractor for OfSender<'_> {
     }
 }
 
-const fn word_for_dialect(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Rfc8030 => "rfc8030",
-        Dialect::Autopush(_) => "autopush",
-        Dialect::Thomson => "thomson",
+const fn word_for_dialect(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Rfc8030 => "rfc8030",
+        Protocol::Autopush(_) => "autopush",
+        Protocol::Legacy => "thomson",
     }
 }
 

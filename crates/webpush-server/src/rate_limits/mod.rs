@@ -9,7 +9,7 @@
 
 mod table;
 
-use crate::http::peer::{Network, Peer};
+use crate::http::client_addr::{ClientAddr, Network};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -84,7 +84,12 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_message(&self, peer: &Peer, agent: InboxId, id: SubscriptionId) -> Result<(), Problem> {
+    pub fn count_message(
+        &self,
+        peer: &ClientAddr,
+        agent: InboxId,
+        id: SubscriptionId,
+    ) -> Result<(), Problem> {
         self.count(peer, self.subscriptions.as_ref(), id, Limited::Subscription)?;
         self.count(peer, self.agents.as_ref(), agent, Limited::Agent)
     }
@@ -93,7 +98,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_sender(&self, peer: &Peer, sender: &SenderKey) -> Result<(), Problem> {
+    pub fn count_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
         let Some(table) = &self.senders else { return Ok(()) };
         let sender = short(sender);
         if self.exempt_senders.contains(&sender) {
@@ -102,11 +107,11 @@ impl RateLimits {
         self.count(peer, Some(table), sender, Limited::Sender)
     }
 
-    /// Counts a new subscription or agent, in any dialect.
+    /// Counts a new subscription or agent, in any protocol.
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_registration(&self, peer: &Peer) -> Result<(), Problem> {
+    pub fn count_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.registrations.as_ref(), self.network(peer), Limited::Registration)
     }
 
@@ -114,7 +119,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_receipts(&self, peer: &Peer) -> Result<(), Problem> {
+    pub fn count_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.receipts.as_ref(), self.network(peer), Limited::Receipts)
     }
 
@@ -122,23 +127,23 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_elsewhere(&self, peer: &Peer) -> Result<(), Problem> {
+    pub fn count_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.elsewhere.as_ref(), self.network(peer), Limited::Elsewhere)
     }
 
     /// What a peer is counted as, if it is limited.
     #[must_use]
-    pub fn limited(&self, peer: &Peer) -> Option<Network> {
+    pub fn limited(&self, peer: &ClientAddr) -> Option<Network> {
         (self.loopback || !peer.is_loopback()).then(|| self.network(peer))
     }
 
-    fn network(&self, peer: &Peer) -> Network {
+    fn network(&self, peer: &ClientAddr) -> Network {
         peer.network(self.ipv6_prefix)
     }
 
     fn count<K: Copy + Eq + Hash>(
         &self,
-        peer: &Peer,
+        peer: &ClientAddr,
         table: Option<&Arc<Table<K>>>,
         key: K,
         of: Limited,
@@ -187,8 +192,8 @@ mod tests {
         RateLimits::new(&rates)
     }
 
-    fn peer(address: &str) -> Peer {
-        Peer::new(address.parse().unwrap())
+    fn peer(address: &str) -> ClientAddr {
+        ClientAddr::new(address.parse().unwrap())
     }
 
     fn refused(of: Limited, retry_after_seconds: u64) -> Result<(), Problem> {

@@ -10,7 +10,7 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Detail, Done, Due, IdleCheck, Picture, Store, StoreError};
+use webpush_store::{Detail, Done, Due, IdleCheck, Snapshot, Store, StoreError};
 
 /// What becomes of a commit.
 #[derive(Clone, Copy)]
@@ -74,8 +74,8 @@ impl Store for Told {
         self.store.idle(check, limit)
     }
 
-    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
-        self.store.picture(detail)
+    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        self.store.snapshot(detail)
     }
 
     fn close(&self) {

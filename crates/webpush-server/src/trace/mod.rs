@@ -15,25 +15,25 @@ pub mod waiting;
 
 pub use table::{STAGES, Stage, Trace};
 
-use crate::log_names::LogNames;
+use crate::pseudonyms::Pseudonyms;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use table::Table;
 use webpush_core::id::MessageId;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Dialect;
+use webpush_core::subscription::Protocol;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct TraceConfig {
     /// For how long a message can be looked up; nothing is kept at zero.
     pub keep: Duration,
     /// Of so many messages.
     pub messages: usize,
 }
 
-impl Default for Settings {
+impl Default for TraceConfig {
     fn default() -> Self {
         Self { keep: Duration::from_secs(300), messages: 16_384 }
     }
@@ -41,7 +41,7 @@ impl Default for Settings {
 
 /// What is known of the messages that were accepted lately.
 pub struct Traces {
-    settings: Settings,
+    settings: TraceConfig,
     /// Made for the first message.
     table: OnceLock<Table>,
     began: Instant,
@@ -50,28 +50,28 @@ pub struct Traces {
 impl Traces {
     /// Empty.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: TraceConfig) -> Self {
         Self { settings, table: OnceLock::new(), began: Instant::now() }
     }
 
     /// Nothing is ever kept.
     #[must_use]
     pub fn off() -> Self {
-        Self::new(Settings { keep: Duration::ZERO, messages: 0 })
+        Self::new(TraceConfig { keep: Duration::ZERO, messages: 0 })
     }
 
     /// For how long a message can be looked up, if at all.
     #[must_use]
     pub const fn keep(&self) -> Option<Duration> {
-        let Settings { keep, messages } = self.settings;
+        let TraceConfig { keep, messages } = self.settings;
         if keep.is_zero() || messages == 0 { None } else { Some(keep) }
     }
 
-    /// A message was accepted, for a subscription of that dialect.
-    pub fn accepted(&self, message: &Message, dialect: Dialect) {
+    /// A message was accepted, for a subscription of that protocol.
+    pub fn accepted(&self, message: &Message, protocol: Protocol) {
         if self.keep().is_some() {
             let table = self.table.get_or_init(|| Table::new(self.settings.messages));
-            table.claim(message, dialect, self.now());
+            table.claim(message, protocol, self.now());
         }
     }
 
@@ -111,7 +111,7 @@ impl Traces {
 
     /// The same by the name that is shown for it. Nobody is in a hurry who has only that, so all are looked at.
     #[must_use]
-    pub fn called(&self, names: &LogNames, name: &str) -> Option<Trace> {
+    pub fn called(&self, names: &Pseudonyms, name: &str) -> Option<Trace> {
         self.kept().find(|trace| names.message(trace.entry.message).to_string() == name)
     }
 

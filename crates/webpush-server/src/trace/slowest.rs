@@ -7,7 +7,7 @@ use webpush_core::id::InboxId;
 
 /// What an agent took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct AckLatency {
     /// Messages that it was sent.
     pub messages: u32,
     /// Those of them that it has not acknowledged yet.
@@ -19,8 +19,8 @@ pub struct Pace {
 impl Traces {
     /// So many agents, the slowest first.
     #[must_use]
-    pub fn slowest(&self, most: usize) -> Vec<(InboxId, Pace)> {
-        let mut agents: HashMap<InboxId, Pace> = HashMap::new();
+    pub fn slowest(&self, most: usize) -> Vec<(InboxId, AckLatency)> {
+        let mut agents: HashMap<InboxId, AckLatency> = HashMap::new();
         let now = self.now();
         for trace in self.kept() {
             if let Some((taken, waits)) = taken(&trace, now) {

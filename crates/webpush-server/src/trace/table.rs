@@ -9,7 +9,7 @@ use std::time::Duration;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Dialect;
+use webpush_core::subscription::Protocol;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
@@ -60,8 +60,8 @@ impl Stage {
 pub struct Trace {
     /// Which one it is. Its position is that of a message that was never stored, until it is.
     pub entry: EntryRef,
-    /// The dialect of its subscription.
-    pub dialect: &'static str,
+    /// The protocol of its subscription.
+    pub protocol: &'static str,
     /// When it was accepted, by the clock.
     pub accepted_at: Timestamp,
     /// How much it matters.
@@ -164,7 +164,7 @@ impl Table {
         Self((0..messages.div_ceil(WAYS)).map(|_| Set::default()).collect())
     }
 
-    pub(super) fn claim(&self, message: &Message, dialect: Dialect, now: Duration) {
+    pub(super) fn claim(&self, message: &Message, protocol: Protocol, now: Duration) {
         let mark = Mark::of(message.id);
         let set = self.set(mark);
         let way = set.claims.fetch_add(1, Ordering::Relaxed) % WAYS;
@@ -182,13 +182,13 @@ impl Table {
             time.store(0, Ordering::Relaxed);
         }
         row.times[0].store(mark.says(micros(now)), Ordering::Relaxed);
-        let dialect = match dialect {
-            Dialect::Rfc8030 => 0,
-            Dialect::Autopush(_) => 1,
-            Dialect::Thomson => 2,
+        let protocol = match protocol {
+            Protocol::Rfc8030 => 0,
+            Protocol::Autopush(_) => 1,
+            Protocol::Legacy => 2,
         };
         let note = note::THERE
-            | dialect << note::DIALECT
+            | protocol << note::DIALECT
             | (message.urgency as u64) << note::URGENCY
             | u64::from(message.is_now_or_never()) << note::NOW_OR_NEVER;
         row.note.store(mark.says(note), Ordering::Relaxed);
@@ -280,7 +280,7 @@ impl Set {
         let message = MessageId::from_bytes(joined([key, mark.rest]));
         Some(Trace {
             entry: EntryRef { inbox: InboxId::from_bytes(joined(agent)), position, message },
-            dialect: DIALECTS.get(field(note::DIALECT, 2))?,
+            protocol: DIALECTS.get(field(note::DIALECT, 2))?,
             accepted_at,
             urgency: Urgency::ALL[field(note::URGENCY, 2)],
             is_now_or_never: field(note::NOW_OR_NEVER, 1) == 1,

@@ -31,13 +31,13 @@ fn message(number: u8) -> Message {
 }
 
 fn traces(messages: usize) -> Traces {
-    Traces::new(Settings { messages, ..Settings::default() })
+    Traces::new(TraceConfig { messages, ..TraceConfig::default() })
 }
 
 #[test]
 fn every_stage_is_kept_and_the_first_time_counts() {
     let traces = traces(64);
-    traces.accepted(&message(1), Dialect::Autopush(ChannelId::from_bytes([3; 16])));
+    traces.accepted(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
     traces.stored(&Message { position: Position::new(9), ..message(1) });
     for stage in [Stage::Woken, Stage::Written, Stage::Written, Stage::Acknowledged] {
         traces.reached(id(1), stage);
@@ -52,14 +52,14 @@ fn every_stage_is_kept_and_the_first_time_counts() {
     assert_eq!(trace.at(Stage::Written), first);
     assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
     assert_eq!(trace.accepted_at, Timestamp::from_millis(1000));
-    assert_eq!((trace.dialect, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
+    assert_eq!((trace.protocol, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
     assert_eq!(trace.entry, Message { position: Position::new(9), ..message(1) }.entry_ref());
 }
 
 #[test]
 fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
     let traces = traces(8);
-    (0..9).for_each(|number| traces.accepted(&message(number), Dialect::Rfc8030));
+    (0..9).for_each(|number| traces.accepted(&message(number), Protocol::Rfc8030));
     assert!(traces.of(id(0)).is_none());
     traces.reached(id(0), Stage::Written);
     traces.ended(id(0), Outcome::Dropped);
@@ -68,7 +68,7 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
     assert!(kept.iter().all(|trace| trace.written == 0 && trace.outcome.is_none()));
     // A new one in an old place has nothing of the one before it.
     traces.reached(id(1), Stage::Written);
-    traces.accepted(&message(9), Dialect::Rfc8030);
+    traces.accepted(&message(9), Protocol::Rfc8030);
     let trace = traces.of(id(9)).unwrap();
     assert_eq!((trace.at(Stage::Written), trace.written), (None, 0));
 }
@@ -76,8 +76,8 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
 #[test]
 fn a_message_is_found_by_the_name_that_is_shown() {
     let traces = traces(64);
-    traces.accepted(&message(1), Dialect::Thomson);
-    let names = LogNames::new(&Keyring::new(&[(KeyId(1), [7; 32])]).unwrap());
+    traces.accepted(&message(1), Protocol::Legacy);
+    let names = Pseudonyms::new(&Keyring::new(&[(KeyId(1), [7; 32])]).unwrap());
     let name = names.message(id(1)).to_string();
     assert_eq!(traces.called(&names, &name).unwrap().entry.message, id(1));
     assert!(traces.called(&names, "0123456789ab").is_none());
@@ -86,12 +86,12 @@ fn a_message_is_found_by_the_name_that_is_shown() {
 #[test]
 fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
     for settings in [
-        Settings { keep: Duration::ZERO, ..Settings::default() },
-        Settings { messages: 0, ..Settings::default() },
-        Settings { keep: Duration::from_nanos(1), ..Settings::default() },
+        TraceConfig { keep: Duration::ZERO, ..TraceConfig::default() },
+        TraceConfig { messages: 0, ..TraceConfig::default() },
+        TraceConfig { keep: Duration::from_nanos(1), ..TraceConfig::default() },
     ] {
         let traces = Traces::new(settings);
-        traces.accepted(&message(1), Dialect::Rfc8030);
+        traces.accepted(&message(1), Protocol::Rfc8030);
         traces.reached(id(1), Stage::Woken);
         assert!(traces.of(id(1)).is_none() && traces.kept().next().is_none(), "{settings:?}");
     }
@@ -102,7 +102,7 @@ fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
 fn the_slowest_agents_come_first_and_those_that_wait_count() {
     let traces = traces(64);
     for number in [1, 2, 3] {
-        traces.accepted(&message(number), Dialect::Rfc8030);
+        traces.accepted(&message(number), Protocol::Rfc8030);
         traces.reached(id(number), Stage::Written);
     }
     traces.reached(id(2), Stage::Acknowledged);
@@ -123,7 +123,7 @@ fn threads_that_write_at_once_leave_whole_messages() {
             threads.spawn(move || {
                 for round in 0..2_000_u16 {
                     let number = thread * 60 + u8::try_from(round % 60).unwrap();
-                    traces.accepted(&message(number), Dialect::Rfc8030);
+                    traces.accepted(&message(number), Protocol::Rfc8030);
                     traces.reached(id(number), Stage::Written);
                     for trace in traces.kept() {
                         assert_eq!(trace.entry.inbox.as_bytes()[0], trace.entry.message.as_bytes()[0]);

@@ -2,7 +2,7 @@
 
 use super::{Stage, Trace};
 use crate::service::Service;
-use crate::wake::{Held, Listening};
+use crate::session_registry::{BlockReason, Listening};
 use webpush_core::outcome::Outcome;
 
 /// Where a message is.
@@ -69,11 +69,11 @@ fn wanting(service: &Service, trace: &Trace) -> String {
             trace.urgency.as_str(),
             floor.as_str()
         ),
-        Listening::Somebody(Held::Window) => {
+        Listening::Somebody(BlockReason::Window) => {
             "its agent has as many messages as it may without acknowledging one".to_owned()
         }
-        Listening::Somebody(Held::Socket) => "its agent's connection takes no more bytes".to_owned(),
-        Listening::Somebody(Held::Nothing) => {
+        Listening::Somebody(BlockReason::Socket) => "its agent's connection takes no more bytes".to_owned(),
+        Listening::Somebody(BlockReason::Nothing) => {
             "its agent's session was told, and sends what came before it first".to_owned()
         }
     }

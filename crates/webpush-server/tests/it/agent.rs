@@ -1,6 +1,6 @@
 //! An autopush agent on a socket of its own. It writes its frames itself, so that it can also write wrong ones.
 
-use crate::support::{Peer, Server, soon};
+use crate::support::{ClientAddr, Server, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub(crate) struct Notification {
 }
 
 /// A service, a sender, and an agent that has one channel.
-pub(crate) async fn with_channel(args: &[&str]) -> (Server, Peer, Registered) {
+pub(crate) async fn with_channel(args: &[&str]) -> (Server, ClientAddr, Registered) {
     let server = Server::start_with(args);
     let sender = server.connect().await;
     let registered = Registered::new(&server).await;
@@ -300,7 +300,7 @@ pub(crate) fn texts(notifications: &[Notification]) -> Vec<&str> {
 }
 
 /// Pushes numbered messages one after the other.
-pub(crate) async fn push_many(sender: &mut Peer, url: &str, numbers: std::ops::Range<usize>) {
+pub(crate) async fn push_many(sender: &mut ClientAddr, url: &str, numbers: std::ops::Range<usize>) {
     for number in numbers {
         push(sender, url, &[("ttl", "600")], number.to_string()).await;
     }
@@ -308,7 +308,7 @@ pub(crate) async fn push_many(sender: &mut Peer, url: &str, numbers: std::ops::R
 
 /// Pushes a message that is taken; its URL.
 pub(crate) async fn push(
-    sender: &mut Peer,
+    sender: &mut ClientAddr,
     url: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
@@ -320,7 +320,7 @@ pub(crate) async fn push(
 
 /// Asserts that an agent has nothing else to get: a message that is pushed now comes next. Messages come in the order
 /// of their acceptance.
-pub(crate) async fn assert_nothing_before(agent: &mut Agent, sender: &mut Peer, url: &str) {
+pub(crate) async fn assert_nothing_before(agent: &mut Agent, sender: &mut ClientAddr, url: &str) {
     push(sender, url, &[("ttl", "60"), ("urgency", "high")], "the next").await;
     let next = agent.notification().await;
     assert_eq!(next.text, "the next");

@@ -1,15 +1,15 @@
 //! Broadcasts that change, and agents that are removed: what no agent asks for.
 
-use crate::inside::Inside;
+use crate::inside::LoopbackClient;
 use serde_json::{Value, json};
-use webpush_core::dialect::autopush::{Versions, names};
+use webpush_core::protocol::autopush::{Versions, names};
 use webpush_store::{Durability, Op};
 
 fn versions(pairs: &[(&str, &str)]) -> Versions {
     pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect()
 }
 
-impl Inside {
+impl LoopbackClient {
     fn broadcast(&self, pairs: &[(&str, &str)]) {
         self.service.broadcasts.replace(versions(pairs));
         self.service.registry.wake_all();
@@ -22,7 +22,7 @@ fn news(broadcasts: Value) -> Value {
 
 #[tokio::test]
 async fn an_agent_is_told_what_differs_when_it_says_hello_and_when_it_changes() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     inside.broadcast(&[("a", "2"), ("b", "1"), ("c", "9")]);
     let mut agent = inside.open(100_000);
     let hello = json!({"messageType": "hello", "broadcasts": {"a": "1", "b": "1", "x": "0"}});
@@ -44,7 +44,7 @@ async fn an_agent_is_told_what_differs_when_it_says_hello_and_when_it_changes() 
 
 #[tokio::test]
 async fn a_broadcast_waits_for_an_agent_that_is_slow_to_read() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     inside.broadcast(&[("a", "1")]);
     let (mut agent, _, url) = inside.registered(1024).await;
     agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"a": "1"}})).await;
@@ -66,7 +66,7 @@ async fn a_broadcast_waits_for_an_agent_that_is_slow_to_read() {
 
 #[tokio::test]
 async fn a_removed_agent_is_told_to_come_as_somebody_new() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (mut agent, uaid, _) = inside.registered(100_000).await;
     let id = names::agent(&uaid).unwrap();
     inside.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await.unwrap();

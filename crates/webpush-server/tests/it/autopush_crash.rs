@@ -1,12 +1,12 @@
 //! Defect 4 of the peer: what was answered 201 and not acknowledged outlives the program, however it ends.
 
 use crate::agent::{Agent, Frame, Notification, Registered, assert_nothing_before, push_many, texts};
-use crate::support::{Peer, Server};
+use crate::support::{ClientAddr, Server};
 use std::path::Path;
 
 const ORIGIN: &str = "https://push.example";
 
-async fn start(folder: &Path) -> (Server, Peer) {
+async fn start(folder: &Path) -> (Server, ClientAddr) {
     let server = Server::start_on(folder, &["--origin", ORIGIN, "--drain-window", "0s"]);
     let sender = server.connect_as(ORIGIN).await;
     (server, sender)

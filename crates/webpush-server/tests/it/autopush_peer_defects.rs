@@ -2,16 +2,16 @@
 
 use crate::admin::ask;
 use crate::agent::{Agent, Registered, assert_nothing_before, channel, push, push_many, texts, with_channel};
-use crate::inside::Inside;
+use crate::inside::LoopbackClient;
 use crate::openmetrics::Exposition;
-use crate::support::{Peer, Server, Subscribed, soon};
+use crate::support::{ClientAddr, Server, Subscribed, soon};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use webpush_core::dialect::autopush::names;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::protocol::autopush::names;
 use webpush_server::fresh;
 use webpush_store::{Durability, Op};
 
@@ -36,7 +36,7 @@ async fn peer_defect_1_hundreds_of_known_agents_say_hello_at_once() {
 
 #[tokio::test]
 async fn peer_defect_1_ten_thousand_known_agents_say_hello_at_once() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let ids: Vec<_> = (0..10_000_u128).map(|number| names::new_agent((number << 80).to_be_bytes())).collect();
     let inbox = |id: &InboxId| {
         let (created, key) = (fresh::now(), inside.service.keyring.current());
@@ -167,7 +167,7 @@ async fn peer_defect_8_an_older_message_of_a_topic_never_replaces_a_newer_one() 
 
 #[tokio::test]
 async fn peer_defect_9_an_agent_is_welcome_whose_last_visit_is_in_the_future() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (agent, uaid, _) = inside.registered(1024).await;
     drop(agent);
     let future = fresh::now().after(Duration::from_secs(3600));
@@ -179,7 +179,7 @@ async fn peer_defect_9_an_agent_is_welcome_whose_last_visit_is_in_the_future() {
 
 #[tokio::test]
 async fn peer_defect_10_who_never_registered_leaves_nothing_behind() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let mut agent = inside.open(1024);
     let uaid = agent.hello(None).await;
     let id = names::agent(&uaid).unwrap();
@@ -259,7 +259,7 @@ async fn peer_defect_11_health_is_503_while_the_store_is_down() {
     let args = ["--origin", "https://push.example", "--admin", &admin];
     let server = Server::start_on_small_disk(folder.path(), &args, &folder.path().join("log"));
     let mut peer = server.connect_as("https://push.example").await;
-    let health = async |peer: &mut Peer, path| peer.get(path, &[]).await.status();
+    let health = async |peer: &mut ClientAddr, path| peer.get(path, &[]).await.status();
     let is_ready = async || ask(&admin, "GET", "/ready", "").await;
     assert_eq!((health(&mut peer, "/health").await, is_ready().await.0), (StatusCode::OK, 200));
     let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());

@@ -3,7 +3,7 @@
 use crate::agent::{
     Agent, Registered, TEXT, assert_nothing_before, frame, push, push_many, texts, with_channel,
 };
-use crate::inside::Inside;
+use crate::inside::LoopbackClient;
 use crate::support::soon;
 use serde_json::json;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use webpush_core::limits::{FETCH_ENTRIES, Limits, SESSION_WINDOW, WAKE_ENTRIES};
 
 #[tokio::test]
 async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (mut agent, _, url) = inside.registered(1024).await;
     let large = "x".repeat(4000);
     for number in 0..30 {
@@ -28,7 +28,7 @@ async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {
 
 #[tokio::test]
 async fn for_an_agent_that_never_reads_a_bounded_number_of_messages_is_kept_in_memory() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (mut agent, uaid, url) = inside.registered(1024).await;
     let mut pushed = Vec::new();
     for number in 0..1000 {
@@ -52,7 +52,7 @@ async fn for_an_agent_that_never_reads_a_bounded_number_of_messages_is_kept_in_m
 
 #[tokio::test]
 async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (mut agent, _, url) = inside.registered(1024).await;
     let large = "x".repeat(4000);
     for number in 0..2 * FETCH_ENTRIES {
@@ -76,7 +76,7 @@ async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
 
 #[tokio::test]
 async fn what_the_store_cannot_name_just_now_is_not_passed_over() {
-    let inside = Inside::new();
+    let inside = LoopbackClient::new();
     let (mut agent, uaid, url) = inside.registered(100_000).await;
     inside.store.fail(true);
     inside.push(&url, "one").await;
@@ -109,7 +109,8 @@ async fn an_agent_that_never_acknowledges_has_one_window_of_messages() {
 
 #[tokio::test]
 async fn messages_that_are_never_acknowledged_do_not_hold_up_the_others_for_ever() {
-    let inside = Inside::with(Limits { redelivery_timeout: Duration::from_millis(20), ..Limits::default() });
+    let inside =
+        LoopbackClient::with(Limits { redelivery_timeout: Duration::from_millis(20), ..Limits::default() });
     let (mut agent, _, url) = inside.registered(100_000).await;
     for number in 0..5 * SESSION_WINDOW {
         inside.push(&url, number.to_string()).await;

@@ -1,6 +1,6 @@
 //! Backups while senders are busy, put back elsewhere; exports that another service takes in.
 
-use crate::support::{Peer, Server, Subscribed, header, in_memory, soon};
+use crate::support::{ClientAddr, Server, Subscribed, header, in_memory, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
@@ -55,7 +55,7 @@ struct Answered {
 }
 
 async fn send(
-    mut peer: Peer,
+    mut peer: ClientAddr,
     number: usize,
     push: String,
     answered: Arc<Mutex<Answered>>,

@@ -1,6 +1,6 @@
 //! What was answered with 201 outlives the program, however it ends.
 
-use crate::support::{Peer, Server, Subscribed, header};
+use crate::support::{ClientAddr, Server, Subscribed, header};
 use http::StatusCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ async fn send_until_killed(server: Server, round: usize, push: &str) -> Vec<Answ
 }
 
 async fn send(
-    mut peer: Peer,
+    mut peer: ClientAddr,
     sender: usize,
     push: String,
     answered: mpsc::UnboundedSender<Answered>,

@@ -1,6 +1,6 @@
 //! Errors have one shape: everywhere, and over both HTTP versions.
 
-use crate::support::{Peer, Server, Subscribed, raw_http1};
+use crate::support::{ClientAddr, Server, Subscribed, raw_http1};
 use http::Method;
 use serde_json::{Value, json};
 use webpush_server::client::vapid::VapidKey;
@@ -35,7 +35,7 @@ struct Wrong<'a> {
 
 impl Wrong<'_> {
     /// Makes it over HTTP/2; status and body.
-    async fn over_http2(&self, peer: &mut Peer) -> (u16, Vec<u8>) {
+    async fn over_http2(&self, peer: &mut ClientAddr) -> (u16, Vec<u8>) {
         let response = peer.request(self.method.clone(), self.path, self.headers, self.body.to_owned()).await;
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), response.body().to_vec())

@@ -1,6 +1,6 @@
 //! The Matrix push gateway (Push Gateway API) for push URLs of the service itself.
 
-use crate::support::{Peer, Server, Subscribed, header, soon, texts, with_subscription};
+use crate::support::{ClientAddr, Server, Subscribed, header, soon, texts, with_subscription};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) fn notification(pushkeys: &[&str]) -> Value {
     }})
 }
 
-pub(crate) async fn notify(peer: &mut Peer, notification: &Value) -> Response<Bytes> {
+pub(crate) async fn notify(peer: &mut ClientAddr, notification: &Value) -> Response<Bytes> {
     let headers = [("content-type", "application/json")];
     peer.request(Method::POST, NOTIFY, &headers, notification.to_string()).await
 }

@@ -2,7 +2,7 @@
 
 use crate::gateway::{NOTIFY, assert_error, notification, notify, rejected};
 use crate::push_service::PushService;
-use crate::support::{Monitor, Peer, Server, Subscribed, header, soon};
+use crate::support::{ClientAddr, Monitor, Server, Subscribed, header, soon};
 use futures_util::FutureExt as _;
 use h2::client::ResponseFuture;
 use http::{Method, StatusCode};
@@ -20,10 +20,10 @@ const PATIENT: [&str; 4] = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-t
 struct Scene {
     server: Server,
     elsewhere: PushService,
-    homeserver: Peer,
+    homeserver: ClientAddr,
     urls: Subscribed,
     monitor: Monitor,
-    _agent: Peer,
+    _agent: ClientAddr,
 }
 
 impl Scene {

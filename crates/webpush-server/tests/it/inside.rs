@@ -20,20 +20,20 @@ use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_server::drain::Drain;
 use webpush_server::fresh;
-use webpush_server::http::peer::Peer;
+use webpush_server::http::client_addr::ClientAddr;
 use webpush_server::monitor::websocket::{Arrival, run};
 use webpush_server::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
-use webpush_store::{Applied, Detail, Done, Due, Durability, IdleCheck, Op, Picture, Store, StoreError};
+use webpush_store::{Applied, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Store, StoreError};
 
 /// A service on a store in memory.
-pub(crate) struct Inside {
+pub(crate) struct LoopbackClient {
     pub(crate) service: Arc<Service>,
     pub(crate) store: Arc<Failing>,
     drain: Drain,
 }
 
-impl Inside {
+impl LoopbackClient {
     pub(crate) fn new() -> Self {
         Self::with(Limits::default())
     }
@@ -50,7 +50,7 @@ impl Inside {
     pub(crate) fn open(&self, bytes: usize) -> Agent<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let arrival = Arrival {
-            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
             place: None,
@@ -160,8 +160,8 @@ impl Store for Failing {
         self.store.idle(check, limit)
     }
 
-    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
-        self.store.picture(detail)
+    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        self.store.snapshot(detail)
     }
 
     fn close(&self) {

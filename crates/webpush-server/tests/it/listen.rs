@@ -1,6 +1,6 @@
 //! `listen` against the service itself, without server push.
 
-use crate::support::{Peer, Server, header};
+use crate::support::{ClientAddr, Server, header};
 use http::StatusCode;
 use serde_json::Value;
 use std::process::Stdio;
@@ -47,7 +47,7 @@ impl Listening {
         Self { child, lines, subscription }
     }
 
-    async fn send(&self, peer: &mut Peer, text: &str) -> String {
+    async fn send(&self, peer: &mut ClientAddr, text: &str) -> String {
         let headers = [("ttl", "60"), ("content-encoding", "aes128gcm")];
         let body = encrypt(&self.subscription.keys, text.as_bytes()).unwrap();
         let push = self.subscription.endpoint.expose();

@@ -85,13 +85,13 @@ async fn known_traffic_is_counted_exactly() {
     let _listening = peer.monitor(&two.subscription, &[]).await;
     assert_eq!(ask_with(&server.admin, "PUT", "/broadcasts/a", &[&owners(&server)], "1").await.0, 204);
 
-    let metrics = scrape_until(&server, "webpush_sessions", &[("dialect", "rfc8030")], 1.0).await;
+    let metrics = scrape_until(&server, "webpush_sessions", &[("protocol", "rfc8030")], 1.0).await;
     let delivered = [("outcome", "delivered")];
     assert_eq!(metrics.value("webpush_messages_ended_total", &delivered), 3.0);
     for (name, labels, value) in [
-        ("webpush_messages_accepted_total", &[("dialect", "rfc8030")][..], 8.0),
-        ("webpush_messages_accepted_total", &[("dialect", "autopush")], 4.0),
-        ("webpush_messages_accepted_total", &[("dialect", "thomson")], 0.0),
+        ("webpush_messages_accepted_total", &[("protocol", "rfc8030")][..], 8.0),
+        ("webpush_messages_accepted_total", &[("protocol", "autopush")], 4.0),
+        ("webpush_messages_accepted_total", &[("protocol", "thomson")], 0.0),
         ("webpush_messages_live_total", &[("result", "nobody")], 1.0),
         ("webpush_messages_live_total", &[("result", "taken")], 1.0),
         ("webpush_messages_ended_total", &[("outcome", "replaced")], 1.0),
@@ -112,8 +112,8 @@ async fn known_traffic_is_counted_exactly() {
         ("webpush_agents_returned_total", &[], 1.0),
         ("webpush_websocket_closes_total", &[("by", "agent"), ("code", "1000")], 0.0),
         ("webpush_websocket_closes_total", &[("by", "service"), ("code", "1000")], 0.0),
-        ("webpush_sessions", &[("dialect", "autopush")], 1.0),
-        ("webpush_sessions_opened_total", &[("dialect", "autopush")], 2.0),
+        ("webpush_sessions", &[("protocol", "autopush")], 1.0),
+        ("webpush_sessions_opened_total", &[("protocol", "autopush")], 2.0),
         ("webpush_broadcasts", &[], 1.0),
         ("webpush_connections", &[], 2.0),
         ("webpush_ready", &[], 1.0),

@@ -1,7 +1,7 @@
 //! Clients behind proxies that say by a header for whom they ask.
 
 use crate::agent::{channel, open};
-use crate::support::{Peer, Server, refused, soon};
+use crate::support::{ClientAddr, Server, refused, soon};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ fn start(args: &[&str]) -> Server {
     Server::start_with(&[&ONE_EACH[..], args].concat())
 }
 
-async fn subscribe(peer: &mut Peer, headers: &[(&str, &str)]) -> u16 {
+async fn subscribe(peer: &mut ClientAddr, headers: &[(&str, &str)]) -> u16 {
     peer.post("/subscribe", headers, "").await.status().as_u16()
 }
 

@@ -1,13 +1,13 @@
 //! RFC 8030 §5.1 and §6.3: exactly one receipt for every message that asked.
 
-use crate::support::{Peer, Pushed, header, link, with_subscription};
+use crate::support::{ClientAddr, Pushed, header, link, with_subscription};
 use http::{Method, StatusCode};
 
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 
 /// Sends for a receipt, to a receipt subscription or a new one; the URLs of the message and of the subscription.
 async fn send(
-    peer: &mut Peer,
+    peer: &mut ClientAddr,
     push: &str,
     receipts: Option<&str>,
     more: &[(&str, &str)],

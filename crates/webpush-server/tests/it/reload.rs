@@ -1,6 +1,6 @@
 //! SIGHUP: what changes while the service runs, what waits for the next start, and what changes nothing.
 
-use crate::support::{Peer, Server, soon};
+use crate::support::{ClientAddr, Server, soon};
 use crate::tls::{Files, connect, files, try_connect};
 use http::StatusCode;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl Config {
     }
 }
 
-async fn status_of_subscribe(peer: &mut Peer) -> StatusCode {
+async fn status_of_subscribe(peer: &mut ClientAddr) -> StatusCode {
     peer.post("/subscribe", &[], "").await.status()
 }
 

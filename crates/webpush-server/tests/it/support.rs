@@ -28,7 +28,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// A service with one subscription, and a connection to it.
-pub(crate) async fn with_subscription() -> (Server, Peer, Subscribed) {
+pub(crate) async fn with_subscription() -> (Server, ClientAddr, Subscribed) {
     let server = Server::start();
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -178,17 +178,17 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    pub(crate) async fn connect(&self) -> Peer {
+    pub(crate) async fn connect(&self) -> ClientAddr {
         self.connect_with(h2::client::Builder::new()).await
     }
 
-    pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> Peer {
-        Peer::connect(&self.address, builder).await
+    pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> ClientAddr {
+        ClientAddr::connect(&self.address, builder).await
     }
 
     /// Connects, and asks as if at another origin.
-    pub(crate) async fn connect_as(&self, origin: &str) -> Peer {
-        Peer { base: origin.to_owned(), ..self.connect().await }
+    pub(crate) async fn connect_as(&self, origin: &str) -> ClientAddr {
+        ClientAddr { base: origin.to_owned(), ..self.connect().await }
     }
 }
 
@@ -229,13 +229,13 @@ pub(crate) const HERMETIC: [(&str, &str); 3] = [
 ];
 
 /// One HTTP/2 connection to the service.
-pub(crate) struct Peer {
+pub(crate) struct ClientAddr {
     base: String,
     send: SendRequest<Bytes>,
     connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
-impl Peer {
+impl ClientAddr {
     async fn connect(address: &str, builder: h2::client::Builder) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) = builder.handshake(stream).await.unwrap();

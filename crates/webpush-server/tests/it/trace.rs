@@ -2,7 +2,7 @@
 
 use crate::admin::ask;
 use crate::agent::{Registered, push_many, with_channel};
-use crate::support::{HERMETIC, Peer, Server, header, soon};
+use crate::support::{ClientAddr, HERMETIC, Server, header, soon};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -38,7 +38,7 @@ fn stages(found: &Value) -> Vec<String> {
     steps.iter().map(|step| step["step"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn send(sender: &mut Peer, push: &str, headers: &[(&str, &str)]) -> String {
+async fn send(sender: &mut ClientAddr, push: &str, headers: &[(&str, &str)]) -> String {
     let answer = sender.post(push, headers, "a secret text").await;
     assert_eq!(answer.status(), StatusCode::CREATED);
     header(&answer, "location").to_owned()
@@ -55,7 +55,7 @@ async fn every_stage_of_a_message_is_told_and_no_id() {
     let ended = trace_until(&server, &url, "delivered", "ended").await;
     assert_eq!(stages(&ended), ["accepted", "stored", "woken", "written", "acknowledged", "ended"]);
     assert_eq!(
-        [&ended["dialect"], &ended["urgency"], &ended["over"], &ended["written"], &ended["why"]],
+        [&ended["protocol"], &ended["urgency"], &ended["over"], &ended["written"], &ended["why"]],
         [&json!("autopush"), &json!("low"), &json!(true), &json!(1), &Value::Null]
     );
     // By what the agent calls it, and by the name that was shown, it is the same.

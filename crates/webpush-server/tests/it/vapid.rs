@@ -1,6 +1,6 @@
 //! RFC 8292: senders that say who they are, and subscriptions for one of them.
 
-use crate::support::{Peer, Server, Subscribed, header, texts};
+use crate::support::{ClientAddr, Server, Subscribed, header, texts};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use bytes::Bytes;
@@ -56,12 +56,12 @@ impl Sender {
     }
 }
 
-async fn subscribe_for(peer: &mut Peer, sender: &Sender) -> Subscribed {
+async fn subscribe_for(peer: &mut ClientAddr, sender: &Sender) -> Subscribed {
     let body = json!({"vapid": sender.key()}).to_string();
     Subscribed::of(&peer.request(Method::POST, "/subscribe", &[OPTIONS], body).await)
 }
 
-async fn push(peer: &mut Peer, url: &str, authorization: &str) -> Response<Bytes> {
+async fn push(peer: &mut ClientAddr, url: &str, authorization: &str) -> Response<Bytes> {
     peer.post(url, &[TTL, ("authorization", authorization)], "x").await
 }
 

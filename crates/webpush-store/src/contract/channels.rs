@@ -6,7 +6,7 @@ use webpush_core::id::ChannelId;
 const CHANNEL: ChannelId = ChannelId::from_bytes([7; 16]);
 
 fn named(agent: InboxId, id: SubscriptionId, channel: ChannelId) -> Subscription {
-    Subscription { dialect: Dialect::Autopush(channel), ..plain_subscription(agent, id) }
+    Subscription { protocol: Protocol::Autopush(channel), ..plain_subscription(agent, id) }
 }
 
 fn found(store: &dyn Store, agent: InboxId) -> Option<SubscriptionId> {

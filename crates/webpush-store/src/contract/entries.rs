@@ -8,7 +8,7 @@ use webpush_core::subscription::SenderKey;
 
 /// Entries are handed out in the order in which they were accepted, per inbox, whatever their subscription.
 pub fn order_of_acceptance(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let mut expected = Vec::new();
     for number in 0..20 {
         let subscription = if number % 3 == 0 { OTHER_SUBSCRIPTION } else { SUBSCRIPTION };
@@ -22,7 +22,7 @@ pub fn order_of_acceptance(open: Open) {
 
 /// A position is after all that were ever assigned before, and never [`Position::START`].
 pub fn positions_are_never_reused(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let mut last = Position::START;
     for number in 0..3 {
         let entry = append_one(&*store, message(number));
@@ -108,15 +108,15 @@ pub fn nothing_goes_into_what_is_missing(open: Open) {
 
 /// What was written is read, also by the next process.
 pub fn every_field_is_kept(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let sender = Some(SenderKey([4; 65]));
     let channel = ChannelId::from_bytes([11; 16]);
     let plain = Subscription { created: at(3), key: KeyId(1), ..plain_subscription(AGENT, SUBSCRIPTION) };
-    let full = Subscription { sender, dialect: Dialect::Autopush(channel), ..plain };
-    let dialects = [Dialect::Rfc8030, Dialect::Thomson, full.dialect];
+    let full = Subscription { sender, protocol: Protocol::Autopush(channel), ..plain };
+    let protocols = [Protocol::Rfc8030, Protocol::Legacy, full.protocol];
     let senders = [None, sender];
-    let all = dialects.iter().flat_map(|dialect| senders.map(|sender| (*dialect, sender)));
-    for subscription in all.map(|(dialect, sender)| Subscription { sender, dialect, ..plain }) {
+    let all = protocols.iter().flat_map(|protocol| senders.map(|sender| (*protocol, sender)));
+    for subscription in all.map(|(protocol, sender)| Subscription { sender, protocol, ..plain }) {
         commit(&*store, vec![Op::Subscribe(subscription.clone())]);
         assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(subscription))));
     }
@@ -156,7 +156,7 @@ pub fn every_field_is_kept(open: Open) {
 
 /// What was committed lazily is applied in its turn, and on disk once the store was closed.
 pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let entry = append_one(&*store, message(1));
     let (sender, receiver) = mpsc::channel();
     for op in [Op::Append(message(2)), Op::Settle(entry, Outcome::Delivered)] {
@@ -175,7 +175,7 @@ pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
 
 /// After `close` nothing is read or written, and every `done` is still called, once.
 pub fn a_closed_store_refuses(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let entry = append_one(&*store, message(1));
     assert!(store.inbox(AGENT).is_ok() && store.subscription(AGENT, SUBSCRIPTION).is_ok());
     store.close();

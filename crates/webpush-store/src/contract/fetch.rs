@@ -5,7 +5,7 @@ use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 
 /// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
 pub fn fetch_admits_what_the_scope_says(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let urgent = |number, urgency| Message { urgency, ..message(number) };
     let all: Vec<EntryRef> = [
         urgent(0, Urgency::VeryLow),
@@ -46,7 +46,7 @@ pub fn fetch_admits_what_the_scope_says(open: Open) {
 
 /// A page holds [`FETCH_ENTRIES`] entries; the next one begins where it ended.
 pub fn fetch_pages(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let count = 2 * FETCH_ENTRIES;
     let sent = append(&*store, (0..count as u64).map(message).collect());
     let mut got = Vec::new();
@@ -64,7 +64,7 @@ pub fn fetch_pages(open: Open) {
 
 /// A fetch looks at [`FETCH_SCAN_ROWS`] rows at most, and says how far it came.
 pub fn fetch_stops_after_scanning_enough(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let low = |number| Message { urgency: Urgency::VeryLow, ..message(number) };
     let filtered = append(&*store, (0..FETCH_SCAN_ROWS as u64).map(low).collect());
     let wanted = append_one(&*store, message(FETCH_SCAN_ROWS as u64));
@@ -79,7 +79,7 @@ pub fn fetch_stops_after_scanning_enough(open: Open) {
 
 /// The newest entry that the scope admits is found among the newest [`FETCH_SCAN_ROWS`] rows.
 pub fn latest_is_the_newest_that_the_scope_admits(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let only = |id| Scope { only: Some(id), ..everything(AGENT) };
     let latest = |scope, now| {
         let found = store.latest(&scope, at(now)).expect("the store can be read");

@@ -17,7 +17,7 @@ fn idle(store: &dyn Store, now: u64) -> Vec<InboxId> {
 
 /// An agent that nobody monitored for a day goes, unless messages wait for it; a receipt subscription does not.
 pub fn an_empty_agent_that_nobody_monitors_is_idle(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     assert_eq!(idle(&*store, DAY + HOUR - 1), [], "an hour late at most, but never early");
     assert_eq!(idle(&*store, DAY + HOUR), [AGENT, OTHER_AGENT]);
     assert_eq!(store.idle(&check(2 * DAY), 1), Ok(vec![AGENT]));
@@ -33,7 +33,7 @@ pub fn an_empty_agent_that_nobody_monitors_is_idle(open: Open) {
 
 /// Whatever an inbox holds, it goes when nobody has monitored it for sixty days.
 pub fn an_inbox_that_nobody_uses_is_idle(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     append_one(&*store, message(1));
     let touch = |inbox, time| commit(&*store, vec![Op::Touch(inbox, at(time))]);
     assert_eq!(touch(AGENT, DAY), [Applied::Touched]);
@@ -54,7 +54,7 @@ pub fn an_inbox_that_nobody_uses_is_idle(open: Open) {
 
 /// What was used after it was named stays; what goes takes everything with it.
 pub fn only_what_is_still_idle_is_removed(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let late = check(70 * DAY);
     assert_eq!(idle(&*store, 70 * DAY).len(), 3);
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });

@@ -13,7 +13,7 @@ fn removed(store: &dyn Store, op: Op) -> Removed {
 
 /// Unsubscribing ends this subscription's messages and no others, and leaves nothing of them behind.
 pub fn unsubscribe_cancels_its_messages(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let owing = append_one(&*store, Message { receipt: Some(RECEIPTS), ..topical(1, "news") });
     let kept = Message { subscription: OTHER_SUBSCRIPTION, receipt: Some(RECEIPTS), ..topical(2, "news") };
     let kept = append_one(&*store, kept);
@@ -35,7 +35,7 @@ pub fn unsubscribe_cancels_its_messages(open: Open) {
 
 /// Removing an agent's inbox ends all its messages and subscriptions.
 pub fn remove_inbox_cancels_everything(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let owing = Message { receipt: Some(RECEIPTS), ..topical(1, "news") };
     let mut about = vec![append_one(&*store, owing.clone())];
     append_one(&*store, message(2));
@@ -59,12 +59,12 @@ pub fn remove_inbox_cancels_everything(open: Open) {
 
 /// Removing a receipt subscription takes the receipts that wait there; they owe nothing.
 pub fn remove_inbox_takes_its_receipts(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     for number in 0..2 {
         let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
         settle(&*store, entry, Outcome::Delivered);
     }
     let end = removed(&*store, Op::RemoveInbox(RECEIPTS));
-    assert_eq!(end, Removed::default());
+    assert_eq!(end, Removed::new(RECEIPTS, None));
     assert_eq!(contents(&*store, RECEIPTS), []);
 }

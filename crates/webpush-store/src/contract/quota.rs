@@ -18,7 +18,7 @@ fn sized(number: u64, bytes: usize) -> Message {
 
 /// The least urgent go first, of equals the oldest, and never one more than is needed.
 pub fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open) {
-    let store = furnished_with(open, quota(4, 1000));
+    let store = seeded_with(open, quota(4, 1000));
     let urgencies = [Urgency::Normal, Urgency::Low, Urgency::High, Urgency::Low];
     let messages = (0..).zip(urgencies).map(|(number, urgency)| urgent(number, urgency));
     let all: Vec<EntryRef> = messages.map(|message| append_one(&*store, message)).collect();
@@ -38,7 +38,7 @@ pub fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open) {
 
 /// The new message is one among the others: it goes at once when it is less urgent than all.
 pub fn a_new_message_may_be_the_one_to_go(open: Open) {
-    let store = furnished_with(open, quota(2, 1000));
+    let store = seeded_with(open, quota(2, 1000));
     let kept: Vec<EntryRef> = (0..2).map(|number| append_one(&*store, message(number))).collect();
     let low = Message { receipt: Some(RECEIPTS), topic: Topic::parse(b"news"), ..urgent(2, Urgency::Low) };
     let appended = append(&*store, vec![low.clone()]);
@@ -54,7 +54,7 @@ pub fn a_new_message_may_be_the_one_to_go(open: Open) {
 
 /// As many go as make room for the bytes of the new one; one that is too large alone goes alone.
 pub fn bytes_count_as_well(open: Open) {
-    let store = furnished_with(open, quota(100, 100));
+    let store = seeded_with(open, quota(100, 100));
     let all: Vec<EntryRef> = (0..4).map(|number| append_one(&*store, sized(number, 25))).collect();
     assert_eq!(append(&*store, vec![sized(4, 26)])[0].dropped, all[..2]);
     let new = append(&*store, vec![sized(5, 100)]);
@@ -67,7 +67,7 @@ pub fn bytes_count_as_well(open: Open) {
 
 /// Whoever asked for a receipt hears that the message failed.
 pub fn a_dropped_message_owes_its_receipt(open: Open) {
-    let store = furnished_with(open, quota(1, 1000));
+    let store = seeded_with(open, quota(1, 1000));
     let owing = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     let appended = append(&*store, vec![message(2)]);
     let told: Vec<_> = appended[0].receipts.iter().map(|receipt| (receipt.about, receipt.status)).collect();
@@ -79,7 +79,7 @@ pub fn a_dropped_message_owes_its_receipt(open: Open) {
 /// Whatever ends leaves its room to others; also to those that come after the store was opened again.
 pub fn every_end_leaves_room(open: Open) {
     let three = quota(3, 1000);
-    let store = furnished_with(open, three);
+    let store = seeded_with(open, three);
     let fill = |store: &dyn Store, first: u64| {
         let messages = (first..first + 3).map(message).collect();
         let appended = append(store, messages);
@@ -110,7 +110,7 @@ pub fn every_end_leaves_room(open: Open) {
 
 /// Of receipts the oldest go; how many went is told with the change that made them go.
 pub fn a_full_receipt_inbox_drops_the_oldest(open: Open) {
-    let store = furnished_with(open, Quota { receipts: 2, ..Quota::default() });
+    let store = seeded_with(open, Quota { receipts: 2, ..Quota::default() });
     let owing = |number| append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
     let all: Vec<EntryRef> = (0..5).map(owing).collect();
     let dropped: Vec<usize> = all[..3]
@@ -134,7 +134,7 @@ pub fn a_full_receipt_inbox_drops_the_oldest(open: Open) {
 /// An agent has so many subscriptions and no more; one that is there may always be written anew.
 pub fn subscriptions_are_bounded(open: Open) {
     let two = Quota { subscriptions: 2, ..Quota::default() };
-    let store = furnished_with(open, two);
+    let store = seeded_with(open, two);
     let third = SubscriptionId::from_bytes([6; 16]);
     let applied = commit(
         &*store,

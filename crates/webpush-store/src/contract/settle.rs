@@ -13,7 +13,7 @@ fn receipt_of(applied: Applied) -> Option<Receipt> {
 
 /// The first settle ends the entry, the second finds nothing.
 pub fn settling_twice_does_nothing(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     assert!(receipt_of(settle(&*store, entry, Outcome::Delivered)).is_some());
     assert_eq!(settle(&*store, entry, Outcome::Expired), Applied::Missing);
@@ -25,7 +25,7 @@ pub fn settling_twice_does_nothing(open: Open) {
 
 /// Every outcome gives the receipt that [`ReceiptStatus::of`] says, if one was asked for.
 pub fn receipts_say_how_messages_end(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let outcomes =
         [Outcome::Delivered, Outcome::Expired, Outcome::Replaced, Outcome::Cancelled, Outcome::Dropped];
     let mut expected = Vec::new();
@@ -48,30 +48,34 @@ pub fn receipts_say_how_messages_end(open: Open) {
 
 /// When the receipt subscription was removed, the message ends all the same.
 pub fn a_gone_receipt_inbox_gets_nothing(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     commit(&*store, vec![Op::RemoveInbox(RECEIPTS)]);
     let settled = settle(&*store, entry, Outcome::Delivered);
     let accepted = Some(message(1).accepted);
-    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::default() }));
+    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::new(entry, Outcome::Delivered) }));
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
 
 /// A receipt is acknowledged like a message, by the message it is about, and owes nothing itself.
 pub fn a_receipt_is_settled_like_any_entry(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
     let receipt = receipt_of(settle(&*store, entry, Outcome::Delivered)).expect("one is owed");
     assert_eq!(receipt.entry_ref().message, entry.message);
     let settled = settle(&*store, receipt.entry_ref(), Outcome::Delivered);
-    assert_eq!(settled, Applied::Settled(Settled::default()), "it is no message");
+    assert_eq!(
+        settled,
+        Applied::Settled(Settled::new(receipt.entry_ref(), Outcome::Delivered)),
+        "it is no message"
+    );
     assert_eq!(settle(&*store, receipt.entry_ref(), Outcome::Delivered), Applied::Missing);
     assert_eq!(contents(&*store, RECEIPTS), []);
 }
 
 /// Both must be right: nothing is searched for, and nothing else is taken for it.
 pub fn an_entry_is_named_by_position_and_id(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let all: Vec<EntryRef> = (0..3).map(|number| append_one(&*store, message(number))).collect();
     let moved = |position| EntryRef { position, ..all[1] };
     for position in [Position::START, all[0].position, all[2].position, Position::new(u64::MAX)] {
@@ -88,6 +92,6 @@ pub fn an_entry_is_named_by_position_and_id(open: Open) {
     assert_eq!(found.map(|entry| entry.entry_ref()), Some(all[1]));
     let settled = settle(&*store, all[1], Outcome::Delivered);
     let accepted = Some(message(1).accepted);
-    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::default() }));
+    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::new(all[1], Outcome::Delivered) }));
     assert_eq!(contents(&*store, AGENT), [all[0], all[2]]);
 }

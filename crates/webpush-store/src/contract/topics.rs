@@ -4,7 +4,7 @@ use super::*;
 
 /// A new message ends the outstanding one of its topic, and says so.
 pub fn a_topic_replaces_what_is_outstanding(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let old = append_one(&*store, topical(1, "news"));
     let other = append_one(&*store, topical(2, "mail"));
     let plain = append_one(&*store, message(3));
@@ -19,7 +19,7 @@ pub fn a_topic_replaces_what_is_outstanding(open: Open) {
 
 /// Also when both come in one batch.
 pub fn a_topic_replaces_within_a_batch(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let appended = append(&*store, (0..4).map(|number| topical(number, "news")).collect());
     let entries: Vec<EntryRef> = appended.iter().map(|appended| appended.message.entry_ref()).collect();
     let replaced: Vec<Option<EntryRef>> = appended.iter().map(|appended| appended.replaced).collect();
@@ -30,7 +30,7 @@ pub fn a_topic_replaces_within_a_batch(open: Open) {
 
 /// The same topic of another subscription or another agent is another topic.
 pub fn a_topic_is_of_one_subscription(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let messages = vec![
         topical(1, "news"),
         Message { subscription: OTHER_SUBSCRIPTION, ..topical(2, "news") },
@@ -42,7 +42,7 @@ pub fn a_topic_is_of_one_subscription(open: Open) {
 
 /// What was settled is not there to be replaced; what has expired has ended by that, and keeps the receipt it owes.
 pub fn an_ended_message_is_not_replaced(open: Open) {
-    let store = furnished(open);
+    let store = seeded(open);
     let settled = append_one(&*store, topical(1, "news"));
     settle(&*store, settled, Outcome::Delivered);
     let short = Message { expires: at(20), receipt: Some(RECEIPTS), ..topical(2, "news") };

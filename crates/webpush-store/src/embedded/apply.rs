@@ -1,16 +1,16 @@
 //! What each operation does to the rows.
 
-use super::books::{Weight, subscription_keys};
+use super::accounting::{EntrySize, subscription_keys};
 use super::changes::Changes;
 use super::ending::{Ended, Ending, MessageEnding};
 use super::entry_row::{message_value, salvage_entry};
-use super::ledger::Ledger;
 use super::read::{self, find};
 use super::recent_rows::RecentRows;
 use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
     position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
 };
+use super::usage_row::UsageRow;
 use super::view::View;
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use fjall::Slice;
@@ -70,25 +70,25 @@ impl Applier<'_> {
     }
 
     fn create_inbox(&mut self, inbox: &Inbox) -> Result<Applied, StoreError> {
-        let before = self.ledger(inbox.id)?;
+        let before = self.usage(inbox.id)?;
         self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
-        let mut after = Ledger::new(inbox);
+        let mut after = UsageRow::new(inbox);
         if let Some(before) = before {
             let hour = if before.monitored { before.hour } else { after.hour };
-            after = Ledger { owner: inbox.owner, hour, ..before };
+            after = UsageRow { owner: inbox.owner, hour, ..before };
         }
-        self.put_ledger(inbox.id, before.as_ref(), &after);
+        self.put_usage(inbox.id, before.as_ref(), &after);
         Ok(Applied::Created)
     }
 
     fn subscribe(&mut self, subscription: &Subscription) -> Result<Applied, StoreError> {
         let agent = subscription.agent;
-        let ledger = self.ledger(agent)?.filter(|ledger| ledger.owner == Owner::Agent);
-        let Some(ledger) = ledger else { return Ok(Applied::Missing) };
+        let usage = self.usage(agent)?.filter(|usage| usage.owner == Owner::Agent);
+        let Some(usage) = usage else { return Ok(Applied::Missing) };
         let key = subscription_key(agent, subscription.id);
         let before = self.changes.get(Table::Subscriptions, &key)?;
         let is_new = before.is_none();
-        let others = ledger.subscriptions.saturating_sub(u64::from(!is_new));
+        let others = usage.subscriptions.saturating_sub(u64::from(!is_new));
         if others >= self.quota.subscriptions {
             return Ok(Applied::Refused);
         }
@@ -104,7 +104,7 @@ impl Applier<'_> {
         }
         self.changes.put(Table::Subscriptions, &key, subscription_value(subscription));
         if is_new {
-            self.change_ledger(agent, |ledger| ledger.subscriptions += 1)?;
+            self.change_usage(agent, |usage| usage.subscriptions += 1)?;
         }
         Ok(Applied::Created)
     }
@@ -129,9 +129,9 @@ impl Applier<'_> {
     }
 
     fn touch(&mut self, inbox: InboxId, hour: u64) -> Result<Applied, StoreError> {
-        let touched = self.change_ledger(inbox, |ledger| {
-            ledger.hour = if ledger.monitored { hour.max(ledger.hour) } else { hour };
-            ledger.monitored = true;
+        let touched = self.change_usage(inbox, |usage| {
+            usage.hour = if usage.monitored { hour.max(usage.hour) } else { hour };
+            usage.monitored = true;
         })?;
         Ok(touched.map_or(Applied::Missing, |_| Applied::Touched))
     }
@@ -144,9 +144,9 @@ impl Applier<'_> {
         message.position = self.next_position();
         let Message { agent, position, .. } = message;
         let ends = message.ends();
-        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        let weight = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
         self.entries += 1;
-        let ledger = self.count_in(agent, position, weight)?;
+        let usage = self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(ends, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
@@ -155,8 +155,8 @@ impl Applier<'_> {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));
         }
-        let (dropped, receipts) = match ledger {
-            Some(ledger) if ledger.holds_too_many_messages(&self.quota) => self.drop_messages(&message)?,
+        let (dropped, receipts) = match usage {
+            Some(usage) if usage.holds_too_many_messages(&self.quota) => self.drop_messages(&message)?,
             Some(_) | None => Default::default(),
         };
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
@@ -196,23 +196,21 @@ impl Applier<'_> {
             Ended::Message(message) => Some(message.accepted),
             Ended::Receipt(_) | Ended::Unreadable => None,
         };
-        Ok(Applied::Settled(Settled { accepted, receipt, receipts_dropped }))
+        Ok(Applied::Settled(Settled { entry: *entry, outcome, accepted, receipt, receipts_dropped }))
     }
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, StoreError> {
         let key = subscription_key(agent, id);
         let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(Applied::Missing) };
         self.forget_channel(agent, id, Some(&value));
-        self.change_ledger(agent, |ledger| ledger.subscriptions = ledger.subscriptions.saturating_sub(1))?;
+        self.change_usage(agent, |usage| usage.subscriptions = usage.subscriptions.saturating_sub(1))?;
         self.changes.remove(Table::Subscriptions, &key);
-        let is_its =
-            |ending: &Ending| matches!(&ending.what, Ended::Message(message) if message.subscription == id);
-        self.cancel(agent, is_its)
+        self.cancel(agent, Some(id))
     }
 
     fn remove_inbox(&mut self, inbox: InboxId, check: Option<&IdleCheck>) -> Result<Applied, StoreError> {
-        let Some(ledger) = self.ledger(inbox)? else { return Ok(Applied::Missing) };
-        let (class, hour, _) = ledger.idle_place(inbox);
+        let Some(usage) = self.usage(inbox)? else { return Ok(Applied::Missing) };
+        let (class, hour, _) = usage.idle_place(inbox);
         if check.is_some_and(|check| hour >= check.kept_from(class)) {
             return Ok(Applied::Missing);
         }
@@ -222,11 +220,11 @@ impl Applier<'_> {
         for key in self.keys(Table::Channels, subscription_keys(inbox))? {
             self.changes.remove(Table::Channels, &key);
         }
-        let applied = self.cancel(inbox, |_| true)?;
-        if let Some(ledger) = self.ledger(inbox)? {
-            self.changes.remove(Table::Idle, &idle_key(ledger.idle_place(inbox)));
+        let applied = self.cancel(inbox, None)?;
+        if let Some(usage) = self.usage(inbox)? {
+            self.changes.remove(Table::Idle, &idle_key(usage.idle_place(inbox)));
         }
-        self.changes.remove(Table::Ledgers, inbox.as_bytes());
+        self.changes.remove(Table::Usages, inbox.as_bytes());
         self.changes.remove(Table::Inboxes, inbox.as_bytes());
         Ok(applied)
     }

@@ -1,11 +1,11 @@
 //! The changes of a group of requests before they are written: later operations read what earlier ones did.
 
 use super::engine::Engine;
-use super::generation::Tables;
 use super::key::Key;
-use super::overlay::Layers;
+use super::memtable::Tables;
+use super::memtables::Layers;
 use super::rows::Table;
-use super::view::{Row, View, cover};
+use super::view::{Row, View, merge_overlay};
 use crate::StoreError;
 use fjall::Slice;
 use std::ops::RangeInclusive;
@@ -73,7 +73,7 @@ impl View for Changes<'_> {
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let changed = self.rows[table as usize].range(keys.clone());
         let changed = changed.map(|(key, value)| (*key, value.clone()));
-        cover(self.base.scan(table, keys), changed)
+        merge_overlay(self.base.scan(table, keys), changed)
     }
 
     fn engine(&self) -> &Engine {

@@ -2,8 +2,8 @@
 
 use super::entry_row::{message_value, read_entry};
 use super::frame;
-use super::generation::Tables;
 use super::key::Key;
+use super::memtable::Tables;
 use super::rows::{Table, deadline_key, entry_key, message_id_value};
 use std::io;
 use webpush_core::inbox::Entry;

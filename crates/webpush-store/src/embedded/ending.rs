@@ -1,7 +1,7 @@
 //! How entries end, and the receipts that this leaves.
 
+use super::accounting::EntrySize;
 use super::apply::Applier;
-use super::books::Weight;
 use super::entry_row::{read_entry, receipt_value, salvage_entry};
 use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
@@ -39,14 +39,14 @@ pub(super) struct MessageEnding {
     topic: Option<Topic>,
     receipt: Option<InboxId>,
     key: KeyId,
-    weight: Weight,
+    weight: EntrySize,
 }
 
 impl Ending {
-    const fn weight(&self) -> Option<Weight> {
+    const fn weight(&self) -> Option<EntrySize> {
         match &self.what {
             Ended::Message(message) => Some(message.weight),
-            Ended::Receipt(_) => Some(Weight::RECEIPT),
+            Ended::Receipt(_) => Some(EntrySize::RECEIPT),
             Ended::Unreadable => None,
         }
     }
@@ -65,21 +65,25 @@ impl Applier<'_> {
     pub(super) fn cancel(
         &mut self,
         inbox: InboxId,
-        which: impl Fn(&Ending) -> bool,
+        subscription: Option<SubscriptionId>,
     ) -> Result<Applied, StoreError> {
         let mut endings = Vec::new();
         for row in inbox_rows(&self.changes, inbox, Position::START) {
             let (position, value) = row?;
             endings.push(self.ending(inbox, position, &value));
         }
-        endings.retain(which);
+        if let Some(only) = subscription {
+            endings.retain(
+                |ending| matches!(&ending.what, Ended::Message(message) if message.subscription == only),
+            );
+        }
         let mut receipts = Vec::new();
         for ending in &endings {
             receipts.extend(self.end(inbox, ending, Outcome::Cancelled)?);
         }
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let messages = endings.iter().filter(|ending| matches!(ending.what, Ended::Message(_))).count();
-        Ok(Applied::Removed(Removed { messages, receipts, receipts_dropped }))
+        Ok(Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped }))
     }
 
     pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Slice) -> Ending {
@@ -133,14 +137,14 @@ impl Applier<'_> {
         let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::of(outcome)) else {
             return Ok(None);
         };
-        if self.ledger(inbox)?.is_none_or(|ledger| ledger.owner != Owner::Receipts) {
+        if self.usage(inbox)?.is_none_or(|usage| usage.owner != Owner::Receipts) {
             return Ok(None);
         }
         let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
         self.entries += 1;
-        let ledger = self.count_in(inbox, receipt.position, Weight::RECEIPT)?;
+        let usage = self.count_in(inbox, receipt.position, EntrySize::RECEIPT)?;
         self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
-        if ledger.is_some_and(|ledger| ledger.holds_too_many_receipts(&self.quota)) {
+        if usage.is_some_and(|usage| usage.holds_too_many_receipts(&self.quota)) {
             self.drop_receipts(inbox)?;
         }
         Ok(Some(receipt))
@@ -157,7 +161,7 @@ impl MessageEnding {
             topic: message.topic,
             receipt: message.receipt,
             key: message.key,
-            weight: Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 },
+            weight: EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 },
         }
     }
 }

@@ -214,7 +214,7 @@ fn options_of(table: Table) -> KeyspaceCreateOptions {
         | Table::Channels
         | Table::Topics
         | Table::Deadlines
-        | Table::Ledgers
+        | Table::Usages
         | Table::Idle
         | Table::Ranks => 8,
     };

@@ -1,9 +1,9 @@
-//! How a generation gets into the engine, while the next one gathers.
+//! How a memtable gets into the engine, while the next one gathers.
 
 use super::engine::Engine;
-use super::generation::{Generation, Rows};
 use super::key::Key;
 use super::log;
+use super::memtable::{Memtable, Rows};
 use super::rows::Table;
 use super::view::View;
 use super::writer::Shared;
@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A generation that leaves.
-pub(super) struct Departure {
-    pub(super) generation: Arc<Generation>,
+/// A memtable that leaves.
+pub(super) struct FlushJob {
+    pub(super) memtable: Arc<Memtable>,
     /// Says what the engine has from then on; see [`super::marks`].
     pub(super) marks: Rows,
     /// Where the log has it.
@@ -25,8 +25,8 @@ pub(super) struct Departure {
 /// A flush that is under way.
 pub(super) type Flush = JoinHandle<Result<(), fjall::Error>>;
 
-impl Departure {
-    /// Writes the generation on a thread of its own. It stays in memory until the engine has it.
+impl FlushJob {
+    /// Writes the memtable on a thread of its own. It stays in memory until the engine has it.
     pub(super) fn start(self, shared: Arc<Shared>) -> io::Result<Flush> {
         let flush = move || {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ impl Departure {
             self.complete(engine)?;
             // The last of it is to go here, not where somebody waits.
             drop(self);
-            shared.overlay.has_left();
+            shared.memtables.has_left();
             Ok(())
         };
         thread::Builder::new().name("store-flush".to_owned()).spawn(flush)
@@ -43,13 +43,13 @@ impl Departure {
     /// Writes it as one batch. The segments go after that: what is left of them is not read again.
     pub(super) fn complete(&self, engine: &Engine) -> Result<(), fjall::Error> {
         let rows = Table::ALL.into_iter().flat_map(|table| {
-            let rows = self.generation.of(table).iter().map(move |(key, value)| (table, key, value));
+            let rows = self.memtable.of(table).iter().map(move |(key, value)| (table, key, value));
             rows.filter(|(table, key, value)| !is_there(engine, *table, key, value.as_ref()))
         });
         let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));
         engine.write(rows.chain(marks))?;
         for segment in &self.segments {
-            if let Err(error) = log::let_go(segment) {
+            if let Err(error) = log::recycle_segment(segment) {
                 tracing::warn!(segment = %segment.display(), %error, "a segment of the log can't be removed");
             }
         }
@@ -57,9 +57,9 @@ impl Departure {
     }
 }
 
-/// Whether the engine has a row already. Many inboxes count up and down again within a generation, and a look costs
+/// Whether the engine has a row already. Many inboxes count up and down again within a memtable, and a look costs
 /// less than a row; entries would never be found.
 fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Slice>) -> bool {
-    matches!(table, Table::Ledgers | Table::Idle | Table::Topics)
+    matches!(table, Table::Usages | Table::Idle | Table::Topics)
         && engine.get(table, key).is_ok_and(|there| there.as_ref() == value)
 }

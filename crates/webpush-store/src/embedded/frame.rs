@@ -9,8 +9,8 @@
 //! | … | rows: table, length of the key, length of the value (all ones: the row is removed), key, value |
 
 use super::fields::Fields;
-use super::generation::Tables;
 use super::key::Key;
+use super::memtable::Tables;
 use super::rows::Table;
 use std::io::{self, Read};
 use webpush_core::id::Position;

@@ -6,9 +6,9 @@
 
 use super::apply::Applier;
 use super::entry_row::read_entry_urgency;
-use super::ledger::{Floors, Ledger};
 use super::read::inbox_rows;
 use super::rows::{Table, entry_key, rank_key, read_rank_key};
+use super::usage_row::{Floors, UsageRow};
 use super::view::View;
 use crate::StoreError;
 use fjall::Slice;
@@ -29,7 +29,7 @@ impl Applier<'_> {
         if new.body.len() as u64 > quota.body_bytes {
             self.drop_entry(new.agent, new.position, &mut dropped, &mut receipts)?;
         }
-        while let Some(victim) = self.victim(new.agent, |ledger| ledger.holds_too_many_messages(&quota))? {
+        while let Some(victim) = self.victim(new.agent, |usage| usage.holds_too_many_messages(&quota))? {
             self.drop_entry(new.agent, victim, &mut dropped, &mut receipts)?;
         }
         Ok((dropped, receipts))
@@ -39,7 +39,7 @@ impl Applier<'_> {
     pub(super) fn drop_receipts(&mut self, inbox: InboxId) -> Result<(), StoreError> {
         let quota = self.quota;
         let mut dropped = Vec::new();
-        while let Some(victim) = self.victim(inbox, |ledger| ledger.holds_too_many_receipts(&quota))? {
+        while let Some(victim) = self.victim(inbox, |usage| usage.holds_too_many_receipts(&quota))? {
             self.drop_entry(inbox, victim, &mut dropped, &mut Vec::new())?;
         }
         self.receipts_dropped += dropped.len();
@@ -73,21 +73,21 @@ impl Applier<'_> {
     fn victim(
         &mut self,
         inbox: InboxId,
-        is_full: impl Fn(&Ledger) -> bool,
+        is_full: impl Fn(&UsageRow) -> bool,
     ) -> Result<Option<Position>, StoreError> {
-        let Some(mut ledger) = self.ledger(inbox)?.filter(&is_full) else { return Ok(None) };
-        let mut found = self.first_rank(inbox, &mut ledger)?;
+        let Some(mut usage) = self.usage(inbox)?.filter(&is_full) else { return Ok(None) };
+        let mut found = self.first_rank(inbox, &mut usage)?;
         if found.is_none() {
             // The ranks are all gone and yet it counts as full: one of both is damaged.
-            ledger = self.recount(inbox)?;
-            found = if is_full(&ledger) { self.first_rank(inbox, &mut ledger)? } else { None };
+            usage = self.recount(inbox)?;
+            found = if is_full(&usage) { self.first_rank(inbox, &mut usage)? } else { None };
         }
         Ok(found)
     }
 
-    fn first_rank(&mut self, inbox: InboxId, ledger: &mut Ledger) -> Result<Option<Position>, StoreError> {
-        let before = *ledger;
-        let mut floors = match ledger.ranked {
+    fn first_rank(&mut self, inbox: InboxId, usage: &mut UsageRow) -> Result<Option<Position>, StoreError> {
+        let before = *usage;
+        let mut floors = match usage.ranked {
             Some(floors) => floors,
             None => self.rank_all(inbox)?,
         };
@@ -100,9 +100,9 @@ impl Applier<'_> {
                 break;
             }
         }
-        ledger.ranked = Some(floors);
-        if *ledger != before {
-            self.put_ledger(inbox, Some(&before), ledger);
+        usage.ranked = Some(floors);
+        if *usage != before {
+            self.put_usage(inbox, Some(&before), usage);
         }
         Ok(first)
     }

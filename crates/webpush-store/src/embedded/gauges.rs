@@ -34,9 +34,9 @@ pub(super) struct Gauges {
     pub(super) outages: Count,
     pub(super) log_written: Count,
     pub(super) flushes: Count,
-    /// Entries: those that a census has found, and what has changed since it began.
+    /// Entries: those that a entry_count_scan has found, and what has changed since it began.
     pub(super) entries: AtomicI64,
-    /// The census is over.
+    /// The entry_count_scan is over.
     pub(super) entries_known: AtomicBool,
     /// The last position that was assigned.
     pub(super) position: AtomicU64,
@@ -79,10 +79,10 @@ impl Gauges {
         }
     }
 
-    /// Notes how large the present generation is, in the log and in memory.
-    pub(super) fn note_sizes(&self, log: u64, generation: usize) {
+    /// Notes how large the present memtable is, in the log and in memory.
+    pub(super) fn note_sizes(&self, log: u64, memtable: usize) {
         self.log_bytes.store(log, Ordering::Relaxed);
-        self.generation_bytes.store(generation as u64, Ordering::Relaxed);
+        self.generation_bytes.store(memtable as u64, Ordering::Relaxed);
     }
 
     /// What only the store as a whole knows is left as it is by default.

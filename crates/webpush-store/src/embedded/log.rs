@@ -1,4 +1,4 @@
-//! The log: frames of all that the engine may not have yet, in segments. A segment has the frames of one generation and
+//! The log: frames of all that the engine may not have yet, in segments. A segment has the frames of one memtable and
 //! goes when the engine has them. Numbers of frames have no hole, also from one segment to the next.
 //!
 //! A segment that goes is kept as the next one's file: to write over what is there costs a sync less than to make a
@@ -6,7 +6,7 @@
 //! random salt of its own, which they depend on, so that nobody can make a body that passes for a frame later.
 
 use super::frame;
-use super::generation::{Generation, Tables};
+use super::memtable::{Memtable, Tables};
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufReader, Read as _, Write};
@@ -99,7 +99,7 @@ impl Log {
 }
 
 /// Removes a segment whose frames the engine has, or keeps its file for the next one.
-pub(super) fn let_go(segment: &Path) -> io::Result<()> {
+pub(super) fn recycle_segment(segment: &Path) -> io::Result<()> {
     let spare = segment.with_file_name(SPARE);
     if spare.exists() { fs::remove_file(segment) } else { fs::rename(segment, spare) }
 }
@@ -107,7 +107,7 @@ pub(super) fn let_go(segment: &Path) -> io::Result<()> {
 /// What was read from the segments.
 pub(super) struct Replay {
     /// What the engine does not have.
-    pub(super) generation: Generation,
+    pub(super) memtable: Memtable,
     /// The segments that it came from.
     pub(super) segments: Vec<PathBuf>,
     /// The number of the last frame.
@@ -123,8 +123,8 @@ pub(super) struct Replay {
 /// A segment is read up to its first frame that is not whole. At the end of all that is one that was being written; if
 /// not, numbers are missing, or the watermark is not reached.
 pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Result<Replay> {
-    let generation = Generation::default();
-    let mut replay = Replay { generation, segments: Vec::new(), frame, position, missing: 0 };
+    let memtable = Memtable::default();
+    let mut replay = Replay { memtable, segments: Vec::new(), frame, position, missing: 0 };
     for (first, path) in segments(folder)? {
         if replay.read(first, &path)? {
             replay.segments.push(path);
@@ -157,7 +157,7 @@ impl Replay {
                 self.position = self.position.max(frame.position);
                 is_needed = true;
                 for (table, key, value) in frame.rows {
-                    self.generation.replay(table, key, value);
+                    self.memtable.replay(table, key, value);
                 }
             }
             number += 1;
@@ -212,7 +212,7 @@ mod tests {
     /// The numbers of the frames that are read, and how many are missing.
     fn read(folder: &Path, frame: u64) -> (Vec<u64>, u64) {
         let replay = replay(folder, frame, Position::START).unwrap();
-        let rows = replay.generation.of(Table::Entries).keys();
+        let rows = replay.memtable.of(Table::Entries).keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
         assert_eq!(replay.frame, last);
@@ -267,7 +267,7 @@ mod tests {
     fn a_spare_file_is_written_over() {
         let (folder, [first, _]) = written();
         // The engine has the first segment, the second is being written.
-        let_go(&first).unwrap();
+        recycle_segment(&first).unwrap();
         assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0));
         let log = Log::begin(folder.path(), 110).unwrap();
         assert!(!folder.path().join(SPARE).exists());

@@ -1,37 +1,38 @@
 //! The durable store of one machine: a log, synced in groups, and behind it rows in [fjall](https://docs.rs/fjall).
 //!
 //! ```text
-//!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ overlay ──▶ done, done …
+//!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ memtables ──▶ done, done …
 //!                                                                                      │ after seconds, what is left
-//!   reads  ──▶ what was read recently, or the overlay over ──────────────── engine ◀───┘
+//!   reads  ──▶ what was read recently, or the memtables over ──────────────── engine ◀───┘
 //! ```
-//! While a sync runs, requests queue up and share the next one. Most messages are settled before their generation goes
+//! While a sync runs, requests queue up and share the next one. Most messages are settled before their memtable goes
 //! to the engine, and never get there. When a write fails the store is down: it answers [`StoreError::Unavailable`] at
 //! once, and opens the engine anew until it can be written again.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | what an operation does | `apply`, `ending`, on `changes` |
-//! | what an inbox holds, and what goes when it is full | `ledger`, `books`, `full` |
+//! | what an inbox holds, and what goes when it is full | `usage`, `accounting`, `full` |
 //! | how rows look on disk, and their keys in memory; for counting what that costs | `rows`, `entry_row`, `fields`; `key`; `codecs` |
-//! | groups and syncs; failure | `writer`, `request`, `pace`; `outage` |
+//! | groups and syncs; failure | `writer`, `request`, `group_commit_delay`; `outage` |
 //! | the log | `log`, its frames `frame` |
-//! | rows that the engine does not have yet | `generation`, `overlay`; how they get there `flush` |
-//! | what readers and the writer see | `view`, `overlay` |
-//! | pictures of a moment, and putting back what is on them | `picture`, `restore` |
+//! | rows that the engine does not have yet | `memtable`, `memtables`; how they get there `flush` |
+//! | what readers and the writer see | `view`, `memtables` |
+//! | snapshots of a moment, and putting back what is on them | `snapshot`, `restore` |
 //! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the folder: lock, format | `folder` |
-//! | what it says of itself | `gauges`, how many entries there are `census` |
+//! | what it says of itself | `gauges`, how many entries there are `entry_count_scan` |
 
+mod accounting;
 mod apply;
-mod books;
-mod census;
+mod batch_markers;
 mod changes;
 mod codecs;
 mod deadlines;
 mod ending;
 mod engine;
+mod entry_count_scan;
 mod entry_row;
 mod fields;
 mod flush;
@@ -39,18 +40,15 @@ mod folder;
 mod frame;
 mod full;
 mod gauges;
-mod generation;
+mod group_commit_delay;
 mod id_hash;
 mod key;
-mod ledger;
 mod log;
-mod marks;
+mod memtable;
+mod memtables;
 mod open_error;
 mod options;
 mod outage;
-mod overlay;
-mod pace;
-mod picture;
 mod read;
 mod recent;
 mod recent_rows;
@@ -58,8 +56,10 @@ mod recovery;
 mod request;
 mod restore;
 mod rows;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod usage_row;
 mod view;
 mod watermark;
 mod writer;
@@ -67,18 +67,18 @@ mod writer;
 #[doc(hidden)]
 pub use codecs::Codecs;
 pub use open_error::OpenError;
-pub use options::{GenerationBounds, Options};
+pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
 
-use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Picture, Statistics, Store, StoreError};
+use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError};
 use engine::{Engine, cause, is_damage};
-use overlay::{Overlay, Reader};
-use picture::Pictures;
+use memtables::{MemtableSet, Reader};
 use recent::Recent;
 use recent_rows::RecentRows;
 use recovery::Trust;
 use request::{Job, Request};
 use rows::{Table, read_inbox, read_subscription, subscription_key};
+use snapshot::SnapshotRegistry;
 use std::hash::Hash;
 use std::io;
 use std::path::Path;
@@ -134,10 +134,10 @@ impl EmbeddedStore {
             folder: folder.to_owned(),
             options,
             engine: RwLock::new(Some(engine)),
-            overlay: Overlay::default(),
+            memtables: MemtableSet::default(),
             deadlines: deadlines::DeadlineCursor::default(),
             recent: RecentRows::default(),
-            pictures: Pictures::default(),
+            snapshots: SnapshotRegistry::default(),
             gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
@@ -171,7 +171,7 @@ impl EmbeddedStore {
     fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let engine = engine.as_ref().ok_or(StoreError::Unavailable)?;
-        read(&Reader { overlay: &self.shared.overlay, engine })
+        read(&Reader { memtables: &self.shared.memtables, engine })
     }
 
     /// Looks a row up where rows are kept that were read recently, or else reads it.
@@ -249,10 +249,10 @@ impl Store for EmbeddedStore {
         self.read(|rows| read::idle(rows, check, limit))
     }
 
-    fn picture(&self, detail: &Detail) -> Result<Picture, StoreError> {
+    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
         let shared = &self.shared;
         let position = || Position::new(shared.gauges.position.load(Ordering::Acquire));
-        self.read(|rows| Ok(Box::new(shared.pictures.take(rows, position, detail)) as Picture))
+        self.read(|rows| Ok(Box::new(shared.snapshots.take(rows, position, detail)) as Snapshot))
     }
 
     fn statistics(&self) -> Option<Statistics> {

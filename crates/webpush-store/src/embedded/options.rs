@@ -10,23 +10,23 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
     pub quota: Quota,
-    /// When a generation goes to the engine. Nothing that an operator sets: tests do.
+    /// When a memtable goes to the engine. Nothing that an operator sets: tests do.
     #[doc(hidden)]
-    pub generation: GenerationBounds,
+    pub memtable: MemtableBounds,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let generation = GenerationBounds::default();
-        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), generation }
+        let memtable = MemtableBounds::default();
+        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), memtable }
     }
 }
 
-/// What of a generation is the most before it goes to the engine. The last two bound what is in memory and how long it
-/// takes to read the log: there are two generations at most.
+/// What of a memtable is the most before it goes to the engine. The last two bound what is in memory and how long it
+/// takes to read the log: there are two memtables at most.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct GenerationBounds {
+pub struct MemtableBounds {
     /// Far longer than a message takes to an agent that listens and back.
     pub age: Duration,
     /// In memory.
@@ -35,7 +35,7 @@ pub struct GenerationBounds {
     pub log_bytes: u64,
 }
 
-impl Default for GenerationBounds {
+impl Default for MemtableBounds {
     fn default() -> Self {
         Self { age: Duration::from_secs(5), bytes: 32 * 1024 * 1024, log_bytes: 64 * 1024 * 1024 }
     }

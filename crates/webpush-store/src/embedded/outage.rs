@@ -1,7 +1,7 @@
 //! What the writer does when the disk fails: it refuses everything, and opens the store anew until that works.
 
-use super::census::Census;
 use super::engine::{Engine, cause};
+use super::entry_count_scan::EntryCountScan;
 use super::folder::{self, log_folder};
 use super::log::Log;
 use super::recovery::{Trust, recover};
@@ -33,11 +33,11 @@ impl Writer {
     pub(super) fn go_down(&mut self) {
         folder::distrust(&self.shared.folder);
         self.shared.gauges.outages.add(1);
-        self.census.stop();
+        self.entry_count_scan.stop();
         // Whether it has worked is seen when the engine is opened again.
         drop(self.end_flush());
         drop(self.set_engine(None));
-        self.shared.overlay.begin_with(None);
+        self.shared.memtables.rotate_with(None);
     }
 
     /// Tries to open the engine again until that works; true when the store was closed meanwhile.
@@ -93,7 +93,8 @@ impl Writer {
         deadlines.reset();
         folder::trust(folder).map_err(|error| error.to_string())?;
         tracing::info!(folder = %folder.display(), "the store is back");
-        self.census = Census::begin(&self.shared.gauges, &engine, None).map_err(|error| error.to_string())?;
+        self.entry_count_scan =
+            EntryCountScan::begin(&self.shared.gauges, &engine, None).map_err(|error| error.to_string())?;
         drop(self.set_engine(Some(engine)));
         Ok(())
     }

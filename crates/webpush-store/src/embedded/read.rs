@@ -1,12 +1,12 @@
 //! Reads: one inbox, one entry, and what has expired.
 
 use super::entry_row::{read_entry, read_entry_id};
-use super::ledger::Ledger;
-use super::overlay::Reader;
+use super::memtables::Reader;
 use super::rows::{
     Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key, read_entry_key, read_idle_key,
     read_message_id,
 };
+use super::usage_row::UsageRow;
 use super::view::View;
 use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
@@ -152,9 +152,9 @@ pub(super) fn idle(view: &impl View, check: &IdleCheck, limit: usize) -> Result<
             };
             let Some(place) = read_idle_key(&key) else { continue };
             // A place that its inbox does not know can't be removed: naming it would keep the sweep busy for ever.
-            let ledger = view.get(Table::Ledgers, place.2.as_bytes());
-            let ledger = ledger.ok().flatten().and_then(|value| Ledger::read(place.2, &value));
-            if ledger.is_some_and(|ledger| ledger.idle_place(place.2) == place) {
+            let usage = view.get(Table::Usages, place.2.as_bytes());
+            let usage = usage.ok().flatten().and_then(|value| UsageRow::read(place.2, &value));
+            if usage.is_some_and(|usage| usage.idle_place(place.2) == place) {
                 idle.push(place.2);
             }
         }

@@ -1,9 +1,9 @@
 //! The rows that are kept in memory for a while, and what a batch changes about them.
 
-use super::generation::Tables;
-use super::ledger::Ledger;
+use super::memtable::Tables;
 use super::recent::Recent;
 use super::rows::{Table, read_inbox_key, read_subscription_key};
+use super::usage_row::UsageRow;
 use std::sync::Arc;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
@@ -14,41 +14,41 @@ use webpush_core::subscription::Subscription;
 pub(super) struct RecentRows {
     pub(super) inboxes: Recent<InboxId, Inbox>,
     pub(super) subscriptions: Recent<(InboxId, SubscriptionId), Arc<Subscription>>,
-    /// The writer's own: it changes a ledger with every message, and would read it each time.
-    pub(super) ledgers: Recent<InboxId, Ledger>,
+    /// The writer's own: it changes a usage with every message, and would read it each time.
+    pub(super) usages: Recent<InboxId, UsageRow>,
 }
 
 /// What a batch changes.
-pub(super) struct News {
+pub(super) struct RowChanges {
     inboxes: Vec<InboxId>,
     subscriptions: Vec<(InboxId, SubscriptionId)>,
-    ledgers: Vec<(InboxId, Option<Ledger>)>,
+    usages: Vec<(InboxId, Option<UsageRow>)>,
 }
 
-impl News {
+impl RowChanges {
     pub(super) fn of(changes: &Tables) -> Self {
-        let ledgers = changes[Table::Ledgers as usize].iter().filter_map(|(key, value)| {
+        let usages = changes[Table::Usages as usize].iter().filter_map(|(key, value)| {
             let inbox = read_inbox_key(key)?;
-            Some((inbox, value.as_ref().and_then(|value| Ledger::read(inbox, value))))
+            Some((inbox, value.as_ref().and_then(|value| UsageRow::read(inbox, value))))
         });
         let subscriptions = changes[Table::Subscriptions as usize].keys();
         Self {
             inboxes: changes[Table::Inboxes as usize].keys().filter_map(|key| read_inbox_key(key)).collect(),
             subscriptions: subscriptions.filter_map(|key| read_subscription_key(key)).collect(),
-            ledgers: ledgers.collect(),
+            usages: usages.collect(),
         }
     }
 }
 
 impl RecentRows {
     /// To be called when a batch can be read, and before anybody is told of it.
-    pub(super) fn hear(&self, news: News) {
+    pub(super) fn hear(&self, news: RowChanges) {
         news.inboxes.iter().for_each(|id| self.inboxes.forget(id));
         news.subscriptions.iter().for_each(|id| self.subscriptions.forget(id));
-        for (inbox, ledger) in news.ledgers {
-            match ledger {
-                Some(ledger) => self.ledgers.put(inbox, ledger),
-                None => self.ledgers.forget(&inbox),
+        for (inbox, usage) in news.usages {
+            match usage {
+                Some(usage) => self.usages.put(inbox, usage),
+                None => self.usages.forget(&inbox),
             }
         }
     }
@@ -57,6 +57,6 @@ impl RecentRows {
     pub(super) fn forget_all(&self) {
         self.inboxes.forget_all();
         self.subscriptions.forget_all();
-        self.ledgers.forget_all();
+        self.usages.forget_all();
     }
 }

@@ -1,11 +1,11 @@
 //! What an open store looks at before it goes on where the last one ended.
 
+use super::batch_markers::BatchMarkers;
 use super::engine::Engine;
-use super::flush::Departure;
+use super::flush::FlushJob;
 use super::folder::log_folder;
-use super::generation::Rows;
 use super::log::{self, Replay};
-use super::marks::Marks;
+use super::memtable::Rows;
 use super::watermark::Watermark;
 use crate::StoreError;
 use std::io;
@@ -25,11 +25,11 @@ pub struct Recovery {
 
 /// Where a store goes on.
 pub(super) struct Start {
-    pub(super) marks: Marks,
+    pub(super) marks: BatchMarkers,
     /// The last frame and the last position; both are on disk.
     pub(super) last: Watermark,
     /// What the log has and the engine does not have yet.
-    pub(super) departure: Option<Departure>,
+    pub(super) flush_job: Option<FlushJob>,
     pub(super) recovery: Recovery,
 }
 
@@ -51,11 +51,11 @@ pub(super) fn recover(
 ) -> Result<Start, fjall::Error> {
     let synced = synced.unwrap_or_default();
     let unreadable = |_: StoreError| fjall::Error::Io(io::Error::other("its marks can't be read"));
-    let (marks, batches_missing) = Marks::read(engine).map_err(unreadable)?;
+    let (marks, batches_missing) = BatchMarkers::read(engine).map_err(unreadable)?;
     let replay = log::replay(&log_folder(folder), marks.frame, marks.position)?;
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
     let batches_lost = batches_missing + frames_missing;
-    let Replay { generation, segments, frame, mut position, .. } = replay;
+    let Replay { memtable, segments, frame, mut position, .. } = replay;
     if batches_lost > 0 {
         tracing::error!(
             folder = %folder.display(),
@@ -67,15 +67,15 @@ pub(super) fn recover(
     let last = Watermark { frame: frame.max(synced.frame), position };
     if marks.are_none() && segments.is_empty() && batches_lost == 0 && trust == Trust::Disk {
         // A new store. That it can be written was seen when it was made.
-        return Ok(Start { marks, last, departure: None, recovery: Recovery::default() });
+        return Ok(Start { marks, last, flush_job: None, recovery: Recovery::default() });
     }
     let mut rows = Rows::new();
     let marks = if batches_lost > 0 { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
     let can_wait = batches_lost == 0 && trust == Trust::Disk && !segments.is_empty();
-    let departure = Departure { generation: Arc::new(generation), marks: rows, segments };
+    let flush_job = FlushJob { memtable: Arc::new(memtable), marks: rows, segments };
     if !can_wait {
-        departure.complete(engine)?;
+        flush_job.complete(engine)?;
     }
-    let departure = can_wait.then_some(departure);
-    Ok(Start { marks, last, departure, recovery: Recovery { batches_lost } })
+    let flush_job = can_wait.then_some(flush_job);
+    Ok(Start { marks, last, flush_job, recovery: Recovery { batches_lost } })
 }

@@ -1,16 +1,16 @@
-//! Putting back what was on a picture.
+//! Putting back what was on a snapshot.
 
+use super::accounting::EntrySize;
 use super::apply::Applier;
-use super::books::Weight;
 use super::entry_row::{message_value, receipt_value};
-use super::ledger::Ledger;
 use super::read;
 use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, inbox_value, message_id_value,
     position_value, read_position, subscription_key, subscription_value, topic_key,
 };
+use super::usage_row::UsageRow;
 use super::view::View;
-use crate::{Applied, Kept, Record, StoreError, idle};
+use crate::{Applied, InboxRecord, Record, StoreError, idle};
 use webpush_core::id::{InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::message::Message;
@@ -32,23 +32,23 @@ impl Applier<'_> {
         }
     }
 
-    fn restore_inbox(&mut self, kept: &Kept) -> Result<Applied, StoreError> {
+    fn restore_inbox(&mut self, kept: &InboxRecord) -> Result<Applied, StoreError> {
         let inbox = &kept.inbox;
         if self.is_there(Table::Inboxes, inbox.id.as_bytes())? {
             return Ok(Applied::Taken);
         }
         self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
-        let mut ledger = Ledger::new(inbox);
+        let mut usage = UsageRow::new(inbox);
         if let Some(monitored) = kept.monitored {
-            (ledger.monitored, ledger.hour) = (true, idle::hour(monitored));
+            (usage.monitored, usage.hour) = (true, idle::hour(monitored));
         }
-        self.put_ledger(inbox.id, None, &ledger);
+        self.put_usage(inbox.id, None, &usage);
         Ok(Applied::Created)
     }
 
     fn restore_subscription(&mut self, subscription: &Subscription) -> Result<Applied, StoreError> {
         let agent = subscription.agent;
-        if self.ledger(agent)?.is_none_or(|ledger| ledger.owner != Owner::Agent) {
+        if self.usage(agent)?.is_none_or(|usage| usage.owner != Owner::Agent) {
             return Ok(Applied::Missing);
         }
         let key = subscription_key(agent, subscription.id);
@@ -66,7 +66,7 @@ impl Applier<'_> {
             self.changes.put(Table::Channels, &key, channel_value(&key, subscription.id));
         }
         self.changes.put(Table::Subscriptions, &key, subscription_value(subscription));
-        self.change_ledger(agent, |ledger| ledger.subscriptions += 1)?;
+        self.change_usage(agent, |usage| usage.subscriptions += 1)?;
         Ok(Applied::Created)
     }
 
@@ -79,7 +79,7 @@ impl Applier<'_> {
         if self.is_there(Table::Entries, &key)? {
             return Ok(Applied::Taken);
         }
-        let weight = Weight { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        let weight = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
         self.take_place(agent, position, weight)?;
         self.changes.put(Table::Entries, &key, message_value(message));
         let ends = message.ends();
@@ -100,20 +100,25 @@ impl Applier<'_> {
 
     fn restore_receipt(&mut self, receipt: &Receipt) -> Result<Applied, StoreError> {
         let Receipt { inbox, position, .. } = *receipt;
-        if self.ledger(inbox)?.is_none_or(|ledger| ledger.owner != Owner::Receipts) {
+        if self.usage(inbox)?.is_none_or(|usage| usage.owner != Owner::Receipts) {
             return Ok(Applied::Missing);
         }
         let key = entry_key(inbox, position);
         if self.is_there(Table::Entries, &key)? {
             return Ok(Applied::Taken);
         }
-        self.take_place(inbox, position, Weight::RECEIPT)?;
+        self.take_place(inbox, position, EntrySize::RECEIPT)?;
         self.changes.put(Table::Entries, &key, receipt_value(receipt));
         Ok(Applied::Created)
     }
 
     /// Counts an entry that is to be put back.
-    fn take_place(&mut self, inbox: InboxId, position: Position, weight: Weight) -> Result<(), StoreError> {
+    fn take_place(
+        &mut self,
+        inbox: InboxId,
+        position: Position,
+        weight: EntrySize,
+    ) -> Result<(), StoreError> {
         self.entries += 1;
         self.position = self.position.max(position);
         self.count_in(inbox, position, weight)?;

@@ -9,7 +9,7 @@ use fjall::Slice;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -29,8 +29,8 @@ pub(super) enum Table {
     Topics,
     /// Deadline, inbox, position → message id.
     Deadlines,
-    /// Inbox → its [`Ledger`](super::ledger::Ledger).
-    Ledgers,
+    /// Inbox → its [`UsageRow`](super::usage_row::UsageRow).
+    Usages,
     /// Idle class, hour, inbox → nothing: which inbox to look at next for being idle.
     Idle,
     /// Inbox, urgency, position → nothing: what to drop first. Only of inboxes that were full.
@@ -47,7 +47,7 @@ impl Table {
         Self::Entries,
         Self::Topics,
         Self::Deadlines,
-        Self::Ledgers,
+        Self::Usages,
         Self::Idle,
         Self::Ranks,
         Self::Batches,
@@ -66,7 +66,7 @@ impl Table {
             Self::Entries => "entries",
             Self::Topics => "topics",
             Self::Deadlines => "deadlines",
-            Self::Ledgers => "ledgers",
+            Self::Usages => "ledgers",
             Self::Idle => "idle",
             Self::Ranks => "ranks",
             Self::Batches => "batches",
@@ -192,17 +192,17 @@ const AUTOPUSH: u8 = 1;
 /// What a row of a draft-thomson subscription ends with.
 const THOMSON: u8 = 2;
 
-/// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the dialect.
+/// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the protocol.
 pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
     let mut row = RowWriter::new(9 + SENDER_BYTES + 17);
     row.u64(subscription.created.as_millis()).u8(subscription.key.0);
     if let Some(SenderKey(point)) = &subscription.sender {
         row.bytes(point);
     }
-    match subscription.dialect {
-        Dialect::Rfc8030 => {}
-        Dialect::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
-        Dialect::Thomson => drop(row.u8(THOMSON)),
+    match subscription.protocol {
+        Protocol::Rfc8030 => {}
+        Protocol::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
+        Protocol::Legacy => drop(row.u8(THOMSON)),
     }
     row.seal(&subscription_key(subscription.agent, subscription.id))
 }
@@ -211,13 +211,13 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
     let mut fields = unseal(&subscription_key(agent, id), value)?;
     let (created, key) = (fields.timestamp()?, KeyId(fields.u8()?));
     let sender = if fields.0.len() < SENDER_BYTES { None } else { Some(SenderKey(fields.array()?)) };
-    let dialect = match fields.0 {
-        [] => Dialect::Rfc8030,
-        [AUTOPUSH, channel @ ..] => Dialect::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
-        [THOMSON] => Dialect::Thomson,
+    let protocol = match fields.0 {
+        [] => Protocol::Rfc8030,
+        [AUTOPUSH, channel @ ..] => Protocol::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
+        [THOMSON] => Protocol::Legacy,
         _ => return None,
     };
-    Some(Subscription { agent, id, created, key, sender, dialect })
+    Some(Subscription { agent, id, created, key, sender, protocol })
 }
 
 /// Of a channel: which subscription it is.

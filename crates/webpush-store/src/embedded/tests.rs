@@ -15,7 +15,7 @@ use webpush_core::id::MessageId;
 use webpush_core::inbox::Owner;
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Dialect;
+use webpush_core::subscription::Protocol;
 use webpush_core::urgency::Urgency;
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
@@ -44,9 +44,9 @@ fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
     let store = EmbeddedStore::open(folder, Options::default()).unwrap();
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
-    let dialect = Dialect::Rfc8030;
+    let protocol = Protocol::Rfc8030;
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, dialect };
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
     commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     let applied = commit(&store, vec![message(1), message(2), message(3)]);
     (store, appended(&applied))
@@ -101,7 +101,8 @@ fn a_damaged_entry_hides_no_other_and_can_be_ended() {
     assert_eq!(fetch(&store), [all[0], all[2]]);
     assert_eq!(store.damaged_records(), 1);
     assert_eq!(store.entry(&all[1]), Err(StoreError::Corrupt));
-    let settled = Settled { accepted: Some(Timestamp::from_millis(1)), ..Settled::default() };
+    let settled =
+        Settled { accepted: Some(Timestamp::from_millis(1)), ..Settled::new(all[1], Outcome::Expired) };
     let settled = Applied::Settled(settled);
     assert_eq!(commit(&store, vec![Op::Settle(all[1], Outcome::Expired)]), [settled]);
     assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Deadlines)), (2, 2));
@@ -153,7 +154,7 @@ fn a_look_up_never_brings_a_removed_row_back() {
 }
 
 #[test]
-fn a_damaged_ledger_is_made_again_from_what_is_there() {
+fn a_damaged_usage_row_is_made_again_from_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { quota: Quota { messages: 3, ..Quota::default() }, ..Options::default() };
     drop(store(folder.path()));
@@ -163,7 +164,7 @@ fn a_damaged_ledger_is_made_again_from_what_is_there() {
         _ => unreachable!(),
     };
     assert_eq!((dropped(4), dropped(5)), (1, 1));
-    damage(&store, Table::Ledgers, AGENT.as_bytes(), 3);
+    damage(&store, Table::Usages, AGENT.as_bytes(), 3);
     let hours = |hours: u64| Timestamp::from_millis(hours * 3_600_000);
     let check = IdleCheck { now: hours(10_000), limits: webpush_core::limits::IdleLimits::default() };
     assert_eq!(store.idle(&check, 10), Ok(Vec::new()), "nobody can tell");
@@ -173,7 +174,7 @@ fn a_damaged_ledger_is_made_again_from_what_is_there() {
     commit(&store, vec![Op::Touch(AGENT, hours(9_999))]);
     assert_eq!(store.idle(&check, 10), Ok(Vec::new()));
     commit(&store, vec![Op::RemoveInbox(AGENT)]);
-    for table in [Table::Entries, Table::Deadlines, Table::Ledgers, Table::Idle, Table::Ranks] {
+    for table in [Table::Entries, Table::Deadlines, Table::Usages, Table::Idle, Table::Ranks] {
         assert_eq!(rows_left(&store, table), 0, "{table:?}");
     }
 }
@@ -208,7 +209,7 @@ fn a_request_that_meets_damage_changes_nothing() {
     assert_eq!(store.inbox(AGENT), Err(StoreError::Corrupt));
     let engine = store.shared.engine.read().unwrap();
     let engine = engine.as_ref().unwrap();
-    let layers = overlay::Layers { generations: store.shared.overlay.read(), engine };
+    let layers = memtables::Layers { memtables: store.shared.memtables.read(), engine };
     let mut changes = changes::Changes::new(layers);
     changes.put(Table::Topics, b"kept", Slice::from(b"1"));
     changes.accept_request();
@@ -244,11 +245,11 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
         let [entry] = appended(&commit(&store, vec![message(number)]))[..] else { unreachable!() };
         commit(&store, vec![Op::Settle(entry, Outcome::Delivered)]);
     }
-    let left = |generations: &overlay::Generations| {
+    let left = |memtables: &memtables::Memtables| {
         let tables = [Table::Entries, Table::Deadlines];
-        tables.map(|table| generations.range(table, Key::from([])..=Key::from([u8::MAX; 33])).count())
+        tables.map(|table| memtables.range(table, Key::from([])..=Key::from([u8::MAX; 33])).count())
     };
-    assert_eq!(left(&store.shared.overlay.read()), [0, 0]);
+    assert_eq!(left(&store.shared.memtables.read()), [0, 0]);
     store.flush();
     let mut after = store.read(rows).unwrap();
     // Only the mark of the flush was added.
@@ -259,13 +260,13 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     assert_eq!(fetch(&store), all);
 }
 
-/// Two messages come in one commit and go in another, while generations leave all the time.
+/// Two messages come in one commit and go in another, while memtables leave all the time.
 #[test]
 fn readers_see_whole_commits_while_generations_leave() {
     let folder = tempfile::tempdir().unwrap();
     drop(store(folder.path()));
     let mut options = Options::default();
-    options.generation.bytes = 2000;
+    options.memtable.bytes = 2000;
     let store = EmbeddedStore::open(folder.path(), options).unwrap();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -322,10 +323,10 @@ fn a_picture_keeps_no_store_from_closing() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = store(folder.path());
     store.flush();
-    let mut picture = store.picture(&Detail::EVERYTHING).unwrap();
-    assert!(picture.next().unwrap().is_ok());
+    let mut snapshot = store.snapshot(&Detail::EVERYTHING).unwrap();
+    assert!(snapshot.next().unwrap().is_ok());
     store.close();
-    assert_eq!(picture.next(), Some(Err(StoreError::Unavailable)));
+    assert_eq!(snapshot.next(), Some(Err(StoreError::Unavailable)));
     // Whoever is slow with it is not waited for.
     let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
     assert_eq!(fetch(&store).len(), 3);
@@ -336,9 +337,9 @@ fn what_is_damaged_is_not_on_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let (store, entries) = store(folder.path());
     damage(&store, Table::Entries, &entry_key(AGENT, entries[1].position), -1);
-    let picture = store.picture(&Detail::EVERYTHING).unwrap();
+    let snapshot = store.snapshot(&Detail::EVERYTHING).unwrap();
     assert_eq!(
-        picture.map(Result::unwrap).count(),
+        snapshot.map(Result::unwrap).count(),
         5,
         "a position, an inbox, a subscription and two messages"
     );
@@ -350,11 +351,11 @@ fn what_is_put_back_and_ends_young_does_not_come_again() {
     for flushed in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let (store, entries) = store(folder.path());
-        let records: Vec<_> = store.picture(&Detail::EVERYTHING).unwrap().map(Result::unwrap).collect();
+        let records: Vec<_> = store.snapshot(&Detail::EVERYTHING).unwrap().map(Result::unwrap).collect();
         if flushed {
             store.flush();
         }
-        // All of it in one generation, over what the engine has.
+        // All of it in one memtable, over what the engine has.
         commit(&store, vec![Op::RemoveInbox(AGENT)]);
         let restore = commit(&store, records.into_iter().map(Op::Restore).collect());
         assert!(restore.iter().all(|applied| *applied == Applied::Created));

@@ -1,4 +1,4 @@
-//! Rows as they are read, and how layers of them lie on each other: newer changes cover older rows.
+//! Rows as they are read, and how layers of them lie on each other: newer changes merge_overlay older rows.
 
 use super::engine::Engine;
 use super::key::Key;
@@ -23,7 +23,7 @@ pub(super) trait View {
 }
 
 /// Changed rows over old ones. Both are in the order of keys; where both have a key the change counts.
-pub(super) fn cover(
+pub(super) fn merge_overlay(
     old: impl Iterator<Item = Result<Row, StoreError>>,
     changed: impl Iterator<Item = (Key, Option<Slice>)>,
 ) -> impl Iterator<Item = Result<Row, StoreError>> {
@@ -51,7 +51,7 @@ pub(super) fn cover(
 }
 
 /// Newer changes over older ones, in the order of keys.
-pub(super) fn cover_changes<'a>(
+pub(super) fn merge_changes<'a>(
     old: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
     new: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
 ) -> impl Iterator<Item = (&'a Key, &'a Option<Slice>)> {

@@ -2,23 +2,23 @@
 
 use super::Options;
 use super::apply::Applier;
-use super::census::Census;
+use super::batch_markers::BatchMarkers;
 use super::changes::Changes;
 use super::deadlines::DeadlineCursor;
 use super::engine::{Engine, cause};
-use super::flush::{Departure, Flush};
+use super::entry_count_scan::EntryCountScan;
+use super::flush::{Flush, FlushJob};
 use super::folder::{self, log_folder};
 use super::gauges::Gauges;
-use super::generation::{Rows, Tables};
+use super::group_commit_delay::GroupCommitDelay;
 use super::log::Log;
-use super::marks::Marks;
+use super::memtable::{Rows, Tables};
+use super::memtables::{Layers, MemtableSet};
 use super::outage::Outages;
-use super::overlay::{Layers, Overlay};
-use super::pace::Pace;
-use super::picture::Pictures;
-use super::recent_rows::{News, RecentRows};
+use super::recent_rows::{RecentRows, RowChanges};
 use super::recovery::Start;
 use super::request::{Job, Request};
+use super::snapshot::SnapshotRegistry;
 use super::watermark::{Watermark, WatermarkFile};
 use crate::{Applied, Durability, StoreError};
 use std::fs::File;
@@ -34,7 +34,7 @@ use webpush_core::time::Timestamp;
 
 /// Operations that share a batch; one request may exceed it.
 const GROUP_OPS: usize = 1024;
-/// How long to wait for a flush that takes longer than a generation lives, before looking again.
+/// How long to wait for a flush that takes longer than a memtable lives, before looking again.
 const FLUSH_POLL: Duration = Duration::from_millis(100);
 
 /// What readers and the writer share.
@@ -44,10 +44,10 @@ pub(super) struct Shared {
     /// Nothing while the store is down or closed. Readers hold the lock while they read, so that whoever takes the
     /// engine out knows that nobody has it any more.
     pub(super) engine: RwLock<Option<Engine>>,
-    pub(super) overlay: Overlay,
+    pub(super) memtables: MemtableSet,
     pub(super) deadlines: DeadlineCursor,
     pub(super) recent: RecentRows,
-    pub(super) pictures: Pictures,
+    pub(super) snapshots: SnapshotRegistry,
     /// Behind a reference of its own, for what must not hold the rest of this.
     pub(super) gauges: Arc<Gauges>,
 }
@@ -74,16 +74,16 @@ pub(super) struct Writer {
     /// The last position that was assigned.
     pub(super) position: Position,
     /// What the engine has, or will have when the flush is over.
-    pub(super) marks: Marks,
+    pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
-    /// When the present generation began, if it has anything; and how large it is in memory.
+    /// When the present memtable began, if it has anything; and how large it is in memory.
     pub(super) since: Option<Instant>,
     pub(super) bytes: usize,
     pub(super) synced: Watermark,
     pub(super) watermark: WatermarkFile,
     pub(super) outages: Outages,
-    pace: Pace,
-    pub(super) census: Census,
+    group_commit_delay: GroupCommitDelay,
+    pub(super) entry_count_scan: EntryCountScan,
     /// Released when the thread ends.
     _lock: File,
 }
@@ -97,10 +97,10 @@ impl Writer {
         lock: File,
     ) -> io::Result<Self> {
         let log = Log::begin(&log_folder(&shared.folder), start.last.frame)?;
-        let census = {
+        let entry_count_scan = {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-            let generation = start.departure.as_ref().map(|departure| Arc::clone(&departure.generation));
-            let begin = |engine| Census::begin(&shared.gauges, engine, generation);
+            let memtable = start.flush_job.as_ref().map(|flush_job| Arc::clone(&flush_job.memtable));
+            let begin = |engine| EntryCountScan::begin(&shared.gauges, engine, memtable);
             engine.as_ref().map(begin).transpose()?.unwrap_or_default()
         };
         let mut writer = Self {
@@ -115,15 +115,15 @@ impl Writer {
             synced: start.last,
             watermark,
             outages: Outages::default(),
-            pace: Pace::default(),
-            census,
+            group_commit_delay: GroupCommitDelay::default(),
+            entry_count_scan,
             _lock: lock,
         };
         writer.watermark.write(writer.synced);
         writer.shared.gauges.position.store(writer.position.get(), Ordering::Release);
-        if let Some(departure) = start.departure {
-            writer.shared.overlay.begin_with(Some(Arc::clone(&departure.generation)));
-            writer.flush = Some(departure.start(Arc::clone(&writer.shared))?);
+        if let Some(flush_job) = start.flush_job {
+            writer.shared.memtables.rotate_with(Some(Arc::clone(&flush_job.memtable)));
+            writer.flush = Some(flush_job.start(Arc::clone(&writer.shared))?);
         }
         Ok(writer)
     }
@@ -133,7 +133,7 @@ impl Writer {
         while let Some(job) = next.take().or_else(|| self.wait()) {
             let worked = match job {
                 Job::Commit(first) => {
-                    if let Some(rest) = self.pace.rest() {
+                    if let Some(rest) = self.group_commit_delay.rest() {
                         thread::sleep(rest);
                     }
                     let group;
@@ -164,9 +164,9 @@ impl Writer {
         self.end();
     }
 
-    /// Waits for a job, or until the present generation is old.
+    /// Waits for a job, or until the present memtable is old.
     fn wait(&self) -> Option<Job> {
-        let age = self.shared.options.generation.age;
+        let age = self.shared.options.memtable.age;
         let patience = match (self.since, self.flush.is_some()) {
             (None, false) => return self.jobs.recv().ok(),
             // Whether it has worked must be seen also when nothing more comes.
@@ -204,7 +204,7 @@ impl Writer {
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
         let sync = self.write(applied.position, (applied.changes, applied.restores), durable)?;
-        self.pace.note(group.len(), sync);
+        self.group_commit_delay.note(group.len(), sync);
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
         gauges.note_group(&group, durable.then_some(sync));
@@ -221,7 +221,7 @@ impl Writer {
     /// Finds out what a group changes. Nothing is changed yet.
     fn apply(&self, group: &mut [Request]) -> Option<AppliedGroup> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        let layers = Layers { generations: self.shared.overlay.read(), engine: engine.as_ref()? };
+        let layers = Layers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
         let mut applier = Applier {
             changes: Changes::new(layers),
             quota: self.shared.options.quota,
@@ -239,7 +239,7 @@ impl Writer {
         Some(AppliedGroup { answers, changes, position, earliest, entries, restores })
     }
 
-    /// Writes changes to the log, where they are durable, and then to the overlay, where they are read. Tells how long the
+    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read. Tells how long the
     /// sync took.
     fn write(
         &mut self,
@@ -264,21 +264,21 @@ impl Writer {
             self.watermark.note(self.synced);
         }
         if is_change {
-            let news = News::of(&changes);
-            self.bytes = self.shared.overlay.add(changes, restores);
+            let news = RowChanges::of(&changes);
+            self.bytes = self.shared.memtables.add(changes, restores);
             self.since.get_or_insert_with(Instant::now);
             self.shared.recent.hear(news);
         }
         Ok(sync)
     }
 
-    /// Sends the present generation to the engine when it is old or large. At most one is on its way: if this one is
+    /// Sends the present memtable to the engine when it is old or large. At most one is on its way: if this one is
     /// too large before that has left, commits wait.
     fn turn_if_due(&mut self) -> Result<(), fjall::Error> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
         }
-        let bounds = self.shared.options.generation;
+        let bounds = self.shared.options.memtable;
         let Some(since) = self.since else { return Ok(()) };
         let is_large = self.bytes >= bounds.bytes || self.log.bytes() >= bounds.log_bytes;
         let is_due = is_large || self.flush.is_none() && since.elapsed() >= bounds.age;
@@ -288,24 +288,24 @@ impl Writer {
     fn turn(&mut self) -> Result<(), fjall::Error> {
         self.end_flush()?;
         let segment = self.log.turn()?;
-        let departure = self.depart(segment, Marks::mark);
-        self.flush = Some(departure.start(Arc::clone(&self.shared))?);
+        let flush_job = self.depart(segment, BatchMarkers::mark);
+        self.flush = Some(flush_job.start(Arc::clone(&self.shared))?);
         Ok(())
     }
 
-    /// What goes to the engine with the present generation. Its segment is synced.
+    /// What goes to the engine with the present memtable. Its segment is synced.
     pub(super) fn depart(
         &mut self,
         segment: PathBuf,
-        mark: impl FnOnce(Marks, Watermark, &mut Rows) -> Marks,
-    ) -> Departure {
+        mark: impl FnOnce(BatchMarkers, Watermark, &mut Rows) -> BatchMarkers,
+    ) -> FlushJob {
         self.synced = Watermark { frame: self.log.frame(), position: self.position };
         self.watermark.write(self.synced);
         let mut marks = Rows::new();
         self.marks = mark(self.marks, self.synced, &mut marks);
         (self.since, self.bytes) = (None, 0);
         self.shared.gauges.flushes.add(1);
-        Departure { generation: self.shared.overlay.turn(), marks, segments: vec![segment] }
+        FlushJob { memtable: self.shared.memtables.turn(), marks, segments: vec![segment] }
     }
 
     /// Waits for the flush that is under way, if there is one.
@@ -320,14 +320,14 @@ impl Writer {
 
     /// Leaves a store that opens at once, without any question about its last batches.
     fn end(&mut self) {
-        self.census.stop();
+        self.entry_count_scan.stop();
         let flushed = self.end_flush();
         let Some(engine) = self.set_engine(None) else { return };
         // If the engine fails, the log has everything.
         let synced = self.log.sync().map_err(fjall::Error::from);
         let ended = flushed.and(synced).and_then(|()| {
             let segment = self.log.path().to_owned();
-            self.depart(segment, Marks::mark_anew).complete(&engine)
+            self.depart(segment, BatchMarkers::mark_anew).complete(&engine)
         });
         if let Err(error) = ended {
             folder::distrust(&self.shared.folder);
@@ -343,7 +343,7 @@ impl Writer {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads now, and the next engine may hold other rows.
         self.shared.recent.forget_all();
-        self.shared.pictures.end();
+        self.shared.snapshots.end();
         std::mem::replace(&mut *present, engine)
     }
 }

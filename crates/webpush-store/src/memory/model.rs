@@ -70,12 +70,12 @@ impl Model {
                     };
                     let receipt = self.end(key, outcome);
                     let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-                    Applied::Settled(Settled { accepted, receipt, receipts_dropped })
+                    Applied::Settled(Settled { entry, outcome, accepted, receipt, receipts_dropped })
                 }
                 None => Applied::Missing,
             },
             Op::Unsubscribe(agent, id) => match self.subscriptions.remove(&(agent, id)) {
-                Some(_) => self.cancel(agent, |message| message.subscription == id, false),
+                Some(_) => self.cancel(agent, Some(id)),
                 None => Applied::Missing,
             },
             Op::RemoveInbox(id) => self.remove(id),
@@ -94,7 +94,7 @@ impl Model {
         }
         self.subscriptions.retain(|(agent, _), _| *agent != id);
         self.monitored.remove(&id);
-        self.cancel(id, |_| true, true)
+        self.cancel(id, None)
     }
 
     fn touch(&mut self, id: InboxId, hour: u64) -> Applied {
@@ -176,10 +176,10 @@ impl Model {
         })
     }
 
-    fn cancel(&mut self, inbox: InboxId, which: impl Fn(&Message) -> bool, receipts_too: bool) -> Applied {
+    fn cancel(&mut self, inbox: InboxId, subscription: Option<SubscriptionId>) -> Applied {
         let ended = |entry: &Entry| match entry {
-            Entry::Message(message) => which(message),
-            Entry::Receipt(_) => receipts_too,
+            Entry::Message(message) => subscription.is_none_or(|only| only == message.subscription),
+            Entry::Receipt(_) => subscription.is_none(),
         };
         let mut messages = 0;
         let ending = self.inbox_entries(inbox).filter(|(_, entry)| ended(entry));
@@ -189,7 +189,7 @@ impl Model {
             .collect();
         let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Cancelled)).collect();
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Applied::Removed(Removed { messages, receipts, receipts_dropped })
+        Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped })
     }
 
     /// Removes an entry and records the receipt that it owes.

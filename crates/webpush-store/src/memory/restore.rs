@@ -1,14 +1,14 @@
-//! Pictures of the model, and putting back what is on them.
+//! SnapshotRegistry of the model, and putting back what is on them.
 
 use super::model::Model;
 use crate::idle;
-use crate::{Applied, Detail, Entries, Holdings, Kept, Record};
+use crate::{Applied, Detail, Entries, InboxRecord, InboxUsage, Record};
 use std::collections::btree_map;
 use std::sync::Arc;
 use webpush_core::inbox::{Entry, Inbox, Owner};
 
 impl Model {
-    pub(super) fn picture(&self, detail: &Detail) -> Vec<Record> {
+    pub(super) fn snapshot(&self, detail: &Detail) -> Vec<Record> {
         let mut records = vec![Record::Position(self.last)];
         for inbox in self.inboxes.values().filter(|inbox| detail.after.is_none_or(|after| inbox.id > after)) {
             records.push(Record::Inbox(self.kept(inbox)));
@@ -27,19 +27,19 @@ impl Model {
         records
     }
 
-    fn kept(&self, inbox: &Inbox) -> Kept {
+    fn kept(&self, inbox: &Inbox) -> InboxRecord {
         let entries = || self.inbox_entries(inbox.id).map(|(_, entry)| entry);
         let body = |entry: &Entry| match entry {
             Entry::Message(message) => message.body.len() as u64,
             Entry::Receipt(_) => 0,
         };
-        let holds = Holdings {
+        let holds = InboxUsage {
             entries: entries().count() as u64,
             body_bytes: entries().map(body).sum(),
             subscriptions: self.subscriptions.keys().filter(|(agent, _)| *agent == inbox.id).count() as u64,
         };
         let monitored = self.monitored.get(&inbox.id).copied().map(idle::beginning);
-        Kept { inbox: inbox.clone(), monitored, holds }
+        InboxRecord { inbox: inbox.clone(), monitored, holds }
     }
 
     pub(super) fn restore(&mut self, record: Record) -> Applied {
@@ -48,7 +48,7 @@ impl Model {
                 self.last = self.last.max(position);
                 Applied::Created
             }
-            Record::Inbox(Kept { inbox, monitored, holds: _ }) => {
+            Record::Inbox(InboxRecord { inbox, monitored, holds: _ }) => {
                 if self.inboxes.contains_key(&inbox.id) {
                     return Applied::Taken;
                 }

@@ -12,7 +12,7 @@ fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
         key: KeyId(1),
         status: ReceiptStatus::Acknowledged,
     };
-    let mut session = Session::new(scope(), Patience::UntilEmpty, None);
+    let mut session = Session::new(scope(), WaitMode::UntilEmpty, None);
     commands(&mut session);
     let entries = [1, 2, 3].map(|position| Entry::Receipt(receipt(position))).to_vec();
     session.handle(Input::Fetched(Page { entries, seen: Position::new(3), more: false }), NOW);

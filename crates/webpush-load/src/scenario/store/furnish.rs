@@ -10,7 +10,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -36,7 +36,7 @@ pub(super) fn store(folder: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore
             created,
             key,
             sender: None,
-            dialect: Dialect::Rfc8030,
+            protocol: Protocol::Rfc8030,
         };
         vec![
             Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }),

@@ -57,7 +57,7 @@ impl<'a> Listener<'a> {
 
     /// One monitoring request, until the server or the connection ends it, or it is enough.
     async fn listen_once(&mut self) -> Result<(), Failure> {
-        let wait = if self.args.no_wait { Wait::Stored } else { Wait::Held };
+        let wait = if self.args.no_wait { Wait::Stored } else { Wait::BlockReason };
         let after = self.resume.begin();
         let via = match self.args.via {
             Via::Push => monitor::Via::Push,

@@ -1,4 +1,4 @@
-//! RFC 8030 §6.2 in an inbox of several dialects: who it is that deletes a message.
+//! RFC 8030 §6.2 in an inbox of several protocols: who it is that deletes a message.
 
 use super::*;
 use crate::service::Setup;
@@ -12,7 +12,7 @@ use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Message;
 use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Dialect, Subscription};
+use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::urgency::Urgency;
 use webpush_store::Store;
 use webpush_store::memory::MemoryStore;
@@ -22,15 +22,15 @@ const RECEIPTS: InboxId = InboxId::from_bytes([2; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([3; 16]);
 const KEY: KeyId = KeyId(1);
 
-/// A service with a message that owes a receipt, to a subscription of this dialect.
-async fn with_message(dialect: Dialect) -> (Arc<Service>, EntryRef) {
+/// A service with a message that owes a receipt, to a subscription of this protocol.
+async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let keyring = Keyring::new(&[(KEY, [1; 32])]).unwrap();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let now = fresh::now();
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created: now, key: KEY });
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created: now, key: KEY, sender: None, dialect };
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created: now, key: KEY, sender: None, protocol };
     let message = Message {
         id: MessageId::from_bytes([4; 16]),
         agent: AGENT,
@@ -69,15 +69,15 @@ fn receipts(service: &Service) -> Vec<ReceiptStatus> {
 
 #[tokio::test]
 async fn d1_withdraw_a_delete_acknowledges_for_an_rfc_8030_agent_and_withdraws_elsewhere() {
-    let autopush = Dialect::Autopush(ChannelId::from_bytes([5; 16]));
-    for (dialect, status) in [
-        (Dialect::Rfc8030, ReceiptStatus::Acknowledged),
-        (Dialect::Thomson, ReceiptStatus::Failed),
+    let autopush = Protocol::Autopush(ChannelId::from_bytes([5; 16]));
+    for (protocol, status) in [
+        (Protocol::Rfc8030, ReceiptStatus::Acknowledged),
+        (Protocol::Legacy, ReceiptStatus::Failed),
         (autopush, ReceiptStatus::Failed),
     ] {
-        let (service, entry) = with_message(dialect).await;
+        let (service, entry) = with_message(protocol).await;
         assert_eq!(delete(&service, entry).await.unwrap().status(), StatusCode::NO_CONTENT);
-        assert_eq!(receipts(&service), [status], "{dialect:?}");
+        assert_eq!(receipts(&service), [status], "{protocol:?}");
         assert_eq!(service.store.entry(&entry), Ok(None));
         let again = delete(&service, entry).await.unwrap_err();
         assert!(matches!(again, Failure::Problem(Problem::NotFound)), "{again:?}");

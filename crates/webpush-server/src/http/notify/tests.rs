@@ -8,7 +8,7 @@ use webpush_core::problem::Limited;
 use webpush_store::memory::MemoryStore;
 
 /// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.
-fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Errand> {
+fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
     let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
     let setup = Setup::new(Arc::new(MemoryStore::default()), keyring, "https://push.example");
     let devices: Vec<_> = pushkeys.iter().map(|pushkey| serde_json::json!({ "pushkey": pushkey })).collect();
@@ -19,8 +19,8 @@ fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Errand> {
 }
 
 /// What they keep until the last of them is done, in bytes: pushkeys, URLs of about as many, and messages.
-fn kept(errands: &[Errand]) -> usize {
-    let of = |errand: &Errand| {
+fn kept(errands: &[Delivery]) -> usize {
+    let of = |errand: &Delivery| {
         let message = errand.what.as_ref().map_or(0, |(_, message)| message.len() + errand.pushkey.len());
         errand.pushkey.capacity() + message
     };

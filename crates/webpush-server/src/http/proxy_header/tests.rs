@@ -10,10 +10,10 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     [PROTOCOL_PREFIX, &[0x20 | command, family], &length, rest].concat()
 }
 
-fn said(header: &[u8]) -> Option<Said> {
+fn said(header: &[u8]) -> Option<ProxyHeader> {
     match missing(header)? {
-        Missing::Exactly(length) if length == header.len() => parse(header),
-        Missing::Exactly(_) | Missing::Some => panic!("{header:?} is not whole, or more than that"),
+        HeaderError::Exactly(length) if length == header.len() => parse(header),
+        HeaderError::Exactly(_) | HeaderError::Some => panic!("{header:?} is not whole, or more than that"),
     }
 }
 
@@ -22,21 +22,23 @@ fn what_a_header_says() {
     let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0, 80, 1, 187];
     let v6 = [&Ipv6Addr::LOCALHOST.octets()[..], &Ipv6Addr::UNSPECIFIED.octets(), &[0, 80, 1, 187]].concat();
     let tlv = [&v4[..], &[4, 0, 3, 0, 0, 0]].concat();
-    let (one, six) =
-        (Said::Client(Ipv4Addr::new(192, 0, 2, 1).into()), Said::Client(Ipv6Addr::LOCALHOST.into()));
+    let (one, six) = (
+        ProxyHeader::Client(Ipv4Addr::new(192, 0, 2, 1).into()),
+        ProxyHeader::Client(Ipv6Addr::LOCALHOST.into()),
+    );
     for (header, expected) in [
         (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), one),
         (b"PROXY TCP6 ::1 2001:db8::2 56324 443\r\n".to_vec(), six),
-        (b"PROXY UNKNOWN\r\n".to_vec(), Said::Nobody),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), Said::Nobody),
+        (b"PROXY UNKNOWN\r\n".to_vec(), ProxyHeader::Nobody),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), ProxyHeader::Nobody),
         (binary(1, 0x11, &v4), one),
         (binary(1, 0x11, &tlv), one),
         (binary(1, 0x21, &v6), six),
         // Of the proxy itself, whatever else it says.
-        (binary(0, 0x00, &[]), Said::Nobody),
-        (binary(0, 0x11, &v4), Said::Nobody),
-        (binary(1, 0x00, &[]), Said::Nobody),
-        (binary(1, 0x31, &[b'/'; 216]), Said::Nobody),
+        (binary(0, 0x00, &[]), ProxyHeader::Nobody),
+        (binary(0, 0x11, &v4), ProxyHeader::Nobody),
+        (binary(1, 0x00, &[]), ProxyHeader::Nobody),
+        (binary(1, 0x31, &[b'/'; 216]), ProxyHeader::Nobody),
     ] {
         assert_eq!(said(&header), Some(expected), "{}", header.escape_ascii());
     }
@@ -67,11 +69,11 @@ fn what_is_no_header() {
 #[test]
 fn a_header_has_a_length_that_it_may_not_exceed() {
     let text = |length: usize| format!("PROXY UNKNOWN {}\r\n", "x".repeat(length - 16)).into_bytes();
-    assert_eq!(missing(&text(107)), Some(Missing::Exactly(107)));
+    assert_eq!(missing(&text(107)), Some(HeaderError::Exactly(107)));
     assert_eq!(missing(&text(108)), None);
-    assert_eq!(missing(&text(120)[..106]), Some(Missing::Some));
+    assert_eq!(missing(&text(120)[..106]), Some(HeaderError::Some));
     assert_eq!(missing(&text(120)[..107]), None);
-    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 16])), Some(Missing::Exactly(LONGEST)));
+    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 16])), Some(HeaderError::Exactly(LONGEST)));
     assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 15])[..16]), None);
 }
 
@@ -122,7 +124,7 @@ proptest! {
     #[test]
     fn no_bytes_are_too_strange(begun in prop::collection::vec(any::<u8>(), 0..300)) {
         for bytes in [begun.clone(), [PROTOCOL_PREFIX, &begun].concat(), [&b"PROXY "[..], &begun].concat()] {
-            if let Some(Missing::Exactly(length)) = missing(&bytes) && length <= bytes.len() {
+            if let Some(HeaderError::Exactly(length)) = missing(&bytes) && length <= bytes.len() {
                 let _ = parse(&bytes[..length]);
             }
         }
@@ -137,7 +139,7 @@ async fn a_header_that_does_not_come_is_not_waited_for() {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         client.write_all(begun).await.unwrap();
         let (mut stream, address) = listener.accept().await.unwrap();
-        let proxy = Peer::new(address.ip());
+        let proxy = ClientAddr::new(address.ip());
         assert!(read(&mut stream, proxy, &Proxies::default()).await.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Delivery on a WebSocket, to agents that speak autopush: a loop around a [`Dialogue`], without decisions.
+//! Delivery on a WebSocket, to agents that speak autopush: a loop around a [`AutopushConnection`], without decisions.
 
 mod registration;
 mod socket;
@@ -7,12 +7,12 @@ mod wait;
 use super::waiting::Waiting;
 use crate::drain::Draining;
 use crate::fresh;
-use crate::http::connections::Place;
-use crate::http::peer::Peer;
+use crate::http::client_addr::ClientAddr;
+use crate::http::connections::ConnectionPermit;
 use crate::http::problem::Failure;
 use crate::metrics::By;
 use crate::service::Service;
-use crate::wake::{Held, Listener, News, Way};
+use crate::session_registry::{BlockReason, Listener, Transport, Wakeup};
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
 use std::future::poll_fn;
@@ -23,10 +23,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 use wait::{Event, Wait};
-use webpush_core::dialect::autopush::{Close, Command, Dialogue, Input, Registered, names, reply};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::outcome::Outcome;
+use webpush_core::protocol::autopush::{AutopushConnection, Close, Command, Input, Registered, names, reply};
 use webpush_core::queue::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
@@ -40,13 +40,13 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// An agent that has come by WebSocket.
 pub struct Arrival {
     /// From where.
-    pub peer: Peer,
+    pub peer: ClientAddr,
     /// It has shown a token, or none is needed.
     pub may_subscribe: bool,
     /// What was read of its frames with its request.
     pub early: Vec<u8>,
     /// Its place among the connections, unless it takes none.
-    pub place: Option<Place>,
+    pub place: Option<ConnectionPermit>,
 }
 
 /// Serves one agent until it leaves. The agent is made before its task is: what an asynchronous function is given it keeps
@@ -64,7 +64,7 @@ where
     let patience = service.limits.load().redelivery_timeout;
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = Dialogue::new(&service.limits.load().timeouts, patience, versions, fresh::now());
+    let dialogue = AutopushConnection::new(&service.limits.load().timeouts, patience, versions, fresh::now());
     let mut agent = Agent {
         socket: Socket::new(stream, &early),
         dialogue,
@@ -87,9 +87,9 @@ where
 
 struct Agent<S> {
     socket: Socket<S>,
-    dialogue: Dialogue,
+    dialogue: AutopushConnection,
     service: Arc<Service>,
-    peer: Peer,
+    peer: ClientAddr,
     may_subscribe: bool,
     listener: Option<Listener>,
     /// Of the broadcasts that the dialogue knows.
@@ -100,7 +100,7 @@ struct Agent<S> {
     closing: Option<Pin<Box<Sleep>>>,
     wait: Wait,
     draining: Draining,
-    _place: Option<Place>,
+    _place: Option<ConnectionPermit>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                     return self.service.metrics.agents.closed(By::Agent, None);
                 }
                 Event::Io(Io::Closed) | Event::Over => return,
-                Event::News(news) => self.take(news),
+                Event::Wakeup(news) => self.take(news),
                 Event::Draining => {
                     let at = self.leaves_at();
                     self.tell(Input::Draining(at));
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 self.socket.close(Some(code), &reason);
                 self.closing = Some(Box::pin(sleep(CLOSING)));
                 self.service.metrics.agents.closed(By::Service, Some(code));
-                let agent = self.dialogue.scope().map(|scope| self.service.log_names.inbox(scope.inbox));
+                let agent = self.dialogue.scope().map(|scope| self.service.pseudonyms.inbox(scope.inbox));
                 tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
             Command::Complaint { code, message } => {
@@ -254,21 +254,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             (Ok(_), _) => match fresh::random() {
                 Ok(random) => {
                     let agent = names::new_agent(random);
-                    self.listener = Some(self.service.registry.listen(&scope(agent), Way::Autopush));
+                    self.listener = Some(self.service.registry.listen(&scope(agent), Transport::Autopush));
                     agent
                 }
                 Err(error) => return self.refuse_for(Failure::from(error)),
             },
             (Err(error), _) => return self.refuse(error),
         };
-        tracing::debug!(agent = %self.service.log_names.inbox(agent), way = "autopush", "an agent begins to listen");
+        tracing::debug!(agent = %self.service.pseudonyms.inbox(agent), way = "autopush", "an agent begins to listen");
         self.tell(Input::Identified(agent));
     }
 
     /// Whether an agent is known; then it listens from now on. Noting that is also what waits for acknowledgements of its
     /// last connection to be applied: what was acknowledged there must not come again.
     async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
-        let listener = self.service.registry.listen(&scope(agent), Way::Autopush);
+        let listener = self.service.registry.listen(&scope(agent), Transport::Autopush);
         if self.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
             return Ok(false);
         }
@@ -368,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         Step::Again
     }
 
-    fn take(&mut self, News { woken, gone, superseded, .. }: News) {
+    fn take(&mut self, Wakeup { woken, gone, superseded, .. }: Wakeup) {
         if superseded {
             self.tell(Input::Superseded);
         }
@@ -389,9 +389,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     fn say_what_holds_it(&self) {
         if let (Some(listener), Some(session)) = (&self.listener, self.dialogue.session()) {
             let held = match (session.is_full(), self.socket.has_room()) {
-                (true, _) => Held::Window,
-                (false, false) => Held::Socket,
-                (false, true) => Held::Nothing,
+                (true, _) => BlockReason::Window,
+                (false, false) => BlockReason::Socket,
+                (false, true) => BlockReason::Nothing,
             };
             listener.says(held, session.scope().floor);
         }

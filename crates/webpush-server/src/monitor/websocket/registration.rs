@@ -1,7 +1,7 @@
 //! `register` and `unregister`: subscriptions of an autopush agent. The checks are those of `POST /subscribe`.
 
 use crate::fresh;
-use crate::http::peer::Peer;
+use crate::http::client_addr::ClientAddr;
 use crate::http::problem::Failure;
 use crate::service::Service;
 use crate::vapid::P256;
@@ -10,7 +10,7 @@ use webpush_core::id::{ChannelId, InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::parse_key;
-use webpush_core::subscription::{Dialect, SenderKey, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// When to try again to register with an agent that is full: it is for the agent to make room.
@@ -18,7 +18,7 @@ const FULL_RETRY_SECONDS: u64 = 3600;
 
 /// Who registers.
 pub(super) struct Registrant<'a> {
-    pub(super) peer: &'a Peer,
+    pub(super) peer: &'a ClientAddr,
     /// It has shown a token, or none is needed.
     pub(super) may_subscribe: bool,
     pub(super) agent: InboxId,
@@ -76,7 +76,7 @@ fn subscription(
         created: fresh::now(),
         key: service.keyring.current(),
         sender,
-        dialect: Dialect::Autopush(channel),
+        protocol: Protocol::Autopush(channel),
     })
 }
 

@@ -20,7 +20,7 @@ async fn the_task_of_an_agent_takes_512_bytes() {
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let peer = ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let arrival = Arrival { peer, may_subscribe: true, early: Vec::new(), place: None };
     let drain = Drain::default();
     let agent = run(StallGuard::new(stream, Duration::ZERO), arrival, service, drain.draining());

@@ -5,7 +5,7 @@ use super::Agent;
 use super::socket::Io;
 use crate::drain::Draining;
 use crate::fresh;
-use crate::wake::{Listener, News};
+use crate::session_registry::{Listener, Wakeup};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SLACK: Duration = Duration::from_millis(10);
 /// What ends a wait.
 pub(super) enum Event {
     Io(Io),
-    News(News),
+    Wakeup(Wakeup),
     /// The service stops.
     Draining,
     /// The time has come that the dialogue asked for.
@@ -32,7 +32,7 @@ pub(super) enum Event {
 #[derive(Default)]
 pub(super) struct Wait {
     timer: Option<Pin<Box<Sleep>>>,
-    /// Ends when the service stops. Kept while the agent does not listen: after that it hears of it from the registry.
+    /// Ends when the service stops. InboxRecord while the agent does not listen: after that it hears of it from the registry.
     stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// It has heard that the service stops.
     told_to_stop: bool,
@@ -114,16 +114,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             let Some(listener) = &self.listener else { return Poll::Pending };
             let knows_broadcasts = self.service.broadcasts.generation() == self.generation;
             if let Some(news) = news(listener, !self.queue.is_empty(), knows_broadcasts) {
-                return Poll::Ready(Event::News(news));
+                return Poll::Ready(Event::Wakeup(news));
             }
             ready!(listener.poll_arrived(cx));
         }
     }
 }
 
-/// News, if there is any. While something is on its way only an end counts; the rest is taken when there is room for it. So
+/// Wakeup, if there is any. While something is on its way only an end counts; the rest is taken when there is room for it. So
 /// it is looked for whenever this is asked: what has come meanwhile, or before the agent was listening, is not told again.
-fn news(listener: &Listener, busy: bool, knows_broadcasts: bool) -> Option<News> {
+fn news(listener: &Listener, busy: bool, knows_broadcasts: bool) -> Option<Wakeup> {
     if busy && !listener.is_gone() && !listener.is_superseded() {
         return None;
     }
@@ -135,14 +135,14 @@ fn news(listener: &Listener, busy: bool, knows_broadcasts: bool) -> Option<News>
 mod tests {
     use super::super::scope;
     use super::*;
-    use crate::wake::{Registry, Way};
+    use crate::session_registry::{SessionRegistry, Transport};
     use std::sync::Arc;
     use webpush_core::id::InboxId;
 
     #[test]
     fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
-        let registry: Arc<Registry> = Arc::default();
-        let listener = registry.listen(&scope(InboxId::from_bytes([1; 16])), Way::Autopush);
+        let registry: Arc<SessionRegistry> = Arc::default();
+        let listener = registry.listen(&scope(InboxId::from_bytes([1; 16])), Transport::Autopush);
         let told = |busy, is_outdated: bool| news(&listener, busy, !is_outdated).is_some();
         assert!(!told(false, false));
         assert!(told(false, true), "broadcasts changed before it listened");

@@ -1,8 +1,0 @@
-//! The protocols that agents speak, each a view of the same inboxes.
-
-pub mod autopush;
-pub mod event_stream;
-mod json;
-pub mod pushed;
-pub mod rfc8030;
-pub mod thomson;

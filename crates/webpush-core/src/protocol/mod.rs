@@ -1,0 +1,8 @@
+//! The protocols that agents speak, each a view of the same inboxes.
+
+pub mod autopush;
+pub mod event_stream;
+mod json;
+pub mod legacy;
+pub mod pushed;
+pub mod rfc8030;

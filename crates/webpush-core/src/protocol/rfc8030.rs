@@ -1,0 +1,116 @@
+//! RFC 8030 as agents see it: monitoring requests in, promised requests and pushed responses out.
+
+use super::pushed::{Acknowledged, Pushed};
+use crate::capability::{Capability, KeyId, Keyring};
+use crate::header::{Link, Preferences, links};
+use crate::message::Message;
+use crate::problem::Problem;
+use crate::publish;
+use crate::receipt::{Receipt, ReceiptStatus};
+use crate::session::WaitMode;
+use crate::time::Timestamp;
+use crate::urgency::Urgency;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, DATE, HeaderValue, LAST_MODIFIED, LINK};
+use http::{HeaderMap, Response, StatusCode};
+
+/// The link relation of a push resource (RFC 8030 §2.1).
+pub const PUSH_REL: &str = "urn:ietf:params:push";
+/// The link relation of a subscription set (RFC 8030 §4.1).
+pub const SET_REL: &str = "urn:ietf:params:push:set";
+/// The link relation of a receipt subscription (RFC 8030 §5.1).
+pub const RECEIPT_REL: &str = publish::RECEIPT_REL;
+
+/// `<uri>; rel="…"`, with nothing between and no other parameter: there are clients that read just this.
+#[must_use]
+pub fn link(origin: &str, path: &str, rel: &str) -> String {
+    format!("<{origin}{path}>; rel=\"{rel}\"")
+}
+
+/// The set that a subscribing agent names (RFC 8030 §4.1).
+///
+/// # Errors
+/// [`Problem::HeaderMalformed`] when `Link` can't be read.
+pub fn named_set(headers: &HeaderMap) -> Result<Option<Link>, Problem> {
+    Ok(links(headers)?.into_iter().find(|link| link.has_rel(SET_REL)))
+}
+
+/// A GET on a subscription, a set or a receipt subscription (RFC 8030 §6).
+#[derive(Clone, Copy, Debug)]
+pub struct MonitorRequest {
+    /// How long it is held.
+    pub patience: WaitMode,
+    /// Nothing below this (RFC 8030 §5.3).
+    pub floor: Urgency,
+    /// Whether the agent asked for a wait, which the answer then says was applied (RFC 7240 §3).
+    pub wait: Option<u64>,
+}
+
+impl MonitorRequest {
+    /// Reads the head of the request.
+    ///
+    /// # Errors
+    /// [`Problem::UrgencyMalformed`].
+    pub fn parse(headers: &HeaderMap, now: Timestamp) -> Result<Self, Problem> {
+        let wait = Preferences::parse(headers).wait;
+        let patience = match wait {
+            None => WaitMode::Held,
+            Some(wait) if wait.is_zero() => WaitMode::UntilEmpty,
+            Some(wait) => WaitMode::Until(now.after(wait)),
+        };
+        let floor = publish::urgency(headers)?.unwrap_or(Urgency::VeryLow);
+        Ok(Self { patience, floor, wait: wait.map(|wait| wait.as_secs()) })
+    }
+}
+
+/// A message: the promise is a GET of its own URL, the same for every delivery, and says which subscription it is for
+/// (RFC 8030 §6, §6.1).
+pub(super) fn push_message(
+    message: &Message,
+    subscription_key: KeyId,
+    keyring: &Keyring,
+    origin: &str,
+    now: Timestamp,
+) -> Option<Pushed> {
+    let push = Capability::Push(message.agent, message.subscription);
+    let push_link = link(origin, &keyring.path(&push, subscription_key)?, PUSH_REL);
+    let push_link = HeaderValue::try_from(push_link).ok()?;
+    let mut response = message_response(message);
+    response.headers_mut().insert(DATE, http_date(now)?);
+    response.headers_mut().insert(LINK, push_link.clone());
+    let path = keyring.path(&Capability::Message(message.entry_ref()), message.key)?;
+    Some(Pushed { path, link: Some(push_link), response, acknowledged: Acknowledged::ByAgent })
+}
+
+/// A receipt: a status, under the URL of the message that it is about (RFC 8030 §6.3).
+pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<Pushed> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = match receipt.status {
+        ReceiptStatus::Acknowledged => StatusCode::NO_CONTENT,
+        ReceiptStatus::Failed => StatusCode::GONE,
+    };
+    response.headers_mut().insert(DATE, http_date(now)?);
+    let path = keyring.path(&Capability::Message(receipt.about), receipt.key)?;
+    Some(Pushed { path, link: None, response, acknowledged: Acknowledged::ByPings(1) })
+}
+
+/// A message as the representation of its URL: the body as it came, with what is needed to read it. `Urgency` and
+/// `Topic` stay with the service (RFC 8030 §5.3, §5.4).
+#[must_use]
+pub fn message_response(message: &Message) -> Response<Bytes> {
+    let mut response = Response::new(message.body.clone());
+    let headers = response.headers_mut();
+    for (name, value) in message.encoding.headers() {
+        headers.insert(name, value.clone());
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(message.body.len()));
+    if let Some(accepted) = http_date(message.accepted) {
+        headers.insert(LAST_MODIFIED, accepted);
+    }
+    response
+}
+
+pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
+    HeaderValue::try_from(time.http_date()).ok()
+}

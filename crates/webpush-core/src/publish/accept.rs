@@ -1,0 +1,193 @@
+//! The decision on a push request. It is the only way to make a [`Message`] of one.
+
+use super::request::PublishRequest;
+use crate::capability::KeyId;
+use crate::id::{InboxId, MessageId, Position};
+use crate::limits::Limits;
+use crate::message::Message;
+use crate::problem::Problem;
+use crate::sender::{VerifiedSender, restriction, shares_message_key};
+use crate::subscription::Subscription;
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// How long the service keeps a message: the single fork that TTL 0 makes (RFC 8030 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Handed to a live session, or ended as expired.
+    NowOrNever,
+    /// Stored until acknowledged, or until then.
+    Until(Timestamp),
+}
+
+/// A message that the service takes on.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The message, without a position yet.
+    pub message: Message,
+    /// How long it is kept.
+    pub retention: Retention,
+    /// The TTL granted, never more than was asked for; the `TTL` of the answer.
+    pub ttl: Duration,
+}
+
+/// What a judgement needs besides request and subscription.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptContext<'a> {
+    /// The name for the message, fresh.
+    pub id: MessageId,
+    /// The sealing key for its URL.
+    pub key: KeyId,
+    /// The receipt subscription that is owed a receipt.
+    pub receipt: Option<InboxId>,
+    /// The sender, if the request proved who it is. One that tried and failed is refused before.
+    pub sender: Option<VerifiedSender>,
+    /// The bounds in force.
+    pub limits: &'a Limits,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Decides on a push request to a subscription that exists.
+///
+/// # Errors
+/// [`Problem::VapidRequired`], [`Problem::VapidInvalid`] or [`Problem::SameKey`]: not this sender, or not with that key.
+pub fn accept(
+    request: PublishRequest,
+    subscription: &Subscription,
+    ruling: AcceptContext<'_>,
+) -> Result<Accepted, Problem> {
+    let AcceptContext { id, key, receipt, sender, limits, now } = ruling;
+    admit(sender.as_ref(), subscription, &request)?;
+    let ttl = request.ttl.min(limits.max_ttl);
+    let expires = now.after(ttl);
+    let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
+    let message = Message {
+        id,
+        agent: subscription.agent,
+        subscription: subscription.id,
+        position: Position::START,
+        accepted: now,
+        expires,
+        urgency: request.urgency,
+        topic: request.topic,
+        encoding: request.encoding,
+        key,
+        receipt,
+        body: request.body,
+    };
+    Ok(Accepted { message, retention, ttl })
+}
+
+/// Whether this sender may push there (RFC 8292 §4.2), and did not encrypt with the key that names it (§3.2).
+fn admit(
+    sender: Option<&VerifiedSender>,
+    subscription: &Subscription,
+    request: &PublishRequest,
+) -> Result<(), Problem> {
+    if let Some(restricted_to) = &subscription.sender {
+        let finding = restriction(sender.ok_or(Problem::VapidRequired)?.key(), restricted_to);
+        if !finding.holds {
+            return Err(finding.into());
+        }
+    }
+    match sender {
+        Some(sender) if shares_message_key(sender.key(), &request.encoding, &request.body) => {
+            Err(Problem::SameKey)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SubscriptionId;
+    use crate::sender::testing::{Fake, key, key_text, token};
+    use crate::sender::{Claim, Credentials, Expected, verify};
+    use crate::subscription::{Protocol, SenderKey};
+    use bytes::Bytes;
+    use http::header::{AUTHORIZATION, HeaderName};
+    use http::{HeaderMap, HeaderValue};
+
+    const NOW: Timestamp = Timestamp::from_millis(1000);
+
+    fn request(headers: &[(&'static str, &'static str)], body: Bytes) -> PublishRequest {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        PublishRequest::parse(&headers.collect(), body).unwrap()
+    }
+
+    fn decide(
+        request: PublishRequest,
+        restricted_to: Option<SenderKey>,
+        sender: Option<VerifiedSender>,
+        limits: &Limits,
+    ) -> Result<Accepted, Problem> {
+        let subscription = Subscription {
+            agent: InboxId::from_bytes([1; 16]),
+            id: SubscriptionId::from_bytes([2; 16]),
+            created: Timestamp::default(),
+            key: KeyId(1),
+            sender: restricted_to,
+            protocol: Protocol::Rfc8030,
+        };
+        let id = MessageId::from_bytes([3; 16]);
+        let ruling = AcceptContext { id, key: KeyId(1), receipt: None, sender, limits, now: NOW };
+        accept(request, &subscription, ruling)
+    }
+
+    fn accepted(ttl: &'static str, limits: &Limits) -> Accepted {
+        decide(request(&[("ttl", ttl)], Bytes::from_static(b"x")), None, None, limits).unwrap()
+    }
+
+    fn sender(number: u8) -> VerifiedSender {
+        let token = token(number, r#"{"alg":"ES256"}"#, r#"{"aud":"https://push.example","exp":2}"#);
+        let value = format!("vapid t={token}, k={}", key_text(number));
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
+        let credentials = Credentials::parse(&headers).unwrap().unwrap();
+        verify(&credentials, Expected { audience: "https://push.example", now: NOW }, &Fake).unwrap()
+    }
+
+    #[test]
+    fn r8030_5_2_c_the_ttl_is_cut_to_the_limit_and_never_raised() {
+        let limits = Limits { max_ttl: Duration::from_secs(60), ..Limits::default() };
+        for (asked, granted) in [("1", 1), ("60", 60), ("61", 60), ("9999999999", 60)] {
+            let accepted = accepted(asked, &limits);
+            assert_eq!(accepted.ttl, Duration::from_secs(granted));
+            let expires = Timestamp::from_millis(1000 + granted * 1000);
+            assert_eq!(accepted.retention, Retention::Until(expires));
+            assert_eq!(accepted.message.expires, expires);
+        }
+    }
+
+    #[test]
+    fn r8030_5_2_e_ttl_zero_is_now_or_never() {
+        assert_eq!(accepted("0", &Limits::default()).retention, Retention::NowOrNever);
+    }
+
+    #[test]
+    fn r8292_4_2_a_b_e_a_restricted_subscription_takes_its_sender_only() {
+        let decide = |restricted_to, sender| {
+            decide(request(&[("ttl", "1")], Bytes::new()), restricted_to, sender, &Limits::default())
+                .map(drop)
+        };
+        assert_eq!(decide(Some(key(1)), None), Err(Problem::VapidRequired));
+        let other = decide(Some(key(1)), Some(sender(2))).unwrap_err();
+        assert!(matches!(other, Problem::VapidInvalid { claim: Claim::Key, .. }), "{other:?}");
+        assert_eq!(decide(Some(key(1)), Some(sender(1))), Ok(()));
+        assert_eq!(decide(None, Some(sender(2))), Ok(()));
+        assert_eq!(decide(None, None), Ok(()));
+    }
+
+    #[test]
+    fn r8292_3_2_b_a_message_under_the_senders_own_key_is_refused() {
+        let body = |number: u8| Bytes::from([&[0; 20][..], &[65], &key(number).0].concat());
+        let coded = [("ttl", "1"), ("content-encoding", "aes128gcm")];
+        let decide = |body, sender| decide(request(&coded, body), None, sender, &Limits::default()).map(drop);
+        assert_eq!(decide(body(1), Some(sender(1))), Err(Problem::SameKey));
+        assert_eq!(decide(body(2), Some(sender(1))), Ok(()));
+        assert_eq!(decide(body(1), None), Ok(()), "nobody said whose key it is");
+    }
+}

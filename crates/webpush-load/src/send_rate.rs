@@ -1,0 +1,157 @@
+//! When messages are sent.
+//!
+//! Closed loop: so many are in flight, and the next one goes when one is answered. A server that is slow is asked less, so
+//! latencies leave out what would have come meanwhile (coordinated omission): good for the cost of a message, not for
+//! how long one takes. Open loop: each message has its time, whatever the server does, and its latency counts from
+//! there, also when every sender was still busy.
+
+use crate::body::Beginning;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How often the clock of an open loop looks: timers of the runtime are no finer than a millisecond.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// Hands out the numbers of messages, each when it is its turn.
+pub struct SendRate {
+    next: AtomicU64,
+    most: u64,
+    beginning: Beginning,
+    end: Duration,
+    open: Option<OpenLoop>,
+    over: Arc<AtomicBool>,
+}
+
+struct OpenLoop {
+    rate: f64,
+    due: Arc<Semaphore>,
+    started: Duration,
+    clock: Option<JoinHandle<()>>,
+}
+
+/// A message that is to be sent now, or was a while ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its number.
+    pub number: u64,
+    /// When it was due, after the beginning.
+    pub due: Duration,
+}
+
+impl SendRate {
+    /// A pace that begins now and ends after that time or that many messages. With a rate (a second) it is an open loop.
+    #[must_use]
+    pub fn new(beginning: Beginning, length: Duration, most: u64, rate: Option<f64>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let start = beginning.elapsed();
+        let open = rate.map(|rate| OpenLoop::start(rate, beginning, start, Arc::clone(&over)));
+        Self { next: AtomicU64::new(0), most, beginning, end: start + length, open, over }
+    }
+
+    /// Waits for the next turn; `None` when it is over.
+    pub async fn next(&self) -> Option<Turn> {
+        if let Some(open) = &self.open {
+            // Closed when it is over.
+            open.due.acquire().await.ok()?.forget();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let due = match &self.open {
+            Some(open) => self.start_of(open, number),
+            None => self.beginning.elapsed(),
+        };
+        let is_over = number >= self.most || due >= self.end;
+        if is_over {
+            self.stop();
+        }
+        (!is_over && !self.over.load(Ordering::Relaxed)).then_some(Turn { number, due })
+    }
+
+    /// Ends it early.
+    pub fn stop(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(open) = &self.open {
+            open.due.close();
+        }
+    }
+
+    fn start_of(&self, open: &OpenLoop, number: u64) -> Duration {
+        open.started + Duration::from_secs_f64(number as f64 / open.rate)
+    }
+}
+
+impl OpenLoop {
+    fn start(rate: f64, beginning: Beginning, started: Duration, over: Arc<AtomicBool>) -> Self {
+        let due = Arc::new(Semaphore::new(0));
+        let permits = Arc::clone(&due);
+        let clock = thread::spawn(move || {
+            let mut given = 0;
+            while !over.load(Ordering::Relaxed) {
+                let elapsed = beginning.elapsed().saturating_sub(started);
+                // The first is due at once.
+                let due = (elapsed.as_secs_f64() * rate) as usize + 1;
+                permits.add_permits(due.saturating_sub(given));
+                given = due.max(given);
+                thread::sleep(LOOK);
+            }
+        });
+        Self { rate, due, started, clock: Some(clock) }
+    }
+}
+
+impl Drop for SendRate {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(clock) = self.open.as_mut().and_then(|open| open.clock.take()) {
+            // It panics no more than it returns anything.
+            let _ = clock.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn an_open_loop_sticks_to_its_times_when_the_server_does_not() {
+        let pace = SendRate::new(Beginning::now(), Duration::from_secs(10), 50, Some(1000.0));
+        // As if the first answer took 20 ms: the turns after that are late, and say so.
+        let turns = runtime().block_on(async {
+            let mut turns = vec![pace.next().await.unwrap()];
+            thread::sleep(Duration::from_millis(20));
+            while let Some(turn) = pace.next().await {
+                turns.push(turn);
+            }
+            turns
+        });
+        assert_eq!(turns.len(), 50);
+        for pair in turns.windows(2) {
+            let apart = pair[1].due.saturating_sub(pair[0].due).as_secs_f64();
+            assert!((apart - 0.001).abs() < 1e-6, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_ends_after_its_messages_or_its_time() {
+        let pace = SendRate::new(Beginning::now(), Duration::from_secs(10), 3, None);
+        let count = |pace: &SendRate| {
+            runtime().block_on(async {
+                let mut turns = 0;
+                while pace.next().await.is_some() {
+                    turns += 1;
+                }
+                turns
+            })
+        };
+        assert_eq!(count(&pace), 3);
+        let pace = SendRate::new(Beginning::now(), Duration::from_millis(5), u64::MAX, None);
+        assert!(count(&pace) > 0);
+    }
+}

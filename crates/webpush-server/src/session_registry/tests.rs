@@ -1,0 +1,135 @@
+use super::*;
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::MessageId;
+use webpush_core::time::Timestamp;
+use webpush_store::Appended;
+
+fn message(position: u64) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId::from_bytes([3; 16]),
+        agent: InboxId::from_bytes([1; 16]),
+        subscription: SubscriptionId::from_bytes([2; 16]),
+        position: Position::new(position),
+        accepted: Timestamp::default(),
+        expires: Timestamp::NEVER,
+        urgency: Urgency::Normal,
+        topic: None,
+        encoding: Encoding::default(),
+        key: KeyId(1),
+        receipt: None,
+        body: bytes::Bytes::new(),
+    })
+}
+
+fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
+    let replaced = replaced.map(|position| message(position).entry_ref());
+    registry.announce(&[Applied::Appended(Appended {
+        message: message(position),
+        replaced,
+        dropped: Vec::new(),
+        receipts: Vec::new(),
+        receipts_dropped: 0,
+    })]);
+}
+
+fn listen(registry: &Arc<SessionRegistry>) -> Listener {
+    let inbox = InboxId::from_bytes([1; 16]);
+    registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow }, Transport::Rfc8030)
+}
+
+fn positions(news: &Wakeup) -> (u64, u64, Vec<u64>) {
+    let woken = news.woken.as_ref().unwrap();
+    let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
+    (woken.previous.get(), woken.last.get(), entries)
+}
+
+#[test]
+fn news_carry_the_position_before_them() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let listener = listen(&registry);
+    commit(&registry, 4, None);
+    commit(&registry, 6, None);
+    assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
+    commit(&registry, 9, None);
+    assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
+    assert!(listener.take().woken.is_none());
+}
+
+#[test]
+fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let listener = listen(&registry);
+    commit(&registry, 4, None);
+    commit(&registry, 5, Some(4));
+    assert_eq!(positions(&listener.take()), (0, 5, vec![5]));
+}
+
+#[test]
+fn an_overflow_stays_one_until_it_is_taken() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let listener = listen(&registry);
+    let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
+    (1..=many).for_each(|position| commit(&registry, position, None));
+    commit(&registry, many + 1, Some(many));
+    assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
+    commit(&registry, many + 2, None);
+    assert_eq!(positions(&listener.take()), (many + 1, many + 2, vec![many + 2]));
+}
+
+#[test]
+fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    assert_eq!(registry.offer(&message(0)), 0);
+    let (one, two) = (listen(&registry), listen(&registry));
+    assert_eq!(registry.offer(&message(0)), 2);
+    assert_eq!(one.take().woken.unwrap().live.len(), 1);
+    drop(two);
+    assert_eq!(registry.offer(&message(0)), 1);
+    drop(one);
+    assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
+    assert_eq!((registry.listening(Transport::Rfc8030), registry.opened(Transport::Rfc8030)), (0, 2));
+}
+
+#[test]
+fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
+    let monitor = registry.listen(&scope, Transport::Rfc8030);
+    let first = registry.listen(&scope, Transport::Autopush);
+    let second = registry.listen(&scope, Transport::Autopush);
+    assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
+    drop(first);
+    assert_eq!(registry.offer(&message(0)), 2);
+}
+
+#[test]
+fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let inbox = InboxId::from_bytes([1; 16]);
+    let only = |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
+    let listen_to = |n| registry.listen(&only(n), Transport::Rfc8030);
+    let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
+    registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
+    assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
+    registry.end(inbox, None);
+    assert!(kept.is_gone() && set.is_gone());
+}
+
+#[test]
+fn who_would_take_a_message_is_known_by_its_urgency() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let inbox = InboxId::from_bytes([1; 16]);
+    assert_eq!(registry.look(inbox, Urgency::High), Listening::Nobody);
+    let scope = Scope { inbox, only: None, floor: Urgency::Normal };
+    let first = registry.listen(&scope, Transport::Rfc8030);
+    assert_eq!(registry.look(inbox, Urgency::Low), Listening::Floor(Urgency::Normal));
+    assert_eq!(registry.look(inbox, Urgency::Normal), Listening::Somebody(BlockReason::Nothing));
+    let second = registry.listen(&scope, Transport::Autopush);
+    for held in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
+        second.says(held, Urgency::Low);
+        assert_eq!(registry.look(inbox, Urgency::Low), Listening::Somebody(held));
+    }
+    drop((first, second));
+    assert_eq!(registry.look(inbox, Urgency::High), Listening::Nobody);
+}

@@ -1,0 +1,79 @@
+//! The API of 2015 (draft-thomson-webpush-http2), as its clients use it.
+
+mod api;
+mod arrival;
+mod inbox;
+mod refusals;
+
+use crate::support::{ClientAddr, Server, header};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use std::collections::BTreeMap;
+
+/// A device with one channel.
+struct Device {
+    /// Where it receives.
+    url: String,
+    /// Its one header of links: relation to target, resolved.
+    links: BTreeMap<String, String>,
+    channel: String,
+    update: String,
+}
+
+async fn with_device() -> (Server, ClientAddr, Device) {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let device = register(&server, &mut peer).await;
+    (server, peer, device)
+}
+
+async fn register(server: &Server, peer: &mut ClientAddr) -> Device {
+    let response = peer.post("/devices", &[], "").await;
+    assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
+    let url = header(&response, "location").to_owned();
+    let links = links(&response, &server.origin);
+    let (channel, update) = subscribe(server, peer, &links["urn:ietf:params:push:sub"]).await;
+    Device { url, links, channel, update }
+}
+
+/// Makes a channel; its URL for the agent and that for senders.
+async fn subscribe(server: &Server, peer: &mut ClientAddr, channels: &str) -> (String, String) {
+    let response = peer.post(channels, &[], "").await;
+    assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
+    let channel = links(&response, &server.origin)["urn:ietf:params:push"].clone();
+    (channel, header(&response, "location").to_owned())
+}
+
+/// The links of a response that has them in one header.
+fn links(response: &Response<Bytes>, origin: &str) -> BTreeMap<String, String> {
+    assert_eq!(response.headers().get_all("link").iter().count(), 1);
+    let parsed = header(response, "link").split(", ").map(|link| {
+        let (target, rel) = link.strip_prefix('<').unwrap().split_once(">; rel=\"").unwrap();
+        let target = if target.starts_with('/') { format!("{origin}{target}") } else { target.to_owned() };
+        (rel.strip_suffix('"').unwrap().to_owned(), target)
+    });
+    parsed.collect()
+}
+
+async fn put(
+    peer: &mut ClientAddr,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> Response<Bytes> {
+    peer.request(Method::PUT, url, headers, body).await
+}
+
+/// Sends a message that must be taken.
+async fn send(peer: &mut ClientAddr, update: &str, body: &'static str) {
+    let response = put(peer, update, &[], body).await;
+    assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
+}
+
+/// Sends for a receipt; the URL of the message and that of the receipts.
+async fn send_for_receipt(peer: &mut ClientAddr, update: &str, body: &'static str) -> (String, String) {
+    let response = put(peer, update, &[("prefer", "respond-async")], body).await;
+    assert_eq!(response.status(), StatusCode::ACCEPTED, "{:?}", response.body());
+    let receipts = crate::support::link(response.headers(), "urn:ietf:params:push:receipt");
+    (header(&response, "location").to_owned(), receipts)
+}

@@ -1,0 +1,132 @@
+//! Rules of snapshots, and of putting back what is on them.
+
+use super::*;
+use crate::{Detail, Entries, IdleCheck, Record};
+use webpush_core::limits::IdleLimits;
+
+const HOUR: u64 = 3_600_000;
+
+fn snapshot(store: &dyn Store, detail: &Detail) -> Vec<Record> {
+    let snapshot = store.snapshot(detail).expect("a snapshot can be taken");
+    snapshot.collect::<Result<_, _>>().expect("it can be read")
+}
+
+fn everything_of(store: &dyn Store) -> Vec<Record> {
+    snapshot(store, &Detail::EVERYTHING)
+}
+
+fn restore(store: &dyn Store, records: Vec<Record>) -> Vec<Applied> {
+    commit(store, records.into_iter().map(Op::Restore).collect())
+}
+
+/// A store with something of every kind, and the last position that it has assigned.
+fn rich(open: Open) -> (Arc<dyn Store>, Position) {
+    let store = seeded(open);
+    let owed = Message { receipt: Some(RECEIPTS), ..message(1) };
+    let appended = append(&*store, vec![owed, topical(2, "a"), Message { agent: OTHER_AGENT, ..message(3) }]);
+    settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
+    commit(&*store, vec![Op::Touch(AGENT, at(50 * HOUR))]);
+    let last = append_one(&*store, Message { urgency: Urgency::Low, ..message(4) });
+    settle(&*store, last, Outcome::Expired);
+    (store, last.position)
+}
+
+/// A short name for each record.
+fn kinds(records: &[Record]) -> String {
+    let kind = |record: &Record| match record {
+        Record::Position(_) => 'p',
+        Record::Inbox(_) => 'i',
+        Record::Subscription(_) => 's',
+        Record::Entry(Entry::Message(_)) => 'm',
+        Record::Entry(Entry::Receipt(_)) => 'r',
+    };
+    records.iter().map(kind).collect()
+}
+
+/// Each inbox comes with what it holds, in the order of ids, and only as much as is asked for.
+pub fn a_picture_shows_each_inbox_with_what_it_holds(open: Open) {
+    let (store, last) = rich(open);
+    let records = everything_of(&*store);
+    assert_eq!(kinds(&records), "pissmismir");
+    assert_eq!(records[0], Record::Position(last));
+    let Record::Inbox(kept) = &records[1] else { unreachable!("it is an inbox") };
+    assert_eq!((kept.inbox.id, kept.monitored), (AGENT, Some(at(50 * HOUR))));
+    assert_eq!((kept.holds.entries, kept.holds.body_bytes, kept.holds.subscriptions), (1, 1, 2));
+    let detail = Detail { after: Some(AGENT), ..Detail::INBOXES };
+    assert_eq!(kinds(&snapshot(&*store, &detail)), "pii");
+    append(&*store, vec![message(5), message(6)]);
+    let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
+    assert_eq!(kinds(&snapshot(&*store, &detail)), "pimimir");
+    assert_eq!(kinds(&snapshot(&*store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING })), "p");
+}
+
+/// What is done after it was taken is not on it, and what was done before is; also when it is read late.
+pub fn a_picture_is_of_one_moment(open: Open) {
+    let (store, _) = rich(open);
+    let before = everything_of(&*store);
+    let late = store.snapshot(&Detail::EVERYTHING).expect("a snapshot can be taken");
+    append(&*store, vec![message(7)]);
+    commit(&*store, vec![Op::RemoveInbox(AGENT), inbox(InboxId::from_bytes([9; 16]), Owner::Agent)]);
+    assert_eq!(late.collect::<Result<Vec<_>, _>>(), Ok(before));
+    assert_eq!(kinds(&everything_of(&*store)), "pismiri");
+}
+
+/// A closed store gives none.
+pub fn a_closed_store_shows_nothing(open: Open) {
+    let (store, _) = rich(open);
+    store.close();
+    assert!(store.snapshot(&Detail::EVERYTHING).is_err());
+}
+
+/// What is put back into an empty store is what was there: no more, no less, and it goes on the same.
+pub fn a_picture_can_be_put_back(open: Open) {
+    let (store, last) = rich(open);
+    let records = everything_of(&*store);
+    let check = IdleCheck { now: at(1000 * HOUR), limits: IdleLimits::default() };
+    let idle = store.idle(&check, 10);
+    let due = store.due(at(2000), 10);
+    commit(&*store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec());
+    assert_eq!(kinds(&everything_of(&*store)), "p");
+    assert_eq!(restore(&*store, records.clone()), vec![Applied::Created; records.len()]);
+    assert_eq!(&everything_of(&*store)[1..], &records[1..]);
+    assert_eq!((store.idle(&check, 10), store.due(at(2000), 10)), (idle, due));
+    store.close();
+    let store = open(Quota::default());
+    assert_eq!(&everything_of(&*store)[1..], &records[1..], "the next process reads the same");
+    let appended = append(&*store, vec![topical(8, "a")]);
+    assert!(appended[0].message.position > last);
+    assert!(appended[0].replaced.is_some(), "its topic is still outstanding");
+    let entry = contents(&*store, AGENT)[0];
+    settle(&*store, entry, Outcome::Delivered);
+    assert_eq!(contents(&*store, AGENT), [], "what was put back can be settled");
+    store.close();
+    assert_eq!(contents(&*open(Quota::default()), AGENT), []);
+}
+
+/// What is there stays as it is, and nothing is put where it has no place.
+pub fn nothing_is_put_over_what_is_there(open: Open) {
+    let (store, _) = rich(open);
+    let records = everything_of(&*store);
+    let mut expected = vec![Applied::Taken; records.len()];
+    expected[0] = Applied::Created;
+    assert_eq!(restore(&*store, records.clone()), expected);
+    assert_eq!(everything_of(&*store), records);
+    commit(&*store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec());
+    let homeless =
+        records.into_iter().filter(|record| !matches!(record, Record::Inbox(_) | Record::Position(_)));
+    let applied = restore(&*store, homeless.collect());
+    assert!(applied.iter().all(|applied| *applied == Applied::Missing), "{applied:?}");
+    assert_eq!(kinds(&everything_of(&*store)), "p");
+}
+
+/// A position that is put back is not assigned again, whatever has become of its entry.
+pub fn a_position_that_is_put_back_is_taken(open: Open) {
+    let store = seeded(open);
+    let far = Position::new(1 << 40);
+    restore(&*store, vec![Record::Position(far)]);
+    store.close();
+    let store = open(Quota::default());
+    assert!(append_one(&*store, message(1)).position > far);
+    restore(&*store, vec![Record::Position(Position::new(5))]);
+    assert!(append_one(&*store, message(2)).position > far);
+}

@@ -1,0 +1,183 @@
+//! Keeping usages, and what is derived from them, right.
+
+use super::apply::Applier;
+use super::entry_row::salvage_entry;
+use super::key::Key;
+use super::read::inbox_rows;
+use super::rows::{Table, empty_value, idle_key, rank_key, read_idle_key, read_inbox, subscription_key};
+use super::usage_row::UsageRow;
+use super::view::View;
+use crate::StoreError;
+use std::ops::RangeInclusive;
+use webpush_core::id::{InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::urgency::Urgency;
+
+/// What counts of an entry.
+#[derive(Clone, Copy)]
+pub(super) struct EntrySize {
+    pub(super) urgency: Urgency,
+    pub(super) body_bytes: u64,
+}
+
+impl EntrySize {
+    pub(super) fn of(entry: &Entry) -> Self {
+        match entry {
+            Entry::Message(message) => {
+                Self { urgency: message.urgency, body_bytes: message.body.len() as u64 }
+            }
+            Entry::Receipt(_) => Self::RECEIPT,
+        }
+    }
+
+    pub(super) const RECEIPT: Self = Self { urgency: Urgency::VeryLow, body_bytes: 0 };
+}
+
+impl Applier<'_> {
+    /// The usage of an inbox, if there is such an inbox.
+    pub(super) fn usage(&mut self, inbox: InboxId) -> Result<Option<UsageRow>, StoreError> {
+        if self.changes.changed(Table::Usages, inbox.as_bytes()).is_none()
+            && let Ok(usage) = self.recent.usages.get(&inbox)
+        {
+            return Ok(Some(usage));
+        }
+        let damaged = match self.changes.get(Table::Usages, inbox.as_bytes()) {
+            Ok(Some(value)) => match UsageRow::read(inbox, &value) {
+                Some(usage) => return Ok(Some(usage)),
+                None => true,
+            },
+            Ok(None) => false,
+            Err(StoreError::Corrupt) => true,
+            Err(error) => return Err(error),
+        };
+        if !self.is_there(Table::Inboxes, inbox.as_bytes())? {
+            return Ok(None);
+        }
+        if damaged {
+            self.changes.engine().report_damage(Table::Usages);
+        }
+        self.recount(inbox).map(Some)
+    }
+
+    pub(super) fn change_usage(
+        &mut self,
+        inbox: InboxId,
+        change: impl FnOnce(&mut UsageRow),
+    ) -> Result<Option<UsageRow>, StoreError> {
+        let Some(before) = self.usage(inbox)? else { return Ok(None) };
+        let mut after = before;
+        change(&mut after);
+        if after != before {
+            self.put_usage(inbox, Some(&before), &after);
+        }
+        Ok(Some(after))
+    }
+
+    /// Writes a usage, and moves the inbox to where it now is among the idle ones. Because both are in one batch, no
+    /// inbox is ever without its place there.
+    pub(super) fn put_usage(&mut self, inbox: InboxId, before: Option<&UsageRow>, after: &UsageRow) {
+        self.changes.put(Table::Usages, inbox.as_bytes(), after.value(inbox));
+        let (old, new) = (before.map(|usage| usage.idle_place(inbox)), after.idle_place(inbox));
+        if old != Some(new) {
+            if let Some(old) = old {
+                self.changes.remove(Table::Idle, &idle_key(old));
+            }
+            let key = idle_key(new);
+            self.changes.put(Table::Idle, &key, empty_value(&key));
+        }
+    }
+
+    /// Counts an entry that is to be added. Before it is: a usage that has to be made anew counts what is there.
+    pub(super) fn count_in(
+        &mut self,
+        inbox: InboxId,
+        position: Position,
+        weight: EntrySize,
+    ) -> Result<Option<UsageRow>, StoreError> {
+        let usage = self.change_usage(inbox, |usage| {
+            usage.entries += 1;
+            usage.body_bytes += weight.body_bytes;
+        })?;
+        if usage.is_some_and(|usage| usage.ranked.is_some()) {
+            self.put_rank(inbox, weight.urgency, position);
+        }
+        Ok(usage)
+    }
+
+    /// Counts an entry out that is to be removed, before it is.
+    pub(super) fn count_out(
+        &mut self,
+        inbox: InboxId,
+        position: Position,
+        weight: EntrySize,
+    ) -> Result<(), StoreError> {
+        let mut ranked = false;
+        self.change_usage(inbox, |usage| {
+            usage.entries = usage.entries.saturating_sub(1);
+            usage.body_bytes = usage.body_bytes.saturating_sub(weight.body_bytes);
+            ranked = usage.ranked.is_some();
+            usage.ranked = usage.ranked.filter(|_| usage.entries > 0);
+        })?;
+        if ranked {
+            self.changes.remove(Table::Ranks, &rank_key(inbox, weight.urgency, position));
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_rank(&mut self, inbox: InboxId, urgency: Urgency, position: Position) {
+        let key = rank_key(inbox, urgency, position);
+        self.changes.put(Table::Ranks, &key, empty_value(&key));
+    }
+
+    /// Makes a usage from what is there, and removes ranks and idle places that may be wrong. Only damage needs that.
+    pub(super) fn recount(&mut self, inbox: InboxId) -> Result<UsageRow, StoreError> {
+        let row = self.changes.get(Table::Inboxes, inbox.as_bytes())?;
+        let row: Option<Inbox> = row.and_then(|value| read_inbox(inbox, &value));
+        let mut usage = UsageRow {
+            owner: row.as_ref().map_or(Owner::Agent, |row| row.owner),
+            entries: 0,
+            body_bytes: 0,
+            subscriptions: 0,
+            // Without better knowledge it is kept until somebody has monitored it again.
+            monitored: false,
+            hour: u64::MAX,
+            ranked: None,
+        };
+        for row in inbox_rows(&self.changes, inbox, Position::START) {
+            let (position, value) = row?;
+            usage.entries += 1;
+            let entry = salvage_entry(inbox, position, &value);
+            usage.body_bytes += entry.map_or(0, |entry| EntrySize::of(&entry).body_bytes);
+        }
+        usage.subscriptions = self.keys(Table::Subscriptions, subscription_keys(inbox))?.len() as u64;
+        for key in self.keys(Table::Ranks, rank_keys(inbox))? {
+            self.changes.remove(Table::Ranks, &key);
+        }
+        let places = self.keys(Table::Idle, Key::from([0; 1])..=Key::from([u8::MAX; 26]))?;
+        let its = |key: &Key| read_idle_key(key).filter(|(_, _, of)| *of == inbox);
+        if let Some((_, hour, _)) = places.iter().filter_map(its).max() {
+            (usage.monitored, usage.hour) = (true, hour);
+        }
+        for key in places.iter().filter(|key| its(key).is_some()) {
+            self.changes.remove(Table::Idle, key);
+        }
+        self.put_usage(inbox, None, &usage);
+        Ok(usage)
+    }
+
+    /// The keys of rows; what can't be read for damage is left out.
+    pub(super) fn keys(&self, table: Table, keys: RangeInclusive<Key>) -> Result<Vec<Key>, StoreError> {
+        let rows = self.changes.scan(table, keys).filter(|row| *row != Err(StoreError::Corrupt));
+        rows.map(|row| row.map(|(key, _)| key)).collect()
+    }
+}
+
+pub(super) fn subscription_keys(inbox: InboxId) -> RangeInclusive<Key> {
+    let first = subscription_key(inbox, SubscriptionId::from_bytes([0; 16]));
+    first.into()..=subscription_key(inbox, SubscriptionId::from_bytes([u8::MAX; 16])).into()
+}
+
+fn rank_keys(inbox: InboxId) -> RangeInclusive<Key> {
+    let first = rank_key(inbox, Urgency::VeryLow, Position::START);
+    first.into()..=rank_key(inbox, Urgency::High, Position::new(u64::MAX)).into()
+}

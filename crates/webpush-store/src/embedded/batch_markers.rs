@@ -1,0 +1,164 @@
+//! BatchMarkers: one numbered row in every batch of the engine, so that a batch which it lost without a word is missed.
+//!
+//! When fjall opens a journal with damage in its middle it drops what follows and says nothing (its issue #311). A
+//! hole in the numbers is what such a loss leaves; or the frames of the [`super::log`] go on after one that the last
+//! mark does not reach.
+
+use super::engine::Engine;
+use super::fields::{RowWriter, unseal};
+use super::key::Key;
+use super::memtable::Rows;
+use super::rows::Table;
+use super::view::{Row, View};
+use super::watermark::Watermark;
+use crate::StoreError;
+use webpush_core::id::Position;
+
+/// BatchMarkers that are kept: more than there are batches in journals that wait to be replayed.
+const WINDOW: u64 = 1 << 17;
+/// BatchMarkers that are removed at once.
+const TRIM: u64 = 1 << 10;
+
+/// What the engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchMarkers {
+    /// The number of the last batch.
+    batch: u64,
+    /// From here on there must be a mark of every batch.
+    first: u64,
+    /// The last frame of the log that it has.
+    pub(super) frame: u64,
+    /// The last position that was assigned up to there.
+    pub(super) position: Position,
+}
+
+impl BatchMarkers {
+    /// Reads what the engine has, and how many batches are missing. After a loss the marks must begin anew.
+    pub(super) fn read(engine: &Engine) -> Result<(Self, u64), StoreError> {
+        let mut found = Self { batch: 0, first: 1, frame: 0, position: Position::START };
+        let mut present = Vec::new();
+        for row in engine.scan(Table::Batches, key(0).into()..=key(u64::MAX).into()) {
+            let Ok(row) = row else { continue };
+            present.extend(number(&row));
+            found = Self::decode(&row).unwrap_or(found);
+        }
+        let last = present.last().copied().unwrap_or(0);
+        let counted = present.len() - present.partition_point(|batch| *batch < found.first);
+        let missing = (last + 1).saturating_sub(found.first).saturating_sub(counted as u64);
+        // A last mark that is damaged has lost what it said.
+        let lost = missing.max(last - found.batch);
+        Ok((Self { batch: last, ..found }, lost))
+    }
+
+    /// Whether nothing was ever written.
+    pub(super) const fn are_none(self) -> bool {
+        self.batch == 0
+    }
+
+    /// Numbers the next batch, with which the engine has this much of the log, and adds its mark.
+    pub(super) fn mark(self, last: Watermark, rows: &mut Rows) -> Self {
+        let batch = self.batch + 1;
+        let mut next = Self { batch, frame: last.frame, position: last.position, ..self };
+        if batch.is_multiple_of(TRIM) && batch > self.first + WINDOW {
+            next.forget_before(batch - WINDOW, rows);
+        }
+        let key = key(batch);
+        let mut value = RowWriter::new(24);
+        value.u64(next.position.get()).u64(next.first).u64(next.frame);
+        rows.insert(Key::from(key), Some(value.seal(&key)));
+        next
+    }
+
+    /// A mark that all others go for: the last one of a store that is closed in good order, or the first after a loss.
+    pub(super) fn mark_anew(mut self, last: Watermark, rows: &mut Rows) -> Self {
+        self.forget_before(self.batch + 1, rows);
+        self.mark(last, rows)
+    }
+
+    fn forget_before(&mut self, batch: u64, rows: &mut Rows) {
+        for old in self.first.max(batch.saturating_sub(WINDOW + TRIM))..batch {
+            rows.insert(Key::from(key(old)), None);
+        }
+        self.first = batch;
+    }
+
+    fn decode(row: &Row) -> Option<Self> {
+        let (key, value) = row;
+        let batch = number(row)?;
+        let mut fields = unseal(key, value)?;
+        let (position, first) = (Position::new(fields.u64()?), fields.u64()?);
+        // Before there was a log, frames would have been batches.
+        let frame = if fields.0.is_empty() { batch } else { fields.u64()? };
+        Some(Self { batch, first, frame, position })
+    }
+}
+
+fn number((key, _): &Row) -> Option<u64> {
+    key.as_ref().try_into().map(u64::from_be_bytes).ok()
+}
+
+const fn key(batch: u64) -> [u8; 8] {
+    batch.to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Options;
+    use fjall::Slice;
+
+    fn write(engine: &Engine, rows: &Rows) {
+        engine.write(rows.iter().map(|(key, value)| (Table::Batches, key, value))).unwrap();
+    }
+
+    fn mark(engine: &Engine, marks: BatchMarkers, frame: u64, end: bool) -> BatchMarkers {
+        let last = Watermark { frame, position: Position::new(frame * 100) };
+        let mut rows = Rows::new();
+        let next = if end { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
+        write(engine, &rows);
+        next
+    }
+
+    #[test]
+    fn holes_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(folder.path(), &Options::default()).unwrap();
+        let (mut marks, lost) = BatchMarkers::read(&engine).unwrap();
+        assert_eq!((marks.batch, marks.frame, marks.position, lost), (0, 0, Position::START, 0));
+        for number in 1..=10 {
+            marks = mark(&engine, marks, number * 7, false);
+        }
+        assert_eq!(BatchMarkers::read(&engine).unwrap(), (marks, 0));
+
+        let forget = |batch: u64| (Key::from(key(batch)), None);
+        write(&engine, &Rows::from([1, 4, 5].map(forget)));
+        assert_eq!(BatchMarkers::read(&engine).unwrap(), (marks, 3));
+        let marks = mark(&engine, marks, 80, true);
+        assert_eq!(BatchMarkers::read(&engine).unwrap(), (marks, 0));
+
+        let before = marks;
+        let marks = mark(&engine, marks, 90, false);
+        assert_eq!(BatchMarkers::read(&engine).unwrap(), (marks, 0));
+        let damaged = engine.get(Table::Batches, &key(marks.batch)).unwrap().unwrap();
+        write(&engine, &Rows::from([(Key::from(key(marks.batch)), Some(Slice::from(&damaged[1..])))]));
+        assert_eq!(BatchMarkers::read(&engine).unwrap(), (BatchMarkers { batch: marks.batch, ..before }, 1));
+    }
+
+    #[test]
+    fn a_mark_from_before_there_was_a_log_is_understood() {
+        let key = key(5);
+        let mut value = RowWriter::new(16);
+        value.u64(77).u64(3);
+        let marks = BatchMarkers { batch: 5, first: 3, frame: 5, position: Position::new(77) };
+        assert_eq!(BatchMarkers::decode(&(Key::from(key), value.seal(&key))), Some(marks));
+    }
+
+    #[test]
+    fn old_marks_go() {
+        let start = BatchMarkers { batch: WINDOW + TRIM - 1, first: 1, frame: 0, position: Position::START };
+        let mut rows = Rows::new();
+        let next = start.mark(Watermark::default(), &mut rows);
+        assert_eq!(next.first, TRIM);
+        assert_eq!(rows.values().filter(|value| value.is_none()).count() as u64, TRIM - 1);
+    }
+}

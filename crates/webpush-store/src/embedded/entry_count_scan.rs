@@ -1,0 +1,66 @@
+//! How many entries are stored: counted once when the store is opened, by the usages of all inboxes, and from then on with
+//! each change. There may be many inboxes, so it is done beside the writer, on a snapshot of the moment.
+
+use super::engine::Engine;
+use super::gauges::Gauges;
+use super::memtable::Memtable;
+use super::rows::Table;
+use super::usage_row::UsageRow;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use webpush_core::id::InboxId;
+
+/// A count that may be under way.
+#[derive(Default)]
+pub(super) struct EntryCountScan {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EntryCountScan {
+    /// Begins to count what the engine has, and what it does not have yet. Nothing may be committed before this returns.
+    pub(super) fn begin(
+        gauges: &Arc<Gauges>,
+        engine: &Engine,
+        memtable: Option<Arc<Memtable>>,
+    ) -> io::Result<Self> {
+        gauges.entries_known.store(false, Ordering::Release);
+        gauges.entries.store(0, Ordering::Relaxed);
+        let stop = Arc::<AtomicBool>::default();
+        let (gauges, stopped) = (Arc::clone(gauges), Arc::clone(&stop));
+        let changed: BTreeMap<_, _> =
+            memtable.iter().flat_map(|memtable| memtable.of(Table::Usages).clone()).collect();
+        let usages = engine.all(Table::Usages);
+        let count = move || {
+            let newer = changed.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));
+            let older = usages
+                .take_while(|_| !stopped.load(Ordering::Relaxed))
+                .flatten()
+                .filter(|(key, _)| !changed.contains_key(key));
+            // A damaged one counts nothing: its inbox is counted anew when it is used.
+            let entries = newer.chain(older).filter_map(|(key, value)| {
+                let inbox = InboxId::from_bytes(key[..].try_into().ok()?);
+                Some(UsageRow::read(inbox, &value)?.entries)
+            });
+            let entries = i64::try_from(entries.sum::<u64>()).unwrap_or(i64::MAX);
+            if !stopped.load(Ordering::Relaxed) {
+                gauges.entries.fetch_add(entries, Ordering::Relaxed);
+                gauges.entries_known.store(true, Ordering::Release);
+            }
+        };
+        let thread = thread::Builder::new().name("store-entry_count_scan".to_owned()).spawn(count)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Returns when nothing is read any more.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // Its end is all that counts.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Memtables: rows that the engine does not have yet, each as its last change left it.
+
+use super::key::Key;
+use super::rows::Table;
+use fjall::Slice;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::RangeInclusive;
+
+/// Changes of one table: a value, or nothing where a row is to be removed.
+pub(super) type Rows = BTreeMap<Key, Option<Slice>>;
+
+/// Changes of all tables.
+pub(super) type Tables = [Rows; Table::ALL.len()];
+
+/// What a row takes in memory beside its value: its place in a tree that is not full, and an allocation.
+const ROW_BYTES: usize = 160;
+
+/// Changes that belong together until the engine has them.
+#[derive(Default)]
+pub(super) struct Memtable {
+    tables: Tables,
+    bytes: usize,
+    /// Something was put back, so that a key may have been put before.
+    restores: bool,
+}
+
+impl Memtable {
+    /// Takes the changes of a group over; `restores` if it put something back.
+    pub(super) fn add(&mut self, changes: Tables, restores: bool) {
+        self.restores |= restores;
+        for (table, rows) in Table::ALL.into_iter().zip(changes) {
+            for (key, value) in rows {
+                self.change(table, key, value);
+            }
+        }
+    }
+
+    fn change(&mut self, table: Table, key: Key, value: Option<Slice>) {
+        match self.tables[table as usize].entry(key) {
+            Entry::Vacant(place) => {
+                self.bytes += size(value.as_ref());
+                place.insert(value);
+            }
+            Entry::Occupied(mut place) => {
+                self.bytes -= size(place.get().as_ref());
+                let is_young = place.get().is_some() && table.puts_each_key_once() && !self.restores;
+                if value.is_none() && is_young {
+                    // Nobody else has it: it leaves no trace.
+                    place.remove();
+                } else {
+                    self.bytes += size(value.as_ref());
+                    place.insert(value);
+                }
+            }
+        }
+    }
+
+    /// Takes over what was read from the log. The engine may have it already, so what is removed leaves a trace.
+    pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
+        self.tables[table as usize].insert(key, value.map(Slice::from));
+    }
+
+    pub(super) const fn of(&self, table: Table) -> &Rows {
+        &self.tables[table as usize]
+    }
+
+    pub(super) fn range(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Key>,
+    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
+        self.of(table).range(keys)
+    }
+
+    /// About how much memory it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn size(value: Option<&Slice>) -> usize {
+    ROW_BYTES + value.map_or(0, |value| value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(memtable: &mut Memtable, table: Table, value: Option<&[u8]>) {
+        memtable.change(table, Key::from(*b"key"), value.map(Slice::from));
+    }
+
+    #[test]
+    fn an_entry_that_is_removed_young_leaves_no_trace() {
+        let mut memtable = Memtable::default();
+        for table in [Table::Entries, Table::Deadlines] {
+            change(&mut memtable, table, Some(b"value"));
+            assert_eq!(memtable.bytes(), ROW_BYTES + 5);
+            change(&mut memtable, table, None);
+            assert_eq!((memtable.of(table).len(), memtable.bytes()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn what_the_engine_may_have_leaves_a_trace() {
+        let mut memtable = Memtable::default();
+        change(&mut memtable, Table::Entries, None);
+        change(&mut memtable, Table::Ranks, Some(b"value"));
+        change(&mut memtable, Table::Ranks, None);
+        assert_eq!(memtable.bytes(), 2 * ROW_BYTES);
+        memtable.replay(Table::Deadlines, Key::from(*b"key"), Some(b"value"));
+        memtable.replay(Table::Deadlines, Key::from(*b"key"), None);
+        for table in [Table::Entries, Table::Ranks, Table::Deadlines] {
+            assert_eq!(memtable.of(table).get(&Key::from(*b"key")), Some(&None));
+        }
+    }
+}

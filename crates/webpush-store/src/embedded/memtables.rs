@@ -1,0 +1,226 @@
+//! The rows that the engine does not have yet, over it: of the present memtable, and of the one that is leaving.
+//!
+//! ```text
+//!   a group ──▶ active memtable ──▶ leaving memtable ──▶ engine
+//!               changes with each group   changes no more
+//! ```
+//! A memtable leaves memory only after the engine has all of it, so in between both have its rows, and they are the
+//! same. Whoever looks here and then into the engine misses nothing.
+
+use super::engine::Engine;
+use super::key::Key;
+use super::memtable::{Memtable, Tables};
+use super::rows::Table;
+use super::view::{Row, View, merge_changes, merge_overlay};
+use crate::StoreError;
+use fjall::Slice;
+use std::collections::BTreeMap;
+use std::iter::from_fn;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use webpush_core::limits::FETCH_SCAN_ROWS;
+
+/// Rows that a reader copies at once. One more than a fetch looks at, so that it sees one moment.
+const CHUNK_ROWS: usize = FETCH_SCAN_ROWS + 1;
+
+/// Shared by the writer, who adds, and readers, who hold its lock only to copy what they look for.
+#[derive(Default)]
+pub(super) struct MemtableSet(RwLock<Memtables>);
+
+#[derive(Default)]
+pub(super) struct Memtables {
+    active: Memtable,
+    leaving: Option<Arc<Memtable>>,
+}
+
+impl MemtableSet {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Memtables> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Memtables> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the changes of a group over; gives the size of the memtable. `restores` as of [`Memtable::add`].
+    pub(super) fn add(&self, changes: Tables, restores: bool) -> usize {
+        let mut memtables = self.write();
+        memtables.active.add(changes, restores);
+        memtables.active.bytes()
+    }
+
+    /// Begins a new memtable; the present one leaves.
+    pub(super) fn turn(&self) -> Arc<Memtable> {
+        let mut memtables = self.write();
+        let leaving = Arc::new(std::mem::take(&mut memtables.active));
+        memtables.leaving = Some(Arc::clone(&leaving));
+        leaving
+    }
+
+    /// Takes a memtable in that is to leave before anything else.
+    pub(super) fn rotate_with(&self, leaving: Option<Arc<Memtable>>) {
+        *self.write() = Memtables { active: Memtable::default(), leaving };
+    }
+
+    /// The engine has the leaving memtable.
+    pub(super) fn has_left(&self) {
+        let left = self.write().leaving.take();
+        // Its memory is given back without the lock.
+        drop(left);
+    }
+}
+
+impl Memtables {
+    /// What a row was changed to; nothing when only the engine can tell.
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Slice>> {
+        let key = Key::from(key);
+        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
+        self.active.of(table).get(&key).or_else(leaving)
+    }
+
+    /// A copy of the changes of a table from a key on. Values are shared.
+    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Slice>)> {
+        let leaving = self.leaving.iter().flat_map(|leaving| leaving.of(table).range(from..));
+        merge_changes(leaving, self.active.of(table).range(from..)).map(to_owned).collect()
+    }
+
+    pub(super) fn range(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Key>,
+    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
+        let active = self.active.range(table, keys.clone());
+        let leaving = self.leaving.iter().flat_map(move |leaving| leaving.range(table, keys.clone()));
+        merge_changes(leaving, active)
+    }
+}
+
+/// What the writer reads. While it has this nothing leaves the memtables, so that whatever a flush has already written
+/// is covered by the same.
+pub(super) struct Layers<'a> {
+    pub(super) memtables: RwLockReadGuard<'a, Memtables>,
+    pub(super) engine: &'a Engine,
+}
+
+impl View for Layers<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+        match self.memtables.get(table, key) {
+            Some(changed) => Ok(changed.clone()),
+            None => self.engine.get(table, key),
+        }
+    }
+
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
+        let changed = self.memtables.range(table, keys.clone()).map(to_owned);
+        merge_overlay(self.engine.scan(table, keys), changed)
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine
+    }
+}
+
+/// What everybody else reads.
+pub(super) struct Reader<'a> {
+    pub(super) memtables: &'a MemtableSet,
+    pub(super) engine: &'a Engine,
+}
+
+impl<'a> Reader<'a> {
+    /// The rows of one moment from the first key on, and the last key that they reach to.
+    fn chunk(
+        &self,
+        table: Table,
+        keys: &RangeInclusive<Key>,
+    ) -> (impl Iterator<Item = Result<Row, StoreError>> + use<'a>, Key) {
+        let Self { memtables, engine } = *self;
+        let memtables = memtables.read();
+        let (mut changed, mut rows) = (Vec::new(), 0);
+        let mut reach = *keys.end();
+        for change in memtables.range(table, keys.clone()).map(to_owned) {
+            // Entries that are gone are no rows to a fetch.
+            rows += usize::from(change.1.is_some() || table != Table::Entries);
+            changed.push(change);
+            if rows == CHUNK_ROWS {
+                reach = changed[changed.len() - 1].0;
+                break;
+            }
+        }
+        // The engine as it is while the lock is held.
+        let old = engine.scan(table, *keys.start()..=reach);
+        drop(memtables);
+        (merge_overlay(old, changed.into_iter()), reach)
+    }
+}
+
+impl Reader<'_> {
+    /// The last rows of one moment, the very last one first, and at most so many.
+    pub(super) fn last_rows(
+        &self,
+        table: Table,
+        keys: &RangeInclusive<Key>,
+        most: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let memtables = self.memtables.read();
+        let mut rows: BTreeMap<Key, Option<Slice>> = BTreeMap::new();
+        // What lies before this was not looked at in every layer.
+        let mut reach = *keys.start();
+        for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
+            for (number, (key, value)) in memtable.of(table).range(keys.clone()).rev().enumerate() {
+                if number == most {
+                    reach = reach.max(key.next());
+                    break;
+                }
+                rows.entry(*key).or_insert_with(|| value.clone());
+            }
+        }
+        let old = self.engine.scan_back(table, keys.clone());
+        drop(memtables);
+        let mut seen = 0;
+        for row in old {
+            let (key, value) = match row {
+                Err(StoreError::Corrupt) => continue,
+                row => row?,
+            };
+            if seen == most || key < reach {
+                reach = reach.max(key.next());
+                break;
+            }
+            seen += usize::from(rows.get(&key) != Some(&None));
+            rows.entry(key).or_insert(Some(value));
+        }
+        let there = rows.into_iter().rev().take_while(|(key, _)| *key >= reach);
+        Ok(there.filter_map(|(key, value)| Some((key, value?))).take(most).collect())
+    }
+}
+
+impl View for Reader<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+        if let Some(changed) = self.memtables.read().get(table, key) {
+            return Ok(changed.clone());
+        }
+        self.engine.get(table, key)
+    }
+
+    /// Of one moment as far as [`CHUNK_ROWS`] reach, and then of a later one.
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
+        let mut rest = Some(keys);
+        let chunks = from_fn(move || {
+            let keys = rest.take()?;
+            let (rows, reach) = self.chunk(table, &keys);
+            if reach < *keys.end() {
+                rest = Some(reach.next()..=*keys.end());
+            }
+            Some(rows)
+        });
+        chunks.flatten()
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine
+    }
+}
+
+fn to_owned((key, value): (&Key, &Option<Slice>)) -> (Key, Option<Slice>) {
+    (*key, value.clone())
+}

@@ -1,0 +1,204 @@
+//! SnapshotRegistry: the rows of one moment, of the memtables and the engine, joined by inbox.
+//!
+//! All that is taken at once is where to read: changes that the engine does not have are copied (their values are shared),
+//! and the engine keeps what it had. So nobody waits for whoever reads. But an engine is closed only when nobody reads it,
+//! and a reader may be slow: whoever closes it takes the rows away from all snapshots.
+
+use super::engine::{Damage, Engine};
+use super::entry_row::read_entry;
+use super::key::Key;
+use super::memtables::{Memtables, Reader};
+use super::rows::{Table, read_entry_key, read_inbox, read_subscription, read_subscription_key};
+use super::usage_row::UsageRow;
+use super::view::{Row, merge_overlay};
+use crate::{Detail, Entries, InboxRecord, InboxUsage, Record, StoreError, idle};
+use std::iter::Peekable;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use webpush_core::id::{InboxId, Position};
+
+type Slot = Mutex<Option<SnapshotState>>;
+
+/// The snapshots that are being read.
+#[derive(Default)]
+pub(super) struct SnapshotRegistry(Mutex<Vec<Weak<Slot>>>);
+
+impl SnapshotRegistry {
+    pub(super) fn take(
+        &self,
+        rows: &Reader<'_>,
+        position: impl FnOnce() -> Position,
+        detail: &Detail,
+    ) -> SnapshotCursor {
+        let slot = Arc::new(Mutex::new(Some(SnapshotState::new(rows, position, *detail))));
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|slot| slot.strong_count() > 0);
+        all.push(Arc::downgrade(&slot));
+        SnapshotCursor(slot)
+    }
+
+    /// Ends all of them: nobody reads the engine when this returns.
+    pub(super) fn end(&self) {
+        for slot in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Some(slot) = slot.upgrade() {
+                drop(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+        }
+    }
+}
+
+/// A snapshot as it is read.
+pub(super) struct SnapshotCursor(Arc<Slot>);
+
+impl Iterator for SnapshotCursor {
+    type Item = Result<Record, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(scene) = slot.as_mut() else { return Some(Err(StoreError::Unavailable)) };
+        let next = scene.next().transpose();
+        if matches!(next, Some(Err(_))) {
+            drop(slot.take());
+        }
+        next
+    }
+}
+
+type TableRows = Peekable<Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>>;
+
+/// The rows of one moment.
+struct SnapshotState {
+    /// Until it was told.
+    position: Option<Position>,
+    inboxes: TableRows,
+    usages: TableRows,
+    subscriptions: TableRows,
+    entries: TableRows,
+    detail: Detail,
+    /// Whose subscriptions and entries come next.
+    present: Option<InboxId>,
+    damage: Arc<Damage>,
+}
+
+impl SnapshotState {
+    fn new(rows: &Reader<'_>, position: impl FnOnce() -> Position, detail: Detail) -> Self {
+        // While this is held the writer changes nothing, and nothing leaves the memtables.
+        let memtables = rows.memtables.read();
+        let from = detail.after.map_or_else(Key::default, |after| Key::from(&after.as_bytes()[..]).next());
+        let table = |table, is_wanted| table_rows(&memtables, rows.engine, table, (is_wanted, from));
+        Self {
+            position: Some(position()),
+            inboxes: table(Table::Inboxes, true),
+            usages: table(Table::Usages, true),
+            subscriptions: table(Table::Subscriptions, detail.subscriptions),
+            entries: table(Table::Entries, detail.entries != Entries::None),
+            detail,
+            present: None,
+            damage: rows.engine.damage(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Record>, StoreError> {
+        if let Some(position) = self.position.take() {
+            return Ok(Some(Record::Position(position)));
+        }
+        loop {
+            let found = match self.present {
+                Some(inbox) => self.of_inbox(inbox)?,
+                None => return self.next_inbox(),
+            };
+            match found {
+                Some(record) => return Ok(Some(record)),
+                None => self.present = None,
+            }
+        }
+    }
+
+    fn next_inbox(&mut self) -> Result<Option<Record>, StoreError> {
+        for row in self.inboxes.by_ref() {
+            let (key, value) = match row {
+                Err(StoreError::Corrupt) => continue,
+                row => row?,
+            };
+            let Some(inbox) = <[u8; 16]>::try_from(&key[..]).ok().map(InboxId::from_bytes) else { continue };
+            let Some(inbox) = read_inbox(inbox, &value) else {
+                self.damage.report(Table::Inboxes);
+                continue;
+            };
+            let usage = row_of(&mut self.usages, inbox.id)?;
+            let usage = usage.and_then(|(_, value)| UsageRow::read(inbox.id, &value));
+            let holds = usage.map(|UsageRow { entries, body_bytes, subscriptions, .. }| InboxUsage {
+                entries,
+                body_bytes,
+                subscriptions,
+            });
+            let monitored = usage.filter(|usage| usage.monitored);
+            let monitored = monitored.map(|usage| idle::beginning(usage.hour));
+            self.present = Some(inbox.id);
+            return Ok(Some(Record::Inbox(InboxRecord {
+                inbox,
+                monitored,
+                holds: holds.unwrap_or_default(),
+            })));
+        }
+        Ok(None)
+    }
+
+    fn of_inbox(&mut self, inbox: InboxId) -> Result<Option<Record>, StoreError> {
+        while let Some((key, value)) = row_of(&mut self.subscriptions, inbox)? {
+            let subscription =
+                read_subscription_key(&key).and_then(|(agent, id)| read_subscription(agent, id, &value));
+            match subscription {
+                Some(subscription) => return Ok(Some(Record::Subscription(subscription))),
+                None => drop(self.damage.report(Table::Subscriptions)),
+            }
+        }
+        while let Some((key, value)) = row_of(&mut self.entries, inbox)? {
+            let entry =
+                read_entry_key(&key).and_then(|(inbox, position)| read_entry(inbox, position, &value));
+            let Some(entry) = entry else {
+                self.damage.report(Table::Entries);
+                continue;
+            };
+            if self.detail.entries == Entries::First {
+                self.present = None;
+            }
+            return Ok(Some(Record::Entry(entry)));
+        }
+        Ok(None)
+    }
+}
+
+/// The rows of a table from a key on, as they are while `memtables` is held; none unless they are wanted.
+fn table_rows(
+    memtables: &Memtables,
+    engine: &Engine,
+    table: Table,
+    (is_wanted, from): (bool, Key),
+) -> TableRows {
+    let rows: Box<dyn Iterator<Item = _> + Send> = if is_wanted {
+        let changed = memtables.from(table, from);
+        Box::new(merge_overlay(engine.rows_from(table, from), changed.into_iter()))
+    } else {
+        Box::new(std::iter::empty())
+    };
+    rows.peekable()
+}
+
+/// The next row of an inbox, if it has one more. Those of inboxes before it belong to nobody.
+fn row_of(rows: &mut TableRows, inbox: InboxId) -> Result<Option<Row>, StoreError> {
+    loop {
+        let is_its = match rows.peek() {
+            None => return Ok(None),
+            Some(Ok((key, _))) => match key.get(..16).unwrap_or_default().cmp(inbox.as_bytes()) {
+                std::cmp::Ordering::Greater => return Ok(None),
+                order => order.is_eq(),
+            },
+            Some(Err(_)) => false,
+        };
+        match rows.next() {
+            Some(Ok(row)) if is_its => return Ok(Some(row)),
+            Some(Err(error)) if error != StoreError::Corrupt => return Err(error),
+            _ => {}
+        }
+    }
+}
