@@ -17,11 +17,13 @@
 //! | how often something may happen | [`rate`] |
 //! | notifications of Matrix homeservers | [`matrix`] |
 //! | which hosts a stranger may have the service reach | [`address`] |
+//! | clock and randomness, as they are passed in | [`env`] |
 
 pub mod address;
 mod base64url;
 pub mod capability;
 pub mod encoding;
+pub mod env;
 pub mod header;
 pub mod id;
 pub mod inbox;

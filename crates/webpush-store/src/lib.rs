@@ -8,6 +8,7 @@
 //! | the durable one on this machine | [`embedded`] |
 //! | what it holds at one moment, to copy or to list it | [`Snapshot`], put back by [`Op::Restore`] |
 //! | what a store says of itself, in numbers | [`statistics`] |
+//! | the clock of this machine | [`system`] |
 
 pub mod contract;
 pub mod embedded;
@@ -17,6 +18,7 @@ mod op;
 mod quota;
 mod snapshot;
 pub mod statistics;
+pub mod system;
 
 pub use idle::IdleCheck;
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};

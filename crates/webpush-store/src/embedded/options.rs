@@ -1,11 +1,14 @@
 //! What a store can be told when it is opened.
 
-use crate::Quota;
+use crate::{Quota, system};
 use std::time::Duration;
+use webpush_core::env::Env;
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Clock and source of random bytes. The default has no cryptographic source; see [`system::HashEntropy`].
+    pub env: Env,
     /// Memory for blocks of tables that were read.
     pub cache_bytes: u64,
     /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
@@ -18,7 +21,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let memtable = MemtableBounds::default();
-        Self { cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), memtable }
+        Self { env: system::env(), cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), memtable }
     }
 }
 
