@@ -54,7 +54,7 @@ impl Applier<'_> {
             return Ok(None);
         }
         if damaged {
-            self.changes.engine().report_damage(Table::Usages);
+            self.changes.damage().report(Table::Usages);
         }
         self.recount(inbox).map(Some)
     }

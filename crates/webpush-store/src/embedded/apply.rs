@@ -11,9 +11,9 @@ use super::rows::{
     position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
 };
 use super::usage_row::UsageRow;
+use super::value::Value;
 use super::view::View;
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
-use fjall::Slice;
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
@@ -121,7 +121,7 @@ impl Applier<'_> {
 
     /// Removes what a subscription was called. A name that is left behind for damage stands for nothing, and can be taken
     /// again.
-    fn forget_channel(&mut self, agent: InboxId, id: SubscriptionId, row: Option<&Slice>) {
+    fn forget_channel(&mut self, agent: InboxId, id: SubscriptionId, row: Option<&Value>) {
         let subscription = row.and_then(|row| read_subscription(agent, id, row));
         if let Some(channel) = subscription.and_then(|subscription| subscription.channel()) {
             self.changes.remove(Table::Channels, &channel_key(agent, channel));
@@ -171,7 +171,7 @@ impl Applier<'_> {
         let key = topic_key(new.agent, new.subscription, topic);
         let Some(value) = self.changes.get(Table::Topics, &key)? else { return Ok(None) };
         let Some(position) = read_position(&key, &value) else {
-            self.changes.engine().report_damage(Table::Topics);
+            self.changes.damage().report(Table::Topics);
             return Ok(None);
         };
         let Some(value) = self.changes.get(Table::Entries, &entry_key(new.agent, position))? else {

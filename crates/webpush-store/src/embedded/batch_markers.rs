@@ -104,8 +104,7 @@ const fn key(batch: u64) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::Options;
-    use fjall::Slice;
+    use crate::embedded::value::Value;
 
     fn write(engine: &Engine, rows: &Rows) {
         engine.write(rows.iter().map(|(key, value)| (Table::Batches, key, value))).unwrap();
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn holes_are_counted_once() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::open(folder.path(), &Options::default()).unwrap();
+        let engine = Engine::open(folder.path(), 1024 * 1024).unwrap();
         let (mut marks, lost) = BatchMarkers::read(&engine).unwrap();
         assert_eq!((marks.batch, marks.frame, marks.position, lost), (0, 0, Position::START, 0));
         for number in 1..=10 {
@@ -140,7 +139,7 @@ mod tests {
         let marks = mark(&engine, marks, 90, false);
         assert_eq!(BatchMarkers::read(&engine).unwrap(), (marks, 0));
         let damaged = engine.get(Table::Batches, &key(marks.batch)).unwrap().unwrap();
-        write(&engine, &Rows::from([(Key::from(key(marks.batch)), Some(Slice::from(&damaged[1..])))]));
+        write(&engine, &Rows::from([(Key::from(key(marks.batch)), Some(Value::from(&damaged[1..])))]));
         assert_eq!(BatchMarkers::read(&engine).unwrap(), (BatchMarkers { batch: marks.batch, ..before }, 1));
     }
 

@@ -1,13 +1,13 @@
 //! The changes of a group of requests before they are written: later operations read what earlier ones did.
 
-use super::engine::Engine;
+use super::damage::DamageReporter;
 use super::key::Key;
 use super::memtable::Tables;
 use super::memtables::Layers;
 use super::rows::Table;
+use super::value::Value;
 use super::view::{Row, View, merge_overlay};
 use crate::StoreError;
-use fjall::Slice;
 use std::ops::RangeInclusive;
 
 /// Changes on top of what is there. One request can be taken back without the ones before it.
@@ -15,7 +15,7 @@ pub(super) struct Changes<'a> {
     base: Layers<'a>,
     rows: Tables,
     /// What the changes of the current request covered.
-    undo: Vec<(Table, Key, Option<Option<Slice>>)>,
+    undo: Vec<(Table, Key, Option<Option<Value>>)>,
 }
 
 impl<'a> Changes<'a> {
@@ -24,7 +24,7 @@ impl<'a> Changes<'a> {
         Self { base, rows: Tables::default(), undo: Vec::new() }
     }
 
-    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Slice) {
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Value) {
         self.change(table, key, Some(value));
     }
 
@@ -32,7 +32,7 @@ impl<'a> Changes<'a> {
         self.change(table, key, None);
     }
 
-    fn change(&mut self, table: Table, key: &[u8], value: Option<Slice>) {
+    fn change(&mut self, table: Table, key: &[u8], value: Option<Value>) {
         let key = Key::from(key);
         let covered = self.rows[table as usize].insert(key, value);
         self.undo.push((table, key, covered));
@@ -63,7 +63,7 @@ impl<'a> Changes<'a> {
 }
 
 impl View for Changes<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         match self.rows[table as usize].get(&Key::from(key)) {
             Some(changed) => Ok(changed.clone()),
             None => self.base.get(table, key),
@@ -76,7 +76,7 @@ impl View for Changes<'_> {
         merge_overlay(self.base.scan(table, keys), changed)
     }
 
-    fn engine(&self) -> &Engine {
-        self.base.engine()
+    fn damage(&self) -> &DamageReporter {
+        self.base.damage()
     }
 }

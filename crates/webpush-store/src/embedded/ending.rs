@@ -5,9 +5,9 @@ use super::apply::Applier;
 use super::entry_row::{read_entry, receipt_value, salvage_entry};
 use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
+use super::value::Value;
 use super::view::View;
 use crate::{Applied, Removed, StoreError};
-use fjall::Slice;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Owner};
@@ -86,9 +86,9 @@ impl Applier<'_> {
         Ok(Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped }))
     }
 
-    pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Slice) -> Ending {
+    pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Value) -> Ending {
         let entry = read_entry(inbox, position, value).or_else(|| {
-            self.changes.engine().report_damage(Table::Entries);
+            self.changes.damage().report(Table::Entries);
             salvage_entry(inbox, position, value)
         });
         let what = match entry {

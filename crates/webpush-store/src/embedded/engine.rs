@@ -1,15 +1,16 @@
 //! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
 
-use super::Options;
+use super::damage::DamageReporter;
+use super::engine_error::EngineError;
 use super::key::Key;
 use super::rows::Table;
+use super::value::Value;
 use super::view::{Row, View};
 use crate::StoreError;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
 use std::fs::File;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -30,54 +31,20 @@ pub(super) struct Engine {
     db: Database,
     /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
     keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
-    damage: Arc<Damage>,
+    damage: Arc<DamageReporter>,
 }
 
-/// Damaged records that were met.
-pub(super) struct Damage {
-    folder: PathBuf,
-    count: AtomicU64,
-}
-
-impl Damage {
-    /// Counts a damaged record, and says so the 1st, 2nd, 4th, 8th … time.
-    pub(super) fn report(&self, table: Table) -> StoreError {
-        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if count.is_power_of_two() {
-            tracing::error!(
-                folder = %self.folder.display(),
-                keyspace = table.name(),
-                count,
-                "a stored record is damaged and was left out"
-            );
-        }
-        StoreError::Corrupt
-    }
-
-    fn read_error(&self, table: Table, error: &fjall::Error) -> StoreError {
-        if is_damage(error) {
-            return self.report(table);
-        }
-        tracing::error!(
-            folder = %self.folder.display(),
-            keyspace = table.name(),
-            error = cause(error),
-            "stored records can't be read"
-        );
-        StoreError::Unavailable
-    }
-
-    fn row(&self, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
-        let (key, value) = row.into_inner().map_err(|error| self.read_error(table, &error))?;
-        let key = Key::read(&key).ok_or_else(|| self.report(table))?;
-        Ok((key, value))
-    }
+/// Reads a row that fjall has found.
+fn row(damage: &DamageReporter, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
+    let (key, value) = row.into_inner().map_err(|error| damage.read_error(table, &error.into()))?;
+    let key = Key::read(&key).ok_or_else(|| damage.report(table))?;
+    Ok((key, value))
 }
 
 impl Engine {
-    pub(super) fn open(folder: &Path, options: &Options) -> Result<Self, fjall::Error> {
+    pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         let db = Database::builder(folder)
-            .cache_size(options.cache_bytes)
+            .cache_size(cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(2)
             .open()?;
@@ -86,15 +53,14 @@ impl Engine {
             let keyspace = db.keyspace(table.name(), || options_of(table))?;
             keyspaces[table as usize].get_or_init(|| keyspace);
         }
-        let damage = Damage { folder: folder.to_owned(), count: AtomicU64::new(0) };
-        Ok(Self { db, keyspaces, damage: Arc::new(damage) })
+        Ok(Self { db, keyspaces, damage: Arc::new(DamageReporter::new(folder)) })
     }
 
     /// Writes rows as one batch, and syncs it with all that was written before.
     pub(super) fn write<'a>(
         &self,
-        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Slice>)>,
-    ) -> Result<(), fjall::Error> {
+        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
+    ) -> Result<(), EngineError> {
         self.wait_for_room()?;
         let mut batch =
             OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
@@ -106,11 +72,11 @@ impl Engine {
                 (None, None) => {}
             }
         }
-        batch.commit()
+        Ok(batch.commit()?)
     }
 
     /// Makes the keyspace of a table, and returns when the disk has it.
-    fn make_keyspace(&self, table: Table) -> Result<&Keyspace, fjall::Error> {
+    fn make_keyspace(&self, table: Table) -> Result<&Keyspace, EngineError> {
         let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
         // fjall syncs what is in the new folder, but not the one that it is in.
         let folder = keyspace.path().parent().map(File::open).transpose()?;
@@ -118,7 +84,7 @@ impl Engine {
         Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
     }
 
-    fn wait_for_room(&self) -> Result<(), fjall::Error> {
+    fn wait_for_room(&self) -> Result<(), EngineError> {
         let is_full = |keyspace: &Keyspace| {
             keyspace.sealed_memtable_count() >= SEALED_MEMTABLES
                 || keyspace.l0_table_count() >= FIRST_LEVEL_TABLES
@@ -131,23 +97,14 @@ impl Engine {
         Ok(())
     }
 
-    /// [`Damage::report`].
-    pub(super) fn report_damage(&self, table: Table) -> StoreError {
-        self.damage.report(table)
-    }
-
-    /// For whoever reads rows for longer than there is this.
-    pub(super) fn damage(&self) -> Arc<Damage> {
+    /// Returns a handle for readers that may outlive the engine.
+    pub(super) fn share_damage(&self) -> Arc<DamageReporter> {
         Arc::clone(&self.damage)
-    }
-
-    pub(super) fn damaged(&self) -> u64 {
-        self.damage.count.load(Ordering::Relaxed)
     }
 
     /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
     /// closed before this is dropped.
-    pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Slice)>> + Send + 'static {
+    pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
         let rows = rows.into_iter().flatten();
         rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
@@ -160,8 +117,8 @@ impl Engine {
         from: Key,
     ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
-        let damage = self.damage();
-        rows.into_iter().flatten().map(move |row| damage.row(table, row))
+        let damage = self.share_damage();
+        rows.into_iter().flatten().map(move |found| row(&damage, table, found))
     }
 
     fn keyspace(&self, table: Table) -> Option<&Keyspace> {
@@ -176,7 +133,7 @@ impl Engine {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).rev().map(move |row| self.damage.row(table, row))
+        self.range(table, keys).rev().map(move |found| row(&self.damage, table, found))
     }
 
     /// Rows as they are now, whole batches only, whatever is written while they are read.
@@ -190,17 +147,17 @@ impl Engine {
 }
 
 impl View for Engine {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         let Some(keyspace) = self.keyspace(table) else { return Ok(None) };
-        keyspace.get(key).map_err(|error| self.damage.read_error(table, &error))
+        keyspace.get(key).map_err(|error| self.damage.read_error(table, &error.into()))
     }
 
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).map(move |row| self.damage.row(table, row))
+        self.range(table, keys).map(move |found| row(&self.damage, table, found))
     }
 
-    fn engine(&self) -> &Self {
-        self
+    fn damage(&self) -> &DamageReporter {
+        &self.damage
     }
 }
 
@@ -221,21 +178,14 @@ fn options_of(table: Table) -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE)
 }
 
-/// Whether an error means that the disk gave back other bytes than it was given.
-pub(super) fn is_damage(error: &fjall::Error) -> bool {
-    match error {
-        fjall::Error::Io(_) | fjall::Error::Poisoned | fjall::Error::Locked => false,
-        fjall::Error::Storage(error) => !matches!(error, fjall::LsmError::Io(_)),
-        _ => true,
-    }
-}
-
-/// An error in the words of the operating system, where it has some.
-pub(super) fn cause(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
-        fjall::Error::Poisoned => "a write in the background failed; is the disk full?".to_owned(),
-        error => error.to_string(),
+impl From<fjall::Error> for EngineError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
+            fjall::Error::Poisoned => Self::Poisoned,
+            fjall::Error::Locked => Self::Locked,
+            error => Self::Damaged(Box::new(error)),
+        }
     }
 }
 
@@ -245,11 +195,11 @@ mod tests {
     use std::fs;
 
     fn open(folder: &Path) -> Engine {
-        Engine::open(folder, &Options::default()).unwrap()
+        Engine::open(folder, MEBIBYTE).unwrap()
     }
 
-    fn write(engine: &Engine, table: Table, value: Option<&[u8]>) -> Result<(), fjall::Error> {
-        engine.write([(table, &Key::from(*b"key"), &value.map(Slice::from))].into_iter())
+    fn write(engine: &Engine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {
+        engine.write([(table, &Key::from(*b"key"), &value.map(Value::from))].into_iter())
     }
 
     /// How many rows a table has, read in both directions.

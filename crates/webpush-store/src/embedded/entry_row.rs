@@ -2,8 +2,8 @@
 
 use super::fields::{Fields, RowWriter, unseal, unseal_unchecked};
 use super::rows::{entry_key, read_urgency, urgency_byte};
+use super::value::Value;
 use bytes::Bytes;
-use fjall::Slice;
 use std::sync::Arc;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
@@ -23,7 +23,7 @@ const MESSAGE_HEAD_BYTES: usize = 80;
 /// Two ids and two times.
 const BEFORE_URGENCY_BYTES: usize = 48;
 
-pub(super) fn message_value(message: &Message) -> Slice {
+pub(super) fn message_value(message: &Message) -> Value {
     let parts = message.encoding.parts();
     let encoding_bytes: usize = parts.iter().flatten().map(|part| part.len()).sum();
     let topic = message.topic.as_ref().map_or(&[][..], Topic::as_bytes);
@@ -45,7 +45,7 @@ pub(super) fn message_value(message: &Message) -> Slice {
     row.seal(&entry_key(message.agent, message.position))
 }
 
-pub(super) fn receipt_value(receipt: &Receipt) -> Slice {
+pub(super) fn receipt_value(receipt: &Receipt) -> Value {
     let status = match receipt.status {
         ReceiptStatus::Acknowledged => 1,
         ReceiptStatus::Failed => 2,
@@ -188,7 +188,7 @@ mod tests {
         [Entry::Message(Arc::new(message)), Entry::Receipt(receipt)]
     }
 
-    fn value(entry: &Entry) -> Slice {
+    fn value(entry: &Entry) -> Value {
         match entry {
             Entry::Message(message) => message_value(message),
             Entry::Receipt(receipt) => receipt_value(receipt),
@@ -215,12 +215,12 @@ mod tests {
                 for bit in 0..8 {
                     let mut damaged = value.to_vec();
                     damaged[index] ^= 1 << bit;
-                    let damaged = Slice::from(damaged);
+                    let damaged = Value::from(damaged);
                     assert_eq!(read_entry(INBOX, Position::new(4), &damaged), None);
                     salvage_entry(INBOX, Position::new(4), &damaged);
                 }
-                assert_eq!(read_entry(INBOX, Position::new(4), &Slice::from(&value[..index])), None);
-                salvage_entry(INBOX, Position::new(4), &Slice::from(&value[..index]));
+                assert_eq!(read_entry(INBOX, Position::new(4), &Value::from(&value[..index])), None);
+                salvage_entry(INBOX, Position::new(4), &Value::from(&value[..index]));
             }
             assert_eq!(read_entry(INBOX, Position::new(5), &value), None, "it is of another place");
         }

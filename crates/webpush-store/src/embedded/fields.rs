@@ -1,7 +1,7 @@
 //! How a value is built: a version byte, the fields, and a checksum of key and value, so that a row that was read under
 //! the key of another one is noticed as well.
 
-use fjall::Slice;
+use super::value::Value;
 use webpush_core::time::Timestamp;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -36,10 +36,10 @@ impl RowWriter {
         self
     }
 
-    pub(super) fn seal(mut self, key: &[u8]) -> Slice {
+    pub(super) fn seal(mut self, key: &[u8]) -> Value {
         let checksum = checksum(key, &self.0);
         self.bytes(&checksum);
-        Slice::from(self.0)
+        Value::from(self.0)
     }
 }
 

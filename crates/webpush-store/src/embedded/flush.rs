@@ -1,13 +1,14 @@
 //! How a memtable gets into the engine, while the next one gathers.
 
 use super::engine::Engine;
+use super::engine_error::EngineError;
 use super::key::Key;
 use super::log;
 use super::memtable::{Memtable, Rows};
 use super::rows::Table;
+use super::shared::Shared;
+use super::value::Value;
 use super::view::View;
-use super::writer::Shared;
-use fjall::Slice;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -23,7 +24,7 @@ pub(super) struct FlushJob {
 }
 
 /// A flush that is under way.
-pub(super) type Flush = JoinHandle<Result<(), fjall::Error>>;
+pub(super) type Flush = JoinHandle<Result<(), EngineError>>;
 
 impl FlushJob {
     /// Writes the memtable on a thread of its own. It stays in memory until the engine has it.
@@ -41,7 +42,7 @@ impl FlushJob {
     }
 
     /// Writes it as one batch. The segments go after that: what is left of them is not read again.
-    pub(super) fn complete(&self, engine: &Engine) -> Result<(), fjall::Error> {
+    pub(super) fn complete(&self, engine: &Engine) -> Result<(), EngineError> {
         let rows = Table::ALL.into_iter().flat_map(|table| {
             let rows = self.memtable.of(table).iter().map(move |(key, value)| (table, key, value));
             rows.filter(|(table, key, value)| !is_there(engine, *table, key, value.as_ref()))
@@ -59,7 +60,7 @@ impl FlushJob {
 
 /// Whether the engine has a row already. Many inboxes count up and down again within a memtable, and a look costs
 /// less than a row; entries would never be found.
-fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Slice>) -> bool {
+fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Value>) -> bool {
     matches!(table, Table::Usages | Table::Idle | Table::Topics)
         && engine.get(table, key).is_ok_and(|there| there.as_ref() == value)
 }

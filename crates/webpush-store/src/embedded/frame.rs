@@ -99,15 +99,15 @@ fn row<'a>(fields: &mut Fields<'a>) -> Option<FrameRow<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fjall::Slice;
+    use crate::embedded::value::Value;
 
     const SALT: u64 = 6;
 
     fn frame(number: u64) -> Vec<u8> {
         let mut tables = Tables::default();
-        tables[Table::Entries as usize].insert(Key::from(*b"first"), Some(Slice::from(*b"a value")));
+        tables[Table::Entries as usize].insert(Key::from(*b"first"), Some(Value::from(*b"a value")));
         tables[Table::Entries as usize].insert(Key::from(*b"second"), None);
-        tables[Table::Ranks as usize].insert(Key::from(*b"third"), Some(Slice::from([])));
+        tables[Table::Ranks as usize].insert(Key::from(*b"third"), Some(Value::from([])));
         let mut buffer = vec![1; 3];
         encode(&mut buffer, SALT, number, Position::new(9), &tables);
         buffer

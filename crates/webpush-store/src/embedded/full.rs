@@ -9,9 +9,9 @@ use super::entry_row::read_entry_urgency;
 use super::read::inbox_rows;
 use super::rows::{Table, entry_key, rank_key, read_rank_key};
 use super::usage_row::{Floors, UsageRow};
+use super::value::Value;
 use super::view::View;
 use crate::StoreError;
-use fjall::Slice;
 use webpush_core::id::{EntryRef, InboxId, Position};
 use webpush_core::message::Message;
 use webpush_core::outcome::Outcome;
@@ -61,7 +61,7 @@ impl Applier<'_> {
             }
             // A rank without its entry is of no use.
             Ok(None) | Err(StoreError::Corrupt) => {
-                self.changes.engine().report_damage(Table::Ranks);
+                self.changes.damage().report(Table::Ranks);
                 self.recount(inbox)?;
             }
             Err(error) => return Err(error),
@@ -121,7 +121,7 @@ impl Applier<'_> {
     }
 
     fn rank_all(&mut self, inbox: InboxId) -> Result<Floors, StoreError> {
-        let rank = |row: Result<(Position, Slice), StoreError>| {
+        let rank = |row: Result<(Position, Value), StoreError>| {
             row.map(|(position, value)| (read_entry_urgency(&value).unwrap_or_default(), position))
         };
         let ranks = inbox_rows(&self.changes, inbox, Position::START).map(rank);

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::embedded::key::Key;
     use crate::embedded::rows::Table;
-    use fjall::Slice;
+    use crate::embedded::value::Value;
 
     const SEGMENT_FRAMES: u64 = 5;
 
@@ -200,7 +200,7 @@ mod tests {
             for _ in 0..SEGMENT_FRAMES {
                 let number = log.frame() + 1;
                 let mut tables = Tables::default();
-                let value = Some(Slice::from(b"some value"));
+                let value = Some(Value::from(b"some value"));
                 tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
                 log.append(Position::new(number * 10), &tables).unwrap();
             }

@@ -2,13 +2,13 @@
 
 use super::key::Key;
 use super::rows::Table;
-use fjall::Slice;
+use super::value::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
 /// Changes of one table: a value, or nothing where a row is to be removed.
-pub(super) type Rows = BTreeMap<Key, Option<Slice>>;
+pub(super) type Rows = BTreeMap<Key, Option<Value>>;
 
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
@@ -36,7 +36,7 @@ impl Memtable {
         }
     }
 
-    fn change(&mut self, table: Table, key: Key, value: Option<Slice>) {
+    fn change(&mut self, table: Table, key: Key, value: Option<Value>) {
         match self.tables[table as usize].entry(key) {
             Entry::Vacant(place) => {
                 self.bytes += size(value.as_ref());
@@ -58,7 +58,7 @@ impl Memtable {
 
     /// Takes over what was read from the log. The engine may have it already, so what is removed leaves a trace.
     pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
-        self.tables[table as usize].insert(key, value.map(Slice::from));
+        self.tables[table as usize].insert(key, value.map(Value::from));
     }
 
     pub(super) const fn of(&self, table: Table) -> &Rows {
@@ -69,7 +69,7 @@ impl Memtable {
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
+    ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
         self.of(table).range(keys)
     }
 
@@ -79,7 +79,7 @@ impl Memtable {
     }
 }
 
-fn size(value: Option<&Slice>) -> usize {
+fn size(value: Option<&Value>) -> usize {
     ROW_BYTES + value.map_or(0, |value| value.len())
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn change(memtable: &mut Memtable, table: Table, value: Option<&[u8]>) {
-        memtable.change(table, Key::from(*b"key"), value.map(Slice::from));
+        memtable.change(table, Key::from(*b"key"), value.map(Value::from));
     }
 
     #[test]

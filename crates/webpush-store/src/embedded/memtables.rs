@@ -7,13 +7,14 @@
 //! A memtable leaves memory only after the engine has all of it, so in between both have its rows, and they are the
 //! same. Whoever looks here and then into the engine misses nothing.
 
+use super::damage::DamageReporter;
 use super::engine::Engine;
 use super::key::Key;
 use super::memtable::{Memtable, Tables};
 use super::rows::Table;
+use super::value::Value;
 use super::view::{Row, View, merge_changes, merge_overlay};
 use crate::StoreError;
-use fjall::Slice;
 use std::collections::BTreeMap;
 use std::iter::from_fn;
 use std::ops::RangeInclusive;
@@ -72,14 +73,14 @@ impl MemtableSet {
 
 impl Memtables {
     /// What a row was changed to; nothing when only the engine can tell.
-    fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Slice>> {
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Value>> {
         let key = Key::from(key);
         let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
         self.active.of(table).get(&key).or_else(leaving)
     }
 
     /// A copy of the changes of a table from a key on. Values are shared.
-    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Slice>)> {
+    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
         let leaving = self.leaving.iter().flat_map(|leaving| leaving.of(table).range(from..));
         merge_changes(leaving, self.active.of(table).range(from..)).map(to_owned).collect()
     }
@@ -88,7 +89,7 @@ impl Memtables {
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (&Key, &Option<Slice>)> {
+    ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
         let active = self.active.range(table, keys.clone());
         let leaving = self.leaving.iter().flat_map(move |leaving| leaving.range(table, keys.clone()));
         merge_changes(leaving, active)
@@ -103,7 +104,7 @@ pub(super) struct Layers<'a> {
 }
 
 impl View for Layers<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         match self.memtables.get(table, key) {
             Some(changed) => Ok(changed.clone()),
             None => self.engine.get(table, key),
@@ -115,8 +116,8 @@ impl View for Layers<'_> {
         merge_overlay(self.engine.scan(table, keys), changed)
     }
 
-    fn engine(&self) -> &Engine {
-        self.engine
+    fn damage(&self) -> &DamageReporter {
+        self.engine.damage()
     }
 }
 
@@ -162,7 +163,7 @@ impl Reader<'_> {
         most: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let memtables = self.memtables.read();
-        let mut rows: BTreeMap<Key, Option<Slice>> = BTreeMap::new();
+        let mut rows: BTreeMap<Key, Option<Value>> = BTreeMap::new();
         // What lies before this was not looked at in every layer.
         let mut reach = *keys.start();
         for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
@@ -195,7 +196,7 @@ impl Reader<'_> {
 }
 
 impl View for Reader<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         if let Some(changed) = self.memtables.read().get(table, key) {
             return Ok(changed.clone());
         }
@@ -216,11 +217,11 @@ impl View for Reader<'_> {
         chunks.flatten()
     }
 
-    fn engine(&self) -> &Engine {
-        self.engine
+    fn damage(&self) -> &DamageReporter {
+        self.engine.damage()
     }
 }
 
-fn to_owned((key, value): (&Key, &Option<Slice>)) -> (Key, Option<Slice>) {
+fn to_owned((key, value): (&Key, &Option<Value>)) -> (Key, Option<Value>) {
     (*key, value.clone())
 }

@@ -29,9 +29,11 @@ mod apply;
 mod batch_markers;
 mod changes;
 mod codecs;
+mod damage;
 mod deadlines;
 mod ending;
 mod engine;
+mod engine_error;
 mod entry_count_scan;
 mod entry_row;
 mod fields;
@@ -56,28 +58,32 @@ mod recovery;
 mod request;
 mod restore;
 mod rows;
+mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod usage_row;
+mod value;
 mod view;
 mod watermark;
 mod writer;
 
 #[doc(hidden)]
 pub use codecs::Codecs;
+pub use engine_error::EngineError;
 pub use open_error::OpenError;
 pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
 
 use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError};
-use engine::{Engine, cause, is_damage};
+use engine::Engine;
 use memtables::{MemtableSet, Reader};
 use recent::Recent;
 use recent_rows::RecentRows;
 use recovery::Trust;
 use request::{Job, Request};
 use rows::{Table, read_inbox, read_subscription, subscription_key};
+use shared::Shared;
 use snapshot::SnapshotRegistry;
 use std::hash::Hash;
 use std::io;
@@ -93,7 +99,7 @@ use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use writer::{Shared, Writer};
+use writer::Writer;
 
 /// Requests that may wait for the writer; more are refused.
 const QUEUE_REQUESTS: usize = 16_384;
@@ -114,11 +120,10 @@ impl EmbeddedStore {
     pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
         let lock = folder::prepare(folder)?;
-        let engine_failed = |error: fjall::Error| {
-            if is_damage(&error) {
-                return OpenError::Corrupt { folder: folder.to_owned(), cause: cause(&error) };
-            }
-            failed(io::Error::other(cause(&error)))
+        let engine_failed = |error| match error {
+            EngineError::Io(error) => failed(error),
+            source if source.is_damage() => OpenError::Corrupt { folder: folder.to_owned(), source },
+            error => failed(io::Error::other(error)),
         };
         let (watermark, synced) = WatermarkFile::open(folder).map_err(failed)?;
         let trust = if folder::is_sound(folder) { Trust::Disk } else { Trust::Nothing };
@@ -126,7 +131,8 @@ impl EmbeddedStore {
             folder::rewrite_journals(folder).map_err(failed)?;
         }
         // fjall syncs its journal when it opens, so segments of the log whose frames it has may go.
-        let engine = Engine::open(&folder::engine_folder(folder), &options).map_err(engine_failed)?;
+        let engine =
+            Engine::open(&folder::engine_folder(folder), options.cache_bytes).map_err(engine_failed)?;
         let start = recovery::recover(&engine, folder, synced, trust).map_err(engine_failed)?;
         folder::trust(folder).map_err(failed)?;
         let recovery = start.recovery;
@@ -156,7 +162,7 @@ impl EmbeddedStore {
     /// Damaged records that were met and left out since the engine was opened. Zero while the store is down.
     #[must_use]
     pub fn damaged_records(&self) -> u64 {
-        self.read(|rows| Ok(rows.engine.damaged())).unwrap_or_default()
+        self.read(|rows| Ok(rows.engine.damage().count())).unwrap_or_default()
     }
 
     /// Returns when the engine has everything that was submitted. For tests, to which the time of that matters.
@@ -189,7 +195,7 @@ impl EmbeddedStore {
                 Err(before) => before,
             };
             let Some(value) = rows.get(table, key)? else { return Ok(None) };
-            let row = decode(&value).ok_or_else(|| rows.engine.report_damage(table))?;
+            let row = decode(&value).ok_or_else(|| rows.engine.damage().report(table))?;
             recent.keep(*id, row.clone(), before);
             Ok(Some(row))
         })

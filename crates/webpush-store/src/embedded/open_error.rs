@@ -1,5 +1,6 @@
 //! Why a store can't be opened, in words for its operator.
 
+use super::engine_error::EngineError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ pub enum OpenError {
     Corrupt {
         /// The data folder.
         folder: PathBuf,
-        /// What the engine says.
-        cause: String,
+        /// Why the engine could not be opened.
+        source: EngineError,
     },
     /// The operating system refuses.
     Io {
@@ -61,9 +62,9 @@ impl fmt::Display for OpenError {
                  give another folder",
                 folder.display()
             ),
-            Self::Corrupt { folder, cause } => write!(
+            Self::Corrupt { folder, source } => write!(
                 f,
-                "the store in {} is damaged and can't be opened ({cause}): restore a backup, or move the folder away \
+                "the store in {} is damaged and can't be opened ({source}): restore a backup, or move the folder away \
                  to begin with an empty one",
                 folder.display()
             ),
@@ -77,6 +78,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Corrupt { source, .. } => Some(source),
             Self::Io { error, .. } => Some(error),
             _ => None,
         }

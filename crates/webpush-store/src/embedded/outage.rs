@@ -1,13 +1,14 @@
 //! What the writer does when the disk fails: it refuses everything, and opens the store anew until that works.
 
-use super::engine::{Engine, cause};
+use super::engine::Engine;
 use super::entry_count_scan::EntryCountScan;
 use super::folder::{self, log_folder};
 use super::log::Log;
 use super::recovery::{Trust, recover};
 use super::request::Job;
+use super::shared::Shared;
 use super::watermark::Watermark;
-use super::writer::{Shared, Writer};
+use super::writer::Writer;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -78,10 +79,11 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), String> {
         let Shared { folder, options, deadlines, .. } = &*self.shared;
         folder::rewrite_journals(folder).map_err(|error| error.to_string())?;
-        let engine = Engine::open(&folder::engine_folder(folder), options).map_err(|error| cause(&error))?;
+        let engine = Engine::open(&folder::engine_folder(folder), options.cache_bytes)
+            .map_err(|error| error.to_string())?;
         // The group that failed may be there or not; the ones before it must be.
         let synced = Some(self.synced);
-        let start = recover(&engine, folder, synced, Trust::Nothing).map_err(|error| cause(&error))?;
+        let start = recover(&engine, folder, synced, Trust::Nothing).map_err(|error| error.to_string())?;
         self.log = Log::begin(&log_folder(folder), start.last.frame).map_err(|error| error.to_string())?;
         // Positions that were handed out may have got nowhere.
         self.position = start.last.position.max(self.position);

@@ -7,10 +7,10 @@ use super::rows::{
     read_message_id,
 };
 use super::usage_row::UsageRow;
+use super::value::Value;
 use super::view::View;
 use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
-use fjall::Slice;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
@@ -20,7 +20,7 @@ use webpush_core::time::Timestamp;
 const LAST: Position = Position::new(u64::MAX);
 
 /// Looks an entry up by its position; nothing when another one is there. The value may be damaged.
-pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Slice>, StoreError> {
+pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Value>, StoreError> {
     let there = view.get(Table::Entries, &entry_key(entry.inbox, entry.position))?;
     Ok(there.filter(|value| read_entry_id(value) == Some(entry.message)))
 }
@@ -35,7 +35,7 @@ pub(super) fn channel(
     let Some(value) = view.get(Table::Channels, &key)? else { return Ok(None) };
     match read_channel(&key, &value) {
         Some(id) => Ok(Some(id)),
-        None => Err(view.engine().report_damage(Table::Channels)),
+        None => Err(view.damage().report(Table::Channels)),
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>,
     let Some(value) = find(view, entry)? else { return Ok(None) };
     match read_entry(entry.inbox, entry.position, &value) {
         Some(entry) => Ok(Some(entry)),
-        None => Err(view.engine().report_damage(Table::Entries)),
+        None => Err(view.damage().report(Table::Entries)),
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn inbox_rows(
     view: &impl View,
     inbox: InboxId,
     from: Position,
-) -> impl Iterator<Item = Result<(Position, Slice), StoreError>> {
+) -> impl Iterator<Item = Result<(Position, Value), StoreError>> {
     let keys = entry_key(inbox, from).into()..=entry_key(inbox, LAST).into();
     let rows = view.scan(Table::Entries, keys);
     rows.filter(|row| !matches!(row, Err(StoreError::Corrupt))).filter_map(|row| match row {
@@ -81,7 +81,7 @@ pub(super) fn fetch(
         match read_entry(scope.inbox, position, &value) {
             Some(entry) if crate::admits(scope, &entry, now) => page.entries.push(entry),
             Some(_) => {}
-            None => drop(view.engine().report_damage(Table::Entries)),
+            None => drop(view.damage().report(Table::Entries)),
         }
     }
     Ok(page)
@@ -94,7 +94,7 @@ pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result
         match read_entry(inbox, position, &value) {
             Some(entry) if crate::admits(scope, &entry, now) => return Ok(Some(entry)),
             Some(_) => {}
-            None => drop(rows.engine.report_damage(Table::Entries)),
+            None => drop(rows.engine.damage().report(Table::Entries)),
         }
     }
     Ok(None)
@@ -117,7 +117,7 @@ pub(super) fn due(
         };
         let Some((expires, inbox, position)) = read_deadline_key(&key) else { continue };
         let Some(message) = read_message_id(&key, &value) else {
-            view.engine().report_damage(Table::Deadlines);
+            view.damage().report(Table::Deadlines);
             continue;
         };
         // A deadline whose message is damaged can't be settled: naming it would keep the sweep busy for ever.

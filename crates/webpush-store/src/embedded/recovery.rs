@@ -2,13 +2,13 @@
 
 use super::batch_markers::BatchMarkers;
 use super::engine::Engine;
+use super::engine_error::EngineError;
 use super::flush::FlushJob;
 use super::folder::log_folder;
 use super::log::{self, Replay};
 use super::memtable::Rows;
 use super::watermark::Watermark;
 use crate::StoreError;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use webpush_core::id::Position;
@@ -48,9 +48,9 @@ pub(super) fn recover(
     folder: &Path,
     synced: Option<Watermark>,
     trust: Trust,
-) -> Result<Start, fjall::Error> {
+) -> Result<Start, EngineError> {
     let synced = synced.unwrap_or_default();
-    let unreadable = |_: StoreError| fjall::Error::Io(io::Error::other("its marks can't be read"));
+    let unreadable = |_: StoreError| EngineError::MarkersUnreadable;
     let (marks, batches_missing) = BatchMarkers::read(engine).map_err(unreadable)?;
     let replay = log::replay(&log_folder(folder), marks.frame, marks.position)?;
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);

@@ -4,8 +4,8 @@
 
 use super::fields::{Fields, RowWriter, unseal};
 use super::key::Key;
+use super::value::Value;
 use crate::idle::{IdleClass, IdlePlace};
-use fjall::Slice;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
@@ -165,7 +165,7 @@ pub(super) fn read_urgency(byte: u8) -> Option<Urgency> {
     Urgency::ALL.into_iter().find(|urgency| urgency_byte(*urgency) == byte)
 }
 
-pub(super) fn inbox_value(inbox: &Inbox) -> Slice {
+pub(super) fn inbox_value(inbox: &Inbox) -> Value {
     let owner = match inbox.owner {
         Owner::Agent => 1,
         Owner::Receipts => 2,
@@ -193,7 +193,7 @@ const AUTOPUSH: u8 = 1;
 const THOMSON: u8 = 2;
 
 /// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the protocol.
-pub(super) fn subscription_value(subscription: &Subscription) -> Slice {
+pub(super) fn subscription_value(subscription: &Subscription) -> Value {
     let mut row = RowWriter::new(9 + SENDER_BYTES + 17);
     row.u64(subscription.created.as_millis()).u8(subscription.key.0);
     if let Some(SenderKey(point)) = &subscription.sender {
@@ -221,7 +221,7 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
 }
 
 /// Of a channel: which subscription it is.
-pub(super) fn channel_value(key: &[u8], id: SubscriptionId) -> Slice {
+pub(super) fn channel_value(key: &[u8], id: SubscriptionId) -> Value {
     let mut row = RowWriter::new(16);
     row.bytes(id.as_bytes());
     row.seal(key)
@@ -232,12 +232,12 @@ pub(super) fn read_channel(key: &[u8], value: &[u8]) -> Option<SubscriptionId> {
 }
 
 /// Of a row whose key says everything.
-pub(super) fn empty_value(key: &[u8]) -> Slice {
+pub(super) fn empty_value(key: &[u8]) -> Value {
     RowWriter::new(0).seal(key)
 }
 
 /// Of a topic: where the message to replace is.
-pub(super) fn position_value(key: &[u8], position: Position) -> Slice {
+pub(super) fn position_value(key: &[u8], position: Position) -> Value {
     let mut row = RowWriter::new(8);
     row.u64(position.get());
     row.seal(key)
@@ -248,7 +248,7 @@ pub(super) fn read_position(key: &[u8], value: &[u8]) -> Option<Position> {
 }
 
 /// Of a deadline: which message it is.
-pub(super) fn message_id_value(key: &[u8], id: MessageId) -> Slice {
+pub(super) fn message_id_value(key: &[u8], id: MessageId) -> Value {
     let mut row = RowWriter::new(16);
     row.bytes(id.as_bytes());
     row.seal(key)

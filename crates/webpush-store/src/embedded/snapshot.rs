@@ -4,7 +4,8 @@
 //! and the engine keeps what it had. So nobody waits for whoever reads. But an engine is closed only when nobody reads it,
 //! and a reader may be slow: whoever closes it takes the rows away from all snapshots.
 
-use super::engine::{Damage, Engine};
+use super::damage::DamageReporter;
+use super::engine::Engine;
 use super::entry_row::read_entry;
 use super::key::Key;
 use super::memtables::{Memtables, Reader};
@@ -76,7 +77,7 @@ struct SnapshotState {
     detail: Detail,
     /// Whose subscriptions and entries come next.
     present: Option<InboxId>,
-    damage: Arc<Damage>,
+    damage: Arc<DamageReporter>,
 }
 
 impl SnapshotState {
@@ -93,7 +94,7 @@ impl SnapshotState {
             entries: table(Table::Entries, detail.entries != Entries::None),
             detail,
             present: None,
-            damage: rows.engine.damage(),
+            damage: rows.engine.share_damage(),
         }
     }
 

@@ -5,10 +5,10 @@ use crate::Quota;
 use crate::contract::commit;
 use crate::{Applied, Settled};
 use bytes::Bytes;
-use fjall::Slice;
 use key::Key;
 use rows::{deadline_key, entry_key};
 use std::sync::atomic::{AtomicBool, Ordering};
+use value::Value;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
@@ -58,17 +58,17 @@ fn remove(store: &EmbeddedStore, table: Table, key: &[u8]) {
 
 /// Changes the byte at `index` of a row; from the end when it is negative.
 fn damage(store: &EmbeddedStore, table: Table, key: &[u8], index: isize) {
-    let flip = |value: Slice| {
+    let flip = |value: Value| {
         let mut value = value.to_vec();
         let index = index.rem_euclid(value.len() as isize) as usize;
         value[index] ^= 1;
-        Some(Slice::from(value))
+        Some(Value::from(value))
     };
     change(store, table, key, flip);
 }
 
 /// Changes a row in the engine, where all are by then.
-fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(Slice) -> Option<Slice>) {
+fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(Value) -> Option<Value>) {
     store.flush();
     let change = |rows: &Reader<'_>| {
         let value = change(rows.engine.get(table, key)?.unwrap());
@@ -211,13 +211,13 @@ fn a_request_that_meets_damage_changes_nothing() {
     let engine = engine.as_ref().unwrap();
     let layers = memtables::Layers { memtables: store.shared.memtables.read(), engine };
     let mut changes = changes::Changes::new(layers);
-    changes.put(Table::Topics, b"kept", Slice::from(b"1"));
+    changes.put(Table::Topics, b"kept", Value::from(b"1"));
     changes.accept_request();
-    changes.put(Table::Topics, b"kept", Slice::from(b"2"));
-    changes.put(Table::Topics, b"new", Slice::from(b"3"));
+    changes.put(Table::Topics, b"kept", Value::from(b"2"));
+    changes.put(Table::Topics, b"new", Value::from(b"3"));
     changes.remove(Table::Entries, &entry_key(AGENT, all[0].position));
     changes.take_request_back();
-    assert_eq!(changes.get(Table::Topics, b"kept"), Ok(Some(Slice::from(b"1"))));
+    assert_eq!(changes.get(Table::Topics, b"kept"), Ok(Some(Value::from(b"1"))));
     assert_eq!(changes.get(Table::Topics, b"new"), Ok(None));
     let keys = entry_key(AGENT, Position::START).into()..=entry_key(AGENT, Position::new(9)).into();
     assert_eq!(changes.scan(Table::Entries, keys).count(), 3);

@@ -1,9 +1,9 @@
 //! The usage of an inbox: what it holds, and when it was used last. One small row, written with all that changes it.
 
 use super::fields::{RowWriter, unseal};
+use super::value::Value;
 use crate::Quota;
 use crate::idle::{self, IdleClass, IdlePlace};
-use fjall::Slice;
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::urgency::Urgency;
@@ -56,7 +56,7 @@ impl UsageRow {
         (IdleClass::of(self.owner, self.monitored, self.entries), self.hour, inbox)
     }
 
-    pub(super) fn value(&self, inbox: InboxId) -> Slice {
+    pub(super) fn value(&self, inbox: InboxId) -> Value {
         let owner = match self.owner {
             Owner::Agent => 0,
             Owner::Receipts => RECEIPTS,

@@ -1,31 +1,32 @@
 //! Rows as they are read, and how layers of them lie on each other: newer changes merge_overlay older rows.
 
-use super::engine::Engine;
+use super::damage::DamageReporter;
 use super::key::Key;
 use super::rows::Table;
+use super::value::Value;
 use crate::StoreError;
-use fjall::Slice;
 use std::cmp::Ordering;
 use std::iter::from_fn;
 use std::ops::RangeInclusive;
 
 /// A key with its value.
-pub(super) type Row = (Key, Slice);
+pub(super) type Row = (Key, Value);
 
 /// Rows as they are read: of the engine alone, or with changes that it does not have yet.
 pub(super) trait View {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, StoreError>;
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError>;
 
     /// Rows in the order of their keys.
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>>;
 
-    fn engine(&self) -> &Engine;
+    /// Where damaged rows are reported.
+    fn damage(&self) -> &DamageReporter;
 }
 
 /// Changed rows over old ones. Both are in the order of keys; where both have a key the change counts.
 pub(super) fn merge_overlay(
     old: impl Iterator<Item = Result<Row, StoreError>>,
-    changed: impl Iterator<Item = (Key, Option<Slice>)>,
+    changed: impl Iterator<Item = (Key, Option<Value>)>,
 ) -> impl Iterator<Item = Result<Row, StoreError>> {
     let (mut old, mut changed) = (old.peekable(), changed.peekable());
     from_fn(move || {
@@ -52,9 +53,9 @@ pub(super) fn merge_overlay(
 
 /// Newer changes over older ones, in the order of keys.
 pub(super) fn merge_changes<'a>(
-    old: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
-    new: impl Iterator<Item = (&'a Key, &'a Option<Slice>)>,
-) -> impl Iterator<Item = (&'a Key, &'a Option<Slice>)> {
+    old: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,
+    new: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,
+) -> impl Iterator<Item = (&'a Key, &'a Option<Value>)> {
     let (mut old, mut new) = (old.peekable(), new.peekable());
     from_fn(move || {
         let order = match (old.peek(), new.peek()) {

@@ -1,24 +1,22 @@
 //! The one thread that commits: what waits is applied in order, written as one frame, and synced once for all.
 
-use super::Options;
 use super::apply::Applier;
 use super::batch_markers::BatchMarkers;
 use super::changes::Changes;
-use super::deadlines::DeadlineCursor;
-use super::engine::{Engine, cause};
+use super::engine::Engine;
+use super::engine_error::EngineError;
 use super::entry_count_scan::EntryCountScan;
 use super::flush::{Flush, FlushJob};
 use super::folder::{self, log_folder};
-use super::gauges::Gauges;
 use super::group_commit_delay::GroupCommitDelay;
 use super::log::Log;
 use super::memtable::{Rows, Tables};
-use super::memtables::{Layers, MemtableSet};
+use super::memtables::Layers;
 use super::outage::Outages;
-use super::recent_rows::{RecentRows, RowChanges};
+use super::recent_rows::RowChanges;
 use super::recovery::Start;
 use super::request::{Job, Request};
-use super::snapshot::SnapshotRegistry;
+use super::shared::Shared;
 use super::watermark::{Watermark, WatermarkFile};
 use crate::{Applied, Durability, StoreError};
 use std::fs::File;
@@ -26,7 +24,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use webpush_core::id::Position;
@@ -36,21 +34,6 @@ use webpush_core::time::Timestamp;
 const GROUP_OPS: usize = 1024;
 /// How long to wait for a flush that takes longer than a memtable lives, before looking again.
 const FLUSH_POLL: Duration = Duration::from_millis(100);
-
-/// What readers and the writer share.
-pub(super) struct Shared {
-    pub(super) folder: PathBuf,
-    pub(super) options: Options,
-    /// Nothing while the store is down or closed. Readers hold the lock while they read, so that whoever takes the
-    /// engine out knows that nobody has it any more.
-    pub(super) engine: RwLock<Option<Engine>>,
-    pub(super) memtables: MemtableSet,
-    pub(super) deadlines: DeadlineCursor,
-    pub(super) recent: RecentRows,
-    pub(super) snapshots: SnapshotRegistry,
-    /// Behind a reference of its own, for what must not hold the rest of this.
-    pub(super) gauges: Arc<Gauges>,
-}
 
 /// What a group of requests comes to.
 struct AppliedGroup {
@@ -152,7 +135,7 @@ impl Writer {
             if let Err(error) = worked {
                 tracing::error!(
                     folder = %self.shared.folder.display(),
-                    error = cause(&error),
+                    %error,
                     "the store can't be written and is down until it can"
                 );
                 self.go_down();
@@ -199,7 +182,7 @@ impl Writer {
     }
 
     /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
-    fn commit(&mut self, mut group: Vec<Request>) -> Result<(), fjall::Error> {
+    fn commit(&mut self, mut group: Vec<Request>) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
@@ -246,7 +229,7 @@ impl Writer {
         position: Position,
         (changes, restores): (Tables, bool),
         durable: bool,
-    ) -> Result<Duration, fjall::Error> {
+    ) -> Result<Duration, EngineError> {
         let is_change = changes.iter().any(|rows| !rows.is_empty()) || position > self.position;
         if is_change {
             let before = self.log.bytes();
@@ -274,7 +257,7 @@ impl Writer {
 
     /// Sends the present memtable to the engine when it is old or large. At most one is on its way: if this one is
     /// too large before that has left, commits wait.
-    fn turn_if_due(&mut self) -> Result<(), fjall::Error> {
+    fn turn_if_due(&mut self) -> Result<(), EngineError> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
         }
@@ -285,7 +268,7 @@ impl Writer {
         if is_due { self.turn() } else { Ok(()) }
     }
 
-    fn turn(&mut self) -> Result<(), fjall::Error> {
+    fn turn(&mut self) -> Result<(), EngineError> {
         self.end_flush()?;
         let segment = self.log.turn()?;
         let flush_job = self.depart(segment, BatchMarkers::mark);
@@ -309,11 +292,9 @@ impl Writer {
     }
 
     /// Waits for the flush that is under way, if there is one.
-    pub(super) fn end_flush(&mut self) -> Result<(), fjall::Error> {
+    pub(super) fn end_flush(&mut self) -> Result<(), EngineError> {
         match self.flush.take() {
-            Some(flush) => {
-                flush.join().unwrap_or_else(|_| Err(io::Error::other("a flush has panicked").into()))
-            }
+            Some(flush) => flush.join().unwrap_or_else(|_| Err(EngineError::FlushPanicked)),
             None => Ok(()),
         }
     }
@@ -324,7 +305,7 @@ impl Writer {
         let flushed = self.end_flush();
         let Some(engine) = self.set_engine(None) else { return };
         // If the engine fails, the log has everything.
-        let synced = self.log.sync().map_err(fjall::Error::from);
+        let synced = self.log.sync().map_err(EngineError::from);
         let ended = flushed.and(synced).and_then(|()| {
             let segment = self.log.path().to_owned();
             self.depart(segment, BatchMarkers::mark_anew).complete(&engine)
@@ -333,7 +314,7 @@ impl Writer {
             folder::distrust(&self.shared.folder);
             tracing::error!(
                 folder = %self.shared.folder.display(),
-                error = cause(&error),
+                %error,
                 "the store could not be closed in good order"
             );
         }

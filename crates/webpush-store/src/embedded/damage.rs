@@ -1,0 +1,53 @@
+//! Counts stored records that are not what was written, and logs them.
+
+use super::engine_error::EngineError;
+use super::rows::Table;
+use crate::StoreError;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Damaged records found since the engine was opened.
+pub(super) struct DamageReporter {
+    folder: PathBuf,
+    count: AtomicU64,
+}
+
+impl DamageReporter {
+    /// Creates a reporter that names the engine's directory in the log.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), count: AtomicU64::new(0) }
+    }
+
+    /// Counts a damaged record, and logs the 1st, 2nd, 4th, 8th and so on.
+    pub(super) fn report(&self, table: Table) -> StoreError {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::error!(
+                folder = %self.folder.display(),
+                keyspace = table.name(),
+                count,
+                "a stored record is damaged and was skipped"
+            );
+        }
+        StoreError::Corrupt
+    }
+
+    /// Reports a failed read as damage or as an outage.
+    pub(super) fn read_error(&self, table: Table, error: &EngineError) -> StoreError {
+        if error.is_damage() {
+            return self.report(table);
+        }
+        tracing::error!(
+            folder = %self.folder.display(),
+            keyspace = table.name(),
+            %error,
+            "stored records can't be read"
+        );
+        StoreError::Unavailable
+    }
+
+    /// Returns the number of damaged records.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,59 @@
+//! Why the engine did not do what it was asked for.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// A failed operation of the engine under a store.
+#[derive(Debug)]
+pub enum EngineError {
+    /// The operating system refused a read, a write or a sync.
+    Io(io::Error),
+    /// The disk returned other bytes than it was given.
+    Damaged(Box<dyn Error + Send + Sync>),
+    /// A write in the background failed earlier, so none is accepted any more.
+    Poisoned,
+    /// Another process has the engine's files open.
+    Locked,
+    /// The thread of a flush has panicked.
+    FlushPanicked,
+    /// The rows that tell which batches the engine has can't be read.
+    MarkersUnreadable,
+}
+
+impl EngineError {
+    /// Returns true if the disk returned other bytes than it was given.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Damaged(error) => error.fmt(f),
+            Self::Poisoned => f.write_str("a write in the background failed; is the disk full?"),
+            Self::Locked => f.write_str("another process has the engine's files open"),
+            Self::FlushPanicked => f.write_str("the thread of a flush has panicked"),
+            Self::MarkersUnreadable => f.write_str("the batch markers can't be read"),
+        }
+    }
+}
+
+impl Error for EngineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Damaged(error) => Some(&**error),
+            Self::Poisoned | Self::Locked | Self::FlushPanicked | Self::MarkersUnreadable => None,
+        }
+    }
+}
+
+impl From<io::Error> for EngineError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,26 @@
+//! What readers and the writer of a store share.
+
+use super::deadlines::DeadlineCursor;
+use super::engine::Engine;
+use super::gauges::Gauges;
+use super::memtables::MemtableSet;
+use super::options::Options;
+use super::recent_rows::RecentRows;
+use super::snapshot::SnapshotRegistry;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+/// The state of an open store.
+pub(super) struct Shared {
+    pub(super) folder: PathBuf,
+    pub(super) options: Options,
+    /// `None` while the store is down or closed. Readers hold the lock while they read, so that nobody has the engine any
+    /// more when it was taken out.
+    pub(super) engine: RwLock<Option<Engine>>,
+    pub(super) memtables: MemtableSet,
+    pub(super) deadlines: DeadlineCursor,
+    pub(super) recent: RecentRows,
+    pub(super) snapshots: SnapshotRegistry,
+    /// Behind a reference of its own, for threads that must not keep the rest alive.
+    pub(super) gauges: Arc<Gauges>,
+}
