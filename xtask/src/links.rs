@@ -22,7 +22,7 @@ pub(crate) fn dead(root: &Path) -> anyhow::Result<Vec<String>> {
 /// Those that people read: of the repository itself, and in these folders.
 fn documents(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut documents = Vec::new();
-    for folder in ["", "docs", "interop", "fuzz"] {
+    for folder in ["", "docs", "docs/architecture", "docs/decisions", "docs/internals", "interop", "fuzz"] {
         let folder = root.join(folder);
         for entry in fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))? {
             let path = entry?.path();

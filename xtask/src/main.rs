@@ -22,7 +22,7 @@ use clap::Parser;
 enum Chore {
     /// Write the pages of the manual and the completions for shells that packages ship.
     Assets(assets::Options),
-    /// Measure every goal on this machine beside the limits of the machine, and write docs/benchmarks.md.
+    /// Measure every goal on this machine beside the limits of the machine, and write docs/internals/benchmarks.md.
     Bench(bench::Options),
     /// Count what one message costs, under valgrind, and fail where that is more than the budget in the repository.
     Budget(budget::Options),

@@ -1,5 +1,5 @@
 //! The goals as figures: every row is measured on this machine, beside the limit of the machine in the same run, and
-//! written to `docs/benchmarks.md`.
+//! written to `docs/internals/benchmarks.md`.
 //!
 //! | to find | look in |
 //! |---|---|
@@ -25,7 +25,7 @@ use measure::Runs;
 use row::{Measured, Row};
 
 /// The page that is written, with a history below that is kept.
-const PAGE: &str = "docs/benchmarks.md";
+const PAGE: &str = "docs/internals/benchmarks.md";
 /// Where servers keep their data while they are measured: its disk is the one that is measured.
 const SCRATCH: &str = "target/bench";
 

@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md`: the part between two marks is written anew, what stands around it is kept.
+//! `docs/internals/benchmarks.md`: the part between two marks is written anew, what stands around it is kept.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

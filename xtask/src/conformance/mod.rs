@@ -1,4 +1,4 @@
-//! `docs/conformance.md` against the sources: every requirement has a test that is there, or a reason why not.
+//! `docs/internals/conformance.md` against the sources: every requirement has a test that is there, or a reason why not.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::path::Path;
 const IDS: &str = include_str!("ids.txt");
 /// How ids begin: RFCs, HTTP/2's rules for push, and draft-thomson.
 const FAMILIES: [&str; 3] = ["R", "H2-", "D1-"];
-const TABLE: &str = "docs/conformance.md";
+const TABLE: &str = "docs/internals/conformance.md";
 /// How a cell begins that gives a reason instead of a test.
 const REASONS: [&str; 2] = ["Deviation: ", "Not offered: "];
 

@@ -2,7 +2,7 @@
 //!
 //! Each line is a JSON object with one member. A file begins with `begin` and ends with `end`, which says how much was
 //! between, so that one that was cut is noticed. In a backup each line is also covered by a checksum that follows.
-//! `docs/archive.md` describes it for others.
+//! `docs/backup.md` describes it for others.
 //!
 //! | to find | look in |
 //! |---|---|

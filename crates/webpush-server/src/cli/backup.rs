@@ -38,7 +38,7 @@ pub struct BackupArgs {
 
 /// Write agents, subscriptions, messages, receipts and keys into a file for another service
 ///
-/// It has one JSON object a line, as docs/archive.md says, and the same secrets as a backup.
+/// It has one JSON object a line, as docs/backup.md says, and the same secrets as a backup.
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     #[command(flatten)]

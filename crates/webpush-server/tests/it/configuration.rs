@@ -93,11 +93,11 @@ fn schema_is_json_and_help_shows_variables_but_no_secrets() {
     assert_eq!(secret.status.code(), Some(2));
 }
 
-/// The one in docs/operating.md, as it is and with all that it has as comments.
+/// The example file of docs/configuration.md works as it is, and with everything uncommented.
 #[test]
 fn the_example_can_be_used() {
-    let operating = include_str!("../../../../docs/operating.md");
-    let example = operating.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let page = include_str!("../../../../docs/configuration.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let shown = folder.path().to_str().unwrap();
     crate::tls::files(folder.path());

@@ -1,6 +1,6 @@
 //! The service as its peers see it: the real program, real sockets, an HTTP/2 client on the other side.
 //!
-//! Tests are named after the row of `docs/conformance.md` that they defend.
+//! Tests are named after the row of `docs/internals/conformance.md` that they defend.
 
 #![allow(
     clippy::unwrap_used,

@@ -162,11 +162,11 @@ fn repository(path: &str) -> PathBuf {
 
 const HEAD: &str = "# Metrics
 
-What `/metrics` of the [admin listener](operating.md#health-and-metrics) shows, as OpenMetrics text. This list is made of the code, and a test
-keeps it so (`UPDATE_DOCS=1 cargo test -p webpush-server --test it list_of_metrics` writes it anew).
+What `/metrics` of the [admin listener](admin.md#admin-listener) returns, as OpenMetrics text; [monitoring](monitoring.md#metrics) says where to start.
+This list is generated from the code and checked by a test (`UPDATE_DOCS=1 cargo test -p webpush-server --test it list_of_metrics`).
 
-Names begin with `webpush_`. Times are in seconds, sizes in bytes. All values of labels are listed: there are no others. Counters begin at 0
-when the process is started. A histogram has `_bucket`, `_sum` and `_count`.
+Names begin with `webpush_`. Times are in seconds, sizes in bytes. All values of labels are listed. Counters begin at 0 when the process
+starts. A histogram has `_bucket`, `_sum` and `_count`.
 
 | name | type | labels | meaning |
 |---|---|---|---|
@@ -205,7 +205,7 @@ async fn the_list_of_metrics_is_what_the_code_has() {
         fs::write(&file, &list).unwrap();
     }
     let written = fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == list, "docs/metrics.md is old: UPDATE_DOCS=1 writes it anew");
+    assert!(written == list, "docs/metrics.md is out of date: UPDATE_DOCS=1 updates it");
 }
 
 #[tokio::test]
