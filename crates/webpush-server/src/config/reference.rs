@@ -56,16 +56,20 @@ Check and inspect it, with the same flags as the server:
 
 A flag wins over a variable, a variable over the file, the file over a credential, and all of them over the default.
 
-- The file is the one that `--config FILE` or `WEBPUSH_SERVER_CONFIG` names, otherwise `/etc/webpush-server/webpush-server.toml` if it exists.
-- The variable of `port` in the table `[listen]` is `WEBPUSH_SERVER_LISTEN__PORT`. An empty variable counts as unset. The variables apply to the
-  server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-name` and `restore`.
+- The file is the one that `--config FILE` or `WEBPUSH_SERVER_CONFIG` names, otherwise
+  `/etc/webpush-server/webpush-server.toml` if it exists.
+- The variable of `port` in the table `[listen]` is `WEBPUSH_SERVER_LISTEN__PORT`. An empty variable counts as unset.
+  The variables apply to the server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-name`
+  and `restore`.
 - A *credential* is a file of that name in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential`).
-- A *time* is a whole number of seconds, or one with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole number of bytes, or one with `KiB`, `MiB` or
-  `GiB`: `"4KiB"`. A *rate* is a count per `s`, `m`, `h` or `d` and a burst: `"1000/s:10000"`, or `"off"`. A *boolean* is `true` or `false`; as a flag
-  it is `--FLAG` or `--FLAG=false`. Lists are `["a", "b"]` in the file, commas in a variable, repeated flags.
+- A *time* is a whole number of seconds, or one with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole number of bytes,
+  or one with `KiB`, `MiB` or `GiB`: `"4KiB"`. A *rate* is a count per `s`, `m`, `h` or `d` and a burst:
+  `"1000/s:10000"`, or `"off"`. A *boolean* is `true` or `false`; as a flag it is `--FLAG` or `--FLAG=false`. Lists are
+  `["a", "b"]` in the file, commas in a variable, repeated flags.
 - Relative paths start at the working directory.
 
-Unknown keys and variables, unusable values and contradictions make startup fail with exit status 2, one line per problem:
+Unknown keys and variables, unusable values and contradictions make startup fail with exit status 2, one line per
+problem:
 
     webpush-server: webpush-server.toml:3: the key listen.prot is unknown; did you mean listen.port?
     webpush-server: variable WEBPUSH_SERVER_PORT: this variable is unknown; did you mean WEBPUSH_SERVER_LISTEN__PORT?
@@ -74,13 +78,15 @@ Unknown keys and variables, unusable values and contradictions make startup fail
 ## Secrets
 
 Passwords and tokens have no flag. Put each into a file of its own (`pfx_password_file`, `tokens_file`), into a [systemd
-credential](deployment.md#secrets), or into the configuration itself (`pfx_password`, `tokens`), which only its owner should then be able to read.
+credential](deployment.md#secrets), or into the configuration itself (`pfx_password`, `tokens`), which only its owner
+should then be able to read.
 
 ## Reload
 
-SIGHUP reads everything again: the file, the certificate and the token files. Settings marked ⟳ take effect at once, the others at the next start; the
-log lists what has to wait. If anything is invalid nothing changes, and the log says why. Open connections continue with the certificate and timeouts they
-began with. Changing a rate limit resets its buckets; other limits keep their state. TLS cannot be switched on or off, and admin tokens are read at startup only.
+SIGHUP reads everything again: the file, the certificate and the token files. Settings marked ⟳ take effect at once, the
+others at the next start; the log lists what has to wait. If anything is invalid nothing changes, and the log says why.
+Open connections continue with the certificate and timeouts they began with. Changing a rate limit resets its buckets;
+other limits keep their state. TLS cannot be switched on or off, and admin tokens are read at startup only.
 
 ## Example file
 
