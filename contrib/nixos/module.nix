@@ -1,4 +1,4 @@
-# An example of a NixOS module, with a package built from this repository. Not run by the tests of this repository.
+# Example of a NixOS module, with a package built from this repository. Not run by the tests of this repository.
 #
 #   imports = [ ./webpush-server/contrib/nixos/module.nix ];
 #   services.webpush-server = {
@@ -34,13 +34,13 @@ in
     settings = lib.mkOption {
       type = toml.type;
       default = { };
-      description = "The configuration file, table by table; docs/configuration.md lists all there is.";
+      description = "The configuration file, table by table; see docs/configuration.md.";
     };
 
     credentials = lib.mkOption {
       type = lib.types.attrsOf lib.types.path;
       default = { };
-      description = "Files that only root can read, by the setting that they are for, without _file.";
+      description = "Files that only root can read, by the setting they are for, without _file.";
     };
   };
 
@@ -50,7 +50,7 @@ in
     environment.etc."webpush-server/webpush-server.toml".source = toml.generate "webpush-server.toml" cfg.settings;
     environment.systemPackages = [ cfg.package ];
 
-    # The unit that the other packages have, with the program where Nix keeps it.
+    # The unit of the other packages, with Nix's path of the program.
     systemd.packages = [
       (pkgs.runCommand "webpush-server-unit" { } ''
         mkdir -p $out/lib/systemd/system
