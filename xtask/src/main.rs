@@ -6,7 +6,6 @@ mod budget;
 mod conformance;
 mod image;
 mod interop;
-mod links;
 mod message;
 mod package;
 mod shell;
@@ -35,7 +34,7 @@ enum Chore {
     /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
     Conformance,
     /// Check the house rules that no lint knows.
-    Tidy,
+    Tidy(tidy::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,7 +46,7 @@ fn main() -> ExitCode {
         Chore::Interop(options) => interop::run(&options),
         Chore::Package(options) => package::run(&options),
         Chore::Conformance => conformance::run(),
-        Chore::Tidy => tidy::run(),
+        Chore::Tidy(options) => tidy::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,103 +1,92 @@
-//! House rules that no lint knows: what crates may depend on, how long files may be, what must not be left behind, and that
-//! links of documents lead somewhere.
+//! `cargo xtask tidy`: house rules that no lint knows. CONTRIBUTING.md has them in words.
+//!
+//! A rule that the sources do not keep yet is held by a ratchet: each file may have the breaches it had, and no more.
 
-use crate::links;
-use anyhow::Context as _;
+mod breach;
+mod circles;
+mod layout;
+mod lexer;
+mod links;
+mod manifests;
+mod modules;
+mod prose;
+mod ratchet;
+mod seams;
+mod source;
+mod words;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// What the pure core may use: nothing with sockets, files, a clock, randomness, tasks, logs or metrics.
-const CORE_MAY_USE: [&str; 7] = ["aes-gcm-siv", "base64", "bytes", "http", "httpdate", "serde", "serde_json"];
-/// What the stores may use besides: an engine and a log, but no async runtime.
-const STORE_MAY_USE: [&str; 5] = ["bytes", "fjall", "tracing", "webpush-core", "xxhash-rust"];
-/// What measures, and is never shipped.
-const NEVER_SHIPPED: &str = "webpush-load";
-/// Past this a file is to be split.
-const MOST_LINES: usize = 500;
-/// Written so that this file does not hold them.
-const LEFT_BEHIND: [&str; 4] =
-    [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("dbg", "!(")];
+use anyhow::{Context as _, Result};
 
-/// Prints every breach; true when there is none.
-pub(crate) fn run() -> anyhow::Result<bool> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has a root")?;
+use breach::{Breach, Rule};
+use ratchet::Ratchet;
+
+/// The ratchet's file.
+const RATCHET: &str = "xtask/src/tidy/ratchet.txt";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Lower the ratchet to the breaches that are left
+    #[arg(long)]
+    update: bool,
+    /// Show every breach, also those that the ratchet allows, in files whose path begins with PREFIX
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "", conflicts_with = "update")]
+    all: Option<String>,
+}
+
+/// Prints the breaches that are not allowed; returns true when there are none.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has no root")?;
+    let breaches = check(root)?;
+    if let Some(prefix) = &options.all {
+        let shown = breaches.iter().filter(|breach| breach.path.starts_with(prefix.as_str()));
+        shown.for_each(|breach| println!("{breach}"));
+    }
+    let found = Ratchet::count(&breaches);
+    let file = root.join(RATCHET);
+    if options.update && !file.exists() {
+        // A new rule, or a stricter one: removing the file begins anew, which the diff shows.
+        fs::write(&file, found.to_text())?;
+        return Ok(true);
+    }
+    let allowed = fs::read_to_string(&file).with_context(|| format!("cannot read {RATCHET}"))?;
+    let allowed = Ratchet::parse(&allowed).with_context(|| format!("cannot read {RATCHET}"))?;
+    for rule in Rule::ALL {
+        println!("{rule:<12} {:>5} breaches, {:>5} allowed", found.total(rule), allowed.total(rule));
+    }
+    if options.update {
+        fs::write(&file, allowed.lowered(found)?.to_text())?;
+        return Ok(true);
+    }
+    let mut is_tidy = true;
+    for ((rule, path), count, most) in allowed.exceeded(&found) {
+        is_tidy = false;
+        println!("\n{path} has {count} breaches of the rule \"{rule}\", and {most} are allowed:");
+        breaches
+            .iter()
+            .filter(|breach| breach.rule == *rule && breach.path == *path)
+            .for_each(|breach| println!("  {breach}"));
+    }
+    if !is_tidy {
+        println!(
+            "\nFix them. If a file was moved or split: `cargo xtask tidy --update`, which keeps the sums."
+        );
+    }
+    Ok(is_tidy)
+}
+
+fn check(root: &Path) -> Result<Vec<Breach>> {
+    let sources = source::read_all(root)?;
     let mut breaches = Vec::new();
-    for (name, allowed) in [("webpush-core", &CORE_MAY_USE[..]), ("webpush-store", &STORE_MAY_USE)] {
-        let manifest = fs::read_to_string(root.join("crates").join(name).join("Cargo.toml"))?;
-        let foreign = dependencies(&manifest).into_iter().filter(|used| !allowed.contains(used));
-        breaches.extend(foreign.map(|used| format!("{name} must not depend on {used} (ARCHITECTURE.md)")));
+    for source in &sources {
+        prose::check(source, &mut breaches);
+        layout::check(source, &mut breaches);
+        seams::check(source, &mut breaches);
+        manifests::check(source, &mut breaches);
+        links::check(root, source, &mut breaches);
     }
-    for name in ["webpush-core", "webpush-store", "webpush-server"] {
-        // Not even for tests: it depends on all of them.
-        if fs::read_to_string(root.join("crates").join(name).join("Cargo.toml"))?.contains(NEVER_SHIPPED) {
-            breaches.push(format!("{name} must not depend on {NEVER_SHIPPED}, which is never shipped"));
-        }
-    }
-    let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
-        rust_files(&root.join(folder), &mut files)?;
-    }
-    for file in &files {
-        let source = fs::read_to_string(file)?;
-        let shown = file.strip_prefix(root).unwrap_or(file).display();
-        breaches.extend(breaches_of(&source).into_iter().map(|breach| format!("{shown}: {breach}")));
-    }
-    breaches.extend(links::dead(root)?);
-    for breach in &breaches {
-        println!("BREACH {breach}");
-    }
-    println!("{} files looked at, {} breaches of the house rules", files.len(), breaches.len());
-    Ok(breaches.is_empty())
-}
-
-/// The names in `[dependencies]` of a manifest; those for tests don't count.
-fn dependencies(manifest: &str) -> Vec<&str> {
-    let section = manifest.lines().skip_while(|line| line.trim() != "[dependencies]").skip(1);
-    let entries = section.take_while(|line| !line.starts_with('['));
-    entries.filter_map(|line| line.split(['.', '=', ' ']).next().filter(|name| !name.is_empty())).collect()
-}
-
-fn breaches_of(source: &str) -> Vec<String> {
-    let mut breaches = Vec::new();
-    let lines = source.lines().count();
-    if lines > MOST_LINES {
-        breaches.push(format!("{lines} lines, and {MOST_LINES} are the most: split it"));
-    }
-    for (number, line) in source.lines().enumerate() {
-        let left = LEFT_BEHIND.iter().find(|word| line.contains(*word));
-        breaches.extend(left.map(|word| format!("line {}: {word} was left behind", number + 1)));
-    }
-    breaches
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            rust_files(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_real_dependencies_count() {
-        let manifest = "[package]\nname = \"x\"\n\n[dependencies]\nbytes.workspace = true\ntokio = \"1\"\n\n[dev-dependencies]\nproptest = \"1\"\n";
-        assert_eq!(dependencies(manifest), ["bytes", "tokio"]);
-    }
-
-    #[test]
-    fn long_files_and_leftovers_are_breaches() {
-        assert_eq!(breaches_of("fn main() {}\n"), Vec::<String>::new());
-        assert_eq!(breaches_of(&"\n".repeat(MOST_LINES + 1)).len(), 1);
-        for word in LEFT_BEHIND {
-            assert_eq!(breaches_of(&format!("x {word} y")).len(), 1, "{word}");
-        }
-    }
+    circles::check(&sources, &mut breaches);
+    Ok(breaches)
 }

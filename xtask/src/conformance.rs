@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every requirement, so that none can be dropped from the table unseen.
-const IDS: &str = include_str!("ids.txt");
+const IDS: &str = include_str!("conformance/ids.txt");
 /// How ids begin: RFCs, HTTP/2's rules for push, and draft-thomson.
 const FAMILIES: [&str; 3] = ["R", "H2-", "D1-"];
 const TABLE: &str = "docs/internals/conformance.md";

@@ -1,37 +1,29 @@
-//! Links of the documents, which must lead to a file, and to a heading in it.
+//! Links of documents, which must lead to a file, and to a heading in it.
 
-use anyhow::Context as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A sentence for each link that leads nowhere. Links to other sites are not followed.
-pub(crate) fn dead(root: &Path) -> anyhow::Result<Vec<String>> {
-    let mut dead = Vec::new();
-    for document in documents(root)? {
-        let text = fs::read_to_string(&document)?;
-        let shown = document.strip_prefix(root).unwrap_or(&document).display();
-        for link in links(&text) {
-            if let Some(why) = why_dead(&document, link) {
-                dead.push(format!("{shown}: the link {link} leads to no {why}"));
+use super::breach::{Breach, Rule};
+use super::source::Source;
+
+/// Checks a document; other files have no breach. Links to other sites are not followed.
+pub(super) fn check(root: &Path, source: &Source, breaches: &mut Vec<Breach>) {
+    if !source.path.ends_with(".md") {
+        return;
+    }
+    for (number, line) in source.text.lines().enumerate() {
+        for link in links(line) {
+            if let Some(missing) = missing(&root.join(&source.path), link) {
+                let advice = format!("the link {link} leads to no {missing}");
+                breaches.push(Breach {
+                    rule: Rule::Link,
+                    path: source.path.clone(),
+                    line: number + 1,
+                    advice,
+                });
             }
         }
     }
-    Ok(dead)
-}
-
-/// Those that people read: of the repository itself, and in these folders.
-fn documents(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut documents = Vec::new();
-    for folder in ["", "docs", "docs/architecture", "docs/decisions", "docs/internals", "interop", "fuzz"] {
-        let folder = root.join(folder);
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "md") {
-                documents.push(path);
-            }
-        }
-    }
-    Ok(documents)
 }
 
 fn links(text: &str) -> impl Iterator<Item = &str> {
@@ -40,7 +32,8 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.contains("://") && !target.contains(' ') && !target.starts_with("mailto:"))
 }
 
-fn why_dead(document: &Path, link: &str) -> Option<&'static str> {
+/// What a link does not lead to.
+fn missing(document: &Path, link: &str) -> Option<&'static str> {
     let (path, heading) = link.split_once('#').unwrap_or((link, ""));
     let target = match path {
         "" => document.to_owned(),
@@ -57,7 +50,7 @@ fn why_dead(document: &Path, link: &str) -> Option<&'static str> {
     (!headings(&text).any(|found| found == heading)).then_some("heading")
 }
 
-/// What headings are called in links, as GitHub does it.
+/// The anchors of a document's headings, as GitHub makes them.
 fn headings(text: &str) -> impl Iterator<Item = String> {
     let mut is_code = false;
     text.lines().filter_map(move |line| {
@@ -94,7 +87,7 @@ mod tests {
             ("b.md#one", Some("heading")),
             ("c.md", Some("file")),
         ] {
-            assert_eq!(why_dead(&document, link), why, "{link}");
+            assert_eq!(missing(&document, link), why, "{link}");
         }
     }
 }
