@@ -5,8 +5,8 @@ use clap::ValueEnum;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
+use webpush_client::vapid::VapidKey;
 use webpush_core::time::Timestamp;
-use webpush_server::client::vapid::VapidKey;
 
 /// How senders say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

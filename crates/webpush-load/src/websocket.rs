@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use webpush_server::client::frames::{self, Frame};
+use webpush_client::frames::{self, Frame};
 
 /// Read at once.
 const READ_BYTES: usize = 8 * 1024;

@@ -10,8 +10,8 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use std::hint::black_box;
 use std::time::Instant;
+use webpush_client::vapid::VapidKey;
 use webpush_core::time::Timestamp;
-use webpush_server::client::vapid::VapidKey;
 use webpush_server::vapid::VapidCache;
 
 const ORIGIN: &str = "https://push.example";

@@ -2,7 +2,6 @@
 //!
 //! One key a line, `<id> <base64url of 32 bytes>`, the current one last. An operator rotates by adding a line.
 
-use crate::client::private_file;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +9,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use webpush_client::private_file;
 use webpush_core::capability::{KeyId, Keyring};
 
 /// The name of the file in the data folder.

@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line, one file per verb; where settings come from | [`cli`], [`config`], [`secret`] |
+//! | the command line, one file per verb; where settings come from | [`cli`], [`webpush_config`], [`secret`] |
 //! | how the parts are put together and taken apart | [`serve`], [`drain`] |
 //! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
 //! | the log, and what things are called in it; what SIGHUP changes | [`log`], [`pseudonyms`], [`reload`] |
@@ -14,7 +14,7 @@
 //! | what it holds as a file: backups, exports | [`archive`] |
 //! | whether it can work; what it counts | [`readiness`], [`metrics`] |
 //! | a listening agent's transport | [`monitor`] |
-//! | `listen` and `send`: the other two sides | [`client`] |
+//! | `listen` and `send`: the other two sides | [`webpush_client`] |
 //! | who sends: VAPID | [`vapid`] |
 //! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
@@ -32,8 +32,6 @@ pub mod archive;
 pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod cli;
-pub mod client;
-pub mod config;
 pub mod doctor;
 pub mod drain;
 pub mod fresh;

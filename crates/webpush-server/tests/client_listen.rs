@@ -5,8 +5,8 @@ mod client_support;
 
 use client_support::{Listening, Service, Step};
 use serde_json::{Value, json};
-use webpush_server::client::encryption::encrypt;
-use webpush_server::client::subscription::PushSubscription;
+use webpush_client::encryption::encrypt;
+use webpush_client::subscription::PushSubscription;
 
 fn push(path: &'static str, subscription: &str, text: &[u8]) -> Step {
     let keys = PushSubscription::read(subscription).unwrap().keys;

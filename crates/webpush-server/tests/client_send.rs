@@ -17,9 +17,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use webpush_server::client::encryption::{AgentKeys, decrypt};
-use webpush_server::client::subscription::PushSubscription;
-use webpush_server::client::url::CapabilityUrl;
+use webpush_client::encryption::{AgentKeys, decrypt};
+use webpush_client::subscription::PushSubscription;
+use webpush_client::url::CapabilityUrl;
 
 struct Arrived {
     headers: HeaderMap,

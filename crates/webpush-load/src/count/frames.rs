@@ -17,7 +17,7 @@ const WRITTEN_BYTES: usize = 500;
 pub fn read(times: u32) -> anyhow::Result<()> {
     let text = "x".repeat(READ_BYTES);
     let mut frame = Vec::new();
-    webpush_server::client::frames::text(&mut frame, &text, MASK);
+    webpush_client::frames::text(&mut frame, &text, MASK);
     let mut reader = Reader::default();
     for _ in 0..times {
         reader.feed(black_box(&frame));

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use std::hint::black_box;
+use webpush_client::vapid::VapidKey;
 use webpush_core::id::MessageId;
 use webpush_core::limits::Limits;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::VerifiedSender;
 use webpush_core::subscription::{Protocol, Subscription};
-use webpush_server::client::vapid::VapidKey;
 use webpush_server::vapid::VapidCache;
 
 /// Reads the headers.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
+use webpush_client::frames;
 use webpush_core::capability::Capability;
 use webpush_core::inbox::Entry;
 use webpush_core::limits::Timeouts;
@@ -14,7 +15,6 @@ use webpush_core::protocol::pushed::Pushed;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
 use webpush_core::websocket::{Reader, Received, write};
-use webpush_server::client::frames;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,9 +1,5 @@
 //! Requests to an authority, over the same client as `send` has: one connection for an order.
 
-use crate::client::connection::{Answer, Connection, Connector, Protocols};
-use crate::client::error::ClientError;
-use crate::client::trust;
-use crate::client::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Method, Request, Response};
@@ -13,6 +9,10 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
+use webpush_client::connection::{Answer, Connection, Connector, Protocols};
+use webpush_client::error::ClientError;
+use webpush_client::trust;
+use webpush_client::url::CapabilityUrl;
 
 /// The flag of the file with whom to trust for the authority's HTTPS.
 const CA_FLAG: &str = "--acme-directory-ca-file";

@@ -2,8 +2,6 @@
 //! owner only.
 
 use super::Domain;
-use crate::client::private_file;
-use crate::client::url::CapabilityUrl;
 use crate::serve::make_folders;
 use anyhow::Context as _;
 use rustls::crypto::aws_lc_rs;
@@ -14,6 +12,8 @@ use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use webpush_client::private_file;
+use webpush_client::url::CapabilityUrl;
 
 /// The folder within the data folder.
 pub const FOLDER: &str = "acme";

@@ -3,7 +3,6 @@
 use super::Admin;
 use super::json::json_answer;
 use super::refusal::Refusal;
-use crate::client::clock::rfc3339;
 use crate::http::answer::Answer;
 use crate::http::body::Body;
 use crate::service::Service;
@@ -12,6 +11,7 @@ use crate::trace::{STAGES, Trace};
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use std::time::Duration;
+use webpush_client::clock::rfc3339;
 use webpush_core::capability::Capability;
 use webpush_core::id::EntryRef;
 use webpush_core::protocol::autopush::names;

@@ -4,11 +4,11 @@
 //! or to remove an agent, is not.
 
 use crate::bearer_tokens::BearerTokens;
-use crate::client::private_file;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fs;
 use std::path::Path;
+use webpush_client::private_file;
 
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "admin-token";

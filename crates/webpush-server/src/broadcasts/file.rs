@@ -1,11 +1,11 @@
 //! The file that keeps what was set while the service ran. It has the form of a configuration file.
 
-use crate::config::broadcasts;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
+use webpush_config::broadcasts;
 use webpush_core::protocol::autopush::Versions;
 
 /// Its name in the data folder.

@@ -1,10 +1,10 @@
 //! Flags of `serve` about certificates by ACME.
 
 use crate::acme::{AcmeConfig, Domain};
-use crate::client::url::CapabilityUrl;
 use clap::builder::BoolishValueParser;
 use instant_acme::LetsEncrypt;
 use std::path::PathBuf;
+use webpush_client::url::CapabilityUrl;
 
 /// AcmeConfig of certificates by ACME.
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,6 @@ use super::serve;
 use crate::admin;
 use crate::admin::address::{Address, Listen};
 use crate::admin::owner_token;
-use crate::config::error::ConfigError;
 use crate::serve::ServerConfig;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -25,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
+use webpush_config::error::ConfigError;
 
 /// The longest wait for a connection, and for the beginning of an answer to a question.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,15 +1,15 @@
 //! The sources of settings: which one wins, what is wrong, and what is derived from the declarations.
 
 use super::serve;
-use crate::config::layers::{Layers, Resolved};
-use crate::config::setting::without_variables;
-use crate::config::source::Source;
-use crate::config::{reference, schema};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use webpush_config::layers::{Layers, Resolved};
+use webpush_config::setting::without_variables;
+use webpush_config::source::Source;
+use webpush_config::{reference, schema};
 
 /// A folder with a configuration file and credentials.
 struct Sources {

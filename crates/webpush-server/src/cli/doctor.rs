@@ -4,9 +4,6 @@ use super::admin_client::{self, AdminAt, AdminClient};
 use super::values::parse_time;
 use super::{report, serve, terminal, to_its_end};
 use crate::bearer_tokens::TokenSource;
-use crate::client::connection::Connector;
-use crate::client::url::CapabilityUrl;
-use crate::config::error::ConfigError;
 use crate::doctor::finding::{Finding, Verdict};
 use crate::doctor::{Examination, machine};
 use crate::keys_file;
@@ -17,6 +14,9 @@ use http::Method;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use webpush_client::connection::Connector;
+use webpush_client::url::CapabilityUrl;
+use webpush_config::error::ConfigError;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m

@@ -1,9 +1,9 @@
 //! What an exit code means: the same for every client verb, so that scripts can tell «never» from «later».
 
 use super::terminal;
-use crate::client::error::ClientError;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
+use webpush_client::error::ClientError;
 
 /// How a client verb ended. 2 is a wrong command line, from the parser of arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,6 @@
 
 use super::exit::{Exit, Failure, report};
 use super::terminal;
-use crate::client::clock;
-use crate::client::error::ClientError;
-use crate::client::url::CapabilityUrl;
 use crate::http::problem;
 use crate::vapid::P256;
 use http::HeaderMap;
@@ -12,6 +9,9 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
+use webpush_client::clock;
+use webpush_client::error::ClientError;
+use webpush_client::url::CapabilityUrl;
 use webpush_core::encoding::CRYPTO_KEY;
 use webpush_core::problem::Problem;
 use webpush_core::sender::{Credentials, Expected, Finding, examine, parse_key, restriction};

@@ -2,11 +2,11 @@
 
 use super::exit::{Exit, Failure, report};
 use super::terminal;
-use crate::client::private_file;
-use crate::client::vapid::VapidKey;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webpush_client::private_file;
+use webpush_client::vapid::VapidKey;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m

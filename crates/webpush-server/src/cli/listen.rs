@@ -8,12 +8,6 @@ mod seen;
 
 use super::exit::{self, Exit, Failure};
 use super::terminal;
-use crate::client::connection::{Connector, Protocols};
-use crate::client::error::ClientError;
-use crate::client::monitor;
-use crate::client::state_file::HeldSubscription;
-use crate::client::subscribe::{subscribe, unsubscribe};
-use crate::client::url::CapabilityUrl;
 use clap::{ValueEnum, ValueHint};
 use listener::Listener;
 use serde::Serialize;
@@ -22,6 +16,12 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
+use webpush_client::connection::{Connector, Protocols};
+use webpush_client::error::ClientError;
+use webpush_client::monitor;
+use webpush_client::state_file::HeldSubscription;
+use webpush_client::subscribe::{subscribe, unsubscribe};
+use webpush_client::url::CapabilityUrl;
 
 /// The way that messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

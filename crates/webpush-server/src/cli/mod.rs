@@ -35,13 +35,13 @@ pub mod trace;
 pub mod trace_args;
 mod values;
 
-use crate::config::setting::without_variables;
 use admin_client::AdminClient;
 use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use webpush_config::setting::without_variables;
 
 /// A Web Push service (RFC 8030): application servers POST encrypted messages, user agents receive them at once or
 /// when they are back. Without a command it serves.

@@ -2,19 +2,19 @@
 
 use super::exit::{self, Exit, Failure};
 use super::terminal;
-use crate::client::connection::Connector;
-use crate::client::error::ClientError;
-use crate::client::private_file;
-use crate::client::send::{Accepted, Delivery, Sender, send};
-use crate::client::subscription::PushSubscription;
-use crate::client::url::CapabilityUrl;
-use crate::client::vapid::VapidKey;
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webpush_client::connection::Connector;
+use webpush_client::error::ClientError;
+use webpush_client::private_file;
+use webpush_client::send::{Accepted, Delivery, Sender, send};
+use webpush_client::subscription::PushSubscription;
+use webpush_client::url::CapabilityUrl;
+use webpush_client::vapid::VapidKey;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 

@@ -12,10 +12,6 @@ use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
 use super::trace_args::TraceArgs;
 use super::values::{parse_origin, parse_time};
-use crate::config::layers::{Layers, Resolved};
-use crate::config::rules::Rule;
-use crate::config::setting::{self, Setting};
-use crate::config::source::Source;
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::{Identity, Password};
 use crate::inherited::Inherited;
@@ -27,6 +23,10 @@ use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use webpush_config::layers::{Layers, Resolved};
+use webpush_config::rules::Rule;
+use webpush_config::setting::{self, Setting};
+use webpush_config::source::Source;
 use webpush_core::limits::Limits;
 
 /// The exit status for a command line that is wrong (clap's own), and for other sources of settings.

@@ -18,12 +18,12 @@ pub mod push;
 pub mod socket;
 pub mod transport;
 
-use crate::client::connection::Connector;
-use crate::client::error::ClientError;
-use crate::client::url::CapabilityUrl;
 use finding::Finding;
 use std::time::Duration;
 use tokio::time::timeout;
+use webpush_client::connection::Connector;
+use webpush_client::error::ClientError;
+use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::Keyring;
 
 /// The longest wait for an answer.

@@ -3,10 +3,10 @@
 use super::finding::Finding;
 use super::transport::WITHOUT_HTTP2;
 use super::{Examination, soon};
-use crate::client::connection::Protocols;
-use crate::client::error::ClientError;
-use crate::client::monitor::{Monitor, Via, Wait};
-use crate::client::subscribe::{subscribe, unsubscribe};
+use webpush_client::connection::Protocols;
+use webpush_client::error::ClientError;
+use webpush_client::monitor::{Monitor, Via, Wait};
+use webpush_client::subscribe::{subscribe, unsubscribe};
 
 const CHECK: &str = "server push";
 /// Where subscribers need a token.

@@ -4,16 +4,16 @@
 use super::finding::Finding;
 use super::push::WITH_TOKEN;
 use super::{Examination, soon};
-use crate::client::connection::Protocols;
-use crate::client::error::ClientError;
-use crate::client::url::CapabilityUrl;
-use crate::client::websocket::{Heard, WebSocket};
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Instant;
 use tokio::time::timeout;
+use webpush_client::connection::Protocols;
+use webpush_client::error::ClientError;
+use webpush_client::url::CapabilityUrl;
+use webpush_client::websocket::{Heard, WebSocket};
 
 const CHECK: &str = "WebSocket";
 const ORIGIN: &str = "origin";
@@ -163,7 +163,7 @@ async fn send_and_receive(
     let mut connection = examination.connector.connect(endpoint, Protocols::Any).await?;
     let answer = connection.exchange(request).await?;
     if !answer.status.is_success() {
-        return Err(crate::client::problem::failure(&endpoint.origin(), "take a message", &answer));
+        return Err(webpush_client::problem::failure(&endpoint.origin(), "take a message", &answer));
     }
     let came = agent.answer("notification").await?;
     let ack = json!({"messageType": "ack", "updates": [{"channelID": came["channelID"], "version": came["version"]}]});

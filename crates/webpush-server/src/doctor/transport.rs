@@ -3,14 +3,14 @@
 
 use super::finding::Finding;
 use super::{Examination, soon};
-use crate::client::connection::{Answer, Connector, H2, HTTP1, Protocols};
-use crate::client::error::ClientError;
-use crate::client::url::CapabilityUrl;
 use crate::http::certificate::Validity;
 use bytes::Bytes;
 use http::header::DATE;
 use http::{Method, Request};
 use std::time::{Duration, UNIX_EPOCH};
+use webpush_client::connection::{Answer, Connector, H2, HTTP1, Protocols};
+use webpush_client::error::ClientError;
+use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
 
 const CERTIFICATE: &str = "certificate";

@@ -2,9 +2,6 @@
 
 use super::addresses;
 use super::limiter::{DeliveryPermit, GatewayLimiter, NotificationPermit};
-use crate::client::connection::to_origin_form;
-use crate::client::trust;
-use crate::client::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::{HeaderValue, VIA};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -19,6 +16,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use webpush_client::connection::to_origin_form;
+use webpush_client::trust;
+use webpush_client::url::CapabilityUrl;
 use webpush_core::address::Block;
 use webpush_core::limits::GATEWAY_ANSWER_BYTES;
 

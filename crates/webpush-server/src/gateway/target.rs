@@ -1,7 +1,7 @@
 //! Where a pushkey leads: for UnifiedPush it is a push URL.
 
-use crate::client::url::CapabilityUrl;
 use crate::http::aliases;
+use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::limits::PUSHKEY_BYTES;

@@ -1,9 +1,6 @@
 //! The way to the collector: one connection for each batch, on the runtime of the service. The exporter calls from a thread
 //! of its own, so nothing else waits for it.
 
-use crate::client::connection::{Connector, Protocols};
-use crate::client::error::ClientError;
-use crate::client::url::CapabilityUrl;
 use async_trait::async_trait;
 use http::{Request, Response};
 use opentelemetry_http::{Bytes, HttpClient, HttpError};
@@ -12,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use webpush_client::connection::{Connector, Protocols};
+use webpush_client::error::ClientError;
+use webpush_client::url::CapabilityUrl;
 
 /// From the connection to the answer.
 const PATIENCE: Duration = Duration::from_secs(4);

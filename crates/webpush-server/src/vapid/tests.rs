@@ -1,8 +1,8 @@
 use super::*;
-use crate::client::base64url;
-use crate::client::vapid::VapidKey;
 use http::header::{AUTHORIZATION, HeaderValue};
 use std::time::Duration;
+use webpush_client::base64url;
+use webpush_client::vapid::VapidKey;
 use webpush_core::sender::{Claim, parse_key};
 
 const ORIGIN: &str = "https://push.example";

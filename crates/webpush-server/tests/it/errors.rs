@@ -3,7 +3,7 @@
 use crate::support::{ClientAddr, Server, Subscribed, raw_http1};
 use http::Method;
 use serde_json::{Value, json};
-use webpush_server::client::vapid::VapidKey;
+use webpush_client::vapid::VapidKey;
 
 const TOKEN: &str = "0123456789abcdef";
 const TTL: (&str, &str) = ("ttl", "60");

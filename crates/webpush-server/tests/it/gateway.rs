@@ -94,7 +94,7 @@ async fn pushkeys_that_will_never_work_are_rejected_and_the_others_served() {
     let (_server, mut peer, urls) = with_subscription().await;
     let gone = peer.subscribe().await;
     assert_eq!(peer.delete(&gone.subscription).await, StatusCode::NO_CONTENT);
-    let key = webpush_server::client::vapid::VapidKey::generate().unwrap().public();
+    let key = webpush_client::vapid::VapidKey::generate().unwrap().public();
     let options = format!(r#"{{"vapid":"{key}"}}"#);
     let restricted = [("content-type", "application/webpush-options+json")];
     let restricted = Subscribed::of(&peer.request(Method::POST, "/subscribe", &restricted, options).await);

@@ -6,8 +6,8 @@ use serde_json::Value;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use webpush_server::client::encryption::encrypt;
-use webpush_server::client::subscription::PushSubscription;
+use webpush_client::encryption::encrypt;
+use webpush_client::subscription::PushSubscription;
 
 /// A certificate for localhost: key file and certificate file.
 fn certificate(folder: &std::path::Path) -> (String, String) {

@@ -3,18 +3,18 @@
 use super::push::{self, TEXT};
 use super::told::Told;
 use crate::admin::Admin;
-use crate::client::connection::{Answer, Connection};
-use crate::client::encryption::{AgentKeys, decrypt};
-use crate::client::error::ClientError;
-use crate::client::events::Events;
-use crate::client::problem;
-use crate::client::state_file::HeldSubscription;
-use crate::client::subscribe::{held, request, unsubscribe};
-use crate::client::url::CapabilityUrl;
 use crate::http::subscribe;
 use http::Method;
 use std::time::Duration;
 use tokio::time::timeout;
+use webpush_client::connection::{Answer, Connection};
+use webpush_client::encryption::{AgentKeys, decrypt};
+use webpush_client::error::ClientError;
+use webpush_client::events::Events;
+use webpush_client::problem;
+use webpush_client::state_file::HeldSubscription;
+use webpush_client::subscribe::{held, request, unsubscribe};
+use webpush_client::url::CapabilityUrl;
 
 /// For the message to come: less than the whole attempt has, so that there is time to clean up.
 const PATIENCE: Duration = Duration::from_secs(15);

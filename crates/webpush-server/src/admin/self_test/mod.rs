@@ -14,8 +14,6 @@ mod told;
 use super::Admin;
 use super::refusal::Refusal;
 use super::reply::Reply;
-use crate::client::error::ClientError;
-use crate::client::subscription::PushSubscription;
 use crate::http::body::Body;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -23,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use told::Told;
+use webpush_client::error::ClientError;
+use webpush_client::subscription::PushSubscription;
 
 /// Attempts at once: each is a message of somebody who looks at it.
 pub(super) const AT_ONCE: usize = 4;

@@ -2,14 +2,14 @@
 
 use super::told::Told;
 use crate::admin::Admin;
-use crate::client::connection::Connection;
-use crate::client::error::ClientError;
-use crate::client::send::{Accepted, Delivery, Sender, send_over};
-use crate::client::subscription::PushSubscription;
-use crate::client::vapid::VapidKey;
 use crate::trace::waiting::standing;
 use crate::trace::{STAGES, Stage};
 use std::time::Duration;
+use webpush_client::connection::Connection;
+use webpush_client::error::ClientError;
+use webpush_client::send::{Accepted, Delivery, Sender, send_over};
+use webpush_client::subscription::PushSubscription;
+use webpush_client::vapid::VapidKey;
 use webpush_core::capability::Capability;
 use webpush_core::id::MessageId;
 use webpush_core::urgency::Urgency;

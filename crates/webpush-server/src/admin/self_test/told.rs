@@ -2,7 +2,6 @@
 
 use crate::admin::messages::millis;
 use crate::admin::reply::{Content, Reply};
-use crate::client::error::ClientError;
 use crate::service::Service;
 use bytes::Bytes;
 use http::Response;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use webpush_client::error::ClientError;
 use webpush_store::StoreError;
 
 /// More steps than an attempt has, so that nobody waits for whoever reads them.

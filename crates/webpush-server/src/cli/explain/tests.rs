@@ -1,7 +1,7 @@
 use super::*;
-use crate::client::base64url;
-use crate::client::vapid::VapidKey;
 use clap::Parser;
+use webpush_client::base64url;
+use webpush_client::vapid::VapidKey;
 
 const ENDPOINT: &str = "https://push.example/push/secret";
 const NOW: u64 = 1_700_000_000;

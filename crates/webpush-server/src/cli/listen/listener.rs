@@ -7,11 +7,11 @@ use super::seen::{Progress, Seen};
 use super::{ListenArgs, Via};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal;
-use crate::client::connection::Connector;
-use crate::client::error::ClientError;
-use crate::client::monitor::{self, Arriving, Event, Message, Monitor, Wait};
-use crate::client::state_file::HeldSubscription;
 use std::time::{Duration, Instant};
+use webpush_client::connection::Connector;
+use webpush_client::error::ClientError;
+use webpush_client::monitor::{self, Arriving, Event, Message, Monitor, Wait};
+use webpush_client::state_file::HeldSubscription;
 
 pub(super) struct Listener<'a> {
     args: &'a ListenArgs,

@@ -1,13 +1,13 @@
 //! A message for people, for programs that read lines, and for a command.
 
 use crate::cli::terminal;
-use crate::client::monitor::Message;
-use crate::client::{base64url, clock};
 use serde::Serialize;
 use std::io;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use webpush_client::monitor::Message;
+use webpush_client::{base64url, clock};
 
 /// A message as `--json` prints it.
 #[derive(Serialize)]

@@ -1,0 +1,79 @@
+//! HTTP/1.1: one request after another.
+
+use super::streamed::{Body, Streamed};
+use super::{Answer, MAX_ANSWER_BYTES, too_large};
+use crate::error::ClientError;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(super) struct Requests(SendRequest<Full<Bytes>>);
+
+impl Requests {
+    pub(super) async fn start<S>(socket: S, origin: &str) -> Result<Self, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
+            .await
+            .map_err(|error| broken(origin, &error))?;
+        // How the connection ends shows in the requests.
+        tokio::spawn(connection);
+        Ok(Self(requests))
+    }
+
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Answer, ClientError> {
+        let (head, body) = self.begin(request, origin).await?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return too_large(origin);
+            }
+            ClientError::Unavailable(format!("{origin} did not finish its answer: {error}"))
+        })?;
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+
+    pub(super) async fn stream(
+        &mut self,
+        request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Streamed, ClientError> {
+        let (head, body) = self.begin(request, origin).await?.into_parts();
+        let (body, origin) = (Body::Http1(body), origin.to_owned());
+        Ok(Streamed { status: head.status, headers: head.headers, body, origin })
+    }
+
+    async fn begin(
+        &mut self,
+        mut request: Request<Bytes>,
+        origin: &str,
+    ) -> Result<Response<Incoming>, ClientError> {
+        to_origin_form(&mut request);
+        self.0.ready().await.map_err(|error| broken(origin, &error))?;
+        self.0.send_request(request.map(Full::new)).await.map_err(|error| broken(origin, &error))
+    }
+}
+
+/// The authority goes to `Host`, and only the path to the first line (RFC 9112 §3.2.1).
+pub fn to_origin_form(request: &mut Request<Bytes>) {
+    let uri = request.uri();
+    let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let path = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+    *request.uri_mut() = path;
+    if let Some(host) = host {
+        request.headers_mut().insert(HOST, host);
+    }
+}
+
+fn broken(origin: &str, error: &hyper::Error) -> ClientError {
+    ClientError::Unavailable(format!("the connection to {origin} failed: {error}"))
+}

@@ -1,0 +1,253 @@
+//! Generates `docs/configuration.md` from the declarations. A test keeps the two equal.
+
+use crate::credentials;
+use crate::setting::{Form, Setting};
+
+/// Introduction of each table, in the order of the page. A test checks that none is missing.
+pub(crate) const SECTIONS: [(&str, &str); 14] = [
+    ("listen", "Public port and public origin."),
+    (
+        "tls",
+        "The certificate: two PEM files, or one PKCS#12 file. Without one the server speaks plain text, on addresses of this machine only. See [TLS](tls.md).",
+    ),
+    (
+        "acme",
+        "Certificates that the server obtains and renews itself, instead of `[tls]`. See [ACME](tls.md#acme).",
+    ),
+    ("subscribe", "See [who may subscribe](limits.md#who-may-subscribe)."),
+    ("messages", "How long messages are kept, and how senders are answered."),
+    ("rates", "See [rate limits](limits.md#rate-limits)."),
+    ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
+    (
+        "storage",
+        "See [quotas](limits.md#quotas), [idle agents](limits.md#idle-agents) and the [data directory](deployment.md#data-directory).",
+    ),
+    ("matrix", "See the [Matrix gateway](unifiedpush.md#operate-the-gateway)."),
+    ("admin", "See the [admin listener](admin.md#admin-listener)."),
+    ("trace", "See [trace a message](monitoring.md#trace-a-message)."),
+    ("log", "See [logs](monitoring.md#logs)."),
+    ("otlp", "See [OpenTelemetry traces](monitoring.md#opentelemetry-traces)."),
+    ("advanced", "You should not need these outside of tests. `--help` does not show their flags."),
+];
+
+/// Everything in front of the tables. A test runs its example file.
+const BEFORE: &str = r##"# Configuration
+
+Settings come from flags, environment variables and one TOML file. The smallest file for a server with TLS:
+
+    [listen]
+    port = 443
+    origin = "https://push.example.net"
+
+    [tls]
+    key = "/etc/webpush-server/key.pem"
+    cert = "/etc/webpush-server/cert.pem"
+
+    [storage]
+    data_dir = "/var/lib/webpush-server"
+
+Check and inspect it, with the same flags as the server:
+
+    webpush-server config check       # errors, without starting; reads certificates and token files too
+    webpush-server config print       # effective values as TOML, with the source of each; no secrets
+    webpush-server config schema      # JSON Schema of the file, for editors
+
+## Sources
+
+A flag wins over a variable, a variable over the file, the file over a credential, and all of them over the default.
+
+- The file is the one that `--config FILE` or `WEBPUSH_SERVER_CONFIG` names, otherwise
+  `/etc/webpush-server/webpush-server.toml` if it exists.
+- The variable of `port` in the table `[listen]` is `WEBPUSH_SERVER_LISTEN__PORT`. An empty variable counts as unset.
+  The variables apply to the server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-name`
+  and `restore`.
+- A *credential* is a file of that name in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential`).
+- A *time* is a whole number of seconds, or one with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole number of bytes,
+  or one with `KiB`, `MiB` or `GiB`: `"4KiB"`. A *rate* is a count per `s`, `m`, `h` or `d` and a burst:
+  `"1000/s:10000"`, or `"off"`. A *boolean* is `true` or `false`; as a flag it is `--FLAG` or `--FLAG=false`. Lists are
+  `["a", "b"]` in the file, commas in a variable, repeated flags.
+- Relative paths start at the working directory.
+
+Unknown keys and variables, unusable values and contradictions make startup fail with exit status 2, one line per
+problem:
+
+    webpush-server: webpush-server.toml:3: the key listen.prot is unknown; did you mean listen.port?
+    webpush-server: variable WEBPUSH_SERVER_PORT: this variable is unknown; did you mean WEBPUSH_SERVER_LISTEN__PORT?
+    webpush-server: --plaintext: listen.plaintext can't be used with tls.cert (webpush-server.toml:9)
+
+## Secrets
+
+Passwords and tokens have no flag. Put each into a file of its own (`pfx_password_file`, `tokens_file`), into a [systemd
+credential](deployment.md#secrets), or into the configuration itself (`pfx_password`, `tokens`), which only its owner
+should then be able to read.
+
+## Reload
+
+SIGHUP reads everything again: the file, the certificate and the token files. Settings marked ⟳ take effect at once, the
+others at the next start; the log lists what has to wait. If anything is invalid nothing changes, and the log says why.
+Open connections continue with the certificate and timeouts they began with. Changing a rate limit resets its buckets;
+other limits keep their state. TLS cannot be switched on or off, and admin tokens are read at startup only.
+
+## Example file
+
+What is commented out has its default, or is an example.
+
+```toml
+[listen]
+# All addresses with TLS, this machine only without.
+#host = "::"
+port = 443
+# The public origin. Keep it for good: it is part of every URL given out.
+origin = "https://push.example.net"
+# For a proxy on another machine that terminates TLS; then leave [tls] out.
+#plaintext = false
+# Proxies whose client address header is used: docs/proxies.md.
+#trusted_proxies = ["127.0.0.1"]
+#forwarded_header = "x-forwarded-for"
+#proxy_protocol = false
+#max_connections = 10000
+#max_connections_per_address = 1000
+
+[tls]
+# Read again on SIGHUP.
+key = "/etc/webpush-server/key.pem"
+cert = "/etc/webpush-server/cert.pem"
+# Or both in one PKCS#12 file:
+#pfx = "/etc/webpush-server/all.pfx"
+#pfx_password_file = "/etc/webpush-server/password"
+
+[acme]
+# Instead of [tls]: from Let's Encrypt, whose terms you then agree to.
+#domains = ["push.example.net"]
+#contact = "mailto:you@example.net"
+#staging = false
+# Another ACME authority, and the certificate to trust for its HTTPS:
+#directory = "https://ca.example.net/acme/directory"
+#directory_ca_file = "/etc/webpush-server/ca.pem"
+
+[subscribe]
+# Without tokens anyone may subscribe.
+#tokens_file = "/etc/webpush-server/subscribe-tokens"
+
+[messages]
+#max_ttl = "30d"
+#thomson_default_ttl = "24h"
+#vapid_error_status = "rfc"
+
+[rates]
+# A long-term rate per s, m, h or d, and a burst; or "off".
+#push = "1000/s:10000"
+#agent = "5000/s:50000"
+#sender = "10000/s:100000"
+#exempt_senders = []
+#register = "10/m:100"
+#receipt = "60/m:1000"
+#matrix = "50/s:1000"
+#ipv6_prefix = 64
+#limit_loopback = false
+
+[timeouts]
+#websocket_ping = "6m"
+#hello = "30s"
+#drain_delay = "0s"
+#drain_window = "5s"
+
+[storage]
+data_dir = "/var/lib/webpush-server"
+#quota_messages = 100000
+#quota_bytes = "256MiB"
+#quota_receipts = 10000
+#quota_subscriptions = 10000
+#forget_new_after = "24h"
+#forget_idle_after = "60d"
+
+[matrix]
+#gateway = "all"
+# Your own push server, if its address is not public.
+#allow_addresses = ["192.168.1.20"]
+
+[admin]
+#listen = "127.0.0.1:9090"
+#tokens_file = "/etc/webpush-server/admin-tokens"
+
+[trace]
+#keep = "5m"
+#messages = 16384
+
+[log]
+#level = "info,h2=error"
+#format = "auto"
+
+[otlp]
+# For builds with the feature otlp.
+#endpoint = "http://127.0.0.1:4318"
+
+[broadcasts]
+"remote-settings/monitor_changes" = "\"1700000000000\""
+```
+"##;
+
+const AFTER: &str = "
+## [broadcasts]
+
+Names and versions of [broadcasts](admin.md#broadcasts), which only the file can set ⟳:
+
+    [broadcasts]
+    \"remote-settings/monitor_changes\" = \"\\\"1700000000000\\\"\"
+";
+
+/// Returns the page. `at_once` tells which settings take effect on SIGHUP.
+#[must_use]
+pub fn page(settings: &[Setting], at_once: impl Fn(&str) -> bool) -> String {
+    let mut page = BEFORE.to_owned();
+    for (section, about) in SECTIONS {
+        page.push_str(&format!("\n## [{section}]\n\n{about}\n\n"));
+        page.push_str("| key | flag and variable | form | default | meaning |\n|---|---|---|---|---|\n");
+        for setting in settings.iter().filter(|setting| setting.section() == section) {
+            page.push_str(&row(setting, at_once(&setting.name)));
+        }
+    }
+    page + AFTER
+}
+
+fn row(setting: &Setting, at_once: bool) -> String {
+    let mark = if at_once { " ⟳" } else { "" };
+    let flag = setting.flag().map(|flag| format!("`{flag}` ")).unwrap_or_default();
+    let meaning = setting.meaning();
+    // What clap can't know as a default is written at the end of the meaning.
+    let (meaning, worded) = match meaning.rsplit_once(" [default: ") {
+        Some((meaning, worded)) => (meaning, worded.trim_end_matches(']')),
+        None => (&*meaning, ""),
+    };
+    let default = match setting.default() {
+        Some(text) => format!("`{}`", text.to_string_lossy()),
+        None => worded.to_owned(),
+    };
+    let credential =
+        credentials::name(setting).map(|name| format!(". Credential `{name}`")).unwrap_or_default();
+    let meaning = meaning.replace("\n\n", ". ").replace('\n', " ");
+    let meaning = meaning.trim_end_matches('.');
+    format!(
+        "| `{}`{mark} | {flag}`{}` | {} | {default} | {meaning}{credential} |\n",
+        setting.key(),
+        setting.variable(),
+        form(setting),
+    )
+}
+
+fn form(setting: &Setting) -> String {
+    let one = match setting.form {
+        Form::Switch => "boolean".to_owned(),
+        Form::Number => "number".to_owned(),
+        Form::Time => "time".to_owned(),
+        Form::Size => "size".to_owned(),
+        Form::Rate => "rate".to_owned(),
+        Form::Path => "path".to_owned(),
+        Form::Choice => {
+            setting.choices().iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
+        }
+        Form::Text if setting.is_secret() => "secret".to_owned(),
+        Form::Text => "text".to_owned(),
+    };
+    if setting.is_list() { format!("list of {one}s") } else { one }
+}
