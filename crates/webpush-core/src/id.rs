@@ -56,7 +56,7 @@ id! {
 pub struct Position(u64);
 
 impl Position {
-    /// Before every entry. Also the position of a message that was never stored (TTL 0).
+    /// Before every entry.
     pub const START: Self = Self(0);
 
     /// Takes a position as a store wrote it.
@@ -90,4 +90,18 @@ pub struct EntryRef {
     pub position: Position,
     /// The message, or for a receipt the message it is about.
     pub message: MessageId,
+}
+
+impl EntryRef {
+    /// Creates the reference of a message that was never stored (TTL 0). Its URL holds this.
+    #[must_use]
+    pub const fn unstored(inbox: InboxId, message: MessageId) -> Self {
+        Self { inbox, position: Position::START, message }
+    }
+
+    /// Returns true if a store gave the entry a position.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.position > Position::START
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::capability::KeyId;
 use crate::id::{EntryRef, InboxId, Position};
-use crate::message::Message;
+use crate::message::{Draft, Message};
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct Inbox {
     pub key: KeyId,
 }
 
-/// One undelivered thing in an inbox.
+/// One undelivered thing in an inbox. It is committed, so it has a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A message to a user agent.
@@ -57,12 +57,6 @@ impl Entry {
         }
     }
 
-    /// Whether a store has it. Most messages with TTL 0 are nowhere.
-    #[must_use]
-    pub fn is_stored(&self) -> bool {
-        self.position() > Position::START
-    }
-
     /// Whether it must not be delivered any more at `now` (RFC 8030 §5.2). Receipts don't expire.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -70,5 +64,41 @@ impl Entry {
             Self::Message(message) => message.is_expired(now),
             Self::Receipt(_) => false,
         }
+    }
+}
+
+/// What a session hands to its agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutboundEntry {
+    /// An entry of the inbox.
+    Stored(Entry),
+    /// A message with TTL 0 that no store has. It is delivered now or never, and there is nothing to settle.
+    Unstored(Arc<Draft>),
+}
+
+impl OutboundEntry {
+    /// Returns the message, stored or not; `None` for a receipt.
+    #[must_use]
+    pub fn message(&self) -> Option<&Draft> {
+        match self {
+            Self::Stored(Entry::Message(message)) => Some(&message.draft),
+            Self::Stored(Entry::Receipt(_)) => None,
+            Self::Unstored(draft) => Some(draft),
+        }
+    }
+
+    /// Returns the reference that is sealed into the entry's URL.
+    #[must_use]
+    pub fn entry_ref(&self) -> EntryRef {
+        match self {
+            Self::Stored(entry) => entry.entry_ref(),
+            Self::Unstored(draft) => EntryRef::unstored(draft.agent, draft.id),
+        }
+    }
+}
+
+impl From<Entry> for OutboundEntry {
+    fn from(entry: Entry) -> Self {
+        Self::Stored(entry)
     }
 }

@@ -9,50 +9,53 @@ use crate::topic::Topic;
 use crate::urgency::Urgency;
 use bytes::Bytes;
 use std::fmt;
+use std::ops::Deref;
 
-/// An accepted message. [`crate::publish::accept`] makes one; the store gives it its position.
+/// A message that was accepted and not committed: it has no position.
+///
+/// [`crate::publish::accept`] makes one. A store turns it into a [`Message`]; most with TTL 0 are never stored.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Its name for life.
+pub struct Draft {
+    /// Identifies the message for life.
     pub id: MessageId,
     /// The inbox it goes to.
     pub agent: InboxId,
     /// The subscription it was pushed to.
     pub subscription: SubscriptionId,
-    /// Its place in the inbox, assigned at commit; [`Position::START`] before that, and for TTL 0 for ever.
-    pub position: Position,
     /// When the application server's request was accepted; the `Last-Modified` of RFC 8030 §7.2.
     pub accepted: Timestamp,
     /// When its TTL runs out; never delivered from then on (RFC 8030 §5.2).
     pub expires: Timestamp,
-    /// How much it matters (RFC 8030 §5.3). Never told to the agent.
+    /// RFC 8030 §5.3. Never shown to the agent.
     pub urgency: Urgency,
-    /// What it replaces and is replaced by (RFC 8030 §5.4). Never told to the agent.
+    /// RFC 8030 §5.4. Never shown to the agent.
     pub topic: Option<Topic>,
     /// The headers that the agent needs to read the body.
     pub encoding: Encoding,
-    /// The sealing key of its URL, so that the URL is promised as it was given to the sender.
+    /// The sealing key of its URL, so that every delivery promises the URL that the sender was given.
     pub key: KeyId,
     /// The receipt subscription that is owed exactly one receipt, if the sender asked (RFC 8030 §5.1).
     pub receipt: Option<InboxId>,
-    /// The bytes, as they came.
+    /// The body, unchanged.
     pub body: Bytes,
 }
 
-impl Message {
-    /// How to name it to a store.
+impl Draft {
+    /// Turns the draft into the message that a store keeps at `position`.
     #[must_use]
-    pub const fn entry_ref(&self) -> EntryRef {
-        EntryRef { inbox: self.agent, position: self.position, message: self.id }
+    pub const fn into_message(self, position: Position) -> Message {
+        Message { position, draft: self }
     }
 
-    /// Whether it was pushed with TTL 0: to be delivered at once or not at all.
+    /// Returns true if the message was pushed with TTL 0: to be delivered at once or not at all.
     #[must_use]
     pub fn is_now_or_never(&self) -> bool {
         self.expires <= self.accepted
     }
 
-    /// When a store gives it up. With TTL 0 that is a little after «now», so that an acknowledgement can find it.
+    /// Returns when a store removes the message.
+    ///
+    /// With TTL 0 that is a little after it was accepted, so that an acknowledgement can find it.
     #[must_use]
     pub fn ends(&self) -> Timestamp {
         if self.is_now_or_never() {
@@ -62,7 +65,7 @@ impl Message {
         }
     }
 
-    /// Whether its TTL has run out at `now`. A message with TTL 0 is let through by the session it meets.
+    /// Returns true if its TTL has run out at `now`. A session delivers a message with TTL 0 all the same.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now
@@ -70,14 +73,39 @@ impl Message {
 }
 
 /// Shows sizes and times, never the payload, an id or a header.
-impl fmt::Debug for Message {
+impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("position", &self.position)
+        f.debug_struct("Draft")
             .field("accepted", &self.accepted)
             .field("expires", &self.expires)
             .field("urgency", &self.urgency)
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// A committed message: a [`Draft`] and the position that a store gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the inbox, assigned at commit.
+    pub position: Position,
+    /// The message as it was accepted.
+    pub draft: Draft,
+}
+
+impl Message {
+    /// Returns the reference by which a store finds the message.
+    #[must_use]
+    pub const fn entry_ref(&self) -> EntryRef {
+        EntryRef { inbox: self.draft.agent, position: self.position, message: self.draft.id }
+    }
+}
+
+/// A committed message is read like the draft it was made from; nothing but its place was added.
+impl Deref for Message {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.draft
     }
 }

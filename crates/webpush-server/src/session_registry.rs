@@ -17,9 +17,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
-use webpush_core::inbox::Entry;
+use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::limits::WAKE_ENTRIES;
-use webpush_core::message::Message;
 use webpush_core::session::{Scope, Woken};
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
@@ -283,15 +282,15 @@ impl SessionRegistry {
         }
     }
 
-    /// Offers a message that is not stored (TTL 0) to whoever listens now; says how many took it.
+    /// Offers a message with TTL 0 to the sessions that listen now, and returns how many took it.
     #[must_use]
-    pub fn offer(&self, message: &Arc<Message>) -> usize {
+    pub fn offer(&self, entry: &OutboundEntry) -> usize {
+        let Some(message) = entry.message() else { return 0 };
         let shard = self.shard(message.agent);
         let Some(listeners) = shard.get(&message.agent) else { return 0 };
         let mut taken = 0;
-        let entry = Entry::Message(Arc::clone(message));
         self.traces.reached(message.id, Stage::Woken);
-        for slot in listeners.slots.iter().filter(|slot| slot.scope.admits(&entry)) {
+        for slot in listeners.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
             slot.tell(|news| {
                 let live = &mut news.woken().live;
                 if live.len() < WAKE_ENTRIES {

@@ -21,7 +21,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
@@ -125,7 +125,7 @@ fn append_and_settle(store: &Arc<EmbeddedStore>, number: u64, sender: &Sender<()
         });
         then.commit(settle, Durability::Lazy, done);
     });
-    let message = Message { topic: None, ..message(number) };
+    let message = Draft { topic: None, ..message(number) };
     store.commit(vec![Op::Append(message)], Durability::Durable, done);
 }
 
@@ -195,7 +195,7 @@ fn measure_flood(folder: &Path) {
     let full = Options::default().quota.messages;
     let put = |numbers: Range<u64>| {
         let start = Instant::now();
-        let to_one = |number| Op::Append(Message { agent: agent(0), topic: None, ..message(number) });
+        let to_one = |number| Op::Append(Draft { agent: agent(0), topic: None, ..message(number) });
         commit(&store, numbers.map(to_one).collect());
         start.elapsed()
     };
@@ -279,12 +279,11 @@ fn spread(number: u64) -> [u8; 16] {
 }
 
 /// Every fifth message has a topic, and replaces the one before of the same agent.
-fn message(number: u64) -> Message {
-    Message {
+fn message(number: u64) -> Draft {
+    Draft {
         id: MessageId::from_bytes(spread(number)),
         agent: agent(number.wrapping_mul(7919)),
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: Timestamp::from_millis(1),
         expires: Timestamp::from_millis(1_000_000_000 + number),
         urgency: Urgency::Normal,

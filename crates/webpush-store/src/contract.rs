@@ -61,7 +61,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::{Protocol, Subscription};
@@ -139,14 +139,13 @@ const fn plain_subscription(agent: InboxId, id: SubscriptionId) -> Subscription 
 }
 
 /// A message that is accepted at 10 ms and expires at 1,000 ms.
-fn message(number: u64) -> Message {
+fn message(number: u64) -> Draft {
     let mut id = [6; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
-    Message {
+    Draft {
         id: MessageId::from_bytes(id),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: at(10),
         expires: at(1000),
         urgency: Urgency::Normal,
@@ -158,8 +157,8 @@ fn message(number: u64) -> Message {
     }
 }
 
-fn topical(number: u64, topic: &str) -> Message {
-    Message { topic: Topic::parse(topic.as_bytes()), ..message(number) }
+fn topical(number: u64, topic: &str) -> Draft {
+    Draft { topic: Topic::parse(topic.as_bytes()), ..message(number) }
 }
 
 /// A store with two agents, of which the first has two subscriptions, and a receipt subscription.
@@ -181,7 +180,7 @@ fn seeded_with(open: Open, quota: Quota) -> Arc<dyn Store> {
     store
 }
 
-fn append(store: &dyn Store, messages: Vec<Message>) -> Vec<Appended> {
+fn append(store: &dyn Store, messages: Vec<Draft>) -> Vec<Appended> {
     let applied = commit(store, messages.into_iter().map(Op::Append).collect());
     let appended = applied.into_iter().filter_map(|applied| match applied {
         Applied::Appended(appended) => Some(appended),
@@ -191,7 +190,7 @@ fn append(store: &dyn Store, messages: Vec<Message>) -> Vec<Appended> {
 }
 
 /// Appends one message and names it.
-fn append_one(store: &dyn Store, message: Message) -> EntryRef {
+fn append_one(store: &dyn Store, message: Draft) -> EntryRef {
     append(store, vec![message]).first().expect("it is appended").message.entry_ref()
 }
 

@@ -4,7 +4,7 @@ use crate::{IdleCheck, Record};
 use std::sync::Arc;
 use webpush_core::id::{EntryRef, InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
 use webpush_core::receipt::Receipt;
 use webpush_core::subscription::Subscription;
@@ -34,7 +34,7 @@ pub enum Op {
     /// Stores a message under the next position of its inbox; replaces the outstanding one with the same topic of the
     /// same subscription (RFC 8030 §5.4), then drops what the inbox holds beyond its [`Quota`](crate::Quota).
     /// [`Applied::Missing`] if its subscription is not there.
-    Append(Message),
+    Append(Draft),
     /// Ends an entry and records the receipt it owes, if any. Ending what has ended does nothing.
     Settle(EntryRef, Outcome),
     /// Removes a subscription and ends its messages as cancelled (RFC 8030 §7.3).

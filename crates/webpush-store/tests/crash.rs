@@ -16,7 +16,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
@@ -417,14 +417,13 @@ fn seeded() -> tempfile::TempDir {
     folder
 }
 
-fn message(number: u64, body_bytes: usize) -> Message {
+fn message(number: u64, body_bytes: usize) -> Draft {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
-    Message {
+    Draft {
         id: MessageId::from_bytes(id),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: Timestamp::from_millis(1),
         expires: Timestamp::NEVER,
         urgency: Urgency::Normal,

@@ -14,7 +14,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::limits::IdleLimits;
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
@@ -49,7 +49,7 @@ fn message_id(number: u8) -> MessageId {
 enum Step {
     Other(Op),
     /// A message that lives this many milliseconds.
-    Append(Message, u64),
+    Append(Draft, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -101,11 +101,10 @@ fn append() -> impl Strategy<Value = Step> {
     let place = (0..3_u8, 0..3_u8, 0..16_u8, 1..40_u64);
     let kind = (0..4_usize, 0..4_usize, 0..5_u8, vec(any::<u8>(), 0..20));
     (place, kind).prop_map(|((agent, subscription, id, ttl), (urgency, topic, receipt, body))| {
-        let message = Message {
+        let message = Draft {
             id: message_id(id),
             agent: inbox_id(agent),
             subscription: subscription_id(subscription),
-            position: Position::START,
             accepted: Timestamp::default(),
             expires: Timestamp::default(),
             urgency: Urgency::ALL[urgency],
@@ -148,7 +147,7 @@ fn operations(steps: Vec<Step>, now: Timestamp) -> Vec<Op> {
         Step::Other(op) => op,
         Step::Append(message, ttl) => {
             let expires = Timestamp::from_millis(now.as_millis() + ttl);
-            Op::Append(Message { accepted: now, expires, ..message })
+            Op::Append(Draft { accepted: now, expires, ..message })
         }
     };
     steps.into_iter().map(operation).collect()

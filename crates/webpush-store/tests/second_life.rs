@@ -11,7 +11,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
@@ -47,11 +47,10 @@ fn commit(store: &EmbeddedStore, ops: Vec<Op>, durability: Durability) -> Vec<Ap
 }
 
 fn append(store: &EmbeddedStore, number: u8, durability: Durability) -> EntryRef {
-    let message = Message {
+    let message = Draft {
         id: MessageId::from_bytes([number; 16]),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: NOW,
         expires: Timestamp::NEVER,
         urgency: Urgency::Normal,

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
-use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -56,11 +56,10 @@ fn furnish(store: &EmbeddedStore) {
 }
 
 fn message(number: u8, receipt: Option<InboxId>) -> Op {
-    Op::Append(Message {
+    Op::Append(Draft {
         id: MessageId::from_bytes([number; 16]),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: Timestamp::from_millis(1),
         expires: Timestamp::NEVER,
         urgency: Urgency::Normal,

@@ -24,9 +24,9 @@ use super::json::push_string;
 use crate::base64url;
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Single, accepts_by_name, single};
-use crate::id::{InboxId, Position};
-use crate::inbox::Entry;
-use crate::message::Message;
+use crate::id::{EntryRef, InboxId, Position};
+use crate::inbox::{Entry, OutboundEntry};
+use crate::message::Draft;
 use crate::receipt::{Receipt, ReceiptStatus};
 use crate::subscription::{Protocol, Subscription};
 use http::HeaderMap;
@@ -73,25 +73,29 @@ pub fn resume_after(headers: &HeaderMap, keyring: &Keyring, inbox: InboxId) -> P
 /// another protocol, whose agent could not acknowledge the event.
 #[must_use]
 pub fn event(
-    entry: &Entry,
+    entry: &OutboundEntry,
     subscription: Option<&Subscription>,
     keyring: &Keyring,
     origin: &str,
 ) -> Option<String> {
-    match entry {
-        Entry::Message(message) => {
-            let Subscription { protocol, key, .. } = *subscription?;
-            match protocol {
-                Protocol::Rfc8030 => message_event(message, key, keyring, origin),
-                Protocol::Legacy | Protocol::Autopush(_) => None,
-            }
-        }
-        Entry::Receipt(receipt) => receipt_event(receipt, keyring, origin),
+    if let OutboundEntry::Stored(Entry::Receipt(receipt)) = entry {
+        return receipt_event(receipt, keyring, origin);
+    }
+    let Subscription { protocol, key, .. } = *subscription?;
+    match protocol {
+        Protocol::Rfc8030 => message_event(entry.message()?, entry.entry_ref(), key, keyring, origin),
+        Protocol::Legacy | Protocol::Autopush(_) => None,
     }
 }
 
-fn message_event(message: &Message, key: KeyId, keyring: &Keyring, origin: &str) -> Option<String> {
-    let url = keyring.path(&Capability::Message(message.entry_ref()), message.key)?;
+fn message_event(
+    message: &Draft,
+    entry: EntryRef,
+    key: KeyId,
+    keyring: &Keyring,
+    origin: &str,
+) -> Option<String> {
+    let url = keyring.path(&Capability::Message(entry), message.key)?;
     let push = keyring.path(&Capability::Push(message.agent, message.subscription), key)?;
     let mut event = String::with_capacity(1024 + message.body.len() * 4 / 3);
     event.push_str("event: message\n");

@@ -13,7 +13,7 @@
 use super::pushed::{Acknowledged, Pushed};
 use super::rfc8030;
 use crate::capability::{Capability, KeyId, Keyring};
-use crate::message::Message;
+use crate::message::Draft;
 use crate::time::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderValue};
@@ -70,7 +70,7 @@ pub fn with_error_members(status: StatusCode, problem: &[u8]) -> Option<Bytes> {
 
 /// A message as the representation of its channel.
 #[must_use]
-pub fn message_response(message: &Message) -> Response<Bytes> {
+pub fn message_response(message: &Draft) -> Response<Bytes> {
     let mut response = rfc8030::message_response(message);
     let unnamed = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().entry(CONTENT_TYPE).or_insert(unnamed);
@@ -79,7 +79,7 @@ pub fn message_response(message: &Message) -> Response<Bytes> {
 
 /// The promise is a GET of the channel.
 pub(super) fn push_message(
-    message: &Message,
+    message: &Draft,
     channel_key: KeyId,
     keyring: &Keyring,
     now: Timestamp,

@@ -3,7 +3,7 @@
 
 use super::{legacy, rfc8030};
 use crate::capability::Keyring;
-use crate::inbox::Entry;
+use crate::inbox::{Entry, OutboundEntry};
 use crate::subscription::{Protocol, Subscription};
 use crate::time::Timestamp;
 use bytes::Bytes;
@@ -40,23 +40,22 @@ impl Pushed {
     /// its protocol has another way for.
     #[must_use]
     pub fn new(
-        entry: &Entry,
+        entry: &OutboundEntry,
         subscription: Option<&Subscription>,
         keyring: &Keyring,
         origin: &str,
         now: Timestamp,
     ) -> Option<Self> {
-        match entry {
-            Entry::Message(message) => {
-                let Subscription { protocol, key, .. } = *subscription?;
-                match protocol {
-                    Protocol::Rfc8030 => rfc8030::push_message(message, key, keyring, origin, now),
-                    Protocol::Legacy => legacy::push_message(message, key, keyring, now),
-                    // Its agent acknowledges on its socket.
-                    Protocol::Autopush(_) => None,
-                }
-            }
-            Entry::Receipt(receipt) => rfc8030::push_receipt(receipt, keyring, now),
+        if let OutboundEntry::Stored(Entry::Receipt(receipt)) = entry {
+            return rfc8030::push_receipt(receipt, keyring, now);
+        }
+        let message = entry.message()?;
+        let Subscription { protocol, key, .. } = *subscription?;
+        match protocol {
+            Protocol::Rfc8030 => rfc8030::push_message(message, entry.entry_ref(), key, keyring, origin, now),
+            Protocol::Legacy => legacy::push_message(message, key, keyring, now),
+            // Its agent acknowledges on its socket.
+            Protocol::Autopush(_) => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::pushed::{Acknowledged, Pushed};
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Link, Preferences, links};
-use crate::message::Message;
+use crate::id::EntryRef;
+use crate::message::Draft;
 use crate::problem::Problem;
 use crate::publish;
 use crate::receipt::{Receipt, ReceiptStatus};
@@ -66,7 +67,8 @@ impl MonitorRequest {
 /// A message: the promise is a GET of its own URL, the same for every delivery, and says which subscription it is for
 /// (RFC 8030 §6, §6.1).
 pub(super) fn push_message(
-    message: &Message,
+    message: &Draft,
+    entry: EntryRef,
     subscription_key: KeyId,
     keyring: &Keyring,
     origin: &str,
@@ -78,7 +80,7 @@ pub(super) fn push_message(
     let mut response = message_response(message);
     response.headers_mut().insert(DATE, http_date(now)?);
     response.headers_mut().insert(LINK, push_link.clone());
-    let path = keyring.path(&Capability::Message(message.entry_ref()), message.key)?;
+    let path = keyring.path(&Capability::Message(entry), message.key)?;
     Some(Pushed { path, link: Some(push_link), response, acknowledged: Acknowledged::ByAgent })
 }
 
@@ -97,7 +99,7 @@ pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp)
 /// A message as the representation of its URL: the body as it came, with what is needed to read it. `Urgency` and
 /// `Topic` stay with the service (RFC 8030 §5.3, §5.4).
 #[must_use]
-pub fn message_response(message: &Message) -> Response<Bytes> {
+pub fn message_response(message: &Draft) -> Response<Bytes> {
     let mut response = Response::new(message.body.clone());
     let headers = response.headers_mut();
     for (name, value) in message.encoding.headers() {

@@ -1,10 +1,10 @@
-//! The decision on a push request. It is the only way to make a [`Message`] of one.
+//! The decision on a push request. It is the only way to make a [`Draft`] of one.
 
 use super::request::PublishRequest;
 use crate::capability::KeyId;
-use crate::id::{InboxId, MessageId, Position};
+use crate::id::{InboxId, MessageId};
 use crate::limits::Limits;
-use crate::message::Message;
+use crate::message::Draft;
 use crate::problem::Problem;
 use crate::sender::{VerifiedSender, restriction, shares_message_key};
 use crate::subscription::Subscription;
@@ -23,8 +23,8 @@ pub enum Retention {
 /// A message that the service takes on.
 #[derive(Clone, Debug)]
 pub struct Accepted {
-    /// The message, without a position yet.
-    pub message: Message,
+    /// The message, to be stored or handed to a session.
+    pub draft: Draft,
     /// How long it is kept.
     pub retention: Retention,
     /// The TTL granted, never more than was asked for; the `TTL` of the answer.
@@ -62,11 +62,10 @@ pub fn accept(
     let ttl = request.ttl.min(limits.max_ttl);
     let expires = now.after(ttl);
     let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
-    let message = Message {
+    let draft = Draft {
         id,
         agent: subscription.agent,
         subscription: subscription.id,
-        position: Position::START,
         accepted: now,
         expires,
         urgency: request.urgency,
@@ -76,7 +75,7 @@ pub fn accept(
         receipt,
         body: request.body,
     };
-    Ok(Accepted { message, retention, ttl })
+    Ok(Accepted { draft, retention, ttl })
 }
 
 /// Whether this sender may push there (RFC 8292 §4.2), and did not encrypt with the key that names it (§3.2).
@@ -158,7 +157,7 @@ mod tests {
             assert_eq!(accepted.ttl, Duration::from_secs(granted));
             let expires = Timestamp::from_millis(1000 + granted * 1000);
             assert_eq!(accepted.retention, Retention::Until(expires));
-            assert_eq!(accepted.message.expires, expires);
+            assert_eq!(accepted.draft.expires, expires);
         }
     }
 

@@ -25,7 +25,7 @@ mod window;
 pub use state::Session;
 
 use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
-use crate::inbox::Entry;
+use crate::inbox::{Entry, OutboundEntry};
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use std::time::Duration;
@@ -99,8 +99,8 @@ pub struct Woken {
     pub last: Position,
     /// The entries; empty when there were too many to hand over.
     pub entries: Vec<Entry>,
-    /// Messages that were never stored (TTL 0).
-    pub live: Vec<Entry>,
+    /// Messages with TTL 0: those that nobody stored, and those stored for a receipt or a topic, which no fetch finds.
+    pub live: Vec<OutboundEntry>,
     /// There may be entries that nobody told of: the store was down.
     pub missed: bool,
 }
@@ -114,7 +114,7 @@ pub enum Command {
         after: Position,
     },
     /// Send an entry, then say [`Input::Sent`] or [`Input::Withheld`].
-    Deliver(Entry),
+    Deliver(OutboundEntry),
     /// Settle what was taken or acknowledged, before going on.
     Settle {
         /// The entries.

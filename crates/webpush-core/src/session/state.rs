@@ -3,9 +3,11 @@
 use super::progress::Progress;
 use super::window::Window;
 use super::{
-    Command, End, Entry, EntryRef, Input, Page, Position, Redelivery, Scope, Timestamp, WaitMode, Woken,
+    Command, End, Entry, EntryRef, Input, OutboundEntry, Page, Position, Redelivery, Scope, Timestamp,
+    WaitMode, Woken,
 };
 use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
+use crate::message::Draft;
 use crate::queue::Queue;
 use crate::time::Span;
 use crate::urgency::Urgency;
@@ -25,14 +27,14 @@ pub struct Session {
     stale: bool,
     mail: Mail,
     /// Handed out and not known to have left, oldest first.
-    outgoing: Queue<Entry>,
+    outgoing: Queue<OutboundEntry>,
     /// Entries that were taken and are to be settled.
     taken: Vec<EntryRef>,
     sent_any: bool,
     again: Option<Again>,
     /// There if the agent acknowledges on its connection.
     window: Option<Window>,
-    live: Queue<Entry>,
+    live: Queue<OutboundEntry>,
     commands: Queue<Command>,
 }
 
@@ -163,7 +165,9 @@ impl Session {
                 self.left(taken, now);
             }
             Input::Withheld => {
-                if let (Some(window), Some(entry)) = (&mut self.window, self.outgoing.front()) {
+                if let (Some(window), Some(OutboundEntry::Stored(entry))) =
+                    (&mut self.window, self.outgoing.front())
+                {
                     window.take_back(entry.position());
                 }
                 self.left(false, now);
@@ -203,7 +207,7 @@ impl Session {
         self.stale |= woken.missed;
         // With TTL 0 there is no later: what finds no room has expired (RFC 8030 §5.2).
         let room = SESSION_LIVE_MESSAGES.saturating_sub(self.live.len());
-        self.live.extend(woken.live.into_iter().filter(|entry| self.scope.admits(entry)).take(room));
+        self.live.extend(woken.live.into_iter().filter(|entry| self.scope.admits_live(entry)).take(room));
         if self.mail != Mail::Quiet {
             return;
         }
@@ -220,7 +224,7 @@ impl Session {
     /// What is not of this inbox is not for this agent to acknowledge; what was never stored is done already.
     fn acknowledged(&mut self, mut entries: Vec<EntryRef>, now: Timestamp) {
         let Some(window) = &mut self.window else { return };
-        entries.retain(|entry| entry.inbox == self.scope.inbox && entry.position > Position::START);
+        entries.retain(|entry| entry.inbox == self.scope.inbox && entry.is_stored());
         if entries.is_empty() {
             return;
         }
@@ -252,7 +256,7 @@ impl Session {
     /// The oldest entry handed out is off the driver's hands.
     fn left(&mut self, taken: bool, now: Timestamp) {
         let Mail::Sending { pass, more } = self.mail else { return };
-        if let Some(entry) = self.outgoing.pop_front().filter(|entry| taken && entry.is_stored()) {
+        if let (Some(OutboundEntry::Stored(entry)), true) = (self.outgoing.pop_front(), taken) {
             self.taken.push(entry.entry_ref());
         }
         if self.outgoing.is_empty() {
@@ -282,7 +286,8 @@ impl Session {
 
     /// Hands out what may be sent now, or goes on when that is nothing.
     fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let fresh: Queue<_> = entries.into_iter().filter(|entry| !entry.is_expired(now)).collect();
+        let fresh: Queue<_> =
+            entries.into_iter().filter(|entry| !entry.is_expired(now)).map(OutboundEntry::Stored).collect();
         if fresh.is_empty() {
             self.go_on(pass, more, now);
         } else {
@@ -291,7 +296,7 @@ impl Session {
         }
     }
 
-    fn hand_out(&mut self, entries: Queue<Entry>, pass: Pass, more: bool, now: Timestamp) {
+    fn hand_out(&mut self, entries: Queue<OutboundEntry>, pass: Pass, more: bool, now: Timestamp) {
         if let Some(window) = &mut self.window {
             entries.iter().for_each(|entry| window.deliver(entry, now));
         }
@@ -384,14 +389,22 @@ impl Session {
 }
 
 impl Scope {
-    /// Whether an entry is for this session.
+    /// Returns true if an entry of the inbox is for this session.
     #[must_use]
     pub fn admits(&self, entry: &Entry) -> bool {
         match entry {
-            Entry::Message(message) => {
-                message.urgency >= self.floor && self.only.is_none_or(|only| message.subscription == only)
-            }
+            Entry::Message(message) => self.admits_message(message),
             Entry::Receipt(_) => true,
         }
+    }
+
+    /// Returns true if an entry of the inbox, or a message that no store has, is for this session.
+    #[must_use]
+    pub fn admits_live(&self, entry: &OutboundEntry) -> bool {
+        entry.message().is_none_or(|message| self.admits_message(message))
+    }
+
+    fn admits_message(&self, message: &Draft) -> bool {
+        message.urgency >= self.floor && self.only.is_none_or(|only| message.subscription == only)
     }
 }

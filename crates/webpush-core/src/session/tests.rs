@@ -8,7 +8,7 @@ use super::*;
 use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::MessageId;
-use crate::message::Message;
+use crate::message::Draft;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ fn scope() -> Scope {
     Scope { inbox: inbox(), only: None, floor: Urgency::VeryLow }
 }
 
-pub(super) fn message(position: u64) -> Message {
-    Message {
+/// The draft of what is committed at that position.
+pub(super) fn draft(position: u64) -> Draft {
+    Draft {
         id: MessageId::from_bytes([u8::try_from(position % 251).unwrap(); 16]),
         agent: inbox(),
         subscription: SubscriptionId::from_bytes([2; 16]),
-        position: Position::new(position),
         accepted: NOW,
         expires: NOW.after(Duration::from_secs(3600)),
         urgency: Urgency::Normal,
@@ -42,7 +42,16 @@ pub(super) fn message(position: u64) -> Message {
 }
 
 pub(crate) fn entry(position: u64) -> Entry {
-    Entry::Message(Arc::new(message(position)))
+    stored(position, draft(position))
+}
+
+pub(super) fn stored(position: u64, draft: Draft) -> Entry {
+    Entry::Message(Arc::new(draft.into_message(Position::new(position))))
+}
+
+/// A message with TTL 0 that no store has.
+pub(crate) fn live() -> OutboundEntry {
+    OutboundEntry::Unstored(Arc::new(Draft { expires: NOW, ..draft(0) }))
 }
 
 fn page(positions: &[u64], more: bool) -> Page {
@@ -73,7 +82,7 @@ fn fetch(after: u64) -> Command {
 }
 
 fn deliver(positions: &[u64]) -> Vec<Command> {
-    positions.iter().map(|p| Command::Deliver(entry(*p))).collect()
+    positions.iter().map(|p| Command::Deliver(entry(*p).into())).collect()
 }
 
 #[test]
@@ -157,17 +166,17 @@ fn r8030_5_3_b_a_floor_holds_lower_urgencies_back() {
     session.handle(Input::Fetched(page(&[], false)), NOW);
     session.handle(Input::Woken(woken(0, &[1])), NOW);
     assert_eq!(commands(&mut session), []);
-    let high = Entry::Message(Arc::new(Message { urgency: Urgency::High, ..message(2) }));
+    let high = stored(2, Draft { urgency: Urgency::High, ..draft(2) });
     let woken = Woken { entries: vec![high.clone()], ..woken(1, &[2]) };
     session.handle(Input::Woken(woken), NOW);
-    assert_eq!(commands(&mut session), [Command::Deliver(high)]);
+    assert_eq!(commands(&mut session), [Command::Deliver(high.into())]);
 }
 
 #[test]
 fn r8030_5_2_e_ttl_zero_reaches_a_busy_session_too() {
     let mut session = held();
     commands(&mut session);
-    let live = Entry::Message(Arc::new(Message { expires: NOW, ..message(0) }));
+    let live = live();
     let news = || Woken { live: vec![live.clone()], ..Woken::default() };
     session.handle(Input::Woken(news()), NOW);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
@@ -370,7 +379,7 @@ proptest! {
                     session.handle(Input::Fetched(Page { entries, seen, more }), now);
                 }
                 Command::Deliver(entry) => {
-                    let position = entry.position();
+                    let position = entry.entry_ref().position;
                     prop_assert!(!acknowledged.contains(&position) || sent.contains(&position));
                     if !sent.contains(&position) {
                         prop_assert!(sent.iter().all(|earlier| *earlier < position), "order of acceptance");

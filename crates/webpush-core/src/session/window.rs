@@ -4,7 +4,7 @@
 //! unacknowledged for too long stops counting, so that a few that are never acknowledged can't hold up all others; it
 //! stays in the inbox, and comes again with the next session.
 
-use super::{Entry, EntryRef, Position, Timestamp};
+use super::{Entry, EntryRef, OutboundEntry, Position, Timestamp};
 use crate::limits::{FETCH_ENTRIES, SESSION_WINDOW};
 use crate::queue::Queue;
 use crate::time::Span;
@@ -32,8 +32,8 @@ impl Window {
 
     /// Notes that an entry is delivered. A message with TTL 0 never comes again, so it is not waited for: it may be stored,
     /// for a receipt that it owes, but must not take the place of others.
-    pub(super) fn deliver(&mut self, entry: &Entry, now: Timestamp) {
-        let Entry::Message(message) = entry else { return };
+    pub(super) fn deliver(&mut self, entry: &OutboundEntry, now: Timestamp) {
+        let OutboundEntry::Stored(Entry::Message(message)) = entry else { return };
         if !message.is_now_or_never() {
             let (position, owes_receipt) = (message.position, message.receipt.is_some());
             // In order, also when the clock was set back.
@@ -73,9 +73,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Message;
-    use crate::session::tests::{entry, message};
-    use std::sync::Arc;
+    use crate::message::Draft;
+    use crate::session::tests::{draft, entry, stored};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,7 +84,7 @@ mod tests {
         let mut window = Window::new(PATIENCE);
         for position in 1..=SESSION_WINDOW as u64 {
             assert!(window.has_room(1, NOW));
-            window.deliver(&entry(position), NOW.after(Duration::from_millis(position)));
+            window.deliver(&entry(position).into(), NOW.after(Duration::from_millis(position)));
         }
         assert!(!window.has_room(1, NOW));
         assert!(!window.acknowledge(&entry(9).entry_ref()), "no receipt is owed");
@@ -101,8 +100,8 @@ mod tests {
     fn messages_with_ttl_zero_do_not_fill_it() {
         let mut window = Window::new(PATIENCE);
         for position in 1..=2 * SESSION_WINDOW as u64 {
-            let now_or_never = Message { expires: Timestamp::from_millis(0), ..message(position) };
-            window.deliver(&Entry::Message(Arc::new(now_or_never)), NOW);
+            let now_or_never = Draft { expires: Timestamp::from_millis(0), ..draft(position) };
+            window.deliver(&stored(position, now_or_never).into(), NOW);
         }
         assert!(window.has_room(SESSION_WINDOW, NOW));
         assert!(window.acknowledge(&entry(1).entry_ref()), "it may owe a receipt");

@@ -8,7 +8,7 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::session::{Scope, Woken};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -53,13 +53,16 @@ pub(super) fn headers() -> HeaderMap {
 
 /// The message of a number, which is its position.
 pub(super) fn message(number: u32) -> Message {
+    draft(number).into_message(position(number))
+}
+
+pub(super) fn draft(number: u32) -> Draft {
     let mut id = [0x3d; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    Message {
+    Draft {
         id: MessageId::from_bytes(id),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: position(number),
         accepted: NOW,
         expires: Timestamp::from_millis(NOW.as_millis() + 3_600_000),
         urgency: Urgency::Normal,

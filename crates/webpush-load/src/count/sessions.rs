@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_client::frames;
 use webpush_core::capability::Capability;
-use webpush_core::inbox::Entry;
 use webpush_core::limits::Timeouts;
 use webpush_core::protocol::autopush::{AutopushConnection, Command, Input, Versions, names, reply};
 use webpush_core::protocol::pushed::Pushed;
@@ -66,12 +65,13 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
     for number in 1..=times {
         dialogue.handle(Input::Session(session::Input::Woken(samples::woken(number))), NOW);
         let deliver = dialogue.next_command();
-        let Some(Command::Session(session::Command::Deliver(Entry::Message(message)))) = deliver else {
+        let Some(Command::Session(session::Command::Deliver(entry))) = deliver else {
             bail!("message {number} is not delivered");
         };
-        let version = names::version(message.entry_ref(), KEY, &keyring).context("it has no version")?;
+        let message = entry.message().context("it is no message")?;
+        let version = names::version(entry.entry_ref(), KEY, &keyring).context("it has no version")?;
         let mut out = Vec::new();
-        write::text(&mut out, &reply::notification(&message, CHANNEL, &version));
+        write::text(&mut out, &reply::notification(message, CHANNEL, &version));
         black_box(&out);
         dialogue.handle(Input::Session(session::Input::Sent { taken: false }), NOW);
         ensure!(dialogue.next_command().is_none(), "it is for its agent to acknowledge");
@@ -91,7 +91,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         let Some(Command::Session(session::Command::Settle { entries, .. })) = settle else {
             bail!("message {number} is not settled");
         };
-        ensure!(entries == [message.entry_ref()], "it is another message");
+        ensure!(entries == [entry.entry_ref()], "it is another message");
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ pub fn store(times: u32) -> anyhow::Result<()> {
     let (answers, answered) = sync_channel(1);
     commit(&store, furnish(Protocol::Rfc8030), Durability::Durable, &answers, &answered)?;
     for number in 1..=times {
-        let append = vec![Op::Append(samples::message(number))];
+        let append = vec![Op::Append(samples::draft(number))];
         let appended = commit(&store, append, Durability::Durable, &answers, &answered)?;
         let Some(Applied::Appended(appended)) = appended.into_iter().next() else {
             anyhow::bail!("message {number} was not stored");

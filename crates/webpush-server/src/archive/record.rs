@@ -10,7 +10,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
@@ -147,11 +147,10 @@ fn message(line: MessageLine) -> Result<Message, &'static str> {
     let headers = line.headers.each_ref().map(|part| part.as_ref().map(|Latin1(bytes)| &bytes[..]));
     let topic =
         line.topic.map(|topic| Topic::parse(topic.as_bytes()).ok_or("that is no topic")).transpose()?;
-    Ok(Message {
+    let draft = Draft {
         id: MessageId::from_bytes(line.id.0),
         agent: InboxId::from_bytes(line.agent.0),
         subscription: SubscriptionId::from_bytes(line.subscription.0),
-        position: Position::new(line.position),
         accepted: Timestamp::from_millis(line.accepted),
         expires: Timestamp::from_millis(line.expires),
         urgency: Urgency::parse(line.urgency.as_bytes()).ok_or("that is no urgency")?,
@@ -160,7 +159,8 @@ fn message(line: MessageLine) -> Result<Message, &'static str> {
         key: KeyId(line.key),
         receipt: line.receipt.map(|inbox| InboxId::from_bytes(inbox.0)),
         body: Bytes::from(line.body.0),
-    })
+    };
+    Ok(draft.into_message(Position::new(line.position)))
 }
 
 fn receipt_line(receipt: &Receipt) -> ReceiptLine {

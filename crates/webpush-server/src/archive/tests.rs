@@ -9,7 +9,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
@@ -39,11 +39,10 @@ fn records() -> Vec<Record> {
         protocol,
     });
     let parts = [Some(&b"text/\xff\"\\"[..]), Some(b"aes128gcm"), None, Some(b"")];
-    let plain = Message {
+    let plain = Draft {
         id: MessageId::from_bytes([8; 16]),
         agent: AGENT,
         subscription: SubscriptionId::from_bytes([1; 16]),
-        position: Position::new(9),
         accepted: at(10),
         expires: Timestamp::NEVER,
         urgency: Urgency::VeryLow,
@@ -53,8 +52,7 @@ fn records() -> Vec<Record> {
         receipt: Some(RECEIPTS),
         body: (0..=255).collect::<Vec<u8>>().into(),
     };
-    let empty = Message {
-        position: Position::new(11),
+    let empty = Draft {
         topic: None,
         encoding: Encoding::default(),
         receipt: None,
@@ -72,7 +70,7 @@ fn records() -> Vec<Record> {
     let entry = |receipt| Record::Entry(Entry::Receipt(receipt));
     let mut records = vec![Record::Position(Position::new(20)), kept(AGENT, Owner::Agent, None, 2, 256, 3)];
     records.extend(subscriptions.map(Record::Subscription));
-    let messages = [plain, empty];
+    let messages = [plain.into_message(Position::new(9)), empty.into_message(Position::new(11))];
     records.extend(messages.map(|message| Record::Entry(Entry::Message(Arc::new(message)))));
     records.push(kept(RECEIPTS, Owner::Receipts, Some(at(3_600_000)), 2, 0, 0));
     records.push(entry(receipt(12, ReceiptStatus::Acknowledged)));

@@ -6,7 +6,7 @@ use crate::fresh;
 use crate::service::Service;
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use webpush_core::id::{EntryRef, Position};
+use webpush_core::id::EntryRef;
 use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
@@ -35,7 +35,7 @@ pub(super) fn guarded(message: Answer) -> Answer {
 /// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the protocol of its subscription
 /// says which of the two knows this URL.
 pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
-    if entry.position == Position::START {
+    if !entry.is_stored() {
         // A message with TTL 0 was never stored; having been delivered was its end.
         return Ok(empty(StatusCode::NO_CONTENT));
     }

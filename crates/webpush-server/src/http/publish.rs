@@ -13,9 +13,10 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use webpush_core::capability::Capability;
-use webpush_core::id::{InboxId, MessageId, SubscriptionId};
-use webpush_core::message::Message;
+use webpush_core::capability::{Capability, KeyId};
+use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
+use webpush_core::inbox::{Entry, OutboundEntry};
+use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030::{RECEIPT_REL, link};
@@ -54,9 +55,12 @@ pub(super) async fn deliver(
     accept(service, peer, headers, &subscription, request).await.map(drop)
 }
 
-/// What was taken.
+/// A message that was taken.
 pub(super) struct Published {
-    message: Arc<Message>,
+    /// The message, as its URL names it.
+    entry: EntryRef,
+    /// The sealing key of that URL.
+    key: KeyId,
     /// The TTL granted.
     pub(super) ttl: Duration,
     receipts: Option<Receipts>,
@@ -92,7 +96,7 @@ pub(super) async fn accept(
         service.rate_limits.load().count_sender(peer, sender.key())?;
     }
     let receipts = receipts::asked_for(service, peer, &request, now)?;
-    let Accepted { message, retention, ttl } = {
+    let Accepted { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(fresh::random()?),
             key: service.keyring.current(),
@@ -107,37 +111,37 @@ pub(super) async fn accept(
         // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
         service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
     }
-    service.traces.accepted(&message, subscription.protocol);
-    service.spans.taken(&message, &service.pseudonyms);
-    let leaves_traces = receipts.is_some() || message.topic.is_some();
-    let message = match retention {
-        Retention::NowOrNever if !leaves_traces => offer(service, message),
+    service.traces.accepted(&draft, subscription.protocol);
+    service.spans.taken(&draft, &service.pseudonyms);
+    let leaves_traces = receipts.is_some() || draft.topic.is_some();
+    let key = draft.key;
+    let entry = match retention {
+        Retention::NowOrNever if !leaves_traces => offer(service, draft),
         Retention::NowOrNever => {
-            let message = store(service, message, receipts.as_ref()).await?;
-            offer_stored(service, &message).await?;
-            message
+            let message = store(service, draft, receipts.as_ref()).await?;
+            offer_stored(service, message).await?
         }
-        Retention::Until(_) => store(service, message, receipts.as_ref()).await?,
+        Retention::Until(_) => store(service, draft, receipts.as_ref()).await?.entry_ref(),
     };
     service.metrics.messages.accepted(subscription.protocol);
     tracing::debug!(
-        agent = %service.pseudonyms.inbox(message.agent),
-        subscription = %service.pseudonyms.subscription(message.subscription),
-        message_name = %service.pseudonyms.message(message.id),
+        agent = %service.pseudonyms.inbox(entry.inbox),
+        subscription = %service.pseudonyms.subscription(subscription.id),
+        message_name = %service.pseudonyms.message(entry.message),
         "a message was accepted"
     );
-    Ok(Published { message, ttl, receipts })
+    Ok(Published { entry, key, ttl, receipts })
 }
 
 /// Stores the message, together with the receipt subscription if it is new.
 async fn store(
     service: &Service,
-    message: Message,
+    draft: Draft,
     receipts: Option<&Receipts>,
 ) -> Result<Arc<Message>, Failure> {
     let new = receipts.filter(|receipts| receipts.is_new);
     let mut ops: Vec<_> = new.map(|receipts| Op::CreateInbox(receipts.inbox.clone())).into_iter().collect();
-    ops.push(Op::Append(message));
+    ops.push(Op::Append(draft));
     match service.commit(ops, Durability::Durable).await?.pop() {
         Some(Applied::Appended(appended)) => Ok(appended.message),
         // The subscription was removed between the look-up and the commit.
@@ -152,41 +156,42 @@ async fn store(
 }
 
 /// TTL 0 (RFC 8030 §5.2): whoever listens gets it; if nobody does, it has expired.
-fn offer(service: &Service, message: Message) -> Arc<Message> {
-    let message = Arc::new(message);
-    let sessions = service.registry.offer(&message);
+fn offer(service: &Service, draft: Draft) -> EntryRef {
+    let entry = OutboundEntry::Unstored(Arc::new(draft));
+    let named = entry.entry_ref();
+    let sessions = service.registry.offer(&entry);
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
-        service.traces.ended(message.id, Outcome::Expired);
-        let agent = service.pseudonyms.inbox(message.agent);
+        service.traces.ended(named.message, Outcome::Expired);
+        let agent = service.pseudonyms.inbox(named.inbox);
         tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }
-    message
+    named
 }
 
 /// TTL 0 with a receipt owed or a topic: the message is stored, so that its acknowledgement finds it and the one it
 /// replaces goes (RFC 8030 §5.4), but it is never fetched, since it has expired. The sweep ends it soon after if no
 /// acknowledgement comes.
-async fn offer_stored(service: &Service, message: &Arc<Message>) -> Result<(), Failure> {
-    let sessions = service.registry.offer(message);
+async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, Failure> {
+    let entry = message.entry_ref();
+    let sessions = service.registry.offer(&Entry::Message(message).into());
     service.metrics.messages.offered(sessions);
     if sessions == 0 {
-        let expired = Op::Settle(message.entry_ref(), Outcome::Expired);
-        service.commit_one(expired, Durability::Durable).await?;
+        service.commit_one(Op::Settle(entry, Outcome::Expired), Durability::Durable).await?;
     }
-    Ok(())
+    Ok(entry)
 }
 
 /// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
 pub(super) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
-    let Published { message, ttl, receipts } = published;
+    let Published { entry, key, ttl, receipts } = published;
     let path = |capability, key| {
         service
             .keyring
             .path(&capability, key)
             .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
     };
-    let url = [&*service.origin, &path(Capability::Message(message.entry_ref()), message.key)?].concat();
+    let url = [&*service.origin, &path(Capability::Message(*entry), *key)?].concat();
     let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     let mut answer = with(
         empty(status),

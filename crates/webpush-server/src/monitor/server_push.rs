@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::time::Instant;
-use webpush_core::inbox::Entry;
+use webpush_core::inbox::OutboundEntry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::pushed::Pushed;
@@ -279,7 +279,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Promises an entry and begins its response.
-    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &Entry) -> Promise<'a> {
+    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &OutboundEntry) -> Promise<'a> {
         let (request, pushed) = match render(self.service, &self.monitor, entry) {
             Ok(Some(rendered)) => rendered,
             Ok(None) => return Promise::Skipped,
@@ -354,7 +354,7 @@ async fn advance<'a>(
 fn render(
     service: &Service,
     monitor: &Monitor,
-    entry: &Entry,
+    entry: &OutboundEntry,
 ) -> Result<Option<(Request<()>, Pushed)>, StoreError> {
     let subscription = subscription_of(service, entry)?;
     let subscription = subscription.as_deref();

@@ -6,7 +6,7 @@ use http::request::Parts;
 use std::future::{Ready, ready};
 use std::time::Duration;
 use webpush_core::id::MessageId;
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Subscription;
 
@@ -42,7 +42,7 @@ impl Spans {
     pub(crate) const fn found(&self, _: &Subscription) {}
 
     /// Nothing.
-    pub(crate) const fn taken(&self, _: &Message, _: &Pseudonyms) {}
+    pub(crate) const fn taken(&self, _: &Draft, _: &Pseudonyms) {}
 
     /// Nothing.
     pub(crate) const fn written(&self, _: MessageId) {}

@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use webpush_core::header::{Single, single};
 use webpush_core::id::MessageId;
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::{Protocol, Subscription};
 
@@ -102,7 +102,7 @@ impl Spans {
 
     /// The request that is served sends this message, which may still be refused by the store. To be said before it is
     /// stored: it may be settled as soon as it is.
-    pub(crate) fn taken(&self, message: &Message, names: &Pseudonyms) {
+    pub(crate) fn taken(&self, message: &Draft, names: &Pseudonyms) {
         let Some(exporting) = &self.0 else { return };
         Context::map_current(|context| {
             let span = context.span();

@@ -2,15 +2,15 @@ use super::*;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
+use webpush_core::message::{Draft, Message};
 use webpush_core::time::Timestamp;
 use webpush_store::Appended;
 
-fn message(position: u64) -> Arc<Message> {
-    Arc::new(Message {
+fn draft() -> Draft {
+    Draft {
         id: MessageId::from_bytes([3; 16]),
         agent: InboxId::from_bytes([1; 16]),
         subscription: SubscriptionId::from_bytes([2; 16]),
-        position: Position::new(position),
         accepted: Timestamp::default(),
         expires: Timestamp::NEVER,
         urgency: Urgency::Normal,
@@ -19,7 +19,15 @@ fn message(position: u64) -> Arc<Message> {
         key: KeyId(1),
         receipt: None,
         body: bytes::Bytes::new(),
-    })
+    }
+}
+
+fn message(position: u64) -> Arc<Message> {
+    Arc::new(draft().into_message(Position::new(position)))
+}
+
+fn live() -> OutboundEntry {
+    OutboundEntry::Unstored(Arc::new(draft()))
 }
 
 fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
@@ -80,12 +88,12 @@ fn an_overflow_stays_one_until_it_is_taken() {
 #[test]
 fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    assert_eq!(registry.offer(&message(0)), 0);
+    assert_eq!(registry.offer(&live()), 0);
     let (one, two) = (listen(&registry), listen(&registry));
-    assert_eq!(registry.offer(&message(0)), 2);
+    assert_eq!(registry.offer(&live()), 2);
     assert_eq!(one.take().woken.unwrap().live.len(), 1);
     drop(two);
-    assert_eq!(registry.offer(&message(0)), 1);
+    assert_eq!(registry.offer(&live()), 1);
     drop(one);
     assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
     assert_eq!((registry.listening(Transport::Rfc8030), registry.opened(Transport::Rfc8030)), (0, 2));
@@ -100,7 +108,7 @@ fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
     let second = registry.listen(&scope, Transport::Autopush);
     assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
     drop(first);
-    assert_eq!(registry.offer(&message(0)), 2);
+    assert_eq!(registry.offer(&live()), 2);
 }
 
 #[test]

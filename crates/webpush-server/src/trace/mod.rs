@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use table::Table;
 use webpush_core::id::MessageId;
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Protocol;
 
@@ -68,7 +68,7 @@ impl Traces {
     }
 
     /// A message was accepted, for a subscription of that protocol.
-    pub fn accepted(&self, message: &Message, protocol: Protocol) {
+    pub fn accepted(&self, message: &Draft, protocol: Protocol) {
         if self.keep().is_some() {
             let table = self.table.get_or_init(|| Table::new(self.settings.messages));
             table.claim(message, protocol, self.now());

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position};
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Protocol;
 use webpush_core::time::Timestamp;
@@ -164,7 +164,7 @@ impl Table {
         Self((0..messages.div_ceil(WAYS)).map(|_| Set::default()).collect())
     }
 
-    pub(super) fn claim(&self, message: &Message, protocol: Protocol, now: Duration) {
+    pub(super) fn claim(&self, message: &Draft, protocol: Protocol, now: Duration) {
         let mark = Mark::of(message.id);
         let set = self.set(mark);
         let way = set.claims.fetch_add(1, Ordering::Relaxed) % WAYS;
@@ -176,7 +176,7 @@ impl Table {
             part.store(half, Ordering::Relaxed);
         }
         row.rest_of_id.store(mark.rest, Ordering::Relaxed);
-        row.position.store(message.position.get(), Ordering::Relaxed);
+        row.position.store(Position::START.get(), Ordering::Relaxed);
         row.accepted.store(message.accepted.as_millis(), Ordering::Relaxed);
         for time in &row.times[1..] {
             time.store(0, Ordering::Relaxed);

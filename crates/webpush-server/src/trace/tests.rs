@@ -13,12 +13,11 @@ fn id(number: u8) -> MessageId {
     MessageId::from_bytes(bytes)
 }
 
-fn message(number: u8) -> Message {
-    Message {
+fn message(number: u8) -> Draft {
+    Draft {
         id: id(number),
         agent: InboxId::from_bytes([number; 16]),
         subscription: SubscriptionId::from_bytes([2; 16]),
-        position: Position::START,
         accepted: Timestamp::from_millis(1000),
         expires: Timestamp::from_millis(61_000),
         urgency: Urgency::Low,
@@ -38,7 +37,7 @@ fn traces(messages: usize) -> Traces {
 fn every_stage_is_kept_and_the_first_time_counts() {
     let traces = traces(64);
     traces.accepted(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
-    traces.stored(&Message { position: Position::new(9), ..message(1) });
+    traces.stored(&message(1).into_message(Position::new(9)));
     for stage in [Stage::Woken, Stage::Written, Stage::Written, Stage::Acknowledged] {
         traces.reached(id(1), stage);
     }
@@ -53,7 +52,7 @@ fn every_stage_is_kept_and_the_first_time_counts() {
     assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
     assert_eq!(trace.accepted_at, Timestamp::from_millis(1000));
     assert_eq!((trace.protocol, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
-    assert_eq!(trace.entry, Message { position: Position::new(9), ..message(1) }.entry_ref());
+    assert_eq!(trace.entry, message(1).into_message(Position::new(9)).entry_ref());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::limits::Limits;
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
@@ -78,11 +78,10 @@ impl LoopbackClient {
             panic!("{url} is no push URL")
         };
         let now = fresh::now();
-        let message = Message {
+        let message = Draft {
             id: MessageId::from_bytes(fresh::random().unwrap()),
             agent,
             subscription,
-            position: Position::START,
             accepted: now,
             expires: now.after(ttl),
             urgency: Urgency::Normal,

@@ -12,8 +12,8 @@ pub fn order_of_acceptance(open: Open) {
     let mut expected = Vec::new();
     for number in 0..20 {
         let subscription = if number % 3 == 0 { OTHER_SUBSCRIPTION } else { SUBSCRIPTION };
-        expected.push(append_one(&*store, Message { subscription, ..message(number) }));
-        append_one(&*store, Message { agent: OTHER_AGENT, ..message(100 + number) });
+        expected.push(append_one(&*store, Draft { subscription, ..message(number) }));
+        append_one(&*store, Draft { agent: OTHER_AGENT, ..message(100 + number) });
     }
     assert_eq!(contents(&*store, AGENT), expected);
     assert!(expected.iter().map(|entry| entry.position).is_sorted());
@@ -122,7 +122,7 @@ pub fn every_field_is_kept(open: Open) {
     }
     let parts = [None, Some(&b"aesgcm"[..]), Some(&b""[..]), Some(&b"dh=BN\xff"[..])];
     let encoding = Encoding::from_parts(parts).expect("these are header values");
-    let rich = Message {
+    let rich = Draft {
         accepted: at(11),
         expires: at(5000),
         urgency: Urgency::High,
@@ -133,7 +133,7 @@ pub fn every_field_is_kept(open: Open) {
         body: Bytes::from(vec![0xff; 5000]),
         ..message(1)
     };
-    let empty = Message { body: Bytes::new(), expires: Timestamp::NEVER, ..message(2) };
+    let empty = Draft { body: Bytes::new(), expires: Timestamp::NEVER, ..message(2) };
     let appended = append(&*store, vec![rich.clone(), empty.clone(), message(3)]);
     let receipts = settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
     let Applied::Settled(settled) = receipts else { unreachable!("it was there to be settled") };
@@ -145,7 +145,7 @@ pub fn every_field_is_kept(open: Open) {
     assert_eq!(store.inbox(RECEIPTS), Ok(Some(expected)));
     assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(full))));
     for (sent, kept) in [(empty, &appended[1]), (message(3), &appended[2]), (rich, &again[0])] {
-        let placed = Message { position: kept.message.position, ..sent };
+        let placed = sent.into_message(kept.message.position);
         assert_eq!(*kept.message, placed);
         assert_eq!(store.entry(&placed.entry_ref()), Ok(Some(Entry::Message(Arc::new(placed)))));
     }

@@ -7,7 +7,7 @@ use crate::Due;
 pub fn due_in_deadline_order(open: Open) {
     let store = seeded(open);
     assert_eq!(store.due(at(1_000_000), 10), Ok(Due::default()));
-    let until = |number, expires| append_one(&*store, Message { expires: at(expires), ..message(number) });
+    let until = |number, expires| append_one(&*store, Draft { expires: at(expires), ..message(number) });
     let (c, a, b) = (until(1, 300), until(2, 100), until(3, 200));
     let due = |now, limit| store.due(at(now), limit).expect("the store can be read");
     let cases: [(u64, usize, &[EntryRef], Option<u64>); 6] = [
@@ -33,7 +33,7 @@ pub fn due_in_deadline_order(open: Open) {
 /// Receipts don't expire.
 pub fn due_never_names_receipts(open: Open) {
     let store = seeded(open);
-    let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     settle(&*store, entry, Outcome::Expired);
     assert_eq!(contents(&*store, RECEIPTS).len(), 1);
     assert_eq!(store.due(Timestamp::NEVER, 10), Ok(Due::default()));

@@ -6,12 +6,12 @@ use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 /// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
 pub fn fetch_admits_what_the_scope_says(open: Open) {
     let store = seeded(open);
-    let urgent = |number, urgency| Message { urgency, ..message(number) };
+    let urgent = |number, urgency| Draft { urgency, ..message(number) };
     let all: Vec<EntryRef> = [
         urgent(0, Urgency::VeryLow),
         urgent(1, Urgency::High),
-        Message { subscription: OTHER_SUBSCRIPTION, ..urgent(2, Urgency::Normal) },
-        Message { expires: at(50), ..message(3) },
+        Draft { subscription: OTHER_SUBSCRIPTION, ..urgent(2, Urgency::Normal) },
+        Draft { expires: at(50), ..message(3) },
         urgent(4, Urgency::Low),
     ]
     .into_iter()
@@ -65,7 +65,7 @@ pub fn fetch_pages(open: Open) {
 /// A fetch looks at [`FETCH_SCAN_ROWS`] rows at most, and says how far it came.
 pub fn fetch_stops_after_scanning_enough(open: Open) {
     let store = seeded(open);
-    let low = |number| Message { urgency: Urgency::VeryLow, ..message(number) };
+    let low = |number| Draft { urgency: Urgency::VeryLow, ..message(number) };
     let filtered = append(&*store, (0..FETCH_SCAN_ROWS as u64).map(low).collect());
     let wanted = append_one(&*store, message(FETCH_SCAN_ROWS as u64));
     let scope = Scope { floor: Urgency::Normal, ..everything(AGENT) };
@@ -87,16 +87,16 @@ pub fn latest_is_the_newest_that_the_scope_admits(open: Open) {
     };
     assert_eq!(latest(everything(AGENT), 10), None);
     let first = append_one(&*store, message(0));
-    let second = append_one(&*store, Message { expires: at(50), ..message(1) });
-    let other = append_one(&*store, Message { subscription: OTHER_SUBSCRIPTION, ..message(2) });
-    append_one(&*store, Message { agent: OTHER_AGENT, ..message(3) });
+    let second = append_one(&*store, Draft { expires: at(50), ..message(1) });
+    let other = append_one(&*store, Draft { subscription: OTHER_SUBSCRIPTION, ..message(2) });
+    append_one(&*store, Draft { agent: OTHER_AGENT, ..message(3) });
     assert_eq!(latest(everything(AGENT), 10), Some(other));
     assert_eq!(latest(only(SUBSCRIPTION), 49), Some(second));
     assert_eq!(latest(only(SUBSCRIPTION), 50), Some(first));
     settle(&*store, second, Outcome::Delivered);
     assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
     let many = FETCH_SCAN_ROWS as u64 - 2;
-    let newer = |number| Message { subscription: OTHER_SUBSCRIPTION, ..message(number) };
+    let newer = |number| Draft { subscription: OTHER_SUBSCRIPTION, ..message(number) };
     append(&*store, (10..10 + many).map(newer).collect());
     assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
     append_one(&*store, newer(9));

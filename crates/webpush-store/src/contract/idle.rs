@@ -22,7 +22,7 @@ pub fn an_empty_agent_that_nobody_monitors_is_idle(open: Open) {
     assert_eq!(idle(&*store, DAY + HOUR), [AGENT, OTHER_AGENT]);
     assert_eq!(store.idle(&check(2 * DAY), 1), Ok(vec![AGENT]));
     assert_eq!(store.idle(&check(2 * DAY), 0), Ok(Vec::new()));
-    let entry = append_one(&*store, Message { agent: AGENT, ..message(1) });
+    let entry = append_one(&*store, Draft { agent: AGENT, ..message(1) });
     assert_eq!(idle(&*store, 2 * DAY), [OTHER_AGENT]);
     store.close();
     let store = open(Quota::default());
@@ -57,7 +57,7 @@ pub fn only_what_is_still_idle_is_removed(open: Open) {
     let store = seeded(open);
     let late = check(70 * DAY);
     assert_eq!(idle(&*store, 70 * DAY).len(), 3);
-    let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     let remove = |inbox, check| commit(&*store, vec![Op::RemoveIdle(inbox, check)]).pop();
     assert_eq!(remove(AGENT, check(2 * DAY)), Some(Applied::Missing), "a message waits for it");
     commit(&*store, vec![Op::Touch(OTHER_AGENT, at(70 * DAY))]);

@@ -14,8 +14,8 @@ fn removed(store: &dyn Store, op: Op) -> Removed {
 /// Unsubscribing ends this subscription's messages and no others, and leaves nothing of them behind.
 pub fn unsubscribe_cancels_its_messages(open: Open) {
     let store = seeded(open);
-    let owing = append_one(&*store, Message { receipt: Some(RECEIPTS), ..topical(1, "news") });
-    let kept = Message { subscription: OTHER_SUBSCRIPTION, receipt: Some(RECEIPTS), ..topical(2, "news") };
+    let owing = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..topical(1, "news") });
+    let kept = Draft { subscription: OTHER_SUBSCRIPTION, receipt: Some(RECEIPTS), ..topical(2, "news") };
     let kept = append_one(&*store, kept);
     let quiet = append_one(&*store, message(3));
     let end = removed(&*store, Op::Unsubscribe(AGENT, SUBSCRIPTION));
@@ -36,12 +36,12 @@ pub fn unsubscribe_cancels_its_messages(open: Open) {
 /// Removing an agent's inbox ends all its messages and subscriptions.
 pub fn remove_inbox_cancels_everything(open: Open) {
     let store = seeded(open);
-    let owing = Message { receipt: Some(RECEIPTS), ..topical(1, "news") };
+    let owing = Draft { receipt: Some(RECEIPTS), ..topical(1, "news") };
     let mut about = vec![append_one(&*store, owing.clone())];
     append_one(&*store, message(2));
-    let owing = Message { subscription: OTHER_SUBSCRIPTION, id: message(3).id, ..owing };
+    let owing = Draft { subscription: OTHER_SUBSCRIPTION, id: message(3).id, ..owing };
     about.push(append_one(&*store, owing));
-    let neighbour = append_one(&*store, Message { agent: OTHER_AGENT, ..message(4) });
+    let neighbour = append_one(&*store, Draft { agent: OTHER_AGENT, ..message(4) });
     let end = removed(&*store, Op::RemoveInbox(AGENT));
     assert_eq!(end.messages, 3);
     assert_eq!(end.receipts.iter().map(|receipt| receipt.about).collect::<Vec<_>>(), about);
@@ -61,7 +61,7 @@ pub fn remove_inbox_cancels_everything(open: Open) {
 pub fn remove_inbox_takes_its_receipts(open: Open) {
     let store = seeded(open);
     for number in 0..2 {
-        let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
+        let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(number) });
         settle(&*store, entry, Outcome::Delivered);
     }
     let end = removed(&*store, Op::RemoveInbox(RECEIPTS));

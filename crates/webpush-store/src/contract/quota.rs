@@ -8,12 +8,12 @@ fn quota(messages: u64, body_bytes: u64) -> Quota {
     Quota { messages, body_bytes, ..Quota::default() }
 }
 
-fn urgent(number: u64, urgency: Urgency) -> Message {
-    Message { urgency, ..message(number) }
+fn urgent(number: u64, urgency: Urgency) -> Draft {
+    Draft { urgency, ..message(number) }
 }
 
-fn sized(number: u64, bytes: usize) -> Message {
-    Message { body: Bytes::from(vec![7; bytes]), ..message(number) }
+fn sized(number: u64, bytes: usize) -> Draft {
+    Draft { body: Bytes::from(vec![7; bytes]), ..message(number) }
 }
 
 /// The least urgent go first, of equals the oldest, and never one more than is needed.
@@ -22,7 +22,7 @@ pub fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open) {
     let urgencies = [Urgency::Normal, Urgency::Low, Urgency::High, Urgency::Low];
     let messages = (0..).zip(urgencies).map(|(number, urgency)| urgent(number, urgency));
     let all: Vec<EntryRef> = messages.map(|message| append_one(&*store, message)).collect();
-    let neighbour = append_one(&*store, Message { agent: OTHER_AGENT, ..message(50) });
+    let neighbour = append_one(&*store, Draft { agent: OTHER_AGENT, ..message(50) });
     let mut dropped = Vec::new();
     for number in 10..14 {
         dropped.extend(append(&*store, vec![message(number)])[0].dropped.clone());
@@ -40,13 +40,13 @@ pub fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open) {
 pub fn a_new_message_may_be_the_one_to_go(open: Open) {
     let store = seeded_with(open, quota(2, 1000));
     let kept: Vec<EntryRef> = (0..2).map(|number| append_one(&*store, message(number))).collect();
-    let low = Message { receipt: Some(RECEIPTS), topic: Topic::parse(b"news"), ..urgent(2, Urgency::Low) };
+    let low = Draft { receipt: Some(RECEIPTS), topic: Topic::parse(b"news"), ..urgent(2, Urgency::Low) };
     let appended = append(&*store, vec![low.clone()]);
     assert!(appended[0].is_dropped());
     assert_eq!(appended[0].dropped, [appended[0].message.entry_ref()]);
     assert_eq!(appended[0].receipts.len(), 1);
     assert_eq!(contents(&*store, AGENT), kept);
-    let again = append(&*store, vec![Message { id: message(3).id, ..low }]);
+    let again = append(&*store, vec![Draft { id: message(3).id, ..low }]);
     assert_eq!((again[0].replaced, again[0].is_dropped()), (None, true));
     let equal = append(&*store, vec![message(4)]);
     assert_eq!((equal[0].is_dropped(), &equal[0].dropped), (false, &vec![kept[0]]));
@@ -68,7 +68,7 @@ pub fn bytes_count_as_well(open: Open) {
 /// Whoever asked for a receipt hears that the message failed.
 pub fn a_dropped_message_owes_its_receipt(open: Open) {
     let store = seeded_with(open, quota(1, 1000));
-    let owing = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let owing = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     let appended = append(&*store, vec![message(2)]);
     let told: Vec<_> = appended[0].receipts.iter().map(|receipt| (receipt.about, receipt.status)).collect();
     assert_eq!(told, [(owing, ReceiptStatus::Failed)]);
@@ -111,7 +111,7 @@ pub fn every_end_leaves_room(open: Open) {
 /// Of receipts the oldest go; how many went is told with the change that made them go.
 pub fn a_full_receipt_inbox_drops_the_oldest(open: Open) {
     let store = seeded_with(open, Quota { receipts: 2, ..Quota::default() });
-    let owing = |number| append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
+    let owing = |number| append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(number) });
     let all: Vec<EntryRef> = (0..5).map(owing).collect();
     let dropped: Vec<usize> = all[..3]
         .iter()

@@ -14,7 +14,7 @@ fn receipt_of(applied: Applied) -> Option<Receipt> {
 /// The first settle ends the entry, the second finds nothing.
 pub fn settling_twice_does_nothing(open: Open) {
     let store = seeded(open);
-    let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     assert!(receipt_of(settle(&*store, entry, Outcome::Delivered)).is_some());
     assert_eq!(settle(&*store, entry, Outcome::Expired), Applied::Missing);
     assert_eq!(store.entry(&entry), Ok(None));
@@ -30,7 +30,7 @@ pub fn receipts_say_how_messages_end(open: Open) {
         [Outcome::Delivered, Outcome::Expired, Outcome::Replaced, Outcome::Cancelled, Outcome::Dropped];
     let mut expected = Vec::new();
     for (number, outcome) in (0..).zip(outcomes) {
-        let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(number) });
+        let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(number) });
         let receipt = receipt_of(settle(&*store, entry, outcome));
         assert_eq!(receipt.map(|receipt| receipt.status), ReceiptStatus::of(outcome));
         if let Some(receipt) = receipt {
@@ -49,7 +49,7 @@ pub fn receipts_say_how_messages_end(open: Open) {
 /// When the receipt subscription was removed, the message ends all the same.
 pub fn a_gone_receipt_inbox_gets_nothing(open: Open) {
     let store = seeded(open);
-    let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     commit(&*store, vec![Op::RemoveInbox(RECEIPTS)]);
     let settled = settle(&*store, entry, Outcome::Delivered);
     let accepted = Some(message(1).accepted);
@@ -60,7 +60,7 @@ pub fn a_gone_receipt_inbox_gets_nothing(open: Open) {
 /// A receipt is acknowledged like a message, by the message it is about, and owes nothing itself.
 pub fn a_receipt_is_settled_like_any_entry(open: Open) {
     let store = seeded(open);
-    let entry = append_one(&*store, Message { receipt: Some(RECEIPTS), ..message(1) });
+    let entry = append_one(&*store, Draft { receipt: Some(RECEIPTS), ..message(1) });
     let receipt = receipt_of(settle(&*store, entry, Outcome::Delivered)).expect("one is owed");
     assert_eq!(receipt.entry_ref().message, entry.message);
     let settled = settle(&*store, receipt.entry_ref(), Outcome::Delivered);

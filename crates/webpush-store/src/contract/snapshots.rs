@@ -22,11 +22,11 @@ fn restore(store: &dyn Store, records: Vec<Record>) -> Vec<Applied> {
 /// A store with something of every kind, and the last position that it has assigned.
 fn rich(open: Open) -> (Arc<dyn Store>, Position) {
     let store = seeded(open);
-    let owed = Message { receipt: Some(RECEIPTS), ..message(1) };
-    let appended = append(&*store, vec![owed, topical(2, "a"), Message { agent: OTHER_AGENT, ..message(3) }]);
+    let owed = Draft { receipt: Some(RECEIPTS), ..message(1) };
+    let appended = append(&*store, vec![owed, topical(2, "a"), Draft { agent: OTHER_AGENT, ..message(3) }]);
     settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
     commit(&*store, vec![Op::Touch(AGENT, at(50 * HOUR))]);
-    let last = append_one(&*store, Message { urgency: Urgency::Low, ..message(4) });
+    let last = append_one(&*store, Draft { urgency: Urgency::Low, ..message(4) });
     settle(&*store, last, Outcome::Expired);
     (store, last.position)
 }

@@ -8,7 +8,7 @@ pub fn a_topic_replaces_what_is_outstanding(open: Open) {
     let old = append_one(&*store, topical(1, "news"));
     let other = append_one(&*store, topical(2, "mail"));
     let plain = append_one(&*store, message(3));
-    let appended = append(&*store, vec![Message { receipt: Some(RECEIPTS), ..topical(4, "news") }]);
+    let appended = append(&*store, vec![Draft { receipt: Some(RECEIPTS), ..topical(4, "news") }]);
     assert_eq!(appended[0].replaced, Some(old));
     let new = appended[0].message.entry_ref();
     assert_eq!(store.entry(&old), Ok(None));
@@ -33,8 +33,8 @@ pub fn a_topic_is_of_one_subscription(open: Open) {
     let store = seeded(open);
     let messages = vec![
         topical(1, "news"),
-        Message { subscription: OTHER_SUBSCRIPTION, ..topical(2, "news") },
-        Message { agent: OTHER_AGENT, ..topical(3, "news") },
+        Draft { subscription: OTHER_SUBSCRIPTION, ..topical(2, "news") },
+        Draft { agent: OTHER_AGENT, ..topical(3, "news") },
     ];
     assert!(append(&*store, messages).iter().all(|appended| appended.replaced.is_none()));
     assert_eq!((contents(&*store, AGENT).len(), contents(&*store, OTHER_AGENT).len()), (2, 1));
@@ -45,17 +45,17 @@ pub fn an_ended_message_is_not_replaced(open: Open) {
     let store = seeded(open);
     let settled = append_one(&*store, topical(1, "news"));
     settle(&*store, settled, Outcome::Delivered);
-    let short = Message { expires: at(20), receipt: Some(RECEIPTS), ..topical(2, "news") };
+    let short = Draft { expires: at(20), receipt: Some(RECEIPTS), ..topical(2, "news") };
     let appended = append(&*store, vec![short]);
     assert_eq!(appended[0].replaced, None);
     let expired = appended[0].message.entry_ref();
-    let appended = append(&*store, vec![Message { accepted: at(20), ..topical(3, "news") }]);
+    let appended = append(&*store, vec![Draft { accepted: at(20), ..topical(3, "news") }]);
     assert_eq!(appended[0].replaced, None);
     let new = appended[0].message.entry_ref();
     let Applied::Settled(end) = settle(&*store, expired, Outcome::Expired) else {
         unreachable!("it was left for the sweep")
     };
     assert_eq!(end.receipt.map(|receipt| receipt.about), Some(expired));
-    let last = append(&*store, vec![Message { accepted: at(21), ..topical(4, "news") }]);
+    let last = append(&*store, vec![Draft { accepted: at(21), ..topical(4, "news") }]);
     assert_eq!(last[0].replaced, Some(new), "the end of the old one leaves the topic to the new one");
 }

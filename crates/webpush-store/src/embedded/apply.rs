@@ -17,7 +17,7 @@ use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
@@ -136,13 +136,13 @@ impl Applier<'_> {
         Ok(touched.map_or(Applied::Missing, |_| Applied::Touched))
     }
 
-    fn append(&mut self, mut message: Message) -> Result<Applied, StoreError> {
-        if !self.has_subscription(message.agent, message.subscription)? {
+    fn append(&mut self, draft: Draft) -> Result<Applied, StoreError> {
+        if !self.has_subscription(draft.agent, draft.subscription)? {
             return Ok(Applied::Missing);
         }
-        let replaced = self.replace(&message)?;
-        message.position = self.next_position();
-        let Message { agent, position, .. } = message;
+        let replaced = self.replace(&draft)?;
+        let message = draft.into_message(self.next_position());
+        let (agent, position) = (message.agent, message.position);
         let ends = message.ends();
         let weight = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
         self.entries += 1;
@@ -166,7 +166,7 @@ impl Applier<'_> {
 
     /// Ends the message that a new one replaces. One that has expired has ended by that: it is left to be swept, with
     /// the receipt it owes.
-    fn replace(&mut self, new: &Message) -> Result<Option<EntryRef>, StoreError> {
+    fn replace(&mut self, new: &Draft) -> Result<Option<EntryRef>, StoreError> {
         let Some(topic) = &new.topic else { return Ok(None) };
         let key = topic_key(new.agent, new.subscription, topic);
         let Some(value) = self.changes.get(Table::Topics, &key)? else { return Ok(None) };

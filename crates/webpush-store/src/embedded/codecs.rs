@@ -7,7 +7,7 @@ use super::memtable::Tables;
 use super::rows::{Table, deadline_key, entry_key, message_id_value};
 use std::io;
 use webpush_core::inbox::Entry;
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 
 const SALT: u64 = 6;
 const NUMBER: u64 = 7;
@@ -28,7 +28,7 @@ impl Codecs {
     /// Of a message with a position.
     #[must_use]
     pub fn new(message: Message) -> Self {
-        let Message { id, agent, position, expires, .. } = message;
+        let Message { position, draft: Draft { id, agent, expires, .. } } = message;
         let deadline = deadline_key(expires, agent, position);
         let mut tables = Tables::default();
         let entry = Some(message_value(&message));

@@ -9,7 +9,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -123,20 +123,9 @@ fn read_message(
     }
     let encoding = Encoding::from_parts(parts)?;
     let body = Bytes::copy_from_slice(fields.0);
-    Some(Message {
-        id,
-        agent,
-        subscription,
-        position,
-        accepted,
-        expires,
-        urgency,
-        topic,
-        encoding,
-        key,
-        receipt,
-        body,
-    })
+    let draft =
+        Draft { id, agent, subscription, accepted, expires, urgency, topic, encoding, key, receipt, body };
+    Some(draft.into_message(position))
 }
 
 fn read_receipt(
@@ -164,11 +153,10 @@ mod tests {
     const INBOX: InboxId = InboxId::from_bytes([1; 16]);
 
     fn rows() -> [Entry; 2] {
-        let message = Message {
+        let message = Draft {
             id: MessageId::from_bytes([2; 16]),
             agent: INBOX,
             subscription: SubscriptionId::from_bytes([3; 16]),
-            position: Position::new(4),
             accepted: Timestamp::from_millis(5),
             expires: Timestamp::from_millis(6),
             urgency: Urgency::Low,
@@ -177,7 +165,8 @@ mod tests {
             key: KeyId(7),
             receipt: Some(InboxId::from_bytes([8; 16])),
             body: Bytes::from_static(b"opaque"),
-        };
+        }
+        .into_message(Position::new(4));
         let receipt = Receipt {
             inbox: INBOX,
             position: Position::new(4),

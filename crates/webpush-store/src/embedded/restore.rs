@@ -71,7 +71,7 @@ impl Applier<'_> {
     }
 
     fn restore_message(&mut self, message: &Message) -> Result<Applied, StoreError> {
-        let Message { agent, position, subscription, .. } = *message;
+        let (agent, position, subscription) = (message.agent, message.position, message.subscription);
         if !self.has(agent, subscription)? {
             return Ok(Applied::Missing);
         }

@@ -13,7 +13,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
 use webpush_core::inbox::Owner;
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Protocol;
 use webpush_core::urgency::Urgency;
@@ -23,11 +23,10 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const EXPIRES: Timestamp = Timestamp::from_millis(100);
 
 fn message(number: u8) -> Op {
-    Op::Append(Message {
+    Op::Append(Draft {
         id: MessageId::from_bytes([number; 16]),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: Timestamp::from_millis(1),
         expires: EXPIRES,
         urgency: Urgency::Normal,

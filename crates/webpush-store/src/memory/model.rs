@@ -7,7 +7,7 @@ use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
-use webpush_core::message::Message;
+use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::session::{Page, Scope};
@@ -123,16 +123,15 @@ impl Model {
         Applied::Created
     }
 
-    fn append(&mut self, mut message: Message) -> Applied {
-        if !self.subscriptions.contains_key(&(message.agent, message.subscription)) {
+    fn append(&mut self, draft: Draft) -> Applied {
+        if !self.subscriptions.contains_key(&(draft.agent, draft.subscription)) {
             return Applied::Missing;
         }
-        let replaced = self.outstanding(&message);
+        let replaced = self.outstanding(&draft);
         if let Some(old) = replaced {
             self.end((old.inbox, old.position), Outcome::Replaced);
         }
-        message.position = self.next_position();
-        let message = Arc::new(message);
+        let message = Arc::new(draft.into_message(self.next_position()));
         self.entries.insert((message.agent, message.position), Entry::Message(Arc::clone(&message)));
         let (dropped, receipts) = self.drop_messages(&message);
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
@@ -167,7 +166,7 @@ impl Model {
     }
 
     /// The message that a new one replaces. One that has expired has ended already, though it may still be there.
-    fn outstanding(&self, new: &Message) -> Option<EntryRef> {
+    fn outstanding(&self, new: &Draft) -> Option<EntryRef> {
         new.topic?;
         let same = |old: &Message| old.subscription == new.subscription && old.topic == new.topic;
         self.inbox_entries(new.agent).rev().find_map(|(_, entry)| match entry {

@@ -4,7 +4,7 @@ use super::broadcasts::{BroadcastUpdate, NOT_FOUND};
 use super::names::{push_channel, uaid};
 use crate::base64url;
 use crate::id::{ChannelId, InboxId};
-use crate::message::Message;
+use crate::message::Draft;
 use crate::protocol::json::push_string;
 use std::borrow::Cow;
 
@@ -63,7 +63,7 @@ pub fn broadcast(told: &BroadcastUpdate) -> String {
 
 /// A message. Its TTL, topic and urgency stay with the service (RFC 8030 §5.3, §5.4).
 #[must_use]
-pub fn notification(message: &Message, id: ChannelId, version: &str) -> String {
+pub fn notification(message: &Draft, id: ChannelId, version: &str) -> String {
     let mut text = String::with_capacity(256 + message.body.len() * 4 / 3);
     text.push_str(r#"{"messageType":"notification","channelID":""#);
     push_channel(&mut text, id);
@@ -82,7 +82,7 @@ pub fn notification(message: &Message, id: ChannelId, version: &str) -> String {
 }
 
 /// What the agent needs to decrypt the body; of aesgcm that is `encryption` and `crypto_key`.
-fn push_headers(text: &mut String, message: &Message) {
+fn push_headers(text: &mut String, message: &Draft) {
     let mut separator = "";
     for (name, value) in message.encoding.headers() {
         let (name, value) = match name.as_str() {

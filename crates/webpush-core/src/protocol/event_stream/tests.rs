@@ -26,12 +26,11 @@ fn inbox() -> InboxId {
     InboxId::from_bytes([1; 16])
 }
 
-fn message() -> Message {
-    Message {
+fn draft() -> Draft {
+    Draft {
         id: MessageId::from_bytes([3; 16]),
         agent: inbox(),
         subscription: SubscriptionId::from_bytes([2; 16]),
-        position: Position::new(77),
         accepted: ACCEPTED,
         expires: ACCEPTED.after(Duration::from_secs(60)),
         urgency: Urgency::Normal,
@@ -43,28 +42,32 @@ fn message() -> Message {
     }
 }
 
+fn stored(draft: Draft) -> OutboundEntry {
+    Entry::Message(Arc::new(draft.into_message(Position::new(77)))).into()
+}
+
 fn receipt(position: u64) -> Receipt {
     Receipt {
         inbox: InboxId::from_bytes([9; 16]),
         position: Position::new(position),
-        about: message().entry_ref(),
+        about: stored(draft()).entry_ref(),
         key: KEY,
         status: ReceiptStatus::Failed,
     }
 }
 
-fn render(entry: Entry) -> String {
+fn render(entry: OutboundEntry) -> String {
     event(&entry, Some(&subscription(Protocol::Rfc8030)), &keyring(), ORIGIN).unwrap()
 }
 
 fn subscription(protocol: Protocol) -> Subscription {
-    let Message { agent, subscription: id, .. } = message();
+    let Draft { agent, subscription: id, .. } = draft();
     Subscription { agent, id, created: ACCEPTED, key: KEY, sender: None, protocol }
 }
 
 #[test]
 fn d1_set_b_what_could_not_be_acknowledged_is_no_event() {
-    let entry = Entry::Message(Arc::new(message()));
+    let entry = stored(draft());
     for protocol in [Protocol::Legacy, Protocol::Autopush(ChannelId::from_bytes([4; 16]))] {
         assert_eq!(event(&entry, Some(&subscription(protocol)), &keyring(), ORIGIN), None);
     }
@@ -97,10 +100,11 @@ fn a_message_is_one_event_with_all_that_a_push_would_say() {
     headers.insert(CONTENT_TYPE, HeaderValue::from_bytes(b"text/x; a=\"\\ \xe9\t\"").unwrap());
     headers.insert(CRYPTO_KEY, HeaderValue::from_static("dh=AAA"));
     let encoding = Encoding::parse(&headers).unwrap();
-    let message = Message { encoding, body: Bytes::from_static(b"\xfb\xff\n"), ..message() };
-    let id = url(&Capability::Message(message.entry_ref()));
-    let push = url(&Capability::Push(message.agent, message.subscription));
-    let (fields, data) = read(&render(Entry::Message(Arc::new(message))));
+    let draft = Draft { encoding, body: Bytes::from_static(b"\xfb\xff\n"), ..draft() };
+    let push = url(&Capability::Push(draft.agent, draft.subscription));
+    let entry = stored(draft);
+    let id = url(&Capability::Message(entry.entry_ref()));
+    let (fields, data) = read(&render(entry));
     assert_eq!(fields, [("event".into(), "message".into()), ("id".into(), id.clone())]);
     let expected = serde_json::json!({
         "url": id,
@@ -116,14 +120,17 @@ fn a_message_is_one_event_with_all_that_a_push_would_say() {
 
 #[test]
 fn r8030_5_2_e_a_message_that_is_never_fetched_is_no_place_to_go_on_from() {
-    let (fields, data) = read(&render(Entry::Message(Arc::new(Message { expires: ACCEPTED, ..message() }))));
-    assert_eq!(fields, [("event".into(), "message".into())]);
-    assert_eq!((&data["body"], &data["headers"]), (&"".into(), &serde_json::json!({})));
+    let live = || Draft { expires: ACCEPTED, ..draft() };
+    for entry in [OutboundEntry::Unstored(Arc::new(live())), stored(live())] {
+        let (fields, data) = read(&render(entry));
+        assert_eq!(fields, [("event".into(), "message".into())]);
+        assert_eq!((&data["body"], &data["headers"]), (&"".into(), &serde_json::json!({})));
+    }
 }
 
 #[test]
 fn r8030_6_3_b_a_receipt_names_its_message_and_itself() {
-    let (fields, data) = read(&render(Entry::Receipt(receipt(5))));
+    let (fields, data) = read(&render(Entry::Receipt(receipt(5)).into()));
     let id = url(&Capability::Message(receipt(5).entry_ref()));
     assert_eq!(fields, [("event".into(), "receipt".into()), ("id".into(), id.clone())]);
     let about = url(&Capability::Message(receipt(5).about));
@@ -135,14 +142,14 @@ fn r8030_6_3_b_a_receipt_names_its_message_and_itself() {
 
 #[test]
 fn only_an_id_of_the_same_inbox_is_a_place_to_go_on_from() {
-    let id = url(&Capability::Message(message().entry_ref()));
+    let id = url(&Capability::Message(stored(draft()).entry_ref()));
     assert_eq!(after(&id), Position::new(77));
     assert_eq!(after(&id.replace(ORIGIN, "http://moved.example:81")), Position::new(77));
     assert_eq!(after(&id[ORIGIN.len()..]), Position::new(77));
-    let foreign = EntryRef { inbox: InboxId::from_bytes([8; 16]), ..message().entry_ref() };
+    let foreign = EntryRef { inbox: InboxId::from_bytes([8; 16]), ..stored(draft()).entry_ref() };
     for other in [
         &url(&Capability::Message(foreign)),
-        &url(&Capability::Push(inbox(), message().subscription)),
+        &url(&Capability::Push(inbox(), draft().subscription)),
         &id[..id.len() - 1],
         ORIGIN,
         "77",
@@ -163,8 +170,7 @@ proptest! {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_bytes(&kind).unwrap());
         let encoding = Encoding::parse(&headers).unwrap();
-        let message = Message { encoding, body: body.clone().into(), ..message() };
-        let event = render(Entry::Message(Arc::new(message)));
+        let event = render(stored(Draft { encoding, body: body.clone().into(), ..draft() }));
         prop_assert!(event.is_ascii());
         let (_, data) = read(&event);
         prop_assert_eq!(URL_SAFE_NO_PAD.decode(data["body"].as_str().unwrap()).unwrap(), body);

@@ -17,13 +17,12 @@ fn keyring() -> Keyring {
     Keyring::new(&[(KEY, [1; 32])]).unwrap()
 }
 
-fn message(headers: &[(http::HeaderName, &'static str)]) -> Message {
+fn message(headers: &[(http::HeaderName, &'static str)]) -> Draft {
     let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-    Message {
+    Draft {
         id: MessageId::from_bytes([3; 16]),
         agent: InboxId::from_bytes([1; 16]),
         subscription: SubscriptionId::from_bytes([2; 16]),
-        position: Position::new(77),
         accepted: Timestamp::from_millis(784_111_777_000),
         expires: Timestamp::NEVER,
         urgency: Urgency::Normal,
@@ -35,7 +34,7 @@ fn message(headers: &[(http::HeaderName, &'static str)]) -> Message {
     }
 }
 
-fn pushed(message: Message, protocol: Protocol) -> Option<Pushed> {
+fn pushed(message: Draft, protocol: Protocol) -> Option<Pushed> {
     let subscription = Subscription {
         agent: message.agent,
         id: message.subscription,
@@ -44,7 +43,7 @@ fn pushed(message: Message, protocol: Protocol) -> Option<Pushed> {
         sender: None,
         protocol,
     };
-    let entry = Entry::Message(Arc::new(message));
+    let entry = Entry::Message(Arc::new(message.into_message(Position::new(77)))).into();
     Pushed::new(&entry, Some(&subscription), &keyring(), ORIGIN, Timestamp::default())
 }
 
@@ -59,7 +58,7 @@ fn d1_monitor_a_a_promise_names_the_channel_and_carries_what_the_sender_said() {
     assert_eq!(first.response.headers()[CONTENT_TYPE], "application/octet-stream");
     assert_eq!(first.response.body(), "hello");
     let typed = message(&[(CONTENT_TYPE, "text/plain"), (CONTENT_ENCODING, "aes128gcm")]);
-    let second = pushed(Message { id: MessageId::from_bytes([4; 16]), ..typed }, Protocol::Legacy).unwrap();
+    let second = pushed(Draft { id: MessageId::from_bytes([4; 16]), ..typed }, Protocol::Legacy).unwrap();
     assert_eq!(second.path, path, "there is no message resource");
     assert_eq!(second.response.headers()[CONTENT_TYPE], "text/plain");
     assert_eq!(second.response.headers()[CONTENT_ENCODING], "aes128gcm");

@@ -3,7 +3,7 @@
 use super::*;
 
 fn of(urgency: Urgency, position: u64) -> Entry {
-    Entry::Message(Arc::new(Message { urgency, ..message(position) }))
+    stored(position, Draft { urgency, ..draft(position) })
 }
 
 fn page_of(entries: &[Entry]) -> Page {
@@ -31,7 +31,7 @@ fn a_lowered_floor_brings_what_was_passed_over_and_not_what_was_acknowledged() {
     session.handle(news(0, &low), NOW);
     assert_eq!(commands(&mut session), []);
     session.handle(news(1, &high), NOW);
-    assert_eq!(commands(&mut session), [Command::Deliver(high.clone())]);
+    assert_eq!(commands(&mut session), [Command::Deliver(high.clone().into())]);
     session.handle(Input::Sent { taken: false }, NOW);
     session.handle(Input::Acknowledged(vec![high.entry_ref()]), NOW);
     assert!(matches!(commands(&mut session)[..], [Command::Settle { .. }]));
@@ -39,7 +39,7 @@ fn a_lowered_floor_brings_what_was_passed_over_and_not_what_was_acknowledged() {
     assert_eq!(commands(&mut session), [fetch(0)]);
     // The acknowledgement is not applied yet.
     session.handle(Input::Fetched(page_of(&[low.clone(), high])), NOW);
-    assert_eq!(commands(&mut session), [Command::Deliver(low)]);
+    assert_eq!(commands(&mut session), [Command::Deliver(low.into())]);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn what_a_page_brings_for_a_floor_that_was_raised_since_waits() {
     session.handle(Input::Floor(Urgency::Low), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page_of(std::slice::from_ref(&low))), NOW);
-    assert_eq!(commands(&mut session), [Command::Deliver(low)]);
+    assert_eq!(commands(&mut session), [Command::Deliver(low.into())]);
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ fn turn(session: &mut Session, inbox: &[Entry], sent: &mut Vec<Position>) -> boo
             session.handle(Input::Fetched(Page { entries, seen, more }), NOW);
         }
         Some(Command::Deliver(entry)) => {
-            sent.push(entry.position());
+            sent.push(entry.entry_ref().position);
             session.handle(Input::Sent { taken: false }, NOW);
             session.handle(Input::Acknowledged(vec![entry.entry_ref()]), NOW);
         }

@@ -8,7 +8,7 @@ fn r8030_6_3_c_receipts_are_settled_when_they_were_taken_and_only_then() {
     let receipt = |position| Receipt {
         inbox: inbox(),
         position: Position::new(position),
-        about: message(7).entry_ref(),
+        about: entry(7).entry_ref(),
         key: KeyId(1),
         status: ReceiptStatus::Acknowledged,
     };
@@ -39,7 +39,7 @@ fn d1_ack_a_a_message_that_was_read_is_settled_and_others_of_the_inbox_are_not()
     }
     let settled = [1, 3].map(|position| entry(position).entry_ref()).to_vec();
     assert_eq!(commands(&mut session), [Command::Settle { entries: settled, durable: true }]);
-    let live = Entry::Message(Arc::new(Message { expires: NOW, ..message(0) }));
+    let live = live();
     session.handle(Input::Woken(Woken { live: vec![live.clone()], ..Woken::default() }), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live)]);
     session.handle(Input::Sent { taken: true }, NOW);

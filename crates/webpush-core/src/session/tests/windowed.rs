@@ -59,7 +59,7 @@ struct World {
     /// The page that is wanted.
     fetching: Option<u64>,
     /// Handed out and not written.
-    queue: VecDeque<Entry>,
+    queue: VecDeque<OutboundEntry>,
     /// Acknowledged, and not applied to the store.
     settling: Vec<u64>,
     acknowledged: BTreeSet<u64>,
@@ -139,8 +139,7 @@ impl World {
         for _ in 0..entries {
             self.last += 1;
             let expires = self.now.after(lives);
-            let message = Message { urgency, accepted: self.now, expires, ..message(self.last) };
-            let entry = Entry::Message(Arc::new(message));
+            let entry = stored(self.last, Draft { urgency, accepted: self.now, expires, ..draft(self.last) });
             self.stored.insert(self.last, entry.clone());
             let news = self.news.get_or_insert_default();
             if news.last == Position::START {
@@ -217,8 +216,8 @@ impl World {
         page
     }
 
-    fn hand_out(&mut self, entry: Entry) -> Result<(), TestCaseError> {
-        let position = entry.position().get();
+    fn hand_out(&mut self, entry: OutboundEntry) -> Result<(), TestCaseError> {
+        let position = entry.entry_ref().position.get();
         let now = self.now;
         self.under_way.retain(|_, since| since.after(PATIENCE) > now);
         prop_assert!(!self.acknowledged.contains(&position), "{position} was acknowledged");
@@ -235,9 +234,11 @@ impl World {
 
     fn write(&mut self) -> Result<(), TestCaseError> {
         let Some(entry) = self.queue.pop_front() else { return Ok(()) };
-        let position = entry.position().get();
+        let position = entry.entry_ref().position.get();
         // As the driver decides (`is_still_wanted`).
-        if entry.is_expired(self.now) || !self.stored.contains_key(&position) {
+        if entry.message().is_some_and(|message| message.is_expired(self.now))
+            || !self.stored.contains_key(&position)
+        {
             self.under_way.remove(&position);
             self.handle(Input::Withheld)
         } else {
@@ -247,7 +248,7 @@ impl World {
 
     /// Only what was written can have been read.
     fn acknowledge(&mut self, position: u64) -> Result<(), TestCaseError> {
-        if self.queue.iter().any(|entry| entry.position().get() == position) {
+        if self.queue.iter().any(|entry| entry.entry_ref().position.get() == position) {
             return Ok(());
         }
         self.acknowledged.insert(position);

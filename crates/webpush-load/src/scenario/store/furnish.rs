@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
-use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
@@ -53,12 +53,11 @@ pub(super) fn fill(store: &EmbeddedStore, numbers: Range<u64>, inboxes: u64) -> 
 }
 
 /// The message of a number; it goes to one of so many inboxes.
-pub(super) fn message(number: u64, inboxes: u64) -> Message {
-    Message {
+pub(super) fn message(number: u64, inboxes: u64) -> Draft {
+    Draft {
         id: MessageId::from_bytes(spread(number)),
         agent: inbox(number.wrapping_mul(STRIDE) % inboxes.max(1)),
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: Timestamp::from_millis(1),
         expires: Timestamp::from_millis(EXPIRES + number),
         urgency: Urgency::Normal,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::encoding::Encoding;
-use webpush_core::id::{ChannelId, InboxId, MessageId, SubscriptionId};
+use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::message::Message;
+use webpush_core::message::Draft;
 use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
@@ -31,11 +31,10 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created: now, key: KEY });
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created: now, key: KEY, sender: None, protocol };
-    let message = Message {
+    let message = Draft {
         id: MessageId::from_bytes([4; 16]),
         agent: AGENT,
         subscription: SUBSCRIPTION,
-        position: Position::START,
         accepted: now,
         expires: now.after(Duration::from_secs(60)),
         urgency: Urgency::Normal,

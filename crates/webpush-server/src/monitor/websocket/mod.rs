@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::id::{InboxId, Position};
-use webpush_core::inbox::{Entry, Owner};
+use webpush_core::inbox::Owner;
 use webpush_core::outcome::Outcome;
 use webpush_core::protocol::autopush::{AutopushConnection, Close, Command, Input, Registered, names, reply};
 use webpush_core::queue::Queue;
@@ -315,13 +315,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
     fn render(&self, waiting: &Waiting) -> Result<Option<String>, StoreError> {
-        let Entry::Message(message) = &waiting.entry else { return Ok(None) };
+        let Some(message) = waiting.entry.message() else { return Ok(None) };
         if !waiting.is_still_wanted(&self.service) {
             return Ok(None);
         }
         let subscription = self.service.store.subscription(message.agent, message.subscription)?;
         let channel = subscription.and_then(|subscription| subscription.channel());
-        let version = names::version(message.entry_ref(), message.key, &self.service.keyring);
+        let version = names::version(waiting.entry.entry_ref(), message.key, &self.service.keyring);
         Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
     }
 

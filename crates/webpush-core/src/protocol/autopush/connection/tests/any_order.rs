@@ -118,7 +118,7 @@ impl BroadcastUpdate {
             Happens::Woken { entries, live, missed } => {
                 let previous = Position::new(self.last);
                 let entries = self.entries(*entries);
-                let live = if *live { vec![session::tests::entry(0)] } else { Vec::new() };
+                let live = if *live { vec![session::tests::live()] } else { Vec::new() };
                 let last = Position::new(self.last);
                 session::Input::Woken(Woken { previous, last, entries, live, missed: *missed })
             }
