@@ -44,15 +44,18 @@ const preferences = (origin) => ({
 });
 
 export class Profile {
-  #folder = mkdtempSync(`${told('WEBPUSH_FOLDER')}/profile-`);
-  #site = new Site();
+  #folder;
+  #site;
   #firefox;
   #browser;
   #page;
   /** The versions of the notifications that came on the WebSocket, in order. */
   #received = new Queue();
 
-  constructor({ origin }) {
+  /** A new profile, or the one in a directory, with the site that it knows on its port. */
+  constructor({ origin }, { folder, sitePort = 0 } = {}) {
+    this.#folder = folder ?? mkdtempSync(`${told('WEBPUSH_FOLDER')}/profile-`);
+    this.#site = new Site(sitePort);
     const lines = Object.entries(preferences(origin)).map(
       ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
     );
@@ -65,7 +68,7 @@ export class Profile {
     if (!this.#site.url) await this.#site.open();
     const home = `${this.#folder}/home`;
     mkdirSync(home, { recursive: true });
-    const flags = ['--headless', '--no-remote', '--profile', this.#folder, '--remote-debugging-port', '0'];
+    const flags = ['--headless', '--no-remote', '--allow-downgrade', '--profile', this.#folder, '--remote-debugging-port', '0'];
     this.#firefox = spawn(FIREFOX, flags, {
       env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home, MOZ_CRASHREPORTER_DISABLE: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,11 +18,17 @@ self.addEventListener('push', (event) => {
 
 export class Site {
   #server = http.createServer((request, response) => this.#answer(request, response));
+  #port;
   /** The texts that were pushed, in order. */
   pushed = new Queue();
 
+  /** On a port; 0 lets the system choose one. */
+  constructor(port = 0) {
+    this.#port = port;
+  }
+
   async open() {
-    this.#server.listen(0, '127.0.0.1');
+    this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
     this.url = `http://localhost:${this.#server.address().port}/`;
   }

@@ -3,53 +3,17 @@
 // The steps build on each other, so the first wrong one ends the run.
 
 import assert from 'node:assert/strict';
-import webPush from 'web-push';
-import { fail, inOrder } from './checks.mjs';
+import { inOrder } from './checks.mjs';
 import { Profile } from './firefox-profile.mjs';
+import { ApplicationServer, arrive } from './firefox-push.mjs';
 import { Server } from './server.mjs';
 
 /** The whole run must end before the runner kills it, or Firefox would stay. */
 const PATIENCE_MS = 110_000;
 
-const subject = 'mailto:interop@example.com';
-const [application, stranger] = [0, 1].map(() => ({ subject, ...webPush.generateVAPIDKeys() }));
-
-/** The status of the answer, and the version that the message will have on the WebSocket. */
-async function push({ endpoint, keys }, text, options = {}) {
-  const all = { TTL: 600, timeout: 10_000, vapidDetails: application, ...options };
-  if (endpoint.startsWith('https:')) {
-    const answer = await webPush.sendNotification({ endpoint, keys }, text, all).catch((error) => error);
-    return { status: answer.statusCode ?? fail(answer.message), version: version(answer.headers.location) };
-  }
-  // `web-push` itself sends to https only.
-  const { headers, body } = webPush.generateRequestDetails({ endpoint, keys }, text, all);
-  const answer = await fetch(endpoint, { method: 'POST', headers, body, signal: AbortSignal.timeout(10_000) });
-  return { status: answer.status, version: version(answer.headers.get('location')) };
-}
-
-const version = (location) => location?.split('/').at(-1);
-
-/** Sends one after the other. */
-async function send(subscription, texts, options) {
-  const sent = [];
-  for (const text of texts) {
-    const { status, version } = await push(subscription, text, options);
-    assert.equal(status, 201, `status of «${text}»`);
-    sent.push({ text, version });
-  }
-  return sent;
-}
-
-/** Firefox decrypts several messages at once and may tell its worker of a later one first: in order they are on the wire. */
-async function arrive(profile, sent) {
-  const got = [];
-  while (got.length < sent.length) got.push(await profile.next());
-  const text = new Map(sent.map(({ text, version }) => [version, text]));
-  assert.deepEqual(got.map(({ version }) => text.get(version)), [...text.values()], 'on the WebSocket');
-  assert.deepEqual(got.map(({ text }) => text).sort(), [...text.values()].sort(), 'in the service worker');
-}
-
 const server = new Server();
+const application = new ApplicationServer();
+const stranger = new ApplicationServer();
 let one, other, subscription;
 
 const steps = {
@@ -62,29 +26,29 @@ const steps = {
   },
 
   'a message arrives live, as aes128gcm': async () => {
-    await arrive(one, await send(subscription, ['grüß Gott']));
+    await arrive(one, await application.send(subscription, ['grüß Gott']));
   },
 
   'a message arrives live, as aesgcm': async () => {
-    await arrive(one, await send(subscription, ['the old coding'], { contentEncoding: 'aesgcm' }));
+    await arrive(one, await application.send(subscription, ['the old coding'], { contentEncoding: 'aesgcm' }));
   },
 
   'ten at once arrive in the order in which they were accepted': async () => {
     const texts = Array.from({ length: 10 }, (_, number) => `burst ${number}`);
-    await arrive(one, await send(subscription, texts));
+    await arrive(one, await application.send(subscription, texts));
   },
 
   "a message with another's VAPID key is 403 and does not arrive": async () => {
-    assert.equal((await push(subscription, 'forged', { vapidDetails: stranger })).status, 403);
-    await arrive(one, await send(subscription, ['after the forged one']));
+    assert.equal((await stranger.push(subscription, 'forged')).status, 403);
+    await arrive(one, await application.send(subscription, ['after the forged one']));
   },
 
   'Firefox is closed and started: what waited arrives in order, of a topic only the newer': async () => {
     await one.stop();
-    const first = await send(subscription, ['first']);
-    await send(subscription, ['old news'], { topic: 'news' });
-    const others = await send(subscription, ['second', 'third']);
-    const news = await send(subscription, ['news'], { topic: 'news' });
+    const first = await application.send(subscription, ['first']);
+    await application.send(subscription, ['old news'], { topic: 'news' });
+    const others = await application.send(subscription, ['second', 'third']);
+    const news = await application.send(subscription, ['news'], { topic: 'news' });
     await one.start();
     await arrive(one, [...first, ...others, ...news]);
     assert.deepEqual(await one.subscription(), subscription);
@@ -93,7 +57,7 @@ const steps = {
   'Firefox is started once more: nothing comes again': async () => {
     await one.stop();
     await one.start();
-    await arrive(one, await send(subscription, ['after the second start']));
+    await arrive(one, await application.send(subscription, ['after the second start']));
   },
 
   'another profile has its own subscription and messages': async () => {
@@ -101,8 +65,8 @@ const steps = {
     await other.start();
     const another = await other.subscribe(application.publicKey);
     assert.notEqual(another.endpoint, subscription.endpoint);
-    const forOther = await send(another, ['for the other']);
-    const forOne = await send(subscription, ['for the one']);
+    const forOther = await application.send(another, ['for the other']);
+    const forOne = await application.send(subscription, ['for the one']);
     await arrive(other, forOther);
     await arrive(one, forOne);
     await other.stop();
@@ -111,7 +75,7 @@ const steps = {
   'the server is stopped and started: Firefox is back by itself, with the same endpoint': async () => {
     await server.stop();
     await server.start();
-    await arrive(one, await send(subscription, ['sent before Firefox was back']));
+    await arrive(one, await application.send(subscription, ['sent before Firefox was back']));
     assert.deepEqual(await one.subscription(), subscription);
   },
 
@@ -120,8 +84,8 @@ const steps = {
     // Firefox does not wait for the server's answer. It asks for the new subscription after that.
     const renewed = await one.subscribe(application.publicKey);
     assert.notEqual(renewed.endpoint, subscription.endpoint);
-    assert.equal((await push(subscription, 'to nobody')).status, 404);
-    await arrive(one, await send(renewed, ['to the new one']));
+    assert.equal((await application.push(subscription, 'to nobody')).status, 404);
+    await arrive(one, await application.send(renewed, ['to the new one']));
   },
 
   'all end in order': async () => {

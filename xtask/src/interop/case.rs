@@ -87,6 +87,11 @@ pub(super) const CASES: &[Case] = &[
     script("sunup-tls", PYTHON_PACKAGES, "python/sunup.py", Tls),
     firefox("firefox-plain", FIREFOX, Plain),
     firefox("firefox-tls", FIREFOX_TLS, Tls),
+    Case {
+        name: "firefox-upgrade",
+        tools: FIREFOX,
+        run: Run::OwnServer { path: "node/firefox-upgrade.mjs", transport: Plain },
+    },
     Case { name: "proxy-nginx", tools: NGINX, run: Run::Proxy(Proxy::Nginx) },
     Case { name: "proxy-haproxy-http", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyHttp) },
     Case { name: "proxy-haproxy-tcp", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyTcp) },
