@@ -1,5 +1,5 @@
-// The API of 2015 (draft-thomson-webpush-http2): every route and every error, over Node's http2. The device knows only
-// what the 2015 README says. Each exchange is printed, with long tokens cut: `cargo xtask interop --only thomson -v`.
+// The legacy (2015) API (draft-thomson-webpush-http2): every route and every error, over Node's http2. The device knows only
+// what the 2015 README says. Each exchange is printed, with long tokens cut: `cargo xtask interop --only legacy -v`.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';

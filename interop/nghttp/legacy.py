@@ -1,6 +1,6 @@
-"""The API of 2015 (draft-thomson-webpush-http2) as `nghttp -v` reports it: every route and every error.
+"""The legacy (2015) API (draft-thomson-webpush-http2) as `nghttp -v` reports it: every route and every error.
 
-What it reports is printed as a transcript, with long tokens cut: `cargo xtask interop --only thomson -v`.
+The reports are printed as a transcript, with long tokens cut: `cargo xtask interop --only legacy -v`.
 """
 
 import json
