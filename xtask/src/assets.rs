@@ -1,5 +1,6 @@
-//! `cargo xtask assets`: the manual and the completions, made of the command line as it is declared and looked through by the
-//! programs that will read them.
+//! `cargo xtask assets`: generates and checks manual pages and shell completions.
+//!
+//! They are made from the declaration of the command line, and checked by the programs that read them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,44 +12,47 @@ use crate::shell::{files_in, run};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The folder that they are written to.
+    /// Output directory.
     #[arg(default_value = "target/assets")]
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
-/// Writes them and says what there is.
-pub(crate) fn run_chore(options: &Options) -> Result<bool> {
-    write(&options.folder)?;
-    for folder in ["man", "completions"] {
-        for file in files_in(&options.folder.join(folder))? {
+/// Writes the assets and prints their paths.
+pub(crate) fn run_task(options: &Options) -> Result<bool> {
+    write(&options.directory)?;
+    for directory in ["man", "completions"] {
+        for file in files_in(&options.directory.join(directory))? {
             println!("{}", file.display());
         }
     }
     Ok(true)
 }
 
-/// Writes them. The whole workspace is named, so that nothing is compiled that `cargo test --workspace` has not compiled.
-pub(crate) fn write(folder: &Path) -> Result<()> {
+/// Writes the assets.
+///
+/// Builds the whole workspace, to reuse the build of `cargo test --workspace`.
+pub(crate) fn write(directory: &Path) -> Result<()> {
     let build = ["build", "--quiet", "--locked", "--workspace", "--example", "assets"];
     run(Command::new(env!("CARGO")).args(build))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    run(Command::new(target.join("debug/examples/assets")).arg(folder))
+    run(Command::new(target.join("debug/examples/assets")).arg(directory))
 }
 
-/// Has `mandoc` and the shells look through all of it: a page that is badly set, or a completion that does not load or
-/// completes nothing, is an error.
-pub(crate) fn check(folder: &Path) -> Result<()> {
-    let pages = files_in(&folder.join("man"))?;
-    ensure!(!pages.is_empty(), "no page of the manual was written");
+/// Checks the assets with `mandoc` and the shells.
+///
+/// Fails on a page with warnings, and on a completion that does not load or completes nothing.
+pub(crate) fn check(directory: &Path) -> Result<()> {
+    let pages = files_in(&directory.join("man"))?;
+    ensure!(!pages.is_empty(), "no manual page was written");
     for page in &pages {
-        // Pages without a date are meant: it would be that of the build.
-        let said = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(page).output();
-        let said = said.context("cannot run mandoc (Debian package mandoc)")?;
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let wrong: Vec<&str> = said.lines().filter(|line| !line.contains("missing date")).collect();
+        // Pages have no date on purpose: it would be that of the build.
+        let output = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(page).output();
+        let output = output.context("cannot run mandoc (Debian package mandoc)")?;
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong: Vec<&str> = output.lines().filter(|line| !line.contains("missing date")).collect();
         ensure!(wrong.is_empty(), "mandoc finds in {}:\n{}", page.display(), wrong.join("\n"));
     }
-    let page = fs::read_to_string(folder.join("man/webpush-server.1"))?;
+    let page = fs::read_to_string(directory.join("man/webpush-server.1"))?;
     for section in
         ["NAME", "SYNOPSIS", "OPTIONS", "COMMANDS", "FILES", "ENVIRONMENT", "SIGNALS", "EXIT STATUS"]
     {
@@ -57,13 +61,13 @@ pub(crate) fn check(folder: &Path) -> Result<()> {
             "webpush-server(1) has no section {section}"
         );
     }
-    let completions = folder.join("completions");
+    let completions = directory.join("completions");
     run(Command::new("zsh").arg("-n").arg(completions.join("_webpush-server")))?;
     run(Command::new("fish").arg("--no-execute").arg(completions.join("webpush-server.fish")))?;
     completes(&completions.join("webpush-server.bash"))
 }
 
-/// What bash would offer after `webpush-server con` and the tabulator key.
+/// Checks that bash completes `webpush-server con` to `config`.
 fn completes(completion: &Path) -> Result<()> {
     let script = "source \"$1\"; COMP_WORDS=(webpush-server con); COMP_CWORD=1; COMPREPLY=()
         _webpush__server webpush-server con webpush-server; echo \"${COMPREPLY[@]}\"";
@@ -71,7 +75,7 @@ fn completes(completion: &Path) -> Result<()> {
     let offered = String::from_utf8_lossy(&offered.stdout).into_owned();
     ensure!(
         offered.trim() == "config",
-        "bash completes «webpush-server con» to «{}», not to config",
+        "bash completes `webpush-server con` to `{}`, not to `config`",
         offered.trim()
     );
     Ok(())

@@ -1,5 +1,6 @@
-//! The goals as figures: every row is measured on this machine, beside the limit of the machine in the same run, and
-//! written to `docs/internals/benchmarks.md`.
+//! `cargo xtask bench`: measures each goal next to the limit of the machine in the same run.
+//!
+//! The results are written to `docs/internals/benchmarks.md`. Programs are built with the profile `dist`, which ships.
 //!
 //! | to find | look in |
 //! |---|---|
@@ -22,7 +23,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use machine::Machine;
 use measure::Runs;
-use row::{Measured, Row};
+use row::{Row, RowResult};
 
 /// The page that is written, with a history below that is kept.
 const PAGE: &str = "docs/internals/benchmarks.md";
@@ -40,9 +41,9 @@ pub(crate) struct Options {
     /// Repeat what can be repeated, and take the median [default: 3, with --quick 1].
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Measure autopush-rs in the same run: a folder with its release builds of autoconnect and autoendpoint (feature
-    /// «redis»); redis-server must be on the PATH.
-    #[arg(long, value_name = "FOLDER")]
+    /// Measure autopush-rs in the same run: a directory with its release builds of autoconnect and autoendpoint (feature
+    /// `redis`); redis-server must be on the PATH.
+    #[arg(long, value_name = "DIRECTORY")]
     peer: Option<PathBuf>,
     /// Print the names of the rows and stop.
     #[arg(long)]
@@ -52,7 +53,9 @@ pub(crate) struct Options {
     no_build: bool,
 }
 
-/// Measures the chosen rows; `Ok(false)` when one could not be measured. A goal that is missed is a result, no failure.
+/// Measures the chosen rows; returns false if one could not be measured.
+///
+/// A missed goal is a result, not a failure.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let rows = chosen(options.only.as_deref())?;
     if options.list {
@@ -80,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         page::write(&root.join(PAGE), &machine, &measured, &runs)?;
         println!("written to {PAGE}");
     }
-    Ok(measured.iter().all(Measured::is_there))
+    Ok(measured.iter().all(RowResult::is_there))
 }
 
 fn chosen(only: Option<&str>) -> Result<Vec<&'static Row>> {
@@ -93,13 +96,17 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Row>> {
     Ok(rows)
 }
 
-/// The server by itself, as it is shipped: built together, the load would choose features of what both use.
+/// Builds the server and the load separately.
+///
+/// In one build the load would enable features of dependencies that the shipped server does not have.
 fn build(root: &Path) -> Result<()> {
     for package in ["webpush-server", "webpush-load"] {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut command = Command::new(cargo);
-        let status =
-            command.args(["build", "--quiet", "--release", "--package", package]).current_dir(root).status();
+        let status = command
+            .args(["build", "--quiet", "--profile", "dist", "--package", package])
+            .current_dir(root)
+            .status();
         ensure!(status.context("cargo can't be run")?.success(), "{package} could not be built");
     }
     Ok(())

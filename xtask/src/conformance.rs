@@ -1,4 +1,4 @@
-//! `docs/internals/conformance.md` against the sources: every requirement has a test that is there, or a reason why not.
+//! `cargo xtask conformance`: every requirement in `docs/internals/conformance.md` has a test or a reason.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,12 +76,14 @@ fn holes(
 /// The names of all test functions.
 fn tests(root: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    let mut folders = vec![root.join("crates")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))? {
+    let mut directories = vec![root.join("crates")];
+    while let Some(directory) = directories.pop() {
+        for entry in
+            fs::read_dir(&directory).with_context(|| format!("{} can't be read", directory.display()))?
+        {
             let path = entry?.path();
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 names.extend(test_names(&fs::read_to_string(&path)?));
             }

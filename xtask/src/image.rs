@@ -1,5 +1,7 @@
-//! `cargo xtask image`: the file tree of the container image, made by the scripts that the Containerfile runs, and a service in
-//! it. There need be no container engine: what one would do with the tree is read off the Containerfile, and `chroot` does it.
+//! `cargo xtask image`: builds the file tree of the container image and runs a service in it.
+//!
+//! The scripts of the Containerfile make the tree. No container engine is needed: `chroot` does what the Containerfile asks
+//! of one.
 
 mod containerfile;
 mod names;
@@ -17,7 +19,7 @@ use crate::shell::{needs_root, output, run as run_program, succeeds};
 use containerfile::Containerfile;
 
 const SCRIPTS: &str = "contrib/container";
-/// What the image may take, unpacked.
+/// Maximum size of the unpacked image.
 const MOST_BYTES: usize = 20_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -115,7 +117,7 @@ impl Image {
         Ok(())
     }
 
-    /// A command as an engine runs it: the image's root, user, folder and environment, and nothing of this machine's.
+    /// Prepares a command as an engine runs it: with root, user, directory and environment of the image.
     fn inside(&self, words: &[String], settings: &[(&str, String)]) -> Command {
         let mut command = Command::new("chroot");
         command.arg(format!("--userspec={}", self.file.user)).arg("--groups=").arg(&self.tree).args(words);
@@ -130,7 +132,7 @@ impl Image {
         let user = self.file.user.split(':').next().unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("Uid:")).context("a process has a user")?;
         ensure!(line.split_whitespace().skip(1).all(|id| id == user), "the service runs as {line}");
-        ensure!(self.tree.join(&self.file.working_folder[1..]).is_dir(), "WORKDIR is not in the image");
+        ensure!(self.tree.join(&self.file.working_directory[1..]).is_dir(), "WORKDIR is not in the image");
         Ok(())
     }
 }

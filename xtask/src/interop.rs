@@ -25,7 +25,7 @@ use anyhow::{Context, Result, bail, ensure};
 use case::{CASES, Case, Run};
 use certificates::Certificates;
 use matrix::Pair;
-use process::{Ended, Process};
+use process::{End, Process};
 use proxies::Proxy;
 use server::{Server, Transport};
 use tool::Tool;
@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Run only the cases whose name contains this text.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Test this server binary instead of building the release one.
+    /// Test this server binary instead of building one with the profile `dist`.
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
     /// Install the client programs first (the script interop/install).
@@ -139,10 +139,10 @@ fn print_lines(lines: &[String], all: bool) {
     }
 }
 
-/// Where things are: the sources, and the folder for what is made on the way.
+/// Where things are: the sources, and the directory for what is made on the way.
 struct Workspace {
     root: PathBuf,
-    /// The profile folders' parent, wherever `CARGO_TARGET_DIR` has put it.
+    /// The profile directories' parent, wherever `CARGO_TARGET_DIR` has put it.
     target: PathBuf,
     scratch: PathBuf,
 }
@@ -151,11 +151,11 @@ impl Workspace {
     fn find() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
-            .context("xtask has no parent folder")?
+            .context("xtask has no parent directory")?
             .to_path_buf();
         let own_binary = std::env::current_exe().context("cannot tell where xtask is running from")?;
         let target =
-            own_binary.ancestors().nth(2).context("xtask is not in a cargo target folder")?.to_path_buf();
+            own_binary.ancestors().nth(2).context("xtask is not in a cargo target directory")?.to_path_buf();
         let scratch = target.join("interop");
         std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         Ok(Self { root, target, scratch })
@@ -182,17 +182,17 @@ fn install(workspace: &Workspace) -> Result<()> {
 
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--package", "webpush-server", "--bin", "webpush-server"])
+        .args(["build", "--profile", "dist", "--package", "webpush-server", "--bin", "webpush-server"])
         .current_dir(&workspace.root)
         .status()
         .context("cannot run cargo")?;
-    ensure!(status.success(), "the release build failed ({status})");
-    let binary = workspace.target.join("release/webpush-server");
+    ensure!(status.success(), "the build failed ({status})");
+    let binary = workspace.target.join("dist/webpush-server");
     ensure!(binary.is_file(), "cargo built no {}", binary.display());
     Ok(binary)
 }
 
-/// What went wrong, and what the client had printed by then.
+/// An error, and the output of the client until then.
 struct Failure {
     lines: Vec<String>,
     error: anyhow::Error,
@@ -287,7 +287,7 @@ impl Bench {
         transport: Transport,
     ) -> Result<Vec<String>, Failure> {
         let scratch = &self.workspace.scratch;
-        let folder = tempfile::tempdir_in(scratch).context("cannot make a folder")?;
+        let directory = tempfile::tempdir_in(scratch).context("cannot make a directory")?;
         let Certificates { ca, server_certificate, server_key } = &self.certificates;
         match transport {
             Transport::Plain => client_environment(&mut command, None),
@@ -296,7 +296,7 @@ impl Bench {
                 command.env("WEBPUSH_KEY", server_key).env("WEBPUSH_CERTIFICATE", server_certificate);
             }
         }
-        command.env("WEBPUSH_SERVER", &self.binary).env("WEBPUSH_FOLDER", folder.path());
+        command.env("WEBPUSH_SERVER", &self.binary).env("WEBPUSH_DIRECTORY", directory.path());
         let log = scratch.join("server-of-script.log");
         std::fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
         command.env("WEBPUSH_LOG", log);
@@ -308,9 +308,9 @@ impl Bench {
     }
 
     fn run_behind(&self, mut command: Command, proxy: Proxy) -> Result<Vec<String>, Failure> {
-        let folder = tempfile::tempdir_in(&self.workspace.scratch).context("cannot make a folder")?;
+        let directory = tempfile::tempdir_in(&self.workspace.scratch).context("cannot make a directory")?;
         let mut behind =
-            proxy.start(&self.binary, &self.workspace.root, folder.path(), &self.certificates)?;
+            proxy.start(&self.binary, &self.workspace.root, directory.path(), &self.certificates)?;
         client_environment(&mut command, Some(&self.certificates.ca));
         command.env("WEBPUSH_ORIGIN", &behind.origin);
         if proxy == Proxy::HaproxyTcp {
@@ -403,13 +403,13 @@ impl Bench {
 fn run_to_end(mut command: Command, lines: &mut Vec<String>) -> Result<()> {
     command.stderr(Stdio::piped());
     match Process::start(command)?.run_to_end(SCRIPT_TIMEOUT, lines)? {
-        Ended::Exited(status) => ensure!(status.success(), "the script ended with {status}"),
-        Ended::Killed => bail!("stopped after {} s without an end", SCRIPT_TIMEOUT.as_secs()),
+        End::Exited(status) => ensure!(status.success(), "the script ended with {status}"),
+        End::Killed => bail!("stopped after {} s without an end", SCRIPT_TIMEOUT.as_secs()),
     }
     Ok(())
 }
 
-/// What every client script is told.
+/// Sets the environment of every client script.
 fn client_environment(command: &mut Command, ca: Option<&Path>) {
     command.env("PYTHONUNBUFFERED", "1");
     // A proxy between the clients and a loopback server would only be in the way.

@@ -1,4 +1,4 @@
-//! Chores of this repository, run as `cargo xtask <chore>`.
+//! Tasks of this repository, run as `cargo xtask <task>`.
 
 mod assets;
 mod bench;
@@ -15,38 +15,38 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Chores of this repository.
+/// Tasks of this repository.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
-enum Chore {
-    /// Write the pages of the manual and the completions for shells that packages ship.
+enum Task {
+    /// Generate the manual pages and shell completions that packages ship.
     Assets(assets::Options),
-    /// Measure every goal on this machine beside the limits of the machine, and write docs/internals/benchmarks.md.
+    /// Measure every goal next to the limits of this machine; writes docs/internals/benchmarks.md.
     Bench(bench::Options),
-    /// Count what one message costs, under valgrind, and fail where that is more than the budget in the repository.
+    /// Count the cost of one message under valgrind; fails over the budget in the repository.
     Budget(budget::Options),
-    /// Build the file tree of the container image, and run a service in it as the Containerfile says. As root.
+    /// Build the file tree of the container image and run a service in it. Needs root.
     Image(image::Options),
-    /// Run independent Web Push clients against the server and print a table of what worked.
+    /// Run independent Web Push clients against the server and print a table of the results.
     Interop(interop::Options),
-    /// Build the Debian package of the release build, install it, run it as its unit says, upgrade and purge it. As root.
+    /// Build the Debian package, install it, run it by its unit, upgrade and purge it. Needs root.
     Package(package::Options),
-    /// Print every requirement of the RFCs with the test that defends it; fail when one has none.
+    /// Print every requirement of the RFCs with its test; fails if one has none.
     Conformance,
-    /// Check the house rules that no lint knows.
+    /// Check the house rules that no lint knows: words, arrows, circles, seams, layout, links.
     Tidy(tidy::Options),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Chore::parse() {
-        Chore::Assets(options) => assets::run_chore(&options),
-        Chore::Bench(options) => bench::run(&options),
-        Chore::Budget(options) => budget::run(&options),
-        Chore::Image(options) => image::run(&options),
-        Chore::Interop(options) => interop::run(&options),
-        Chore::Package(options) => package::run(&options),
-        Chore::Conformance => conformance::run(),
-        Chore::Tidy(options) => tidy::run(&options),
+    let outcome = match Task::parse() {
+        Task::Assets(options) => assets::run_task(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Budget(options) => budget::run(&options),
+        Task::Image(options) => image::run(&options),
+        Task::Interop(options) => interop::run(&options),
+        Task::Package(options) => package::run(&options),
+        Task::Conformance => conformance::run(),
+        Task::Tidy(options) => tidy::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! One message through a service that runs somewhere, with the client verbs of the program.
+//! Sends a message through a running service, with the client commands of the program.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::interop::process::{Ended, Process};
+use crate::interop::process::{End, Process};
 use crate::shell::output;
 
 /// How long a message that waits, or whose agent does, may take.
@@ -28,10 +28,10 @@ impl Correspondence {
     pub(crate) fn begin(
         program: &Path,
         origin: &str,
-        folder: &Path,
+        directory: &Path,
         authority: Option<&Path>,
     ) -> Result<Self> {
-        let state = folder.join("subscription.json");
+        let state = directory.join("subscription.json");
         let begun = Self {
             program: program.to_owned(),
             origin: origin.to_owned(),
@@ -52,8 +52,11 @@ impl Correspondence {
 
     /// Fetches what the service has kept.
     pub(crate) fn fetch(&self, text: &str) -> Result<()> {
-        let came = output(self.listen().arg("--no-wait"))?;
-        ensure!(came.lines().any(|line| line == text), "«{text}» was not kept; what came is:\n{came}");
+        let received = output(self.listen().arg("--no-wait"))?;
+        ensure!(
+            received.lines().any(|line| line == text),
+            "the message \"{text}\" was not stored; received:\n{received}"
+        );
         Ok(())
     }
 
@@ -64,13 +67,13 @@ impl Correspondence {
         let mut agent = Process::start(listen)?;
         agent.wait_for("subscription", PATIENCE, |line| line.contains("endpoint").then_some(()))?;
         self.send(text)?;
-        let mut came = Vec::new();
-        match agent.run_to_end(PATIENCE, &mut came)? {
-            Ended::Exited(status) => ensure!(
-                status.success() && came.iter().any(|line| line == text),
-                "«{text}» was not delivered; the agent ended with {status} and said {came:?}"
+        let mut received = Vec::new();
+        match agent.run_to_end(PATIENCE, &mut received)? {
+            End::Exited(status) => ensure!(
+                status.success() && received.iter().any(|line| line == text),
+                "the message \"{text}\" was not delivered; the agent ended with {status} and printed {received:?}"
             ),
-            Ended::Killed => bail!("«{text}» was not delivered; the agent said {came:?}"),
+            End::Killed => bail!("the message \"{text}\" was not delivered; the agent printed {received:?}"),
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
-//! `cargo xtask package`: builds the Debian package of the release build, and takes it through its whole life on this machine:
-//! installed, run as its unit says, a message pushed, upgraded, removed, purged.
+//! `cargo xtask package`: builds the Debian package and tests its whole life on this machine.
+//!
+//! It is installed, run by its unit, sent a message, upgraded, removed and purged. The program is built with the profile
+//! `dist` before.
 
 mod deb;
 mod notify;
@@ -111,7 +113,7 @@ fn live(package: &Path) -> Result<()> {
     as_systemd_leaves_it(&installation.state)?;
     deb::remove(&installation.state)?;
     deb::purge()?;
-    fs::remove_dir_all("/run/webpush-server").context("the folder in /run can't be removed")
+    fs::remove_dir_all("/run/webpush-server").context("the directory in /run can't be removed")
 }
 
 fn say(what: &str) {
@@ -138,11 +140,11 @@ fn is_healthy(admin: u16) -> Result<bool> {
     succeeds(Command::new(deb::PROGRAM).args(["health", "--admin", &format!("127.0.0.1:{admin}")]))
 }
 
-/// With `DynamicUser=` the data folder is a link to one that only root comes to.
+/// With `DynamicUser=` the data directory is a link to one that only root comes to.
 fn as_systemd_leaves_it(state: &Path) -> Result<()> {
     let private = Path::new("/var/lib/private");
     fs::create_dir_all(private)?;
-    let name = state.file_name().context("the data folder has a name")?;
+    let name = state.file_name().context("the data directory has a name")?;
     fs::rename(state, private.join(name))?;
     symlink(Path::new("private").join(name), state)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Programs that a chore runs, and what must hold before: each failure names the program and what it said.
+//! Runs programs, and checks that they are there; errors name the program and its output.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,26 +7,26 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Runs a program to its end, which must be a success.
+/// Runs a program; fails if it does.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }
 
-/// What a program wrote to standard output; it must end with success.
+/// Runs a program and returns its standard output; fails if the program does.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let done = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
     ensure!(
         done.status.success(),
-        "{shown} failed ({}):\n{said}{}",
+        "{shown} failed ({}):\n{text}{}",
         done.status,
         String::from_utf8_lossy(&done.stderr)
     );
-    Ok(said)
+    Ok(text)
 }
 
-/// Whether a program ended with success; what it says is not shown.
+/// Returns true if a program succeeds; its output is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     let shown = shown(command);
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -42,16 +42,17 @@ pub(crate) fn needs(programs: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Both change the system, or leave its file tree.
-pub(crate) fn needs_root(chore: &str) -> Result<()> {
+/// Fails without root, for tasks that change the system or leave its file tree.
+pub(crate) fn needs_root(task: &str) -> Result<()> {
     let user = output(Command::new("id").arg("-u"))?;
-    ensure!(user.trim() == "0", "cargo xtask {chore} must run as root");
+    ensure!(user.trim() == "0", "cargo xtask {task} must run as root");
     Ok(())
 }
 
-/// The files of a folder, in order.
-pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))?;
+/// The files of a directory, in order.
+pub(crate) fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("{} can't be read", directory.display()))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();
     Ok(files)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Agents that connect at the same time.
+/// Concurrent connection attempts.
 const AT_ONCE: usize = 64;
 /// One agent that takes longer than this to connect ends the run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,13 +39,13 @@ pub struct AudienceArgs {
     /// Held requests on each connection, with --via push
     #[arg(long, value_name = "N", default_value_t = 1)]
     monitors_per_connection: usize,
-    /// How many of a hundred agents are slow, with --via websocket
+    /// Percentage of slow agents, with --via websocket
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     slow: usize,
-    /// A slow agent rests so many milliseconds after each message that it reads
+    /// Milliseconds that a slow agent pauses after each message it reads
     #[arg(long, value_name = "MS", default_value_t = 50)]
     slow_rest: u64,
-    /// A slow agent acknowledges so many milliseconds after it has read
+    /// Milliseconds after which a slow agent acknowledges a message
     #[arg(long, value_name = "MS", default_value_t = 500)]
     slow_delay: u64,
 }
@@ -122,7 +122,7 @@ impl AudienceArgs {
 }
 
 impl Audience {
-    /// How many have gone; the error of one of them.
+    /// Returns how many agents have disconnected, and the error of one of them.
     pub fn lost(&mut self) -> (usize, Option<anyhow::Error>) {
         let (mut lost, mut reason) = (0, None);
         while let Some(ended) = self.agents.try_join_next() {
@@ -143,7 +143,7 @@ pub async fn registered(dialer: Dialer, number: usize) -> anyhow::Result<(Agent,
     Ok((agent, endpoint))
 }
 
-/// So many subscriptions, all made on one connection, which is closed then.
+/// Creates `count` subscriptions on one connection, then closes it.
 ///
 /// # Errors
 /// When the server refuses.
@@ -156,7 +156,7 @@ pub async fn subscribe(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<Subs
     .await
 }
 
-/// Does something so many times, some of them at once; what came of each, in no order.
+/// Runs a task `count` times, some of them concurrently; returns the results in no order.
 ///
 /// # Errors
 /// The first that fails, or takes longer than a minute.

@@ -16,12 +16,12 @@ pub struct Agent {
     pub name: String,
 }
 
-/// How an agent takes its messages.
+/// The timing of an agent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Habits {
-    /// Rests so long after each message before it reads on.
+    /// Pause after each message before the next read.
     pub rest: Duration,
-    /// Acknowledges so long after it has read.
+    /// Delay from reading a message to its acknowledgement.
     pub delay: Duration,
 }
 
@@ -123,8 +123,9 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// The text of a member, as machines write JSON: no space, and nothing escaped in it. To parse each message in full would
-/// cost the load more than the server.
+/// Returns the text of a JSON member, written without spaces and escapes.
+///
+/// Parsing each message in full would cost the load more than the server.
 fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {

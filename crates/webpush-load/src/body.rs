@@ -1,4 +1,4 @@
-//! Bodies of messages: opaque to the service, with a stamp that says which message it is and when it was due.
+//! Message bodies: opaque to the service, with a stamp of number and due time.
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -8,11 +8,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// What a stamp takes: no body is shorter.
+/// Length of a stamp in bytes, and so of the shortest body.
 pub const STAMP_BYTES: usize = 16;
-/// The largest that every service takes (RFC 8030 §7.2).
+/// Largest body that every service must accept (RFC 8030 §7.2).
 const MOST_BYTES: usize = 4096;
-/// Sizes of a mix, by turns: mostly short ones, some as long as they may be.
+/// Sizes of the mix, in turns: mostly short, some of maximum length.
 const MIX: [usize; 10] = [200, 200, 1000, 200, 400, 200, 2500, 200, 400, 4000];
 const FILLER: [u8; MOST_BYTES] = [0x5a; MOST_BYTES];
 /// Services differ in padding.
@@ -25,21 +25,21 @@ const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
 /// Characters of base64 that hold a stamp.
 const STAMP_CHARACTERS: usize = 22;
 
-/// How long bodies are.
+/// Distribution of body sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sizes {
-    /// All the same.
+    /// The same size for every body.
     Fixed(usize),
     /// From 200 to 4,000 bytes: 200 half of the time, 930 on average.
     Mixed,
 }
 
-/// Which message, and when it was to be sent: after the beginning of the run.
+/// Identifies a message, and says when it was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Its number.
     pub number: u64,
-    /// When it was due.
+    /// When it was due, after the beginning of the run.
     pub due: Duration,
 }
 
@@ -68,16 +68,16 @@ impl FromStr for Sizes {
         if text == "mixed" {
             return Ok(Self::Mixed);
         }
-        let size = text.parse().context("a number of bytes, or «mixed»")?;
+        let size = text.parse().context("a number of bytes, or \"mixed\"")?;
         ensure!((STAMP_BYTES..=MOST_BYTES).contains(&size), "from {STAMP_BYTES} to {MOST_BYTES} bytes");
         Ok(Self::Fixed(size))
     }
 }
 
 impl Sizes {
-    /// How long the body of a message is.
+    /// Returns the body length of a message.
     #[must_use]
-    pub fn of(self, number: u64) -> usize {
+    pub fn length(self, number: u64) -> usize {
         match self {
             Self::Fixed(size) => size,
             Self::Mixed => MIX[usize::try_from(number % MIX.len() as u64).unwrap_or_default()],
@@ -146,7 +146,7 @@ mod tests {
         for wrong in ["", "15", "4097", "many"] {
             assert!(wrong.parse::<Sizes>().is_err(), "{wrong}");
         }
-        let sum: usize = (0..10).map(|number| Sizes::Mixed.of(number)).sum();
+        let sum: usize = (0..10).map(|number| Sizes::Mixed.length(number)).sum();
         assert_eq!(sum, 9_300);
     }
 

@@ -1,4 +1,4 @@
-//! The command line. A verb measures one thing and prints figures; one that fails says why, and prints none.
+//! The command line: each command measures one thing and prints its figures.
 
 use crate::figures::Figures;
 use crate::null::{self, Null};
@@ -12,16 +12,16 @@ use tokio::runtime::Runtime;
 /// Prints one figure a line. Processor time is the server's alone, also where the load runs on the same cores.
 #[derive(Parser)]
 #[command(name = "webpush-load")]
-enum Verb {
+enum Measurement {
     /// Messages to agents that listen: pushed, stored, delivered, acknowledged
     Online(online::Args),
     /// Messages to agents that are not there
     Absent(absent::Args),
-    /// What has waited goes to agents that come back
+    /// Deliver stored messages to agents that reconnect
     Drain(drain::Args),
     /// Agents that do nothing: memory of each, connecting, processor time at rest
     Idle(idle::Args),
-    /// Starts with an empty data folder
+    /// Starts with an empty data directory
     Start(start::Args),
     /// A crash with many messages stored, until the first message is accepted again
     Restart(restart::Args),
@@ -29,12 +29,12 @@ enum Verb {
     Sessions(sessions::Args),
     /// The store without a network
     Store(store::Args),
-    /// What this machine can do at best
+    /// The limits of this machine
     Limit(limit::Args),
-    /// A server that does nothing, for «limit»
+    /// A server that does nothing, for `limit`
     #[command(hide = true)]
     Null {
-        /// What it speaks
+        /// Its protocol
         null: Null,
     },
 }
@@ -42,7 +42,7 @@ enum Verb {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    match measured(Verb::parse()) {
+    match measure(Measurement::parse()) {
         Ok(figures) => {
             print!("{}", figures.lines());
             ExitCode::SUCCESS
@@ -54,19 +54,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn measured(verb: Verb) -> anyhow::Result<Figures> {
+fn measure(measurement: Measurement) -> anyhow::Result<Figures> {
     let runtime = Runtime::new()?;
-    match verb {
-        Verb::Online(args) => runtime.block_on(online::run(&args)),
-        Verb::Absent(args) => runtime.block_on(absent::run(&args)),
-        Verb::Drain(args) => runtime.block_on(drain::run(&args)),
-        Verb::Idle(args) => runtime.block_on(idle::run(&args)),
-        Verb::Start(args) => start::run(&args),
-        Verb::Restart(args) => runtime.block_on(restart::run(&args)),
-        Verb::Sessions(args) => runtime.block_on(sessions::run(&args)),
-        Verb::Store(args) => store::run(&args),
-        Verb::Limit(args) => runtime.block_on(limit::run(&args)),
-        Verb::Null { null } => runtime.block_on(null::serve(null)).map(|()| Figures::default()),
+    match measurement {
+        Measurement::Online(args) => runtime.block_on(online::run(&args)),
+        Measurement::Absent(args) => runtime.block_on(absent::run(&args)),
+        Measurement::Drain(args) => runtime.block_on(drain::run(&args)),
+        Measurement::Idle(args) => runtime.block_on(idle::run(&args)),
+        Measurement::Start(args) => start::run(&args),
+        Measurement::Restart(args) => runtime.block_on(restart::run(&args)),
+        Measurement::Sessions(args) => runtime.block_on(sessions::run(&args)),
+        Measurement::Store(args) => store::run(&args),
+        Measurement::Limit(args) => runtime.block_on(limit::run(&args)),
+        Measurement::Null { null } => runtime.block_on(null::serve(null)).map(|()| Figures::default()),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_options_fit_together() {
-        Verb::command().debug_assert();
+        Measurement::command().debug_assert();
         for line in [
             "online --server x --http 2 --vapid fresh --rate 500 --size mixed",
             "online --origin http://127.0.0.1:1 --pid 1,2 --via push --monitors-per-connection 50",
@@ -85,8 +85,10 @@ mod tests {
             "limit http --http 2 --in-flight 8",
         ] {
             let words = std::iter::once("webpush-load").chain(line.split(' '));
-            assert!(Verb::try_parse_from(words).is_ok(), "{line}");
+            assert!(Measurement::try_parse_from(words).is_ok(), "{line}");
         }
-        assert!(Verb::try_parse_from(["webpush-load", "online", "--server", "x", "--pid", "1"]).is_err());
+        assert!(
+            Measurement::try_parse_from(["webpush-load", "online", "--server", "x", "--pid", "1"]).is_err()
+        );
     }
 }

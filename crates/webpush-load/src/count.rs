@@ -1,13 +1,15 @@
-//! Parts of the path of a message, each done so often as it is told, for somebody who counts: `cargo xtask budget` runs
-//! them under valgrind. What two runs of different length differ by is what one time costs, without the start.
+//! Parts of the path of a message, each repeated a given number of times.
 //!
-//! Ids, times and keys are fixed, nothing depends on the clock, and whatever comes out wrong ends the program.
+//! `cargo xtask budget` runs them under valgrind: the difference between two runs of different length, divided by the
+//! repetitions, is the cost of one, without the start of the program.
+//!
+//! IDs, times and keys are fixed, nothing depends on the clock, and an unexpected result ends the program.
 //!
 //! | scenario | once is |
 //! |---|---|
 //! | `parse`, `accept`, `vapid` | [`requests`]: the head of a push read; the push decided on; a token that is remembered |
 //! | `seal`, `open` | [`urls`]: a message's URL made; a push URL opened |
-//! | `rfc8030`, `autopush` | [`sessions`]: a message from the wake of its session to its settling |
+//! | `rfc8030`, `autopush` | [`sessions`]: a message from the wakeup of its session to its settling |
 //! | `read-frame`, `write-frame` | [`frames`]: of a WebSocket |
 //! | `entry-row`, `log-frame`, `store` | [`stored`]: codecs there and back; a message appended durably and settled |
 //! | `service` | [`service`]: a message through a whole service, posted, stored, delivered, acknowledged and settled |
@@ -24,10 +26,10 @@ use anyhow::{Context as _, bail};
 use std::env::args;
 use std::process::ExitCode;
 
-/// Does something so often.
+/// Runs a scenario that many times.
 pub type Scenario = fn(u32) -> anyhow::Result<()>;
 
-/// All there are, by name.
+/// The scenarios, by name.
 pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("parse", requests::parse),
     ("accept", requests::judge_one),

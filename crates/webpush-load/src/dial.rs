@@ -19,7 +19,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 /// See [`Io`].
 pub type Stream = Box<dyn Io>;
 
-/// What is to be spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speak {
     /// HTTP/1.1, perhaps to become a WebSocket.
@@ -28,7 +28,7 @@ pub enum Speak {
     Http2,
 }
 
-/// Where to connect, and how.
+/// Connects to one origin.
 #[derive(Clone)]
 pub struct Dialer {
     /// Host and port as they go into `Host`.
@@ -47,7 +47,7 @@ struct Tls {
 }
 
 impl Dialer {
-    /// To an origin on this machine; with TLS the certificate in a file is trusted.
+    /// Creates a dialer for an origin on this machine; with TLS it trusts the certificate in `ca`.
     ///
     /// # Errors
     /// When it is not a loopback origin, or the certificate can't be read.
@@ -105,7 +105,7 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // Each agent stands for another machine, which has no ticket of its neighbour.
+        // Each agent stands for a separate machine, which has no session ticket of another.
         http1.resumption = Resumption::disabled();
         let mut http2 = http1.clone();
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -1,19 +1,19 @@
-//! What a run reports: one figure a line, its name and its value, so that people and `cargo xtask bench` read the same.
+//! The report of a run: a name and a value per line, for people and for `cargo xtask bench`.
 
 use crate::histogram::Histogram;
-use crate::process::Spent;
+use crate::process::CpuUsage;
 
-/// Figures in the order in which they were noted.
+/// Figures in the order in which they were recorded.
 #[derive(Default)]
 pub struct Figures(Vec<(String, f64)>);
 
 impl Figures {
-    /// Notes one. The name ends with the unit.
+    /// Records a figure. The name ends with the unit.
     pub fn note(&mut self, name: impl Into<String>, value: f64) {
         self.0.push((name.into(), value));
     }
 
-    /// Notes the usual percentiles of a latency.
+    /// Records the usual percentiles of a latency.
     pub fn note_latency(&mut self, of: &str, latency: &Histogram) {
         for (name, share) in [("p50", 500), ("p90", 900), ("p99", 990), ("p999", 999)] {
             self.note(format!("{of}_{name}_us"), micros(latency.per_mille(share)));
@@ -21,8 +21,8 @@ impl Figures {
         self.note(format!("{of}_max_us"), micros(latency.largest()));
     }
 
-    /// Notes processor time as microseconds for each of so many things, also by thread.
-    pub fn note_cpu(&mut self, spent: &Spent, each: &str, count: u64) {
+    /// Records processor time in microseconds per item, in total and by thread.
+    pub fn note_cpu(&mut self, spent: &CpuUsage, each: &str, count: u64) {
         let divisor = count.max(1) as f64;
         self.note(format!("server_cpu_us_per_{each}"), micros(spent.total) / divisor);
         self.note(format!("server_system_share_of_{each}"), spent.system_share());

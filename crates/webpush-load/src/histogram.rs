@@ -1,4 +1,4 @@
-//! Latencies in buckets: each is at most a 32nd of its value wide, however many values there are.
+//! A histogram of latencies; the width of a bucket is at most a 32nd of its value.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const STEP_BITS: u32 = STEPS.trailing_zeros();
 /// Values below `2 * STEPS` have a bucket each; then come the powers up to 2^64.
 const BUCKETS: usize = (64 - STEP_BITS as usize + 1) * STEPS;
 
-/// How often which latency was seen.
+/// A histogram of latencies.
 #[derive(Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
@@ -23,33 +23,35 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Records a latency.
     pub fn record(&mut self, latency: Duration) {
         self.counts[bucket(nanos(latency))] += 1;
         self.total += 1;
         self.largest = self.largest.max(latency);
     }
 
-    /// Counts all of another.
+    /// Adds all counts of another histogram.
     pub fn add(&mut self, other: &Self) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(mine, theirs)| *mine += theirs);
         self.total += other.total;
         self.largest = self.largest.max(other.largest);
     }
 
-    /// How many were counted.
+    /// Returns the number of recorded latencies.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
-    /// The largest, exactly.
+    /// Returns the largest latency, exactly.
     #[must_use]
     pub const fn largest(&self) -> Duration {
         self.largest
     }
 
-    /// The latency that so many of a thousand stay within, to the upper end of its bucket; zero when there is none.
+    /// Returns the latency of a quantile in per mille, as the upper end of its bucket.
+    ///
+    /// Zero if nothing was recorded.
     #[must_use]
     pub fn per_mille(&self, share: u64) -> Duration {
         let wanted = (self.total * share).div_ceil(1000).max(1);

@@ -1,9 +1,10 @@
-//! A load for push services over real sockets of this machine, and the limits of the machine beside it. For measuring
-//! only: nothing that is shipped depends on it.
+//! A load generator for push services, and the limits of the machine it runs on.
+//!
+//! For measurements over real sockets of this machine; nothing that is shipped depends on it.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the command line | [`cli`], one file per verb in [`scenario`] |
+//! | the command line | [`cli`], one file per command in [`scenario`] |
 //! | latencies, and what a run reports | [`histogram`], [`figures`] |
 //! | processor time and memory of the server | [`process`] |
 //! | the server: started for the run, or one that runs | [`target`], [`running`], [`certificates`]; autopush-rs, [`peer`] |
@@ -11,7 +12,7 @@
 //! | the client's side of a WebSocket | [`websocket`]; its frames: `client::frames` of the server |
 //! | agents: autopush, and held requests over HTTP/2 | [`autopush`], [`monitors`]; those that many of them make, [`audience`] |
 //! | what happened to messages on the agents' side | [`tally`] |
-//! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`pace`] |
+//! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`send_rate`] |
 //! | what is sent: bodies, VAPID tokens | [`body`], [`tokens`] |
 //! | servers that do nothing | [`null`] |
 //! | parts of the path of a message, for `cargo xtask budget`, which counts | [`count`], a program of its own |

@@ -1,4 +1,6 @@
-//! Agents of RFC 8030: requests that are held over HTTP/2, and messages pushed on them, each acknowledged with DELETE.
+//! RFC 8030 agents over HTTP/2 server push.
+//!
+//! Each holds a GET open; every message that is pushed on it is acknowledged with DELETE.
 
 use crate::body;
 use crate::dial::{Dialer, Speak};
@@ -10,7 +12,7 @@ use http::{Method, Request, StatusCode, Uri};
 use std::future::poll_fn;
 use std::sync::Arc;
 
-/// Pushes that a client lets come at once on one connection.
+/// Concurrent pushes that a client allows on one connection.
 const PUSHED_STREAMS: u32 = 256;
 
 /// One agent's connection, or that of a proxy with many agents behind it; copies share it.
@@ -20,12 +22,12 @@ pub struct Connection {
     origin: String,
 }
 
-/// What an agent was given.
+/// The subscription of an agent.
 #[derive(Clone, Debug)]
 pub struct Subscription {
-    /// Where senders push to, a URL.
+    /// The push resource for senders, a URL.
     pub push: String,
-    /// What it listens to, a URL.
+    /// The subscription resource, a URL.
     resource: String,
 }
 
@@ -50,7 +52,7 @@ impl Connection {
     pub async fn subscribe(&self) -> anyhow::Result<Subscription> {
         let request = Request::post(format!("{}/subscribe", self.origin)).body(())?;
         let answer = self.send.clone().ready().await?.send_request(request, true)?.0.await?;
-        ensure!(answer.status() == StatusCode::CREATED, "subscribing was answered {}", answer.status());
+        ensure!(answer.status() == StatusCode::CREATED, "subscribing returned {}", answer.status());
         let headers = answer.headers();
         let resource = headers.get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let links = headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
@@ -61,10 +63,10 @@ impl Connection {
         })
     }
 
-    /// Holds a request for a subscription, and takes what is pushed, for ever.
+    /// Holds a request for a subscription open and receives pushed messages without end.
     ///
     /// # Errors
-    /// When the request is answered: then nothing more comes.
+    /// When the server responds to the request: nothing more is pushed then.
     pub async fn listen(self, subscription: Subscription, tally: Arc<Tally>) -> anyhow::Result<()> {
         let request = Request::get(subscription.resource.as_str()).body(())?;
         drop(subscription);
@@ -76,11 +78,13 @@ impl Connection {
             // The next one must not wait for the acknowledgement of this one.
             tokio::spawn(async move { take(send, request.uri().clone(), response, &tally).await });
         }
-        anyhow::bail!("a held request was answered {}", answer.await?.status())
+        anyhow::bail!("the held request returned {}", answer.await?.status())
     }
 }
 
-/// Reads a message and acknowledges it (RFC 8030 §6.2). One that breaks with its connection is missed in the count.
+/// Reads a message and acknowledges it (RFC 8030 §6.2).
+///
+/// A message that is lost with its connection is missing in the tally.
 async fn take(
     mut send: SendRequest<Bytes>,
     message: Uri,
@@ -98,7 +102,7 @@ async fn take(
     let request = Request::builder().method(Method::DELETE).uri(message).body(())?;
     send = send.ready().await?;
     let answer = send.send_request(request, true)?.0.await?;
-    ensure!(answer.status() == StatusCode::NO_CONTENT, "an acknowledgement was answered {}", answer.status());
+    ensure!(answer.status() == StatusCode::NO_CONTENT, "an acknowledgement returned {}", answer.status());
     tally.acknowledged();
     Ok(())
 }

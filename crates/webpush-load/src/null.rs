@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use webpush_core::websocket::{Reader, Received, write};
 
-/// What a null server speaks.
+/// The protocol of a null server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Null {
     /// hyper: reads any request and answers 201.

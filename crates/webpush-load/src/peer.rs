@@ -1,4 +1,4 @@
-//! autopush-rs beside us: its two processes on a Redis of their own, all on loopback ports of this run.
+//! autopush-rs for comparison: its two processes and a Redis, on loopback ports of this run.
 
 use anyhow::{Context as _, ensure};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For each process to be there.
+/// Longest wait for each process to listen.
 const START: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 /// Its URLs are sealed and its databases empty for this run only, so the key is no secret.
@@ -21,13 +21,13 @@ pub struct Peer {
     /// Its own two processes; Redis is not counted.
     pub pids: Vec<u32>,
     /// Ended in this order.
-    _children: Vec<Ended>,
+    _children: Vec<KilledOnDrop>,
 }
 
-/// A child that ends with its owner.
-struct Ended(Child);
+/// A child process that is killed when this is dropped.
+struct KilledOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         // Both fail when it has ended already, which is what is wanted.
         let _ = self.0.kill();
@@ -36,11 +36,11 @@ impl Drop for Ended {
 }
 
 impl Peer {
-    /// Starts the builds in a folder, and Redis from the PATH, which keeps nothing on disk.
+    /// Starts the builds in a directory, and Redis from the PATH, which keeps nothing on disk.
     ///
     /// # Errors
     /// When one of them does not come up.
-    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub fn start(directory: &Path) -> anyhow::Result<Self> {
         let [redis_port, port, router_port, endpoint_port] = free_ports()?;
         let shown = |number: u16| number.to_string();
         let mut redis = Command::new("redis-server");
@@ -48,7 +48,7 @@ impl Peer {
         let redis = started(redis, redis_port)?;
 
         let database = format!("redis://127.0.0.1:{redis_port}");
-        let mut connect = Command::new(folder.join("autoconnect"));
+        let mut connect = Command::new(directory.join("autoconnect"));
         connect.env("RUST_LOG", "error").envs([
             ("AUTOCONNECT__DB_DSN", database.as_str()),
             ("AUTOCONNECT__HOSTNAME", "127.0.0.1"),
@@ -62,7 +62,7 @@ impl Peer {
             ("AUTOCONNECT__DISABLE_SENTRY", "true"),
         ]);
         let connect = started(connect, port)?;
-        let mut endpoint = Command::new(folder.join("autoendpoint"));
+        let mut endpoint = Command::new(directory.join("autoendpoint"));
         endpoint.env("RUST_LOG", "error").envs([
             ("AUTOEND__DB_DSN", database.as_str()),
             ("AUTOEND__HOST", "127.0.0.1"),
@@ -82,10 +82,10 @@ impl Peer {
 }
 
 /// Starts a program and waits until it listens.
-fn started(mut command: Command, port: u16) -> anyhow::Result<Ended> {
+fn started(mut command: Command, port: u16) -> anyhow::Result<KilledOnDrop> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = Ended(command.spawn().with_context(|| format!("{name} can't be started"))?);
+    let mut child = KilledOnDrop(command.spawn().with_context(|| format!("cannot start {name}"))?);
     let (address, begun) = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Instant::now());
     while TcpStream::connect(address).is_err() {
         ensure!(child.0.try_wait()?.is_none(), "{name} has ended at once");
@@ -95,7 +95,7 @@ fn started(mut command: Command, port: u16) -> anyhow::Result<Ended> {
     Ok(child)
 }
 
-/// Ports that nobody uses just now.
+/// Returns ports that are unused now.
 fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let listeners =
         (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;

@@ -22,13 +22,13 @@ pub enum Http {
 
 /// One message to be pushed.
 pub struct Push<'a> {
-    /// Where to.
+    /// The push resource, as a path.
     pub path: &'a str,
     /// The value of `Authorization`.
     pub authorization: Option<&'a str>,
-    /// Seconds for which it is kept.
+    /// Its TTL in seconds.
     pub ttl: u32,
-    /// What it says.
+    /// The body.
     pub body: &'a [u8],
 }
 
@@ -54,7 +54,7 @@ impl Http1 {
         Ok(Self { stream, authority: dialer.authority.clone(), request, answer })
     }
 
-    /// Pushes; the status.
+    /// Pushes a message and returns the status.
     ///
     /// # Errors
     /// When the connection breaks.
@@ -86,7 +86,7 @@ impl Http1 {
     }
 }
 
-/// The status of an answer; `None` while there is not all of it.
+/// Parses the status of a response; `None` while it is incomplete.
 fn whole_answer(bytes: &[u8]) -> anyhow::Result<Option<u16>> {
     const LENGTH: &str = "content-length:";
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
@@ -120,7 +120,7 @@ impl Http2 {
         Ok(Self { send, origin: dialer.origin() })
     }
 
-    /// Pushes; the status.
+    /// Pushes a message and returns the status.
     ///
     /// # Errors
     /// When the connection breaks.

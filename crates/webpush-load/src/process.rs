@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What the kernel counts `utime` and `stime` in (`USER_HZ`): 10 ms on every Linux.
+/// The kernel's unit of `utime` and `stime` (`USER_HZ`): 10 ms on every Linux.
 const TICK: Duration = Duration::from_millis(10);
-/// Longest wait for a process to have nothing more to do.
-const MOST_SETTLING: Duration = Duration::from_secs(60);
-/// What a process may use in [`LOOK`] and count as quiet.
+/// Longest wait for a process to become idle.
+const MAX_SETTLING: Duration = Duration::from_secs(60);
+/// Processor time per [`LOOK`] up to which a process counts as idle.
 const QUIET: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -19,7 +19,7 @@ pub struct Process {
     pids: Vec<u32>,
 }
 
-/// What a process had used at one time.
+/// The processor time of a process up to a moment.
 pub struct Sample {
     user: Duration,
     system: Duration,
@@ -28,31 +28,31 @@ pub struct Sample {
     at: Instant,
 }
 
-/// What a process has used between two samples.
-pub struct Spent {
-    /// All of it.
+/// The processor time of a process between two samples.
+pub struct CpuUsage {
+    /// In total.
     pub total: Duration,
     /// In the kernel, to a tick of 10 ms.
     system: Duration,
-    /// In both, to a tick.
+    /// In user and kernel mode, to a tick.
     ticks: Duration,
-    /// By the names of threads, without their numbers. Threads that have ended meanwhile are missing.
+    /// By thread name without number; threads that ended between the samples are missing.
     pub by_thread: BTreeMap<String, Duration>,
-    /// How long it took.
+    /// Wall-clock time between the samples.
     pub time: Duration,
 }
 
 /// Memory of a process in KiB.
 #[derive(Clone, Copy)]
 pub struct Memory {
-    /// All that is resident.
+    /// Resident memory.
     pub resident: f64,
-    /// Heap and stacks: what the program itself has asked for. Buffers of sockets are the kernel's and in neither.
+    /// Heap and stacks. Socket buffers belong to the kernel and are in neither figure.
     pub anonymous: f64,
 }
 
 impl Process {
-    /// That of these ids; none is no error, and uses nothing.
+    /// Watches the processes with these IDs; without any, all figures are zero.
     #[must_use]
     pub const fn new(pids: Vec<u32>) -> Self {
         Self { pids }
@@ -64,7 +64,7 @@ impl Process {
         Self::new(vec![std::process::id()])
     }
 
-    /// What it has used so far.
+    /// Samples its processor time.
     ///
     /// # Errors
     /// When it is gone.
@@ -85,15 +85,15 @@ impl Process {
         Ok(Sample { user, system, threads, at: Instant::now() })
     }
 
-    /// What it has used since.
+    /// Returns the processor time since an earlier sample.
     ///
     /// # Errors
     /// When it is gone.
-    pub fn spent_since(&self, earlier: &Sample) -> anyhow::Result<Spent> {
+    pub fn usage_since(&self, earlier: &Sample) -> anyhow::Result<CpuUsage> {
         Ok(self.sample()?.since(earlier))
     }
 
-    /// Its memory now.
+    /// Returns its current memory.
     ///
     /// # Errors
     /// When it is gone.
@@ -113,10 +113,10 @@ impl Process {
     /// When it is gone.
     pub fn wait_until_quiet(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < MOST_SETTLING {
+        while begun.elapsed() < MAX_SETTLING {
             let before = self.sample()?;
             std::thread::sleep(LOOK);
-            if self.spent_since(&before)?.total <= QUIET {
+            if self.usage_since(&before)?.total <= QUIET {
                 break;
             }
         }
@@ -125,7 +125,7 @@ impl Process {
 }
 
 impl Sample {
-    fn since(&self, earlier: &Self) -> Spent {
+    fn since(&self, earlier: &Self) -> CpuUsage {
         let mut by_thread = BTreeMap::new();
         for (id, (name, time)) in &self.threads {
             let before = earlier.threads.get(id).map_or(Duration::ZERO, |(_, time)| *time);
@@ -136,11 +136,11 @@ impl Sample {
         let threads: Duration = by_thread.values().sum();
         // Threads are counted in nanoseconds, but only those that are still there; ticks know of all.
         let total = threads.max((user + system).saturating_sub(TICK));
-        Spent { total, system, ticks: user + system, by_thread, time: self.at.duration_since(earlier.at) }
+        CpuUsage { total, system, ticks: user + system, by_thread, time: self.at.duration_since(earlier.at) }
     }
 }
 
-impl Spent {
+impl CpuUsage {
     /// How much of it was spent in the kernel.
     #[must_use]
     pub fn system_share(&self) -> f64 {
@@ -158,7 +158,9 @@ fn read(pid: u32, what: &str) -> anyhow::Result<String> {
     fs::read_to_string(format!("/proc/{pid}/{what}")).with_context(|| format!("process {pid} is gone"))
 }
 
-/// `utime` and `stime`, which are fields 14 and 15; the second is the name in brackets, which may hold anything.
+/// Parses `utime` and `stime`, fields 14 and 15.
+///
+/// The second field, the name in parentheses, may contain anything.
 fn times(stat: &str) -> Option<[Duration; 2]> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11).map(|field| field.parse::<u32>().ok());
@@ -166,14 +168,14 @@ fn times(stat: &str) -> Option<[Duration; 2]> {
 }
 
 /// Name and time of a thread; `None` if it has ended.
-fn thread(folder: &std::path::Path) -> Option<(String, Duration)> {
-    let name = fs::read_to_string(folder.join("comm")).ok()?;
-    let schedule = fs::read_to_string(folder.join("schedstat")).ok()?;
+fn thread(directory: &std::path::Path) -> Option<(String, Duration)> {
+    let name = fs::read_to_string(directory.join("comm")).ok()?;
+    let schedule = fs::read_to_string(directory.join("schedstat")).ok()?;
     let nanos = schedule.split_whitespace().next()?.parse().ok()?;
     Some((name_of_kind(&name), Duration::from_nanos(nanos)))
 }
 
-/// What threads of one kind have in common: their name without number, and in one word.
+/// Returns the name that threads of one kind share: without number, as one word.
 fn name_of_kind(name: &str) -> String {
     let name = name.trim().trim_end_matches(|last: char| last.is_ascii_digit() || "-#:".contains(last));
     name.replace(char::is_whitespace, "-")
@@ -220,7 +222,7 @@ mod tests {
         while begun.elapsed() < Duration::from_millis(60) {
             std::hint::black_box(nothing());
         }
-        let spent = process.spent_since(&before).unwrap();
+        let spent = process.usage_since(&before).unwrap();
         assert!(spent.total > Duration::ZERO && spent.time >= Duration::from_millis(60));
         assert!(process.memory().unwrap().anonymous > 0.0);
     }

@@ -19,7 +19,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts webpush-server on a data folder and a port of its own choice.
+    /// Starts webpush-server on a data directory and a port of its own choice.
     ///
     /// # Errors
     /// When it does not say within two minutes that it serves.

@@ -1,4 +1,4 @@
-//! What can be measured: one file for each verb of the command line.
+//! The measurements, one file for each command.
 
 pub mod absent;
 pub mod drain;

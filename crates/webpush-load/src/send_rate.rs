@@ -1,9 +1,9 @@
 //! When messages are sent.
 //!
-//! Closed loop: so many are in flight, and the next one goes when one is answered. A server that is slow is asked less, so
-//! latencies leave out what would have come meanwhile (coordinated omission): good for the cost of a message, not for
-//! how long one takes. Open loop: each message has its time, whatever the server does, and its latency counts from
-//! there, also when every sender was still busy.
+//! Closed loop: a fixed number is in flight, and the next message follows a response. A slow server gets fewer requests, so
+//! latencies leave out what would have arrived meanwhile (coordinated omission): good for the cost of a message, not for
+//! its latency. Open loop: each message has its due time, whatever the server does, and its latency counts from then, also
+//! when every sender was busy.
 
 use crate::body::Beginning;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How often the clock of an open loop looks: timers of the runtime are no finer than a millisecond.
+/// Tick of an open loop: timers of the runtime are no finer than a millisecond.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// Hands out the numbers of messages, each when it is its turn.
@@ -42,7 +42,9 @@ pub struct Turn {
 }
 
 impl SendRate {
-    /// A pace that begins now and ends after that time or that many messages. With a rate (a second) it is an open loop.
+    /// Begins now, and ends after `length` or `most` messages.
+    ///
+    /// With a rate per second it is an open loop.
     #[must_use]
     pub fn new(beginning: Beginning, length: Duration, most: u64, rate: Option<f64>) -> Self {
         let over = Arc::new(AtomicBool::new(false));

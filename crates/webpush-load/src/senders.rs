@@ -13,14 +13,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What answers may take beyond the time of the run.
+/// Longest wait for responses after the end of the run.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Fresh tokens signed for each second of a run; no service here checks as many.
+/// Fresh tokens signed for each second of a run: more than any service here verifies.
 const TOKENS_A_SECOND: usize = 15_000;
 /// Prime, so that consecutive messages go to agents that have nothing in common.
 const STRIDE: u64 = 7919;
 
-/// What is sent.
+/// The messages to send.
 #[derive(clap::Args, Clone)]
 pub struct SendArgs {
     /// Version of HTTP that senders use
@@ -32,10 +32,10 @@ pub struct SendArgs {
     /// Streams on each connection over HTTP/2
     #[arg(long, value_name = "N", default_value_t = 16)]
     streams: usize,
-    /// Bytes of each body, or «mixed»: 200 half of the time, up to 4,000
+    /// Bytes of each body, or `mixed`: 200 half of the time, up to 4,000
     #[arg(long, value_name = "BYTES", default_value = "200")]
     size: Sizes,
-    /// What senders say of themselves (VAPID)
+    /// How senders identify themselves (VAPID)
     #[arg(long, value_enum, default_value_t = Vapid::None)]
     vapid: Vapid,
     /// Seconds that are measured
@@ -58,27 +58,27 @@ pub struct Senders {
     args: SendArgs,
 }
 
-/// What has become of what was sent.
+/// The results of all requests.
 #[derive(Default)]
-pub struct Posted {
+pub struct PostResults {
     /// Answered 201 or 202.
     pub accepted: u64,
     /// Answered otherwise, by status.
     pub refused: BTreeMap<u16, u64>,
-    /// From when each was due until it was answered.
+    /// From when each was due until its response.
     pub latency: Histogram,
     /// How long it took in all.
     pub time: Duration,
 }
 
 impl SendArgs {
-    /// How long is measured.
+    /// Returns the length of the measurement.
     #[must_use]
     pub const fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 
-    /// Whether messages have their times.
+    /// Returns true if each message has a due time (open loop).
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.rate.is_some()
@@ -106,11 +106,11 @@ impl SendArgs {
 }
 
 impl Senders {
-    /// Sends for a time, or until so many are sent.
+    /// Sends for a time, or until `count` messages are sent.
     ///
     /// # Errors
     /// When a connection breaks, or an answer does not come.
-    pub async fn run(self: &Arc<Self>, length: Duration, most: u64) -> anyhow::Result<Posted> {
+    pub async fn run(self: &Arc<Self>, length: Duration, most: u64) -> anyhow::Result<PostResults> {
         let workers = self.connect().await?;
         let start = self.beginning.elapsed();
         let pace = Arc::new(SendRate::new(self.beginning, length, most, self.args.rate));
@@ -118,7 +118,7 @@ impl Senders {
         for worker in workers {
             working.spawn(Arc::clone(self).work(worker, Arc::clone(&pace)));
         }
-        let mut posted = Posted::default();
+        let mut posted = PostResults::default();
         let all = async {
             while let Some(one) = working.join_next().await {
                 posted.add(&one??);
@@ -148,8 +148,8 @@ impl Senders {
         Ok(workers)
     }
 
-    async fn work(self: Arc<Self>, mut worker: Worker, pace: Arc<SendRate>) -> anyhow::Result<Posted> {
-        let (mut posted, mut body) = (Posted::default(), Vec::new());
+    async fn work(self: Arc<Self>, mut worker: Worker, pace: Arc<SendRate>) -> anyhow::Result<PostResults> {
+        let (mut posted, mut body) = (PostResults::default(), Vec::new());
         while let Some(turn) = pace.next().await {
             let Ok(authorization) = self.tokens.next() else {
                 pace.stop();
@@ -159,7 +159,7 @@ impl Senders {
             body::write(
                 &mut body,
                 Stamp { number: turn.number, due: turn.due },
-                self.args.size.of(turn.number),
+                self.args.size.length(turn.number),
             );
             let path = self.path_of(turn.number);
             let push = Push { path, authorization, ttl: self.args.ttl, body: &body };
@@ -183,7 +183,7 @@ enum Worker {
     Two(Http2),
 }
 
-impl Posted {
+impl PostResults {
     fn count(&mut self, status: u16, latency: Duration) {
         if matches!(status, 201 | 202) {
             self.accepted += 1;

@@ -1,4 +1,4 @@
-//! What has come of messages, on the side of the agents.
+//! Received and acknowledged messages, on the side of the agents.
 
 use crate::body::{Beginning, Stamp};
 use crate::histogram::Histogram;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const SHARDS: usize = 16;
-/// How often is looked whether all has come.
+/// Interval at which the count is polled.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Counts what agents receive and acknowledge.
@@ -18,7 +18,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet.
+    /// Creates an empty tally.
     #[must_use]
     pub fn new(beginning: Beginning) -> Self {
         Self {
@@ -28,32 +28,32 @@ impl Tally {
         }
     }
 
-    /// A message has come just now.
+    /// Records that a message was received now.
     pub fn received(&self, stamp: Stamp) {
         let latency = self.beginning.elapsed().saturating_sub(stamp.due);
         let shard = usize::try_from(stamp.number % SHARDS as u64).unwrap_or_default();
         self.latencies[shard].lock().unwrap_or_else(PoisonError::into_inner).record(latency);
     }
 
-    /// A message was acknowledged just now.
+    /// Records that a message was acknowledged now.
     pub fn acknowledged(&self) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Forgets what was counted.
-    pub fn begin_again(&self) {
+    /// Clears all counts.
+    pub fn reset(&self) {
         self.acknowledged.store(0, Ordering::Relaxed);
         for shard in &self.latencies {
             *shard.lock().unwrap_or_else(PoisonError::into_inner) = Histogram::default();
         }
     }
 
-    /// How many were acknowledged.
+    /// Returns the number of acknowledged messages.
     pub fn count(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many were acknowledged, as long as more come in that time; says whether all did.
+    /// Waits until `expected` messages are acknowledged; returns false if none is for `patience`.
     pub async fn wait_for(&self, expected: u64, patience: Duration) -> bool {
         let (mut last, mut moved) = (self.count(), Instant::now());
         while last < expected {

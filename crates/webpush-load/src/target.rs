@@ -12,20 +12,20 @@ use tempfile::TempDir;
 /// Which server.
 #[derive(clap::Args)]
 pub struct TargetArgs {
-    /// Start this webpush-server for the run, on a data folder of its own
+    /// Start this webpush-server for the run, on a data directory of its own
     #[arg(long, value_name = "PATH", conflicts_with_all = ["origin", "pid"])]
     pub server: Option<PathBuf>,
-    /// Where that data folder is made [default: the folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
+    /// Where that data directory is made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub directory: Option<PathBuf>,
     /// Let it speak TLS
     #[arg(long, requires = "server")]
     pub tls: bool,
     /// One more argument for it, as in --server-arg=--keepalive=1h
     #[arg(long, value_name = "ARG", requires = "server", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
-    /// Start autopush-rs for the run, of which autoconnect and autoendpoint are in this folder, on redis-server of the PATH
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["server", "origin", "pid"])]
+    /// Start autopush-rs for the run, of which autoconnect and autoendpoint are in this directory, on redis-server of the PATH
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["server", "origin", "pid"])]
     peer: Option<PathBuf>,
     /// Load the server that runs here, on this machine: where its agents connect. Senders go where its push URLs lead
     #[arg(long, value_name = "URL")]
@@ -50,17 +50,17 @@ pub struct Target {
 
 /// What ends with the run.
 enum Started {
-    Ours { _running: Running, _folder: TempDir },
+    Ours { _running: Running, _directory: TempDir },
     Peer { _peer: Peer },
 }
 
 impl TargetArgs {
-    /// A folder for the run, which is removed after it.
+    /// A directory for the run, which is removed after it.
     ///
     /// # Errors
     /// When it can't be made.
-    pub fn make_folder(&self) -> anyhow::Result<TempDir> {
-        folder_in(self.folder.as_deref())
+    pub fn make_directory(&self) -> anyhow::Result<TempDir> {
+        directory_in(self.directory.as_deref())
     }
 
     /// Starts the server, or finds the one that runs.
@@ -70,8 +70,8 @@ impl TargetArgs {
     pub fn target(&self) -> anyhow::Result<Target> {
         match (&self.server, &self.peer, &self.origin) {
             (Some(server), _, _) => self.started(server),
-            (None, Some(folder), _) => {
-                let peer = Peer::start(folder)?;
+            (None, Some(directory), _) => {
+                let peer = Peer::start(directory)?;
                 let dialer = Dialer::new(&peer.origin, None)?;
                 let process = Process::new(peer.pids.clone());
                 Ok(Target { dialer, process, trusted: None, _started: Some(Started::Peer { _peer: peer }) })
@@ -87,23 +87,23 @@ impl TargetArgs {
     }
 
     fn started(&self, server: &Path) -> anyhow::Result<Target> {
-        let folder = self.make_folder()?;
+        let directory = self.make_directory()?;
         let mut arguments = self.server_arg.clone();
         let mut trusted = None;
         if self.tls {
-            let Certificate { certificate, key } = Certificate::generate(folder.path())?;
+            let Certificate { certificate, key } = Certificate::generate(directory.path())?;
             let shown = [("--cert", &certificate), ("--key", &key)];
             arguments.extend(
                 shown.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]),
             );
             trusted = Some(certificate);
         }
-        let running = Running::webpush_server(server, &folder.path().join("data"), &arguments)?;
+        let running = Running::webpush_server(server, &directory.path().join("data"), &arguments)?;
         Ok(Target {
             dialer: Dialer::new(&running.origin, trusted.as_deref())?,
             process: Process::new(vec![running.pid()]),
             trusted,
-            _started: Some(Started::Ours { _running: running, _folder: folder }),
+            _started: Some(Started::Ours { _running: running, _directory: directory }),
         })
     }
 }
@@ -118,11 +118,11 @@ impl Target {
     }
 }
 
-/// A folder that is removed when it is dropped.
+/// A directory that is removed when it is dropped.
 ///
 /// # Errors
 /// When it can't be made.
-pub fn folder_in(parent: Option<&Path>) -> anyhow::Result<TempDir> {
+pub fn directory_in(parent: Option<&Path>) -> anyhow::Result<TempDir> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-    tempfile::tempdir_in(&parent).with_context(|| format!("no folder can be made in {}", parent.display()))
+    tempfile::tempdir_in(&parent).with_context(|| format!("no directory can be made in {}", parent.display()))
 }

@@ -1,4 +1,4 @@
-//! What senders say of themselves (VAPID, RFC 8292): nothing, one token all the time, or another one each time.
+//! Tokens of senders (VAPID, RFC 8292): none, the same each time, or a new one each time.
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use webpush_client::vapid::VapidKey;
 use webpush_core::time::Timestamp;
 
-/// How senders say who they are.
+/// How senders identify themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Vapid {
     /// They don't.
@@ -35,7 +35,7 @@ pub enum Tokens {
 }
 
 impl Tokens {
-    /// Signs what is needed for so many messages to an origin.
+    /// Signs the tokens for `count` messages to an origin.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -65,7 +65,7 @@ impl Tokens {
         })
     }
 
-    /// The value of `Authorization` for the next message: perhaps none. `Err` when all fresh ones are used.
+    /// Returns the value of `Authorization` for the next message, if it has one.
     ///
     /// # Errors
     /// [`UsedUp`].

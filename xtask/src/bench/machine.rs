@@ -1,4 +1,4 @@
-//! What machine this is, as far as a reader of figures has to know.
+//! Describes the machine of a measurement.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) struct Machine {
     memory_gib: u64,
     kernel: String,
     disk: String,
-    /// What other programs did when it began.
+    /// Load average when the run began.
     load: String,
 }
 

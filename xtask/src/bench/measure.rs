@@ -1,4 +1,4 @@
-//! Running the commands that rows name. One command gives many figures, so each is run once for all rows that read it.
+//! Runs the commands of rows, each once for all rows that read its figures.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use super::row::Reading;
 /// For one run of one command.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LOOK: Duration = Duration::from_millis(50);
-/// How commands name the server that is measured. Rows are written with it, and for the peer it is replaced.
-pub(super) const OURS: &str = "--server target/release/webpush-server --folder target/bench";
+/// The arguments that name the measured server; replaced for the peer.
+pub(super) const OURS: &str = "--server target/dist/webpush-server --directory target/bench";
 
 type Output = BTreeMap<String, f64>;
 
-/// What was run so far.
+/// The finished runs.
 pub(super) struct Runs {
     root: PathBuf,
     quick: bool,
@@ -47,10 +47,10 @@ impl Runs {
         self.figure(&command, reading)
     }
 
-    /// The same of autopush-rs, if it is there. That it fails is said, and no reason to have no figure of ours.
+    /// Reads the same figure of autopush-rs, if it is given; prints a failure and returns `None`.
     pub(super) fn read_of_peer(&mut self, reading: &Reading) -> Option<f64> {
-        let folder = self.peer.as_ref()?.display().to_string();
-        let command = self.command(reading).replace(OURS, &format!("--peer {folder}"));
+        let directory = self.peer.as_ref()?.display().to_string();
+        let command = self.command(reading).replace(OURS, &format!("--peer {directory}"));
         match self.figure(&command, reading) {
             Ok(figure) => Some(figure),
             Err(error) => {
@@ -150,7 +150,7 @@ fn run(root: &Path, command: &str) -> Result<String> {
 
 fn read(pipe: Option<&mut impl std::io::Read>) -> String {
     let mut text = Vec::new();
-    // What could be read before it broke is all there is.
+    // After an error the output so far is used.
     let _ = pipe.map(|pipe| pipe.read_to_end(&mut text));
     String::from_utf8_lossy(&text).into_owned()
 }

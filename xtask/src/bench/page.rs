@@ -1,4 +1,4 @@
-//! `docs/internals/benchmarks.md`: the part between two marks is written anew, what stands around it is kept.
+//! Rewrites the generated part of `docs/internals/benchmarks.md`, between two marks.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,12 +9,12 @@ use anyhow::{Context as _, Result};
 
 use super::machine::Machine;
 use super::measure::Runs;
-use super::row::{Figures, Measured, number};
+use super::row::{Figures, RowResult, number};
 
 const BEGIN: &str = "<!-- written by cargo xtask bench: begin -->";
 const END: &str = "<!-- written by cargo xtask bench: end -->";
 
-pub(super) fn write(path: &Path, machine: &Machine, rows: &[Measured], runs: &Runs) -> Result<()> {
+pub(super) fn write(path: &Path, machine: &Machine, rows: &[RowResult], runs: &Runs) -> Result<()> {
     let page = fs::read_to_string(path)?;
     let generated = generated(machine, rows, runs)?;
     let page =
@@ -29,11 +29,11 @@ fn replaced(page: &str, generated: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n{generated}{END}{after}"))
 }
 
-fn generated(machine: &Machine, rows: &[Measured], runs: &Runs) -> Result<String> {
+fn generated(machine: &Machine, rows: &[RowResult], runs: &Runs) -> Result<String> {
     let mut text = String::new();
     writeln!(text, "\n## The goals ({})\n", machine.date)?;
     let (quick, peer) =
-        (if machine.quick { " --quick" } else { "" }, if runs.has_peer() { " --peer FOLDER" } else { "" });
+        (if machine.quick { " --quick" } else { "" }, if runs.has_peer() { " --peer DIRECTORY" } else { "" });
     writeln!(text, "    cargo xtask bench{quick}{peer}\n")?;
     if machine.quick {
         writeln!(
@@ -50,13 +50,13 @@ fn generated(machine: &Machine, rows: &[Measured], runs: &Runs) -> Result<String
         runs.rounds()
     )?;
     table(&mut text, rows, runs)?;
-    writeln!(text, "\n### What was run\n")?;
+    writeln!(text, "\n### Commands\n")?;
     rows.iter().try_for_each(|row| details(&mut text, row, runs))?;
     writeln!(text)?;
     Ok(text)
 }
 
-fn table(text: &mut String, rows: &[Measured], runs: &Runs) -> Result<()> {
+fn table(text: &mut String, rows: &[RowResult], runs: &Runs) -> Result<()> {
     let peer = if runs.has_peer() { "autopush-rs here" } else { "autopush-rs earlier" };
     writeln!(text, "| row | what | figure | goal | | limit here | × limit | {peer} | of it |")?;
     writeln!(text, "|---|---|---|---|---|---|---|---|---|")?;
@@ -87,7 +87,7 @@ fn ratio(figure: f64, of: Option<f64>) -> String {
 }
 
 /// The commands of a row, and the figures beside its own.
-fn details(text: &mut String, measured: &Measured, runs: &Runs) -> Result<()> {
+fn details(text: &mut String, measured: &RowResult, runs: &Runs) -> Result<()> {
     let row = measured.row;
     match &measured.result {
         Ok(Figures { beside, .. }) => {

@@ -12,11 +12,11 @@ pub(super) struct Row {
     pub(super) unit: &'static str,
     pub(super) figure: Reading,
     pub(super) goal: Goal,
-    /// What is possible here: these together. None where nothing is to be compared with.
+    /// The limit of the machine: the sum of these; empty if there is none.
     pub(super) limit: &'static [Reading],
     /// More figures to be shown.
     pub(super) beside: &'static [Reading],
-    /// What autopush-rs 1.83.1 took on this kind of machine (issue 7), where it is to be compared.
+    /// The figure of autopush-rs 1.83.1 on this kind of machine (issue 7), if compared.
     pub(super) peer: Option<f64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Reading {
     pub(super) once: bool,
 }
 
-/// What a figure must not be above.
+/// The upper bound of a figure.
 #[derive(Clone, Copy)]
 pub(super) enum Goal {
     /// There is no goal; the figure is shown all the same.
@@ -38,12 +38,12 @@ pub(super) enum Goal {
     AtMost(f64),
     /// The limit and this.
     AboveLimit(f64),
-    /// So many times the limit.
+    /// A multiple of the limit.
     TimesLimit(f64),
 }
 
-/// What came of a row.
-pub(super) struct Measured {
+/// The results of a row.
+pub(super) struct RowResult {
     pub(super) row: &'static Row,
     /// At a smaller size than the goal is for.
     pub(super) smaller: bool,
@@ -68,8 +68,8 @@ pub(super) const fn once(command: &'static str, figure: &'static str) -> Reading
 }
 
 impl Row {
-    pub(super) fn measure(&'static self, runs: &mut Runs) -> Measured {
-        Measured { row: self, smaller: runs.is_smaller(self.what), result: self.figures(runs) }
+    pub(super) fn measure(&'static self, runs: &mut Runs) -> RowResult {
+        RowResult { row: self, smaller: runs.is_smaller(self.what), result: self.figures(runs) }
     }
 
     fn figures(&'static self, runs: &mut Runs) -> Result<Figures> {
@@ -105,7 +105,7 @@ impl Goal {
     }
 }
 
-impl Measured {
+impl RowResult {
     pub(super) fn is_there(&self) -> bool {
         self.result.is_ok()
     }
@@ -133,7 +133,7 @@ impl Measured {
     }
 }
 
-/// With as many decimals as matter.
+/// Formats a number with the decimals that matter for its size.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
@@ -169,11 +169,11 @@ mod tests {
         };
         let verdict = |figure, smaller| {
             let figures = Figures { figure, limit: None, peer: None, beside: Vec::new() };
-            Measured { row: &ROW, smaller, result: Ok(figures) }.verdict()
+            RowResult { row: &ROW, smaller, result: Ok(figures) }.verdict()
         };
         assert_eq!([verdict(10.0, false), verdict(10.1, false)], ["met", "**missed**"]);
         assert_eq!(verdict(1.0, true), "not at this size");
-        let failed = Measured { row: &ROW, smaller: false, result: Err(anyhow::anyhow!("why")) };
+        let failed = RowResult { row: &ROW, smaller: false, result: Err(anyhow::anyhow!("why")) };
         assert_eq!((failed.verdict(), failed.is_there()), ("**failed**", false));
         assert!(failed.line().contains("why"));
     }

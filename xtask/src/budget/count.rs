@@ -1,4 +1,4 @@
-//! Running a scenario under valgrind, which counts what a processor executes and a program allocates.
+//! Runs a scenario under valgrind, which counts instructions and allocations.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -7,33 +7,33 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// What runs the scenarios.
-pub(super) const PROGRAM: &str = "target/release/webpush-count";
+/// The program that runs the scenarios, as it ships.
+pub(super) const PROGRAM: &str = "target/dist/webpush-count";
 
-/// A scenario, run twice: what the longer run costs more is divided by how many times more that is.
+/// A scenario, run twice with different repetitions to find the cost of one.
 pub(super) struct Row {
     pub(super) name: &'static str,
     times: [u32; 2],
-    /// How much the allocations of one time may differ from run to run, because threads meet now so and now otherwise.
-    pub(super) wander: f64,
+    /// By how much allocations may differ from run to run, where threads interleave.
+    pub(super) tolerance: f64,
 }
 
 impl Row {
-    /// One thread, which does the same in every run.
+    /// A scenario of one thread, which does the same in every run.
     pub(super) const fn alone(name: &'static str) -> Self {
-        Self { name, times: [100, 600], wander: 0.0 }
+        Self { name, times: [100, 600], tolerance: 0.0 }
     }
 
-    pub(super) const fn with_threads(name: &'static str, times: [u32; 2], wander: f64) -> Self {
-        Self { name, times, wander }
+    pub(super) const fn with_threads(name: &'static str, times: [u32; 2], tolerance: f64) -> Self {
+        Self { name, times, tolerance }
     }
 
-    /// How often it is counted before it is over its budget.
+    /// How often it may be counted before it fails.
     pub(super) fn tries(&self) -> u32 {
-        if self.wander > 0.0 { 4 } else { 1 }
+        if self.tolerance > 0.0 { 4 } else { 1 }
     }
 
-    /// What one time costs.
+    /// Counts the cost of one repetition.
     pub(super) fn count(&self, root: &Path) -> Result<Cost> {
         let [few, many] = self.times;
         let (less, more) = (self.totals(root, few)?, self.totals(root, many)?);
@@ -46,15 +46,16 @@ impl Row {
     }
 
     fn totals(&self, root: &Path, times: u32) -> Result<Totals> {
-        let heap_said = self.run(root, times, &["--tool=dhat", "--dhat-out-file=/dev/null"])?;
+        let heap_report = self.run(root, times, &["--tool=dhat", "--dhat-out-file=/dev/null"])?;
         let (allocations, bytes) =
-            heap(&heap_said).with_context(|| format!("dhat has no total: {heap_said}"))?;
-        let said = self.run(root, times, &["--tool=callgrind", "--callgrind-out-file=/dev/null"])?;
-        let instructions = instructions(&said).with_context(|| format!("callgrind has no total: {said}"))?;
+            heap(&heap_report).with_context(|| format!("dhat printed no total: {heap_report}"))?;
+        let report = self.run(root, times, &["--tool=callgrind", "--callgrind-out-file=/dev/null"])?;
+        let instructions =
+            instructions(&report).with_context(|| format!("callgrind printed no total: {report}"))?;
         Ok(Totals { allocations, bytes, instructions })
     }
 
-    /// What valgrind says.
+    /// Runs valgrind and returns its report.
     fn run(&self, root: &Path, times: u32, tool: &[&str]) -> Result<String> {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(tool).arg(PROGRAM).args([self.name, &times.to_string()]).current_dir(root);
@@ -62,15 +63,15 @@ impl Row {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("valgrind is missing: apt-get install valgrind")
             }
-            output => output.context("valgrind can't be run")?,
+            output => output.context("cannot run valgrind")?,
         };
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{said}");
-        Ok(said)
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{report}");
+        Ok(report)
     }
 }
 
-/// What one run costs.
+/// The cost of one run.
 struct Totals {
     allocations: u64,
     /// One that grows counts with the bytes that it grows by.
@@ -79,21 +80,21 @@ struct Totals {
 }
 
 /// `==1== Total:     6,260,215 bytes in 11,781 blocks`
-fn heap(said: &str) -> Option<(u64, u64)> {
-    let (bytes, rest) = said.split_once("Total:")?.1.split_once(" bytes in ")?;
+fn heap(report: &str) -> Option<(u64, u64)> {
+    let (bytes, rest) = report.split_once("Total:")?.1.split_once(" bytes in ")?;
     Some((number(rest.split_once(" block")?.0)?, number(bytes)?))
 }
 
 /// `==1== Collected : 13542196`
-fn instructions(said: &str) -> Option<u64> {
-    number(said.split_once("Collected :")?.1.lines().next()?)
+fn instructions(report: &str) -> Option<u64> {
+    number(report.split_once("Collected :")?.1.lines().next()?)
 }
 
 fn number(text: &str) -> Option<u64> {
     text.trim().replace(',', "").parse().ok()
 }
 
-/// What one time costs.
+/// The cost of one repetition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cost {
     pub(super) allocations: f64,
@@ -113,9 +114,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_are_found_among_what_valgrind_says() {
-        let said = "==7== DHAT, a dynamic heap analysis tool\n==7== Total:     6,260,215 bytes in 11,781 blocks\n==7== At t-gmax";
-        assert_eq!(heap(said), Some((11_781, 6_260_215)));
+    fn totals_are_found_in_reports_of_valgrind() {
+        let report = "==7== DHAT, a dynamic heap analysis tool\n==7== Total:     6,260,215 bytes in 11,781 blocks\n==7== At t-gmax";
+        assert_eq!(heap(report), Some((11_781, 6_260_215)));
         assert_eq!(heap("==7== DHAT"), None);
         assert_eq!(
             instructions("==9== Events    : Ir\n==9== Collected : 13542196\n==9== \n"),

@@ -10,7 +10,7 @@ pub(super) struct Containerfile {
     pub(super) environment: Vec<(String, String)>,
     /// `uid:gid`.
     pub(super) user: String,
-    pub(super) working_folder: String,
+    pub(super) working_directory: String,
     pub(super) entry_point: Vec<String>,
     pub(super) health_check: Vec<String>,
     pub(super) volumes: Vec<String>,
@@ -33,7 +33,7 @@ impl Containerfile {
         let mut file = Self {
             environment: Vec::new(),
             user: String::new(),
-            working_folder: String::new(),
+            working_directory: String::new(),
             entry_point: Vec::new(),
             health_check: Vec::new(),
             volumes: Vec::new(),
@@ -47,7 +47,7 @@ impl Containerfile {
                     file.environment.push((name.to_owned(), value.to_owned()));
                 }
                 "USER" => file.user = rest.to_owned(),
-                "WORKDIR" => file.working_folder = rest.to_owned(),
+                "WORKDIR" => file.working_directory = rest.to_owned(),
                 "ENTRYPOINT" => file.entry_point = words(rest)?,
                 "HEALTHCHECK" => {
                     let (_, command) = rest.split_once("CMD ").context("HEALTHCHECK has no CMD")?;
@@ -55,7 +55,7 @@ impl Containerfile {
                 }
                 "VOLUME" => file.volumes = words(rest)?,
                 "LABEL" | "EXPOSE" | "STOPSIGNAL" => {}
-                other => bail!("the chore does not know what {other} does to the image"),
+                other => bail!("this task does not know what {other} does to the image"),
             }
         }
         // So that the tree that is tested is the tree that is shipped: one script makes both.
@@ -99,7 +99,7 @@ HEALTHCHECK --timeout=5s CMD [\"/p\", \"health\"]\n";
     fn the_last_stage_is_read() {
         let file = Containerfile::parse(&format!("{FIRST}{LAST}")).unwrap();
         assert_eq!(file.health_check, ["/p", "health"]);
-        assert_eq!((file.user.as_str(), file.working_folder.as_str()), ("1:1", "/w"));
+        assert_eq!((file.user.as_str(), file.working_directory.as_str()), ("1:1", "/w"));
         assert_eq!(file.environment, [("A".to_owned(), "b".to_owned())]);
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-/// What a `resolv.conf` says of it.
+/// Its address, for `resolv.conf`.
 pub(super) const ADDRESS: &str = "127.0.53.1";
 /// It leads to 127.0.0.1, and every other name nowhere.
 pub(super) const NAME: &str = "admin.webpush.test";
@@ -13,7 +13,7 @@ pub(super) const NAME: &str = "admin.webpush.test";
 const HEADER_BYTES: usize = 12;
 const TYPE_A: [u8; 2] = [0, 1];
 
-/// Answers until the chore ends.
+/// Answers until the task ends.
 pub(super) fn serve() -> Result<()> {
     let socket = UdpSocket::bind((ADDRESS, 53)).with_context(|| format!("cannot answer DNS on {ADDRESS}"))?;
     thread::spawn(move || {

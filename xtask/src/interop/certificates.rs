@@ -9,19 +9,19 @@ use rcgen::{
 };
 
 pub(crate) struct Certificates {
-    /// What clients must trust (PEM).
+    /// The authority that clients trust (PEM).
     pub(crate) ca: PathBuf,
     pub(crate) server_certificate: PathBuf,
     pub(crate) server_key: PathBuf,
 }
 
 impl Certificates {
-    /// Writes three PEM files into `folder`.
-    pub(crate) fn generate(folder: &Path) -> Result<Self> {
+    /// Writes three PEM files into `directory`.
+    pub(crate) fn generate(directory: &Path) -> Result<Self> {
         let files = Self {
-            ca: folder.join("ca.pem"),
-            server_certificate: folder.join("server-certificate.pem"),
-            server_key: folder.join("server-key.pem"),
+            ca: directory.join("ca.pem"),
+            server_certificate: directory.join("server-certificate.pem"),
+            server_key: directory.join("server-key.pem"),
         };
 
         let ca_key = KeyPair::generate().context("cannot make the authority's key")?;

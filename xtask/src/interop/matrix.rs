@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::process::{Ended, Process};
+use super::process::{End, Process};
 use super::tool::Tool;
 use super::{Failure, client_environment};
 
@@ -57,7 +57,7 @@ pub(super) struct Pair {
     sender: Sender,
 }
 
-/// What all pairs share.
+/// The setting that all pairs share.
 pub(super) struct Setting {
     /// Of a server with TLS: web-push speaks nothing else.
     pub(super) origin: String,
@@ -99,12 +99,12 @@ pub(super) fn run(pairs: &[Pair], setting: &Setting, mut report: impl FnMut(Pair
 }
 
 fn play(pair: Pair, setting: &Setting, said: &mut Vec<String>) -> Result<()> {
-    let folder = tempfile::tempdir_in(&setting.scratch).context("cannot make a folder")?;
+    let directory = tempfile::tempdir_in(&setting.scratch).context("cannot make a directory")?;
     let attempt = Attempt {
         pair,
         setting,
-        state: folder.path().join("state.json"),
-        subscription: folder.path().join("subscription.json"),
+        state: directory.path().join("state.json"),
+        subscription: directory.path().join("subscription.json"),
         deadline: Instant::now() + PAIR_TIMEOUT,
     };
 
@@ -114,7 +114,7 @@ fn play(pair: Pair, setting: &Setting, said: &mut Vec<String>) -> Result<()> {
     let stored = attempt.send(&format!("grüß Gott, {}: stored", pair.name()), None)?;
     said.push(format!("ok    sent while nobody listened: {}", stored.message));
 
-    let mut monitor = Process::start(attempt.agent(Verb::Monitor)).context("the agent")?;
+    let mut monitor = Process::start(attempt.agent(AgentCommand::Monitor)).context("the agent")?;
     attempt.expect_message(&monitor, &stored).context("the stored message")?;
     said.push("ok    pushed, decrypted and acknowledged".into());
 
@@ -147,7 +147,7 @@ impl Pair {
 }
 
 #[derive(Clone, Copy)]
-enum Verb {
+enum AgentCommand {
     Subscribe,
     Monitor,
 }
@@ -173,24 +173,24 @@ impl Agent {
         }
     }
 
-    fn command(self, verb: Verb, state: &Path, setting: &Setting) -> Command {
+    fn command(self, agent_command: AgentCommand, state: &Path, setting: &Setting) -> Command {
         let mut command = match self {
             Self::Nghttp => setting.script(&setting.python, "nghttp/matrix-agent.py"),
             Self::Node => setting.script(Path::new("node"), "node/matrix-agent.mjs"),
             Self::PythonH2 => setting.script(&setting.python, "python/matrix-agent.py"),
             Self::Listen => {
                 let mut listen = setting.own("listen");
-                match verb {
-                    Verb::Subscribe => listen.arg("--no-wait"),
-                    Verb::Monitor => listen.args(["--count", "2"]),
+                match agent_command {
+                    AgentCommand::Subscribe => listen.arg("--no-wait"),
+                    AgentCommand::Monitor => listen.args(["--count", "2"]),
                 };
                 listen.arg("--state").arg(state).arg(&setting.origin);
                 return listen;
             }
         };
-        command.arg(match verb {
-            Verb::Subscribe => "subscribe",
-            Verb::Monitor => "monitor",
+        command.arg(match agent_command {
+            AgentCommand::Subscribe => "subscribe",
+            AgentCommand::Monitor => "monitor",
         });
         command.arg(state);
         command
@@ -228,7 +228,7 @@ impl Sender {
         }
     }
 
-    /// Whether it can name the receipt subscription of an earlier message.
+    /// Returns true if it can name the receipt subscription of an earlier message.
     const fn reuses_receipts(self) -> bool {
         !matches!(self, Self::Send)
     }
@@ -269,15 +269,15 @@ impl Setting {
     }
 
     /// One of the server's own clients.
-    fn own(&self, verb: &str) -> Command {
+    fn own(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args([verb, "--json", "--ca-file"]).arg(&self.ca).stderr(Stdio::piped());
+        command.args([subcommand, "--json", "--ca-file"]).arg(&self.ca).stderr(Stdio::piped());
         command
     }
 }
 
 /// A message as its sender knows it.
-struct Sent {
+struct SentMessage {
     text: String,
     message: String,
     receipt: String,
@@ -286,20 +286,20 @@ struct Sent {
 struct Attempt<'a> {
     pair: Pair,
     setting: &'a Setting,
-    /// What the agent keeps for itself.
+    /// The state file of the agent.
     state: PathBuf,
-    /// What it gives to senders.
+    /// The subscription for senders.
     subscription: PathBuf,
     deadline: Instant,
 }
 
 impl Attempt<'_> {
-    fn agent(&self, verb: Verb) -> Command {
-        self.pair.agent.command(verb, &self.state, self.setting)
+    fn agent(&self, agent_command: AgentCommand) -> Command {
+        self.pair.agent.command(agent_command, &self.state, self.setting)
     }
 
     fn subscribe(&self) -> Result<String> {
-        let lines = self.run(self.agent(Verb::Subscribe)).context("subscribing")?;
+        let lines = self.run(self.agent(AgentCommand::Subscribe)).context("subscribing")?;
         let json = lines
             .iter()
             .find_map(|line| line.strip_prefix("{\"subscription\":")?.strip_suffix('}'))
@@ -308,7 +308,7 @@ impl Attempt<'_> {
         Ok(json.to_owned())
     }
 
-    fn send(&self, text: &str, receipts: Option<&str>) -> Result<Sent> {
+    fn send(&self, text: &str, receipts: Option<&str>) -> Result<SentMessage> {
         let command = self.pair.sender.command(&self.subscription, text, receipts, self.setting);
         let lines = self.run(command).with_context(|| format!("sending {text:?}"))?;
         let line = object(&lines, "message")?;
@@ -321,11 +321,11 @@ impl Attempt<'_> {
         if let Some(receipts) = receipts.filter(|_| self.pair.sender.reuses_receipts()) {
             expect(&receipt, &receipts, "receipt subscription, which was named in the send")?;
         }
-        Ok(Sent { text: text.to_owned(), message: message.to_owned(), receipt: receipt.to_owned() })
+        Ok(SentMessage { text: text.to_owned(), message: message.to_owned(), receipt: receipt.to_owned() })
     }
 
     /// The next message of the agent must be this one.
-    fn expect_message(&self, monitor: &Process, sent: &Sent) -> Result<()> {
+    fn expect_message(&self, monitor: &Process, sent: &SentMessage) -> Result<()> {
         let line = monitor.wait_for("message", self.time_left(), |line| {
             line.starts_with("{\"message\":").then(|| line.to_owned())
         })?;
@@ -336,7 +336,7 @@ impl Attempt<'_> {
     }
 
     /// The receipt subscriptions of these messages must have one 204 for each of them, and nothing else.
-    fn expect_receipts(&self, messages: &[&Sent]) -> Result<()> {
+    fn expect_receipts(&self, messages: &[&SentMessage]) -> Result<()> {
         let mut subscriptions: Vec<&str> = messages.iter().map(|sent| sent.receipt.as_str()).collect();
         subscriptions.dedup();
         let mut reader = self.setting.script(Path::new("node"), "node/matrix-receipts.mjs");
@@ -358,12 +358,12 @@ impl Attempt<'_> {
         self.finish(&mut Process::start(command)?)
     }
 
-    /// What a process prints until it ends, which it must do well.
+    /// Waits for a process to succeed, and returns its output.
     fn finish(&self, process: &mut Process) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         match process.run_to_end(self.time_left(), &mut lines)? {
-            Ended::Exited(status) => ensure!(ExitStatus::success(&status), "{status}: {}", lines.join(" ")),
-            Ended::Killed => bail!("not done {} s after the pair's start: {lines:?}", PAIR_TIMEOUT.as_secs()),
+            End::Exited(status) => ensure!(ExitStatus::success(&status), "{status}: {}", lines.join(" ")),
+            End::Killed => bail!("not done {} s after the pair's start: {lines:?}", PAIR_TIMEOUT.as_secs()),
         }
         Ok(lines)
     }
@@ -384,7 +384,9 @@ fn object<'a>(lines: &'a [String], name: &str) -> Result<&'a str> {
     found.map(String::as_str).with_context(|| format!("no JSON object with {name:?} in {lines:?}"))
 }
 
-/// A string or number in one line of JSON. The texts and URLs of these scenarios have nothing that JSON escapes.
+/// Returns a string or number of one line of JSON.
+///
+/// The texts and URLs of these scenarios need no escapes.
 fn member<'a>(line: &'a str, name: &str) -> Result<&'a str> {
     let value = line.split_once(&format!("\"{name}\":")).map(|(_, rest)| rest);
     let found = value.and_then(|value| match value.strip_prefix('"') {

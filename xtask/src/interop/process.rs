@@ -1,4 +1,4 @@
-//! A child process whose output is read line by line with a deadline, and which never outlives its owner.
+//! A child process with output by lines and a deadline, killed when it is dropped.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,19 +14,19 @@ const END_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Process {
     child: Child,
     name: String,
-    /// Disconnected once every writer of the output is gone, which is how the end is noticed without polling.
+    /// Disconnected once every writer of the output is gone: shows the end without polling.
     lines: Receiver<String>,
 }
 
 /// How [`Process::run_to_end`] ended.
-pub(crate) enum Ended {
+pub(crate) enum End {
     Exited(ExitStatus),
-    /// The time was up.
+    /// At the deadline.
     Killed,
 }
 
 impl Process {
-    /// Starts `command`; what it writes to stderr comes among the lines unless the command has sent it elsewhere.
+    /// Starts `command`; its stderr is among the lines unless the command redirects it.
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -71,15 +71,15 @@ impl Process {
     }
 
     /// Collects lines until the process ends by itself, or kills it when the time is up.
-    pub(crate) fn run_to_end(&mut self, timeout: Duration, lines: &mut Vec<String>) -> Result<Ended> {
+    pub(crate) fn run_to_end(&mut self, timeout: Duration, lines: &mut Vec<String>) -> Result<End> {
         let deadline = Instant::now() + timeout;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Exited(self.child.wait()?)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(End::Exited(self.child.wait()?)),
                 Err(RecvTimeoutError::Timeout) => {
                     self.kill()?;
-                    return Ok(Ended::Killed);
+                    return Ok(End::Killed);
                 }
             }
         }
@@ -95,8 +95,8 @@ impl Process {
         ensure!(told.success(), "cannot send SIGTERM to {}", self.name);
         let mut lines = Vec::new();
         match self.run_to_end(END_TIMEOUT, &mut lines)? {
-            Ended::Exited(status) => Ok(status),
-            Ended::Killed => {
+            End::Exited(status) => Ok(status),
+            End::Killed => {
                 bail!("{} did not end within {} s of SIGTERM", self.name, END_TIMEOUT.as_secs())
             }
         }
@@ -160,13 +160,12 @@ mod tests {
     #[test]
     fn run_to_end_reports_the_status_and_kills_what_hangs() {
         let mut lines = Vec::new();
-        let Ended::Exited(status) = sh("echo said; exit 7").run_to_end(END_TIMEOUT, &mut lines).unwrap()
-        else {
+        let End::Exited(status) = sh("echo said; exit 7").run_to_end(END_TIMEOUT, &mut lines).unwrap() else {
             panic!("it was killed")
         };
         assert_eq!((status.code(), lines), (Some(7), vec!["said".to_owned()]));
         let mut hangs = sh("exec sleep 60");
-        assert!(matches!(hangs.run_to_end(Duration::from_millis(50), &mut Vec::new()), Ok(Ended::Killed)));
+        assert!(matches!(hangs.run_to_end(Duration::from_millis(50), &mut Vec::new()), Ok(End::Killed)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The service behind a proxy: a program of Debian, run on a file of `contrib/proxy` in which only places and times are others.
+//! The service behind a proxy from Debian, with a file of `contrib/proxy`.
 //!
-//! What a file must have for that is written here once: a line that is not in it any more ends the case, so that documents, files and
-//! what is run stay the same.
+//! Only addresses, paths and timeouts in the file are replaced. A line that is no longer in the file fails the case, so that
+//! documents, files and tests agree.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -38,20 +38,22 @@ pub(super) struct Behind {
 struct Places<'a> {
     front: u16,
     service: u16,
-    folder: &'a Path,
+    directory: &'a Path,
     certificates: &'a Certificates,
 }
 
 impl Proxy {
-    /// The proxy waits for 3 s where the file says minutes, and the service pings after one: whatever lives longer does so by pings.
+    /// Starts the proxy with timeouts of 3 s, and a service that pings after one.
+    ///
+    /// A connection that lives longer does so by pings.
     pub(super) fn start(
         self,
         binary: &Path,
         root: &Path,
-        folder: &Path,
+        directory: &Path,
         certificates: &Certificates,
     ) -> Result<Behind> {
-        let places = Places { front: free_port()?, service: free_port()?, folder, certificates };
+        let places = Places { front: free_port()?, service: free_port()?, directory, certificates };
         let origin = format!("https://127.0.0.1:{}", places.front);
         let mut arguments: Vec<&str> = vec!["--origin", &origin, "--trusted-proxies", "127.0.0.1"];
         arguments.extend(["--rate-limit-loopback", "--register-rate", "1/h:3", "--websocket-ping", "1s"]);
@@ -59,18 +61,19 @@ impl Proxy {
         if self == Self::HaproxyTcp {
             arguments.extend(["--proxy-protocol", "--key", key, "--cert", certificate]);
         }
-        let data = folder.join("data");
-        std::fs::create_dir(&data).context("cannot make a data folder")?;
-        let server = Server::start_at(binary, &data, places.service, &arguments, &folder.join("server.log"))?;
+        let data = directory.join("data");
+        std::fs::create_dir(&data).context("cannot make a data directory")?;
+        let server =
+            Server::start_at(binary, &data, places.service, &arguments, &directory.join("server.log"))?;
 
         let source = root.join("contrib/proxy").join(self.file());
         let text =
             std::fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
-        let configuration = folder.join(self.file());
+        let configuration = directory.join(self.file());
         std::fs::write(&configuration, self.adapted(text, &places)?)
             .context("cannot write a configuration")?;
-        let log = folder.join("proxy.log");
-        let mut command = self.command(&configuration, folder);
+        let log = directory.join("proxy.log");
+        let mut command = self.command(&configuration, directory);
         // Appended to, as nginx opens it once more for its log of requests.
         command.stderr(File::options().create(true).append(true).open(&log).context("cannot write a log")?);
         let mut behind = Behind { origin, server, proxy: Process::start(command)?, log };
@@ -87,13 +90,13 @@ impl Proxy {
     }
 
     /// In the foreground, and as one process, so that it ends with its owner.
-    fn command(self, configuration: &Path, folder: &Path) -> Command {
+    fn command(self, configuration: &Path, directory: &Path) -> Command {
         let mut command =
             Command::new(if self == Self::Nginx { "/usr/sbin/nginx" } else { "/usr/sbin/haproxy" });
         match self {
             Self::Nginx => command
                 .args(["-g", "daemon off; master_process off;", "-e", "stderr", "-p"])
-                .arg(folder)
+                .arg(directory)
                 .arg("-c"),
             Self::HaproxyHttp | Self::HaproxyTcp => command.args(["-db", "-f"]),
         };
@@ -102,17 +105,17 @@ impl Proxy {
     }
 
     fn adapted(self, text: String, places: &Places) -> Result<String> {
-        let Places { front, service, folder, certificates } = places;
-        let folder = path(folder)?;
+        let Places { front, service, directory, certificates } = places;
+        let directory = path(directory)?;
         let (key, certificate) = (path(&certificates.server_key)?, path(&certificates.server_certificate)?);
         let replacements = match self {
             Self::Nginx => vec![
                 ("user www-data;", String::new()),
-                ("pid /run/nginx.pid;", format!("pid {folder}/nginx.pid;")),
-                ("/var/log/nginx/error.log", format!("{folder}/error.log")),
-                ("/var/log/nginx/push.log", format!("{folder}/proxy.log")),
-                // Where bodies wait: the folders of the package belong to its user.
-                ("http {\n", format!("http {{\n{}", temporary_folders(folder))),
+                ("pid /run/nginx.pid;", format!("pid {directory}/nginx.pid;")),
+                ("/var/log/nginx/error.log", format!("{directory}/error.log")),
+                ("/var/log/nginx/push.log", format!("{directory}/proxy.log")),
+                // Where bodies wait: the directories of the package belong to its user.
+                ("http {\n", format!("http {{\n{}", temporary_directories(directory))),
                 ("server 127.0.0.1:8080;", format!("server 127.0.0.1:{service};")),
                 ("listen 443 ssl", format!("listen 127.0.0.1:{front} ssl")),
                 ("/etc/ssl/certs/push.pem", certificate.to_owned()),
@@ -122,7 +125,7 @@ impl Proxy {
             ],
             Self::HaproxyHttp => {
                 // HAProxy wants both in one file.
-                let both = format!("{folder}/push.pem");
+                let both = format!("{directory}/push.pem");
                 let pems = [certificate, key].map(std::fs::read_to_string);
                 let [Ok(certificate), Ok(key)] = pems else {
                     bail!("cannot read the certificate and its key")
@@ -150,9 +153,9 @@ impl Proxy {
     }
 }
 
-fn temporary_folders(folder: &str) -> String {
+fn temporary_directories(directory: &str) -> String {
     let names = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    names.map(|name| format!("    {name}_temp_path {folder}/{name};\n")).concat()
+    names.map(|name| format!("    {name}_temp_path {directory}/{name};\n")).concat()
 }
 
 /// Each must be there once, outside of comments.
@@ -161,7 +164,7 @@ fn replaced(text: String, replacements: &[(&str, String)]) -> Result<String> {
     let mut text: String = lines.flat_map(|line| [line, "\n"]).collect();
     for (old, new) in replacements {
         let times = text.matches(old).count();
-        ensure!(times == 1, "the file of contrib/proxy has «{old}» {times} times instead of once");
+        ensure!(times == 1, "the file of contrib/proxy has `{old}` {times} times instead of once");
         text = text.replace(old, new);
     }
     Ok(text)
@@ -217,9 +220,10 @@ mod tests {
     #[test]
     fn every_file_has_what_is_replaced_in_it() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let certificates = Certificates::generate(folder.path()).unwrap();
-        let places = Places { front: 1, service: 2, folder: folder.path(), certificates: &certificates };
+        let directory = tempfile::tempdir().unwrap();
+        let certificates = Certificates::generate(directory.path()).unwrap();
+        let places =
+            Places { front: 1, service: 2, directory: directory.path(), certificates: &certificates };
         let page = std::fs::read_to_string(root.join("docs/proxies.md")).unwrap();
         for proxy in [Proxy::Nginx, Proxy::HaproxyHttp, Proxy::HaproxyTcp] {
             let text = std::fs::read_to_string(root.join("contrib/proxy").join(proxy.file())).unwrap();

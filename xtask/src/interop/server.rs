@@ -29,14 +29,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server on a port of its own choice with a data folder that goes when it does.
+    /// Starts a server on a port of its own choice with a data directory that goes when it does.
     pub(super) fn start_with_own_data(
         binary: &Path,
         scratch: &Path,
         transport: Transport,
         certificates: &Certificates,
     ) -> Result<Self> {
-        let data = tempfile::tempdir_in(scratch).context("cannot make a data folder")?;
+        let data = tempfile::tempdir_in(scratch).context("cannot make a data directory")?;
         let mut command = base_command(binary, data.path(), 0);
         let log = match transport {
             Transport::Plain => {
@@ -54,14 +54,14 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a plain-text server on a data folder and port that the caller keeps (0 lets the server choose).
+    /// Starts a plain-text server on the caller's data directory and port (0: any port).
     pub(super) fn start_plain_at(binary: &Path, data: &Path, port: u16, log: &Path) -> Result<Self> {
         let mut command = base_command(binary, data, port);
         command.arg("--plaintext");
         Self::start(command, log)
     }
 
-    /// Starts a server on a data folder and port that the caller keeps, with more arguments.
+    /// Starts a server on a data directory and port that the caller keeps, with more arguments.
     pub(super) fn start_at(
         binary: &Path,
         data: &Path,

@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Failure;
-use super::process::{Ended, Process};
+use super::process::{End, Process};
 use super::server::Server;
 
 /// For each thing the scenario waits for.
@@ -53,15 +53,15 @@ pub(super) fn run(binary: &Path, scratch: &Path, stop: Stop) -> Result<Vec<Strin
 }
 
 fn play(binary: &Path, scratch: &Path, stop: Stop, said: &mut Vec<String>) -> Result<()> {
-    let folder = tempfile::tempdir_in(scratch).context("cannot make a folder")?;
-    let data = folder.path().join("data");
-    std::fs::create_dir(&data).context("cannot make a data folder")?;
+    let directory = tempfile::tempdir_in(scratch).context("cannot make a directory")?;
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).context("cannot make a data directory")?;
     let log = scratch.join("server-terminals.log");
     let terminals = Terminals {
         binary,
         listen_log: scratch.join("listen.log"),
-        state: folder.path().join("listen.state"),
-        subscription: folder.path().join("subscription.json"),
+        state: directory.path().join("listen.state"),
+        subscription: directory.path().join("subscription.json"),
     };
 
     let mut server = Server::start_plain_at(binary, &data, 0, &log)?;
@@ -127,8 +127,8 @@ fn expect_messages(mut listener: Process, messages: &[&str]) -> Result<()> {
     let ended = listener.run_to_end(STEP_TIMEOUT, &mut lines)?;
     ensure!(lines == messages, "listen printed {lines:?} instead of {messages:?}");
     match ended {
-        Ended::Exited(status) => ensure!(status.success(), "listen ended with {status}"),
-        Ended::Killed => bail!("listen --count had its messages and did not end"),
+        End::Exited(status) => ensure!(status.success(), "listen ended with {status}"),
+        End::Killed => bail!("listen --count had its messages and did not end"),
     }
     Ok(())
 }
@@ -162,8 +162,8 @@ impl Terminals<'_> {
         command.arg("send").arg(&self.subscription).arg(text).stderr(Stdio::piped());
         let mut lines = Vec::new();
         match Process::start(command)?.run_to_end(STEP_TIMEOUT, &mut lines)? {
-            Ended::Exited(status) => ensure!(status.success(), "send {text} ended with {status}: {lines:?}"),
-            Ended::Killed => bail!("send {text} did not end: {lines:?}"),
+            End::Exited(status) => ensure!(status.success(), "send {text} ended with {status}: {lines:?}"),
+            End::Killed => bail!("send {text} did not end: {lines:?}"),
         }
         ensure!(
             lines.iter().any(|line| line.contains("/message/")),

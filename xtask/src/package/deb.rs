@@ -12,26 +12,38 @@ pub(super) const NAME: &str = "webpush-server";
 pub(super) const PROGRAM: &str = "/usr/bin/webpush-server";
 pub(super) const CONFIGURATION: &str = "/etc/webpush-server/webpush-server.toml";
 pub(super) const UNIT: &str = "/usr/lib/systemd/system/webpush-server.service";
-/// What makes it start with the machine.
+/// The link that starts the service at boot.
 const ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/webpush-server.service";
 /// Where a package leaves anything.
-const FOLDERS: [&str; 5] = ["/etc", "/usr", "/var/lib", "/var/cache", "/run"];
+const DIRECTORIES: [&str; 5] = ["/etc", "/usr", "/var/lib", "/var/cache", "/run"];
 
-/// Builds the package of `target/release/webpush-server` and of the files that `cargo xtask assets` has written.
+/// Builds the package from `target/dist/webpush-server` and the files of `cargo xtask assets`.
 pub(super) fn build() -> Result<PathBuf> {
-    let folder = Path::new("target/debian");
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
+    let directory = Path::new("target/debian");
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
     }
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(directory)?;
     let mut deb = Command::new(env!("CARGO"));
-    deb.args(["deb", "--quiet", "--locked", "--no-build", "--package", NAME, "--output"]).arg(folder);
+    deb.args([
+        "deb",
+        "--quiet",
+        "--locked",
+        "--no-build",
+        "--profile",
+        "dist",
+        "--package",
+        NAME,
+        "--output",
+    ])
+    .arg(directory);
     run(&mut deb)?;
-    let built = files_in(folder)?.into_iter().find(|file| file.extension().is_some_and(|end| end == "deb"));
+    let built =
+        files_in(directory)?.into_iter().find(|file| file.extension().is_some_and(|end| end == "deb"));
     built.context("cargo deb wrote no package")
 }
 
-/// What Debian's own reviewer finds; the exceptions are in `contrib/debian/lintian-exceptions`, with their reasons.
+/// Runs lintian; exceptions and their reasons are in `contrib/debian/lintian-exceptions`.
 pub(super) fn review(package: &Path) -> Result<()> {
     let exceptions = fs::read_to_string("contrib/debian/lintian-exceptions")?;
     let tags = exceptions.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -51,12 +63,12 @@ pub(super) fn must_not_be_here() -> Result<()> {
     let traces = traces()?;
     ensure!(
         traces.is_empty(),
-        "webpush-server is or was installed on this machine, and this chore would purge it with its data: {traces:?}"
+        "webpush-server is or was installed on this machine, and this task would purge it with its data: {traces:?}"
     );
     Ok(())
 }
 
-/// What must be there once it is installed: files, the enabled unit, an unchanged conffile, pages that `man` shows.
+/// Checks an installation: files, the enabled unit, an unchanged conffile, readable manual pages.
 pub(super) fn check_installed() -> Result<()> {
     for file in [
         PROGRAM,
@@ -109,17 +121,16 @@ pub(super) fn purge() -> Result<()> {
 pub(super) fn tidy_up() {
     // All of it fails where there is nothing left, which is what is wanted.
     let _ = succeeds(Command::new("dpkg").args(["--purge", NAME]));
-    for folder in ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server"] {
-        let _ = fs::remove_dir_all(folder);
+    for directory in ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server"] {
+        let _ = fs::remove_dir_all(directory);
     }
 }
 
 /// Files with its name where packages leave files.
 fn traces() -> Result<Vec<String>> {
     let mut find = Command::new("find");
-    find.args(FOLDERS).args(["-xdev", "-name", "*webpush-server*"]);
-    // What a program writes below /run goes with the service, and systemd removes it then. Pages of the manual that somebody
-    // has looked at are man's to forget.
+    find.args(DIRECTORIES).args(["-xdev", "-name", "*webpush-server*"]);
+    // systemd removes the files of a service below /run with it. The cache of manual pages belongs to man.
     find.args(["-not", "-path", "/run/webpush-server*", "-not", "-path", "/var/cache/man/*"]);
     let found = output(find.arg("-print"))?;
     Ok(found.lines().map(str::to_owned).collect())

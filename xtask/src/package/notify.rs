@@ -17,8 +17,8 @@ pub(super) struct NotifySocket {
 }
 
 impl NotifySocket {
-    pub(super) fn bind(folder: &Path) -> Result<Self> {
-        let path = folder.join("notify");
+    pub(super) fn bind(directory: &Path) -> Result<Self> {
+        let path = directory.join("notify");
         let socket = UnixDatagram::bind(&path).with_context(|| format!("cannot bind {}", path.display()))?;
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
         Ok(Self { socket, path })

@@ -1,5 +1,6 @@
-//! The installed service, run as systemd would run it by its unit: a user that nobody else is, no capability but one, folders of
-//! its own, credentials, and no system call outside the filter.
+//! Runs the installed service as systemd would by its unit.
+//!
+//! It gets its own user, one capability at most, its own directories, credentials, and no system call outside the filter.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -16,9 +17,9 @@ use crate::shell::run;
 
 /// Of the range that systemd takes users of `DynamicUser=` from.
 const USER: u32 = 64_808;
-const FOLDER_MODE: u32 = 0o700;
+const DIRECTORY_MODE: u32 = 0o700;
 
-/// What is the same each time the service is started.
+/// The parts of an installation that all starts share.
 pub(super) struct Installation {
     pub(super) unit: Unit,
     pub(super) state: PathBuf,
@@ -28,25 +29,27 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Makes the folders that systemd makes. Each credential is its name and the file that it is copied from.
+    /// Makes the directories that systemd makes.
+    ///
+    /// Each credential is a name and the file it is copied from.
     pub(super) fn prepare(unit: Unit, scratch: &Path, credentials: &[(&str, &Path)]) -> Result<Self> {
         let state = Path::new("/var/lib").join(unit.one("StateDirectory")?);
         let runtime = Path::new("/run").join(unit.one("RuntimeDirectory")?);
         // The service's user must come through to what is below.
         fs::set_permissions(scratch, Permissions::from_mode(0o755))?;
-        let folder = scratch.join("credentials");
-        for own in [&state, &runtime, &folder] {
+        let directory = scratch.join("credentials");
+        for own in [&state, &runtime, &directory] {
             fs::create_dir_all(own).with_context(|| format!("{} can't be made", own.display()))?;
-            fs::set_permissions(own, Permissions::from_mode(FOLDER_MODE))?;
+            fs::set_permissions(own, Permissions::from_mode(DIRECTORY_MODE))?;
             chown(own, Some(USER), Some(USER))?;
         }
         for (name, file) in credentials {
-            let copy = folder.join(name);
+            let copy = directory.join(name);
             fs::copy(file, &copy).with_context(|| format!("{} can't be copied", file.display()))?;
             fs::set_permissions(&copy, Permissions::from_mode(0o400))?;
             chown(&copy, Some(USER), Some(USER))?;
         }
-        Ok(Self { unit, state, runtime, credentials: folder, scratch: scratch.to_owned() })
+        Ok(Self { unit, state, runtime, credentials: directory, scratch: scratch.to_owned() })
     }
 
     /// Starts it, and waits until it says that it is ready.
@@ -54,9 +57,9 @@ impl Installation {
         let record = self.scratch.join("system-calls");
         File::create(&record)?;
         chown(&record, Some(USER), Some(USER))?;
-        let notify_folder = tempfile::tempdir_in(&self.scratch)?;
-        fs::set_permissions(notify_folder.path(), Permissions::from_mode(0o755))?;
-        let notify = NotifySocket::bind(notify_folder.path())?;
+        let notify_directory = tempfile::tempdir_in(&self.scratch)?;
+        fs::set_permissions(notify_directory.path(), Permissions::from_mode(0o755))?;
+        let notify = NotifySocket::bind(notify_directory.path())?;
 
         let log = self.scratch.join("service.log");
         let mut command = self.command(&record, &notify)?;
@@ -71,7 +74,7 @@ impl Installation {
         let said = || fs::read_to_string(&log).unwrap_or_default();
         ready.with_context(|| format!("the installed service did not start; its log:\n{}", said()))?;
         ensure!(process.exit_status()?.is_none(), "the service has ended; its log:\n{}", said());
-        Ok(Running { installation: self, process, notify, record, _notify_folder: notify_folder })
+        Ok(Running { installation: self, process, notify, record, _notify_directory: notify_directory })
     }
 
     fn command(&self, record: &Path, notify: &NotifySocket) -> Result<Command> {
@@ -110,7 +113,7 @@ pub(super) struct Running<'a> {
     process: Process,
     notify: NotifySocket,
     record: PathBuf,
-    _notify_folder: tempfile::TempDir,
+    _notify_directory: tempfile::TempDir,
 }
 
 impl Running<'_> {

@@ -1,5 +1,7 @@
-//! What a program asked of the kernel, held against its unit. systemd is not there to enforce the unit; strace refuses system
-//! calls outside the filter as the kernel would, and the rest is read off its record.
+//! Checks the system calls of a program against its unit.
+//!
+//! systemd is not there to enforce the unit: strace refuses system calls outside the filter as the kernel would, and the
+//! rest is checked in its record.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +10,7 @@ use anyhow::{Result, ensure};
 
 use super::unit::Unit;
 
-/// What strace writes behind a call that it refused for us.
+/// Marks a call in the record of strace that it refused.
 const REFUSED: &str = "(INJECTED)";
 
 /// The option of strace that refuses whatever the unit's filter does.
@@ -19,10 +21,10 @@ pub(super) fn refusal(unit: &Unit) -> Result<String> {
     Ok(format!("inject=!{}:error=EPERM", calls.join(",")))
 }
 
-/// Fails with each thing the program did that its unit does not allow. `own` are the folders it may write to.
+/// Fails with every action that the unit does not allow; `own` are the writable directories.
 pub(super) fn check(unit: &Unit, record: &str, own: &[&Path]) -> Result<()> {
     let families: Vec<&str> = unit.one("RestrictAddressFamilies")?.split_whitespace().collect();
-    let own: Vec<&str> = own.iter().filter_map(|folder| folder.to_str()).collect();
+    let own: Vec<&str> = own.iter().filter_map(|directory| directory.to_str()).collect();
     let breaches: BTreeSet<&str> = record.lines().filter(|line| is_breach(line, &families, &own)).collect();
     let calls = record.lines().filter_map(call_of).collect::<BTreeSet<_>>();
     println!("  {} different system calls, {} of them against the unit", calls.len(), breaches.len());
@@ -51,7 +53,7 @@ fn is_breach(line: &str, families: &[&str], own: &[&str]) -> bool {
             let writes = ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| line.contains(flag));
             let changes = writes || !line.contains("open");
             let path = line.split('"').nth(1).unwrap_or_default();
-            changes && path.starts_with('/') && !own.iter().any(|folder| path.starts_with(folder))
+            changes && path.starts_with('/') && !own.iter().any(|directory| path.starts_with(directory))
         }
         _ => false,
     }

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::shell::output;
 
-/// What `systemd-analyze security` may find at most, out of 10.
-const MOST_EXPOSURE: f64 = 2.0;
+/// Maximum exposure by `systemd-analyze security`, out of 10.
+const MAX_EXPOSURE: f64 = 2.0;
 
 pub(super) struct Unit {
     path: PathBuf,
@@ -35,12 +35,12 @@ impl Unit {
         found.with_context(|| format!("{} says nothing of {key}=", self.path.display()))
     }
 
-    /// Fails where the unit is not the service that this package promises: nobody's user, nobody's files but its own.
+    /// Fails if the unit does not confine the service: its own user, access to its own files only.
     pub(super) fn check(&self) -> Result<()> {
         output(Command::new("systemd-analyze").arg("verify").arg(&self.path))?;
         let exposure = self.exposure()?;
-        println!("  exposure by systemd-analyze security: {exposure}, less than {MOST_EXPOSURE} is allowed");
-        ensure!(exposure < MOST_EXPOSURE, "the unit exposes {exposure}, and {MOST_EXPOSURE} is too much");
+        println!("  exposure by systemd-analyze security: {exposure}, less than {MAX_EXPOSURE} is allowed");
+        ensure!(exposure < MAX_EXPOSURE, "the unit exposes {exposure}, and {MAX_EXPOSURE} is too much");
         for (key, value) in
             [("DynamicUser", "yes"), ("MemoryDenyWriteExecute", "yes"), ("ProtectSystem", "strict")]
         {
@@ -55,7 +55,7 @@ impl Unit {
         let found = said.lines().find_map(|line| line.split_once("Overall exposure level for "));
         let score = found.and_then(|(_, rest)| rest.split_whitespace().nth(1));
         let score = score.with_context(|| format!("systemd-analyze says no exposure:\n{said}"))?;
-        score.parse().with_context(|| format!("«{score}» is no exposure"))
+        score.parse().with_context(|| format!("not an exposure: {score}"))
     }
 
     /// The system calls that its filter lets through.

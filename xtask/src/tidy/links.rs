@@ -32,7 +32,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.contains("://") && !target.contains(' ') && !target.starts_with("mailto:"))
 }
 
-/// What a link does not lead to.
+/// Returns the missing target of a link: a file or a heading.
 fn missing(document: &Path, link: &str) -> Option<&'static str> {
     let (path, heading) = link.split_once('#').unwrap_or((link, ""));
     let target = match path {

@@ -3,7 +3,9 @@
 use super::breach::{Breach, Rule};
 use super::source::Source;
 
-/// What each crate may use of this workspace: arrows point down only. A crate that is not listed is refused.
+/// The crates of this workspace that each crate may use: arrows point down only.
+///
+/// A crate that is not listed is refused.
 const CRATES: &[(&str, &[&str])] = &[
     ("webpush-core", &[]),
     ("webpush-store", &["webpush-core"]),
@@ -43,7 +45,7 @@ const EVERYTHING: &[&str] = &[
     "webpush-server",
 ];
 
-/// What the pure crates may use from elsewhere; dependencies of tests do not count.
+/// External dependencies that the pure crates may use; those for tests do not count.
 const PURE: &[(&str, &[&str])] = &[
     // Nothing with sockets, files, a clock, randomness, tasks, logs or metrics.
     ("webpush-core", &["aes-gcm-siv", "base64", "bytes", "http", "httpdate", "serde", "serde_json"]),

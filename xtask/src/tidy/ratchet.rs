@@ -56,7 +56,7 @@ impl Ratchet {
             .filter(|(_, count, most)| count > most)
     }
 
-    /// Returns `found` as the next ratchet. Fails if a rule has more breaches than before, wherever they are.
+    /// Returns `found` as the next ratchet. Fails if a rule has more breaches than before.
     pub(super) fn lowered(&self, found: Self) -> Result<Self> {
         for rule in Rule::ALL {
             let (before, now) = (self.total(rule), found.total(rule));

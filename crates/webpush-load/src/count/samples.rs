@@ -1,4 +1,4 @@
-//! What scenarios begin with: one agent with one subscription, and a message of 200 bytes to it.
+//! Samples for the scenarios: one agent with one subscription, and messages of 200 bytes to it.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(super) const fn subscription(protocol: Protocol) -> Subscription {
     Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KEY, sender: None, protocol }
 }
 
-/// What senders' libraries send.
+/// The headers that sender libraries send.
 pub(super) fn headers() -> HeaderMap {
     let list = [
         ("host", "push.example"),
@@ -78,7 +78,7 @@ fn position(number: u32) -> Position {
     Position::new(u64::from(number))
 }
 
-/// How a session hears of the message of a number; the first is 1.
+/// Returns the wakeup for a message by its number; the first is 1.
 pub(super) fn woken(number: u32) -> Woken {
     Woken {
         previous: position(number - 1),

@@ -1,9 +1,11 @@
-//! A message through a whole service in this process: posted over HTTP/1.1, durable, delivered on a WebSocket,
-//! acknowledged and settled. One at a time, and the other sides are blocking sockets that allocate nothing.
+//! A message through a whole service in this process.
+//!
+//! It is posted over HTTP/1.1, stored durably, delivered on a WebSocket, acknowledged and settled. One message is under
+//! way at a time, and the other sides are blocking sockets that allocate nothing.
 
 use super::samples::{self, AGENT, CHANNEL, KEY, MASK, SUBSCRIPTION};
 use super::stored;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::{Context as _, bail, ensure};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -22,19 +24,19 @@ use webpush_server::service::{Service, Setup};
 use webpush_store::Durability;
 use webpush_store::embedded::EmbeddedStore;
 
-/// More than any answer or frame here has.
+/// More than any response or frame here needs.
 const ROOM_BYTES: usize = 4096;
 
-/// Posts one and acknowledges it, so many times.
+/// Posts a message and acknowledges it, `times` times.
 ///
 /// # Errors
 /// When one is not delivered, or not gone at the end.
 pub fn run(times: u32) -> anyhow::Result<()> {
-    let folder = folder_in(None)?;
-    let store = Arc::new(stored::open(folder.path())?);
+    let directory = directory_in(None)?;
+    let store = Arc::new(stored::open(directory.path())?);
     let (answers, answered) = sync_channel(1);
-    let furnished = stored::furnish(Protocol::Autopush(CHANNEL));
-    stored::commit(&*store, furnished, Durability::Durable, &answers, &answered)?;
+    let seed = stored::seed(Protocol::Autopush(CHANNEL));
+    stored::commit(&*store, seed, Durability::Durable, &answers, &answered)?;
     let push = samples::keyring()?.path(&Capability::Push(AGENT, SUBSCRIPTION), KEY).context("no URL")?;
     let (addresses, address) = channel();
     let serving = Arc::clone(&store);
@@ -76,11 +78,11 @@ fn serve(store: Arc<EmbeddedStore>, addresses: &Sender<SocketAddr>) -> anyhow::R
     })
 }
 
-/// A connection of somebody else.
+/// The other side of a connection.
 struct Line {
     socket: TcpStream,
     room: [u8; ROOM_BYTES],
-    /// What has come, and how much of it was taken.
+    /// The received bytes, and how many of them were consumed.
     filled: usize,
     taken: usize,
 }

@@ -1,4 +1,4 @@
-//! A message and its agent: from the wake of the session to the settling, as drivers do it, without a socket.
+//! A message and its agent, from the wakeup of the session to the settling, without a socket.
 
 use super::samples::{self, CHANNEL, KEY, MASK, NOW, ORIGIN, SCOPE};
 use anyhow::{Context as _, bail, ensure};

@@ -1,7 +1,7 @@
-//! A message in the store: how it is written, and a life of it.
+//! A message in the store: its encodings, and its whole life.
 
 use super::samples;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::{Context as _, ensure};
 use std::hint::black_box;
 use std::path::Path;
@@ -41,10 +41,10 @@ pub fn log_frame(times: u32) -> anyhow::Result<()> {
 /// # Errors
 /// When the disk fails.
 pub fn store(times: u32) -> anyhow::Result<()> {
-    let folder = folder_in(None)?;
-    let store = open(folder.path())?;
+    let directory = directory_in(None)?;
+    let store = open(directory.path())?;
     let (answers, answered) = sync_channel(1);
-    commit(&store, furnish(Protocol::Rfc8030), Durability::Durable, &answers, &answered)?;
+    commit(&store, seed(Protocol::Rfc8030), Durability::Durable, &answers, &answered)?;
     for number in 1..=times {
         let append = vec![Op::Append(samples::draft(number))];
         let appended = commit(&store, append, Durability::Durable, &answers, &answered)?;
@@ -59,14 +59,14 @@ pub fn store(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A new store of which nothing gets to the engine while it is counted: when that is depends on the clock.
-pub(super) fn open(folder: &Path) -> anyhow::Result<EmbeddedStore> {
+/// Opens a new store that flushes nothing to the engine during a count, as that depends on the clock.
+pub(super) fn open(directory: &Path) -> anyhow::Result<EmbeddedStore> {
     let memtable = MemtableBounds { age: Duration::from_secs(3600), ..MemtableBounds::default() };
-    Ok(EmbeddedStore::open(folder, Options { memtable, ..Options::default() })?)
+    Ok(EmbeddedStore::open(directory, Options { memtable, ..Options::default() })?)
 }
 
 /// Makes the agent and its subscription.
-pub(super) fn furnish(protocol: Protocol) -> Vec<Op> {
+pub(super) fn seed(protocol: Protocol) -> Vec<Op> {
     vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(protocol))]
 }
 

@@ -37,7 +37,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     senders.run(WARM_UP, u64::MAX).await?.all_accepted()?;
     let before = target.process.sample()?;
     let posted = senders.run(args.send.length(), u64::MAX).await?.all_accepted()?;
-    let spent = target.process.spent_since(&before)?;
+    let spent = target.process.usage_since(&before)?;
 
     let mut figures = Figures::default();
     figures.note("posts", posted.accepted as f64);

@@ -1,4 +1,4 @@
-//! What has waited goes to agents that come back.
+//! Stored messages are delivered to agents that reconnect.
 
 use super::absent::gone;
 use crate::audience::all;
@@ -66,7 +66,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     }
     let time = begun.elapsed();
     tokio::time::sleep(SETTLING).await;
-    let spent = target.process.spent_since(&before)?;
+    let spent = target.process.usage_since(&before)?;
     listening.iter().for_each(JoinHandle::abort);
 
     let mut figures = Figures::default();

@@ -1,4 +1,4 @@
-//! Agents that do nothing: what each takes of the server's memory, what it costs to connect, what all cost at rest.
+//! Idle agents: server memory per agent, cost of connecting, processor time at rest.
 
 use crate::audience::{AudienceArgs, Via, all, subscribe};
 use crate::autopush::Agent;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Connected before anything is measured: the first ones make the allocator grow, which the others don't.
+/// Connected before the measurement: the first agents make the allocator grow.
 const FIRST: usize = 64;
 /// Descriptors of the load itself.
 const SPARE_DESCRIPTORS: usize = 64;
@@ -45,7 +45,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         args.audience.agents
     );
     let target = args.target.target()?;
-    // What a subscription takes in the store is not what an agent takes that listens to it.
+    // Memory of subscriptions in the store is not memory of listening agents.
     let mut subscriptions = match args.audience.via {
         Via::Push => subscribe(&target.dialer, FIRST + args.audience.agents).await?,
         Via::Websocket => Vec::new(),
@@ -57,12 +57,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let mut agents = Agents::connect(args, &target, args.audience.agents, &mut subscriptions).await?;
     let time = begun.elapsed();
     target.process.wait_until_quiet()?;
-    let connecting = target.process.spent_since(&before)?;
+    let connecting = target.process.usage_since(&before)?;
     let full = target.process.memory()?;
 
     let before = target.process.sample()?;
     tokio::time::sleep(Duration::from_secs(args.rest)).await;
-    let resting = target.process.spent_since(&before)?;
+    let resting = target.process.usage_since(&before)?;
     agents.are_there()?;
     drop(first);
 

@@ -1,4 +1,4 @@
-//! What this machine can do at best: the disk without a store, HTTP and WebSockets without a service.
+//! The limits of this machine: the disk without a store, HTTP and WebSockets without a service.
 
 use crate::audience::all;
 use crate::body::Beginning;
@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::running::Running;
 use crate::scenario::store::{self, bare};
 use crate::senders::SendArgs;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use crate::websocket::WebSocket;
 use anyhow::ensure;
 use clap::{Subcommand, ValueEnum as _};
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// What a stored message takes, with its keys and index rows.
+/// Bytes of a stored message with its keys and index rows.
 const RECORD_BYTES: usize = 320;
 
 /// Options.
@@ -35,9 +35,9 @@ pub struct Args {
 enum Limit {
     /// One record appended to a file and synced, again and again
     Fdatasync {
-        /// Where the file is made [default: the folder for temporary files]
-        #[arg(long, value_name = "FOLDER")]
-        folder: Option<PathBuf>,
+        /// Where the file is made [default: the directory for temporary files]
+        #[arg(long, value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
         /// Seconds that are measured
         #[arg(long, value_name = "N", default_value_t = 5)]
         seconds: u64,
@@ -46,7 +46,7 @@ enum Limit {
     Append(store::LoopArgs),
     /// Records put into the engine behind our store and synced in groups by one thread
     Engine(store::LoopArgs),
-    /// Requests to a server that answers 201 to whatever comes
+    /// Requests to a server that answers 201 to everything
     Http(SendArgs),
     /// Text messages to a server that echoes them
     Websocket {
@@ -68,7 +68,9 @@ enum Limit {
 /// When something breaks.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     match &args.limit {
-        Limit::Fdatasync { folder, seconds } => fdatasync(folder.as_deref(), Duration::from_secs(*seconds)),
+        Limit::Fdatasync { directory, seconds } => {
+            fdatasync(directory.as_deref(), Duration::from_secs(*seconds))
+        }
         Limit::Append(args) => bare::file(args),
         Limit::Engine(args) => bare::engine(args),
         Limit::Http(send) => http(send).await,
@@ -78,9 +80,9 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     }
 }
 
-fn fdatasync(folder: Option<&std::path::Path>, length: Duration) -> anyhow::Result<Figures> {
-    let folder = folder_in(folder)?;
-    let mut file = File::create(folder.path().join("log"))?;
+fn fdatasync(directory: Option<&std::path::Path>, length: Duration) -> anyhow::Result<Figures> {
+    let directory = directory_in(directory)?;
+    let mut file = File::create(directory.path().join("log"))?;
     let (mut latency, begun) = (Histogram::default(), Instant::now());
     while begun.elapsed() < length {
         file.write_all(&[0x5a; RECORD_BYTES])?;
@@ -107,7 +109,7 @@ async fn http(send: &SendArgs) -> anyhow::Result<Figures> {
     senders.run(Duration::from_millis(500), u64::MAX).await?.all_accepted()?;
     let before = process.sample()?;
     let posted = senders.run(send.length(), u64::MAX).await?.all_accepted()?;
-    let spent = process.spent_since(&before)?;
+    let spent = process.usage_since(&before)?;
     let mut figures = Figures::default();
     figures.note("posts_per_second", posted.rate());
     figures.note_latency("closed_loop_post", &posted.latency);
@@ -146,7 +148,7 @@ async fn websocket(in_flight: usize, size: usize, length: Duration) -> anyhow::R
     while let Some(one) = echoing.join_next().await {
         echoes += one??;
     }
-    let spent = process.spent_since(&before)?;
+    let spent = process.usage_since(&before)?;
     let mut figures = Figures::default();
     figures.note("echoes_per_second", echoes as f64 / spent.time.as_secs_f64());
     figures.note_cpu(&spent, "echo", echoes);

@@ -10,11 +10,11 @@ use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is sent before anything is measured.
+/// Messages sent before the measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// Nothing came for so long: nothing will come.
+/// Longest gap between messages before the rest counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Acknowledgements are settled in batches a few milliseconds later; that is part of what a message costs.
+/// Wait for the batches that settle acknowledgements: they are part of the cost of a message.
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// Options.
@@ -43,13 +43,13 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let warm_up = senders.run(WARM_UP, u64::MAX).await?.all_accepted()?;
     tally.wait_for(warm_up.accepted, PATIENCE).await;
     tokio::time::sleep(SETTLING).await;
-    tally.begin_again();
+    tally.reset();
 
     let before = target.process.sample()?;
     let posted = senders.run(args.send.length(), u64::MAX).await?.all_accepted()?;
     let all_came = tally.wait_for(posted.accepted, PATIENCE).await;
     tokio::time::sleep(SETTLING).await;
-    let spent = target.process.spent_since(&before)?;
+    let spent = target.process.usage_since(&before)?;
 
     let (lost, reason) = audience.lost();
     if let Some(reason) = reason {

@@ -1,4 +1,4 @@
-//! A crash with many messages stored: from the new start of the process to the first message that it accepts.
+//! Recovery after a crash with many stored messages, up to the first accepted message.
 
 use super::absent::gone;
 use crate::body::Beginning;
@@ -7,7 +7,7 @@ use crate::figures::Figures;
 use crate::post::{Http1, Push};
 use crate::running::Running;
 use crate::senders::SendArgs;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ pub struct Args {
     /// The webpush-server that is started
     #[arg(long, value_name = "PATH")]
     server: PathBuf,
-    /// Where its data folder is made [default: the folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    /// Where its data directory is made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
     /// Messages that are stored when it is killed
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     stored: u64,
@@ -43,8 +43,8 @@ pub struct Args {
 /// When something breaks or a message is refused.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!((1..=100).contains(&args.times), "--times: 1 to 100");
-    let folder = folder_in(args.folder.as_deref())?;
-    let start = || Running::webpush_server(&args.server, &folder.path().join("data"), &[]);
+    let directory = directory_in(args.directory.as_deref())?;
+    let start = || Running::webpush_server(&args.server, &directory.path().join("data"), &[]);
     let mut running = start()?;
     let dialer = Dialer::new(&running.origin, None)?;
     let endpoints: Vec<_> =

@@ -1,15 +1,16 @@
-//! Very many sessions in this process, on transports in memory: what the service itself keeps for an idle agent, beyond
-//! the number of sockets that a machine allows.
+//! Memory of idle sessions in this process, on in-memory transports.
 //!
-//! The transport has no buffer: it holds how far hello was read, and with TLS the client until hello is answered. What a
-//! socket adds in user space (its registration, `hyper`'s upgraded connection) is in the figures of `idle`. Bytes are
+//! Shows what the service itself keeps for an idle agent, for more sessions than a machine has sockets.
+//!
+//! The transport has no buffer: it holds how far hello was read, and with TLS the client until the response to hello. The
+//! share of a socket in user space (its registration, `hyper`'s upgraded connection) is in the figures of `idle`. Bytes are
 //! counted as anonymous memory of the process: a counting allocator would need `unsafe`, and not see what the allocator
 //! itself adds.
 
 use crate::certificates::Certificate;
 use crate::figures::Figures;
 use crate::process::Process;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::{Context as _, ensure};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -34,13 +35,13 @@ use webpush_server::monitor::websocket::{self, Arrival};
 use webpush_server::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
 
-/// Begun at once; the next ones when these are answered.
+/// Sessions started together; the next wave follows their responses.
 const WAVE: usize = 1000;
-/// For a wave to be answered.
+/// Longest wait for the responses of a wave.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Sessions whose hello was answered. One for all: a pointer in each would be counted as theirs.
+/// Sessions with a response to hello. A static: a pointer in each would count as theirs.
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut frame = Vec::new();
@@ -65,13 +66,13 @@ pub struct Args {
 /// Measures.
 ///
 /// # Errors
-/// When a session is not answered.
+/// When a session gets no response to hello.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
     let service = Service::new(Setup::new(Arc::new(MemoryStore::default()), keyring, "http://127.0.0.1"));
     let drain = Drain::default();
-    let folder = folder_in(None)?;
-    let encryption = if args.tls { Some(Encryption::new(folder.path())?) } else { None };
+    let directory = directory_in(None)?;
+    let encryption = if args.tls { Some(Encryption::new(directory.path())?) } else { None };
     let begin = |count| wave(count, &service, &drain, encryption.as_ref());
     let process = Process::this();
     begin(WAVE).await?;
@@ -85,10 +86,10 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         left -= now;
     }
     process.wait_until_quiet()?;
-    let (full, connecting) = (process.memory()?, process.spent_since(&before)?);
+    let (full, connecting) = (process.memory()?, process.usage_since(&before)?);
     let before = process.sample()?;
     tokio::time::sleep(Duration::from_secs(args.rest)).await;
-    let resting = process.spent_since(&before)?;
+    let resting = process.usage_since(&before)?;
 
     let count = args.count as f64;
     let mut figures = Figures::default();
@@ -100,7 +101,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// Begins so many sessions and waits until their hello is answered.
+/// Starts `count` sessions and waits for their responses to hello.
 async fn wave(
     count: usize,
     service: &Arc<Service>,
@@ -186,8 +187,8 @@ struct Encryption {
 }
 
 impl Encryption {
-    fn new(folder: &Path) -> anyhow::Result<Self> {
-        let Certificate { certificate, key } = Certificate::generate(folder)?;
+    fn new(directory: &Path) -> anyhow::Result<Self> {
+        let Certificate { certificate, key } = Certificate::generate(directory)?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&certificate)?)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

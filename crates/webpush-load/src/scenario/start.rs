@@ -1,10 +1,10 @@
-//! Starts with an empty data folder: from the start of the process to the line that says it serves. And how large it is.
+//! Startup with an empty data directory, up to the line that says it serves; size of the program.
 
 use crate::figures::Figures;
 use crate::histogram::Histogram;
 use crate::process::Process;
 use crate::running::Running;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::ensure;
 use std::fs;
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ pub struct Args {
     /// The webpush-server that is started
     #[arg(long, value_name = "PATH")]
     server: PathBuf,
-    /// Where its data folders are made [default: the folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    /// Where its data directories are made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
     /// How often
     #[arg(long, value_name = "N", default_value_t = 11)]
     times: u32,
@@ -30,10 +30,10 @@ pub struct Args {
 /// When it does not start.
 pub fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!((1..=1000).contains(&args.times), "--times: 1 to 1000");
-    let folder = folder_in(args.folder.as_deref())?;
+    let directory = directory_in(args.directory.as_deref())?;
     let (mut starts, mut memory) = (Histogram::default(), 0.0);
     for number in 0..args.times {
-        let data = folder.path().join(number.to_string());
+        let data = directory.path().join(number.to_string());
         let begun = Instant::now();
         let running = Running::webpush_server(&args.server, &data, &[])?;
         starts.record(begun.elapsed());

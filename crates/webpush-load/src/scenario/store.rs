@@ -1,9 +1,9 @@
-//! The store without a network, and beside it a plain file: what a durable message costs before anybody speaks HTTP.
+//! The store without a network, and a plain file for comparison.
 
 pub mod bare;
-mod furnish;
 mod puts;
 mod scale;
+mod seed;
 
 use crate::figures::Figures;
 use crate::process::{Process, Sample};
@@ -20,23 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// Messages of 200 bytes to 1,000 inboxes: what «absent» stores, without HTTP
+enum Command {
+    /// Messages of 200 bytes to 1,000 inboxes: those that `absent` stores, without HTTP
     Puts(LoopArgs),
-    /// What a message costs, appended and acknowledged, in a store that holds much already
+    /// Cost of a message, appended and acknowledged, in a store with many messages
     Scale(scale::Args),
 }
 
 /// A closed loop.
 #[derive(clap::Args)]
 pub struct LoopArgs {
-    /// Where the files are made [default: the folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    /// Where the files are made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
     /// Records in flight
     #[arg(long, value_name = "N", default_value_t = 64)]
     in_flight: u64,
@@ -50,13 +50,15 @@ pub struct LoopArgs {
 /// # Errors
 /// When the store or the disk fails.
 pub fn run(args: &Args) -> anyhow::Result<Figures> {
-    match &args.what {
-        What::Puts(args) => puts::run(args),
-        What::Scale(args) => scale::run(args),
+    match &args.command {
+        Command::Puts(args) => puts::run(args),
+        Command::Scale(args) => scale::run(args),
     }
 }
 
-/// Keeps so many records in flight for a time: `submit` begins one, and its sender is told when it is durable.
+/// Keeps `--in-flight` records in flight for a time.
+///
+/// `submit` begins one, and signals its sender when the record is durable.
 fn drive(
     args: &LoopArgs,
     mut submit: impl FnMut(u64, Sender<()>) -> anyhow::Result<()>,
@@ -83,7 +85,7 @@ fn drive(
     Ok(figures)
 }
 
-/// Processor time of this process, with the loop that drives it and without.
+/// Records the processor time of this process, with the loop that drives it and without.
 fn note_cpu(
     figures: &mut Figures,
     process: &Process,
@@ -91,7 +93,7 @@ fn note_cpu(
     each: &str,
     count: u64,
 ) -> anyhow::Result<()> {
-    let spent = process.spent_since(before)?;
+    let spent = process.usage_since(before)?;
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / count.max(1) as f64;
     let driving = std::fs::read_to_string("/proc/self/comm")?;
     let driven = spent.by_thread.get(driving.trim()).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What an idle agent takes: memory, connecting, processor time at rest.
+//! The cost of an idle agent: memory, connecting, processor time at rest.
 
 use crate::bench::row::{Goal, Row, once, reading};
 
@@ -6,11 +6,11 @@ const MEMORY: &str = "user_memory_kib_per_agent";
 const MEMORY_OF_SESSION: &str = "user_memory_kib_per_session";
 const REST: &str = "rest_percent_of_a_core";
 
-/// The PINGs of HTTP/2, one a minute for each connection, are left out by making them rare: the goal is beyond them.
+/// HTTP/2 PINGs, one a minute for each connection, are made rare: the goal excludes them.
 macro_rules! idle {
     ($rest:literal) => {
         concat!(
-            "target/release/webpush-load idle --server target/release/webpush-server --folder target/bench \
+            "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
              --server-arg=--keepalive=1h --rest {10|3} ",
             $rest
         )
@@ -24,12 +24,12 @@ const MOST_SOCKETS: &str = idle!("--agents {19000|4000}");
 const MOST_SOCKETS_TLS: &str = idle!("--agents {19000|4000} --tls");
 const MOST_MONITORS: &str = idle!("--agents {19000|4000} --via push");
 const MOST_MONITORS_TLS: &str = idle!("--agents {19000|4000} --via push --tls");
-const SESSIONS: &str = "target/release/webpush-load sessions --count {1000000|100000} --rest {10|3}";
-const SESSIONS_TLS: &str = "target/release/webpush-load sessions --count {100000|10000} --rest {10|3} --tls";
+const SESSIONS: &str = "target/dist/webpush-load sessions --count {1000000|100000} --rest {10|3}";
+const SESSIONS_TLS: &str = "target/dist/webpush-load sessions --count {100000|10000} --rest {10|3} --tls";
 /// Without that flag, which the peer has not: these are measured of both.
-const HELLO: &str = "target/release/webpush-load idle --server target/release/webpush-server --folder target/bench \
+const HELLO: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
                      --rest {10|3} --agents {4000|1000}";
-const REGISTERED: &str = "target/release/webpush-load idle --server target/release/webpush-server --folder target/bench \
+const REGISTERED: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
                           --rest {10|3} --agents {4000|1000} --register";
 
 /// One row of memory.

@@ -1,4 +1,4 @@
-//! What a message costs the server, and how long it takes.
+//! The cost of a message for the server, and how long it takes.
 
 use crate::bench::row::{Goal, Reading, Row, reading};
 
@@ -8,11 +8,11 @@ const RATE: &str = "messages_per_second";
 
 /// A load on a server of ours; what it is replaced with for the peer is `measure::OURS`.
 macro_rules! ours {
-    ($verb:literal, $rest:literal) => {
+    ($command:literal, $rest:literal) => {
         concat!(
-            "target/release/webpush-load ",
-            $verb,
-            " --server target/release/webpush-server --folder target/bench ",
+            "target/dist/webpush-load ",
+            $command,
+            " --server target/dist/webpush-server --directory target/bench ",
             $rest
         )
     };
@@ -32,30 +32,30 @@ const ABSENT_1: &str = ours!("absent", "--seconds {10|2} --in-flight 1 --http 1.
 const DRAIN: &str = ours!("drain", "--agents {500|100} --waiting 100");
 
 const NULL_HTTP1: Reading =
-    reading("target/release/webpush-load limit http --seconds {5|2} --in-flight 64 --http 1.1", CPU_OF_POST);
+    reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 1.1", CPU_OF_POST);
 /// A POST that nothing is done for.
-const NULL_HTTP1_1: &str = "target/release/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
+const NULL_HTTP1_1: &str = "target/dist/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
 const NULL_HTTP2: Reading =
-    reading("target/release/webpush-load limit http --seconds {5|2} --in-flight 64 --http 2", CPU_OF_POST);
+    reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 2", CPU_OF_POST);
 /// One message out and one in, as a notification and its acknowledgement are.
 const NULL_WEBSOCKET: Reading = reading(
-    "target/release/webpush-load limit websocket --seconds {5|2} --in-flight 64",
+    "target/dist/webpush-load limit websocket --seconds {5|2} --in-flight 64",
     "server_cpu_us_per_echo",
 );
 
 const ENGINE_64: &str =
-    "target/release/webpush-load limit engine --folder target/bench --seconds {5|2} --in-flight 64";
+    "target/dist/webpush-load limit engine --directory target/bench --seconds {5|2} --in-flight 64";
 const ENGINE_512: &str =
-    "target/release/webpush-load limit engine --folder target/bench --seconds {5|2} --in-flight 512";
+    "target/dist/webpush-load limit engine --directory target/bench --seconds {5|2} --in-flight 512";
 const PUTS_64: &str =
-    "target/release/webpush-load store puts --folder target/bench --seconds {5|2} --in-flight 64";
+    "target/dist/webpush-load store puts --directory target/bench --seconds {5|2} --in-flight 64";
 const PUTS_512: &str =
-    "target/release/webpush-load store puts --folder target/bench --seconds {5|2} --in-flight 512";
+    "target/dist/webpush-load store puts --directory target/bench --seconds {5|2} --in-flight 512";
 const BARE_64: &str =
-    "target/release/webpush-load limit append --folder target/bench --seconds {5|2} --in-flight 64";
+    "target/dist/webpush-load limit append --directory target/bench --seconds {5|2} --in-flight 64";
 const BARE_512: &str =
-    "target/release/webpush-load limit append --folder target/bench --seconds {5|2} --in-flight 512";
-const SYNC: &str = "target/release/webpush-load limit fdatasync --folder target/bench --seconds {5|2}";
+    "target/dist/webpush-load limit append --directory target/bench --seconds {5|2} --in-flight 512";
+const SYNC: &str = "target/dist/webpush-load limit fdatasync --directory target/bench --seconds {5|2}";
 
 pub(super) const ROWS: &[Row] = &[
     Row {

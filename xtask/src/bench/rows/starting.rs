@@ -2,8 +2,8 @@
 
 use crate::bench::row::{Goal, Row, once, reading};
 
-const START: &str = "target/release/webpush-load start --server target/release/webpush-server --folder target/bench --times {21|5}";
-const RESTART: &str = "target/release/webpush-load restart --server target/release/webpush-server --folder target/bench \
+const START: &str = "target/dist/webpush-load start --server target/dist/webpush-server --directory target/bench --times {21|5}";
+const RESTART: &str = "target/dist/webpush-load restart --server target/dist/webpush-server --directory target/bench \
                        --stored {1000000|50000} --in-flight 512";
 
 pub(super) const ROWS: &[Row] = &[
@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "cold-start",
-        what: "an empty data folder: from the start of the process to the line that says it serves, p50",
+        what: "an empty data directory: from the start of the process to the line that says it serves, p50",
         unit: "ms",
         figure: reading(START, "start_p50_ms"),
         goal: Goal::AtMost(30.0),
@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "binary",
-        what: "the release binary, stripped",
+        what: "the program as it ships, stripped",
         unit: "MB",
         figure: reading(START, "binary_mb"),
         goal: Goal::AtMost(15.0),

@@ -1,4 +1,6 @@
-//! Whether a message costs more when much is stored. Through the store itself: over HTTP the same would take hours.
+//! The cost of a message in a store with many messages.
+//!
+//! Measured on the store itself: over HTTP it would take hours.
 
 use crate::bench::row::{Goal, Reading, Row, once};
 
@@ -8,7 +10,7 @@ macro_rules! scale {
     ($rest:literal) => {
         once(
             concat!(
-                "target/release/webpush-load store scale --folder target/bench --messages {300000|20000} ",
+                "target/dist/webpush-load store scale --directory target/bench --messages {300000|20000} ",
                 $rest
             ),
             CPU,

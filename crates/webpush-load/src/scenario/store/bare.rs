@@ -1,9 +1,10 @@
-//! What one thread makes durable in groups without our store: in a plain file, of which no store that survives a crash is
-//! faster, and in the engine behind ours.
+//! Group commit by one thread without our store, in a plain file and in the engine.
+//!
+//! No store that survives a crash is faster than the plain file.
 
 use super::{LoopArgs, drive};
 use crate::figures::Figures;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::Context as _;
 use fjall::{Database, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::fs::File;
@@ -11,10 +12,9 @@ use std::io::Write as _;
 use std::sync::mpsc::{Receiver, Sender, sync_channel};
 use std::thread;
 
-/// What a stored message of 200 bytes takes, with its keys and index rows.
+/// Bytes of a stored message of 200 bytes with its keys and index rows.
 const RECORD_BYTES: usize = 320;
-/// The rows of a message, without which it can't be found, expire, or be counted: entry, deadline, ledger. Their keys and
-/// values are as long as those of our store.
+/// The rows of a message: entry, deadline, accounting; keys and values as long as in our store.
 const ROWS: [(&str, usize, usize); 3] = [("entries", 24, 300), ("deadlines", 32, 21), ("ledgers", 16, 38)];
 /// Records of one sync at most.
 const GROUP: usize = 1024;
@@ -27,8 +27,8 @@ type Record = (Vec<u8>, Sender<()>);
 /// # Errors
 /// When the disk fails.
 pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
-    let folder = folder_in(args.folder.as_deref())?;
-    let mut file = File::create(folder.path().join("log"))?;
+    let directory = directory_in(args.directory.as_deref())?;
+    let mut file = File::create(directory.path().join("log"))?;
     let mut bytes = Vec::new();
     grouped(args, move |group| {
         bytes.clear();
@@ -43,8 +43,8 @@ pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
 /// # Errors
 /// When the disk fails.
 pub fn engine(args: &LoopArgs) -> anyhow::Result<Figures> {
-    let folder = folder_in(args.folder.as_deref())?;
-    let database = Database::builder(folder.path().join("engine")).open()?;
+    let directory = directory_in(args.directory.as_deref())?;
+    let database = Database::builder(directory.path().join("engine")).open()?;
     let keyspace = |(name, ..): (&str, usize, usize)| database.keyspace(name, KeyspaceCreateOptions::default);
     let keyspaces = ROWS.map(keyspace).into_iter().collect::<Result<Vec<_>, _>>()?;
     let figures = grouped(args, move |group| {
@@ -57,7 +57,7 @@ pub fn engine(args: &LoopArgs) -> anyhow::Result<Figures> {
         }
         Ok(batch.commit()?)
     });
-    drop(folder);
+    drop(directory);
     figures
 }
 

@@ -1,17 +1,17 @@
-//! The store's own price of a message: what a push costs beyond it is that of HTTP and of the service.
+//! The cost of a message in the store alone, without HTTP and the service.
 
-use super::furnish::{message, store};
+use super::seed::{message, store};
 use super::{LoopArgs, drive};
 use crate::figures::Figures;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use webpush_store::{Durability, Op, Store as _};
 
 const INBOXES: u64 = 1000;
 
 /// Measures.
 pub(super) fn run(args: &LoopArgs) -> anyhow::Result<Figures> {
-    let folder = folder_in(args.folder.as_deref())?;
-    let store = store(&folder.path().join("store"), INBOXES)?;
+    let directory = directory_in(args.directory.as_deref())?;
+    let store = store(&directory.path().join("store"), INBOXES)?;
     let figures = drive(args, |number, done| {
         let done = Box::new(move |result: Result<_, _>| {
             // A put that fails tells nobody, which ends the loop.

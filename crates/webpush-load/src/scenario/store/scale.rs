@@ -1,11 +1,12 @@
-//! What a message costs, appended and acknowledged, in a store that holds much already: the work that its engine does
-//! behind it, compaction above all, counts as well.
+//! The cost of a message, appended and acknowledged, in a store with many messages.
+//!
+//! Background work of the engine, compaction above all, counts as well.
 
-use super::furnish::{fill, message, store};
+use super::seed::{fill, message, store};
 use super::{PATIENCE, note_cpu};
 use crate::figures::Figures;
 use crate::process::Process;
-use crate::target::folder_in;
+use crate::target::directory_in;
 use anyhow::ensure;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -22,9 +23,9 @@ const SETTLED_AT_ONCE: usize = 64;
 /// Options.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where the store is made [default: the folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    /// Where the store is made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
     /// Messages that are in it all the time
     #[arg(long, value_name = "N", default_value_t = 1000)]
     stored: u64,
@@ -39,8 +40,8 @@ pub(super) struct Args {
 /// Measures.
 pub(super) fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!(args.subscriptions > 0 && args.messages > 0, "--subscriptions, --messages: at least one");
-    let folder = folder_in(args.folder.as_deref())?;
-    let store = store(&folder.path().join("store"), args.subscriptions)?;
+    let directory = directory_in(args.directory.as_deref())?;
+    let store = store(&directory.path().join("store"), args.subscriptions)?;
     fill(&store, 0..args.stored, args.subscriptions)?;
     let process = Process::this();
     process.wait_until_quiet()?;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Figures> {
     let (before, begun) = (process.sample()?, Instant::now());
     come_and_go(&store, args)?;
     let time = begun.elapsed();
-    // What the engine still owes for these messages.
+    // Background work for these messages.
     process.wait_until_quiet()?;
     let mut figures = Figures::default();
     figures.note("messages", args.messages as f64);

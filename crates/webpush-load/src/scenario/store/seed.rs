@@ -18,16 +18,16 @@ use webpush_store::{Durability, Op, Store};
 
 const BODY: [u8; 200] = [0x5a; 200];
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
-/// Operations committed at once while it is furnished.
+/// Operations committed at once while the store is seeded.
 const BATCH: u64 = 500;
 /// Prime, so that consecutive messages go to inboxes that have nothing in common.
 const STRIDE: u64 = 7919;
 /// Far from now: nothing expires while it is measured.
 const EXPIRES: u64 = 1_000_000_000_000;
 
-/// Opens a new store with so many inboxes, each with a subscription, and listened to once, as a browser's is.
-pub(super) fn store(folder: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore> {
-    let store = EmbeddedStore::open(folder, Options::default())?;
+/// Opens a new store with `inboxes` inboxes, each with a subscription, and listened to once.
+pub(super) fn store(directory: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore> {
+    let store = EmbeddedStore::open(directory, Options::default())?;
     batches(&store, 0..inboxes, |number| {
         let (id, key, created) = (inbox(number), KeyId(1), Timestamp::from_millis(1));
         let subscription = Subscription {
@@ -47,12 +47,12 @@ pub(super) fn store(folder: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore
     Ok(store)
 }
 
-/// Stores these messages, spread over so many inboxes.
+/// Stores messages, spread over `inboxes` inboxes.
 pub(super) fn fill(store: &EmbeddedStore, numbers: Range<u64>, inboxes: u64) -> anyhow::Result<()> {
     batches(store, numbers, |number| vec![Op::Append(message(number, inboxes))])
 }
 
-/// The message of a number; it goes to one of so many inboxes.
+/// Returns the message with a number, to one of `inboxes` inboxes.
 pub(super) fn message(number: u64, inboxes: u64) -> Draft {
     Draft {
         id: MessageId::from_bytes(spread(number)),
