@@ -41,8 +41,9 @@ pub(crate) struct Options {
     /// Repeat what can be repeated, and take the median [default: 3, with --quick 1].
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Measure autopush-rs in the same run: a directory with its release builds of autoconnect and autoendpoint (feature
-    /// `redis`); redis-server must be on the PATH.
+    /// Measure autopush-rs in the same run, from the directory of its programs.
+    ///
+    /// These are release builds of autoconnect and autoendpoint with the feature `redis`. Needs redis-server on the PATH.
     #[arg(long, value_name = "DIRECTORY")]
     peer: Option<PathBuf>,
     /// Print the names of the rows and stop.

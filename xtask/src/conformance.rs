@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: every requirement in `docs/internals/conformance.md` has a test or a reason.
+//! `cargo xtask conformance`: each row of `docs/internals/conformance.md` has a test or a reason.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};

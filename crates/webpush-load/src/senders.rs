@@ -41,7 +41,7 @@ pub struct SendArgs {
     /// Seconds that are measured
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Messages a second in an open loop: latencies count from when each was due. Without it the loop is closed
+    /// Messages per second in an open loop, with latencies from due times; default: a closed loop
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
     /// Seconds for which messages are kept

@@ -24,10 +24,10 @@ pub struct TargetArgs {
     /// One more argument for it, as in --server-arg=--keepalive=1h
     #[arg(long, value_name = "ARG", requires = "server", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
-    /// Start autopush-rs for the run, of which autoconnect and autoendpoint are in this directory, on redis-server of the PATH
+    /// Start autopush-rs for the run from the directory of its programs; needs redis-server
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["server", "origin", "pid"])]
     peer: Option<PathBuf>,
-    /// Load the server that runs here, on this machine: where its agents connect. Senders go where its push URLs lead
+    /// Load a running server on this machine: where its agents connect; senders follow its push URLs
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
     /// The certificate that it shows, PEM
@@ -42,13 +42,13 @@ pub struct TargetArgs {
 pub struct Target {
     /// Connects to it.
     pub dialer: Dialer,
-    /// What it uses.
+    /// Its processes.
     pub process: Process,
     trusted: Option<PathBuf>,
     _started: Option<Started>,
 }
 
-/// What ends with the run.
+/// Keeps a started server running; dropping it ends the server.
 enum Started {
     Ours { _running: Running, _directory: TempDir },
     Peer { _peer: Peer },

@@ -1,4 +1,6 @@
-//! A WebSocket to the server. While it is idle it has no buffer: many thousands of them wait in one process.
+//! A WebSocket to the server, without a buffer while it is idle.
+//!
+//! Many thousands of them wait in one process.
 
 use crate::dial::{Dialer, Speak, Stream};
 use anyhow::{Context as _, bail, ensure};
@@ -68,7 +70,7 @@ impl WebSocket {
         self.write(&out).await
     }
 
-    /// The next text message, handed to `take`. Pings are answered. May be dropped while it waits.
+    /// The next text message, handed to `take`. Responds to pings. May be dropped while it waits.
     ///
     /// # Errors
     /// When the connection is closed or the server sends nonsense.
@@ -113,7 +115,9 @@ impl WebSocket {
         let _: Result<anyhow::Result<()>, _> = tokio::time::timeout(PATIENCE, closed).await;
     }
 
-    /// Bytes come onto the stack of the poll: a buffer that waited with the agent would be most of an idle one.
+    /// Reads into a buffer on the stack of the poll.
+    ///
+    /// A buffer that waited with the agent would be most of its memory.
     async fn read_more(&mut self) -> anyhow::Result<()> {
         let Self { stream, unread, .. } = self;
         let read = poll_fn(|cx| {

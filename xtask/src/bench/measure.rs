@@ -70,7 +70,7 @@ impl Runs {
         chosen(text, self.quick)
     }
 
-    /// Whether a row is measured at another size than its goal is for.
+    /// Returns true if a row is measured at a smaller size than its goal is for.
     pub(super) fn is_smaller(&self, text: &str) -> bool {
         self.quick && text.contains('{')
     }

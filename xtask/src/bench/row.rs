@@ -26,7 +26,7 @@ pub(super) struct Reading {
     /// Run at the root of the repository. `{a|b}` is a, in a quick run b.
     pub(super) command: &'static str,
     pub(super) figure: &'static str,
-    /// Takes so long that it is not repeated.
+    /// Runs once in each round of a benchmark: it takes too long to be repeated.
     pub(super) once: bool,
 }
 

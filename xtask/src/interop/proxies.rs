@@ -216,7 +216,7 @@ fn path(path: &Path) -> Result<&str> {
 mod tests {
     use super::*;
 
-    /// What is shown in the documents is what the cases run.
+    /// The documents show the files that the cases run.
     #[test]
     fn every_file_has_what_is_replaced_in_it() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -145,7 +145,7 @@ impl Terminals<'_> {
     fn listen(&self, origin: &str, options: &[&str]) -> Result<(Process, String)> {
         let mut command = Command::new(self.binary);
         command.arg("listen").args(options).arg("--state").arg(&self.state).arg(origin);
-        // What it says to a person must not be taken for a message.
+        // Output for people must not be taken for a message.
         let log = File::options().create(true).append(true).open(&self.listen_log);
         command.stderr(log.with_context(|| format!("cannot write {}", self.listen_log.display()))?);
         let listener = Process::start(command)?;

@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn a_link_must_lead_somewhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let document = folder.path().join("a.md");
+        let directory = tempfile::tempdir().unwrap();
+        let document = directory.path().join("a.md");
         fs::write(&document, "# One\n[a](#one) [b](b.md#two) [c](https://x/#y)").unwrap();
-        fs::write(folder.path().join("b.md"), "## Two\n").unwrap();
+        fs::write(directory.path().join("b.md"), "## Two\n").unwrap();
         assert_eq!(links(&fs::read_to_string(&document).unwrap()).collect::<Vec<_>>(), ["#one", "b.md#two"]);
         for (link, why) in [
             ("#one", None),
