@@ -10,8 +10,8 @@ case " $* " in
     *) version=2 ;;
 esac
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
 failed=0
 
 wrong() {
@@ -21,18 +21,18 @@ wrong() {
 
 # call ARGUMENTS…: leaves $status, and headers and body in files.
 call() {
-    : >"$folder/headers"
-    : >"$folder/body"
+    : >"$directory/headers"
+    : >"$directory/body"
     local written
-    written=$("${curl[@]}" --output "$folder/body" --dump-header "$folder/headers" \
-        --write-out '%{http_code} %{http_version}' "$@" 2>"$folder/error")
+    written=$("${curl[@]}" --output "$directory/body" --dump-header "$directory/headers" \
+        --write-out '%{http_code} %{http_version}' "$@" 2>"$directory/error")
     status=${written%% *}
-    [[ ${written##* } == "$version" ]] || wrong "HTTP/$version was asked for, curl got '$written': $(cat "$folder/error")"
+    [[ ${written##* } == "$version" ]] || wrong "HTTP/$version was asked for, curl got '$written': $(cat "$directory/error")"
 }
 
 # header NAME: its value in the last answer (lines of a repeated one joined).
 header() {
-    grep -i "^$1:" "$folder/headers" | sed 's/^[^:]*: *//' | tr -d '\r' | paste -sd, -
+    grep -i "^$1:" "$directory/headers" | sed 's/^[^:]*: *//' | tr -d '\r' | paste -sd, -
 }
 
 # expect STATUS NAME ARGUMENTS…
@@ -41,7 +41,7 @@ expect() {
     shift 2
     call "$@"
     if [[ $status != "$wanted" ]]; then
-        wrong "$name: $status instead of $wanted: $(head -c 300 "$folder/body")"
+        wrong "$name: $status instead of $wanted: $(head -c 300 "$directory/body")"
         return
     fi
     if ((wanted >= 400)) && [[ $(header content-type) != application/problem+json* ]]; then
@@ -67,8 +67,8 @@ link() {
     header link | grep -o "<[^>]*>; rel=\"$1\"" | sed 's/^<\([^>]*\)>.*/\1/'
 }
 
-head -c 4096 /dev/urandom >"$folder/4096"
-head -c 4097 /dev/urandom >"$folder/4097"
+head -c 4096 /dev/urandom >"$directory/4096"
+head -c 4097 /dev/urandom >"$directory/4097"
 letters32=abcdefghijklmnopqrstuvwxyz-_0123
 origin=$WEBPUSH_ORIGIN
 
@@ -96,7 +96,7 @@ for path in wpush/v1 wpush/v2 wpush; do
     expect 201 "a plain send to /$path" "${ok[@]}" "${text[@]}" "$origin/$path/${push##*/}"
     expect_header location "$origin/message/*"
 done
-expect 201 "4096 bytes" "${ok[@]}" --data-binary "@$folder/4096" "$push"
+expect 201 "4096 bytes" "${ok[@]}" --data-binary "@$directory/4096" "$push"
 expect 201 "TTL 0" -X POST -H 'TTL: 0' "${text[@]}" "$push"
 expect 201 "TTL beyond 31 bits" -X POST -H 'TTL: 9999999999' "${text[@]}" "$push"
 for urgency in very-low low normal high; do
@@ -123,18 +123,18 @@ expect 400 "a Topic of 33 characters" "${ok[@]}" -H "Topic: ${letters32}x" "${te
 expect 400 "a Topic with other characters" "${ok[@]}" -H 'Topic: a.b' "${text[@]}" "$push"
 expect 400 "an empty Topic" "${ok[@]}" -H 'Topic;' "${text[@]}" "$push"
 expect 400 "two Topics" "${ok[@]}" -H 'Topic: a' -H 'Topic: b' "${text[@]}" "$push"
-expect 413 "4097 bytes" "${ok[@]}" --data-binary "@$folder/4097" "$push"
-expect 413 "4097 bytes of unknown length" "${ok[@]}" -T - "$push" <"$folder/4097"
+expect 413 "4097 bytes" "${ok[@]}" --data-binary "@$directory/4097" "$push"
+expect 413 "4097 bytes of unknown length" "${ok[@]}" -T - "$push" <"$directory/4097"
 
 # An answer given before the whole body was read is easily lost by a client that is still sending: curl 7.88 then
 # reports a stream error and no status at all. Whether it happens is a matter of timing, hence many times.
 lost=0
 why=
 for _ in {1..20}; do
-    call "${ok[@]}" --data-binary "@$folder/4097" "$origin/push/nothing" >/dev/null
+    call "${ok[@]}" --data-binary "@$directory/4097" "$origin/push/nothing" >/dev/null
     [[ $status == 404 ]] || {
         lost=$((lost + 1))
-        why=$(cat "$folder/error")
+        why=$(cat "$directory/error")
     }
 done
 ((lost == 0)) && echo "ok    a refused send always shows its status: 404" ||
@@ -163,7 +163,7 @@ expect_header allow '*GET*'
 gateway=$origin/_matrix/push/v1/notify
 expect 200 "GET on the Matrix gateway" "$gateway"
 expect 200 "a notification" --json "{\"notification\":{\"devices\":[{\"pushkey\":\"$push\"}]}}" "$gateway"
-[[ $(<"$folder/body") == '{"rejected":[]}' ]] || wrong "  its answer: $(<"$folder/body")"
+[[ $(<"$directory/body") == '{"rejected":[]}' ]] || wrong "  its answer: $(<"$directory/body")"
 expect 400 "something else" --json '{}' "$gateway"
 
 # Preflight of a browser that sends to a push URL
@@ -184,7 +184,7 @@ done
 
 # The message resource, and the end
 expect 200 "reading a message" "$message"
-[[ $(cat "$folder/body") == hello ]] || wrong "  the body is $(cat "$folder/body")"
+[[ $(cat "$directory/body") == hello ]] || wrong "  the body is $(cat "$directory/body")"
 expect 204 "acknowledging it" -X DELETE "$message"
 expect 404 "reading it afterwards" "$message"
 expect 204 "deleting the subscription" -X DELETE "$subscription"
@@ -192,7 +192,7 @@ expect 404 "deleting it again" -X DELETE "$subscription"
 expect 404 "sending to it" "${ok[@]}" "${text[@]}" "$push"
 expect 410 "sending to it by the path of autopush" "${ok[@]}" "${text[@]}" "$origin/wpush/v2/${push##*/}"
 expect_header cache-control max-age=86400
-[[ $(cat "$folder/body") == *'"errno":106'* ]] || wrong "  the body is $(cat "$folder/body")"
+[[ $(cat "$directory/body") == *'"errno":106'* ]] || wrong "  the body is $(cat "$directory/body")"
 expect 404 "an unknown push URL of autopush" "${ok[@]}" "${text[@]}" "$origin/wpush/v1/nothing"
 
 exit "$failed"

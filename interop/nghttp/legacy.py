@@ -16,7 +16,7 @@ WORTH_SHOWING = re.compile(r"(recv|send) (\(|HEADERS|DATA|PUSH_PROMISE|PING|RST_
 
 
 def transcript(nghttp):
-    """Prints a report; the runner shows lines that begin with «ok» only when asked to."""
+    """Prints a report; the runner shows lines that begin with "ok" only when asked to."""
     for line in nghttp.seen:
         if WORTH_SHOWING.search(line):
             print("ok       ", re.sub(r"([A-Za-z0-9_-]{8})[A-Za-z0-9_-]{30,}", r"\1…", line))

@@ -75,7 +75,7 @@ def no_push(nghttp):
 
 @check
 def subscribe_by_nghttp(nghttp):
-    """a subscribe by nghttp is answered with 201, Location and link"""
+    """a subscribe by nghttp returns 201, Location and link"""
     answer = nghttp(f"{ORIGIN}/subscribe", "--header=:method: POST")
     answer.wait(r":status: 201$")
     answer.finish()

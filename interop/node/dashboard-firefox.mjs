@@ -1,4 +1,4 @@
-// The page of the admin listener in Firefox, whose pushes come from the same service: then «try it» sends to this browser.
+// The dashboard of the admin listener in Firefox, whose pushes come from the same service: then "try it" sends to this browser.
 
 import assert from 'node:assert/strict';
 import { inOrder } from './checks.mjs';

@@ -1,7 +1,7 @@
 // The page of the admin listener in Chromium as Debian packages it, headless: it draws, asks nobody else, fits a phone, and
-// its «try it» shows every step.
+// its "try it" shows every step.
 //
-// WEBPUSH_SCREENSHOTS names a folder for what it looked like; WEBPUSH_TRAFFIC_SECONDS lets there be more to see.
+// WEBPUSH_SCREENSHOTS names a directory for what it looked like; WEBPUSH_TRAFFIC_SECONDS lets there be more to see.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const STEPS = [
 ];
 
 const server = new Server();
-const guarded = new Server('--admin-token-file', `${told('WEBPUSH_FOLDER')}/tokens`);
+const guarded = new Server('--admin-token-file', `${told('WEBPUSH_DIRECTORY')}/tokens`);
 let browser, traffic;
 
 /** A page whose console and requests are looked at. */
@@ -110,7 +110,7 @@ const steps = {
   ...Object.fromEntries(VIEWS.map((view) => [`it draws, tries and finds: ${view.name}`, () => look(view)])),
 
   'with a token it asks for that, and for nothing else': async () => {
-    writeFileSync(`${told('WEBPUSH_FOLDER')}/tokens`, `${TOKEN}\n`);
+    writeFileSync(`${told('WEBPUSH_DIRECTORY')}/tokens`, `${TOKEN}\n`);
     await traffic.stop();
     await server.stop();
     await guarded.start();

@@ -23,7 +23,7 @@ const preferences = (origin) => ({
 
   // The preferences that Firefox recommends itself for automation switch push off.
   'remote.prefs.recommended': false,
-  // Nobody is there to click «Allow».
+  // There is no user to click "Allow".
   'permissions.default.desktop-notification': 1,
   // The worker shows no notifications; Firefox would end a subscription after 16 pushes like that.
   'dom.push.maxQuotaPerSubscription': 1000,
@@ -44,7 +44,7 @@ const preferences = (origin) => ({
 });
 
 export class Profile {
-  #folder;
+  #directory;
   #site;
   #firefox;
   #browser;
@@ -53,22 +53,22 @@ export class Profile {
   #received = new Queue();
 
   /** A new profile, or the one in a directory, with the site that it knows on its port. */
-  constructor({ origin }, { folder, sitePort = 0 } = {}) {
-    this.#folder = folder ?? mkdtempSync(`${told('WEBPUSH_FOLDER')}/profile-`);
+  constructor({ origin }, { directory, sitePort = 0 } = {}) {
+    this.#directory = directory ?? mkdtempSync(`${told('WEBPUSH_DIRECTORY')}/profile-`);
     this.#site = new Site(sitePort);
     const lines = Object.entries(preferences(origin)).map(
       ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
     );
-    writeFileSync(`${this.#folder}/user.js`, lines.join(''));
-    if (process.env.WEBPUSH_CA) trust(this.#folder, process.env.WEBPUSH_CA);
+    writeFileSync(`${this.#directory}/user.js`, lines.join(''));
+    if (process.env.WEBPUSH_CA) trust(this.#directory, process.env.WEBPUSH_CA);
   }
 
   /** Starts Firefox. It connects by itself; no page is open yet. */
   async start() {
     if (!this.#site.url) await this.#site.open();
-    const home = `${this.#folder}/home`;
+    const home = `${this.#directory}/home`;
     mkdirSync(home, { recursive: true });
-    const flags = ['--headless', '--no-remote', '--allow-downgrade', '--profile', this.#folder, '--remote-debugging-port', '0'];
+    const flags = ['--headless', '--no-remote', '--allow-downgrade', '--profile', this.#directory, '--remote-debugging-port', '0'];
     this.#firefox = spawn(FIREFOX, flags, {
       env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home, MOZ_CRASHREPORTER_DISABLE: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -153,8 +153,8 @@ export class Profile {
 }
 
 /** Makes Firefox's certificate store and puts a certification authority into it. */
-function trust(folder, authority) {
-  const store = ['-d', `sql:${folder}`];
+function trust(directory, authority) {
+  const store = ['-d', `sql:${directory}`];
   execFileSync('certutil', ['-N', ...store, '--empty-password']);
   execFileSync('certutil', ['-A', ...store, '-n', 'interop', '-t', 'C,,', '-i', authority]);
 }

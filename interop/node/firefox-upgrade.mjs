@@ -3,7 +3,7 @@
 // serves that directory, and that Firefox starts: it must notice nothing.
 //
 // The fixture was recorded with `firefox-upgrade.mjs record`, run by hand with WEBPUSH_SERVER naming the program of version
-// 0.1.0 and WEBPUSH_FOLDER an empty directory.
+// 0.1.0 and WEBPUSH_DIRECTORY an empty directory.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -22,17 +22,17 @@ const SITE_PORT = 47_813;
 const LONG = '3650d';
 const LONG_SECONDS = 3650 * 86_400;
 
-const folder = told('WEBPUSH_FOLDER');
-const profileFolder = `${folder}/profile`;
+const directory = told('WEBPUSH_DIRECTORY');
+const profileDirectory = `${directory}/profile`;
 const server = new Server('--max-ttl', LONG, '--forget-idle-after', LONG);
 let firefox;
 
 const recording = {
   'subscribe, receive, close Firefox, send two more, stop the server': async () => {
     await server.start();
-    mkdirSync(profileFolder, { recursive: true });
+    mkdirSync(profileDirectory, { recursive: true });
     const application = new ApplicationServer();
-    firefox = new Profile(server, { folder: profileFolder, sitePort: SITE_PORT });
+    firefox = new Profile(server, { directory: profileDirectory, sitePort: SITE_PORT });
     await firefox.start();
     const subscription = await firefox.subscribe(application.publicKey);
     await arrive(firefox, await application.send(subscription, ['before the upgrade']));
@@ -45,14 +45,14 @@ const recording = {
     // What a profile cannot do without: preferences, the push subscription, the service worker.
     const kept = ['prefs.js', 'serviceworker.txt', 'permissions.sqlite', 'storage', 'storage.sqlite'];
     const settings = 'storage/permanent/chrome/idb/3870112724rsegmnoittet-es.sqlite*';
-    execFileSync('tar', ['-czf', `${FIXTURE}/firefox-profile.tar.gz`, '-C', profileFolder, `--exclude=${settings}`, ...kept]);
-    execFileSync('tar', ['-czf', `${FIXTURE}/firefox-data.tar.gz`, '-C', `${folder}/data`, '.']);
+    execFileSync('tar', ['-czf', `${FIXTURE}/firefox-profile.tar.gz`, '-C', profileDirectory, `--exclude=${settings}`, ...kept]);
+    execFileSync('tar', ['-czf', `${FIXTURE}/firefox-data.tar.gz`, '-C', `${directory}/data`, '.']);
   },
 };
 
 const checking = {
   'the program of today starts on the directory of version 0.1.0': async () => {
-    for (const [name, to] of [['firefox-profile', profileFolder], ['firefox-data', `${folder}/data`]]) {
+    for (const [name, to] of [['firefox-profile', profileDirectory], ['firefox-data', `${directory}/data`]]) {
       mkdirSync(to, { recursive: true });
       execFileSync('tar', ['-xzf', `${FIXTURE}/${name}.tar.gz`, '-C', to]);
     }
@@ -61,7 +61,7 @@ const checking = {
 
   'Firefox gets what waited, in order, and still has its subscription': async () => {
     const { waiting } = fixture();
-    firefox = new Profile(server, { folder: profileFolder, sitePort: SITE_PORT });
+    firefox = new Profile(server, { directory: profileDirectory, sitePort: SITE_PORT });
     await firefox.start();
     await arrive(firefox, waiting);
     assert.deepEqual(await firefox.subscription(), fixture().subscription);

@@ -9,10 +9,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import ece from 'http_ece';
 import { Agent } from './lib.mjs';
 
-const [verb, stateFile] = process.argv.slice(2);
+const [command, stateFile] = process.argv.slice(2);
 const agent = new Agent();
 try {
-  await { subscribe, monitor }[verb]();
+  await { subscribe, monitor }[command]();
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -50,7 +50,7 @@ export class Server {
   #arguments() {
     const { WEBPUSH_KEY: key, WEBPUSH_CERTIFICATE: certificate } = process.env;
     const transport = key ? ['--key', key, '--cert', certificate] : ['--plaintext'];
-    const data = `${told('WEBPUSH_FOLDER')}/data`;
+    const data = `${told('WEBPUSH_DIRECTORY')}/data`;
     const admin = ['--admin', '127.0.0.1:0'];
     // The few agents of a script need not leave over 5 s.
     const stop = ['--drain-window', '1s'];

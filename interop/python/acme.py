@@ -17,10 +17,10 @@ import urllib.request
 
 DOMAINS = ["push.example.test", "other.example.test"]
 PATIENCE = 60
-# So long that an order is over before it is due for renewal, so short that a renewal can be waited for.
+# Long enough to finish an order before its renewal is due, short enough to wait for a renewal.
 SHORT_LIFE = 24
 
-folder = os.environ["WEBPUSH_FOLDER"]
+scratch = os.environ["WEBPUSH_DIRECTORY"]
 trusted = os.environ["WEBPUSH_CA"]
 wrong = 0
 
@@ -62,7 +62,7 @@ class Running:
     def __init__(self, *command, **variables):
         self.log = open(os.environ["WEBPUSH_LOG"], "ab")
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **variables}, cwd=folder
+            command, stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **variables}, cwd=scratch
         )
         Running.all.append(self)
 
@@ -91,7 +91,7 @@ class Pebble:
             "externalAccountBindingRequired": False,
             "certificateValidityPeriod": life,
         }
-        path = os.path.join(folder, f"pebble-{self.acme}.json")
+        path = os.path.join(scratch, f"pebble-{self.acme}.json")
         with open(path, "w") as file:
             json.dump({"pebble": config}, file)
         self.names = Running(
@@ -117,7 +117,7 @@ class Pebble:
 
 
 def drain(running):
-    """Nobody reads what these print but whoever looks for a fault."""
+    """Output is read only to find a fault."""
     import threading
 
     threading.Thread(target=lambda: shutil.copyfileobj(running.process.stdout, running.log), daemon=True).start()
@@ -191,14 +191,14 @@ def serves_with_a_certificate(server, pebble):
         a_message_arrives(stream)
     try:
         server.connect(pebble.root, protocols=["acme-tls/1"]).close()
-        check("no challenge is answered after the order", False, "a handshake of TLS-ALPN-01 worked")
+        check("no challenge gets a response after the order", False, "a handshake of TLS-ALPN-01 worked")
     except (ssl.SSLError, ConnectionError) as error:
-        check("no challenge is answered after the order", True, error)
+        check("no challenge gets a response after the order", True, error)
 
 
 def the_folder_is_private(data):
     found = {}
-    for place, folders, files in os.walk(os.path.join(data, "acme")):
+    for place, directories, files in os.walk(os.path.join(data, "acme")):
         found[place] = os.stat(place).st_mode & 0o777
         for file in files:
             found[file] = os.stat(os.path.join(place, file)).st_mode & 0o777
@@ -208,7 +208,7 @@ def the_folder_is_private(data):
 
 def issued_then_kept():
     (port,) = free_ports(1)
-    data = os.path.join(folder, "kept")
+    data = os.path.join(scratch, "kept")
     pebble = Pebble(port, 90 * 86400)
     server = Server(port, data, pebble.directory)
     check("the default origin is the first domain", server.origin == f"https://{DOMAINS[0]}", server.origin)
@@ -226,7 +226,7 @@ def issued_then_kept():
 def renewed():
     (port,) = free_ports(1)
     pebble = Pebble(port, SHORT_LIFE)
-    server = Server(port, os.path.join(folder, "renewed"), pebble.directory)
+    server = Server(port, os.path.join(scratch, "renewed"), pebble.directory)
     eventually("the first certificate", server.is_ready)
     with server.connect(pebble.root) as before:
         first = before.getpeercert()["serialNumber"]
@@ -247,7 +247,7 @@ def refused():
     """The authority looks for the challenge at another port, where nobody is."""
     port, elsewhere = free_ports(2)
     pebble = Pebble(elsewhere, 90 * 86400)
-    server = Server(port, os.path.join(folder, "refused"), pebble.directory)
+    server = Server(port, os.path.join(scratch, "refused"), pebble.directory)
     eventually("the end of the order", lambda: 'acme_orders_total{outcome="failed"} 1' in server.ask("/metrics")[1])
     status, body = server.ask("/ready")
     check("it is not ready without a certificate", status == 503 and "certificate" in body, (status, body))

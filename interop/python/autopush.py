@@ -128,7 +128,7 @@ class Agent:
 
 
 async def holds_back(agent, app):
-    """Asks for nothing below «high», then for everything."""
+    """Sets the minimum urgency to "high", then to the lowest."""
     await agent.say("urgency", min="high")
     await agent.hear_status("urgency")
     expect(await app.push("can wait", Urgency="low"), 201, "status")

@@ -67,11 +67,11 @@ def base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def run(verbs):
-    """Runs the verb that the command line names, on the file it names."""
+def run(commands):
+    """Runs the command on the command line, with its file."""
     sys.stdout.reconfigure(encoding="utf-8")
     try:
-        verbs[sys.argv[1]](sys.argv[2])
+        commands[sys.argv[1]](sys.argv[2])
     except Wrong as error:
         sys.exit(str(error))
     except Exception as error:

@@ -10,7 +10,7 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1
 END_STREAM, END_HEADERS = 1, 4
 CANCEL, ENHANCE_YOUR_CALM = 8, 11
 
-# What a flood may add to the server's memory. One that were queued would be ten times as much.
+# Maximum growth of the server's memory under a flood. A queued flood would need ten times more.
 MOST_GROWTH_KIB = 64 * 1024
 # How long a flooder that is made to wait goes on trying.
 BLOCKED_SECONDS = 2.0
@@ -183,7 +183,7 @@ def empty_data():
 
 @check
 def unread_answers():
-    """CVE-2019-9517: as many answers as streams may be open wait for a window, and no more"""
+    """CVE-2019-9517: no more responses wait for a window than streams may be open"""
 
     def pieces(agent):
         # SETTINGS_INITIAL_WINDOW_SIZE 0.

@@ -56,7 +56,7 @@ def run():
     server = subprocess.Popen(
         [
             os.environ["WEBPUSH_SERVER"], "--config", "/dev/null", "--port", "0", "--admin", "off",
-            "--data-dir", os.path.join(os.environ["WEBPUSH_FOLDER"], "data"), "--drain-window", "0s",
+            "--data-dir", os.path.join(os.environ["WEBPUSH_DIRECTORY"], "data"), "--drain-window", "0s",
             "--log-format", "journald", "--log-level", "webpush_server=debug",
         ],
         stdout=subprocess.PIPE,

@@ -55,7 +55,7 @@ async def stored():
 
 @scenario
 async def pings():
-    """WebSocket pings are answered, as often as they come"""
+    """every WebSocket ping gets a pong"""
     agent, _ = await registered()
     for _ in range(3):
         await agent.ping_frame()

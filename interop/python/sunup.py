@@ -24,7 +24,7 @@ async def registered(count=1):
 
 @scenario
 async def queued():
-    """what is sent before anything was read is answered in order"""
+    """requests sent before the first read get responses in order"""
     agent, app = sunup(), App()
     await agent.connect()
     await agent.hello()

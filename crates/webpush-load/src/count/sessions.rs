@@ -48,23 +48,23 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
 /// When the session wants something else.
 pub fn autopush(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
-    let mut dialogue =
+    let mut connection =
         AutopushConnection::new(&Timeouts::default(), PATIENCE, Arc::new(Versions::default()), NOW);
-    dialogue.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
-    ensure!(matches!(dialogue.next_command(), Some(Command::Identify(None))), "it asks who that is");
-    dialogue.handle(Input::Identified(SCOPE.inbox), NOW);
-    ensure!(matches!(dialogue.next_command(), Some(Command::Send(_))), "it says hello");
-    let fetch = dialogue.next_command();
+    connection.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
+    ensure!(matches!(connection.next_command(), Some(Command::Identify(None))), "it asks who that is");
+    connection.handle(Input::Identified(SCOPE.inbox), NOW);
+    ensure!(matches!(connection.next_command(), Some(Command::Send(_))), "it says hello");
+    let fetch = connection.next_command();
     ensure!(
         matches!(fetch, Some(Command::Session(session::Command::Fetch { .. }))),
         "it begins with a fetch"
     );
-    dialogue.handle(Input::Session(session::Input::Fetched(Page::default())), NOW);
+    connection.handle(Input::Session(session::Input::Fetched(Page::default())), NOW);
 
     let (mut reader, mut acknowledgement, mut frame) = (Reader::default(), String::new(), Vec::new());
     for number in 1..=times {
-        dialogue.handle(Input::Session(session::Input::Woken(samples::woken(number))), NOW);
-        let deliver = dialogue.next_command();
+        connection.handle(Input::Session(session::Input::Woken(samples::woken(number))), NOW);
+        let deliver = connection.next_command();
         let Some(Command::Session(session::Command::Deliver(entry))) = deliver else {
             bail!("message {number} is not delivered");
         };
@@ -73,8 +73,8 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         let mut out = Vec::new();
         write::text(&mut out, &reply::notification(message, CHANNEL, &version));
         black_box(&out);
-        dialogue.handle(Input::Session(session::Input::Sent { taken: false }), NOW);
-        ensure!(dialogue.next_command().is_none(), "it is for its agent to acknowledge");
+        connection.handle(Input::Session(session::Input::Sent { taken: false }), NOW);
+        ensure!(connection.next_command().is_none(), "it is for its agent to acknowledge");
 
         // The agent's part: without an allocation after the first time.
         acknowledgement.clear();
@@ -86,8 +86,8 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
 
         reader.feed(&frame);
         let Ok(Some(Received::Text(text))) = reader.next() else { bail!("no message in the frame") };
-        dialogue.handle(Input::Text(text, &keyring), NOW);
-        let settle = dialogue.next_command();
+        connection.handle(Input::Text(text, &keyring), NOW);
+        let settle = connection.next_command();
         let Some(Command::Session(session::Command::Settle { entries, .. })) = settle else {
             bail!("message {number} is not settled");
         };
