@@ -9,6 +9,7 @@ mod lexer;
 mod links;
 mod manifests;
 mod modules;
+mod names;
 mod prose;
 mod ratchet;
 mod seams;
@@ -88,5 +89,6 @@ fn check(root: &Path) -> Result<Vec<Breach>> {
         links::check(root, source, &mut breaches);
     }
     circles::check(&sources, &mut breaches);
+    names::check(&sources, &mut breaches);
     Ok(breaches)
 }
