@@ -5,6 +5,8 @@ use super::source::Source;
 
 /// Past this a file is to be split.
 const MAX_LINES: usize = 500;
+/// Modules that say nothing of what they hold.
+const DRAWERS: [&str; 6] = ["common", "util", "utils", "helpers", "misc", "types"];
 /// Written so that this file does not hold them.
 const LEFTOVERS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("dbg", "!(")];
@@ -19,6 +21,10 @@ pub(super) fn check(source: &Source, breaches: &mut Vec<Breach>) {
     // tests/it/main.rs is a crate; below tests/, mod.rs is what cargo does not build as a test of its own.
     if let Some(directory) = source.path.strip_suffix("/mod.rs") {
         report(Rule::Layout, 1, format!("a mod.rs: move it to {directory}.rs"));
+    }
+    let stem = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+    if DRAWERS.contains(&stem) {
+        report(Rule::Layout, 1, format!("a module called {stem}: name it by what it holds"));
     }
     let lines = source.text.lines().count();
     if lines > MAX_LINES {
@@ -48,6 +54,7 @@ mod tests {
     #[test]
     fn modules_are_files_beside_their_directory() {
         assert_eq!(rules("crates/x/src/a/mod.rs", ""), [(Rule::Layout, 1)]);
+        assert_eq!(rules("crates/x/src/util.rs", ""), [(Rule::Layout, 1)]);
         assert_eq!(rules("crates/x/src/a.rs", ""), []);
     }
 
