@@ -11,11 +11,13 @@
 //! | the clock of this machine | [`system`] |
 
 pub mod contract;
+pub mod disk;
 pub mod embedded;
 mod idle;
 pub mod memory;
 mod op;
 mod quota;
+pub mod simulation;
 mod snapshot;
 pub mod statistics;
 pub mod system;

@@ -1,8 +1,11 @@
 //! The clock of this machine, and a random source that needs nothing but the standard library.
 
+#![allow(clippy::disallowed_methods, reason = "this is what everything else calls instead")]
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use webpush_core::env::{Clock, Entropy, EntropyError, Env, MonotonicTime};
 use webpush_core::time::Timestamp;
 
@@ -42,6 +45,11 @@ impl Entropy for HashEntropy {
         }
         Ok(())
     }
+}
+
+/// Lets the calling thread sleep.
+pub(crate) fn sleep(length: Duration) {
+    thread::sleep(length);
 }
 
 /// Returns the environment of this machine, with [`HashEntropy`] for random bytes.

@@ -104,6 +104,7 @@ const fn key(batch: u64) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Disk;
     use crate::embedded::value::Value;
 
     fn write(engine: &Engine, rows: &Rows) {
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn holes_are_counted_once() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::open(folder.path(), 1024 * 1024).unwrap();
+        let engine = Engine::open(&Disk::System, folder.path(), 1024 * 1024).unwrap();
         let (mut marks, lost) = BatchMarkers::read(&engine).unwrap();
         assert_eq!((marks.batch, marks.frame, marks.position, lost), (0, 0, Position::START, 0));
         for number in 1..=10 {

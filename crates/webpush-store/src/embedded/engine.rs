@@ -1,4 +1,9 @@
-//! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
+//! Sorted tables on disk: what a store needs of an engine, and the two that there are.
+//!
+//! A closed enum, so that reads are neither boxed nor called through a table of functions.
+
+mod fjall_engine;
+mod map_engine;
 
 use super::damage::DamageReporter;
 use super::engine_error::EngineError;
@@ -7,53 +12,41 @@ use super::rows::Table;
 use super::value::Value;
 use super::view::{Row, View};
 use crate::StoreError;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
-use std::fs::File;
+use crate::disk::Disk;
+use fjall_engine::FjallEngine;
+use map_engine::MapEngine;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
-const MEBIBYTE: u64 = 1024 * 1024;
-
-/// The least that fjall allows. What is in journals is replayed at open, so this bounds how long that takes.
-const JOURNAL_BYTES: u64 = 64 * MEBIBYTE;
-
-/// fjall waits without end for its own background work when this much is waiting (4 and 30), even when that work has
-/// failed and stopped. So the store waits earlier, and looks whether it has.
-const SEALED_MEMTABLES: usize = 3;
-const FIRST_LEVEL_TABLES: usize = 24;
-const ROOM_POLL: Duration = Duration::from_millis(2);
-
-/// An open database.
+/// An open engine.
 pub(super) struct Engine {
-    db: Database,
-    /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
-    keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
+    tables: Tables,
     damage: Arc<DamageReporter>,
 }
 
-/// Reads a row that fjall has found.
-fn row(damage: &DamageReporter, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
-    let (key, value) = row.into_inner().map_err(|error| damage.read_error(table, &error.into()))?;
-    let key = Key::read(&key).ok_or_else(|| damage.report(table))?;
-    Ok((key, value))
+enum Tables {
+    /// An LSM tree in files of this machine.
+    Fjall(FjallEngine),
+    /// Maps in memory behind a journal, on a simulated disk.
+    Map(MapEngine),
+}
+
+/// Rows of one of the engines.
+enum Rows<F, M> {
+    Fjall(F),
+    Map(M),
 }
 
 impl Engine {
-    pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let db = Database::builder(folder)
-            .cache_size(cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(2)
-            .open()?;
-        let keyspaces = [const { OnceLock::new() }; Table::ALL.len()];
-        for table in Table::ALL.into_iter().filter(|table| db.keyspace_exists(table.name())) {
-            let keyspace = db.keyspace(table.name(), || options_of(table))?;
-            keyspaces[table as usize].get_or_init(|| keyspace);
-        }
-        Ok(Self { db, keyspaces, damage: Arc::new(DamageReporter::new(folder)) })
+    /// Opens the engine in a directory, or creates it there. Everything that it has is durable from then on.
+    pub(super) fn open(disk: &Disk, folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let damage = Arc::new(DamageReporter::new(folder));
+        let tables = match disk {
+            Disk::System => Tables::Fjall(FjallEngine::open(folder, cache_bytes, Arc::clone(&damage))?),
+            Disk::Simulated(_) => Tables::Map(MapEngine::open(disk, folder)?),
+        };
+        Ok(Self { tables, damage })
     }
 
     /// Writes rows as one batch, and syncs it with all that was written before.
@@ -61,40 +54,10 @@ impl Engine {
         &self,
         rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
     ) -> Result<(), EngineError> {
-        self.wait_for_room()?;
-        let mut batch =
-            OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
-        for (table, key, value) in rows {
-            match (value, self.keyspace(table)) {
-                (Some(value), Some(keyspace)) => batch.insert(keyspace, &key[..], value.clone()),
-                (Some(value), None) => batch.insert(self.make_keyspace(table)?, &key[..], value.clone()),
-                (None, Some(keyspace)) => batch.remove(keyspace, &key[..]),
-                (None, None) => {}
-            }
+        match &self.tables {
+            Tables::Fjall(engine) => engine.write(rows),
+            Tables::Map(engine) => engine.write(rows),
         }
-        Ok(batch.commit()?)
-    }
-
-    /// Makes the keyspace of a table, and returns when the disk has it.
-    fn make_keyspace(&self, table: Table) -> Result<&Keyspace, EngineError> {
-        let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
-        // fjall syncs what is in the new folder, but not the one that it is in.
-        let folder = keyspace.path().parent().map(File::open).transpose()?;
-        folder.map_or(Ok(()), |folder| folder.sync_all())?;
-        Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
-    }
-
-    fn wait_for_room(&self) -> Result<(), EngineError> {
-        let is_full = |keyspace: &Keyspace| {
-            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES
-                || keyspace.l0_table_count() >= FIRST_LEVEL_TABLES
-        };
-        while self.keyspaces.iter().filter_map(OnceLock::get).any(is_full) {
-            // Says whether a background task has failed.
-            self.db.persist(PersistMode::Buffer)?;
-            thread::sleep(ROOM_POLL);
-        }
-        Ok(())
     }
 
     /// Returns a handle for readers that may outlive the engine.
@@ -102,58 +65,53 @@ impl Engine {
         Arc::clone(&self.damage)
     }
 
-    /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
-    /// closed before this is dropped.
+    /// Returns all rows of a table as they are now; `None` where one can't be read. They may be read while the engine is
+    /// used, or longer: it is not closed before they are dropped.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
-        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
-        let rows = rows.into_iter().flatten();
-        rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
+        match &self.tables {
+            Tables::Fjall(engine) => Rows::Fjall(engine.all(table)),
+            Tables::Map(engine) => Rows::Map(engine.from(table, Key::default()).map(Some)),
+        }
     }
 
-    /// [`Engine::all`] from a key on, with what can't be read.
+    /// Returns the rows of a table from a key on, like [`Engine::all`], with the errors.
     pub(super) fn rows_from(
         &self,
         table: Table,
         from: Key,
     ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
-        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
-        let damage = self.share_damage();
-        rows.into_iter().flatten().map(move |found| row(&damage, table, found))
+        match &self.tables {
+            Tables::Fjall(engine) => Rows::Fjall(engine.rows_from(table, from)),
+            Tables::Map(engine) => Rows::Map(engine.from(table, from).map(Ok)),
+        }
     }
 
-    fn keyspace(&self, table: Table) -> Option<&Keyspace> {
-        self.keyspaces[table as usize].get()
-    }
-}
-
-impl Engine {
-    /// Rows as they are now, the last one first.
+    /// Returns rows as they are now, the last one first.
     pub(super) fn scan_back(
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).rev().map(move |found| row(&self.damage, table, found))
-    }
-
-    /// Rows as they are now, whole batches only, whatever is written while they are read.
-    fn range(
-        &self,
-        table: Table,
-        keys: RangeInclusive<Key>,
-    ) -> impl DoubleEndedIterator<Item = fjall::Guard> {
-        self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, keys)).into_iter().flatten()
+        match &self.tables {
+            Tables::Fjall(engine) => Rows::Fjall(engine.scan_back(table, keys)),
+            Tables::Map(engine) => Rows::Map(engine.scan(table, keys).rev().map(Ok)),
+        }
     }
 }
 
 impl View for Engine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
-        let Some(keyspace) = self.keyspace(table) else { return Ok(None) };
-        keyspace.get(key).map_err(|error| self.damage.read_error(table, &error.into()))
+        match &self.tables {
+            Tables::Fjall(engine) => engine.get(table, key),
+            Tables::Map(engine) => Ok(engine.get(table, key)),
+        }
     }
 
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).map(move |found| row(&self.damage, table, found))
+        match &self.tables {
+            Tables::Fjall(engine) => Rows::Fjall(engine.scan(table, keys)),
+            Tables::Map(engine) => Rows::Map(engine.scan(table, keys).map(Ok)),
+        }
     }
 
     fn damage(&self) -> &DamageReporter {
@@ -161,95 +119,13 @@ impl View for Engine {
     }
 }
 
-fn options_of(table: Table) -> KeyspaceCreateOptions {
-    let mebibytes = match table {
-        Table::Entries => 16,
-        // Written to tables last, so that a mark outlives in the journal what it marks.
-        Table::Batches => 64,
-        Table::Inboxes
-        | Table::Subscriptions
-        | Table::Channels
-        | Table::Topics
-        | Table::Deadlines
-        | Table::Usages
-        | Table::Idle
-        | Table::Ranks => 8,
-    };
-    KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE)
-}
+impl<T, F: Iterator<Item = T>, M: Iterator<Item = T>> Iterator for Rows<F, M> {
+    type Item = T;
 
-impl From<fjall::Error> for EngineError {
-    fn from(error: fjall::Error) -> Self {
-        match error {
-            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
-            fjall::Error::Poisoned => Self::Poisoned,
-            fjall::Error::Locked => Self::Locked,
-            error => Self::Damaged(Box::new(error)),
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::Fjall(rows) => rows.next(),
+            Self::Map(rows) => rows.next(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn open(folder: &Path) -> Engine {
-        Engine::open(folder, MEBIBYTE).unwrap()
-    }
-
-    fn write(engine: &Engine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {
-        engine.write([(table, &Key::from(*b"key"), &value.map(Value::from))].into_iter())
-    }
-
-    /// How many rows a table has, read in both directions.
-    fn count(engine: &Engine, table: Table) -> usize {
-        let all = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
-        let count = engine.scan(table, all()).count();
-        assert_eq!(engine.scan_back(table, all()).count(), count);
-        assert_eq!(usize::from(engine.get(table, b"key").unwrap().is_some()), count);
-        count
-    }
-
-    fn keyspaces(folder: &Path) -> usize {
-        // That of fjall itself is not counted.
-        fs::read_dir(folder.join("keyspaces")).unwrap().count() - 1
-    }
-
-    #[test]
-    fn a_table_takes_files_when_it_has_its_first_row() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = open(folder.path());
-        write(&engine, Table::Topics, None).unwrap();
-        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [0; Table::ALL.len()]);
-        assert_eq!(keyspaces(folder.path()), 0);
-        for (made, table) in (1..).zip(Table::ALL) {
-            write(&engine, table, Some(b"value")).unwrap();
-            assert_eq!((count(&engine, table), keyspaces(folder.path())), (1, made));
-        }
-        drop(engine);
-        let engine = open(folder.path());
-        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [1; Table::ALL.len()]);
-        write(&engine, Table::Topics, None).unwrap();
-        assert_eq!(count(&engine, Table::Topics), 0);
-    }
-
-    #[test]
-    fn a_table_that_was_being_made_is_made_again() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(open(folder.path()));
-        let half_made = folder.path().join("keyspaces").join("1");
-        fs::create_dir(&half_made).unwrap();
-        let engine = open(folder.path());
-        assert!(!half_made.exists());
-        // Without it the name of a keyspace cannot be noted, after its files were made.
-        fs::remove_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
-        assert!(write(&engine, Table::Entries, Some(b"value")).is_err());
-        drop(engine);
-        fs::create_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
-        let engine = open(folder.path());
-        assert_eq!(count(&engine, Table::Entries), 0);
-        write(&engine, Table::Entries, Some(b"value")).unwrap();
-        assert_eq!((count(&engine, Table::Entries), keyspaces(folder.path())), (1, 1));
     }
 }

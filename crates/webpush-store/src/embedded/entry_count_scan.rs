@@ -5,24 +5,25 @@ use super::engine::Engine;
 use super::gauges::Gauges;
 use super::memtable::Memtable;
 use super::rows::Table;
+use super::tasks::{Task, TaskMode};
 use super::usage_row::UsageRow;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use webpush_core::id::InboxId;
 
 /// A count that may be under way.
 #[derive(Default)]
 pub(super) struct EntryCountScan {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    task: Option<Task<()>>,
 }
 
 impl EntryCountScan {
     /// Begins to count what the engine has, and what it does not have yet. Nothing may be committed before this returns.
     pub(super) fn begin(
+        mode: TaskMode,
         gauges: &Arc<Gauges>,
         engine: &Engine,
         memtable: Option<Arc<Memtable>>,
@@ -51,16 +52,20 @@ impl EntryCountScan {
                 gauges.entries_known.store(true, Ordering::Release);
             }
         };
-        let thread = thread::Builder::new().name("store-entry_count_scan".to_owned()).spawn(count)?;
-        Ok(Self { stop, thread: Some(thread) })
+        let task = Task::start(mode, "store-entries", count)?;
+        Ok(Self { stop, task: Some(task) })
     }
 
     /// Returns when nothing is read any more.
     pub(super) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // Its end is all that counts.
-            drop(thread.join());
+        if let Some(task) = self.task.take() {
+            task.end();
         }
+    }
+
+    /// Runs the scan if it waits for that.
+    pub(super) fn run(&mut self) {
+        self.task = self.task.take().map(Task::run);
     }
 }

@@ -7,12 +7,13 @@ use super::log;
 use super::memtable::{Memtable, Rows};
 use super::rows::Table;
 use super::shared::Shared;
+use super::tasks::Task;
 use super::value::Value;
 use super::view::View;
+use crate::disk::Disk;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::thread::{self, JoinHandle};
 
 /// A memtable that leaves.
 pub(super) struct FlushJob {
@@ -24,25 +25,26 @@ pub(super) struct FlushJob {
 }
 
 /// A flush that is under way.
-pub(super) type Flush = JoinHandle<Result<(), EngineError>>;
+pub(super) type Flush = Task<Result<(), EngineError>>;
 
 impl FlushJob {
-    /// Writes the memtable on a thread of its own. It stays in memory until the engine has it.
+    /// Writes the memtable beside the writer. It stays in memory until the engine has it.
     pub(super) fn start(self, shared: Arc<Shared>) -> io::Result<Flush> {
+        let mode = shared.mode;
         let flush = move || {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let Some(engine) = engine.as_ref() else { return Ok(()) };
-            self.complete(engine)?;
-            // The last of it is to go here, not where somebody waits.
+            self.complete(engine, &shared.options.disk)?;
+            // Its memory is given back here, not where anyone waits.
             drop(self);
             shared.memtables.has_left();
             Ok(())
         };
-        thread::Builder::new().name("store-flush".to_owned()).spawn(flush)
+        Task::start(mode, "store-flush", flush)
     }
 
     /// Writes it as one batch. The segments go after that: what is left of them is not read again.
-    pub(super) fn complete(&self, engine: &Engine) -> Result<(), EngineError> {
+    pub(super) fn complete(&self, engine: &Engine, disk: &Disk) -> Result<(), EngineError> {
         let rows = Table::ALL.into_iter().flat_map(|table| {
             let rows = self.memtable.of(table).iter().map(move |(key, value)| (table, key, value));
             rows.filter(|(table, key, value)| !is_there(engine, *table, key, value.as_ref()))
@@ -50,7 +52,7 @@ impl FlushJob {
         let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));
         engine.write(rows.chain(marks))?;
         for segment in &self.segments {
-            if let Err(error) = log::recycle_segment(segment) {
+            if let Err(error) = log::recycle_segment(disk, segment) {
                 tracing::warn!(segment = %segment.display(), %error, "a segment of the log can't be removed");
             }
         }

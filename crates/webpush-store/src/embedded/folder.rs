@@ -1,4 +1,4 @@
-//! The data folder around the engine: its lock, its format version, and what a failed engine left.
+//! The data directory around the engine: its lock, its format version, and the leftovers of a failed engine.
 //!
 //! | file | content |
 //! |---|---|
@@ -9,9 +9,10 @@
 //! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | fjall's |
 
-use super::{OpenError, watermark};
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use super::open_error::OpenError;
+use super::watermark;
+use crate::disk::{Disk, DiskFile, LockError, OpenMode};
+use std::io;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "webpush-server store ";
@@ -23,38 +24,36 @@ const ENGINE_MARKER: &str = "version";
 
 /// Changes the data in a folder from one version of the format to the next. Must do no harm when run again after it
 /// was interrupted.
-type Step = fn(&Path) -> io::Result<()>;
+type Step = fn(&Disk, &Path) -> io::Result<()>;
 
 /// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
 const STEPS: &[Step] = &[
     // Version 2 has a log, and version 1 is like an empty one. But whoever knows only that would not read the log.
-    |_| Ok(()),
+    |_, _| Ok(()),
 ];
 
-/// Makes the folder if need be, locks it, and brings its format up to date. It is locked as long as the file is open.
-pub(super) fn prepare(folder: &Path) -> Result<File, OpenError> {
+/// Creates the directory if it is not there, locks it, and brings its format up to date. It is locked until the returned
+/// file is dropped.
+pub(super) fn prepare(disk: &Disk, folder: &Path) -> Result<DiskFile, OpenError> {
     let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
-    make_folder(folder).map_err(failed)?;
-    let lock = File::options().write(true).create(true).truncate(false).open(folder.join("lock"));
-    let lock = lock.map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { folder: folder.to_owned() }),
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
-    bring_up_to_date(folder, STEPS)?;
-    clear_unfinished_engine(folder).map_err(failed)?;
-    make_log_folder(folder).map_err(failed)?;
+    make_folder(disk, folder).map_err(failed)?;
+    let lock = disk.lock(&folder.join("lock")).map_err(|error| match error {
+        LockError::Taken => OpenError::Locked { folder: folder.to_owned() },
+        LockError::Io(error) => failed(error),
+    })?;
+    bring_up_to_date(disk, folder, STEPS)?;
+    clear_unfinished_engine(disk, folder).map_err(failed)?;
+    make_log_folder(disk, folder).map_err(failed)?;
     Ok(lock)
 }
 
-/// Makes the folder if need be. What is in it can't be found after a power cut unless its own name is on disk.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.exists() {
+/// Creates the directory if it is not there. Its content can't be found after a power cut unless its own name is on disk.
+fn make_folder(disk: &Disk, folder: &Path) -> io::Result<()> {
+    if disk.exists(folder) {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
-    folder.parent().map_or(Ok(()), |parent| File::open(or_present(parent))?.sync_all())
+    disk.create_directory(folder)?;
+    folder.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)))
 }
 
 /// The folder that a relative path begins in has no name there.
@@ -70,16 +69,17 @@ pub(super) fn engine_folder(folder: &Path) -> PathBuf {
     folder.join("engine")
 }
 
-fn bring_up_to_date(folder: &Path, steps: &[Step]) -> Result<(), OpenError> {
+fn bring_up_to_date(disk: &Disk, folder: &Path, steps: &[Step]) -> Result<(), OpenError> {
     let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
     let supported = steps.len() + 1;
-    let found = match fs::read_to_string(folder.join(FORMAT_FILE)) {
-        Ok(text) => parse_format(&text).ok_or_else(|| OpenError::Foreign { folder: folder.to_owned() })?,
+    let found = match disk.read(&folder.join(FORMAT_FILE)) {
+        Ok(text) => parse_format(&String::from_utf8_lossy(&text))
+            .ok_or_else(|| OpenError::Foreign { folder: folder.to_owned() })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if engine_folder(folder).exists() {
+            if disk.exists(&engine_folder(folder)) {
                 return Err(OpenError::Foreign { folder: folder.to_owned() });
             }
-            write_format(folder, supported).map_err(failed)?;
+            write_format(disk, folder, supported).map_err(failed)?;
             supported
         }
         Err(error) => return Err(failed(error)),
@@ -88,7 +88,7 @@ fn bring_up_to_date(folder: &Path, steps: &[Step]) -> Result<(), OpenError> {
         return Err(OpenError::Newer { folder: folder.to_owned(), found, supported });
     }
     for (version, step) in (2..).zip(steps).skip(found - 1) {
-        step(folder).and_then(|()| write_format(folder, version)).map_err(failed)?;
+        step(disk, folder).and_then(|()| write_format(disk, folder, version)).map_err(failed)?;
         tracing::info!(folder = %folder.display(), version, "the format of the store was brought up to date");
     }
     Ok(())
@@ -98,71 +98,61 @@ fn parse_format(text: &str) -> Option<usize> {
     text.strip_prefix(PREFIX)?.trim_end().parse().ok().filter(|version| *version > 0)
 }
 
-fn write_format(folder: &Path, version: usize) -> io::Result<()> {
-    replace_file(&folder.join(FORMAT_FILE), format!("{PREFIX}{version}\n").as_bytes())
+fn write_format(disk: &Disk, folder: &Path, version: usize) -> io::Result<()> {
+    disk.replace(&folder.join(FORMAT_FILE), format!("{PREFIX}{version}\n").as_bytes())
 }
 
-/// Puts a file in the place of another one, whole or not at all.
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-/// An engine whose making was interrupted can't be opened, and holds nothing.
-fn clear_unfinished_engine(folder: &Path) -> io::Result<()> {
+/// Removes an engine whose creation was interrupted: it can't be opened, and holds nothing.
+fn clear_unfinished_engine(disk: &Disk, folder: &Path) -> io::Result<()> {
     let engine = engine_folder(folder);
-    let ever_used = fs::metadata(folder.join(watermark::FILE_NAME)).is_ok_and(|file| file.len() > 0);
-    if engine.exists() && !engine.join(ENGINE_MARKER).exists() && !ever_used {
-        fs::remove_dir_all(engine)?;
+    let ever_used = disk.length(&folder.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
+    if disk.exists(&engine) && !disk.exists(&engine.join(ENGINE_MARKER)) && !ever_used {
+        disk.remove_directory(&engine)?;
     }
     Ok(())
 }
 
-fn make_log_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(log_folder(folder))?;
-    File::open(folder)?.sync_all()
+fn make_log_folder(disk: &Disk, folder: &Path) -> io::Result<()> {
+    disk.create_directory(&log_folder(folder))?;
+    disk.sync_directory(folder)
 }
 
-/// Notes that a write or a sync has failed: what is read from now on may be what the disk never got, also by the next
-/// process. Needs no room, and no sync: with the power what is read wrongly is gone as well.
-pub(super) fn distrust(folder: &Path) {
-    if let Err(error) = fs::rename(folder.join(SOUND), folder.join(UNSOUND))
+/// Records that a write or a sync has failed: from now on reads may return what the disk never got, also in the next
+/// process. Needs no room, and no sync: what is read wrongly is lost with the power as well.
+pub(super) fn distrust(disk: &Disk, folder: &Path) {
+    if let Err(error) = disk.rename(&folder.join(SOUND), &folder.join(UNSOUND))
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::error!(folder = %folder.display(), %error, "that the store failed can't be noted for the next start");
+        tracing::error!(folder = %folder.display(), %error, "can't record the storage failure for the next start");
     }
 }
 
-/// Notes that all is on disk.
-pub(super) fn trust(folder: &Path) -> io::Result<()> {
-    match fs::rename(folder.join(UNSOUND), folder.join(SOUND)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => File::create(folder.join(SOUND)).map(drop),
-        noted => noted,
+/// Records that everything is on disk.
+pub(super) fn trust(disk: &Disk, folder: &Path) -> io::Result<()> {
+    match disk.rename(&folder.join(UNSOUND), &folder.join(SOUND)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.open(&folder.join(SOUND), OpenMode::Truncate).map(drop)
+        }
+        recorded => recorded,
     }
 }
 
-/// Whether what is read is what the disk has.
-pub(super) fn is_sound(folder: &Path) -> bool {
-    !folder.join(UNSOUND).exists()
+/// Returns true if reads return what the disk has.
+pub(super) fn is_sound(disk: &Disk, folder: &Path) -> bool {
+    !disk.exists(&folder.join(UNSOUND))
 }
 
 /// Writes the journals of a failed engine to new files, before the engine is opened again.
 ///
 /// After a failed sync the system may count pages as written that never were: what is read back is then not what the
 /// disk has, and no later sync of that file would say so. Bytes that are written anew are really synced.
-pub(super) fn rewrite_journals(folder: &Path) -> io::Result<()> {
-    for file in fs::read_dir(engine_folder(folder))? {
-        let path = file?.path();
+pub(super) fn rewrite_journals(disk: &Disk, folder: &Path) -> io::Result<()> {
+    for path in disk.list(&engine_folder(folder))? {
         if path.extension().is_some_and(|extension| extension == "jnl") {
-            let mut content = Vec::new();
-            File::open(&path)?.read_to_end(&mut content)?;
+            let content = disk.read(&path)?;
             // A journal is longer than what is in it; its last entry never ends with a zero.
             let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            replace_file(&path, &content[..used])?;
+            disk.replace(&path, &content[..used])?;
         }
     }
     Ok(())
@@ -171,6 +161,7 @@ pub(super) fn rewrite_journals(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn version(folder: &Path) -> String {
         fs::read_to_string(folder.join(FORMAT_FILE)).unwrap()
@@ -184,11 +175,11 @@ mod tests {
 
     #[test]
     fn an_older_format_goes_through_the_steps_that_it_lacks() {
-        let steps: [Step; 3] = [|at| note(at, "2 "), |at| note(at, "3 "), |at| note(at, "4 ")];
+        let steps: [Step; 3] = [|_, at| note(at, "2 "), |_, at| note(at, "3 "), |_, at| note(at, "4 ")];
         for (found, notes) in [(1, "2 3 4 "), (2, "3 4 "), (3, "4 "), (4, "")] {
             let folder = tempfile::tempdir().unwrap();
-            write_format(folder.path(), found).unwrap();
-            bring_up_to_date(folder.path(), &steps).unwrap();
+            write_format(&Disk::System, folder.path(), found).unwrap();
+            bring_up_to_date(&Disk::System, folder.path(), &steps).unwrap();
             assert_eq!(version(folder.path()), "webpush-server store 4\n");
             assert_eq!(fs::read_to_string(folder.path().join("notes")).unwrap_or_default(), notes);
         }
@@ -197,38 +188,38 @@ mod tests {
     #[test]
     fn a_step_that_fails_is_taken_again_the_next_time() {
         let folder = tempfile::tempdir().unwrap();
-        write_format(folder.path(), 1).unwrap();
-        let broken: [Step; 2] = [|at| note(at, "2 "), |_| Err(io::Error::other("no"))];
-        assert!(matches!(bring_up_to_date(folder.path(), &broken), Err(OpenError::Io { .. })));
+        write_format(&Disk::System, folder.path(), 1).unwrap();
+        let broken: [Step; 2] = [|_, at| note(at, "2 "), |_, _| Err(io::Error::other("no"))];
+        assert!(matches!(bring_up_to_date(&Disk::System, folder.path(), &broken), Err(OpenError::Io { .. })));
         assert_eq!(version(folder.path()), "webpush-server store 2\n");
-        let mended: [Step; 2] = [|at| note(at, "2 "), |at| note(at, "3 ")];
-        bring_up_to_date(folder.path(), &mended).unwrap();
+        let mended: [Step; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
+        bring_up_to_date(&Disk::System, folder.path(), &mended).unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("notes")).unwrap(), "2 3 ");
     }
 
     #[test]
     fn newer_and_foreign_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        write_format(folder.path(), 3).unwrap();
-        let error = prepare(folder.path()).unwrap_err();
+        write_format(&Disk::System, folder.path(), 3).unwrap();
+        let error = prepare(&Disk::System, folder.path()).unwrap_err();
         assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }));
         assert!(error.to_string().contains(&folder.path().display().to_string()));
         for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();
-            assert!(matches!(prepare(folder.path()), Err(OpenError::Foreign { .. })));
+            assert!(matches!(prepare(&Disk::System, folder.path()), Err(OpenError::Foreign { .. })));
         }
         fs::remove_file(folder.path().join(FORMAT_FILE)).unwrap();
         fs::create_dir(engine_folder(folder.path())).unwrap();
-        assert!(matches!(prepare(folder.path()), Err(OpenError::Foreign { .. })));
+        assert!(matches!(prepare(&Disk::System, folder.path()), Err(OpenError::Foreign { .. })));
     }
 
     #[test]
     fn a_half_made_engine_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
-        drop(prepare(folder.path()).unwrap());
+        drop(prepare(&Disk::System, folder.path()).unwrap());
         fs::create_dir(engine_folder(folder.path())).unwrap();
         fs::write(engine_folder(folder.path()).join("0.jnl"), "").unwrap();
-        drop(prepare(folder.path()).unwrap());
+        drop(prepare(&Disk::System, folder.path()).unwrap());
         assert!(!engine_folder(folder.path()).exists());
     }
 }

@@ -4,7 +4,8 @@ use super::request::Request;
 use crate::Durability;
 use crate::statistics::{Histogram, Statistics};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use webpush_core::env::MonotonicTime;
 
 /// In microseconds: a sync takes from some 20 µs to what a disk under load makes of it.
 const TIMES: &[u64] =
@@ -68,14 +69,13 @@ impl Default for Gauges {
 }
 
 impl Gauges {
-    /// Notes a group that is written, and what its sync took if there was one.
-    pub(super) fn note_group(&self, group: &[Request], sync: Option<Duration>) {
+    /// Records a group that was written at `now`, and how long its sync took if there was one.
+    pub(super) fn note_group(&self, group: &[Request], sync: Option<Duration>, now: MonotonicTime) {
         self.groups.note(group.len() as u64);
         let Some(sync) = sync else { return };
         self.syncs.note(micros(sync));
-        let now = Instant::now();
         for request in group.iter().filter(|request| request.durability == Durability::Durable) {
-            self.commits.note(micros(now.saturating_duration_since(request.submitted)));
+            self.commits.note(micros(now.since(request.submitted)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Hashes of ids: a push looks ten of them up, and the standard library's hash of one costs 300 instructions, this one 40.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
+use webpush_core::env::{EntropyError, Env};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Makes hashes of ids. Its secret makes those of each map others, as agents may choose what they are called.
@@ -10,9 +11,10 @@ pub(super) struct IdHash(u64);
 /// A hash in the making.
 pub(super) struct IdHasher(u64);
 
-impl Default for IdHash {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
+impl IdHash {
+    /// Creates hashes with a secret of their own.
+    pub(super) fn new(env: &Env) -> Result<Self, EntropyError> {
+        env.random().map(u64::from_le_bytes).map(Self)
     }
 }
 
@@ -40,6 +42,7 @@ impl Hasher for IdHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system;
     use webpush_core::id::{InboxId, SubscriptionId};
 
     #[test]
@@ -47,11 +50,11 @@ mod tests {
         let ids = |agent, subscription| {
             (InboxId::from_bytes([agent; 16]), SubscriptionId::from_bytes([subscription; 16]))
         };
-        let hash = IdHash::default();
+        let hash = IdHash::new(&system::env()).unwrap();
         assert_eq!(hash.hash_one(ids(1, 2)), hash.hash_one(ids(1, 2)));
         for other in [ids(1, 3), ids(3, 2), ids(2, 1)] {
             assert_ne!(hash.hash_one(ids(1, 2)), hash.hash_one(other));
         }
-        assert_ne!(hash.hash_one(ids(1, 2)), IdHash::default().hash_one(ids(1, 2)));
+        assert_ne!(hash.hash_one(ids(1, 2)), IdHash::new(&system::env()).unwrap().hash_one(ids(1, 2)));
     }
 }

@@ -7,10 +7,10 @@
 
 use super::frame;
 use super::memtable::{Memtable, Tables};
-use std::fs::{self, File};
-use std::hash::{BuildHasher as _, RandomState};
+use crate::disk::{Disk, DiskFile, OpenMode};
 use std::io::{self, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
+use webpush_core::env::Env;
 use webpush_core::id::Position;
 
 const EXTENSION: &str = "frames";
@@ -21,8 +21,10 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// The segment that is written.
 pub(super) struct Log {
+    disk: Disk,
+    env: Env,
     folder: PathBuf,
-    file: File,
+    file: DiskFile,
     path: PathBuf,
     salt: u64,
     /// The number of the last frame.
@@ -35,17 +37,27 @@ pub(super) struct Log {
 
 impl Log {
     /// Begins a segment after a frame.
-    pub(super) fn begin(folder: &Path, frame: u64) -> io::Result<Self> {
+    pub(super) fn begin(disk: &Disk, env: &Env, folder: &Path, frame: u64) -> io::Result<Self> {
+        let salt = env.random().map_err(io::Error::other)?;
         let first = frame + 1;
         let path = folder.join(format!("{first:020}.{EXTENSION}"));
         // Without a spare one it is made; what an earlier life has left under this name must not be taken for its own.
-        let is_spare = fs::rename(folder.join(SPARE), &path).is_ok();
-        let file = File::options().write(true).create(true).truncate(!is_spare).open(&path)?;
+        let is_spare = disk.rename(&folder.join(SPARE), &path).is_ok();
+        let file = disk.open(&path, if is_spare { OpenMode::Write } else { OpenMode::Truncate })?;
         // A file that is not in its folder can't be synced.
-        File::open(folder)?.sync_all()?;
-        let folder = folder.to_owned();
-        let salt = RandomState::new().hash_one(frame);
-        Ok(Self { folder, file, path, salt, frame, bytes: 0, is_synced: true, buffer: Vec::new() })
+        disk.sync_directory(folder)?;
+        Ok(Self {
+            disk: disk.clone(),
+            env: env.clone(),
+            folder: folder.to_owned(),
+            file,
+            path,
+            salt: u64::from_le_bytes(salt),
+            frame,
+            bytes: 0,
+            is_synced: true,
+            buffer: Vec::new(),
+        })
     }
 
     /// Appends a frame. After an error nobody knows what the segment has of it.
@@ -75,7 +87,7 @@ impl Log {
     /// Syncs this segment and begins the next; gives the file of this one.
     pub(super) fn turn(&mut self) -> io::Result<PathBuf> {
         self.sync()?;
-        let mut next = Self::begin(&self.folder, self.frame)?;
+        let mut next = Self::begin(&self.disk, &self.env, &self.folder, self.frame)?;
         next.buffer = std::mem::take(&mut self.buffer);
         Ok(std::mem::replace(self, next).path)
     }
@@ -98,10 +110,10 @@ impl Log {
     }
 }
 
-/// Removes a segment whose frames the engine has, or keeps its file for the next one.
-pub(super) fn recycle_segment(segment: &Path) -> io::Result<()> {
+/// Deletes a flushed segment, or recycles its file.
+pub(super) fn recycle_segment(disk: &Disk, segment: &Path) -> io::Result<()> {
     let spare = segment.with_file_name(SPARE);
-    if spare.exists() { fs::remove_file(segment) } else { fs::rename(segment, spare) }
+    if disk.exists(&spare) { disk.remove(segment) } else { disk.rename(segment, &spare) }
 }
 
 /// What was read from the segments.
@@ -122,15 +134,15 @@ pub(super) struct Replay {
 ///
 /// A segment is read up to its first frame that is not whole. At the end of all that is one that was being written; if
 /// not, numbers are missing, or the watermark is not reached.
-pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Result<Replay> {
+pub(super) fn replay(disk: &Disk, folder: &Path, frame: u64, position: Position) -> io::Result<Replay> {
     let memtable = Memtable::default();
     let mut replay = Replay { memtable, segments: Vec::new(), frame, position, missing: 0 };
-    for (first, path) in segments(folder)? {
-        if replay.read(first, &path)? {
+    for (first, path) in segments(disk, folder)? {
+        if replay.read(disk, first, &path)? {
             replay.segments.push(path);
         } else {
             // Not to be used again: frames behind one that is not whole may be of this very number.
-            fs::remove_file(&path)?;
+            disk.remove(&path)?;
         }
     }
     Ok(replay)
@@ -138,8 +150,8 @@ pub(super) fn replay(folder: &Path, frame: u64, position: Position) -> io::Resul
 
 impl Replay {
     /// Whether a segment has frames that the engine does not have.
-    fn read(&mut self, first: u64, path: &Path) -> io::Result<bool> {
-        let file = File::open(path)?;
+    fn read(&mut self, disk: &Disk, first: u64, path: &Path) -> io::Result<bool> {
+        let file = disk.open(path, OpenMode::Read)?;
         // What is read must stay: whatever comes after it will not sync this file.
         file.sync_data()?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
@@ -167,10 +179,9 @@ impl Replay {
 }
 
 /// All segments with the numbers of their first frames, in order.
-fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+fn segments(disk: &Disk, folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut segments = Vec::new();
-    for file in fs::read_dir(folder)? {
-        let path = file?.path();
+    for path in disk.list(folder)? {
         let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         if let Some(first) = name
             && path.extension().is_some_and(|extension| extension == EXTENSION)
@@ -188,13 +199,19 @@ mod tests {
     use crate::embedded::key::Key;
     use crate::embedded::rows::Table;
     use crate::embedded::value::Value;
+    use crate::system;
+    use std::fs;
 
     const SEGMENT_FRAMES: u64 = 5;
+
+    fn begin(folder: &Path, frame: u64) -> io::Result<Log> {
+        Log::begin(&Disk::System, &system::env(), folder, frame)
+    }
 
     /// Two segments of frames after the 100th, each of which has a row of its own.
     fn written() -> (tempfile::TempDir, [PathBuf; 2]) {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::begin(folder.path(), 100).unwrap();
+        let mut log = begin(folder.path(), 100).unwrap();
         let mut segments = Vec::new();
         for _ in 0..2 {
             for _ in 0..SEGMENT_FRAMES {
@@ -211,13 +228,13 @@ mod tests {
 
     /// The numbers of the frames that are read, and how many are missing.
     fn read(folder: &Path, frame: u64) -> (Vec<u64>, u64) {
-        let replay = replay(folder, frame, Position::START).unwrap();
+        let replay = replay(&Disk::System, folder, frame, Position::START).unwrap();
         let rows = replay.memtable.of(Table::Entries).keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
         assert_eq!(replay.frame, last);
         assert_eq!(replay.position.get(), if numbers.is_empty() { 0 } else { last * 10 });
-        assert_eq!(segments(folder).unwrap().len(), replay.segments.len(), "others are gone");
+        assert_eq!(segments(&Disk::System, folder).unwrap().len(), replay.segments.len(), "others are gone");
         (numbers, replay.missing)
     }
 
@@ -267,13 +284,13 @@ mod tests {
     fn a_spare_file_is_written_over() {
         let (folder, [first, _]) = written();
         // The engine has the first segment, the second is being written.
-        recycle_segment(&first).unwrap();
+        recycle_segment(&Disk::System, &first).unwrap();
         assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0));
-        let log = Log::begin(folder.path(), 110).unwrap();
+        let log = begin(folder.path(), 110).unwrap();
         assert!(!folder.path().join(SPARE).exists());
         assert!(fs::metadata(log.path()).unwrap().len() > 0);
         assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0), "what is old in it does not count");
-        let mut log = Log::begin(folder.path(), 110).unwrap();
+        let mut log = begin(folder.path(), 110).unwrap();
         for number in 111..=113 {
             let mut tables = Tables::default();
             tables[Table::Entries as usize].insert(Key::from(u64::to_be_bytes(number)), None);

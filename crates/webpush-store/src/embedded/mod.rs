@@ -14,7 +14,8 @@
 //! | what an operation does | `apply`, `ending`, on `changes` |
 //! | what an inbox holds, and what goes when it is full | `usage`, `accounting`, `full` |
 //! | how rows look on disk, and their keys in memory; for counting what that costs | `rows`, `entry_row`, `fields`; `key`; `codecs` |
-//! | groups and syncs; failure | `writer`, `request`, `group_commit_delay`; `outage` |
+//! | groups and syncs; failure | `writer`, `request`, `group_commit_delay`; `writer::outage` |
+//! | threads, or none of them | `writer::run`, `tasks`, `stepper` |
 //! | the log | `log`, its frames `frame` |
 //! | rows that the engine does not have yet | `memtable`, `memtables`; how they get there `flush` |
 //! | what readers and the writer see | `view`, `memtables` |
@@ -50,7 +51,6 @@ mod memtable;
 mod memtables;
 mod open_error;
 mod options;
-mod outage;
 mod read;
 mod recent;
 mod recent_rows;
@@ -60,6 +60,8 @@ mod restore;
 mod rows;
 mod shared;
 mod snapshot;
+mod stepper;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod usage_row;
@@ -74,6 +76,7 @@ pub use engine_error::EngineError;
 pub use open_error::OpenError;
 pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
+pub use stepper::Stepper;
 
 use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError};
 use engine::Engine;
@@ -89,9 +92,10 @@ use std::hash::Hash;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use tasks::TaskMode;
 use view::View;
 use watermark::WatermarkFile;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
@@ -113,44 +117,68 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a folder; makes both if they are not there.
+    /// Opens the store in a directory; creates both if they are not there.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong with the folder.
+    /// [`OpenError`] says what is wrong with the directory.
     pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let (store, writer, jobs) = Self::start(folder, options, TaskMode::Threads)?;
+        let thread = thread::Builder::new().name("store-writer".to_owned());
+        let thread = thread.spawn(move || writer::run(writer, &jobs));
+        let thread = thread.map_err(|error| OpenError::Io { folder: folder.to_owned(), error })?;
+        *store.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(store)
+    }
+
+    /// Opens the store like [`EmbeddedStore::open`], but without any thread: nothing that is submitted is done before
+    /// the [`Stepper`] is told to.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the directory.
+    pub fn open_stepped(folder: &Path, options: Options) -> Result<(Self, Stepper), OpenError> {
+        let (store, writer, jobs) = Self::start(folder, options, TaskMode::Stepped)?;
+        Ok((store, Stepper::new(writer, jobs)))
+    }
+
+    fn start(
+        folder: &Path,
+        options: Options,
+        mode: TaskMode,
+    ) -> Result<(Self, Writer, Receiver<Job>), OpenError> {
         let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
-        let lock = folder::prepare(folder)?;
+        let disk = options.disk.clone();
+        let lock = folder::prepare(&disk, folder)?;
         let engine_failed = |error| match error {
             EngineError::Io(error) => failed(error),
             source if source.is_damage() => OpenError::Corrupt { folder: folder.to_owned(), source },
             error => failed(io::Error::other(error)),
         };
-        let (watermark, synced) = WatermarkFile::open(folder).map_err(failed)?;
-        let trust = if folder::is_sound(folder) { Trust::Disk } else { Trust::Nothing };
+        let (watermark, synced) = WatermarkFile::open(&disk, folder).map_err(failed)?;
+        let trust = if folder::is_sound(&disk, folder) { Trust::Disk } else { Trust::Nothing };
         if trust == Trust::Nothing {
-            folder::rewrite_journals(folder).map_err(failed)?;
+            folder::rewrite_journals(&disk, folder).map_err(failed)?;
         }
-        // fjall syncs its journal when it opens, so segments of the log whose frames it has may go.
-        let engine =
-            Engine::open(&folder::engine_folder(folder), options.cache_bytes).map_err(engine_failed)?;
-        let start = recovery::recover(&engine, folder, synced, trust).map_err(engine_failed)?;
-        folder::trust(folder).map_err(failed)?;
+        // The engine syncs what it has when it opens, so segments of the log whose frames it has may go.
+        let engine = Engine::open(&disk, &folder::engine_folder(folder), options.cache_bytes);
+        let engine = engine.map_err(engine_failed)?;
+        let start = recovery::recover(&engine, &disk, folder, synced, trust).map_err(engine_failed)?;
+        folder::trust(&disk, folder).map_err(failed)?;
         let recovery = start.recovery;
+        let recent = RecentRows::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             options,
+            mode,
             engine: RwLock::new(Some(engine)),
             memtables: MemtableSet::default(),
             deadlines: deadlines::DeadlineCursor::default(),
-            recent: RecentRows::default(),
+            recent,
             snapshots: SnapshotRegistry::default(),
             gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
-        let writer = Writer::new(Arc::clone(&shared), receiver, start, watermark, lock).map_err(failed)?;
-        let thread = thread::Builder::new().name("store-writer".to_owned());
-        let writer = thread.spawn(move || writer.run()).map_err(failed)?;
-        Ok(Self { shared, jobs, writer: Mutex::new(Some(writer)), recovery })
+        let writer = Writer::new(Arc::clone(&shared), start, watermark, lock).map_err(failed)?;
+        Ok((Self { shared, jobs, writer: Mutex::new(None), recovery }, writer, receiver))
     }
 
     /// What was found when it was opened.
@@ -205,7 +233,8 @@ impl EmbeddedStore {
 impl Store for EmbeddedStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
         // Where no writer is any more the request is dropped, and so answered as unavailable.
-        let queued = self.jobs.try_send(Job::Commit(Request::new(ops, durability, done)));
+        let now = self.shared.options.env.monotonic();
+        let queued = self.jobs.try_send(Job::Commit(Request::new(ops, durability, now, done)));
         match queued {
             Ok(()) => self.shared.gauges.submitted.add(1),
             Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),

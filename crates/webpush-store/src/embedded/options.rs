@@ -1,5 +1,6 @@
 //! What a store can be told when it is opened.
 
+use crate::disk::Disk;
 use crate::{Quota, system};
 use std::time::Duration;
 use webpush_core::env::Env;
@@ -9,6 +10,8 @@ use webpush_core::env::Env;
 pub struct Options {
     /// Clock and source of random bytes. The default has no cryptographic source; see [`system::HashEntropy`].
     pub env: Env,
+    /// Where the files are: of this machine, or simulated ones.
+    pub disk: Disk,
     /// Memory for blocks of tables that were read.
     pub cache_bytes: u64,
     /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
@@ -21,7 +24,13 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let memtable = MemtableBounds::default();
-        Self { env: system::env(), cache_bytes: 128 * 1024 * 1024, quota: Quota::default(), memtable }
+        Self {
+            env: system::env(),
+            disk: Disk::System,
+            cache_bytes: 128 * 1024 * 1024,
+            quota: Quota::default(),
+            memtable,
+        }
     }
 }
 

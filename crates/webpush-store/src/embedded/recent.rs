@@ -29,9 +29,8 @@ struct Shard<K, V> {
 /// How often something was forgotten before a row was read.
 pub(super) struct Before(u64);
 
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        let hasher = IdHash::default();
+impl<K, V> Recent<K, V> {
+    pub(super) fn new(hasher: IdHash) -> Self {
         let shard = |_| Mutex::new(Shard::empty(hasher, 0));
         Self { shards: std::array::from_fn(shard), hasher }
     }
@@ -121,6 +120,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system;
 
     fn keep(recent: &Recent<u32, u32>, key: u32) {
         let Err(before) = recent.get(&key) else { return };
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_row_that_changed_while_it_was_read_is_not_kept() {
-        let recent = Recent::<u32, u32>::default();
+        let recent = Recent::<u32, u32>::new(IdHash::new(&system::env()).unwrap());
         let before = recent.get(&1).unwrap_err();
         recent.forget(&1);
         recent.keep(1, 10, before);
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn it_is_bounded_and_keeps_what_is_used() {
-        let recent = Recent::<u32, u32>::default();
+        let recent = Recent::<u32, u32>::new(IdHash::new(&system::env()).unwrap());
         let rows = u32::try_from(4 * SHARDS * HALF_ROWS).unwrap();
         for key in 0..rows {
             keep(&recent, key);

@@ -1,16 +1,17 @@
 //! The rows that are kept in memory for a while, and what a batch changes about them.
 
+use super::id_hash::IdHash;
 use super::memtable::Tables;
 use super::recent::Recent;
 use super::rows::{Table, read_inbox_key, read_subscription_key};
 use super::usage_row::UsageRow;
 use std::sync::Arc;
+use webpush_core::env::{EntropyError, Env};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
 use webpush_core::subscription::Subscription;
 
 /// What was read or written recently.
-#[derive(Default)]
 pub(super) struct RecentRows {
     pub(super) inboxes: Recent<InboxId, Inbox>,
     pub(super) subscriptions: Recent<(InboxId, SubscriptionId), Arc<Subscription>>,
@@ -41,6 +42,11 @@ impl RowChanges {
 }
 
 impl RecentRows {
+    pub(super) fn new(env: &Env) -> Result<Self, EntropyError> {
+        let hash = IdHash::new(env)?;
+        Ok(Self { inboxes: Recent::new(hash), subscriptions: Recent::new(hash), usages: Recent::new(hash) })
+    }
+
     /// To be called when a batch can be read, and before anybody is told of it.
     pub(super) fn hear(&self, news: RowChanges) {
         news.inboxes.iter().for_each(|id| self.inboxes.forget(id));

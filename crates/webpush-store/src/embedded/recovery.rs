@@ -9,6 +9,7 @@ use super::log::{self, Replay};
 use super::memtable::Rows;
 use super::watermark::Watermark;
 use crate::StoreError;
+use crate::disk::Disk;
 use std::path::Path;
 use std::sync::Arc;
 use webpush_core::id::Position;
@@ -45,6 +46,7 @@ pub(super) enum Trust {
 /// write, or if it can't wait, it is written here.
 pub(super) fn recover(
     engine: &Engine,
+    disk: &Disk,
     folder: &Path,
     synced: Option<Watermark>,
     trust: Trust,
@@ -52,7 +54,7 @@ pub(super) fn recover(
     let synced = synced.unwrap_or_default();
     let unreadable = |_: StoreError| EngineError::MarkersUnreadable;
     let (marks, batches_missing) = BatchMarkers::read(engine).map_err(unreadable)?;
-    let replay = log::replay(&log_folder(folder), marks.frame, marks.position)?;
+    let replay = log::replay(disk, &log_folder(folder), marks.frame, marks.position)?;
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
     let batches_lost = batches_missing + frames_missing;
     let Replay { memtable, segments, frame, mut position, .. } = replay;
@@ -74,7 +76,7 @@ pub(super) fn recover(
     let can_wait = batches_lost == 0 && trust == Trust::Disk && !segments.is_empty();
     let flush_job = FlushJob { memtable: Arc::new(memtable), marks: rows, segments };
     if !can_wait {
-        flush_job.complete(engine)?;
+        flush_job.complete(engine, disk)?;
     }
     let flush_job = can_wait.then_some(flush_job);
     Ok(Start { marks, last, flush_job, recovery: Recovery { batches_lost } })

@@ -2,15 +2,13 @@
 
 use crate::{Applied, Done, Durability, Op, StoreError};
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use webpush_core::env::MonotonicTime;
 
-/// What the writer is asked for.
+/// A job in the writer's queue.
 pub(super) enum Job {
     Commit(Request),
-    /// To give the engine everything; what is in here is dropped when it has it.
+    /// Gives the engine everything; the sender is dropped when it has it.
     Flush(SyncSender<()>),
-    /// Some time has passed.
-    Look,
     Close,
 }
 
@@ -18,13 +16,13 @@ pub(super) enum Job {
 pub(super) struct Request {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
-    pub(super) submitted: Instant,
+    pub(super) submitted: MonotonicTime,
     done: Option<Done>,
 }
 
 impl Request {
-    pub(super) fn new(ops: Vec<Op>, durability: Durability, done: Done) -> Self {
-        Self { ops, durability, submitted: Instant::now(), done: Some(done) }
+    pub(super) fn new(ops: Vec<Op>, durability: Durability, submitted: MonotonicTime, done: Done) -> Self {
+        Self { ops, durability, submitted, done: Some(done) }
     }
 
     pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {

@@ -7,6 +7,7 @@ use super::memtables::MemtableSet;
 use super::options::Options;
 use super::recent_rows::RecentRows;
 use super::snapshot::SnapshotRegistry;
+use super::tasks::TaskMode;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
@@ -14,6 +15,8 @@ use std::sync::{Arc, RwLock};
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
     pub(super) options: Options,
+    /// Where flushes and scans run.
+    pub(super) mode: TaskMode,
     /// `None` while the store is down or closed. Readers hold the lock while they read, so that nobody has the engine any
     /// more when it was taken out.
     pub(super) engine: RwLock<Option<Engine>>,

@@ -2,10 +2,11 @@
 //! loss of their ends is noticed. It may lag behind by a second of writing.
 
 use super::fields::checksum;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use webpush_core::env::MonotonicTime;
 use webpush_core::id::Position;
 
 pub(super) const FILE_NAME: &str = "watermark";
@@ -21,15 +22,15 @@ pub(super) struct Watermark {
 
 /// The open file.
 pub(super) struct WatermarkFile {
-    file: File,
-    written: Option<Instant>,
+    file: DiskFile,
+    written: Option<MonotonicTime>,
 }
 
 impl WatermarkFile {
     /// Opens or makes the file; it is read before it is written. What is not a whole watermark is none.
-    pub(super) fn open(folder: &Path) -> io::Result<(Self, Option<Watermark>)> {
+    pub(super) fn open(disk: &Disk, folder: &Path) -> io::Result<(Self, Option<Watermark>)> {
         let path = folder.join(FILE_NAME);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = disk.open(&path, OpenMode::Write)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
         let watermark = decode(&content);
@@ -40,16 +41,17 @@ impl WatermarkFile {
     }
 
     /// Writes what was synced, if the last time was long enough ago. A failure only makes the file lag more.
-    pub(super) fn note(&mut self, synced: Watermark) {
-        if self.written.is_none_or(|written| written.elapsed() >= REWRITE_INTERVAL) {
-            self.write(synced);
+    pub(super) fn note(&mut self, synced: Watermark, now: MonotonicTime) {
+        if self.written.is_none_or(|written| now.since(written) >= REWRITE_INTERVAL) {
+            self.write(synced, now);
         }
     }
 
-    pub(super) fn write(&mut self, synced: Watermark) {
-        self.written = Some(Instant::now());
+    /// Writes what was synced.
+    pub(super) fn write(&mut self, synced: Watermark, now: MonotonicTime) {
+        self.written = Some(now);
         let content = encode(synced);
-        let result = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&content));
+        let result = self.file.rewind().and_then(|()| self.file.write_all(&content));
         if let Err(error) = result {
             tracing::warn!(%error, "the watermark file can't be written");
         }
@@ -80,12 +82,13 @@ mod tests {
     #[test]
     fn a_watermark_is_kept_and_damage_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut file, none) = WatermarkFile::open(folder.path()).unwrap();
+        let (mut file, none) = WatermarkFile::open(&Disk::System, folder.path()).unwrap();
         assert_eq!(none, None);
         let watermark = Watermark { frame: 3, position: Position::new(4) };
-        file.note(watermark);
-        file.write(watermark);
-        assert_eq!(WatermarkFile::open(folder.path()).unwrap().1, Some(watermark));
+        let now = MonotonicTime::default();
+        file.note(watermark, now);
+        file.write(watermark, now);
+        assert_eq!(WatermarkFile::open(&Disk::System, folder.path()).unwrap().1, Some(watermark));
         for index in 0..BYTES {
             let mut content = encode(watermark);
             content[index] ^= 1;

@@ -1,4 +1,13 @@
-//! The one thread that commits: what waits is applied in order, written as one frame, and synced once for all.
+//! The writer: what waits is applied in order, written as one frame, and synced once for all.
+//!
+//! A [`Writer`] has no thread, no queue and no sleep of its own. Call [`Writer::step`] with each job, or with
+//! [`Step::Tick`] when the time that [`Writer::wake_at`] returned has come, until it breaks. `run` does that on a thread,
+//! a simulation by hand.
+
+mod outage;
+mod run;
+
+pub(super) use run::{gather, run};
 
 use super::apply::Applier;
 use super::batch_markers::BatchMarkers;
@@ -12,28 +21,39 @@ use super::group_commit_delay::GroupCommitDelay;
 use super::log::Log;
 use super::memtable::{Rows, Tables};
 use super::memtables::Layers;
-use super::outage::Outages;
 use super::recent_rows::RowChanges;
 use super::recovery::Start;
-use super::request::{Job, Request};
+use super::request::Request;
 use super::shared::Shared;
 use super::watermark::{Watermark, WatermarkFile};
+use crate::disk::DiskFile;
 use crate::{Applied, Durability, StoreError};
-use std::fs::File;
+use outage::Outages;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use webpush_core::env::MonotonicTime;
 use webpush_core::id::Position;
 use webpush_core::time::Timestamp;
 
-/// Operations that share a batch; one request may exceed it.
-const GROUP_OPS: usize = 1024;
 /// How long to wait for a flush that takes longer than a memtable lives, before looking again.
 const FLUSH_POLL: Duration = Duration::from_millis(100);
+
+/// One thing that the writer does.
+pub(super) enum Step {
+    /// Commits requests, as one group.
+    Commit(Vec<Request>),
+    /// Gives the engine everything, then drops the sender.
+    Flush(SyncSender<()>),
+    /// Does what is due by now.
+    Tick,
+    /// Leaves a store that opens at once.
+    Close,
+}
 
 /// What a group of requests comes to.
 struct AppliedGroup {
@@ -49,10 +69,9 @@ struct AppliedGroup {
     restores: bool,
 }
 
-/// The writer's side of a store.
+/// The writer's side of a store. Dropping it leaves the store as a crash would.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
-    pub(super) jobs: Receiver<Job>,
     pub(super) log: Log,
     /// The last position that was assigned.
     pub(super) position: Position,
@@ -60,35 +79,35 @@ pub(super) struct Writer {
     pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
     /// When the present memtable began, if it has anything; and how large it is in memory.
-    pub(super) since: Option<Instant>,
+    pub(super) since: Option<MonotonicTime>,
     pub(super) bytes: usize,
     pub(super) synced: Watermark,
     pub(super) watermark: WatermarkFile,
-    pub(super) outages: Outages,
+    outages: Outages,
     group_commit_delay: GroupCommitDelay,
     pub(super) entry_count_scan: EntryCountScan,
-    /// Released when the thread ends.
-    _lock: File,
+    /// The lock of the directory; released with the writer.
+    _lock: DiskFile,
 }
 
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        jobs: Receiver<Job>,
         start: Start,
         watermark: WatermarkFile,
-        lock: File,
+        lock: DiskFile,
     ) -> io::Result<Self> {
-        let log = Log::begin(&log_folder(&shared.folder), start.last.frame)?;
+        let Shared { options, folder, .. } = &*shared;
+        let log = Log::begin(&options.disk, &options.env, &log_folder(folder), start.last.frame)?;
         let entry_count_scan = {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let memtable = start.flush_job.as_ref().map(|flush_job| Arc::clone(&flush_job.memtable));
-            let begin = |engine| EntryCountScan::begin(&shared.gauges, engine, memtable);
+            let begin = |engine| EntryCountScan::begin(shared.mode, &shared.gauges, engine, memtable);
             engine.as_ref().map(begin).transpose()?.unwrap_or_default()
         };
+        let now = options.env.monotonic();
         let mut writer = Self {
             shared,
-            jobs,
             log,
             position: start.last.position,
             marks: start.marks,
@@ -102,7 +121,7 @@ impl Writer {
             entry_count_scan,
             _lock: lock,
         };
-        writer.watermark.write(writer.synced);
+        writer.watermark.write(writer.synced, now);
         writer.shared.gauges.position.store(writer.position.get(), Ordering::Release);
         if let Some(flush_job) = start.flush_job {
             writer.shared.memtables.rotate_with(Some(Arc::clone(&flush_job.memtable)));
@@ -111,86 +130,75 @@ impl Writer {
         Ok(writer)
     }
 
-    pub(super) fn run(mut self) {
-        let mut next = None;
-        while let Some(job) = next.take().or_else(|| self.wait()) {
-            let worked = match job {
-                Job::Commit(first) => {
-                    if let Some(rest) = self.group_commit_delay.rest() {
-                        thread::sleep(rest);
-                    }
-                    let group;
-                    (group, next) = self.gather(first);
-                    self.turn_if_due().and_then(|()| self.commit(group))
-                }
-                Job::Flush(asked) => {
-                    let turned = if self.log.is_empty() { Ok(()) } else { self.turn() };
-                    let flushed = turned.and_then(|()| self.end_flush());
-                    drop(asked);
-                    flushed
-                }
-                Job::Look => self.turn_if_due(),
-                Job::Close => break,
-            };
-            if let Err(error) = worked {
-                tracing::error!(
-                    folder = %self.shared.folder.display(),
-                    %error,
-                    "the store can't be written and is down until it can"
-                );
-                self.go_down();
-                if !matches!(next, Some(Job::Close)) && self.refuse_until_reopened() {
-                    return;
-                }
-            }
+    /// Does one step at `now`. After a failure the store is down, and steps are refused until it works again. Breaks
+    /// when the store is closed.
+    pub(super) fn step(&mut self, step: Step, now: MonotonicTime) -> ControlFlow<()> {
+        if matches!(step, Step::Close) {
+            self.end();
+            return ControlFlow::Break(());
         }
-        self.end();
-    }
-
-    /// Waits for a job, or until the present memtable is old.
-    fn wait(&self) -> Option<Job> {
-        let age = self.shared.options.memtable.age;
-        let patience = match (self.since, self.flush.is_some()) {
-            (None, false) => return self.jobs.recv().ok(),
-            // Whether it has worked must be seen also when nothing more comes.
-            (None, true) => FLUSH_POLL,
-            (Some(since), false) => age.saturating_sub(since.elapsed()),
-            (Some(since), true) => age.saturating_sub(since.elapsed()).max(FLUSH_POLL),
+        if self.outages.is_down() {
+            self.step_down(step, now);
+            return ControlFlow::Continue(());
+        }
+        let done = match step {
+            Step::Commit(group) => self.turn_if_due(now).and_then(|()| self.commit(group, now)),
+            Step::Flush(asked) => {
+                let turned = if self.log.is_empty() { Ok(()) } else { self.turn(now) };
+                let flushed = turned.and_then(|()| self.end_flush());
+                drop(asked);
+                flushed
+            }
+            Step::Tick | Step::Close => self.turn_if_due(now),
         };
-        match self.jobs.recv_timeout(patience) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => Some(Job::Look),
-            Err(RecvTimeoutError::Disconnected) => None,
+        if let Err(error) = done {
+            let folder = self.shared.folder.display();
+            tracing::error!(%folder, %error, "storage unavailable: a write failed; retrying");
+            self.go_down(now);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Returns when [`Step::Tick`] is due if nothing else is done before; `None` if never.
+    pub(super) fn wake_at(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        if let Some(retry) = self.outages.retry_at() {
+            return Some(retry);
+        }
+        let old = self.since.map(|since| since.after(self.shared.options.memtable.age));
+        // The result of a flush must be seen also when nothing more comes.
+        let poll = self.flush.is_some().then(|| now.after(FLUSH_POLL));
+        match (old, poll) {
+            (Some(old), Some(poll)) => Some(old.max(poll)),
+            (old, poll) => old.or(poll),
         }
     }
 
-    /// Takes what waits already, up to a bound; and what comes after that, if it is not a commit.
-    fn gather(&self, first: Request) -> (Vec<Request>, Option<Job>) {
-        let mut count = first.ops.len();
-        let mut group = vec![first];
-        while count < GROUP_OPS {
-            match self.jobs.try_recv() {
-                Ok(Job::Commit(request)) => {
-                    count += request.ops.len();
-                    group.push(request);
-                }
-                Ok(other) => return (group, Some(other)),
-                Err(_) => break,
-            }
-        }
-        (group, None)
+    /// Returns how long to pause before the next group is gathered.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.group_commit_delay.rest()
+    }
+
+    /// Returns the present time.
+    pub(super) fn now(&self) -> MonotonicTime {
+        self.shared.options.env.monotonic()
+    }
+
+    /// Runs the tasks that wait for a simulation to run them.
+    pub(super) fn run_tasks(&mut self) {
+        self.flush = self.flush.take().map(Flush::run);
+        self.entry_count_scan.run();
     }
 
     /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
-    fn commit(&mut self, mut group: Vec<Request>) -> Result<(), EngineError> {
+    fn commit(&mut self, mut group: Vec<Request>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(&mut group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
-        let sync = self.write(applied.position, (applied.changes, applied.restores), durable)?;
+        let (sync, now) = self.write(applied.position, (applied.changes, applied.restores), durable, now)?;
         self.group_commit_delay.note(group.len(), sync);
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
-        gauges.note_group(&group, durable.then_some(sync));
+        gauges.note_group(&group, durable.then_some(sync), now);
         gauges.note_sizes(self.log.bytes(), self.bytes);
         if let Some(earliest) = applied.earliest {
             self.shared.deadlines.added(earliest);
@@ -222,14 +230,15 @@ impl Writer {
         Some(AppliedGroup { answers, changes, position, earliest, entries, restores })
     }
 
-    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read. Tells how long the
-    /// sync took.
+    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read. Returns how long
+    /// the sync took, and when it was over.
     fn write(
         &mut self,
         position: Position,
         (changes, restores): (Tables, bool),
         durable: bool,
-    ) -> Result<Duration, EngineError> {
+        mut now: MonotonicTime,
+    ) -> Result<(Duration, MonotonicTime), EngineError> {
         let is_change = changes.iter().any(|rows| !rows.is_empty()) || position > self.position;
         if is_change {
             let before = self.log.bytes();
@@ -240,38 +249,39 @@ impl Writer {
         }
         let mut sync = Duration::ZERO;
         if durable {
-            let begun = Instant::now();
+            let begun = self.now();
             self.log.sync()?;
-            sync = begun.elapsed();
+            now = self.now();
+            sync = now.since(begun);
             self.synced = Watermark { frame: self.log.frame(), position: self.position };
-            self.watermark.note(self.synced);
+            self.watermark.note(self.synced, now);
         }
         if is_change {
             let news = RowChanges::of(&changes);
             self.bytes = self.shared.memtables.add(changes, restores);
-            self.since.get_or_insert_with(Instant::now);
+            self.since.get_or_insert(now);
             self.shared.recent.hear(news);
         }
-        Ok(sync)
+        Ok((sync, now))
     }
 
     /// Sends the present memtable to the engine when it is old or large. At most one is on its way: if this one is
     /// too large before that has left, commits wait.
-    fn turn_if_due(&mut self) -> Result<(), EngineError> {
+    fn turn_if_due(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
         }
         let bounds = self.shared.options.memtable;
         let Some(since) = self.since else { return Ok(()) };
         let is_large = self.bytes >= bounds.bytes || self.log.bytes() >= bounds.log_bytes;
-        let is_due = is_large || self.flush.is_none() && since.elapsed() >= bounds.age;
-        if is_due { self.turn() } else { Ok(()) }
+        let is_due = is_large || self.flush.is_none() && now.since(since) >= bounds.age;
+        if is_due { self.turn(now) } else { Ok(()) }
     }
 
-    fn turn(&mut self) -> Result<(), EngineError> {
+    fn turn(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         self.end_flush()?;
         let segment = self.log.turn()?;
-        let flush_job = self.depart(segment, BatchMarkers::mark);
+        let flush_job = self.depart(segment, now, BatchMarkers::mark);
         self.flush = Some(flush_job.start(Arc::clone(&self.shared))?);
         Ok(())
     }
@@ -280,10 +290,11 @@ impl Writer {
     pub(super) fn depart(
         &mut self,
         segment: PathBuf,
+        now: MonotonicTime,
         mark: impl FnOnce(BatchMarkers, Watermark, &mut Rows) -> BatchMarkers,
     ) -> FlushJob {
         self.synced = Watermark { frame: self.log.frame(), position: self.position };
-        self.watermark.write(self.synced);
+        self.watermark.write(self.synced, now);
         let mut marks = Rows::new();
         self.marks = mark(self.marks, self.synced, &mut marks);
         (self.since, self.bytes) = (None, 0);
@@ -294,7 +305,7 @@ impl Writer {
     /// Waits for the flush that is under way, if there is one.
     pub(super) fn end_flush(&mut self) -> Result<(), EngineError> {
         match self.flush.take() {
-            Some(flush) => flush.join().unwrap_or_else(|_| Err(EngineError::FlushPanicked)),
+            Some(flush) => flush.join().unwrap_or(Err(EngineError::FlushPanicked)),
             None => Ok(()),
         }
     }
@@ -308,15 +319,13 @@ impl Writer {
         let synced = self.log.sync().map_err(EngineError::from);
         let ended = flushed.and(synced).and_then(|()| {
             let segment = self.log.path().to_owned();
-            self.depart(segment, BatchMarkers::mark_anew).complete(&engine)
+            let now = self.now();
+            self.depart(segment, now, BatchMarkers::mark_anew).complete(&engine, &self.shared.options.disk)
         });
         if let Err(error) = ended {
-            folder::distrust(&self.shared.folder);
-            tracing::error!(
-                folder = %self.shared.folder.display(),
-                %error,
-                "the store could not be closed in good order"
-            );
+            folder::distrust(&self.shared.options.disk, &self.shared.folder);
+            let folder = self.shared.folder.display();
+            tracing::error!(%folder, %error, "the store could not be closed in good order");
         }
     }
 

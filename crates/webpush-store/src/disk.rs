@@ -1,0 +1,197 @@
+//! Files and directories of a store: those of this machine, or simulated ones that a seed makes fail.
+//!
+//! Everything that a store does to files goes through a [`Disk`]. It is a closed enum, so that the real one costs a
+//! branch beside each system call and no allocation.
+
+mod system;
+
+use crate::simulation::{SimulatedDisk, SimulatedFile};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Where a store keeps its files.
+#[derive(Clone, Debug, Default)]
+pub enum Disk {
+    /// The file system of this machine.
+    #[default]
+    System,
+    /// Files in memory, for simulations and tests.
+    Simulated(SimulatedDisk),
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    /// To read it. Fails if it is not there.
+    Read,
+    /// To read and write it from its beginning; creates it if it is not there.
+    Write,
+    /// To write it; creates it, or empties it first.
+    Truncate,
+}
+
+/// An open file. Reads and writes move one cursor.
+#[derive(Debug)]
+pub(crate) enum DiskFile {
+    System(File),
+    Simulated(SimulatedFile),
+}
+
+/// Why a file could not be locked.
+#[derive(Debug)]
+pub(crate) enum LockError {
+    /// Another holder has it.
+    Taken,
+    /// The operating system refuses.
+    Io(io::Error),
+}
+
+impl Disk {
+    /// Returns true if there is a file or a directory.
+    pub(crate) fn exists(&self, path: &Path) -> bool {
+        match self {
+            Self::System => system::exists(path),
+            Self::Simulated(disk) => disk.exists(path),
+        }
+    }
+
+    /// Returns the length of a file in bytes, if it can be told.
+    pub(crate) fn length(&self, path: &Path) -> Option<u64> {
+        match self {
+            Self::System => system::length(path),
+            Self::Simulated(disk) => disk.length(path),
+        }
+    }
+
+    /// Creates a directory and its parents if they are not there.
+    pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::System => system::create_directory(path),
+            Self::Simulated(disk) => disk.create_directory(path),
+        }
+    }
+
+    /// Opens a file. A new one is lost with the power until its directory is synced.
+    pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<DiskFile> {
+        Ok(match self {
+            Self::System => DiskFile::System(system::open(path, mode)?),
+            Self::Simulated(disk) => DiskFile::Simulated(disk.open(path, mode)?),
+        })
+    }
+
+    /// Opens a file and locks it until the handle is dropped.
+    pub(crate) fn lock(&self, path: &Path) -> Result<DiskFile, LockError> {
+        match self {
+            Self::System => system::lock(path).map(DiskFile::System),
+            Self::Simulated(disk) => disk.lock(path).map(DiskFile::Simulated),
+        }
+    }
+
+    /// Reads a whole file.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(path, OpenMode::Read)?.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Lists the files and directories in a directory, in no order.
+    pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        match self {
+            Self::System => system::list(directory),
+            Self::Simulated(disk) => disk.list(directory),
+        }
+    }
+
+    /// Renames a file, over the one that has that name, whole or not at all.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self {
+            Self::System => system::rename(from, to),
+            Self::Simulated(disk) => disk.rename(from, to),
+        }
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::System => system::remove(path),
+            Self::Simulated(disk) => disk.remove(path),
+        }
+    }
+
+    /// Removes a directory with all that is in it.
+    pub(crate) fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::System => system::remove_directory(path),
+            Self::Simulated(disk) => disk.remove_directory(path),
+        }
+    }
+
+    /// Returns when the disk has the names that were created, changed and removed in a directory.
+    pub(crate) fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::System => system::sync_directory(path),
+            Self::Simulated(disk) => disk.sync_directory(path),
+        }
+    }
+
+    /// Replaces the content of a file, whole or not at all; returns when the disk has it.
+    pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let new = path.with_extension("new");
+        let mut file = self.open(&new, OpenMode::Truncate)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        self.rename(&new, path)?;
+        path.parent().map_or(Ok(()), |directory| self.sync_directory(directory))
+    }
+}
+
+impl DiskFile {
+    /// Returns when the disk has the content, so that it outlives a power cut.
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        match self {
+            Self::System(file) => file.sync_data(),
+            Self::Simulated(file) => file.sync(),
+        }
+    }
+
+    /// [`DiskFile::sync_data`], and everything else about the file.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        match self {
+            Self::System(file) => file.sync_all(),
+            Self::Simulated(file) => file.sync(),
+        }
+    }
+}
+
+impl Read for DiskFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::System(file) => file.read(buffer),
+            Self::Simulated(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Write for DiskFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::System(file) => file.write(bytes),
+            Self::Simulated(file) => file.write(bytes),
+        }
+    }
+
+    /// Does nothing: see [`DiskFile::sync_data`].
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for DiskFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::System(file) => file.seek(to),
+            Self::Simulated(file) => file.seek(to),
+        }
+    }
+}

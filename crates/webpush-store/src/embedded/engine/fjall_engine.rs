@@ -1,0 +1,256 @@
+//! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
+
+use crate::StoreError;
+use crate::disk::Disk;
+use crate::embedded::damage::DamageReporter;
+use crate::embedded::engine_error::EngineError;
+use crate::embedded::key::Key;
+use crate::embedded::rows::Table;
+use crate::embedded::value::Value;
+use crate::embedded::view::{Row, View};
+use crate::system;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// The least that fjall allows. What is in journals is replayed at open, so this bounds how long that takes.
+const JOURNAL_BYTES: u64 = 64 * MEBIBYTE;
+
+/// fjall waits without end for its own background work when this much is waiting (4 and 30), even when that work has
+/// failed and stopped. So the store waits earlier, and looks whether it has.
+const SEALED_MEMTABLES: usize = 3;
+const FIRST_LEVEL_TABLES: usize = 24;
+const ROOM_POLL: Duration = Duration::from_millis(2);
+
+/// An open database.
+pub(in crate::embedded) struct FjallEngine {
+    db: Database,
+    /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
+    keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
+    damage: Arc<DamageReporter>,
+}
+
+/// Reads a row that fjall has found.
+fn row(damage: &DamageReporter, table: Table, row: fjall::Guard) -> Result<Row, StoreError> {
+    let (key, value) = row.into_inner().map_err(|error| damage.read_error(table, &error.into()))?;
+    let key = Key::read(&key).ok_or_else(|| damage.report(table))?;
+    Ok((key, value))
+}
+
+impl FjallEngine {
+    pub(in crate::embedded) fn open(
+        folder: &Path,
+        cache_bytes: u64,
+        damage: Arc<DamageReporter>,
+    ) -> Result<Self, EngineError> {
+        let db = Database::builder(folder)
+            .cache_size(cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(2)
+            .open()?;
+        let keyspaces = [const { OnceLock::new() }; Table::ALL.len()];
+        for table in Table::ALL.into_iter().filter(|table| db.keyspace_exists(table.name())) {
+            let keyspace = db.keyspace(table.name(), || options_of(table))?;
+            keyspaces[table as usize].get_or_init(|| keyspace);
+        }
+        Ok(Self { db, keyspaces, damage })
+    }
+
+    /// Writes rows as one batch, and syncs it with all that was written before.
+    pub(in crate::embedded) fn write<'a>(
+        &self,
+        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
+    ) -> Result<(), EngineError> {
+        self.wait_for_room()?;
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.db.clone(), 0).durability(Some(PersistMode::SyncData));
+        for (table, key, value) in rows {
+            match (value, self.keyspace(table)) {
+                (Some(value), Some(keyspace)) => batch.insert(keyspace, &key[..], value.clone()),
+                (Some(value), None) => batch.insert(self.make_keyspace(table)?, &key[..], value.clone()),
+                (None, Some(keyspace)) => batch.remove(keyspace, &key[..]),
+                (None, None) => {}
+            }
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// Makes the keyspace of a table, and returns when the disk has it.
+    fn make_keyspace(&self, table: Table) -> Result<&Keyspace, EngineError> {
+        let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
+        // fjall syncs what is in the new folder, but not the one that it is in.
+        keyspace.path().parent().map_or(Ok(()), |folder| Disk::System.sync_directory(folder))?;
+        Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
+    }
+
+    fn wait_for_room(&self) -> Result<(), EngineError> {
+        let is_full = |keyspace: &Keyspace| {
+            keyspace.sealed_memtable_count() >= SEALED_MEMTABLES
+                || keyspace.l0_table_count() >= FIRST_LEVEL_TABLES
+        };
+        while self.keyspaces.iter().filter_map(OnceLock::get).any(is_full) {
+            // Says whether a background task has failed.
+            self.db.persist(PersistMode::Buffer)?;
+            system::sleep(ROOM_POLL);
+        }
+        Ok(())
+    }
+
+    /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
+    /// closed before this is dropped.
+    pub(in crate::embedded) fn all(
+        &self,
+        table: Table,
+    ) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
+        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
+        let rows = rows.into_iter().flatten();
+        rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
+    }
+
+    /// [`FjallEngine::all`] from a key on, with what can't be read.
+    pub(in crate::embedded) fn rows_from(
+        &self,
+        table: Table,
+        from: Key,
+    ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
+        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
+        let damage = Arc::clone(&self.damage);
+        rows.into_iter().flatten().map(move |found| row(&damage, table, found))
+    }
+
+    fn keyspace(&self, table: Table) -> Option<&Keyspace> {
+        self.keyspaces[table as usize].get()
+    }
+}
+
+impl FjallEngine {
+    /// Rows as they are now, the last one first.
+    pub(in crate::embedded) fn scan_back(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Key>,
+    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+        self.range(table, keys).rev().map(move |found| row(&self.damage, table, found))
+    }
+
+    /// Rows as they are now, whole batches only, whatever is written while they are read.
+    fn range(
+        &self,
+        table: Table,
+        keys: RangeInclusive<Key>,
+    ) -> impl DoubleEndedIterator<Item = fjall::Guard> {
+        self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, keys)).into_iter().flatten()
+    }
+}
+
+impl View for FjallEngine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        let Some(keyspace) = self.keyspace(table) else { return Ok(None) };
+        keyspace.get(key).map_err(|error| self.damage.read_error(table, &error.into()))
+    }
+
+    fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
+        self.range(table, keys).map(move |found| row(&self.damage, table, found))
+    }
+
+    fn damage(&self) -> &DamageReporter {
+        &self.damage
+    }
+}
+
+fn options_of(table: Table) -> KeyspaceCreateOptions {
+    let mebibytes = match table {
+        Table::Entries => 16,
+        // Written to tables last, so that a mark outlives in the journal what it marks.
+        Table::Batches => 64,
+        Table::Inboxes
+        | Table::Subscriptions
+        | Table::Channels
+        | Table::Topics
+        | Table::Deadlines
+        | Table::Usages
+        | Table::Idle
+        | Table::Ranks => 8,
+    };
+    KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE)
+}
+
+impl From<fjall::Error> for EngineError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
+            fjall::Error::Poisoned => Self::Poisoned,
+            fjall::Error::Locked => Self::Locked,
+            error => Self::Damaged(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn open(folder: &Path) -> FjallEngine {
+        FjallEngine::open(folder, MEBIBYTE, Arc::new(DamageReporter::new(folder))).unwrap()
+    }
+
+    fn write(engine: &FjallEngine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {
+        engine.write([(table, &Key::from(*b"key"), &value.map(Value::from))].into_iter())
+    }
+
+    /// How many rows a table has, read in both directions.
+    fn count(engine: &FjallEngine, table: Table) -> usize {
+        let all = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
+        let count = engine.scan(table, all()).count();
+        assert_eq!(engine.scan_back(table, all()).count(), count);
+        assert_eq!(usize::from(engine.get(table, b"key").unwrap().is_some()), count);
+        count
+    }
+
+    fn keyspaces(folder: &Path) -> usize {
+        // That of fjall itself is not counted.
+        fs::read_dir(folder.join("keyspaces")).unwrap().count() - 1
+    }
+
+    #[test]
+    fn a_table_takes_files_when_it_has_its_first_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = open(folder.path());
+        write(&engine, Table::Topics, None).unwrap();
+        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [0; Table::ALL.len()]);
+        assert_eq!(keyspaces(folder.path()), 0);
+        for (made, table) in (1..).zip(Table::ALL) {
+            write(&engine, table, Some(b"value")).unwrap();
+            assert_eq!((count(&engine, table), keyspaces(folder.path())), (1, made));
+        }
+        drop(engine);
+        let engine = open(folder.path());
+        assert_eq!(Table::ALL.map(|table| count(&engine, table)), [1; Table::ALL.len()]);
+        write(&engine, Table::Topics, None).unwrap();
+        assert_eq!(count(&engine, Table::Topics), 0);
+    }
+
+    #[test]
+    fn a_table_that_was_being_made_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        let half_made = folder.path().join("keyspaces").join("1");
+        fs::create_dir(&half_made).unwrap();
+        let engine = open(folder.path());
+        assert!(!half_made.exists());
+        // Without it the name of a keyspace cannot be noted, after its files were made.
+        fs::remove_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
+        assert!(write(&engine, Table::Entries, Some(b"value")).is_err());
+        drop(engine);
+        fs::create_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
+        let engine = open(folder.path());
+        assert_eq!(count(&engine, Table::Entries), 0);
+        write(&engine, Table::Entries, Some(b"value")).unwrap();
+        assert_eq!((count(&engine, Table::Entries), keyspaces(folder.path())), (1, 1));
+    }
+}

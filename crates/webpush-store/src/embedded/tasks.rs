@@ -1,0 +1,73 @@
+//! Work beside the writer: on a thread of its own, or kept until a simulation runs it.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+/// Where tasks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskMode {
+    /// Each on a thread of its own.
+    Threads,
+    /// On the caller's thread, when it asks for them or needs their result.
+    Stepped,
+}
+
+/// A task that is under way.
+pub(super) struct Task<T>(State<T>);
+
+enum State<T> {
+    Running(JoinHandle<T>),
+    Waiting(Box<dyn FnOnce() -> T + Send>),
+    Finished(T),
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts a task.
+    ///
+    /// # Errors
+    /// If the operating system has no thread for it.
+    pub(super) fn start(
+        mode: TaskMode,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Self> {
+        Ok(Self(match mode {
+            TaskMode::Threads => State::Running(thread::Builder::new().name(name.to_owned()).spawn(work)?),
+            TaskMode::Stepped => State::Waiting(Box::new(work)),
+        }))
+    }
+
+    /// Returns true if the result is there.
+    pub(super) fn is_finished(&self) -> bool {
+        match &self.0 {
+            State::Running(thread) => thread.is_finished(),
+            State::Waiting(_) => false,
+            State::Finished(_) => true,
+        }
+    }
+
+    /// Runs the task if it waits for that.
+    pub(super) fn run(self) -> Self {
+        Self(match self.0 {
+            State::Waiting(work) => State::Finished(work()),
+            state => state,
+        })
+    }
+
+    /// Waits for the result; runs the task if it waits for that. `None` if it has panicked.
+    pub(super) fn join(self) -> Option<T> {
+        match self.0 {
+            State::Running(thread) => thread.join().ok(),
+            State::Waiting(work) => Some(work()),
+            State::Finished(result) => Some(result),
+        }
+    }
+
+    /// Returns when the task is over and will do no more; one that has not begun never does.
+    pub(super) fn end(self) {
+        if let State::Running(thread) = self.0 {
+            // Its end is all that counts.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the writer does when the disk fails: it refuses everything, and opens the store anew until that works.
+
+use super::{Step, Writer};
+use crate::embedded::engine::Engine;
+use crate::embedded::engine_error::EngineError;
+use crate::embedded::entry_count_scan::EntryCountScan;
+use crate::embedded::folder::{self, log_folder};
+use crate::embedded::log::Log;
+use crate::embedded::recovery::{Trust, recover};
+use crate::embedded::shared::Shared;
+use crate::embedded::watermark::Watermark;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use webpush_core::env::MonotonicTime;
+
+/// How long to wait before a failed engine is opened again, and how long at most after many failures.
+const REOPEN_DELAY: Duration = Duration::from_millis(250);
+const REOPEN_DELAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// The present outage, and the ones before it.
+pub(super) struct Outages {
+    /// When to open the engine again; `None` while it is open.
+    retry_at: Option<MonotonicTime>,
+    /// How long to wait before the next try; grows while tries fail, and when the store fails soon again.
+    delay: Duration,
+    back_since: Option<MonotonicTime>,
+}
+
+impl Default for Outages {
+    fn default() -> Self {
+        Self { retry_at: None, delay: REOPEN_DELAY, back_since: None }
+    }
+}
+
+impl Outages {
+    pub(super) const fn is_down(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
+    pub(super) const fn retry_at(&self) -> Option<MonotonicTime> {
+        self.retry_at
+    }
+
+    fn begin(&mut self, now: MonotonicTime) {
+        if self.back_since.is_none_or(|since| now.since(since) > REOPEN_DELAY_LIMIT) {
+            self.delay = REOPEN_DELAY;
+        }
+        self.wait(now);
+    }
+
+    fn wait(&mut self, now: MonotonicTime) {
+        self.retry_at = Some(now.after(self.delay));
+        self.delay = (self.delay * 2).min(REOPEN_DELAY_LIMIT);
+    }
+
+    const fn end(&mut self, now: MonotonicTime) {
+        (self.retry_at, self.back_since) = (None, Some(now));
+    }
+}
+
+impl Writer {
+    /// Closes the engine, so that everything is refused from now on.
+    pub(super) fn go_down(&mut self, now: MonotonicTime) {
+        folder::distrust(&self.shared.options.disk, &self.shared.folder);
+        self.shared.gauges.outages.add(1);
+        self.entry_count_scan.stop();
+        // Its result shows when the engine is opened again.
+        drop(self.end_flush());
+        drop(self.set_engine(None));
+        self.shared.memtables.rotate_with(None);
+        self.outages.begin(now);
+    }
+
+    /// Refuses a step, and tries to open the store again if it is time.
+    pub(super) fn step_down(&mut self, step: Step, now: MonotonicTime) {
+        if let Step::Commit(group) = step {
+            self.shared.gauges.taken.add(group.len() as u64);
+        }
+        if self.outages.retry_at.is_none_or(|retry| now < retry) {
+            return;
+        }
+        match self.reopen(now) {
+            Ok(()) => self.outages.end(now),
+            Err(error) => {
+                let folder = self.shared.folder.display();
+                tracing::warn!(%folder, %error, "storage still unavailable");
+                self.outages.wait(now);
+            }
+        }
+    }
+
+    fn reopen(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
+        let Shared { folder, options, deadlines, mode, .. } = &*self.shared;
+        let disk = &options.disk;
+        folder::rewrite_journals(disk, folder)?;
+        let engine = Engine::open(disk, &folder::engine_folder(folder), options.cache_bytes)?;
+        // The group that failed may be there or not; the ones before it must be.
+        let start = recover(&engine, disk, folder, Some(self.synced), Trust::Nothing)?;
+        self.log = Log::begin(disk, &options.env, &log_folder(folder), start.last.frame)?;
+        // Positions that were handed out may have got nowhere.
+        self.position = start.last.position.max(self.position);
+        self.shared.gauges.position.store(self.position.get(), Ordering::Release);
+        self.marks = start.marks;
+        (self.since, self.bytes) = (None, 0);
+        self.synced = Watermark { position: self.position, ..start.last };
+        self.watermark.write(self.synced, now);
+        deadlines.reset();
+        folder::trust(disk, folder)?;
+        tracing::info!(folder = %folder.display(), "storage available again");
+        self.entry_count_scan = EntryCountScan::begin(*mode, &self.shared.gauges, &engine, None)?;
+        drop(self.set_engine(Some(engine)));
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! The thread around a writer: it waits for jobs, and sleeps where the writer says so.
+
+use super::{Step, Writer};
+use crate::embedded::request::{Job, Request};
+use crate::system;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+
+/// Operations that share a batch; one request may exceed it.
+const GROUP_OPS: usize = 1024;
+
+/// Steps a writer until the store is closed, or nobody is left who could ask for anything.
+pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
+    let env = writer.shared.options.env.clone();
+    let mut next = None;
+    loop {
+        let job = match next.take() {
+            Some(job) => job,
+            None => wait(&writer, jobs),
+        };
+        let step = match job {
+            Waited::Job(Job::Commit(first)) => {
+                if let Some(rest) = writer.rest() {
+                    system::sleep(rest);
+                }
+                let (group, other) = gather(first, jobs);
+                next = other.map(Waited::Job);
+                Step::Commit(group)
+            }
+            Waited::Job(Job::Flush(asked)) => Step::Flush(asked),
+            Waited::Job(Job::Close) | Waited::Nobody => Step::Close,
+            Waited::Time => Step::Tick,
+        };
+        if writer.step(step, env.monotonic()).is_break() {
+            return;
+        }
+    }
+}
+
+/// Why a wait is over.
+enum Waited {
+    Job(Job),
+    /// Something is due.
+    Time,
+    /// All handles of the store are gone.
+    Nobody,
+}
+
+fn wait(writer: &Writer, jobs: &Receiver<Job>) -> Waited {
+    if let Ok(job) = jobs.try_recv() {
+        return Waited::Job(job);
+    }
+    let now = writer.shared.options.env.monotonic();
+    let Some(until) = writer.wake_at(now) else { return jobs.recv().map_or(Waited::Nobody, Waited::Job) };
+    match jobs.recv_timeout(until.since(now)) {
+        Ok(job) => Waited::Job(job),
+        Err(RecvTimeoutError::Timeout) => Waited::Time,
+        Err(RecvTimeoutError::Disconnected) => Waited::Nobody,
+    }
+}
+
+/// Takes what waits already, up to a bound; and what comes after that, if it is not a commit.
+pub(in crate::embedded) fn gather(first: Request, jobs: &Receiver<Job>) -> (Vec<Request>, Option<Job>) {
+    let mut count = first.ops.len();
+    let mut group = vec![first];
+    while count < GROUP_OPS {
+        match jobs.try_recv() {
+            Ok(Job::Commit(request)) => {
+                count += request.ops.len();
+                group.push(request);
+            }
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (group, None)
+}
