@@ -5,6 +5,7 @@
 //!
 //! `cargo run --release -p webpush-store --example durable_puts [folder [puts|pairs|flood|open]]`
 
+#![allow(clippy::disallowed_methods, reason = "it measures the machine itself")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a measurement that fails has no result")]
 
 use bytes::Bytes;

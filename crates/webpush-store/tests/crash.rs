@@ -2,6 +2,7 @@
 //!
 //! The process that is killed is this test program itself, started again with [`FOLDER`] set.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
 
 use bytes::Bytes;

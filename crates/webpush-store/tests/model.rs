@@ -1,5 +1,6 @@
 //! The embedded store does what the model does, whatever is asked of it.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
 
 use bytes::Bytes;

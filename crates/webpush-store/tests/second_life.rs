@@ -1,5 +1,6 @@
 //! What one life of a store leaves behind must not harm the next.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
 
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! What the embedded store says of itself.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use bytes::Bytes;

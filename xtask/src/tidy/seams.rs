@@ -16,7 +16,7 @@ const CALLS: [(&str, &str); 7] = [
 /// Packages that measure the real time, and never ship.
 const EXEMPT_PACKAGES: [&str; 3] = ["webpush-load", "xtask", "fuzz"];
 /// The seams: the real clock and the real entropy.
-const SEAMS: [&str; 0] = [];
+const SEAMS: [&str; 1] = ["crates/webpush-store/src/system.rs"];
 
 /// Checks a Rust file that ships; others have no breach.
 pub(super) fn check(source: &Source, breaches: &mut Vec<Breach>) {
