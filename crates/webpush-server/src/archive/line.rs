@@ -92,6 +92,8 @@ pub struct SubscriptionLine {
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Octets>,
+    /// Files of early builds call it otherwise.
+    #[serde(alias = "dialect")]
     pub protocol: ProtocolWord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Bits>,
@@ -102,6 +104,7 @@ pub struct SubscriptionLine {
 pub enum ProtocolWord {
     Rfc8030,
     Autopush,
+    #[serde(alias = "thomson")]
     Legacy,
 }
 

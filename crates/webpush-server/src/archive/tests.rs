@@ -123,6 +123,14 @@ fn what_was_written_is_put_back() {
 }
 
 #[test]
+fn a_file_of_an_early_build_is_read() {
+    let today = String::from_utf8(written(Kind::Export)).unwrap();
+    let early = today.replace(r#""protocol":"legacy""#, r#""dialect":"thomson""#);
+    assert_ne!(early, today);
+    assert_eq!(read(early.as_bytes()), read(today.as_bytes()));
+}
+
+#[test]
 fn every_cut_and_every_flipped_bit_of_a_backup_is_noticed() {
     let whole = written(Kind::Backup);
     assert!(read(&whole).is_ok());
