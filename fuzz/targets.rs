@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::id::Position;
-use webpush_core::limits::{Timeouts, WEBSOCKET_MESSAGE_BYTES};
-use webpush_core::protocol::autopush::{AutopushConnection, Command, Input, Registered, Versions, names};
+use webpush_core::protocol::autopush::{
+    Action, AutopushConnection, AutopushTimeouts, Command, Input, Registered, Versions, names,
+};
 use webpush_core::session;
 use webpush_core::time::Timestamp;
+use webpush_core::websocket::WEBSOCKET_MESSAGE_BYTES;
 use webpush_core::websocket::{Reader, Received};
 
 /// Reads the bytes in one part and in parts of the size in the first byte; the results must agree.
@@ -53,9 +55,8 @@ fn read(bytes: &[u8], at_once: usize) -> Vec<String> {
 pub(crate) fn autopush(bytes: &[u8]) {
     let Some(keyring) = Keyring::new(&[(KeyId(1), [1; 32])]) else { return };
     let mut now = Timestamp::from_millis(1_000_000_000);
-    let patience = Duration::from_secs(60);
     let versions = Arc::new(Versions::from([("news".to_owned(), "1".to_owned())]));
-    let mut connection = AutopushConnection::new(&Timeouts::default(), patience, Arc::clone(&versions), now);
+    let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::clone(&versions), now);
     let mut closed = false;
     for line in bytes.split(|byte| *byte == b'\n') {
         let Some((what, rest)) = line.split_first() else { continue };
@@ -85,22 +86,24 @@ fn obey(connection: &mut AutopushConnection, command: Command, closed: bool, now
     let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
     assert!(settles || !closed, "{command:?} after the close");
     match command {
-        Command::Send(text) => assert!(text.starts_with('{') && text.ends_with('}')),
-        Command::Identify(said) => {
+        Command::Action(Action::Send(text)) => assert!(text.starts_with('{') && text.ends_with('}')),
+        Command::Action(Action::Identify(said)) => {
             let agent = said.unwrap_or_else(|| names::new_agent([7; 16]));
             connection.handle(Input::Identified(agent), now);
         }
-        Command::Register { channel, .. } => {
+        Command::Action(Action::Register { channel, .. }) => {
             let endpoint = Registered::Endpoint("https://push.example/push/x".to_owned());
             connection.handle(Input::Registered(channel, endpoint), now);
         }
-        Command::Unregister { channel, .. } => connection.handle(Input::Unregistered(channel, 200), now),
+        Command::Action(Action::Unregister { channel, .. }) => {
+            connection.handle(Input::Unregistered(channel, 200), now)
+        }
         Command::Session(session::Command::Fetch { after }) => {
             let page = session::Page { entries: Vec::new(), seen: after.max(Position::START), more: false };
             connection.handle(Input::Session(session::Input::Fetched(page)), now);
         }
-        Command::Session(_) | Command::Ping | Command::Complaint { .. } => {}
-        Command::Close(_) => return true,
+        Command::Session(_) | Command::Action(Action::Ping | Action::Complaint { .. }) => {}
+        Command::Action(Action::Close(_)) => return true,
     }
     closed
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
-use webpush_core::limits::BROADCASTS;
+use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_core::protocol::autopush::{Broadcast, Versions};
 
 /// Its name.
@@ -64,7 +64,9 @@ pub(crate) fn table(text: Text<'_>, table: &Spanned<DeValue<'_>>) -> Result<Vers
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webpush_core::limits::{BROADCAST_NAME_CHARACTERS, BROADCAST_VERSION_CHARACTERS};
+    use webpush_core::protocol::autopush::broadcasts::{
+        BROADCAST_NAME_CHARACTERS, BROADCAST_VERSION_CHARACTERS,
+    };
 
     fn read(text: &str) -> Result<Versions, ConfigError> {
         parse(Path::new("a.toml"), text)

@@ -89,28 +89,28 @@ impl Block {
     }
 }
 
-/// A text that is no block of addresses.
+/// A text is not a block of addresses. The fault of the operator who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoBlock(String);
+pub struct ParseBlockError(String);
 
-impl fmt::Display for NoBlock {
+impl fmt::Display for ParseBlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text) = self;
         write!(
             f,
-            "«{text}» is not a block of addresses: 192.168.1.0/24 or fd00::/8, with nothing but zeros behind the \
+            "\"{text}\" is not a block of addresses: 192.168.1.0/24 or fd00::/8, with nothing but zeros behind the \
              prefix, or one address"
         )
     }
 }
 
-impl std::error::Error for NoBlock {}
+impl std::error::Error for ParseBlockError {}
 
 impl FromStr for Block {
-    type Err = NoBlock;
+    type Err = ParseBlockError;
 
-    fn from_str(text: &str) -> Result<Self, NoBlock> {
-        parse(text).ok_or_else(|| NoBlock(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, ParseBlockError> {
+        parse(text).ok_or_else(|| ParseBlockError(text.to_owned()))
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
             ["", "/8", "127.0.0.1/8", "127.0.0.0/33", "::/129", "fd00::1/8", "10.0.0.0/-1", "lan", "10/8"]
         {
             let error = wrong.parse::<Block>().unwrap_err().to_string();
-            assert!(error.contains(&format!("«{wrong}»")), "{error}");
+            assert!(error.contains(&format!("\"{wrong}\"")), "{error}");
         }
     }
 

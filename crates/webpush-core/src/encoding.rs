@@ -3,12 +3,14 @@
 //! The service never applies, adds or removes a coding: bodies are opaque. Legacy `aesgcm` has its parameters in
 //! `Encryption` and `Crypto-Key`; of the latter the sender's key (`p256ecdsa`) is dropped (RFC 8292 §4.2).
 
-use crate::limits::FORWARDED_HEADER_BYTES;
 use crate::problem::Problem;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use std::borrow::Cow;
+
+/// The most a forwarded header of a message may hold (`Content-Type`, `Content-Encoding`, `Encryption`, `Crypto-Key`).
+pub const FORWARDED_HEADER_BYTES: usize = 512;
 
 /// `Encryption` of the legacy `aesgcm` coding.
 pub const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");

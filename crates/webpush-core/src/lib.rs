@@ -13,7 +13,6 @@
 //! | URLs that grant something | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
 //! | what a remote party can do wrong | [`problem`] |
-//! | every bound | [`limits`] |
 //! | how often something may happen | [`rate`] |
 //! | notifications of Matrix homeservers | [`matrix`] |
 //! | which hosts a stranger may have the service reach | [`address`] |
@@ -27,7 +26,6 @@ pub mod env;
 pub mod header;
 pub mod id;
 pub mod inbox;
-pub mod limits;
 pub mod matrix;
 pub mod message;
 pub mod outcome;

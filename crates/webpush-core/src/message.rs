@@ -3,13 +3,19 @@
 use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
-use crate::limits::{LIVE_ACKNOWLEDGEMENT, LIVE_PATIENCE};
 use crate::time::Timestamp;
 use crate::topic::Topic;
 use crate::urgency::Urgency;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::Deref;
+use std::time::Duration;
+
+/// How long a message with TTL 0 may be on its way to a session that is slow to take it; "now" has some length.
+pub const LIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long after that its acknowledgement still counts, if a receipt is owed.
+const LIVE_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
 
 /// A message that was accepted and not committed: it has no position.
 ///

@@ -44,7 +44,7 @@ impl Rate {
 
     /// How long an empty bucket takes to be full.
     const fn tolerance(self) -> u64 {
-        // At most a day of nanoseconds (below 2⁴⁷) times 2³²; saturated it still means «for centuries».
+        // At most a day of nanoseconds (below 2⁴⁷) times 2³²; saturated it still means "for centuries".
         self.interval.saturating_mul(self.burst as u64)
     }
 }
@@ -97,8 +97,9 @@ pub enum RateLimit {
 }
 
 impl RateLimit {
-    /// [`Rate::new`], for settings that are known to be right.
-    pub(crate) const fn at(count: u32, period_seconds: u64, burst: u32) -> Self {
+    /// Creates a limit from constants; [`RateLimit::Off`] if they are not a [`Rate`].
+    #[must_use]
+    pub const fn at(count: u32, period_seconds: u64, burst: u32) -> Self {
         match Rate::new(count, Duration::from_secs(period_seconds), burst) {
             Some(rate) => Self::At(rate),
             None => Self::Off,
@@ -106,31 +107,31 @@ impl RateLimit {
     }
 }
 
-/// A text that is no rate limit.
+/// A text is not a rate limit. The fault of the operator who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoRateLimit(String);
+pub struct ParseRateLimitError(String);
 
-impl fmt::Display for NoRateLimit {
+impl fmt::Display for ParseRateLimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "«{}» is not a rate limit: a number per s, m, h or d, a colon and how many at once, as in \
+            "\"{}\" is not a rate limit: a number per s, m, h or d, a colon and how many at once, as in \
              1000/s:10000, none of them 0; or off",
             self.0
         )
     }
 }
 
-impl std::error::Error for NoRateLimit {}
+impl std::error::Error for ParseRateLimitError {}
 
 impl FromStr for RateLimit {
-    type Err = NoRateLimit;
+    type Err = ParseRateLimitError;
 
-    fn from_str(text: &str) -> Result<Self, NoRateLimit> {
+    fn from_str(text: &str) -> Result<Self, ParseRateLimitError> {
         if text == "off" {
             return Ok(Self::Off);
         }
-        parse(text).map(Self::At).ok_or_else(|| NoRateLimit(text.to_owned()))
+        parse(text).map(Self::At).ok_or_else(|| ParseRateLimitError(text.to_owned()))
     }
 }
 

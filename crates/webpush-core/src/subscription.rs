@@ -36,7 +36,49 @@ pub enum Protocol {
     Legacy,
 }
 
+/// The name of a protocol, in metrics, traces, archives and on the dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProtocolKind {
+    /// See [`Protocol::Rfc8030`].
+    Rfc8030,
+    /// See [`Protocol::Autopush`].
+    Autopush,
+    /// See [`Protocol::Legacy`].
+    Legacy,
+}
+
+impl ProtocolKind {
+    /// Every protocol, in the order of their numbers (`kind as usize`).
+    pub const ALL: [Self; 3] = [Self::Rfc8030, Self::Autopush, Self::Legacy];
+
+    /// Returns the word that names the protocol wherever it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rfc8030 => "rfc8030",
+            Self::Autopush => "autopush",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Protocol {
+    /// Returns the name of the protocol.
+    #[must_use]
+    pub const fn kind(self) -> ProtocolKind {
+        match self {
+            Self::Rfc8030 => ProtocolKind::Rfc8030,
+            Self::Autopush(_) => ProtocolKind::Autopush,
+            Self::Legacy => ProtocolKind::Legacy,
+        }
+    }
+
     /// What DELETE on a message's URL makes of the message. An RFC 8030 agent acknowledges by it (§6.2). Agents of the
     /// other protocols are never shown that URL: there it is the sender, who takes the message back.
     #[must_use]
@@ -67,5 +109,18 @@ pub struct SenderKey(pub [u8; 65]);
 impl fmt::Debug for SenderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SenderKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_are_numbered_in_order_and_have_words_of_their_own() {
+        for (number, kind) in ProtocolKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
+        assert_eq!(ProtocolKind::ALL.map(ProtocolKind::as_str), ["rfc8030", "autopush", "legacy"]);
     }
 }

@@ -1,7 +1,9 @@
 //! `Topic` (RFC 8030 §5.4): a message replaces the outstanding one with the same topic of the same subscription.
 
-use crate::limits::TOPIC_CHARACTERS;
 use std::fmt;
+
+/// The most characters a `Topic` may have (RFC 8030 §5.4).
+const TOPIC_CHARACTERS: usize = 32;
 
 /// 1 to 32 characters of the URL-safe base64 alphabet; the alphabet is all that counts, it is never decoded.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,12 @@ use http::header::AUTHORIZATION;
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use webpush_core::limits::{MOST_TOKEN_CHARACTERS, TOKEN_CHARACTERS};
+
+/// The shortest subscribe token.
+const TOKEN_CHARACTERS: usize = 16;
+
+/// The longest subscribe token.
+const MOST_TOKEN_CHARACTERS: usize = 256;
 
 /// Length of a token's mark.
 const MARK_BYTES: usize = 32;

@@ -17,6 +17,7 @@
 //! | `listen` and `send`: the other two sides | [`webpush_client`] |
 //! | who sends: VAPID | [`vapid`] |
 //! | notifications of Matrix homeservers, for devices here and elsewhere | [`gateway`] |
+//! | the bounds that an operator sets | [`limits`] |
 //! | how often something may be asked, and by whom | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | what is broadcast to autopush agents | [`broadcasts`] |
 //! | settling what agents acknowledge | [`settling`] |
@@ -40,6 +41,7 @@ pub mod http;
 pub mod idle;
 pub mod inherited;
 pub mod keys_file;
+pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod monitor;

@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
-use webpush_core::limits::WAKE_ENTRIES;
+use webpush_core::session::WAKE_ENTRIES;
 use webpush_core::session::{Scope, Woken};
+use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
 
@@ -52,10 +53,10 @@ impl Transport {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Rfc8030 => "rfc8030",
-            Self::Legacy => "thomson",
+            Self::Rfc8030 => ProtocolKind::Rfc8030.as_str(),
+            Self::Legacy => ProtocolKind::Legacy.as_str(),
             Self::Events => "events",
-            Self::Autopush => "autopush",
+            Self::Autopush => ProtocolKind::Autopush.as_str(),
         }
     }
 }

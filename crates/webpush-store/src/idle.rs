@@ -1,11 +1,29 @@
 //! When an inbox that nobody monitors has been left alone for long enough to go.
 
+use std::time::Duration;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
-use webpush_core::limits::IdleLimits;
 use webpush_core::time::Timestamp;
 
 const HOUR_MILLIS: u64 = 3_600_000;
+
+/// How long inboxes are kept that nobody monitors.
+///
+/// Stores keep time by the hour: an inbox goes up to an hour late, and never early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleLimits {
+    /// Since its creation, for an agent's inbox that nobody ever monitored and that holds no message.
+    pub never_monitored: Duration,
+    /// Since it was monitored last, or else created, for any inbox, whatever it holds.
+    pub unused: Duration,
+}
+
+impl Default for IdleLimits {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self { never_monitored: day, unused: 60 * day }
+    }
+}
 
 /// One look for idle inboxes: only what is idle then may be removed for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +84,6 @@ pub(crate) type IdlePlace = (IdleClass, u64, InboxId);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn an_hour_must_be_over_before_it_is_past_the_limit() {

@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a store must do | [`Store`], and in words that run: [`contract`] |
-//! | how much an inbox may hold, and for how long | [`Quota`], [`webpush_core::limits::IdleLimits`] |
+//! | how much an inbox may hold, and for how long | [`Quota`], [`IdleLimits`] |
 //! | the model, in memory | [`memory`] |
 //! | the durable one on this machine | [`embedded`] |
 //! | what it holds at one moment, to copy or to list it | [`Snapshot`], put back by [`Op::Restore`] |
@@ -24,7 +24,7 @@ mod snapshot;
 pub mod statistics;
 pub mod system;
 
-pub use idle::IdleCheck;
+pub use idle::{IdleCheck, IdleLimits};
 pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
 pub use quota::Quota;
 pub use snapshot::{Detail, Entries, InboxRecord, InboxUsage, Record, Snapshot};
@@ -80,7 +80,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when the answer can't be had.
     fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError>;
 
-    /// Reads at most [`webpush_core::limits::FETCH_ENTRIES`] entries of an inbox after a position that the scope
+    /// Reads at most [`webpush_core::session::FETCH_ENTRIES`] entries of an inbox after a position that the scope
     /// admits and that have not expired at `now`, in the order of acceptance.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ pub trait Store: Send + Sync + 'static {
     fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError>;
 
     /// Reads the newest entry of an inbox that the scope admits and that has not expired at `now`. It is looked for among
-    /// the newest [`webpush_core::limits::FETCH_SCAN_ROWS`] rows.
+    /// the newest [`webpush_core::session::FETCH_SCAN_ROWS`] rows.
     ///
     /// # Errors
     /// [`StoreError`] when the answer can't be had.

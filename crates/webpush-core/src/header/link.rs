@@ -1,9 +1,11 @@
 //! `Link` of requests (RFC 8288 §3): several headers or one list, `rel` quoted or not, one relation or many.
 
-use crate::limits::LIST_HEADER_MEMBERS;
 use crate::problem::Problem;
 use http::HeaderMap;
 use http::header::LINK;
+
+/// Links and preferences looked at in one request; a request with more is refused.
+const LIST_HEADER_MEMBERS: usize = 64;
 
 /// One link of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! `Prefer` (RFC 7240): a list of preferences, each perhaps with a value and parameters; unknown ones are ignored.
 
-use crate::limits::WAIT_SECONDS;
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::time::Duration;
+
+/// Largest number of seconds accepted in `Prefer: wait=N` (RFC 7240 §4.3); more counts as this many.
+const WAIT_SECONDS: u64 = 86_400;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 

@@ -2,7 +2,7 @@
 //! What all devices are told is written once, and each step of leaving out is a text of its own, shorter than the one before.
 
 use super::notification::{Members, members};
-use crate::limits::SMALLEST_BODY_LIMIT_BYTES;
+use crate::publish::SMALLEST_BODY_LIMIT_BYTES;
 use bytes::Bytes;
 use serde_json::Value;
 

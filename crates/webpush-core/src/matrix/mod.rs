@@ -4,4 +4,4 @@ mod compact;
 mod message;
 mod notification;
 
-pub use notification::{Device, Notification};
+pub use notification::{Device, GATEWAY_BODY_BYTES, GATEWAY_DEVICES, Notification};

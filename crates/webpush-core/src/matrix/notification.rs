@@ -3,12 +3,22 @@
 
 use super::compact::compact;
 use super::message::{About, Shown};
-use crate::limits::{GATEWAY_DEVICES, MATRIX_ID_BYTES};
 use crate::problem::Problem;
+use crate::publish::SMALLEST_BODY_LIMIT_BYTES;
 use crate::urgency::Urgency;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+
+/// The largest notification of a Matrix homeserver; an event has at most 65,536 bytes (Matrix, "Size limits").
+pub const GATEWAY_BODY_BYTES: usize = 64 * 1024;
+
+/// Devices of one notification. Homeservers send one for each pusher; more than a person has is a mistake or worse, since
+/// each makes a request of the service's own.
+pub const GATEWAY_DEVICES: usize = 32;
+
+/// The longest identifier of an event or room (Matrix appendices, "Common Identifier Format").
+const MATRIX_ID_BYTES: usize = 255;
 
 /// What a homeserver tells about an event, or about unread counts alone.
 pub struct Notification {
@@ -28,6 +38,7 @@ pub struct Device {
 pub(super) type Members<'t> = BTreeMap<String, &'t RawValue>;
 
 const _: () = assert!(GATEWAY_DEVICES == 32 && MATRIX_ID_BYTES == 255, "sentences below say so");
+const _: () = assert!(2 * MATRIX_ID_BYTES * 6 < SMALLEST_BODY_LIMIT_BYTES, "escaped ids must fit");
 
 impl Notification {
     /// Reads the body of a request. Members that have no meaning here are kept for the device.
@@ -114,7 +125,7 @@ fn urgency(prio: Option<&RawValue>) -> Urgency {
     }
 }
 
-/// Matrix identifiers have at most 255 bytes (Matrix appendices, «Common Identifier Format»). An unread count alone
+/// Matrix identifiers have at most 255 bytes (Matrix appendices, "Common Identifier Format"). An unread count alone
 /// comes without, or with null.
 fn is_no_id(value: &RawValue) -> bool {
     match value.get() {
@@ -126,7 +137,6 @@ fn is_no_id(value: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{GATEWAY_BODY_BYTES, SMALLEST_BODY_LIMIT_BYTES};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

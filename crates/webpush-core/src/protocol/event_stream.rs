@@ -1,4 +1,4 @@
-//! Server-sent events (HTML, «Server-sent events»): the inbox for agents that can't take server push.
+//! Server-sent events (HTML, "Server-sent events"): the inbox for agents that can't take server push.
 //!
 //! Each entry is one event, and each event one line of JSON:
 //!

@@ -3,13 +3,15 @@
 use super::request::PublishRequest;
 use crate::capability::KeyId;
 use crate::id::{InboxId, MessageId};
-use crate::limits::Limits;
 use crate::message::Draft;
 use crate::problem::Problem;
 use crate::sender::{VerifiedSender, restriction, shares_message_key};
 use crate::subscription::Subscription;
 use crate::time::Timestamp;
 use std::time::Duration;
+
+/// The smallest body limit that RFC 8030 §7.2 allows: a 4,096-byte message is never too large.
+pub const SMALLEST_BODY_LIMIT_BYTES: usize = 4096;
 
 /// How long the service keeps a message: the single fork that TTL 0 makes (RFC 8030 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Accepted {
 
 /// What a judgement needs besides request and subscription.
 #[derive(Clone, Copy, Debug)]
-pub struct AcceptContext<'a> {
+pub struct AcceptContext {
     /// The name for the message, fresh.
     pub id: MessageId,
     /// The sealing key for its URL.
@@ -42,8 +44,8 @@ pub struct AcceptContext<'a> {
     pub receipt: Option<InboxId>,
     /// The sender, if the request proved who it is. One that tried and failed is refused before.
     pub sender: Option<VerifiedSender>,
-    /// The bounds in force.
-    pub limits: &'a Limits,
+    /// The longest TTL that is granted.
+    pub max_ttl: Duration,
     /// The present.
     pub now: Timestamp,
 }
@@ -55,11 +57,11 @@ pub struct AcceptContext<'a> {
 pub fn accept(
     request: PublishRequest,
     subscription: &Subscription,
-    ruling: AcceptContext<'_>,
+    context: AcceptContext,
 ) -> Result<Accepted, Problem> {
-    let AcceptContext { id, key, receipt, sender, limits, now } = ruling;
+    let AcceptContext { id, key, receipt, sender, max_ttl, now } = context;
     admit(sender.as_ref(), subscription, &request)?;
-    let ttl = request.ttl.min(limits.max_ttl);
+    let ttl = request.ttl.min(max_ttl);
     let expires = now.after(ttl);
     let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
     let draft = Draft {
@@ -109,6 +111,7 @@ mod tests {
     use http::header::{AUTHORIZATION, HeaderName};
     use http::{HeaderMap, HeaderValue};
 
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
     const NOW: Timestamp = Timestamp::from_millis(1000);
 
     fn request(headers: &[(&'static str, &'static str)], body: Bytes) -> PublishRequest {
@@ -122,7 +125,7 @@ mod tests {
         request: PublishRequest,
         restricted_to: Option<SenderKey>,
         sender: Option<VerifiedSender>,
-        limits: &Limits,
+        max_ttl: Duration,
     ) -> Result<Accepted, Problem> {
         let subscription = Subscription {
             agent: InboxId::from_bytes([1; 16]),
@@ -133,12 +136,12 @@ mod tests {
             protocol: Protocol::Rfc8030,
         };
         let id = MessageId::from_bytes([3; 16]);
-        let ruling = AcceptContext { id, key: KeyId(1), receipt: None, sender, limits, now: NOW };
-        accept(request, &subscription, ruling)
+        let context = AcceptContext { id, key: KeyId(1), receipt: None, sender, max_ttl, now: NOW };
+        accept(request, &subscription, context)
     }
 
-    fn accepted(ttl: &'static str, limits: &Limits) -> Accepted {
-        decide(request(&[("ttl", ttl)], Bytes::from_static(b"x")), None, None, limits).unwrap()
+    fn accepted(ttl: &'static str, max_ttl: Duration) -> Accepted {
+        decide(request(&[("ttl", ttl)], Bytes::from_static(b"x")), None, None, max_ttl).unwrap()
     }
 
     fn sender(number: u8) -> VerifiedSender {
@@ -151,9 +154,8 @@ mod tests {
 
     #[test]
     fn r8030_5_2_c_the_ttl_is_cut_to_the_limit_and_never_raised() {
-        let limits = Limits { max_ttl: Duration::from_secs(60), ..Limits::default() };
         for (asked, granted) in [("1", 1), ("60", 60), ("61", 60), ("9999999999", 60)] {
-            let accepted = accepted(asked, &limits);
+            let accepted = accepted(asked, Duration::from_secs(60));
             assert_eq!(accepted.ttl, Duration::from_secs(granted));
             let expires = Timestamp::from_millis(1000 + granted * 1000);
             assert_eq!(accepted.retention, Retention::Until(expires));
@@ -163,14 +165,13 @@ mod tests {
 
     #[test]
     fn r8030_5_2_e_ttl_zero_is_now_or_never() {
-        assert_eq!(accepted("0", &Limits::default()).retention, Retention::NowOrNever);
+        assert_eq!(accepted("0", MONTH).retention, Retention::NowOrNever);
     }
 
     #[test]
     fn r8292_4_2_a_b_e_a_restricted_subscription_takes_its_sender_only() {
         let decide = |restricted_to, sender| {
-            decide(request(&[("ttl", "1")], Bytes::new()), restricted_to, sender, &Limits::default())
-                .map(drop)
+            decide(request(&[("ttl", "1")], Bytes::new()), restricted_to, sender, MONTH).map(drop)
         };
         assert_eq!(decide(Some(key(1)), None), Err(Problem::VapidRequired));
         let other = decide(Some(key(1)), Some(sender(2))).unwrap_err();
@@ -184,7 +185,7 @@ mod tests {
     fn r8292_3_2_b_a_message_under_the_senders_own_key_is_refused() {
         let body = |number: u8| Bytes::from([&[0; 20][..], &[65], &key(number).0].concat());
         let coded = [("ttl", "1"), ("content-encoding", "aes128gcm")];
-        let decide = |body, sender| decide(request(&coded, body), None, sender, &Limits::default()).map(drop);
+        let decide = |body, sender| decide(request(&coded, body), None, sender, MONTH).map(drop);
         assert_eq!(decide(body(1), Some(sender(1))), Err(Problem::SameKey));
         assert_eq!(decide(body(2), Some(sender(1))), Ok(()));
         assert_eq!(decide(body(1), None), Ok(()), "nobody said whose key it is");

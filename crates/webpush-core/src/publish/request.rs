@@ -2,7 +2,6 @@
 
 use crate::encoding::Encoding;
 use crate::header::{Link, Preferences, Single, links, single};
-use crate::limits::TTL_OVERFLOW_SECONDS;
 use crate::problem::Problem;
 use crate::topic::Topic;
 use crate::urgency::Urgency;
@@ -10,6 +9,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::time::Duration;
+
+/// The value that a TTL too large to count stands for (RFC 8030 §5.2, as RFC 9111 §1.2.2).
+const TTL_OVERFLOW_SECONDS: u64 = 1 << 31;
 
 const TTL: HeaderName = HeaderName::from_static("ttl");
 const URGENCY: HeaderName = HeaderName::from_static("urgency");

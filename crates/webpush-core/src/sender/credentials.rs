@@ -1,14 +1,22 @@
 //! Token and key of a request (RFC 8292 §3), also as the drafts before the RFC had them.
 
-use super::finding::{Claim, Finding};
+use super::finding::Finding;
 use super::parameter::{crypto_key, parameter};
 use crate::encoding::CRYPTO_KEY;
 use crate::header::split_unquoted;
-use crate::limits::{VAPID_KEY_CHARACTERS, VAPID_TOKEN_BYTES};
+use crate::problem::Claim;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::borrow::Cow;
 use std::fmt;
+
+/// The largest VAPID token looked at; those of every known library have less than 500 bytes.
+const VAPID_TOKEN_BYTES: usize = 4096;
+
+/// The longest text looked at as a VAPID key, which has 87 or 88 characters (RFC 8292 §3.2).
+const VAPID_KEY_CHARACTERS: usize = 128;
+
+const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit");
 
 /// How the credentials are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

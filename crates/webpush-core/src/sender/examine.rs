@@ -1,11 +1,12 @@
 //! Claim by claim: what RFC 8292 §2 and §4.2 ask of credentials, and what these are.
 
-use super::finding::{Claim, Finding, shown};
+use super::finding::{Finding, shown};
 use super::key::parse_key;
 use super::token::Token;
 use super::{Credentials, Curve, Form, VerifiedSender, is_within_lifetime};
-use crate::limits::VAPID_LIFETIME;
+use crate::problem::Claim;
 use crate::problem::Problem;
+use crate::sender::VAPID_LIFETIME;
 use crate::subscription::SenderKey;
 use crate::time::Timestamp;
 use serde_json::Value;

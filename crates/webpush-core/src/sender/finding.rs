@@ -1,53 +1,12 @@
 //! What an examination finds. The texts are for the sender's developer: bounded, printable ASCII, without secrets.
 
-use crate::limits::SHOWN_CHARACTERS;
-use crate::problem::Problem;
+use crate::problem::{Claim, Problem};
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
-/// What can hold or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The header and its parameters (RFC 8292 §3).
-    Authorization,
-    /// The public key (RFC 8292 §3.2).
-    Key,
-    /// The token as such (RFC 7519 §7.2).
-    Token,
-    /// How it is signed (RFC 8292 §2).
-    Algorithm,
-    /// Whom it is for (RFC 8292 §2).
-    Audience,
-    /// Until when (RFC 8292 §2).
-    Expiry,
-    /// Whom to write to (RFC 8292 §2.1).
-    Subject,
-    /// That the holder of the key made it (RFC 8292 §4.2).
-    Signature,
-}
-
-impl Claim {
-    /// Its name as the standards write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Authorization => "Authorization",
-            Self::Key => "k",
-            Self::Token => "t",
-            Self::Algorithm => "alg",
-            Self::Audience => "aud",
-            Self::Expiry => "exp",
-            Self::Subject => "sub",
-            Self::Signature => "signature",
-        }
-    }
-}
-
-impl fmt::Display for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+/// The most characters of a stranger's text that are shown back.
+const SHOWN_CHARACTERS: usize = 120;
 
 /// One claim, examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +40,17 @@ impl Finding {
     }
 }
 
-/// A finding that does not hold is why a request is refused.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { claim, expected, found, .. } = self;
+        write!(f, "{claim}: expected {expected}, found {found}")
+    }
+}
+
+/// A finding that does not hold is the fault of the sender.
+impl Error for Finding {}
+
+/// A request is refused for the first finding that does not hold.
 impl From<Finding> for Problem {
     fn from(finding: Finding) -> Self {
         let Finding { claim, expected, found, .. } = finding;

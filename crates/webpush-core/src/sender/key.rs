@@ -1,15 +1,18 @@
 //! A sender's public key (RFC 8292 §3.2), and the comparison with the one that a subscription is for (§4.2).
 
-use super::finding::{Claim, Finding};
+use super::finding::Finding;
 use super::{Curve, base64url};
+use crate::problem::Claim;
 use crate::subscription::SenderKey;
+use std::error::Error;
+use std::fmt;
 
 /// The first byte of an uncompressed point (SEC 1 §2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// Why a text is no key.
+/// The reason for which a text is no key. The fault of the party that wrote it: sender or agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyFault {
+pub enum KeyError {
     /// Not base64url.
     Encoding,
     /// Not 65 bytes.
@@ -20,8 +23,8 @@ pub enum KeyFault {
     OffCurve,
 }
 
-impl KeyFault {
-    /// What was found instead of a key.
+impl KeyError {
+    /// Returns the text that was found instead of a key.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,18 +36,26 @@ impl KeyFault {
     }
 }
 
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected base64url of an uncompressed P-256 point, found {}", self.as_str())
+    }
+}
+
+impl Error for KeyError {}
+
 /// Reads a public key: base64url of the 65 bytes of an uncompressed point on P-256 (RFC 8292 §3.2).
 ///
 /// # Errors
 /// What the text is instead.
-pub fn parse_key(text: &str, curve: &impl Curve) -> Result<SenderKey, KeyFault> {
-    let bytes = base64url::decode(text).ok_or(KeyFault::Encoding)?;
-    let point: [u8; 65] = bytes.try_into().map_err(|_| KeyFault::Length)?;
+pub fn parse_key(text: &str, curve: &impl Curve) -> Result<SenderKey, KeyError> {
+    let bytes = base64url::decode(text).ok_or(KeyError::Encoding)?;
+    let point: [u8; 65] = bytes.try_into().map_err(|_| KeyError::Length)?;
     if point[0] != UNCOMPRESSED {
-        return Err(KeyFault::Form);
+        return Err(KeyError::Form);
     }
     if !curve.contains(&point) {
-        return Err(KeyFault::OffCurve);
+        return Err(KeyError::OffCurve);
     }
     Ok(SenderKey(point))
 }
@@ -71,13 +82,13 @@ mod tests {
         let SenderKey(mut hybrid) = key(7);
         hybrid[0] = 6;
         for (wrong, fault) in [
-            (text.replace('B', "!"), KeyFault::Encoding),
-            (format!("{text} "), KeyFault::Encoding),
-            (String::new(), KeyFault::Length),
-            (base64url::encode(&key(7).0[..33]), KeyFault::Length),
-            (base64url::encode([4; 66]), KeyFault::Length),
-            (base64url::encode(hybrid), KeyFault::Form),
-            (key_text(OFF_CURVE), KeyFault::OffCurve),
+            (text.replace('B', "!"), KeyError::Encoding),
+            (format!("{text} "), KeyError::Encoding),
+            (String::new(), KeyError::Length),
+            (base64url::encode(&key(7).0[..33]), KeyError::Length),
+            (base64url::encode([4; 66]), KeyError::Length),
+            (base64url::encode(hybrid), KeyError::Form),
+            (key_text(OFF_CURVE), KeyError::OffCurve),
         ] {
             assert_eq!(parse_key(&wrong, &Fake), Err(fault), "{wrong}");
         }

@@ -25,17 +25,21 @@ mod parameter;
 pub(crate) mod testing;
 mod token;
 
+pub use crate::problem::Claim;
 pub use credentials::{Credentials, Form};
 pub use examine::{Examination, Expected, examine, verify};
-pub use finding::{Claim, Finding};
-pub use key::{KeyFault, parse_key, restriction};
+pub use finding::Finding;
+pub use key::{KeyError, parse_key, restriction};
 pub use message_key::shares_message_key;
 pub use options::restricted_to;
 
-use crate::limits::VAPID_LIFETIME;
 use crate::subscription::SenderKey;
 use crate::time::Timestamp;
 use std::fmt;
+use std::time::Duration;
+
+/// The furthest that the end of a VAPID token may be ahead (RFC 8292 §2).
+pub(crate) const VAPID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// What is asked of P-256 and ECDSA with SHA-256 (ES256, RFC 7518 §3.4).
 pub trait Curve {

@@ -1,7 +1,7 @@
 //! Subscription options: how a user agent restricts a subscription to one sender (RFC 8292 §4.1).
 
 use super::token::object;
-use super::{Curve, KeyFault, parse_key};
+use super::{Curve, KeyError, parse_key};
 use crate::problem::Problem;
 use crate::subscription::SenderKey;
 use http::HeaderMap;
@@ -37,12 +37,12 @@ pub fn restricted_to(
         None => Ok(None),
         Some(Value::String(text)) => parse_key(&text, curve).map(Some).map_err(|fault| {
             malformed(match fault {
-                KeyFault::Encoding => "Their vapid member is not base64url",
-                KeyFault::Length => {
+                KeyError::Encoding => "Their vapid member is not base64url",
+                KeyError::Length => {
                     "Their vapid member does not have the 65 bytes of an uncompressed P-256 point"
                 }
-                KeyFault::Form => "Their vapid member is not an uncompressed P-256 point",
-                KeyFault::OffCurve => "Their vapid member is a point that is not on P-256",
+                KeyError::Form => "Their vapid member is not an uncompressed P-256 point",
+                KeyError::OffCurve => "Their vapid member is a point that is not on P-256",
             })
         }),
         Some(_) => Err(malformed("Their vapid member is not a string")),

@@ -1,7 +1,8 @@
 //! The token: a JWT (RFC 7519) in compact form (RFC 7515 §7.1), taken apart. Nothing in it is believed here.
 
 use super::base64url;
-use super::finding::{Claim, Finding};
+use super::finding::Finding;
+use crate::problem::Claim;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

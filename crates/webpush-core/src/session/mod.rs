@@ -15,6 +15,7 @@
 //! One input at a time goes in through [`Session::handle`]; what is to be done comes out of
 //! [`Session::next_command`], in order. A driver has no decisions to make.
 
+mod delivery;
 pub mod keepalive;
 mod progress;
 mod state;
@@ -22,6 +23,7 @@ mod state;
 pub(crate) mod tests;
 mod window;
 
+pub use delivery::{DeliveryProtocol, ProtocolCommand};
 pub use state::Session;
 
 use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -29,6 +31,24 @@ use crate::inbox::{Entry, OutboundEntry};
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use std::time::Duration;
+
+/// Entries that a session asks its store for at once.
+pub const FETCH_ENTRIES: usize = 32;
+
+/// Rows that a store may look at to answer one fetch; filtered-out rows count.
+pub const FETCH_SCAN_ROWS: usize = 1024;
+
+/// Messages that were never stored (TTL 0) and wait in a session for the one before to be written.
+pub(crate) const SESSION_LIVE_MESSAGES: usize = 64;
+
+/// Messages that may be under way to an agent that acknowledges on its own connection, delivered and not acknowledged.
+pub const SESSION_WINDOW: usize = 2 * FETCH_ENTRIES;
+
+/// Entries handed to a sleeping session with its wake; a session with more behind it fetches instead.
+pub const WAKE_ENTRIES: usize = 32;
+
+const _: () = assert!(WAKE_ENTRIES <= FETCH_ENTRIES, "a wake must fit into one turn of a session");
+const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a fetch must be able to fill itself");
 
 /// What a session listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

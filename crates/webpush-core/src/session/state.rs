@@ -6,9 +6,9 @@ use super::{
     Command, End, Entry, EntryRef, Input, OutboundEntry, Page, Position, Redelivery, Scope, Timestamp,
     WaitMode, Woken,
 };
-use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::message::Draft;
 use crate::queue::Queue;
+use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::time::Span;
 use crate::urgency::Urgency;
 use std::time::Duration;

@@ -461,7 +461,7 @@ proptest! {
                 _ => Input::Sent { taken: true },
             };
             session.handle(input, NOW);
-            prop_assert!(commands(&mut session).len() <= crate::limits::SESSION_LIVE_MESSAGES + 4);
+            prop_assert!(commands(&mut session).len() <= SESSION_LIVE_MESSAGES + 4);
         }
     }
 }

@@ -5,8 +5,8 @@
 //! stays in the inbox, and comes again with the next session.
 
 use super::{Entry, EntryRef, OutboundEntry, Position, Timestamp};
-use crate::limits::{FETCH_ENTRIES, SESSION_WINDOW};
 use crate::queue::Queue;
+use crate::session::{FETCH_ENTRIES, SESSION_WINDOW};
 use crate::time::Span;
 use std::time::Duration;
 

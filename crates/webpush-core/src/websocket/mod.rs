@@ -15,4 +15,4 @@ mod frame;
 mod reader;
 pub mod write;
 
-pub use reader::{Reader, Received, Violation};
+pub use reader::{Reader, Received, Violation, WEBSOCKET_MESSAGE_BYTES};

@@ -2,7 +2,11 @@
 
 use super::close;
 use super::frame::{Head, Opcode};
-use crate::limits::WEBSOCKET_MESSAGE_BYTES;
+use std::error::Error;
+use std::fmt;
+
+/// The largest message of an agent on a WebSocket, in one frame or several.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// What one client sends.
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ pub enum Received<'a> {
     Close(Option<u16>),
 }
 
-/// What a client must not send. The connection is closed with this code and reason.
+/// A violation of RFC 6455: the fault of the client, whose connection is closed with this code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// RFC 6455 §7.4.1: 1002, 1007 or 1009.
@@ -47,6 +51,14 @@ pub struct Violation {
     /// What was wrong.
     pub reason: &'static str,
 }
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl Error for Violation {}
 
 impl Violation {
     pub(super) const fn protocol(reason: &'static str) -> Self {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 use std::hint::black_box;
+use std::time::Duration;
 use webpush_client::vapid::VapidKey;
 use webpush_core::id::MessageId;
-use webpush_core::limits::Limits;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::VerifiedSender;
@@ -37,11 +37,10 @@ pub fn judge_one(times: u32) -> anyhow::Result<()> {
     let subscription =
         Subscription { sender: Some(*sender.key()), ..samples::subscription(Protocol::Rfc8030) };
     let request = request(&samples::headers()).map_err(refused)?;
-    let (limits, id) = (Limits::default(), MessageId::from_bytes([3; 16]));
+    let (max_ttl, id) = (Duration::from_secs(30 * 86_400), MessageId::from_bytes([3; 16]));
     for _ in 0..times {
-        let ruling =
-            AcceptContext { id, key: KEY, receipt: None, sender: Some(sender), limits: &limits, now: NOW };
-        let accepted = accept(request.clone(), black_box(&subscription), ruling).map_err(refused)?;
+        let context = AcceptContext { id, key: KEY, receipt: None, sender: Some(sender), max_ttl, now: NOW };
+        let accepted = accept(request.clone(), black_box(&subscription), context).map_err(refused)?;
         ensure!(matches!(black_box(accepted).retention, Retention::Until(_)), "it is not to be kept");
     }
     Ok(())

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_client::frames;
 use webpush_core::capability::Capability;
-use webpush_core::limits::Timeouts;
-use webpush_core::protocol::autopush::{AutopushConnection, Command, Input, Versions, names, reply};
+use webpush_core::protocol::autopush::{
+    Action, AutopushConnection, AutopushTimeouts, Command, Input, Versions, names, reply,
+};
 use webpush_core::protocol::pushed::Pushed;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
@@ -49,11 +50,14 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
 pub fn autopush(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let mut connection =
-        AutopushConnection::new(&Timeouts::default(), PATIENCE, Arc::new(Versions::default()), NOW);
+        AutopushConnection::new(&AutopushTimeouts::default(), Arc::new(Versions::default()), NOW);
     connection.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
-    ensure!(matches!(connection.next_command(), Some(Command::Identify(None))), "it asks who that is");
+    ensure!(
+        matches!(connection.next_command(), Some(Command::Action(Action::Identify(None)))),
+        "it asks who that is"
+    );
     connection.handle(Input::Identified(SCOPE.inbox), NOW);
-    ensure!(matches!(connection.next_command(), Some(Command::Send(_))), "it says hello");
+    ensure!(matches!(connection.next_command(), Some(Command::Action(Action::Send(_)))), "it says hello");
     let fetch = connection.next_command();
     ensure!(
         matches!(fetch, Some(Command::Session(session::Command::Fetch { .. }))),

@@ -5,7 +5,7 @@ use super::find::{NO_AGENT, agent, agents, looking, subscriptions};
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use super::resources::{MOST_LISTED, Query};
-use super::subscriptions::{SubscriptionRow, dialect_word};
+use super::subscriptions::SubscriptionRow;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ struct Counted {
     agents: u64,
     listening: u64,
     subscriptions: u64,
-    by_dialect: BTreeMap<&'static str, u64>,
+    by_protocol: BTreeMap<&'static str, u64>,
     receipt_subscriptions: u64,
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
                 Record::Inbox(_) => counted.receipt_subscriptions += 1,
                 Record::Subscription(subscription) => {
                     counted.subscriptions += 1;
-                    *counted.by_dialect.entry(dialect_word(&subscription)).or_default() += 1;
+                    *counted.by_protocol.entry(subscription.protocol.kind().as_str()).or_default() += 1;
                 }
                 Record::Position(_) | Record::Entry(_) => {}
             }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::{Arc, PoisonError};
-use webpush_core::limits::BROADCAST_VERSION_CHARACTERS;
 use webpush_core::problem::Problem;
+use webpush_core::protocol::autopush::broadcasts::BROADCAST_VERSION_CHARACTERS;
 use webpush_core::protocol::autopush::{Broadcast, InvalidBroadcast};
 
 /// The longest end of a line: files and shells add one.

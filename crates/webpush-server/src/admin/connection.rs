@@ -3,6 +3,7 @@
 use super::listen::Stream;
 use super::{Admin, route};
 use crate::drain::Draining;
+use crate::http::HEADER_BYTES;
 use crate::http::body::Body;
 use crate::http::stall::StallGuard;
 use http::Request;
@@ -14,7 +15,6 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use webpush_core::limits::HEADER_BYTES;
 
 /// Serves a connection until it ends. It has its place as long.
 pub(super) async fn serve(

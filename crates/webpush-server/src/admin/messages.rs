@@ -82,7 +82,7 @@ pub(super) fn report(service: &Service, trace: &Trace) -> Value {
     json!({
         "message": names.message(trace.entry.message).to_string(),
         "agent": names.inbox(trace.entry.inbox).to_string(),
-        "protocol": trace.protocol,
+        "protocol": trace.protocol.as_str(),
         "urgency": trace.urgency.as_str(),
         "stored": !trace.is_now_or_never,
         "steps": steps.collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use std::fmt::Display;
 use std::time::Duration;
-use webpush_core::limits::BROADCASTS;
+use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_store::StoreError;
 
 /// Why a request was not carried out.

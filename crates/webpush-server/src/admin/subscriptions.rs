@@ -9,7 +9,7 @@ use super::resources::Query;
 use serde::Serialize;
 use std::sync::Arc;
 use webpush_core::id::InboxId;
-use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Detail, Durability, Op};
 
 /// One subscription in a list.
@@ -35,18 +35,10 @@ impl SubscriptionRow {
         Self {
             subscription: name_of(admin, subscription),
             created: subscription.created.as_millis(),
-            protocol: dialect_word(subscription),
+            protocol: subscription.protocol.kind().as_str(),
             restricted: subscription.sender.is_some(),
             sealing_key: subscription.key.0,
         }
-    }
-}
-
-pub(super) const fn dialect_word(subscription: &Subscription) -> &'static str {
-    match subscription.protocol {
-        Protocol::Rfc8030 => "rfc8030",
-        Protocol::Autopush(_) => "autopush",
-        Protocol::Legacy => "thomson",
     }
 }
 

@@ -3,7 +3,7 @@
 use super::file;
 use std::io;
 use std::path::{Path, PathBuf};
-use webpush_core::limits::BROADCASTS;
+use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_core::protocol::autopush::{Broadcast, Versions};
 
 /// Both sources.

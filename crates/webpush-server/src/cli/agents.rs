@@ -105,7 +105,7 @@ fn rows(agents: &[Value]) -> String {
 }
 
 fn counted(answer: &Value) -> String {
-    let protocols = answer["by_dialect"].as_object().into_iter().flatten();
+    let protocols = answer["by_protocol"].as_object().into_iter().flatten();
     let protocols =
         protocols.map(|(protocol, count)| format!("{count} {protocol}")).collect::<Vec<_>>().join(", ");
     format!(

@@ -3,6 +3,7 @@
 
 use super::values::parse_time;
 use crate::bearer_tokens::TokenSource;
+use crate::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -11,7 +12,6 @@ use clap::builder::BoolishValueParser;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
-use webpush_core::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 

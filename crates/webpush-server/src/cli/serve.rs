@@ -15,6 +15,7 @@ use super::values::{parse_origin, parse_time};
 use crate::http::problem::VapidErrorStatus;
 use crate::http::tls::{Identity, Password};
 use crate::inherited::Inherited;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::reload::{ReadAgain, Reread};
 use crate::serve::{self, ServerConfig};
@@ -27,7 +28,6 @@ use webpush_config::layers::{Layers, Resolved};
 use webpush_config::rules::Rule;
 use webpush_config::setting::{self, Setting};
 use webpush_config::source::Source;
-use webpush_core::limits::Limits;
 
 /// The exit status for a command line that is wrong (clap's own), and for other sources of settings.
 pub(super) const WRONG_SETTINGS: u8 = 2;
@@ -281,8 +281,8 @@ impl Args {
             _ => None,
         };
         let acme = self.acme.settings();
-        let (max_ttl, thomson_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
-        let limits = self.storage.apply(Limits { max_ttl, thomson_default_ttl, ..Limits::default() });
+        let (max_ttl, legacy_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
+        let limits = self.storage.apply(Limits { max_ttl, legacy_default_ttl, ..Limits::default() });
         ServerConfig {
             host: self.host,
             port: self.port.unwrap_or_else(|| if acme.is_some() { 443 } else { 8080 }),

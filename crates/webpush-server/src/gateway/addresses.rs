@@ -5,10 +5,13 @@ use super::limiter::NotificationPermit;
 use super::outgoing::SendError;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use webpush_core::address::{Block, is_public};
-use webpush_core::limits::GATEWAY_CONNECT;
+
+/// How long it tries one address of a host before the next.
+const GATEWAY_CONNECT: Duration = Duration::from_secs(3);
 
 /// Connects to an address of a host that may be reached. Gives the place back that it was lent.
 pub(super) async fn connect(

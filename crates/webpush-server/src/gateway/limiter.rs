@@ -5,9 +5,19 @@ use crate::http::client_addr::Network;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use webpush_core::limits::{
-    GATEWAY_NOTIFICATIONS, GATEWAY_PEER_NOTIFICATIONS, GATEWAY_PEER_REQUESTS, GATEWAY_REQUESTS,
-};
+
+/// Notifications that wait for other push services at once, with what is to be sent to their devices: 32 times 4,096 bytes
+/// and a push URL at most. More are refused.
+pub const GATEWAY_NOTIFICATIONS: usize = 128;
+
+/// Those of one IPv4 address or IPv6 /64.
+pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
+
+/// Requests to other push services that are under way at once; more wait. Each takes a descriptor of the reserved ones.
+pub const GATEWAY_REQUESTS: usize = 64;
+
+/// Those for one IPv4 address or IPv6 /64.
+pub const GATEWAY_PEER_REQUESTS: usize = GATEWAY_REQUESTS / 4;
 
 /// All the room there is.
 pub struct GatewayLimiter {

@@ -16,10 +16,17 @@ pub mod outgoing;
 pub mod target;
 pub mod verdict;
 
+pub use limiter::{
+    GATEWAY_NOTIFICATIONS, GATEWAY_PEER_NOTIFICATIONS, GATEWAY_PEER_REQUESTS, GATEWAY_REQUESTS,
+};
+
 use outgoing::Outgoing;
 use std::time::Duration;
 use webpush_core::address::Block;
-use webpush_core::limits::GATEWAY_PATIENCE;
+
+/// How long its notification waits for one of them in all: turn, name, connection, TLS, answer. A name that is looked up
+/// keeps its place until the system gives up, which may take longer.
+pub(crate) const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose push URLs the gateway is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

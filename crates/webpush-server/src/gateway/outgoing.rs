@@ -20,7 +20,9 @@ use webpush_client::connection::to_origin_form;
 use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::address::Block;
-use webpush_core::limits::GATEWAY_ANSWER_BYTES;
+
+/// The most that is read of such an answer: only its head is of interest.
+const GATEWAY_ANSWER_BYTES: usize = 16 * 1024;
 
 /// How the gateway names itself to whom it sends (RFC 9110 §7.6.3). A gateway that finds it in what it was sent is one
 /// end of a loop.
@@ -132,8 +134,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::GATEWAY_REQUESTS;
     use futures_util::future::join_all;
-    use webpush_core::limits::GATEWAY_REQUESTS;
 
     #[tokio::test]
     async fn a_request_waits_for_a_place_no_longer_than_it_may_take() {

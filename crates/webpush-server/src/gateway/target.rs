@@ -4,7 +4,9 @@ use crate::http::aliases;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_core::id::{InboxId, SubscriptionId};
-use webpush_core::limits::PUSHKEY_BYTES;
+
+/// The longest push URL of another service: UnifiedPush has 1,000 bytes.
+pub(crate) const PUSHKEY_BYTES: usize = 1024;
 
 /// A push URL.
 #[derive(Debug, PartialEq, Eq)]

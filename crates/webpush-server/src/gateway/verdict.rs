@@ -4,9 +4,9 @@
 
 use super::limiter::NoRoom;
 use super::outgoing::SendError;
+use crate::gateway::GATEWAY_PATIENCE;
 use crate::http::problem::Failure;
 use http::StatusCode;
-use webpush_core::limits::GATEWAY_PATIENCE;
 use webpush_core::problem::{Limited, Problem};
 
 /// The end of one device's delivery.

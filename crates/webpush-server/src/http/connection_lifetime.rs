@@ -5,8 +5,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use webpush_core::limits::RESETS;
 use webpush_core::rate::{Bucket, RateLimit};
+
+/// How often a client may reset requests before their answer; one that does so more often is sent away
+/// (CVE-2023-44487). The numbers are those of nghttp2.
+const RESETS: RateLimit = RateLimit::at(33, 1, 1000);
 
 /// A stream of messages that is reset before this has cost more than it brought.
 const SHORT_STREAM: Duration = Duration::from_secs(1);
@@ -87,7 +90,7 @@ impl ConnectionLifetime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webpush_core::limits::LAST_PROMISED_STREAM;
+    use crate::limits::LAST_PROMISED_STREAM;
 
     #[tokio::test]
     async fn h2_j_a_connection_retires_before_its_ids_run_out() {

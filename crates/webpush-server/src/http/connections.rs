@@ -2,11 +2,14 @@
 
 use super::client_addr::Network;
 use super::log_throttle::LogThrottle;
+use crate::gateway::GATEWAY_REQUESTS;
 use crate::metrics::Metrics;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use webpush_core::limits::RESERVED_DESCRIPTORS;
+
+/// Descriptors that are kept for files and [`GATEWAY_REQUESTS`] when the number of connections follows from their limit.
+const RESERVED_DESCRIPTORS: usize = 128 + GATEWAY_REQUESTS;
 
 /// Where an operating system says what a process may have open.
 const PROCESS_LIMITS: &str = "/proc/self/limits";

@@ -8,6 +8,7 @@ use super::half_closed::{Closing, Watched};
 use super::proxies::DirectPeer;
 use super::route::{self, RouteOutcome};
 use crate::drain::{Draining, Leave};
+use crate::http::HEADER_BYTES;
 use crate::monitor::events::Events;
 use crate::monitor::websocket::{self, Arrival};
 use crate::service::Service;
@@ -28,7 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
-use webpush_core::limits::HEADER_BYTES;
 
 /// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;

@@ -13,6 +13,8 @@ use super::route::{self, RouteOutcome};
 use super::upgrade::not_here;
 use super::write_backlog::{MeteredIo, WriteBacklog};
 use crate::drain::{Draining, Leave};
+use crate::http::HEADER_BYTES;
+use crate::http::OPENING;
 use crate::monitor::server_push;
 use crate::service::Service;
 use bytes::Bytes;
@@ -27,10 +29,24 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use webpush_core::limits::{
-    CONCURRENT_STREAMS, CONNECTION_REQUESTS, HEADER_BYTES, MISTAKEN_STREAMS, OPENING, PENDING_RESET_STREAMS,
-    REMEMBERED_RESET_STREAMS,
-};
+
+/// Requests of one HTTP/2 connection that are open at once, as the service announces it (RFC 9113 §5.1.2).
+const CONCURRENT_STREAMS: u32 = 256;
+
+/// Requests of one HTTP/2 connection that are under way at once. More than [`CONCURRENT_STREAMS`], since one that its
+/// client has reset is no stream any more but may still be at work (CVE-2023-44487, rapid reset).
+const CONNECTION_REQUESTS: usize = 512;
+
+const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
+
+/// Streams that a client reset and `h2` has not handed over yet; more ends the connection (CVE-2023-44487).
+const PENDING_RESET_STREAMS: usize = 20;
+
+/// Streams that `h2` itself reset for a client's mistakes; more ends the connection (CVE-2025-8671, "MadeYouReset").
+const MISTAKEN_STREAMS: usize = 256;
+
+/// Streams that the service reset and `h2` remembers, so that late frames for them are no errors.
+const REMEMBERED_RESET_STREAMS: usize = 64;
 
 /// Serves a connection until it ends. It has its place as long.
 pub(super) fn serve<S>(
@@ -138,7 +154,7 @@ where
     }
 }
 
-/// What floods of streams, frames and headers are bounded by; [`webpush_core::limits`] says why.
+/// What floods of streams, frames and headers are bounded by.
 fn builder() -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder

@@ -10,6 +10,7 @@ use super::proxy_header;
 use super::stall::StallGuard;
 use super::{http1, http2};
 use crate::drain::Draining;
+use crate::http::OPENING;
 use crate::service::Service;
 use bytes::BytesMut;
 use std::io;
@@ -19,7 +20,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use webpush_core::limits::OPENING;
 
 /// The pause after the operating system refused a connection, mostly for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);

@@ -18,7 +18,7 @@ use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use std::sync::OnceLock;
-use webpush_core::limits::GATEWAY_BODY_BYTES;
+use webpush_core::matrix::GATEWAY_BODY_BYTES;
 use webpush_core::matrix::Notification;
 use webpush_core::problem::Problem;
 use webpush_core::urgency::Urgency;

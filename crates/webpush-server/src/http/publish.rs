@@ -102,7 +102,7 @@ pub(super) async fn accept(
             key: service.keyring.current(),
             receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
             sender,
-            limits: &service.limits.load(),
+            max_ttl: service.limits.load().max_ttl,
             now,
         };
         publish::accept(request, subscription, context)?

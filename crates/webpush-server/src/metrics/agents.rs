@@ -55,7 +55,7 @@ impl Agents {
         let sessions = || Transport::ALL.into_iter();
         out.gauges(
             "sessions",
-            "Agents and senders that listen now, by how: rfc8030 and thomson by server push, events, autopush on a WebSocket.",
+            "Agents and senders that listen now, by how: rfc8030 and legacy by server push, events, autopush on a WebSocket.",
             "protocol",
             sessions().map(|way| (way.as_str(), registry.listening(way))),
         )?;

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Protocol;
+use webpush_core::subscription::{Protocol, ProtocolKind};
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;
 use webpush_store::statistics::{Distribution, Histogram};
 
-const DIALECTS: [&str; 3] = ["rfc8030", "autopush", "thomson"];
+const PROTOCOLS: [&str; ProtocolKind::ALL.len()] = {
+    let [rfc8030, autopush, legacy] = ProtocolKind::ALL;
+    [rfc8030.as_str(), autopush.as_str(), legacy.as_str()]
+};
 /// In the order of [`Outcome`].
 const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "cancelled", "dropped"];
 const LIVE: [&str; 2] = ["taken", "nobody"];
@@ -21,7 +24,7 @@ const TIMES: &[u64] = &[1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300
 /// Messages and receipts.
 #[derive(Debug)]
 pub struct Messages {
-    accepted: Counters<3>,
+    accepted: Counters<{ ProtocolKind::ALL.len() }>,
     live: Counters<2>,
     ended: Counters<5>,
     receipts_dropped: AtomicU64,
@@ -45,12 +48,7 @@ impl Default for Messages {
 impl Messages {
     /// A message was accepted, for a subscription of that protocol.
     pub fn accepted(&self, protocol: Protocol) {
-        let place = match protocol {
-            Protocol::Rfc8030 => 0,
-            Protocol::Autopush(_) => 1,
-            Protocol::Legacy => 2,
-        };
-        self.accepted.add(place, 1);
+        self.accepted.add(protocol.kind() as usize, 1);
     }
 
     /// A message with TTL 0 was offered to whoever listens, and so many sessions took it.
@@ -115,7 +113,7 @@ impl Messages {
     }
 
     pub(super) fn all_accepted(&self) -> u64 {
-        self.accepted.named(DIALECTS).map(|(_, number)| number).sum()
+        self.accepted.named(PROTOCOLS).map(|(_, number)| number).sum()
     }
 
     /// By outcome.
@@ -132,7 +130,7 @@ impl Messages {
             "messages_accepted",
             "Messages that were accepted, by the protocol of their subscription.",
             "protocol",
-            self.accepted.named(DIALECTS),
+            self.accepted.named(PROTOCOLS),
         )?;
         out.counters(
             "messages_live",

@@ -4,7 +4,7 @@ use crate::fresh;
 use crate::service::{Sent, Service};
 use std::sync::Arc;
 use webpush_core::inbox::{Entry, OutboundEntry};
-use webpush_core::limits::LIVE_PATIENCE;
+use webpush_core::message::LIVE_PATIENCE;
 use webpush_core::message::{Draft, Message};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;

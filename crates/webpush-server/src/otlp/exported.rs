@@ -26,7 +26,7 @@ use webpush_core::header::{Single, single};
 use webpush_core::id::MessageId;
 use webpush_core::message::Draft;
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::subscription::Subscription;
 
 /// The longest that the last spans are waited for when the service stops.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ impl Spans {
     /// The request that is served is for this subscription.
     pub(crate) fn found(&self, subscription: &Subscription) {
         if self.0.is_some() {
-            let protocol = KeyValue::new("webpush.protocol", word_for_dialect(subscription.protocol));
+            let protocol = KeyValue::new("webpush.protocol", subscription.protocol.kind().as_str());
             Context::map_current(|context| context.span().set_attribute(protocol));
         }
     }
@@ -199,14 +199,6 @@ impl Extractor for OfSender<'_> {
 
     fn keys(&self) -> Vec<&str> {
         vec!["traceparent"]
-    }
-}
-
-const fn word_for_dialect(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Rfc8030 => "rfc8030",
-        Protocol::Autopush(_) => "autopush",
-        Protocol::Legacy => "thomson",
     }
 }
 

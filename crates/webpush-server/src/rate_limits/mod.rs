@@ -10,6 +10,7 @@
 mod table;
 
 use crate::http::client_addr::{ClientAddr, Network};
+use crate::limits::Rates;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -17,10 +18,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use table::{Table, WhenCrowded};
 use webpush_core::id::{InboxId, SubscriptionId};
-use webpush_core::limits::{RATE_BUCKETS, Rates};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
+
+/// Buckets that a rate limit keeps for one kind of key; each costs about 40 bytes.
+const RATE_BUCKETS: usize = 1 << 16;
 
 /// A sender's key, short: the key itself is five times as long.
 type SenderHash = [u8; 16];

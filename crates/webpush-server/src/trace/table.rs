@@ -9,7 +9,7 @@ use std::time::Duration;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position};
 use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
-use webpush_core::subscription::Protocol;
+use webpush_core::subscription::{Protocol, ProtocolKind};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
@@ -61,7 +61,7 @@ pub struct Trace {
     /// Which one it is. Its position is that of a message that was never stored, until it is.
     pub entry: EntryRef,
     /// The protocol of its subscription.
-    pub protocol: &'static str,
+    pub protocol: ProtocolKind,
     /// When it was accepted, by the clock.
     pub accepted_at: Timestamp,
     /// How much it matters.
@@ -140,7 +140,7 @@ impl Mark {
 /// What else is noted of a message, in the bits of one number, each field from its shift on.
 mod note {
     pub(super) const THERE: u64 = 1;
-    pub(super) const DIALECT: u32 = 1;
+    pub(super) const PROTOCOL: u32 = 1;
     pub(super) const URGENCY: u32 = 3;
     pub(super) const NOW_OR_NEVER: u32 = 5;
     pub(super) const OUTCOME: u32 = 8;
@@ -152,7 +152,6 @@ mod note {
     }
 }
 
-const DIALECTS: [&str; 3] = ["rfc8030", "autopush", "thomson"];
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Delivered, Outcome::Expired, Outcome::Replaced, Outcome::Cancelled, Outcome::Dropped];
 /// It is not counted further.
@@ -182,13 +181,8 @@ impl Table {
             time.store(0, Ordering::Relaxed);
         }
         row.times[0].store(mark.says(micros(now)), Ordering::Relaxed);
-        let protocol = match protocol {
-            Protocol::Rfc8030 => 0,
-            Protocol::Autopush(_) => 1,
-            Protocol::Legacy => 2,
-        };
         let note = note::THERE
-            | protocol << note::DIALECT
+            | (protocol.kind() as u64) << note::PROTOCOL
             | (message.urgency as u64) << note::URGENCY
             | u64::from(message.is_now_or_never()) << note::NOW_OR_NEVER;
         row.note.store(mark.says(note), Ordering::Relaxed);
@@ -280,7 +274,7 @@ impl Set {
         let message = MessageId::from_bytes(joined([key, mark.rest]));
         Some(Trace {
             entry: EntryRef { inbox: InboxId::from_bytes(joined(agent)), position, message },
-            protocol: DIALECTS.get(field(note::DIALECT, 2))?,
+            protocol: *ProtocolKind::ALL.get(field(note::PROTOCOL, 2))?,
             accepted_at,
             urgency: Urgency::ALL[field(note::URGENCY, 2)],
             is_now_or_never: field(note::NOW_OR_NEVER, 1) == 1,

@@ -3,6 +3,7 @@ use bytes::Bytes;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
+use webpush_core::subscription::ProtocolKind;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
@@ -51,7 +52,10 @@ fn every_stage_is_kept_and_the_first_time_counts() {
     assert_eq!(trace.at(Stage::Written), first);
     assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
     assert_eq!(trace.accepted_at, Timestamp::from_millis(1000));
-    assert_eq!((trace.protocol, trace.urgency, trace.is_now_or_never), ("autopush", Urgency::Low, false));
+    assert_eq!(
+        (trace.protocol, trace.urgency, trace.is_now_or_never),
+        (ProtocolKind::Autopush, Urgency::Low, false)
+    );
     assert_eq!(trace.entry, message(1).into_message(Position::new(9)).entry_ref());
 }
 

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::mem;
-use webpush_core::limits::VAPID_CACHE_ENTRIES;
 use webpush_core::sender::VerifiedSender;
+
+/// Verified tokens remembered in one generation; there are two, so at most twice as many, in 15 MB.
+const VAPID_CACHE_ENTRIES: usize = 32_768;
 
 /// Parts with a lock of their own, so that requests on several cores seldom meet.
 pub(super) const SHARDS: usize = 16;

@@ -24,7 +24,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
     let counted = json(&server, &["agents", "count"]).await;
     assert_eq!((&counted["agents"], &counted["subscriptions"]), (&2.into(), &3.into()));
     assert_eq!(
-        (&counted["by_dialect"]["rfc8030"], &counted["by_dialect"]["autopush"]),
+        (&counted["by_protocol"]["rfc8030"], &counted["by_protocol"]["autopush"]),
         (&2.into(), &1.into())
     );
     assert_eq!(counted["listening"], 1);

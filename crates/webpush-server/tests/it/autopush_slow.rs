@@ -9,7 +9,8 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpSocket;
-use webpush_core::limits::{FETCH_ENTRIES, Limits, SESSION_WINDOW, WAKE_ENTRIES};
+use webpush_core::session::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
+use webpush_server::limits::Limits;
 
 #[tokio::test]
 async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {

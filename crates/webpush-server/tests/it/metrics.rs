@@ -91,7 +91,7 @@ async fn known_traffic_is_counted_exactly() {
     for (name, labels, value) in [
         ("webpush_messages_accepted_total", &[("protocol", "rfc8030")][..], 8.0),
         ("webpush_messages_accepted_total", &[("protocol", "autopush")], 4.0),
-        ("webpush_messages_accepted_total", &[("protocol", "thomson")], 0.0),
+        ("webpush_messages_accepted_total", &[("protocol", "legacy")], 0.0),
         ("webpush_messages_live_total", &[("result", "nobody")], 1.0),
         ("webpush_messages_live_total", &[("result", "taken")], 1.0),
         ("webpush_messages_ended_total", &[("outcome", "replaced")], 1.0),

@@ -163,8 +163,8 @@ async fn proxies_change_on_sighup_for_connections_that_come_after_it() {
 fn wrong_settings_of_proxies_are_one_clear_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for (args, expected) in [
-        (&["--trusted-proxies", "proxy.example"][..], "«proxy.example» is not a block of addresses"),
-        (&["--trusted-proxies", "10.0.0.1/8"], "«10.0.0.1/8» is not a block of addresses"),
+        (&["--trusted-proxies", "proxy.example"][..], "\"proxy.example\" is not a block of addresses"),
+        (&["--trusted-proxies", "10.0.0.1/8"], "\"10.0.0.1/8\" is not a block of addresses"),
         (&["--forwarded-header", "via"], "x-forwarded-for, forwarded"),
         (&["--proxy-protocol"], "listen.proxy_protocol needs listen.trusted_proxies (--trusted-proxies"),
         (&["--ipv6-prefix", "0"], "0"),

@@ -1,7 +1,7 @@
 //! Rules of reading an inbox.
 
 use super::*;
-use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 
 /// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
 pub fn fetch_admits_what_the_scope_says(open: Open) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::IdleCheck;
-use webpush_core::limits::IdleLimits;
+use crate::IdleLimits;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;

@@ -1,8 +1,8 @@
 //! Rules of snapshots, and of putting back what is on them.
 
 use super::*;
+use crate::IdleLimits;
 use crate::{Detail, Entries, IdleCheck, Record};
-use webpush_core::limits::IdleLimits;
 
 const HOUR: u64 = 3_600_000;
 

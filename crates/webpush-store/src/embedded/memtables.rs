@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::iter::from_fn;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use webpush_core::limits::FETCH_SCAN_ROWS;
+use webpush_core::session::FETCH_SCAN_ROWS;
 
 /// Rows that a reader copies at once. One more than a fetch looks at, so that it sees one moment.
 const CHUNK_ROWS: usize = FETCH_SCAN_ROWS + 1;

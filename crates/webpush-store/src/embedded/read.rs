@@ -13,7 +13,7 @@ use crate::idle::IdleClass;
 use crate::{Due, IdleCheck, StoreError};
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
-use webpush_core::limits::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 use webpush_core::session::{Page, Scope};
 use webpush_core::time::Timestamp;
 

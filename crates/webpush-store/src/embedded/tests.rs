@@ -165,7 +165,7 @@ fn a_damaged_usage_row_is_made_again_from_what_is_there() {
     assert_eq!((dropped(4), dropped(5)), (1, 1));
     damage(&store, Table::Usages, AGENT.as_bytes(), 3);
     let hours = |hours: u64| Timestamp::from_millis(hours * 3_600_000);
-    let check = IdleCheck { now: hours(10_000), limits: webpush_core::limits::IdleLimits::default() };
+    let check = IdleCheck { now: hours(10_000), limits: crate::IdleLimits::default() };
     assert_eq!(store.idle(&check, 10), Ok(Vec::new()), "nobody can tell");
     assert_eq!((dropped(6), fetch(&store).len()), (1, 3));
     assert_eq!(rows_left(&store, Table::Ranks), 3);

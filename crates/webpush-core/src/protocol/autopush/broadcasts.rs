@@ -1,9 +1,21 @@
-//! Broadcasts: versions of things that many agents follow, told without a message to each (autopush: «megaphone»).
+//! Broadcasts: versions of things that many agents follow, told without a message to each (autopush: "megaphone").
 
-use crate::limits::{BROADCAST_NAME_CHARACTERS, BROADCAST_VERSION_CHARACTERS, FOLLOWED_BROADCASTS};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+
+/// Broadcasts that a configuration may name, and as many again that may be set while the service runs.
+pub const BROADCASTS: usize = 256;
+
+/// Broadcasts that one agent may follow, and the most characters that a name of one may have, or a version.
+const FOLLOWED_BROADCASTS: usize = 64;
+
+/// See [`FOLLOWED_BROADCASTS`].
+pub const BROADCAST_NAME_CHARACTERS: usize = 128;
+
+/// The most characters that the version of a broadcast may have.
+pub const BROADCAST_VERSION_CHARACTERS: usize = 256;
 
 /// The version of each broadcast that the service knows.
 pub type Versions = BTreeMap<String, String>;
@@ -99,6 +111,9 @@ impl fmt::Display for InvalidBroadcast {
         }
     }
 }
+
+/// The fault of the operator who set the broadcast.
+impl Error for InvalidBroadcast {}
 
 impl BroadcastUpdate {
     /// Whether there is nothing to tell.

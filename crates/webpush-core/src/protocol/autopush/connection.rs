@@ -12,13 +12,12 @@
 use super::broadcasts::{BroadcastSubscriptions, BroadcastUpdate, Versions};
 use super::names::{self, ChannelName};
 use super::reply;
-use super::request::{Complaint, Malformed, Name, Request};
+use super::request::{Complaint, Name, Request};
 use crate::capability::Keyring;
 use crate::id::{InboxId, MessageId};
-use crate::limits::Timeouts;
 use crate::queue::Queue;
 use crate::session::keepalive::{Keepalive, Silence};
-use crate::session::{self, End, Scope, Session};
+use crate::session::{self, DeliveryProtocol, End, ProtocolCommand, Scope, Session};
 use crate::time::{Span, Timestamp};
 use crate::urgency::Urgency;
 use std::borrow::Cow;
@@ -31,11 +30,11 @@ pub struct AutopushConnection {
     phase: Phase,
     followed: BroadcastSubscriptions,
     keepalive: Keepalive,
-    /// How long each acknowledgement is waited for.
-    patience: Span,
+    /// Bounds the wait for each acknowledgement.
+    acknowledgement: Span,
     /// When to close: never, until the service stops.
     leaving: Timestamp,
-    commands: Queue<Command>,
+    actions: Queue<Action>,
 }
 
 #[derive(Debug)]
@@ -50,6 +49,31 @@ enum Phase {
     Closed(Option<Box<Session>>),
 }
 
+/// Timeouts of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct AutopushTimeouts {
+    /// From the opening of the WebSocket to the agent's hello.
+    pub hello: Duration,
+    /// The silence after which the agent is pinged.
+    pub ping: Duration,
+    /// From a ping to any sign of life.
+    pub pong: Duration,
+    /// From a delivery to its acknowledgement; a message that takes longer does not count against the window any more.
+    pub acknowledgement: Duration,
+}
+
+impl Default for AutopushTimeouts {
+    /// The ping comes a little later than KUnifiedPush's own, which it sends every 5 minutes: then it is left alone.
+    fn default() -> Self {
+        Self {
+            hello: Duration::from_secs(30),
+            ping: Duration::from_secs(360),
+            pong: Duration::from_secs(60),
+            acknowledgement: Duration::from_secs(60),
+        }
+    }
+}
+
 /// What happens to a connection.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -59,13 +83,13 @@ pub enum Input<'a> {
     Pinged,
     /// Another sign of life.
     Heard,
-    /// The answer to [`Command::Identify`]: the agent as it is known, or a new one.
+    /// The answer to [`Action::Identify`]: the agent as it is known, or a new one.
     Identified(InboxId),
-    /// The answer to [`Command::Register`].
+    /// The answer to [`Action::Register`].
     Registered(ChannelName, Registered),
-    /// The answer to [`Command::Unregister`], with the status to say.
+    /// The answer to [`Action::Unregister`], with the status to say.
     Unregistered(ChannelName, u16),
-    /// Something for the session: the answer to a [`Command::Session`], or news.
+    /// An event of the session, or the answer to one of its commands.
     Session(session::Input),
     /// The broadcasts have these versions now.
     Broadcasts(Arc<Versions>),
@@ -93,9 +117,12 @@ pub enum Registered {
     },
 }
 
-/// What a connection wants done.
+/// A command of the session, or an [`Action`]. The session never finishes: then the connection is closed.
+pub type Command = ProtocolCommand<Action>;
+
+/// A command of the connection itself.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Action {
     /// Send a text message.
     Send(Cow<'static, str>),
     /// Send a WebSocket ping.
@@ -125,8 +152,6 @@ pub enum Command {
         /// The message, if it says which.
         message: Option<MessageId>,
     },
-    /// Do what the session wants. It never finishes: then the connection is closed.
-    Session(session::Command),
     /// Close the connection. After this only settling is asked for.
     Close(Close),
 }
@@ -156,20 +181,42 @@ impl Close {
 impl AutopushConnection {
     /// A connection that was opened just now. Each acknowledgement will be waited for so long.
     #[must_use]
-    pub fn new(timeouts: &Timeouts, patience: Duration, versions: Arc<Versions>, now: Timestamp) -> Self {
+    pub fn new(timeouts: &AutopushTimeouts, versions: Arc<Versions>, now: Timestamp) -> Self {
         Self {
             phase: Phase::Greeting(now.after(timeouts.hello)),
             followed: BroadcastSubscriptions::new(versions),
-            keepalive: Keepalive::new(timeouts.websocket_ping, timeouts.websocket_pong, now),
-            patience: patience.into(),
+            keepalive: Keepalive::new(timeouts.ping, timeouts.pong, now),
+            acknowledgement: timeouts.acknowledgement.into(),
             leaving: Timestamp::NEVER,
-            commands: Queue::default(),
+            actions: Queue::default(),
         }
     }
 
-    /// The next thing to do, oldest first.
+    /// Returns the next command. The session's follow those of the connection; once it is closed, they come before.
     pub fn next_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        let closed = matches!(self.phase, Phase::Closed(_));
+        if closed && let Some(settle) = self.next_of_session() {
+            return Some(settle);
+        }
+        let action = self.actions.pop_front().map(Command::Action);
+        if closed { action } else { action.or_else(|| self.next_of_session()) }
+    }
+
+    fn next_of_session(&mut self) -> Option<Command> {
+        let closed = matches!(self.phase, Phase::Closed(_));
+        let (Phase::Live(session) | Phase::Closed(Some(session))) = &mut self.phase else { return None };
+        loop {
+            match session.next_command()? {
+                session::Command::Finish(End::Gone) if !closed => {
+                    let reason = "the agent was removed: say hello without uaid to get a new one";
+                    self.close(Close::new(1000, reason));
+                    return self.next_command();
+                }
+                session::Command::Finish(_) => {}
+                session::Command::Fetch { .. } | session::Command::Deliver(_) if closed => {}
+                command => return Some(Command::Session(command)),
+            }
+        }
     }
 
     /// When to say [`Input::Deadline`] if nothing else happens.
@@ -227,7 +274,7 @@ impl AutopushConnection {
         self.keepalive.heard(now);
         let request = match Request::parse(text) {
             Ok(request) => request,
-            Err(Malformed(why)) => return self.close(Close::new(1007, why)),
+            Err(error) => return self.close(Close::new(1007, error.to_string())),
         };
         match (&self.phase, request) {
             (_, Request::Other) => {}
@@ -239,7 +286,7 @@ impl AutopushConnection {
             }
             (Phase::Greeting(_), Request::Hello { agent, broadcasts }) => {
                 self.phase = Phase::Identifying(Box::new(self.followed.follow(broadcasts)));
-                self.commands.push_back(Command::Identify(agent));
+                self.actions.push_back(Action::Identify(agent));
             }
             (Phase::Greeting(_), _) => self.close(Close::policy("hello must be the first message")),
             (Phase::Live(_), Request::Hello { .. }) => {
@@ -259,13 +306,13 @@ impl AutopushConnection {
     fn live(&mut self, agent: InboxId, request: Request, keyring: &Keyring, now: Timestamp) {
         match request {
             Request::Register { channel: Name::Good(channel), key } => {
-                self.commands.push_back(Command::Register { agent, channel, key });
+                self.actions.push_back(Action::Register { agent, channel, key });
             }
             Request::Register { channel: Name::Bad(text), .. } => {
                 self.send(reply::not_registered(&text, 400, "channelID must be a UUID"));
             }
             Request::Unregister { channel: Name::Good(channel) } => {
-                self.commands.push_back(Command::Unregister { agent, channel });
+                self.actions.push_back(Action::Unregister { agent, channel });
             }
             // What can't be a channel is not there, which is what the agent wants.
             Request::Unregister { channel: Name::Bad(text) } => self.send(reply::unregistered(&text, 200)),
@@ -294,7 +341,7 @@ impl AutopushConnection {
 
     fn complain(&mut self, Complaint { code, version }: Complaint, keyring: &Keyring) {
         let entry = version.and_then(|version| names::message(&version, keyring));
-        self.commands.push_back(Command::Complaint { code, message: entry.map(|entry| entry.message) });
+        self.actions.push_back(Action::Complaint { code, message: entry.map(|entry| entry.message) });
     }
 
     /// The hello goes before the first message, and both go at once.
@@ -302,33 +349,13 @@ impl AutopushConnection {
         let Phase::Identifying(told) = &self.phase else { return };
         let hello = reply::hello(agent, told);
         let scope = Scope { inbox: agent, only: None, floor: Urgency::VeryLow };
-        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.patience.into())));
+        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.acknowledgement.into())));
         self.send(hello);
-        self.pass_on_commands();
     }
 
     fn tell_session(&mut self, input: session::Input, now: Timestamp) {
         if let Phase::Live(session) | Phase::Closed(Some(session)) = &mut self.phase {
             session.handle(input, now);
-        }
-        self.pass_on_commands();
-    }
-
-    fn pass_on_commands(&mut self) {
-        let mut gone = false;
-        let closed = matches!(self.phase, Phase::Closed(_));
-        if let Phase::Live(session) | Phase::Closed(Some(session)) = &mut self.phase {
-            while let Some(command) = session.next_command() {
-                match command {
-                    session::Command::Finish(End::Gone) => gone = true,
-                    session::Command::Finish(End::Nothing | End::Complete) => {}
-                    session::Command::Fetch { .. } | session::Command::Deliver(_) if closed => {}
-                    command => self.commands.push_back(Command::Session(command)),
-                }
-            }
-        }
-        if gone {
-            self.close(Close::new(1000, "the agent was removed: say hello without uaid to get a new one"));
         }
     }
 
@@ -352,14 +379,14 @@ impl AutopushConnection {
         match self.keepalive.look(now) {
             Silence::Wait => {}
             Silence::Ask if matches!(self.phase, Phase::Closed(_)) => {}
-            Silence::Ask => self.commands.push_back(Command::Ping),
+            Silence::Ask => self.actions.push_back(Action::Ping),
             Silence::GiveUp => self.close(Close::policy("no answer to a ping came in time")),
         }
     }
 
     fn send(&mut self, text: impl Into<Cow<'static, str>>) {
         if !matches!(self.phase, Phase::Closed(_)) {
-            self.commands.push_back(Command::Send(text.into()));
+            self.actions.push_back(Action::Send(text.into()));
         }
     }
 
@@ -374,10 +401,38 @@ impl AutopushConnection {
             }
         };
         self.phase = Phase::Closed(session);
-        let is_settling =
-            |command: &Command| matches!(command, Command::Session(session::Command::Settle { .. }));
-        self.commands.retain(|command| is_settling(command) || matches!(command, Command::Send(_)));
-        self.commands.push_back(Command::Close(close));
+        self.actions.retain(|action| matches!(action, Action::Send(_)));
+        self.actions.push_back(Action::Close(close));
+    }
+}
+
+impl From<session::Input> for Input<'_> {
+    fn from(input: session::Input) -> Self {
+        match input {
+            session::Input::Deadline => Self::Deadline,
+            input => Self::Session(input),
+        }
+    }
+}
+
+impl DeliveryProtocol for AutopushConnection {
+    type Input<'a> = Input<'a>;
+    type Action = Action;
+
+    fn handle(&mut self, input: Input<'_>, now: Timestamp) {
+        Self::handle(self, input, now);
+    }
+
+    fn next_command(&mut self) -> Option<Command> {
+        Self::next_command(self)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        Self::next_deadline(self)
+    }
+
+    fn session(&self) -> Option<&Session> {
+        Self::session(self)
     }
 }
 

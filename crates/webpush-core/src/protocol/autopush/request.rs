@@ -3,9 +3,11 @@
 use super::broadcasts::Versions;
 use super::names::{self, ChannelName};
 use crate::id::InboxId;
-use crate::limits::SESSION_WINDOW;
+use crate::session::SESSION_WINDOW;
 use crate::urgency::Urgency;
 use serde::Deserialize;
+use std::error::Error;
+use std::fmt;
 
 /// One message of an agent. Members that mean nothing here are ignored everywhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,18 +83,46 @@ const ACK: &str = r#"{"messageType":"ack","#;
 /// The code of a message that its agent could use, as are those without a code.
 const DELIVERED: u16 = 100;
 
-/// Why a text is no request. Goes to the agent that sent it, as the reason of the close.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Malformed(pub String);
+/// The reason for which a text is no request. The fault of the agent, which is told so when its connection is closed.
+#[derive(Debug)]
+pub enum RequestError {
+    /// The text is not a JSON object.
+    NotAnObject,
+    /// A member that counts is missing or of another type.
+    Unreadable {
+        /// The message or its kind.
+        message: &'static str,
+        /// The error of the JSON reader.
+        source: serde_json::Error,
+    },
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject => f.write_str("the message is not a JSON object"),
+            Self::Unreadable { message, source } => write!(f, "{message} can't be read: {source}"),
+        }
+    }
+}
+
+impl Error for RequestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotAnObject => None,
+            Self::Unreadable { source, .. } => Some(source),
+        }
+    }
+}
 
 impl Request {
     /// Reads a text message.
     ///
     /// # Errors
-    /// [`Malformed`] when it is not a JSON object, or a member that counts is missing or of another type.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    /// [`RequestError`] when it is not a JSON object, or a member that counts is missing or of another type.
+    pub fn parse(text: &str) -> Result<Self, RequestError> {
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(Malformed("the message is not a JSON object".into()));
+            return Err(RequestError::NotAnObject);
         }
         if text.starts_with(ACK) {
             return Self::ack(text);
@@ -136,7 +166,7 @@ impl Request {
         }
     }
 
-    fn ack(text: &str) -> Result<Self, Malformed> {
+    fn ack(text: &str) -> Result<Self, RequestError> {
         let Ack { updates } = read(text, "ack")?;
         let coded =
             updates.iter().filter_map(|update| Some((number(update.code.as_ref()?), &update.version)));
@@ -152,8 +182,8 @@ fn number(code: &serde_json::Value) -> u16 {
     code.as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default()
 }
 
-fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Malformed> {
-    serde_json::from_str(text).map_err(|error| Malformed(format!("{what} can't be read: {error}")))
+fn read<'a, T: Deserialize<'a>>(text: &'a str, message: &'static str) -> Result<T, RequestError> {
+    serde_json::from_str(text).map_err(|source| RequestError::Unreadable { message, source })
 }
 
 #[derive(Deserialize)]
@@ -321,7 +351,7 @@ mod tests {
             (r#"{"messageType":"hello","broadcasts":[]}"#, "hello can't be read"),
             (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
         ] {
-            let Err(Malformed(reason)) = Request::parse(text) else { panic!("{text}") };
+            let reason = Request::parse(text).unwrap_err().to_string();
             assert!(reason.contains(said), "{text}: {reason}");
         }
     }

@@ -1,7 +1,7 @@
 //! A session whose agent acknowledges on its own connection, against a small model of inbox, driver and agent.
 
 use super::*;
-use crate::limits::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
+use crate::session::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long an acknowledgement is waited for.

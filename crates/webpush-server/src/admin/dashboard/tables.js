@@ -27,16 +27,16 @@ function rows(id, list, none) {
   table.tBodies[0].replaceChildren(...made);
 }
 
-const DIALECTS = {
+const TRANSPORTS = {
   rfc8030: "RFC 8030 (server push)",
-  thomson: "draft-thomson (2015)",
-  events: "events",
+  legacy: "legacy API (2015)",
+  events: "server-sent events",
   autopush: "autopush (WebSocket)",
 };
 
 export function showSessions(sessions) {
   const most = Math.max(1, ...Object.values(sessions));
-  rows("sessions", Object.entries(DIALECTS).map(([name, title]) => {
+  rows("sessions", Object.entries(TRANSPORTS).map(([name, title]) => {
     const listening = sessions[name] ?? 0;
     const bar = document.createElement("div");
     bar.className = listening ? "bar" : "bar is-none";

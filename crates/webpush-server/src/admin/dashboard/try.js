@@ -131,7 +131,7 @@ function listenForSearches() {
         : askJson("/admin/trace", { method: "POST", body: url }));
       for (const step of found.steps) steps.add({ who: "service", ...step, detail: `${step.at.slice(11, 23)} UTC` });
       const why = found.why ? `: ${found.why}` : "";
-      end("find-end", `Message ${found.message} to agent ${found.agent} (${found.dialect}) – ${found.state}${why}.`,
+      end("find-end", `Message ${found.message} to agent ${found.agent} (${found.protocol}) – ${found.state}${why}.`,
         found.state === "delivered" && !found.why ? "is-good" : "quiet");
     } catch (error) {
       end("find-end", error.message, "is-bad");

@@ -30,7 +30,7 @@ pub async fn update(
     let channel = publish::find(service, peer, device, id)?;
     let (most, default_ttl) = {
         let limits = service.limits.load();
-        (limits.max_body_bytes, Some(limits.thomson_default_ttl))
+        (limits.max_body_bytes, Some(limits.legacy_default_ttl))
     };
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;

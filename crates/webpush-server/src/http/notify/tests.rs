@@ -1,10 +1,12 @@
 use super::*;
+use crate::gateway::target::PUSHKEY_BYTES;
 use crate::http::problem::VapidErrorStatus;
 use crate::service::Setup;
 use std::sync::Arc;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_core::limits::{GATEWAY_DEVICES, PUSHKEY_BYTES, SMALLEST_BODY_LIMIT_BYTES};
+use webpush_core::matrix::GATEWAY_DEVICES;
 use webpush_core::problem::Limited;
+use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_store::memory::MemoryStore;
 
 /// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.

@@ -4,8 +4,9 @@ use super::table::{Description, describe};
 use super::{Failure, VapidErrorStatus};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
-use webpush_core::limits::{FORWARDED_HEADER_BYTES, SMALLEST_BODY_LIMIT_BYTES};
+use webpush_core::encoding::FORWARDED_HEADER_BYTES;
 use webpush_core::problem::{Limited, Problem};
+use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_core::sender::Claim;
 use webpush_store::StoreError;
 

@@ -26,7 +26,9 @@ use wait::{Event, Wait};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::Owner;
 use webpush_core::outcome::Outcome;
-use webpush_core::protocol::autopush::{AutopushConnection, Close, Command, Input, Registered, names, reply};
+use webpush_core::protocol::autopush::{
+    Action, AutopushConnection, Close, Command, Input, Registered, names, reply,
+};
 use webpush_core::queue::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
@@ -61,10 +63,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let Arrival { peer, may_subscribe, early, place } = arrival;
-    let patience = service.limits.load().redelivery_timeout;
+    let timeouts = service.limits.load().autopush();
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = AutopushConnection::new(&service.limits.load().timeouts, patience, versions, fresh::now());
+    let dialogue = AutopushConnection::new(&timeouts, versions, fresh::now());
     let mut agent = Agent {
         socket: Socket::new(stream, &early),
         dialogue,
@@ -164,13 +166,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     /// Does what can be done without waiting; what is left to do.
     fn obey_at_once(&mut self, command: Command) -> Option<Command> {
         match command {
-            Command::Send(text) => self.socket.text(&text),
-            Command::Ping => self.socket.ping(),
+            Command::Action(Action::Send(text)) => self.socket.text(&text),
+            Command::Action(Action::Ping) => self.socket.ping(),
             Command::Session(session::Command::Deliver(entry)) => self.queue.push_back(Waiting::new(entry)),
             Command::Session(session::Command::Settle { entries, durable: false }) => {
                 self.service.settle_soon(entries);
             }
-            Command::Close(Close { code, reason }) => {
+            Command::Action(Action::Close(Close { code, reason })) => {
                 self.queue.clear();
                 self.listener = None;
                 self.socket.close(Some(code), &reason);
@@ -179,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 let agent = self.dialogue.scope().map(|scope| self.service.pseudonyms.inbox(scope.inbox));
                 tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
-            Command::Complaint { code, message } => {
+            Command::Action(Action::Complaint { code, message }) => {
                 self.service.metrics.agents.complained(code);
                 message.iter().for_each(|message| self.service.traces.complained(*message, code));
             }
@@ -190,8 +192,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Identify(agent) => self.identify(agent).await,
-            Command::Register { agent, channel, key } => {
+            Command::Action(Action::Identify(agent)) => self.identify(agent).await,
+            Command::Action(Action::Register { agent, channel, key }) => {
                 let registrant = Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent };
                 let registered = match register(&self.service, &registrant, channel.id, key.as_deref()).await
                 {
@@ -203,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 };
                 self.tell(Input::Registered(channel, registered));
             }
-            Command::Unregister { agent, channel } => {
+            Command::Action(Action::Unregister { agent, channel }) => {
                 let status = match unregister(&self.service, agent, channel.id).await {
                     Ok(()) => 200,
                     Err(failure) => failure.tell(&self.service.error_style).0.as_u16(),
@@ -220,10 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 }
             }
             // Done at once, or never asked for.
-            Command::Send(_)
-            | Command::Ping
-            | Command::Close(_)
-            | Command::Complaint { .. }
+            Command::Action(Action::Send(_) | Action::Ping | Action::Close(_) | Action::Complaint { .. })
             | Command::Session(_) => {}
         }
     }

@@ -22,7 +22,7 @@ fn versions() -> Arc<Versions> {
 }
 
 fn opened() -> AutopushConnection {
-    AutopushConnection::new(&Timeouts::default(), Duration::from_secs(60), versions(), NOW)
+    AutopushConnection::new(&AutopushTimeouts::default(), versions(), NOW)
 }
 
 fn live() -> AutopushConnection {
@@ -45,7 +45,7 @@ fn commands(dialogue: &mut AutopushConnection) -> Vec<Command> {
 }
 
 fn send(text: impl Into<String>) -> Command {
-    Command::Send(Cow::Owned(text.into()))
+    Command::Action(Action::Send(Cow::Owned(text.into())))
 }
 
 fn entry(position: u64) -> EntryRef {
@@ -67,7 +67,7 @@ fn settle(entries: Vec<EntryRef>, durable: bool) -> Command {
 fn hello_is_answered_before_the_inbox_is_read() {
     let mut dialogue = opened();
     let hello = r#"{"messageType":"hello","uaid":"","broadcasts":{"news":"1","old":"1"},"use_webpush":true}"#;
-    assert_eq!(say(&mut dialogue, hello), [Command::Identify(None)]);
+    assert_eq!(say(&mut dialogue, hello), [Command::Action(Action::Identify(None))]);
     dialogue.handle(Input::Identified(agent()), NOW);
     let uaid = names::uaid(agent());
     let reply = format!(
@@ -80,25 +80,28 @@ fn hello_is_answered_before_the_inbox_is_read() {
 #[test]
 fn a_known_agent_says_who_it_is() {
     let hello = format!(r#"{{"messageType":"hello","uaid":"{}"}}"#, names::uaid(agent()));
-    assert_eq!(say(&mut opened(), &hello), [Command::Identify(Some(agent()))]);
+    assert_eq!(say(&mut opened(), &hello), [Command::Action(Action::Identify(Some(agent())))]);
 }
 
 #[test]
 fn anything_but_hello_first_is_refused_and_said_why() {
     for text in [r#"{"messageType":"register","channelID":"x"}"#, r#"{"messageType":"ack","updates":[]}"#] {
         let close = Close::policy("hello must be the first message");
-        assert_eq!(say(&mut opened(), text), [Command::Close(close)], "{text}");
+        assert_eq!(say(&mut opened(), text), [Command::Action(Action::Close(close))], "{text}");
     }
-    assert_eq!(say(&mut opened(), "{}"), [Command::Send("{}".into())]);
+    assert_eq!(say(&mut opened(), "{}"), [Command::Action(Action::Send("{}".into()))]);
     let close = Close::policy("hello has been said before");
-    assert_eq!(say(&mut live(), r#"{"messageType":"hello"}"#), [Command::Close(close)]);
+    assert_eq!(say(&mut live(), r#"{"messageType":"hello"}"#), [Command::Action(Action::Close(close))]);
 }
 
 #[test]
 fn what_is_not_json_closes_with_the_reason() {
     for text in ["", "[]", "nonsense", r#"{"messageType":"register"}"#] {
         let commands = say(&mut live(), text);
-        assert!(matches!(&commands[..], [Command::Close(Close { code: 1007, .. })]), "{commands:?}");
+        assert!(
+            matches!(&commands[..], [Command::Action(Action::Close(Close { code: 1007, .. }))]),
+            "{commands:?}"
+        );
     }
 }
 
@@ -117,7 +120,10 @@ fn acknowledgements_settle_one_by_one_in_any_order() {
 fn what_is_acknowledged_on_the_way_out_still_counts() {
     let mut dialogue = live();
     dialogue.handle(Input::Superseded, NOW);
-    assert!(matches!(&commands(&mut dialogue)[..], [Command::Close(Close { code: 1000, .. })]));
+    assert!(matches!(
+        &commands(&mut dialogue)[..],
+        [Command::Action(Action::Close(Close { code: 1000, .. }))]
+    ));
     assert_eq!(say(&mut dialogue, &ack(entry(3))), [settle(vec![entry(3)], true)]);
     assert_eq!(say(&mut dialogue, "{}"), []);
     assert_eq!(dialogue.next_deadline(), None);
@@ -130,7 +136,11 @@ fn a_registration_is_answered_under_the_name_it_was_asked_for() {
     let channel = ChannelName::parse(text.clone()).unwrap();
     let asked =
         say(&mut dialogue, &format!(r#"{{"messageType":"register","channelID":"{text}","key":"BN="}}"#));
-    let command = Command::Register { agent: agent(), channel: channel.clone(), key: Some("BN=".into()) };
+    let command = Command::Action(Action::Register {
+        agent: agent(),
+        channel: channel.clone(),
+        key: Some("BN=".into()),
+    });
     assert_eq!(asked, [command]);
     let endpoint = Registered::Endpoint("https://push.example/push/x".into());
     dialogue.handle(Input::Registered(channel.clone(), endpoint), NOW);
@@ -154,7 +164,7 @@ fn unregistering_is_answered_also_for_what_is_not_there() {
     let mut dialogue = live();
     let channel = ChannelName::parse(CHANNEL.to_owned()).unwrap();
     let text = format!(r#"{{"messageType":"unregister","channelID":"{CHANNEL}","code":200}}"#);
-    let command = Command::Unregister { agent: agent(), channel: channel.clone() };
+    let command = Command::Action(Action::Unregister { agent: agent(), channel: channel.clone() });
     assert_eq!(say(&mut dialogue, &text), [command]);
     dialogue.handle(Input::Unregistered(channel, 200), NOW);
     let reply = format!(r#"{{"messageType":"unregister","channelID":"{CHANNEL}","status":200}}"#);
@@ -197,9 +207,12 @@ fn an_agent_raises_and_lowers_what_it_takes() {
 fn an_agent_that_says_no_hello_is_sent_away() {
     let mut dialogue = opened();
     let until = dialogue.next_deadline().unwrap();
-    assert_eq!(until, NOW.after(Timeouts::default().hello));
+    assert_eq!(until, NOW.after(AutopushTimeouts::default().hello));
     dialogue.handle(Input::Deadline, until);
-    assert_eq!(commands(&mut dialogue), [Command::Close(Close::policy("no hello came in time"))]);
+    assert_eq!(
+        commands(&mut dialogue),
+        [Command::Action(Action::Close(Close::policy("no hello came in time")))]
+    );
 }
 
 #[test]
@@ -207,10 +220,13 @@ fn a_silent_agent_is_pinged_and_given_up() {
     let mut dialogue = live();
     let ping = dialogue.next_deadline().unwrap();
     dialogue.handle(Input::Deadline, ping);
-    assert_eq!(commands(&mut dialogue), [Command::Ping]);
+    assert_eq!(commands(&mut dialogue), [Command::Action(Action::Ping)]);
     let given_up = dialogue.next_deadline().unwrap();
     dialogue.handle(Input::Deadline, given_up);
-    assert_eq!(commands(&mut dialogue), [Command::Close(Close::policy("no answer to a ping came in time"))]);
+    assert_eq!(
+        commands(&mut dialogue),
+        [Command::Action(Action::Close(Close::policy("no answer to a ping came in time")))]
+    );
 }
 
 #[test]
@@ -220,7 +236,10 @@ fn a_stop_closes_at_the_given_time() {
     dialogue.handle(Input::Draining(at), NOW);
     assert_eq!((commands(&mut dialogue), dialogue.next_deadline()), (vec![], Some(at)));
     dialogue.handle(Input::Deadline, at);
-    assert!(matches!(&commands(&mut dialogue)[..], [Command::Close(Close { code: 1001, .. })]));
+    assert!(matches!(
+        &commands(&mut dialogue)[..],
+        [Command::Action(Action::Close(Close { code: 1001, .. }))]
+    ));
 }
 
 /// There may be very many of them. On machines with 64 bits.

@@ -1,7 +1,7 @@
 //! What no order of inputs may break.
 
 use super::*;
-use crate::limits::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
+use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::session::{Page, Woken};
 use proptest::prelude::*;
 
@@ -177,7 +177,7 @@ proptest! {
             for command in commands {
                 let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
                 prop_assert!(settles || !closed, "{:?} after the close", command);
-                closed |= matches!(command, Command::Close(_));
+                closed |= matches!(command, Command::Action(Action::Close(_)));
             }
             prop_assert!(!closed || one.dialogue.next_deadline().is_none());
         }
