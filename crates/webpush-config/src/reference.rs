@@ -15,7 +15,7 @@ pub(crate) const SECTIONS: [(&str, &str); 14] = [
         "Certificates that the server obtains and renews itself, instead of `[tls]`. See [ACME](tls.md#acme).",
     ),
     ("subscribe", "See [who may subscribe](limits.md#who-may-subscribe)."),
-    ("messages", "How long messages are kept, and how senders are answered."),
+    ("messages", "Lifetime of messages, and the status for invalid VAPID headers."),
     ("rates", "See [rate limits](limits.md#rate-limits)."),
     ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
     (
@@ -90,7 +90,7 @@ other limits keep their state. TLS cannot be switched on or off, and admin token
 
 ## Example file
 
-What is commented out has its default, or is an example.
+Commented-out settings have their default, or are examples.
 
 ```toml
 [listen]

@@ -162,7 +162,7 @@ fn repository(path: &str) -> PathBuf {
 
 const HEAD: &str = "# Metrics
 
-What `/metrics` of the [admin listener](admin.md#admin-listener) returns, as OpenMetrics text; [monitoring](monitoring.md#metrics) says where to start.
+The metrics at `/metrics` of the [admin listener](admin.md#admin-listener), as OpenMetrics text; [monitoring](monitoring.md#metrics) says where to start.
 This list is generated from the code and checked by a test (`UPDATE_DOCS=1 cargo test -p webpush-server --test it list_of_metrics`).
 
 Names begin with `webpush_`. Times are in seconds, sizes in bytes. All values of labels are listed. Counters begin at 0 when the process
