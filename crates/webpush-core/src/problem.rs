@@ -1,4 +1,6 @@
-//! Everything a remote party can do wrong, as a closed list. The HTTP edge turns each into a status and a problem body.
+//! Everything a remote party can do wrong, as a closed list.
+//!
+//! The HTTP edge turns each into a status and a problem body.
 
 use http::header::HeaderName;
 use std::borrow::Cow;
@@ -182,7 +184,9 @@ pub enum Party {
 }
 
 impl Problem {
-    /// Returns the party at fault. It is never the service: a failure of its own is no problem of a request.
+    /// Returns the party at fault.
+    ///
+    /// It is never the service: a failure of its own is no problem of a request.
     #[must_use]
     pub const fn fault(&self) -> Party {
         match self {

@@ -13,7 +13,9 @@ pub const GATEWAY_NOTIFICATIONS: usize = 128;
 /// Those of one IPv4 address or IPv6 /64.
 pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
 
-/// Requests to other push services that are under way at once; more wait. Each takes a descriptor of the reserved ones.
+/// Requests to other push services that are under way at once; more wait.
+///
+/// Each takes a descriptor of the reserved ones.
 pub const GATEWAY_REQUESTS: usize = 64;
 
 /// Those for one IPv4 address or IPv6 /64.
@@ -39,7 +41,9 @@ pub struct DeliveryPermit {
     _held: Vec<OwnedSemaphorePermit>,
 }
 
-/// The right to one request. Keeps the share of its peer alive, also when its notification is given up before it ends.
+/// The right to one request.
+///
+/// Keeps the share of its peer alive, also when its notification is given up before it ends.
 pub struct NotificationPermit {
     _share: Option<Arc<Bounds>>,
     _held: Vec<OwnedSemaphorePermit>,
@@ -68,7 +72,9 @@ impl Default for GatewayLimiter {
 }
 
 impl GatewayLimiter {
-    /// Lets a notification in at once or not at all. It is counted as its peer's network, if that is limited.
+    /// Lets a notification in at once or not at all.
+    ///
+    /// It is counted as its peer's network, if that is limited.
     ///
     /// # Errors
     /// [`NoRoom`].

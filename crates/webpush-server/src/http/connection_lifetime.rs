@@ -73,7 +73,9 @@ impl ConnectionLifetime {
         }
     }
 
-    /// Hears of each stream of messages that its client has reset. One that was let run for a while is no waste.
+    /// Hears of each stream of messages that its client has reset.
+    ///
+    /// One that was let run for a while is no waste.
     pub fn was_left(&self, begun: Instant) {
         if begun.elapsed() < SHORT_STREAM {
             self.was_reset();

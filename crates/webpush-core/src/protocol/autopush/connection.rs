@@ -117,7 +117,9 @@ pub enum Registered {
     },
 }
 
-/// A command of the session, or an [`Action`]. The session never finishes: then the connection is closed.
+/// A command of the session, or an [`Action`].
+///
+/// The session never finishes: then the connection is closed.
 pub type Command = ProtocolCommand<Action>;
 
 /// A command of the connection itself.
@@ -192,7 +194,9 @@ impl AutopushConnection {
         }
     }
 
-    /// Returns the next command. The session's follow those of the connection; once it is closed, they come before.
+    /// Returns the next command.
+    ///
+    /// The session's follow those of the connection; once it is closed, they come before.
     pub fn next_command(&mut self) -> Option<Command> {
         let closed = matches!(self.phase, Phase::Closed(_));
         if closed && let Some(settle) = self.next_of_session() {
@@ -333,7 +337,9 @@ impl AutopushConnection {
         }
     }
 
-    /// Each acknowledgement settles its own message, in any order. What this service did not write is ignored.
+    /// Each acknowledgement settles its own message, in any order.
+    ///
+    /// What this service did not write is ignored.
     fn acknowledge(&mut self, versions: &[String], keyring: &Keyring, now: Timestamp) {
         let entries = versions.iter().filter_map(|version| names::message(version, keyring)).collect();
         self.tell_session(session::Input::Acknowledged(entries), now);

@@ -35,7 +35,9 @@ pub enum Request {
     Ack {
         /// Their versions.
         versions: Vec<String>,
-        /// What it says of those that it could not use, as far as so many can be under way. Mostly there are none.
+        /// What it says of those that it could not use, as far as so many can be under way.
+        ///
+        /// Mostly there are none.
         complaints: Vec<Complaint>,
     },
     /// A message could not be used, and stays unacknowledged; why.
@@ -77,13 +79,17 @@ impl From<String> for Name {
     }
 }
 
-/// How agents write what they say most. What begins so is read once, without first looking for what it is.
+/// How agents write what they say most.
+///
+/// What begins so is read once, without first looking for what it is.
 const ACK: &str = r#"{"messageType":"ack","#;
 
 /// The code of a message that its agent could use, as are those without a code.
 const DELIVERED: u16 = 100;
 
-/// The reason for which a text is no request. The fault of the agent, which is told so when its connection is closed.
+/// The reason for which a text is no request.
+///
+/// The fault of the agent, which is told so when its connection is closed.
 #[derive(Debug)]
 pub enum RequestError {
     /// The text is not a JSON object.
