@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
-/// The most a forwarded header of a message may hold (`Content-Type`, `Content-Encoding`, `Encryption`, `Crypto-Key`).
+/// The most bytes of one header that is forwarded with a message.
 pub const FORWARDED_HEADER_BYTES: usize = 512;
 
 /// `Encryption` of the legacy `aesgcm` coding.

@@ -11,10 +11,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-/// How long a message with TTL 0 may be on its way to a session that is slow to take it; "now" has some length.
+/// The time that a slow session has to take a message with TTL 0.
 pub const LIVE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long after that its acknowledgement still counts, if a receipt is owed.
+/// The time after that in which its acknowledgement still counts, if a receipt is owed.
 const LIVE_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
 
 /// A message that was accepted and not committed: it has no position.

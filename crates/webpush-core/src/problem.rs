@@ -76,8 +76,9 @@ pub enum Problem {
     },
     /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
     NotFound,
-    /// The subscription was there and is no more. Said only where senders are used to being told that apart from
-    /// [`Problem::NotFound`].
+    /// The subscription was removed.
+    ///
+    /// Used only where senders expect it to be told apart from [`Problem::NotFound`].
     Gone,
     /// The resource is there, but not for this method.
     MethodNotAllowed {

@@ -7,11 +7,12 @@ use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 use webpush_store::IdleLimits;
 
-/// How long a message of a draft-thomson sender is kept when its request does not say.
+/// The TTL of a message that was sent through the 2015 API without one.
 pub const LEGACY_DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// The last stream id that the service promises on a connection, well before the ids run out at 2³¹
-/// (RFC 9113 §5.1.1): room for what is under way.
+/// The last stream id that the service promises on a connection.
+///
+/// Ids run out at 2³¹ (RFC 9113 §5.1.1); this leaves room for requests under way.
 pub const LAST_PROMISED_STREAM: u32 = (1 << 31) - (1 << 16);
 
 /// Limits that an operator may set.
@@ -68,10 +69,11 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the head of a request to the end of its body.
     pub body: Duration,
-    /// Between two signs that what is sent is taken: for the socket, and for each response under flow control.
+    /// Between two signs that the peer takes what is sent, on the socket and on each response.
     pub stall: Duration,
-    /// How often an HTTP/2 peer is asked whether it is there; one that has not answered by the next time is gone. Without
-    /// this a dead peer would swallow messages with TTL 0 until TCP gives up.
+    /// Between two PINGs to an HTTP/2 peer; one that has not answered by the next is gone.
+    ///
+    /// Without this a dead peer would swallow messages with TTL 0 until TCP gives up.
     pub keepalive: Duration,
     /// From the opening of a WebSocket to the agent's hello.
     pub hello: Duration,
@@ -114,8 +116,7 @@ impl Default for Limits {
 }
 
 impl Default for Rates {
-    /// An agent has several subscriptions, and one sender may serve many people: neither may be narrower than what it
-    /// holds together.
+    /// Returns limits under which agents and senders have more room than one subscription.
     fn default() -> Self {
         Self {
             subscription: RateLimit::at(1_000, 1, 10_000),

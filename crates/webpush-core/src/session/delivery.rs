@@ -3,7 +3,7 @@
 use super::{Command, Input, Session, Timestamp};
 use std::convert::Infallible;
 
-/// A protocol in which one connection delivers an inbox to its agent, without the connection itself (sans-IO).
+/// A protocol that delivers an inbox to its agent on one connection, without the socket (sans-IO).
 ///
 /// One driver serves all of them. It owns the socket, the clock and the store, and makes no decision of its own:
 ///
@@ -16,8 +16,9 @@ use std::convert::Infallible;
 /// The connection ends with [`Command::Finish`], or with an action that says so. After that only
 /// [`Command::Settle`] is still to be carried out.
 pub trait DeliveryProtocol {
-    /// An event of the connection. Those of the session are among them: an elapsed deadline is
-    /// `session::Input::Deadline.into()`.
+    /// An event of the connection.
+    ///
+    /// Those of the session are among them: an elapsed deadline is `session::Input::Deadline.into()`.
     type Input<'a>: From<Input>;
 
     /// A command of the protocol itself: a frame to send, or a request to the service.
@@ -45,7 +46,9 @@ pub enum ProtocolCommand<A> {
     Action(A),
 }
 
-/// Server push and server-sent events: the request begins the session, and its end is that of the response.
+/// Server push and server-sent events.
+///
+/// The request begins the session, and the end of the session is that of the response.
 impl DeliveryProtocol for Session {
     type Input<'a> = Input;
     type Action = Infallible;

@@ -4,7 +4,24 @@
 use crate::time::{Span, Timestamp};
 use std::time::Duration;
 
-/// Of one connection.
+/// The keepalive of one connection.
+///
+/// # Calling protocol
+///
+/// Call [`heard`](Self::heard) for every sign of life and [`was_asked`](Self::was_asked) for every ping of the agent. At
+/// [`next_deadline`](Self::next_deadline) call [`look`](Self::look): it says when to ping and when to give up.
+///
+/// ```
+/// use std::time::Duration;
+/// use webpush_core::session::keepalive::{Keepalive, Silence};
+/// use webpush_core::time::Timestamp;
+///
+/// let start = Timestamp::from_millis(0);
+/// let mut keepalive = Keepalive::new(Duration::from_secs(360), Duration::from_secs(60), start);
+/// let ping = keepalive.next_deadline();
+/// assert_eq!(keepalive.look(ping), Silence::Ask);
+/// assert_eq!(keepalive.look(keepalive.next_deadline()), Silence::GiveUp);
+/// ```
 #[derive(Debug)]
 pub struct Keepalive {
     /// After how much silence to ask.

@@ -13,7 +13,31 @@ use crate::time::Span;
 use crate::urgency::Urgency;
 use std::time::Duration;
 
-/// One listening agent, from its first request to its end.
+/// The state of one listening agent, from its first request to its end.
+///
+/// # Calling protocol
+///
+/// 1. Call [`next_command`](Self::next_command) until it returns `None`, and carry out each command in order. Answer
+///    [`Command::Fetch`] with [`Input::Fetched`], and each [`Command::Deliver`], oldest first, with [`Input::Sent`] or
+///    [`Input::Withheld`] once the entry has left.
+/// 2. Wait for news of the inbox, an acknowledgement, or [`next_deadline`](Self::next_deadline); pass it to
+///    [`handle`](Self::handle) and go back to 1.
+/// 3. [`Command::Finish`] is the end. Later acknowledgements may still lead to [`Command::Settle`].
+///
+/// ```
+/// use webpush_core::id::{InboxId, Position};
+/// use webpush_core::session::{Command, End, Input, Page, Scope, Session, WaitMode};
+/// use webpush_core::time::Timestamp;
+/// use webpush_core::urgency::Urgency;
+///
+/// let now = Timestamp::from_millis(1_700_000_000_000);
+/// let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
+/// let mut session = Session::new(scope, WaitMode::UntilEmpty, None);
+///
+/// assert_eq!(session.next_command(), Some(Command::Fetch { after: Position::START }));
+/// session.handle(Input::Fetched(Page::default()), now);
+/// assert_eq!(session.next_command(), Some(Command::Finish(End::Nothing)));
+/// ```
 #[derive(Debug)]
 pub struct Session {
     scope: Scope,

@@ -8,7 +8,21 @@ use std::fmt;
 /// The largest message of an agent on a WebSocket, in one frame or several.
 pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// What one client sends.
+/// The messages in the bytes that one client sends.
+///
+/// # Calling protocol
+///
+/// Pass bytes to [`feed`](Self::feed) as they arrive, then call [`next`](Self::next) until it returns `None` before
+/// feeding more: then at most one incomplete frame is kept. After [`Received::Close`] or an error nothing more is read.
+///
+/// ```
+/// use webpush_core::websocket::{Reader, Received};
+///
+/// let mut reader = Reader::default();
+/// reader.feed(&[0x89, 0x80, 1, 2, 3, 4]);
+/// assert_eq!(reader.next(), Ok(Some(Received::Ping(b""))));
+/// assert_eq!(reader.next(), Ok(None));
+/// ```
 #[derive(Debug, Default)]
 pub struct Reader {
     /// What has come and was not taken, behind what was.
@@ -43,7 +57,9 @@ pub enum Received<'a> {
     Close(Option<u16>),
 }
 
-/// A violation of RFC 6455: the fault of the client, whose connection is closed with this code and reason.
+/// A violation of RFC 6455 by the client.
+///
+/// Its connection is closed with this code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// RFC 6455 §7.4.1: 1002, 1007 or 1009.
@@ -70,14 +86,13 @@ impl Violation {
 }
 
 impl Reader {
-    /// Takes what came from the socket. Call [`Reader::next`] until it has nothing more before the next bytes: then at most
-    /// one frame is kept.
+    /// Takes bytes that came from the socket.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.forget_taken();
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next message or control frame; `None` until more has come.
+    /// Returns the next message or control frame; `None` until more has come.
     ///
     /// # Errors
     /// [`Violation`]; after that nothing more is to be read.

@@ -24,8 +24,9 @@ use outgoing::Outgoing;
 use std::time::Duration;
 use webpush_core::address::Block;
 
-/// How long its notification waits for one of them in all: turn, name, connection, TLS, answer. A name that is looked up
-/// keeps its place until the system gives up, which may take longer.
+/// The time that a request to another push service may take in all: turn, name, connection, TLS, answer.
+///
+/// A name that is looked up keeps its place until the system gives up, which may take longer.
 pub(crate) const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose push URLs the gateway is for.

@@ -30,19 +30,21 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-/// Requests of one HTTP/2 connection that are open at once, as the service announces it (RFC 9113 §5.1.2).
+/// Open requests of one HTTP/2 connection, as the service announces it (RFC 9113 §5.1.2).
 const CONCURRENT_STREAMS: u32 = 256;
 
-/// Requests of one HTTP/2 connection that are under way at once. More than [`CONCURRENT_STREAMS`], since one that its
-/// client has reset is no stream any more but may still be at work (CVE-2023-44487, rapid reset).
+/// Requests of one HTTP/2 connection that are under way at once.
+///
+/// More than [`CONCURRENT_STREAMS`], since one that its client has reset is no stream any more but may still be at work
+/// (CVE-2023-44487, rapid reset).
 const CONNECTION_REQUESTS: usize = 512;
 
 const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
 
-/// Streams that a client reset and `h2` has not handed over yet; more ends the connection (CVE-2023-44487).
+/// Streams reset by the client that `h2` may still hold; more ends the connection (CVE-2023-44487).
 const PENDING_RESET_STREAMS: usize = 20;
 
-/// Streams that `h2` itself reset for a client's mistakes; more ends the connection (CVE-2025-8671, "MadeYouReset").
+/// Streams that `h2` reset for mistakes of the client; more ends the connection (CVE-2025-8671).
 const MISTAKEN_STREAMS: usize = 256;
 
 /// Streams that the service reset and `h2` remembers, so that late frames for them are no errors.

@@ -57,8 +57,9 @@ pub mod write_backlog;
 
 use std::time::Duration;
 
-/// The most bytes of headers in one request, in both versions; more is 431 (RFC 6585 §5). Also what bounds an HTTP/2
-/// CONTINUATION flood (CVE-2024-27316): `h2` counts the frames that this many bytes can need.
+/// The most bytes of headers in one request; more is 431 (RFC 6585 §5).
+///
+/// It also bounds an HTTP/2 CONTINUATION flood (CVE-2024-27316): `h2` counts the frames that this many bytes can need.
 pub(crate) const HEADER_BYTES: usize = 16 * 1024;
 
 /// How long a client may take until its HTTP version is known; TLS has as long again before that.

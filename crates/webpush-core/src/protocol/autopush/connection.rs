@@ -1,13 +1,10 @@
-//! One agent's connection from its opening to its close, as a machine without a socket and a clock (sans-IO).
+//! One agent's connection from its opening to its close, without a socket and a clock (sans-IO).
 //!
 //! ```text
 //!  opened ──▶ Greeting ── hello ──▶ Identifying ── who it is ──▶ Live ──┐
 //!                 └──────────────────────┴──────────────────────────────┴──▶ Closed
 //! ```
-//! One input at a time goes in through [`AutopushConnection::handle`], with the time; what is to be done comes out of
-//! [`AutopushConnection::next_command`], in order. Where a command has an answer, that is the next input: no frame is read before. So
-//! an agent that asks for much waits, and its connection holds it back. [`session`] decides which
-//! messages go to the agent and when.
+//! [`session`] decides which messages go to the agent and when.
 
 use super::broadcasts::{BroadcastSubscriptions, BroadcastUpdate, Versions};
 use super::names::{self, ChannelName};
@@ -24,7 +21,35 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One agent's connection.
+/// The protocol state of one agent's WebSocket.
+///
+/// # Calling protocol
+///
+/// 1. Create it when the WebSocket is open, and call [`next_command`](Self::next_command) until it returns `None`,
+///    carrying out each command before asking for the next. Where an [`Action`] has an answer, pass the answer to
+///    [`handle`](Self::handle) before any frame is read: so an agent that asks for much is held back by its socket.
+/// 2. Wait for a frame of the agent, an event of the service, or [`next_deadline`](Self::next_deadline); pass it to
+///    [`handle`](Self::handle) and go back to 1.
+/// 3. After [`Action::Close`] no more frames are sent. Pass frames that arrive until the peer has closed, and carry out
+///    [`session::Command::Settle`]: acknowledgements on the way out still count.
+///
+/// ```
+/// use std::sync::Arc;
+/// use webpush_core::capability::{KeyId, Keyring};
+/// use webpush_core::protocol::autopush::{Action, AutopushConnection, AutopushTimeouts, Command, Input, names};
+/// use webpush_core::time::Timestamp;
+///
+/// let now = Timestamp::from_millis(1_700_000_000_000);
+/// let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).expect("there is a key");
+/// let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::default(), now);
+///
+/// connection.handle(Input::Text(r#"{"messageType":"hello"}"#, &keyring), now);
+/// assert_eq!(connection.next_command(), Some(Command::Action(Action::Identify(None))));
+/// connection.handle(Input::Identified(names::new_agent([7; 16])), now);
+/// assert!(matches!(connection.next_command(), Some(Command::Action(Action::Send(_)))));
+/// assert!(matches!(connection.next_command(), Some(Command::Session(_))), "a fetch of the inbox");
+/// assert_eq!(connection.next_command(), None);
+/// ```
 #[derive(Debug)]
 pub struct AutopushConnection {
     phase: Phase,
@@ -58,11 +83,15 @@ pub struct AutopushTimeouts {
     pub ping: Duration,
     /// From a ping to any sign of life.
     pub pong: Duration,
-    /// From a delivery to its acknowledgement; a message that takes longer does not count against the window any more.
+    /// From a delivery to its acknowledgement.
+    ///
+    /// A message that takes longer does not count against the window any more.
     pub acknowledgement: Duration,
 }
 
 impl Default for AutopushTimeouts {
+    /// Returns the timeouts of a service that was not told otherwise.
+    ///
     /// The ping comes a little later than KUnifiedPush's own, which it sends every 5 minutes: then it is left alone.
     fn default() -> Self {
         Self {
@@ -119,7 +148,7 @@ pub enum Registered {
 
 /// A command of the session, or an [`Action`].
 ///
-/// The session never finishes: then the connection is closed.
+/// [`session::Command::Finish`] never comes: when the session ends, the connection is closed.
 pub type Command = ProtocolCommand<Action>;
 
 /// A command of the connection itself.
@@ -194,9 +223,9 @@ impl AutopushConnection {
         }
     }
 
-    /// Returns the next command.
+    /// Returns the next command; `None` until something happens.
     ///
-    /// The session's follow those of the connection; once it is closed, they come before.
+    /// Commands of the session follow actions. Once the connection is closed they come before.
     pub fn next_command(&mut self) -> Option<Command> {
         let closed = matches!(self.phase, Phase::Closed(_));
         if closed && let Some(settle) = self.next_of_session() {
@@ -337,9 +366,7 @@ impl AutopushConnection {
         }
     }
 
-    /// Each acknowledgement settles its own message, in any order.
-    ///
-    /// What this service did not write is ignored.
+    /// Each acknowledgement settles its own message, in any order. Unknown versions are ignored.
     fn acknowledge(&mut self, versions: &[String], keyring: &Keyring, now: Timestamp) {
         let entries = versions.iter().filter_map(|version| names::message(version, keyring)).collect();
         self.tell_session(session::Input::Acknowledged(entries), now);
