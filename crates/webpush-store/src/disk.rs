@@ -5,6 +5,7 @@
 
 mod system;
 
+use crate::open_mode::{LockError, OpenMode};
 use crate::simulation::{SimulatedDisk, SimulatedFile};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,31 +21,11 @@ pub enum Disk {
     Simulated(SimulatedDisk),
 }
 
-/// How a file is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OpenMode {
-    /// To read it. Fails if it is not there.
-    Read,
-    /// To read and write it from its beginning; creates it if it is not there.
-    Write,
-    /// To write it; creates it, or empties it first.
-    Truncate,
-}
-
 /// An open file. Reads and writes move one cursor.
 #[derive(Debug)]
 pub(crate) enum DiskFile {
     System(File),
     Simulated(SimulatedFile),
-}
-
-/// Why a file could not be locked.
-#[derive(Debug)]
-pub(crate) enum LockError {
-    /// Another holder has it.
-    Taken,
-    /// The operating system refuses.
-    Io(io::Error),
 }
 
 impl Disk {

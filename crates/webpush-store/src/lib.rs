@@ -18,6 +18,7 @@ pub mod embedded;
 mod idle;
 pub mod memory;
 mod op;
+mod open_mode;
 mod quota;
 pub mod simulation;
 mod snapshot;

@@ -1,5 +1,6 @@
-//! A world that a seed decides: a disk that loses, tears and refuses writes, a clock that stands until it is moved, and
-//! random bytes that come again.
+//! A world that a seed decides: disk, clock and random bytes.
+//!
+//! The disk loses, tears and refuses writes; the clock stands until it is moved; the random bytes come again.
 //!
 //! A store that is opened with these and stepped by hand ([`EmbeddedStore::open_stepped`]) does the same each time that
 //! it is run with the same seed.

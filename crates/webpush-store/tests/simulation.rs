@@ -1,6 +1,6 @@
-//! A store on a disk that loses power, fails and fills up, as a seed decides, never forgets what it has promised.
+//! A store on a disk that loses power, fails and fills up keeps its promises.
 //!
-//! Each run steps a store by hand and compares it with the model whenever it was opened again. A failure names the seed.
+//! A seed decides what happens when. Each run steps a store by hand and compares it with the model whenever it was opened again. A failure names the seed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
 

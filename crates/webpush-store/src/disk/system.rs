@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is what everything else calls instead")]
 
-use super::{LockError, OpenMode};
+use crate::open_mode::{LockError, OpenMode};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The data directory around the engine: its lock, its format version, and the leftovers of a failed engine.
+//! The data directory around the engine: lock, format version, and the state after a failure.
 //!
 //! | file | content |
 //! |---|---|
@@ -11,7 +11,8 @@
 
 use super::open_error::OpenError;
 use super::watermark;
-use crate::disk::{Disk, DiskFile, LockError, OpenMode};
+use crate::disk::{Disk, DiskFile};
+use crate::open_mode::{LockError, OpenMode};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,9 @@ const STEPS: &[Step] = &[
     |_, _| Ok(()),
 ];
 
-/// Creates the directory if it is not there, locks it, and brings its format up to date. It is locked until the returned
-/// file is dropped.
+/// Creates the directory if it is not there, locks it, and brings its format up to date.
+///
+/// It is locked until the returned file is dropped.
 pub(super) fn prepare(disk: &Disk, folder: &Path) -> Result<DiskFile, OpenError> {
     let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
     make_folder(disk, folder).map_err(failed)?;
@@ -47,7 +49,9 @@ pub(super) fn prepare(disk: &Disk, folder: &Path) -> Result<DiskFile, OpenError>
     Ok(lock)
 }
 
-/// Creates the directory if it is not there. Its content can't be found after a power cut unless its own name is on disk.
+/// Creates the directory if it is not there.
+///
+/// Its content can't be found after a power cut unless its own name is on disk.
 fn make_folder(disk: &Disk, folder: &Path) -> io::Result<()> {
     if disk.exists(folder) {
         return Ok(());
@@ -117,8 +121,9 @@ fn make_log_folder(disk: &Disk, folder: &Path) -> io::Result<()> {
     disk.sync_directory(folder)
 }
 
-/// Records that a write or a sync has failed: from now on reads may return what the disk never got, also in the next
-/// process. Needs no room, and no sync: what is read wrongly is lost with the power as well.
+/// Records that a write or a sync has failed.
+///
+/// From then on reads may return what the disk never got, also in the next process. Needs no room, and no sync: what is read wrongly is lost with the power as well.
 pub(super) fn distrust(disk: &Disk, folder: &Path) {
     if let Err(error) = disk.rename(&folder.join(SOUND), &folder.join(UNSOUND))
         && error.kind() != io::ErrorKind::NotFound

@@ -7,7 +7,8 @@
 
 use super::frame;
 use super::memtable::{Memtable, Tables};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile};
+use crate::open_mode::OpenMode;
 use std::io::{self, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 use webpush_core::env::Env;

@@ -130,8 +130,9 @@ impl EmbeddedStore {
         Ok(store)
     }
 
-    /// Opens the store like [`EmbeddedStore::open`], but without any thread: nothing that is submitted is done before
-    /// the [`Stepper`] is told to.
+    /// Opens the store without any thread, for simulations.
+    ///
+    /// Nothing that is submitted is done before the [`Stepper`] is told to.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.

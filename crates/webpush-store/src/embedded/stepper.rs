@@ -5,9 +5,9 @@ use super::writer::{Step, Writer, gather};
 use std::sync::mpsc::Receiver;
 use webpush_core::env::MonotonicTime;
 
-/// The writer of a store that was opened with [`EmbeddedStore::open_stepped`](super::EmbeddedStore::open_stepped).
+/// The writer of a store, stepped by hand.
 ///
-/// Nothing that was submitted is done before [`Stepper::step`] is called. Dropping it leaves the store as a crash would.
+/// Made by [`EmbeddedStore::open_stepped`](super::EmbeddedStore::open_stepped). Nothing that was submitted is done before [`Stepper::step`] is called. Dropping it leaves the store as a crash would.
 pub struct Stepper {
     writer: Writer,
     jobs: Receiver<Job>,
@@ -20,8 +20,9 @@ impl Stepper {
         Self { writer, jobs, next: None, is_closed: false }
     }
 
-    /// Does the next thing that was submitted, with what shares a group with it; or what is due by now, if nothing was.
-    /// Returns false if nothing was submitted.
+    /// Does the next job that was submitted, or what is due by now if none was.
+    ///
+    /// Commits that wait behind each other share a group. Returns false if nothing was submitted.
     pub fn step(&mut self) -> bool {
         let job = self.next.take().or_else(|| self.jobs.try_recv().ok());
         let is_asked = job.is_some();
@@ -50,7 +51,7 @@ impl Stepper {
         }
     }
 
-    /// Runs what would run on threads of its own beside the writer: a flush of a memtable, a count of the entries.
+    /// Runs the tasks beside the writer: a flush of a memtable, a count of the entries.
     pub fn run_tasks(&mut self) {
         self.writer.run_tasks();
     }

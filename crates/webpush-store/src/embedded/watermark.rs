@@ -2,7 +2,8 @@
 //! loss of their ends is noticed. It may lag behind by a second of writing.
 
 use super::fields::checksum;
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile};
+use crate::open_mode::OpenMode;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;

@@ -5,22 +5,22 @@ use super::random::Random;
 /// The unit that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// What was done to a file since it was synced.
+/// A change of a file since it was synced.
 #[derive(Clone, Debug)]
 enum Change {
     Write { offset: usize, bytes: Vec<u8> },
     Truncate,
 }
 
-/// The content of a file.
+/// The bytes of a file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Content {
+pub(super) struct FileBytes {
     visible: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
 }
 
-impl Content {
+impl FileBytes {
     pub(super) fn visible(&self) -> &[u8] {
         &self.visible
     }
@@ -45,8 +45,10 @@ impl Content {
         }
     }
 
-    /// Fails to make everything durable: some of it is, and what is not will never be, though it can still be read. This
-    /// is what systems do that mark pages as written when a sync fails.
+    /// Fails to make everything durable.
+    ///
+    /// Some of it is, and the rest never will be, though it can still be read: this is how systems behave that mark
+    /// pages as written when a sync fails.
     pub(super) fn fail_to_sync(&mut self, random: &mut Random) {
         for change in std::mem::take(&mut self.unsynced) {
             self.write_some(change, random);

@@ -1,9 +1,9 @@
 //! A disk in memory that a seed makes lose, tear and refuse what is written to it.
 
-use super::content::Content;
+use super::content::FileBytes;
 use super::random::Random;
 use super::world::SimulatedClock;
-use crate::disk::{LockError, OpenMode};
+use crate::open_mode::{LockError, OpenMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, SeekFrom};
 use std::ops::Range;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What goes wrong. Operations that change something are counted from 0; reads are not.
+/// Faults to come. Operations that change something are counted from 0; reads are not.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// During this operation the power is cut.
@@ -47,7 +47,7 @@ struct State {
     operations: u64,
     lives: u64,
     is_off: bool,
-    files: BTreeMap<u64, Content>,
+    files: BTreeMap<u64, FileBytes>,
     directories: BTreeSet<PathBuf>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
@@ -64,7 +64,7 @@ enum Naming {
 }
 
 impl SimulatedDisk {
-    /// Creates an empty disk whose faults a seed decides, and which moves `clock` by the time that operations take.
+    /// Creates an empty disk. A seed decides its faults; operations move `clock` by their time.
     #[must_use]
     pub fn new(seed: u64, clock: &SimulatedClock) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -100,8 +100,9 @@ impl SimulatedDisk {
         self.state().is_off
     }
 
-    /// Cuts the power, if it is on, and switches it on again: what was not synced is lost or torn as the seed decides,
-    /// and nothing goes wrong from now on.
+    /// Cuts the power and switches it on again, without faults from then on.
+    ///
+    /// What was not synced is lost or torn as the seed decides.
     pub fn restart(&self) {
         let mut state = self.state();
         state.cut();
@@ -113,7 +114,7 @@ impl SimulatedDisk {
     }
 }
 
-/// What a [`Disk`](crate::disk::Disk) does.
+/// The operations of a disk.
 impl SimulatedDisk {
     pub(crate) fn exists(&self, path: &Path) -> bool {
         let state = self.state();
@@ -147,7 +148,7 @@ impl SimulatedDisk {
             (None, OpenMode::Write | OpenMode::Truncate) => {
                 state.begin()?;
                 let file = state.files.len() as u64;
-                state.files.insert(file, Content::default());
+                state.files.insert(file, FileBytes::default());
                 state.name(Naming::Create(path.to_owned(), file));
                 file
             }
@@ -319,7 +320,7 @@ impl State {
         if (others + length) as u64 > capacity { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    fn file(&mut self, file: u64) -> &mut Content {
+    fn file(&mut self, file: u64) -> &mut FileBytes {
         self.files.entry(file).or_default()
     }
 

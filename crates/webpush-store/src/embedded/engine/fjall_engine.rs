@@ -17,11 +17,14 @@ use std::time::Duration;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// The least that fjall allows. What is in journals is replayed at open, so this bounds how long that takes.
+/// The smallest that fjall allows.
+///
+/// Journals are replayed at open, so this bounds how long that takes.
 const JOURNAL_BYTES: u64 = 64 * MEBIBYTE;
 
-/// fjall waits without end for its own background work when this much is waiting (4 and 30), even when that work has
-/// failed and stopped. So the store waits earlier, and looks whether it has.
+/// Bounds of the backlog of fjall's background work, below its own (4 and 30).
+///
+/// At its own it waits without end, even when that work has failed. The store waits earlier, and notices a failure.
 const SEALED_MEMTABLES: usize = 3;
 const FIRST_LEVEL_TABLES: usize = 24;
 const ROOM_POLL: Duration = Duration::from_millis(2);
@@ -29,7 +32,7 @@ const ROOM_POLL: Duration = Duration::from_millis(2);
 /// An open database.
 pub(in crate::embedded) struct FjallEngine {
     db: Database,
-    /// Of each table that ever had a row. One takes 18 syncs to make, which an empty store need not wait for.
+    /// Keyspaces of the tables that ever had a row. Creating one takes 18 syncs.
     keyspaces: [OnceLock<Keyspace>; Table::ALL.len()],
     damage: Arc<DamageReporter>,
 }
@@ -100,8 +103,9 @@ impl FjallEngine {
         Ok(())
     }
 
-    /// All rows of a table as they are now, for whoever reads them while the engine is used, or longer. The engine is not
-    /// closed before this is dropped.
+    /// Returns all rows of a table as they are now.
+    ///
+    /// They may be read while the engine is used, or longer: it is not closed before they are dropped.
     pub(in crate::embedded) fn all(
         &self,
         table: Table,

@@ -1,9 +1,9 @@
-//! The engine of simulations: maps in memory, and behind them a journal that is written like the log of a store.
+//! The engine of simulations: maps in memory behind a journal.
 //!
 //! Its journal is on the disk that it is given, so whatever that disk loses, tears or refuses happens to this engine as
 //! well. Batches are atomic, and durable when [`MapEngine::write`] returns; after a failed write none is accepted.
 
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile};
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::frame;
 use crate::embedded::key::Key;
@@ -11,6 +11,7 @@ use crate::embedded::memtable::Tables;
 use crate::embedded::rows::Table;
 use crate::embedded::value::Value;
 use crate::embedded::view::Row;
+use crate::open_mode::OpenMode;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::{Bound, RangeInclusive};

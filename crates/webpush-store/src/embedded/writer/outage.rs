@@ -1,4 +1,4 @@
-//! What the writer does when the disk fails: it refuses everything, and opens the store anew until that works.
+//! Outages: while the disk fails the writer refuses everything, and reopens the store until it works.
 
 use super::{Step, Writer};
 use crate::embedded::engine::Engine;
