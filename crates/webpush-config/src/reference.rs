@@ -71,9 +71,9 @@ A flag wins over a variable, a variable over the file, the file over a credentia
 Unknown keys and variables, unusable values and contradictions make startup fail with exit status 2, one line per
 problem:
 
-    webpush-server: webpush-server.toml:3: the key listen.prot is unknown; did you mean listen.port?
-    webpush-server: variable WEBPUSH_SERVER_PORT: this variable is unknown; did you mean WEBPUSH_SERVER_LISTEN__PORT?
-    webpush-server: --plaintext: listen.plaintext can't be used with tls.cert (webpush-server.toml:9)
+    webpush-server: webpush-server.toml:3: unknown key listen.prot; did you mean listen.port?
+    webpush-server: variable WEBPUSH_SERVER_PORT: unknown variable; did you mean WEBPUSH_SERVER_LISTEN__PORT?
+    webpush-server: --plaintext: listen.plaintext cannot be combined with tls.cert (webpush-server.toml:9)
 
 ## Secrets
 
