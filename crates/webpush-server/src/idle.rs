@@ -33,7 +33,7 @@ async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> 
     let check = IdleCheck { now, limits: service.limits.load().idle };
     let mut removed = 0;
     loop {
-        let idle = service.store.idle(&check, SLICE)?;
+        let idle = service.idle(&check, SLICE).await?;
         if idle.is_empty() {
             return Ok(removed);
         }
@@ -78,8 +78,7 @@ mod tests {
 
     async fn service(inboxes: u8) -> Arc<Service> {
         let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
-        let store = Arc::new(MemoryStore::default());
-        let service = Service::new(Setup::new(store, keyring, "https://push.example"));
+        let service = Service::new(Setup::new(MemoryStore::default(), keyring, "https://push.example"));
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
         service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();
@@ -97,7 +96,7 @@ mod tests {
         assert_eq!(touched, Applied::Touched);
         assert_eq!(remove(&service, CREATED.after(DAY / 2)).await, Ok(0));
         assert_eq!(remove(&service, CREATED.after(2 * DAY)).await, Ok(249));
-        assert!(service.store.inbox(id(7)).unwrap().is_some());
+        assert!(service.inbox(id(7)).await.unwrap().is_some());
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(1));
     }
 

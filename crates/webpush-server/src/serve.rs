@@ -36,7 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use webpush_core::protocol::autopush::Versions;
 use webpush_store::embedded::{EmbeddedStore, Options};
-use webpush_store::{Quota, Store};
+use webpush_store::{Backend, Quota, Store};
 
 /// What a service is run with.
 #[derive(Clone, Debug)]
@@ -356,7 +356,7 @@ fn listened_on(scheme: &str, host: &str, port: u16) -> String {
 fn open_data_folder(
     folder: &Path,
     quota: Quota,
-) -> anyhow::Result<(Arc<dyn Store>, webpush_core::capability::Keyring)> {
+) -> anyhow::Result<(Arc<Backend>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
     make_data_folder(folder)?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
@@ -364,7 +364,7 @@ fn open_data_folder(
     let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
     let store = EmbeddedStore::open(&store_folder, Options { quota, ..Options::default() })
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
-    Ok((Arc::new(store), keyring))
+    Ok((store.into(), keyring))
 }
 
 /// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.

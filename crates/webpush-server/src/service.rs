@@ -1,7 +1,9 @@
 //! What every request handler shares: the store, the keys, the limits, and who is listening.
 
+mod commit_feed;
+mod reads;
+
 use crate::broadcasts::Broadcasts;
-use crate::fresh;
 use crate::gateway::Gateway;
 use crate::http::problem::{ErrorStyle, VapidErrorStatus};
 use crate::http::proxies::Proxies;
@@ -18,19 +20,18 @@ use crate::sweep::SweepTimer;
 use crate::trace::{self, Stage, Traces};
 use crate::vapid::VapidCache;
 use arc_swap::ArcSwap;
+use commit_feed::CommitFeed;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
 use webpush_core::id::{EntryRef, MessageId};
-use webpush_core::outcome::Outcome;
 use webpush_core::protocol::autopush::Versions;
 use webpush_core::time::Timestamp;
-use webpush_store::{Applied, Durability, Op, Settled, Store, StoreError};
+use webpush_store::{Applied, Backend, Durability, Op, Store as _, StoreError};
 
 /// One running service.
 pub struct Service {
-    /// Where inboxes live.
-    pub store: Arc<dyn Store>,
+    store: Arc<Backend>,
     /// What URLs are sealed with.
     pub keyring: Keyring,
     /// What things are called in the log.
@@ -83,7 +84,7 @@ pub struct InForce {
 /// What a service is put together from.
 pub struct Setup {
     /// Where inboxes live.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Backend>,
     /// What URLs are sealed with.
     pub keyring: Keyring,
     /// The public origin.
@@ -107,9 +108,9 @@ pub struct Setup {
 impl Setup {
     /// What can't be left out; the rest as it is by default, but without a gateway and spans.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, keyring: Keyring, origin: impl Into<String>) -> Self {
+    pub fn new(store: impl Into<Arc<Backend>>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
-            store,
+            store: store.into(),
             keyring,
             origin: origin.into(),
             limits: Limits::default(),
@@ -142,6 +143,16 @@ impl Service {
         let traces = Arc::new(Traces::new(trace));
         let metrics = Arc::<Metrics>::default();
         let refusals = Arc::clone(&metrics.refusals);
+        let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
+        let (sweep_timer, readiness) = (Arc::<SweepTimer>::default(), Arc::<Readiness>::default());
+        store.watch(Arc::new(CommitFeed {
+            registry: Arc::clone(&registry),
+            sweep_timer: Arc::clone(&sweep_timer),
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            traces: Arc::clone(&traces),
+            spans: spans.clone(),
+        }));
         Arc::new(Self {
             store,
             pseudonyms: Pseudonyms::new(&keyring),
@@ -154,11 +165,11 @@ impl Service {
             proxies: ArcSwap::from_pointee(proxies),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             gateway,
-            registry: Arc::new(SessionRegistry::new(Arc::clone(&traces))),
+            registry,
             traces,
-            sweep_timer: Arc::default(),
+            sweep_timer,
             metrics,
-            readiness: Arc::default(),
+            readiness,
             settling: Settling::default(),
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),
@@ -211,48 +222,14 @@ impl Service {
         self.submit(ops, durability, drop);
     }
 
-    /// Sessions are told by the store's thread, not by the caller: a sender that hangs up between the commit and its
-    /// answer must not leave a stored message unannounced.
+    /// Applies operations, and calls `answer` on the store's thread when they are as durable as asked.
     pub(crate) fn submit(
         &self,
         ops: Vec<Op>,
         durability: Durability,
         answer: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
     ) {
-        let (registry, sweep_timer) = (Arc::clone(&self.registry), Arc::clone(&self.sweep_timer));
-        let (metrics, readiness) = (Arc::clone(&self.metrics), Arc::clone(&self.readiness));
-        let traces = Arc::clone(&self.traces);
-        let spans = self.spans.clone();
-        let done = move |result: Result<Vec<Applied>, StoreError>| {
-            if let Ok(applied) = &result {
-                if readiness.committed(durability) {
-                    // What failed may have been written all the same, and nobody was told of it.
-                    registry.announce_anything();
-                    sweep_timer.look_again();
-                }
-                registry.announce(applied);
-                metrics.messages.committed(applied);
-                trace_ends(&traces, &spans, applied);
-                sweep_timer.announce(applied);
-                let mut now = None;
-                for change in applied {
-                    match change {
-                        Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
-                            let now = *now.get_or_insert_with(fresh::now);
-                            metrics.messages.settled(*outcome, *accepted, now);
-                            traces.ended(entry.message, *outcome);
-                            spans.ended(entry.message, *outcome);
-                        }
-                        Applied::Removed(removed) => registry.end(removed.inbox, removed.subscription),
-                        _ => {}
-                    }
-                }
-            } else if result != Err(StoreError::Busy) {
-                readiness.failed();
-            }
-            answer(result);
-        };
-        self.store.commit(ops, durability, Box::new(done));
+        self.store.commit(ops, durability, Box::new(answer));
     }
 
     /// [`Service::commit`] of one operation.
@@ -271,18 +248,4 @@ pub struct Sent {
     pub message: MessageId,
     /// When it was accepted.
     pub accepted: Timestamp,
-}
-
-/// What a commit has ended besides what it was meant to end.
-fn trace_ends(traces: &Traces, spans: &Spans, applied: &[Applied]) {
-    let ended = |message, outcome| {
-        traces.ended(message, outcome);
-        spans.ended(message, outcome);
-    };
-    for change in applied {
-        if let Applied::Appended(appended) = change {
-            appended.replaced.iter().for_each(|old| ended(old.message, Outcome::Replaced));
-            appended.dropped.iter().for_each(|old| ended(old.message, Outcome::Dropped));
-        }
-    }
 }

@@ -5,8 +5,8 @@
 //!
 //! `cargo run --release -p webpush-store --example durable_puts [folder [puts|pairs|flood|open]]`
 
-#![allow(clippy::disallowed_methods, reason = "it measures the machine itself")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a measurement that fails has no result")]
+#![allow(clippy::disallowed_methods, reason = "it measures the machine itself")]
 
 use bytes::Bytes;
 use std::fs::File;
@@ -29,7 +29,7 @@ use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
-use webpush_store::contract::commit;
+use webpush_store::contract::{block_on, commit_blocking};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Durability, Op, Store};
 
@@ -99,7 +99,8 @@ fn measure_pairs(folder: &Path) {
     let mut left = 0;
     for number in 0..AGENTS {
         let scope = Scope { inbox: agent(number), only: None, floor: Urgency::VeryLow };
-        let page = store.fetch(&scope, Position::START, Timestamp::from_millis(1)).expect("the store works");
+        let page = block_on(store.fetch(&scope, Position::START, Timestamp::from_millis(1)))
+            .expect("the store works");
         left += page.entries.len();
     }
     assert_eq!(left, 0, "all are settled");
@@ -197,7 +198,7 @@ fn measure_flood(folder: &Path) {
     let put = |numbers: Range<u64>| {
         let start = Instant::now();
         let to_one = |number| Op::Append(Draft { agent: agent(0), topic: None, ..message(number) });
-        commit(&store, numbers.map(to_one).collect());
+        commit_blocking(&store, numbers.map(to_one).collect());
         start.elapsed()
     };
     let rate = |numbers: Range<u64>| {
@@ -262,7 +263,7 @@ fn seeded(folder: &Path) -> EmbeddedStore {
                 Subscription { agent: id, id: SUBSCRIPTION, created, key, sender: None, protocol };
             [Op::CreateInbox(Inbox { id, owner: Owner::Agent, created, key }), Op::Subscribe(subscription)]
         });
-        commit(&store, ops.collect());
+        commit_blocking(&store, ops.collect());
     }
     store
 }

@@ -54,9 +54,13 @@ pub use topics::{
     an_ended_message_is_not_replaced,
 };
 
-use crate::{Appended, Applied, Durability, Op, Quota, Store};
+use crate::{Appended, Applied, Backend, Durability, Op, Quota, Store, StoreError};
 use bytes::Bytes;
-use std::sync::{Arc, mpsc};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -70,9 +74,9 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 
 /// Opens the store under test, with these bounds for each inbox.
-pub type Open<'a> = &'a dyn Fn(Quota) -> Arc<dyn Store>;
+pub type Open<'a> = &'a dyn Fn(Quota) -> Backend;
 
-/// Makes one `#[test]` of each rule. `$open` is an expression that gives a fresh `Fn(Quota) -> Arc<dyn Store>`.
+/// Makes one `#[test]` of each rule. `$open` is an expression that gives a fresh `Fn(Quota) -> Backend`.
 #[macro_export]
 macro_rules! contract_tests {
     ($open:expr) => {
@@ -101,20 +105,66 @@ macro_rules! contract_tests {
     ($open:expr; $($rule:ident)*) => {
         $(#[test]
         fn $rule() {
-            $crate::contract::$rule(&$open);
+            $crate::contract::block_on($crate::contract::$rule(&$open));
         })*
     };
 }
 
-/// Commits durably and waits for the end.
+/// Runs a future on this thread until it ends.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// Commits durably and blocks until the end.
 ///
 /// # Panics
-/// When the store refuses.
-pub fn commit(store: &dyn Store, ops: Vec<Op>) -> Vec<Applied> {
-    let (sender, receiver) = mpsc::channel();
-    store.commit(ops, Durability::Durable, Box::new(move |result| drop(sender.send(result))));
-    receiver.recv().expect("done is called").expect("the store works")
+/// If the commit fails.
+pub fn commit_blocking(store: &impl Store, ops: Vec<Op>) -> Vec<Applied> {
+    block_on(commit(store, ops))
 }
+
+async fn commit(store: &impl Store, ops: Vec<Op>) -> Vec<Applied> {
+    submit(store, ops, Durability::Durable).await.expect("the store works")
+}
+
+/// Submits a commit at once, and returns a future of its end.
+fn submit<S: Store>(
+    store: &S,
+    ops: Vec<Op>,
+    durability: Durability,
+) -> impl Future<Output = CommitResult> + use<S> {
+    let slot = Arc::new(Mutex::new((None, None::<Waker>)));
+    let done = Arc::clone(&slot);
+    store.commit(
+        ops,
+        durability,
+        Box::new(move |result| {
+            let mut slot = done.lock().expect("nobody panics with it");
+            assert_eq!(slot.0.replace(result), None, "done is called once");
+            slot.1.take().into_iter().for_each(Waker::wake);
+        }),
+    );
+    poll_fn(move |context| {
+        let mut slot = slot.lock().expect("nobody panics with it");
+        slot.1 = Some(context.waker().clone());
+        slot.0.take().map_or(Poll::Pending, Poll::Ready)
+    })
+}
+
+type CommitResult = Result<Vec<Applied>, StoreError>;
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const OTHER_AGENT: InboxId = InboxId::from_bytes([2; 16]);
@@ -162,11 +212,11 @@ fn topical(number: u64, topic: &str) -> Draft {
 }
 
 /// A store with two agents, of which the first has two subscriptions, and a receipt subscription.
-fn seeded(open: Open) -> Arc<dyn Store> {
-    seeded_with(open, Quota::default())
+async fn seeded(open: Open<'_>) -> Backend {
+    seeded_with(open, Quota::default()).await
 }
 
-fn seeded_with(open: Open, quota: Quota) -> Arc<dyn Store> {
+async fn seeded_with(open: Open<'_>, quota: Quota) -> Backend {
     let store = open(quota);
     let ops = vec![
         inbox(AGENT, Owner::Agent),
@@ -176,12 +226,12 @@ fn seeded_with(open: Open, quota: Quota) -> Arc<dyn Store> {
         subscription(AGENT, OTHER_SUBSCRIPTION),
         subscription(OTHER_AGENT, SUBSCRIPTION),
     ];
-    assert_eq!(commit(&*store, ops), vec![Applied::Created; 6]);
+    assert_eq!(commit(&store, ops).await, vec![Applied::Created; 6]);
     store
 }
 
-fn append(store: &dyn Store, messages: Vec<Draft>) -> Vec<Appended> {
-    let applied = commit(store, messages.into_iter().map(Op::Append).collect());
+async fn append(store: &Backend, messages: Vec<Draft>) -> Vec<Appended> {
+    let applied = commit(store, messages.into_iter().map(Op::Append).collect()).await;
     let appended = applied.into_iter().filter_map(|applied| match applied {
         Applied::Appended(appended) => Some(appended),
         _ => None,
@@ -189,24 +239,33 @@ fn append(store: &dyn Store, messages: Vec<Draft>) -> Vec<Appended> {
     appended.collect()
 }
 
-/// Appends one message and names it.
-fn append_one(store: &dyn Store, message: Draft) -> EntryRef {
-    append(store, vec![message]).first().expect("it is appended").message.entry_ref()
+/// Appends messages, each in a commit of its own.
+async fn append_each(store: &Backend, messages: impl IntoIterator<Item = Draft>) -> Vec<EntryRef> {
+    let mut entries = Vec::new();
+    for message in messages {
+        entries.push(append_one(store, message).await);
+    }
+    entries
 }
 
-fn settle(store: &dyn Store, entry: EntryRef, outcome: Outcome) -> Applied {
-    commit(store, vec![Op::Settle(entry, outcome)]).pop().expect("one answer for one operation")
+/// Appends one message and names it.
+async fn append_one(store: &Backend, message: Draft) -> EntryRef {
+    append(store, vec![message]).await.first().expect("it is appended").message.entry_ref()
+}
+
+async fn settle(store: &Backend, entry: EntryRef, outcome: Outcome) -> Applied {
+    commit(store, vec![Op::Settle(entry, outcome)]).await.pop().expect("one answer for one operation")
 }
 
 const fn everything(inbox: InboxId) -> Scope {
     Scope { inbox, only: None, floor: Urgency::VeryLow }
 }
 
-fn fetch(store: &dyn Store, scope: Scope, after: Position, now: u64) -> Page {
-    store.fetch(&scope, after, at(now)).expect("the store can be read")
+async fn fetch(store: &Backend, scope: Scope, after: Position, now: u64) -> Page {
+    store.fetch(&scope, after, at(now)).await.expect("the store can be read")
 }
 
 /// What is in an inbox at 10 ms, by reference.
-fn contents(store: &dyn Store, inbox: InboxId) -> Vec<EntryRef> {
-    fetch(store, everything(inbox), Position::START, 10).entries.iter().map(Entry::entry_ref).collect()
+async fn contents(store: &Backend, inbox: InboxId) -> Vec<EntryRef> {
+    fetch(store, everything(inbox), Position::START, 10).await.entries.iter().map(Entry::entry_ref).collect()
 }

@@ -1,24 +1,44 @@
-//! A store in memory: the model that every other store is compared with, and the one for simulations.
+//! A store in memory: the reference model that other stores are compared with, and the store for simulations.
 //!
-//! It has no indexes: whatever is asked is found by looking at everything, so that it is easy to see that it is right.
+//! It has no indexes. Every read searches everything, so that it is easy to see that it is right.
 
+mod commits;
+mod faults;
 mod model;
 mod restore;
 
-use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Quota, Snapshot, Store, StoreError};
+pub use faults::Faults;
+
+use crate::observer::HandleId;
+use crate::{
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Quota, Snapshot, Store, StoreError,
+};
+use commits::Commits;
+use faults::FaultState;
 use model::Model;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// A handle to a model in memory. A commit is over before it returns.
-pub struct MemoryStore {
-    model: Arc<Mutex<Model>>,
+/// A handle to a model in memory. A commit ends before `commit` returns, unless another one is just ending.
+pub struct MemoryStore(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    id: HandleId,
     closed: AtomicBool,
+    faults: FaultState,
+}
+
+/// What all handles share.
+#[derive(Default)]
+struct Shared {
+    model: Mutex<Model>,
+    commits: Commits,
 }
 
 impl Default for MemoryStore {
@@ -28,80 +48,141 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty model with other bounds than the usual ones.
+    /// Creates an empty model with these limits.
     #[must_use]
     pub fn with_quota(quota: Quota) -> Self {
-        Self { model: Arc::new(Mutex::new(Model::new(quota))), closed: AtomicBool::new(false) }
+        Self::on(Arc::new(Shared { model: Mutex::new(Model::new(quota)), ..Shared::default() }))
     }
 
-    /// A new handle to the same model, as if a process had started again on what the last one left.
+    fn on(shared: Arc<Shared>) -> Self {
+        let id = shared.commits.observers.new_handle();
+        Self(Arc::new(Handle { shared, id, closed: AtomicBool::new(false), faults: FaultState::default() }))
+    }
+
+    /// Returns another handle to the same store.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        Self::on(Arc::clone(&self.0.shared))
+    }
+
+    /// Returns a new handle to the same model, as if a process had started again on what the last one left.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self { model: Arc::clone(&self.model), closed: AtomicBool::new(false) }
+        self.handle()
     }
 
-    /// [`MemoryStore::reopen`] with other bounds.
+    /// Does the same as [`MemoryStore::reopen`], with other limits.
     #[must_use]
     pub fn reopen_with(&self, quota: Quota) -> Self {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner).quota = quota;
+        self.0.shared.model().quota = quota;
         self.reopen()
     }
 
+    /// Returns the controls that make this handle fail.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults(Arc::clone(&self.0))
+    }
+}
+
+impl Shared {
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
     fn with<T>(&self, act: impl FnOnce(&mut Model) -> T) -> Result<T, StoreError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable);
         }
-        Ok(act(&mut self.model.lock().unwrap_or_else(PoisonError::into_inner)))
+        Ok(act(&mut self.shared.model()))
+    }
+
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
+        let fails = self.faults.fails_commits.load(Ordering::Acquire);
+        {
+            let mut model = self.shared.model();
+            let applies = !fails && !self.closed.load(Ordering::Acquire);
+            let applied = applies.then(|| ops.into_iter().map(|op| model.apply(op)).collect());
+            // While the model is locked, so that commits end in the order in which they were applied.
+            self.shared.commits.applied(self.id, applied, durability, done);
+        }
+        self.shared.commits.end_all();
     }
 }
 
 impl Store for MemoryStore {
-    fn commit(&self, ops: Vec<Op>, _: Durability, done: Done) {
-        done(self.with(|model| ops.into_iter().map(|op| model.apply(op)).collect()));
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
+        let faults = &self.0.faults;
+        faults.commits.fetch_add(1, Ordering::AcqRel);
+        if faults.holds_commits.load(Ordering::Acquire) {
+            let mut held = faults.held.lock().unwrap_or_else(PoisonError::into_inner);
+            return held.push((ops, durability, done));
+        }
+        self.0.commit(ops, durability, done);
     }
 
-    fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
-        self.with(|model| model.inbox(id))
+    fn watch(&self, observer: Arc<dyn CommitObserver>) {
+        self.0.shared.commits.observers.register(self.0.id, observer);
     }
 
-    fn subscription(
+    async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+        self.0.with(|model| model.inbox(id))
+    }
+
+    async fn subscription(
         &self,
         agent: InboxId,
         id: SubscriptionId,
     ) -> Result<Option<Arc<Subscription>>, StoreError> {
-        self.with(|model| model.subscription(agent, id))
+        if self.0.faults.fails_subscription_reads.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable);
+        }
+        self.0.with(|model| model.subscription(agent, id))
     }
 
-    fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError> {
-        self.with(|model| model.channel(agent, channel))
+    async fn channel(
+        &self,
+        agent: InboxId,
+        channel: ChannelId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+        self.0.with(|model| model.channel(agent, channel))
     }
 
-    fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
-        self.with(|model| model.entry(entry))
+    async fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+        self.0.with(|model| model.entry(entry))
     }
 
-    fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
-        self.with(|model| model.fetch(scope, after, now))
+    async fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
+        self.0.with(|model| model.fetch(scope, after, now))
     }
 
-    fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.with(|model| model.latest(scope, now))
+    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        self.0.with(|model| model.latest(scope, now))
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        self.with(|model| model.due(now, limit))
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        self.0.with(|model| model.due(now, limit))
     }
 
-    fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
-        self.with(|model| model.idle(check, limit))
+    async fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+        self.0.with(|model| model.idle(check, limit))
     }
 
-    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
-        let records = self.with(|model| model.snapshot(detail))?;
+    async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        let records = self.0.with(|model| model.snapshot(detail))?;
         Ok(Box::new(records.into_iter().map(Ok)))
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.0.closed.store(true, Ordering::Release);
+        self.0.shared.commits.observers.remove(self.0.id);
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.close();
     }
 }

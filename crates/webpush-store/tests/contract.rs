@@ -2,16 +2,15 @@
 
 #![allow(clippy::expect_used, reason = "what fails must stop the test")]
 
-use std::sync::Arc;
-use webpush_store::{Quota, Store};
+use webpush_store::{Backend, Quota};
 
 mod memory {
     use super::*;
     use webpush_store::memory::MemoryStore;
 
-    fn fresh() -> impl Fn(Quota) -> Arc<dyn Store> {
+    fn fresh() -> impl Fn(Quota) -> Backend {
         let model = MemoryStore::default();
-        move |quota| Arc::new(model.reopen_with(quota))
+        move |quota| model.reopen_with(quota).into()
     }
 
     webpush_store::contract_tests!(fresh());
@@ -21,11 +20,11 @@ mod embedded {
     use super::*;
     use webpush_store::embedded::{EmbeddedStore, Options};
 
-    fn fresh() -> impl Fn(Quota) -> Arc<dyn Store> {
+    fn fresh() -> impl Fn(Quota) -> Backend {
         let folder = tempfile::tempdir().expect("a folder");
         move |quota| {
             let options = Options { quota, ..Options::default() };
-            Arc::new(EmbeddedStore::open(folder.path(), options).expect("the store opens"))
+            EmbeddedStore::open(folder.path(), options).expect("the store opens").into()
         }
     }
 

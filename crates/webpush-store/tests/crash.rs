@@ -23,7 +23,7 @@ use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_store::contract::commit;
+use webpush_store::contract::{block_on, commit_blocking};
 use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
@@ -89,7 +89,7 @@ fn what_was_settled_does_not_come_back_after_a_kill() {
         let store = open(folder.path(), Options::default());
         let is_left = |entry: &&Entry| !number(entry).is_multiple_of(SETTLED_OF as u64);
         let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
-        commit(&store, fetch_all(&store).iter().filter(is_left).map(settle).collect());
+        commit_blocking(&store, fetch_all(&store).iter().filter(is_left).map(settle).collect());
         first = number(fetch_all(&store).last().unwrap()) + SETTLED_OF as u64;
     }
 }
@@ -152,7 +152,7 @@ fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
     assert!(numbers.len() > 10 && numbers.is_sorted());
     assert!(lost > 10 && acknowledged > numbers.len() as u64, "{lost} batches lost at byte {flipped}");
     let last = fetch_all(&store).last().unwrap().position();
-    commit(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
+    commit_blocking(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
     assert!(fetch_all(&store).last().unwrap().position() > last);
     drop(store);
     let store = open(folder.path(), Options::default());
@@ -164,7 +164,7 @@ fn damage_that_the_engine_notices_is_refused_by_name() {
     let folder = seeded();
     let store = open(folder.path(), Options::default());
     for number in 0..50 {
-        commit(&store, vec![Op::Append(message(number, 300))]);
+        commit_blocking(&store, vec![Op::Append(message(number, 300))]);
     }
     drop(store);
     // Before the end of a batch is its checksum.
@@ -182,14 +182,14 @@ fn segments_that_stay_behind_a_flush_change_nothing() {
     options.memtable.age = Duration::MAX;
     let store = open(folder.path(), options);
     for number in 0..20 {
-        commit(&store, vec![Op::Append(message(number, 10))]);
+        commit_blocking(&store, vec![Op::Append(message(number, 10))]);
     }
     let files = fs::read_dir(folder.path().join("log")).unwrap().map(|file| file.unwrap().path());
     let segments: Vec<_> = files.map(|path| (fs::read(&path).unwrap(), path)).collect();
     assert_eq!(segments.len(), 1);
     store.flush();
     let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
-    commit(&store, fetch_all(&store)[5..15].iter().map(settle).collect());
+    commit_blocking(&store, fetch_all(&store)[5..15].iter().map(settle).collect());
     store.flush();
     drop(store);
     assert!(segments.iter().all(|(_, path)| !path.exists()), "a closed store has no log");
@@ -209,7 +209,7 @@ fn a_folder_without_a_log_is_brought_up_to_date() {
     fs::write(folder.path().join("format"), "webpush-server store 1\n").unwrap();
     let store = open(folder.path(), Options::default());
     assert_eq!(store.recovery().batches_lost, 0);
-    commit(&store, vec![Op::Append(message(0, 10))]);
+    commit_blocking(&store, vec![Op::Append(message(0, 10))]);
     assert_eq!(numbers(&store), [0]);
     assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 2\n");
 }
@@ -303,12 +303,12 @@ fn append_for_ever(store: &EmbeddedStore, first: u64) {
 fn settle_for_ever(store: &EmbeddedStore, first: u64) {
     for first in (first..).step_by(SETTLED_OF) {
         let messages = (first..first + SETTLED_OF as u64).map(|number| Op::Append(message(number, 300)));
-        let applied = commit(store, messages.collect());
+        let applied = commit_blocking(store, messages.collect());
         let settle = applied[1..].iter().map(|applied| match applied {
             Applied::Appended(appended) => Op::Settle(appended.message.entry_ref(), Outcome::Delivered),
             _ => unreachable!(),
         });
-        commit(store, settle.collect());
+        commit_blocking(store, settle.collect());
         println!("\nacked {}", first + SETTLED_OF as u64);
     }
 }
@@ -414,7 +414,7 @@ fn seeded() -> tempfile::TempDir {
     let protocol = Protocol::Rfc8030;
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
-    commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
+    commit_blocking(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
     folder
 }
 
@@ -449,7 +449,7 @@ fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
     let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
     let (mut all, mut after) = (Vec::new(), Position::START);
     loop {
-        let page = store.fetch(&scope, after, Timestamp::from_millis(1)).unwrap();
+        let page = block_on(store.fetch(&scope, after, Timestamp::from_millis(1))).unwrap();
         all.extend(page.entries);
         after = page.seen;
         if !page.more {

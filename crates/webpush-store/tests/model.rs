@@ -22,6 +22,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::IdleLimits;
+use webpush_store::contract::block_on;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::memory::MemoryStore;
 use webpush_store::{Applied, Detail, Durability, Entries, IdleCheck, Op, Quota, Record, Store};
@@ -137,7 +138,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-fn commit(store: &dyn Store, ops: Vec<Op>, durability: Durability) -> Vec<Applied> {
+fn commit(store: &impl Store, ops: Vec<Op>, durability: Durability) -> Vec<Applied> {
     let (sender, receiver) = mpsc::channel();
     store.commit(ops, durability, Box::new(move |result| drop(sender.send(result))));
     receiver.recv().unwrap().unwrap()
@@ -155,34 +156,34 @@ fn operations(steps: Vec<Step>, now: Timestamp) -> Vec<Op> {
 }
 
 /// Compares everything that can be asked.
-fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &IdleCheck) {
+async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, check: &IdleCheck) {
     for limit in [0, 2, 100] {
-        assert_eq!(model.idle(check, limit), store.idle(check, limit));
+        assert_eq!(model.idle(check, limit).await, store.idle(check, limit).await);
     }
-    assert_eq!(snapshot(model, &Detail::EVERYTHING), snapshot(store, &Detail::EVERYTHING));
+    assert_eq!(snapshot(model, &Detail::EVERYTHING).await, snapshot(store, &Detail::EVERYTHING).await);
     let some = Detail { after: Some(inbox_id(1)), subscriptions: false, entries: Entries::First };
-    assert_eq!(snapshot(model, &some), snapshot(store, &some));
+    assert_eq!(snapshot(model, &some).await, snapshot(store, &some).await);
     for number in 0..5 {
         let inbox = inbox_id(number);
-        assert_eq!(model.inbox(inbox), store.inbox(inbox));
+        assert_eq!(model.inbox(inbox).await, store.inbox(inbox).await);
         for id in (0..3).map(subscription_id) {
-            assert_eq!(model.subscription(inbox, id), store.subscription(inbox, id));
+            assert_eq!(model.subscription(inbox, id).await, store.subscription(inbox, id).await);
         }
         for channel in (0..2).map(channel_id) {
-            assert_eq!(model.channel(inbox, channel), store.channel(inbox, channel));
+            assert_eq!(model.channel(inbox, channel).await, store.channel(inbox, channel).await);
         }
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {
                 let scope = Scope { inbox, only, floor };
-                assert_eq!(model.latest(&scope, now), store.latest(&scope, now));
+                assert_eq!(model.latest(&scope, now).await, store.latest(&scope, now).await);
                 let mut after = Position::START;
                 loop {
-                    let page = model.fetch(&scope, after, now).unwrap();
-                    assert_eq!(Ok(&page), store.fetch(&scope, after, now).as_ref());
+                    let page = model.fetch(&scope, after, now).await.unwrap();
+                    assert_eq!(Ok(&page), store.fetch(&scope, after, now).await.as_ref());
                     for entry in &page.entries {
                         assert_eq!(
                             Ok(Some(entry)),
-                            store.entry(&entry.entry_ref()).as_ref().map(Option::as_ref)
+                            store.entry(&entry.entry_ref()).await.as_ref().map(Option::as_ref)
                         );
                     }
                     after = page.seen;
@@ -195,13 +196,13 @@ fn assert_same(model: &dyn Store, store: &dyn Store, now: Timestamp, check: &Idl
     }
     for limit in [0, 3, 1000] {
         for then in [Timestamp::default(), now, Timestamp::from_millis(now.as_millis() + 20)] {
-            assert_eq!(model.due(then, limit), store.due(then, limit));
+            assert_eq!(model.due(then, limit).await, store.due(then, limit).await);
         }
     }
 }
 
-fn snapshot(store: &dyn Store, detail: &Detail) -> Vec<Record> {
-    store.snapshot(detail).unwrap().collect::<Result<_, _>>().unwrap()
+async fn snapshot(store: &impl Store, detail: &Detail) -> Vec<Record> {
+    store.snapshot(detail).await.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 /// What a killed process leaves, also in the middle of a flush: the log first, so that what has left it by then is in
@@ -225,9 +226,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A new store with what is on a snapshot of another one.
-fn copied(store: &dyn Store, folder: &Path, options: Options) -> EmbeddedStore {
+fn copied(store: &impl Store, folder: &Path, options: Options) -> EmbeddedStore {
     let copy = EmbeddedStore::open(folder, options).unwrap();
-    for record in store.snapshot(&Detail::EVERYTHING).unwrap() {
+    for record in block_on(store.snapshot(&Detail::EVERYTHING)).unwrap() {
         assert_eq!(commit(&copy, vec![Op::Restore(record.unwrap())], Durability::Lazy), [Applied::Created]);
     }
     copy
@@ -289,10 +290,10 @@ proptest! {
                 model = model.reopen_with(quota_then);
                 assert_eq!(store.recovery().batches_lost, 0);
             }
-            assert_same(&model, &store, Timestamp::from_millis(now), &check);
+            block_on(assert_same(&model, &store, Timestamp::from_millis(now), &check));
         }
         for entry in sought {
-            assert_eq!(model.entry(&entry), store.entry(&entry));
+            assert_eq!(block_on(model.entry(&entry)), block_on(store.entry(&entry)));
         }
     }
 }

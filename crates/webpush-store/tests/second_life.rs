@@ -18,6 +18,7 @@ use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
+use webpush_store::contract::block_on;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Durability, Op, Store};
 
@@ -69,7 +70,7 @@ fn append(store: &EmbeddedStore, number: u8, durability: Durability) -> EntryRef
 
 fn numbers(store: &EmbeddedStore) -> Vec<u8> {
     let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
-    let page = store.fetch(&scope, Position::START, NOW).unwrap();
+    let page = block_on(store.fetch(&scope, Position::START, NOW)).unwrap();
     page.entries.iter().map(|entry| entry.entry_ref().message.as_bytes()[0]).collect()
 }
 

@@ -18,6 +18,7 @@ use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
+use webpush_store::contract::block_on;
 use webpush_store::disk::Disk;
 use webpush_store::embedded::{EmbeddedStore, Options, Stepper};
 use webpush_store::memory::MemoryStore;
@@ -116,7 +117,7 @@ impl Run {
     /// Some batches, most of which do something.
     fn batches(&mut self) -> Vec<(Vec<Op>, Durability)> {
         let mut entries = Vec::new();
-        for record in self.model.snapshot(&Detail::EVERYTHING).unwrap() {
+        for record in block_on(self.model.snapshot(&Detail::EVERYTHING)).unwrap() {
             if let Record::Entry(entry) = record.unwrap() {
                 entries.push(entry);
             }
@@ -301,8 +302,8 @@ fn commit(store: &MemoryStore, ops: Vec<Op>) -> Vec<Applied> {
 }
 
 /// The last position, and all other records.
-fn snapshot(store: &dyn Store) -> (Position, Vec<Record>) {
-    let mut records = store.snapshot(&Detail::EVERYTHING).unwrap().map(Result::unwrap);
+fn snapshot(store: &impl Store) -> (Position, Vec<Record>) {
+    let mut records = block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().map(Result::unwrap);
     match records.next() {
         Some(Record::Position(position)) => (position, records.collect()),
         other => panic!("no position: {other:?}"),

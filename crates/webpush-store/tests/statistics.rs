@@ -16,7 +16,7 @@ use webpush_core::outcome::Outcome;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_store::contract::commit;
+use webpush_store::contract::commit_blocking;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Durability, Op, Statistics, Store as _, StoreError};
 
@@ -50,7 +50,7 @@ fn furnish(store: &EmbeddedStore) {
     let protocol = Protocol::Rfc8030;
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
-    commit(
+    commit_blocking(
         store,
         vec![inbox(AGENT, Owner::Agent), inbox(SENDER, Owner::Receipts), Op::Subscribe(subscription)],
     );
@@ -77,7 +77,7 @@ fn append(store: &EmbeddedStore, ops: Vec<Op>) -> Vec<EntryRef> {
         Applied::Appended(appended) => appended.message.entry_ref(),
         other => panic!("{other:?}"),
     };
-    commit(store, ops).iter().map(entry).collect()
+    commit_blocking(store, ops).iter().map(entry).collect()
 }
 
 #[test]
@@ -88,11 +88,14 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
     assert_eq!(entries(&store), 0);
     let all = append(&store, (1..=5).map(|number| message(number, Some(SENDER))).collect());
     assert_eq!(entries(&store), 5);
-    commit(&store, vec![Op::Settle(all[0], Outcome::Delivered), Op::Settle(all[1], Outcome::Delivered)]);
+    commit_blocking(
+        &store,
+        vec![Op::Settle(all[0], Outcome::Delivered), Op::Settle(all[1], Outcome::Delivered)],
+    );
     assert_eq!(entries(&store), 5, "two are receipts now");
     // One that is put and removed in one commit, while another of it comes too late.
     let settle = Op::Settle(all[2], Outcome::Replaced);
-    commit(&store, vec![message(6, None), settle.clone(), settle]);
+    commit_blocking(&store, vec![message(6, None), settle.clone(), settle]);
     assert_eq!(entries(&store), 5);
     for flushed in [false, true] {
         if flushed {
@@ -109,9 +112,9 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
     }
     store.close();
     let store = open(folder.path());
-    commit(&store, vec![Op::RemoveInbox(SENDER)]);
+    commit_blocking(&store, vec![Op::RemoveInbox(SENDER)]);
     assert_eq!(entries(&store), 3);
-    commit(&store, vec![Op::RemoveInbox(AGENT)]);
+    commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
     assert_eq!(entries(&store), 0);
 }
 

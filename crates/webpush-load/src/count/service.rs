@@ -21,8 +21,7 @@ use webpush_server::drain::Drain;
 use webpush_server::http::connections::Connections;
 use webpush_server::http::listen::{self, Front};
 use webpush_server::service::{Service, Setup};
-use webpush_store::Durability;
-use webpush_store::embedded::EmbeddedStore;
+use webpush_store::{Backend, Durability};
 
 /// More than any response or frame here needs.
 const ROOM_BYTES: usize = 4096;
@@ -33,7 +32,7 @@ const ROOM_BYTES: usize = 4096;
 /// When one is not delivered, or not gone at the end.
 pub fn run(times: u32) -> anyhow::Result<()> {
     let directory = directory_in(None)?;
-    let store = Arc::new(stored::open(directory.path())?);
+    let store: Arc<Backend> = stored::open(directory.path())?.into();
     let (answers, answered) = sync_channel(1);
     let seed = stored::seed(Protocol::Autopush(CHANNEL));
     stored::commit(&*store, seed, Durability::Durable, &answers, &answered)?;
@@ -62,7 +61,7 @@ pub fn run(times: u32) -> anyhow::Result<()> {
 }
 
 /// Serves for as long as the process lives.
-fn serve(store: Arc<EmbeddedStore>, addresses: &Sender<SocketAddr>) -> anyhow::Result<()> {
+fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = listen::bind("127.0.0.1", 0).await?;

@@ -74,7 +74,7 @@ type Answer = Result<Vec<Applied>, StoreError>;
 
 /// Commits and waits for the answer.
 pub(super) fn commit(
-    store: &dyn Store,
+    store: &impl Store,
     ops: Vec<Op>,
     durability: Durability,
     answers: &SyncSender<Answer>,

@@ -69,7 +69,7 @@ pub struct Args {
 /// When a session gets no response to hello.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
-    let service = Service::new(Setup::new(Arc::new(MemoryStore::default()), keyring, "http://127.0.0.1"));
+    let service = Service::new(Setup::new(MemoryStore::default(), keyring, "http://127.0.0.1"));
     let drain = Drain::default();
     let directory = directory_in(None)?;
     let encryption = if args.tls { Some(Encryption::new(directory.path())?) } else { None };

@@ -1,7 +1,7 @@
 //! Agents: how many, which, and removing one. What is shown lets nobody send to one or receive as it.
 
 use super::Admin;
-use super::find::{NO_AGENT, agent, agents, looking, subscriptions};
+use super::find::{NO_AGENT, agent, agents, looking, snapshot, subscriptions};
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use super::resources::{MOST_LISTED, Query};
@@ -77,7 +77,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
     let counted = looking(admin, |admin| {
         let mut counted = Counted::default();
         let detail = Detail { after: None, subscriptions: true, entries: Entries::None };
-        for record in admin.service.store.snapshot(&detail)? {
+        for record in snapshot(admin, &detail)? {
             match record? {
                 Record::Inbox(kept) if kept.inbox.owner == Owner::Agent => {
                     counted.agents += 1;

@@ -1,7 +1,7 @@
 //! The backlog: what waits for agents that are away.
 
 use super::Admin;
-use super::find::looking;
+use super::find::{looking, snapshot};
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use super::resources::Query;
@@ -46,8 +46,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
         let (mut backlog, mut largest) = (Backlog::default(), BinaryHeap::new());
         let mut present: Option<Candidate> = None;
         let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
-        let snapshot = admin.service.store.snapshot(&detail)?;
-        for record in snapshot {
+        for record in snapshot(admin, &detail)? {
             match record? {
                 Record::Inbox(InboxRecord { inbox, holds, .. }) => {
                     keep(&mut largest, present.take(), most);

@@ -1,6 +1,7 @@
 //! Backups and exports: a snapshot of the store with the keys of its URLs, while the service goes on.
 
 use super::Admin;
+use super::find::snapshot;
 use super::refusal::Refusal;
 use super::reply::{Content, Reply};
 use crate::archive::{Kind, Writer};
@@ -39,7 +40,7 @@ pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refus
 fn begin(admin: &Admin, kind: Kind) -> Result<Writer, Refusal> {
     // What agents are told is of the same moment.
     let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
-    let snapshot = admin.service.store.snapshot(&Detail::EVERYTHING)?;
+    let snapshot = snapshot(admin, &Detail::EVERYTHING)?;
     let set = match kind {
         Kind::Backup => broadcasts.set_here(),
         Kind::Export => Versions::new(),

@@ -8,13 +8,14 @@ use crate::http::aliases;
 use crate::http::body::Body;
 use http::{HeaderMap, Uri};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use webpush_core::capability::Capability;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Owner;
 use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Subscription;
-use webpush_store::{Detail, Entries, InboxRecord, Record, StoreError};
+use webpush_store::{Detail, Entries, InboxRecord, Record, Snapshot, StoreError};
 
 /// More than any URL of this service has.
 const URL_BYTES: usize = 1024;
@@ -30,12 +31,12 @@ pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Bod
     let text = text.map_err(|_| Refusal::wrong("the body is one URL of this service, or a uaid"))?;
     let text = String::from_utf8_lossy(&text);
     let (agent, subscription) = meant(admin, text.trim())?;
-    if admin.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+    if admin.service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Err(NO_AGENT);
     }
     let mut found = serde_json::json!({ "agent": admin.service.pseudonyms.inbox(agent).to_string() });
     if let Some(id) = subscription {
-        if admin.service.store.subscription(agent, id)?.is_none() {
+        if admin.service.subscription(agent, id).await?.is_none() {
             return Err(NO_SUBSCRIPTION);
         }
         found["subscription"] = admin.service.pseudonyms.subscription(id).to_string().into();
@@ -84,13 +85,17 @@ pub(super) async fn looking<T: Send + 'static>(
     looked.await.map_err(|_| Refusal::Failed)?
 }
 
+/// Opens a snapshot. Blocks, so it is only for what [`looking`] and its like run.
+pub(super) fn snapshot(admin: &Admin, detail: &Detail) -> Result<Snapshot, StoreError> {
+    Handle::current().block_on(admin.service.snapshot(detail))
+}
+
 /// All agents after one.
 pub(super) fn agents(
     admin: &Admin,
     detail: Detail,
 ) -> Result<impl Iterator<Item = Result<InboxRecord, StoreError>>, StoreError> {
-    let snapshot = admin.service.store.snapshot(&detail)?;
-    Ok(snapshot.filter_map(|record| match record {
+    Ok(snapshot(admin, &detail)?.filter_map(|record| match record {
         Ok(Record::Inbox(kept)) if kept.inbox.owner == Owner::Agent => Some(Ok(kept)),
         Ok(_) => None,
         Err(error) => Some(Err(error)),
@@ -116,7 +121,7 @@ pub(super) fn subscriptions(
     let before = u128::from_be_bytes(*agent.as_bytes()).checked_sub(1);
     let after = before.map(|before| InboxId::from_bytes(before.to_be_bytes()));
     let detail = Detail { after, subscriptions: true, entries: Entries::None };
-    let snapshot = admin.service.store.snapshot(&detail)?;
+    let snapshot = snapshot(admin, &detail)?;
     let is_its = move |record: &Result<Record, StoreError>| match record {
         Ok(Record::Inbox(kept)) => kept.inbox.id == agent,
         _ => true,

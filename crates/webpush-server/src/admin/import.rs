@@ -24,7 +24,7 @@ pub(super) async fn import(admin: &Arc<Admin>, body: &mut Body) -> Result<Reply,
         rest.extend_from_slice(&part);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = rest.split_to(end + 1);
-            if let Some(ops) = import.take(&line[..end], |inbox| is_there(admin, inbox))? {
+            if let Some(ops) = import.take(&line[..end], |inbox| is_there(admin, inbox)).await? {
                 commit(admin, &import, &mut keys_known, ops).await?;
             }
         }
@@ -33,7 +33,7 @@ pub(super) async fn import(admin: &Arc<Admin>, body: &mut Body) -> Result<Reply,
         }
     }
     if !rest.is_empty()
-        && let Some(ops) = import.take(&rest, |inbox| is_there(admin, inbox))?
+        && let Some(ops) = import.take(&rest, |inbox| is_there(admin, inbox)).await?
     {
         commit(admin, &import, &mut keys_known, ops).await?;
     }
@@ -42,8 +42,8 @@ pub(super) async fn import(admin: &Arc<Admin>, body: &mut Body) -> Result<Reply,
     json(&serde_json::json!({ "file": all, "added": added }))
 }
 
-fn is_there(admin: &Admin, inbox: InboxId) -> Result<bool, Refusal> {
-    Ok(admin.service.store.inbox(inbox)?.is_some())
+async fn is_there(admin: &Admin, inbox: InboxId) -> Result<bool, Refusal> {
+    Ok(admin.service.inbox(inbox).await?.is_some())
 }
 
 /// Nothing is put back before the keys of its URLs are here.

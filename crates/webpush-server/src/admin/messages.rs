@@ -20,12 +20,12 @@ use webpush_core::protocol::autopush::names;
 const MOST_URL_BYTES: usize = 4096;
 
 /// `GET /admin/messages/NAME`: by the name that is shown for it.
-pub(super) fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
+pub(super) async fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
     let service = &admin.service;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
     let trace =
         service.traces.called(&service.pseudonyms, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
-    json_answer(&report(service, &trace))
+    json_answer(&report(service, &trace).await)
 }
 
 /// `POST /admin/trace`: the body is the URL that its sender got, or the `version` that its agent got.
@@ -35,11 +35,11 @@ pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) 
     let url = url.map_err(|_| Refusal::wrong("the body is the URL of a message, and this one is not"))?;
     let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(Refusal::wrong)?;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
-    let trace = service.traces.of(entry.message).ok_or_else(|| {
-        let is_stored = service.store.entry(&entry).ok().map(|found| found.is_some());
-        Refusal::not_traced(keep, is_stored)
-    })?;
-    json_answer(&report(service, &trace))
+    let Some(trace) = service.traces.of(entry.message) else {
+        let is_stored = service.entry(&entry).await.ok().map(|found| found.is_some());
+        return Err(Refusal::not_traced(keep, is_stored));
+    };
+    json_answer(&report(service, &trace).await)
 }
 
 /// The message that a URL or a `version` means; nothing of what was given is repeated.
@@ -70,9 +70,9 @@ fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
 }
 
 /// All that is known of a message.
-pub(super) fn report(service: &Service, trace: &Trace) -> Value {
+pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
     let names = &service.pseudonyms;
-    let Standing { state, why, is_over } = standing(service, trace);
+    let Standing { state, why, is_over } = standing(service, trace).await;
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
         let after = at.saturating_sub(trace.accepted());

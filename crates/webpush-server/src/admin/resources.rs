@@ -11,6 +11,7 @@ use crate::http::body::Body;
 use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// The most that a list shows at once, and how much it shows unless that is asked for.
 pub(super) const MOST_LISTED: usize = 1000;
@@ -85,7 +86,9 @@ pub(super) async fn serve(
         (["messages", name], _) => {
             let name = (*name).to_owned();
             // It looks at all that are kept.
-            find::looking(admin, move |admin| messages::by_name(admin, &name)).await.map(whole)
+            find::looking(admin, move |admin| Handle::current().block_on(messages::by_name(admin, &name)))
+                .await
+                .map(whole)
         }
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
         (["try"], _) => self_test::begin(admin, &head.headers, body).await,

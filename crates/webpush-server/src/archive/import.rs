@@ -29,10 +29,10 @@ impl Import {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn take<E: From<ArchiveError>>(
+    pub async fn take<E: From<ArchiveError>, F: Future<Output = Result<bool, E>>>(
         &mut self,
         text: &[u8],
-        is_there: impl FnOnce(InboxId) -> Result<bool, E>,
+        is_there: impl FnOnce(InboxId) -> F,
     ) -> Result<Option<Vec<Op>>, E> {
         let line = self.reader.take(text)?;
         let counts = Counts::of(&line);
@@ -46,7 +46,7 @@ impl Import {
                 if self.ops.len() >= BATCH {
                     due = Some(std::mem::take(&mut self.ops));
                 }
-                self.is_known = is_there(kept.inbox.id)?;
+                self.is_known = is_there(kept.inbox.id).await?;
             }
             _ if self.ops.len() >= MOST => due = Some(std::mem::take(&mut self.ops)),
             _ => {}

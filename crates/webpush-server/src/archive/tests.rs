@@ -15,6 +15,7 @@ use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
+use webpush_store::contract::block_on;
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Detail, InboxRecord, InboxUsage, Record, Store};
 
@@ -109,7 +110,8 @@ fn what_was_written_is_put_back() {
         assert_eq!(counts, Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 });
         let data = folder.path().join("data");
         let store = EmbeddedStore::open(&data.join(STORE_FOLDER), Options::default()).unwrap();
-        let there = store.snapshot(&Detail::EVERYTHING).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let there =
+            block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         let mut expected = records();
         expected[0] = Record::Position(leapt(Position::new(20)));
         assert_eq!(there, expected);
@@ -178,7 +180,8 @@ fn an_import_leaves_out_what_is_there() {
     let file = written(Kind::Export);
     let mut import = Import::default();
     for line in lines_of(&file[..]) {
-        let due = import.take::<ArchiveError>(&line.unwrap(), |inbox| Ok(inbox == AGENT)).unwrap();
+        let due = block_on(import.take(&line.unwrap(), async |inbox| Ok::<_, ArchiveError>(inbox == AGENT)))
+            .unwrap();
         assert!(due.is_none());
     }
     let (ops, all, added) = import.finish().unwrap();

@@ -14,8 +14,8 @@ use webpush_core::protocol::rfc8030;
 use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
-pub(super) fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
-    match service.store.entry(entry)? {
+pub(super) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
+    match service.entry(entry).await? {
         Some(Entry::Message(message)) if !message.is_expired(fresh::now()) => {
             Ok(guarded(rfc8030::message_response(&message)))
         }
@@ -39,7 +39,7 @@ pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
         // A message with TTL 0 was never stored; having been delivered was its end.
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    let outcome = outcome_of_delete(service, &entry)?;
+    let outcome = outcome_of_delete(service, &entry).await?;
     if outcome == Outcome::Delivered {
         service.acknowledged(&[entry]);
     }
@@ -49,15 +49,15 @@ pub(super) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
     }
 }
 
-fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
-    let message = match service.store.entry(entry) {
+async fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
+    let message = match service.entry(entry).await {
         Ok(Some(Entry::Message(message))) => message,
         // A receipt is its sender's; and what is damaged by now may have been delivered before.
         Ok(Some(Entry::Receipt(_))) | Err(StoreError::Corrupt) => return Ok(Outcome::Delivered),
         Ok(None) => return Err(Problem::NotFound.into()),
         Err(error) => return Err(error.into()),
     };
-    let subscription = service.store.subscription(message.agent, message.subscription)?;
+    let subscription = service.subscription(message.agent, message.subscription).await?;
     Ok(subscription.ok_or(Problem::NotFound)?.protocol.outcome_of_delete())
 }
 

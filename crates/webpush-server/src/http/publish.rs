@@ -33,7 +33,7 @@ pub(super) async fn publish(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
-    let subscription = find(service, peer, agent, id)?;
+    let subscription = find(service, peer, agent, id).await?;
     let most = service.limits.load().max_body_bytes;
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
@@ -50,7 +50,7 @@ pub(super) async fn deliver(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<(), Failure> {
-    let subscription = find(service, peer, agent, id)?;
+    let subscription = find(service, peer, agent, id).await?;
     let request = PublishRequest::parse(headers, body)?;
     accept(service, peer, headers, &subscription, request).await.map(drop)
 }
@@ -67,13 +67,13 @@ pub(super) struct Published {
 }
 
 /// The subscription, once the message is counted against its rates. That needs only the URL, so it comes before the body.
-pub(super) fn find(
+pub(super) async fn find(
     service: &Service,
     peer: &ClientAddr,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Arc<Subscription>, Failure> {
-    let subscription = service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
+    let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     service.spans.found(&subscription);
     if subscription.sender.is_none() {
         service.rate_limits.load().count_message(peer, agent, id)?;
@@ -95,7 +95,7 @@ pub(super) async fn accept(
     if let Some(sender) = &sender {
         service.rate_limits.load().count_sender(peer, sender.key())?;
     }
-    let receipts = receipts::asked_for(service, peer, &request, now)?;
+    let receipts = receipts::asked_for(service, peer, &request, now).await?;
     let Accepted { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(fresh::random()?),
@@ -148,7 +148,7 @@ async fn store(
         _ => {
             if let Some(receipts) = new {
                 let remove = vec![Op::RemoveInbox(receipts.inbox.id)];
-                service.store.commit(remove, Durability::Lazy, Box::new(drop));
+                service.commit_unwatched(remove, Durability::Lazy);
             }
             Err(Problem::NotFound.into())
         }

@@ -21,7 +21,7 @@ pub(super) struct Receipts {
 }
 
 /// The receipt subscription that the sender named, or a new one; `None` when no receipt was asked for.
-pub(super) fn asked_for(
+pub(super) async fn asked_for(
     service: &Service,
     peer: &ClientAddr,
     request: &PublishRequest,
@@ -31,7 +31,7 @@ pub(super) fn asked_for(
         return Ok(None);
     }
     let receipts = match &request.receipt_subscription {
-        Some(link) => Receipts { inbox: named(service, link)?, is_new: false },
+        Some(link) => Receipts { inbox: named(service, link).await?, is_new: false },
         None => {
             service.rate_limits.load().count_receipts(peer)?;
             let id = InboxId::from_bytes(fresh::random()?);
@@ -42,11 +42,11 @@ pub(super) fn asked_for(
     Ok(Some(receipts))
 }
 
-fn named(service: &Service, link: &Link) -> Result<Inbox, Failure> {
+async fn named(service: &Service, link: &Link) -> Result<Inbox, Failure> {
     let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
     let Some(Capability::ReceiptSubscription(id)) = opened else {
         return Err(Problem::ReceiptSubscriptionUnknown.into());
     };
-    let inbox = service.store.inbox(id)?.filter(|inbox| inbox.owner == Owner::Receipts);
+    let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Receipts);
     inbox.ok_or_else(|| Problem::ReceiptSubscriptionUnknown.into())
 }

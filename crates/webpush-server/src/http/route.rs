@@ -115,14 +115,14 @@ async fn on_capability(
             publish::publish(service, caller.peer, head, body, agent, id).await?
         }
         (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
-            unifiedpush::endpoint(service, agent, id)?
+            unifiedpush::endpoint(service, agent, id).await?
         }
         (Capability::Push(..), &Method::OPTIONS) => {
             cors::preflight("GET, HEAD, POST, OPTIONS", &head.headers)
         }
         (Capability::Push(..), _) => return Err(not_allowed("GET, HEAD, POST, OPTIONS")),
 
-        (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry)?,
+        (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry).await?,
         (Capability::Message(entry), &Method::DELETE) => message::delete(service, entry).await?,
         (Capability::Message(_), &Method::OPTIONS) => {
             cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
@@ -134,7 +134,7 @@ async fn on_capability(
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
             &Method::GET,
-        ) => return subscription::monitor(service, head, capability),
+        ) => return subscription::monitor(service, head, capability).await,
         (Capability::Subscription(agent, id), &Method::DELETE) => {
             subscription::unsubscribe(service, agent, id).await?
         }

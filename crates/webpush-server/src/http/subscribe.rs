@@ -36,7 +36,10 @@ pub(super) async fn subscribe(
     let named = named_set(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
-    let set = named.map(|link| existing_set(service, &link)).transpose()?;
+    let set = match named {
+        Some(link) => Some(existing_set(service, &link).await?),
+        None => None,
+    };
     make(service, set, sender).await
 }
 
@@ -85,10 +88,10 @@ pub(super) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Prob
     }
 }
 
-fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, Failure> {
+async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, Failure> {
     let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
     let Some(Capability::SubscriptionSet(id)) = opened else { return Err(Problem::SetUnknown.into()) };
-    let inbox = service.store.inbox(id)?.filter(|inbox| inbox.owner == Owner::Agent);
+    let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Agent);
     inbox.ok_or_else(|| Problem::SetUnknown.into())
 }
 

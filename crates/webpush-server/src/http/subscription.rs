@@ -21,7 +21,7 @@ use webpush_store::{Applied, Durability, Op};
 
 /// `GET`: begins to listen (RFC 8030 §6), by server push or, where RFC 8030 is spoken, as a stream of events. The look-up
 /// comes after, so that a removal in between is not missed.
-pub(super) fn monitor(
+pub(super) async fn monitor(
     service: &Service,
     head: &Parts,
     capability: Capability,
@@ -47,14 +47,14 @@ pub(super) fn monitor(
     };
     let listener = service.registry.listen(&scope, way);
     let key = match only {
-        Some(id) => service.store.subscription(inbox, id)?.map(|subscription| subscription.key),
-        None => service.store.inbox(inbox)?.map(|inbox| inbox.key),
+        Some(id) => service.subscription(inbox, id).await?.map(|subscription| subscription.key),
+        None => service.inbox(inbox).await?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
     tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
-    service.store.commit(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy, Box::new(drop));
+    service.commit_unwatched(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy);
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, entrance, asked_at };

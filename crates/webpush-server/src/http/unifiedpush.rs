@@ -11,8 +11,12 @@ use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::Problem;
 
 /// `GET` of a push resource: whether UnifiedPush applications may use it.
-pub(super) fn endpoint(service: &Service, agent: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
-    service.store.subscription(agent, id)?.ok_or(Problem::NotFound)?;
+pub(super) async fn endpoint(
+    service: &Service,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, Failure> {
+    service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     let mut answer = json(r#"{"unifiedpush":{"version":1}}"#);
     // It is true for as long as the subscription is there.
     no_store(&mut answer);

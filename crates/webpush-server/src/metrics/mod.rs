@@ -64,7 +64,7 @@ pub struct Metrics {
 /// # Errors
 /// When the text can't be written.
 pub fn text(service: Arc<Service>, is_ready: bool) -> Result<String, fmt::Error> {
-    let statistics = service.store.statistics();
+    let statistics = service.statistics();
     exposition::write(move |out| show(out, &service, is_ready, statistics.as_ref()))
 }
 

@@ -11,7 +11,7 @@ use webpush_store::statistics::Distribution;
 #[must_use]
 pub fn sample(service: &Service) -> Value {
     let metrics = &*service.metrics;
-    let store = service.store.statistics().unwrap_or_default();
+    let store = service.statistics().unwrap_or_default();
     let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.listening(way)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
@@ -34,7 +34,7 @@ pub fn sample(service: &Service) -> Value {
 /// and requests for groups.
 #[must_use]
 pub fn bounds(service: &Service) -> Value {
-    let store = service.store.statistics().unwrap_or_default();
+    let store = service.statistics().unwrap_or_default();
     let (delivery, acknowledgement) = service.metrics.messages.times();
     json!({
         "delivery": delivery.bounds,

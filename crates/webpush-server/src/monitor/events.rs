@@ -138,7 +138,7 @@ impl Events {
                 biased;
                 news = self.monitor.news(busy) => news,
                 () = self.leave.come() => Input::Draining,
-                () = std::future::ready(()), if busy => match self.render_next() {
+                () = std::future::ready(()), if busy => match self.render_next().await {
                     Ok(Some((event, sent))) => {
                         self.stage = Stage::Delivering(sent);
                         return Some(event.into());
@@ -164,7 +164,7 @@ impl Events {
         while let Some(command) = self.session.next_command() {
             match command {
                 Command::Fetch { after } => {
-                    let page = self.service.store.fetch(self.session.scope(), after, fresh::now())?;
+                    let page = self.service.fetch(self.session.scope(), after, fresh::now()).await?;
                     let nothing_for_it = page.entries.is_empty() && page.more;
                     self.session.handle(Input::Fetched(page), fresh::now());
                     if nothing_for_it {
@@ -183,10 +183,12 @@ impl Events {
 
     /// Takes the next entry; its event, and what it is. What can't be sent any more, or not so, stays in
     /// the inbox.
-    fn render_next(&mut self) -> Result<Option<(String, Option<Sent>)>, StoreError> {
-        let next = self.queue.pop_front().filter(|waiting| waiting.is_still_wanted(&self.service));
-        let Some(waiting) = next else { return Ok(None) };
-        let subscription = subscription_of(&self.service, &waiting.entry)?;
+    async fn render_next(&mut self) -> Result<Option<(String, Option<Sent>)>, StoreError> {
+        let Some(waiting) = self.queue.pop_front() else { return Ok(None) };
+        if !waiting.is_still_wanted(&self.service).await {
+            return Ok(None);
+        }
+        let subscription = subscription_of(&self.service, &waiting.entry).await?;
         let event =
             event(&waiting.entry, subscription.as_deref(), &self.service.keyring, &self.service.origin);
         Ok(event.map(|event| (event, waiting.sent())))

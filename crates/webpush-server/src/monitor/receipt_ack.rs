@@ -16,7 +16,7 @@ pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -
     let scope = Scope { inbox, only: None, floor: Urgency::VeryLow };
     let mut after = Position::START;
     while after < until {
-        let page = service.store.fetch(&scope, after, fresh::now())?;
+        let page = service.fetch(&scope, after, fresh::now()).await?;
         let taken = page.entries.iter().filter(|entry| entry.position() <= until);
         let ops: Vec<_> = taken.map(|entry| Op::Settle(entry.entry_ref(), Outcome::Delivered)).collect();
         if !ops.is_empty() {

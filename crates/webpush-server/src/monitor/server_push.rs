@@ -156,7 +156,7 @@ impl<'a> Delivery<'a> {
                 // What was promised last is still sent whole.
                 () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
                 progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {
-                    match self.went_on(respond, &mut session, progress) {
+                    match self.went_on(respond, &mut session, progress).await {
                         ControlFlow::Continue(Some(input)) => input,
                         ControlFlow::Continue(None) => continue,
                         ControlFlow::Break(answer) => return Some(answer),
@@ -171,7 +171,7 @@ impl<'a> Delivery<'a> {
     async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
         match command {
             Command::Fetch { after } => {
-                let page = match self.service.store.fetch(session.scope(), after, fresh::now()) {
+                let page = match self.service.fetch(session.scope(), after, fresh::now()).await {
                     Ok(page) => page,
                     Err(error) => return ControlFlow::Break(self.failure(error)),
                 };
@@ -221,7 +221,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Goes on with what is on its way; says what the session is to be told, if that is known by now.
-    fn went_on(
+    async fn went_on(
         &mut self,
         respond: &mut SendResponse<Bytes>,
         session: &mut Session,
@@ -229,8 +229,8 @@ impl<'a> Delivery<'a> {
     ) -> ControlFlow<Response<Bytes>, Option<Input>> {
         let left = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
             (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
-                let wanted = waiting.is_still_wanted(self.service);
-                match if wanted { self.promise(respond, &waiting.entry) } else { Promise::Skipped } {
+                let wanted = waiting.is_still_wanted(self.service).await;
+                match if wanted { self.promise(respond, &waiting.entry).await } else { Promise::Skipped } {
                     Promise::Made(flow, confirmation) => {
                         let sent = waiting.sent();
                         let push = Push { flow, sent, _permit: permit, confirmation };
@@ -245,7 +245,7 @@ impl<'a> Delivery<'a> {
                 }
             }
             (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
-                if waiting.is_still_wanted(self.service) =>
+                if waiting.is_still_wanted(self.service).await =>
             {
                 self.outgoing = Outgoing::Flowing(push);
                 return ControlFlow::Continue(None);
@@ -279,8 +279,8 @@ impl<'a> Delivery<'a> {
     }
 
     /// Promises an entry and begins its response.
-    fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &OutboundEntry) -> Promise<'a> {
-        let (request, pushed) = match render(self.service, &self.monitor, entry) {
+    async fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &OutboundEntry) -> Promise<'a> {
+        let (request, pushed) = match render(self.service, &self.monitor, entry).await {
             Ok(Some(rendered)) => rendered,
             Ok(None) => return Promise::Skipped,
             Err(error) => return Promise::Failed(error),
@@ -351,12 +351,12 @@ async fn advance<'a>(
 }
 
 /// The promised request and its response; `None` when the message's subscription is gone.
-fn render(
+async fn render(
     service: &Service,
     monitor: &Monitor,
     entry: &OutboundEntry,
 ) -> Result<Option<(Request<()>, Pushed)>, StoreError> {
-    let subscription = subscription_of(service, entry)?;
+    let subscription = subscription_of(service, entry).await?;
     let subscription = subscription.as_deref();
     let pushed = Pushed::new(entry, subscription, &service.keyring, &service.origin, fresh::now());
     let Some(pushed) = pushed else { return Ok(None) };

@@ -30,24 +30,24 @@ impl Waiting {
 
     /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was
     /// replaced (§5.4) or acknowledged elsewhere (§6.2).
-    pub(super) fn is_still_wanted(&self, service: &Service) -> bool {
+    pub(super) async fn is_still_wanted(&self, service: &Service) -> bool {
         let now = fresh::now();
         let in_time = |message: &Draft| now <= message.accepted.after(LIVE_PATIENCE);
         match &self.entry {
             OutboundEntry::Unstored(message) => in_time(message),
             OutboundEntry::Stored(Entry::Receipt(_)) => true,
             OutboundEntry::Stored(Entry::Message(message)) if message.is_now_or_never() => {
-                in_time(message) && self.is_there(service, message)
+                in_time(message) && self.is_there(service, message).await
             }
             OutboundEntry::Stored(Entry::Message(message)) if message.is_expired(now) => false,
             OutboundEntry::Stored(Entry::Message(_)) if now == self.since => true,
-            OutboundEntry::Stored(Entry::Message(message)) => self.is_there(service, message),
+            OutboundEntry::Stored(Entry::Message(message)) => self.is_there(service, message).await,
         }
     }
 
     /// Whether the message is still stored. If the store can't say, it is sent: twice is better than never.
-    fn is_there(&self, service: &Service, message: &Message) -> bool {
-        !matches!(service.store.entry(&message.entry_ref()), Ok(None))
+    async fn is_there(&self, service: &Service, message: &Message) -> bool {
+        !matches!(service.entry(&message.entry_ref()).await, Ok(None))
     }
 }
 
@@ -55,12 +55,12 @@ impl Waiting {
 ///
 /// # Errors
 /// When the store can't say; the entry is wanted all the same.
-pub(super) fn subscription_of(
+pub(super) async fn subscription_of(
     service: &Service,
     entry: &OutboundEntry,
 ) -> Result<Option<Arc<Subscription>>, StoreError> {
     match entry.message() {
-        Some(message) => service.store.subscription(message.agent, message.subscription),
+        Some(message) => service.subscription(message.agent, message.subscription).await,
         None => Ok(None),
     }
 }

@@ -47,7 +47,7 @@ pub async fn run(service: &Service) {
 /// Settles everything that has expired; says when the next one will.
 async fn sweep(service: &Service) -> Result<Timestamp, StoreError> {
     loop {
-        let due = service.store.due(fresh::now().before(GRACE), SLICE)?;
+        let due = service.due(fresh::now().before(GRACE), SLICE).await?;
         if due.entries.is_empty() {
             return Ok(due.next.unwrap_or(Timestamp::NEVER));
         }

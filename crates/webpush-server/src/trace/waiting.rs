@@ -18,37 +18,44 @@ pub struct Standing {
 
 /// Looks at a message, its inbox and the sessions of its agent.
 #[must_use]
-pub fn standing(service: &Service, trace: &Trace) -> Standing {
-    let over = |state, why: Option<&str>| Standing { state, why: why.map(str::to_owned), is_over: true };
-    let code =
-        trace.code.map(|code| format!("its agent could not use it, and said {code}: {}", meaning(code)));
-    match trace.outcome {
-        Some(Outcome::Delivered) => return Standing { state: "delivered", why: code, is_over: true },
-        Some(Outcome::Expired) if trace.is_now_or_never && trace.at(Stage::Written).is_none() => {
-            return over("expired", Some("its TTL is 0, and nobody of its agent was listening"));
-        }
-        Some(Outcome::Expired) => return over("expired", Some("its TTL ran out first")),
-        Some(Outcome::Replaced) => return over("replaced", Some("a newer message has the same topic")),
-        Some(Outcome::Cancelled) => {
-            return over("cancelled", Some("its sender took it back, or its subscription was removed"));
-        }
-        Some(Outcome::Dropped) => {
-            return over("dropped", Some("its agent's inbox is full: --quota-messages, --quota-bytes"));
-        }
-        None => {}
+pub async fn standing(service: &Service, trace: &Trace) -> Standing {
+    if let Some(standing) = ended(trace) {
+        return standing;
     }
-    if trace.at(Stage::Stored).is_some() && matches!(service.store.entry(&trace.entry), Ok(None)) {
+    if trace.at(Stage::Stored).is_some() && matches!(service.entry(&trace.entry).await, Ok(None)) {
         // It may have ended since it was looked at.
         let now = service.traces.of(trace.entry.message);
-        if let Some(ended) = now.filter(|now| now.outcome.is_some()) {
-            return standing(service, &ended);
-        }
-        return over("cancelled", Some("it is not stored any more: its subscription was removed"));
+        let removed = || over("cancelled", "it is not stored any more: its subscription was removed");
+        return now.as_ref().and_then(ended).unwrap_or_else(removed);
     }
+    let code = complaint(trace);
     if trace.is_now_or_never && trace.at(Stage::Written).is_some() {
         return Standing { state: "delivered", why: code, is_over: true };
     }
     Standing { state: "waiting", why: Some(code.unwrap_or_else(|| wanting(service, trace))), is_over: false }
+}
+
+fn over(state: &'static str, why: &str) -> Standing {
+    Standing { state, why: Some(why.to_owned()), is_over: true }
+}
+
+/// What its agent said of a message that it could not use.
+fn complaint(trace: &Trace) -> Option<String> {
+    trace.code.map(|code| format!("its agent could not use it, and said {code}: {}", meaning(code)))
+}
+
+/// How a message ended, if it has.
+fn ended(trace: &Trace) -> Option<Standing> {
+    Some(match trace.outcome? {
+        Outcome::Delivered => Standing { state: "delivered", why: complaint(trace), is_over: true },
+        Outcome::Expired if trace.is_now_or_never && trace.at(Stage::Written).is_none() => {
+            over("expired", "its TTL is 0, and nobody of its agent was listening")
+        }
+        Outcome::Expired => over("expired", "its TTL ran out first"),
+        Outcome::Replaced => over("replaced", "a newer message has the same topic"),
+        Outcome::Cancelled => over("cancelled", "its sender took it back, or its subscription was removed"),
+        Outcome::Dropped => over("dropped", "its agent's inbox is full: --quota-messages, --quota-bytes"),
+    })
 }
 
 /// What a message waits for that is stored.

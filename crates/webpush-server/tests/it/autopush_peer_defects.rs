@@ -185,9 +185,9 @@ async fn peer_defect_10_who_never_registered_leaves_nothing_behind() {
     let id = names::agent(&uaid).unwrap();
     agent.urgency("high").await;
     agent.unregister(0).await;
-    assert_eq!(inside.service.store.inbox(id), Ok(None));
+    assert_eq!(inside.service.inbox(id).await, Ok(None));
     agent.register(0).await;
-    assert!(inside.service.store.inbox(id).unwrap().is_some());
+    assert!(inside.service.inbox(id).await.unwrap().is_some());
 }
 
 #[tokio::test]

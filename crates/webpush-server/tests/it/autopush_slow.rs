@@ -79,10 +79,10 @@ async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
 async fn what_the_store_cannot_name_just_now_is_not_passed_over() {
     let inside = LoopbackClient::new();
     let (mut agent, uaid, url) = inside.registered(100_000).await;
-    inside.store.fail(true);
+    inside.faults.fail_subscription_reads(true);
     inside.push(&url, "one").await;
     agent.assert_closed(1013, "try again").await;
-    inside.store.fail(false);
+    inside.faults.fail_subscription_reads(false);
     let mut agent = inside.open(100_000);
     agent.hello(Some(&uaid)).await;
     assert_eq!(agent.notification().await.text, "one");

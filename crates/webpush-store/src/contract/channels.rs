@@ -9,53 +9,56 @@ fn named(agent: InboxId, id: SubscriptionId, channel: ChannelId) -> Subscription
     Subscription { protocol: Protocol::Autopush(channel), ..plain_subscription(agent, id) }
 }
 
-fn found(store: &dyn Store, agent: InboxId) -> Option<SubscriptionId> {
-    let found = store.channel(agent, CHANNEL).expect("the store can be read")?;
+async fn found(store: &Backend, agent: InboxId) -> Option<SubscriptionId> {
+    let found = store.channel(agent, CHANNEL).await.expect("the store can be read")?;
     assert_eq!((found.agent, found.channel()), (agent, Some(CHANNEL)));
     Some(found.id)
 }
 
 /// A channel is found by its name, also after the store was opened again, until its subscription or its agent is
 /// removed.
-pub fn a_channel_is_found_until_it_is_unsubscribed(open: Open) {
+pub async fn a_channel_is_found_until_it_is_unsubscribed(open: Open<'_>) {
     let store = open(Quota::default());
-    assert_eq!(found(&*store, AGENT), None);
+    assert_eq!(found(&store, AGENT).await, None);
     let subscribe = || Op::Subscribe(named(AGENT, SUBSCRIPTION, CHANNEL));
-    commit(&*store, vec![inbox(AGENT, Owner::Agent), subscribe()]);
-    assert_eq!(found(&*store, AGENT), Some(SUBSCRIPTION));
-    assert_eq!(store.channel(AGENT, ChannelId::from_bytes([8; 16])), Ok(None));
+    commit(&store, vec![inbox(AGENT, Owner::Agent), subscribe()]).await;
+    assert_eq!(found(&store, AGENT).await, Some(SUBSCRIPTION));
+    assert_eq!(store.channel(AGENT, ChannelId::from_bytes([8; 16])).await, Ok(None));
     store.close();
     let store = open(Quota::default());
-    assert_eq!(found(&*store, AGENT), Some(SUBSCRIPTION));
-    commit(&*store, vec![Op::Unsubscribe(AGENT, SUBSCRIPTION)]);
-    assert_eq!(found(&*store, AGENT), None);
-    commit(&*store, vec![subscribe()]);
-    assert_eq!(found(&*store, AGENT), Some(SUBSCRIPTION));
-    commit(&*store, vec![Op::RemoveInbox(AGENT), inbox(AGENT, Owner::Agent)]);
-    assert_eq!(found(&*store, AGENT), None);
+    assert_eq!(found(&store, AGENT).await, Some(SUBSCRIPTION));
+    commit(&store, vec![Op::Unsubscribe(AGENT, SUBSCRIPTION)]).await;
+    assert_eq!(found(&store, AGENT).await, None);
+    commit(&store, vec![subscribe()]).await;
+    assert_eq!(found(&store, AGENT).await, Some(SUBSCRIPTION));
+    commit(&store, vec![Op::RemoveInbox(AGENT), inbox(AGENT, Owner::Agent)]).await;
+    assert_eq!(found(&store, AGENT).await, None);
 }
 
 /// Two agents may use the same name.
-pub fn a_channel_is_of_one_agent(open: Open) {
+pub async fn a_channel_is_of_one_agent(open: Open<'_>) {
     let store = open(Quota::default());
     let agents = [(AGENT, SUBSCRIPTION), (OTHER_AGENT, OTHER_SUBSCRIPTION)];
     for (agent, id) in agents {
-        commit(&*store, vec![inbox(agent, Owner::Agent), Op::Subscribe(named(agent, id, CHANNEL))]);
+        commit(&store, vec![inbox(agent, Owner::Agent), Op::Subscribe(named(agent, id, CHANNEL))]).await;
     }
-    assert_eq!(found(&*store, AGENT), Some(SUBSCRIPTION));
-    commit(&*store, vec![Op::RemoveInbox(AGENT)]);
-    assert_eq!((found(&*store, AGENT), found(&*store, OTHER_AGENT)), (None, Some(OTHER_SUBSCRIPTION)));
+    assert_eq!(found(&store, AGENT).await, Some(SUBSCRIPTION));
+    commit(&store, vec![Op::RemoveInbox(AGENT)]).await;
+    assert_eq!(
+        (found(&store, AGENT).await, found(&store, OTHER_AGENT).await),
+        (None, Some(OTHER_SUBSCRIPTION))
+    );
 }
 
 /// A name stands for one subscription: a second one is refused until the first is removed, be it in the same batch.
-pub fn a_channel_is_taken_once(open: Open) {
+pub async fn a_channel_is_taken_once(open: Open<'_>) {
     let store = open(Quota::default());
     let first = Op::Subscribe(named(AGENT, SUBSCRIPTION, CHANNEL));
     let second = || Op::Subscribe(named(AGENT, OTHER_SUBSCRIPTION, CHANNEL));
-    let applied = commit(&*store, vec![inbox(AGENT, Owner::Agent), first.clone(), second(), first]);
+    let applied = commit(&store, vec![inbox(AGENT, Owner::Agent), first.clone(), second(), first]).await;
     assert_eq!(applied, [Applied::Created, Applied::Created, Applied::Taken, Applied::Created]);
-    assert_eq!(store.subscription(AGENT, OTHER_SUBSCRIPTION), Ok(None));
-    let applied = commit(&*store, vec![Op::Unsubscribe(AGENT, SUBSCRIPTION), second()]);
+    assert_eq!(store.subscription(AGENT, OTHER_SUBSCRIPTION).await, Ok(None));
+    let applied = commit(&store, vec![Op::Unsubscribe(AGENT, SUBSCRIPTION), second()]).await;
     assert_eq!(applied.last(), Some(&Applied::Created));
-    assert_eq!(found(&*store, AGENT), Some(OTHER_SUBSCRIPTION));
+    assert_eq!(found(&store, AGENT).await, Some(OTHER_SUBSCRIPTION));
 }

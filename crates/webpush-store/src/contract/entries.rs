@@ -2,46 +2,45 @@
 
 use super::*;
 use crate::StoreError;
-use std::sync::mpsc::TryRecvError;
 use webpush_core::id::ChannelId;
 use webpush_core::subscription::SenderKey;
 
 /// Entries are handed out in the order in which they were accepted, per inbox, whatever their subscription.
-pub fn order_of_acceptance(open: Open) {
-    let store = seeded(open);
+pub async fn order_of_acceptance(open: Open<'_>) {
+    let store = seeded(open).await;
     let mut expected = Vec::new();
     for number in 0..20 {
         let subscription = if number % 3 == 0 { OTHER_SUBSCRIPTION } else { SUBSCRIPTION };
-        expected.push(append_one(&*store, Draft { subscription, ..message(number) }));
-        append_one(&*store, Draft { agent: OTHER_AGENT, ..message(100 + number) });
+        expected.push(append_one(&store, Draft { subscription, ..message(number) }).await);
+        append_one(&store, Draft { agent: OTHER_AGENT, ..message(100 + number) }).await;
     }
-    assert_eq!(contents(&*store, AGENT), expected);
+    assert_eq!(contents(&store, AGENT).await, expected);
     assert!(expected.iter().map(|entry| entry.position).is_sorted());
-    assert_eq!(contents(&*store, OTHER_AGENT).len(), 20);
+    assert_eq!(contents(&store, OTHER_AGENT).await.len(), 20);
 }
 
 /// A position is after all that were ever assigned before, and never [`Position::START`].
-pub fn positions_are_never_reused(open: Open) {
-    let store = seeded(open);
+pub async fn positions_are_never_reused(open: Open<'_>) {
+    let store = seeded(open).await;
     let mut last = Position::START;
     for number in 0..3 {
-        let entry = append_one(&*store, message(number));
+        let entry = append_one(&store, message(number)).await;
         assert!(entry.position > last);
         last = entry.position;
-        settle(&*store, entry, Outcome::Delivered);
+        settle(&store, entry, Outcome::Delivered).await;
     }
     store.close();
     let store = open(Quota::default());
-    assert!(append_one(&*store, message(9)).position > last);
+    assert!(append_one(&store, message(9)).await.position > last);
 }
 
 /// An operation finds what the ones before it in the same batch did.
-pub fn a_batch_sees_itself(open: Open) {
+pub async fn a_batch_sees_itself(open: Open<'_>) {
     let store = open(Quota::default());
-    commit(&*store, vec![inbox(AGENT, Owner::Agent), subscription(AGENT, SUBSCRIPTION)]);
-    let first = append_one(&*store, message(1));
+    commit(&store, vec![inbox(AGENT, Owner::Agent), subscription(AGENT, SUBSCRIPTION)]).await;
+    let first = append_one(&store, message(1)).await;
     let applied = commit(
-        &*store,
+        &store,
         vec![
             inbox(OTHER_AGENT, Owner::Agent),
             subscription(OTHER_AGENT, SUBSCRIPTION),
@@ -54,7 +53,8 @@ pub fn a_batch_sees_itself(open: Open) {
             Op::RemoveInbox(AGENT),
             subscription(AGENT, SUBSCRIPTION),
         ],
-    );
+    )
+    .await;
     let kinds: Vec<&str> = applied.iter().map(kind).collect();
     let expected = [
         "created",
@@ -69,8 +69,8 @@ pub fn a_batch_sees_itself(open: Open) {
         "missing",
     ];
     assert_eq!(kinds, expected);
-    assert_eq!(store.inbox(AGENT), Ok(None));
-    assert_eq!(contents(&*store, AGENT), []);
+    assert_eq!(store.inbox(AGENT).await, Ok(None));
+    assert_eq!(contents(&store, AGENT).await, []);
 }
 
 fn kind(applied: &Applied) -> &'static str {
@@ -89,7 +89,7 @@ fn kind(applied: &Applied) -> &'static str {
 }
 
 /// Subscriptions need their inbox, messages their subscription, removals what they remove.
-pub fn nothing_goes_into_what_is_missing(open: Open) {
+pub async fn nothing_goes_into_what_is_missing(open: Open<'_>) {
     let store = open(Quota::default());
     let ops = vec![
         subscription(AGENT, SUBSCRIPTION),
@@ -101,14 +101,14 @@ pub fn nothing_goes_into_what_is_missing(open: Open) {
     ];
     let mut expected = vec![Applied::Missing; 6];
     expected[4] = Applied::Created;
-    assert_eq!(commit(&*store, ops), expected);
-    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(None));
-    assert_eq!(contents(&*store, AGENT), []);
+    assert_eq!(commit(&store, ops).await, expected);
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(None));
+    assert_eq!(contents(&store, AGENT).await, []);
 }
 
 /// What was written is read, also by the next process.
-pub fn every_field_is_kept(open: Open) {
-    let store = seeded(open);
+pub async fn every_field_is_kept(open: Open<'_>) {
+    let store = seeded(open).await;
     let sender = Some(SenderKey([4; 65]));
     let channel = ChannelId::from_bytes([11; 16]);
     let plain = Subscription { created: at(3), key: KeyId(1), ..plain_subscription(AGENT, SUBSCRIPTION) };
@@ -117,8 +117,8 @@ pub fn every_field_is_kept(open: Open) {
     let senders = [None, sender];
     let all = protocols.iter().flat_map(|protocol| senders.map(|sender| (*protocol, sender)));
     for subscription in all.map(|(protocol, sender)| Subscription { sender, protocol, ..plain }) {
-        commit(&*store, vec![Op::Subscribe(subscription.clone())]);
-        assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(subscription))));
+        commit(&store, vec![Op::Subscribe(subscription.clone())]).await;
+        assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(Arc::new(subscription))));
     }
     let parts = [None, Some(&b"aesgcm"[..]), Some(&b""[..]), Some(&b"dh=BN\xff"[..])];
     let encoding = Encoding::from_parts(parts).expect("these are header values");
@@ -134,62 +134,56 @@ pub fn every_field_is_kept(open: Open) {
         ..message(1)
     };
     let empty = Draft { body: Bytes::new(), expires: Timestamp::NEVER, ..message(2) };
-    let appended = append(&*store, vec![rich.clone(), empty.clone(), message(3)]);
-    let receipts = settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
+    let appended = append(&store, vec![rich.clone(), empty.clone(), message(3)]).await;
+    let receipts = settle(&store, appended[0].message.entry_ref(), Outcome::Delivered).await;
     let Applied::Settled(settled) = receipts else { unreachable!("it was there to be settled") };
-    let again = append(&*store, vec![rich.clone()]);
+    let again = append(&store, vec![rich.clone()]).await;
     store.close();
 
     let store = open(Quota::default());
     let expected = Inbox { id: RECEIPTS, owner: Owner::Receipts, created: at(1), key: KeyId(7) };
-    assert_eq!(store.inbox(RECEIPTS), Ok(Some(expected)));
-    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Ok(Some(Arc::new(full))));
+    assert_eq!(store.inbox(RECEIPTS).await, Ok(Some(expected)));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(Arc::new(full))));
     for (sent, kept) in [(empty, &appended[1]), (message(3), &appended[2]), (rich, &again[0])] {
         let placed = sent.into_message(kept.message.position);
         assert_eq!(*kept.message, placed);
-        assert_eq!(store.entry(&placed.entry_ref()), Ok(Some(Entry::Message(Arc::new(placed)))));
+        assert_eq!(store.entry(&placed.entry_ref()).await, Ok(Some(Entry::Message(Arc::new(placed)))));
     }
     let receipt = settled.receipt.expect("one is owed");
     assert_eq!(receipt.about, appended[0].message.entry_ref());
-    assert_eq!(store.entry(&receipt.entry_ref()), Ok(Some(Entry::Receipt(receipt))));
+    assert_eq!(store.entry(&receipt.entry_ref()).await, Ok(Some(Entry::Receipt(receipt))));
 }
 
 /// What was committed lazily is applied in its turn, and on disk once the store was closed.
-pub fn a_lazy_commit_is_kept_by_a_close(open: Open) {
-    let store = seeded(open);
-    let entry = append_one(&*store, message(1));
-    let (sender, receiver) = mpsc::channel();
-    for op in [Op::Append(message(2)), Op::Settle(entry, Outcome::Delivered)] {
-        let sender = sender.clone();
-        store.commit(vec![op], Durability::Lazy, Box::new(move |result| drop(sender.send(result))));
-    }
+pub async fn a_lazy_commit_is_kept_by_a_close(open: Open<'_>) {
+    let store = seeded(open).await;
+    let entry = append_one(&store, message(1)).await;
+    let lazily = |op| submit(&store, vec![op], Durability::Lazy);
+    let commits = [lazily(Op::Append(message(2))), lazily(Op::Settle(entry, Outcome::Delivered))];
     store.close();
-    let applied: Vec<&str> = receiver
-        .try_iter()
-        .map(|result| kind(&result.expect("it was submitted before the store was closed")[0]))
-        .collect();
+    let mut applied = Vec::new();
+    for commit in commits {
+        applied.push(kind(&commit.await.expect("it was submitted before the store was closed")[0]));
+    }
     assert_eq!(applied, ["appended", "settled"]);
-    let left = contents(&*open(Quota::default()), AGENT);
+    let left = contents(&open(Quota::default()), AGENT).await;
     assert_eq!(left.iter().map(|entry| entry.message).collect::<Vec<_>>(), [message(2).id]);
 }
 
 /// After `close` nothing is read or written, and every `done` is still called, once.
-pub fn a_closed_store_refuses(open: Open) {
-    let store = seeded(open);
-    let entry = append_one(&*store, message(1));
-    assert!(store.inbox(AGENT).is_ok() && store.subscription(AGENT, SUBSCRIPTION).is_ok());
+pub async fn a_closed_store_refuses(open: Open<'_>) {
+    let store = seeded(open).await;
+    let entry = append_one(&store, message(1)).await;
+    assert!(store.inbox(AGENT).await.is_ok() && store.subscription(AGENT, SUBSCRIPTION).await.is_ok());
     store.close();
     store.close();
-    let (sender, receiver) = mpsc::channel();
-    let ops = vec![Op::Append(message(2))];
-    store.commit(ops, Durability::Durable, Box::new(move |result| drop(sender.send(result))));
-    assert_eq!(receiver.recv(), Ok(Err(StoreError::Unavailable)));
-    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
-    assert_eq!(store.inbox(AGENT), Err(StoreError::Unavailable));
-    assert_eq!(store.subscription(AGENT, SUBSCRIPTION), Err(StoreError::Unavailable));
-    assert_eq!(store.entry(&entry), Err(StoreError::Unavailable));
-    assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)), Err(StoreError::Unavailable));
-    assert_eq!(store.latest(&everything(AGENT), at(10)), Err(StoreError::Unavailable));
-    assert_eq!(store.due(at(10), 1), Err(StoreError::Unavailable));
-    assert_eq!(contents(&*open(Quota::default()), AGENT), [entry]);
+    let refused = submit(&store, vec![Op::Append(message(2))], Durability::Durable).await;
+    assert_eq!(refused, Err(StoreError::Unavailable));
+    assert_eq!(store.inbox(AGENT).await, Err(StoreError::Unavailable));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Err(StoreError::Unavailable));
+    assert_eq!(store.entry(&entry).await, Err(StoreError::Unavailable));
+    assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)).await, Err(StoreError::Unavailable));
+    assert_eq!(store.latest(&everything(AGENT), at(10)).await, Err(StoreError::Unavailable));
+    assert_eq!(store.due(at(10), 1).await, Err(StoreError::Unavailable));
+    assert_eq!(contents(&open(Quota::default()), AGENT).await, [entry]);
 }

@@ -4,19 +4,17 @@ use super::*;
 use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 
 /// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
-pub fn fetch_admits_what_the_scope_says(open: Open) {
-    let store = seeded(open);
+pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
+    let store = seeded(open).await;
     let urgent = |number, urgency| Draft { urgency, ..message(number) };
-    let all: Vec<EntryRef> = [
+    let messages = [
         urgent(0, Urgency::VeryLow),
         urgent(1, Urgency::High),
         Draft { subscription: OTHER_SUBSCRIPTION, ..urgent(2, Urgency::Normal) },
         Draft { expires: at(50), ..message(3) },
         urgent(4, Urgency::Low),
-    ]
-    .into_iter()
-    .map(|message| append_one(&*store, message))
-    .collect();
+    ];
+    let all = append_each(&store, messages).await;
     let seen = all[4].position;
     let only = |id| Scope { only: Some(id), ..everything(AGENT) };
     let floor = |floor| Scope { floor, ..everything(AGENT) };
@@ -31,28 +29,28 @@ pub fn fetch_admits_what_the_scope_says(open: Open) {
         (floor(Urgency::High), 49, &[1]),
     ];
     for (scope, now, expected) in cases {
-        let page = fetch(&*store, scope, Position::START, now);
+        let page = fetch(&store, scope, Position::START, now).await;
         let got: Vec<EntryRef> = page.entries.iter().map(Entry::entry_ref).collect();
         let expected: Vec<EntryRef> = expected.iter().map(|&index| all[index]).collect();
         assert_eq!(got, expected);
         assert_eq!((page.seen, page.more), (seen, false));
     }
-    let page = fetch(&*store, everything(AGENT), all[1].position, 50);
+    let page = fetch(&store, everything(AGENT), all[1].position, 50).await;
     assert_eq!(page.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [all[2], all[4]]);
-    let empty = fetch(&*store, everything(AGENT), seen, 10);
+    let empty = fetch(&store, everything(AGENT), seen, 10).await;
     assert_eq!(empty, Page { entries: Vec::new(), seen, more: false });
-    assert_eq!(fetch(&*store, everything(OTHER_AGENT), Position::START, 10), Page::default());
+    assert_eq!(fetch(&store, everything(OTHER_AGENT), Position::START, 10).await, Page::default());
 }
 
 /// A page holds [`FETCH_ENTRIES`] entries; the next one begins where it ended.
-pub fn fetch_pages(open: Open) {
-    let store = seeded(open);
+pub async fn fetch_pages(open: Open<'_>) {
+    let store = seeded(open).await;
     let count = 2 * FETCH_ENTRIES;
-    let sent = append(&*store, (0..count as u64).map(message).collect());
+    let sent = append(&store, (0..count as u64).map(message).collect()).await;
     let mut got = Vec::new();
     let mut after = Position::START;
     for last in [false, true] {
-        let page = fetch(&*store, everything(AGENT), after, 10);
+        let page = fetch(&store, everything(AGENT), after, 10).await;
         assert_eq!(page.entries.len(), FETCH_ENTRIES);
         assert_eq!(page.seen, page.entries[FETCH_ENTRIES - 1].position());
         assert_eq!(page.more, !last);
@@ -63,42 +61,42 @@ pub fn fetch_pages(open: Open) {
 }
 
 /// A fetch looks at [`FETCH_SCAN_ROWS`] rows at most, and says how far it came.
-pub fn fetch_stops_after_scanning_enough(open: Open) {
-    let store = seeded(open);
+pub async fn fetch_stops_after_scanning_enough(open: Open<'_>) {
+    let store = seeded(open).await;
     let low = |number| Draft { urgency: Urgency::VeryLow, ..message(number) };
-    let filtered = append(&*store, (0..FETCH_SCAN_ROWS as u64).map(low).collect());
-    let wanted = append_one(&*store, message(FETCH_SCAN_ROWS as u64));
+    let filtered = append(&store, (0..FETCH_SCAN_ROWS as u64).map(low).collect()).await;
+    let wanted = append_one(&store, message(FETCH_SCAN_ROWS as u64)).await;
     let scope = Scope { floor: Urgency::Normal, ..everything(AGENT) };
-    let first = fetch(&*store, scope, Position::START, 10);
+    let first = fetch(&store, scope, Position::START, 10).await;
     let end = filtered[FETCH_SCAN_ROWS - 1].message.position;
     assert_eq!(first, Page { entries: Vec::new(), seen: end, more: true });
-    let second = fetch(&*store, scope, first.seen, 10);
+    let second = fetch(&store, scope, first.seen, 10).await;
     assert_eq!(second.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [wanted]);
     assert_eq!((second.seen, second.more), (wanted.position, false));
 }
 
 /// The newest entry that the scope admits is found among the newest [`FETCH_SCAN_ROWS`] rows.
-pub fn latest_is_the_newest_that_the_scope_admits(open: Open) {
-    let store = seeded(open);
+pub async fn latest_is_the_newest_that_the_scope_admits(open: Open<'_>) {
+    let store = seeded(open).await;
     let only = |id| Scope { only: Some(id), ..everything(AGENT) };
-    let latest = |scope, now| {
-        let found = store.latest(&scope, at(now)).expect("the store can be read");
+    let latest = async |scope, now| {
+        let found = store.latest(&scope, at(now)).await.expect("the store can be read");
         found.map(|entry| entry.entry_ref())
     };
-    assert_eq!(latest(everything(AGENT), 10), None);
-    let first = append_one(&*store, message(0));
-    let second = append_one(&*store, Draft { expires: at(50), ..message(1) });
-    let other = append_one(&*store, Draft { subscription: OTHER_SUBSCRIPTION, ..message(2) });
-    append_one(&*store, Draft { agent: OTHER_AGENT, ..message(3) });
-    assert_eq!(latest(everything(AGENT), 10), Some(other));
-    assert_eq!(latest(only(SUBSCRIPTION), 49), Some(second));
-    assert_eq!(latest(only(SUBSCRIPTION), 50), Some(first));
-    settle(&*store, second, Outcome::Delivered);
-    assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
+    assert_eq!(latest(everything(AGENT), 10).await, None);
+    let first = append_one(&store, message(0)).await;
+    let second = append_one(&store, Draft { expires: at(50), ..message(1) }).await;
+    let other = append_one(&store, Draft { subscription: OTHER_SUBSCRIPTION, ..message(2) }).await;
+    append_one(&store, Draft { agent: OTHER_AGENT, ..message(3) }).await;
+    assert_eq!(latest(everything(AGENT), 10).await, Some(other));
+    assert_eq!(latest(only(SUBSCRIPTION), 49).await, Some(second));
+    assert_eq!(latest(only(SUBSCRIPTION), 50).await, Some(first));
+    settle(&store, second, Outcome::Delivered).await;
+    assert_eq!(latest(only(SUBSCRIPTION), 10).await, Some(first));
     let many = FETCH_SCAN_ROWS as u64 - 2;
     let newer = |number| Draft { subscription: OTHER_SUBSCRIPTION, ..message(number) };
-    append(&*store, (10..10 + many).map(newer).collect());
-    assert_eq!(latest(only(SUBSCRIPTION), 10), Some(first));
-    append_one(&*store, newer(9));
-    assert_eq!(latest(only(SUBSCRIPTION), 10), None, "it is too far back");
+    append(&store, (10..10 + many).map(newer).collect()).await;
+    assert_eq!(latest(only(SUBSCRIPTION), 10).await, Some(first));
+    append_one(&store, newer(9)).await;
+    assert_eq!(latest(only(SUBSCRIPTION), 10).await, None, "it is too far back");
 }

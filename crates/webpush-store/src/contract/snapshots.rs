@@ -6,28 +6,29 @@ use crate::{Detail, Entries, IdleCheck, Record};
 
 const HOUR: u64 = 3_600_000;
 
-fn snapshot(store: &dyn Store, detail: &Detail) -> Vec<Record> {
-    let snapshot = store.snapshot(detail).expect("a snapshot can be taken");
+async fn snapshot(store: &Backend, detail: &Detail) -> Vec<Record> {
+    let snapshot = store.snapshot(detail).await.expect("a snapshot can be taken");
     snapshot.collect::<Result<_, _>>().expect("it can be read")
 }
 
-fn everything_of(store: &dyn Store) -> Vec<Record> {
-    snapshot(store, &Detail::EVERYTHING)
+async fn everything_of(store: &Backend) -> Vec<Record> {
+    snapshot(store, &Detail::EVERYTHING).await
 }
 
-fn restore(store: &dyn Store, records: Vec<Record>) -> Vec<Applied> {
-    commit(store, records.into_iter().map(Op::Restore).collect())
+async fn restore(store: &Backend, records: Vec<Record>) -> Vec<Applied> {
+    commit(store, records.into_iter().map(Op::Restore).collect()).await
 }
 
 /// A store with something of every kind, and the last position that it has assigned.
-fn rich(open: Open) -> (Arc<dyn Store>, Position) {
-    let store = seeded(open);
+async fn rich(open: Open<'_>) -> (Backend, Position) {
+    let store = seeded(open).await;
     let owed = Draft { receipt: Some(RECEIPTS), ..message(1) };
-    let appended = append(&*store, vec![owed, topical(2, "a"), Draft { agent: OTHER_AGENT, ..message(3) }]);
-    settle(&*store, appended[0].message.entry_ref(), Outcome::Delivered);
-    commit(&*store, vec![Op::Touch(AGENT, at(50 * HOUR))]);
-    let last = append_one(&*store, Draft { urgency: Urgency::Low, ..message(4) });
-    settle(&*store, last, Outcome::Expired);
+    let appended =
+        append(&store, vec![owed, topical(2, "a"), Draft { agent: OTHER_AGENT, ..message(3) }]).await;
+    settle(&store, appended[0].message.entry_ref(), Outcome::Delivered).await;
+    commit(&store, vec![Op::Touch(AGENT, at(50 * HOUR))]).await;
+    let last = append_one(&store, Draft { urgency: Urgency::Low, ..message(4) }).await;
+    settle(&store, last, Outcome::Expired).await;
     (store, last.position)
 }
 
@@ -44,89 +45,89 @@ fn kinds(records: &[Record]) -> String {
 }
 
 /// Each inbox comes with what it holds, in the order of ids, and only as much as is asked for.
-pub fn a_picture_shows_each_inbox_with_what_it_holds(open: Open) {
-    let (store, last) = rich(open);
-    let records = everything_of(&*store);
+pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
+    let (store, last) = rich(open).await;
+    let records = everything_of(&store).await;
     assert_eq!(kinds(&records), "pissmismir");
     assert_eq!(records[0], Record::Position(last));
     let Record::Inbox(kept) = &records[1] else { unreachable!("it is an inbox") };
     assert_eq!((kept.inbox.id, kept.monitored), (AGENT, Some(at(50 * HOUR))));
     assert_eq!((kept.holds.entries, kept.holds.body_bytes, kept.holds.subscriptions), (1, 1, 2));
     let detail = Detail { after: Some(AGENT), ..Detail::INBOXES };
-    assert_eq!(kinds(&snapshot(&*store, &detail)), "pii");
-    append(&*store, vec![message(5), message(6)]);
+    assert_eq!(kinds(&snapshot(&store, &detail).await), "pii");
+    append(&store, vec![message(5), message(6)]).await;
     let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
-    assert_eq!(kinds(&snapshot(&*store, &detail)), "pimimir");
-    assert_eq!(kinds(&snapshot(&*store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING })), "p");
+    assert_eq!(kinds(&snapshot(&store, &detail).await), "pimimir");
+    assert_eq!(kinds(&snapshot(&store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING }).await), "p");
 }
 
 /// What is done after it was taken is not on it, and what was done before is; also when it is read late.
-pub fn a_picture_is_of_one_moment(open: Open) {
-    let (store, _) = rich(open);
-    let before = everything_of(&*store);
-    let late = store.snapshot(&Detail::EVERYTHING).expect("a snapshot can be taken");
-    append(&*store, vec![message(7)]);
-    commit(&*store, vec![Op::RemoveInbox(AGENT), inbox(InboxId::from_bytes([9; 16]), Owner::Agent)]);
+pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
+    let (store, _) = rich(open).await;
+    let before = everything_of(&store).await;
+    let late = store.snapshot(&Detail::EVERYTHING).await.expect("a snapshot can be taken");
+    append(&store, vec![message(7)]).await;
+    commit(&store, vec![Op::RemoveInbox(AGENT), inbox(InboxId::from_bytes([9; 16]), Owner::Agent)]).await;
     assert_eq!(late.collect::<Result<Vec<_>, _>>(), Ok(before));
-    assert_eq!(kinds(&everything_of(&*store)), "pismiri");
+    assert_eq!(kinds(&everything_of(&store).await), "pismiri");
 }
 
 /// A closed store gives none.
-pub fn a_closed_store_shows_nothing(open: Open) {
-    let (store, _) = rich(open);
+pub async fn a_closed_store_shows_nothing(open: Open<'_>) {
+    let (store, _) = rich(open).await;
     store.close();
-    assert!(store.snapshot(&Detail::EVERYTHING).is_err());
+    assert!(store.snapshot(&Detail::EVERYTHING).await.is_err());
 }
 
 /// What is put back into an empty store is what was there: no more, no less, and it goes on the same.
-pub fn a_picture_can_be_put_back(open: Open) {
-    let (store, last) = rich(open);
-    let records = everything_of(&*store);
+pub async fn a_picture_can_be_put_back(open: Open<'_>) {
+    let (store, last) = rich(open).await;
+    let records = everything_of(&store).await;
     let check = IdleCheck { now: at(1000 * HOUR), limits: IdleLimits::default() };
-    let idle = store.idle(&check, 10);
-    let due = store.due(at(2000), 10);
-    commit(&*store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec());
-    assert_eq!(kinds(&everything_of(&*store)), "p");
-    assert_eq!(restore(&*store, records.clone()), vec![Applied::Created; records.len()]);
-    assert_eq!(&everything_of(&*store)[1..], &records[1..]);
-    assert_eq!((store.idle(&check, 10), store.due(at(2000), 10)), (idle, due));
+    let idle = store.idle(&check, 10).await;
+    let due = store.due(at(2000), 10).await;
+    commit(&store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec()).await;
+    assert_eq!(kinds(&everything_of(&store).await), "p");
+    assert_eq!(restore(&store, records.clone()).await, vec![Applied::Created; records.len()]);
+    assert_eq!(&everything_of(&store).await[1..], &records[1..]);
+    assert_eq!((store.idle(&check, 10).await, store.due(at(2000), 10).await), (idle, due));
     store.close();
     let store = open(Quota::default());
-    assert_eq!(&everything_of(&*store)[1..], &records[1..], "the next process reads the same");
-    let appended = append(&*store, vec![topical(8, "a")]);
+    assert_eq!(&everything_of(&store).await[1..], &records[1..], "the next process reads the same");
+    let appended = append(&store, vec![topical(8, "a")]).await;
     assert!(appended[0].message.position > last);
     assert!(appended[0].replaced.is_some(), "its topic is still outstanding");
-    let entry = contents(&*store, AGENT)[0];
-    settle(&*store, entry, Outcome::Delivered);
-    assert_eq!(contents(&*store, AGENT), [], "what was put back can be settled");
+    let entry = contents(&store, AGENT).await[0];
+    settle(&store, entry, Outcome::Delivered).await;
+    assert_eq!(contents(&store, AGENT).await, [], "what was put back can be settled");
     store.close();
-    assert_eq!(contents(&*open(Quota::default()), AGENT), []);
+    assert_eq!(contents(&open(Quota::default()), AGENT).await, []);
 }
 
 /// What is there stays as it is, and nothing is put where it has no place.
-pub fn nothing_is_put_over_what_is_there(open: Open) {
-    let (store, _) = rich(open);
-    let records = everything_of(&*store);
+pub async fn nothing_is_put_over_what_is_there(open: Open<'_>) {
+    let (store, _) = rich(open).await;
+    let records = everything_of(&store).await;
     let mut expected = vec![Applied::Taken; records.len()];
     expected[0] = Applied::Created;
-    assert_eq!(restore(&*store, records.clone()), expected);
-    assert_eq!(everything_of(&*store), records);
-    commit(&*store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec());
+    assert_eq!(restore(&store, records.clone()).await, expected);
+    assert_eq!(everything_of(&store).await, records);
+    commit(&store, [AGENT, OTHER_AGENT, RECEIPTS].map(Op::RemoveInbox).to_vec()).await;
     let homeless =
         records.into_iter().filter(|record| !matches!(record, Record::Inbox(_) | Record::Position(_)));
-    let applied = restore(&*store, homeless.collect());
+    let applied = restore(&store, homeless.collect()).await;
     assert!(applied.iter().all(|applied| *applied == Applied::Missing), "{applied:?}");
-    assert_eq!(kinds(&everything_of(&*store)), "p");
+    assert_eq!(kinds(&everything_of(&store).await), "p");
 }
 
 /// A position that is put back is not assigned again, whatever has become of its entry.
-pub fn a_position_that_is_put_back_is_taken(open: Open) {
-    let store = seeded(open);
+pub async fn a_position_that_is_put_back_is_taken(open: Open<'_>) {
+    let store = seeded(open).await;
     let far = Position::new(1 << 40);
-    restore(&*store, vec![Record::Position(far)]);
+    restore(&store, vec![Record::Position(far)]).await;
     store.close();
     let store = open(Quota::default());
-    assert!(append_one(&*store, message(1)).position > far);
-    restore(&*store, vec![Record::Position(Position::new(5))]);
-    assert!(append_one(&*store, message(2)).position > far);
+    assert!(append_one(&store, message(1)).await.position > far);
+    restore(&store, vec![Record::Position(Position::new(5))]).await;
+    assert!(append_one(&store, message(2)).await.position > far);
 }

@@ -78,7 +78,10 @@ pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
 pub use stepper::Stepper;
 
-use crate::{Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError};
+use crate::observer::{HandleId, Observers};
+use crate::{
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError,
+};
 use engine::Engine;
 use memtables::{MemtableSet, Reader};
 use recent::Recent;
@@ -91,7 +94,7 @@ use snapshot::SnapshotRegistry;
 use std::hash::Hash;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -112,8 +115,11 @@ const QUEUE_REQUESTS: usize = 16_384;
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// The writer's thread, until it has ended; shared by all handles.
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
     recovery: Recovery,
+    id: HandleId,
+    is_closed: AtomicBool,
 }
 
 impl EmbeddedStore {
@@ -175,11 +181,29 @@ impl EmbeddedStore {
             deadlines: deadlines::DeadlineCursor::default(),
             recent,
             snapshots: SnapshotRegistry::default(),
+            observers: Observers::default(),
+            handles: AtomicUsize::new(1),
             gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
         let writer = Writer::new(Arc::clone(&shared), start, watermark, lock).map_err(failed)?;
-        Ok((Self { shared, jobs, writer: Mutex::new(None), recovery }, writer, receiver))
+        let id = shared.observers.new_handle();
+        let is_closed = AtomicBool::new(false);
+        Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))
+    }
+
+    /// Returns another handle to the same store. The store closes when all of its handles have.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::AcqRel);
+        Self {
+            shared: Arc::clone(&self.shared),
+            jobs: self.jobs.clone(),
+            writer: Arc::clone(&self.writer),
+            recovery: self.recovery,
+            id: self.shared.observers.new_handle(),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
     /// What was found when it was opened.
@@ -203,7 +227,19 @@ impl EmbeddedStore {
         let _: Result<(), _> = receiver.recv();
     }
 
+    /// Returns when everything submitted before is durable, or has failed.
+    fn sync(&self) {
+        let (sender, receiver) = sync_channel(0);
+        let done = Box::new(move |_| drop(sender));
+        let now = self.shared.options.env.monotonic();
+        drop(self.jobs.send(Job::Commit(Request::new(self.id, Vec::new(), Durability::Durable, now, done))));
+        let _: Result<(), _> = receiver.recv();
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable);
+        }
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let engine = engine.as_ref().ok_or(StoreError::Unavailable)?;
         read(&Reader { memtables: &self.shared.memtables, engine })
@@ -233,9 +269,12 @@ impl EmbeddedStore {
 
 impl Store for EmbeddedStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
-        // Where no writer is any more the request is dropped, and so answered as unavailable.
+        if self.is_closed.load(Ordering::Acquire) {
+            return done(Err(StoreError::Unavailable));
+        }
+        // If the writer is gone, the request is dropped, which answers it as unavailable.
         let now = self.shared.options.env.monotonic();
-        let queued = self.jobs.try_send(Job::Commit(Request::new(ops, durability, now, done)));
+        let queued = self.jobs.try_send(Job::Commit(Request::new(self.id, ops, durability, now, done)));
         match queued {
             Ok(()) => self.shared.gauges.submitted.add(1),
             Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),
@@ -243,12 +282,16 @@ impl Store for EmbeddedStore {
         }
     }
 
-    fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+    fn watch(&self, observer: Arc<dyn CommitObserver>) {
+        self.shared.observers.register(self.id, observer);
+    }
+
+    async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
         let key = (Table::Inboxes, &id.as_bytes()[..]);
         self.read_row(&self.shared.recent.inboxes, &id, key, |value| read_inbox(id, value))
     }
 
-    fn subscription(
+    async fn subscription(
         &self,
         agent: InboxId,
         id: SubscriptionId,
@@ -258,34 +301,39 @@ impl Store for EmbeddedStore {
         self.read_row(&self.shared.recent.subscriptions, &(agent, id), (Table::Subscriptions, &key), decode)
     }
 
-    fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Arc<Subscription>>, StoreError> {
+    async fn channel(
+        &self,
+        agent: InboxId,
+        channel: ChannelId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError> {
         let id = self.read(|rows| read::channel(rows, agent, channel))?;
-        let found = id.map(|id| self.subscription(agent, id)).transpose()?.flatten();
+        let Some(id) = id else { return Ok(None) };
+        let found = self.subscription(agent, id).await?;
         // Between the two looks it may have been removed.
         Ok(found.filter(|subscription| subscription.channel() == Some(channel)))
     }
 
-    fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+    async fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
         self.read(|rows| read::entry(rows, entry))
     }
 
-    fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
+    async fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
         self.read(|rows| read::fetch(rows, scope, after, now))
     }
 
-    fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
         self.read(|rows| read::latest(rows, scope, now))
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
         self.shared.deadlines.scan(|from| self.read(|rows| read::due(rows, from, now, limit)))
     }
 
-    fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+    async fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
         self.read(|rows| read::idle(rows, check, limit))
     }
 
-    fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+    async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
         let shared = &self.shared;
         let position = || Position::new(shared.gauges.position.load(Ordering::Acquire));
         self.read(|rows| Ok(Box::new(shared.snapshots.take(rows, position, detail)) as Snapshot))
@@ -299,14 +347,26 @@ impl Store for EmbeddedStore {
     }
 
     fn close(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(writer) = writer.take() else { return };
-        // A `done` may hold the last reference to the store: the writer then ends by itself, without its queue.
-        if writer.thread().id() != thread::current().id() {
-            // Both fail only if the writer is gone already.
-            drop(self.jobs.send(Job::Close));
-            drop(writer.join());
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let is_last = self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A `done` may close the store: the writer then ends by itself when nobody can submit any more.
+        let is_elsewhere =
+            writer.as_ref().is_some_and(|writer| writer.thread().id() != thread::current().id());
+        let ending = if is_last { writer.take() } else { None };
+        drop(writer);
+        match ending {
+            Some(writer) if is_elsewhere => {
+                // Both fail only if the writer is gone already.
+                drop(self.jobs.send(Job::Close));
+                drop(writer.join());
+            }
+            None if is_elsewhere => self.sync(),
+            Some(_) | None => {}
+        }
+        self.shared.observers.remove(self.id);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What comes to the writer.
 
+use crate::observer::HandleId;
 use crate::{Applied, Done, Durability, Op, StoreError};
 use std::sync::mpsc::SyncSender;
 use webpush_core::env::MonotonicTime;
@@ -16,13 +17,21 @@ pub(super) enum Job {
 pub(super) struct Request {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
+    /// The handle that it came through.
+    pub(super) handle: HandleId,
     pub(super) submitted: MonotonicTime,
     done: Option<Done>,
 }
 
 impl Request {
-    pub(super) fn new(ops: Vec<Op>, durability: Durability, submitted: MonotonicTime, done: Done) -> Self {
-        Self { ops, durability, submitted, done: Some(done) }
+    pub(super) fn new(
+        handle: HandleId,
+        ops: Vec<Op>,
+        durability: Durability,
+        submitted: MonotonicTime,
+        done: Done,
+    ) -> Self {
+        Self { ops, durability, handle, submitted, done: Some(done) }
     }
 
     pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {

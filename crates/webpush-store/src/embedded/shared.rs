@@ -8,7 +8,9 @@ use super::options::Options;
 use super::recent_rows::RecentRows;
 use super::snapshot::SnapshotRegistry;
 use super::tasks::TaskMode;
+use crate::observer::Observers;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 
 /// The state of an open store.
@@ -24,6 +26,9 @@ pub(super) struct Shared {
     pub(super) deadlines: DeadlineCursor,
     pub(super) recent: RecentRows,
     pub(super) snapshots: SnapshotRegistry,
+    pub(super) observers: Observers,
+    /// Handles that are not closed.
+    pub(super) handles: AtomicUsize,
     /// Behind a reference of its own, for threads that must not keep the rest alive.
     pub(super) gauges: Arc<Gauges>,
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Quota;
-use crate::contract::commit;
+use crate::contract::{block_on, commit_blocking};
 use crate::{Applied, Settled};
 use bytes::Bytes;
 use key::Key;
@@ -46,8 +46,8 @@ fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
     let protocol = Protocol::Rfc8030;
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
-    commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
-    let applied = commit(&store, vec![message(1), message(2), message(3)]);
+    commit_blocking(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
+    let applied = commit_blocking(&store, vec![message(1), message(2), message(3)]);
     (store, appended(&applied))
 }
 
@@ -80,7 +80,7 @@ fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(V
 
 fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
     let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
-    let page = store.fetch(&scope, Position::START, Timestamp::from_millis(1)).unwrap();
+    let page = block_on(store.fetch(&scope, Position::START, Timestamp::from_millis(1))).unwrap();
     page.entries.iter().map(Entry::entry_ref).collect()
 }
 
@@ -99,11 +99,11 @@ fn a_damaged_entry_hides_no_other_and_can_be_ended() {
     damage(&store, Table::Entries, &entry_key(AGENT, all[1].position), -6);
     assert_eq!(fetch(&store), [all[0], all[2]]);
     assert_eq!(store.damaged_records(), 1);
-    assert_eq!(store.entry(&all[1]), Err(StoreError::Corrupt));
+    assert_eq!(block_on(store.entry(&all[1])), Err(StoreError::Corrupt));
     let settled =
         Settled { accepted: Some(Timestamp::from_millis(1)), ..Settled::new(all[1], Outcome::Expired) };
     let settled = Applied::Settled(settled);
-    assert_eq!(commit(&store, vec![Op::Settle(all[1], Outcome::Expired)]), [settled]);
+    assert_eq!(commit_blocking(&store, vec![Op::Settle(all[1], Outcome::Expired)]), [settled]);
     assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Deadlines)), (2, 2));
 }
 
@@ -113,10 +113,10 @@ fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
     let (store, all) = store(folder.path());
     damage(&store, Table::Entries, &entry_key(AGENT, all[0].position), 5);
     damage(&store, Table::Deadlines, &deadline_key(EXPIRES, AGENT, all[1].position), 5);
-    assert_eq!(store.due(EXPIRES, 10), Ok(Due { entries: vec![all[2]], next: None }));
-    commit(&store, vec![Op::RemoveInbox(AGENT)]);
+    assert_eq!(block_on(store.due(EXPIRES, 10)), Ok(Due { entries: vec![all[2]], next: None }));
+    commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
     assert_eq!(rows_left(&store, Table::Entries), 0);
-    assert_eq!(store.due(EXPIRES, 10), Ok(Due::default()));
+    assert_eq!(block_on(store.due(EXPIRES, 10)), Ok(Due::default()));
 }
 
 /// While others look it up all the time: what was told to be gone is never seen again.
@@ -124,25 +124,28 @@ fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
 fn a_look_up_never_brings_a_removed_row_back() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = store(folder.path());
-    let kept = store.subscription(AGENT, SUBSCRIPTION).unwrap().unwrap();
-    let inbox = store.inbox(AGENT).unwrap().unwrap();
+    let kept = block_on(store.subscription(AGENT, SUBSCRIPTION)).unwrap().unwrap();
+    let inbox = block_on(store.inbox(AGENT)).unwrap().unwrap();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    store.subscription(AGENT, SUBSCRIPTION).unwrap();
-                    store.inbox(AGENT).unwrap();
+                    block_on(store.subscription(AGENT, SUBSCRIPTION)).unwrap();
+                    block_on(store.inbox(AGENT)).unwrap();
                 }
             });
         }
         for round in 0..300 {
             let removal =
                 if round % 2 == 0 { Op::Unsubscribe(AGENT, SUBSCRIPTION) } else { Op::RemoveInbox(AGENT) };
-            commit(&store, vec![removal.clone()]);
-            let is_gone = (store.inbox(AGENT), store.subscription(AGENT, SUBSCRIPTION));
-            commit(&store, vec![removal, Op::CreateInbox(inbox.clone()), Op::Subscribe((*kept).clone())]);
-            let is_back = store.subscription(AGENT, SUBSCRIPTION);
+            commit_blocking(&store, vec![removal.clone()]);
+            let is_gone = (block_on(store.inbox(AGENT)), block_on(store.subscription(AGENT, SUBSCRIPTION)));
+            commit_blocking(
+                &store,
+                vec![removal, Op::CreateInbox(inbox.clone()), Op::Subscribe((*kept).clone())],
+            );
+            let is_back = block_on(store.subscription(AGENT, SUBSCRIPTION));
             if is_gone.1 != Ok(None) || (round % 2 == 1 && is_gone.0 != Ok(None)) || is_back == Ok(None) {
                 over.store(true, Ordering::Relaxed);
                 panic!("round {round}");
@@ -158,7 +161,7 @@ fn a_damaged_usage_row_is_made_again_from_what_is_there() {
     let options = Options { quota: Quota { messages: 3, ..Quota::default() }, ..Options::default() };
     drop(store(folder.path()));
     let store = EmbeddedStore::open(folder.path(), options).unwrap();
-    let dropped = |number| match &commit(&store, vec![message(number)])[..] {
+    let dropped = |number| match &commit_blocking(&store, vec![message(number)])[..] {
         [Applied::Appended(appended)] => appended.dropped.len(),
         _ => unreachable!(),
     };
@@ -166,13 +169,13 @@ fn a_damaged_usage_row_is_made_again_from_what_is_there() {
     damage(&store, Table::Usages, AGENT.as_bytes(), 3);
     let hours = |hours: u64| Timestamp::from_millis(hours * 3_600_000);
     let check = IdleCheck { now: hours(10_000), limits: crate::IdleLimits::default() };
-    assert_eq!(store.idle(&check, 10), Ok(Vec::new()), "nobody can tell");
+    assert_eq!(block_on(store.idle(&check, 10)), Ok(Vec::new()), "nobody can tell");
     assert_eq!((dropped(6), fetch(&store).len()), (1, 3));
     assert_eq!(rows_left(&store, Table::Ranks), 3);
-    assert_eq!(store.idle(&check, 10), Ok(vec![AGENT]), "its place was found");
-    commit(&store, vec![Op::Touch(AGENT, hours(9_999))]);
-    assert_eq!(store.idle(&check, 10), Ok(Vec::new()));
-    commit(&store, vec![Op::RemoveInbox(AGENT)]);
+    assert_eq!(block_on(store.idle(&check, 10)), Ok(vec![AGENT]), "its place was found");
+    commit_blocking(&store, vec![Op::Touch(AGENT, hours(9_999))]);
+    assert_eq!(block_on(store.idle(&check, 10)), Ok(Vec::new()));
+    commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
     for table in [Table::Entries, Table::Deadlines, Table::Usages, Table::Idle, Table::Ranks] {
         assert_eq!(rows_left(&store, table), 0, "{table:?}");
     }
@@ -185,19 +188,19 @@ fn damaged_entries_and_lost_ones_leave_the_count_right() {
     drop(full);
     let options = Options { quota: Quota { messages: 2, ..Quota::default() }, ..Options::default() };
     let store = EmbeddedStore::open(folder.path(), options).unwrap();
-    commit(&store, vec![message(4)]);
+    commit_blocking(&store, vec![message(4)]);
     assert_eq!(fetch(&store).len(), 2);
     // A kind that is none can't be ended like a message.
     let left = fetch(&store);
     damage(&store, Table::Entries, &entry_key(AGENT, left[0].position), 1);
-    commit(&store, vec![message(5), message(6)]);
+    commit_blocking(&store, vec![message(5), message(6)]);
     assert_eq!(fetch(&store).len(), 2);
     assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Ranks)), (2, 2));
     let lost = fetch(&store)[0];
     remove(&store, Table::Entries, &entry_key(AGENT, lost.position));
-    commit(&store, vec![message(7), message(8)]);
+    commit_blocking(&store, vec![message(7), message(8)]);
     assert_eq!(fetch(&store).len(), 2);
-    assert!(all.iter().all(|entry| store.entry(entry) == Ok(None)));
+    assert!(all.iter().all(|entry| block_on(store.entry(entry)) == Ok(None)));
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn a_request_that_meets_damage_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (store, all) = store(folder.path());
     damage(&store, Table::Inboxes, AGENT.as_bytes(), -1);
-    assert_eq!(store.inbox(AGENT), Err(StoreError::Corrupt));
+    assert_eq!(block_on(store.inbox(AGENT)), Err(StoreError::Corrupt));
     let engine = store.shared.engine.read().unwrap();
     let engine = engine.as_ref().unwrap();
     let layers = memtables::Layers { memtables: store.shared.memtables.read(), engine };
@@ -241,8 +244,8 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     };
     let mut before = store.read(rows).unwrap();
     for number in 4..100 {
-        let [entry] = appended(&commit(&store, vec![message(number)]))[..] else { unreachable!() };
-        commit(&store, vec![Op::Settle(entry, Outcome::Delivered)]);
+        let [entry] = appended(&commit_blocking(&store, vec![message(number)]))[..] else { unreachable!() };
+        commit_blocking(&store, vec![Op::Settle(entry, Outcome::Delivered)]);
     }
     let left = |memtables: &memtables::Memtables| {
         let tables = [Table::Entries, Table::Deadlines];
@@ -275,7 +278,7 @@ fn readers_see_whole_commits_while_generations_leave() {
                     let there = fetch(&store);
                     assert_eq!(there.len() % 2, 1, "three, and then pairs");
                     assert!(there.is_sorted_by_key(|entry| entry.position));
-                    let due = store.due(EXPIRES, 1000).unwrap();
+                    let due = block_on(store.due(EXPIRES, 1000)).unwrap();
                     assert!(due.entries.len() >= 3, "three are always there");
                 }
             })
@@ -283,13 +286,16 @@ fn readers_see_whole_commits_while_generations_leave() {
         let mut pairs = std::collections::VecDeque::new();
         for round in 0..400 {
             let number = (round % 120) as u8 + 4;
-            let pair = appended(&commit(&store, vec![message(number), message(number + 120)]));
-            assert!(pair.iter().all(|entry| store.entry(entry).unwrap().is_some()));
+            let pair = appended(&commit_blocking(&store, vec![message(number), message(number + 120)]));
+            assert!(pair.iter().all(|entry| block_on(store.entry(entry)).unwrap().is_some()));
             pairs.push_back(pair);
             if pairs.len() > 13 {
                 let pair = pairs.remove(round % 13).unwrap();
-                commit(&store, pair.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
-                assert!(pair.iter().all(|entry| store.entry(entry) == Ok(None)));
+                commit_blocking(
+                    &store,
+                    pair.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect(),
+                );
+                assert!(pair.iter().all(|entry| block_on(store.entry(entry)) == Ok(None)));
             }
             if readers.iter().any(thread::ScopedJoinHandle::is_finished) {
                 break;
@@ -304,16 +310,16 @@ fn readers_see_whole_commits_while_generations_leave() {
 fn entries_that_are_gone_are_no_rows_to_a_fetch() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = store(folder.path());
-    let all = appended(&commit(&store, (0..2500_u64).map(|_| message(9)).collect()));
+    let all = appended(&commit_blocking(&store, (0..2500_u64).map(|_| message(9)).collect()));
     store.flush();
     let gone = [&all[..10], &all[20..2400]].concat();
-    commit(&store, gone.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
-    commit(&store, vec![message(10)]);
+    commit_blocking(&store, gone.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
+    commit_blocking(&store, vec![message(10)]);
     assert_eq!(fetch(&store).len(), 32);
     let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
-    let page = store.fetch(&scope, all[19].position, Timestamp::from_millis(1)).unwrap();
+    let page = block_on(store.fetch(&scope, all[19].position, Timestamp::from_millis(1))).unwrap();
     assert_eq!(page.entries.first().map(Entry::position), Some(all[2400].position));
-    let due = store.due(EXPIRES, 10_000).unwrap();
+    let due = block_on(store.due(EXPIRES, 10_000)).unwrap();
     assert_eq!(due.entries.len(), 3 + 2500 - gone.len() + 1);
 }
 
@@ -322,7 +328,7 @@ fn a_picture_keeps_no_store_from_closing() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = store(folder.path());
     store.flush();
-    let mut snapshot = store.snapshot(&Detail::EVERYTHING).unwrap();
+    let mut snapshot = block_on(store.snapshot(&Detail::EVERYTHING)).unwrap();
     assert!(snapshot.next().unwrap().is_ok());
     store.close();
     assert_eq!(snapshot.next(), Some(Err(StoreError::Unavailable)));
@@ -336,7 +342,7 @@ fn what_is_damaged_is_not_on_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let (store, entries) = store(folder.path());
     damage(&store, Table::Entries, &entry_key(AGENT, entries[1].position), -1);
-    let snapshot = store.snapshot(&Detail::EVERYTHING).unwrap();
+    let snapshot = block_on(store.snapshot(&Detail::EVERYTHING)).unwrap();
     assert_eq!(
         snapshot.map(Result::unwrap).count(),
         5,
@@ -350,16 +356,17 @@ fn what_is_put_back_and_ends_young_does_not_come_again() {
     for flushed in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let (store, entries) = store(folder.path());
-        let records: Vec<_> = store.snapshot(&Detail::EVERYTHING).unwrap().map(Result::unwrap).collect();
+        let records: Vec<_> =
+            block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().map(Result::unwrap).collect();
         if flushed {
             store.flush();
         }
         // All of it in one memtable, over what the engine has.
-        commit(&store, vec![Op::RemoveInbox(AGENT)]);
-        let restore = commit(&store, records.into_iter().map(Op::Restore).collect());
+        commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
+        let restore = commit_blocking(&store, records.into_iter().map(Op::Restore).collect());
         assert!(restore.iter().all(|applied| *applied == Applied::Created));
         assert_eq!(fetch(&store), entries);
-        commit(&store, entries.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
+        commit_blocking(&store, entries.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
         assert_eq!(fetch(&store), []);
         store.flush();
         assert_eq!((fetch(&store), rows_left(&store, Table::Deadlines)), (vec![], 0));

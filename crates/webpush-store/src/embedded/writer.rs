@@ -142,7 +142,13 @@ impl Writer {
             return ControlFlow::Continue(());
         }
         let done = match step {
-            Step::Commit(group) => self.turn_if_due(now).and_then(|()| self.commit(group, now)),
+            Step::Commit(mut group) => {
+                let committed = self.turn_if_due(now).and_then(|()| self.commit(&mut group, now));
+                if !group.is_empty() {
+                    self.shared.observers.failed();
+                }
+                committed
+            }
             Step::Flush(asked) => {
                 let turned = if self.log.is_empty() { Ok(()) } else { self.turn(now) };
                 let flushed = turned.and_then(|()| self.end_flush());
@@ -189,21 +195,25 @@ impl Writer {
         self.entry_count_scan.run();
     }
 
-    /// Applies, writes and answers. After an error all of the group were told that their outcome is not known.
-    fn commit(&mut self, mut group: Vec<Request>, now: MonotonicTime) -> Result<(), EngineError> {
+    /// Applies, writes and answers. What is left of the group failed, and its outcome is unknown.
+    fn commit(&mut self, group: &mut Vec<Request>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
-        let Some(applied) = self.apply(&mut group) else { return Ok(()) };
+        let Some(applied) = self.apply(group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
         let (sync, now) = self.write(applied.position, (applied.changes, applied.restores), durable, now)?;
         self.group_commit_delay.note(group.len(), sync);
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
-        gauges.note_group(&group, durable.then_some(sync), now);
+        gauges.note_group(group, durable.then_some(sync), now);
         gauges.note_sizes(self.log.bytes(), self.bytes);
         if let Some(earliest) = applied.earliest {
             self.shared.deadlines.added(earliest);
         }
-        for (request, answer) in group.into_iter().zip(applied.answers) {
+        for (request, answer) in group.drain(..).zip(applied.answers) {
+            match &answer {
+                Ok(applied) => self.shared.observers.committed(request.handle, applied, request.durability),
+                Err(_) => self.shared.observers.failed(),
+            }
             request.finish(answer);
         }
         Ok(())

@@ -62,7 +62,7 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
         let lost =
             || ClientError::Unavailable("too many messages came meanwhile to follow this one".to_owned());
         let trace = service.traces.of(message).ok_or_else(lost)?;
-        let standing = standing(service, &trace);
+        let standing = standing(service, &trace).await;
         for stage in STAGES {
             if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
                 seen[stage as usize] = true;

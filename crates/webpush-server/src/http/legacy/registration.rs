@@ -58,7 +58,7 @@ pub async fn subscribe(
     service.rate_limits.load().count_registration(peer)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
-    let device = service.store.inbox(device)?.ok_or(Problem::NotFound)?;
+    let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;
     let (agent, id) = (device.id, SubscriptionId::from_bytes(fresh::random()?));
     // The URL of a channel begins with that of its device, so the same key seals it.
     let key = device.key;

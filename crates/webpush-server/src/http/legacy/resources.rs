@@ -19,7 +19,7 @@ use webpush_core::urgency::Urgency;
 /// A device: `GET` receives what is sent to all its channels, `DELETE` removes it with them.
 pub async fn device(service: &Service, head: &Parts, device: InboxId) -> Result<RouteOutcome, Failure> {
     match head.method {
-        Method::GET => subscription::monitor(service, head, Capability::Device(device)),
+        Method::GET => subscription::monitor(service, head, Capability::Device(device)).await,
         Method::DELETE => subscription::remove_inbox(service, device).await.map(RouteOutcome::Answer),
         Method::OPTIONS => Ok(RouteOutcome::Answer(cors::preflight("GET, DELETE, OPTIONS", &head.headers))),
         _ => Err(not_allowed("GET, DELETE, OPTIONS")),
@@ -34,7 +34,7 @@ pub async fn channel(
     id: SubscriptionId,
 ) -> Result<Answer, Failure> {
     match head.method {
-        Method::GET | Method::HEAD => last_message(service, device, id),
+        Method::GET | Method::HEAD => last_message(service, device, id).await,
         Method::DELETE => subscription::unsubscribe(service, device, id).await,
         Method::OPTIONS => Ok(cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)),
         _ => Err(not_allowed("GET, HEAD, DELETE, OPTIONS")),
@@ -42,10 +42,10 @@ pub async fn channel(
 }
 
 /// The newest message that has not arrived yet, or 204. Reading it is no acknowledgement.
-fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
-    service.store.subscription(device, id)?.ok_or(Problem::NotFound)?;
+async fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
+    service.subscription(device, id).await?.ok_or(Problem::NotFound)?;
     let scope = Scope { inbox: device, only: Some(id), floor: Urgency::VeryLow };
-    match service.store.latest(&scope, fresh::now())? {
+    match service.latest(&scope, fresh::now()).await? {
         Some(Entry::Message(message)) => Ok(message::guarded(message_response(&message))),
         Some(Entry::Receipt(_)) | None => Ok(empty(StatusCode::NO_CONTENT)),
     }

@@ -27,7 +27,7 @@ pub async fn update(
         Method::OPTIONS => return Ok(cors::preflight("PUT, OPTIONS", &head.headers)),
         _ => return Err(not_allowed("PUT, OPTIONS")),
     }
-    let channel = publish::find(service, peer, device, id)?;
+    let channel = publish::find(service, peer, device, id).await?;
     let (most, default_ttl) = {
         let limits = service.limits.load();
         (limits.max_body_bytes, Some(limits.legacy_default_ttl))

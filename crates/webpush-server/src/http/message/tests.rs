@@ -14,7 +14,6 @@ use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::urgency::Urgency;
-use webpush_store::Store;
 use webpush_store::memory::MemoryStore;
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
@@ -24,7 +23,7 @@ const KEY: KeyId = KeyId(1);
 
 /// A service with a message that owes a receipt, to a subscription of this protocol.
 async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let store = MemoryStore::default();
     let keyring = Keyring::new(&[(KEY, [1; 32])]).unwrap();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let now = fresh::now();
@@ -56,9 +55,9 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
     }
 }
 
-fn receipts(service: &Service) -> Vec<ReceiptStatus> {
+async fn receipts(service: &Service) -> Vec<ReceiptStatus> {
     let scope = Scope { inbox: RECEIPTS, only: None, floor: Urgency::VeryLow };
-    let page = service.store.fetch(&scope, Position::START, fresh::now()).unwrap();
+    let page = service.fetch(&scope, Position::START, fresh::now()).await.unwrap();
     let status = |entry| match entry {
         Entry::Receipt(receipt) => receipt.status,
         Entry::Message(_) => panic!("a message among receipts"),
@@ -76,8 +75,8 @@ async fn d1_withdraw_a_delete_acknowledges_for_an_rfc_8030_agent_and_withdraws_e
     ] {
         let (service, entry) = with_message(protocol).await;
         assert_eq!(delete(&service, entry).await.unwrap().status(), StatusCode::NO_CONTENT);
-        assert_eq!(receipts(&service), [status], "{protocol:?}");
-        assert_eq!(service.store.entry(&entry), Ok(None));
+        assert_eq!(receipts(&service).await, [status], "{protocol:?}");
+        assert_eq!(service.entry(&entry).await, Ok(None));
         let again = delete(&service, entry).await.unwrap_err();
         assert!(matches!(again, Failure::Problem(Problem::NotFound)), "{again:?}");
     }

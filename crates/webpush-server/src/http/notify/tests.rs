@@ -2,7 +2,6 @@ use super::*;
 use crate::gateway::target::PUSHKEY_BYTES;
 use crate::http::problem::VapidErrorStatus;
 use crate::service::Setup;
-use std::sync::Arc;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::matrix::GATEWAY_DEVICES;
 use webpush_core::problem::Limited;
@@ -12,7 +11,7 @@ use webpush_store::memory::MemoryStore;
 /// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.
 fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
     let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
-    let setup = Setup::new(Arc::new(MemoryStore::default()), keyring, "https://push.example");
+    let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
     let devices: Vec<_> = pushkeys.iter().map(|pushkey| serde_json::json!({ "pushkey": pushkey })).collect();
     let devices = serde_json::Value::from(devices).to_string();
     let of = |filling: &str| format!(r#"{{"notification":{{"devices":{devices},"x":[{filling}0]}}}}"#);

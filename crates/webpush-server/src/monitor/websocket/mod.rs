@@ -111,7 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             while let Some(obeying) = self.obey_next() {
                 obeying.await;
             }
-            if self.deliver() {
+            if let Some(delivering) = self.deliver_next() {
+                delivering.await;
                 // The session may want something done now, and no event will say so.
                 continue;
             }
@@ -229,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     async fn fetch(&mut self, after: Position) {
         let Some(scope) = self.dialogue.scope() else { return };
-        match self.service.store.fetch(scope, after, fresh::now()) {
+        match self.service.fetch(scope, after, fresh::now()).await {
             Ok(page) => {
                 let nothing_for_it = page.entries.is_empty() && page.more;
                 self.tell(Input::Session(session::Input::Fetched(page)));
@@ -268,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     /// last connection to be applied: what was acknowledged there must not come again.
     async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
         let listener = self.service.registry.listen(&scope(agent), Transport::Autopush);
-        if self.service.store.inbox(agent)?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+        if self.service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
             return Ok(false);
         }
         self.service.settle_now();
@@ -288,13 +289,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         self.tell(Input::Refused(Close::new(1013, why)));
     }
 
-    /// Writes what the session has handed out, as far as there is room; whether it was told of any.
-    fn deliver(&mut self) -> bool {
-        let mut any = false;
+    /// Delivers what the session has handed out, if there is any and room for it. On the heap, like what
+    /// [`Agent::obey_next`] returns and for the same reason.
+    fn deliver_next(&mut self) -> Option<Pin<Box<impl Future<Output = ()> + Send>>> {
+        let is_next = self.closing.is_none() && self.socket.has_room() && !self.queue.is_empty();
+        is_next.then(|| Box::pin(self.deliver()))
+    }
+
+    /// Writes what the session has handed out, as far as there is room.
+    async fn deliver(&mut self) {
         while self.closing.is_none() && self.socket.has_room() {
             let Some(waiting) = self.queue.pop_front() else { break };
-            any = true;
-            match self.render(&waiting) {
+            match Self::render(&self.service, &waiting).await {
                 Ok(Some(text)) => {
                     self.socket.text(&text);
                     let now = fresh::now();
@@ -309,18 +315,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 }
             }
         }
-        any
     }
 
     /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
-    fn render(&self, waiting: &Waiting) -> Result<Option<String>, StoreError> {
+    async fn render(service: &Service, waiting: &Waiting) -> Result<Option<String>, StoreError> {
         let Some(message) = waiting.entry.message() else { return Ok(None) };
-        if !waiting.is_still_wanted(&self.service) {
+        if !waiting.is_still_wanted(service).await {
             return Ok(None);
         }
-        let subscription = self.service.store.subscription(message.agent, message.subscription)?;
+        let subscription = service.subscription(message.agent, message.subscription).await?;
         let channel = subscription.and_then(|subscription| subscription.channel());
-        let version = names::version(waiting.entry.entry_ref(), message.key, &self.service.keyring);
+        let version = names::version(waiting.entry.entry_ref(), message.key, &service.keyring);
         Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn register(
         detail: "The key is not the base64url of an uncompressed P-256 point",
     };
     let sender = key.map(|key| parse_key(key, &P256).map_err(malformed)).transpose()?;
-    let present = service.store.channel(registrant.agent, channel)?;
+    let present = service.channel(registrant.agent, channel).await?;
     if let Some(present) = present.as_deref().filter(|present| present.sender == sender) {
         return endpoint(service, present);
     }
@@ -45,7 +45,7 @@ pub(super) async fn register(
     service.rate_limits.load().count_registration(registrant.peer)?;
     let subscription = subscription(service, registrant.agent, channel, sender)?;
     let mut ops = Vec::with_capacity(4);
-    if service.store.inbox(registrant.agent)?.is_none() {
+    if service.inbox(registrant.agent).await?.is_none() {
         let (id, created) = (registrant.agent, subscription.created);
         let inbox = Inbox { id, owner: Owner::Agent, created, key: subscription.key };
         ops.extend([Op::CreateInbox(inbox), Op::Touch(id, created)]);
@@ -89,7 +89,7 @@ fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, Fa
 
 /// Removes the subscription of a channel with its messages, if there is one.
 pub(super) async fn unregister(service: &Service, agent: InboxId, channel: ChannelId) -> Result<(), Failure> {
-    if let Some(present) = service.store.channel(agent, channel)? {
+    if let Some(present) = service.channel(agent, channel).await? {
         service.commit_one(Op::Unsubscribe(agent, present.id), Durability::Durable).await?;
     }
     Ok(())

@@ -16,7 +16,7 @@ const TASK_BYTES: usize = 96;
 #[tokio::test]
 async fn the_task_of_an_agent_takes_512_bytes() {
     let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
-    let store = Arc::new(MemoryStore::default());
+    let store = MemoryStore::default();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -75,6 +75,7 @@ impl Writer {
     pub(super) fn step_down(&mut self, step: Step, now: MonotonicTime) {
         if let Step::Commit(group) = step {
             self.shared.gauges.taken.add(group.len() as u64);
+            self.shared.observers.failed();
         }
         if self.outages.retry_at.is_none_or(|retry| now < retry) {
             return;
@@ -109,6 +110,8 @@ impl Writer {
         tracing::info!(folder = %folder.display(), "storage available again");
         self.entry_count_scan = EntryCountScan::begin(*mode, &self.shared.gauges, &engine, None)?;
         drop(self.set_engine(Some(engine)));
+        // The commits that failed may have been applied.
+        self.shared.observers.missed();
         Ok(())
     }
 }

@@ -1,0 +1,75 @@
+//! The one observer of all commits: it wakes sessions, counts, traces, and keeps the sweep's timer and readiness right.
+
+use crate::fresh;
+use crate::metrics::Metrics;
+use crate::otlp::Spans;
+use crate::readiness::Readiness;
+use crate::session_registry::SessionRegistry;
+use crate::sweep::SweepTimer;
+use crate::trace::Traces;
+use std::sync::Arc;
+use webpush_core::id::EntryRef;
+use webpush_core::outcome::Outcome;
+use webpush_core::time::Timestamp;
+use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, Settled};
+
+/// Everything that derives its state from commits. The store's thread drives it, not the submitter's task: a client
+/// that hangs up between the commit and its response must not leave a stored message unannounced.
+pub(super) struct CommitFeed {
+    pub(super) registry: Arc<SessionRegistry>,
+    pub(super) sweep_timer: Arc<SweepTimer>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) traces: Arc<Traces>,
+    pub(super) spans: Spans,
+}
+
+impl CommitObserver for CommitFeed {
+    fn committed(&self, CommitEvent { applied, origin, durability }: &CommitEvent<'_>) {
+        // What others commit is for them to count, and says nothing of this handle.
+        let is_own = *origin == Origin::Own;
+        if is_own && self.readiness.committed(*durability) {
+            // What failed may have been written all the same, and no event told of it.
+            self.missed();
+        }
+        self.registry.announce(applied);
+        if is_own {
+            self.metrics.messages.committed(applied);
+        }
+        self.sweep_timer.announce(applied);
+        let mut now = None;
+        for change in *applied {
+            match change {
+                Applied::Appended(appended) => {
+                    appended.replaced.iter().for_each(|old| self.ended(old, Outcome::Replaced));
+                    appended.dropped.iter().for_each(|old| self.ended(old, Outcome::Dropped));
+                }
+                Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
+                    if is_own {
+                        let now: Timestamp = *now.get_or_insert_with(fresh::now);
+                        self.metrics.messages.settled(*outcome, *accepted, now);
+                    }
+                    self.ended(entry, *outcome);
+                }
+                Applied::Removed(removed) => self.registry.end(removed.inbox, removed.subscription),
+                _ => {}
+            }
+        }
+    }
+
+    fn failed(&self) {
+        self.readiness.failed();
+    }
+
+    fn missed(&self) {
+        self.registry.announce_anything();
+        self.sweep_timer.look_again();
+    }
+}
+
+impl CommitFeed {
+    fn ended(&self, entry: &EntryRef, outcome: Outcome) {
+        self.traces.ended(entry.message, outcome);
+        self.spans.ended(entry.message, outcome);
+    }
+}

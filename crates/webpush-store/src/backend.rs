@@ -1,0 +1,129 @@
+//! The backends that a program can choose from at run time.
+
+use crate::embedded::EmbeddedStore;
+use crate::memory::MemoryStore;
+use crate::{
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError,
+};
+use std::sync::Arc;
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::session::{Page, Scope};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+
+/// A store of any kind. An enum rather than a trait object, so that no read has to box its future.
+pub enum Backend {
+    /// The durable store of one machine.
+    Embedded(EmbeddedStore),
+    /// The model in memory.
+    Memory(MemoryStore),
+}
+
+impl Backend {
+    /// Returns another handle to the same store. A handle is what one process has of a store: commits and closes of
+    /// one are not those of the other.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        match self {
+            Self::Embedded(store) => Self::Embedded(store.handle()),
+            Self::Memory(store) => Self::Memory(store.handle()),
+        }
+    }
+}
+
+impl From<EmbeddedStore> for Backend {
+    fn from(store: EmbeddedStore) -> Self {
+        Self::Embedded(store)
+    }
+}
+
+impl From<MemoryStore> for Backend {
+    fn from(store: MemoryStore) -> Self {
+        Self::Memory(store)
+    }
+}
+
+impl From<EmbeddedStore> for Arc<Backend> {
+    fn from(store: EmbeddedStore) -> Self {
+        Self::new(store.into())
+    }
+}
+
+impl From<MemoryStore> for Arc<Backend> {
+    fn from(store: MemoryStore) -> Self {
+        Self::new(store.into())
+    }
+}
+
+/// Evaluates an expression with the store that this backend is.
+macro_rules! with {
+    ($backend:ident, $store:ident => $call:expr) => {
+        match $backend {
+            Self::Embedded($store) => $call,
+            Self::Memory($store) => $call,
+        }
+    };
+}
+
+impl Store for Backend {
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
+        with!(self, store => store.commit(ops, durability, done));
+    }
+
+    fn watch(&self, observer: Arc<dyn CommitObserver>) {
+        with!(self, store => store.watch(observer));
+    }
+
+    async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+        with!(self, store => store.inbox(id).await)
+    }
+
+    async fn subscription(
+        &self,
+        agent: InboxId,
+        id: SubscriptionId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+        with!(self, store => store.subscription(agent, id).await)
+    }
+
+    async fn channel(
+        &self,
+        agent: InboxId,
+        channel: ChannelId,
+    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+        with!(self, store => store.channel(agent, channel).await)
+    }
+
+    async fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+        with!(self, store => store.entry(entry).await)
+    }
+
+    async fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
+        with!(self, store => store.fetch(scope, after, now).await)
+    }
+
+    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+        with!(self, store => store.latest(scope, now).await)
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        with!(self, store => store.due(now, limit).await)
+    }
+
+    async fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+        with!(self, store => store.idle(check, limit).await)
+    }
+
+    async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        with!(self, store => store.snapshot(detail).await)
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        with!(self, store => store.statistics())
+    }
+
+    fn close(&self) {
+        with!(self, store => store.close());
+    }
+}

@@ -1,0 +1,64 @@
+//! Faults that tests inject into a store in memory.
+
+use super::Handle;
+use crate::{Done, Durability, Op};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Makes one handle to a [`MemoryStore`](super::MemoryStore) fail.
+///
+/// ```
+/// use webpush_store::memory::MemoryStore;
+/// use webpush_store::{Durability, Store, StoreError};
+///
+/// let store = MemoryStore::default();
+/// store.faults().fail_commits(true); // as if the disk were full
+/// store.commit(Vec::new(), Durability::Durable, Box::new(|result| {
+///     assert_eq!(result, Err(StoreError::Unavailable));
+/// }));
+/// ```
+#[derive(Clone)]
+pub struct Faults(pub(super) Arc<Handle>);
+
+/// The faults of one handle.
+#[derive(Default)]
+pub(super) struct FaultState {
+    pub(super) commits: AtomicUsize,
+    pub(super) fails_commits: AtomicBool,
+    pub(super) fails_subscription_reads: AtomicBool,
+    pub(super) holds_commits: AtomicBool,
+    pub(super) held: Mutex<Vec<(Vec<Op>, Durability, Done)>>,
+}
+
+impl Faults {
+    /// Makes commits fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable); nothing of them is applied.
+    pub fn fail_commits(&self, fail: bool) {
+        self.0.faults.fails_commits.store(fail, Ordering::Release);
+    }
+
+    /// Makes look-ups of subscriptions by ID fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable).
+    pub fn fail_subscription_reads(&self, fail: bool) {
+        self.0.faults.fails_subscription_reads.store(fail, Ordering::Release);
+    }
+
+    /// Holds commits back, like a disk that does not respond, until [`Faults::release_commits`].
+    pub fn hold_commits(&self) {
+        self.0.faults.holds_commits.store(true, Ordering::Release);
+    }
+
+    /// Applies the commits that were held back, in the order of submission, and holds none from then on.
+    pub fn release_commits(&self) {
+        let faults = &self.0.faults;
+        faults.holds_commits.store(false, Ordering::Release);
+        let held = std::mem::take(&mut *faults.held.lock().unwrap_or_else(PoisonError::into_inner));
+        for (ops, durability, done) in held {
+            self.0.commit(ops, durability, done);
+        }
+    }
+
+    /// Returns the number of commits submitted to the handle.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.0.faults.commits.load(Ordering::Acquire)
+    }
+}

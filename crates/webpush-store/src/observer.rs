@@ -1,0 +1,91 @@
+//! Observation of commits: what any writer of a store committed reaches all who must know.
+
+use crate::{Applied, Durability};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Learns of every commit of a store; registered with [`Store::watch`](crate::Store::watch).
+///
+/// The store calls it on its own thread, for each commit in the order in which commits are applied, before the
+/// submitter's [`Done`](crate::Done). An observer must be quick, must not block, must not panic, and must not call
+/// [`Store::watch`](crate::Store::watch) or [`Store::close`](crate::Store::close).
+pub trait CommitObserver: Send + Sync + 'static {
+    /// A commit was applied, and is as durable as its submitter asked for.
+    fn committed(&self, event: &CommitEvent<'_>);
+
+    /// A commit failed, and it is unknown what of it was applied. Not called for a commit that was refused as
+    /// [`Busy`](crate::StoreError::Busy).
+    fn failed(&self);
+
+    /// The store may hold changes that no event told of, for example of a commit that failed. Everything that was
+    /// derived from events has to be looked up again.
+    fn missed(&self);
+}
+
+/// One applied commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitEvent<'a> {
+    /// One result for each operation.
+    pub applied: &'a [Applied],
+    /// The handle that committed.
+    pub origin: Origin,
+    /// How durable the commit is.
+    pub durability: Durability,
+}
+
+/// Through which handle a commit came, seen from an observer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The handle that the observer was registered with.
+    Own,
+    /// Another handle to the same store.
+    Other,
+}
+
+/// Identifies a handle to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HandleId(u32);
+
+/// The observers of all handles to a store.
+#[derive(Default)]
+pub(crate) struct Observers {
+    registered: RwLock<Vec<(HandleId, Arc<dyn CommitObserver>)>>,
+    handles: AtomicU32,
+}
+
+impl Observers {
+    /// Returns an identifier for a new handle.
+    pub(crate) fn new_handle(&self) -> HandleId {
+        HandleId(self.handles.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn register(&self, handle: HandleId, observer: Arc<dyn CommitObserver>) {
+        self.registered.write().unwrap_or_else(PoisonError::into_inner).push((handle, observer));
+    }
+
+    /// Removes the observers of a handle that is closed.
+    pub(crate) fn remove(&self, handle: HandleId) {
+        self.registered.write().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| *of != handle);
+    }
+
+    pub(crate) fn committed(&self, by: HandleId, applied: &[Applied], durability: Durability) {
+        self.each(|handle, observer| {
+            let origin = if handle == by { Origin::Own } else { Origin::Other };
+            observer.committed(&CommitEvent { applied, origin, durability });
+        });
+    }
+
+    pub(crate) fn failed(&self) {
+        self.each(|_, observer| observer.failed());
+    }
+
+    pub(crate) fn missed(&self) {
+        self.each(|_, observer| observer.missed());
+    }
+
+    fn each(&self, tell: impl Fn(HandleId, &dyn CommitObserver)) {
+        for (handle, observer) in &*self.registered.read().unwrap_or_else(PoisonError::into_inner) {
+            tell(*handle, &**observer);
+        }
+    }
+}
