@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use webpush_client::vapid::VapidKey;
 use webpush_core::time::Timestamp;
-use webpush_server::vapid::VapidCache;
+use webpush_service::vapid::VapidCache;
 
 const ORIGIN: &str = "https://push.example";
 const MOST_ROUNDS: usize = 100_000;

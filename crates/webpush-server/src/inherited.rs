@@ -7,6 +7,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use std::net::TcpListener;
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
+use webpush_admin::admin::AdminSocket;
 
 /// The name of the socket for the operator; any other is public.
 const ADMIN: &str = "admin";
@@ -18,15 +19,6 @@ pub struct Inherited {
     pub public: Option<TcpListener>,
     /// The operator's.
     pub admin: Option<AdminSocket>,
-}
-
-/// A socket for the operator.
-#[derive(Debug)]
-pub enum AdminSocket {
-    /// At an address.
-    Tcp(TcpListener),
-    /// In the file system, with the mode that its owner gave it.
-    Unix(UnixListener),
 }
 
 /// What kind of listening socket a descriptor is.

@@ -1,16 +1,17 @@
 //! SIGHUP: the configuration is read again. All of it is put in force that can be while the service runs, or nothing: a
 //! file that is broken leaves everything as it is.
 
-use crate::broadcasts::Sources;
-use crate::http::certificate::{self, Certificate};
-use crate::http::tls;
 use crate::log::Log;
 use crate::serve::ServerConfig;
-use crate::service::{InForce, Service};
 use crate::service_manager;
-use crate::subscribe_tokens::SubscribeTokens;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
+use webpush_admin::broadcasts::Sources;
+use webpush_http::server::HttpServer;
+use webpush_http::transport::certificate::{self, Certificate};
+use webpush_http::transport::tls;
+use webpush_service::service::InForce;
+use webpush_service::subscribe_tokens::SubscribeTokens;
 
 /// Reads the sources of settings again.
 pub type ReadAgain = Box<dyn Fn() -> anyhow::Result<Reread> + Send + Sync>;
@@ -29,8 +30,8 @@ pub struct Reload {
     pub read_again: ReadAgain,
     /// The log.
     pub log: Log,
-    /// Limits, rates, tokens.
-    pub service: Arc<Service>,
+    /// Limits, rates, tokens, proxies.
+    pub server: Arc<HttpServer>,
     /// The certificate, if it is from files.
     pub certificate: Option<Arc<Certificate>>,
     /// The versions of broadcasts.
@@ -72,23 +73,23 @@ impl Reload {
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
             (Some(in_force), Some(loaded)) => {
-                self.service.metrics.process.certificate_expires(certificate::expiry(&loaded));
+                self.server.service.metrics.process.certificate_expires(certificate::expiry(&loaded));
                 in_force.replace(loaded);
             }
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),
         }
-        self.service.replace_limits(settings.limits);
-        self.service.proxies.store(Arc::new(settings.proxies));
-        self.service.subscribe_tokens.store(Arc::new(tokens));
+        self.server.service.replace_limits(settings.limits);
+        self.server.proxies.store(Arc::new(settings.proxies));
+        self.server.service.subscribe_tokens.store(Arc::new(tokens));
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);
         // Still locked, as when one is set: of two changes the later one is told last.
-        self.service.broadcast(broadcasts.in_force());
+        self.server.service.broadcast(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
         let shown = InForce { toml: settings.shown, later: later.clone() };
-        self.service.configuration.store(Arc::new(shown));
+        self.server.service.configuration.store(Arc::new(shown));
         Ok(later)
     }
 }

@@ -1,40 +1,43 @@
 //! Running the service: from checked settings to a listening socket, and back down in order.
 
 use crate::acme::{self, Renewal};
-use crate::admin::{self, AdminServer};
-use crate::bearer_tokens::TokenSource;
-use crate::broadcasts::Sources;
-use crate::drain::{Drain, GRACE, StopSignals};
-use crate::gateway::{self, Gateway};
-use crate::http::certificate::{self, Certificate};
-use crate::http::connections::Connections;
-use crate::http::listen::Front;
-use crate::http::loopback::LoopbackClient;
-use crate::http::problem::VapidErrorStatus;
-use crate::http::proxies::Proxies;
-use crate::http::{listen, tls};
 use crate::inherited::Inherited;
-use crate::limits::Limits;
 use crate::log::rate_limit::WINDOW;
 use crate::log::{self, Log};
-use crate::otlp::Spans;
+use crate::otlp;
 use crate::reload::{self, ReadAgain, Reload};
-use crate::service::{InForce, Service, Setup};
 use crate::service_manager;
-use crate::subscribe_tokens::SubscribeTokens;
-use crate::{idle, keys_file, settling, sweep, trace};
+use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
-use std::fs;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
+use webpush_admin::admin::{self, AdminServer};
+use webpush_admin::broadcasts::Sources;
+use webpush_admin::data_dir::{STORE_FOLDER, make_data_folder};
+use webpush_admin::keys_file;
 use webpush_core::protocol::autopush::Versions;
+use webpush_http::gateway::{self, Gateway};
+use webpush_http::problem::VapidErrorStatus;
+use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::certificate::{self, Certificate};
+use webpush_http::transport::connections::Connections;
+use webpush_http::transport::listen;
+use webpush_http::transport::listen::Front;
+use webpush_http::transport::loopback::LoopbackClient;
+use webpush_http::transport::proxies::Proxies;
+use webpush_http::transport::tls;
+use webpush_service::bearer_tokens::TokenSource;
+use webpush_service::drain::{Drain, GRACE};
+use webpush_service::limits::Limits;
+use webpush_service::service::{InForce, Service, Setup};
+use webpush_service::subscribe_tokens::SubscribeTokens;
+use webpush_service::{idle, settling, sweep, trace};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Backend, Quota, Store};
 
@@ -143,9 +146,6 @@ impl ServerConfig {
 /// The longest that closing the store may take. What it would still write is in its log.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// The folder of the store within the data folder.
-pub(crate) const STORE_FOLDER: &str = "store";
-
 /// Serves until a signal asks to stop, on sockets that were passed on where there are any. SIGHUP has the settings read again.
 ///
 /// # Errors
@@ -168,7 +168,7 @@ pub async fn run(
     let port = listener.local_addr().context("the socket has no address")?.port();
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
-    let spans = Spans::start(settings.otlp_endpoint.as_deref())?;
+    let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
     let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
     // After the folder is ours, since its token is made anew.
     let door = match (&settings.admin, inherited.admin) {
@@ -184,13 +184,18 @@ pub async fn run(
         keyring,
         origin,
         limits: settings.limits,
-        proxies: settings.proxies,
         subscribe_tokens,
-        vapid_status: settings.vapid_status,
-        gateway: Gateway::new(settings.gateway),
         trace: settings.trace,
         spans,
     });
+    let server = HttpServer::new(
+        Arc::clone(&service),
+        HttpConfig {
+            proxies: settings.proxies,
+            vapid_status: settings.vapid_status,
+            gateway: Gateway::new(settings.gateway),
+        },
+    );
     service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
@@ -217,12 +222,12 @@ pub async fn run(
         proxy_protocol: settings.proxy_protocol,
         tls: acceptor,
     };
-    let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&service), drain.draining()));
+    let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&server), drain.draining()));
     let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
     // The operator can ask until all else is done.
     let admin_drain = Drain::default();
     let administering = door.map(|door| {
-        let inside = LoopbackClient::new(Arc::clone(&service), connections, admin_drain.draining());
+        let inside = LoopbackClient::new(Arc::clone(&server), connections, admin_drain.draining());
         tokio::spawn(door.serve(
             Arc::clone(&service),
             Arc::clone(&broadcasts),
@@ -240,7 +245,7 @@ pub async fn run(
             }
         }
     });
-    let reload = Reload { read_again, log, service: Arc::clone(&service), certificate, broadcasts };
+    let reload = Reload { read_again, log, server: Arc::clone(&server), certificate, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = tokio::spawn({
         let service = Arc::clone(&service);
@@ -365,23 +370,6 @@ fn open_data_folder(
     let store = EmbeddedStore::open(&store_folder, Options { quota, ..Options::default() })
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
     Ok((store.into(), keyring))
-}
-
-/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-pub(crate) fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
-    make_folders(folder)
-        .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
-}
-
-/// Returns when the names of all folders that had to be made are on disk: a power cut must not take what is in them.
-pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
-    let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for parent in made.into_iter().filter_map(Path::parent) {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// The one line on standard output; scripts read the origin from it.

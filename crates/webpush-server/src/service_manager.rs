@@ -3,14 +3,14 @@
 //! A manager that does not read must not hold the service up, so whoever tells it something is a thread that may wait. Only a
 //! reload waits for that.
 
-use crate::readiness::NotReady;
-use crate::service::Service;
-use crate::session_registry::Transport;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use webpush_service::readiness::NotReady;
+use webpush_service::service::Service;
+use webpush_service::session_registry::Transport;
 
 /// So soon a store that does not answer is asked again whether it does.
 const AGAIN: Duration = Duration::from_secs(1);

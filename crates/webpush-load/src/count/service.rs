@@ -17,10 +17,11 @@ use webpush_client::frames::{self, Frame};
 use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Protocol;
-use webpush_server::drain::Drain;
-use webpush_server::http::connections::Connections;
-use webpush_server::http::listen::{self, Front};
-use webpush_server::service::{Service, Setup};
+use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::connections::Connections;
+use webpush_http::transport::listen::{self, Front};
+use webpush_service::drain::Drain;
+use webpush_service::service::{Service, Setup};
 use webpush_store::{Backend, Durability};
 
 /// More than any response or frame here needs.
@@ -70,9 +71,10 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
         addresses.send(address)?;
         let drain = Drain::default();
         // Without `settling::run`: it settles by the clock, and so acknowledgements are settled 64 at a time.
+        let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
         let front = Front { connections, proxy_protocol: false, tls: None };
-        listen::run(listener, front, service, drain.draining()).await;
+        listen::run(listener, front, server, drain.draining()).await;
         Ok(())
     })
 }

@@ -27,12 +27,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use webpush_client::frames;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_server::drain::Drain;
-use webpush_server::http::certificate;
-use webpush_server::http::client_addr::ClientAddr;
-use webpush_server::http::tls::{self, Identity};
-use webpush_server::monitor::websocket::{self, Arrival};
-use webpush_server::service::{Service, Setup};
+use webpush_http::delivery::websocket::{self, Arrival};
+use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::certificate;
+use webpush_http::transport::tls::{self, Identity};
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::drain::Drain;
+use webpush_service::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
 
 /// Sessions started together; the next wave follows their responses.
@@ -70,10 +71,11 @@ pub struct Args {
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
     let service = Service::new(Setup::new(MemoryStore::default(), keyring, "http://127.0.0.1"));
+    let server = HttpServer::new(service, HttpConfig::default());
     let drain = Drain::default();
     let directory = directory_in(None)?;
     let encryption = if args.tls { Some(Encryption::new(directory.path())?) } else { None };
-    let begin = |count| wave(count, &service, &drain, encryption.as_ref());
+    let begin = |count| wave(count, &server, &drain, encryption.as_ref());
     let process = Process::this();
     begin(WAVE).await?;
     process.wait_until_quiet()?;
@@ -104,7 +106,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
 /// Starts `count` sessions and waits for their responses to hello.
 async fn wave(
     count: usize,
-    service: &Arc<Service>,
+    server: &Arc<HttpServer>,
     drain: &Drain,
     encryption: Option<&Encryption>,
 ) -> anyhow::Result<()> {
@@ -116,16 +118,16 @@ async fn wave(
             early: Vec::new(),
             place: None,
         };
-        let (service, draining) = (Arc::clone(service), drain.draining());
+        let (server, draining) = (Arc::clone(server), drain.draining());
         match encryption {
-            None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, service, draining))),
+            None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, server, draining))),
             Some(encryption) => {
                 let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
                 tokio::spawn(async move {
                     // One that fails is missed in the count.
                     let Ok(stream) = acceptor.accept(line).await else { return };
                     // As the service does it: the task of the opening had other things to keep.
-                    tokio::spawn(websocket::run(Box::new(stream), arrival, service, draining));
+                    tokio::spawn(websocket::run(Box::new(stream), arrival, server, draining));
                 });
             }
         }

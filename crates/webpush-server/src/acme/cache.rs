@@ -2,7 +2,6 @@
 //! owner only.
 
 use super::Domain;
-use crate::serve::make_folders;
 use anyhow::Context as _;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
@@ -12,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use webpush_admin::data_dir::make_folders;
 use webpush_client::private_file;
 use webpush_client::url::CapabilityUrl;
 

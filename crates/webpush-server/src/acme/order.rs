@@ -3,7 +3,6 @@
 use super::authority::Authority;
 use super::cache::{self, Cache, StoredAccount};
 use super::{AcmeConfig, challenge};
-use crate::http::certificate::Certificate;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder,
@@ -13,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use serde::Deserialize as _;
 use std::time::Duration;
 use tokio::time::timeout;
+use webpush_http::transport::certificate::Certificate;
 
 /// The longest that an order may take.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);

@@ -4,15 +4,15 @@ use super::cache::{self, Cache};
 use super::order::{self, Issued};
 use super::schedule::{self, Chance};
 use super::{AcmeConfig, authority};
-use crate::fresh;
-use crate::http::certificate::{self, Certificate, Validity};
-use crate::service::Service;
 use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use webpush_core::time::Timestamp;
+use webpush_http::transport::certificate::{self, Certificate, Validity};
+use webpush_service::fresh;
+use webpush_service::service::Service;
 
 /// The clock is looked at so often while an order is far off: it may be set, or stand still while a machine sleeps.
 const LOOK: Duration = Duration::from_secs(10 * 60);

@@ -1,8 +1,8 @@
 //! When the next order is due. All of it is arithmetic; the clock and chance are handed in.
 
-use crate::http::certificate::Validity;
 use std::time::Duration;
 use webpush_core::time::Timestamp;
+use webpush_http::transport::certificate::Validity;
 
 /// The pause after the first failure. Let's Encrypt takes five failures an hour for an account and a name; with pauses that double there
 /// are four.

@@ -1,10 +1,10 @@
 //! Flags of `serve` for its operator: the configuration file, and the admin listener.
 
-use crate::admin;
-use crate::admin::address::{DEFAULT, Listen};
-use crate::bearer_tokens::TokenSource;
-use crate::secret::Secret;
 use std::path::PathBuf;
+use webpush_admin::admin;
+use webpush_admin::admin::address::{DEFAULT, Listen};
+use webpush_service::bearer_tokens::TokenSource;
+use webpush_service::secret::Secret;
 
 /// AdminConfig of administration.
 #[derive(Debug, clap::Args)]

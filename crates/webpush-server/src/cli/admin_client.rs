@@ -1,9 +1,6 @@
 //! Asking the admin listener of a running service, as verbs do: where it is, and with which token.
 
 use super::serve;
-use crate::admin;
-use crate::admin::address::{Address, Listen};
-use crate::admin::owner_token;
 use crate::serve::ServerConfig;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -24,6 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
+use webpush_admin::admin;
+use webpush_admin::admin::address::{Address, Listen};
+use webpush_admin::admin::owner_token;
 use webpush_config::error::ConfigError;
 
 /// The longest wait for a connection, and for the beginning of an answer to a question.

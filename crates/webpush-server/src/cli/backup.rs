@@ -2,7 +2,6 @@
 
 use super::admin_client::{AdminAt, AdminClient, next_piece};
 use super::{asking, terminal};
-use crate::archive::{Counts, LINE_BYTES, Reader};
 use anyhow::{Context as _, bail};
 use bytes::{Bytes, BytesMut};
 use clap::ArgMatches;
@@ -12,6 +11,7 @@ use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use webpush_admin::archive::{Counts, LINE_BYTES, Reader};
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m

@@ -3,14 +3,14 @@
 use super::serve::{self, WRONG_SETTINGS};
 use super::terminal;
 use crate::acme::authority::check_trust;
-use crate::bearer_tokens::BearerTokens;
-use crate::http::tls;
 use clap::{ArgMatches, Command, Subcommand};
 use std::io;
 use std::process::ExitCode;
 use webpush_config::error::ConfigError;
 use webpush_config::layers::{Layers, Resolved};
 use webpush_config::{reference, schema};
+use webpush_http::transport::tls;
+use webpush_service::bearer_tokens::BearerTokens;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m

@@ -3,10 +3,8 @@
 use super::admin_client::{self, AdminAt, AdminClient};
 use super::values::parse_time;
 use super::{report, serve, terminal, to_its_end};
-use crate::bearer_tokens::TokenSource;
 use crate::doctor::finding::{Finding, Verdict};
 use crate::doctor::{Examination, machine};
-use crate::keys_file;
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::{ArgMatches, ValueHint};
@@ -14,9 +12,11 @@ use http::Method;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use webpush_admin::keys_file;
 use webpush_client::connection::Connector;
 use webpush_client::url::CapabilityUrl;
 use webpush_config::error::ConfigError;
+use webpush_service::bearer_tokens::TokenSource;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m

@@ -2,8 +2,6 @@
 
 use super::exit::{Exit, Failure, report};
 use super::terminal;
-use crate::http::problem;
-use crate::vapid::P256;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Serialize;
@@ -17,6 +15,8 @@ use webpush_core::problem::Problem;
 use webpush_core::sender::{Credentials, Expected, Finding, examine, parse_key, restriction};
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
+use webpush_http::problem;
+use webpush_service::vapid::P256;
 
 /// No service takes a header of this size.
 const MAX_INPUT_BYTES: u64 = 64 * 1024;
@@ -164,7 +164,7 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
 
 /// The server's own words for it.
 fn refused(findings: Vec<Finding>, problem: Problem) -> Explanation {
-    let (status, detail) = problem::Failure::from(problem).status_and_detail();
+    let (status, detail) = problem::RequestError::from(problem).kind().status_and_detail();
     Explanation { pass: false, findings: rows(findings), status: Some(status.as_u16()), detail }
 }
 

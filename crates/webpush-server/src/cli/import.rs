@@ -2,7 +2,6 @@
 
 use super::admin_client::{AdminAt, AdminClient};
 use super::{asking, terminal};
-use crate::archive::{Counts, LINE_BYTES, Reader, lines_of};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ArgMatches;
@@ -12,6 +11,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::sync::mpsc::{self, Receiver};
+use webpush_admin::archive::{Counts, LINE_BYTES, Reader, lines_of};
 
 const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces that wait to be sent.

@@ -2,9 +2,6 @@
 //! long a peer may take.
 
 use super::values::parse_time;
-use crate::bearer_tokens::TokenSource;
-use crate::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
-use crate::secret::Secret;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -14,6 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
+use webpush_service::bearer_tokens::TokenSource;
+use webpush_service::limits::{IPV6_PREFIX, LAST_PROMISED_STREAM, Limits, Rates, Timeouts};
+use webpush_service::secret::Secret;
 
 /// ServerConfig of fairness.
 #[derive(Debug, clap::Args)]

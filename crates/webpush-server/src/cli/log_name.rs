@@ -1,14 +1,14 @@
 //! `log-name`: what a URL is called in the log.
 
 use super::report;
-use crate::keys_file;
-use crate::pseudonyms::Pseudonyms;
 use anyhow::Context as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use webpush_admin::keys_file;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
+use webpush_service::pseudonyms::Pseudonyms;
 
 /// Say what an agent, a subscription or a message is called in the log of a service
 ///

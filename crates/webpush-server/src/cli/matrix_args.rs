@@ -1,9 +1,9 @@
 //! Flags of `serve` about its gateway for Matrix homeservers.
 
 use super::limit_args::parse_timeout;
-use crate::gateway::{GatewayConfig, Scope};
 use std::time::Duration;
 use webpush_core::address::Block;
+use webpush_http::gateway::{GatewayConfig, Scope};
 
 /// GatewayConfig of the gateway.
 #[derive(Debug, clap::Args)]

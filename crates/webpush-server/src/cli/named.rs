@@ -1,10 +1,10 @@
 //! Agents and subscriptions as people name them: by the names that lists show, or by a URL or uaid.
 
 use super::admin_client::AdminClient;
-use crate::fresh;
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
+use webpush_service::fresh;
 
 /// How much of a list is shown, and how.
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,9 @@
 //! Flags of `serve` about proxies in front of it.
 
-use crate::http::forwarded::ForwardedHeader;
-use crate::http::proxies::Proxies;
 use clap::builder::BoolishValueParser;
 use webpush_core::address::Block;
+use webpush_http::transport::forwarded::ForwardedHeader;
+use webpush_http::transport::proxies::Proxies;
 
 /// ServerConfig of proxies.
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,9 @@
 //! `restore`: a new data folder from a backup.
 
 use super::{exit, terminal};
-use crate::archive::{self, Restored};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webpush_admin::archive::{self, Restored};
 
 /// Make a new data folder from a backup or an export
 ///

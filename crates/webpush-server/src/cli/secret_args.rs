@@ -1,8 +1,8 @@
 //! ServerConfig that are secret themselves. They stand in the file or in a variable, never in a command line, which everybody
 //! on the machine can read; each has a sister that names a file.
 
-use crate::bearer_tokens;
-use crate::secret::Secret;
+use webpush_service::bearer_tokens;
+use webpush_service::secret::Secret;
 
 /// Secrets. Their flags exist for the parser alone.
 #[derive(Debug, clap::Args)]

@@ -12,10 +12,7 @@ use super::secret_args::SecretArgs;
 use super::storage_args::StorageArgs;
 use super::trace_args::TraceArgs;
 use super::values::{parse_origin, parse_time};
-use crate::http::problem::VapidErrorStatus;
-use crate::http::tls::{Identity, Password};
 use crate::inherited::Inherited;
-use crate::limits::Limits;
 use crate::log::Log;
 use crate::reload::{ReadAgain, Reread};
 use crate::serve::{self, ServerConfig};
@@ -28,6 +25,9 @@ use webpush_config::layers::{Layers, Resolved};
 use webpush_config::rules::Rule;
 use webpush_config::setting::{self, Setting};
 use webpush_config::source::Source;
+use webpush_http::problem::VapidErrorStatus;
+use webpush_http::transport::tls::{Identity, Password};
+use webpush_service::limits::Limits;
 
 /// The exit status for a command line that is wrong (clap's own), and for other sources of settings.
 pub(super) const WRONG_SETTINGS: u8 = 2;

@@ -1,8 +1,8 @@
 //! Flags of `serve` that say how much is stored, and for how long it is kept unused.
 
 use super::values::{parse_size, parse_time};
-use crate::limits::Limits;
 use std::time::Duration;
+use webpush_service::limits::Limits;
 use webpush_store::IdleLimits;
 use webpush_store::Quota;
 

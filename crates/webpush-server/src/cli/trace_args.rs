@@ -1,8 +1,8 @@
 //! Flags of `serve` about the way of each message.
 
 use super::values::parse_time;
-use crate::trace::TraceConfig;
 use std::time::Duration;
+use webpush_service::trace::TraceConfig;
 
 /// TraceConfig of what is kept of messages, for whoever asks where one is.
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,10 @@
 //! The machine that the service runs on: its data folder, the disk, and what the process may open.
 
 use super::finding::Finding;
-use crate::keys_file;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use webpush_admin::keys_file;
 
 const FOLDER: &str = "data folder";
 const DISK: &str = "disk";

@@ -48,7 +48,7 @@ impl Examination {
         let Some(certificate) = self.reach(&mut tell).await else { return };
         certificate.into_iter().for_each(&mut tell);
         let Some(answers) = transport::answers(self, &mut tell).await else { return };
-        tell(transport::clock(&answers, crate::fresh::now()));
+        tell(transport::clock(&answers, webpush_service::fresh::now()));
         let http2 = transport::http2(self).await;
         let has_http2 = http2.verdict == finding::Verdict::Good;
         tell(http2);

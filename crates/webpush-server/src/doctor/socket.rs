@@ -95,7 +95,8 @@ impl Agent {
 
 /// A random UUID (RFC 9562 §5.4).
 fn channel() -> Result<String, ClientError> {
-    let mut bytes = crate::fresh::random::<16>().map_err(|error| ClientError::Local(error.to_string()))?;
+    let mut bytes =
+        webpush_service::fresh::random::<16>().map_err(|error| ClientError::Local(error.to_string()))?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::new();

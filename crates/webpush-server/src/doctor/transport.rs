@@ -3,7 +3,6 @@
 
 use super::finding::Finding;
 use super::{Examination, soon};
-use crate::http::certificate::Validity;
 use bytes::Bytes;
 use http::header::DATE;
 use http::{Method, Request};
@@ -12,6 +11,7 @@ use webpush_client::connection::{Answer, Connector, H2, HTTP1, Protocols};
 use webpush_client::error::ClientError;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
+use webpush_http::transport::certificate::Validity;
 
 const CERTIFICATE: &str = "certificate";
 const HTTP: &str = "HTTP/1.1";
@@ -45,7 +45,7 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
             let until = dialed
                 .certificate
                 .and_then(|certificate| Validity::of(&certificate).map(|validity| validity.until));
-            Ok(vec![of_expiry(until, crate::fresh::now())])
+            Ok(vec![of_expiry(until, webpush_service::fresh::now())])
         }
         Err(error) => Err(of_failure(&error)),
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::protocol::autopush::names;
-use webpush_server::fresh;
+use webpush_service::fresh;
 use webpush_store::{Durability, Op};
 
 #[tokio::test]

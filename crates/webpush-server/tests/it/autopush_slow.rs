@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpSocket;
 use webpush_core::session::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
-use webpush_server::limits::Limits;
+use webpush_service::limits::Limits;
 
 #[tokio::test]
 async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {
@@ -62,8 +62,8 @@ async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
         inside.push_with(&url, ttl, format!("{number} {large}")).await;
     }
     inside.push(&url, "the last").await;
-    let until = webpush_server::fresh::now().after(Duration::from_millis(30));
-    while webpush_server::fresh::now() < until {
+    let until = webpush_service::fresh::now().after(Duration::from_millis(30));
+    while webpush_service::fresh::now() < until {
         tokio::task::yield_now().await;
     }
     loop {

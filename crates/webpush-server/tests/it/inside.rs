@@ -12,12 +12,13 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::urgency::Urgency;
-use webpush_server::drain::Drain;
-use webpush_server::fresh;
-use webpush_server::http::client_addr::ClientAddr;
-use webpush_server::limits::Limits;
-use webpush_server::monitor::websocket::{Arrival, run};
-use webpush_server::service::{Service, Setup};
+use webpush_http::delivery::websocket::{Arrival, run};
+use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::drain::Drain;
+use webpush_service::fresh;
+use webpush_service::limits::Limits;
+use webpush_service::service::{Service, Setup};
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Applied, Durability, Op};
 
@@ -25,6 +26,7 @@ use webpush_store::{Applied, Durability, Op};
 pub(crate) struct LoopbackClient {
     pub(crate) service: Arc<Service>,
     pub(crate) faults: Faults,
+    server: Arc<HttpServer>,
     drain: Drain,
 }
 
@@ -39,7 +41,8 @@ impl LoopbackClient {
         let faults = store.faults();
         let setup = Setup::new(store, keyring, "https://push.example");
         let service = Service::new(Setup { limits, ..setup });
-        Self { service, faults, drain: Drain::default() }
+        let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
+        Self { service, server, faults, drain: Drain::default() }
     }
 
     /// A WebSocket that is open, on a stream that holds so many bytes.
@@ -51,7 +54,7 @@ impl LoopbackClient {
             early: Vec::new(),
             place: None,
         };
-        tokio::spawn(run(far, arrival, Arc::clone(&self.service), self.drain.draining()));
+        tokio::spawn(run(far, arrival, Arc::clone(&self.server), self.drain.draining()));
         Agent::on(near)
     }
 

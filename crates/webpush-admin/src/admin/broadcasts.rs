@@ -1,0 +1,109 @@
+//! The versions of broadcasts: what they are, and setting them while the service runs.
+
+use super::Admin;
+use super::refusal::Refusal;
+use crate::broadcasts::{Sources, Unchanged};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use std::sync::{Arc, PoisonError};
+use webpush_core::problem::Problem;
+use webpush_core::protocol::autopush::broadcasts::BROADCAST_VERSION_CHARACTERS;
+use webpush_core::protocol::autopush::{Broadcast, InvalidBroadcast};
+use webpush_http::answer::{Answer, empty};
+use webpush_http::body::Body;
+
+/// The longest end of a line: files and shells add one.
+const LINE_END_BYTES: usize = 2;
+
+/// `GET /broadcasts`: the versions that agents are told, by name.
+pub(super) fn list(admin: &Admin) -> Result<Answer, Refusal> {
+    let versions = admin.service.broadcasts.versions();
+    let json = serde_json::to_vec(&*versions).map_err(|_| Refusal::Failed)?;
+    let mut answer = Response::new(Bytes::from(json));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(answer)
+}
+
+/// `PUT /broadcasts/NAME`: the body is the version.
+pub(super) async fn put(
+    admin: &Arc<Admin>,
+    name: &str,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Answer, Refusal> {
+    let name = decoded(name)?;
+    let text = body.read(headers, BROADCAST_VERSION_CHARACTERS + LINE_END_BYTES).await;
+    let text = text.map_err(|problem| match problem {
+        Problem::BodyTooLarge { .. } => Refusal::wrong(InvalidBroadcast::Version),
+        _ => Refusal::wrong("the body did not arrive whole, or took too long"),
+    })?;
+    let text = String::from_utf8_lossy(&text);
+    let version = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+    let broadcast = Broadcast::new(name, version).map_err(Refusal::wrong)?;
+    change(admin, |sources| sources.set(broadcast)).await
+}
+
+/// `DELETE /broadcasts/NAME`: takes back what was set.
+pub(super) async fn delete(admin: &Arc<Admin>, name: &str) -> Result<Answer, Refusal> {
+    let name = decoded(name)?;
+    change(admin, move |sources| sources.take_back(&name)).await
+}
+
+/// Makes a change durable, then tells agents. On a thread that may wait for a disk, and to the end, even if whoever asked
+/// has hung up.
+async fn change(
+    admin: &Arc<Admin>,
+    change: impl FnOnce(&mut Sources) -> Result<(), Unchanged> + Send + 'static,
+) -> Result<Answer, Refusal> {
+    let admin = Arc::clone(admin);
+    let changed = tokio::task::spawn_blocking(move || {
+        let mut sources = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut sources)?;
+        // Still locked, so that of two changes the later one is told last.
+        admin.service.broadcast(sources.in_force());
+        Ok(empty(StatusCode::NO_CONTENT))
+    });
+    changed.await.map_err(|_| Refusal::Failed)?.map_err(Refusal::Unchanged)
+}
+
+/// The name that a path means (RFC 3986 §2.1). What is not UTF-8 fits no broadcast.
+fn decoded(path: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                let code = digit(rest.next()).zip(digit(rest.next())).map(|(high, low)| high << 4 | low);
+                let code = code.and_then(|code| u8::try_from(code).ok());
+                code.ok_or_else(|| Refusal::wrong("two hexadecimal digits must follow a % in a path"))?
+            }
+            byte => byte,
+        });
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_once() {
+        for (path, name) in [
+            ("remote-settings/monitor_changes", "remote-settings/monitor_changes"),
+            ("remote-settings%2Fmonitor%5fchanges", "remote-settings/monitor_changes"),
+            ("a//b/", "a//b/"),
+            ("100%2525+1", "100%25+1"),
+            ("%c3%a4", "ä"),
+            ("%ff", "\u{fffd}"),
+            ("", ""),
+        ] {
+            assert_eq!(decoded(path).unwrap(), name);
+        }
+        for wrong in ["%", "%4", "%zz", "a%4", "%+1"] {
+            assert!(decoded(wrong).is_err(), "{wrong}");
+        }
+    }
+}

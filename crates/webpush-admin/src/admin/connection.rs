@@ -1,0 +1,47 @@
+//! One connection: HTTP/1.1.
+
+use super::listen::Stream;
+use super::{Admin, route};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use webpush_http::body::Body;
+use webpush_http::transport::HEADER_BYTES;
+use webpush_http::transport::stall::StallGuard;
+use webpush_service::drain::Draining;
+
+/// Serves a connection until it ends. It has its place as long.
+pub(super) async fn serve(
+    stream: Box<dyn Stream>,
+    admin: Arc<Admin>,
+    mut draining: Draining,
+    _place: OwnedSemaphorePermit,
+) {
+    let timeouts = admin.service.limits.load().timeouts.clone();
+    let stream = StallGuard::new(stream, timeouts.stall);
+    let respond = service_fn(|request: Request<Incoming>| {
+        let admin = Arc::clone(&admin);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = Body::http1(body, admin.service.limits.load().timeouts.body);
+            Ok::<_, Infallible>(route::serve(&admin, &head, body).await)
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(timeouts.head).max_buf_size(HEADER_BYTES);
+    builder.half_close(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
+    // A connection that ends in an error has nobody left to tell.
+    tokio::select! {
+        _ = &mut connection => return,
+        () = draining.begun() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}

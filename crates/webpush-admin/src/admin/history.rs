@@ -1,0 +1,45 @@
+//! What was counted in the last minutes, so that a page that is opened has a past to show.
+
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+use webpush_service::metrics::summary;
+use webpush_service::service::Service;
+
+/// From one sample to the next.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Ten minutes of them, less than 1 KiB each.
+const SAMPLES: usize = 120;
+
+/// The last samples.
+#[derive(Default)]
+pub(super) struct History(Mutex<VecDeque<Value>>);
+
+impl History {
+    /// The oldest first.
+    pub(super) fn samples(&self) -> Vec<Value> {
+        self.lock().iter().cloned().collect()
+    }
+
+    /// Takes samples for ever.
+    pub(super) async fn run(&self, service: &Service) {
+        let mut ticks = interval(PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let sample = summary::sample(service);
+            let mut samples = self.lock();
+            if samples.len() == SAMPLES {
+                samples.pop_front();
+            }
+            samples.push_back(sample);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Value>> {
+        // Whoever panicked while holding it left whole samples.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,100 @@
+//! Where one message is: the stages it has reached, and why it goes no further. Ids are shown as hashes only.
+
+use super::Admin;
+use super::json::json_answer;
+use super::refusal::Refusal;
+use http::{HeaderMap, Uri};
+use serde_json::{Value, json};
+use std::time::Duration;
+use webpush_client::clock::rfc3339;
+use webpush_core::capability::Capability;
+use webpush_core::id::EntryRef;
+use webpush_core::protocol::autopush::names;
+use webpush_http::answer::Answer;
+use webpush_http::body::Body;
+use webpush_service::service::Service;
+use webpush_service::trace::waiting::{Standing, standing};
+use webpush_service::trace::{STAGES, Trace};
+
+/// More than the URL of a message has with the longest origin.
+const MOST_URL_BYTES: usize = 4096;
+
+/// `GET /admin/messages/NAME`: by the name that is shown for it.
+pub(super) async fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
+    let service = &admin.service;
+    let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
+    let trace =
+        service.traces.called(&service.pseudonyms, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
+    json_answer(&report(service, &trace).await)
+}
+
+/// `POST /admin/trace`: the body is the URL that its sender got, or the `version` that its agent got.
+pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) -> Result<Answer, Refusal> {
+    let service = &admin.service;
+    let url = body.read(headers, MOST_URL_BYTES).await;
+    let url = url.map_err(|_| Refusal::wrong("the body is the URL of a message, and this one is not"))?;
+    let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(Refusal::wrong)?;
+    let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
+    let Some(trace) = service.traces.of(entry.message) else {
+        let is_stored = service.entry(&entry).await.ok().map(|found| found.is_some());
+        return Err(Refusal::not_traced(keep, is_stored));
+    };
+    json_answer(&report(service, &trace).await)
+}
+
+/// The message that a URL or a `version` means; nothing of what was given is repeated.
+fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
+    if !text.contains('/') {
+        return names::message(text, &service.keyring)
+            .ok_or_else(|| "this is neither the URL of a message nor a version of this service".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "this is not a URL".to_owned())?;
+    if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())
+        && !format!("{scheme}://{authority}").eq_ignore_ascii_case(&service.origin)
+    {
+        let origin = &service.origin;
+        return Err(format!("this is a URL of {scheme}://{authority}, and the service is {origin}"));
+    }
+    match service.keyring.open(uri.path()) {
+        Some(Capability::Message(entry)) => Ok(entry),
+        Some(_) => {
+            Err("this is a URL of this service, but not that of a message, which a sender gets as Location \
+                        in the answer to its push"
+                .to_owned())
+        }
+        None => {
+            Err("this is not the URL of a message of this service: it was cut, or sealed with other keys"
+                .to_owned())
+        }
+    }
+}
+
+/// All that is known of a message.
+pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
+    let names = &service.pseudonyms;
+    let Standing { state, why, is_over } = standing(service, trace).await;
+    let steps = STAGES.into_iter().filter_map(|stage| {
+        let at = trace.at(stage)?;
+        let after = at.saturating_sub(trace.accepted());
+        let at = rfc3339(trace.accepted_at.after(after));
+        Some(json!({"step": stage.as_str(), "at": at, "ms": millis(after)}))
+    });
+    json!({
+        "message": names.message(trace.entry.message).to_string(),
+        "agent": names.inbox(trace.entry.inbox).to_string(),
+        "protocol": trace.protocol.as_str(),
+        "urgency": trace.urgency.as_str(),
+        "stored": !trace.is_now_or_never,
+        "steps": steps.collect::<Vec<_>>(),
+        "written": trace.written,
+        "code": trace.code,
+        "state": state,
+        "why": why,
+        "over": is_over,
+    })
+}
+
+/// With microseconds.
+pub(super) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

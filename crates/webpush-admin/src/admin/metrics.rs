@@ -1,0 +1,25 @@
+//! `/metrics`: what the service counts, as OpenMetrics text.
+
+use super::Admin;
+use super::refusal::Refusal;
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use webpush_http::answer::Answer;
+use webpush_service::metrics;
+
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// All metrics as they are now. Files are looked at for some of them.
+pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
+    let is_ready = admin.service.is_ready().await.is_ok();
+    let service = Arc::clone(&admin.service);
+    let shown = spawn_blocking(move || metrics::text(service, is_ready)).await;
+    let Ok(Ok(text)) = shown else { return Err(Refusal::Failed) };
+    let mut answer = Response::new(Bytes::from(text));
+    answer.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+    Ok(answer)
+}

@@ -1,0 +1,99 @@
+//! The sender of an attempt, and what the service says of its message.
+
+use super::told::Told;
+use crate::admin::Admin;
+use std::time::Duration;
+use webpush_client::connection::Connection;
+use webpush_client::error::ClientError;
+use webpush_client::send::{Accepted, Delivery, Sender, send_over};
+use webpush_client::subscription::PushSubscription;
+use webpush_client::vapid::VapidKey;
+use webpush_core::capability::Capability;
+use webpush_core::id::MessageId;
+use webpush_core::urgency::Urgency;
+use webpush_service::trace::waiting::standing;
+use webpush_service::trace::{STAGES, Stage};
+
+/// What is sent.
+pub(super) const TEXT: &str = "It works: this message went all the way.";
+/// Long enough for a browser to show it, and short enough to leave nothing behind.
+const TTL_SECONDS: u32 = 60;
+/// How often it is looked whether a message went on.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A connection to the service from inside.
+pub(super) async fn connect(admin: &Admin) -> Result<Connection, ClientError> {
+    let full = || ClientError::Unavailable("there are as many connections as may be".to_owned());
+    let socket = admin.inside.connect().ok_or_else(full)?;
+    Connection::over(socket, admin.service.origin.clone()).await
+}
+
+/// Encrypts, signs with a new key, and pushes; the message that came of it.
+pub(super) async fn push(
+    admin: &Admin,
+    to: &PushSubscription,
+    told: &Told,
+) -> Result<MessageId, ClientError> {
+    let mut connection = connect(admin).await?;
+    let sender = Sender { key: VapidKey::generate()?, subject: None };
+    let urgency = Some(Urgency::High);
+    let delivery = Delivery { ttl_seconds: TTL_SECONDS, urgency, ..Delivery::default() };
+    told.step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
+        .await;
+    let accepted = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender)).await?;
+    let Accepted { status, message, .. } = accepted;
+    told.step("sender", "answered", format!("{status}")).await;
+    let path = message.map(|url| url.path().to_owned()).unwrap_or_default();
+    match admin.service.keyring.open(&path) {
+        Some(Capability::Message(entry)) => Ok(entry.message),
+        _ => Err(ClientError::Refused("the answer to the push names no message".to_owned())),
+    }
+}
+
+/// Tells the stages of a message as it comes to them, until it has ended.
+pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Result<(), ClientError> {
+    let service = &admin.service;
+    if service.traces.keep().is_none() {
+        return Ok(());
+    }
+    let mut seen = [false; STAGES.len()];
+    let mut waits_for = None;
+    loop {
+        let lost =
+            || ClientError::Unavailable("too many messages came meanwhile to follow this one".to_owned());
+        let trace = service.traces.of(message).ok_or_else(lost)?;
+        let standing = standing(service, &trace).await;
+        for stage in STAGES {
+            if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
+                seen[stage as usize] = true;
+                told.step_at("service", stage.as_str(), at, said_of(stage, standing.state)).await;
+            }
+        }
+        if standing.is_over {
+            return match standing.state {
+                "delivered" => Ok(()),
+                state => Err(ClientError::Unavailable(format!(
+                    "the message is {state}: {}",
+                    standing.why.unwrap_or_default()
+                ))),
+            };
+        }
+        if standing.why != waits_for {
+            waits_for.clone_from(&standing.why);
+            told.step("service", "waits", standing.why.unwrap_or_default()).await;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// For whoever sees these words for the first time.
+fn said_of(stage: Stage, state: &str) -> String {
+    match stage {
+        Stage::Accepted => "the request was judged and is a message".to_owned(),
+        Stage::Stored => "it is on disk".to_owned(),
+        Stage::Woken => "the agent's session was told".to_owned(),
+        Stage::Written => "it was handed to the agent's connection".to_owned(),
+        Stage::Acknowledged => "the agent said that it has it".to_owned(),
+        Stage::Ended => state.to_owned(),
+    }
+}

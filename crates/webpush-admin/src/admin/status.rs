@@ -1,0 +1,60 @@
+//! How the service is, for the page: all of it in one answer, and what was counted in the last minutes.
+
+use super::Admin;
+use super::json::json_answer;
+use super::messages::millis;
+use super::refusal::Refusal;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use webpush_http::answer::Answer;
+use webpush_service::fresh;
+use webpush_service::metrics::summary;
+use webpush_service::service::Service;
+
+/// So many agents are named as the slowest.
+const SLOWEST: usize = 8;
+
+/// `GET /admin/status`. It looks at files.
+pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
+    let ready = admin.service.is_ready().await.err().map(|why| why.reason());
+    let service = Arc::clone(&admin.service);
+    let status = spawn_blocking(move || status(&service, ready)).await.map_err(|_| Refusal::Failed)?;
+    json_answer(&status)
+}
+
+/// `GET /admin/history`: samples, the oldest first.
+pub(super) fn history(admin: &Admin) -> Result<Answer, Refusal> {
+    json_answer(&Value::Array(admin.history.samples()))
+}
+
+fn status(service: &Service, not_ready: Option<&str>) -> Value {
+    let traces = &service.traces;
+    let slowest = traces.slowest(SLOWEST).into_iter().map(|(agent, pace)| {
+        json!({
+            "agent": service.pseudonyms.inbox(agent).to_string(),
+            "messages": pace.messages,
+            "waiting": pace.waiting,
+            "longest_ms": millis(pace.longest),
+            "listens": service.registry.is_listened_to(agent),
+        })
+    });
+    let slowest: Vec<_> = slowest.collect();
+    let configuration = service.configuration.load();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "origin": service.origin,
+        "now": fresh::now().as_millis(),
+        "ready": not_ready.is_none(),
+        "reason": not_ready,
+        "draining": service.readiness.is_draining(),
+        "sample": summary::sample(service),
+        "bounds": summary::bounds(service),
+        "sessions": summary::sessions(service),
+        "refusals": service.metrics.refusals.summary(),
+        "process": service.metrics.process.summary(),
+        "slowest": slowest,
+        "trace_seconds": traces.keep().map(|keep| keep.as_secs()),
+        "configuration": {"toml": configuration.toml, "later": configuration.later},
+    })
+}

@@ -1,0 +1,99 @@
+//! Writing a file: piece by piece, in bounded memory.
+
+use super::FORMAT;
+use super::line::{Begin, Counts, Kind, Line};
+use super::values::Exactly;
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use webpush_core::capability::KeyId;
+use webpush_core::protocol::autopush::Versions;
+use webpush_service::fresh;
+use webpush_store::{Record, Snapshot, StoreError};
+
+/// A piece ends after the line that reaches this. In a backup a checksum ends it.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A file in the making: its pieces, in order.
+pub struct Writer {
+    kind: Kind,
+    /// What is written before the records.
+    head: Vec<Line>,
+    snapshot: Snapshot,
+    digest: Context,
+    counts: Counts,
+    is_over: bool,
+}
+
+impl Writer {
+    /// Of all that is on a snapshot, with the keys of its URLs.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        origin: &str,
+        keys: &[(KeyId, [u8; 32])],
+        broadcasts: Versions,
+        snapshot: Snapshot,
+    ) -> Self {
+        let begin = Begin {
+            format: FORMAT,
+            kind,
+            program: format!("webpush-server {}", env!("CARGO_PKG_VERSION")),
+            origin: origin.to_owned(),
+            taken: fresh::now().as_millis(),
+        };
+        let keys = keys.iter().map(|(id, secret)| Line::Key { id: id.0, secret: Exactly(*secret) });
+        let broadcasts = broadcasts.into_iter().map(|(name, version)| Line::Broadcast { name, version });
+        let head = [Line::Begin(begin)].into_iter().chain(keys).chain(broadcasts).collect();
+        let (digest, counts) = (Context::new(&SHA256), Counts::default());
+        Self { kind, head, snapshot, digest, counts, is_over: false }
+    }
+
+    fn piece(&mut self) -> Result<Bytes, StoreError> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+        for line in std::mem::take(&mut self.head) {
+            push(&mut piece, &line);
+        }
+        while piece.len() < PIECE_BYTES {
+            let Some(record) = self.snapshot.next() else {
+                self.is_over = true;
+                break;
+            };
+            let record: Record = record?;
+            let line = Line::from(&record);
+            self.counts += Counts::of(&line);
+            push(&mut piece, &line);
+        }
+        if self.is_over {
+            push(&mut piece, &Line::End(self.counts));
+        }
+        if self.kind == Kind::Backup {
+            self.digest.update(&piece);
+            let so_far = self.digest.clone().finish();
+            let checksum = so_far.as_ref().try_into().map(Exactly).unwrap_or(Exactly([0; 32]));
+            let begin = piece.len();
+            push(&mut piece, &Line::Check(checksum));
+            self.digest.update(&piece[begin..]);
+        }
+        Ok(Bytes::from(piece))
+    }
+}
+
+impl Iterator for Writer {
+    type Item = Result<Bytes, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let piece = self.piece();
+        self.is_over |= piece.is_err();
+        Some(piece)
+    }
+}
+
+fn push(piece: &mut Vec<u8>, line: &Line) {
+    // Nothing in a line can fail to be JSON; if it did, the line is missing and the file is noticed as cut.
+    if serde_json::to_writer(&mut *piece, line).is_ok() {
+        piece.push(b'\n');
+    }
+}

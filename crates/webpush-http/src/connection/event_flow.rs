@@ -1,0 +1,66 @@
+//! A stream of events over HTTP/2: the peer's flow control is its pace.
+
+use crate::delivery::events::{Asked, Events};
+use crate::h2::connection_lifetime::ConnectionLifetime;
+use crate::h2::flow::Responder;
+use crate::server::HttpServer;
+use bytes::Bytes;
+use h2::SendStream;
+use h2::server::SendResponse;
+use http::header::{DATE, HeaderValue};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use webpush_service::drain::Leave;
+use webpush_service::fresh;
+
+/// Serves one request for events until it ends.
+pub(crate) async fn run(
+    server: Arc<HttpServer>,
+    asked: Asked,
+    mut respond: SendResponse<Bytes>,
+    leave: Leave,
+    retirement: &ConnectionLifetime,
+) {
+    let begun = Instant::now();
+    let patience = server.service.limits.load().timeouts.stall;
+    let (mut head, mut events) = match Events::begin(server, asked, leave).await {
+        Ok(begun) => begun,
+        Err(answer) => return Responder { respond, patience }.send(answer).await,
+    };
+    if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
+        head.headers_mut().insert(DATE, date);
+    }
+    // A peer that has reset the stream or is gone needs nothing more.
+    let Ok(mut stream) = respond.send_response(head, false) else { return };
+    loop {
+        let part = tokio::select! {
+            _ = poll_fn(|cx| stream.poll_reset(cx)) => return retirement.was_left(begun),
+            part = events.next() => part,
+        };
+        let sent = match part {
+            Some(part) => send(&mut stream, part, patience).await,
+            None => return drop(stream.send_data(Bytes::new(), true)),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands a part over as the peer's flow control lets it; a peer that takes nothing for that long is given up.
+async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duration) -> Result<(), h2::Error> {
+    while !part.is_empty() {
+        stream.reserve_capacity(part.len());
+        let Ok(Some(granted)) = timeout(patience, poll_fn(|cx| stream.poll_capacity(cx))).await else {
+            return Err(h2::Reason::CANCEL.into());
+        };
+        let granted = granted?;
+        let piece = part.split_to(granted.min(part.len()));
+        if !piece.is_empty() {
+            stream.send_data(piece, false)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
+
+use crate::answer::Answer;
+use crate::body::Body;
+use crate::connection::event_flow;
+use crate::delivery::server_push;
+use crate::h2::connection_lifetime::ConnectionLifetime;
+use crate::h2::flow::Responder;
+use crate::h2::ping::{PingState, Pinger};
+use crate::h2::resets::Resets;
+use crate::h2::write_backlog::{MeteredIo, WriteBacklog};
+use crate::resources::autopush::opening::not_here;
+use crate::resources::outcome::RouteOutcome;
+use crate::resources::route;
+use crate::server::HttpServer;
+use crate::transport::HEADER_BYTES;
+use crate::transport::OPENING;
+use crate::transport::connections::ConnectionPermit;
+use crate::transport::proxies::DirectPeer;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method, Request};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use webpush_service::drain::{Draining, Leave};
+
+/// Open requests of one HTTP/2 connection, as the service announces it (RFC 9113 §5.1.2).
+const CONCURRENT_STREAMS: u32 = 256;
+
+/// Requests of one HTTP/2 connection that are under way at once.
+///
+/// More than [`CONCURRENT_STREAMS`], since one that its client has reset is no stream any more but may still be at work
+/// (CVE-2023-44487, rapid reset).
+const CONNECTION_REQUESTS: usize = 512;
+
+const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
+
+/// Streams reset by the client that `h2` may still hold; more ends the connection (CVE-2023-44487).
+const PENDING_RESET_STREAMS: usize = 20;
+
+/// Streams that `h2` reset for mistakes of the client; more ends the connection (CVE-2025-8671).
+const MISTAKEN_STREAMS: usize = 256;
+
+/// Streams that the service reset and `h2` remembers, so that late frames for them are no errors.
+const REMEMBERED_RESET_STREAMS: usize = 64;
+
+/// Serves a connection until it ends. It has its place as long.
+pub(crate) fn serve<S>(
+    stream: S,
+    neighbour: DirectPeer,
+    server: Arc<HttpServer>,
+    draining: Draining,
+    place: ConnectionPermit,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pressure = Arc::new(WriteBacklog::default());
+    let resets = Arc::new(Resets::default());
+    let io = MeteredIo::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
+    // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
+    let opening = Box::pin(open(io, draining.clone()));
+    async move {
+        let _place = place;
+        // Not `if let`, which keeps room for the connection twice.
+        let Some(mut connection) = opening.await else { return };
+        converse(&mut connection, &pressure, &resets, &neighbour, &server, draining).await;
+    }
+}
+
+/// Answers requests until the connection ends.
+async fn converse<S>(
+    connection: &mut h2::server::Connection<MeteredIo<S>, Bytes>,
+    pressure: &WriteBacklog,
+    resets: &Resets,
+    neighbour: &DirectPeer,
+    server: &Arc<HttpServer>,
+    draining: Draining,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (keepalive, last_promised_stream) = {
+        let limits = server.service.limits.load();
+        (limits.timeouts.keepalive, limits.last_promised_stream)
+    };
+    let Some(ping_pong) = connection.ping_pong() else { return };
+    let pulse = PingState::default();
+    let mut heart = Pinger::new(ping_pong, keepalive);
+    let retirement = ConnectionLifetime::new(last_promised_stream);
+    let mut requests = FuturesUnordered::new();
+    let mut stopping = false;
+    let mut leave = Leave::new(draining);
+    loop {
+        if retirement.is_flooded() {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+        let has_room = requests.len() < CONNECTION_REQUESTS;
+        let is_idle = requests.is_empty();
+        let accepted = poll_fn(|cx| {
+            let poll = if has_room {
+                pin!(connection.accept()).poll(cx)
+            } else {
+                connection.poll_closed(cx).map(|closed| closed.err().map(Err))
+            };
+            pressure.polled(connection.max_concurrent_send_streams());
+            poll
+        });
+        tokio::select! {
+            biased;
+            accepted = accepted => match accepted {
+                Some(Ok((request, respond))) => {
+                    let connection = server_push::Connection {
+                        pressure,
+                        pulse: &pulse,
+                        resets,
+                        retirement: &retirement,
+                        leave: leave.clone(),
+                    };
+                    // Boxed, as the set keeps room for one more than there are.
+                    requests.push(Box::pin(handle(server, neighbour, request, respond, connection)));
+                }
+                Some(Err(_)) | None => return,
+            },
+            Some(()) = requests.next(), if !requests.is_empty() => {}
+            // One that is asked for nothing ends at once, one with sessions when their time has come.
+            () = leave.turn(is_idle), if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
+            () = heart.beat_until_dead(&pulse) => return,
+            () = retirement.out_of_ids(), if !stopping => {
+                stopping = true;
+                connection.graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Begins to speak HTTP/2, unless the peer does not or the service stops.
+async fn open<S>(
+    io: MeteredIo<S>,
+    mut draining: Draining,
+) -> Option<h2::server::Connection<MeteredIo<S>, Bytes>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        handshake = timeout(OPENING, builder().handshake(io)) => handshake.ok()?.ok(),
+        () = draining.too_late() => None,
+    }
+}
+
+/// What floods of streams, frames and headers are bounded by.
+fn builder() -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
+        .max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
+        .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS);
+    builder
+}
+
+/// A monitor may be held for days. So what is only needed to find out what is asked for, the head of the request and much
+/// more, is behind a pointer and goes before that begins.
+fn handle<'a>(
+    server: &'a Arc<HttpServer>,
+    neighbour: &'a DirectPeer,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    connection: server_push::Connection<'a>,
+) -> impl Future<Output = ()> + Send + 'a {
+    let outcome = Box::pin(async move {
+        let (head, body) = request.into_parts();
+        let body = Body::http2(body, server.service.limits.load().timeouts.body);
+        (route::serve(server, neighbour, &head, body).await, head.method == Method::HEAD)
+    });
+    async move {
+        match outcome.await {
+            (RouteOutcome::Monitor(monitor), _) => {
+                server_push::run(server, monitor, respond, connection).await
+            }
+            (RouteOutcome::Events(asked), _) => {
+                let server_push::Connection { leave, retirement, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(server), *asked, respond, leave, retirement)).await;
+            }
+            (RouteOutcome::WebSocket(_), is_head) => {
+                let refusal = server.error_style.answer(&not_here());
+                answer(server, refusal, is_head, respond, connection.retirement).await;
+            }
+            (RouteOutcome::Answer(whole), is_head) => {
+                answer(server, whole, is_head, respond, connection.retirement).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    server: &HttpServer,
+    answer: Answer,
+    is_head: bool,
+    mut respond: SendResponse<Bytes>,
+    retirement: &ConnectionLifetime,
+) {
+    let patience = server.service.limits.load().timeouts.stall;
+    if is_reset(&mut respond).await {
+        retirement.was_reset();
+    } else if is_head {
+        Responder { respond, patience }.send_head(answer);
+    } else {
+        Responder { respond, patience }.send(answer).await;
+    }
+}
+
+/// Whether the client wants no answer any more.
+async fn is_reset(respond: &mut SendResponse<Bytes>) -> bool {
+    poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await
+}

@@ -1,0 +1,66 @@
+//! An entry between the session, which handed it out, and the agent.
+
+use std::sync::Arc;
+use webpush_core::inbox::{Entry, OutboundEntry};
+use webpush_core::message::LIVE_PATIENCE;
+use webpush_core::message::{Draft, Message};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use webpush_service::fresh;
+use webpush_service::service::{Sent, Service};
+use webpush_store::StoreError;
+
+/// An entry that the session has handed out.
+pub(super) struct Waiting {
+    pub(super) entry: OutboundEntry,
+    since: Timestamp,
+}
+
+impl Waiting {
+    /// It waits from now on.
+    pub(super) fn new(entry: OutboundEntry) -> Self {
+        Self { entry, since: fresh::now() }
+    }
+
+    /// What is to be said when it was handed over; nothing of a receipt.
+    pub(super) fn sent(&self) -> Option<Sent> {
+        let message = self.entry.message()?;
+        Some(Sent { message: message.id, accepted: message.accepted })
+    }
+
+    /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was
+    /// replaced (§5.4) or acknowledged elsewhere (§6.2).
+    pub(super) async fn is_still_wanted(&self, service: &Service) -> bool {
+        let now = fresh::now();
+        let in_time = |message: &Draft| now <= message.accepted.after(LIVE_PATIENCE);
+        match &self.entry {
+            OutboundEntry::Unstored(message) => in_time(message),
+            OutboundEntry::Stored(Entry::Receipt(_)) => true,
+            OutboundEntry::Stored(Entry::Message(message)) if message.is_now_or_never() => {
+                in_time(message) && self.is_there(service, message).await
+            }
+            OutboundEntry::Stored(Entry::Message(message)) if message.is_expired(now) => false,
+            OutboundEntry::Stored(Entry::Message(_)) if now == self.since => true,
+            OutboundEntry::Stored(Entry::Message(message)) => self.is_there(service, message).await,
+        }
+    }
+
+    /// Whether the message is still stored. If the store can't say, it is sent: twice is better than never.
+    async fn is_there(&self, service: &Service, message: &Message) -> bool {
+        !matches!(service.entry(&message.entry_ref()).await, Ok(None))
+    }
+}
+
+/// The subscription of a message, if it is there; a receipt has none.
+///
+/// # Errors
+/// When the store can't say; the entry is wanted all the same.
+pub(super) async fn subscription_of(
+    service: &Service,
+    entry: &OutboundEntry,
+) -> Result<Option<Arc<Subscription>>, StoreError> {
+    match entry.message() {
+        Some(message) => service.subscription(message.agent, message.subscription).await,
+        None => Ok(None),
+    }
+}

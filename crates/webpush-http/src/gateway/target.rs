@@ -1,0 +1,120 @@
+//! Where a pushkey leads: for UnifiedPush it is a push URL.
+
+use crate::resources::aliases;
+use webpush_client::url::CapabilityUrl;
+use webpush_core::capability::{Capability, Keyring};
+use webpush_core::id::{InboxId, SubscriptionId};
+
+/// The longest push URL of another service: UnifiedPush has 1,000 bytes.
+pub(crate) const PUSHKEY_BYTES: usize = 1024;
+
+/// A push URL.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Of this service, with or without a query (`?up=1` is common).
+    Here(InboxId, SubscriptionId),
+    /// Of another one.
+    Elsewhere(CapabilityUrl),
+}
+
+impl Target {
+    /// Reads a pushkey. `None` when it can't be a push URL: one of ours that was never given out, or another one without
+    /// TLS, which would show its capability to everybody on the way.
+    #[must_use]
+    pub fn of(pushkey: &str, origin: &str, keyring: &Keyring) -> Option<Self> {
+        if pushkey.len() > PUSHKEY_BYTES {
+            return None;
+        }
+        let url = CapabilityUrl::parse(pushkey).ok()?;
+        if url.origin() == origin {
+            return opened(keyring, url.uri().path());
+        }
+        url.is_https().then_some(Self::Elsewhere(url))
+    }
+}
+
+fn opened(keyring: &Keyring, path: &str) -> Option<Target> {
+    match keyring.open(&aliases::resolve(path).path)? {
+        Capability::Push(agent, id) => Some(Target::Here(agent, id)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webpush_core::capability::KeyId;
+
+    const ORIGIN: &str = "https://push.example";
+
+    fn keyring() -> Keyring {
+        Keyring::new(&[(KeyId(1), [1; 32])]).unwrap()
+    }
+
+    fn of(pushkey: &str) -> Option<Target> {
+        Target::of(pushkey, ORIGIN, &keyring())
+    }
+
+    #[test]
+    fn own_push_urls_are_known_by_origin_and_seal() {
+        let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
+        let path = |capability| keyring().path(&capability, KeyId(1)).unwrap();
+        let push = path(Capability::Push(agent, id));
+        for own in [
+            format!("{ORIGIN}{push}"),
+            format!("{ORIGIN}{push}?up=1"),
+            format!("{ORIGIN}{}", push.replace("/push/", "/wpush/v1/")),
+            format!("{ORIGIN}{push}#fragment"),
+            format!("https://PUSH.example:443{push}"),
+        ] {
+            assert_eq!(of(&own), Some(Target::Here(agent, id)), "{own}");
+        }
+        let subscription = path(Capability::Subscription(agent, id));
+        for wrong in [
+            format!("{ORIGIN}{subscription}"),
+            format!("{ORIGIN}{push}x"),
+            format!("{ORIGIN}/push/AAAA"),
+            format!("{ORIGIN}/_matrix/push/v1/notify"),
+            ORIGIN.to_owned(),
+            format!("http://push.example{push}"),
+        ] {
+            assert_eq!(of(&wrong), None, "{wrong}");
+        }
+        let in_the_clear =
+            Target::of(&format!("http://127.0.0.1:8080{push}"), "http://127.0.0.1:8080", &keyring());
+        assert_eq!(in_the_clear, Some(Target::Here(agent, id)), "where the service itself has no TLS");
+    }
+
+    #[test]
+    fn others_are_reached_by_https_only() {
+        for (pushkey, host, port, path) in [
+            ("https://ntfy.example/upABC?up=1", "ntfy.example", 443, "/upABC?up=1"),
+            ("https://ntfy.example:8443/x#fragment", "ntfy.example", 8443, "/x"),
+            ("HTTPS://[2001:db8::1]/x", "2001:db8::1", 443, "/x"),
+            ("https://push.example:8443/push/AAAA", "push.example", 8443, "/push/AAAA"),
+            ("https://ntfy.example:/x", "ntfy.example", 443, "/x"),
+        ] {
+            let Some(Target::Elsewhere(url)) = of(pushkey) else { panic!("{pushkey} is refused") };
+            assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{pushkey}");
+        }
+        for wrong in [
+            "",
+            "fcm-token_ABC:123",
+            "/push/AAAA",
+            "//ntfy.example/x",
+            "http://ntfy.example/x",
+            "ftp://ntfy.example/x",
+            "file:///etc/passwd",
+            "https:///x",
+            "https://user@ntfy.example/x",
+            "https://user:password@ntfy.example/x",
+            "https://ntfy.example:99999/x",
+            "https://ntfy.example:port/x",
+            "https://ntfy.example/a b",
+            "https://ntfy.example/\r\nHost: x",
+        ] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+        assert_eq!(of(&format!("https://ntfy.example/{}", "x".repeat(PUSHKEY_BYTES))), None, "too long");
+    }
+}

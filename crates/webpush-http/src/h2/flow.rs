@@ -1,0 +1,120 @@
+//! Responses on HTTP/2 streams, at the pace that the peer's flow control sets.
+
+use crate::answer::Answer;
+use bytes::Bytes;
+use h2::server::{SendPushedResponse, SendResponse};
+use h2::{Reason, SendStream};
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
+use http::{Response, StatusCode};
+use std::future::poll_fn;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use webpush_service::fresh;
+
+/// A request that has not been answered yet.
+pub struct Responder {
+    /// The stream that it came on.
+    pub respond: SendResponse<Bytes>,
+    /// How long the peer may take nothing of the answer.
+    pub patience: Duration,
+}
+
+impl Responder {
+    /// Answers. A peer that is gone needs no answer.
+    pub async fn send(mut self, answer: Answer) {
+        let (response, body) = with_date_and_length(answer);
+        if let Ok(stream) = self.respond.send_response(response, body.is_empty()) {
+            drop(Flow::new(stream, body, self.patience).run().await);
+        }
+    }
+
+    /// Answers a HEAD request: as GET, without the body (RFC 9110 §9.3.2).
+    pub(crate) fn send_head(mut self, answer: Answer) {
+        let (response, _) = with_date_and_length(answer);
+        drop(self.respond.send_response(response, true));
+    }
+}
+
+fn with_date_and_length(answer: Answer) -> (Response<()>, Bytes) {
+    let (mut head, body) = answer.into_parts();
+    if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
+        head.headers.insert(DATE, date);
+    }
+    if head.status != StatusCode::NO_CONTENT {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    (Response::from_parts(head, ()), body)
+}
+
+/// A response body that goes out as the peer's flow control lets it.
+pub struct Flow {
+    stream: SendStream<Bytes>,
+    rest: Bytes,
+    patience: Duration,
+    /// When the peer must have taken more.
+    deadline: Instant,
+}
+
+impl Flow {
+    fn new(stream: SendStream<Bytes>, rest: Bytes, patience: Duration) -> Self {
+        Self { stream, rest, patience, deadline: Instant::now() + patience }
+    }
+
+    /// Begins a pushed response; `None` when the peer has taken the promise back. `patience` is how long the peer may
+    /// take nothing of it.
+    #[must_use]
+    pub fn begin(
+        mut promised: SendPushedResponse<Bytes>,
+        response: Response<Bytes>,
+        patience: Duration,
+    ) -> Option<Self> {
+        let (head, body) = response.into_parts();
+        let response = Response::from_parts(head, ());
+        let stream = promised.send_response(response, body.is_empty()).ok()?;
+        Some(Self::new(stream, body, patience))
+    }
+
+    /// Waits until the first part of the body may be sent; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the peer reset the stream or is gone.
+    pub async fn open(&mut self) -> Result<(), h2::Error> {
+        while !self.rest.is_empty() && self.stream.capacity() == 0 {
+            self.more_capacity().await?;
+        }
+        Ok(())
+    }
+
+    /// Hands the rest of the body over, part by part. May be called again after it was cancelled. Says whether there was
+    /// any, which `h2` has just queued then.
+    ///
+    /// # Errors
+    /// When the peer reset the stream, takes nothing, or is gone.
+    pub async fn run(&mut self) -> Result<bool, h2::Error> {
+        let any = !self.rest.is_empty();
+        while !self.rest.is_empty() {
+            let granted = match self.stream.capacity() {
+                0 => self.more_capacity().await?,
+                granted => granted,
+            };
+            let part = self.rest.split_to(granted.min(self.rest.len()));
+            if !part.is_empty() {
+                self.stream.send_data(part, self.rest.is_empty())?;
+                self.deadline = Instant::now() + self.patience;
+            }
+        }
+        Ok(any)
+    }
+
+    async fn more_capacity(&mut self) -> Result<usize, h2::Error> {
+        self.stream.reserve_capacity(self.rest.len());
+        match timeout_at(self.deadline, poll_fn(|cx| self.stream.poll_capacity(cx))).await {
+            Ok(Some(granted)) => granted,
+            Ok(None) => Err(Reason::CANCEL.into()),
+            Err(_) => {
+                self.stream.send_reset(Reason::CANCEL);
+                Err(Reason::CANCEL.into())
+            }
+        }
+    }
+}

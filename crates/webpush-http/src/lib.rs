@@ -1,0 +1,24 @@
+//! HTTP in front of the service: two versions, TLS, the resources of all protocols, and delivery to connected agents.
+//!
+//! | step | look in |
+//! |---|---|
+//! | a connection is accepted: permits, PROXY protocol, TLS, HTTP version, client addresses | [`transport`] |
+//! | its requests, by HTTP version | [`connection`] |
+//! | what `h2` does not tell of its peer | [`h2`] |
+//! | which resource a request is for, and the resources by protocol | [`resources`] |
+//! | messages to connected agents: server push, server-sent events, WebSocket | [`delivery`] |
+//! | push URLs of other services, for Matrix homeservers | [`gateway`] |
+//! | bodies in; answers and errors out | [`body`], [`answer`], [`problem`] |
+//!
+//! Build an [`HttpServer`](server::HttpServer) around a service, then run [`transport::listen::run`] on a bound listener.
+
+pub mod answer;
+pub mod body;
+pub mod connection;
+pub mod delivery;
+pub mod gateway;
+pub mod h2;
+pub mod problem;
+pub mod resources;
+pub mod server;
+pub mod transport;

@@ -1,0 +1,220 @@
+//! Errors on the wire: the members of RFC 9457 and those that autopush-rs has, in one body. What each says is in one
+//! table.
+
+mod catalogue;
+mod table;
+
+use crate::answer::Answer;
+use crate::gateway::error::GatewayError;
+use bytes::Bytes;
+use clap::ValueEnum;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use table::{Description, describe};
+use webpush_core::problem::Problem;
+use webpush_service::metrics::Refusals;
+use webpush_store::StoreError;
+
+pub use webpush_service::failure::Failure;
+
+pub(crate) use catalogue::{Entry, entries, names};
+
+/// After how many seconds a sender should try again when the store is not available, or the gateway has no room.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// An error that a response can describe.
+#[derive(Clone, Copy, Debug)]
+pub enum ErrorKind<'a> {
+    /// Of the service.
+    Failure(&'a Failure),
+    /// Of the Matrix gateway.
+    Gateway(GatewayError),
+}
+
+/// Why a request was not served: [`ErrorKind`], owned.
+#[derive(Clone, Debug)]
+pub enum RequestError {
+    /// An error of the service.
+    Failure(Failure),
+    /// An error of the Matrix gateway.
+    Gateway(GatewayError),
+}
+
+/// What an operator may choose about errors, and what they need to know of the service.
+#[derive(Clone, Debug)]
+pub struct ErrorStyle {
+    /// The public origin, which has the page that explains errors.
+    pub origin: String,
+    /// What invalid VAPID is answered.
+    pub vapid_status: VapidErrorStatus,
+    /// Where it is counted what was answered.
+    pub refusals: Arc<Refusals>,
+}
+
+/// The status for a sender whose VAPID header does not hold. One that has none where it is needed is always 401.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum VapidErrorStatus {
+    /// 403 (RFC 8292 §4.2)
+    #[default]
+    Rfc,
+    /// 401, as autopush-rs answers
+    Autopush,
+}
+
+impl ErrorStyle {
+    /// Returns the response to a request that failed.
+    #[must_use]
+    pub fn answer(&self, failure: &Failure) -> Answer {
+        self.answer_with(ErrorKind::Failure(failure), &[])
+    }
+
+    /// The same with more members, or others in the place of these (RFC 9457 §3.2).
+    #[must_use]
+    pub(crate) fn answer_with(&self, error: ErrorKind<'_>, more: &[(&str, &str)]) -> Answer {
+        let Description { status, errno, name, title, detail } = describe(error, self.vapid_status);
+        self.refusals.count(name, error.problem());
+        let mut body = serde_json::json!({
+            "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
+            "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
+            "more_info": format!("{}/errors#{name}", self.origin),
+        });
+        for (name, value) in more {
+            body[name] = (*value).into();
+        }
+        let mut answer = Response::new(Bytes::from(body.to_string()));
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        error.add_headers(status, headers);
+        answer
+    }
+
+    /// Counts an error that is told in a message of its protocol, and returns its status and sentence.
+    #[must_use]
+    pub fn tell(&self, failure: &Failure) -> (StatusCode, String) {
+        let error = ErrorKind::Failure(failure);
+        let Description { name, .. } = describe(error, self.vapid_status);
+        self.refusals.count(name, error.problem());
+        error.status_and_detail()
+    }
+}
+
+impl<'a> ErrorKind<'a> {
+    /// Returns the status and the sentence of the response, as the RFCs have them.
+    #[must_use]
+    pub fn status_and_detail(self) -> (StatusCode, String) {
+        let Description { status, detail, .. } = describe(self, VapidErrorStatus::Rfc);
+        (status, detail)
+    }
+
+    const fn problem(self) -> Option<&'a Problem> {
+        match self {
+            Self::Failure(Failure::Problem(problem)) => Some(problem),
+            Self::Failure(_) | Self::Gateway(_) => None,
+        }
+    }
+
+    fn add_headers(self, status: StatusCode, headers: &mut HeaderMap) {
+        match self {
+            Self::Failure(Failure::Problem(problem)) => add_headers_of_problem(problem, status, headers),
+            Self::Failure(Failure::Store(StoreError::Unavailable | StoreError::Busy))
+            | Self::Gateway(GatewayError::Busy) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            }
+            Self::Failure(Failure::Store(StoreError::Corrupt) | Failure::Internal(_))
+            | Self::Gateway(GatewayError::PushService) => {}
+        }
+    }
+}
+
+fn add_headers_of_problem(problem: &Problem, status: StatusCode, headers: &mut HeaderMap) {
+    match problem {
+        Problem::MethodNotAllowed { allow } => {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        // A bare challenge (RFC 8292 §3).
+        Problem::VapidRequired | Problem::VapidInvalid { .. } if status == StatusCode::UNAUTHORIZED => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
+        }
+        Problem::WebSocketVersion => {
+            // RFC 9110 §15.5.22, RFC 6455 §4.4.
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        Problem::TooManyRequests { retry_after_seconds, .. } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+        }
+        Problem::TokenRequired { wrong } => {
+            // RFC 6750 §3.1: no error code when no token came.
+            let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        // A subscription does not come back.
+        Problem::Gone => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
+        }
+        _ => {}
+    }
+}
+
+/// Returns the error for a method that a resource does not have.
+pub(crate) fn not_allowed(allow: &'static str) -> Failure {
+    Problem::MethodNotAllowed { allow }.into()
+}
+
+impl RequestError {
+    /// Returns a reference to the error, for a response to describe.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind<'_> {
+        match self {
+            Self::Failure(failure) => ErrorKind::Failure(failure),
+            Self::Gateway(error) => ErrorKind::Gateway(*error),
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failure(failure) => failure.fmt(f),
+            Self::Gateway(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RequestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failure(failure) => failure.source(),
+            Self::Gateway(error) => error.source(),
+        }
+    }
+}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Problem> for RequestError {
+    fn from(problem: Problem) -> Self {
+        Self::Failure(problem.into())
+    }
+}
+
+impl From<StoreError> for RequestError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! Everything that an error can name, for people to read.
+
+use super::table::{Description, describe};
+use super::{Failure, RequestError, VapidErrorStatus};
+use crate::gateway::error::GatewayError;
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
+use webpush_core::encoding::FORWARDED_HEADER_BYTES;
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
+use webpush_core::sender::Claim;
+use webpush_store::StoreError;
+
+/// What there is to say about one name.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) status: StatusCode,
+    /// The numbers of autopush-rs that it may come with; `None` is none.
+    pub(crate) errnos: Vec<Option<u16>>,
+    /// An example: numbers and names in it vary.
+    pub(crate) detail: String,
+}
+
+/// One entry for each name.
+pub(crate) fn entries(vapid_status: VapidErrorStatus) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for error in samples() {
+        let Description { status, errno, name, title, detail } = describe(error.kind(), vapid_status);
+        match entries.last_mut().filter(|entry| entry.name == name) {
+            Some(entry) => entry.errnos.push(errno),
+            None => entries.push(Entry { name, title, status, errnos: vec![errno], detail }),
+        }
+    }
+    entries
+}
+
+/// All names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    entries(VapidErrorStatus::default()).into_iter().map(|entry| entry.name)
+}
+
+/// One error for each name and number; those of one name stand together.
+pub(super) fn samples() -> impl Iterator<Item = RequestError> {
+    let problems = [
+        Problem::TtlMissing,
+        Problem::TtlMalformed { negative: false },
+        Problem::TtlMalformed { negative: true },
+        Problem::UrgencyMalformed,
+        Problem::TopicMalformed,
+        Problem::HeaderMalformed { name: LINK },
+        Problem::HeaderMalformed { name: CONTENT_ENCODING },
+        Problem::HeaderTooLarge { name: CONTENT_ENCODING, limit: FORWARDED_HEADER_BYTES },
+        Problem::HeaderTooLarge { name: CONTENT_TYPE, limit: FORWARDED_HEADER_BYTES },
+        Problem::BodyTooLarge { limit: SMALLEST_BODY_LIMIT_BYTES },
+        Problem::BodyIncomplete,
+        Problem::SetUnknown,
+        Problem::ReceiptSubscriptionUnknown,
+        Problem::OptionsMalformed { detail: "They are not a JSON object with a P-256 key" },
+        Problem::VapidRequired,
+        Problem::VapidInvalid {
+            claim: Claim::Audience,
+            expected: "\"https://push.example\"".into(),
+            found: "\"https://push.example/\"".into(),
+        },
+        Problem::SameKey,
+        Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
+        Problem::TokenRequired { wrong: false },
+        Problem::NotFound,
+        Problem::Gone,
+        Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
+        Problem::NotificationMalformed { detail: "It is not a JSON object" },
+        Problem::PushkeyElsewhere,
+        Problem::WebSocketVersion,
+        Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
+        Problem::PushUnsupported { events_instead: true },
+    ];
+    let faults = [
+        Failure::Store(StoreError::Unavailable),
+        Failure::Store(StoreError::Corrupt),
+        Failure::Internal("an id"),
+    ];
+    let gateway = [GatewayError::PushService, GatewayError::Busy];
+    let failures = problems.into_iter().map(Failure::Problem).chain(faults);
+    failures.map(RequestError::Failure).chain(gateway.map(RequestError::Gateway))
+}

@@ -1,0 +1,291 @@
+//! What went wrong, row by row: status, number, name, title and sentence.
+
+use super::{ErrorKind, Failure, RETRY_AFTER_SECONDS, VapidErrorStatus};
+use crate::gateway::error::GatewayError;
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, HeaderName};
+use webpush_core::encoding::{CRYPTO_KEY, ENCRYPTION};
+use webpush_core::problem::{Limited, Problem};
+use webpush_store::StoreError;
+
+/// One row of the table.
+pub(super) struct Description {
+    pub(super) status: StatusCode,
+    /// The number that autopush-rs has for it, which senders may know; `None` where it has none.
+    pub(super) errno: Option<u16>,
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+}
+
+impl Description {
+    fn new(
+        status: StatusCode,
+        errno: Option<u16>,
+        name: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, errno, name, title, detail: detail.into() }
+    }
+}
+
+/// The row of a failure.
+pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> Description {
+    match error {
+        ErrorKind::Failure(Failure::Problem(problem)) => of_problem(problem, vapid_status),
+        ErrorKind::Failure(Failure::Store(StoreError::Unavailable | StoreError::Busy)) => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(201),
+            "store-unavailable",
+            "The message store is not available",
+            format!("Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."),
+        ),
+        // Number 201 tells senders to try again, which mends nothing here.
+        ErrorKind::Failure(Failure::Store(StoreError::Corrupt)) => Description::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            None,
+            "store-corrupt",
+            "A stored record is damaged",
+            "The server's log names the file.",
+        ),
+        ErrorKind::Failure(Failure::Internal(what)) => Description::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            None,
+            "internal",
+            "The server could not make something",
+            format!("It could not make {what}. This is a fault of the server."),
+        ),
+        ErrorKind::Gateway(GatewayError::PushService) => Description::new(
+            StatusCode::BAD_GATEWAY,
+            None,
+            "push-service",
+            "Another push service did not take the notification",
+            "The push service of a device could not be reached, or asked to try again. Send the notification again; \
+             devices that had it get it twice.",
+        ),
+        ErrorKind::Gateway(GatewayError::Busy) => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            None,
+            "gateway-busy",
+            "Too many notifications wait for other push services",
+            format!(
+                "Send the notification again in {RETRY_AFTER_SECONDS} seconds; devices that had it get it twice."
+            ),
+        ),
+    }
+}
+
+fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    match problem {
+        Problem::TtlMissing => Description::new(
+            BAD,
+            Some(111),
+            "ttl-missing",
+            "The TTL header is missing",
+            "Every push needs a TTL header with a number of seconds (RFC 8030 section 5.2); \
+             0 means deliver now or never.",
+        ),
+        Problem::TtlMalformed { negative } => Description::new(
+            BAD,
+            Some(if *negative { 114 } else { 111 }),
+            "ttl-malformed",
+            "The TTL header can't be read",
+            "TTL must be there once and be a whole number of seconds, digits only (RFC 8030 section 5.2).",
+        ),
+        Problem::UrgencyMalformed => Description::new(
+            BAD,
+            None,
+            "urgency-malformed",
+            "The Urgency header can't be read",
+            "Urgency must be there once and be one of very-low, low, normal and high (RFC 8030 section 5.3).",
+        ),
+        Problem::TopicMalformed => Description::new(
+            BAD,
+            Some(113),
+            "topic-malformed",
+            "The Topic header can't be read",
+            "Topic must be there once and have 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4).",
+        ),
+        Problem::HeaderMalformed { name } => Description::new(
+            BAD,
+            of_header(name),
+            "header-malformed",
+            "A header can't be read",
+            format!("The header {name} does not follow its grammar."),
+        ),
+        Problem::HeaderTooLarge { name, limit } => Description::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            of_header(name),
+            "header-too-large",
+            "A header is too large",
+            format!("The header {name} may have {limit} bytes."),
+        ),
+        Problem::BodyTooLarge { limit } => Description::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Some(104),
+            "body-too-large",
+            "The body is too large",
+            format!("A body here may have {limit} bytes."),
+        ),
+        Problem::BodyIncomplete => Description::new(
+            BAD,
+            None,
+            "body-incomplete",
+            "The body did not arrive",
+            "The body did not arrive whole, or took too long.",
+        ),
+        Problem::SetUnknown => Description::new(
+            BAD,
+            None,
+            "set-unknown",
+            "The subscription set is unknown",
+            "The Link header names a subscription set that is not here. Leave it out to get a new one.",
+        ),
+        Problem::ReceiptSubscriptionUnknown => Description::new(
+            BAD,
+            None,
+            "receipt-subscription-unknown",
+            "The receipt subscription is unknown",
+            "The Link header names a receipt subscription that is not here. Leave it out to get a new one.",
+        ),
+        Problem::OptionsMalformed { detail } => Description::new(
+            BAD,
+            None,
+            "options-malformed",
+            "The subscription options can't be used",
+            format!("{detail} (RFC 8292 section 4.1)"),
+        ),
+        Problem::VapidRequired => Description::new(
+            StatusCode::UNAUTHORIZED,
+            Some(109),
+            "vapid-required",
+            "The subscription is for one sender",
+            "Say who sends with Authorization: vapid t=..., k=... (RFC 8292 section 3), signed with the key that the \
+             subscription was made for.",
+        ),
+        Problem::VapidInvalid { claim, expected, found } => Description::new(
+            match vapid_status {
+                VapidErrorStatus::Rfc => StatusCode::FORBIDDEN,
+                VapidErrorStatus::Autopush => StatusCode::UNAUTHORIZED,
+            },
+            Some(109),
+            "vapid-invalid",
+            "The sender's credentials are not valid",
+            format!("{claim}: expected {expected}, found {found} (RFC 8292 section 4.2)."),
+        ),
+        Problem::SameKey => Description::new(
+            BAD,
+            Some(110),
+            "same-key",
+            "The message is encrypted with the sender's own key",
+            "Encrypt every message with a new key pair; the VAPID key is only for signing (RFC 8292 section 3.2).",
+        ),
+        Problem::TooManyRequests { of, retry_after_seconds } => Description::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            None,
+            "too-many-requests",
+            "Too many requests for now",
+            format!("There are too many {}. Try again in {retry_after_seconds} seconds.", of_what(*of)),
+        ),
+        Problem::TokenRequired { wrong } => Description::new(
+            StatusCode::UNAUTHORIZED,
+            Some(109),
+            "token-required",
+            "Only holders of a token may subscribe here",
+            if *wrong {
+                "The token is not one of this server's. Its operator gives them out."
+            } else {
+                "Send Authorization: Bearer and a token, or put /t/ and the token in front of the path. The operator of \
+                 the server gives tokens out."
+            },
+        ),
+        Problem::NotFound => Description::new(
+            StatusCode::NOT_FOUND,
+            Some(102),
+            "not-found",
+            "There is nothing here",
+            "The URL was never given out by this server, or what it named has expired or was deleted.",
+        ),
+        Problem::Gone => Description::new(
+            StatusCode::GONE,
+            Some(106),
+            "gone",
+            "The subscription is no more",
+            "It was removed by its user agent, or because nobody used it for long. Forget its URL.",
+        ),
+        Problem::MethodNotAllowed { allow } => Description::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            None,
+            "method-not-allowed",
+            "The method is not for this resource",
+            format!("This resource answers {allow}."),
+        ),
+        Problem::NotificationMalformed { detail } => Description::new(
+            StatusCode::BAD_REQUEST,
+            None,
+            "notification-malformed",
+            "The body is not a notification",
+            format!(
+                "{detail}. Expected is {{\"notification\": {{\"devices\": [{{\"pushkey\": \"https://...\"}}]}}}} as \
+                 in the Matrix Push Gateway API."
+            ),
+        ),
+        Problem::PushkeyElsewhere => Description::new(
+            StatusCode::FORBIDDEN,
+            None,
+            "pushkey-elsewhere",
+            "The gateway is for push URLs of this server",
+            "The pushkey of a device is a push URL of another server. Its client should name a gateway of that server, or \
+             the operator of this one may set --matrix-gateway all.",
+        ),
+        Problem::WebSocketVersion => Description::new(
+            StatusCode::UPGRADE_REQUIRED,
+            None,
+            "websocket-version",
+            "The WebSocket has another version",
+            "Only version 13 of the WebSocket protocol is spoken here (RFC 6455).",
+        ),
+        Problem::UpgradeMalformed { detail } => Description::new(
+            StatusCode::BAD_REQUEST,
+            None,
+            "upgrade-malformed",
+            "The WebSocket can't be opened",
+            format!("{detail} (RFC 6455 section 4.2.1)."),
+        ),
+        Problem::PushUnsupported { events_instead } => Description::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            None,
+            "push-unsupported",
+            "Messages are delivered by HTTP/2 server push or as events",
+            if *events_instead {
+                "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
+                 or send Accept: text/event-stream to get them as server-sent events over any version."
+            } else {
+                "This client does not support HTTP/2 server push: ask over HTTP/2 with server push enabled \
+                 (SETTINGS_ENABLE_PUSH 1, the default). A device gets no events."
+            },
+        ),
+    }
+}
+
+const fn of_what(limited: Limited) -> &'static str {
+    match limited {
+        Limited::Subscription => "messages to this subscription",
+        Limited::Agent => "messages to this user agent",
+        Limited::Sender => "messages of this application server (its VAPID key)",
+        Limited::Registration => "new subscriptions from this address",
+        Limited::Receipts => {
+            "new receipt subscriptions from this address (name one that you have with a Link header)"
+        }
+        Limited::Elsewhere => "messages to other push services from this address",
+        Limited::Notifications => "notifications from this address that wait for other push services",
+        Limited::SubscriptionSet => "subscriptions in this set (remove some)",
+    }
+}
+
+/// The headers that say how a message is encrypted have a number of their own.
+fn of_header(name: &HeaderName) -> Option<u16> {
+    [CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY].contains(name).then_some(110)
+}

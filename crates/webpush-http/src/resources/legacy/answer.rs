@@ -1,0 +1,58 @@
+//! What the legacy API adds to an error, and to the end of a monitor.
+
+use crate::answer::{Answer, value, with};
+use crate::problem::{ErrorStyle, Failure};
+use crate::server::HttpServer;
+use http::header::{CACHE_CONTROL, HeaderValue, LINK};
+use std::time::Duration;
+use webpush_core::capability::{Capability, KeyId};
+use webpush_core::id::InboxId;
+use webpush_core::protocol::legacy::{kept_for, registration_links, with_error_members};
+use webpush_service::service::Service;
+
+/// The answer to a request that was not served.
+pub(crate) fn failed(failure: &Failure, style: &ErrorStyle) -> Answer {
+    let mut answer = style.answer(failure);
+    add_error_members(&mut answer);
+    answer
+}
+
+/// Adds the members that errors had in 2015 to the body of an error; other answers stay as they are.
+fn add_error_members(answer: &mut Answer) {
+    if answer.status().is_client_error() || answer.status().is_server_error() {
+        let body = with_error_members(answer.status(), answer.body());
+        *answer.body_mut() = body.unwrap_or_else(|| answer.body().clone());
+    }
+}
+
+/// The answer that ends a monitor of a device. When nothing is wrong it names the registration and says how long it is kept
+/// from now on if nobody listens any more (draft-02).
+pub(crate) fn ending(server: &HttpServer, device: InboxId, key: KeyId, mut answer: Answer) -> Answer {
+    if !answer.status().is_success() {
+        add_error_members(&mut answer);
+        return answer;
+    }
+    let service = &*server.service;
+    match about_registration(service, device, key, service.limits.load().idle.unused) {
+        Ok(headers) => with(answer, headers),
+        Err(failure) => failed(&failure, &server.error_style),
+    }
+}
+
+/// The links of a device in the words of both drafts, and its lifetime.
+pub(crate) fn about_registration(
+    service: &Service,
+    device: InboxId,
+    key: KeyId,
+    lifetime: Duration,
+) -> Result<[(http::HeaderName, HeaderValue); 2], Failure> {
+    let channels = path(service, Capability::Channels(device), key)?;
+    let device = path(service, Capability::Device(device), key)?;
+    let links = value(registration_links(&device, &channels))?;
+    Ok([(LINK, links), (CACHE_CONTROL, value(kept_for(lifetime))?)])
+}
+
+pub(crate) fn path(service: &Service, capability: Capability, key: KeyId) -> Result<String, Failure> {
+    let path = service.keyring.path(&capability, key);
+    path.ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+}

@@ -1,0 +1,79 @@
+//! New devices and new channels. A device is an agent's inbox, and also a subscription set of RFC 8030: both kinds of
+//! subscription may live in it.
+
+use super::answer::{about_registration, path};
+use crate::answer::{Answer, empty, value, with};
+use crate::body::Body;
+use crate::problem::Failure;
+use crate::resources::rfc8030::subscribe::{MOST_BODY_BYTES, subscribed};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, LINK, LOCATION};
+use http::request::Parts;
+use std::time::Duration;
+use webpush_core::capability::Capability;
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::problem::Problem;
+use webpush_core::protocol::legacy::{SUBSCRIPTION_REL, kept_for};
+use webpush_core::protocol::rfc8030::{SET_REL, link};
+use webpush_core::sender::restricted_to;
+use webpush_core::subscription::{Protocol, Subscription};
+use webpush_service::client_addr::{Caller, ClientAddr};
+use webpush_service::fresh;
+use webpush_service::service::Service;
+use webpush_service::vapid::P256;
+use webpush_store::{Durability, Op};
+
+/// `POST /devices`. What the body says was never looked at.
+pub async fn register(
+    service: &Service,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    service.subscribe_tokens.load().check(caller, &head.headers)?;
+    service.rate_limits.load().count_registration(caller.peer)?;
+    body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let (id, key) = (InboxId::from_bytes(fresh::random()?), service.keyring.current());
+    let inbox = Inbox { id, owner: Owner::Agent, created: fresh::now(), key };
+    service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;
+
+    let location = format!("{}{}", service.origin, path(service, Capability::Device(id), key)?);
+    let set = link(&service.origin, &path(service, Capability::SubscriptionSet(id), key)?, SET_REL);
+    let [(_, links), lifetime] = about_registration(service, id, key, first_lifetime(service))?;
+    // One header, as it was.
+    let links = [links.as_bytes(), b", ", set.as_bytes()].concat();
+    let links = value(String::from_utf8(links).unwrap_or_default())?;
+    Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, links), lifetime]))
+}
+
+/// `POST` to the channels of a device: a new channel. Its URL is for the agent, `Location` for senders.
+pub async fn subscribe(
+    service: &Service,
+    peer: &ClientAddr,
+    head: &Parts,
+    body: &mut Body,
+    device: InboxId,
+) -> Result<Answer, Failure> {
+    service.rate_limits.load().count_registration(peer)?;
+    let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let sender = restricted_to(&head.headers, &options, &P256)?;
+    let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;
+    let (agent, id) = (device.id, SubscriptionId::from_bytes(fresh::random()?));
+    // The URL of a channel begins with that of its device, so the same key seals it.
+    let key = device.key;
+    let protocol = Protocol::Legacy;
+    let subscription = Subscription { agent, id, created: fresh::now(), key, sender, protocol };
+    let applied = service.commit_one(Op::Subscribe(subscription), Durability::Durable).await?;
+    subscribed(&applied, Problem::NotFound)?;
+
+    let location = format!("{}{}", service.origin, path(service, Capability::Update(agent, id), key)?);
+    let channel = link("", &path(service, Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
+    let lifetime = (CACHE_CONTROL, value(kept_for(first_lifetime(service)))?);
+    Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
+}
+
+/// How long a device is kept from now on if it never listens.
+fn first_lifetime(service: &Service) -> Duration {
+    service.limits.load().idle.never_monitored.min(service.limits.load().idle.unused)
+}

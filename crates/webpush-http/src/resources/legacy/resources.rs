@@ -1,0 +1,54 @@
+//! A device and a channel as their agent sees them.
+
+use crate::answer::{Answer, empty};
+use crate::problem::{Failure, not_allowed};
+use crate::resources::cors;
+use crate::resources::outcome::RouteOutcome;
+use crate::resources::rfc8030::message;
+use crate::resources::rfc8030::subscription;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use webpush_core::capability::Capability;
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::inbox::Entry;
+use webpush_core::problem::Problem;
+use webpush_core::protocol::legacy::message_response;
+use webpush_core::session::Scope;
+use webpush_core::urgency::Urgency;
+use webpush_service::fresh;
+use webpush_service::service::Service;
+
+/// A device: `GET` receives what is sent to all its channels, `DELETE` removes it with them.
+pub async fn device(service: &Service, head: &Parts, device: InboxId) -> Result<RouteOutcome, Failure> {
+    match head.method {
+        Method::GET => subscription::monitor(service, head, Capability::Device(device)).await,
+        Method::DELETE => subscription::remove_inbox(service, device).await.map(RouteOutcome::Answer),
+        Method::OPTIONS => Ok(RouteOutcome::Answer(cors::preflight("GET, DELETE, OPTIONS", &head.headers))),
+        _ => Err(not_allowed("GET, DELETE, OPTIONS")),
+    }
+}
+
+/// A channel: `GET` reads its last message, `DELETE` removes it.
+pub async fn channel(
+    service: &Service,
+    head: &Parts,
+    device: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, Failure> {
+    match head.method {
+        Method::GET | Method::HEAD => last_message(service, device, id).await,
+        Method::DELETE => subscription::unsubscribe(service, device, id).await,
+        Method::OPTIONS => Ok(cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)),
+        _ => Err(not_allowed("GET, HEAD, DELETE, OPTIONS")),
+    }
+}
+
+/// The newest message that has not arrived yet, or 204. Reading it is no acknowledgement.
+async fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
+    service.subscription(device, id).await?.ok_or(Problem::NotFound)?;
+    let scope = Scope { inbox: device, only: Some(id), floor: Urgency::VeryLow };
+    match service.latest(&scope, fresh::now()).await? {
+        Some(Entry::Message(message)) => Ok(message::guarded(message_response(&message))),
+        Some(Entry::Receipt(_)) | None => Ok(empty(StatusCode::NO_CONTENT)),
+    }
+}

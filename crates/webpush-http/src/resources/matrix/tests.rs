@@ -1,0 +1,87 @@
+use super::*;
+use crate::gateway::error::GatewayError;
+use crate::gateway::target::PUSHKEY_BYTES;
+use crate::problem::VapidErrorStatus;
+use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::matrix::GATEWAY_DEVICES;
+use webpush_core::problem::Limited;
+use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
+use webpush_service::service::Setup;
+use webpush_store::memory::MemoryStore;
+
+/// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.
+fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
+    let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+    let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
+    let devices: Vec<_> = pushkeys.iter().map(|pushkey| serde_json::json!({ "pushkey": pushkey })).collect();
+    let devices = serde_json::Value::from(devices).to_string();
+    let of = |filling: &str| format!(r#"{{"notification":{{"devices":{devices},"x":[{filling}0]}}}}"#);
+    let body = of(&filling.repeat((GATEWAY_BODY_BYTES - of("").len()) / filling.len()));
+    errands(&Service::new(setup), body.as_bytes()).unwrap().1
+}
+
+/// What they keep until the last of them is done, in bytes: pushkeys, URLs of about as many, and messages.
+fn kept(errands: &[Delivery]) -> usize {
+    let of = |errand: &Delivery| {
+        let message = errand.what.as_ref().map_or(0, |(_, message)| message.len() + errand.pushkey.len());
+        errand.pushkey.capacity() + message
+    };
+    errands.iter().map(of).sum()
+}
+
+#[test]
+fn what_waits_for_others_is_what_they_are_sent() {
+    let short = |number| vec!["https://ntfy.example/x".to_owned(); number];
+    for filling in [r#"{"":0},"#, "[],", r#"{"a":{"b":{}}},"#] {
+        assert!(kept(&errands_of(&short(1), filling)) < 200, "{filling}");
+        assert!(kept(&errands_of(&short(GATEWAY_DEVICES), filling)) < GATEWAY_DEVICES * 200, "{filling}");
+    }
+    let junk = vec!["junk".to_owned(); GATEWAY_DEVICES];
+    assert_eq!(
+        kept(&errands_of(&junk, "0,")),
+        "junk".len() * GATEWAY_DEVICES,
+        "no message for what is rejected"
+    );
+    let long = format!("https://ntfy.example/{}", "x".repeat(PUSHKEY_BYTES - 21));
+    let errands = errands_of(&vec![long; GATEWAY_DEVICES], "0,");
+    assert!(errands.iter().all(|errand| errand.what.is_some()));
+    assert!(kept(&errands) <= GATEWAY_DEVICES * (2 * PUSHKEY_BYTES + SMALLEST_BODY_LIMIT_BYTES));
+}
+
+#[test]
+fn errors_are_those_of_matrix_too() {
+    let style = ErrorStyle {
+        origin: "https://push.example".into(),
+        vapid_status: VapidErrorStatus::Rfc,
+        refusals: Default::default(),
+    };
+    let limited = Problem::TooManyRequests { of: Limited::Agent, retry_after_seconds: 7 };
+    for (failure, status, errcode) in [
+        (RequestError::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
+        (Problem::PushkeyElsewhere.into(), 403, "M_FORBIDDEN"),
+        (Problem::NotFound.into(), 404, "M_UNRECOGNIZED"),
+        (Problem::MethodNotAllowed { allow: "GET" }.into(), 405, "M_UNRECOGNIZED"),
+        (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),
+        (limited.into(), 429, "M_LIMIT_EXCEEDED"),
+        (RequestError::Gateway(GatewayError::PushService), 502, "M_UNKNOWN"),
+        (RequestError::Gateway(GatewayError::Busy), 503, "M_UNKNOWN"),
+    ] {
+        let answer = failed(failure.kind(), &style);
+        let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!((answer.status().as_u16(), body["errcode"].as_str()), (status, Some(errcode)));
+        assert_eq!((&body["error"], &body["status"]), (&body["detail"], &serde_json::json!(status)));
+    }
+}
+
+#[test]
+fn what_a_gateway_sent_is_refused_however_it_came() {
+    for (via, refused) in [
+        (None, false),
+        (Some("1.1 nginx"), false),
+        (Some("1.1 webpush-server-matrix-gateway"), true),
+        (Some("1.1 nginx, 1.1 webpush-server-matrix-gateway (x), 2 proxy"), true),
+    ] {
+        let headers = via.map(|via| (VIA, HeaderValue::from_static(via))).into_iter().collect();
+        assert_eq!(refuse_loops(&headers).is_err(), refused, "{via:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2) or taking it back.
+
+use crate::answer::{Answer, empty, with};
+use crate::problem::Failure;
+use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use webpush_core::id::EntryRef;
+use webpush_core::inbox::Entry;
+use webpush_core::outcome::Outcome;
+use webpush_core::problem::Problem;
+use webpush_core::protocol::rfc8030;
+use webpush_service::fresh;
+use webpush_service::service::Service;
+use webpush_store::{Applied, Durability, Op, StoreError};
+
+/// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
+pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
+    match service.entry(entry).await? {
+        Some(Entry::Message(message)) if !message.is_expired(fresh::now()) => {
+            Ok(guarded(rfc8030::message_response(&message)))
+        }
+        Some(Entry::Message(_) | Entry::Receipt(_)) | None => Err(Problem::NotFound.into()),
+    }
+}
+
+/// The body and its type are the sender's: a browser must not take them for a page of this origin.
+pub(crate) fn guarded(message: Answer) -> Answer {
+    let guards = [
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+    ];
+    with(message, guards)
+}
+
+/// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the protocol of its subscription
+/// says which of the two knows this URL.
+pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
+    if !entry.is_stored() {
+        // A message with TTL 0 was never stored; having been delivered was its end.
+        return Ok(empty(StatusCode::NO_CONTENT));
+    }
+    let outcome = outcome_of_delete(service, &entry).await?;
+    if outcome == Outcome::Delivered {
+        service.acknowledged(&[entry]);
+    }
+    match service.commit_one(Op::Settle(entry, outcome), Durability::Durable).await? {
+        Applied::Settled(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        _ => Err(Problem::NotFound.into()),
+    }
+}
+
+async fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
+    let message = match service.entry(entry).await {
+        Ok(Some(Entry::Message(message))) => message,
+        // A receipt is its sender's; and what is damaged by now may have been delivered before.
+        Ok(Some(Entry::Receipt(_))) | Err(StoreError::Corrupt) => return Ok(Outcome::Delivered),
+        Ok(None) => return Err(Problem::NotFound.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let subscription = service.subscription(message.agent, message.subscription).await?;
+    Ok(subscription.ok_or(Problem::NotFound)?.protocol.outcome_of_delete())
+}
+
+#[cfg(test)]
+mod tests;

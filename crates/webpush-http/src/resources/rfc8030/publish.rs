@@ -1,0 +1,74 @@
+//! `POST` to a push resource: the path of one message, from request to answer (RFC 8030 §5).
+
+use crate::answer::{Answer, empty, no_store, value, with};
+use crate::body::Body;
+use crate::problem::Failure;
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use webpush_core::capability::Capability;
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::protocol::rfc8030::{RECEIPT_REL, link};
+use webpush_core::publish::PublishRequest;
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::publish::{Published, Receipts, accept, find};
+use webpush_service::service::Service;
+
+/// Takes a message; answers when it is durable.
+pub(crate) async fn publish(
+    service: &Service,
+    peer: &ClientAddr,
+    head: &Parts,
+    body: &mut Body,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, Failure> {
+    let subscription = find(service, peer, agent, id).await?;
+    let most = service.limits.load().max_body_bytes;
+    let body = body.read(&head.headers, most).await?;
+    let request = PublishRequest::parse(&head.headers, body)?;
+    let published = accept(service, peer, &head.headers, &subscription, request).await?;
+    answer(service, &published)
+}
+
+/// Takes a message that did not come as a request of its own, as if it had come with these headers.
+pub(crate) async fn deliver(
+    service: &Service,
+    peer: &ClientAddr,
+    headers: &HeaderMap,
+    body: Bytes,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<(), Failure> {
+    let subscription = find(service, peer, agent, id).await?;
+    let request = PublishRequest::parse(headers, body)?;
+    accept(service, peer, headers, &subscription, request).await.map(drop)
+}
+
+/// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
+pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
+    let Published { entry, key, ttl, receipts } = published;
+    let path = |capability, key| {
+        service
+            .keyring
+            .path(&capability, key)
+            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+    };
+    let url = [&*service.origin, &path(Capability::Message(*entry), *key)?].concat();
+    let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    let mut answer = with(
+        empty(status),
+        [(LOCATION, value(url)?), (HeaderName::from_static("ttl"), HeaderValue::from(ttl.as_secs()))],
+    );
+    if let Some(Receipts { inbox, .. }) = receipts {
+        let path = path(Capability::ReceiptSubscription(inbox.id), inbox.key)?;
+        let headers = [
+            (LINK, value(link(&service.origin, &path, RECEIPT_REL))?),
+            (HeaderName::from_static("preference-applied"), HeaderValue::from_static("respond-async")),
+        ];
+        answer = with(answer, headers);
+    }
+    no_store(&mut answer);
+    Ok(answer)
+}

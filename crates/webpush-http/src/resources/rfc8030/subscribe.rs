@@ -1,0 +1,113 @@
+//! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
+
+use crate::answer::{Answer, empty, no_store, value, with};
+use crate::body::Body;
+use crate::problem::Failure;
+use http::StatusCode;
+use http::header::{LINK, LOCATION};
+use http::request::Parts;
+use webpush_core::capability::{Capability, KeyId};
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, named_set};
+use webpush_core::sender::restricted_to;
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
+use webpush_service::client_addr::Caller;
+use webpush_service::fresh;
+use webpush_service::service::Service;
+use webpush_service::vapid::P256;
+use webpush_store::{Applied, Durability, Op};
+
+/// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
+pub(crate) const MOST_BODY_BYTES: usize = 4096;
+/// When to try again to subscribe in a set that is full: not soon, since it is for the agent to make room.
+const SET_RETRY_SECONDS: u64 = 3600;
+
+/// Makes the subscription; answers when it is durable.
+pub(crate) async fn subscribe(
+    service: &Service,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Failure> {
+    service.subscribe_tokens.load().check(caller, &head.headers)?;
+    service.rate_limits.load().count_registration(caller.peer)?;
+    let named = named_set(&head.headers)?;
+    let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let sender = restricted_to(&head.headers, &options, &P256)?;
+    let set = match named {
+        Some(link) => Some(existing_set(service, &link).await?),
+        None => None,
+    };
+    make(service, set, sender).await
+}
+
+/// Makes a subscription of a new agent, which is ours: whoever asked for it was let in elsewhere.
+pub async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
+    make(service, None, None).await
+}
+
+/// Makes a subscription in a set, or in a new one.
+async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
+    let now = fresh::now();
+    let mut ops = Vec::with_capacity(2);
+    let agent = match set {
+        Some(set) => set,
+        None => {
+            let id = InboxId::from_bytes(fresh::random()?);
+            let inbox = Inbox { id, owner: Owner::Agent, created: now, key: service.keyring.current() };
+            ops.push(Op::CreateInbox(inbox.clone()));
+            inbox
+        }
+    };
+    let subscription = Subscription {
+        agent: agent.id,
+        id: SubscriptionId::from_bytes(fresh::random()?),
+        created: now,
+        key: service.keyring.current(),
+        sender,
+        protocol: Protocol::Rfc8030,
+    };
+    ops.push(Op::Subscribe(subscription.clone()));
+    // It is missing when the set was removed between the look-up and the commit.
+    let applied = service.commit(ops, Durability::Durable).await?.pop();
+    subscribed(&applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
+    created(service, &subscription, agent.key)
+}
+
+/// Whether a subscription was made; if not, it is because there is no room, or its agent is `missing`.
+pub(crate) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Problem> {
+    match applied {
+        Applied::Created => Ok(()),
+        Applied::Refused => {
+            let of = Limited::SubscriptionSet;
+            Err(Problem::TooManyRequests { of, retry_after_seconds: SET_RETRY_SECONDS })
+        }
+        _ => Err(missing),
+    }
+}
+
+async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, Failure> {
+    let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
+    let Some(Capability::SubscriptionSet(id)) = opened else { return Err(Problem::SetUnknown.into()) };
+    let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Agent);
+    inbox.ok_or_else(|| Problem::SetUnknown.into())
+}
+
+fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
+    let Subscription { agent, id, key, .. } = *subscription;
+    let path = |capability, key| {
+        service
+            .keyring
+            .path(&capability, key)
+            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+    };
+    let location = format!("{}{}", service.origin, path(Capability::Subscription(agent, id), key)?);
+    let push = link(&service.origin, &path(Capability::Push(agent, id), key)?, PUSH_REL);
+    let set = link(&service.origin, &path(Capability::SubscriptionSet(agent), set_key)?, SET_REL);
+    let headers = [(LOCATION, value(location)?), (LINK, value(push)?), (LINK, value(set)?)];
+    let mut answer = with(empty(StatusCode::CREATED), headers);
+    no_store(&mut answer);
+    Ok(answer)
+}

@@ -1,0 +1,90 @@
+//! A subscription, a subscription set, a receipt subscription and a device as their owner sees them: monitoring and
+//! removal.
+
+use crate::answer::{Answer, empty};
+use crate::delivery::events::Asked;
+use crate::delivery::{Entrance, Monitor};
+use crate::problem::Failure;
+use crate::resources::outcome::RouteOutcome;
+use http::StatusCode;
+use http::request::Parts;
+use webpush_core::capability::Capability;
+use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::problem::Problem;
+use webpush_core::protocol::event_stream;
+use webpush_core::protocol::rfc8030::MonitorRequest;
+use webpush_core::session::Scope;
+use webpush_service::fresh;
+use webpush_service::service::Service;
+use webpush_service::session_registry::Transport;
+use webpush_store::{Applied, Durability, Op};
+
+/// `GET`: begins to listen (RFC 8030 §6), by server push or, where RFC 8030 is spoken, as a stream of events. The look-up
+/// comes after, so that a removal in between is not missed.
+pub(crate) async fn monitor(
+    service: &Service,
+    head: &Parts,
+    capability: Capability,
+) -> Result<RouteOutcome, Failure> {
+    let request = MonitorRequest::parse(&head.headers, fresh::now())?;
+    let (inbox, only) = match capability {
+        Capability::Subscription(agent, id) => (agent, Some(id)),
+        Capability::SubscriptionSet(inbox)
+        | Capability::ReceiptSubscription(inbox)
+        | Capability::Device(inbox) => (inbox, None),
+        Capability::Push(..)
+        | Capability::Message(_)
+        | Capability::Channels(_)
+        | Capability::Channel(..)
+        | Capability::Update(..) => return Err(Problem::NotFound.into()),
+    };
+    let scope = Scope { inbox, only, floor: request.floor };
+    let is_device = matches!(capability, Capability::Device(_));
+    let way = match is_device {
+        true => Transport::Legacy,
+        false if event_stream::is_asked_for(&head.headers) => Transport::Events,
+        false => Transport::Rfc8030,
+    };
+    let listener = service.registry.listen(&scope, way);
+    let key = match only {
+        Some(id) => service.subscription(inbox, id).await?.map(|subscription| subscription.key),
+        None => service.inbox(inbox).await?.map(|inbox| inbox.key),
+    };
+    let key = key.ok_or(Problem::NotFound)?;
+    tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
+    let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
+    // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
+    service.commit_unwatched(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy);
+    let asked_at = head.uri.scheme_str().zip(head.uri.authority());
+    let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
+    let monitor = Monitor { scope, request, listener, entrance, asked_at };
+    if way != Transport::Events {
+        return Ok(RouteOutcome::Monitor(Box::new(monitor)));
+    }
+    let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
+    let receipts = matches!(capability, Capability::ReceiptSubscription(_));
+    Ok(RouteOutcome::Events(Box::new(Asked { monitor, after, receipts })))
+}
+
+/// `DELETE` of a subscription (RFC 8030 §7.3).
+pub(crate) async fn unsubscribe(
+    service: &Service,
+    agent: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, Failure> {
+    let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
+    answer(&removed)
+}
+
+/// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
+pub(crate) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
+    let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
+    answer(&removed)
+}
+
+fn answer(removed: &Applied) -> Result<Answer, Failure> {
+    match removed {
+        Applied::Removed(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        _ => Err(Problem::NotFound.into()),
+    }
+}

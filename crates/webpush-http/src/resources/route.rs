@@ -1,0 +1,201 @@
+//! Which resource a request is for. Both HTTP versions come through here.
+
+use crate::answer::Answer;
+use crate::body::Body;
+use crate::problem::{ErrorKind, Failure, not_allowed};
+use crate::resources::about;
+use crate::resources::aliases;
+use crate::resources::autopush::opening::{self, Opening};
+use crate::resources::cors;
+use crate::resources::errors_page;
+use crate::resources::health::{self, Question};
+use crate::resources::legacy;
+use crate::resources::legacy::{registration, resources, update};
+use crate::resources::matrix;
+use crate::resources::outcome::RouteOutcome;
+use crate::resources::rfc8030::message;
+use crate::resources::rfc8030::publish;
+use crate::resources::rfc8030::subscribe;
+use crate::resources::rfc8030::subscription;
+use crate::resources::unifiedpush;
+use crate::server::HttpServer;
+use crate::transport::proxies::DirectPeer;
+use http::Method;
+use http::request::Parts;
+use webpush_core::capability::{Capability, is_capability_path};
+use webpush_core::problem::Problem;
+use webpush_core::protocol::legacy::{DEVICES, is_thomson_path};
+use webpush_service::client_addr::Caller;
+use webpush_service::service::Service;
+
+/// Serves one request. Every failure has become an answer.
+pub async fn serve(
+    server: &HttpServer,
+    neighbour: &DirectPeer,
+    head: &Parts,
+    mut body: Body,
+) -> RouteOutcome {
+    let service = &*server.service;
+    let peer = neighbour.client(&server.proxies, &head.headers);
+    let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
+        Ok((path, token_in_path)) => (path, Ok(token_in_path)),
+        Err(problem) => ("", Err(problem)),
+    };
+    let resource = aliases::resolve(path);
+    let path = &*resource.path;
+    let open = service.keyring.open(path);
+    let span = service.spans.begin(head, || span_name(&head.method, open, path));
+    let dispatched = async {
+        let caller = Caller { peer: &peer, token_in_path: token? };
+        dispatch(server, caller, head, &mut body, path, open).await
+    };
+    let mut outcome = match span.around(dispatched).await {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            if let Failure::Internal(what) = failure {
+                tracing::error!(what, "a request failed for a fault of this program");
+            }
+            body.discard().await;
+            let failure = resource.in_its_words(failure, open);
+            RouteOutcome::Answer(match path {
+                matrix::PATH => matrix::failed(ErrorKind::Failure(&failure), &server.error_style),
+                _ if is_thomson_path(path) => legacy::answer::failed(&failure, &server.error_style),
+                _ => server.error_style.answer(&failure),
+            })
+        }
+    };
+    if let RouteOutcome::Answer(answer) = &mut outcome
+        && cors::applies(path)
+    {
+        cors::expose(answer);
+    }
+    if let RouteOutcome::Answer(answer) = &outcome {
+        span.end(answer.status());
+    }
+    outcome
+}
+
+/// What a request is called that sends messages.
+fn span_name(method: &Method, open: Option<Capability>, path: &str) -> Option<&'static str> {
+    match (open, method) {
+        (Some(Capability::Push(..)), &Method::POST) | (Some(Capability::Update(..)), &Method::PUT) => {
+            Some("push")
+        }
+        (None, &Method::POST) if path == matrix::PATH => Some("notify"),
+        _ => None,
+    }
+}
+
+async fn dispatch(
+    server: &HttpServer,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+    path: &str,
+    open: Option<Capability>,
+) -> Result<RouteOutcome, Failure> {
+    let service = &*server.service;
+    match open {
+        Some(capability) => on_capability(service, caller, head, body, capability).await,
+        None if is_capability_path(path) => Err(Problem::NotFound.into()),
+        None if path == "/" && head.method == Method::GET && opening::is_asked_for(head) => {
+            let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
+            Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
+        }
+        None => on_fixed_path(server, caller, head, body, path).await.map(RouteOutcome::Answer),
+    }
+}
+
+async fn on_capability(
+    service: &Service,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+    capability: Capability,
+) -> Result<RouteOutcome, Failure> {
+    let answer = match (capability, &head.method) {
+        (Capability::Push(agent, id), &Method::POST) => {
+            publish::publish(service, caller.peer, head, body, agent, id).await?
+        }
+        (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
+            unifiedpush::endpoint(service, agent, id).await?
+        }
+        (Capability::Push(..), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, POST, OPTIONS", &head.headers)
+        }
+        (Capability::Push(..), _) => return Err(not_allowed("GET, HEAD, POST, OPTIONS")),
+
+        (Capability::Message(entry), &Method::GET | &Method::HEAD) => message::read(service, &entry).await?,
+        (Capability::Message(entry), &Method::DELETE) => message::delete(service, entry).await?,
+        (Capability::Message(_), &Method::OPTIONS) => {
+            cors::preflight("GET, HEAD, DELETE, OPTIONS", &head.headers)
+        }
+        (Capability::Message(_), _) => return Err(not_allowed("GET, HEAD, DELETE, OPTIONS")),
+
+        (
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
+            &Method::GET,
+        ) => return subscription::monitor(service, head, capability).await,
+        (Capability::Subscription(agent, id), &Method::DELETE) => {
+            subscription::unsubscribe(service, agent, id).await?
+        }
+        (Capability::SubscriptionSet(inbox) | Capability::ReceiptSubscription(inbox), &Method::DELETE) => {
+            subscription::remove_inbox(service, inbox).await?
+        }
+        (
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
+            &Method::OPTIONS,
+        ) => cors::preflight("GET, DELETE, OPTIONS", &head.headers),
+        (
+            Capability::Subscription(..)
+            | Capability::SubscriptionSet(_)
+            | Capability::ReceiptSubscription(_),
+            _,
+        ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
+
+        (Capability::Device(device), _) => return resources::device(service, head, device).await,
+        (Capability::Channels(device), &Method::POST) => {
+            registration::subscribe(service, caller.peer, head, body, device).await?
+        }
+        (Capability::Channels(_), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
+        (Capability::Channels(_), _) => return Err(not_allowed("POST, OPTIONS")),
+        (Capability::Channel(device, id), _) => resources::channel(service, head, device, id).await?,
+        (Capability::Update(device, id), _) => {
+            update::update(service, caller.peer, head, body, device, id).await?
+        }
+    };
+    Ok(RouteOutcome::Answer(answer))
+}
+
+async fn on_fixed_path(
+    server: &HttpServer,
+    caller: Caller<'_>,
+    head: &Parts,
+    body: &mut Body,
+    path: &str,
+) -> Result<Answer, Failure> {
+    let service = &*server.service;
+    if let Some(question) = Question::on_public(path) {
+        return match head.method {
+            Method::GET | Method::HEAD => Ok(health::answer(service, question).await),
+            _ => Err(not_allowed("GET, HEAD")),
+        };
+    }
+    match (path, &head.method) {
+        ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
+        (DEVICES, &Method::POST) => registration::register(service, caller, head, body).await,
+        ("/subscribe" | DEVICES, _) => Err(not_allowed("POST")),
+        (matrix::PATH, _) if server.gateway.is_off() => Err(Problem::NotFound.into()),
+        (matrix::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
+        (matrix::PATH, &Method::POST) => matrix::notify(server, caller.peer, head, body).await,
+        (matrix::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
+        ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&server.error_style)),
+        ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
+        _ => Err(Problem::NotFound.into()),
+    }
+}

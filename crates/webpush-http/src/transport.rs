@@ -1,0 +1,23 @@
+//! A connection up to the point where its HTTP version is known: is there room, who is it from, TLS, which version.
+
+pub mod certificate;
+pub mod connections;
+pub mod forwarded;
+pub mod listen;
+pub mod log_throttle;
+pub mod loopback;
+pub mod preface;
+pub mod proxies;
+pub mod proxy_header;
+pub mod stall;
+pub mod tls;
+
+use std::time::Duration;
+
+/// The most bytes of headers in one request; more is 431 (RFC 6585 §5).
+///
+/// It also bounds an HTTP/2 CONTINUATION flood (CVE-2024-27316): `h2` counts the frames that this many bytes can need.
+pub const HEADER_BYTES: usize = 16 * 1024;
+
+/// How long a client may take until its HTTP version is known; TLS has as long again before that.
+pub(crate) const OPENING: Duration = Duration::from_secs(10);

@@ -1,0 +1,141 @@
+//! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
+
+use crate::transport::certificate::Certificate;
+use anyhow::{Context as _, bail};
+use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+use webpush_service::secret::Secret;
+
+/// Where the certificate and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// PEM files: the key, and the certificate with its chain.
+    Pem {
+        /// The private key.
+        key: PathBuf,
+        /// The certificate, then the ones that signed it.
+        cert: PathBuf,
+    },
+    /// One PKCS#12 file with all of them.
+    Pfx {
+        /// The file.
+        file: PathBuf,
+        /// What opens it.
+        password: Password,
+    },
+}
+
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// It is empty.
+    None,
+    /// In a file.
+    File(PathBuf),
+    /// In the configuration.
+    Given(Secret),
+}
+
+/// Makes an acceptor that answers with a certificate.
+///
+/// # Errors
+/// When the provider of cryptography does not have what TLS 1.2 and 1.3 need.
+pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
+    let protocols = certificate.protocols();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = protocols;
+    config.max_early_data_size = 0;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Reads an identity.
+///
+/// # Errors
+/// When a file can't be read, holds no key or certificate, or the two don't belong together.
+pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
+    let (chain, key) = match identity {
+        Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
+        Identity::Pfx { file, password } => read_pfx(file, password)?,
+    };
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
+}
+
+impl Identity {
+    fn names(&self) -> String {
+        match self {
+            Self::Pem { key, cert } => format!("in {} and {}", cert.display(), key.display()),
+            Self::Pfx { file, .. } => format!("in {}", file.display()),
+        }
+    }
+}
+
+fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
+    let chain = read().with_context(|| format!("the certificate file {} can't be read", path.display()))?;
+    if chain.is_empty() {
+        bail!(
+            "{} holds no certificate: a PEM file with «BEGIN CERTIFICATE» is expected (--cert is the certificate, \
+             --key the private key)",
+            path.display()
+        );
+    }
+    Ok(chain)
+}
+
+fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    use rustls::pki_types::pem::Error;
+    match PrivateKeyDer::from_pem_file(path) {
+        Ok(key) => Ok(key),
+        Err(Error::NoItemsFound) => bail!(
+            "{} holds no private key: a PEM file with «BEGIN PRIVATE KEY» is expected (--key is the private key, \
+             --cert the certificate)",
+            path.display()
+        ),
+        Err(error) => {
+            Err(error).with_context(|| format!("the private key file {} can't be read", path.display()))
+        }
+    }
+}
+
+fn read_pfx(
+    path: &Path,
+    password: &Password,
+) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let data =
+        fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
+    let text = match password {
+        Password::File(file) => fs::read_to_string(file)
+            .with_context(|| format!("the password file {} can't be read", file.display()))?,
+        Password::Given(secret) => secret.expose().to_owned(),
+        Password::None => String::new(),
+    };
+    let opened =
+        KeyStore::from_pkcs12(&data, text.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict);
+    let store = opened.with_context(|| {
+        let hint = match password {
+            Password::File(_) | Password::Given(_) => "is the password right?",
+            Password::None => "has it a password? --pfx-password-file names a file with it",
+        };
+        format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
+    })?;
+    let (_, chain) = store
+        .private_key_chain()
+        .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;
+    let certificates =
+        chain.certs().iter().map(|cert| CertificateDer::from(cert.as_der().to_vec())).collect();
+    let key = PrivateKeyDer::try_from(chain.key().as_der().to_vec())
+        .map_err(|reason| anyhow::anyhow!("the key in {} can't be used: {reason}", path.display()))?;
+    Ok((certificates, key))
+}

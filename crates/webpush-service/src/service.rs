@@ -1,0 +1,218 @@
+//! What every request handler shares: the store, the keys, the limits, and who is listening.
+
+mod commit_feed;
+mod reads;
+
+use crate::broadcasts::Broadcasts;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::otlp::Spans;
+use crate::pseudonyms::Pseudonyms;
+use crate::rate_limits::RateLimits;
+use crate::readiness::Readiness;
+use crate::session_registry::SessionRegistry;
+use crate::settling::Settling;
+use crate::subscribe_tokens::SubscribeTokens;
+use crate::sweep::SweepTimer;
+use crate::trace::{self, Stage, Traces};
+use crate::vapid::VapidCache;
+use arc_swap::ArcSwap;
+use commit_feed::CommitFeed;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use webpush_core::capability::Keyring;
+use webpush_core::id::{EntryRef, MessageId};
+use webpush_core::protocol::autopush::Versions;
+use webpush_core::time::Timestamp;
+use webpush_store::{Applied, Backend, Durability, Op, Store as _, StoreError};
+
+/// One running service.
+pub struct Service {
+    store: Arc<Backend>,
+    /// What URLs are sealed with.
+    pub keyring: Keyring,
+    /// What things are called in the log.
+    pub pseudonyms: Pseudonyms,
+    /// The public origin, as it goes into URLs: no path, no slash at the end.
+    pub origin: String,
+    /// Finds out who sends.
+    pub vapid: VapidCache,
+    /// The bounds in force. They may be replaced while the service runs, so nobody keeps what is loaded over a wait.
+    pub limits: ArcSwap<Limits>,
+    /// How often something may be asked.
+    pub rate_limits: ArcSwap<RateLimits>,
+    /// Who may subscribe.
+    pub subscribe_tokens: ArcSwap<SubscribeTokens>,
+    /// Who is listening.
+    pub registry: Arc<SessionRegistry>,
+    /// When the next message expires.
+    pub sweep_timer: Arc<SweepTimer>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The way of each message that was accepted lately.
+    pub traces: Arc<Traces>,
+    /// Whether it can work.
+    pub readiness: Arc<Readiness>,
+    /// Acknowledgements that are to be settled soon.
+    pub settling: Settling,
+    /// The versions of broadcasts.
+    pub broadcasts: Broadcasts,
+    /// What a collector is told.
+    pub spans: Spans,
+    /// What the operator set, for the operator to see.
+    pub configuration: ArcSwap<InForce>,
+}
+
+/// The configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// As a file would have it, with the source of each value and without secrets.
+    pub toml: String,
+    /// The settings of it that take effect at the next start.
+    pub later: Vec<String>,
+}
+
+/// What a service is put together from.
+pub struct Setup {
+    /// Where inboxes live.
+    pub store: Arc<Backend>,
+    /// What URLs are sealed with.
+    pub keyring: Keyring,
+    /// The public origin.
+    pub origin: String,
+    /// The bounds in force.
+    pub limits: Limits,
+    /// Who may subscribe.
+    pub subscribe_tokens: SubscribeTokens,
+    /// How much is kept of the way of messages.
+    pub trace: trace::TraceConfig,
+    /// What a collector is told.
+    pub spans: Spans,
+}
+
+impl Setup {
+    /// What can't be left out; the rest as it is by default, without spans.
+    #[must_use]
+    pub fn new(store: impl Into<Arc<Backend>>, keyring: Keyring, origin: impl Into<String>) -> Self {
+        Self {
+            store: store.into(),
+            keyring,
+            origin: origin.into(),
+            limits: Limits::default(),
+            subscribe_tokens: SubscribeTokens::not_needed(),
+            trace: trace::TraceConfig::default(),
+            spans: Spans::off(),
+        }
+    }
+}
+
+impl Service {
+    /// Puts a service together.
+    #[must_use]
+    pub fn new(setup: Setup) -> Arc<Self> {
+        let Setup { store, keyring, origin, limits, subscribe_tokens, trace, spans } = setup;
+        let traces = Arc::new(Traces::new(trace));
+        let metrics = Arc::<Metrics>::default();
+        let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
+        let (sweep_timer, readiness) = (Arc::<SweepTimer>::default(), Arc::<Readiness>::default());
+        store.watch(Arc::new(CommitFeed {
+            registry: Arc::clone(&registry),
+            sweep_timer: Arc::clone(&sweep_timer),
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            traces: Arc::clone(&traces),
+            spans: spans.clone(),
+        }));
+        Arc::new(Self {
+            store,
+            pseudonyms: Pseudonyms::new(&keyring),
+            keyring,
+            vapid: VapidCache::new(origin.clone()),
+            origin,
+            rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates)),
+            limits: ArcSwap::from_pointee(limits),
+            subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
+            registry,
+            traces,
+            sweep_timer,
+            metrics,
+            readiness,
+            settling: Settling::default(),
+            broadcasts: Broadcasts::default(),
+            configuration: ArcSwap::default(),
+            spans,
+        })
+    }
+
+    /// Puts other bounds in the place of these. What is open keeps the times that it began with; rates that stay the same
+    /// keep their counts.
+    pub fn replace_limits(&self, limits: Limits) {
+        self.rate_limits.store(Arc::new(self.rate_limits.load().changed(&limits.rates)));
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// Tells agents of other versions of broadcasts, if they are others.
+    pub fn broadcast(&self, versions: Versions) {
+        if versions != *self.broadcasts.versions() {
+            self.broadcasts.replace(versions);
+            self.registry.wake_all();
+        }
+    }
+
+    /// Applies operations and returns when they are as durable as asked.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then it is not known which operations were applied.
+    pub async fn commit(&self, ops: Vec<Op>, durability: Durability) -> Result<Vec<Applied>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        // Nobody may be waiting any more; what was done is done.
+        self.submit(ops, durability, |result| drop(answer.send(result)));
+        answered.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// An agent has said that it has these.
+    pub fn acknowledged(&self, entries: &[EntryRef]) {
+        entries.iter().for_each(|entry| self.traces.reached(entry.message, Stage::Acknowledged));
+    }
+
+    /// A message was handed to its agent's connection; a receipt is nothing here.
+    pub fn sent(&self, sent: Option<Sent>, now: Timestamp) {
+        self.metrics.messages.sent(sent.map(|sent| sent.accepted), now);
+        if let Some(sent) = sent {
+            self.traces.reached(sent.message, Stage::Written);
+            self.spans.written(sent.message);
+        }
+    }
+
+    /// Applies operations of which nobody waits for the end.
+    pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
+        self.submit(ops, durability, drop);
+    }
+
+    /// Applies operations, and calls `answer` on the store's thread when they are as durable as asked.
+    pub(crate) fn submit(
+        &self,
+        ops: Vec<Op>,
+        durability: Durability,
+        answer: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
+    ) {
+        self.store.commit(ops, durability, Box::new(answer));
+    }
+
+    /// [`Service::commit`] of one operation.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn commit_one(&self, op: Op, durability: Durability) -> Result<Applied, StoreError> {
+        self.commit(vec![op], durability).await?.pop().ok_or(StoreError::Unavailable)
+    }
+}
+
+/// A message that was handed to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Which one.
+    pub message: MessageId,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+}
