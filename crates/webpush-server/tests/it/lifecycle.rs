@@ -163,7 +163,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     .await;
     // It was said before the store came back.
     let said = std::fs::read_to_string(&log).unwrap();
-    assert!(said.contains("the store can't be written") && said.contains("data/store"), "{said}");
+    assert!(said.contains("storage unavailable") && said.contains("data/store"), "{said}");
     let (pushes, _) = peer.drain(&urls.subscription).await;
     let delivered: BTreeSet<_> = pushes.iter().map(|pushed| path(&pushed.url())).collect();
     assert!(accepted.len() > 100 && accepted.iter().all(|url| delivered.contains(url)));
