@@ -3,13 +3,11 @@
 //! One key a line, `<id> <base64url of 32 bytes>`, the current one last. An operator rotates by adding a line.
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use webpush_client::private_file;
+use webpush_core::base64url;
 use webpush_core::capability::{KeyId, Keyring};
 
 /// The name of the file in the data folder.
@@ -155,7 +153,7 @@ fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn line(id: KeyId, key: &[u8; 32]) -> String {
-    format!("{} {}\n", id.0, URL_SAFE_NO_PAD.encode(key))
+    format!("{} {}\n", id.0, base64url::encode(key))
 }
 
 fn keyring(text: &str) -> anyhow::Result<Keyring> {
@@ -167,23 +165,11 @@ fn create(path: &Path) -> anyhow::Result<()> {
     // Two services are unlikely to begin with the same id, so that agents can be moved from one to the other.
     let [id] = webpush_service::fresh::random::<1>()?;
     let text = format!("{HEADER}{}", line(KeyId(id), &key));
-    // Written beside and linked: a crash leaves a whole file or none, and of two processes that start at the same time
-    // one finds the keys of the other.
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        match fs::hard_link(&beside, path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
-    };
-    let written = write().with_context(|| format!("{} can't be written", path.display()));
-    // It may not be there, after an early failure.
-    drop(fs::remove_file(&beside));
-    written
+    match private_file::create(path, text.as_bytes()) {
+        // Of two processes that start at the same time, one uses the keys of the other.
+        Err(error) if error.source.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => Ok(created?),
+    }
 }
 
 fn parse(text: &str) -> anyhow::Result<Keys> {
@@ -195,7 +181,7 @@ fn parse(text: &str) -> anyhow::Result<Keys> {
         }
         let wrong = || format!("line {} is not «<id 0-255> <base64url of 32 bytes>»", number + 1);
         let (id, key) = line.split_once(' ').with_context(wrong)?;
-        let key = URL_SAFE_NO_PAD.decode(key.trim()).ok().and_then(|key| key.try_into().ok());
+        let key = base64url::decode(key.trim()).and_then(|key| key.try_into().ok());
         keys.push((KeyId(id.parse().with_context(wrong)?), key.with_context(wrong)?));
     }
     Ok(keys)
@@ -222,7 +208,7 @@ mod tests {
 
     #[test]
     fn rotation_adds_a_line_and_wrong_lines_are_named() {
-        let key = |n: u8| URL_SAFE_NO_PAD.encode([n; 32]);
+        let key = |n: u8| base64url::encode([n; 32]);
         let keyring = keyring(&format!("# keys\n1 {}\n2 {}\n", key(1), key(2))).unwrap();
         assert_eq!(keyring.current(), KeyId(2));
         for wrong in ["", "1", "1 abc", "256 x", &format!("1 {0}\n1 {0}", key(1))] {

@@ -5,40 +5,41 @@ mod http2;
 mod streamed;
 
 pub use http1::to_origin_form;
-pub use http2::{Monitored, Promise, Pushed};
-pub use streamed::Streamed;
+pub use http2::{Promise, PushEvent, PushStream};
+pub use streamed::ResponseStream;
 
-use super::error::ClientError;
-use super::trust;
-use super::url::CapabilityUrl;
+use crate::error::{Cause, ClientError, Phase, ProtocolError};
+use crate::trust;
+use crate::url::{CapabilityUrl, UrlError};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use rustls::pki_types::{CertificateDer, ServerName};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-/// For the socket and every handshake together.
+/// Limit for the socket and all handshakes together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// From the start of a request to the end of its answer.
+/// Limit from the start of a request to the end of its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest answer that is read; a service's own words are far shorter.
+/// The largest answer that is read; those of a push service are far smaller.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// HTTP/2 by ALPN.
+/// The ALPN protocol of HTTP/2.
 pub const H2: &[u8] = b"h2";
-/// HTTP/1.1 by ALPN.
+/// The ALPN protocol of HTTP/1.1.
 pub const HTTP1: &[u8] = b"http/1.1";
 
-/// Which protocols will do.
+/// Protocols that a connection may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocols {
-    /// Only HTTP/2: server push exists nowhere else. In the clear it is spoken unasked (RFC 9113 §3.3).
+    /// Only HTTP/2, for server push. Without TLS, by prior knowledge (RFC 9113 §3.3).
     Http2,
-    /// Without server push: HTTP/2 where TLS agrees on it, otherwise HTTP/1.1, which every service speaks.
+    /// HTTP/2 without server push if TLS agrees on it, otherwise HTTP/1.1.
     Any,
 }
 
@@ -49,7 +50,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The header fields.
     pub headers: HeaderMap,
-    /// The body, within the bound.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -57,7 +58,6 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Connector {
     ca_file: Option<PathBuf>,
-    ca_flag: &'static str,
 }
 
 /// An open connection to one origin.
@@ -66,17 +66,17 @@ pub struct Connection {
     speaks: Speaks,
 }
 
-/// Bytes there and back.
+/// A connection as a stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// A connection on which nothing was said yet.
-pub struct Dialed {
+/// A connection before any HTTP.
+pub struct RawConnection {
     /// The connection.
     pub stream: Box<dyn Stream>,
     /// The protocol that TLS agreed on.
-    pub agreed: Option<Vec<u8>>,
-    /// What the other side showed.
+    pub alpn: Option<Vec<u8>>,
+    /// The certificate of the server.
     pub certificate: Option<CertificateDer<'static>>,
 }
 
@@ -92,29 +92,24 @@ impl Default for Connector {
 }
 
 impl Connector {
-    /// A connector that also trusts the certificates of a PEM file.
+    /// Creates a connector that also trusts the certificates of a PEM file.
     #[must_use]
     pub const fn new(ca_file: Option<PathBuf>) -> Self {
-        Self::with_flag(ca_file, trust::CA_FLAG)
-    }
-
-    /// The same where the file is named by another flag.
-    #[must_use]
-    pub const fn with_flag(ca_file: Option<PathBuf>, ca_flag: &'static str) -> Self {
-        Self { ca_file, ca_flag }
+        Self { ca_file }
     }
 
     /// Connects to the origin of a URL.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when it does not answer in time or at all, or speaks something else.
+    /// [`ClientError::Transport`] if it cannot be reached in time; [`ClientError::Protocol`] if it speaks none of the
+    /// protocols; [`ClientError::Trust`].
     pub async fn connect(
         &self,
         url: &CapabilityUrl,
         protocols: Protocols,
     ) -> Result<Connection, ClientError> {
         let origin = url.origin();
-        let speaks = within(CONNECT_TIMEOUT, &origin, "connect", self.speak(url, protocols)).await?;
+        let speaks = within(CONNECT_TIMEOUT, &origin, Phase::Connect, self.speak(url, protocols)).await?;
         Ok(Connection { origin, speaks })
     }
 
@@ -122,7 +117,7 @@ impl Connector {
         let origin = url.origin();
         let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
         let dialed = self.dial(url, offered).await?;
-        let http2 = match (url.is_https(), dialed.agreed.as_deref()) {
+        let http2 = match (url.is_https(), dialed.alpn.as_deref()) {
             (true, agreed) => agreed == Some(H2),
             (false, _) => protocols == Protocols::Http2,
         };
@@ -131,53 +126,48 @@ impl Connector {
                 let push = protocols == Protocols::Http2;
                 http2::Requests::start(dialed.stream, &origin, push).await.map(Speaks::Http2)
             }
-            (false, Protocols::Http2) => Err(ClientError::Refused(format!(
-                "{origin} does not speak HTTP/2, which server push needs (RFC 8030 §6); --via sse does without"
-            ))),
+            (false, Protocols::Http2) => Err(ClientError::protocol(origin, ProtocolError::NoHttp2)),
             (false, Protocols::Any) => {
                 http1::Requests::start(dialed.stream, &origin).await.map(Speaks::Http1)
             }
         }
     }
 
-    /// Connects to the origin of a URL, and speaks TLS if it does. Takes as long as it takes.
+    /// Connects to the origin of a URL, with TLS if it is `https`. Has no time limit of its own.
     ///
     /// # Errors
-    /// As [`Connector::connect`].
-    pub async fn dial(&self, url: &CapabilityUrl, offered: &[&[u8]]) -> Result<Dialed, ClientError> {
+    /// See [`Connector::connect`].
+    pub async fn dial(&self, url: &CapabilityUrl, offered: &[&[u8]]) -> Result<RawConnection, ClientError> {
         let origin = url.origin();
-        let unreachable = |error| ClientError::Unavailable(format!("cannot connect to {origin}: {error}"));
-        let socket = TcpStream::connect((url.host(), url.port())).await.map_err(unreachable)?;
+        let resolved = lookup_host((url.host(), url.port())).await;
+        let addresses: Vec<SocketAddr> =
+            resolved.map_err(|error| ClientError::transport(&*origin, Phase::Resolve, error))?.collect();
+        let unreachable = |error| ClientError::transport(&*origin, Phase::Connect, error);
+        let socket = TcpStream::connect(&*addresses).await.map_err(unreachable)?;
         // A request is one small write; waiting to make it larger only delays it.
         socket.set_nodelay(true).map_err(unreachable)?;
         if !url.is_https() {
-            return Ok(Dialed { stream: Box::new(socket), agreed: None, certificate: None });
+            return Ok(RawConnection { stream: Box::new(socket), alpn: None, certificate: None });
         }
-        let config = trust::tls_config(self.ca_file.as_deref(), self.ca_flag, offered)?;
-        let name = ServerName::try_from(url.host().to_owned()).map_err(|_| {
-            ClientError::Local(format!("the host of {origin} is neither a name nor an address"))
-        })?;
-        let socket = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| {
-            ClientError::Unavailable(format!(
-                "cannot connect to {origin}: TLS failed: {error} (a private authority is named with {})",
-                self.ca_flag
-            ))
-        })?;
+        let config = trust::tls_config(self.ca_file.as_deref(), offered)?;
+        let name = ServerName::try_from(url.host().to_owned()).map_err(|_| UrlError::Host)?;
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
+        let socket = handshake.map_err(|error| ClientError::transport(&*origin, Phase::Tls, error))?;
         let session = socket.get_ref().1;
-        let agreed = session.alpn_protocol().map(<[u8]>::to_vec);
+        let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
         let certificate = session
             .peer_certificates()
             .and_then(<[_]>::first)
             .map(|certificate| certificate.clone().into_owned());
-        Ok(Dialed { stream: Box::new(socket), agreed, certificate })
+        Ok(RawConnection { stream: Box::new(socket), alpn, certificate })
     }
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 on a socket that leads to an origin.
+    /// Starts HTTP/1.1 on a socket that is connected to an origin.
     ///
     /// # Errors
-    /// As [`Connector::connect`].
+    /// See [`Connector::connect`].
     pub async fn over<S>(socket: S, origin: String) -> Result<Self, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -186,7 +176,7 @@ impl Connection {
         Ok(Self { origin, speaks })
     }
 
-    /// The origin that this connection is to.
+    /// Returns the origin at the other end.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
@@ -195,7 +185,7 @@ impl Connection {
     /// Sends a request and reads the whole answer. The URI of the request must be absolute.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when no answer comes, whatever the reason.
+    /// [`ClientError::Transport`] if there is no answer in time; [`ClientError::Protocol`] if it is too large.
     pub async fn exchange(&mut self, request: Request<Bytes>) -> Result<Answer, ClientError> {
         let answer = async {
             match &mut self.speaks {
@@ -203,10 +193,10 @@ impl Connection {
                 Speaks::Http2(requests) => requests.exchange(request, &self.origin).await,
             }
         };
-        within(ANSWER_TIMEOUT, &self.origin, "answer", answer).await
+        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, answer).await
     }
 
-    /// Whether other requests can be made while an answer is streamed.
+    /// Returns true if other requests can be made while an answer is streamed.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         matches!(self.speaks, Speaks::Http2(_))
@@ -215,28 +205,27 @@ impl Connection {
     /// Sends a request and reads the head of the answer. The URI of the request must be absolute.
     ///
     /// # Errors
-    /// As [`Connection::exchange`].
-    pub async fn stream(&mut self, request: Request<Bytes>) -> Result<Streamed, ClientError> {
+    /// See [`Connection::exchange`].
+    pub async fn stream(&mut self, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
         let begun = async {
             match &mut self.speaks {
                 Speaks::Http1(requests) => requests.stream(request, &self.origin).await,
                 Speaks::Http2(requests) => requests.stream(request, &self.origin).await,
             }
         };
-        within(ANSWER_TIMEOUT, &self.origin, "answer", begun).await
+        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, begun).await
     }
 
-    /// Sends a request that is answered when the server has pushed all that it wants to.
+    /// Sends a request that the server answers after pushing messages.
     ///
     /// # Errors
-    /// As [`Connection::exchange`]; and [`ClientError::Refused`] on HTTP/1.1.
-    pub async fn monitor(&mut self, request: Request<()>) -> Result<Monitored, ClientError> {
+    /// See [`Connection::exchange`]; [`ProtocolError::NoServerPush`] on HTTP/1.1.
+    pub async fn monitor(&mut self, request: Request<()>) -> Result<PushStream, ClientError> {
         match &mut self.speaks {
-            Speaks::Http1(_) => {
-                Err(ClientError::Refused(format!("{} has no server push over HTTP/1.1", self.origin)))
-            }
+            Speaks::Http1(_) => Err(ClientError::protocol(&*self.origin, ProtocolError::NoServerPush)),
             Speaks::Http2(requests) => {
-                within(ANSWER_TIMEOUT, &self.origin, "answer", requests.monitor(request, &self.origin)).await
+                let begun = requests.monitor(request, &self.origin);
+                within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, begun).await
             }
         }
     }
@@ -245,16 +234,13 @@ impl Connection {
 async fn within<T>(
     limit: Duration,
     origin: &str,
-    what: &str,
+    phase: Phase,
     work: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(ClientError::Unavailable(format!("{origin} did not {what} within {} s", limit.as_secs())))
-    })
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(ClientError::transport(origin, phase, Cause::TimedOut(limit))))
 }
 
 fn too_large(origin: &str) -> ClientError {
-    ClientError::Unavailable(format!(
-        "{origin} sent more than {MAX_ANSWER_BYTES} bytes, more than any answer needs"
-    ))
+    ClientError::protocol(origin, ProtocolError::TooLarge(MAX_ANSWER_BYTES))
 }

@@ -1,36 +1,240 @@
-//! How an exchange can fail. The variants answer what to do next; the text is one sentence for a person.
+//! How an exchange with a push service fails: what went wrong, where, and whose turn it is.
 //!
-//! A sentence names an origin at most: the path of a push resource is a secret (RFC 8030 §8.3).
+//! Errors are data. [`ClientError`] says what happened, with its cause as [`source`](Error::source);
+//! [`ClientError::fault`] says who can do something about it. A message names an origin at most: the path of a push
+//! resource is a secret (RFC 8030 §8.3).
 
+mod protocol;
+mod status;
+mod transport;
+
+pub use protocol::ProtocolError;
+pub use status::{Operation, StatusError};
+pub use transport::{Cause, Phase, TransportError, is_ca_used_as_server};
+
+use crate::encryption::CryptoError;
+use crate::entropy::NoEntropy;
+use crate::private_file::FileError;
+use crate::subscription::SubscriptionError;
+use crate::trust::TrustError;
+use crate::url::UrlError;
+use crate::vapid::KeyError;
+use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 
-/// Why something did not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An exchange with a push service failed.
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum ClientError {
-    /// This machine's fault: a file, an input, a broken clock. The same command will fail again.
-    Local(String),
-    /// The server could not be reached, was too slow, or asks to come back later. Worth trying again.
-    Unavailable(String),
-    /// The server understood and said no.
-    Refused(String),
-    /// The subscription does not exist (any more).
-    Gone(String),
+    /// A URL cannot be used.
+    Url(UrlError),
+    /// A text is not a push subscription.
+    Subscription(SubscriptionError),
+    /// A file is not one that [`AgentSubscription::save`](crate::state_file::AgentSubscription::save) has written.
+    StateFile(PathBuf),
+    /// A VAPID key cannot be made, read or used.
+    Key(KeyError),
+    /// A message cannot be encrypted, or keys for a subscription cannot be made.
+    Crypto(CryptoError),
+    /// A file cannot be read or written.
+    File(FileError),
+    /// No certificate is trusted, or the file of additional ones cannot be used.
+    Trust(TrustError),
+    /// The values for a request make no HTTP request.
+    Request(http::Error),
+    /// There is no connection, or it failed. Worth trying again.
+    Transport(Box<TransportError>),
+    /// The server answers, but not as a push service does.
+    Protocol {
+        /// The origin of the server.
+        origin: String,
+        /// What it did.
+        error: ProtocolError,
+    },
+    /// The server answers with an unexpected status code.
+    Status(Box<StatusError>),
+    /// The server says in a stream of events that the subscription was removed.
+    Removed {
+        /// The origin of the server.
+        origin: String,
+    },
+}
+
+/// Who can do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This machine or its user: the same call fails again.
+    Local,
+    /// The network, or a busy server: worth trying again later.
+    Unavailable,
+    /// The server refuses: the same request is refused again.
+    Refused,
+    /// The subscription does not exist any more.
+    Gone,
 }
 
 impl ClientError {
-    /// The sentence for a person.
+    /// Returns who can do something about it.
     #[must_use]
-    pub fn sentence(&self) -> &str {
+    pub fn fault(&self) -> Fault {
         match self {
-            Self::Local(text) | Self::Unavailable(text) | Self::Refused(text) | Self::Gone(text) => text,
+            Self::Url(_)
+            | Self::Subscription(_)
+            | Self::StateFile(_)
+            | Self::Key(_)
+            | Self::Crypto(_)
+            | Self::File(_)
+            | Self::Trust(_)
+            | Self::Request(_) => Fault::Local,
+            Self::Transport(_) => Fault::Unavailable,
+            Self::Protocol { error, .. } => error.fault(),
+            Self::Status(status) => status.fault(),
+            Self::Removed { .. } => Fault::Gone,
         }
+    }
+
+    /// Returns the error and its causes as one line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            sentence.push_str(": ");
+            sentence.push_str(&error.to_string());
+            cause = error.source();
+        }
+        sentence
+    }
+
+    /// Returns the status code of the answer, if the server gave an unexpected one.
+    #[must_use]
+    pub fn status(&self) -> Option<http::StatusCode> {
+        match self {
+            Self::Status(error) => Some(error.status),
+            _ => None,
+        }
+    }
+
+    /// Returns the TLS error, if the handshake failed because of one.
+    #[must_use]
+    pub fn tls(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Transport(error) => match &error.cause {
+                Cause::Tls(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn protocol(origin: impl Into<String>, error: ProtocolError) -> Self {
+        Self::Protocol { origin: origin.into(), error }
+    }
+
+    pub(crate) fn transport(origin: impl Into<String>, phase: Phase, cause: impl Into<Cause>) -> Self {
+        Self::Transport(Box::new(TransportError { origin: origin.into(), phase, cause: cause.into() }))
     }
 }
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Subscription(error) => error.fmt(f),
+            Self::StateFile(path) => {
+                write!(
+                    f,
+                    "{} is not a state file of listen: name another file, or replace it with --renew",
+                    path.display()
+                )
+            }
+            Self::Key(error) => error.fmt(f),
+            Self::Crypto(error) => error.fmt(f),
+            Self::File(error) => error.fmt(f),
+            Self::Trust(error) => error.fmt(f),
+            Self::Request(_) => f.write_str("cannot make the request"),
+            Self::Transport(error) => error.fmt(f),
+            Self::Protocol { origin, error } => write!(f, "{origin} {error}"),
+            Self::Status(error) => error.fmt(f),
+            Self::Removed { origin } => write!(f, "{origin} has removed the subscription"),
+        }
     }
 }
 
-impl std::error::Error for ClientError {}
+impl Error for ClientError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Subscription(error) => error.source(),
+            Self::File(error) => error.source(),
+            Self::Trust(error) => error.source(),
+            Self::Request(error) => Some(error),
+            Self::Transport(error) => error.source(),
+            Self::Protocol { error, .. } => error.source(),
+            Self::Url(_)
+            | Self::StateFile(_)
+            | Self::Key(_)
+            | Self::Crypto(_)
+            | Self::Status(_)
+            | Self::Removed { .. } => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),+ $(,)?) => {
+        $(impl From<$error> for ClientError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })+
+    };
+}
+
+impl From<StatusError> for ClientError {
+    fn from(error: StatusError) -> Self {
+        Self::Status(Box::new(error))
+    }
+}
+
+impl From<NoEntropy> for ClientError {
+    fn from(_: NoEntropy) -> Self {
+        Self::Crypto(CryptoError::Randomness)
+    }
+}
+
+from! {
+    Url(UrlError),
+    Subscription(SubscriptionError),
+    Key(KeyError),
+    Crypto(CryptoError),
+    File(FileError),
+    Trust(TrustError),
+    Request(http::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn an_error_prints_its_causes_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = ClientError::transport("http://x", Phase::Connect, refused);
+        assert_eq!(error.sentence(), "cannot connect to http://x: connection refused");
+        assert_eq!(error.fault(), Fault::Unavailable);
+    }
+
+    #[test]
+    fn the_fault_says_who_can_act() {
+        for (error, fault) in [
+            (ClientError::from(CryptoError::Key), Fault::Local),
+            (ClientError::protocol("http://x", ProtocolError::NoHttp2), Fault::Refused),
+            (ClientError::protocol("http://x", ProtocolError::TooLarge(64)), Fault::Unavailable),
+            (ClientError::Removed { origin: "http://x".to_owned() }, Fault::Gone),
+        ] {
+            assert_eq!(error.fault(), fault, "{error}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Server-sent events as they are read (HTML, «Interpreting an event stream»): bytes in, events out.
+//! Server-sent events (HTML, "Interpreting an event stream"): bytes in, events out.
 
 /// The longest event that is read: the largest message that a service takes is far shorter, also in base64.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -10,15 +10,15 @@ pub struct StreamEvent {
     pub kind: String,
     /// Its data.
     pub data: String,
-    /// What to send as `Last-Event-ID` once it was dealt with: its id, or the last one before it.
+    /// The `Last-Event-ID` to send once it was dealt with: its ID, or the last one before it.
     pub last_id: Option<String>,
 }
 
-/// An event was longer than any may be.
+/// An event is longer than 256 KiB.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-/// Finds the events in a stream, wherever it was cut.
+/// Finds the events in a stream that comes in arbitrary pieces.
 #[derive(Debug, Default)]
 pub struct EventReader {
     unread: Vec<u8>,
@@ -39,7 +39,7 @@ impl EventReader {
         self.unread.extend_from_slice(part);
     }
 
-    /// The next event that is there whole.
+    /// Returns the next complete event.
     ///
     /// # Errors
     /// [`TooLong`].

@@ -1,22 +1,21 @@
 //! Listening without server push: messages come as server-sent events.
 
-use super::base64url;
-use super::connection::{Answer, Connection, Streamed};
-use super::error::ClientError;
-use super::event_stream::{EventReader, StreamEvent};
-use super::problem;
-use super::url::CapabilityUrl;
+use crate::connection::{Answer, Connection, ResponseStream};
+use crate::error::{ClientError, Operation, ProtocolError, StatusError};
+use crate::event_stream::{EventReader, StreamEvent};
+use crate::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use webpush_core::base64url;
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
 /// A stream of events that is open.
 pub struct Events {
-    streamed: Streamed,
+    stream: ResponseStream,
     reader: EventReader,
     origin: String,
     last_id: Option<String>,
@@ -35,10 +34,10 @@ struct MessageJson {
 }
 
 impl Events {
-    /// Asks for events, those after an id if there is one; `None` when there is nothing to be had.
+    /// Requests events, those after an ID if there is one; `None` if nothing is stored and the request does not wait.
     ///
     /// # Errors
-    /// [`ClientError::Gone`] when the subscription is; otherwise why there are no events.
+    /// [`ClientError::Status`], or [`ClientError::Protocol`] from a server without events.
     pub async fn start(
         connection: &mut Connection,
         mut request: Request<Bytes>,
@@ -49,43 +48,40 @@ impl Events {
         if let Some(after) = after.and_then(|after| HeaderValue::from_str(after).ok()) {
             headers.insert("last-event-id", after);
         }
-        let streamed = connection.stream(request).await?;
+        let stream = connection.stream(request).await?;
         let origin = connection.origin().to_owned();
-        match streamed.status {
+        match stream.status {
             StatusCode::NO_CONTENT => return Ok(None),
             StatusCode::OK => {}
-            _ => return Err(problem::failure(&origin, "let us listen", &streamed.whole().await?)),
+            _ => return Err(StatusError::new(&origin, Operation::Listen, &stream.whole().await?).into()),
         }
-        let kind = streamed.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = stream.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(MEDIA_TYPE) {
-            return Err(ClientError::Refused(format!("{origin} does not deliver as events (--via push)")));
+            return Err(ClientError::protocol(origin, ProtocolError::NoEvents));
         }
-        Ok(Some(Self { streamed, reader: EventReader::default(), origin, last_id: None }))
+        Ok(Some(Self { stream, reader: EventReader::default(), origin, last_id: None }))
     }
 
     /// Waits for the next message; `None` at the end. May be dropped and called again while it waits.
     ///
     /// # Errors
-    /// [`ClientError::Gone`] when the subscription is; [`ClientError::Unavailable`] when the connection ended first.
+    /// [`ClientError::Removed`]; [`ClientError::Transport`] if the connection ended first.
     pub async fn next(&mut self) -> Result<Option<EventMessage>, ClientError> {
         loop {
-            let event = self.reader.next_event().map_err(|_| {
-                ClientError::Unavailable(format!("{} sent an event that is too long", self.origin))
-            })?;
+            let event = self.reader.next_event();
+            let event =
+                event.map_err(|_| ClientError::protocol(&*self.origin, ProtocolError::EventTooLong))?;
             match event {
                 Some(StreamEvent { kind, data, last_id }) => {
                     self.last_id = last_id;
                     match kind.as_str() {
                         "message" => return Ok(Some(EventMessage(Box::new(self.message(&data))))),
-                        "gone" => {
-                            let origin = &self.origin;
-                            return Err(ClientError::Gone(format!("{origin} says that it was removed")));
-                        }
-                        // What else there may be one day is not for us.
+                        "gone" => return Err(ClientError::Removed { origin: self.origin.clone() }),
+                        // Events of later versions.
                         _ => {}
                     }
                 }
-                None => match self.streamed.part().await? {
+                None => match self.stream.part().await? {
                     Some(part) => self.reader.add(&part),
                     None => return Ok(None),
                 },
@@ -93,39 +89,36 @@ impl Events {
         }
     }
 
-    /// The place to go on from, once the last message was dealt with.
+    /// Returns the event to resume after, once the last message was dealt with.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
     fn message(&self, data: &str) -> Result<(CapabilityUrl, Answer), ClientError> {
-        let origin = &self.origin;
-        let wrong = || ClientError::Refused(format!("{origin} sent an event that is no message"));
+        let origin = &*self.origin;
+        let wrong = || ClientError::protocol(origin, ProtocolError::NotAMessage);
         let json: MessageJson = serde_json::from_str(data).map_err(|_| wrong())?;
         let url = CapabilityUrl::parse(&json.url)?;
         // Its acknowledgement goes there; only the service itself may take one.
-        if url.origin() != *origin {
-            return Err(ClientError::Refused(format!(
-                "{origin} sent a message of {}, which is not its own: its public URL is probably set wrongly",
-                url.origin()
-            )));
+        if url.origin() != origin {
+            return Err(ClientError::protocol(origin, ProtocolError::ForeignMessage(url.origin())));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &json.headers {
             let name: HeaderName = name.parse().map_err(|_| wrong())?;
             headers.insert(name, header_value(value).ok_or_else(wrong)?);
         }
-        let body = base64url::decode(&json.body).ok_or_else(wrong)?.into();
+        let body = base64url::decode_lenient(&json.body).ok_or_else(wrong)?.into();
         Ok((url, Answer { status: StatusCode::OK, headers, body }))
     }
 }
 
 impl EventMessage {
-    /// The message as it would have been pushed.
+    /// Returns the message as server push would have delivered it.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] for an event that is no message of this service's.
+    /// [`ClientError::Protocol`] for an event that is not a message of this service.
     pub fn receive(self) -> Result<(CapabilityUrl, Answer), ClientError> {
         *self.0
     }

@@ -1,31 +1,43 @@
-//! The two parties on the other side of the service: a user agent (`listen`) and an application server (`send`).
+//! Web Push from the outside: a user agent that subscribes and listens, and an application server that sends.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | message encryption, RFC 8291 and the coding before it | [`encryption`] |
-//! | VAPID keys and tokens, RFC 8292 | [`vapid`] |
-//! | what a browser gives a web page | [`subscription`] |
-//! | what a listener keeps over restarts | [`state_file`] |
-//! | sockets, TLS, HTTP/2 with server push, HTTP/1.1 | [`connection`], [`trust`] |
-//! | subscribing and listening, RFC 8030 §4 and §6 | [`subscribe`], [`monitor`] |
-//! | listening without server push | [`events`], [`event_stream`] |
-//! | the WebSocket of autopush, RFC 6455 | [`websocket`], its frames [`frames`] |
+//! | creating and deleting subscriptions, RFC 8030 §4 | [`subscribe`] |
+//! | listening, RFC 8030 §6: by server push, or as server-sent events | [`monitor`] |
 //! | sending, RFC 8030 §5 | [`send`] |
-//! | how it can fail, and whose turn it is then | [`error`] |
+//! | VAPID keys and tokens, RFC 8292 | [`vapid`] |
+//! | message encryption, RFC 8291 and the coding before it | [`encryption`] |
+//! | subscriptions as browsers write them; URLs | [`subscription`], [`url`] |
+//! | the state of a listener over restarts | [`state_file`] |
+//! | sockets, TLS, HTTP/1.1 and HTTP/2 | [`connection`], [`trust`] |
+//! | reading server-sent events | [`events`], [`event_stream`] |
+//! | the WebSocket of autopush, RFC 6455 | [`websocket`] |
+//! | secret files, replaced atomically | [`private_file`] |
+//! | how an exchange fails | [`error`] |
 //!
-//! Nothing here parses arguments or writes to the terminal.
+//! The crate does not parse arguments, print or log. Times are passed in.
+//!
+//! # Example
+//!
+//! A message for a new subscription, encrypted and decrypted without a network:
+//!
+//! ```
+//! use webpush_client::encryption::{AgentKeys, decrypt, encrypt};
+//!
+//! let keys = AgentKeys::generate()?;
+//! let body = encrypt(keys.recipient(), b"Dinner is ready")?;
+//! assert_eq!(decrypt(&keys, &body)?, b"Dinner is ready");
+//! # Ok::<(), webpush_client::encryption::CryptoError>(())
+//! ```
 
-pub mod base64url;
-pub mod clock;
 pub mod connection;
 pub mod encryption;
+mod entropy;
 pub mod error;
 pub mod event_stream;
 pub mod events;
-pub mod frames;
 pub mod monitor;
 pub mod private_file;
-pub mod problem;
 pub mod send;
 mod side_connection;
 pub mod state_file;

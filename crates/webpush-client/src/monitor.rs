@@ -1,29 +1,26 @@
 //! Listening (RFC 8030 §6): messages come in, pushed or as events, are decrypted, and are acknowledged when dealt with.
 
-use super::clock;
-use super::connection::{Answer, Connection, Connector, Monitored, Promise, Protocols, Pushed};
-use super::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
-use super::error::ClientError;
-use super::events::{EventMessage, Events};
-use super::problem;
-use super::side_connection::SideConnection;
-use super::subscribe::request;
-use super::url::CapabilityUrl;
+use crate::connection::{Answer, Connection, Connector, Promise, Protocols, PushEvent, PushStream};
+use crate::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
+use crate::error::{ClientError, Operation, ProtocolError, StatusError};
+use crate::events::{EventMessage, Events};
+use crate::side_connection::SideConnection;
+use crate::subscribe::request;
+use crate::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use webpush_core::time::Timestamp;
 
-/// How to listen.
+/// How long to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Until the connection ends: messages come the moment they are sent.
-    BlockReason,
+    Forever,
     /// Only for what is stored (RFC 8030 §6, `Prefer: wait=0`).
     Stored,
 }
 
-/// The way that messages come.
+/// How messages are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via<'a> {
     /// HTTP/2 server push (RFC 8030 §6).
@@ -36,7 +33,7 @@ pub enum Via<'a> {
 }
 
 impl Via<'_> {
-    /// What it can be had over.
+    /// Returns the protocols that carry it.
     #[must_use]
     pub const fn protocols(self) -> Protocols {
         match self {
@@ -46,32 +43,52 @@ impl Via<'_> {
     }
 }
 
-/// An open connection on which a subscription is listened to.
+/// A connection that delivers the messages of a subscription.
+///
+/// Call [`Monitor::next`] until it returns [`Event::Ended`] or fails; receive each message with [`Message::receive`], and
+/// acknowledge it when it is dealt with. A message that was not acknowledged comes again.
+///
+/// ```no_run
+/// use webpush_client::connection::Connector;
+/// use webpush_client::monitor::{Event, Message, Monitor, Via, Wait};
+/// use webpush_client::state_file::AgentSubscription;
+///
+/// # async fn example(own: &AgentSubscription) -> Result<(), webpush_client::error::ClientError> {
+/// let connector = Connector::default();
+/// let mut monitor = Monitor::start(&connector, &own.subscription, Wait::Forever, Via::Push).await?;
+/// while let Event::Message(incoming) = monitor.next().await? {
+///     let message = Message::receive(incoming, &own.keys).await?;
+///     println!("{:?}", message.text);
+///     monitor.acknowledge(&message.url).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Monitor {
     connection: Connection,
     source: Source,
-    /// For acknowledgements, when the connection is taken.
+    /// For acknowledgements, while the connection is in use.
     aside: SideConnection,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is one, and it is not moved")]
 enum Source {
-    Pushes(Monitored),
+    Pushes(PushStream),
     Events(Events),
     /// There was nothing.
     Ended,
 }
 
-/// What happened while listening.
+/// An event while listening.
 pub enum Event {
     /// A message is on its way.
-    Message(Arriving),
-    /// The server ended it in good order: all was delivered, or it wants us to come again.
+    Message(IncomingMessage),
+    /// The server has ended it: everything stored was delivered, or the client is to connect again.
     Ended,
 }
 
 /// A message that has not been read yet.
-pub enum Arriving {
+pub enum IncomingMessage {
     /// It was promised.
     Promise(Promise),
     /// It came as an event.
@@ -84,9 +101,7 @@ pub struct Message {
     pub url: CapabilityUrl,
     /// Its `Content-Encoding`, if any.
     pub encoding: Option<String>,
-    /// When it came.
-    pub received: Timestamp,
-    /// The text for the application; `None` for a message without one, which only wakes.
+    /// The decrypted text; `None` for a message without one, which only wakes the application.
     pub text: Result<Option<Vec<u8>>, CryptoError>,
 }
 
@@ -94,7 +109,7 @@ impl Monitor {
     /// Starts to listen.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when there is no connection; and as [`Events::start`].
+    /// [`ClientError::Transport`] if there is no connection; otherwise see [`Events::start`].
     pub async fn start(
         connector: &Connector,
         subscription: &CapabilityUrl,
@@ -118,32 +133,34 @@ impl Monitor {
     /// Waits for the next event. May be dropped and called again while it waits.
     ///
     /// # Errors
-    /// [`ClientError::Gone`] when the subscription is; otherwise why listening has ended.
+    /// [`ClientError`], of [`Fault::Gone`](crate::error::Fault::Gone) if the subscription was removed.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
         let monitored = match &mut self.source {
             Source::Pushes(monitored) => monitored,
             Source::Events(events) => {
                 let message = events.next().await?;
-                return Ok(message.map_or(Event::Ended, |message| Event::Message(Arriving::Event(message))));
+                return Ok(
+                    message.map_or(Event::Ended, |message| Event::Message(IncomingMessage::Event(message)))
+                );
             }
             Source::Ended => return Ok(Event::Ended),
         };
         match monitored.next().await? {
-            Pushed::Promise(promise) => Ok(Event::Message(Arriving::Promise(promise))),
-            Pushed::Over(answer) if answer.status.is_success() => Ok(Event::Ended),
-            Pushed::Over(answer) => Err(self.refused(&answer)),
+            PushEvent::Promise(promise) => Ok(Event::Message(IncomingMessage::Promise(promise))),
+            PushEvent::Answered(answer) if answer.status.is_success() => Ok(Event::Ended),
+            PushEvent::Answered(answer) => Err(self.refused(&answer)),
         }
     }
 
     fn refused(&self, answer: &Answer) -> ClientError {
-        let failure = problem::failure(self.connection.origin(), "let us listen", answer);
-        if answer.status != StatusCode::HTTP_VERSION_NOT_SUPPORTED {
-            return failure;
+        let origin = self.connection.origin();
+        if answer.status == StatusCode::HTTP_VERSION_NOT_SUPPORTED {
+            return ClientError::protocol(origin, ProtocolError::NoServerPush);
         }
-        ClientError::Refused(format!("{failure}; --via sse does without server push"))
+        StatusError::new(origin, Operation::Listen, answer).into()
     }
 
-    /// Where to go on when everything so far was dealt with, for [`Via::Events`].
+    /// Returns the event to resume after, for [`Via::Events`].
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         match &self.source {
@@ -152,7 +169,7 @@ impl Monitor {
         }
     }
 
-    /// Tells the server that a message was dealt with, so that it never comes again (RFC 8030 §6.2).
+    /// Acknowledges a message, so that it never comes again (RFC 8030 §6.2).
     ///
     /// # Errors
     /// [`ClientError`]; the message will come again.
@@ -167,7 +184,7 @@ impl Monitor {
         if answer.status.is_success() || matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Ok(());
         }
-        Err(problem::failure(self.connection.origin(), "take an acknowledgement", &answer))
+        Err(StatusError::new(self.connection.origin(), Operation::Acknowledge, &answer).into())
     }
 }
 
@@ -176,18 +193,17 @@ impl Message {
     ///
     /// # Errors
     /// [`ClientError`] when it did not come whole; the server keeps it.
-    pub async fn receive(arriving: Arriving, keys: &AgentKeys) -> Result<Self, ClientError> {
+    pub async fn receive(arriving: IncomingMessage, keys: &AgentKeys) -> Result<Self, ClientError> {
         let (url, answer) = match arriving {
-            Arriving::Promise(promise) => promise.receive().await?,
-            Arriving::Event(event) => event.receive()?,
+            IncomingMessage::Promise(promise) => promise.receive().await?,
+            IncomingMessage::Event(event) => event.receive()?,
         };
         if answer.status != StatusCode::OK {
-            return Err(problem::failure(&url.origin(), "hand out a message it had promised", &answer));
+            return Err(StatusError::new(&url.origin(), Operation::Receive, &answer).into());
         }
-        let received = clock::now();
         let encoding = header(&answer.headers, CONTENT_ENCODING.as_str()).map(str::to_owned);
         let text = text(encoding.as_deref(), &answer, keys);
-        Ok(Self { url, encoding, received, text })
+        Ok(Self { url, encoding, text })
     }
 }
 

@@ -1,77 +1,198 @@
-//! Files that hold secrets: for their owner only, whole or not there at all, safe on the disk before we go on.
+//! Files that hold secrets: for their owner only, whole or not there at all, and on disk before the call returns.
+//!
+//! ```
+//! use webpush_client::private_file;
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("token");
+//! private_file::replace(&path, b"one")?;
+//! private_file::replace(&path, b"two")?;
+//! assert_eq!(private_file::read(&path)?, "two");
+//! assert!(private_file::create(&path, b"three").is_err(), "never overwrites");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use super::error::ClientError;
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a new file and refuses to replace one.
+/// A file could not be read or written.
+#[derive(Debug)]
+pub struct FileError {
+    /// What was to be done with it.
+    pub operation: FileOperation,
+    /// The file.
+    pub path: PathBuf,
+    /// Why that failed.
+    pub source: io::Error,
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileOperation {
+    /// Reading it.
+    Read,
+    /// Writing it, whether or not it exists.
+    Write,
+    /// Writing it if it does not exist.
+    Create,
+}
+
+/// Creates a file. An existing one is left alone, also by two callers at once.
 ///
 /// # Errors
-/// [`ClientError::Local`].
-pub fn create(path: &Path, content: &[u8]) -> Result<(), ClientError> {
-    write_new(path, content).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => ClientError::Local(format!(
-            "{} exists already, and a key that is overwritten is lost: choose another name or move it away",
-            path.display()
-        )),
-        _ => failed("write", path, &error),
-    })
+/// [`FileError`], of kind [`ErrorKind::AlreadyExists`] if the file exists.
+pub fn create(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let failed = |source| FileError { operation: FileOperation::Create, path: path.to_owned(), source };
+    let mut file = Replacement::new(path).map_err(failed)?;
+    file.write_all(content).and_then(|()| file.create()).map_err(failed)
 }
 
 /// Writes a file, replacing an older one at once or not at all.
 ///
 /// # Errors
-/// [`ClientError::Local`].
-pub fn replace(path: &Path, content: &[u8]) -> Result<(), ClientError> {
-    let temporary = beside(path);
-    let written = write_new(&temporary, content)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_directory(path));
-    written.map_err(|error| {
-        // After a rename there is nothing left to remove, which is just as well.
-        let _ = fs::remove_file(&temporary);
-        failed("write", path, &error)
-    })
+/// [`FileError`]; the older file is still there.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut file = Replacement::begin(path)?;
+    file.write_all(content).map_err(|source| file.failed(source))?;
+    file.commit()
 }
 
 /// Reads a text file.
 ///
 /// # Errors
-/// [`ClientError::Local`].
-pub fn read(path: &Path) -> Result<String, ClientError> {
-    fs::read_to_string(path).map_err(|error| failed("read", path, &error))
+/// [`FileError`].
+pub fn read(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|source| FileError {
+        operation: FileOperation::Read,
+        path: path.to_owned(),
+        source,
+    })
 }
 
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+/// A file that is written beside the one it will replace. Dropped before [`Replacement::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    /// In the same directory, since a rename is atomic only within one file system.
+    temporary: PathBuf,
+    file: BufWriter<File>,
 }
 
-/// The entry of a file is safe when its directory is; only Unix lets one say so.
+impl Replacement {
+    /// Starts to write.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn begin(path: &Path) -> Result<Self, FileError> {
+        Self::new(path).map_err(|source| FileError {
+            operation: FileOperation::Write,
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn new(path: &Path) -> io::Result<Self> {
+        let Some(name) = path.file_name() else {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "this is not the name of a file"));
+        };
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.new", std::process::id()));
+        let temporary = directory(path).join(hidden);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = match options.open(&temporary) {
+            // A process of the same id was killed.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary)?;
+                options.open(&temporary)?
+            }
+            opened => opened?,
+        };
+        Ok(Self { path: path.to_owned(), temporary, file: BufWriter::new(file) })
+    }
+
+    /// Puts what was written in the place of the file.
+    ///
+    /// # Errors
+    /// [`FileError`]; the older file is still there, unless only its directory could not be synced.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        let committed = self
+            .sync()
+            .and_then(|()| fs::rename(&self.temporary, &self.path))
+            .and_then(|()| sync_directory(&self.path));
+        committed.map_err(|source| self.failed(source))
+    }
+
+    /// Gives what was written the name of the file, unless that exists.
+    fn create(&mut self) -> io::Result<()> {
+        self.sync()?;
+        fs::hard_link(&self.temporary, &self.path)?;
+        sync_directory(&self.path)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()
+    }
+
+    /// Returns the error of a write to this file.
+    pub fn failed(&self, source: io::Error) -> FileError {
+        FileError { operation: FileOperation::Write, path: self.path.clone(), source }
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // After a rename there is nothing left to remove.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match self.operation {
+            FileOperation::Read => write!(f, "cannot read {path}"),
+            FileOperation::Create if self.source.kind() == ErrorKind::AlreadyExists => write!(
+                f,
+                "{path} exists already, and an overwritten key is lost: choose another name, or move it away"
+            ),
+            FileOperation::Write | FileOperation::Create => write!(f, "cannot write {path}"),
+        }
+    }
+}
+
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let explained =
+            self.operation == FileOperation::Create && self.source.kind() == ErrorKind::AlreadyExists;
+        (!explained).then_some(&self.source)
+    }
+}
+
+/// Syncs the directory of a file, which makes its name durable. Only Unix has a call for that.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory(path))?.sync_all() } else { Ok(()) }
 }
 
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-/// A name in the same directory, since a rename is atomic only within one file system.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.new", std::process::id()));
-    directory(path).join(name)
-}
-
-fn failed(verb: &str, path: &Path, error: &io::Error) -> ClientError {
-    ClientError::Local(format!("cannot {verb} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -83,14 +204,20 @@ mod tests {
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
     }
 
+    fn files(directory: &Path) -> usize {
+        fs::read_dir(directory).unwrap().count()
+    }
+
     #[test]
     fn keys_are_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key.pem");
         create(&path, b"one").unwrap();
         let error = create(&path, b"two").unwrap_err();
-        assert!(error.sentence().contains("exists already"), "{error}");
+        assert_eq!(error.source.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().contains("exists already"), "{error}");
         assert_eq!(read(&path).unwrap(), "one");
+        assert_eq!(files(directory.path()), 1);
         #[cfg(unix)]
         assert_eq!(mode(&path), 0o600);
     }
@@ -102,9 +229,25 @@ mod tests {
         fs::write(&path, "open to all").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), "two");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(files(directory.path()), 1);
         #[cfg(unix)]
         assert_eq!(mode(&path), 0o600);
         assert!(replace(&directory.path().join("missing/state.json"), b"x").is_err());
+        assert!(replace(Path::new("/"), b"x").is_err());
+    }
+
+    #[test]
+    fn what_is_not_committed_leaves_the_old_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("backup");
+        replace(&path, b"old").unwrap();
+        let mut half = Replacement::begin(&path).unwrap();
+        half.write_all(b"half").unwrap();
+        drop(half);
+        // As a process that was killed leaves one.
+        std::mem::forget(Replacement::begin(&path).unwrap());
+        assert_eq!(read(&path).unwrap(), "old");
+        replace(&path, b"new").unwrap();
+        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("new", 1));
     }
 }

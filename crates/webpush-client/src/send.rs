@@ -1,97 +1,116 @@
 //! Sending (RFC 8030 §5): one encrypted message to one subscription.
 
-use super::clock;
-use super::connection::{Answer, Connection, Connector, Protocols};
-use super::encryption::encrypt;
-use super::error::ClientError;
-use super::problem;
-use super::subscribe::{linked, location, request};
-use super::subscription::PushSubscription;
-use super::url::CapabilityUrl;
-use super::vapid::VapidKey;
+use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::encryption::encrypt;
+use crate::error::{ClientError, Operation, StatusError};
+use crate::subscribe::{linked, location, request};
+use crate::subscription::PushSubscription;
+use crate::url::CapabilityUrl;
+use crate::vapid::VapidKey;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 
-/// How a message is to be handled.
+/// Delivery options of a message.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    /// How long it is worth keeping, in seconds (RFC 8030 §5.2).
+    /// Lifetime in seconds while its recipient is away (RFC 8030 §5.2).
     pub ttl_seconds: u32,
-    /// How much it matters (§5.3).
+    /// Urgency (§5.3).
     pub urgency: Option<Urgency>,
-    /// Which outstanding message it replaces (§5.4).
+    /// The undelivered message with the same topic is replaced (§5.4).
     pub topic: Option<Topic>,
-    /// Whether its delivery is to be confirmed (§5.1).
+    /// True to ask for a receipt (§5.1).
     pub receipt: bool,
 }
 
-/// Who sends (RFC 8292).
+/// An application server that identifies itself (RFC 8292).
 #[derive(Debug)]
 pub struct Sender {
-    /// The application server's key.
+    /// Its key.
     pub key: VapidKey,
     /// How to reach its operator: a `mailto:` or `https:` URL.
     pub subject: Option<String>,
 }
 
-/// The service has the message; nothing is said about its delivery.
+/// The answer to a message that the service has accepted; it may not be delivered yet.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct SendResponse {
     /// 201, or 202 when a receipt is promised.
     pub status: StatusCode,
-    /// The message, to withdraw it; some services give none.
+    /// URL of the message, to withdraw it; some services give none.
     pub message: Option<CapabilityUrl>,
-    /// Where to listen for receipts.
+    /// URL to listen at for receipts.
     pub receipt: Option<CapabilityUrl>,
-    /// How long it is kept, if the service says so.
+    /// Lifetime that the service grants, if it says so.
     pub ttl_seconds: Option<u64>,
 }
 
-/// Encrypts and sends a message.
+/// Encrypts and sends a message. The time is for the token of the sender.
+///
+/// ```no_run
+/// use webpush_client::connection::Connector;
+/// use webpush_client::send::{Delivery, Sender, send};
+/// use webpush_client::subscription::PushSubscription;
+/// use webpush_client::vapid::VapidKey;
+///
+/// # async fn example(json: &str, now: webpush_core::time::Timestamp) -> Result<(), webpush_client::error::ClientError> {
+/// let subscription = PushSubscription::read(json)?;
+/// let sender = Sender { key: VapidKey::generate()?, subject: Some("mailto:ops@example.net".to_owned()) };
+/// let delivery = Delivery { ttl_seconds: 3600, ..Delivery::default() };
+/// let connector = Connector::default();
+/// let accepted = send(&connector, &subscription, b"Dinner is ready", &delivery, Some(&sender), now).await?;
+/// println!("{}", accepted.status);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// [`ClientError::Local`] before anything was sent when the text is too large; then as the service answers.
+/// [`ClientError::Crypto`] if the text is too large, before anything was sent; [`ClientError::Status`] if the service
+/// refuses the message.
 pub async fn send(
     connector: &Connector,
     to: &PushSubscription,
     text: &[u8],
     delivery: &Delivery,
     sender: Option<&Sender>,
-) -> Result<Accepted, ClientError> {
-    let request = message_request(to, text, delivery, sender)?;
+    now: Timestamp,
+) -> Result<SendResponse, ClientError> {
+    let request = message_request(to, text, delivery, sender, now)?;
     let mut connection = connector.connect(&to.endpoint, Protocols::Any).await?;
     exchange(&mut connection, to, request).await
 }
 
-/// [`send`] on a connection that is there.
+/// Sends a message on an open connection; see [`send`].
 ///
 /// # Errors
-/// As there.
+/// See [`send`].
 pub async fn send_over(
     connection: &mut Connection,
     to: &PushSubscription,
     text: &[u8],
     delivery: &Delivery,
     sender: Option<&Sender>,
-) -> Result<Accepted, ClientError> {
-    exchange(connection, to, message_request(to, text, delivery, sender)?).await
+    now: Timestamp,
+) -> Result<SendResponse, ClientError> {
+    exchange(connection, to, message_request(to, text, delivery, sender, now)?).await
 }
 
 async fn exchange(
     connection: &mut Connection,
     to: &PushSubscription,
     request: Request<Bytes>,
-) -> Result<Accepted, ClientError> {
+) -> Result<SendResponse, ClientError> {
     let answer = connection.exchange(request).await?;
     if answer.status.is_success() {
         Ok(accepted(&to.endpoint, &answer))
     } else {
-        Err(problem::failure(connection.origin(), "take the message", &answer))
+        Err(StatusError::new(connection.origin(), Operation::Send, &answer).into())
     }
 }
 
@@ -100,8 +119,9 @@ fn message_request(
     text: &[u8],
     delivery: &Delivery,
     sender: Option<&Sender>,
+    now: Timestamp,
 ) -> Result<Request<Bytes>, ClientError> {
-    let body = encrypt(&to.keys, text).map_err(|error| ClientError::Local(error.to_string()))?;
+    let body = encrypt(&to.keys, text)?;
     let mut request = request(Method::POST, &to.endpoint)?.map(|_| body.into());
     let headers = request.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
@@ -117,7 +137,7 @@ fn message_request(
         headers.insert(HeaderName::from_static("prefer"), HeaderValue::from_static("respond-async"));
     }
     if let Some(Sender { key, subject }) = sender {
-        let token = key.authorization(&to.endpoint.origin(), subject.as_deref(), clock::now())?;
+        let token = key.authorization(&to.endpoint.origin(), subject.as_deref(), now)?;
         let mut token = value(token.as_bytes())?;
         token.set_sensitive(true);
         headers.insert(AUTHORIZATION, token);
@@ -126,13 +146,13 @@ fn message_request(
 }
 
 fn value(bytes: &[u8]) -> Result<HeaderValue, ClientError> {
-    HeaderValue::from_bytes(bytes).map_err(|_| ClientError::Local("the request cannot be made".to_owned()))
+    HeaderValue::from_bytes(bytes).map_err(|error| ClientError::Request(error.into()))
 }
 
-/// What an answer adds is taken if it is there: the message is accepted either way.
-fn accepted(endpoint: &CapabilityUrl, answer: &Answer) -> Accepted {
+/// Reads what the answer says about the message, which is accepted in any case.
+fn accepted(endpoint: &CapabilityUrl, answer: &Answer) -> SendResponse {
     let ttl = answer.headers.get("ttl").and_then(|value| value.to_str().ok());
-    Accepted {
+    SendResponse {
         status: answer.status,
         message: location(endpoint, answer).ok(),
         receipt: linked(endpoint, answer, RECEIPT).ok().flatten(),
@@ -143,7 +163,7 @@ fn accepted(endpoint: &CapabilityUrl, answer: &Answer) -> Accepted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encryption::AgentKeys;
+    use crate::encryption::{AgentKeys, CryptoError};
     use http::HeaderMap;
     use http::header::{LINK, LOCATION};
 
@@ -153,7 +173,10 @@ mod tests {
     }
 
     fn headers(delivery: &Delivery, sender: Option<&Sender>) -> HeaderMap {
-        message_request(&subscription(), b"", delivery, sender).unwrap().headers().clone()
+        message_request(&subscription(), b"", delivery, sender, Timestamp::default())
+            .unwrap()
+            .headers()
+            .clone()
     }
 
     #[test]
@@ -206,12 +229,8 @@ mod tests {
     #[tokio::test]
     async fn too_large_a_text_is_refused_before_anything_is_sent() {
         let text = vec![0; 5000];
-        let error = send(&Connector::default(), &subscription(), &text, &Delivery::default(), None)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(&error, ClientError::Local(text) if text.contains("5000") && text.contains("3993")),
-            "{error}"
-        );
+        let (connector, delivery, now) = (Connector::default(), Delivery::default(), Timestamp::default());
+        let sent = send(&connector, &subscription(), &text, &delivery, None, now).await;
+        assert!(matches!(sent, Err(ClientError::Crypto(CryptoError::TooLarge(5000)))), "{sent:?}");
     }
 }

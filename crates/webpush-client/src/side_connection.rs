@@ -1,24 +1,24 @@
 //! Requests beside a stream that has its connection for itself, as over HTTP/1.1.
 
-use super::connection::{Answer, Connection, Connector, Protocols};
-use super::error::ClientError;
-use super::url::CapabilityUrl;
+use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::error::ClientError;
+use crate::url::CapabilityUrl;
 use bytes::Bytes;
 use http::Request;
 
 /// A second connection, made when it is needed.
-pub(super) struct SideConnection {
+pub(crate) struct SideConnection {
     connector: Connector,
     connection: Option<Connection>,
 }
 
 impl SideConnection {
-    pub(super) const fn new(connector: Connector) -> Self {
+    pub(crate) const fn new(connector: Connector) -> Self {
         Self { connector, connection: None }
     }
 
     /// As [`Connection::exchange`]. The request may be made twice.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &mut self,
         url: &CapabilityUrl,
         request: Request<Bytes>,

@@ -1,26 +1,27 @@
-//! What a listener keeps over restarts: one JSON file, for its owner only.
+//! The state of a listener over restarts: one JSON file, for its owner only.
 //!
 //! It is a browser's subscription JSON with the private half added, so `send` takes it as it is.
 
-use super::base64url;
-use super::encryption::{AgentKeys, AuthSecret};
-use super::error::ClientError;
-use super::private_file;
-use super::subscription::PushSubscription;
-use super::url::CapabilityUrl;
+use crate::encryption::{AgentKeys, AuthSecret};
+use crate::error::ClientError;
+use crate::private_file::{self, FileError, FileOperation};
+use crate::subscription::PushSubscription;
+use crate::url::CapabilityUrl;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::Path;
+use webpush_core::base64url;
 
-/// A subscription as its user agent holds it.
+/// A subscription as its user agent stores it.
 #[derive(Debug)]
-pub struct HeldSubscription {
+pub struct AgentSubscription {
     /// To listen at and to delete: the user agent's own secret.
     pub subscription: CapabilityUrl,
     /// The set that it belongs to, if the server offered one (RFC 8030 §4.1).
     pub set: Option<CapabilityUrl>,
-    /// Where senders send.
+    /// The push resource, for senders.
     pub endpoint: CapabilityUrl,
-    /// All keys.
+    /// Its keys.
     pub keys: AgentKeys,
 }
 
@@ -49,8 +50,8 @@ struct ReadKeys {
     auth: String,
 }
 
-impl HeldSubscription {
-    /// The half for senders.
+impl AgentSubscription {
+    /// Returns the half for senders.
     #[must_use]
     pub fn push_subscription(&self) -> PushSubscription {
         PushSubscription { endpoint: self.endpoint.clone(), keys: self.keys.recipient().clone() }
@@ -59,51 +60,46 @@ impl HeldSubscription {
     /// Writes the file, replacing an older one.
     ///
     /// # Errors
-    /// [`ClientError::Local`].
+    /// [`ClientError::File`].
     pub fn save(&self, path: &Path) -> Result<(), ClientError> {
-        let unwritable =
-            |error: String| ClientError::Local(format!("cannot write {}: {error}", path.display()));
         let written = Written {
             push_subscription: self.push_subscription().to_json(),
             subscription_url: self.subscription.expose(),
             set_url: self.set.as_ref().map(CapabilityUrl::expose),
-            private_key: base64url::encode(
-                self.keys.expose_private().map_err(|error| unwritable(error.to_string()))?,
-            ),
+            private_key: base64url::encode(self.keys.expose_private()?),
         };
-        let mut text = serde_json::to_vec_pretty(&written).map_err(|error| unwritable(error.to_string()))?;
+        let failed = |error| FileError {
+            operation: FileOperation::Write,
+            path: path.to_owned(),
+            source: io::Error::from(error),
+        };
+        let mut text = serde_json::to_vec_pretty(&written).map_err(failed)?;
         text.push(b'\n');
-        private_file::replace(path, &text)
+        Ok(private_file::replace(path, &text)?)
     }
 
     /// Reads the file; `None` when there is none.
     ///
     /// # Errors
-    /// [`ClientError::Local`] when it is not what [`HeldSubscription::save`] writes.
+    /// [`ClientError::StateFile`] if it is not what [`AgentSubscription::save`] writes; [`ClientError::File`].
     pub fn load(path: &Path) -> Result<Option<Self>, ClientError> {
         if path.try_exists().is_ok_and(|exists| !exists) {
             return Ok(None);
         }
         let text = private_file::read(path)?;
-        let held = Self::parse(&text).ok_or_else(|| {
-            ClientError::Local(format!(
-                "{} is not a state file of listen: give another file, or use --renew to replace it with a new \
-                 subscription",
-                path.display()
-            ))
-        })?;
+        let held = Self::parse(&text).ok_or_else(|| ClientError::StateFile(path.to_owned()))?;
         Ok(Some(held))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let read: Read = serde_json::from_str(text).ok()?;
-        let auth = AuthSecret::from_bytes(&base64url::decode(&read.keys.auth)?)?;
+        let auth = AuthSecret::from_bytes(&base64url::decode_lenient(&read.keys.auth)?)?;
         let set = read.set_url.map(|url| CapabilityUrl::parse(&url)).transpose().ok()?;
         Some(Self {
             subscription: CapabilityUrl::parse(&read.subscription_url).ok()?,
             set,
             endpoint: CapabilityUrl::parse(&read.endpoint).ok()?,
-            keys: AgentKeys::from_stored(&base64url::decode(&read.private_key)?, auth).ok()?,
+            keys: AgentKeys::from_stored(&base64url::decode_lenient(&read.private_key)?, auth).ok()?,
         })
     }
 }
@@ -112,8 +108,8 @@ impl HeldSubscription {
 mod tests {
     use super::*;
 
-    fn held() -> HeldSubscription {
-        HeldSubscription {
+    fn held() -> AgentSubscription {
+        AgentSubscription {
             subscription: CapabilityUrl::parse("http://x/subscription/s").unwrap(),
             set: Some(CapabilityUrl::parse("http://x/subscription-set/t").unwrap()),
             endpoint: CapabilityUrl::parse("http://x/push/p").unwrap(),
@@ -125,10 +121,10 @@ mod tests {
     fn a_subscription_survives_and_is_no_senders_secret() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
-        assert!(HeldSubscription::load(&path).unwrap().is_none());
+        assert!(AgentSubscription::load(&path).unwrap().is_none());
         let held = held();
         held.save(&path).unwrap();
-        let again = HeldSubscription::load(&path).unwrap().unwrap();
+        let again = AgentSubscription::load(&path).unwrap().unwrap();
         assert_eq!(again.push_subscription(), held.push_subscription());
         assert_eq!(again.subscription, held.subscription);
         assert_eq!(again.set, held.set);
@@ -151,8 +147,8 @@ mod tests {
         let path = directory.path().join("notes.txt");
         for text in ["", "{}", "{\"endpoint\":\"http://x/\"}", "hello"] {
             std::fs::write(&path, text).unwrap();
-            let error = HeldSubscription::load(&path).unwrap_err();
-            assert!(error.sentence().contains("--renew"), "{error}");
+            let error = AgentSubscription::load(&path).unwrap_err();
+            assert!(matches!(error, ClientError::StateFile(_)), "{error}");
         }
     }
 }

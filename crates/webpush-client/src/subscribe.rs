@@ -1,11 +1,10 @@
 //! Subscribing (RFC 8030 §4), and ending a subscription (§7.3).
 
-use super::connection::{Answer, Connection, Connector, Protocols};
-use super::encryption::AgentKeys;
-use super::error::ClientError;
-use super::problem;
-use super::state_file::HeldSubscription;
-use super::url::CapabilityUrl;
+use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::encryption::AgentKeys;
+use crate::error::{ClientError, Operation, ProtocolError, StatusError};
+use crate::state_file::AgentSubscription;
+use crate::url::CapabilityUrl;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{Method, Request, StatusCode};
@@ -17,41 +16,48 @@ const SET: &str = "urn:ietf:params:push:set";
 /// A service may move a new agent to another host (RFC 8030 §7.1), but not for ever.
 const MAX_REDIRECTS: usize = 5;
 
-/// Makes a subscription with new keys at a push service.
+/// Creates a subscription with new keys at a push service.
+///
+/// ```no_run
+/// use webpush_client::connection::{Connector, Protocols};
+/// use webpush_client::subscribe::subscribe;
+/// use webpush_client::url::CapabilityUrl;
+///
+/// # async fn example() -> Result<(), webpush_client::error::ClientError> {
+/// let service = CapabilityUrl::parse("https://push.example.net")?;
+/// let subscription = subscribe(&Connector::default(), &service, Protocols::Any).await?;
+/// println!("{}", serde_json::to_string(&subscription.push_subscription().to_json()).unwrap_or_default());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// Any [`ClientError`] but `Gone`: where nothing is found, there is no push service.
+/// [`ClientError`]. A 404 is never [`Fault::Gone`](crate::error::Fault::Gone) here: there is no push service.
 pub async fn subscribe(
     connector: &Connector,
     service: &CapabilityUrl,
     protocols: Protocols,
-) -> Result<HeldSubscription, ClientError> {
-    let keys = AgentKeys::generate().map_err(|error| ClientError::Local(error.to_string()))?;
+) -> Result<AgentSubscription, ClientError> {
+    let keys = AgentKeys::generate()?;
     let mut url = service.below("subscribe")?;
     for _ in 0..=MAX_REDIRECTS {
         let mut connection = connector.connect(&url, protocols).await?;
         let answer = connection.exchange(request(Method::POST, &url)?).await?;
         match answer.status {
-            StatusCode::CREATED => return held(&url, &answer, keys),
+            StatusCode::CREATED => return read_subscription(&url, &answer, keys),
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
                 url = location(&url, &answer)?;
             }
-            StatusCode::NOT_FOUND => {
-                let sentence = problem::sentence(&url.origin(), "subscribe", &answer);
-                return Err(ClientError::Refused(format!(
-                    "{sentence}; is it the URL of a push service (RFC 8030)?"
-                )));
-            }
-            _ => return Err(problem::failure(&url.origin(), "subscribe", &answer)),
+            _ => return Err(StatusError::new(&url.origin(), Operation::Subscribe, &answer).into()),
         }
     }
-    Err(ClientError::Refused(format!("{} redirects to subscribe in circles", service.origin())))
+    Err(ClientError::protocol(service.origin(), ProtocolError::RedirectLoop))
 }
 
-/// Deletes a subscription: its senders learn that it is gone, and what is stored for it is dropped.
+/// Deletes a subscription with its stored messages.
 ///
 /// # Errors
-/// Any [`ClientError`]; a subscription that is gone already is no error.
+/// [`ClientError`]. A subscription that is gone already is no error.
 pub async fn unsubscribe(
     connection: &mut Connection,
     subscription: &CapabilityUrl,
@@ -60,16 +66,20 @@ pub async fn unsubscribe(
     if answer.status.is_success() || matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
         return Ok(());
     }
-    Err(problem::failure(connection.origin(), "delete the subscription", &answer))
+    Err(StatusError::new(connection.origin(), Operation::Unsubscribe, &answer).into())
 }
 
-/// The subscription that an answer speaks of.
+/// Reads the subscription from the answer to a request to `url`.
 ///
 /// # Errors
-/// [`ClientError::Refused`] when it does not.
-pub fn held(url: &CapabilityUrl, answer: &Answer, keys: AgentKeys) -> Result<HeldSubscription, ClientError> {
+/// [`ClientError::Protocol`] if the answer lacks one.
+pub fn read_subscription(
+    url: &CapabilityUrl,
+    answer: &Answer,
+    keys: AgentKeys,
+) -> Result<AgentSubscription, ClientError> {
     let endpoint = linked(url, answer, PUSH)?.ok_or_else(|| lacks(url, "a link to the push resource"))?;
-    Ok(HeldSubscription {
+    Ok(AgentSubscription {
         subscription: location(url, answer)?,
         set: linked(url, answer, SET)?,
         endpoint,
@@ -80,23 +90,19 @@ pub fn held(url: &CapabilityUrl, answer: &Answer, keys: AgentKeys) -> Result<Hel
 /// Creates a request without a body.
 ///
 /// # Errors
-/// [`ClientError::Local`] if the method and the URL make no request.
+/// [`ClientError::Request`].
 pub fn request(method: Method, url: &CapabilityUrl) -> Result<Request<Bytes>, ClientError> {
-    Request::builder()
-        .method(method)
-        .uri(url.uri().clone())
-        .body(Bytes::new())
-        .map_err(|error| ClientError::Local(format!("the request cannot be made: {error}")))
+    Request::builder().method(method).uri(url.uri().clone()).body(Bytes::new()).map_err(ClientError::Request)
 }
 
-/// The resource that an answer points to.
+/// Returns the resource in `Location`.
 pub(super) fn location(url: &CapabilityUrl, answer: &Answer) -> Result<CapabilityUrl, ClientError> {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let resource = location.and_then(|location| url.join(location).ok());
     resource.ok_or_else(|| lacks(url, "a usable Location"))
 }
 
-/// The resource that an answer links to with a relation.
+/// Returns the resource that an answer links to with a relation.
 pub(super) fn linked(
     url: &CapabilityUrl,
     answer: &Answer,
@@ -107,11 +113,8 @@ pub(super) fn linked(
     link.map(|link| url.join(&link.target)).transpose().map_err(|_| lacks(url, "a usable Link"))
 }
 
-fn lacks(url: &CapabilityUrl, what: &str) -> ClientError {
-    ClientError::Refused(format!(
-        "{} answered without {what}; is it the URL of a push service (RFC 8030)?",
-        url.origin()
-    ))
+fn lacks(url: &CapabilityUrl, what: &'static str) -> ClientError {
+    ClientError::protocol(url.origin(), ProtocolError::Lacks(what))
 }
 
 #[cfg(test)]
@@ -128,9 +131,9 @@ mod tests {
         Answer { status: StatusCode::CREATED, headers: map, body: Bytes::new() }
     }
 
-    fn read(headers: &[(http::HeaderName, &str)]) -> Result<HeldSubscription, ClientError> {
+    fn read(headers: &[(http::HeaderName, &str)]) -> Result<AgentSubscription, ClientError> {
         let url = CapabilityUrl::parse("https://push.example/subscribe").unwrap();
-        held(&url, &answer(headers), AgentKeys::generate().unwrap())
+        read_subscription(&url, &answer(headers), AgentKeys::generate().unwrap())
     }
 
     #[test]
@@ -156,7 +159,10 @@ mod tests {
             (vec![(LOCATION, "ftp://x/s"), (LINK, push)], "Location"),
         ] {
             let error = read(&headers).unwrap_err();
-            assert!(error.sentence().contains(said), "{error}");
+            let ClientError::Protocol { error: ProtocolError::Lacks(what), .. } = error else {
+                panic!("{error}")
+            };
+            assert!(what.contains(said), "{what}");
         }
         assert!(read(&[(LOCATION, "/s"), (LINK, push)]).unwrap().set.is_none(), "a set is optional");
     }

@@ -1,13 +1,24 @@
 //! A subscription as browsers write it: `JSON.stringify(pushSubscription)` (Push API, `toJSON`).
 
-use super::base64url;
-use super::encryption::{AuthSecret, PublicKey, RecipientKeys};
-use super::error::ClientError;
-use super::url::CapabilityUrl;
+use crate::encryption::{AuthSecret, PublicKey, RecipientKeys};
+use crate::url::{CapabilityUrl, UrlError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::error::Error;
+use std::fmt;
+use webpush_core::base64url;
 
-/// Where and for whom to send.
+/// The endpoint to send to, and the keys to encrypt with.
+///
+/// ```
+/// use webpush_client::subscription::PushSubscription;
+///
+/// let json = r#"{"endpoint":"https://push.example/push/x","keys":{
+///     "p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+///     "auth":"BTBZMqHH6r4Tts7J_aSIgg"}}"#;
+/// assert_eq!(PushSubscription::read(json)?.endpoint.origin(), "https://push.example");
+/// # Ok::<(), webpush_client::subscription::SubscriptionError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushSubscription {
     /// The push resource.
@@ -32,7 +43,7 @@ struct KeysJson {
 }
 
 impl PushSubscription {
-    /// The value that `toJSON` gives.
+    /// Returns the value that `toJSON` returns in browsers.
     #[must_use]
     pub fn to_json(&self) -> impl Serialize + use<> {
         Json {
@@ -45,38 +56,71 @@ impl PushSubscription {
         }
     }
 
-    /// Reads the first JSON value of a text: what a browser wrote, the first line of `listen` (with `--json` or
+    /// Reads the first JSON value of a text: a browser's subscription, the first line of `listen` (with `--json` or
     /// without), or its state file.
     ///
     /// # Errors
-    /// [`ClientError::Local`], saying what is missing.
-    pub fn read(text: &str) -> Result<Self, ClientError> {
-        let wrong = |why: &str| {
-            ClientError::Local(format!(
-                "this is no push subscription: {why}; expected \
-                 {{\"endpoint\":\"https://…\",\"keys\":{{\"p256dh\":\"…\",\"auth\":\"…\"}}}}"
-            ))
-        };
+    /// [`SubscriptionError`].
+    pub fn read(text: &str) -> Result<Self, SubscriptionError> {
         let mut value = serde_json::Deserializer::from_str(text)
             .into_iter::<Value>()
             .next()
             .and_then(Result::ok)
-            .ok_or_else(|| wrong("it does not start with a JSON value"))?;
+            .ok_or(SubscriptionError::NotJson)?;
         if let Some(inner @ Value::Object(_)) = value.get_mut("subscription") {
             value = inner.take();
         }
         // The cause is left out where it would quote a secret.
-        let json: Json =
-            serde_json::from_value(value).map_err(|_| wrong("endpoint or keys are missing or no text"))?;
-        let endpoint = CapabilityUrl::parse(&json.endpoint)
-            .map_err(|error| wrong(&format!("of its endpoint, {}", error.sentence())))?;
-        let p256dh = base64url::decode(&json.keys.p256dh)
+        let json: Json = serde_json::from_value(value).map_err(|_| SubscriptionError::Incomplete)?;
+        let endpoint = CapabilityUrl::parse(&json.endpoint).map_err(SubscriptionError::Endpoint)?;
+        let p256dh = base64url::decode_lenient(&json.keys.p256dh)
             .and_then(|bytes| PublicKey::from_bytes(&bytes))
-            .ok_or_else(|| wrong("p256dh is not a P-256 key of 65 bytes in base64url"))?;
-        let auth = base64url::decode(&json.keys.auth)
+            .ok_or(SubscriptionError::PublicKey)?;
+        let auth = base64url::decode_lenient(&json.keys.auth)
             .and_then(|bytes| AuthSecret::from_bytes(&bytes))
-            .ok_or_else(|| wrong("auth is not 16 bytes in base64url"))?;
+            .ok_or(SubscriptionError::AuthSecret)?;
         Ok(Self { endpoint, keys: RecipientKeys { p256dh, auth } })
+    }
+}
+
+/// A text is not a push subscription. No message quotes it: it holds secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionError {
+    /// It does not start with a JSON value.
+    NotJson,
+    /// `endpoint` or `keys` is missing or of another type.
+    Incomplete,
+    /// `endpoint` is not a URL.
+    Endpoint(UrlError),
+    /// `p256dh` is not a P-256 key of 65 bytes in base64url.
+    PublicKey,
+    /// `auth` is not 16 bytes in base64url.
+    AuthSecret,
+}
+
+impl fmt::Display for SubscriptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match self {
+            Self::NotJson => "it does not start with a JSON value",
+            Self::Incomplete => "endpoint or keys is missing or not text",
+            Self::Endpoint(_) => "its endpoint is not a URL",
+            Self::PublicKey => "p256dh is not a P-256 key of 65 bytes in base64url",
+            Self::AuthSecret => "auth is not 16 bytes in base64url",
+        };
+        write!(
+            f,
+            "not a push subscription: {problem}; expected \
+             {{\"endpoint\":\"https://…\",\"keys\":{{\"p256dh\":\"…\",\"auth\":\"…\"}}}}"
+        )
+    }
+}
+
+impl Error for SubscriptionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Endpoint(error) => Some(error),
+            Self::NotJson | Self::Incomplete | Self::PublicKey | Self::AuthSecret => None,
+        }
     }
 }
 
@@ -108,17 +152,17 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_without_secrets() {
-        for (from, to, said) in [
-            ("\"endpoint\"", "\"endpoints\"", "endpoint or keys are missing"),
-            ("{\"p256dh\"", "{\"p256\"", "endpoint or keys are missing"),
-            ("https://", "ftp://", "endpoint"),
-            ("\"BCVx", "\"CCVx", "p256dh is not"),
-            ("aSIgg", "aSI", "auth is not"),
-            ("{\"endpoint", "endpoint", "does not start with a JSON value"),
+        for (from, to, expected) in [
+            ("\"endpoint\"", "\"endpoints\"", SubscriptionError::Incomplete),
+            ("{\"p256dh\"", "{\"p256\"", SubscriptionError::Incomplete),
+            ("https://", "ftp://", SubscriptionError::Endpoint(UrlError::Scheme)),
+            ("\"BCVx", "\"CCVx", SubscriptionError::PublicKey),
+            ("aSIgg", "aSI", SubscriptionError::AuthSecret),
+            ("{\"endpoint", "endpoint", SubscriptionError::NotJson),
         ] {
             let error = PushSubscription::read(&BROWSER.replace(from, to)).unwrap_err();
-            assert!(error.sentence().contains(said), "{error}");
-            assert!(!error.sentence().contains("secret") && !error.sentence().contains("BTBZ"), "{error}");
+            assert_eq!(error, expected);
+            assert!(!error.to_string().contains("secret") && !error.to_string().contains("BTBZ"), "{error}");
         }
         assert!(PushSubscription::read("").is_err());
     }

@@ -1,57 +1,88 @@
-//! Whom to trust for `https`: the system's roots, and those of a file.
+//! Certificates to trust for `https`: the system's, and those of a file.
 
-use super::error::ClientError;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The flag of the verbs that names a file of certificates.
-pub const CA_FLAG: &str = "--ca-file";
+/// No server could be trusted.
+#[derive(Debug)]
+pub enum TrustError {
+    /// The system has no trusted certificates, and no file was given.
+    NoRoots,
+    /// The file cannot be read as PEM.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: pem::Error,
+    },
+    /// The file has no certificate.
+    Empty(PathBuf),
+    /// TLS cannot be set up, or a certificate of the file cannot be used.
+    Tls(rustls::Error),
+}
 
-/// A TLS configuration that offers these protocols by ALPN, most wanted first. Errors name the flag of the file.
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots => f.write_str(
+                "this system has no trusted certificates: install them (often the package ca-certificates), or \
+                 name a PEM file of CA certificates",
+            ),
+            Self::File { path, .. } => write!(f, "cannot read CA certificates from {}", path.display()),
+            Self::Empty(path) => write!(f, "{} has no certificate (expected PEM)", path.display()),
+            Self::Tls(_) => f.write_str("cannot set up TLS"),
+        }
+    }
+}
+
+impl Error for TrustError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::Tls(error) => Some(error),
+            Self::NoRoots | Self::Empty(_) => None,
+        }
+    }
+}
+
+/// Creates a TLS configuration that offers these protocols by ALPN, the preferred one first.
 ///
 /// # Errors
-/// [`ClientError::Local`] when the file is not usable, or nobody is trusted at all.
-pub fn tls_config(
-    ca_file: Option<&Path>,
-    ca_flag: &str,
-    protocols: &[&[u8]],
-) -> Result<ClientConfig, ClientError> {
+/// [`TrustError`].
+pub fn tls_config(ca_file: Option<&Path>, protocols: &[&[u8]]) -> Result<ClientConfig, TrustError> {
     let mut roots = RootCertStore::empty();
     // Single broken files of a system's store are common and not ours to accept.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        add_file(&mut roots, path, ca_flag)?;
+        add_file(&mut roots, path)?;
     }
     if roots.is_empty() {
-        return Err(ClientError::Local(format!(
-            "this system has no trusted certificates: install them (often a package called ca-certificates) \
-             or name a PEM file with {ca_flag}"
-        )));
+        return Err(TrustError::NoRoots);
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Local(format!("cannot set up TLS: {error}")))?
+        .map_err(TrustError::Tls)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path, flag: &str) -> Result<(), ClientError> {
-    let wrong = |why: String| ClientError::Local(format!("cannot use {flag} {}: {why}", path.display()));
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-    let mut found = false;
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
+    let unreadable = |source| TrustError::File { path: path.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+    let mut is_empty = true;
     for certificate in certificates {
-        roots
-            .add(certificate.map_err(|error| wrong(error.to_string()))?)
-            .map_err(|error| wrong(error.to_string()))?;
-        found = true;
+        roots.add(certificate.map_err(unreadable)?).map_err(TrustError::Tls)?;
+        is_empty = false;
     }
-    if found { Ok(()) } else { Err(wrong("there is no certificate in it (expected PEM)".to_owned())) }
+    if is_empty { Err(TrustError::Empty(path.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -62,12 +93,12 @@ mod tests {
     fn a_file_must_hold_certificates() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
-        let error = tls_config(Some(&path), CA_FLAG, &[]).unwrap_err();
-        assert!(error.sentence().contains("ca.pem"), "{error}");
+        let error = tls_config(Some(&path), &[]).unwrap_err();
+        assert!(error.to_string().contains("ca.pem"), "{error}");
         std::fs::write(&path, "no PEM").unwrap();
-        assert!(tls_config(Some(&path), CA_FLAG, &[]).unwrap_err().sentence().contains("no certificate"));
+        assert!(matches!(tls_config(Some(&path), &[]), Err(TrustError::Empty(_))));
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(&path, made.cert.pem()).unwrap();
-        assert_eq!(tls_config(Some(&path), CA_FLAG, &[b"h2"]).unwrap().alpn_protocols, [b"h2"]);
+        assert_eq!(tls_config(Some(&path), &[b"h2"]).unwrap().alpn_protocols, [b"h2"]);
     }
 }

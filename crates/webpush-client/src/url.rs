@@ -1,39 +1,76 @@
-//! URLs of a push service. Most are capabilities: who knows one may use it (RFC 8030 §8.3), so they don't print.
+//! URLs of a push service. Most are capabilities: anyone who knows one may use it (RFC 8030 §8.3), so they don't print.
 
-use super::error::ClientError;
 use http::Uri;
 use http::uri::Authority;
+use std::error::Error;
 use std::fmt;
 
 /// An absolute `http` or `https` URL. `Debug` shows its origin only.
+///
+/// ```
+/// use webpush_client::url::CapabilityUrl;
+///
+/// let url = CapabilityUrl::parse("https://push.example/push/secret")?;
+/// assert_eq!(url.origin(), "https://push.example");
+/// assert_eq!(format!("{url:?}"), "https://push.example/…");
+/// # Ok::<(), webpush_client::url::UrlError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct CapabilityUrl(Uri);
 
+/// A text is not a URL of a push service. The text is left out: it may be a capability with a typing error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    /// It does not follow the grammar of URLs.
+    Malformed,
+    /// It does not start with `https://` or `http://`.
+    Scheme,
+    /// It has a user name.
+    UserName,
+    /// Its port is not a number from 0 to 65535.
+    Port,
+    /// It has no host, or one that is neither a name nor an address.
+    Host,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match self {
+            Self::Malformed => "is malformed",
+            Self::Scheme => "does not start with https:// or http://",
+            Self::UserName => "has a user name in it",
+            Self::Port => "has an invalid port",
+            Self::Host => "has no valid host",
+        };
+        write!(f, "the URL {problem}; expected one like https://push.example/")
+    }
+}
+
+impl Error for UrlError {}
+
 impl CapabilityUrl {
-    /// Reads an absolute URL.
+    /// Parses an absolute URL.
     ///
     /// # Errors
-    /// [`ClientError::Local`], without the text: it may be a capability with a typing error.
-    pub fn parse(text: &str) -> Result<Self, ClientError> {
-        let wrong =
-            |why| ClientError::Local(format!("the URL {why}; expected one like https://push.example/"));
-        let uri: Uri = text.parse().map_err(|_| wrong("is malformed"))?;
+    /// [`UrlError`].
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let uri: Uri = text.parse().map_err(|_| UrlError::Malformed)?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(wrong("does not start with https:// or http://"));
+            return Err(UrlError::Scheme);
         }
         match uri.authority() {
-            Some(authority) if authority.as_str().contains('@') => Err(wrong("has a user name in it")),
-            Some(authority) if has_wrong_port(authority) => Err(wrong("has a port that is none")),
+            Some(authority) if authority.as_str().contains('@') => Err(UrlError::UserName),
+            Some(authority) if has_wrong_port(authority) => Err(UrlError::Port),
             Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
-            _ => Err(wrong("has no host")),
+            _ => Err(UrlError::Host),
         }
     }
 
     /// Resolves a reference from this resource's answer (RFC 3986 §5.2; without dot segments, which no server sends).
     ///
     /// # Errors
-    /// [`ClientError::Local`] when the result is no URL.
-    pub fn join(&self, reference: &str) -> Result<Self, ClientError> {
+    /// [`UrlError`] if the result is not a URL.
+    pub fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let scheme = self.0.scheme_str().unwrap_or_default();
         let authority = self.0.authority().map_or("", |authority| authority.as_str());
         if reference.starts_with("//") {
@@ -49,15 +86,15 @@ impl CapabilityUrl {
         Self::parse(&format!("{scheme}://{authority}{directory}/{reference}"))
     }
 
-    /// A resource below this one, whether or not this one is written with a slash at its end.
+    /// Returns a resource below this one, which may or may not end in a slash.
     ///
     /// # Errors
     /// As [`CapabilityUrl::parse`].
-    pub fn below(&self, segment: &str) -> Result<Self, ClientError> {
+    pub fn below(&self, segment: &str) -> Result<Self, UrlError> {
         self.join(&format!("{}/{segment}", self.0.path().trim_end_matches('/')))
     }
 
-    /// Scheme, host and port that is not the scheme's own (RFC 6454 §6.2): what a VAPID token is made for.
+    /// Returns scheme, host, and the port if it is not the scheme's own (RFC 6454 §6.2): the audience of a VAPID token.
     #[must_use]
     pub fn origin(&self) -> String {
         let scheme = if self.is_https() { "https" } else { "http" };
@@ -68,20 +105,20 @@ impl CapabilityUrl {
         }
     }
 
-    /// Whether TLS is spoken there.
+    /// Returns true if the scheme is `https`.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme_str() == Some("https")
     }
 
-    /// The host as a socket wants it: an IPv6 address without its brackets.
+    /// Returns the host as a socket takes it: an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         let host = self.0.host().unwrap_or_default();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
-    /// The port, the scheme's own if none is written.
+    /// Returns the port, by default that of the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or_else(|| self.default_port())
@@ -91,26 +128,26 @@ impl CapabilityUrl {
         if self.is_https() { 443 } else { 80 }
     }
 
-    /// The URL for a request.
+    /// Returns the URL for a request.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.0
     }
 
-    /// Path and query.
+    /// Returns path and query.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// The whole text: for the person or the file that it belongs to.
+    /// Returns the whole URL, for its owner to see or store.
     #[must_use]
     pub fn expose(&self) -> String {
         self.0.to_string()
     }
 }
 
-/// Whether something stands behind the host that is no port. It would be taken for none at all.
+/// Returns true for a port that `http` would ignore because it is not one.
 fn has_wrong_port(authority: &Authority) -> bool {
     let behind_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
     !matches!(behind_host, "" | ":") && authority.port_u16().is_none()
@@ -177,7 +214,7 @@ mod tests {
             "http://x y",
         ] {
             let error = CapabilityUrl::parse(text).unwrap_err();
-            assert!(!error.sentence().contains("secret"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 }

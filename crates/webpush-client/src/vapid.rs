@@ -1,7 +1,5 @@
 //! Voluntary application server identification (RFC 8292): the key pair, and the tokens signed with it.
 
-use super::base64url;
-use super::error::ClientError;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
@@ -11,18 +9,63 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+use webpush_core::base64url;
 use webpush_core::time::Timestamp;
 
-/// How long a token is good for. At most 24 hours are allowed (RFC 8292 §2); half of it leaves room for wrong clocks.
+/// Lifetime of a token. At most 24 hours are allowed (RFC 8292 §2); half of it leaves room for wrong clocks.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Characters in a line of PEM (RFC 7468 §2).
 const PEM_LINE_CHARACTERS: usize = 64;
 
 /// An application server's key pair.
+///
+/// ```
+/// use webpush_client::vapid::VapidKey;
+/// use webpush_core::time::Timestamp;
+///
+/// let key = VapidKey::generate()?;
+/// let again = VapidKey::read(&key.expose_pem()?)?;
+/// assert_eq!(again.public(), key.public());
+///
+/// let now = Timestamp::from_millis(1_700_000_000_000);
+/// let header = key.authorization("https://push.example", Some("mailto:ops@example.net"), now)?;
+/// assert!(header.starts_with("vapid t="));
+/// # Ok::<(), webpush_client::vapid::KeyError>(())
+/// ```
 pub struct VapidKey(EcdsaKeyPair);
+
+/// A VAPID key cannot be made, read or used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// The system has no random bytes to make a key from.
+    Entropy,
+    /// A text is not a P-256 private key.
+    Invalid,
+    /// The library cannot write the private key out.
+    Export,
+    /// The library cannot sign a token.
+    Signature,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Entropy => "the operating system gave no random bytes for a key",
+            Self::Invalid => {
+                "not a VAPID key: expected a P-256 private key as PEM, or JSON with publicKey and privateKey; \
+                 create one with 'webpush-server keys --out FILE'"
+            }
+            Self::Export => "cannot write the private key out",
+            Self::Signature => "cannot sign the VAPID token",
+        })
+    }
+}
+
+impl Error for KeyError {}
 
 /// A key pair as JSON; the member names are those of the `web-push` command of Node.
 #[derive(Serialize, Deserialize)]
@@ -41,30 +84,22 @@ struct Claims<'a> {
 }
 
 impl VapidKey {
-    /// A new key pair.
+    /// Creates a key pair.
     ///
     /// # Errors
-    /// [`ClientError::Local`] when the system has no randomness.
-    pub fn generate() -> Result<Self, ClientError> {
-        EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-            .map(Self)
-            .map_err(|_| ClientError::Local("the system has no randomness to make a key from".to_owned()))
+    /// [`KeyError::Entropy`].
+    pub fn generate() -> Result<Self, KeyError> {
+        EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Self).map_err(|_| KeyError::Entropy)
     }
 
     /// Reads a key file: PEM (`PRIVATE KEY` or `EC PRIVATE KEY`), or JSON with `privateKey`.
     ///
     /// # Errors
-    /// [`ClientError::Local`], never with a part of the text.
-    pub fn read(text: &str) -> Result<Self, ClientError> {
+    /// [`KeyError::Invalid`].
+    pub fn read(text: &str) -> Result<Self, KeyError> {
         let key =
             if text.trim_start().starts_with('{') { Self::from_json(text) } else { Self::from_pem(text) };
-        key.ok_or_else(|| {
-            ClientError::Local(
-                "this is no VAPID key: expected a P-256 private key as PEM, or JSON with publicKey and privateKey; \
-                 'webpush-server keys --out FILE' makes one"
-                    .to_owned(),
-            )
-        })
+        key.ok_or(KeyError::Invalid)
     }
 
     fn from_pem(text: &str) -> Option<Self> {
@@ -74,9 +109,9 @@ impl VapidKey {
 
     fn from_json(text: &str) -> Option<Self> {
         let json: Json = serde_json::from_str(text).ok()?;
-        let private = base64url::decode(&json.private_key)?;
+        let private = base64url::decode_lenient(&json.private_key)?;
         let public = match json.public_key {
-            Some(public) => base64url::decode(&public)?,
+            Some(public) => base64url::decode_lenient(&public)?,
             None => {
                 let key = PrivateKey::from_private_key(&ECDH_P256, &private).ok()?;
                 key.compute_public_key().ok()?.as_ref().to_vec()
@@ -86,27 +121,27 @@ impl VapidKey {
         EcdsaKeyPair::from_private_key_and_public_key(algorithm, &private, &public).ok().map(Self)
     }
 
-    /// The public key: what a web page passes to `pushManager.subscribe` as `applicationServerKey`.
+    /// Returns the public key, which a web page passes to `pushManager.subscribe` as `applicationServerKey`.
     #[must_use]
     pub fn public(&self) -> String {
         base64url::encode(self.0.public_key())
     }
 
-    /// The private key, 32 bytes in base64url.
+    /// Returns the private key, 32 bytes in base64url.
     ///
     /// # Errors
-    /// [`ClientError::Local`] on a fault of the library.
-    pub fn expose_private(&self) -> Result<String, ClientError> {
-        let bytes: EcPrivateKeyBin<'_> = self.0.private_key().as_be_bytes().map_err(|_| unwritable())?;
+    /// [`KeyError::Export`].
+    pub fn expose_private(&self) -> Result<String, KeyError> {
+        let bytes: EcPrivateKeyBin<'_> = self.0.private_key().as_be_bytes().map_err(|_| KeyError::Export)?;
         Ok(base64url::encode(bytes.as_ref()))
     }
 
-    /// The private key as a PEM file (PKCS#8).
+    /// Returns the private key as a PEM file (PKCS#8).
     ///
     /// # Errors
-    /// [`ClientError::Local`] on a fault of the library.
-    pub fn expose_pem(&self) -> Result<String, ClientError> {
-        let der = self.0.to_pkcs8v1().map_err(|_| unwritable())?;
+    /// [`KeyError::Export`].
+    pub fn expose_pem(&self) -> Result<String, KeyError> {
+        let der = self.0.to_pkcs8v1().map_err(|_| KeyError::Export)?;
         let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
         for (at, character) in STANDARD.encode(der.as_ref()).chars().enumerate() {
             if at > 0 && at % PEM_LINE_CHARACTERS == 0 {
@@ -118,22 +153,22 @@ impl VapidKey {
         Ok(pem)
     }
 
-    /// The value of `Authorization` for a request to this origin (RFC 8292 §3).
+    /// Returns the value of `Authorization` for a request to this origin (RFC 8292 §3).
     ///
     /// # Errors
-    /// [`ClientError::Local`] when signing fails.
+    /// [`KeyError::Signature`].
     pub fn authorization(
         &self,
         origin: &str,
         subject: Option<&str>,
         now: Timestamp,
-    ) -> Result<String, ClientError> {
-        let failed = || ClientError::Local("the VAPID token could not be signed".to_owned());
+    ) -> Result<String, KeyError> {
         let claims = Claims { aud: origin, exp: now.after(TOKEN_LIFETIME).as_millis() / 1000, sub: subject };
-        let claims = serde_json::to_vec(&claims).map_err(|_| failed())?;
+        let claims = serde_json::to_vec(&claims).map_err(|_| KeyError::Signature)?;
         let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
         let signed = format!("{header}.{}", base64url::encode(claims));
-        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| failed())?;
+        let signature =
+            self.0.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| KeyError::Signature)?;
         Ok(format!("vapid t={signed}.{}, k={}", base64url::encode(signature), self.public()))
     }
 }
@@ -142,10 +177,6 @@ impl fmt::Debug for VapidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VapidKey(…)")
     }
-}
-
-fn unwritable() -> ClientError {
-    ClientError::Local("the private key cannot be written out".to_owned())
 }
 
 #[cfg(test)]

@@ -1,41 +1,60 @@
 //! A WebSocket to a push service as a user agent opens it (RFC 6455): text, pings, and the end.
 
-use super::connection::{Connector, HTTP1, Stream};
-use super::error::ClientError;
-use super::frames::{self, Frame};
-use super::url::CapabilityUrl;
+use crate::connection::{Connector, HTTP1, Stream};
+use crate::entropy::random;
+use crate::error::{Cause, ClientError, Phase, ProtocolError};
+use crate::url::CapabilityUrl;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, BytesMut};
+use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use webpush_core::websocket::{Received, client};
 
 /// The longest head of an answer.
 const HEAD_BYTES: usize = 16 * 1024;
-/// More than any message of a push service has.
-const MESSAGE_BYTES: usize = 128 * 1024;
 
 /// An open WebSocket.
+///
+/// ```no_run
+/// use webpush_client::connection::Connector;
+/// use webpush_client::url::CapabilityUrl;
+/// use webpush_client::websocket::{Incoming, WebSocket};
+///
+/// # async fn example() -> Result<(), webpush_client::error::ClientError> {
+/// let url = CapabilityUrl::parse("https://push.example.net/")?;
+/// let mut socket = WebSocket::open(&Connector::default(), &url).await?;
+/// socket.send(r#"{"messageType":"hello","use_webpush":true}"#).await?;
+/// if let Incoming::Text(hello) = socket.next().await? {
+///     println!("{hello}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct WebSocket {
     stream: Box<dyn Stream>,
     unread: BytesMut,
+    origin: String,
 }
 
-/// What came.
+/// A message or an answer to a ping.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// A message.
+pub enum Incoming {
+    /// A text message.
     Text(String),
     /// The answer to a ping.
     Pong,
 }
 
 impl WebSocket {
-    /// Connects and opens it (RFC 6455 §4.1).
+    /// Connects and opens a WebSocket (RFC 6455 §4.1).
     ///
     /// # Errors
-    /// When there is no connection, or the server does not agree; then with the first line of its answer.
+    /// [`ProtocolError::NotUpgraded`] if the server refuses; [`ClientError::Transport`] if there is no connection.
     pub async fn open(connector: &Connector, url: &CapabilityUrl) -> Result<Self, ClientError> {
-        let mut stream = connector.dial(url, &[HTTP1]).await?.stream;
+        let origin = url.origin();
+        let stream = connector.dial(url, &[HTTP1]).await?.stream;
+        let mut socket = Self { stream, unread: BytesMut::new(), origin };
         let authority = url.uri().authority().map_or("", |authority| authority.as_str());
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -43,95 +62,102 @@ impl WebSocket {
             url.path(),
             STANDARD.encode(random::<16>()?),
         );
-        stream.write_all(request.as_bytes()).await.map_err(lost)?;
-        let mut unread = BytesMut::new();
+        socket.write(request.as_bytes()).await?;
         let end = loop {
-            if let Some(at) = unread.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(at) = socket.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            if unread.len() > HEAD_BYTES {
-                return Err(ClientError::Unavailable("the answer to the opening has no end".to_owned()));
+            if socket.unread.len() > HEAD_BYTES {
+                return Err(socket.protocol(ProtocolError::TooLarge(HEAD_BYTES)));
             }
-            if stream.read_buf(&mut unread).await.map_err(lost)? == 0 {
-                return Err(ClientError::Unavailable(
-                    "the connection was closed instead of opened".to_owned(),
-                ));
-            }
+            socket.read_more().await?;
         };
-        let head = unread.split_to(end);
+        let head = socket.unread.split_to(end);
         if !head.starts_with(b"HTTP/1.1 101") {
             let head = String::from_utf8_lossy(&head);
-            let line: String =
-                head.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
-            return Err(ClientError::Refused(format!("the answer to the opening is «{line}» and not 101")));
+            let line = head.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+            return Err(socket.protocol(ProtocolError::NotUpgraded(line)));
         }
-        Ok(Self { stream, unread })
+        Ok(socket)
     }
 
     /// Sends a text message.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// [`ClientError::Transport`] if the connection is gone.
     pub async fn send(&mut self, text: &str) -> Result<(), ClientError> {
         let mut out = Vec::new();
-        frames::text(&mut out, text, random()?);
-        self.stream.write_all(&out).await.map_err(lost)
+        client::text(&mut out, text, random()?);
+        self.write(&out).await
     }
 
     /// Sends a ping.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// See [`WebSocket::send`].
     pub async fn ping(&mut self) -> Result<(), ClientError> {
         let mut out = Vec::new();
-        frames::ping(&mut out, random()?);
-        self.stream.write_all(&out).await.map_err(lost)
+        client::ping(&mut out, random()?);
+        self.write(&out).await
     }
 
-    /// What comes next. Pings are answered.
+    /// Waits for the next message, and answers pings meanwhile.
     ///
     /// # Errors
-    /// When the connection ends, with its code, or the server sends nonsense.
-    pub async fn next(&mut self) -> Result<Heard, ClientError> {
+    /// [`ClientError::Transport`] when the connection ends, with the code of a close; [`ProtocolError::WebSocket`].
+    pub async fn next(&mut self) -> Result<Incoming, ClientError> {
         loop {
-            let (heard, length) = match frames::parse(&self.unread)? {
-                Some((Frame::Text(text), length)) => (Some(Heard::Text(text.to_owned())), length),
-                Some((Frame::Pong, length)) => (Some(Heard::Pong), length),
-                Some((Frame::Ping(payload), length)) => {
+            let read = client::parse(&self.unread).map_err(|violation| {
+                ClientError::protocol(&*self.origin, ProtocolError::WebSocket(violation))
+            })?;
+            let Some((received, length)) = read else {
+                self.read_more().await?;
+                continue;
+            };
+            let incoming = match received {
+                Received::Text(text) => Some(Incoming::Text(text.to_owned())),
+                Received::Pong => Some(Incoming::Pong),
+                // Meant for nobody: no push service sends binary messages.
+                Received::Binary(_) => None,
+                Received::Ping(payload) => {
                     let mut out = Vec::new();
-                    frames::pong(&mut out, payload, random()?);
-                    self.stream.write_all(&out).await.map_err(lost)?;
-                    (None, length)
+                    client::pong(&mut out, payload, random()?);
+                    self.write(&out).await?;
+                    None
                 }
-                Some((Frame::Close(code), _)) => {
-                    let code = code.map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
-                    return Err(ClientError::Unavailable(format!("the WebSocket was closed with {code}")));
-                }
-                None if self.unread.len() > MESSAGE_BYTES => {
-                    return Err(ClientError::Unavailable("the server sent a message without end".to_owned()));
-                }
-                None => {
-                    if self.stream.read_buf(&mut self.unread).await.map_err(lost)? == 0 {
-                        return Err(ClientError::Unavailable("the connection was closed".to_owned()));
-                    }
-                    continue;
+                Received::Close(code) => {
+                    let cause = Cause::Closed(code.or(Some(NO_CODE)));
+                    return Err(ClientError::transport(&*self.origin, Phase::Stream, cause));
                 }
             };
             self.unread.advance(length);
-            if let Some(heard) = heard {
-                return Ok(heard);
+            if let Some(incoming) = incoming {
+                return Ok(incoming);
             }
         }
     }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        let written = self.stream.write_all(bytes).await;
+        written.map_err(|error| self.lost(error))
+    }
+
+    async fn read_more(&mut self) -> Result<(), ClientError> {
+        match self.stream.read_buf(&mut self.unread).await {
+            Ok(0) => Err(ClientError::transport(&*self.origin, Phase::Stream, Cause::Closed(None))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+
+    fn lost(&self, error: io::Error) -> ClientError {
+        ClientError::transport(&*self.origin, Phase::Stream, error)
+    }
+
+    fn protocol(&self, error: ProtocolError) -> ClientError {
+        ClientError::protocol(&*self.origin, error)
+    }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], ClientError> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| ClientError::Local("the operating system gave no random bytes".to_owned()))?;
-    Ok(bytes)
-}
-
-fn lost(error: std::io::Error) -> ClientError {
-    ClientError::Unavailable(format!("the connection was lost: {error}"))
-}
+/// Stands for a close without a code (RFC 6455 §7.1.5).
+const NO_CODE: u16 = 1005;

@@ -1,24 +1,24 @@
-//! Variables of the environment. All that begin with the prefix are ours, so one that is not known is a mistake.
+//! Environment variables. Unknown ones with the prefix are mistakes.
 
 use crate::error::ConfigError;
 use crate::setting::Setting;
-use crate::source::{Given, Source};
+use crate::source::{Source, SourcedValue};
 use crate::suggest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// What every variable begins with.
+/// The prefix of every variable.
 pub const PREFIX: &str = "WEBPUSH_SERVER_";
 
-/// The variable that names the file.
+/// The variable that names the configuration file.
 pub const CONFIG: &str = "WEBPUSH_SERVER_CONFIG";
 
-/// What variables say. An empty one says nothing, since many tools can't leave one out.
+/// Reads variables. An empty one counts as unset, because many tools cannot unset one.
 pub(crate) fn read(
     variables: &BTreeMap<String, OsString>,
     settings: &[Setting],
     faults: &mut Vec<ConfigError>,
-) -> BTreeMap<String, Given> {
+) -> BTreeMap<String, SourcedValue> {
     let mut values = BTreeMap::new();
     for (variable, text) in variables {
         if variable == CONFIG || text.is_empty() {
@@ -29,7 +29,7 @@ pub(crate) fn read(
             Some(setting) => {
                 let texts = vec![text.clone()];
                 match setting.check(&texts) {
-                    Ok(()) => drop(values.insert(setting.name.clone(), Given { texts, source })),
+                    Ok(()) => drop(values.insert(setting.name.clone(), SourcedValue { texts, source })),
                     Err(why) => faults.push(ConfigError::new(source, why)),
                 }
             }

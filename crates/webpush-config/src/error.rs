@@ -1,19 +1,19 @@
-//! What is wrong with a configuration, and where.
+//! Mistakes in a configuration, and their places.
 
 use crate::source::Source;
 use std::fmt;
 
-/// One thing that is wrong.
+/// A mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where it is written.
+    /// Its place.
     pub source: Source,
-    /// A sentence, without a value that could be secret.
+    /// A sentence without values that could be secret.
     pub what: String,
 }
 
 impl ConfigError {
-    /// On one line, whatever a parser says.
+    /// Creates an error with its message on one line.
     #[must_use]
     pub fn new(source: Source, what: impl fmt::Display) -> Self {
         Self { source, what: what.to_string().replace('\n', " ") }
@@ -28,20 +28,20 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// All that is wrong: never nothing.
+/// All mistakes, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Says that all is well when nothing was found.
+    /// Succeeds if there are no mistakes.
     ///
     /// # Errors
-    /// When something was.
+    /// The mistakes.
     pub fn none(found: Vec<ConfigError>) -> Result<(), Self> {
         if found.is_empty() { Ok(()) } else { Err(Self(found)) }
     }
 
-    /// One after the other.
+    /// Returns the mistakes.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }

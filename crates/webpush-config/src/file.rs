@@ -1,10 +1,9 @@
-//! The configuration file: TOML, in which every key must be known. Each value is turned into what would be written
-//! behind its flag, so that one parser reads both.
+//! The configuration file: TOML without unknown keys. Each value becomes the text of its flag, so that one parser reads both.
 
-use crate::broadcasts;
+use crate::broadcasts::{self, BroadcastRules, Versions};
 use crate::error::ConfigError;
 use crate::setting::{Form, Setting};
-use crate::source::{Given, Source};
+use crate::source::{Source, SourcedValue};
 use crate::suggest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,22 +12,21 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use webpush_core::protocol::autopush::Versions;
 
-/// Where it is when nobody names one.
+/// The path of the file unless another is named.
 pub const DEFAULT_PATH: &str = "/etc/webpush-server/webpush-server.toml";
 
-/// A text, and where it is from.
+/// A text and its path.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     pub(crate) path: &'a Arc<Path>,
     pub(crate) text: &'a str,
 }
 
-/// What a file says.
+/// The settings of a file.
 #[derive(Default)]
 pub(crate) struct Contents {
-    pub(crate) values: BTreeMap<String, Given>,
+    pub(crate) values: BTreeMap<String, SourcedValue>,
     pub(crate) broadcasts: Versions,
 }
 
@@ -38,18 +36,23 @@ impl<'a> Text<'a> {
         Source::Line(Arc::clone(self.path), before.iter().filter(|byte| **byte == b'\n').count() + 1)
     }
 
-    /// The tables of the file.
+    /// Parses the tables of the file.
     pub(crate) fn parse(self) -> Result<DeTable<'a>, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| {
             let at = self.line(&error.span().unwrap_or_default());
-            ConfigError::new(at, format!("this is not TOML: {}", error.message()))
+            ConfigError::new(at, format!("invalid TOML: {}", error.message()))
         })?;
         Ok(table.into_inner())
     }
 }
 
-/// Reads a file; what is wrong with it goes to the faults.
-pub(crate) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<ConfigError>) -> Contents {
+/// Reads a file, and appends its mistakes to `faults`.
+pub(crate) fn read(
+    text: Text<'_>,
+    settings: &[Setting],
+    rules: BroadcastRules,
+    faults: &mut Vec<ConfigError>,
+) -> Contents {
     let mut contents = Contents::default();
     let document = match text.parse() {
         Ok(document) => document,
@@ -63,7 +66,7 @@ pub(crate) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<Config
         let is_known =
             section == broadcasts::TABLE || settings.iter().any(|setting| setting.section() == section);
         match value.get_ref() {
-            _ if section == broadcasts::TABLE => match broadcasts::table(text, value) {
+            _ if section == broadcasts::TABLE => match broadcasts::table(text, value, rules) {
                 Ok(versions) => contents.broadcasts = versions,
                 Err(fault) => faults.push(fault),
             },
@@ -74,7 +77,7 @@ pub(crate) fn read(text: Text<'_>, settings: &[Setting], faults: &mut Vec<Config
                 }
             }
             other if is_known => {
-                let what = format!("{section}: a table [{section}] is expected, not {}", kind(other));
+                let what = format!("{section}: expected a table [{section}], not {}", kind(other));
                 faults.push(ConfigError::new(text.line(&name.span()), what));
             }
             other => {
@@ -93,16 +96,16 @@ fn read_key(
     value: &Spanned<DeValue<'_>>,
     settings: &[Setting],
     faults: &mut Vec<ConfigError>,
-) -> Option<(String, Given)> {
+) -> Option<(String, SourcedValue)> {
     let source = text.line(at);
     let name = format!("{section}.{key}");
     let Some(setting) = settings.iter().find(|setting| setting.name == name) else {
         let what = match suggest::setting(Some(section), key, settings) {
-            Some(suggest) => format!("the key {name} is unknown; did you mean {}?", suggest.name),
+            Some(suggest) => format!("unknown key {name}; did you mean {}?", suggest.name),
             None => {
                 let here = settings.iter().filter(|setting| setting.section() == section);
                 let known: Vec<&str> = here.map(Setting::key).collect();
-                format!("the key {name} is unknown; [{section}] has {}", known.join(", "))
+                format!("unknown key {name}; [{section}] has {}", known.join(", "))
             }
         };
         faults.push(ConfigError::new(source, what));
@@ -110,7 +113,7 @@ fn read_key(
     };
     let checked = texts(setting, value.get_ref()).and_then(|texts| setting.check(&texts).map(|()| texts));
     match checked {
-        Ok(texts) => Some((name, Given { texts, source })),
+        Ok(texts) => Some((name, SourcedValue { texts, source })),
         Err(why) => {
             faults.push(ConfigError::new(source, format!("{name}: {why}")));
             None
@@ -118,7 +121,7 @@ fn read_key(
     }
 }
 
-/// What would be written behind the flag, once for each.
+/// Returns the text of the flag, once for each value.
 fn texts(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
     match value {
         DeValue::Array(items) if setting.is_list() => {
@@ -130,23 +133,23 @@ fn texts(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<OsString>, String
 }
 
 fn text_of(setting: &Setting, value: &DeValue<'_>) -> Result<OsString, String> {
-    use Form::{Choice, Number, Path, Rate, Size, Switch, Text, Time};
+    use Form::{Boolean, Choice, Number, Path, Rate, Size, Text, Time};
     match (value, setting.form) {
         (DeValue::String(text), Time | Size | Rate | Path | Choice | Text) => Ok((&**text).into()),
         (DeValue::Integer(number), Number | Time | Size) if number.radix() == 10 => {
             Ok(number.as_str().into())
         }
-        (DeValue::Boolean(switch), Switch) => Ok(switch.to_string().into()),
+        (DeValue::Boolean(value), Boolean) => Ok(value.to_string().into()),
         (other, _) => Err(format!("{}, not {}", setting.expected(), kind(other))),
     }
 }
 
-/// What a value is, for people.
+/// Returns the type of a value for messages.
 pub(crate) const fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a point",
+        DeValue::Float(_) => "a decimal number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
@@ -158,15 +161,15 @@ fn unknown_at_top(key: &str, value: &DeValue<'_>, settings: &[Setting]) -> Strin
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         let known = settings.iter().map(Setting::section).chain([broadcasts::TABLE]);
         if let Some(suggest) = suggest::alike(key, known) {
-            return format!("the table [{key}] is unknown; did you mean [{suggest}]?");
+            return format!("unknown table [{key}]; did you mean [{suggest}]?");
         }
     }
     if let Some(suggest) = suggest::setting(None, key, settings) {
         let (section, key_of_it) = (suggest.section(), suggest.key());
-        return format!("the key {key} is unknown; did you mean {key_of_it} in the table [{section}]?");
+        return format!("unknown key {key}; did you mean {key_of_it} in the table [{section}]?");
     }
     match suggest::alike(key, [broadcasts::TABLE]) {
-        Some(suggest) => format!("the key {key} is unknown; did you mean [{suggest}]?"),
-        None => format!("the key {key} is unknown: settings stand in tables, as [listen]"),
+        Some(suggest) => format!("unknown key {key}; did you mean [{suggest}]?"),
+        None => format!("unknown key {key}; settings belong in tables such as [listen]"),
     }
 }

@@ -1,5 +1,6 @@
-//! The sources of one process, and the values that win.
+//! The sources of settings, and their precedence.
 
+use crate::broadcasts::{BroadcastRules, Versions};
 use crate::credentials;
 use crate::environment::PREFIX;
 use crate::environment::{self, CONFIG};
@@ -7,7 +8,7 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::file::{self, Contents, DEFAULT_PATH, Text};
 use crate::rules::{self, Rule};
 use crate::setting::Setting;
-use crate::source::{Given, Source};
+use crate::source::{Source, SourcedValue};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::collections::BTreeMap;
@@ -16,42 +17,43 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use webpush_core::protocol::autopush::Versions;
 
 /// The flag that names the file.
 const CONFIG_FLAG: &str = "config";
 
-/// Where values may come from. Flags and environment are those of the process for good; the files are read each time.
+/// The sources of settings. Flags and environment stay those of the process; files are read each time.
 #[derive(Clone)]
 pub struct Layers {
     settings: Vec<Setting>,
     rules: &'static [Rule],
-    flags: BTreeMap<String, Given>,
+    broadcasts: BroadcastRules,
+    flags: BTreeMap<String, SourcedValue>,
     variables: BTreeMap<String, OsString>,
-    /// The file that a flag or variable names, and which of them does.
+    /// The file named by a flag or variable, with that source.
     named: Option<(PathBuf, Source)>,
-    /// Where the file is when nobody names one.
+    /// The default path of the file.
     unnamed: PathBuf,
     credentials: Option<PathBuf>,
 }
 
-/// The configuration in force: for each setting what won.
+/// The effective configuration.
 #[derive(Clone)]
 pub struct Resolved {
-    /// As they are declared.
+    /// The declarations.
     pub settings: Vec<Setting>,
-    /// By name; a setting without a value has none.
-    pub values: BTreeMap<String, Given>,
-    /// The versions of broadcasts, which only the file has.
+    /// Values by name; a setting without a value has none.
+    pub values: BTreeMap<String, SourcedValue>,
+    /// The versions of broadcasts, which only the file can set.
     pub broadcasts: Versions,
 }
 
 impl Layers {
-    /// What a parsed command line and an environment say.
+    /// Creates the sources from a parsed command line and an environment.
     #[must_use]
     pub fn new(
         settings: Vec<Setting>,
         rules: &'static [Rule],
+        broadcasts: BroadcastRules,
         line: &ArgMatches,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
@@ -61,7 +63,7 @@ impl Layers {
             match name.into_string() {
                 Ok(name) if name.starts_with(PREFIX) => drop(variables.insert(name, text)),
                 Ok(name) if name == "CREDENTIALS_DIRECTORY" => credentials = Some(PathBuf::from(text)),
-                // No setting is called so.
+                // No setting has such a name.
                 Ok(_) | Err(_) => {}
             }
         }
@@ -71,7 +73,7 @@ impl Layers {
                 .then(|| texts.map(OsString::from).collect::<Vec<_>>())
         };
         let flags = settings.iter().filter_map(|setting| {
-            let given = Given {
+            let given = SourcedValue {
                 texts: on_line(setting.id())?,
                 source: Source::Flag(format!("--{}", setting.long())),
             };
@@ -84,31 +86,40 @@ impl Layers {
             Some((path.clone(), Source::Variable(CONFIG.to_owned())))
         });
         let named = named.map(|(path, source)| (path.into(), source));
-        Self { settings, rules, flags, variables, named, unnamed: DEFAULT_PATH.into(), credentials }
+        Self {
+            settings,
+            rules,
+            broadcasts,
+            flags,
+            variables,
+            named,
+            unnamed: DEFAULT_PATH.into(),
+            credentials,
+        }
     }
 
-    /// Looks elsewhere for a file that nobody names.
+    /// Replaces the default path of the file.
     #[must_use]
     pub fn with_default_path(self, unnamed: &Path) -> Self {
         Self { unnamed: unnamed.to_owned(), ..self }
     }
 
-    /// Reads the files and decides which values win. A value that loses must be right as well.
+    /// Reads the files, and determines the effective values. Overridden values must be valid, too.
     ///
     /// # Errors
-    /// All that is wrong, and where.
+    /// All mistakes and their places.
     pub fn resolve(&self) -> Result<Resolved, ConfigErrors> {
         let mut faults = Vec::new();
         let Contents { mut values, broadcasts } = self.read_file(&mut faults);
         values.extend(environment::read(&self.variables, &self.settings, &mut faults));
         values.extend(self.flags.clone());
-        if let Some(folder) = &self.credentials {
-            values.extend(credentials::read(folder, &self.settings, &values));
+        if let Some(directory) = &self.credentials {
+            values.extend(credentials::read(directory, &self.settings, &values));
         }
         rules::check(self.rules, &self.settings, &values, &mut faults);
         for setting in &self.settings {
             if let (false, Some(text)) = (values.contains_key(&setting.name), setting.default()) {
-                let given = Given { texts: vec![text.to_owned()], source: Source::Default };
+                let given = SourcedValue { texts: vec![text.to_owned()], source: Source::Default };
                 values.insert(setting.name.clone(), given);
             }
         }
@@ -119,11 +130,14 @@ impl Layers {
     fn read_file(&self, faults: &mut Vec<ConfigError>) -> Contents {
         let path = self.named.as_ref().map_or(&self.unnamed, |(path, _)| path);
         match fs::read_to_string(path) {
-            Ok(text) => file::read(Text { path: &Arc::from(&**path), text: &text }, &self.settings, faults),
+            Ok(text) => {
+                let text = Text { path: &Arc::from(&**path), text: &text };
+                file::read(text, &self.settings, self.broadcasts, faults)
+            }
             Err(error) if self.named.is_none() && error.kind() == ErrorKind::NotFound => Contents::default(),
             Err(error) => {
                 let by = self.named.as_ref().map(|(_, source)| format!(" ({source})")).unwrap_or_default();
-                let what = format!("the configuration file{by} can't be read: {error}");
+                let what = format!("cannot read the configuration file{by}: {error}");
                 faults.push(ConfigError::new(Source::File(Arc::from(&**path)), what));
                 Contents::default()
             }
@@ -132,7 +146,7 @@ impl Layers {
 }
 
 impl Resolved {
-    /// All that is not a default, as one command line.
+    /// Returns all values that are no defaults as one command line.
     #[must_use]
     pub fn command_line(&self) -> Vec<OsString> {
         let given =
@@ -141,13 +155,13 @@ impl Resolved {
         said.flat_map(|(setting, given)| setting.as_flags(&given.texts)).collect()
     }
 
-    /// Where the value of a setting is from.
+    /// Returns the source of a value.
     #[must_use]
     pub fn source(&self, name: &str) -> Source {
         self.values.get(name).map_or(Source::Default, |given| given.source.clone())
     }
 
-    /// The names of the settings whose values differ.
+    /// Returns the names of the settings with other values.
     #[must_use]
     pub fn differing(&self, other: &Self) -> Vec<String> {
         let texts = |of: &Self, name: &str| of.values.get(name).map(|given| given.texts.clone());

@@ -1,8 +1,8 @@
-//! The configuration: where a setting may come from, which source wins, and what is said when something is wrong.
+//! Settings from flags, environment variables, a file and credentials: precedence, validation, reference and schema.
 //!
-//! Each setting is declared once, as a flag with a variable `WEBPUSH_SERVER_SECTION__KEY`. All
-//! else follows from that: its key in the file, the page about it, the schema, what is printed. Whatever source a
-//! value comes from, the parser of the flag reads it.
+//! Each setting is declared once, as a flag with a variable `WEBPUSH_SERVER_SECTION__KEY`. Everything else follows from that:
+//! its key in the file, the reference, the schema, the printed configuration. The parser of the flag reads the value from
+//! every source.
 //!
 //! ```text
 //! flag ─▶ variable ─▶ file ─▶ credential ─▶ default      the first that has a value wins
@@ -11,14 +11,32 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what is declared | [`setting`] |
-//! | the sources, and which one wins | [`layers`]; [`file`](mod@file), [`environment`], [`credentials`] |
-//! | what can't go together | [`rules`] |
-//! | where a value is from; what is wrong, and where | [`source`], [`fault`] |
-//! | «did you mean» | [`meant`] |
+//! | declarations | [`setting`] |
+//! | the sources and their precedence | [`layers`]; [`file`](mod@file), [`environment`], [`credentials`] |
+//! | settings that require or exclude others | [`rules`] |
+//! | sources of values; mistakes and their places | [`source`], [`error`] |
+//! | suggestions for unknown names | [`suggest`] |
 //! | the table of broadcasts | [`broadcasts`] |
-//! | the configuration in force, as a file | [`print`](mod@print) |
-//! | the schema and the page, for people who write one | [`schema`], [`reference`](mod@reference) |
+//! | the effective configuration as a file | [`print`](mod@print) |
+//! | the schema, and the reference | [`schema`], [`reference`](mod@reference) |
+//!
+//! # Example
+//!
+//! ```
+//! use clap::{Arg, Command};
+//! use webpush_config::broadcasts::BroadcastRules;
+//! use webpush_config::layers::Layers;
+//! use webpush_config::setting::{settings_of, without_variables};
+//!
+//! let port = Arg::new("port").long("port").env("WEBPUSH_SERVER_LISTEN__PORT").value_name("PORT").default_value("8080");
+//! let program = Command::new("server").arg(port);
+//! let line = without_variables(program.clone()).get_matches_from(["server", "--port", "7"]);
+//! let broadcasts = BroadcastRules { check: |_, _| Ok(()), most: 0 };
+//! let layers = Layers::new(settings_of(&program), &[], broadcasts, &line, []);
+//! let resolved = layers.with_default_path("/nowhere".as_ref()).resolve()?;
+//! assert_eq!(resolved.command_line(), ["--port=7"]);
+//! # Ok::<(), webpush_config::error::ConfigErrors>(())
+//! ```
 
 pub mod broadcasts;
 pub mod credentials;

@@ -1,17 +1,17 @@
-//! The configuration in force, as a file that would bring it about, with the source of each value.
+//! The effective configuration as a file, with the source of each value.
 
 use crate::broadcasts;
 use crate::layers::Resolved;
 use crate::rules::is_on;
 use crate::setting::{Form, Setting};
-use crate::source::{Given, Source};
+use crate::source::{Source, SourcedValue};
 use std::ffi::OsStr;
 
-/// The column that sources begin at, where the values leave room.
+/// The column of the sources, unless a value is longer.
 const SOURCE_COLUMN: usize = 48;
 
 impl Resolved {
-    /// TOML. What is not set, and secrets, are comments.
+    /// Returns the configuration as TOML. Unset values and secrets are comments.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
@@ -34,14 +34,14 @@ impl Resolved {
     }
 }
 
-fn line(setting: &Setting, given: Option<&Given>) -> String {
+fn line(setting: &Setting, given: Option<&SourcedValue>) -> String {
     let Some(given) = given else { return format!("# {} is not set\n", setting.key()) };
     let value = if setting.is_secret() {
-        format!("# {} is set and not shown", setting.key())
+        format!("# {} is set (not shown)", setting.key())
     } else {
         format!("{} = {}", setting.key(), value(setting, given))
     };
-    // A path that is no text can't be written in TOML, and is shown as well as it can be.
+    // A path that is not UTF-8 cannot be written in TOML, and is approximated.
     format!("{value:SOURCE_COLUMN$}  # {}\n", source(&given.source))
 }
 
@@ -52,10 +52,10 @@ fn source(source: &Source) -> String {
     }
 }
 
-/// A value as the file would have it.
-pub(crate) fn value(setting: &Setting, given: &Given) -> String {
+/// Renders a value as in the file.
+pub(crate) fn value(setting: &Setting, given: &SourcedValue) -> String {
     let one = |text: &OsStr| match setting.form {
-        Form::Switch => is_on(text).to_string(),
+        Form::Boolean => is_on(text).to_string(),
         Form::Number => text.to_string_lossy().into_owned(),
         Form::Time | Form::Size | Form::Rate | Form::Path | Form::Choice | Form::Text => {
             quoted(&text.to_string_lossy())
@@ -71,7 +71,7 @@ pub(crate) fn value(setting: &Setting, given: &Given) -> String {
     format!("[{}]", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// A basic string of TOML.
+/// Renders a basic string of TOML.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

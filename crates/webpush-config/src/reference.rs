@@ -196,22 +196,22 @@ Names and versions of [broadcasts](admin.md#broadcasts), which only the file can
     \"remote-settings/monitor_changes\" = \"\\\"1700000000000\\\"\"
 ";
 
-/// Returns the page. `at_once` tells which settings take effect on SIGHUP.
+/// Returns the page.
 #[must_use]
-pub fn page(settings: &[Setting], at_once: impl Fn(&str) -> bool) -> String {
+pub fn page(settings: &[Setting]) -> String {
     let mut page = BEFORE.to_owned();
     for (section, about) in SECTIONS {
         page.push_str(&format!("\n## [{section}]\n\n{about}\n\n"));
         page.push_str("| key | flag and variable | form | default | meaning |\n|---|---|---|---|---|\n");
         for setting in settings.iter().filter(|setting| setting.section() == section) {
-            page.push_str(&row(setting, at_once(&setting.name)));
+            page.push_str(&row(setting));
         }
     }
     page + AFTER
 }
 
-fn row(setting: &Setting, at_once: bool) -> String {
-    let mark = if at_once { " ⟳" } else { "" };
+fn row(setting: &Setting) -> String {
+    let mark = if !setting.needs_restart { " ⟳" } else { "" };
     let flag = setting.flag().map(|flag| format!("`{flag}` ")).unwrap_or_default();
     let meaning = setting.meaning();
     // What clap can't know as a default is written at the end of the meaning.
@@ -237,7 +237,7 @@ fn row(setting: &Setting, at_once: bool) -> String {
 
 fn form(setting: &Setting) -> String {
     let one = match setting.form {
-        Form::Switch => "boolean".to_owned(),
+        Form::Boolean => "boolean".to_owned(),
         Form::Number => "number".to_owned(),
         Form::Time => "time".to_owned(),
         Form::Size => "size".to_owned(),

@@ -1,31 +1,31 @@
-//! What settings need and exclude, whatever source each is from.
+//! Settings that require or exclude others, whatever their sources.
 
 use crate::credentials::FILE_SUFFIX;
 use crate::error::ConfigError;
 use crate::setting::{Form, Setting};
-use crate::source::{Given, Source};
+use crate::source::{Source, SourcedValue};
 use std::collections::BTreeMap;
 
-/// Something that holds between two settings, both by name.
+/// A rule between two settings, both by name.
 #[derive(Clone, Copy, Debug)]
 pub enum Rule {
-    /// The first needs the second.
+    /// The first requires the second.
     Needs(&'static str, &'static str),
-    /// The first can't be used with the second.
+    /// The first excludes the second.
     Excludes(&'static str, &'static str),
 }
 
-/// Looks at all rules, and at secrets that are given in both ways.
+/// Checks all rules, and secrets that are set in both ways.
 pub(crate) fn check(
     rules: &[Rule],
     settings: &[Setting],
-    values: &BTreeMap<String, Given>,
+    values: &BTreeMap<String, SourcedValue>,
     faults: &mut Vec<ConfigError>,
 ) {
-    let given = |name: &str| values.get(name).filter(|given| is_said(name, given, settings));
+    let given = |name: &str| values.get(name).filter(|given| is_set(name, given, settings));
     let mut exclude = |one: &str, other: &str| {
         if let (Some(first), Some(second)) = (given(one), given(other)) {
-            let what = format!("{one} can't be used with {other} ({})", second.source);
+            let what = format!("{one} cannot be combined with {other} ({})", second.source);
             faults.push(ConfigError::new(first.source.clone(), what));
         }
     };
@@ -43,18 +43,18 @@ pub(crate) fn check(
         {
             let flag = settings.iter().find(|setting| setting.name == *other).and_then(Setting::flag);
             let flag = flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
-            faults.push(ConfigError::new(first.source.clone(), format!("{one} needs {other}{flag} as well")));
+            faults.push(ConfigError::new(first.source.clone(), format!("{one} also needs {other}{flag}")));
         }
     }
 }
 
-/// Whether somebody has said it; a switch that is off is as if nobody had.
-fn is_said(name: &str, given: &Given, settings: &[Setting]) -> bool {
-    let is_switch = settings.iter().any(|setting| setting.name == name && setting.form == Form::Switch);
-    given.source != Source::Default && !(is_switch && given.texts.iter().all(|text| !is_on(text)))
+/// Returns true if a value is set; a boolean that is false counts as unset.
+fn is_set(name: &str, given: &SourcedValue, settings: &[Setting]) -> bool {
+    let is_boolean = settings.iter().any(|setting| setting.name == name && setting.form == Form::Boolean);
+    given.source != Source::Default && !(is_boolean && given.texts.iter().all(|text| !is_on(text)))
 }
 
-/// Whether a switch is on, in any of the words that its parser takes.
+/// Returns true for a boolean that is true, in any of the words that its parser accepts.
 pub(crate) fn is_on(text: &std::ffi::OsStr) -> bool {
     let text = text.to_string_lossy().to_lowercase();
     matches!(&*text, "y" | "yes" | "t" | "true" | "on" | "1")

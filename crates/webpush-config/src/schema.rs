@@ -4,7 +4,7 @@ use crate::broadcasts;
 use crate::setting::{Form, Setting};
 use serde_json::{Map, Value, json};
 
-/// The schema, draft 7, which the editors' TOML plug-ins understand.
+/// Returns the schema, draft 7, which the TOML plug-ins of editors understand.
 #[must_use]
 pub fn schema(settings: &[Setting]) -> Value {
     let mut sections = Map::new();
@@ -33,7 +33,7 @@ pub fn schema(settings: &[Setting]) -> Value {
 
 fn property(setting: &Setting) -> Value {
     let mut one = match setting.form {
-        Form::Switch => json!({"type": "boolean"}),
+        Form::Boolean => json!({"type": "boolean"}),
         Form::Number => json!({"type": "integer", "minimum": 0}),
         Form::Time => json!({"type": ["string", "integer"], "pattern": "^[0-9]+[smhd]?$", "minimum": 0}),
         Form::Size => {
@@ -55,7 +55,7 @@ fn property(setting: &Setting) -> Value {
 
 fn default(setting: &Setting, text: &str) -> Value {
     match setting.form {
-        Form::Switch => Value::Bool(crate::rules::is_on(text.as_ref())),
+        Form::Boolean => Value::Bool(crate::rules::is_on(text.as_ref())),
         Form::Number => text.parse::<u64>().map_or(Value::Null, Value::from),
         Form::Time | Form::Size | Form::Rate | Form::Path | Form::Choice | Form::Text => text.into(),
     }

@@ -1,33 +1,33 @@
-//! Where a value is from.
+//! Sources of values.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A place where an operator can write something.
+/// A place where an administrator can set a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A flag, as `--port`.
     Flag(String),
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(String),
     /// A line of a file.
     Line(Arc<Path>, usize),
-    /// A file that can't be read at all.
+    /// A file that cannot be read.
     File(Arc<Path>),
     /// A file of `$CREDENTIALS_DIRECTORY`.
     Credential(String),
-    /// Nobody wrote anything.
+    /// The default.
     Default,
 }
 
-/// What is written there: several texts if the setting is a list. It may be secret, and so can't be printed as it is.
+/// A value and its source. It may be secret, so it does not print.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Given {
-    /// As it is written.
+pub struct SourcedValue {
+    /// The texts as written; several for a list.
     pub texts: Vec<OsString>,
-    /// Where.
+    /// The source.
     pub source: Source,
 }
 

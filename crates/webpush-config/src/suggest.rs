@@ -1,19 +1,19 @@
-//! «Did you mean»: the known name that is most like an unknown one.
+//! Suggestions: the known name that is most similar to an unknown one.
 
 use crate::environment::{CONFIG, PREFIX};
 use crate::setting::Setting;
 
-/// How alike two names must be (Jaro) for one to be meant by the other.
+/// Minimum similarity (Jaro) of a suggestion.
 const ALIKE: f64 = 0.7;
 
-/// The one that is most like it, if any is.
+/// Returns the most similar name, if any is similar enough.
 pub(crate) fn alike<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|name| (strsim::jaro(name, unknown), name));
     let best = scored.max_by(|one, other| one.0.total_cmp(&other.0));
     best.filter(|(score, _)| *score > ALIKE).map(|(_, name)| name)
 }
 
-/// The setting that a key means: one that is called so elsewhere or whose flag is, or one of the section that looks alike.
+/// Returns the setting that a key may mean: one with that key elsewhere or with that flag, or a similar one of the section.
 pub(crate) fn setting<'a>(section: Option<&str>, key: &str, settings: &'a [Setting]) -> Option<&'a Setting> {
     let flag = key.replace('_', "-");
     let called = settings.iter().find(|setting| setting.key() == key || setting.long() == flag);
@@ -24,7 +24,7 @@ pub(crate) fn setting<'a>(section: Option<&str>, key: &str, settings: &'a [Setti
     })
 }
 
-/// What to say of a variable that is not known.
+/// Describes an unknown variable.
 pub(crate) fn unknown_variable(variable: &str, settings: &[Setting]) -> String {
     let name = variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase();
     let (section, key) = name.split_once("__").map_or((None, &*name), |(section, key)| (Some(section), key));
@@ -33,7 +33,7 @@ pub(crate) fn unknown_variable(variable: &str, settings: &[Setting]) -> String {
         alike(variable, known.iter().map(String::as_str).chain([CONFIG])).map(str::to_owned)
     });
     match meant {
-        Some(meant) => format!("this variable is unknown; did you mean {meant}?"),
-        None => format!("this variable is unknown, and all that begin with {PREFIX} are settings"),
+        Some(meant) => format!("unknown variable; did you mean {meant}?"),
+        None => format!("unknown variable; all that start with {PREFIX} are settings"),
     }
 }

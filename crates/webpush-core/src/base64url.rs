@@ -1,28 +1,67 @@
-//! base64url without padding (RFC 4648 §5), as tokens and bodies are written.
+//! base64url (RFC 4648 §5), the one codec of the workspace, with two policies.
+//!
+//! *Strict*, for what this service has written itself: no padding, and one text for some bytes. *Lenient*, for keys and
+//! tokens of others: padding or none, and either alphabet, since people paste keys from many sources.
+//!
+//! ```
+//! use webpush_core::base64url;
+//!
+//! assert_eq!(base64url::encode([0xfb, 0xff]), "-_8");
+//! assert_eq!(base64url::decode("-_8=").as_deref(), None);
+//! assert_eq!(base64url::decode_lenient("+/8=").as_deref(), Some(&[0xfb, 0xff][..]));
+//! ```
 
 use base64::Engine as _;
-use base64::engine::{GeneralPurposeConfig, general_purpose::NO_PAD};
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD};
+use std::borrow::Cow;
 use std::sync::LazyLock;
-
-const CONFIG: GeneralPurposeConfig = NO_PAD;
 
 /// 4 kB cost 22,000 instructions a character at a time, and 2,000 in vectors.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-static ENGINE: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(CONFIG));
+static STRICT: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-static ENGINE: LazyLock<base64::engine::GeneralPurpose> =
-    LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, CONFIG));
+static STRICT: LazyLock<GeneralPurpose> = LazyLock::new(|| GeneralPurpose::new(&URL_SAFE, NO_PAD));
 
-/// Writes bytes behind a text.
-pub(crate) fn push(text: &mut String, bytes: &[u8]) {
-    ENGINE.encode_string(bytes, text);
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Returns bytes as text.
+#[must_use]
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    STRICT.encode(bytes)
 }
 
-/// Reads text into a buffer; how many bytes it was. `None` for what is not the one way to write some bytes, and for what
-/// does not fit.
-pub(crate) fn read(text: &str, bytes: &mut [u8]) -> Option<usize> {
-    ENGINE.decode_slice(text, bytes).ok()
+/// Appends bytes to a text.
+pub fn push(text: &mut String, bytes: &[u8]) {
+    STRICT.encode_string(bytes, text);
+}
+
+/// Decodes by the strict policy.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    STRICT.decode(text).ok()
+}
+
+/// Decodes by the strict policy into a buffer, and returns how many bytes it was; `None` also if they don't fit.
+pub fn read(text: &str, bytes: &mut [u8]) -> Option<usize> {
+    STRICT.decode_slice(text, bytes).ok()
+}
+
+/// Decodes by the lenient policy.
+#[must_use]
+pub fn decode_lenient(text: &str) -> Option<Vec<u8>> {
+    let text = if text.contains(['+', '/']) {
+        Cow::Owned(text.replace('+', "-").replace('/', "_"))
+    } else {
+        Cow::Borrowed(text)
+    };
+    LENIENT.decode(text.as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -40,16 +79,30 @@ mod tests {
             let mut read_back = [0; 302];
             let length = read(text, &mut read_back).unwrap();
             prop_assert_eq!(&read_back[..length], &bytes[..]);
+            prop_assert_eq!(encode(&bytes), text);
+            prop_assert_eq!(decode(text), Some(bytes.clone()));
+            prop_assert_eq!(decode_lenient(text), Some(bytes));
         }
     }
 
     #[test]
-    fn one_text_stands_for_some_bytes() {
+    fn strictly_one_text_stands_for_some_bytes() {
         let mut bytes = [0; 4];
         assert_eq!((read("-_8", &mut bytes), bytes), (Some(2), [0xfb, 0xff, 0, 0]));
         for wrong in ["-_9", "-_8=", "+/8", "-_ 8", "A"] {
             assert_eq!(read(wrong, &mut bytes), None, "{wrong}");
+            assert_eq!(decode(wrong), None, "{wrong}");
         }
         assert_eq!(read("AAAAAAAA", &mut bytes), None, "six bytes");
+    }
+
+    #[test]
+    fn leniently_every_spelling_is_read() {
+        for text in ["-_8", "-_8=", "+/8", "+/8="] {
+            assert_eq!(decode_lenient(text).unwrap(), [0xfb, 0xff], "{text}");
+        }
+        for wrong in ["-_9", "-_ 8", "A", "-_8\n"] {
+            assert_eq!(decode_lenient(wrong), None, "{wrong}");
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! | a listening agent | [`session`] |
 //! | what an agent's protocol looks like | [`protocol`] |
 //! | frames of a WebSocket | [`websocket`] |
+//! | base64url, strict and lenient | [`base64url`] |
 //! | URLs that grant something | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
 //! | what a remote party can do wrong | [`problem`] |
@@ -19,7 +20,7 @@
 //! | clock and randomness, as they are passed in | [`env`] |
 
 pub mod address;
-mod base64url;
+pub mod base64url;
 pub mod capability;
 pub mod encoding;
 pub mod env;

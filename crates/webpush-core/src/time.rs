@@ -1,6 +1,7 @@
 //! Points in time and lengths of time, as the service counts them.
 
 use std::time::{Duration, UNIX_EPOCH};
+use time::OffsetDateTime;
 
 /// A point in time: milliseconds since 1970-01-01 UTC. Only the server's clock makes one of the present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +43,20 @@ impl Timestamp {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 
+    /// Returns the time as RFC 3339 writes it, in UTC with milliseconds.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        // 9999-12-31: the last day that the format can write.
+        const LAST_DAY: u64 = 2_932_896;
+        const DAY_MILLIS: u64 = 86_400_000;
+        let millis = (self.0 / DAY_MILLIS).min(LAST_DAY) * DAY_MILLIS + self.0 % DAY_MILLIS;
+        let time = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second, milli) = time.to_hms_milli();
+        let month = u8::from(month);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+
     /// As an HTTP date (RFC 9110 §5.6.7), which has a resolution of one second.
     #[must_use]
     pub fn http_date(self) -> String {
@@ -77,6 +92,22 @@ impl From<Span> for Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc_3339_has_dates_with_and_without_leap_days() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).rfc3339(), text);
+        }
+        assert_eq!(Timestamp::NEVER.rfc3339().len(), 24);
+    }
 
     #[test]
     fn http_date_is_written_as_rfc_9110_wants_it() {

@@ -3,7 +3,7 @@
 //! Many thousands of them wait in one process.
 
 use crate::dial::{Dialer, Speak, Stream};
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::{Buf as _, BytesMut};
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use webpush_client::frames::{self, Frame};
+use webpush_core::websocket::{Received, client};
 
 /// Read at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -66,7 +66,7 @@ impl WebSocket {
     /// When the connection is gone.
     pub async fn send(&mut self, text: &str) -> anyhow::Result<()> {
         let mut out = Vec::with_capacity(text.len() + 16);
-        frames::text(&mut out, text, self.next_mask());
+        client::text(&mut out, text, self.next_mask());
         self.write(&out).await
     }
 
@@ -76,23 +76,24 @@ impl WebSocket {
     /// When the connection is closed or the server sends nonsense.
     pub async fn next<T>(&mut self, take: impl FnOnce(&str) -> T) -> anyhow::Result<T> {
         loop {
-            let answer = match frames::parse(&self.unread)? {
-                Some((Frame::Text(text), length)) => {
+            let read = client::parse(&self.unread).map_err(|violation| anyhow!("{}", violation.reason))?;
+            let answer = match read {
+                Some((Received::Text(text), length)) => {
                     let taken = take(text);
                     self.forget(length);
                     return Ok(taken);
                 }
-                Some((Frame::Ping(payload), length)) => Some((payload.to_vec(), length)),
-                Some((Frame::Pong, length)) => {
+                Some((Received::Ping(payload), length)) => Some((payload.to_vec(), length)),
+                Some((Received::Pong | Received::Binary(_), length)) => {
                     self.forget(length);
                     continue;
                 }
-                Some((Frame::Close(code), _)) => bail!("the server closed with {}", code.unwrap_or(1005)),
+                Some((Received::Close(code), _)) => bail!("the server closed with {}", code.unwrap_or(1005)),
                 None => None,
             };
             if let Some((payload, length)) = answer {
                 let mut out = Vec::new();
-                frames::pong(&mut out, &payload, self.next_mask());
+                client::pong(&mut out, &payload, self.next_mask());
                 self.forget(length);
                 self.write(&out).await?;
             } else {
@@ -104,7 +105,7 @@ impl WebSocket {
     /// Closes, and waits until the server has closed as well: then it knows that the agent is gone.
     pub async fn leave(mut self) {
         let mut out = Vec::new();
-        frames::close(&mut out, self.next_mask());
+        client::close(&mut out, self.next_mask());
         let closed = async {
             self.write(&out).await?;
             loop {

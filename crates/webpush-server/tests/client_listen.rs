@@ -64,7 +64,7 @@ async fn what_cannot_be_decrypted_is_acknowledged_and_counts_as_a_failure() {
     service.expect(&["POST /subscribe", "GET /subscription/s", "DELETE /message/1"]).await;
     let (code, stderr) = listening.end().await;
     assert_eq!(code, Some(5));
-    assert!(stderr.contains("cannot be decrypted"), "{stderr}");
+    assert!(stderr.contains("cannot decrypt a message"), "{stderr}");
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use super::refusal::Refusal;
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use std::time::Duration;
-use webpush_client::clock::rfc3339;
 use webpush_core::capability::Capability;
 use webpush_core::id::EntryRef;
 use webpush_core::protocol::autopush::names;
@@ -76,7 +75,7 @@ pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
         let after = at.saturating_sub(trace.accepted());
-        let at = rfc3339(trace.accepted_at.after(after));
+        let at = trace.accepted_at.after(after).rfc3339();
         Some(json!({"step": stage.as_str(), "at": at, "ms": millis(after)}))
     });
     json!({

@@ -3,11 +3,10 @@
 //! Everybody on a machine can connect to a loopback address. To look is harmless; to take a copy of all messages and keys,
 //! or to remove an agent, is not.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fs;
 use std::path::Path;
 use webpush_client::private_file;
+use webpush_core::base64url;
 use webpush_service::bearer_tokens::BearerTokens;
 
 /// The name of the file in the data folder.
@@ -19,7 +18,7 @@ pub const FILE_NAME: &str = "admin-token";
 /// # Errors
 /// When the file can't be written.
 pub(super) fn make(folder: &Path) -> anyhow::Result<BearerTokens> {
-    let text = format!("{}\n", URL_SAFE_NO_PAD.encode(webpush_service::fresh::random::<24>()?));
+    let text = format!("{}\n", base64url::encode(webpush_service::fresh::random::<24>()?));
     private_file::replace(&folder.join(FILE_NAME), text.as_bytes())?;
     BearerTokens::parse(&text)
 }

@@ -8,19 +8,20 @@
 //! | a sender: encrypts, signs, pushes; and the stages that the trace knows | `push.rs` |
 
 mod agent;
+mod error;
 mod push;
 mod told;
 
 use super::Admin;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use error::SelfTestError;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use told::Told;
-use webpush_client::error::ClientError;
 use webpush_client::subscription::PushSubscription;
 use webpush_http::body::Body;
 
@@ -62,10 +63,7 @@ pub(super) async fn begin(
     let admin = Arc::clone(admin);
     tokio::spawn(async move {
         let tried = timeout(PATIENCE, attempt(&admin, browser, &told)).await;
-        let ended = tried.unwrap_or_else(|_| {
-            let seconds = PATIENCE.as_secs();
-            Err(ClientError::Unavailable(format!("the message did not arrive within {seconds} s")))
-        });
+        let ended = tried.unwrap_or(Err(SelfTestError::NotDelivered(PATIENCE.as_secs())));
         told.end(ended).await;
         drop(place);
     });
@@ -74,7 +72,7 @@ pub(super) async fn begin(
 
 /// Only messages to this service can be followed, and nothing is sent elsewhere from here.
 fn of_this_service(admin: &Admin, json: &str) -> Result<PushSubscription, Refusal> {
-    let subscription = PushSubscription::read(json).map_err(|error| Refusal::wrong(error.sentence()))?;
+    let subscription = PushSubscription::read(json).map_err(|error| Refusal::wrong(error.to_string()))?;
     let (theirs, ours) = (subscription.endpoint.origin(), &admin.service.origin);
     if theirs.eq_ignore_ascii_case(ours) {
         return Ok(subscription);
@@ -82,7 +80,7 @@ fn of_this_service(admin: &Admin, json: &str) -> Result<PushSubscription, Refusa
     Err(Refusal::wrong(format!("this browser takes its pushes from {theirs}, and this service is {ours}")))
 }
 
-async fn attempt(admin: &Admin, browser: Option<PushSubscription>, told: &Told) -> Result<(), ClientError> {
+async fn attempt(admin: &Admin, browser: Option<PushSubscription>, told: &Told) -> Result<(), SelfTestError> {
     match browser {
         Some(subscription) => {
             let message = push::push(admin, &subscription, told).await?;

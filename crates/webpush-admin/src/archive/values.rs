@@ -1,16 +1,15 @@
 //! Values within lines. None of them prints: they are halves of URLs, keys and payloads.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use webpush_core::base64url;
 
 /// Bytes in base64url.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Octets(pub Vec<u8>);
 
-/// So many bytes in base64url.
+/// `N` bytes in base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Exactly<const N: usize>(pub [u8; N]);
 
@@ -25,27 +24,27 @@ pub struct Latin1(pub Vec<u8>);
 
 impl Serialize for Octets {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+        serializer.serialize_str(&base64url::encode(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Octets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        URL_SAFE_NO_PAD.decode(text).map(Self).map_err(|_| D::Error::custom("it is not base64url"))
+        base64url::decode(&text).map(Self).ok_or_else(|| D::Error::custom("not base64url"))
     }
 }
 
 impl<const N: usize> Serialize for Exactly<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+        serializer.serialize_str(&base64url::encode(self.0))
     }
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Exactly<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Octets(bytes) = Octets::deserialize(deserializer)?;
-        bytes.try_into().map(Self).map_err(|_| D::Error::custom(format_args!("it has not {N} bytes")))
+        bytes.try_into().map(Self).map_err(|_| D::Error::custom(format_args!("not {N} bytes")))
     }
 }
 

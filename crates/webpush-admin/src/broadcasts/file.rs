@@ -1,12 +1,14 @@
 //! The file that keeps what was set while the service ran. It has the form of a configuration file.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, ensure};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
-use webpush_config::broadcasts;
-use webpush_core::protocol::autopush::Versions;
+use webpush_client::private_file;
+use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
+use webpush_core::protocol::autopush::{Broadcast, Versions};
 
 /// Its name in the data folder.
 pub(super) const NAME: &str = "broadcasts.toml";
@@ -20,24 +22,39 @@ const HEADER: &str = "\
 pub(super) fn load(path: &Path) -> anyhow::Result<Versions> {
     let shown = path.display();
     match fs::read_to_string(path) {
-        Ok(text) => Ok(broadcasts::parse(path, &text)?),
+        Ok(text) => parse(&text).with_context(|| format!("cannot use {shown}")),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Versions::new()),
-        Err(error) => Err(error).with_context(|| format!("{shown} can't be read")),
+        Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
     }
 }
 
-/// Replaces the file at once or not at all. Whoever calls has the data folder for itself.
+/// The tables of the file.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    #[serde(default)]
+    broadcasts: Versions,
+}
+
+fn parse(text: &str) -> anyhow::Result<Versions> {
+    let tables: Tables = toml::from_str(text).map_err(|error| {
+        let place = error.to_string();
+        anyhow!("{}: {}", place.lines().next().unwrap_or_default(), error.message())
+    })?;
+    ensure!(tables.broadcasts.len() <= BROADCASTS, "there are more than {BROADCASTS} broadcasts");
+    let mut versions = Versions::new();
+    for (name, version) in tables.broadcasts {
+        let broadcast = Broadcast::new(&*name, version).with_context(|| format!("broadcasts.{name}"))?;
+        broadcast.put_into(&mut versions);
+    }
+    Ok(versions)
+}
+
+/// Replaces the file, or leaves it as it is.
 pub(super) fn save(path: &Path, versions: &Versions) -> io::Result<()> {
     let table = BTreeMap::from([("broadcasts", versions)]);
     let text = toml::to_string(&table).map_err(io::Error::other)?;
-    let beside = path.with_extension("toml.new");
-    let mut file = File::create(&beside)?;
-    file.write_all(HEADER.as_bytes())?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    // A name is safe when its folder is.
-    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+    private_file::replace(path, format!("{HEADER}{text}").as_bytes()).map_err(|error| error.source)
 }
 
 #[cfg(test)]
@@ -52,8 +69,6 @@ mod tests {
         let printable: String = (b' '..=b'~').map(char::from).collect();
         let name: String = printable.trim_start().to_owned();
         let versions = Versions::from([(name, printable), ("a.b".into(), "'''\"\"\"\\".into())]);
-        // A crash may have left half of one.
-        fs::write(path.with_extension("toml.new"), "half").unwrap();
         for versions in [&versions, &Versions::new()] {
             save(&path, versions).unwrap();
             assert_eq!(&load(&path).unwrap(), versions);
@@ -67,10 +82,10 @@ mod tests {
         let path = folder.path().join(NAME);
         fs::write(&path, "[broadcasts]\na = 1").unwrap();
         let error = format!("{:#}", load(&path).unwrap_err());
-        assert!(error.contains("broadcasts.toml:2: broadcasts.a"), "{error}");
+        assert!(error.contains("broadcasts.toml") && error.contains("line 2"), "{error}");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         let error = format!("{:#}", load(&path).unwrap_err());
-        assert!(error.contains("broadcasts.toml can't be read"), "{error}");
+        assert!(error.contains("cannot read") && error.contains("broadcasts.toml"), "{error}");
     }
 }

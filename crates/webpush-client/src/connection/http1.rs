@@ -1,8 +1,8 @@
 //! HTTP/1.1: one request after another.
 
-use super::streamed::{Body, Streamed};
+use super::streamed::{Body, ResponseStream};
 use super::{Answer, MAX_ANSWER_BYTES, too_large};
-use crate::error::ClientError;
+use crate::error::{Cause, ClientError, Phase};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(super) struct Requests(SendRequest<Full<Bytes>>);
@@ -21,7 +22,7 @@ impl Requests {
     {
         let (requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
             .await
-            .map_err(|error| broken(origin, &error))?;
+            .map_err(|error| broken(origin, error))?;
         // How the connection ends shows in the requests.
         tokio::spawn(connection);
         Ok(Self(requests))
@@ -37,7 +38,10 @@ impl Requests {
             if error.is::<LengthLimitError>() {
                 return too_large(origin);
             }
-            ClientError::Unavailable(format!("{origin} did not finish its answer: {error}"))
+            let error = error
+                .downcast::<hyper::Error>()
+                .map_or_else(|other| Cause::Io(io::Error::other(other)), |error| Cause::Http1(*error));
+            ClientError::transport(origin, Phase::Exchange, error)
         })?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
@@ -46,10 +50,10 @@ impl Requests {
         &mut self,
         request: Request<Bytes>,
         origin: &str,
-    ) -> Result<Streamed, ClientError> {
+    ) -> Result<ResponseStream, ClientError> {
         let (head, body) = self.begin(request, origin).await?.into_parts();
         let (body, origin) = (Body::Http1(body), origin.to_owned());
-        Ok(Streamed { status: head.status, headers: head.headers, body, origin })
+        Ok(ResponseStream { status: head.status, headers: head.headers, body, origin })
     }
 
     async fn begin(
@@ -58,8 +62,8 @@ impl Requests {
         origin: &str,
     ) -> Result<Response<Incoming>, ClientError> {
         to_origin_form(&mut request);
-        self.0.ready().await.map_err(|error| broken(origin, &error))?;
-        self.0.send_request(request.map(Full::new)).await.map_err(|error| broken(origin, &error))
+        self.0.ready().await.map_err(|error| broken(origin, error))?;
+        self.0.send_request(request.map(Full::new)).await.map_err(|error| broken(origin, error))
     }
 }
 
@@ -74,6 +78,6 @@ pub fn to_origin_form(request: &mut Request<Bytes>) {
     }
 }
 
-fn broken(origin: &str, error: &hyper::Error) -> ClientError {
-    ClientError::Unavailable(format!("the connection to {origin} failed: {error}"))
+fn broken(origin: &str, error: hyper::Error) -> ClientError {
+    ClientError::transport(origin, Phase::Exchange, error)
 }

@@ -1,8 +1,8 @@
 //! HTTP/2: requests, and messages that the server pushes while one of them is open.
 
-use super::streamed::{Body, Streamed};
+use super::streamed::{Body, ResponseStream};
 use super::{ANSWER_TIMEOUT, Answer, MAX_ANSWER_BYTES, too_large, within};
-use crate::error::ClientError;
+use crate::error::{ClientError, Phase, ProtocolError};
 use crate::url::CapabilityUrl;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -12,19 +12,19 @@ use http::{Request, Response};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Pushed messages that may be on their way at once. The server keeps the others back.
+/// Pushed messages that may be in flight at once. The server holds the others back.
 const MAX_PUSHED_STREAMS: u32 = 64;
 const STREAM_WINDOW_BYTES: u32 = 65_535;
-/// Room for all streams together: they are read one by one, and none may wait for room that another one holds.
+/// Window of all streams together: they are read one by one, and none may wait for the window of another.
 const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * (MAX_PUSHED_STREAMS + 1);
-/// A peer that went away without a word is found out after this long, and this much more.
+/// A silent peer is considered gone after the interval and the timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PONG_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Requests(SendRequest<Bytes>);
 
-/// A monitoring request (RFC 8030 §6) that is open.
-pub struct Monitored {
+/// An open monitoring request (RFC 8030 §6).
+pub struct PushStream {
     origin: String,
     promises: PushPromises,
     /// `None` once no more can come.
@@ -33,15 +33,15 @@ pub struct Monitored {
     answered: Option<Answer>,
 }
 
-/// What comes out of a monitoring request.
-pub enum Pushed {
-    /// A message is on its way.
+/// An event of a monitoring request.
+pub enum PushEvent {
+    /// The server pushes a message.
     Promise(Promise),
-    /// The request is answered and nothing more will come.
-    Over(Answer),
+    /// The server has answered the request, and pushes nothing more.
+    Answered(Answer),
 }
 
-/// A message that was promised; dropping it tells the server that it is not wanted now.
+/// A promised message. Dropping it cancels the push.
 pub struct Promise {
     url: Result<CapabilityUrl, ClientError>,
     response: PushedResponseFuture,
@@ -60,7 +60,7 @@ impl Requests {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .handshake(socket)
             .await
-            .map_err(|error| broken(origin, &error))?;
+            .map_err(|error| broken(origin, error))?;
         let pings = connection.ping_pong();
         tokio::spawn(async move {
             // Dropping the connection ends every stream on it, with an error that its reader sees.
@@ -78,7 +78,7 @@ impl Requests {
         body: Bytes,
         origin: &str,
     ) -> Result<ResponseFuture, ClientError> {
-        let broken = |error| broken(origin, &error);
+        let broken = |error| broken(origin, error);
         let mut ready = self.0.clone().ready().await.map_err(broken)?;
         let (response, mut stream) = ready.send_request(request, body.is_empty()).map_err(broken)?;
         if !body.is_empty() {
@@ -96,47 +96,51 @@ impl Requests {
     ) -> Result<Answer, ClientError> {
         let (head, body) = request.into_parts();
         let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
-        whole(response.await.map_err(|error| broken(origin, &error))?, origin).await
+        whole(response.await.map_err(|error| broken(origin, error))?, origin).await
     }
 
     pub(super) async fn stream(
         &self,
         request: Request<Bytes>,
         origin: &str,
-    ) -> Result<Streamed, ClientError> {
+    ) -> Result<ResponseStream, ClientError> {
         let (head, body) = request.into_parts();
         let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
-        let (head, body) = response.await.map_err(|error| broken(origin, &error))?.into_parts();
+        let (head, body) = response.await.map_err(|error| broken(origin, error))?.into_parts();
         let (body, origin) = (Body::Http2(body), origin.to_owned());
-        Ok(Streamed { status: head.status, headers: head.headers, body, origin })
+        Ok(ResponseStream { status: head.status, headers: head.headers, body, origin })
     }
 
-    pub(super) async fn monitor(&self, request: Request<()>, origin: &str) -> Result<Monitored, ClientError> {
+    pub(super) async fn monitor(
+        &self,
+        request: Request<()>,
+        origin: &str,
+    ) -> Result<PushStream, ClientError> {
         let mut response = self.begin(request, Bytes::new(), origin).await?;
         let promises = response.push_promises();
         let origin = origin.to_owned();
         let answer = {
             let origin = origin.clone();
-            async move { whole(response.await.map_err(|error| broken(&origin, &error))?, &origin).await }
+            async move { whole(response.await.map_err(|error| broken(&origin, error))?, &origin).await }
         };
-        Ok(Monitored { origin, promises, promising: true, answer: Box::pin(answer), answered: None })
+        Ok(PushStream { origin, promises, promising: true, answer: Box::pin(answer), answered: None })
     }
 }
 
-impl Monitored {
+impl PushStream {
     /// Waits for the next message or the end. May be dropped and called again while it waits.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when the connection ended first.
-    pub async fn next(&mut self) -> Result<Pushed, ClientError> {
+    /// [`ClientError::Transport`] if the connection ended first.
+    pub async fn next(&mut self) -> Result<PushEvent, ClientError> {
         loop {
             let answered = self.answered.is_some();
             // Promises first: what was promised before the answer is a message like any other.
             tokio::select! {
                 biased;
                 promise = self.promises.push_promise(), if self.promising => match promise {
-                    Some(Ok(promise)) => return Ok(Pushed::Promise(self.promise(promise))),
-                    Some(Err(error)) => return Err(broken(&self.origin, &error)),
+                    Some(Ok(promise)) => return Ok(PushEvent::Promise(self.promise(promise))),
+                    Some(Err(error)) => return Err(broken(&self.origin, error)),
                     None => self.promising = false,
                 },
                 answer = &mut self.answer, if !answered => self.answered = Some(answer?),
@@ -145,23 +149,20 @@ impl Monitored {
             if !self.promising
                 && let Some(answer) = self.answered.take()
             {
-                return Ok(Pushed::Over(answer));
+                return Ok(PushEvent::Answered(answer));
             }
         }
     }
 
     fn promise(&self, promise: h2::client::PushPromise) -> Promise {
         let (request, response) = promise.into_parts();
-        let url = CapabilityUrl::parse(&request.uri().to_string()).and_then(|url| {
+        let url = CapabilityUrl::parse(&request.uri().to_string()).map_err(ClientError::from);
+        let url = url.and_then(|url| {
             // A server may only promise what is its own (RFC 9113 §8.4).
             if url.origin() == self.origin {
                 return Ok(url);
             }
-            Err(ClientError::Refused(format!(
-                "{} promised a message of {}, which is not its own: its public URL is probably set wrongly",
-                self.origin,
-                url.origin()
-            )))
+            Err(ClientError::protocol(&*self.origin, ProtocolError::ForeignMessage(url.origin())))
         });
         Promise { url, response, origin: self.origin.clone() }
     }
@@ -171,21 +172,21 @@ impl Promise {
     /// Receives the message.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] for a promise of another origin's; otherwise as [`super::Connection::exchange`].
+    /// [`ProtocolError::ForeignMessage`]; otherwise see [`super::Connection::exchange`].
     pub async fn receive(self) -> Result<(CapabilityUrl, Answer), ClientError> {
         let Self { url, response, origin } = self;
         let url = url?;
-        let work = async { whole(response.await.map_err(|error| broken(&origin, &error))?, &origin).await };
-        Ok((url, within(ANSWER_TIMEOUT, &origin, "send the message it had promised", work).await?))
+        let work = async { whole(response.await.map_err(|error| broken(&origin, error))?, &origin).await };
+        Ok((url, within(ANSWER_TIMEOUT, &origin, Phase::Exchange, work).await?))
     }
 }
 
-/// Reads the body to its end, giving back the room that it took as it goes.
+/// Reads the body to its end, and releases the window as it goes.
 async fn whole(response: Response<RecvStream>, origin: &str) -> Result<Answer, ClientError> {
     let (head, mut stream) = response.into_parts();
     let mut body = BytesMut::new();
     while let Some(data) = stream.data().await {
-        let data = data.map_err(|error| broken(origin, &error))?;
+        let data = data.map_err(|error| broken(origin, error))?;
         if body.len() + data.len() > MAX_ANSWER_BYTES {
             return Err(too_large(origin));
         }
@@ -196,7 +197,7 @@ async fn whole(response: Response<RecvStream>, origin: &str) -> Result<Answer, C
     Ok(Answer { status: head.status, headers: head.headers, body: body.freeze() })
 }
 
-/// Ends when the peer has stopped to answer pings.
+/// Completes when the peer has stopped answering pings.
 async fn silent(pings: Option<PingPong>) {
     let Some(mut pings) = pings else { return std::future::pending().await };
     loop {
@@ -208,15 +209,10 @@ async fn silent(pings: Option<PingPong>) {
     }
 }
 
-fn broken(origin: &str, error: &h2::Error) -> ClientError {
+fn broken(origin: &str, error: h2::Error) -> ClientError {
     // Our own library gives up on a connection only for bytes that are not HTTP/2.
     if error.is_library() && error.is_go_away() {
-        return ClientError::Unavailable(format!(
-            "{origin} answered with something other than HTTP/2 ({error}); is it the URL of a push service?"
-        ));
+        return ClientError::protocol(origin, ProtocolError::NotHttp2(error));
     }
-    if error.is_go_away() || error.is_io() {
-        return ClientError::Unavailable(format!("the connection to {origin} ended: {error}"));
-    }
-    ClientError::Unavailable(format!("the exchange with {origin} failed: {error}"))
+    ClientError::transport(origin, Phase::Exchange, error)
 }

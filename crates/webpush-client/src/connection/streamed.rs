@@ -1,7 +1,7 @@
-//! An answer whose body is read as it comes.
+//! Answers whose body is read as it comes.
 
 use super::{Answer, MAX_ANSWER_BYTES, too_large};
-use crate::error::ClientError;
+use crate::error::{Cause, ClientError, Phase};
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::{HeaderMap, StatusCode};
@@ -9,11 +9,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
 
-/// A service that streams says something at least twice in this time; one that doesn't has gone away without a word.
+/// A push service sends at least two comments in this time; a silent one is considered gone.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// An answer that has begun.
-pub struct Streamed {
+/// An answer whose head has come.
+pub struct ResponseStream {
     /// The status code.
     pub status: StatusCode,
     /// The header fields.
@@ -27,28 +27,21 @@ pub(super) enum Body {
     Http2(RecvStream),
 }
 
-impl Streamed {
-    /// The next part of the body; `None` at its end. May be dropped and called again while it waits.
+impl ResponseStream {
+    /// Returns the next part of the body; `None` at its end. May be dropped and called again while it waits.
     ///
     /// # Errors
-    /// [`ClientError::Unavailable`] when the connection ended first, or nothing came for too long.
+    /// [`ClientError::Transport`] if the connection ended first, or nothing came for 90 s.
     pub async fn part(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let part = tokio::time::timeout(SILENCE_TIMEOUT, self.body.part()).await.map_err(|_| {
-            ClientError::Unavailable(format!(
-                "{} has said nothing for {} s",
-                self.origin,
-                SILENCE_TIMEOUT.as_secs()
-            ))
-        })?;
-        part.map_err(|error| {
-            ClientError::Unavailable(format!("the connection to {} ended: {error}", self.origin))
-        })
+        let part = tokio::time::timeout(SILENCE_TIMEOUT, self.body.part()).await;
+        let part = part.unwrap_or(Err(Cause::TimedOut(SILENCE_TIMEOUT)));
+        part.map_err(|cause| ClientError::transport(&*self.origin, Phase::Stream, cause))
     }
 
     /// Reads the body to its end.
     ///
     /// # Errors
-    /// As [`Streamed::part`]; and when it is too large for an answer.
+    /// See [`ResponseStream::part`]; [`ProtocolError::TooLarge`](crate::error::ProtocolError::TooLarge).
     pub async fn whole(mut self) -> Result<Answer, ClientError> {
         let mut body = BytesMut::new();
         while let Some(part) = self.part().await? {
@@ -62,7 +55,7 @@ impl Streamed {
 }
 
 impl Body {
-    async fn part(&mut self) -> Result<Option<Bytes>, String> {
+    async fn part(&mut self) -> Result<Option<Bytes>, Cause> {
         match self {
             Self::Http1(body) => loop {
                 match body.frame().await {
@@ -71,7 +64,7 @@ impl Body {
                             return Ok(Some(part));
                         }
                     }
-                    Some(Err(error)) => return Err(error.to_string()),
+                    Some(Err(error)) => return Err(error.into()),
                     None => return Ok(None),
                 }
             },
@@ -81,7 +74,7 @@ impl Body {
                     let _ = body.flow_control().release_capacity(part.len());
                     Ok(Some(part))
                 }
-                Some(Err(error)) => Err(error.to_string()),
+                Some(Err(error)) => Err(error.into()),
                 None => Ok(None),
             },
         }

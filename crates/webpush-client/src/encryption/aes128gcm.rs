@@ -8,6 +8,7 @@
 use super::derive::{RecordCipher, TAG_BYTES, hkdf};
 use super::keys::agree;
 use super::{AgentKeys, AuthSecret, CryptoError, PUBLIC_KEY_BYTES, PublicKey, RecipientKeys};
+use crate::entropy::random;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 
 /// A push service must accept bodies of 4096 bytes and may refuse more (RFC 8030 §7.2).
@@ -29,8 +30,7 @@ pub const MAX_PLAINTEXT_BYTES: usize = BODY_BYTES - HEADER_BYTES - 1 - TAG_BYTES
 /// [`CryptoError::TooLarge`]; [`CryptoError::Key`] when `p256dh` is not on the curve.
 pub fn encrypt(recipient: &RecipientKeys, plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let sender = PrivateKey::generate(&ECDH_P256).map_err(|_| CryptoError::Randomness)?;
-    let mut salt = [0; SALT_BYTES];
-    aws_lc_rs::rand::fill(&mut salt).map_err(|_| CryptoError::Randomness)?;
+    let salt = random().map_err(|_| CryptoError::Randomness)?;
     encrypt_with(recipient, &sender, salt, plaintext)
 }
 

@@ -5,7 +5,7 @@
 
 use super::derive::{RecordCipher, TAG_BYTES, hkdf};
 use super::{AgentKeys, CryptoError, PublicKey};
-use crate::base64url;
+use webpush_core::base64url;
 
 const DEFAULT_RECORD_BYTES: usize = 4096;
 const PADDING_LENGTH_BYTES: usize = 2;
@@ -26,7 +26,8 @@ impl LegacyParameters {
     /// [`CryptoError::Header`] when one is missing or malformed, [`CryptoError::Key`] for `dh`.
     pub fn parse(encryption: &str, crypto_key: &str) -> Result<Self, CryptoError> {
         let entry = entries(encryption).next().ok_or(CryptoError::Header)?;
-        let salt = parameter(entry, "salt").and_then(base64url::decode_exactly).ok_or(CryptoError::Header)?;
+        let salt = parameter(entry, "salt").and_then(base64url::decode_lenient);
+        let salt = salt.and_then(|salt| salt.try_into().ok()).ok_or(CryptoError::Header)?;
         let record_bytes = match parameter(entry, "rs") {
             None => DEFAULT_RECORD_BYTES,
             Some(text) => text.parse().map_err(|_| CryptoError::Header)?,
@@ -40,7 +41,7 @@ impl LegacyParameters {
             || entries(crypto_key).filter_map(|key| Some((parameter(key, "keyid"), parameter(key, "dh")?)));
         let named = keys().find(|(id, _)| key_id.is_some() && *id == key_id);
         let (_, dh) = named.or_else(|| keys().next()).ok_or(CryptoError::Header)?;
-        let dh = base64url::decode(dh).ok_or(CryptoError::Header)?;
+        let dh = base64url::decode_lenient(dh).ok_or(CryptoError::Header)?;
         Ok(Self { salt, record_bytes, sender: PublicKey::from_bytes(&dh).ok_or(CryptoError::Key)? })
     }
 }

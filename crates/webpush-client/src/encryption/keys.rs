@@ -1,6 +1,7 @@
 //! The keys of a subscription: what the user agent keeps, and the half of it that senders get.
 
 use super::CryptoError;
+use crate::entropy::random;
 use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use std::fmt;
@@ -86,8 +87,7 @@ impl AgentKeys {
     /// [`CryptoError::Randomness`].
     pub fn generate() -> Result<Self, CryptoError> {
         let private = PrivateKey::generate(&ECDH_P256).map_err(|_| CryptoError::Randomness)?;
-        let mut auth = [0; AUTH_BYTES];
-        aws_lc_rs::rand::fill(&mut auth).map_err(|_| CryptoError::Randomness)?;
+        let auth = random().map_err(|_| CryptoError::Randomness)?;
         Self::new(private, AuthSecret(auth))
     }
 

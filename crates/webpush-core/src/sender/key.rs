@@ -1,7 +1,8 @@
 //! A sender's public key (RFC 8292 §3.2), and the comparison with the one that a subscription is for (§4.2).
 
+use super::Curve;
 use super::finding::Finding;
-use super::{Curve, base64url};
+use crate::base64url;
 use crate::problem::Claim;
 use crate::subscription::SenderKey;
 use std::error::Error;
@@ -49,7 +50,7 @@ impl Error for KeyError {}
 /// # Errors
 /// What the text is instead.
 pub fn parse_key(text: &str, curve: &impl Curve) -> Result<SenderKey, KeyError> {
-    let bytes = base64url::decode(text).ok_or(KeyError::Encoding)?;
+    let bytes = base64url::decode_lenient(text).ok_or(KeyError::Encoding)?;
     let point: [u8; 65] = bytes.try_into().map_err(|_| KeyError::Length)?;
     if point[0] != UNCOMPRESSED {
         return Err(KeyError::Form);

@@ -1,7 +1,7 @@
 //! One key for two purposes: a sender must not encrypt with its VAPID key (RFC 8292 §3.2).
 
-use super::base64url;
 use super::parameter::crypto_key;
+use crate::base64url;
 use crate::encoding::{CRYPTO_KEY, Encoding};
 use crate::subscription::SenderKey;
 
@@ -27,7 +27,7 @@ fn key_id(body: &[u8]) -> Option<&[u8]> {
 fn has_as_dh(key: &SenderKey, encoding: &Encoding) -> bool {
     let header = encoding.headers().find(|(name, _)| *name == CRYPTO_KEY);
     let header = header.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
-    crypto_key(header, "dh").any(|dh| base64url::decode(&dh).as_deref() == Some(&key.0[..]))
+    crypto_key(header, "dh").any(|dh| base64url::decode_lenient(&dh).as_deref() == Some(&key.0[..]))
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@
 //!
 //! Arithmetic on the curve is a caller's: see [`Curve`].
 
-mod base64url;
 mod credentials;
 mod examine;
 mod finding;

@@ -1,6 +1,7 @@
 //! A curve for tests: its points and signatures are made of a number, so that every run is the same.
 
-use super::{Curve, base64url};
+use super::Curve;
+use crate::base64url;
 use crate::subscription::SenderKey;
 
 /// The point with this number is not on the curve.

@@ -1,7 +1,7 @@
 //! The token: a JWT (RFC 7519) in compact form (RFC 7515 §7.1), taken apart. Nothing in it is believed here.
 
-use super::base64url;
 use super::finding::Finding;
+use crate::base64url;
 use crate::problem::Claim;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,13 +52,13 @@ impl<'a> Token<'a> {
             // Whoever does not know an extension that is critical must refuse (RFC 7515 §4.1.11).
             return Err(Finding::fails(Claim::Token, "no critical extensions", "a header with crit"));
         }
-        Ok(Self { header, claims, signed, signature: base64url::decode(signature) })
+        Ok(Self { header, claims, signed, signature: base64url::decode_lenient(signature) })
     }
 }
 
 /// A JSON object in base64url. Names that are there twice could be read in two ways: then it is nothing.
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
-    object(&base64url::decode(part)?)
+    object(&base64url::decode_lenient(part)?)
 }
 
 /// A JSON object. `serde` would take an array for one as well.

@@ -1,8 +1,8 @@
-//! The head of one frame as a client sends it (RFC 6455 §5.2).
+//! The head of one frame (RFC 6455 §5.2).
 
 use super::Violation;
 
-/// What a frame carries.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
     Continuation = 0,
@@ -22,25 +22,34 @@ impl Opcode {
     }
 }
 
+/// Which side has sent a frame: a client masks, a server must not (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    FromClient,
+    FromServer,
+}
+
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) opcode: Opcode,
-    /// It is the last frame of its message.
+    /// True for the last frame of its message.
     pub(super) is_final: bool,
+    /// Zero, which changes nothing, in a frame from a server.
     pub(super) mask: [u8; 4],
-    /// How long the head is.
+    /// Length of the head.
     pub(super) bytes: usize,
-    /// How long the payload behind it is.
+    /// Length of the payload behind it.
     pub(super) payload_bytes: u64,
 }
 
-/// The most that a control frame carries (RFC 6455 §5.5).
+/// Longest payload of a control frame (RFC 6455 §5.5).
 pub(super) const CONTROL_BYTES: u64 = 125;
 
 impl Head {
-    /// Reads a head; `None` while there is not enough of it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Violation> {
+    /// Reads a head; `None` while it is incomplete.
+    #[inline]
+    pub(super) fn parse(bytes: &[u8], direction: Direction) -> Result<Option<Self>, Violation> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         if first & 0x70 != 0 {
             return Err(Violation::protocol("reserved bits are set, but no extension was agreed on"));
@@ -48,8 +57,10 @@ impl Head {
         let opcode = Opcode::ALL.into_iter().find(|opcode| *opcode as u8 == first & 0x0f);
         let opcode = opcode.ok_or(Violation::protocol("a frame has an unknown opcode"))?;
         let is_final = first & 0x80 != 0;
-        if second & 0x80 == 0 {
-            return Err(Violation::protocol("a frame is not masked"));
+        match (direction, second & 0x80 != 0) {
+            (Direction::FromClient, false) => return Err(Violation::protocol("a frame is not masked")),
+            (Direction::FromServer, true) => return Err(Violation::protocol("a frame is masked")),
+            (Direction::FromClient, true) | (Direction::FromServer, false) => {}
         }
         let (payload_bytes, rest) = match second & 0x7f {
             126 => match rest.split_first_chunk() {
@@ -65,15 +76,21 @@ impl Head {
         if opcode.is_control() && (payload_bytes > CONTROL_BYTES || !is_final) {
             return Err(Violation::protocol("a control frame is fragmented or longer than 125 bytes"));
         }
-        let Some((mask, payload)) = rest.split_first_chunk() else { return Ok(None) };
+        let (mask, payload) = match direction {
+            Direction::FromServer => ([0; 4], rest),
+            Direction::FromClient => match rest.split_first_chunk() {
+                Some((mask, payload)) => (*mask, payload),
+                None => return Ok(None),
+            },
+        };
         let bytes = bytes.len() - payload.len();
-        Ok(Some(Self { opcode, is_final, mask: *mask, bytes, payload_bytes }))
+        Ok(Some(Self { opcode, is_final, mask, bytes, payload_bytes }))
     }
+}
 
-    /// Takes the mask off a payload (RFC 6455 §5.3).
-    pub(super) fn unmask(&self, payload: &mut [u8]) {
-        for four in payload.chunks_mut(4) {
-            four.iter_mut().zip(self.mask).for_each(|(byte, mask)| *byte ^= mask);
-        }
+/// Masks a payload, or takes the mask off (RFC 6455 §5.3).
+pub(super) fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
+    for four in payload.chunks_mut(4) {
+        four.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
     }
 }

@@ -1,4 +1,4 @@
-//! WebSocket frames (RFC 6455 §5) of a server, without a socket: bytes in, messages out, and back.
+//! WebSocket frames (RFC 6455 §5) without a socket, for both roles: bytes in, messages out, and back.
 //!
 //! No extension is negotiated, so there is no compression (RFC 7692), and the reserved bits must be zero. An idle
 //! connection keeps no buffer here.
@@ -6,10 +6,12 @@
 //! | to find | look in |
 //! |---|---|
 //! | the head of a frame | `frame.rs` |
-//! | frames becoming messages | [`Reader`] |
-//! | what the server sends | [`mod@write`] |
+//! | a server: frames of a client becoming messages | [`Reader`] |
+//! | a server: frames that it sends | [`mod@write`] |
+//! | a client: frames that it sends and reads | [`client`] |
 //! | status codes of a close | `close.rs` |
 
+pub mod client;
 mod close;
 mod frame;
 mod reader;

@@ -1,7 +1,7 @@
 //! Frames becoming messages (RFC 6455 §5.4, §5.5, §8.1).
 
 use super::close;
-use super::frame::{Head, Opcode};
+use super::frame::{Direction, Head, Opcode, apply_mask};
 use std::error::Error;
 use std::fmt;
 
@@ -53,11 +53,11 @@ pub enum Received<'a> {
     Ping(&'a [u8]),
     /// An answer to a ping, or a sign of life that nobody asked for (RFC 6455 §5.5.3).
     Pong,
-    /// The client closes, with this code if it gave one. Nothing may follow.
+    /// The peer closes, with this code if it gave one. Nothing may follow.
     Close(Option<u16>),
 }
 
-/// A violation of RFC 6455 by the client.
+/// A violation of RFC 6455 by the peer.
 ///
 /// Its connection is closed with this code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,21 @@ impl Violation {
 
     const NOT_TEXT: Self = Self { code: 1007, reason: "a text message is not UTF-8" };
     const TOO_LARGE: Self = Self { code: 1009, reason: "a message may have 64 KiB" };
+}
+
+impl<'a> Received<'a> {
+    /// Interprets the payload of an unfragmented frame.
+    #[inline]
+    pub(super) fn new(opcode: Opcode, payload: &'a [u8]) -> Result<Self, Violation> {
+        Ok(match opcode {
+            Opcode::Text => Self::Text(str::from_utf8(payload).map_err(|_| Violation::NOT_TEXT)?),
+            Opcode::Binary => Self::Binary(payload),
+            Opcode::Ping => Self::Ping(payload),
+            Opcode::Pong => Self::Pong,
+            Opcode::Close => Self::Close(close_code(payload)?),
+            Opcode::Continuation => return Err(Violation::protocol("there is no message to continue")),
+        })
+    }
 }
 
 impl Reader {
@@ -111,21 +126,15 @@ impl Reader {
                 }
                 continue;
             }
-            let payload = &self.buffer[payload];
-            return Ok(Some(match head.opcode {
-                Opcode::Text => Received::Text(str::from_utf8(payload).map_err(|_| Violation::NOT_TEXT)?),
-                Opcode::Binary => Received::Binary(payload),
-                Opcode::Ping => Received::Ping(payload),
-                Opcode::Pong => Received::Pong,
-                Opcode::Close => Received::Close(close_code(payload)?),
-                Opcode::Continuation => return Err(Violation::protocol("there is no message to continue")),
-            }));
+            return Received::new(head.opcode, &self.buffer[payload]).map(Some);
         }
     }
 
     /// The next whole frame, and where in the buffer its payload is.
     fn next_frame(&mut self) -> Result<Option<(Head, std::ops::Range<usize>)>, Violation> {
-        let Some(head) = Head::parse(&self.buffer[self.taken..])? else { return Ok(None) };
+        let Some(head) = Head::parse(&self.buffer[self.taken..], Direction::FromClient)? else {
+            return Ok(None);
+        };
         let length = usize::try_from(head.payload_bytes).unwrap_or(usize::MAX);
         let so_far = self.message.as_ref().map_or(0, |message| message.payload.len());
         let of_message = if head.opcode.is_control() { 0 } else { so_far };
@@ -135,7 +144,7 @@ impl Reader {
         let start = self.taken + head.bytes;
         let payload = start..start + length;
         let Some(masked) = self.buffer.get_mut(payload.clone()) else { return Ok(None) };
-        head.unmask(masked);
+        apply_mask(masked, head.mask);
         self.taken = payload.end;
         Ok(Some((head, payload)))
     }

@@ -55,7 +55,7 @@ impl Outgoing {
     /// Reaches public addresses and these; trusts whom the system trusts.
     #[must_use]
     pub fn new(allowed: Vec<Block>, patience: Duration) -> Self {
-        let tls = trust::tls_config(None, trust::CA_FLAG, PROTOCOLS).ok().map(Arc::new);
+        let tls = trust::tls_config(None, PROTOCOLS).ok().map(Arc::new);
         if tls.is_none() {
             tracing::warn!(
                 "this system has no trusted certificates: the Matrix gateway reaches no other push service (install \

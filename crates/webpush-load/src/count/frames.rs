@@ -3,7 +3,7 @@
 use super::samples::MASK;
 use anyhow::ensure;
 use std::hint::black_box;
-use webpush_core::websocket::{self, Reader, Received};
+use webpush_core::websocket::{self, Reader, Received, client};
 
 /// As long as an acknowledgement.
 const READ_BYTES: usize = 150;
@@ -17,7 +17,7 @@ const WRITTEN_BYTES: usize = 500;
 pub fn read(times: u32) -> anyhow::Result<()> {
     let text = "x".repeat(READ_BYTES);
     let mut frame = Vec::new();
-    webpush_client::frames::text(&mut frame, &text, MASK);
+    client::text(&mut frame, &text, MASK);
     let mut reader = Reader::default();
     for _ in 0..times {
         reader.feed(black_box(&frame));

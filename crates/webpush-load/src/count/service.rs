@@ -6,17 +6,17 @@
 use super::samples::{self, AGENT, CHANNEL, KEY, MASK, SUBSCRIPTION};
 use super::stored;
 use crate::target::directory_in;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
-use webpush_client::frames::{self, Frame};
 use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Protocol;
+use webpush_core::websocket::{Received, client};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::connections::Connections;
 use webpush_http::transport::listen::{self, Front};
@@ -121,7 +121,8 @@ fn head_bytes(bytes: &[u8]) -> Option<usize> {
 }
 
 fn frame_bytes(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
-    Ok(frames::parse(bytes)?.map(|(_, length)| length))
+    let frame = client::parse(bytes).map_err(|violation| anyhow!("{}", violation.reason))?;
+    Ok(frame.map(|(_, length)| length))
 }
 
 /// An agent that listens.
@@ -170,14 +171,14 @@ impl Agent {
 
     fn send(&mut self) -> anyhow::Result<()> {
         self.frame.clear();
-        frames::text(&mut self.frame, &self.said, MASK);
+        client::text(&mut self.frame, &self.said, MASK);
         Ok(self.line.socket.write_all(&self.frame)?)
     }
 }
 
 fn text(frame: &[u8]) -> anyhow::Result<&str> {
-    match frames::parse(frame)? {
-        Some((Frame::Text(text), _)) => Ok(text),
+    match client::parse(frame) {
+        Ok(Some((Received::Text(text), _))) => Ok(text),
         other => bail!("no text: {other:?}"),
     }
 }

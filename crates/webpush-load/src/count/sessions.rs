@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
-use webpush_client::frames;
 use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::{
     Action, AutopushConnection, AutopushTimeouts, Command, Input, Versions, names, reply,
@@ -14,7 +13,7 @@ use webpush_core::protocol::autopush::{
 use webpush_core::protocol::pushed::Pushed;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
-use webpush_core::websocket::{Reader, Received, write};
+use webpush_core::websocket::{Reader, Received, client, write};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -86,7 +85,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         let begin = r#"{"messageType":"ack","updates":[{"channelID":"#;
         let channel = "c4c4c4c4-c4c4-c4c4-c4c4-c4c4c4c4c4c4";
         write!(acknowledgement, r#"{begin}"{channel}","version":"{version}"}}]}}"#)?;
-        frames::text(&mut frame, &acknowledgement, MASK);
+        client::text(&mut frame, &acknowledgement, MASK);
 
         reader.feed(&frame);
         let Ok(Some(Received::Text(text))) = reader.next() else { bail!("no message in the frame") };

@@ -25,7 +25,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
-use webpush_client::frames;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_http::delivery::websocket::{self, Arrival};
 use webpush_http::server::{HttpConfig, HttpServer};
@@ -46,7 +45,11 @@ const LOOK: Duration = Duration::from_millis(2);
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut frame = Vec::new();
-    frames::text(&mut frame, r#"{"messageType":"hello","broadcasts":{},"use_webpush":true}"#, [1, 2, 3, 4]);
+    webpush_core::websocket::client::text(
+        &mut frame,
+        r#"{"messageType":"hello","broadcasts":{},"use_webpush":true}"#,
+        [1, 2, 3, 4],
+    );
     frame
 });
 

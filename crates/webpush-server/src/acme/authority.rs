@@ -1,10 +1,12 @@
 //! Requests to an authority, over the same client as `send` has: one connection for an order.
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,15 +16,12 @@ use webpush_client::error::ClientError;
 use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
 
-/// The flag of the file with whom to trust for the authority's HTTPS.
-const CA_FLAG: &str = "--acme-directory-ca-file";
-
 /// Looks whether the authority's own certificate could be trusted.
 ///
 /// # Errors
 /// When the file can't be used, or nobody is trusted at all.
 pub fn check_trust(ca_file: Option<&Path>) -> anyhow::Result<()> {
-    trust::tls_config(ca_file, CA_FLAG, &[]).map(drop).map_err(Into::into)
+    trust::tls_config(ca_file, &[]).map(drop).context("cannot use --acme-directory-ca-file")
 }
 
 /// Asks an authority.
@@ -35,7 +34,7 @@ impl Authority {
     /// Trusts whom the system trusts, and those of a file.
     #[must_use]
     pub fn new(ca_file: Option<&Path>) -> Self {
-        let connector = Connector::with_flag(ca_file.map(Path::to_owned), CA_FLAG);
+        let connector = Connector::new(ca_file.map(Path::to_owned));
         Self { connector, open: Arc::default() }
     }
 }
@@ -67,11 +66,11 @@ async fn exchange(
     connector: &Connector,
     open: &mut Option<Connection>,
     request: Request<Bytes>,
-) -> Result<Answer, ClientError> {
+) -> Result<Answer, AuthorityError> {
     // What the authority says of its resources is only as good as the connection to them.
     let url = CapabilityUrl::parse(&request.uri().to_string())?;
     if !url.is_https() {
-        return Err(ClientError::Refused(format!("the authority names {} without https", url.origin())));
+        return Err(AuthorityError::Plaintext(url.origin()));
     }
     if let Some(mut connection) = open.take_if(|connection| connection.origin() == url.origin())
         // It may have been closed meanwhile. A request that is heard twice is refused for its nonce.
@@ -84,6 +83,32 @@ async fn exchange(
     let answer = connection.exchange(request).await?;
     *open = Some(connection);
     Ok(answer)
+}
+
+/// A request to an authority failed.
+#[derive(Debug)]
+enum AuthorityError {
+    /// The exchange failed.
+    Client(ClientError),
+    /// The authority names a resource of this origin, which has no TLS.
+    Plaintext(String),
+}
+
+impl fmt::Display for AuthorityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(error) => f.write_str(&error.sentence()),
+            Self::Plaintext(origin) => write!(f, "the authority names a resource without https: {origin}"),
+        }
+    }
+}
+
+impl std::error::Error for AuthorityError {}
+
+impl<E: Into<ClientError>> From<E> for AuthorityError {
+    fn from(error: E) -> Self {
+        Self::Client(error.into())
+    }
 }
 
 fn response(answer: Answer) -> BytesResponse {

@@ -1,6 +1,6 @@
-//! Asking the admin listener of a running service, as verbs do: where it is, and with which token.
+//! Requests to the admin listener of a running server: its address, and the token.
 
-use super::serve;
+use super::commands::serve;
 use crate::serve::ServerConfig;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -26,78 +26,91 @@ use webpush_admin::admin::address::{Address, Listen};
 use webpush_admin::admin::owner_token;
 use webpush_config::error::ConfigError;
 
-/// The longest wait for a connection, and for the beginning of an answer to a question.
+/// Time limit for a connection and the start of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// More than any sentence of the service has.
+/// Maximum size of a text answer.
 const MOST_SENTENCE_BYTES: usize = 64 * 1024;
-/// More than any list has.
+/// Maximum size of a JSON answer.
 const MOST_JSON_BYTES: usize = 4 * 1024 * 1024;
-/// Between two pieces of a large answer.
+/// Time limit between two pieces of a large answer.
 const PATIENCE_BETWEEN: Duration = Duration::from_secs(60);
-/// For a question that takes the service long to answer.
+/// Time limit for the answer to an upload.
 const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Where the service is. What is not said here is read as the service reads it: from its variables and its file. The ids
-/// are those of the settings.
+/// Flags that locate the admin listener. Other values come from the server's variables and configuration file. The IDs are
+/// those of the settings.
 #[derive(Clone, Debug, clap::Args)]
-pub struct AdminAt {
-    /// Its listener for the operator (--admin of the service)
+pub(crate) struct AdminAt {
+    /// Admin listener of the server (its --admin)
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<Listen>,
 
-    /// File with a token for it [default: the file that the service has, or admin-token in its data folder]
+    /// File with an admin token [default: that of the server, or admin-token in its data directory]
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
 
-    /// Data folder of the service
-    #[arg(long, value_name = "FOLDER")]
+    /// Data directory of the server
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Configuration file of the service
+    /// Configuration file of the server
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// Whoever asks.
-pub struct AdminClient {
+/// A client of the admin listener.
+pub(crate) struct AdminClient {
     address: Address,
     token: Option<String>,
+    /// The file that should have the token, if there is none.
+    missing: Option<PathBuf>,
 }
 
 impl AdminClient {
-    /// For the service that a verb with [`AdminAt`] means.
+    /// Creates a client for the server that [`AdminAt`] locates.
     ///
     /// # Errors
-    /// What is wrong with its configuration, or that it has no admin listener.
-    pub fn find(line: &ArgMatches) -> anyhow::Result<Self> {
+    /// If its configuration is invalid or has no admin listener.
+    pub(crate) fn find(line: &ArgMatches) -> anyhow::Result<Self> {
         let (admin, data_dir) = listener(line)?;
         let token = match &admin.tokens {
             Some(source) => Some(source.first()?),
             None => owner_token::read(&data_dir),
         };
-        Ok(Self { address: admin.address, token })
+        let missing = token.is_none().then(|| data_dir.join(owner_token::FILE_NAME));
+        Ok(Self { address: admin.address, token, missing })
     }
 
-    /// The same without a token, for what needs none: it is shown to nobody in vain.
+    /// Creates a client that sends no token.
     ///
     /// # Errors
-    /// As [`AdminClient::find`].
-    pub fn find_without_token(line: &ArgMatches) -> anyhow::Result<Self> {
-        // Who says where it is need not have a configuration that can be used.
+    /// See [`AdminClient::find`].
+    pub(crate) fn find_without_token(line: &ArgMatches) -> anyhow::Result<Self> {
+        // With an address, no configuration is needed.
         let address = match line.get_one::<Listen>("admin") {
             Some(Listen::On(address)) => address.clone(),
             Some(Listen::Off) | None => {
-                listener(line).context("the service was not asked, as it is not known where")?.0.address
+                listener(line).context("cannot locate the admin listener; pass --admin")?.0.address
             }
         };
-        Ok(Self { address, token: None })
+        Ok(Self { address, token: None, missing: None })
     }
 
-    /// Sends a request; the answer has its head, and its body is under way.
+    /// Returns the address of the admin listener.
+    pub(crate) const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a request, and returns the answer with its body still to be read.
     ///
     /// # Errors
-    /// When nobody answers in time.
-    pub async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+    /// If there is no answer in time.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
         self.exchange(method, path, Full::new(body), PATIENCE).await
     }
 
@@ -122,31 +135,32 @@ impl AdminClient {
                 Address::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,
             }
         };
-        let cannot = || format!("the service can't be asked on {} (--admin)", self.address);
+        let cannot =
+            || format!("cannot connect to the server's admin listener at {} (--admin)", self.address);
         match timeout(patience, answer).await {
             Ok(answer) => answer.with_context(cannot),
-            Err(_) => bail!("{}: no answer in {} s", cannot(), patience.as_secs()),
+            Err(_) => bail!("{}: no answer within {} s", cannot(), patience.as_secs()),
         }
     }
 
     /// Sends a request that must succeed.
     ///
     /// # Errors
-    /// As [`AdminClient::ask`]; and what the service says instead.
-    pub async fn demand(
+    /// See [`AdminClient::ask`]; the explanation of the server if it refuses.
+    pub(crate) async fn demand(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<Response<Incoming>> {
-        granted(self.ask(method, path, body).await?).await
+        self.granted(self.ask(method, path, body).await?).await
     }
 
-    /// [`AdminClient::demand`] of an answer that is short JSON.
+    /// Sends a request that must succeed, and reads a JSON answer.
     ///
     /// # Errors
-    /// As there.
-    pub async fn demand_json(
+    /// See [`AdminClient::demand`].
+    pub(crate) async fn demand_json(
         &self,
         method: Method,
         path: &str,
@@ -155,33 +169,57 @@ impl AdminClient {
         json(self.demand(method, path, body.into()).await?).await
     }
 
-    /// Sends a large body piece by piece, which must succeed.
+    async fn granted(&self, answer: Response<Incoming>) -> anyhow::Result<Response<Incoming>> {
+        if answer.status().is_success() { Ok(answer) } else { bail!("{}", self.refusal(answer).await) }
+    }
+
+    /// Returns why the server refuses, and what to do.
+    async fn refusal(&self, answer: Response<Incoming>) -> String {
+        let status = answer.status();
+        let body = text(answer).await.ok();
+        let body = body.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        let detail = body.as_ref().and_then(|body| body["detail"].as_str());
+        match (detail, &self.missing) {
+            (Some(_), Some(file)) if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                format!(
+                    "permission denied: no admin token. Looked in {} (not found or not readable). Pass --data-dir DIR or \
+                     --config FILE, or run as the server's user",
+                    file.display()
+                )
+            }
+            (Some(detail), _) => detail.to_owned(),
+            (None, _) if status == StatusCode::NOT_FOUND => not_the_admin_listener(&self.address),
+            (None, _) => format!("the server returned {status}"),
+        }
+    }
+
+    /// Sends a large body piece by piece, and reads a JSON answer.
     ///
     /// # Errors
-    /// As [`AdminClient::demand`].
-    pub async fn send(
+    /// See [`AdminClient::demand`].
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         pieces: Receiver<io::Result<Bytes>>,
     ) -> anyhow::Result<serde_json::Value> {
         let answer = self.exchange(method, path, Pieces(pieces), LONG_PATIENCE).await?;
-        json(granted(answer).await?).await
+        json(self.granted(answer).await?).await
     }
 }
 
-/// Where a service is that has this configuration, and its data folder.
+/// Returns the configured admin listener and data directory.
 fn listener(line: &ArgMatches) -> anyhow::Result<(admin::AdminConfig, PathBuf)> {
     let resolved = serve::layers(line).resolve().map_err(|faults| {
         anyhow::Error::msg(faults.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     let ServerConfig { admin, data_dir, .. } = serve::settings(&resolved)?;
     let admin =
-        admin.context("its configuration says that there is no admin listener (admin.listen, --admin)")?;
+        admin.context("the server's configuration disables the admin listener (admin.listen, --admin)")?;
     Ok((admin, data_dir))
 }
 
-/// A body piece by piece.
+/// A body that is sent piece by piece.
 struct Pieces(Receiver<io::Result<Bytes>>);
 
 impl Body for Pieces {
@@ -196,16 +234,16 @@ impl Body for Pieces {
     }
 }
 
-/// The next piece of a large answer; nothing at its end.
+/// Returns the next piece of a large answer; `None` at its end.
 ///
 /// # Errors
-/// When it is cut, or does not go on.
-pub async fn next_piece(answer: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
+/// If the connection is lost, or nothing comes in time.
+pub(crate) async fn next_piece(answer: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
     loop {
-        let frame = timeout(PATIENCE_BETWEEN, answer.frame()).await.context("the answer does not go on")?;
+        let frame = timeout(PATIENCE_BETWEEN, answer.frame()).await.context("the answer stalled")?;
         match frame {
             Some(frame) => {
-                if let Ok(data) = frame.context("the answer was cut")?.into_data() {
+                if let Ok(data) = frame.context("the answer was cut off")?.into_data() {
                     return Ok(Some(data));
                 }
             }
@@ -214,12 +252,8 @@ pub async fn next_piece(answer: &mut Incoming) -> anyhow::Result<Option<Bytes>> 
     }
 }
 
-async fn granted(answer: Response<Incoming>) -> anyhow::Result<Response<Incoming>> {
-    if answer.status().is_success() { Ok(answer) } else { bail!("{}", refusal(answer).await) }
-}
-
 async fn json(answer: Response<Incoming>) -> anyhow::Result<serde_json::Value> {
-    serde_json::from_str(&text_within(answer, MOST_JSON_BYTES).await?).context("the answer is no JSON")
+    serde_json::from_str(&text_within(answer, MOST_JSON_BYTES).await?).context("the answer is not JSON")
 }
 
 async fn exchange<S, B>(stream: S, request: Request<B>) -> anyhow::Result<Response<Incoming>>
@@ -228,42 +262,26 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // How it ends shows in the answer.
+    // Its errors show in the answer.
     tokio::spawn(connection);
     Ok(requests.send_request(request).await?)
 }
 
-/// What the service says when it does not do what it was asked for.
-async fn refusal(answer: Response<Incoming>) -> String {
-    let status = answer.status();
-    match text(answer).await.ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) {
-        Some(body) if body["detail"].is_string() => {
-            let detail = body["detail"].as_str().unwrap_or_default();
-            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                return format!(
-                    "{detail} The verb reads the token itself from where --config or --data-dir leads, or from \
-                     --admin-token-file; it must be let read that"
-                );
-            }
-            detail.to_owned()
-        }
-        _ if status == StatusCode::NOT_FOUND => {
-            "what answers there is not the admin listener of this service".to_owned()
-        }
-        _ => format!("the service answered {status}"),
-    }
+/// Describes a program at the address that is not this server's admin listener.
+pub(crate) fn not_the_admin_listener(address: &Address) -> String {
+    format!("{address} is not webpush-server's admin listener; is another program using the port? (--admin)")
 }
 
-/// An answer as text, if it is short.
+/// Reads a short answer as text.
 ///
 /// # Errors
-/// When it is not, or does not end in time.
-pub async fn text(answer: Response<Incoming>) -> anyhow::Result<String> {
+/// If it is too long, or not complete in time.
+pub(crate) async fn text(answer: Response<Incoming>) -> anyhow::Result<String> {
     text_within(answer, MOST_SENTENCE_BYTES).await
 }
 
 async fn text_within(answer: Response<Incoming>, most: usize) -> anyhow::Result<String> {
     let body = timeout(PATIENCE, Limited::new(answer.into_body(), most).collect()).await;
-    let body = body.context("the answer does not end")?.map_err(anyhow::Error::from_boxed)?;
+    let body = body.context("the answer stalled")?.map_err(anyhow::Error::from_boxed)?;
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }

@@ -1,102 +1,148 @@
-//! What an exit code means: the same for every client verb, so that scripts can tell «never» from «later».
+//! Exit statuses: the same for every client command, so that scripts can tell a permanent failure from a temporary one.
 
-use super::terminal;
+use super::render::terminal;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
-use webpush_client::error::ClientError;
+use webpush_client::error::{ClientError, Fault, ProtocolError};
+use webpush_client::trust::TrustError;
 
-/// How a client verb ended. 2 is a wrong command line, from the parser of arguments.
+/// The exit status of a client command. The argument parser exits with 2 for an invalid command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done.
     Success = 0,
-    /// This machine's fault.
+    /// A local failure.
     Failure = 1,
-    /// The server said no.
+    /// The server refused.
     Refused = 3,
     /// The subscription is gone.
     Gone = 4,
-    /// Done, but not every message could be decrypted.
+    /// Done, but some messages could not be decrypted.
     Undecryptable = 5,
-    /// The server cannot be reached or asks to come back.
+    /// The server cannot be reached or is busy.
     Unavailable = 6,
-    /// By Ctrl-C.
+    /// Interrupted with Ctrl-C.
     Interrupted = 130,
 }
 
-/// The table for `--help` of a verb that talks to a server.
-pub const TABLE: &str = "\
+/// The exit statuses in `--help` of a command that talks to a server.
+pub(crate) const TABLE: &str = "\
 \x1b[1m\x1b[4mExit status:\x1b[0m
-    0  done
-    1  a fault on this machine: a file that cannot be read, a key or text that cannot be used
-    2  a mistake in the command line
-    3  the server refused (4xx): the same again will be refused again
-    4  the subscription is gone (404 or 410): forget it
-    5  listen --count: all came, but some could not be decrypted
-    6  the server could not be reached or was busy (429, 5xx): try again later
-  130  ended with Ctrl-C";
+    0  success
+    1  local failure: a file cannot be read, a key or text cannot be used
+    2  invalid command line
+    3  the server refused (4xx); retrying will not help
+    4  the subscription is gone (404 or 410); delete it
+    5  listen --count: all messages arrived, but some could not be decrypted
+    6  the server is unreachable or busy (429, 5xx); try again later
+  130  interrupted with Ctrl-C";
 
-/// Why a verb ended early.
+/// Why a command ended early.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The exchange failed.
     Client(ClientError),
-    /// Standard output took no more.
+    /// The exchange failed; the text says what that means for the user.
+    Explained(String, ClientError),
+    /// Something on this machine failed.
+    Local(anyhow::Error),
+    /// Standard output cannot be written.
     Output(io::Error),
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        Self::Client(error)
+impl<E: Into<ClientError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Client(error.into())
     }
 }
 
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Client(ClientError::Local(_)) | Self::Output(_) => Exit::Failure,
-            Self::Client(ClientError::Refused(_)) => Exit::Refused,
-            Self::Client(ClientError::Gone(_)) => Exit::Gone,
-            Self::Client(ClientError::Unavailable(_)) => Exit::Unavailable,
+            Self::Client(error) | Self::Explained(_, error) => match error.fault() {
+                Fault::Local => Exit::Failure,
+                Fault::Refused => Exit::Refused,
+                Fault::Gone => Exit::Gone,
+                Fault::Unavailable => Exit::Unavailable,
+            },
+            Self::Local(_) | Self::Output(_) => Exit::Failure,
+        }
+    }
+
+    /// Returns the message for the user; `None` if there is nothing to say.
+    fn sentence(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => Some(sentence(error)),
+            Self::Explained(text, error) => Some(format!("{text}: {}", sentence(error))),
+            Self::Local(error) => Some(format!("{error:#}")),
+            // The reader has what it wanted, as in `listen | head -1`.
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
         }
     }
 }
 
-/// Runs a verb that talks to a server, and reports how it ended.
+/// Returns an error as one line, with the flag that may help.
+pub(crate) fn sentence(error: &ClientError) -> String {
+    match hint(error) {
+        Some(hint) => format!("{}; {hint}", error.sentence()),
+        None => error.sentence(),
+    }
+}
+
+fn hint(error: &ClientError) -> Option<&'static str> {
+    use rustls::{CertificateError, Error};
+    if let Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) = error.tls() {
+        return Some("pass the certificate of a private CA with --ca-file");
+    }
+    match error {
+        ClientError::Trust(TrustError::NoRoots) => Some("pass it with --ca-file"),
+        ClientError::Protocol { error: ProtocolError::NoHttp2 | ProtocolError::NoServerPush, .. } => {
+            Some("use --via sse, which needs no server push")
+        }
+        ClientError::Protocol { error: ProtocolError::NoEvents, .. } => Some("use --via push"),
+        _ => None,
+    }
+}
+
+/// Runs a command that talks to a server, and reports how it ended.
 #[must_use]
-pub fn run(verb: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+pub(crate) fn run(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     // One thread for the connections, so that they live while this one waits for a slow terminal.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(verb);
+            let ended = runtime.block_on(command);
             runtime.shutdown_background();
             ended
         }
-        Err(error) => Err(ClientError::Local(format!("the threads cannot be started: {error}")).into()),
+        Err(error) => Err(Failure::Local(anyhow::Error::new(error).context("cannot start the threads"))),
     };
     report(ended)
 }
 
-/// Tells the person what went wrong, and the shell how it ended.
+/// Prints what went wrong, and returns the exit status.
 #[must_use]
-pub fn report(ended: Result<Exit, Failure>) -> ExitCode {
+pub(crate) fn report(ended: Result<Exit, Failure>) -> ExitCode {
     let exit = ended.unwrap_or_else(|failure| {
-        match &failure {
-            Failure::Client(error) => terminal::error(error.sentence()),
-            // The reader has what it wanted, as in `listen | head -1`.
-            Failure::Output(error) if error.kind() == ErrorKind::BrokenPipe => {}
-            Failure::Output(error) => terminal::error(&format!("cannot write to standard output: {error}")),
+        if let Some(sentence) = failure.sentence() {
+            terminal::error(&sentence);
         }
         failure.exit()
     });
     ExitCode::from(exit as u8)
 }
 
+/// Prints an error with its causes as one line.
+pub(crate) fn print_error(error: &anyhow::Error) {
+    eprintln!("webpush-server: {error:#}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webpush_client::url::UrlError;
 
     #[test]
     fn the_table_names_every_code() {
@@ -116,11 +162,23 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_its_code() {
-        let exit = |error: ClientError| Failure::from(error).exit();
-        assert_eq!(exit(ClientError::Local(String::new())), Exit::Failure);
-        assert_eq!(exit(ClientError::Refused(String::new())), Exit::Refused);
-        assert_eq!(exit(ClientError::Gone(String::new())), Exit::Gone);
-        assert_eq!(exit(ClientError::Unavailable(String::new())), Exit::Unavailable);
+    fn every_fault_has_its_code() {
+        let origin = || "http://x".to_owned();
+        let protocol = |error| ClientError::Protocol { origin: origin(), error };
+        for (error, exit) in [
+            (ClientError::from(UrlError::Scheme), Exit::Failure),
+            (protocol(ProtocolError::NoHttp2), Exit::Refused),
+            (ClientError::Removed { origin: origin() }, Exit::Gone),
+            (protocol(ProtocolError::TooLarge(1)), Exit::Unavailable),
+        ] {
+            assert_eq!(Failure::from(error).exit(), exit);
+        }
+    }
+
+    #[test]
+    fn a_flag_that_helps_is_named() {
+        let error =
+            ClientError::Protocol { origin: "http://x".to_owned(), error: ProtocolError::NoServerPush };
+        assert!(sentence(&error).ends_with("--via sse, which needs no server push"), "{}", sentence(&error));
     }
 }

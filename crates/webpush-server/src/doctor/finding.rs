@@ -1,32 +1,32 @@
-//! What an examination found.
+//! The result of a check.
 
 use serde::Serialize;
 use std::fmt;
 
-/// How it is.
+/// The result in one word, worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// All is well.
     Good,
-    /// It was not looked at, and why is said.
+    /// The check was not made; the finding says why.
     Skipped,
-    /// It works, and somebody will be surprised one day.
+    /// It works, but will cause trouble.
     Warning,
-    /// Somebody is not served.
+    /// Some clients cannot be served.
     Bad,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The thing, in a word or two.
+    /// The name of the check.
     pub check: &'static str,
-    /// How it is.
+    /// The result in one word, worst last.
     pub verdict: Verdict,
-    /// What was seen.
+    /// The observation.
     pub found: String,
-    /// What to change.
+    /// The fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }

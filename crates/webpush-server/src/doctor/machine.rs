@@ -1,4 +1,4 @@
-//! The machine that the service runs on: its data folder, the disk, and what the process may open.
+//! The machine that the server runs on: data directory, disk and file descriptors.
 
 use super::finding::Finding;
 use std::fs;
@@ -6,62 +6,66 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use webpush_admin::keys_file;
 
-const FOLDER: &str = "data folder";
+const DIRECTORY: &str = "data dir";
 const DISK: &str = "disk";
 const DESCRIPTORS: &str = "descriptors";
 
-/// Less is soon nothing.
+/// Free disk space below which a warning is due.
 const LITTLE_BYTES: u64 = 1 << 30;
 const LITTLE_PERCENT: u64 = 5;
-/// Each connection takes one. What systems give a process by default is far below what agents make.
+/// Each connection takes a descriptor; the default limit of most systems is far too low.
 const FEW_DESCRIPTORS: u64 = 65_536;
 
-/// Whether the folder is its owner's alone, and holds the keys.
-pub fn folder(path: &Path) -> Finding {
+/// Checks that the directory is private and holds the keys.
+pub fn directory(path: &Path) -> Finding {
     let shown = path.display();
     let found = match fs::metadata(path) {
         Ok(found) => found,
         Err(error) => {
             return Finding::bad(
-                FOLDER,
-                format!("{shown} can't be looked at: {error}"),
-                "name it with --data-dir or --config, and run this as root or as the user of the service",
+                DIRECTORY,
+                format!("cannot read {shown}: {error}"),
+                "name it with --data-dir or --config, and run doctor as root or as the server's user",
             );
         }
     };
     let open_to_others = |found: &fs::Metadata| found.mode() & 0o077 != 0;
     if open_to_others(&found) {
         return Finding::bad(
-            FOLDER,
-            format!("{shown} has mode {:o}: other users of this machine can look in", found.mode() & 0o777),
+            DIRECTORY,
+            format!("{shown} has mode {:o}: other users can read it", found.mode() & 0o777),
             format!("chmod 700 {shown}"),
         );
     }
     let keys = path.join(keys_file::FILE_NAME);
     match fs::metadata(&keys) {
         Ok(file) if open_to_others(&file) => Finding::bad(
-            FOLDER,
-            format!("{} has mode {:o}: who reads it can open every URL", keys.display(), file.mode() & 0o777),
+            DIRECTORY,
+            format!(
+                "{} has mode {:o}: anyone who reads it can use every URL",
+                keys.display(),
+                file.mode() & 0o777
+            ),
             format!("chmod 600 {}", keys.display()),
         ),
         Ok(file) if file.uid() != found.uid() => Finding::bad(
-            FOLDER,
-            format!("{} belongs to another user than the folder", keys.display()),
+            DIRECTORY,
+            format!("{} belongs to another user than the directory", keys.display()),
             format!("chown -R --reference={shown} {shown}"),
         ),
-        Ok(_) => Finding::good(FOLDER, format!("{shown} is for its owner only")),
+        Ok(_) => Finding::good(DIRECTORY, format!("{shown} is private")),
         Err(error) => Finding::bad(
-            FOLDER,
-            format!("{} can't be looked at: {error}", keys.display()),
-            "start the service once, or put the file back from a backup: without it no URL that was given out works",
+            DIRECTORY,
+            format!("cannot read {}: {error}", keys.display()),
+            "start the server once, or restore the file from a backup: no existing URL works without it",
         ),
     }
 }
 
-/// How much can still be stored.
+/// Checks the free disk space.
 pub fn disk(path: &Path) -> Finding {
     let Ok(found) = rustix::fs::statvfs(path) else {
-        return Finding::skipped(DISK, format!("the disk of {} can't be looked at", path.display()));
+        return Finding::skipped(DISK, format!("cannot read the disk usage of {}", path.display()));
     };
     let bytes = found.f_bavail.saturating_mul(found.f_frsize);
     let percent = found.f_bavail.saturating_mul(100) / found.f_blocks.max(1);
@@ -74,13 +78,13 @@ fn of_disk(bytes: u64, percent: u64) -> Finding {
         return Finding::warning(
             DISK,
             found,
-            "make room: when it is full, messages are refused with 503 until there is some again",
+            "free some space: the server refuses messages with 503 while the disk is full",
         );
     }
     Finding::good(DISK, found)
 }
 
-/// How many connections the service can have, as its metrics say.
+/// Checks the file descriptor limit in the metrics of the server.
 pub fn descriptors(metrics: &str) -> Finding {
     let value = |name: &str| {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -88,25 +92,25 @@ pub fn descriptors(metrics: &str) -> Finding {
     };
     let (Some(open), Some(limit)) = (value("webpush_process_open_fds"), value("webpush_process_max_fds"))
     else {
-        return Finding::skipped(DESCRIPTORS, "the service does not say how many it may have");
+        return Finding::skipped(DESCRIPTORS, "the server does not report its limit");
     };
     let found = format!("{open} of {limit} are open");
     if limit < FEW_DESCRIPTORS {
         return Finding::warning(
             DESCRIPTORS,
             found,
-            "each connection takes one: set LimitNOFILE=1048576 in the unit, or ulimit -n before the start",
+            "each connection needs one: set LimitNOFILE=1048576 in the unit, or ulimit -n before the start",
         );
     }
     Finding::good(DESCRIPTORS, found)
 }
 
-/// That the service itself could not be asked.
-pub fn unanswered(error: &anyhow::Error) -> Finding {
+/// Reports that the server's metrics are unavailable.
+pub fn without_metrics(error: &anyhow::Error) -> Finding {
     Finding::warning(
         DESCRIPTORS,
-        format!("the service can't be asked: {error:#}"),
-        "start it, and name its admin listener with --admin or --config",
+        format!("cannot read the server's metrics: {error:#}"),
+        "start the server, and name its admin listener with --admin or --config",
     )
 }
 
@@ -118,21 +122,23 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_folder_that_others_can_look_into_is_bad() {
-        let folder_ = tempfile::tempdir().unwrap();
-        let path = folder_.path();
+    fn a_temporarythat_others_can_look_into_is_bad() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path();
         let keys = path.join(keys_file::FILE_NAME);
         let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         set(path, 0o700);
-        assert!(folder(path).found.contains("sealing-keys can't be looked at"));
+        assert!(
+            directory(path).found.contains("cannot read") && directory(path).found.contains("sealing-keys")
+        );
         fs::write(&keys, "").unwrap();
         set(&keys, 0o600);
-        assert_eq!(folder(path).verdict, Verdict::Good);
+        assert_eq!(directory(path).verdict, Verdict::Good);
         set(&keys, 0o640);
-        assert!(folder(path).advice.unwrap().starts_with("chmod 600 "));
+        assert!(directory(path).advice.unwrap().starts_with("chmod 600 "));
         set(path, 0o755);
-        assert!(folder(path).advice.unwrap().starts_with("chmod 700 "));
-        assert_eq!(folder(&path.join("none")).verdict, Verdict::Bad);
+        assert!(directory(path).advice.unwrap().starts_with("chmod 700 "));
+        assert_eq!(directory(&path.join("none")).verdict, Verdict::Bad);
     }
 
     #[test]

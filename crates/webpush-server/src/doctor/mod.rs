@@ -1,16 +1,18 @@
-//! Looking at a service from outside, as its agents and senders see it, and at the machine that it runs on.
+//! Diagnoses a server from outside, as its agents and senders see it, and the machine that it runs on.
 //!
-//! | what is looked at | look in |
+//! | to find | look in |
 //! |---|---|
 //! | the data folder, the disk, file descriptors | [`machine`] |
-//! | the name: addresses, and whether each can be connected to | [`name`] |
+//! | the name: its addresses, and a connection to each | [`name`] |
 //! | TLS and its certificate, both versions of HTTP, the clock | [`transport`] |
-//! | server push, as agents of RFC 8030 need it | [`push`] |
-//! | the WebSocket, a message on its whole way, the origin, silence | [`socket`] |
-//! | what is said of each | [`finding`] |
+//! | HTTP/2 server push, for agents of RFC 8030 | [`push`] |
+//! | the WebSocket, a message from end to end, the origin, an idle connection | [`socket`] |
+//! | the result of a check | [`finding`] |
+//! | why a check failed | [`error`] |
 //!
-//! Each look has an end in time, and what it subscribes it takes back.
+//! Each check has a time limit, and removes the subscriptions that it creates.
 
+pub mod error;
 pub mod finding;
 pub mod machine;
 pub mod name;
@@ -18,67 +20,67 @@ pub mod push;
 pub mod socket;
 pub mod transport;
 
+use error::CheckError;
 use finding::Finding;
 use std::time::Duration;
 use tokio::time::timeout;
 use webpush_client::connection::Connector;
-use webpush_client::error::ClientError;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::Keyring;
 
-/// The longest wait for an answer.
+/// Time limit of one check.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What is looked at from outside.
+/// What to check from outside.
 pub struct Examination {
-    /// The URL that agents are given: the origin, perhaps with `/t/TOKEN`.
+    /// The URL that agents are configured with: the origin, perhaps with `/t/TOKEN`.
     pub url: CapabilityUrl,
-    /// How it is connected to.
+    /// Opens the connections.
     pub connector: Connector,
-    /// The keys that its URLs should be sealed with, if they are known here.
+    /// The keys that its URLs should be sealed with, if the data directory can be read.
     pub keyring: Option<Keyring>,
-    /// For how long a WebSocket is left silent; not at all if zero.
+    /// How long to leave a WebSocket idle; zero skips that check.
     pub silence: Duration,
 }
 
 impl Examination {
-    /// Looks at everything, and tells each finding as it is made. Where one thing is missing that all others need, they are
-    /// left out.
-    pub async fn run(&self, mut tell: impl FnMut(Finding)) {
-        let Some(certificate) = self.reach(&mut tell).await else { return };
-        certificate.into_iter().for_each(&mut tell);
-        let Some(answers) = transport::answers(self, &mut tell).await else { return };
-        tell(transport::clock(&answers, webpush_service::fresh::now()));
+    /// Runs all checks, and reports each result as it is there. Stops early if a check fails that all others need.
+    pub async fn run(&self, mut report: impl FnMut(Finding)) {
+        let Some(certificate) = self.reach(&mut report).await else { return };
+        certificate.into_iter().for_each(&mut report);
+        let Some(answers) = transport::answers(self, &mut report).await else { return };
+        report(transport::clock(&answers, webpush_service::fresh::now()));
         let http2 = transport::http2(self).await;
         let has_http2 = http2.verdict == finding::Verdict::Good;
-        tell(http2);
+        report(http2);
         if has_http2 {
-            tell(push::server_push(self).await);
+            report(push::server_push(self).await);
         }
-        socket::examine(self, &mut tell).await;
+        socket::examine(self, &mut report).await;
     }
 
-    /// What was seen of the certificate, if there is anything at all to talk to.
-    async fn reach(&self, tell: &mut impl FnMut(Finding)) -> Option<Vec<Finding>> {
+    /// Checks name, connection and certificate; `None` if the server cannot be reached.
+    async fn reach(&self, report: &mut impl FnMut(Finding)) -> Option<Vec<Finding>> {
         let name = name::examine(self).await;
         let reachable = name.iter().all(|finding| finding.verdict != finding::Verdict::Bad);
-        name.into_iter().for_each(&mut *tell);
+        name.into_iter().for_each(&mut *report);
         if !reachable {
             return None;
         }
         match transport::certificate(self).await {
             Ok(findings) => Some(findings),
             Err(finding) => {
-                tell(finding);
+                report(finding);
                 None
             }
         }
     }
 }
 
-/// An answer in time, or that there was none.
-async fn soon<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-    timeout(PATIENCE, work).await.unwrap_or_else(|_| {
-        Err(ClientError::Unavailable(format!("nothing came in {} s", PATIENCE.as_secs())))
-    })
+/// Waits for a result until the time limit of a check.
+async fn soon<T, E: Into<CheckError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, CheckError> {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(CheckError::TimedOut(PATIENCE)),
+    }
 }

@@ -1,5 +1,5 @@
-//! The name of the service: its addresses, and whether each of them can be connected to. An agent that prefers an address
-//! which nobody listens on waits for it to fail, each time.
+//! The name of the server: its addresses, and a connection to each. An agent that prefers an unreachable address waits for
+//! it to fail, each time.
 
 use super::finding::Finding;
 use super::{Examination, PATIENCE};
@@ -20,7 +20,7 @@ pub(super) async fn examine(examination: &Examination) -> Vec<Finding> {
     };
     let addresses = match found {
         Ok(addresses) if !addresses.is_empty() => addresses,
-        Ok(_) => return vec![unknown(host, "it has no address")],
+        Ok(_) => return vec![unknown(host, "no address found")],
         Err(error) => return vec![unknown(host, &error.to_string())],
     };
     let mut refused = Vec::new();
@@ -35,7 +35,7 @@ pub(super) async fn examine(examination: &Examination) -> Vec<Finding> {
 fn unknown(host: &str, why: &str) -> Finding {
     Finding::bad(
         CHECK,
-        format!("{host} can't be resolved: {why}"),
+        format!("cannot resolve {host}: {why}"),
         "add an A record (and an AAAA record, if the machine has an IPv6 address) at your DNS provider",
     )
 }
@@ -47,17 +47,17 @@ fn of_name(host: &str, addresses: &[SocketAddr]) -> Finding {
     if addresses.iter().all(|address| is_public(address.ip())) {
         return Finding::good(CHECK, found);
     }
-    let inside = "agents and senders elsewhere can't connect to it";
+    let inside = "other networks cannot connect to it";
     Finding::warning(
         CHECK,
         format!("{found}, which is not public: {inside}"),
-        "if they should, give the name a public address; for a test on this machine or network it is as it should be",
+        "give the name a public address; this is fine for local testing",
     )
 }
 
 fn of_connections(addresses: &[SocketAddr], refused: &[(SocketAddr, io::Error)]) -> Finding {
     let shown: Vec<String> =
-        refused.iter().map(|(address, error)| format!("{address} does not answer ({error})")).collect();
+        refused.iter().map(|(address, error)| format!("cannot connect to {address} ({error})")).collect();
     let shown = shown.join(", ");
     if refused.is_empty() {
         let port = addresses.first().map_or(0, SocketAddr::port);
@@ -67,13 +67,13 @@ fn of_connections(addresses: &[SocketAddr], refused: &[(SocketAddr, io::Error)])
         return Finding::bad(
             CONNECTION,
             shown,
-            "is the service running, and does the firewall let this port in? Behind a router the port must be forwarded",
+            "start the server, open the port in the firewall, and forward it if there is a router",
         );
     }
     Finding::warning(
         CONNECTION,
         shown,
-        "listen there as well (--host :: listens on all addresses), or take the record of this address out of the DNS",
+        "listen there as well (--host :: listens on all addresses), or remove the address from the DNS",
     )
 }
 

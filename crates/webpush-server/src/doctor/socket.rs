@@ -1,6 +1,6 @@
-//! The WebSocket of autopush: opening, a message on its whole way, whether the origin is right and really ours, and whether a
-//! connection that is silent stays.
+//! The WebSocket of autopush: opening, a message from end to end, the origin of URLs, and an idle connection.
 
+use super::error::CheckError;
 use super::finding::Finding;
 use super::push::WITH_TOKEN;
 use super::{Examination, soon};
@@ -11,50 +11,50 @@ use std::fmt::Write as _;
 use std::time::Instant;
 use tokio::time::timeout;
 use webpush_client::connection::Protocols;
-use webpush_client::error::ClientError;
+use webpush_client::error::{ClientError, Operation, StatusError};
 use webpush_client::url::CapabilityUrl;
-use webpush_client::websocket::{Heard, WebSocket};
+use webpush_client::websocket::{Incoming, WebSocket};
 
 const CHECK: &str = "WebSocket";
 const ORIGIN: &str = "origin";
 const MESSAGE: &str = "message";
-const SILENCE: &str = "silence";
+const IDLE: &str = "silence";
 
 pub(super) async fn examine(examination: &Examination, tell: &mut impl FnMut(Finding)) {
     let (mut agent, endpoint) = match soon(Agent::register(examination)).await {
         Ok(registered) => registered,
-        Err(error) if error.sentence().contains("status 401") => {
-            tell(Finding::bad(CHECK, "it opens, and registering takes a token", WITH_TOKEN));
+        Err(error) if error.needs_token() => {
+            tell(Finding::bad(CHECK, "opens, but registering needs a token", WITH_TOKEN));
             return;
         }
         Err(error) => {
             tell(Finding::bad(
                 CHECK,
                 error.sentence(),
-                "the proxy in front must pass «Upgrade: websocket» on for / (nginx: proxy_http_version 1.1, and the headers \
-                 Upgrade and Connection)",
+                "the reverse proxy must forward the `Upgrade: websocket` header for / (nginx: proxy_http_version 1.1, and the \
+                 headers Upgrade and Connection)",
             ));
             return;
         }
     };
-    tell(Finding::good(CHECK, "opens, says hello and registers"));
+    tell(Finding::good(CHECK, "opens, and registers a channel"));
     tell(origin(examination, &endpoint));
     if endpoint.origin() == examination.url.origin() {
         tell(message(examination, &mut agent, &endpoint).await);
     }
-    tell(silence(examination, &mut agent).await);
-    // An agent without a channel is removed when it was idle for long enough, as one is that can't be told any more.
+    tell(idle(examination, &mut agent).await);
+    // If that fails, the idle agent expires.
     let _ = soon(agent.unregister()).await;
 }
 
-/// Firefox for a minute.
+/// An agent as Firefox is one.
 struct Agent {
     socket: WebSocket,
     channel: String,
 }
 
 impl Agent {
-    async fn register(examination: &Examination) -> Result<(Self, CapabilityUrl), ClientError> {
+    async fn register(examination: &Examination) -> Result<(Self, CapabilityUrl), CheckError> {
         let url = examination.url.below("")?;
         let mut socket = WebSocket::open(&examination.connector, &url).await?;
         socket.send(r#"{"messageType":"hello","use_webpush":true}"#).await?;
@@ -71,32 +71,29 @@ impl Agent {
         self.socket.send(&what.to_string()).await
     }
 
-    /// The next message of a kind.
-    async fn answer(&mut self, kind: &str) -> Result<Value, ClientError> {
+    /// Waits for the next message of a type.
+    async fn answer(&mut self, kind: &'static str) -> Result<Value, CheckError> {
         loop {
-            let Heard::Text(text) = self.socket.next().await? else { continue };
+            let Incoming::Text(text) = self.socket.next().await? else { continue };
             let said: Value = serde_json::from_str(&text).unwrap_or_default();
             if said["messageType"] == kind {
                 return match said["status"].as_u64() {
                     None | Some(200) => Ok(said),
-                    Some(status) => {
-                        Err(ClientError::Refused(format!("{kind} is answered with status {status}")))
-                    }
+                    Some(status) => Err(CheckError::Autopush { request: kind, status }),
                 };
             }
         }
     }
 
-    async fn unregister(&mut self) -> Result<(), ClientError> {
+    async fn unregister(&mut self) -> Result<(), CheckError> {
         self.say(&json!({"messageType": "unregister", "channelID": self.channel})).await?;
         self.answer("unregister").await.map(drop)
     }
 }
 
 /// A random UUID (RFC 9562 §5.4).
-fn channel() -> Result<String, ClientError> {
-    let mut bytes =
-        webpush_service::fresh::random::<16>().map_err(|error| ClientError::Local(error.to_string()))?;
+fn channel() -> Result<String, CheckError> {
+    let mut bytes = webpush_service::fresh::random::<16>().map_err(|_| CheckError::NoEntropy)?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::new();
@@ -110,35 +107,34 @@ fn channel() -> Result<String, ClientError> {
     Ok(text)
 }
 
-/// Whether URLs are given out under the origin that was asked, and by the keys that are here.
+/// Checks that the server uses this origin in URLs, and seals them with the keys of the data directory.
 fn origin(examination: &Examination, endpoint: &CapabilityUrl) -> Finding {
     let (asked, given) = (examination.url.origin(), endpoint.origin());
     if asked != given {
         return Finding::bad(
             ORIGIN,
-            format!("the service gives out URLs of {given}, and not of {asked}"),
-            format!("set --origin {asked} (listen.origin), or give agents {given}"),
+            format!("the server creates URLs at {given}, not at {asked}"),
+            format!("set --origin {asked} (listen.origin), or configure agents with {given}"),
         );
     }
     match &examination.keyring {
         None => Finding::good(
             ORIGIN,
-            format!("URLs are of {given}; whether they are ours is not known without the data folder"),
+            format!("URLs are at {given} (not compared with the keys of a data directory)"),
         ),
-        Some(keyring) if keyring.open(endpoint.path()).is_some() => {
-            Finding::good(ORIGIN, format!("URLs are of {given}, and sealed with the keys of the data folder"))
-        }
+        Some(keyring) if keyring.open(endpoint.path()).is_some() => Finding::good(
+            ORIGIN,
+            format!("URLs are at {given}, and sealed with the keys of the data directory"),
+        ),
         Some(_) => Finding::bad(
             ORIGIN,
-            format!(
-                "what answers at {given} does not have the keys of the data folder: it is another service"
-            ),
-            "look where the name leads (DNS, proxy), and whether a second service is running",
+            format!("{given} is another server: it does not have the keys of the data directory"),
+            "check where the name leads (DNS, proxy), and stop a second server",
         ),
     }
 }
 
-/// Sends a message and waits for it.
+/// Sends a message and waits for its delivery.
 async fn message(examination: &Examination, agent: &mut Agent, endpoint: &CapabilityUrl) -> Finding {
     let began = Instant::now();
     match soon(send_and_receive(examination, agent, endpoint)).await {
@@ -149,7 +145,7 @@ async fn message(examination: &Examination, agent: &mut Agent, endpoint: &Capabi
         Err(error) => Finding::bad(
             MESSAGE,
             error.sentence(),
-            "«webpush-server health» says whether the store can be written; the log says more",
+            "run 'webpush-server health' to check the store, and read the log",
         ),
     }
 }
@@ -158,41 +154,42 @@ async fn send_and_receive(
     examination: &Examination,
     agent: &mut Agent,
     endpoint: &CapabilityUrl,
-) -> Result<(), ClientError> {
+) -> Result<(), CheckError> {
     let request = Request::builder().method(Method::POST).uri(endpoint.uri().clone()).header("ttl", "60");
-    let request = request.body(Bytes::new()).map_err(|error| ClientError::Local(error.to_string()))?;
+    let request = request.body(Bytes::new())?;
     let mut connection = examination.connector.connect(endpoint, Protocols::Any).await?;
     let answer = connection.exchange(request).await?;
     if !answer.status.is_success() {
-        return Err(webpush_client::problem::failure(&endpoint.origin(), "take a message", &answer));
+        let error = StatusError::new(&endpoint.origin(), Operation::Send, &answer);
+        return Err(ClientError::from(error).into());
     }
     let came = agent.answer("notification").await?;
     let ack = json!({"messageType": "ack", "updates": [{"channelID": came["channelID"], "version": came["version"]}]});
-    agent.say(&ack).await
+    Ok(agent.say(&ack).await?)
 }
 
-/// Leaves the connection alone, and then asks whether it is still there.
-async fn silence(examination: &Examination, agent: &mut Agent) -> Finding {
+/// Leaves the connection idle, then pings the server.
+async fn idle(examination: &Examination, agent: &mut Agent) -> Finding {
     let silence = examination.silence;
     if silence.is_zero() {
-        return Finding::skipped(SILENCE, "--silence 0: not looked at");
+        return Finding::skipped(IDLE, "not checked (--silence 0)");
     }
     let shown = silence.as_secs();
-    let advice = "raise the timeout of the proxy in front above the pings of the service (nginx: proxy_read_timeout 1h; \
+    let advice = "raise the timeout of the reverse proxy above the ping interval of the server (nginx: proxy_read_timeout 1h; \
                   HAProxy: timeout tunnel 1h), or lower --websocket-ping below it";
-    // What the service says by itself, as a ping, is not what is looked for.
+    // A ping of the server does not count.
     let ended = match timeout(silence, agent.socket.next()).await {
-        Ok(Err(error)) => Some(error),
+        Ok(Err(error)) => Some(CheckError::from(error)),
         Ok(Ok(_)) | Err(_) => soon(ping(agent)).await.err(),
     };
     match ended {
-        None => Finding::good(SILENCE, format!("a WebSocket that is silent for {shown} s stays")),
-        Some(error) => Finding::bad(SILENCE, format!("within {shown} s: {}", error.sentence()), advice),
+        None => Finding::good(IDLE, format!("a WebSocket stays open when idle for {shown} s")),
+        Some(error) => Finding::bad(IDLE, format!("closed within {shown} s: {}", error.sentence()), advice),
     }
 }
 
 async fn ping(agent: &mut Agent) -> Result<(), ClientError> {
     agent.socket.ping().await?;
-    while agent.socket.next().await? != Heard::Pong {}
+    while agent.socket.next().await? != Incoming::Pong {}
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What everything else goes over: TLS and its certificate, HTTP/1.1 and HTTP/2 through whatever is in front; and the clock,
-//! which is read off an answer.
+//! TLS and its certificate, HTTP/1.1 and HTTP/2 through any proxy, and the clock in an answer.
 
+use super::error::CheckError;
 use super::finding::Finding;
 use super::{Examination, soon};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use http::header::DATE;
 use http::{Method, Request};
 use std::time::{Duration, UNIX_EPOCH};
 use webpush_client::connection::{Answer, Connector, H2, HTTP1, Protocols};
-use webpush_client::error::ClientError;
+use webpush_client::error::{ClientError, is_ca_used_as_server};
 use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
 use webpush_http::transport::certificate::Validity;
@@ -18,24 +18,24 @@ const HTTP: &str = "HTTP/1.1";
 const HTTP2: &str = "HTTP/2";
 const CLOCK: &str = "clock";
 
-/// A certificate that is not renewed by then is forgotten.
+/// Automatic renewal happens before this.
 const RENEWED_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Tokens of senders are good for hours; more than this is no clock that is kept.
+/// VAPID tokens are valid for hours; a larger difference means that the clock is not synchronized.
 const NEARLY: Duration = Duration::from_secs(5);
 const FAR: Duration = Duration::from_secs(60);
 
-/// Speaks TLS, if the URL has it. `Err` is that it can't be spoken.
+/// Checks TLS, if the URL has it. Fails if there is no TLS connection.
 pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding>, Finding> {
     let url = &examination.url;
     if !url.is_https() {
         let here = matches!(url.host(), "localhost" | "127.0.0.1" | "::1");
         return Ok(vec![if here {
-            Finding::skipped(CERTIFICATE, "without TLS, which is for this machine only")
+            Finding::skipped(CERTIFICATE, "no TLS, which is fine for local testing")
         } else {
             Finding::bad(
                 CERTIFICATE,
-                "the URL begins with http: push URLs go over the network in the clear, and browsers don't take them",
-                "give the service a certificate (--cert and --key, or --acme-domains), or put a proxy with one in front and \
+                "no TLS: push URLs are sent unencrypted, and browsers refuse them",
+                "give the server a certificate (--cert and --key, or --acme-domains), or use a reverse proxy that has one, and \
                  set --origin to its https URL",
             )
         }]);
@@ -53,88 +53,91 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
 
 fn of_expiry(until: Option<Timestamp>, now: Timestamp) -> Finding {
     let Some(until) = until else {
-        return Finding::good(CERTIFICATE, "trusted, and for this name");
+        return Finding::good(CERTIFICATE, "trusted, and valid for this name");
     };
     let left = Duration::from_millis(until.as_millis().saturating_sub(now.as_millis()));
-    let found = format!("trusted, for this name, and good for {} more days", left.as_secs() / 86_400);
+    let found = format!("trusted, and valid for this name for {} more days", left.as_secs() / 86_400);
     if left > RENEWED_BEFORE {
         return Finding::good(CERTIFICATE, found);
     }
     Finding::warning(
         CERTIFICATE,
         found,
-        "renew it; the service reads it again on SIGHUP. Who renews it by itself does so before this",
+        "renew it; automatic renewal should have happened. The server reads the files again on SIGHUP",
     )
 }
 
-/// Why a chain is not trusted decides what is to be done.
-fn of_failure(error: &ClientError) -> Finding {
-    let said = error.sentence();
-    let advice = [
-        (
-            "UnknownIssuer",
-            "the file of --cert must hold the whole chain, the intermediate certificates behind the own one \
-          (fullchain.pem, not cert.pem); a private authority must be trusted by each agent, and is named here with --ca-file",
-        ),
-        ("xpired", "renew the certificate, and have it read again (SIGHUP)"),
-        (
-            "not valid for",
-            "the certificate is for another name: get one for this, or use the name that it is for",
-        ),
-        (
-            "CaUsedAsEndEntity",
-            "the certificate is one of an authority (CA:TRUE, as openssl req -x509 makes them): have one made that is not",
-        ),
-        ("not valid yet", "the clock of this machine or of whoever made the certificate is wrong"),
-    ];
-    let advice = advice.iter().find(|(word, _)| said.contains(word)).map_or(
-        "does this port speak TLS? A proxy that terminates TLS needs https on its side",
-        |(_, advice)| *advice,
-    );
-    Finding::bad(CERTIFICATE, said, advice)
+/// The advice depends on why the handshake failed.
+fn of_failure(error: &CheckError) -> Finding {
+    let advice = error.client().and_then(ClientError::tls).map_or(NO_TLS, tls_advice);
+    Finding::bad(CERTIFICATE, error.sentence(), advice)
 }
 
-/// Asks over HTTP/1.1 who answers; that answer, if it is a service like this one.
+const NO_TLS: &str = "does this port speak TLS? A reverse proxy that terminates TLS needs https on its side";
+
+fn tls_advice(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Invalid;
+    match error {
+        error if is_ca_used_as_server(error) => {
+            "the certificate is that of a CA (CA:TRUE, as openssl req -x509 creates them): create one with CA:FALSE"
+        }
+        rustls::Error::InvalidCertificate(invalid) => match invalid {
+            Invalid::UnknownIssuer => {
+                "--cert must name the whole chain: the intermediate certificates after the server's own (fullchain.pem, \
+                 not cert.pem). Agents must trust a private CA; pass it here with --ca-file"
+            }
+            Invalid::Expired | Invalid::ExpiredContext { .. } => {
+                "renew the certificate, and have the server read it again (SIGHUP)"
+            }
+            Invalid::NotValidYet | Invalid::NotValidYetContext { .. } => {
+                "fix the clock of this machine, or of the one that created the certificate"
+            }
+            Invalid::NotValidForName | Invalid::NotValidForNameContext { .. } => {
+                "the certificate is for another name: obtain one for this name, or use the name it is for"
+            }
+            _ => "replace the certificate",
+        },
+        _ => NO_TLS,
+    }
+}
+
+/// Requests the version over HTTP/1.1; returns the answer if it is one of this program.
 pub(super) async fn answers(examination: &Examination, tell: &mut impl FnMut(Finding)) -> Option<Answer> {
     let answer = match soon(version(&examination.connector, &examination.url, Protocols::Any)).await {
         Ok(answer) => answer,
         Err(error) => {
-            tell(Finding::bad(
-                HTTP,
-                error.sentence(),
-                "the log of the service or of the proxy in front says why",
-            ));
+            tell(Finding::bad(HTTP, error.sentence(), "read the log of the server or of the reverse proxy"));
             return None;
         }
     };
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match body["version"].as_str() {
         Some(version) if answer.status.is_success() => {
-            tell(Finding::good(HTTP, format!("a push service answers, version {version}")));
+            tell(Finding::good(HTTP, format!("webpush-server {version}")));
             Some(answer)
         }
         _ => {
             tell(Finding::bad(
                 HTTP,
-                format!("what answers is no webpush-server: {} for /__version__", answer.status),
-                "the proxy in front must pass every path on, to the port that the service listens on",
+                format!("not webpush-server: {} for /__version__", answer.status),
+                "the reverse proxy must forward every path to the port of the server",
             ));
             None
         }
     }
 }
 
-/// Asks over HTTP/2, which agents that are pushed to need. What fails here is no harm for anybody else.
+/// Requests the version over HTTP/2, which server push needs and nothing else.
 pub(super) async fn http2(examination: &Examination) -> Finding {
     match soon(version(&examination.connector, &examination.url, Protocols::Http2)).await {
-        Ok(answer) if answer.status.is_success() => Finding::good(HTTP2, "spoken"),
-        Ok(answer) => Finding::warning(HTTP2, format!("answers {}", answer.status), WITHOUT_HTTP2),
+        Ok(answer) if answer.status.is_success() => Finding::good(HTTP2, "supported"),
+        Ok(answer) => Finding::warning(HTTP2, format!("returns {}", answer.status), WITHOUT_HTTP2),
         Err(error) => Finding::warning(HTTP2, error.sentence(), WITHOUT_HTTP2),
     }
 }
 
-pub(super) const WITHOUT_HTTP2: &str = "agents of RFC 8030 with server push need HTTP/2 from end to end: pass TCP through \
-    (HAProxy «mode tcp»), or leave TLS to the service. Firefox, UnifiedPush, event streams and senders do without";
+pub(super) const WITHOUT_HTTP2: &str = "agents that use server push (RFC 8030) need HTTP/2 from end to end: forward TCP \
+    (HAProxy: mode tcp), or let the server terminate TLS. Firefox, UnifiedPush, SSE and senders do not need it";
 
 async fn version(
     connector: &Connector,
@@ -143,20 +146,20 @@ async fn version(
 ) -> Result<Answer, ClientError> {
     let url = url.join("/__version__")?;
     let request = Request::builder().method(Method::GET).uri(url.uri().clone()).body(Bytes::new());
-    let request = request.map_err(|error| ClientError::Local(error.to_string()))?;
+    let request = request?;
     connector.connect(&url, protocols).await?.exchange(request).await
 }
 
-/// How far the clock of the service is from the one here.
+/// Compares the server's clock with the one here.
 pub(super) fn clock(answer: &Answer, now: Timestamp) -> Finding {
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let Some(there) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
-        return Finding::skipped(CLOCK, "the answer has no date");
+        return Finding::skipped(CLOCK, "the answer has no Date header");
     };
     let apart = there.abs_diff(Duration::from_millis(now.as_millis()));
-    let found = format!("{} s from the one here", apart.as_secs());
-    let advice = "keep time by NTP (timedatectl set-ntp true), here and there: tokens of senders (VAPID) end by the clock, \
-                  and so do messages";
+    let found = format!("{} s from this machine's", apart.as_secs());
+    let advice =
+        "synchronize both clocks (timedatectl set-ntp true): VAPID tokens and messages expire by the clock";
     match apart {
         apart if apart <= NEARLY => Finding::good(CLOCK, found),
         apart if apart <= FAR => Finding::warning(CLOCK, found, advice),
@@ -169,7 +172,9 @@ mod tests {
     use super::super::finding::Verdict;
     use super::*;
     use http::{HeaderMap, HeaderValue, StatusCode};
+    use rustls::CertificateError;
     use rustls::pki_types::UnixTime;
+    use webpush_client::error::{Cause, Phase, TransportError};
 
     #[test]
     fn clocks_may_differ_a_little() {
@@ -196,17 +201,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_chain_decides_the_advice() {
-        let advice = |said: &str| of_failure(&ClientError::Unavailable(said.into())).advice.unwrap();
-        assert!(advice("TLS failed: invalid peer certificate: UnknownIssuer").contains("fullchain.pem"));
-        assert!(advice("invalid peer certificate: certificate expired").contains("renew"));
-        assert!(advice("received corrupt message").contains("speak TLS"));
-        let said = rustls::Error::from(rustls::CertificateError::NotValidForNameContext {
-            expected: "push.example".try_into().unwrap(),
-            presented: vec!["DnsName(\"other.example\")".into()],
-        });
-        assert!(advice(&said.to_string()).contains("for another name"), "{said}");
+        let advice = |error: rustls::Error| {
+            let origin = "https://push.example".to_owned();
+            let error = TransportError { origin, phase: Phase::Tls, cause: Cause::Tls(error) };
+            of_failure(&ClientError::Transport(Box::new(error)).into()).advice.unwrap()
+        };
+        assert!(advice(CertificateError::UnknownIssuer.into()).contains("fullchain.pem"));
+        assert!(advice(CertificateError::Expired.into()).contains("renew"));
+        assert!(advice(rustls::InvalidMessage::InvalidContentType.into()).contains("speak TLS"));
+        let (expected, presented) = ("push.example".try_into().unwrap(), vec!["DnsName(\"x\")".into()]);
+        let other = CertificateError::NotValidForNameContext { expected, presented };
+        assert!(advice(other.into()).contains("for another name"));
         let (time, not_before) = (UnixTime::now(), UnixTime::now());
-        let said = rustls::Error::from(rustls::CertificateError::NotValidYetContext { time, not_before });
-        assert!(advice(&said.to_string()).contains("clock"), "{said}");
+        let early = CertificateError::NotValidYetContext { time, not_before };
+        assert!(advice(early.into()).contains("clock"));
     }
 }

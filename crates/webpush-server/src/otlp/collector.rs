@@ -61,7 +61,7 @@ impl HttpClient for Collector {
         // The timer is made on the runtime as well; there is none on this thread.
         let exchanging = self.runtime.spawn(async { timeout(PATIENCE, exchange).await });
         let answer = match exchanging.await {
-            Ok(Ok(answered)) => answered.map_err(|error: ClientError| error.to_string()),
+            Ok(Ok(answered)) => answered.map_err(|error: ClientError| error.sentence()),
             Ok(Err(_)) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
             Err(_) => Err("the service stops".to_owned()),
         };

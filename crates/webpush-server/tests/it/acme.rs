@@ -133,21 +133,24 @@ fn what_can_not_work_is_refused_at_start() {
     let domain = ["--acme-domains", "push.example"];
     for (args, why) in [
         (&["--acme-domains", "*.example"][..], "wildcards"),
-        (&["--key", file, "--cert", file], "acme.domains can't be used with tls.cert"),
-        (&["--pfx", file], "acme.domains can't be used with tls.pfx"),
-        (&["--plaintext"], "listen.plaintext can't be used with acme.domains"),
-        (&["--acme-staging", "--acme-directory", NOBODY], "acme.staging can't be used with acme.directory"),
+        (&["--key", file, "--cert", file], "acme.domains cannot be combined with tls.cert"),
+        (&["--pfx", file], "acme.domains cannot be combined with tls.pfx"),
+        (&["--plaintext"], "listen.plaintext cannot be combined with acme.domains"),
+        (
+            &["--acme-staging", "--acme-directory", NOBODY],
+            "acme.staging cannot be combined with acme.directory",
+        ),
         (&["--acme-directory-ca-file", file], "needs acme.directory"),
         (
             &["--acme-directory", NOBODY, "--acme-directory-ca-file", file],
             "cannot use --acme-directory-ca-file",
         ),
         (&["--acme-contact", "ops@example.net"], "mailto:you@example.net"),
-        (&["--acme-directory", "http://ca.example/dir"], "an https URL is expected"),
+        (&["--acme-directory", "http://ca.example/dir"], "expected an https URL"),
     ] {
         let said = refused(folder.path(), &[&domain[..], args].concat());
         assert!(said.contains(why), "{args:?}: {said}");
     }
     let said = refused(folder.path(), &["--acme-contact", "mailto:a@b.example"]);
-    assert!(said.contains("acme.contact needs acme.domains"), "{said}");
+    assert!(said.contains("acme.contact also needs acme.domains"), "{said}");
 }

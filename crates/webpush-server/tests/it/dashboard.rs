@@ -136,7 +136,7 @@ async fn secrets_are_not_part_of_the_configuration_that_is_shown() {
     let server = Server::start_with(&[&ADMIN[..], &["--config", file.to_str().unwrap()]].concat());
     let text = json(&server, "/admin/status").await.to_string();
     assert!(
-        text.contains("tokens is set and not shown") && !text.contains("a-secret-of-subscribers"),
+        text.contains("tokens is set (not shown)") && !text.contains("a-secret-of-subscribers"),
         "{text}"
     );
     // Whoever may use this listener may try the service, although subscribing takes a token.
@@ -203,7 +203,7 @@ async fn a_subscription_of_a_browser_is_tried_if_it_is_of_this_service() {
     let elsewhere = subscription("https://elsewhere.example/push/x");
     for (body, said) in [
         (&*elsewhere, "This browser takes its pushes from https://elsewhere.example"),
-        ("{\"subscription\":7}", "This is no push subscription"),
+        ("{\"subscription\":7}", "Not a push subscription"),
         ("[", "as a browser writes it"),
     ] {
         let (status, _, answer) = ask(&server.admin, "POST", "/admin/try", body).await;

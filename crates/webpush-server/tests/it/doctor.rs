@@ -69,13 +69,13 @@ async fn a_service_that_is_as_it_should_be_has_nothing_wrong() {
             ("silence", "good"),
         ]
     );
-    assert!(said.of("origin").1.contains("sealed with the keys of the data folder"));
+    assert!(said.of("origin").1.contains("sealed with the keys of the data directory"));
     let port = server.address.rsplit_once(':').unwrap().1;
     let config = server.folder().join("c.toml");
     std::fs::write(&config, format!("listen.port = {port}\nadmin.listen = '{}'\n", server.admin)).unwrap();
     let here = doctor(&data, &["--config", config.to_str().unwrap(), "--silence", "0"]).await;
     assert_eq!(here.of("origin").0, "good", "{:?}", here.findings);
-    assert_eq!(here.of("data folder").0, "good");
+    assert_eq!(here.of("data dir").0, "good");
     assert!(here.of("descriptors").1.contains(" are open"), "{:?}", here.findings);
 }
 
@@ -92,7 +92,7 @@ async fn another_origin_and_another_service_are_told_apart_from_ours() {
     assert_eq!(said.status, Some(1));
     let said = doctor(&server.folder().join("data"), &[&other.origin, "--silence", "0"]).await;
     let (verdict, origin) = said.of("origin");
-    assert!(verdict == "bad" && origin.contains("another service"), "{origin}");
+    assert!(verdict == "bad" && origin.contains("another server"), "{origin}");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn what_is_not_there_or_something_else_is_said() {
     let said = doctor(data.path(), &[&format!("http://{address}")]).await;
     assert_eq!((said.status, said.of("connection").0), (Some(1), "bad"));
     let said = doctor(data.path(), &["http://no-such-name.invalid"]).await;
-    assert!(said.of("name").1.contains("can't be resolved"));
+    assert!(said.of("name").1.contains("cannot resolve"));
 }
 
 #[tokio::test]

@@ -155,10 +155,10 @@ fn the_verb_reads_the_configuration_of_the_service() {
 fn what_is_no_admin_listener_is_not_healthy() {
     let server = Server::start();
     let (status, said) = health(&["--admin", &server.address]);
-    assert!(status == Some(1) && said.contains("not the admin listener"), "{said}");
+    assert!(status == Some(1) && said.contains("is not webpush-server's admin listener"), "{said}");
     let (status, said) = health(&["--admin", "off"]);
-    assert!(status == Some(1) && said.contains("there is no admin listener (admin.listen"), "{said}");
+    assert!(status == Some(1) && said.contains("disables the admin listener (admin.listen"), "{said}");
     let (status, said) = health(&["--admin", "127.0.0.1:1"]);
-    assert!(status == Some(1) && said.contains("can't be asked on 127.0.0.1:1"), "{said}");
+    assert!(status == Some(1) && said.contains("admin listener at 127.0.0.1:1"), "{said}");
     assert_eq!(health(&["--admin", "nowhere"]).0, Some(2));
 }

@@ -131,7 +131,7 @@ fn wrong_limits_are_one_clear_sentence() {
         ("--register-rate", "1/y:1", "or off"),
         ("--exempt-sender", "BAAA", "87 characters"),
         ("--max-connections", "0", "0"),
-        ("--stall-timeout", "0s", "that fast"),
+        ("--stall-timeout", "0s", "greater than zero"),
         ("--subscribe-token-file", "/nowhere/tokens", "/nowhere/tokens"),
         ("--subscribe-token-file", &empty, "holds no token"),
         ("--subscribe-token-file", &short, "line 1: a token needs at least 16 characters"),

@@ -166,7 +166,7 @@ fn wrong_settings_of_proxies_are_one_clear_sentence() {
         (&["--trusted-proxies", "proxy.example"][..], "\"proxy.example\" is not a block of addresses"),
         (&["--trusted-proxies", "10.0.0.1/8"], "\"10.0.0.1/8\" is not a block of addresses"),
         (&["--forwarded-header", "via"], "x-forwarded-for, forwarded"),
-        (&["--proxy-protocol"], "listen.proxy_protocol needs listen.trusted_proxies (--trusted-proxies"),
+        (&["--proxy-protocol"], "listen.proxy_protocol also needs listen.trusted_proxies (--trusted-proxies"),
         (&["--ipv6-prefix", "0"], "0"),
     ] {
         let said = refused(folder.path(), args);

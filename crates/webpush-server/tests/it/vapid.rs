@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
-use webpush_client::base64url;
+use webpush_core::base64url;
 
 /// What agents and senders see; the tests come by another way, as through a proxy.
 const ORIGIN: &str = "https://push.example";

@@ -1,5 +1,6 @@
 //! The agent of an attempt: one of RFC 8030 that listens to events.
 
+use super::error::SelfTestError;
 use super::push::{self, TEXT};
 use super::told::Told;
 use crate::admin::Admin;
@@ -8,11 +9,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use webpush_client::connection::{Answer, Connection};
 use webpush_client::encryption::{AgentKeys, decrypt};
-use webpush_client::error::ClientError;
+use webpush_client::error::{ClientError, Operation, StatusError};
 use webpush_client::events::Events;
-use webpush_client::problem;
-use webpush_client::state_file::HeldSubscription;
-use webpush_client::subscribe::{held, request, unsubscribe};
+use webpush_client::state_file::AgentSubscription;
+use webpush_client::subscribe::{read_subscription, request, unsubscribe};
 use webpush_client::url::CapabilityUrl;
 use webpush_http::problem::ErrorKind;
 use webpush_http::resources::rfc8030::subscribe;
@@ -21,14 +21,11 @@ use webpush_http::resources::rfc8030::subscribe;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From the subscription to its end, which comes whatever happens in between.
-pub(super) async fn attempt(admin: &Admin, told: &Told) -> Result<(), ClientError> {
+pub(super) async fn attempt(admin: &Admin, told: &Told) -> Result<(), SelfTestError> {
     let subscription = subscribe(admin, told).await?;
     let mut connection = push::connect(admin).await?;
     let receiving = timeout(PATIENCE, receive(admin, &subscription, &mut connection, told));
-    let tried = receiving.await.unwrap_or_else(|_| {
-        let seconds = PATIENCE.as_secs();
-        Err(ClientError::Unavailable(format!("the message did not arrive within {seconds} s")))
-    });
+    let tried = receiving.await.unwrap_or(Err(SelfTestError::NotDelivered(PATIENCE.as_secs())));
     // With its set goes the agent.
     let mut connection = push::connect(admin).await?;
     unsubscribe(&mut connection, subscription.set.as_ref().unwrap_or(&subscription.subscription)).await?;
@@ -40,41 +37,41 @@ pub(super) async fn attempt(admin: &Admin, told: &Told) -> Result<(), ClientErro
 
 async fn receive(
     admin: &Admin,
-    subscription: &HeldSubscription,
+    subscription: &AgentSubscription,
     connection: &mut Connection,
     told: &Told,
-) -> Result<(), ClientError> {
+) -> Result<(), SelfTestError> {
     let mut listening = push::connect(admin).await?;
     let listen = request(Method::GET, &subscription.subscription)?;
-    let gone = || ClientError::Unavailable("the service has ended the stream of events".to_owned());
-    let mut events = Events::start(&mut listening, listen, None).await?.ok_or_else(gone)?;
+    let events = Events::start(&mut listening, listen, None).await?;
+    let mut events = events.ok_or(SelfTestError::StreamEnded)?;
     told.step("agent", "listens", "by server-sent events").await;
     let message = push::push(admin, &subscription.push_subscription(), told).await?;
-    let (url, answer) = events.next().await?.ok_or_else(gone)?.receive()?;
+    let (url, answer) = events.next().await?.ok_or(SelfTestError::StreamEnded)?.receive()?;
     told.step("agent", "received", format!("{} bytes", answer.body.len())).await;
-    let text = decrypt(&subscription.keys, &answer.body);
-    let text = text.map_err(|error| ClientError::Refused(error.to_string()))?;
-    if text != TEXT.as_bytes() {
-        return Err(ClientError::Refused("the text that arrived is not the one that was sent".to_owned()));
+    if decrypt(&subscription.keys, &answer.body)? != TEXT.as_bytes() {
+        return Err(SelfTestError::OtherText);
     }
     told.step("agent", "decrypted", TEXT).await;
     let acknowledged = connection.exchange(request(Method::DELETE, &url)?).await?;
     if !acknowledged.status.is_success() {
-        return Err(problem::failure(connection.origin(), "take the acknowledgement", &acknowledged));
+        let error = StatusError::new(connection.origin(), Operation::Acknowledge, &acknowledged);
+        return Err(ClientError::from(error).into());
     }
     push::follow(admin, message, told).await
 }
 
 /// Without a token: whoever may use this listener may try the service.
-async fn subscribe(admin: &Admin, told: &Told) -> Result<HeldSubscription, ClientError> {
+async fn subscribe(admin: &Admin, told: &Told) -> Result<AgentSubscription, SelfTestError> {
     let service = &admin.service;
-    let keys = AgentKeys::generate().map_err(|error| ClientError::Local(error.to_string()))?;
+    let keys = AgentKeys::generate()?;
     let url = CapabilityUrl::parse(&service.origin)?;
     let made = subscribe::for_ourselves(service).await;
-    let made =
-        made.map_err(|failure| ClientError::Unavailable(ErrorKind::Failure(&failure).status_and_detail().1))?;
+    let made = made.map_err(|failure| {
+        SelfTestError::NoSubscription(ErrorKind::Failure(&failure).status_and_detail().1)
+    })?;
     let (head, body) = made.into_parts();
     let answer = Answer { status: head.status, headers: head.headers, body };
     told.step("agent", "subscribed", "a new agent of RFC 8030, with keys of its own").await;
-    held(&url, &answer, keys)
+    Ok(read_subscription(&url, &answer, keys)?)
 }

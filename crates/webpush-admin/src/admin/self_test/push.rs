@@ -1,11 +1,11 @@
 //! The sender of an attempt, and what the service says of its message.
 
+use super::error::SelfTestError;
 use super::told::Told;
 use crate::admin::Admin;
 use std::time::Duration;
 use webpush_client::connection::Connection;
-use webpush_client::error::ClientError;
-use webpush_client::send::{Accepted, Delivery, Sender, send_over};
+use webpush_client::send::{Delivery, SendResponse, Sender, send_over};
 use webpush_client::subscription::PushSubscription;
 use webpush_client::vapid::VapidKey;
 use webpush_core::capability::Capability;
@@ -22,10 +22,9 @@ const TTL_SECONDS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection to the service from inside.
-pub(super) async fn connect(admin: &Admin) -> Result<Connection, ClientError> {
-    let full = || ClientError::Unavailable("there are as many connections as may be".to_owned());
-    let socket = admin.inside.connect().ok_or_else(full)?;
-    Connection::over(socket, admin.service.origin.clone()).await
+pub(super) async fn connect(admin: &Admin) -> Result<Connection, SelfTestError> {
+    let socket = admin.inside.connect().ok_or(SelfTestError::ConnectionLimit)?;
+    Ok(Connection::over(socket, admin.service.origin.clone()).await?)
 }
 
 /// Encrypts, signs with a new key, and pushes; the message that came of it.
@@ -33,25 +32,26 @@ pub(super) async fn push(
     admin: &Admin,
     to: &PushSubscription,
     told: &Told,
-) -> Result<MessageId, ClientError> {
+) -> Result<MessageId, SelfTestError> {
     let mut connection = connect(admin).await?;
     let sender = Sender { key: VapidKey::generate()?, subject: None };
     let urgency = Some(Urgency::High);
     let delivery = Delivery { ttl_seconds: TTL_SECONDS, urgency, ..Delivery::default() };
     told.step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
         .await;
-    let accepted = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender)).await?;
-    let Accepted { status, message, .. } = accepted;
+    let now = webpush_service::fresh::now();
+    let sent = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender), now).await?;
+    let SendResponse { status, message, .. } = sent;
     told.step("sender", "answered", format!("{status}")).await;
     let path = message.map(|url| url.path().to_owned()).unwrap_or_default();
     match admin.service.keyring.open(&path) {
         Some(Capability::Message(entry)) => Ok(entry.message),
-        _ => Err(ClientError::Refused("the answer to the push names no message".to_owned())),
+        _ => Err(SelfTestError::NoMessageUrl),
     }
 }
 
 /// Tells the stages of a message as it comes to them, until it has ended.
-pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Result<(), ClientError> {
+pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Result<(), SelfTestError> {
     let service = &admin.service;
     if service.traces.keep().is_none() {
         return Ok(());
@@ -59,9 +59,7 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
     let mut seen = [false; STAGES.len()];
     let mut waits_for = None;
     loop {
-        let lost =
-            || ClientError::Unavailable("too many messages came meanwhile to follow this one".to_owned());
-        let trace = service.traces.of(message).ok_or_else(lost)?;
+        let trace = service.traces.of(message).ok_or(SelfTestError::TraceEvicted)?;
         let standing = standing(service, &trace).await;
         for stage in STAGES {
             if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
@@ -72,10 +70,7 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
         if standing.is_over {
             return match standing.state {
                 "delivered" => Ok(()),
-                state => Err(ClientError::Unavailable(format!(
-                    "the message is {state}: {}",
-                    standing.why.unwrap_or_default()
-                ))),
+                state => Err(SelfTestError::Ended { state, why: standing.why.unwrap_or_default() }),
             };
         }
         if standing.why != waits_for {

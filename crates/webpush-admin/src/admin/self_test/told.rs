@@ -1,5 +1,6 @@
 //! What an attempt tells, line by line.
 
+use super::error::SelfTestError;
 use crate::admin::messages::millis;
 use crate::admin::reply::{Content, Reply};
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use webpush_client::error::ClientError;
 use webpush_service::service::Service;
 use webpush_store::StoreError;
 
@@ -53,9 +53,9 @@ impl Told {
     }
 
     /// It is over.
-    pub(super) async fn end(&self, ended: Result<(), ClientError>) {
+    pub(super) async fn end(&self, ended: Result<(), SelfTestError>) {
         let ms = millis(self.service.traces.now().saturating_sub(self.began));
-        let error = ended.err().map(|error| error.sentence().to_owned());
+        let error = ended.err().map(|error| error.sentence());
         self.line(json!({"end": true, "ok": error.is_none(), "ms": ms, "error": error})).await;
     }
 

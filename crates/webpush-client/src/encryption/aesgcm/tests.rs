@@ -8,7 +8,7 @@ const DH: &str = "BNoRDbb84JGm8g5Z5CFxurSqsXWJ11ItfXEWYVLE85Y7CYkDjXsIEc4aqxYaQ1
 const BODY: &str = "6nqAQUME8hNqw5J3kl8cpVVJylXKYqZOeseZG8UueKpA";
 
 fn bytes(text: &str) -> Vec<u8> {
-    base64url::decode(text).unwrap()
+    base64url::decode_lenient(text).unwrap()
 }
 
 fn agent() -> AgentKeys {

@@ -1,0 +1,91 @@
+//! Answers that no push service gives.
+
+use super::Fault;
+use std::error::Error;
+use std::fmt;
+use webpush_core::websocket::Violation;
+
+/// A server does not speak the protocol of a push service.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// It does not speak HTTP/2, which server push needs (RFC 8030 §6).
+    NoHttp2,
+    /// It has no server push on this connection.
+    NoServerPush,
+    /// It answered with bytes that are not HTTP/2.
+    NotHttp2(h2::Error),
+    /// An answer is larger than this many bytes.
+    TooLarge(usize),
+    /// An answer lacks something that every push service sends.
+    Lacks(&'static str),
+    /// It redirects without end.
+    RedirectLoop,
+    /// It does not deliver messages as server-sent events.
+    NoEvents,
+    /// It sent an event that is too long.
+    EventTooLong,
+    /// It sent an event that is not a message.
+    NotAMessage,
+    /// It sent a message of another origin.
+    ForeignMessage(String),
+    /// It did not open a WebSocket: the first line of its answer.
+    NotUpgraded(String),
+    /// It sent bytes that are no WebSocket frames.
+    WebSocket(Violation),
+}
+
+impl ProtocolError {
+    /// Returns who can do something about it.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            // Something else may answer there for a while, such as the error page of a proxy.
+            Self::NotHttp2(_) | Self::TooLarge(_) | Self::EventTooLong | Self::WebSocket(_) => {
+                Fault::Unavailable
+            }
+            Self::NoHttp2
+            | Self::NoServerPush
+            | Self::Lacks(_)
+            | Self::RedirectLoop
+            | Self::NoEvents
+            | Self::NotAMessage
+            | Self::ForeignMessage(_)
+            | Self::NotUpgraded(_) => Fault::Refused,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHttp2 => f.write_str("does not speak HTTP/2, which server push needs (RFC 8030 §6)"),
+            Self::NoServerPush => f.write_str("has no server push on this connection (RFC 8030 §6)"),
+            Self::NotHttp2(_) => f.write_str(
+                "answered with something other than HTTP/2; is it the URL of a push service (RFC 8030)?",
+            ),
+            Self::TooLarge(most) => write!(f, "sent more than {most} bytes, more than any answer needs"),
+            Self::Lacks(what) => {
+                write!(f, "answered without {what}; is it the URL of a push service (RFC 8030)?")
+            }
+            Self::RedirectLoop => f.write_str("redirects in circles"),
+            Self::NoEvents => f.write_str("does not deliver server-sent events"),
+            Self::EventTooLong => f.write_str("sent an event that is too long"),
+            Self::NotAMessage => f.write_str("sent an event that is not a message"),
+            Self::ForeignMessage(origin) => {
+                write!(f, "sent a message of {origin}; check its public origin (--origin of the server)")
+            }
+            Self::NotUpgraded(line) => write!(f, "did not open a WebSocket: it answered \"{line}\""),
+            Self::WebSocket(violation) => write!(f, "sent an invalid WebSocket frame: {}", violation.reason),
+        }
+    }
+}
+
+impl Error for ProtocolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotHttp2(error) => Some(error),
+            _ => None,
+        }
+    }
+}

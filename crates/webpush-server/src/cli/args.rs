@@ -1,0 +1,13 @@
+//! Flags of `serve`, by help heading, and the syntax of their values.
+
+pub(crate) mod acme;
+pub(crate) mod admin;
+pub(crate) mod limits;
+pub(crate) mod log;
+pub(crate) mod matrix;
+pub(crate) mod otlp;
+pub(crate) mod proxy;
+pub(crate) mod secrets;
+pub(crate) mod storage;
+pub(crate) mod trace;
+pub(crate) mod values;

@@ -1,0 +1,89 @@
+//! Quotas, and the expiry of idle agents.
+
+use crate::cli::args::values::{parse_size, parse_time};
+use std::time::Duration;
+use webpush_config::setting::NeedsRestart;
+use webpush_service::limits::Limits;
+use webpush_store::IdleLimits;
+use webpush_store::Quota;
+
+/// Flags for storage.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Storage")]
+pub(crate) struct StorageArgs {
+    /// Maximum number of undelivered messages per user agent; when exceeded, the least urgent and oldest are dropped
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_MESSAGES", add = NeedsRestart, value_name = "N", default_value_t = 100_000)]
+    quota_messages: u64,
+
+    /// Maximum size of the undelivered messages per user agent: bytes, or a number with KiB, MiB or GiB
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_BYTES", add = NeedsRestart, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    quota_bytes: u64,
+
+    /// Maximum number of undelivered receipts per application server; when exceeded, the oldest are dropped
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_RECEIPTS", add = NeedsRestart, value_name = "N", default_value_t = 10_000)]
+    quota_receipts: u64,
+
+    /// Maximum number of subscriptions per user agent; further ones are refused
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_STORAGE__QUOTA_SUBSCRIPTIONS", add = NeedsRestart,
+        value_name = "N",
+        default_value_t = 10_000
+    )]
+    quota_subscriptions: u64,
+
+    /// Expire a user agent that never connected and has no messages after this time
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_idle)]
+    forget_new_after: Duration,
+
+    /// Expire a user agent or receipt subscription that has not connected for this time
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_idle)]
+    forget_idle_after: Duration,
+}
+
+impl StorageArgs {
+    /// Returns the quotas.
+    pub(crate) const fn quota(&self) -> Quota {
+        Quota {
+            messages: self.quota_messages,
+            body_bytes: self.quota_bytes,
+            receipts: self.quota_receipts,
+            subscriptions: self.quota_subscriptions,
+        }
+    }
+
+    /// Returns the limits with these values.
+    pub(crate) fn apply(&self, limits: Limits) -> Limits {
+        let idle = IdleLimits { never_monitored: self.forget_new_after, unused: self.forget_idle_after };
+        Limits { idle, ..limits }
+    }
+}
+
+/// Parses a time of at least two hours: stores record activity by the hour.
+fn parse_idle(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    let least = Duration::from_secs(2 * 3600);
+    if time < least { Err("expected at least 2h: idle agents are removed hourly".into()) } else { Ok(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        storage: StorageArgs,
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_service() {
+        let Flags { storage } = Flags::try_parse_from(["test"]).unwrap();
+        assert_eq!(storage.quota(), Quota::default());
+        assert_eq!(storage.apply(Limits::default()).idle, IdleLimits::default());
+        for wrong in ["0", "1h", "soon"] {
+            assert!(Flags::try_parse_from(["test", "--forget-idle-after", wrong]).is_err(), "{wrong}");
+        }
+    }
+}

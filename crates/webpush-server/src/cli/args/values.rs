@@ -1,0 +1,85 @@
+//! Syntax of values that several commands or files use.
+
+use std::time::Duration;
+
+/// Parses an origin: scheme, host and perhaps a port (RFC 6454 §6.2), without a path.
+pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
+    let wrong = || format!("'{text}' is not an origin: expected https://host or https://host:port");
+    let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong());
+    };
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@') {
+        return Err(wrong());
+    }
+    let authority = authority.as_str().to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
+}
+
+/// Parses a time: a number of seconds, or with a unit.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("'{text}' is not a time: expected seconds, or a number with s, m, h or d, such as 30d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Parses a size: a number of bytes, or with a unit.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!("'{text}' is not a size: expected bytes, or a number with KiB, MiB or GiB, such as 256MiB")
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_normal_and_nothing_else_passes() {
+        assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
+        assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
+        for wrong in
+            ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""]
+        {
+            assert!(parse_origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("30d").unwrap(), Duration::from_secs(2_592_000));
+        assert_eq!(parse_time("90").unwrap(), Duration::from_secs(90));
+        for wrong in ["", "d", "-1", "1.5h", "3w", "99999999999999999999", "9999999999999999999d"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("256MiB").unwrap(), 256 * 1024 * 1024);
+        assert_eq!(parse_size("4096").unwrap(), 4096);
+        for wrong in ["", "MiB", "-1", "1.5KiB", "3MB", "99999999999GiB", "99999999999999999999"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `backup` and `export`: the data of the running server in a file.
+
+use crate::cli::admin_client::{AdminAt, AdminClient, next_piece};
+use crate::cli::render::terminal;
+use crate::cli::runtime::with_admin;
+use anyhow::{Context as _, bail};
+use bytes::{Bytes, BytesMut};
+use clap::ArgMatches;
+use http::Method;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use webpush_admin::archive::{Counts, LINE_BYTES, Reader};
+use webpush_client::private_file::Replacement;
+
+const HELP: &str = "\
+\x1b[1m\x1b[4mExamples:\x1b[0m
+      webpush-server backup /var/backups/webpush-$(date +%F)
+      webpush-server restore /var/backups/webpush-2026-11-25 --data-dir /var/lib/webpush-new
+
+The file holds every message and the keys of every URL. Anyone who has it can send to all agents and
+receive their messages: protect it like the data directory. It is created with mode 600.";
+
+/// Back up the running server to a file
+///
+/// The backup is online: it has everything that the server acknowledged before the start. It is verified while it is
+/// written, and replaces an older file only when it is complete.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    at: AdminAt,
+
+    /// File to write
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+/// Export agents, messages and keys as JSON
+///
+/// For other programs and for import. The file holds the same secrets as a backup.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    at: AdminAt,
+
+    /// File to write
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+/// Runs `backup`.
+#[must_use]
+pub(crate) fn run(args: &BackupArgs, line: &ArgMatches) -> ExitCode {
+    with_admin(line, |client| fetch(client, "/admin/backup", &args.file))
+}
+
+/// Runs `export`.
+#[must_use]
+pub(crate) fn run_export(args: &ExportArgs, line: &ArgMatches) -> ExitCode {
+    with_admin(line, |client| fetch(client, "/admin/export", &args.file))
+}
+
+async fn fetch(client: AdminClient, path: &str, file: &Path) -> anyhow::Result<()> {
+    let mut replacement = Replacement::begin(file)?;
+    let counts = fetch_into(&client, path, &mut replacement).await?;
+    replacement.commit()?;
+    Ok(terminal::line(&format!("{}: {counts}", file.display()))?)
+}
+
+/// Writes an answer as it comes, and checks that it is complete.
+async fn fetch_into(client: &AdminClient, path: &str, file: &mut Replacement) -> anyhow::Result<Counts> {
+    let mut body = client.demand(Method::GET, path, Bytes::new()).await?.into_body();
+    let (mut reader, mut rest) = (Reader::default(), BytesMut::new());
+    while let Some(piece) = next_piece(&mut body).await? {
+        file.write_all(&piece).map_err(|error| file.failed(error))?;
+        rest.extend_from_slice(&piece);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line = rest.split_to(end + 1);
+            reader.take(&line[..end]).context("the server sent an invalid archive")?;
+        }
+        if rest.len() > LINE_BYTES {
+            bail!("the server sent an invalid archive: a line is longer than {LINE_BYTES} bytes");
+        }
+    }
+    reader.finish().context("the server sent an incomplete archive")
+}

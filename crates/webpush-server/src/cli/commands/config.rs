@@ -1,0 +1,126 @@
+//! `config`: validates, prints and describes the configuration.
+
+use super::serve::{self, WRONG_SETTINGS};
+use crate::acme::authority::check_trust;
+use crate::cli::exit::print_error;
+use crate::cli::render::terminal;
+use clap::{ArgMatches, Command, Subcommand};
+use std::io;
+use std::process::ExitCode;
+use webpush_config::error::ConfigError;
+use webpush_config::layers::{Layers, Resolved};
+use webpush_config::{reference, schema};
+use webpush_http::transport::tls;
+use webpush_service::bearer_tokens::BearerTokens;
+
+const HELP: &str = "\
+\x1b[1m\x1b[4mExamples:\x1b[0m
+  Validate the configuration before a restart or reload:
+      webpush-server config check --config webpush-server.toml
+
+  Show the effective values and their sources:
+      webpush-server config print";
+
+/// Validate, print or describe the configuration
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum What {
+    /// Validate the configuration: one line per mistake, exit status 2 if there are any. Takes the flags of serve
+    Check,
+    /// Print the effective configuration as TOML with the source of each value, without secrets. Takes the flags of serve
+    Print,
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Print docs/configuration.md
+    #[command(hide = true)]
+    Reference,
+}
+
+/// Adds the flags of `serve` to the subcommands that resolve settings.
+pub(crate) fn with_flags(config: Command) -> Command {
+    config.mut_subcommand("check", serve::with_flags).mut_subcommand("print", serve::with_flags)
+}
+
+/// Runs the command.
+#[must_use]
+pub(crate) fn run(args: &ConfigArgs, line: &ArgMatches) -> ExitCode {
+    // The flags after the last subcommand.
+    let line = line.subcommand().map_or(line, |(_, flags)| flags);
+    let printed = match args.what {
+        What::Check => return check(&serve::layers(line)),
+        What::Print => match serve::layers(line).resolve() {
+            Ok(resolved) => terminal::line(resolved.to_toml().trim_end()),
+            Err(faults) => return tell(faults.iter()),
+        },
+        What::Schema => pretty(&schema::schema(&serve::declared())),
+        What::Reference => terminal::line(reference::page(&serve::declared()).trim_end()),
+    };
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn pretty(value: &serde_json::Value) -> io::Result<()> {
+    terminal::line(&serde_json::to_string_pretty(value)?)
+}
+
+fn check(layers: &Layers) -> ExitCode {
+    match layers.resolve() {
+        Err(faults) => tell(faults.iter()),
+        Ok(resolved) => match unusable(&resolved) {
+            Ok(faults) if faults.is_empty() => {
+                terminal::note("the configuration is valid");
+                ExitCode::SUCCESS
+            }
+            Ok(faults) => tell(faults.iter()),
+            Err(error) => {
+                print_error(&error);
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Checks what no parser can: the content of files, and the addresses to listen on.
+fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<ConfigError>> {
+    let settings = serve::settings(resolved)?;
+    let mut faults = Vec::new();
+    let mut look = |names: &[&str], looked: anyhow::Result<()>| {
+        if let Err(error) = looked {
+            let named = names.iter().find(|name| resolved.values.contains_key(**name));
+            let source = resolved.source(named.unwrap_or(&names[0]));
+            faults.push(ConfigError::new(source, format!("{error:#}")));
+        }
+    };
+    if let Some(identity) = &settings.identity {
+        look(&["tls.cert", "tls.pfx"], tls::load(identity).map(drop));
+    }
+    if let Some(acme) = &settings.acme {
+        look(&["acme.directory_ca_file", "acme.domains"], check_trust(acme.directory_ca_file.as_deref()));
+    }
+    let tokens = |source| BearerTokens::load(source).map(drop);
+    let subscribe = settings.subscribe_tokens.as_ref().map_or(Ok(()), tokens);
+    look(&["subscribe.tokens_file", "subscribe.tokens"], subscribe);
+    if let Some(admin) = &settings.admin {
+        let loaded = admin.tokens.as_ref().map_or(Ok(()), tokens);
+        look(&["admin.tokens_file", "admin.tokens"], loaded);
+        look(&["admin.listen"], admin.check());
+    }
+    look(&["listen.host"], settings.check_host());
+    Ok(faults)
+}
+
+fn tell<'a>(faults: impl Iterator<Item = &'a ConfigError>) -> ExitCode {
+    faults.for_each(|fault| terminal::error(&fault.to_string()));
+    ExitCode::from(WRONG_SETTINGS)
+}
+
+#[cfg(test)]
+mod tests;

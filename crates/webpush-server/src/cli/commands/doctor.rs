@@ -1,0 +1,154 @@
+//! `doctor`: diagnoses a server as its agents and senders see it.
+
+use super::serve;
+use crate::cli::admin_client::{self, AdminAt, AdminClient};
+use crate::cli::args::values::parse_time;
+use crate::cli::exit::print_error;
+use crate::cli::render::terminal;
+use crate::cli::runtime::block_on;
+use crate::doctor::finding::{Finding, Verdict};
+use crate::doctor::{Examination, machine};
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::{ArgMatches, ValueHint};
+use http::Method;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use webpush_admin::keys_file;
+use webpush_client::connection::Connector;
+use webpush_client::url::CapabilityUrl;
+use webpush_config::error::ConfigError;
+use webpush_service::bearer_tokens::TokenSource;
+
+const HELP: &str = "\
+\x1b[1m\x1b[4mExamples:\x1b[0m
+  On the machine of the server, through the name that agents use:
+      webpush-server doctor
+
+  From elsewhere:
+      webpush-server doctor https://push.example.net
+
+Exit status 0: no problem found. 1: a check failed; the output says what to change. 2: invalid command
+line or configuration.";
+
+/// Diagnose a server as its clients see it
+///
+/// Checks the name and its addresses, the certificate, HTTP/1.1 and HTTP/2 through any reverse proxy, server push, the
+/// WebSocket, a message from end to end, the origin, an idle connection and the clock; without a URL also the data
+/// directory, the disk and the file descriptor limit. Takes about a minute, for the idle connection.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct DoctorArgs {
+    /// URL that agents use [default: the configured origin, and also check this machine]
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    url: Option<String>,
+
+    /// How long to leave a WebSocket idle; many proxies close it after a minute; 0 skips the check
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "65s")]
+    silence: Duration,
+
+    /// PEM file of additional CA certificates to trust for https
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    at: AdminAt,
+}
+
+/// Runs the command.
+#[must_use]
+pub(crate) fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
+    let resolved = match serve::layers(line).resolve() {
+        Ok(resolved) => resolved,
+        Err(faults) => {
+            faults.iter().map(ConfigError::to_string).for_each(|fault| terminal::error(&fault));
+            return ExitCode::from(serve::WRONG_SETTINGS);
+        }
+    };
+    let examined = serve::settings(&resolved).and_then(|settings| block_on(examine(args, line, &settings)));
+    match examined {
+        Ok(worst) if worst < Verdict::Bad => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(serve::WRONG_SETTINGS)
+        }
+    }
+}
+
+/// Runs all checks, and returns the worst result.
+async fn examine(
+    args: &DoctorArgs,
+    line: &ArgMatches,
+    settings: &crate::serve::ServerConfig,
+) -> anyhow::Result<Verdict> {
+    let url = match &args.url {
+        Some(url) => CapabilityUrl::parse(url)?,
+        None => own_url(settings, effective_origin(line).await)?,
+    };
+    let mut worst = Verdict::Good;
+    let mut report = |finding: Finding| {
+        worst = worst.max(finding.verdict);
+        // A reader that closes the pipe has seen enough.
+        let _ = if args.json { terminal::json(&finding) } else { terminal::line(&finding.to_string()) };
+    };
+    if args.url.is_none() {
+        report(machine::directory(&settings.data_dir));
+        report(machine::disk(&settings.data_dir));
+        report(match metrics(line).await {
+            Ok(metrics) => machine::descriptors(&metrics),
+            Err(error) => machine::without_metrics(&error),
+        });
+    }
+    if !args.json && !args.silence.is_zero() {
+        terminal::note(&format!(
+            "the last check takes {} s: it leaves a WebSocket idle",
+            args.silence.as_secs()
+        ));
+    }
+    let examination = Examination {
+        url,
+        connector: Connector::new(args.ca_file.clone()),
+        keyring: keyring(&settings.data_dir),
+        silence: args.silence,
+    };
+    examination.run(report).await;
+    Ok(worst)
+}
+
+/// Returns the effective origin of the running server, which flags may have set.
+async fn effective_origin(line: &ArgMatches) -> Option<String> {
+    let client = AdminClient::find(line).ok()?;
+    let status = client.demand_json(Method::GET, "/admin/status", Bytes::new()).await.ok()?;
+    status["origin"].as_str().map(str::to_owned)
+}
+
+/// Returns the effective or configured origin, with a token if agents need one.
+fn own_url(
+    settings: &crate::serve::ServerConfig,
+    effective: Option<String>,
+) -> anyhow::Result<CapabilityUrl> {
+    let origin = effective
+        .or_else(|| settings.origin.clone())
+        .or_else(|| settings.likely_origin())
+        .context("missing argument: URL (the configuration has no origin: --origin, listen.origin)")?;
+    let token = settings.subscribe_tokens.as_ref().map(TokenSource::first).transpose()?;
+    let path = token.map(|token| format!("/t/{token}/")).unwrap_or_default();
+    Ok(CapabilityUrl::parse(&format!("{origin}{path}"))?)
+}
+
+/// Returns the keys of a data directory that can be read.
+fn keyring(directory: &Path) -> Option<webpush_core::capability::Keyring> {
+    let file = directory.join(keys_file::FILE_NAME);
+    file.exists().then(|| keys_file::load_or_create(directory, true).ok()).flatten()
+}
+
+async fn metrics(line: &ArgMatches) -> anyhow::Result<String> {
+    let answer = AdminClient::find(line)?.demand(Method::GET, "/metrics", Bytes::new()).await?;
+    admin_client::text(answer).await
+}

@@ -1,0 +1,64 @@
+//! `log-name`: prints the log ID for a URL.
+
+use crate::cli::exit::print_error;
+use anyhow::Context as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use webpush_admin::keys_file;
+use webpush_client::url::CapabilityUrl;
+use webpush_core::capability::{Capability, Keyring};
+use webpush_service::pseudonyms::Pseudonyms;
+
+/// Print the log ID for a URL
+///
+/// The log has keyed hashes in place of URLs. This command reads the keys in the data directory of the server, and
+/// prints the IDs of the agent, subscription or message.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogNameArgs {
+    /// Any URL that the server has created
+    #[arg(value_name = "URL", value_parser = CapabilityUrl::parse)]
+    pub url: CapabilityUrl,
+
+    /// Data directory of the server
+    #[arg(long, value_name = "DIR", default_value = "webpush-data")]
+    pub data_dir: PathBuf,
+}
+
+/// Runs the command.
+#[must_use]
+pub(crate) fn run(args: &LogNameArgs) -> ExitCode {
+    match print(args.url.path(), &args.data_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
+    let names = names(path, &keys_file::load(directory)?)
+        .context("the server with this data directory did not create this URL (--data-dir)")?;
+    io::stdout().write_all(names.as_bytes()).context("cannot write to standard output")
+}
+
+/// Returns a line for each object that the URL refers to.
+fn names(path: &str, keyring: &Keyring) -> Option<String> {
+    let names = Pseudonyms::new(keyring);
+    Some(match keyring.open(path)? {
+        Capability::Subscription(agent, subscription)
+        | Capability::Push(agent, subscription)
+        | Capability::Channel(agent, subscription)
+        | Capability::Update(agent, subscription) => {
+            format!("agent={}\nsubscription={}\n", names.inbox(agent), names.subscription(subscription))
+        }
+        Capability::SubscriptionSet(agent) | Capability::Device(agent) | Capability::Channels(agent) => {
+            format!("agent={}\n", names.inbox(agent))
+        }
+        Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", names.inbox(inbox)),
+        Capability::Message(entry) => {
+            format!("agent={}\nmessage_name={}\n", names.inbox(entry.inbox), names.message(entry.message))
+        }
+    })
+}

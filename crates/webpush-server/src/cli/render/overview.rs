@@ -1,0 +1,51 @@
+//! The list of commands that `webpush-server --help` prints: one screen, by task.
+
+use clap::Command;
+
+/// Commands by task.
+const TASKS: [(&str, &[&str]); 4] = [
+    ("Server", &["serve", "config", "health", "doctor"]),
+    ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-name", "sealing-keys"]),
+    ("Data", &["backup", "restore", "export", "import"]),
+    ("Clients", &["listen", "send", "keys", "explain"]),
+];
+
+/// Returns the help of the program.
+pub(crate) fn overview(program: &Command) -> String {
+    let about = program.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("{about}\n\nUsage: webpush-server [COMMAND] [OPTIONS]\n\n");
+    for (task, names) in TASKS {
+        for (number, name) in names.iter().enumerate() {
+            let task = if number == 0 { task } else { "" };
+            let about = program.find_subcommand(name).and_then(Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("{task:<15}{name:<14} {about}\n"));
+        }
+    }
+    text.push_str("\nHelp: COMMAND --help; server flags: serve -h, serve --help. Version: --version");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::command;
+
+    #[test]
+    fn help_fits_a_screen_and_lists_every_command() {
+        let program = command();
+        let text = overview(&program);
+        assert!(text.lines().count() <= 24, "{} lines", text.lines().count());
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let listed: Vec<_> = TASKS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(listed.contains(&command.get_name()), "{}", command.get_name());
+        }
+        for name in listed {
+            let about = program.find_subcommand(name).unwrap().get_about().unwrap().to_string();
+            assert!(about.chars().next().unwrap().is_uppercase() && !about.ends_with('.'), "{name}: {about}");
+        }
+    }
+}

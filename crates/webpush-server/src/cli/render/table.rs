@@ -1,0 +1,118 @@
+//! Tables, and agents and subscriptions by the IDs that tables show, by URL, or by uaid.
+
+use crate::cli::admin_client::AdminClient;
+use anyhow::{Context as _, bail};
+use http::Method;
+use serde_json::Value;
+use webpush_service::fresh;
+
+/// Options of a list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListOptions {
+    /// Start after this ID, the last of the page before
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+
+    /// Maximum number of rows, at most 1000
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u16,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ListOptions {
+    /// Returns the query of the request.
+    pub(crate) fn query(&self) -> String {
+        let after = self.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
+        format!("limit={}{after}", self.limit)
+    }
+}
+
+/// Returns true for an ID: 16 hexadecimal digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns the ID of an agent.
+pub(crate) async fn agent(client: &AdminClient, which: &str) -> anyhow::Result<String> {
+    let name = which.split_once('/').map_or(which, |(agent, _)| agent);
+    if is_id(name) {
+        return Ok(name.to_owned());
+    }
+    let found = find(client, which).await?;
+    found["agent"].as_str().map(str::to_owned).context("the server sent an invalid answer")
+}
+
+/// Returns the ID of a subscription, `AGENT/SUBSCRIPTION`.
+pub(crate) async fn subscription(client: &AdminClient, which: &str) -> anyhow::Result<String> {
+    if which.split_once('/').is_some_and(|(agent, name)| is_id(agent) && is_id(name)) {
+        return Ok(which.to_owned());
+    }
+    let found = find(client, which).await?;
+    match (&found["agent"], &found["subscription"]) {
+        (Value::String(agent), Value::String(name)) => Ok(format!("{agent}/{name}")),
+        _ => bail!(
+            "this is a URL of an agent, not of a subscription; list its subscriptions with 'agents show'"
+        ),
+    }
+}
+
+/// Sends the text in the body, which is not logged.
+async fn find(client: &AdminClient, which: &str) -> anyhow::Result<Value> {
+    client.demand_json(Method::POST, "/admin/find", which.trim().to_owned()).await
+}
+
+/// Renders the time since a moment: `3d`, `5h`, `12m` or `7s`.
+pub(crate) fn ago(millis: &Value) -> String {
+    let Some(then) = millis.as_u64() else { return "never".to_owned() };
+    let seconds = fresh::now().as_millis().saturating_sub(then) / 1000;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Renders rows in columns under a heading.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let heading = heading.map(str::to_owned);
+    let all: Vec<&[String; N]> = std::iter::once(&heading).chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    all.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Renders a JSON value as a cell.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        value => value.to_string(),
+    }
+}
+
+/// Returns the elements of a JSON array.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        let rows = [["a".to_owned(), "12345".to_owned()], ["abcdef".to_owned(), "1".to_owned()]];
+        assert_eq!(table(["ONE", "TWO"], &rows), "ONE     TWO\na       12345\nabcdef  1");
+        assert!(is_id("0123456789abcdef") && !is_id("0123456789abcdeg") && !is_id("0123"));
+        assert_eq!(ago(&Value::Null), "never");
+        assert_eq!(ago(&(fresh::now().as_millis() - 3 * 3_600_000).into()), "3h");
+    }
+}

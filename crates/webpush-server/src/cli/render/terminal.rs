@@ -1,0 +1,71 @@
+//! Results on standard output, messages on standard error. A closed stream causes no panic.
+
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints a result as one line, and flushes it.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Prints a result as one line of JSON.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&serde_json::to_string(value)?)
+}
+
+/// Prints a note.
+pub(crate) fn note(text: &str) {
+    to_stderr("note", "\x1b[1m\x1b[36m", text);
+}
+
+/// Prints a warning.
+pub(crate) fn warning(text: &str) {
+    to_stderr("warning", "\x1b[1m\x1b[33m", text);
+}
+
+/// Prints an error.
+pub(crate) fn error(text: &str) {
+    to_stderr("error", "\x1b[1m\x1b[31m", text);
+}
+
+fn to_stderr(label: &str, colour: &str, text: &str) {
+    let stderr = io::stderr();
+    // https://no-color.org: any value that is not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let (on, off) = if stderr.is_terminal() && !plain { (colour, "\x1b[0m") } else { ("", "") };
+    // Without standard error there is no place to report this.
+    let _ = writeln!(stderr.lock(), "{on}{label}:{off} {text}");
+}
+
+/// Returns untrusted text as one line, with control characters escaped.
+#[must_use]
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\t' {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn untrusted_text_cannot_move_the_cursor() {
+        assert_eq!(one_line("a\tb ü\n\x1b[2J\r"), "a\tb ü\\n\\u{1b}[2J\\r");
+    }
+}
