@@ -182,7 +182,17 @@ fn install(workspace: &Workspace) -> Result<()> {
 
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--profile", "dist", "--package", "webpush-server", "--bin", "webpush-server"])
+        .args([
+            "build",
+            "--profile",
+            "dist",
+            "--package",
+            "webpush-server",
+            "--bin",
+            "webpush-server",
+            "--features",
+            "pkcs12",
+        ])
         .current_dir(&workspace.root)
         .status()
         .context("cannot run cargo")?;

@@ -199,7 +199,7 @@ impl Setting {
     fn sentence(&self, error: &clap::Error) -> String {
         match (error.kind(), error.source(), error.get(ContextKind::InvalidValue)) {
             (ErrorKind::ValueValidation, Some(reason), _)
-                if self.is_secret() || reason.to_string().starts_with(['\'', '«']) =>
+                if self.is_secret() || reason.to_string().starts_with(['\'', '"']) =>
             {
                 reason.to_string()
             }

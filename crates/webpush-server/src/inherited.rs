@@ -41,7 +41,7 @@ impl Inherited {
     fn sort(passed: impl Iterator<Item = (String, OwnedFd)>) -> anyhow::Result<Self> {
         let mut inherited = Self::default();
         for (place, (name, fd)) in passed.enumerate() {
-            let socket = format!("socket {} of those passed on (LISTEN_FDS), named «{name}»,", place + 1);
+            let socket = format!("socket {} of LISTEN_FDS, named '{name}',", place + 1);
             match (name.as_str(), kind(fd)) {
                 (_, None) => {
                     bail!("{socket} is not a TCP or Unix socket that listens: see ListenStream= of its unit")
@@ -121,10 +121,7 @@ mod tests {
         let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let connected = || OwnedFd::from(std::os::unix::net::UnixStream::pair().unwrap().0);
         for (said, expected) in [
-            (
-                sort([("public", datagrams())]),
-                "socket 1 of those passed on (LISTEN_FDS), named «public», is not a TCP",
-            ),
+            (sort([("public", datagrams())]), "socket 1 of LISTEN_FDS, named 'public', is not a TCP"),
             (sort([("public", tcp()), ("admin", file())]), "socket 2 of those passed on"),
             (sort([("admin", connected())]), "is not a TCP or Unix socket that listens"),
             (sort([("public", unix())]), "FileDescriptorName=admin"),

@@ -58,7 +58,7 @@ impl FromStr for Filter {
     fn from_str(text: &str) -> Result<Self, String> {
         match EnvFilter::try_new(text) {
             Ok(_) => Ok(Self(text.to_owned())),
-            Err(error) => Err(format!("«{text}» does not say what to log, as info,h2=error does: {error}")),
+            Err(error) => Err(format!("'{text}' is not a log filter such as info,h2=error: {error}")),
         }
     }
 }

@@ -175,7 +175,7 @@ pub async fn run(
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir).await?,
         (None, None) => None,
         (None, Some(_)) => bail!(
-            "a socket «admin» was passed on (LISTEN_FDS), but the service is to have no admin listener: give --admin, or \
+            "LISTEN_FDS has a socket named 'admin', but the admin listener is off: pass --admin, or \
              stop its socket unit"
         ),
     };

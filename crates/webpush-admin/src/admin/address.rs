@@ -53,7 +53,9 @@ impl FromStr for Address {
             Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
                 Ok(Self::Tcp(address.to_owned()))
             }
-            _ => Err(format!("«{text}» is not an address: {DEFAULT}, [::1]:9090 or unix:/run/admin.sock")),
+            _ => Err(format!(
+                "'{text}' is not an address such as {DEFAULT}, [::1]:9090 or unix:/run/admin.sock"
+            )),
         }
     }
 }

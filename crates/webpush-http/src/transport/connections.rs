@@ -11,11 +11,6 @@ use webpush_service::metrics::Metrics;
 /// Descriptors that are kept for files and [`GATEWAY_REQUESTS`] when the number of connections follows from their limit.
 const RESERVED_DESCRIPTORS: usize = 128 + GATEWAY_REQUESTS;
 
-/// Where an operating system says what a process may have open.
-const PROCESS_LIMITS: &str = "/proc/self/limits";
-/// What is assumed where nothing says it: the usual soft limit.
-const USUAL_DESCRIPTORS: usize = 1024;
-
 /// The places for connections.
 pub struct Connections {
     /// What those share that are not counted by address.
@@ -83,7 +78,7 @@ impl Connections {
     /// So many places, or as many as the process may have descriptors, less those for files; for one address all, or so many.
     #[must_use]
     pub fn new(most: Option<usize>, most_of_one: Option<usize>, metrics: Arc<Metrics>) -> Self {
-        let most = most.unwrap_or_else(|| default_most(descriptors().unwrap_or(USUAL_DESCRIPTORS)));
+        let most = most.unwrap_or_else(|| default_most(descriptors()));
         metrics.connections.may_be(most);
         let places = Arc::new(Places { free: most.into(), taken: Mutex::default(), metrics });
         let any = Arc::new(Share { places, network: None });
@@ -135,18 +130,10 @@ fn default_most(descriptors: usize) -> usize {
     descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(descriptors / 2).max(1)
 }
 
-/// How many descriptors the process may have, where that can be known.
-pub(crate) fn descriptors() -> Option<usize> {
-    soft_limit(&std::fs::read_to_string(PROCESS_LIMITS).ok()?)
-}
-
-/// `Max open files    <soft>    <hard>    files`. An unlimited one counts as the most there can be.
-fn soft_limit(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
-        "unlimited" => Some(usize::MAX),
-        number => number.parse().ok(),
-    }
+/// Returns the limit of file descriptors of the process; `usize::MAX` if there is none.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -156,10 +143,7 @@ mod tests {
 
     #[test]
     fn the_number_follows_from_the_descriptors() {
-        let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 524288               files\n";
-        assert_eq!(soft_limit(limits), Some(1024));
-        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), Some(usize::MAX));
-        assert_eq!(soft_limit("Max processes 7 7 processes"), None);
+        assert!(descriptors() > 0);
         for (descriptors, most) in [(1024, 832), (200, 100), (1, 1)] {
             assert_eq!(default_most(descriptors), most);
         }

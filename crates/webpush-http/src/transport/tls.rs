@@ -1,14 +1,14 @@
 //! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
 
+mod pkcs12;
+
 use crate::transport::certificate::Certificate;
 use anyhow::{Context as _, bail};
-use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -66,7 +66,7 @@ pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
 pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
     let (chain, key) = match identity {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
-        Identity::Pfx { file, password } => read_pfx(file, password)?,
+        Identity::Pfx { file, password } => pkcs12::read(file, password)?,
     };
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
@@ -107,35 +107,4 @@ fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
             Err(error).with_context(|| format!("the private key file {} can't be read", path.display()))
         }
     }
-}
-
-fn read_pfx(
-    path: &Path,
-    password: &Password,
-) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let data =
-        fs::read(path).with_context(|| format!("the PKCS#12 file {} can't be read", path.display()))?;
-    let text = match password {
-        Password::File(file) => fs::read_to_string(file)
-            .with_context(|| format!("the password file {} can't be read", file.display()))?,
-        Password::Given(secret) => secret.expose().to_owned(),
-        Password::None => String::new(),
-    };
-    let opened =
-        KeyStore::from_pkcs12(&data, text.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict);
-    let store = opened.with_context(|| {
-        let hint = match password {
-            Password::File(_) | Password::Given(_) => "is the password right?",
-            Password::None => "has it a password? --pfx-password-file names a file with it",
-        };
-        format!("the PKCS#12 file {} can't be opened ({hint})", path.display())
-    })?;
-    let (_, chain) = store
-        .private_key_chain()
-        .with_context(|| format!("{} holds no private key with its certificate", path.display()))?;
-    let certificates =
-        chain.certs().iter().map(|cert| CertificateDer::from(cert.as_der().to_vec())).collect();
-    let key = PrivateKeyDer::try_from(chain.key().as_der().to_vec())
-        .map_err(|reason| anyhow::anyhow!("the key in {} can't be used: {reason}", path.display()))?;
-    Ok((certificates, key))
 }

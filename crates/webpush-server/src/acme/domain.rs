@@ -17,7 +17,7 @@ impl Domain {
     /// # Errors
     /// What is wrong with it, as a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("«{text}» is no domain for a certificate by ACME: {why}"));
+        let wrong = |why: &str| Err(format!("'{text}' is not a domain for ACME: {why}"));
         let name = text.to_ascii_lowercase();
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         let labels: Vec<&str> = name.split('.').collect();
@@ -105,7 +105,7 @@ mod tests {
             ("192.0.2.256", "push.example.net is expected"),
         ] {
             let said = Domain::parse(text).unwrap_err();
-            assert!(said.starts_with('«') && said.contains(why), "{text}: {said}");
+            assert!(said.starts_with('\'') && said.contains(why), "{text}: {said}");
         }
     }
 }

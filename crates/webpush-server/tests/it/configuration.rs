@@ -28,7 +28,7 @@ fn check_says_where_each_fault_is_without_serving() {
     assert_eq!(
         text(&checked.stderr),
         "error: c.toml:2: unknown key listen.prot; did you mean listen.port?\n\
-         error: c.toml:5: log.level: «=» does not say what to log, as info,h2=error does: invalid filter directive\n\
+         error: c.toml:5: log.level: '=' is not a log filter such as info,h2=error: invalid filter directive\n\
          error: c.toml:7: messages.max_ttl: 'soon' is not a time: expected seconds, or a number with s, m, h or d, such as 30d\n"
     );
     write(

@@ -119,7 +119,7 @@ fn what_is_no_socket_to_listen_on_is_one_clear_sentence() {
     let file = std::fs::File::open("/dev/null").unwrap();
     let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     for said in [refused_to_listen_on(folder.path(), file), refused_to_listen_on(folder.path(), datagrams)] {
-        assert!(said.contains("named «public», is not a TCP or Unix socket that listens"), "{said}");
+        assert!(said.contains("named 'public', is not a TCP or Unix socket that listens"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
