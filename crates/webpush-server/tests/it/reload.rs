@@ -55,7 +55,10 @@ async fn limits_and_broadcasts_change_while_connections_live_and_nothing_is_lost
     config.write("[rates]\nlimit_loopback = true\nregister = 'slow'\n[broadcasts]\na = '3'\n");
     server.signal("HUP");
     let said = server.logged(&["ERROR", "nothing was changed"]).await;
-    assert!(said.contains("c.toml:3: \"slow\" is not a rate limit"), "{said}");
+    assert!(
+        said.contains("c.toml:3: rates.register: ") && said.contains("\"slow\" is not a rate limit"),
+        "{said}"
+    );
     assert_eq!(status_of_subscribe(&mut peer).await, StatusCode::CREATED);
     assert_eq!(crate::admin::ask(&server.admin, "GET", "/broadcasts", "").await.2, "{\"a\":\"2\"}");
     peer.push(&urls.push, "after").await;
