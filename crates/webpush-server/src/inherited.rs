@@ -122,7 +122,7 @@ mod tests {
         let connected = || OwnedFd::from(std::os::unix::net::UnixStream::pair().unwrap().0);
         for (said, expected) in [
             (sort([("public", datagrams())]), "socket 1 of LISTEN_FDS, named 'public', is not a TCP"),
-            (sort([("public", tcp()), ("admin", file())]), "socket 2 of those passed on"),
+            (sort([("public", tcp()), ("admin", file())]), "socket 2 of LISTEN_FDS"),
             (sort([("admin", connected())]), "is not a TCP or Unix socket that listens"),
             (sort([("public", unix())]), "FileDescriptorName=admin"),
             (sort([("a", tcp()), ("b", tcp())]), "one public socket"),
