@@ -60,7 +60,7 @@ fn of_a_verb_below(program: &Command, verb: &Command, page: &mut Vec<u8>) -> io:
     page.extend_from_slice(b".PP\n");
     without_heading(page, |page| Man::new(own.clone()).render_description_section(page))?;
     if takes_them {
-        page.extend_from_slice(b".PP\nIt takes the options of \\fBwebpush\\-server\\fR(1).\n");
+        page.extend_from_slice(b".PP\nIt takes the options of \\fBwebpush\\-server\\-serve\\fR(1).\n");
     }
     without_heading(page, |page| Man::new(own.clone()).render_options_section(page))?;
     after_help(verb).to_writer(page)
