@@ -92,7 +92,7 @@ fn rotate_beside(folder: &Path, keyring: &Keyring, others: &[(KeyId, [u8; 32])])
     };
     let id = (1..=u8::MAX).map(|step| KeyId(current.wrapping_add(step))).find(is_free);
     let id = id.context("there are 256 sealing keys, one for each id, and so no room for another")?;
-    let key = webpush_service::fresh::random::<32>()?;
+    let key = webpush_service::system::env().random::<32>()?;
     let path = folder.join(FILE_NAME);
     let mut text = private_file::read(&path)?;
     if !text.ends_with('\n') {
@@ -161,9 +161,9 @@ fn keyring(text: &str) -> anyhow::Result<Keyring> {
 }
 
 fn create(path: &Path) -> anyhow::Result<()> {
-    let key = webpush_service::fresh::random::<32>()?;
+    let key = webpush_service::system::env().random::<32>()?;
     // Two services are unlikely to begin with the same id, so that agents can be moved from one to the other.
-    let [id] = webpush_service::fresh::random::<1>()?;
+    let [id] = webpush_service::system::env().random::<1>()?;
     let text = format!("{HEADER}{}", line(KeyId(id), &key));
     match private_file::create(path, text.as_bytes()) {
         // Of two processes that start at the same time, one uses the keys of the other.

@@ -18,7 +18,6 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::{Input, Redelivery, Scope};
 use webpush_core::time::Timestamp;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_service::session_registry::{Listener, Wakeup};
 
@@ -97,10 +96,14 @@ impl Monitor {
     }
 }
 
-async fn deadline(at: Option<Timestamp>) {
-    match at {
-        // On the heap: most of the time there is none, and it would be kept room for.
-        Some(at) => Box::pin(tokio::time::sleep(fresh::now().until(at))).await,
-        None => std::future::pending().await,
+/// Returns a future that is ready at that time, or never.
+fn deadline(service: &Service, at: Option<Timestamp>) -> impl Future<Output = ()> + use<> {
+    let left = at.map(|at| service.now().until(at));
+    async move {
+        match left {
+            // On the heap: most of the time there is none, and it would be kept room for.
+            Some(left) => Box::pin(tokio::time::sleep(left)).await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -21,6 +21,7 @@ use webpush_admin::admin::{self, AdminServer};
 use webpush_admin::broadcasts::Sources;
 use webpush_admin::data_dir::{STORE_FOLDER, make_data_folder};
 use webpush_admin::keys_file;
+use webpush_core::env::Env;
 use webpush_core::protocol::autopush::Versions;
 use webpush_http::gateway::{self, Gateway};
 use webpush_http::problem::VapidErrorStatus;
@@ -37,7 +38,7 @@ use webpush_service::drain::{Drain, GRACE};
 use webpush_service::limits::Limits;
 use webpush_service::service::{InForce, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
-use webpush_service::{idle, settling, sweep, trace};
+use webpush_service::{idle, settling, sweep, system, trace};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Backend, Quota, Store};
 
@@ -169,7 +170,8 @@ pub async fn run(
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
-    let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota)?;
+    let env = system::env();
+    let (store, keyring) = open_data_folder(&settings.data_dir, settings.quota, env.clone())?;
     // After the folder is ours, since its token is made anew.
     let door = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir).await?,
@@ -180,6 +182,7 @@ pub async fn run(
         ),
     };
     let service = Service::new(Setup {
+        env,
         store: Arc::clone(&store),
         keyring,
         origin,
@@ -280,7 +283,7 @@ pub async fn run(
         if let Some(renewing) = renewing {
             renewing.abort();
         }
-        if !drain.finish(&service.registry, window).await {
+        if !drain.finish(service.env(), &service.registry, window).await {
             tracing::warn!("some connections did not finish in time and were cut");
         }
         sweeping.abort();
@@ -289,7 +292,7 @@ pub async fn run(
         // Their end is an abort or nothing.
         let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
         service.settle_now();
-        admin_drain.finish(&service.registry, Duration::ZERO).await;
+        admin_drain.finish(service.env(), &service.registry, Duration::ZERO).await;
         if let Some(administering) = administering {
             let _ = administering.await;
         }
@@ -361,13 +364,14 @@ fn listened_on(scheme: &str, host: &str, port: u16) -> String {
 fn open_data_folder(
     folder: &Path,
     quota: Quota,
+    env: Env,
 ) -> anyhow::Result<(Arc<Backend>, webpush_core::capability::Keyring)> {
     let shown = folder.display();
     make_data_folder(folder)?;
     // Keys before the store: a folder with a store and no keys is one whose keys were lost.
     let store_folder = folder.join(STORE_FOLDER);
     let keyring = keys_file::load_or_create(folder, store_folder.exists())?;
-    let store = EmbeddedStore::open(&store_folder, Options { quota, ..Options::default() })
+    let store = EmbeddedStore::open(&store_folder, Options { quota, env, ..Options::default() })
         .with_context(|| format!("the data folder {shown} can't be used (--data-dir)"))?;
     Ok((store.into(), keyring))
 }

@@ -3,13 +3,13 @@
 
 mod departures;
 
-use crate::fresh;
 use crate::session_registry::SessionRegistry;
 use departures::Departures;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use webpush_core::env::Env;
 
 /// How long connections may take to finish before they are cut, once they were told to.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -55,9 +55,9 @@ impl Drain {
 
     /// Tells all to finish and waits until they have; sessions take their leave spread over a window. Says whether all did
     /// within [`GRACE`] after that. Agents with one connection wait for nothing but the registry.
-    pub async fn finish(mut self, registry: &SessionRegistry, window: Duration) -> bool {
+    pub async fn finish(mut self, env: &Env, registry: &SessionRegistry, window: Duration) -> bool {
         // Without random bytes they are spread all the same.
-        let first = fresh::random().map_or(0, u64::from_ne_bytes);
+        let first = env.random().map_or(0, u64::from_ne_bytes);
         self.begun.send_replace(Some(Departures::new(Instant::now(), window, first)));
         registry.wake_all();
         drop(self.alive);
@@ -118,6 +118,7 @@ impl Leave {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system;
     use futures_util::future::join_all;
 
     const WINDOW: Duration = Duration::from_secs(60);
@@ -144,8 +145,8 @@ mod tests {
         let sessions = join_all(sessions);
         // All of them wait before it begins.
         sleep(Duration::from_millis(2)).await;
-        let registry = SessionRegistry::default();
-        let (finished, left) = tokio::join!(drain.finish(&registry, WINDOW), sessions);
+        let (env, registry) = (system::env(), SessionRegistry::default());
+        let (finished, left) = tokio::join!(drain.finish(&env, &registry, WINDOW), sessions);
         assert!(finished);
         left.into_iter().map(Result::unwrap).collect()
     }
@@ -168,10 +169,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_stays_is_cut_after_the_grace() {
-        let (drain, registry) = (Drain::default(), SessionRegistry::default());
+        let (env, drain, registry) = (system::env(), Drain::default(), SessionRegistry::default());
         let mut stays = drain.draining();
         let start = Instant::now();
-        let (finished, ()) = tokio::join!(drain.finish(&registry, WINDOW), stays.too_late());
+        let (finished, ()) = tokio::join!(drain.finish(&env, &registry, WINDOW), stays.too_late());
         assert!(!finished && start.elapsed() >= WINDOW + GRACE);
         assert!(stays.has_begun());
     }

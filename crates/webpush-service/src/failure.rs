@@ -1,8 +1,8 @@
 //! Why the service did not do what it was asked to.
 
-use crate::fresh::NoRandomness;
 use std::error::Error;
 use std::fmt;
+use webpush_core::env::EntropyError;
 use webpush_core::problem::Problem;
 use webpush_store::StoreError;
 
@@ -56,8 +56,8 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<NoRandomness> for Failure {
-    fn from(_: NoRandomness) -> Self {
+impl From<EntropyError> for Failure {
+    fn from(_: EntropyError) -> Self {
         Self::Internal("a random id")
     }
 }

@@ -1,7 +1,6 @@
 //! Removes inboxes that nobody uses any more: agents that came once and never listened, and those that were long away.
 //! Otherwise whoever may subscribe could fill the disk.
 
-use crate::fresh;
 use crate::service::Service;
 use std::time::Duration;
 use webpush_core::time::Timestamp;
@@ -18,7 +17,7 @@ pub async fn run(service: &Service) {
     let mut reported = (0, 0);
     loop {
         tokio::time::sleep(PERIOD).await;
-        match remove(service, fresh::now()).await {
+        match remove(service, service.now()).await {
             Ok(0) => {}
             Ok(inboxes) => tracing::info!(inboxes, "removed what nobody has used for long"),
             // It will be there again in an hour, or the log says more.

@@ -15,6 +15,7 @@
 //! | versions of broadcasts | [`broadcasts`] |
 //! | a graceful shutdown | [`drain`] |
 //! | errors | [`failure`] |
+//! | the clock and random bytes of a running program | [`system`] |
 //!
 //! The order of calls: [`Service::new`](service::Service::new) with a [`Setup`](service::Setup); [`sweep::run`],
 //! [`idle::run`] and [`settling::run`] as tasks beside it; for each message [`publish::find`], then [`publish::accept`];
@@ -26,7 +27,6 @@ pub mod broadcasts;
 pub mod client_addr;
 pub mod drain;
 pub mod failure;
-pub mod fresh;
 pub mod idle;
 pub mod limits;
 pub mod metrics;
@@ -41,5 +41,6 @@ pub mod session_registry;
 pub mod settling;
 pub mod subscribe_tokens;
 pub mod sweep;
+pub mod system;
 pub mod trace;
 pub mod vapid;

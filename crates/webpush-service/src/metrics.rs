@@ -38,6 +38,7 @@ pub(crate) use exposition::Counters;
 use crate::service::Service;
 use std::fmt;
 use std::sync::Arc;
+use webpush_core::time::Timestamp;
 use webpush_store::Statistics;
 
 /// All that is counted.
@@ -57,6 +58,14 @@ pub struct Metrics {
     pub acme: AcmeCounts,
     /// This process.
     pub process: Process,
+}
+
+impl Metrics {
+    /// Creates metrics of a process that started at `started`; nothing is counted yet.
+    #[must_use]
+    pub fn new(started: Timestamp) -> Self {
+        Self { process: Process::new(started), ..Self::default() }
+    }
 }
 
 /// The text of all metrics as they are now. It looks at files and asks for a thread that may block.

@@ -7,7 +7,6 @@ pub use receipts::Receipts;
 
 use crate::client_addr::ClientAddr;
 use crate::failure::Failure;
-use crate::fresh;
 use crate::service::Service;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -64,7 +63,7 @@ pub async fn accept(
     subscription: &Subscription,
     request: PublishRequest,
 ) -> Result<Published, Failure> {
-    let now = fresh::now();
+    let now = service.now();
     let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
         service.rate_limits.load().count_sender(peer, sender.key())?;
@@ -72,7 +71,7 @@ pub async fn accept(
     let receipts = receipts::asked_for(service, peer, &request, now).await?;
     let Accepted { draft, retention, ttl } = {
         let context = AcceptContext {
-            id: MessageId::from_bytes(fresh::random()?),
+            id: MessageId::from_bytes(service.random()?),
             key: service.keyring.current(),
             receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
             sender,

@@ -15,8 +15,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use table::{Table, WhenCrowded};
+use webpush_core::env::Env;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::{Limited, Problem};
 use webpush_core::rate::RateLimit;
@@ -33,7 +34,7 @@ type Buckets<K> = Option<Arc<Table<K>>>;
 
 /// All rate limits of the service.
 pub struct RateLimits {
-    begun: Instant,
+    env: Env,
     loopback: bool,
     ipv6_prefix: u8,
     subscriptions: Buckets<SubscriptionId>,
@@ -48,9 +49,9 @@ pub struct RateLimits {
 impl RateLimits {
     /// With full buckets.
     #[must_use]
-    pub fn new(rates: &Rates) -> Self {
+    pub fn new(rates: &Rates, env: Env) -> Self {
         let nothing = Self {
-            begun: Instant::now(),
+            env,
             loopback: false,
             ipv6_prefix: rates.ipv6_prefix,
             subscriptions: None,
@@ -69,7 +70,7 @@ impl RateLimits {
     #[must_use]
     pub fn changed(&self, rates: &Rates) -> Self {
         Self {
-            begun: self.begun,
+            env: self.env.clone(),
             loopback: rates.loopback,
             ipv6_prefix: rates.ipv6_prefix,
             subscriptions: buckets(&self.subscriptions, rates.subscription, WhenCrowded::Forget),
@@ -153,7 +154,7 @@ impl RateLimits {
     ) -> Result<(), Problem> {
         let (Some(table), Some(_)) = (table, self.limited(peer)) else { return Ok(()) };
         // Enough nanoseconds for five centuries.
-        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.env.monotonic().elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         table
             .take(key, now)
             .map_err(|wait| Problem::TooManyRequests { of, retry_after_seconds: whole_seconds(wait) })
@@ -192,7 +193,7 @@ mod tests {
     fn limits(change: impl FnOnce(&mut Rates)) -> RateLimits {
         let mut rates = Rates::default();
         change(&mut rates);
-        RateLimits::new(&rates)
+        RateLimits::new(&rates, crate::system::env())
     }
 
     fn peer(address: &str) -> ClientAddr {

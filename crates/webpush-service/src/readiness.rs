@@ -4,13 +4,13 @@
 //! What the last commits came to is known. If there were none lately, or one has failed, a commit that changes nothing is
 //! tried: one at a time, one a second at most, however many ask.
 
-use crate::fresh;
 use crate::service::Service;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
+use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::InboxId;
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_store::{Durability, Op};
@@ -26,16 +26,16 @@ const TRIED: InboxId = InboxId::from_bytes([0; 16]);
 
 /// What is known of it.
 pub struct Readiness {
-    begun: Instant,
+    env: Env,
     draining: AtomicBool,
     /// Handshakes fail for some of the domains that certificates are had for by ACME.
     lacks_certificate: AtomicBool,
     /// A commit has failed since the last one that did not.
     store_was_down: AtomicBool,
-    /// Milliseconds after `begun` at which a durable commit was over last, plus one; 0 if none was.
+    /// Monotonic milliseconds at which a durable commit was over last, plus one; 0 if none was.
     written: AtomicU64,
     /// When it was tried last, and with what result.
-    tried: Mutex<Option<(Instant, Result<(), NotReady>)>>,
+    tried: Mutex<Option<(MonotonicTime, Result<(), NotReady>)>>,
     /// A try that took too long may still be in the store.
     trying: AtomicBool,
 }
@@ -66,10 +66,12 @@ impl NotReady {
     }
 }
 
-impl Default for Readiness {
-    fn default() -> Self {
+impl Readiness {
+    /// Creates the state of a service that has committed nothing yet.
+    #[must_use]
+    pub fn new(env: Env) -> Self {
         Self {
-            begun: Instant::now(),
+            env,
             draining: AtomicBool::new(false),
             lacks_certificate: AtomicBool::new(false),
             store_was_down: AtomicBool::new(false),
@@ -78,9 +80,7 @@ impl Default for Readiness {
             trying: AtomicBool::new(false),
         }
     }
-}
 
-impl Readiness {
     /// The service stops: it is not ready from now on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
@@ -119,7 +119,7 @@ impl Readiness {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.env.monotonic().elapsed_since_start().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -150,13 +150,13 @@ impl Service {
         let mut tried = readiness.tried.lock().await;
         // That it worked says nothing any more once a commit has failed.
         if let Some((at, result)) = *tried
-            && at.elapsed() < PAUSE
+            && self.monotonic().since(at) < PAUSE
             && (result.is_err() || !readiness.store_was_down.load(Ordering::Acquire))
         {
             return result;
         }
         let result = self.try_to_write().await;
-        *tried = Some((Instant::now(), result));
+        *tried = Some((self.monotonic(), result));
         result
     }
 
@@ -165,7 +165,7 @@ impl Service {
         if readiness.trying.swap(true, Ordering::AcqRel) {
             return Err(NotReady::StoreSlow);
         }
-        let (created, key) = (fresh::now(), self.keyring.current());
+        let (created, key) = (self.now(), self.keyring.current());
         let inbox = Inbox { id: TRIED, owner: Owner::Agent, created, key };
         let (answer, answered) = oneshot::channel();
         self.submit(

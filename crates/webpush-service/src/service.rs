@@ -14,6 +14,7 @@ use crate::session_registry::SessionRegistry;
 use crate::settling::Settling;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
+use crate::system;
 use crate::trace::{self, Stage, Traces};
 use crate::vapid::VapidCache;
 use arc_swap::ArcSwap;
@@ -21,6 +22,7 @@ use commit_feed::CommitFeed;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::Keyring;
+use webpush_core::env::{EntropyError, Env, MonotonicTime};
 use webpush_core::id::{EntryRef, MessageId};
 use webpush_core::protocol::autopush::Versions;
 use webpush_core::time::Timestamp;
@@ -28,6 +30,7 @@ use webpush_store::{Applied, Backend, Durability, Op, Store as _, StoreError};
 
 /// One running service.
 pub struct Service {
+    env: Env,
     store: Arc<Backend>,
     /// What URLs are sealed with.
     pub keyring: Keyring,
@@ -74,6 +77,8 @@ pub struct InForce {
 
 /// What a service is put together from.
 pub struct Setup {
+    /// The clock and the source of random bytes.
+    pub env: Env,
     /// Where inboxes live.
     pub store: Arc<Backend>,
     /// What URLs are sealed with.
@@ -91,10 +96,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// What can't be left out; the rest as it is by default, without spans.
+    /// Creates a setup with defaults for all else: the environment of this machine, no spans.
     #[must_use]
     pub fn new(store: impl Into<Arc<Backend>>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
+            env: system::env(),
             store: store.into(),
             keyring,
             origin: origin.into(),
@@ -110,11 +116,12 @@ impl Service {
     /// Puts a service together.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keyring, origin, limits, subscribe_tokens, trace, spans } = setup;
-        let traces = Arc::new(Traces::new(trace));
-        let metrics = Arc::<Metrics>::default();
+        let Setup { env, store, keyring, origin, limits, subscribe_tokens, trace, spans } = setup;
+        let traces = Arc::new(Traces::new(trace, env.clone()));
+        let metrics = Arc::new(Metrics::new(env.now()));
         let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
-        let (sweep_timer, readiness) = (Arc::<SweepTimer>::default(), Arc::<Readiness>::default());
+        let sweep_timer = Arc::<SweepTimer>::default();
+        let readiness = Arc::new(Readiness::new(env.clone()));
         store.watch(Arc::new(CommitFeed {
             registry: Arc::clone(&registry),
             sweep_timer: Arc::clone(&sweep_timer),
@@ -122,6 +129,7 @@ impl Service {
             readiness: Arc::clone(&readiness),
             traces: Arc::clone(&traces),
             spans: spans.clone(),
+            env: env.clone(),
         }));
         Arc::new(Self {
             store,
@@ -129,7 +137,7 @@ impl Service {
             keyring,
             vapid: VapidCache::new(origin.clone()),
             origin,
-            rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates)),
+            rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates, env.clone())),
             limits: ArcSwap::from_pointee(limits),
             subscribe_tokens: ArcSwap::from_pointee(subscribe_tokens),
             registry,
@@ -141,7 +149,34 @@ impl Service {
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),
             spans,
+            env,
         })
+    }
+
+    /// Returns the clock and the source of random bytes.
+    #[must_use]
+    pub const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Returns the present wall-clock time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// Returns the present monotonic time.
+    #[must_use]
+    pub fn monotonic(&self) -> MonotonicTime {
+        self.env.monotonic()
+    }
+
+    /// Returns `N` random bytes of a cryptographic source.
+    ///
+    /// # Errors
+    /// [`EntropyError`] if the source has none to give; then no id can be made.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
+        self.env.random()
     }
 
     /// Puts other bounds in the place of these. What is open keeps the times that it began with; rates that stay the same

@@ -4,7 +4,6 @@ mod timer;
 
 pub use timer::SweepTimer;
 
-use crate::fresh;
 use crate::service::Service;
 use std::time::Duration;
 use webpush_core::outcome::Outcome;
@@ -30,7 +29,7 @@ const _: () = assert!(
 pub async fn run(service: &Service) {
     let timer = &service.sweep_timer;
     loop {
-        timer.wait_until_due().await;
+        timer.wait_until_due(service.env()).await;
         match sweep(service).await {
             Ok(next) => {
                 timer.next_is(next);
@@ -47,7 +46,7 @@ pub async fn run(service: &Service) {
 /// Settles everything that has expired; says when the next one will.
 async fn sweep(service: &Service) -> Result<Timestamp, StoreError> {
     loop {
-        let due = service.due(fresh::now().before(GRACE), SLICE).await?;
+        let due = service.due(service.now().before(GRACE), SLICE).await?;
         if due.entries.is_empty() {
             return Ok(due.next.unwrap_or(Timestamp::NEVER));
         }

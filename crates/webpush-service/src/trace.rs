@@ -16,9 +16,11 @@ pub mod waiting;
 pub use table::{STAGES, Stage, Trace};
 
 use crate::pseudonyms::Pseudonyms;
+use crate::system;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use table::Table;
+use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::outcome::Outcome;
@@ -44,20 +46,22 @@ pub struct Traces {
     settings: TraceConfig,
     /// Made for the first message.
     table: OnceLock<Table>,
-    began: Instant,
+    env: Env,
+    began: MonotonicTime,
 }
 
 impl Traces {
     /// Empty.
     #[must_use]
-    pub fn new(settings: TraceConfig) -> Self {
-        Self { settings, table: OnceLock::new(), began: Instant::now() }
+    pub fn new(settings: TraceConfig, env: Env) -> Self {
+        let began = env.monotonic();
+        Self { settings, table: OnceLock::new(), env, began }
     }
 
     /// Nothing is ever kept.
     #[must_use]
     pub fn off() -> Self {
-        Self::new(TraceConfig { keep: Duration::ZERO, messages: 0 })
+        Self::new(TraceConfig { keep: Duration::ZERO, messages: 0 }, system::env())
     }
 
     /// For how long a message can be looked up, if at all.
@@ -123,7 +127,7 @@ impl Traces {
     /// The present, as times in a [`Trace`] are written.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.env.monotonic().since(self.began)
     }
 
     fn is_kept(&self, trace: &Trace) -> bool {

@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "admin-token";
 /// # Errors
 /// When the file can't be written.
 pub(super) fn make(folder: &Path) -> anyhow::Result<BearerTokens> {
-    let text = format!("{}\n", base64url::encode(webpush_service::fresh::random::<24>()?));
+    let text = format!("{}\n", base64url::encode(webpush_service::system::env().random::<24>()?));
     private_file::replace(&folder.join(FILE_NAME), text.as_bytes())?;
     BearerTokens::parse(&text)
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use webpush_http::answer::Answer;
-use webpush_service::fresh;
 use webpush_service::metrics::summary;
 use webpush_service::service::Service;
 
@@ -44,7 +43,7 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "origin": service.origin,
-        "now": fresh::now().as_millis(),
+        "now": service.now().as_millis(),
         "ready": not_ready.is_none(),
         "reason": not_ready,
         "draining": service.readiness.is_draining(),

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use webpush_core::capability::KeyId;
 use webpush_core::protocol::autopush::Versions;
-use webpush_service::fresh;
+use webpush_service::system;
 use webpush_store::{Record, Snapshot, StoreError};
 
 /// A piece ends after the line that reaches this. In a backup a checksum ends it.
@@ -39,7 +39,7 @@ impl Writer {
             kind,
             program: format!("webpush-server {}", env!("CARGO_PKG_VERSION")),
             origin: origin.to_owned(),
-            taken: fresh::now().as_millis(),
+            taken: system::env().now().as_millis(),
         };
         let keys = keys.iter().map(|(id, secret)| Line::Key { id: id.0, secret: Exactly(*secret) });
         let broadcasts = broadcasts.into_iter().map(|(name, version)| Line::Broadcast { name, version });

@@ -10,10 +10,9 @@ use h2::server::SendResponse;
 use http::header::{DATE, HeaderValue};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::timeout;
 use webpush_service::drain::Leave;
-use webpush_service::fresh;
 
 /// Serves one request for events until it ends.
 pub(crate) async fn run(
@@ -23,20 +22,20 @@ pub(crate) async fn run(
     leave: Leave,
     retirement: &ConnectionLifetime,
 ) {
-    let begun = Instant::now();
+    let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
     let (mut head, mut events) = match Events::begin(server, asked, leave).await {
         Ok(begun) => begun,
-        Err(answer) => return Responder { respond, patience }.send(answer).await,
+        Err(answer) => return Responder { respond, patience, now }.send(answer).await,
     };
-    if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
+    if let Ok(date) = HeaderValue::try_from(now.http_date()) {
         head.headers_mut().insert(DATE, date);
     }
     // A peer that has reset the stream or is gone needs nothing more.
     let Ok(mut stream) = respond.send_response(head, false) else { return };
     loop {
         let part = tokio::select! {
-            _ = poll_fn(|cx| stream.poll_reset(cx)) => return retirement.was_left(begun),
+            _ = poll_fn(|cx| stream.poll_reset(cx)) => return retirement.was_left(begun, events.server().service.monotonic()),
             part = events.next() => part,
         };
         let sent = match part {

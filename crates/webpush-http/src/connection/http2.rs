@@ -210,13 +210,13 @@ async fn answer(
     mut respond: SendResponse<Bytes>,
     retirement: &ConnectionLifetime,
 ) {
-    let patience = server.service.limits.load().timeouts.stall;
+    let (patience, now) = (server.service.limits.load().timeouts.stall, server.service.now());
     if is_reset(&mut respond).await {
-        retirement.was_reset();
+        retirement.was_reset(server.service.monotonic());
     } else if is_head {
-        Responder { respond, patience }.send_head(answer);
+        Responder { respond, patience, now }.send_head(answer);
     } else {
-        Responder { respond, patience }.send(answer).await;
+        Responder { respond, patience, now }.send(answer).await;
     }
 }
 

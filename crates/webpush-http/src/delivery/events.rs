@@ -20,7 +20,6 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_service::drain::Leave;
-use webpush_service::fresh;
 use webpush_service::service::Sent;
 use webpush_store::StoreError;
 
@@ -83,7 +82,7 @@ impl Events {
         // What nobody acknowledges one by one can't be missing an acknowledgement.
         let redelivery = (!receipts).then_some(server.service.limits.load().redelivery_timeout);
         let patience = monitor.request.patience;
-        let session = Session::resume(monitor.scope, patience, redelivery, after, fresh::now());
+        let session = Session::resume(monitor.scope, patience, redelivery, after, server.service.now());
         let queue = VecDeque::new();
         let mut events = Self { server, monitor, leave, session, queue, stage: Stage::New };
         match events.run_commands().await {
@@ -97,6 +96,11 @@ impl Events {
             Ok(Some(End::Gone)) => Err(refusal(&events.server, Problem::NotFound)),
             Err(error) => Err(refusal(&events.server, error)),
         }
+    }
+
+    /// Returns the server that the stream belongs to.
+    pub fn server(&self) -> &HttpServer {
+        &self.server
     }
 
     fn head(&self) -> Response<()> {
@@ -116,7 +120,7 @@ impl Events {
             Stage::New => return Some(Bytes::from_static(OPENING.as_bytes())),
             // That it was written does not say that it was read, and nothing else will before the next request.
             Stage::Delivering(sent) => {
-                let now = fresh::now();
+                let now = self.server.service.now();
                 self.server.service.sent(sent, now);
                 self.session.handle(Input::Sent { taken: false }, now);
             }
@@ -149,10 +153,10 @@ impl Events {
                     // It would be passed over, although it is there.
                     Err(_) => return self.end(),
                 },
-                () = deadline(self.session.next_deadline()) => Input::Deadline,
+                () = deadline(&self.server.service, self.session.next_deadline()) => Input::Deadline,
                 () = tokio::time::sleep_until(quiet_until) => return Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
             };
-            self.session.handle(input, fresh::now());
+            self.session.handle(input, self.server.service.now());
         }
     }
 
@@ -166,15 +170,21 @@ impl Events {
         while let Some(command) = self.session.next_command() {
             match command {
                 Command::Fetch { after } => {
-                    let page = self.server.service.fetch(self.session.scope(), after, fresh::now()).await?;
+                    let page = self
+                        .server
+                        .service
+                        .fetch(self.session.scope(), after, self.server.service.now())
+                        .await?;
                     let nothing_for_it = page.entries.is_empty() && page.more;
-                    self.session.handle(Input::Fetched(page), fresh::now());
+                    self.session.handle(Input::Fetched(page), self.server.service.now());
                     if nothing_for_it {
                         // A long inbox of which nothing passes the filter must not hold up everybody else.
                         tokio::task::yield_now().await;
                     }
                 }
-                Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+                Command::Deliver(entry) => {
+                    self.queue.push_back(Waiting::new(entry, self.server.service.now()))
+                }
                 // None comes: no entry is said to be taken.
                 Command::Settle { .. } => {}
                 Command::Finish(end) => return Ok(Some(end)),

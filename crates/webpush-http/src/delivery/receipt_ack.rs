@@ -4,7 +4,6 @@ use webpush_core::id::{InboxId, Position};
 use webpush_core::outcome::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::urgency::Urgency;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_store::{Durability, Op, StoreError};
 
@@ -16,7 +15,7 @@ pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -
     let scope = Scope { inbox, only: None, floor: Urgency::VeryLow };
     let mut after = Position::START;
     while after < until {
-        let page = service.fetch(&scope, after, fresh::now()).await?;
+        let page = service.fetch(&scope, after, service.now()).await?;
         let taken = page.entries.iter().filter(|entry| entry.position() <= until);
         let ops: Vec<_> = taken.map(|entry| Op::Settle(entry.entry_ref(), Outcome::Delivered)).collect();
         if !ops.is_empty() {

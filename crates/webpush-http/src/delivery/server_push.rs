@@ -17,14 +17,12 @@ use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::time::Instant;
 use webpush_core::inbox::OutboundEntry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::pushed::Pushed;
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_service::drain::Leave;
-use webpush_service::fresh;
 use webpush_service::service::{Sent, Service};
 use webpush_store::{Durability, Op, StoreError};
 
@@ -105,16 +103,16 @@ pub fn run<'a>(
     };
     async move {
         let answer = if push_is_enabled(&mut respond) {
-            let begun = Instant::now();
+            let begun = server.service.monotonic();
             match delivery.until_the_end(&mut respond).await {
                 Some(answer) => answer,
-                None => return delivery.connection.retirement.was_left(begun),
+                None => return delivery.connection.retirement.was_left(begun, server.service.monotonic()),
             }
         } else {
             delivery.monitor.unsupported(server)
         };
         let patience = server.service.limits.load().timeouts.stall;
-        Responder { respond, patience }.send(answer).await;
+        Responder { respond, patience, now: server.service.now() }.send(answer).await;
     }
 }
 
@@ -164,27 +162,32 @@ impl<'a> Delivery<'a> {
                         ControlFlow::Break(answer) => return Some(answer),
                     }
                 }
-                () = deadline(session.next_deadline()), if may_end => Input::Deadline,
+                () = deadline(&self.server.service, session.next_deadline()), if may_end => Input::Deadline,
             };
-            session.handle(input, fresh::now());
+            session.handle(input, self.server.service.now());
         }
     }
 
     async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
         match command {
             Command::Fetch { after } => {
-                let page = match self.server.service.fetch(session.scope(), after, fresh::now()).await {
+                let page = match self
+                    .server
+                    .service
+                    .fetch(session.scope(), after, self.server.service.now())
+                    .await
+                {
                     Ok(page) => page,
                     Err(error) => return ControlFlow::Break(self.failure(error)),
                 };
                 let nothing_for_it = page.entries.is_empty() && page.more;
-                session.handle(Input::Fetched(page), fresh::now());
+                session.handle(Input::Fetched(page), self.server.service.now());
                 if nothing_for_it {
                     // A long inbox of which nothing passes the filter must not hold up everybody else.
                     tokio::task::yield_now().await;
                 }
             }
-            Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry)),
+            Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry, self.server.service.now())),
             Command::Settle { entries, .. } => {
                 self.server.service.acknowledged(&entries);
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
@@ -256,7 +259,7 @@ impl<'a> Delivery<'a> {
                 if body_queued {
                     self.connection.pressure.handed_over();
                 }
-                self.server.service.sent(push.sent, fresh::now());
+                self.server.service.sent(push.sent, self.server.service.now());
                 Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))
@@ -264,7 +267,9 @@ impl<'a> Delivery<'a> {
                 Left { input: Input::Sent { taken: false }, confirmation: None }
             }
             (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
-                confirmed.into_iter().for_each(|left| session.handle(left.outcome(), fresh::now()));
+                confirmed
+                    .into_iter()
+                    .for_each(|left| session.handle(left.outcome(), self.server.service.now()));
                 return ControlFlow::Continue(None);
             }
             // `advance` speaks of what is on its way, so nothing else fits together.
@@ -361,7 +366,7 @@ async fn render(
 ) -> Result<Option<(Request<()>, Pushed)>, StoreError> {
     let subscription = subscription_of(service, entry).await?;
     let subscription = subscription.as_deref();
-    let pushed = Pushed::new(entry, subscription, &service.keyring, &service.origin, fresh::now());
+    let pushed = Pushed::new(entry, subscription, &service.keyring, &service.origin, service.now());
     let Some(pushed) = pushed else { return Ok(None) };
     let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
     let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else { return Ok(None) };

@@ -6,7 +6,6 @@ use webpush_core::message::LIVE_PATIENCE;
 use webpush_core::message::{Draft, Message};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use webpush_service::fresh;
 use webpush_service::service::{Sent, Service};
 use webpush_store::StoreError;
 
@@ -17,9 +16,9 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// It waits from now on.
-    pub(super) fn new(entry: OutboundEntry) -> Self {
-        Self { entry, since: fresh::now() }
+    /// Creates an entry that waits from `now` on.
+    pub(super) const fn new(entry: OutboundEntry, now: Timestamp) -> Self {
+        Self { entry, since: now }
     }
 
     /// What is to be said when it was handed over; nothing of a receipt.
@@ -31,7 +30,7 @@ impl Waiting {
     /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was
     /// replaced (§5.4) or acknowledged elsewhere (§6.2).
     pub(super) async fn is_still_wanted(&self, service: &Service) -> bool {
-        let now = fresh::now();
+        let now = service.now();
         let in_time = |message: &Draft| now <= message.accepted.after(LIVE_PATIENCE);
         match &self.entry {
             OutboundEntry::Unstored(message) => in_time(message),

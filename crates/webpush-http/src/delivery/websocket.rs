@@ -31,7 +31,6 @@ use webpush_core::urgency::Urgency;
 use webpush_core::websocket::{Received, Violation};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
-use webpush_service::fresh;
 use webpush_service::metrics::By;
 use webpush_service::service::Service;
 use webpush_service::session_registry::{BlockReason, Listener, Transport, Wakeup};
@@ -68,7 +67,7 @@ where
     let timeouts = service.limits.load().autopush();
     let generation = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = AutopushConnection::new(&timeouts, versions, fresh::now());
+    let dialogue = AutopushConnection::new(&timeouts, versions, service.now());
     let mut agent = Agent {
         socket: Socket::new(stream, &early),
         dialogue,
@@ -152,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     }
 
     fn tell(&mut self, input: Input<'_>) {
-        self.dialogue.handle(input, fresh::now());
+        self.dialogue.handle(input, self.server.service.now());
     }
 
     /// Obeys up to a command that has to be waited for. That is on the heap, as it is rare and large: an idle agent must not
@@ -171,7 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         match command {
             Command::Action(Action::Send(text)) => self.socket.text(&text),
             Command::Action(Action::Ping) => self.socket.ping(),
-            Command::Session(session::Command::Deliver(entry)) => self.queue.push_back(Waiting::new(entry)),
+            Command::Session(session::Command::Deliver(entry)) => {
+                self.queue.push_back(Waiting::new(entry, self.server.service.now()))
+            }
             Command::Session(session::Command::Settle { entries, durable: false }) => {
                 self.server.service.settle_soon(entries);
             }
@@ -233,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     async fn fetch(&mut self, after: Position) {
         let Some(scope) = self.dialogue.scope() else { return };
-        match self.server.service.fetch(scope, after, fresh::now()).await {
+        match self.server.service.fetch(scope, after, self.server.service.now()).await {
             Ok(page) => {
                 let nothing_for_it = page.entries.is_empty() && page.more;
                 self.tell(Input::Session(session::Input::Fetched(page)));
@@ -254,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         };
         let agent = match (found, said) {
             (Ok(true), Some(agent)) => agent,
-            (Ok(_), _) => match fresh::random() {
+            (Ok(_), _) => match self.server.service.random() {
                 Ok(random) => {
                     let agent = names::new_agent(random);
                     self.listener =
@@ -277,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             return Ok(false);
         }
         self.server.service.settle_now();
-        self.server.service.commit_one(Op::Touch(agent, fresh::now()), Durability::Lazy).await?;
+        self.server.service.commit_one(Op::Touch(agent, self.server.service.now()), Durability::Lazy).await?;
         self.listener = Some(listener);
         self.server.service.metrics.agents.returned();
         Ok(true)
@@ -307,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             match Self::render(&self.server.service, &waiting).await {
                 Ok(Some(text)) => {
                     self.socket.text(&text);
-                    let now = fresh::now();
+                    let now = self.server.service.now();
                     self.server.service.sent(waiting.sent(), now);
                     self.dialogue.handle(Input::Session(session::Input::Sent { taken: false }), now);
                 }
@@ -338,7 +339,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         if !self.socket.has_room() {
             return Step::Wait;
         }
-        let now = fresh::now();
+        let now = self.server.service.now();
         let Self { socket, dialogue, server, .. } = self;
         let service = &server.service;
         match socket.next() {
@@ -408,7 +409,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
 
     /// Agents leave one after the other, so that they don't all come back at once; one that has not said hello needs no turn.
     fn leaves_at(&self) -> Timestamp {
-        let now = fresh::now();
+        let now = self.server.service.now();
         match self.dialogue.scope() {
             Some(_) => now.after(self.draining.departure().saturating_duration_since(Instant::now())),
             None => now,

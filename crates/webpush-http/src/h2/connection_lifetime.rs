@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
+use webpush_core::env::MonotonicTime;
 use webpush_core::rate::{Bucket, RateLimit};
 
 /// How often a client may reset requests before their answer; one that does so more often is sent away
@@ -19,7 +20,6 @@ pub struct ConnectionLifetime {
     last_promised_stream: u32,
     out_of_ids: AtomicBool,
     retired: Notify,
-    begun: Instant,
     resets: Mutex<Bucket>,
     flooded: AtomicBool,
 }
@@ -32,7 +32,6 @@ impl ConnectionLifetime {
             last_promised_stream,
             out_of_ids: AtomicBool::new(false),
             retired: Notify::new(),
-            begun: Instant::now(),
             resets: Mutex::default(),
             flooded: AtomicBool::new(false),
         }
@@ -65,9 +64,9 @@ impl ConnectionLifetime {
 
     /// Hears of each request that its client had reset by the time it was answered. A few are a user who closed a page;
     /// very many are work for nothing (CVE-2023-44487).
-    pub fn was_reset(&self) {
+    pub fn was_reset(&self, now: MonotonicTime) {
         let RateLimit::At(rate) = RESETS else { return };
-        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         if self.resets.lock().unwrap_or_else(PoisonError::into_inner).take(rate, now).is_err() {
             self.flooded.store(true, Ordering::Release);
         }
@@ -76,9 +75,9 @@ impl ConnectionLifetime {
     /// Hears of each stream of messages that its client has reset.
     ///
     /// One that was let run for a while is no waste.
-    pub fn was_left(&self, begun: Instant) {
-        if begun.elapsed() < SHORT_STREAM {
-            self.was_reset();
+    pub fn was_left(&self, begun: MonotonicTime, now: MonotonicTime) {
+        if now.since(begun) < SHORT_STREAM {
+            self.was_reset(now);
         }
     }
 
@@ -111,11 +110,11 @@ mod tests {
     fn some_resets_are_usual_and_very_many_are_not() {
         let retirement = ConnectionLifetime::new(LAST_PROMISED_STREAM);
         for _ in 0..1000 {
-            retirement.was_reset();
+            retirement.was_reset(MonotonicTime::default());
         }
         assert!(!retirement.is_flooded());
         for _ in 0..2000 {
-            retirement.was_reset();
+            retirement.was_reset(MonotonicTime::default());
         }
         assert!(retirement.is_flooded());
     }

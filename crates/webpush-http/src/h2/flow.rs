@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use webpush_service::fresh;
+use webpush_core::time::Timestamp;
 
 /// A request that has not been answered yet.
 pub struct Responder {
@@ -17,12 +17,14 @@ pub struct Responder {
     pub respond: SendResponse<Bytes>,
     /// How long the peer may take nothing of the answer.
     pub patience: Duration,
+    /// The time of the answer, for its `Date`.
+    pub now: Timestamp,
 }
 
 impl Responder {
     /// Answers. A peer that is gone needs no answer.
     pub async fn send(mut self, answer: Answer) {
-        let (response, body) = with_date_and_length(answer);
+        let (response, body) = with_date_and_length(answer, self.now);
         if let Ok(stream) = self.respond.send_response(response, body.is_empty()) {
             drop(Flow::new(stream, body, self.patience).run().await);
         }
@@ -30,14 +32,14 @@ impl Responder {
 
     /// Answers a HEAD request: as GET, without the body (RFC 9110 §9.3.2).
     pub(crate) fn send_head(mut self, answer: Answer) {
-        let (response, _) = with_date_and_length(answer);
+        let (response, _) = with_date_and_length(answer, self.now);
         drop(self.respond.send_response(response, true));
     }
 }
 
-fn with_date_and_length(answer: Answer) -> (Response<()>, Bytes) {
+fn with_date_and_length(answer: Answer, now: Timestamp) -> (Response<()>, Bytes) {
     let (mut head, body) = answer.into_parts();
-    if let Ok(date) = HeaderValue::try_from(fresh::now().http_date()) {
+    if let Ok(date) = HeaderValue::try_from(now.http_date()) {
         head.headers.insert(DATE, date);
     }
     if head.status != StatusCode::NO_CONTENT {

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
+use webpush_core::env::Env;
 use webpush_core::time::Timestamp;
 use webpush_http::transport::certificate::{self, Certificate, Validity};
-use webpush_service::fresh;
 use webpush_service::service::Service;
 
 /// The clock is looked at so often while an order is far off: it may be set, or stand still while a machine sleeps.
@@ -42,7 +42,7 @@ impl Renewal {
     ) -> anyhow::Result<Self> {
         authority::check_trust(settings.directory_ca_file.as_deref())?;
         let cache = Cache::open(data_dir, &settings.directory)?;
-        let mut renewal = Self { settings, cache, certificate, service, due: fresh::now(), failures: 0 };
+        let mut renewal = Self { due: service.now(), settings, cache, certificate, service, failures: 0 };
         let kept = renewal.cache.certificate().unwrap_or_else(|error| {
             tracing::warn!("another certificate is ordered: {error:#}");
             None
@@ -55,7 +55,7 @@ impl Renewal {
     /// Orders certificates as they are due, until the service stops.
     pub async fn run(mut self) {
         loop {
-            until(self.due).await;
+            until(self.service.env(), self.due).await;
             match order::order(&self.settings, &self.cache, &self.certificate).await {
                 Ok(issued) => self.issued(issued).await,
                 Err(error) => self.failed(&error),
@@ -68,9 +68,9 @@ impl Renewal {
         let covered = self.settings.domains.iter().filter(|domain| cache::covers(&kept, domain)).count();
         let covers_all = covered == self.settings.domains.len();
         match certificate::validity(&kept) {
-            Some(validity) if validity.until > fresh::now() && covered > 0 => {
+            Some(validity) if validity.until > self.service.now() && covered > 0 => {
                 if covers_all {
-                    self.due = schedule::renewal(validity, chance());
+                    self.due = schedule::renewal(validity, chance(self.service.env()));
                 }
                 self.put_in_force(kept, validity);
                 covers_all
@@ -94,8 +94,8 @@ impl Renewal {
         if let Err(error) = kept.unwrap_or_else(|error| Err(error.into())) {
             tracing::error!("the certificate could not be kept, so the next start orders another: {error:#}");
         }
-        self.due = schedule::renewal(validity, chance());
-        let now = fresh::now();
+        self.due = schedule::renewal(validity, chance(self.service.env()));
+        let now = self.service.now();
         if self.due > now {
             self.failures = 0;
         } else {
@@ -112,7 +112,7 @@ impl Renewal {
     fn failed(&mut self, error: &anyhow::Error) {
         self.service.metrics.acme.ordered(false);
         let pause = self.pause();
-        self.due = fresh::now().after(pause);
+        self.due = self.service.now().after(pause);
         let (domains, minutes) = (self.domains(), pause.as_secs() / 60);
         let directory = &self.settings.directory;
         tracing::error!(
@@ -122,7 +122,7 @@ impl Renewal {
 
     fn pause(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        schedule::pause(self.failures, chance())
+        schedule::pause(self.failures, chance(self.service.env()))
     }
 
     fn put_in_force(&self, certificate: CertifiedKey, validity: Validity) {
@@ -136,9 +136,9 @@ impl Renewal {
     }
 }
 
-async fn until(due: Timestamp) {
+async fn until(env: &Env, due: Timestamp) {
     loop {
-        let left = fresh::now().until(due);
+        let left = env.now().until(due);
         if left.is_zero() {
             return;
         }
@@ -147,6 +147,6 @@ async fn until(due: Timestamp) {
 }
 
 /// Without randomness nothing is served anyhow.
-fn chance() -> Chance {
-    Chance(fresh::random::<1>().map_or(0, |[byte]| byte))
+fn chance(env: &Env) -> Chance {
+    Chance(env.random::<1>().map_or(0, |[byte]| byte))
 }

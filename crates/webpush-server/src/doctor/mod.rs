@@ -49,7 +49,7 @@ impl Examination {
         let Some(certificate) = self.reach(&mut report).await else { return };
         certificate.into_iter().for_each(&mut report);
         let Some(answers) = transport::answers(self, &mut report).await else { return };
-        report(transport::clock(&answers, webpush_service::fresh::now()));
+        report(transport::clock(&answers, webpush_service::system::env().now()));
         let http2 = transport::http2(self).await;
         let has_http2 = http2.verdict == finding::Verdict::Good;
         report(http2);

@@ -93,7 +93,7 @@ impl Agent {
 
 /// A random UUID (RFC 9562 §5.4).
 fn channel() -> Result<String, CheckError> {
-    let mut bytes = webpush_service::fresh::random::<16>().map_err(|_| CheckError::NoEntropy)?;
+    let mut bytes = webpush_service::system::env().random::<16>().map_err(|_| CheckError::NoEntropy)?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::new();

@@ -45,7 +45,7 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
             let until = dialed
                 .certificate
                 .and_then(|certificate| Validity::of(&certificate).map(|validity| validity.until));
-            Ok(vec![of_expiry(until, webpush_service::fresh::now())])
+            Ok(vec![of_expiry(until, webpush_service::system::env().now())])
         }
         Err(error) => Err(of_failure(&error)),
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::protocol::autopush::names;
-use webpush_service::fresh;
+use webpush_service::system;
 use webpush_store::{Durability, Op};
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn peer_defect_1_ten_thousand_known_agents_say_hello_at_once() {
     let inside = LoopbackClient::new();
     let ids: Vec<_> = (0..10_000_u128).map(|number| names::new_agent((number << 80).to_be_bytes())).collect();
     let inbox = |id: &InboxId| {
-        let (created, key) = (fresh::now(), inside.service.keyring.current());
+        let (created, key) = (system::env().now(), inside.service.keyring.current());
         Op::CreateInbox(Inbox { id: *id, owner: Owner::Agent, created, key })
     };
     inside.service.commit(ids.iter().map(inbox).collect(), Durability::Durable).await.unwrap();
@@ -170,7 +170,7 @@ async fn peer_defect_9_an_agent_is_welcome_whose_last_visit_is_in_the_future() {
     let inside = LoopbackClient::new();
     let (agent, uaid, _) = inside.registered(1024).await;
     drop(agent);
-    let future = fresh::now().after(Duration::from_secs(3600));
+    let future = system::env().now().after(Duration::from_secs(3600));
     let touch = Op::Touch(names::agent(&uaid).unwrap(), future);
     inside.service.commit_one(touch, Durability::Durable).await.unwrap();
     let mut agent = inside.open(1024);

@@ -62,8 +62,8 @@ async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
         inside.push_with(&url, ttl, format!("{number} {large}")).await;
     }
     inside.push(&url, "the last").await;
-    let until = webpush_service::fresh::now().after(Duration::from_millis(30));
-    while webpush_service::fresh::now() < until {
+    let until = webpush_service::system::env().now().after(Duration::from_millis(30));
+    while webpush_service::system::env().now() < until {
         tokio::task::yield_now().await;
     }
     loop {

@@ -16,7 +16,6 @@ use webpush_http::delivery::websocket::{Arrival, run};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
-use webpush_service::fresh;
 use webpush_service::limits::Limits;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::{Faults, MemoryStore};
@@ -76,9 +75,9 @@ impl LoopbackClient {
         let Some(Capability::Push(agent, subscription)) = self.service.keyring.open(path) else {
             panic!("{url} is no push URL")
         };
-        let now = fresh::now();
+        let now = self.service.now();
         let message = Draft {
-            id: MessageId::from_bytes(fresh::random().unwrap()),
+            id: MessageId::from_bytes(self.service.random().unwrap()),
             agent,
             subscription,
             accepted: now,

@@ -1,7 +1,6 @@
 //! The process, the folder it writes to, and the certificate it shows.
 
 use super::exposition::Exposition;
-use crate::fresh;
 use rustix::process::{Resource, getrlimit};
 use serde_json::{Value, json};
 use std::fmt;
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::time::Timestamp;
 
 /// This process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Process {
     started: Timestamp,
     data_dir: OnceLock<PathBuf>,
@@ -20,13 +19,12 @@ pub struct Process {
     certificate_expires: AtomicU64,
 }
 
-impl Default for Process {
-    fn default() -> Self {
-        Self { started: fresh::now(), data_dir: OnceLock::new(), certificate_expires: AtomicU64::new(0) }
-    }
-}
-
 impl Process {
+    /// Creates the metrics of a process that started at `started`.
+    pub(super) fn new(started: Timestamp) -> Self {
+        Self { started, ..Self::default() }
+    }
+
     /// Says where the data is.
     pub fn writes_to(&self, data_dir: &Path) {
         // The first word counts: a process has one data folder.

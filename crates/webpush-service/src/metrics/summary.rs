@@ -1,7 +1,6 @@
 //! The few numbers that the page of the admin listener draws. They only grow, or are as they are now: who reads two samples
 //! has the rates between them.
 
-use crate::fresh;
 use crate::service::Service;
 use crate::session_registry::Transport;
 use serde_json::{Map, Value, json};
@@ -15,7 +14,7 @@ pub fn sample(service: &Service) -> Value {
     let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.listening(way)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
-        "at": fresh::now().as_millis(),
+        "at": service.now().as_millis(),
         "accepted": metrics.messages.all_accepted(),
         "ended": metrics.messages.all_ended(),
         "refused": metrics.refusals.all(),

@@ -1,5 +1,7 @@
 //! Messages that are on their way, and the spans of the requests that sent them.
 
+#![allow(clippy::disallowed_methods, reason = "the SDK stamps other spans of a trace with this clock")]
+
 use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 use webpush_core::id::MessageId;

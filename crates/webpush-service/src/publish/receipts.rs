@@ -2,7 +2,6 @@
 
 use crate::client_addr::ClientAddr;
 use crate::failure::Failure;
-use crate::fresh;
 use crate::service::Service;
 use webpush_core::capability::Capability;
 use webpush_core::header::Link;
@@ -34,7 +33,7 @@ pub(super) async fn asked_for(
         Some(link) => Receipts { inbox: named(service, link).await?, is_new: false },
         None => {
             service.rate_limits.load().count_receipts(peer)?;
-            let id = InboxId::from_bytes(fresh::random()?);
+            let id = InboxId::from_bytes(service.random()?);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }
         }

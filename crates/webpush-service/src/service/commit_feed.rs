@@ -1,6 +1,5 @@
 //! The one observer of all commits: it wakes sessions, counts, traces, and keeps the sweep's timer and readiness right.
 
-use crate::fresh;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
 use crate::readiness::Readiness;
@@ -8,6 +7,7 @@ use crate::session_registry::SessionRegistry;
 use crate::sweep::SweepTimer;
 use crate::trace::Traces;
 use std::sync::Arc;
+use webpush_core::env::Env;
 use webpush_core::id::EntryRef;
 use webpush_core::outcome::Outcome;
 use webpush_core::time::Timestamp;
@@ -22,6 +22,7 @@ pub(super) struct CommitFeed {
     pub(super) readiness: Arc<Readiness>,
     pub(super) traces: Arc<Traces>,
     pub(super) spans: Spans,
+    pub(super) env: Env,
 }
 
 impl CommitObserver for CommitFeed {
@@ -46,7 +47,7 @@ impl CommitObserver for CommitFeed {
                 }
                 Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
                     if is_own {
-                        let now: Timestamp = *now.get_or_insert_with(fresh::now);
+                        let now: Timestamp = *now.get_or_insert_with(|| self.env.now());
                         self.metrics.messages.settled(*outcome, *accepted, now);
                     }
                     self.ended(entry, *outcome);

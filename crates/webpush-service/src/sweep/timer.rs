@@ -1,10 +1,10 @@
 //! When the next sweep is due.
 
 use super::GRACE;
-use crate::fresh;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use webpush_core::env::Env;
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;
 
@@ -41,10 +41,10 @@ impl SweepTimer {
 
     /// Waits until a sweep is due. From then on any message may be the next: what the store says of it is only lowered
     /// by what commits say, never overwritten.
-    pub(super) async fn wait_until_due(&self) {
+    pub(super) async fn wait_until_due(&self, env: &Env) {
         loop {
             let next = Timestamp::from_millis(self.next_millis.load(Ordering::Acquire));
-            let left = fresh::now().until(next.after(GRACE));
+            let left = env.now().until(next.after(GRACE));
             if left.is_zero() {
                 return self.next_millis.store(u64::MAX, Ordering::Release);
             }

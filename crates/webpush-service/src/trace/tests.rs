@@ -31,7 +31,7 @@ fn message(number: u8) -> Draft {
 }
 
 fn traces(messages: usize) -> Traces {
-    Traces::new(TraceConfig { messages, ..TraceConfig::default() })
+    Traces::new(TraceConfig { messages, ..TraceConfig::default() }, system::env())
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
         TraceConfig { messages: 0, ..TraceConfig::default() },
         TraceConfig { keep: Duration::from_nanos(1), ..TraceConfig::default() },
     ] {
-        let traces = Traces::new(settings);
+        let traces = Traces::new(settings, system::env());
         traces.accepted(&message(1), Protocol::Rfc8030);
         traces.reached(id(1), Stage::Woken);
         assert!(traces.of(id(1)).is_none() && traces.kept().next().is_none(), "{settings:?}");

@@ -39,7 +39,7 @@ pub(super) async fn push(
     let delivery = Delivery { ttl_seconds: TTL_SECONDS, urgency, ..Delivery::default() };
     told.step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
         .await;
-    let now = webpush_service::fresh::now();
+    let now = admin.service.now();
     let sent = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender), now).await?;
     let SendResponse { status, message, .. } = sent;
     told.step("sender", "answered", format!("{status}")).await;

@@ -8,7 +8,6 @@ use webpush_core::problem::{Limited, Problem};
 use webpush_core::sender::parse_key;
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::ClientAddr;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
@@ -72,8 +71,8 @@ fn subscription(
 ) -> Result<Subscription, Failure> {
     Ok(Subscription {
         agent,
-        id: SubscriptionId::from_bytes(fresh::random()?),
-        created: fresh::now(),
+        id: SubscriptionId::from_bytes(service.random()?),
+        created: service.now(),
         key: service.keyring.current(),
         sender,
         protocol: Protocol::Autopush(channel),

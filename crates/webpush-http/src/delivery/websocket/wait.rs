@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 use webpush_service::drain::Draining;
-use webpush_service::fresh;
 use webpush_service::session_registry::{Listener, Wakeup};
 
 /// So much later than asked for a deadline may be met: times come from a clock of milliseconds, and setting the timer anew
@@ -102,7 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let Some(at) = self.dialogue.next_deadline() else { return Poll::Pending };
-        self.wait.poll_until(Instant::now() + fresh::now().until(at), cx).map(|()| Event::Deadline)
+        let left = self.server.service.now().until(at);
+        self.wait.poll_until(Instant::now() + left, cx).map(|()| Event::Deadline)
     }
 
     /// Whoever is told looks at everything again: told is that there may be news, and not which.

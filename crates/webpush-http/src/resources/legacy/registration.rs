@@ -19,7 +19,6 @@ use webpush_core::protocol::rfc8030::{SET_REL, link};
 use webpush_core::sender::restricted_to;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::client_addr::{Caller, ClientAddr};
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Durability, Op};
@@ -34,8 +33,8 @@ pub async fn register(
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().count_registration(caller.peer)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
-    let (id, key) = (InboxId::from_bytes(fresh::random()?), service.keyring.current());
-    let inbox = Inbox { id, owner: Owner::Agent, created: fresh::now(), key };
+    let (id, key) = (InboxId::from_bytes(service.random()?), service.keyring.current());
+    let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
     service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;
 
     let location = format!("{}{}", service.origin, path(service, Capability::Device(id), key)?);
@@ -59,11 +58,11 @@ pub async fn subscribe(
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
     let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;
-    let (agent, id) = (device.id, SubscriptionId::from_bytes(fresh::random()?));
+    let (agent, id) = (device.id, SubscriptionId::from_bytes(service.random()?));
     // The URL of a channel begins with that of its device, so the same key seals it.
     let key = device.key;
     let protocol = Protocol::Legacy;
-    let subscription = Subscription { agent, id, created: fresh::now(), key, sender, protocol };
+    let subscription = Subscription { agent, id, created: service.now(), key, sender, protocol };
     let applied = service.commit_one(Op::Subscribe(subscription), Durability::Durable).await?;
     subscribed(&applied, Problem::NotFound)?;
 

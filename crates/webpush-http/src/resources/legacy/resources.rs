@@ -15,7 +15,6 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::legacy::message_response;
 use webpush_core::session::Scope;
 use webpush_core::urgency::Urgency;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 
 /// A device: `GET` receives what is sent to all its channels, `DELETE` removes it with them.
@@ -47,7 +46,7 @@ pub async fn channel(
 async fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
     service.subscription(device, id).await?.ok_or(Problem::NotFound)?;
     let scope = Scope { inbox: device, only: Some(id), floor: Urgency::VeryLow };
-    match service.latest(&scope, fresh::now()).await? {
+    match service.latest(&scope, service.now()).await? {
         Some(Entry::Message(message)) => Ok(message::guarded(message_response(&message))),
         Some(Entry::Receipt(_)) | None => Ok(empty(StatusCode::NO_CONTENT)),
     }

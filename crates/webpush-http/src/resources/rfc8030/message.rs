@@ -9,14 +9,13 @@ use webpush_core::inbox::Entry;
 use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
 pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
     match service.entry(entry).await? {
-        Some(Entry::Message(message)) if !message.is_expired(fresh::now()) => {
+        Some(Entry::Message(message)) if !message.is_expired(service.now()) => {
             Ok(guarded(rfc8030::message_response(&message)))
         }
         Some(Entry::Message(_) | Entry::Receipt(_)) | None => Err(Problem::NotFound.into()),

@@ -14,7 +14,6 @@ use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, named_set};
 use webpush_core::sender::restricted_to;
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::Caller;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
@@ -50,12 +49,12 @@ pub async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
 
 /// Makes a subscription in a set, or in a new one.
 async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
-    let now = fresh::now();
+    let now = service.now();
     let mut ops = Vec::with_capacity(2);
     let agent = match set {
         Some(set) => set,
         None => {
-            let id = InboxId::from_bytes(fresh::random()?);
+            let id = InboxId::from_bytes(service.random()?);
             let inbox = Inbox { id, owner: Owner::Agent, created: now, key: service.keyring.current() };
             ops.push(Op::CreateInbox(inbox.clone()));
             inbox
@@ -63,7 +62,7 @@ async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) 
     };
     let subscription = Subscription {
         agent: agent.id,
-        id: SubscriptionId::from_bytes(fresh::random()?),
+        id: SubscriptionId::from_bytes(service.random()?),
         created: now,
         key: service.keyring.current(),
         sender,

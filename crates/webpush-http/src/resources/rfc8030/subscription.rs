@@ -14,7 +14,6 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::event_stream;
 use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::Scope;
-use webpush_service::fresh;
 use webpush_service::service::Service;
 use webpush_service::session_registry::Transport;
 use webpush_store::{Applied, Durability, Op};
@@ -26,7 +25,7 @@ pub(crate) async fn monitor(
     head: &Parts,
     capability: Capability,
 ) -> Result<RouteOutcome, Failure> {
-    let request = MonitorRequest::parse(&head.headers, fresh::now())?;
+    let request = MonitorRequest::parse(&head.headers, service.now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
         Capability::SubscriptionSet(inbox)
@@ -54,7 +53,7 @@ pub(crate) async fn monitor(
     tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
-    service.commit_unwatched(vec![Op::Touch(inbox, fresh::now())], Durability::Lazy);
+    service.commit_unwatched(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, entrance, asked_at };

@@ -15,7 +15,7 @@ use webpush_core::sender::{Credentials, Expected, Finding, examine, parse_key, r
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
 use webpush_http::problem;
-use webpush_service::fresh;
+use webpush_service::system;
 use webpush_service::vapid::P256;
 
 /// Maximum input size: no service accepts a header this long.
@@ -134,7 +134,8 @@ fn value(text: &str, name: &HeaderName) -> anyhow::Result<HeaderValue> {
 
 fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
     let origin = args.endpoint.origin();
-    let now = args.now.map_or_else(fresh::now, |now| Timestamp::from_millis(now.saturating_mul(1000)));
+    let now =
+        args.now.map_or_else(|| system::env().now(), |now| Timestamp::from_millis(now.saturating_mul(1000)));
     let credentials = match Credentials::parse(headers) {
         Ok(Some(credentials)) => credentials,
         Ok(None) if args.key.is_some() => return refused(Vec::new(), Problem::VapidRequired),

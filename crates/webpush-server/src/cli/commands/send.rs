@@ -17,7 +17,7 @@ use webpush_client::url::CapabilityUrl;
 use webpush_client::vapid::VapidKey;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
-use webpush_service::fresh;
+use webpush_service::system;
 
 /// Maximum input size.
 const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
@@ -137,7 +137,8 @@ async fn send_one(args: &SendArgs) -> Result<Exit, Failure> {
         None => None,
     };
     let connector = Connector::new(args.ca_file.clone());
-    let accepted = send(&connector, &subscription, &text, &delivery, sender.as_ref(), fresh::now()).await?;
+    let accepted =
+        send(&connector, &subscription, &text, &delivery, sender.as_ref(), system::env().now()).await?;
     print(args, &accepted).map_err(Failure::Output)?;
     remark(args, &accepted);
     Ok(Exit::Success)

@@ -4,7 +4,7 @@ use crate::cli::admin_client::AdminClient;
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
-use webpush_service::fresh;
+use webpush_service::system;
 
 /// Options of a list.
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ async fn find(client: &AdminClient, which: &str) -> anyhow::Result<Value> {
 /// Renders the time since a moment: `3d`, `5h`, `12m` or `7s`.
 pub(crate) fn ago(millis: &Value) -> String {
     let Some(then) = millis.as_u64() else { return "never".to_owned() };
-    let seconds = fresh::now().as_millis().saturating_sub(then) / 1000;
+    let seconds = system::env().now().as_millis().saturating_sub(then) / 1000;
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m", seconds / 60),
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(table(["ONE", "TWO"], &rows), "ONE     TWO\na       12345\nabcdef  1");
         assert!(is_id("0123456789abcdef") && !is_id("0123456789abcdeg") && !is_id("0123"));
         assert_eq!(ago(&Value::Null), "never");
-        assert_eq!(ago(&(fresh::now().as_millis() - 3 * 3_600_000).into()), "3h");
+        assert_eq!(ago(&(system::env().now().as_millis() - 3 * 3_600_000).into()), "3h");
     }
 }

@@ -26,7 +26,7 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
     let store = MemoryStore::default();
     let keyring = Keyring::new(&[(KEY, [1; 32])]).unwrap();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
-    let now = fresh::now();
+    let now = service.now();
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created: now, key: KEY });
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created: now, key: KEY, sender: None, protocol };
@@ -57,7 +57,7 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
 
 async fn receipts(service: &Service) -> Vec<ReceiptStatus> {
     let scope = Scope { inbox: RECEIPTS, only: None, floor: Urgency::VeryLow };
-    let page = service.fetch(&scope, Position::START, fresh::now()).await.unwrap();
+    let page = service.fetch(&scope, Position::START, service.now()).await.unwrap();
     let status = |entry| match entry {
         Entry::Receipt(receipt) => receipt.status,
         Entry::Message(_) => panic!("a message among receipts"),

@@ -28,7 +28,7 @@ pub(super) fn print(json: bool, message: &Message, data: Option<&[u8]>) -> io::R
             data_base64url: data.map(base64url::encode),
             path: message.url.path(),
             encoding: message.encoding.as_deref(),
-            received: webpush_service::fresh::now().rfc3339(),
+            received: webpush_service::system::env().now().rfc3339(),
         });
     }
     match (text, data) {
