@@ -1,4 +1,4 @@
-//! The environment of a running program: the clock of the operating system, and random bytes of a cryptographic source.
+//! The environment of a running program: the system clock and a cryptographic source of random bytes.
 
 use std::sync::Arc;
 use webpush_core::env::{Entropy, EntropyError, Env};
