@@ -9,6 +9,7 @@ use std::path::Path;
 use webpush_client::private_file;
 use webpush_core::base64url;
 use webpush_core::capability::{KeyId, Keyring};
+use webpush_service::sealing::Aes256GcmSiv;
 
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "sealing-keys";
@@ -49,7 +50,7 @@ pub fn load_or_create(folder: &Path, store_exists: bool) -> anyhow::Result<Keyri
 /// # Errors
 /// As [`read`].
 pub fn load(folder: &Path) -> anyhow::Result<Keyring> {
-    Keyring::new(&read(folder)?).context(UNUSABLE)
+    Keyring::new::<Aes256GcmSiv>(&read(folder)?).context(UNUSABLE)
 }
 
 /// The keys of a data folder, the current one last.
@@ -68,7 +69,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Keys> {
 /// # Errors
 /// When that can't be done, or they are none that a service could use.
 pub fn write_new(folder: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
-    Keyring::new(keys).context(UNUSABLE)?;
+    Keyring::new::<Aes256GcmSiv>(keys).context(UNUSABLE)?;
     let lines: String = keys.iter().map(|(id, key)| line(*id, key)).collect();
     private_file::create(&folder.join(FILE_NAME), format!("{HEADER}{lines}").as_bytes())?;
     Ok(())
@@ -100,7 +101,7 @@ fn rotate_beside(folder: &Path, keyring: &Keyring, others: &[(KeyId, [u8; 32])])
     }
     text.push_str(&line(id, &key));
     replace(&path, &text)?;
-    if !keyring.hold(id, &key) || !keyring.seal_with(id) {
+    if !keyring.insert(id, &key) || !keyring.set_current(id) {
         bail!("the service has another key with the id {} in force: restart it", id.0);
     }
     Ok(id)
@@ -139,7 +140,7 @@ pub fn import_keys(folder: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])])
     let added: String = new.iter().map(|(id, key)| line(*id, key)).collect();
     replace(&path, &format!("{}{added}{}", as_they_are(&lines[..last]), as_they_are(&lines[last..])))?;
     for (id, key) in new {
-        if !keyring.hold(*id, key) {
+        if !keyring.insert(*id, key) {
             bail!("the service has another key with the id {} in force: restart it", id.0);
         }
     }
@@ -157,7 +158,7 @@ fn line(id: KeyId, key: &[u8; 32]) -> String {
 }
 
 fn keyring(text: &str) -> anyhow::Result<Keyring> {
-    Keyring::new(&parse(text)?).context(UNUSABLE)
+    Keyring::new::<Aes256GcmSiv>(&parse(text)?).context(UNUSABLE)
 }
 
 fn create(path: &Path) -> anyhow::Result<()> {

@@ -1,24 +1,28 @@
-//! Capability URLs (RFC 8030 §8.2, §8.3): what a path grants, sealed so that nobody else can make or read one.
+//! Capability URLs (RFC 8030 §8.2, §8.3): permissions sealed into paths that only this service can make or read.
 //!
 //! Token = base64url(key id ‖ AES-256-GCM-SIV(ids)), with the kind of resource as associated data. Sealing is
-//! deterministic, so a URL need not be kept to be given out again. The nonce is constant: the synthetic IV of
+//! deterministic, so URLs are derived again instead of being stored. The nonce is constant: the synthetic IV of
 //! RFC 8452 already depends on kind and plaintext, every plaintext holds at least 128 random bits and is sealed
 //! once in meaning, and a fixed nonce keeps the scheme's bounds for far more tokens than ids can be made.
 
+mod cipher;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use cipher::{NONCE_BYTES, SealingCipher, TAG_BYTES};
+
 use crate::base64url;
 use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
-use aes_gcm_siv::aead::{AeadInOut as _, KeyInit as _};
-use aes_gcm_siv::{Aes256GcmSiv, Tag};
 use std::fmt;
 use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Names a sealing key. Kept in the row of everything that has a URL, so that rotation leaves URLs as they were.
+/// The ID of a sealing key, stored with everything that has a URL, so that rotation keeps URLs valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u8);
 
-/// What a URL lets its holder do.
+/// A permission that a URL grants to its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// Receive from and delete one subscription. For its agent only.
@@ -41,7 +45,7 @@ pub enum Capability {
     Update(InboxId, SubscriptionId),
 }
 
-/// The kinds, each with its path and the byte that binds a token to it.
+/// A kind of capability, with its path prefix and the byte that binds a token to it.
 #[derive(Clone, Copy)]
 enum Kind {
     Subscription = 1,
@@ -55,7 +59,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Those that a path can begin with.
+    /// The kinds that a path can begin with.
     const FIRST: [Self; 7] = [
         Self::Push,
         Self::Message,
@@ -66,7 +70,7 @@ impl Kind {
         Self::Update,
     ];
 
-    const fn of(capability: &Capability) -> Self {
+    const fn from_capability(capability: &Capability) -> Self {
         match capability {
             Capability::Subscription(..) => Self::Subscription,
             Capability::SubscriptionSet(_) => Self::SubscriptionSet,
@@ -79,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// What stands before the token.
+    /// Returns the part of the path before the token.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Subscription => "/subscription/",
@@ -94,46 +98,78 @@ impl Kind {
     }
 }
 
-/// What follows the path of a device in that of its channels.
+/// Follows the path of a device in the path of its channels.
 const CHANNELS: &str = "/channels";
 
 const ID_BYTES: usize = 16;
 const POSITION_BYTES: usize = 8;
 const LONGEST_PLAINTEXT_BYTES: usize = ID_BYTES + POSITION_BYTES + ID_BYTES;
-const TAG_BYTES: usize = 16;
-/// A key's id, what is sealed, and what proves it.
+/// Key ID, ciphertext and authentication tag.
 const LONGEST_TOKEN_BYTES: usize = 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES;
-const NONCE: [u8; 12] = [0; 12];
+const NONCE: [u8; NONCE_BYTES] = [0; NONCE_BYTES];
 
-/// The sealing keys of a service: one seals what is new, all open what is old. More may come while it is used; none goes.
+/// The sealing keys of a service: the current one seals, all of them open. Keys can be added and never removed.
+///
+/// ```
+/// use aes_gcm_siv::aead::{AeadInOut, KeyInit};
+/// use webpush_core::capability::{Capability, KeyId, Keyring, NONCE_BYTES, SealingCipher, TAG_BYTES};
+/// use webpush_core::id::InboxId;
+///
+/// /// AES-256-GCM-SIV of RustCrypto.
+/// struct Cipher(aes_gcm_siv::Aes256GcmSiv);
+///
+/// impl SealingCipher for Cipher {
+///     fn new(key: &[u8; 32]) -> Option<Self> {
+///         Some(Self(aes_gcm_siv::Aes256GcmSiv::new(key.into())))
+///     }
+///
+///     fn seal(&self, nonce: [u8; NONCE_BYTES], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
+///         self.0.encrypt_inout_detached(&nonce.into(), aad, text.into()).ok().map(Into::into)
+///     }
+///
+///     fn open<'t>(&self, nonce: [u8; NONCE_BYTES], aad: &[u8], sealed: &'t mut [u8]) -> Option<&'t mut [u8]> {
+///         let (text, tag) = sealed.split_last_chunk_mut::<TAG_BYTES>()?;
+///         self.0.decrypt_inout_detached(&nonce.into(), aad, (&mut *text).into(), &(*tag).into()).ok()?;
+///         Some(text)
+///     }
+/// }
+///
+/// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("one key");
+/// let inbox = Capability::SubscriptionSet(InboxId::from_bytes([1; 16]));
+/// let path = keyring.path(&inbox, keyring.current()).expect("the current key is there");
+/// assert!(path.starts_with("/subscription-set/"));
+/// assert_eq!(keyring.open(&path), Some(inbox));
+/// ```
 pub struct Keyring {
-    /// By id.
-    keys: [OnceLock<Box<Aes256GcmSiv>>; KEYS],
+    /// By ID.
+    keys: [OnceLock<Box<dyn SealingCipher>>; KEYS],
+    new_cipher: fn(&[u8; 32]) -> Option<Box<dyn SealingCipher>>,
     oldest: KeyId,
     current: AtomicU8,
 }
 
-/// As many ids of keys as there are.
+/// Number of possible key IDs.
 pub const KEYS: usize = 256;
 
 impl Keyring {
-    /// Takes all keys, the oldest first and the current one last.
+    /// Creates a keyring from all keys, the oldest first and the current one last.
     ///
-    /// Returns `None` when there is no key or two have the same id.
+    /// Returns `None` if there is no key or two have the same ID.
     #[must_use]
-    pub fn new(keys: &[(KeyId, [u8; 32])]) -> Option<Self> {
+    pub fn new<C: SealingCipher + 'static>(keys: &[(KeyId, [u8; 32])]) -> Option<Self> {
         let (oldest, current) = (keys.first()?.0, AtomicU8::new(keys.last()?.0.0));
-        let keyring = Self { keys: [const { OnceLock::new() }; KEYS], oldest, current };
-        keys.iter().all(|(id, key)| keyring.hold(*id, key)).then_some(keyring)
+        let new_cipher = |key: &[u8; 32]| -> Option<Box<dyn SealingCipher>> { Some(Box::new(C::new(key)?)) };
+        let keyring = Self { keys: [const { OnceLock::new() }; KEYS], new_cipher, oldest, current };
+        keys.iter().all(|(id, key)| keyring.insert(*id, key)).then_some(keyring)
     }
 
-    /// Takes one more key, which opens from then on what it has sealed; false, and nothing changes, if its id is taken.
-    pub fn hold(&self, id: KeyId, key: &[u8; 32]) -> bool {
-        self.keys[usize::from(id.0)].set(Box::new(Aes256GcmSiv::new(key.into()))).is_ok()
+    /// Adds a key, which opens from now on. Returns false, and changes nothing, if its ID is taken.
+    pub fn insert(&self, id: KeyId, key: &[u8; 32]) -> bool {
+        (self.new_cipher)(key).is_some_and(|cipher| self.keys[usize::from(id.0)].set(cipher).is_ok())
     }
 
-    /// Has a key that is held seal what is new from now on; false if it is not held.
-    pub fn seal_with(&self, id: KeyId) -> bool {
+    /// Seals everything new with this key from now on. Returns false if the keyring does not have it.
+    pub fn set_current(&self, id: KeyId) -> bool {
         let is_held = self.cipher(id).is_some();
         if is_held {
             self.current.store(id.0, Ordering::Release);
@@ -141,25 +177,25 @@ impl Keyring {
         is_held
     }
 
-    /// The keys that are held, by id.
+    /// Returns the IDs of all keys, in order.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
         let ids = (0..=u8::MAX).map(KeyId);
         ids.filter(|id| self.cipher(*id).is_some())
     }
 
-    /// The key for everything new.
+    /// Returns the key that seals everything new.
     #[must_use]
     pub fn current(&self) -> KeyId {
         KeyId(self.current.load(Ordering::Acquire))
     }
 
-    /// The key that has been there longest.
+    /// Returns the key that was added first.
     #[must_use]
     pub const fn oldest(&self) -> KeyId {
         self.oldest
     }
 
-    /// The path of a capability under the key its row names; `None` when that key is no longer held.
+    /// Returns the path of a capability, sealed with `key`; `None` if the keyring lacks that key.
     #[must_use]
     pub fn path(&self, capability: &Capability, key: KeyId) -> Option<String> {
         let sealed = self.sealed(capability, key)?;
@@ -177,14 +213,14 @@ impl Keyring {
     }
 
     fn sealed(&self, capability: &Capability, key: KeyId) -> Option<String> {
-        let kind = Kind::of(capability);
+        let kind = Kind::from_capability(capability);
         let mut path = String::with_capacity(kind.prefix().len() + LONGEST_TOKEN_BYTES * 4 / 3 + 4);
         path.push_str(kind.prefix());
         self.push_token(&mut path, capability, key)?;
         Some(path)
     }
 
-    /// What stands in a message's URL behind its path.
+    /// Returns the token in the URL of a message; `None` if the keyring lacks the key.
     #[must_use]
     pub fn message_token(&self, entry: EntryRef, key: KeyId) -> Option<String> {
         let mut token = String::with_capacity(LONGEST_TOKEN_BYTES * 4 / 3 + 4);
@@ -198,14 +234,14 @@ impl Keyring {
         *id = key.0;
         let length = encode(capability, rest)?;
         let (plaintext, rest) = rest.split_at_mut(length);
-        let aad = [Kind::of(capability) as u8];
-        let tag = self.cipher(key)?.encrypt_inout_detached(&NONCE.into(), &aad, plaintext.into()).ok()?;
+        let aad = [Kind::from_capability(capability) as u8];
+        let tag = self.cipher(key)?.seal(NONCE, &aad, plaintext)?;
         rest.get_mut(..TAG_BYTES)?.copy_from_slice(&tag);
         base64url::push(text, &token[..1 + length + TAG_BYTES]);
         Some(())
     }
 
-    /// What a path grants; `None` for anything that this service did not seal (RFC 9110: then it is not found).
+    /// Returns the capability that a path grants; `None` if this service did not seal it.
     #[must_use]
     pub fn open(&self, path: &str) -> Option<Capability> {
         let (kind, token) = split(path)?;
@@ -221,7 +257,7 @@ impl Keyring {
         matches!(found, Capability::Channel(owner, _) if owner == device).then_some(found)
     }
 
-    /// [`Keyring::open`] of what stands in a message's URL behind its path.
+    /// Opens the token of a message, as [`Keyring::message_token`] returns it.
     #[must_use]
     pub fn open_message_token(&self, token: &str) -> Option<EntryRef> {
         match self.unsealed(Kind::Message, token)? {
@@ -234,18 +270,15 @@ impl Keyring {
         let mut sealed = [0; LONGEST_TOKEN_BYTES + 2];
         let length = base64url::read(token, &mut sealed)?;
         let (key, sealed) = sealed[..length].split_first_mut()?;
-        let (plaintext, tag) = sealed.split_last_chunk_mut::<TAG_BYTES>()?;
-        let (cipher, tag) = (self.cipher(KeyId(*key))?, Tag::from(*tag));
-        cipher.decrypt_inout_detached(&NONCE.into(), &[kind as u8], (&mut *plaintext).into(), &tag).ok()?;
-        decode(kind, plaintext)
+        decode(kind, self.cipher(KeyId(*key))?.open(NONCE, &[kind as u8], sealed)?)
     }
 
-    fn cipher(&self, key: KeyId) -> Option<&Aes256GcmSiv> {
+    fn cipher(&self, key: KeyId) -> Option<&dyn SealingCipher> {
         self.keys[usize::from(key.0)].get().map(|cipher| &**cipher)
     }
 }
 
-/// Shows which keys there are, never a key.
+/// Shows key IDs, never a key.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.ids().map(|id| id.0).collect();
@@ -253,7 +286,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Whether a path is of a kind that holds capabilities, whatever its token.
+/// Returns true if a path has the prefix of a capability, whatever its token.
 #[must_use]
 pub fn is_capability_path(path: &str) -> bool {
     split(path).is_some()
@@ -263,7 +296,7 @@ fn split(path: &str) -> Option<(Kind, &str)> {
     Kind::FIRST.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
 }
 
-/// Writes what is sealed; how long it is.
+/// Writes the plaintext of a capability and returns its length.
 fn encode(capability: &Capability, mut buffer: &mut [u8]) -> Option<usize> {
     let room = buffer.len();
     let mut put = |field: &[u8]| buffer.write_all(field).ok();
@@ -311,11 +344,12 @@ fn decode(kind: Kind, plaintext: &[u8]) -> Option<Capability> {
 
 #[cfg(test)]
 mod tests {
+    use super::testing::RustCrypto;
     use super::*;
     use proptest::prelude::*;
 
     fn keyring() -> Keyring {
-        Keyring::new(&[(KeyId(7), [1; 32]), (KeyId(9), [2; 32])]).unwrap()
+        Keyring::new::<RustCrypto>(&[(KeyId(7), [1; 32]), (KeyId(9), [2; 32])]).unwrap()
     }
 
     fn samples() -> Vec<Capability> {
@@ -358,16 +392,16 @@ mod tests {
     #[test]
     fn a_key_that_comes_later_opens_at_once_and_seals_when_it_is_told() {
         let keyring = keyring();
-        let later = Keyring::new(&[(KeyId(11), [3; 32])]).unwrap();
+        let later = Keyring::new::<RustCrypto>(&[(KeyId(11), [3; 32])]).unwrap();
         for capability in samples() {
             let path = later.path(&capability, KeyId(11)).unwrap();
             assert_eq!(keyring.open(&path).is_some(), keyring.ids().any(|id| id == KeyId(11)));
-            keyring.hold(KeyId(11), &[3; 32]);
+            keyring.insert(KeyId(11), &[3; 32]);
             assert_eq!(keyring.open(&path), Some(capability));
         }
-        assert!(!keyring.hold(KeyId(11), &[4; 32]) && !keyring.seal_with(KeyId(12)));
+        assert!(!keyring.insert(KeyId(11), &[4; 32]) && !keyring.set_current(KeyId(12)));
         assert_eq!(keyring.current(), KeyId(9));
-        assert!(keyring.seal_with(KeyId(11)));
+        assert!(keyring.set_current(KeyId(11)));
         assert_eq!((keyring.current(), keyring.ids().count()), (KeyId(11), 3));
     }
 
@@ -431,8 +465,8 @@ mod tests {
 
     #[test]
     fn keyrings_need_a_key_and_distinct_ids() {
-        assert!(Keyring::new(&[]).is_none());
-        assert!(Keyring::new(&[(KeyId(1), [0; 32]), (KeyId(1), [1; 32])]).is_none());
+        assert!(Keyring::new::<RustCrypto>(&[]).is_none());
+        assert!(Keyring::new::<RustCrypto>(&[(KeyId(1), [0; 32]), (KeyId(1), [1; 32])]).is_none());
         assert_eq!(format!("{:?}", keyring()), "Keyring { ids: [7, 9], current: 9 }");
     }
 

@@ -4,7 +4,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`], [`outcome`] and the ids in [`id`] |
+//! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`] and the ids in [`id`] |
 //! | a push request becoming a message | [`publish`] |
 //! | who sends: VAPID, RFC 8292 | [`sender`] |
 //! | a listening agent | [`session`] |
@@ -29,11 +29,9 @@ pub mod id;
 pub mod inbox;
 pub mod matrix;
 pub mod message;
-pub mod outcome;
 pub mod problem;
 pub mod protocol;
 pub mod publish;
-pub mod queue;
 pub mod rate;
 pub mod receipt;
 pub mod sender;

@@ -1,5 +1,9 @@
 //! Messages: opaque bodies on their way from an application server to a user agent.
 
+mod outcome;
+
+pub use outcome::Outcome;
+
 use crate::capability::KeyId;
 use crate::encoding::Encoding;
 use crate::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -12,10 +16,10 @@ use std::ops::Deref;
 use std::time::Duration;
 
 /// The time that a slow session has to take a message with TTL 0.
-pub const LIVE_PATIENCE: Duration = Duration::from_secs(2);
+pub const LIVE_DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time after that in which its acknowledgement still counts, if a receipt is owed.
-const LIVE_ACKNOWLEDGEMENT: Duration = Duration::from_secs(3);
+const LIVE_ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A message that was accepted and not committed: it has no position.
 ///
@@ -65,7 +69,7 @@ impl Draft {
     #[must_use]
     pub fn ends(&self) -> Timestamp {
         if self.is_now_or_never() {
-            self.expires.after(LIVE_PATIENCE + LIVE_ACKNOWLEDGEMENT)
+            self.expires.after(LIVE_DELIVERY_TIMEOUT + LIVE_ACKNOWLEDGEMENT_TIMEOUT)
         } else {
             self.expires
         }

@@ -2,7 +2,7 @@
 
 use crate::capability::KeyId;
 use crate::id::{EntryRef, InboxId, MessageId, Position};
-use crate::outcome::Outcome;
+use crate::message::Outcome;
 
 /// What a receipt says (RFC 8030 §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum ReceiptStatus {
 impl ReceiptStatus {
     /// What the end of a message says to its sender; a replaced message says nothing (RFC 8030 §5.4).
     #[must_use]
-    pub const fn of(outcome: Outcome) -> Option<Self> {
+    pub const fn from_outcome(outcome: Outcome) -> Option<Self> {
         match outcome {
             Outcome::Delivered => Some(Self::Acknowledged),
             Outcome::Expired | Outcome::Cancelled | Outcome::Dropped => Some(Self::Failed),

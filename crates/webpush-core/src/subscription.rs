@@ -2,7 +2,7 @@
 
 use crate::capability::KeyId;
 use crate::id::{ChannelId, InboxId, SubscriptionId};
-use crate::outcome::Outcome;
+use crate::message::Outcome;
 use crate::time::Timestamp;
 use std::fmt;
 

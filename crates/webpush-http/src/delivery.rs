@@ -78,7 +78,7 @@ impl Monitor {
             if !busy || self.listener.is_gone() {
                 match self.listener.take() {
                     Wakeup { gone: true, .. } => return Input::Gone,
-                    Wakeup { woken: Some(woken), .. } => return Input::Woken(*woken),
+                    Wakeup { woken: Some(woken), .. } => return Input::Update(*woken),
                     Wakeup { woken: None, .. } => {}
                 }
             }

@@ -62,6 +62,7 @@ fn report_drops(service: &Service, since: (u64, u64)) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sealing::Aes256GcmSiv;
     use crate::service::Setup;
     use crate::session_registry::Transport;
     use std::sync::Arc;
@@ -76,7 +77,7 @@ mod tests {
     const CREATED: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     async fn service(inboxes: u8) -> Arc<Service> {
-        let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+        let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
         let service = Service::new(Setup::new(MemoryStore::default(), keyring, "https://push.example"));
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
@@ -102,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn an_agent_that_listens_all_the_time_is_in_use() {
         let service = service(1).await;
-        let scope = Scope { inbox: id(0), only: None, floor: Urgency::VeryLow };
+        let scope = Scope { inbox: id(0), only: None, min_urgency: Urgency::VeryLow };
         let listener = service.registry.listen(&scope, Transport::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);

@@ -10,6 +10,7 @@
 //! | the bounds that an operator sets | [`limits`] |
 //! | rate limits, subscribe tokens, bearer tokens | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | VAPID verification and its cache | [`vapid`] |
+//! | the cipher of capability URLs | [`sealing`] |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
 //! | what agents and messages are called in the log | [`pseudonyms`] |
 //! | versions of broadcasts | [`broadcasts`] |
@@ -35,6 +36,7 @@ pub mod pseudonyms;
 pub mod publish;
 pub mod rate_limits;
 pub mod readiness;
+pub mod sealing;
 pub mod secret;
 pub mod service;
 pub mod session_registry;

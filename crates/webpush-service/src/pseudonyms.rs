@@ -67,10 +67,11 @@ impl fmt::Debug for Pseudonym {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sealing::Aes256GcmSiv;
     use webpush_core::capability::KeyId;
 
     fn names(keys: &[(KeyId, [u8; 32])]) -> Pseudonyms {
-        Pseudonyms::new(&Keyring::new(keys).unwrap())
+        Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(keys).unwrap())
     }
 
     #[test]

@@ -14,10 +14,10 @@ use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
+use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
-use webpush_core::outcome::Outcome;
 use webpush_core::problem::Problem;
-use webpush_core::publish::{self, AcceptContext, Accepted, PublishRequest, Retention};
+use webpush_core::publish::{self, AcceptContext, Acceptance, PublishRequest, Retention};
 use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
@@ -69,7 +69,7 @@ pub async fn accept(
         service.rate_limits.load().count_sender(peer, sender.key())?;
     }
     let receipts = receipts::asked_for(service, peer, &request, now).await?;
-    let Accepted { draft, retention, ttl } = {
+    let Acceptance { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(service.random()?),
             key: service.keyring.current(),

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::session::WAKE_ENTRIES;
-use webpush_core::session::{Scope, Woken};
+use webpush_core::session::{InboxUpdate, Scope};
 use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
@@ -133,7 +133,7 @@ struct Pending {
 
 impl SessionSlot {
     fn new(scope: &Scope, way: Transport) -> Self {
-        let says = AtomicU8::new(pack(BlockReason::Nothing, scope.floor));
+        let says = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
         Self { scope: *scope, way, says, post: Mutex::default() }
     }
 
@@ -154,7 +154,7 @@ impl SessionSlot {
 #[derive(Debug, Default)]
 pub struct Wakeup {
     /// New entries. Boxed, since most of the time there are none.
-    pub woken: Option<Box<Woken>>,
+    pub woken: Option<Box<InboxUpdate>>,
     /// There were more entries than are handed over: `woken` has none.
     overflowed: bool,
     /// What it listens to was removed.
@@ -352,15 +352,15 @@ impl Wakeup {
         self.overflowed = overflowed;
     }
 
-    fn woken(&mut self) -> &mut Woken {
+    fn woken(&mut self) -> &mut InboxUpdate {
         self.woken.get_or_insert_default()
     }
 }
 
 impl Listener {
     /// Says what holds this session back, for whoever asks why a message does not go.
-    pub fn says(&self, held: BlockReason, floor: Urgency) {
-        self.slot.says.store(pack(held, floor), Ordering::Relaxed);
+    pub fn says(&self, held: BlockReason, min_urgency: Urgency) {
+        self.slot.says.store(pack(held, min_urgency), Ordering::Relaxed);
     }
 
     /// Waits until there may be news.

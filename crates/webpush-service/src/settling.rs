@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use webpush_core::id::EntryRef;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_store::{Durability, Op};
 
 /// How long an acknowledgement may wait for others. A crash in this time repeats a delivery, as it may for a while longer,

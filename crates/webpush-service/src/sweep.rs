@@ -6,7 +6,7 @@ pub use timer::SweepTimer;
 
 use crate::service::Service;
 use std::time::Duration;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
 

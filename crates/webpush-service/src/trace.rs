@@ -22,8 +22,8 @@ use std::time::Duration;
 use table::Table;
 use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::MessageId;
+use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
-use webpush_core::outcome::Outcome;
 use webpush_core::subscription::Protocol;
 
 /// How much is kept.

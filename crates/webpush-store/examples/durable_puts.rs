@@ -23,7 +23,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -98,7 +98,7 @@ fn measure_pairs(folder: &Path) {
     }
     let mut left = 0;
     for number in 0..AGENTS {
-        let scope = Scope { inbox: agent(number), only: None, floor: Urgency::VeryLow };
+        let scope = Scope { inbox: agent(number), only: None, min_urgency: Urgency::VeryLow };
         let page = block_on(store.fetch(&scope, Position::START, Timestamp::from_millis(1)))
             .expect("the store works");
         left += page.entries.len();

@@ -66,7 +66,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -258,7 +258,7 @@ async fn settle(store: &Backend, entry: EntryRef, outcome: Outcome) -> Applied {
 }
 
 const fn everything(inbox: InboxId) -> Scope {
-    Scope { inbox, only: None, floor: Urgency::VeryLow }
+    Scope { inbox, only: None, min_urgency: Urgency::VeryLow }
 }
 
 async fn fetch(store: &Backend, scope: Scope, after: Position, now: u64) -> Page {

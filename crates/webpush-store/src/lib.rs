@@ -52,7 +52,7 @@ fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
     match entry {
         Entry::Message(message) => {
             scope.only.is_none_or(|only| only == message.subscription)
-                && message.urgency >= scope.floor
+                && message.urgency >= scope.min_urgency
                 && !message.is_expired(now)
         }
         Entry::Receipt(_) => scope.only.is_none(),

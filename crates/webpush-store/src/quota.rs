@@ -3,7 +3,7 @@
 /// Bounds of each inbox, so that no sender and no agent can fill the store (RFC 8030 §8.4).
 ///
 /// When a message makes its inbox hold too much, the store ends others of that inbox as
-/// [`Dropped`](webpush_core::outcome::Outcome::Dropped) (RFC 8030 §7.2), one by one until it holds no more than it may
+/// [`Dropped`](webpush_core::message::Outcome::Dropped) (RFC 8030 §7.2), one by one until it holds no more than it may
 /// and never one more than that takes: the least urgent first, and the oldest first among equals. The new message is
 /// one among them: it goes when it is less urgent than all that is stored. A message that is larger than the whole
 /// quota goes alone. What has expired and was not swept yet counts as held. Of receipts the oldest go.

@@ -18,7 +18,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -446,7 +446,7 @@ fn submit(store: &EmbeddedStore, number: u64, body_bytes: usize, answers: &Sende
 }
 
 fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
-    let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
     let (mut all, mut after) = (Vec::new(), Position::START);
     loop {
         let page = block_on(store.fetch(&scope, after, Timestamp::from_millis(1))).unwrap();

@@ -15,7 +15,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -174,7 +174,7 @@ async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, che
         }
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {
-                let scope = Scope { inbox, only, floor };
+                let scope = Scope { inbox, only, min_urgency: floor };
                 assert_eq!(model.latest(&scope, now).await, store.latest(&scope, now).await);
                 let mut after = Position::START;
                 loop {

@@ -13,7 +13,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
@@ -69,7 +69,7 @@ fn append(store: &EmbeddedStore, number: u8, durability: Durability) -> EntryRef
 }
 
 fn numbers(store: &EmbeddedStore) -> Vec<u8> {
-    let scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
     let page = block_on(store.fetch(&scope, Position::START, NOW)).unwrap();
     page.entries.iter().map(|entry| entry.entry_ref().message.as_bytes()[0]).collect()
 }

@@ -1,7 +1,7 @@
 //! What a device is sent: the notification of its homeserver in plain JSON, as every UnifiedPush gateway does, made to fit.
 //! What all devices are told is written once, and each step of leaving out is a text of its own, shorter than the one before.
 
-use super::notification::{Members, members};
+use super::members::{Members, members};
 use crate::publish::SMALLEST_BODY_LIMIT_BYTES;
 use bytes::Bytes;
 use serde_json::Value;
@@ -12,7 +12,7 @@ const COUNTS: [&str; 2] = ["missed_calls", "unread"];
 
 /// What all devices of a notification are told: members of an object, without its braces. `None` is one that is too long
 /// for any device.
-pub(super) struct About {
+pub(super) struct SharedContent {
     full: Option<String>,
     without_content: Option<String>,
     /// What a client needs to fetch the event, or to show the counts. The rest it can ask its homeserver for.
@@ -20,7 +20,7 @@ pub(super) struct About {
 }
 
 /// What one device is shown of itself, in the same form.
-pub(super) enum Shown {
+pub(super) enum DeviceContent {
     /// All that the homeserver knows of it.
     Whole(String),
     /// What identifies it; there is room for no more, even beside the least that it can be told.
@@ -29,30 +29,30 @@ pub(super) enum Shown {
     Nothing,
 }
 
-impl About {
+impl SharedContent {
     /// Of a notification without its devices, whose ids were looked at.
-    pub(super) fn of(about: &Members<'_>) -> Self {
+    pub(super) fn new(about: &Members<'_>) -> Self {
         let others = texts(about).filter(|(name, _)| *name != "content");
         Self { full: joined(texts(about)), without_content: joined(others), bare: essence(about) }
     }
 
     /// As much of a device as fits.
-    pub(super) fn shown(&self, device: &Members<'_>) -> Shown {
+    pub(super) fn device_content(&self, device: &Members<'_>) -> DeviceContent {
         let fits = |device: &String| written(&self.bare, Some(device)).is_some();
         let whole = joined(texts(device)).filter(fits);
         let named = || joined(texts(device).filter(|(name, _)| IDENTIFYING.contains(name))).filter(fits);
         match whole {
-            Some(whole) => Shown::Whole(whole),
-            None => named().map_or(Shown::Nothing, Shown::Named),
+            Some(whole) => DeviceContent::Whole(whole),
+            None => named().map_or(DeviceContent::Nothing, DeviceContent::Named),
         }
     }
 
     /// As much as fits beside what the device is shown of itself.
-    pub(super) fn message(&self, shown: &Shown) -> Bytes {
-        let (more, device) = match shown {
-            Shown::Whole(device) => (&[&self.full, &self.without_content][..], Some(device.as_str())),
-            Shown::Named(device) => (&[][..], Some(device.as_str())),
-            Shown::Nothing => (&[][..], None),
+    pub(super) fn message(&self, device: &DeviceContent) -> Bytes {
+        let (more, device) = match device {
+            DeviceContent::Whole(device) => (&[&self.full, &self.without_content][..], Some(device.as_str())),
+            DeviceContent::Named(device) => (&[][..], Some(device.as_str())),
+            DeviceContent::Nothing => (&[][..], None),
         };
         let more = more.iter().filter_map(|about| about.as_deref());
         // The last fits: that decided what is shown, and alone it has ids of 255 bytes at most, however they are escaped.

@@ -2,13 +2,13 @@
 //! them, and no tree of anything.
 
 use super::compact::compact;
-use super::message::{About, Shown};
+use super::members::{Members, members};
+use super::message::{DeviceContent, SharedContent};
 use crate::problem::Problem;
 use crate::publish::SMALLEST_BODY_LIMIT_BYTES;
 use crate::urgency::Urgency;
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// The largest notification of a Matrix homeserver; an event has at most 65,536 bytes (Matrix, "Size limits").
 pub const GATEWAY_BODY_BYTES: usize = 64 * 1024;
@@ -22,7 +22,7 @@ const MATRIX_ID_BYTES: usize = 255;
 
 /// What a homeserver tells about an event, or about unread counts alone.
 pub struct Notification {
-    about: About,
+    about: SharedContent,
     devices: Vec<Device>,
     urgency: Urgency,
 }
@@ -30,12 +30,8 @@ pub struct Notification {
 /// One of the devices that it is for. Does not print: its pushkey is a capability.
 pub struct Device {
     pushkey: String,
-    shown: Shown,
+    content: DeviceContent,
 }
-
-/// The members of an object, each a piece of the text that they came in. One costs six bytes of that at least, so there
-/// are no more than it pays for.
-pub(super) type Members<'t> = BTreeMap<String, &'t RawValue>;
 
 const _: () = assert!(GATEWAY_DEVICES == 32 && MATRIX_ID_BYTES == 255, "sentences below say so");
 const _: () = assert!(2 * MATRIX_ID_BYTES * 6 < SMALLEST_BODY_LIMIT_BYTES, "escaped ids must fit");
@@ -66,10 +62,10 @@ impl Notification {
             return Err(malformed("Its event_id or room_id is not a string of at most 255 bytes"));
         }
         let urgency = urgency(about.get("prio").copied());
-        let about = About::of(&about);
+        let about = SharedContent::new(&about);
         let devices = devices
             .into_iter()
-            .map(|(pushkey, members)| Device { pushkey, shown: about.shown(&members) })
+            .map(|(pushkey, members)| Device { pushkey, content: about.device_content(&members) })
             .collect();
         Ok(Self { about, devices, urgency })
     }
@@ -90,7 +86,7 @@ impl Notification {
     /// §7.2). What does not fit is left out, content first, rather than lose the notification.
     #[must_use]
     pub fn message(&self, device: &Device) -> Bytes {
-        self.about.message(&device.shown)
+        self.about.message(&device.content)
     }
 }
 
@@ -100,11 +96,6 @@ impl Device {
     pub fn pushkey(&self) -> &str {
         &self.pushkey
     }
-}
-
-/// Of compact JSON that is an object. The last of those with one name counts.
-pub(super) fn members(json: &str) -> Option<Members<'_>> {
-    serde_json::from_str(json).ok()
 }
 
 fn string(json: &RawValue) -> Option<String> {
@@ -214,7 +205,7 @@ mod tests {
     /// What a notification keeps, in bytes.
     fn kept(notification: &Notification) -> usize {
         let devices = notification.devices.iter();
-        let devices = devices.map(|device| device.pushkey.capacity() + device.shown.kept());
+        let devices = devices.map(|device| device.pushkey.capacity() + device.content.kept());
         notification.about.kept() + devices.sum::<usize>()
     }
 

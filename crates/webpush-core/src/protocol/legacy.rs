@@ -10,7 +10,7 @@
 //! There is no message resource: two messages of one channel are promised under the same path, and none is
 //! acknowledged. Links are relative, as they were then.
 
-use super::pushed::{Acknowledged, Pushed};
+use super::push_promise::{Acknowledgement, PushPromise};
 use super::rfc8030;
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::message::Draft;
@@ -39,7 +39,7 @@ const PINGS: u8 = 2;
 
 /// Whether a path is the entry or was made from it, be it one that grants nothing any more.
 #[must_use]
-pub fn is_thomson_path(path: &str) -> bool {
+pub fn is_legacy_path(path: &str) -> bool {
     let below = |front| path.strip_prefix(front).is_some_and(|rest: &str| rest.starts_with('/'));
     path == DEVICES || below(DEVICES) || below("/updates")
 }
@@ -83,12 +83,12 @@ pub(super) fn push_message(
     channel_key: KeyId,
     keyring: &Keyring,
     now: Timestamp,
-) -> Option<Pushed> {
+) -> Option<PushPromise> {
     let channel = Capability::Channel(message.agent, message.subscription);
     let path = keyring.path(&channel, channel_key)?;
     let mut response = message_response(message);
     response.headers_mut().insert(DATE, rfc8030::http_date(now)?);
-    Some(Pushed { path, link: None, response, acknowledged: Acknowledged::ByPings(PINGS) })
+    Some(PushPromise { path, link: None, response, acknowledgement: Acknowledgement::ByPings(PINGS) })
 }
 
 #[cfg(test)]

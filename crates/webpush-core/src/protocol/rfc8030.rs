@@ -1,6 +1,6 @@
 //! RFC 8030 as agents see it: monitoring requests in, promised requests and pushed responses out.
 
-use super::pushed::{Acknowledged, Pushed};
+use super::push_promise::{Acknowledgement, PushPromise};
 use crate::capability::{Capability, KeyId, Keyring};
 use crate::header::{Link, Preferences, links};
 use crate::id::EntryRef;
@@ -40,9 +40,9 @@ pub fn named_set(headers: &HeaderMap) -> Result<Option<Link>, Problem> {
 #[derive(Clone, Copy, Debug)]
 pub struct MonitorRequest {
     /// How long it is held.
-    pub patience: WaitMode,
+    pub wait_mode: WaitMode,
     /// Nothing below this (RFC 8030 §5.3).
-    pub floor: Urgency,
+    pub min_urgency: Urgency,
     /// Whether the agent asked for a wait, which the answer then says was applied (RFC 7240 §3).
     pub wait: Option<u64>,
 }
@@ -54,13 +54,13 @@ impl MonitorRequest {
     /// [`Problem::UrgencyMalformed`].
     pub fn parse(headers: &HeaderMap, now: Timestamp) -> Result<Self, Problem> {
         let wait = Preferences::parse(headers).wait;
-        let patience = match wait {
+        let wait_mode = match wait {
             None => WaitMode::Held,
             Some(wait) if wait.is_zero() => WaitMode::UntilEmpty,
             Some(wait) => WaitMode::Until(now.after(wait)),
         };
-        let floor = publish::urgency(headers)?.unwrap_or(Urgency::VeryLow);
-        Ok(Self { patience, floor, wait: wait.map(|wait| wait.as_secs()) })
+        let min_urgency = publish::urgency(headers)?.unwrap_or(Urgency::VeryLow);
+        Ok(Self { wait_mode, min_urgency, wait: wait.map(|wait| wait.as_secs()) })
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn push_message(
     keyring: &Keyring,
     origin: &str,
     now: Timestamp,
-) -> Option<Pushed> {
+) -> Option<PushPromise> {
     let push = Capability::Push(message.agent, message.subscription);
     let push_link = link(origin, &keyring.path(&push, subscription_key)?, PUSH_REL);
     let push_link = HeaderValue::try_from(push_link).ok()?;
@@ -81,11 +81,11 @@ pub(super) fn push_message(
     response.headers_mut().insert(DATE, http_date(now)?);
     response.headers_mut().insert(LINK, push_link.clone());
     let path = keyring.path(&Capability::Message(entry), message.key)?;
-    Some(Pushed { path, link: Some(push_link), response, acknowledged: Acknowledged::ByAgent })
+    Some(PushPromise { path, link: Some(push_link), response, acknowledgement: Acknowledgement::ByAgent })
 }
 
 /// A receipt: a status, under the URL of the message that it is about (RFC 8030 §6.3).
-pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<Pushed> {
+pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<PushPromise> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = match receipt.status {
         ReceiptStatus::Acknowledged => StatusCode::NO_CONTENT,
@@ -93,7 +93,7 @@ pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp)
     };
     response.headers_mut().insert(DATE, http_date(now)?);
     let path = keyring.path(&Capability::Message(receipt.about), receipt.key)?;
-    Some(Pushed { path, link: None, response, acknowledged: Acknowledged::ByPings(1) })
+    Some(PushPromise { path, link: None, response, acknowledgement: Acknowledgement::ByPings(1) })
 }
 
 /// A message as the representation of its URL: the body as it came, with what is needed to read it. `Urgency` and

@@ -24,7 +24,7 @@ pub enum Retention {
 
 /// A message that the service takes on.
 #[derive(Clone, Debug)]
-pub struct Accepted {
+pub struct Acceptance {
     /// The message, to be stored or handed to a session.
     pub draft: Draft,
     /// How long it is kept.
@@ -58,7 +58,7 @@ pub fn accept(
     request: PublishRequest,
     subscription: &Subscription,
     context: AcceptContext,
-) -> Result<Accepted, Problem> {
+) -> Result<Acceptance, Problem> {
     let AcceptContext { id, key, receipt, sender, max_ttl, now } = context;
     admit(sender.as_ref(), subscription, &request)?;
     let ttl = request.ttl.min(max_ttl);
@@ -77,7 +77,7 @@ pub fn accept(
         receipt,
         body: request.body,
     };
-    Ok(Accepted { draft, retention, ttl })
+    Ok(Acceptance { draft, retention, ttl })
 }
 
 /// Whether this sender may push there (RFC 8292 §4.2), and did not encrypt with the key that names it (§3.2).
@@ -126,7 +126,7 @@ mod tests {
         restricted_to: Option<SenderKey>,
         sender: Option<VerifiedSender>,
         max_ttl: Duration,
-    ) -> Result<Accepted, Problem> {
+    ) -> Result<Acceptance, Problem> {
         let subscription = Subscription {
             agent: InboxId::from_bytes([1; 16]),
             id: SubscriptionId::from_bytes([2; 16]),
@@ -140,7 +140,7 @@ mod tests {
         accept(request, &subscription, context)
     }
 
-    fn accepted(ttl: &'static str, max_ttl: Duration) -> Accepted {
+    fn accepted(ttl: &'static str, max_ttl: Duration) -> Acceptance {
         decide(request(&[("ttl", ttl)], Bytes::from_static(b"x")), None, None, max_ttl).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! How far an inbox was read, urgency by urgency.
 //!
-//! A floor that is lowered brings what was passed over, and nothing that was handed out before: that may have been
+//! A min_urgency that is lowered brings what was passed over, and nothing that was handed out before: that may have been
 //! acknowledged since, and still be in a page that was read before its acknowledgement was applied.
 
 use super::{Entry, Position};
@@ -16,21 +16,21 @@ impl Progress {
         Self([position; Urgency::ALL.len()])
     }
 
-    /// Where to go on reading with this floor.
-    pub(super) fn cursor(&self, floor: Urgency) -> Position {
-        self.0[floor as usize..].iter().copied().min().unwrap_or(Position::START)
+    /// Where to go on reading with this min_urgency.
+    pub(super) fn cursor(&self, min_urgency: Urgency) -> Position {
+        self.0[min_urgency as usize..].iter().copied().min().unwrap_or(Position::START)
     }
 
-    /// Everything up to `seen` was considered that is not below this floor.
-    pub(super) fn advance(&mut self, floor: Urgency, seen: Position) {
-        for position in &mut self.0[floor as usize..] {
+    /// Everything up to `seen` was considered that is not below this min_urgency.
+    pub(super) fn advance(&mut self, min_urgency: Urgency, seen: Position) {
+        for position in &mut self.0[min_urgency as usize..] {
             *position = seen.max(*position);
         }
     }
 
     /// Whether an entry was not considered yet.
     pub(super) fn is_new(&self, entry: &Entry) -> bool {
-        // No floor holds a receipt back.
+        // No min_urgency holds a receipt back.
         let urgency = match entry {
             Entry::Message(message) => message.urgency,
             Entry::Receipt(_) => Urgency::High,

@@ -3,11 +3,11 @@
 use super::progress::Progress;
 use super::window::Window;
 use super::{
-    Command, End, Entry, EntryRef, Input, OutboundEntry, Page, Position, Redelivery, Scope, Timestamp,
-    WaitMode, Woken,
+    Command, End, Entry, EntryRef, InboxUpdate, Input, OutboundEntry, Page, Position, Redelivery, Scope,
+    Timestamp, WaitMode,
 };
 use crate::message::Draft;
-use crate::queue::Queue;
+use crate::session::Queue;
 use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::time::Span;
 use crate::urgency::Urgency;
@@ -31,7 +31,7 @@ use std::time::Duration;
 /// use webpush_core::urgency::Urgency;
 ///
 /// let now = Timestamp::from_millis(1_700_000_000_000);
-/// let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
+/// let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, min_urgency: Urgency::VeryLow };
 /// let mut session = Session::new(scope, WaitMode::UntilEmpty, None);
 ///
 /// assert_eq!(session.next_command(), Some(Command::Fetch { after: Position::START }));
@@ -41,7 +41,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Session {
     scope: Scope,
-    patience: WaitMode,
+    wait_mode: WaitMode,
     redelivery: Option<Span>,
     /// What was considered for this agent.
     progress: Progress,
@@ -71,7 +71,7 @@ enum Mail {
     Fetching {
         pass: Pass,
         known: Position,
-        /// It was asked for with a floor that has been lowered since.
+        /// It was asked for with a min_urgency that has been lowered since.
         outdated: bool,
     },
     /// Waits until everything handed out has left.
@@ -99,11 +99,11 @@ struct Again {
 impl Session {
     /// Starts listening. The first command is a fetch from the beginning of the inbox.
     #[must_use]
-    pub fn new(scope: Scope, patience: WaitMode, redelivery: Redelivery) -> Self {
-        let redelivery = if patience == WaitMode::UntilEmpty { None } else { redelivery };
+    pub fn new(scope: Scope, wait_mode: WaitMode, redelivery: Redelivery) -> Self {
+        let redelivery = if wait_mode == WaitMode::UntilEmpty { None } else { redelivery };
         Self {
             scope,
-            patience,
+            wait_mode,
             redelivery: redelivery.map(Span::from),
             progress: Progress::at(Position::START),
             known: Position::START,
@@ -124,12 +124,12 @@ impl Session {
     #[must_use]
     pub fn resume(
         scope: Scope,
-        patience: WaitMode,
+        wait_mode: WaitMode,
         redelivery: Redelivery,
         after: Position,
         now: Timestamp,
     ) -> Self {
-        let mut session = Self::new(scope, patience, redelivery);
+        let mut session = Self::new(scope, wait_mode, redelivery);
         if after > Position::START {
             session.progress = Progress::at(after);
             session.commands = Queue::from_iter([Command::Fetch { after }]);
@@ -141,8 +141,8 @@ impl Session {
     /// Starts listening for an agent that acknowledges on its own connection, where nothing gets lost: what it does not
     /// acknowledge comes again with its next session. Each acknowledgement is waited for so long.
     #[must_use]
-    pub fn windowed(scope: Scope, patience: Duration) -> Self {
-        Self { window: Some(Window::new(patience)), ..Self::new(scope, WaitMode::Held, None) }
+    pub fn windowed(scope: Scope, acknowledgement_timeout: Duration) -> Self {
+        Self { window: Some(Window::new(acknowledgement_timeout)), ..Self::new(scope, WaitMode::Held, None) }
     }
 
     /// What this session listens to.
@@ -165,7 +165,7 @@ impl Session {
     /// When to say [`Input::Deadline`] if nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let patience = match self.patience {
+        let wait_end = match self.wait_mode {
             WaitMode::Until(time) => Some(time),
             WaitMode::Held | WaitMode::UntilEmpty => None,
         };
@@ -174,7 +174,7 @@ impl Session {
         let room = self.window.as_ref().filter(|_| self.mail == Mail::Quiet && self.is_behind());
         let room = room.and_then(Window::room_at);
         let over = self.mail == Mail::Over;
-        patience.into_iter().chain(again).chain(room).min().filter(|_| !over)
+        wait_end.into_iter().chain(again).chain(room).min().filter(|_| !over)
     }
 
     /// Takes one thing that happened.
@@ -197,8 +197,8 @@ impl Session {
                 self.left(false, now);
             }
             Input::Acknowledged(entries) => self.acknowledged(entries, now),
-            Input::Floor(floor) => self.set_floor(floor, now),
-            Input::Woken(woken) => self.woken(woken, now),
+            Input::MinUrgency(min_urgency) => self.set_min_urgency(min_urgency, now),
+            Input::Update(woken) => self.woken(woken, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
             Input::Deadline => self.deadline(now),
@@ -215,7 +215,7 @@ impl Session {
                 // What was known of and is not there any more was settled meanwhile: it is not waited for.
                 let seen = if page.more { page.seen } else { page.seen.max(known) };
                 let entries = page.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
-                self.progress.advance(self.scope.floor, seen);
+                self.progress.advance(self.scope.min_urgency, seen);
                 self.send(pass, entries, page.more, now);
             }
             Pass::Again { until, .. } => {
@@ -226,7 +226,7 @@ impl Session {
         }
     }
 
-    fn woken(&mut self, woken: Woken, now: Timestamp) {
+    fn woken(&mut self, woken: InboxUpdate, now: Timestamp) {
         self.known = self.known.max(woken.last);
         self.stale |= woken.missed;
         // With TTL 0 there is no later: what finds no room has expired (RFC 8030 §5.2).
@@ -238,7 +238,7 @@ impl Session {
         let nothing_missed = woken.previous <= self.cursor() && !woken.entries.is_empty() && !self.stale;
         if nothing_missed && self.has_room(woken.entries.len(), now) {
             let entries: Vec<_> = woken.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
-            self.progress.advance(self.scope.floor, woken.last);
+            self.progress.advance(self.scope.min_urgency, woken.last);
             self.send(Pass::New, entries, false, now);
         } else {
             self.rest(now);
@@ -263,9 +263,9 @@ impl Session {
     }
 
     /// What was passed over for its urgency is looked for.
-    fn set_floor(&mut self, floor: Urgency, now: Timestamp) {
-        let before = std::mem::replace(&mut self.scope.floor, floor);
-        if floor >= before {
+    fn set_min_urgency(&mut self, min_urgency: Urgency, now: Timestamp) {
+        let before = std::mem::replace(&mut self.scope.min_urgency, min_urgency);
+        if min_urgency >= before {
             return;
         }
         self.stale = true;
@@ -293,7 +293,7 @@ impl Session {
     }
 
     fn deadline(&mut self, now: Timestamp) {
-        if matches!(self.patience, WaitMode::Until(time) if time <= now) {
+        if matches!(self.wait_mode, WaitMode::Until(time) if time <= now) {
             return self.finish(self.end());
         }
         if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
@@ -350,7 +350,7 @@ impl Session {
                 self.stale = false;
                 self.fetch(Pass::New);
             }
-        } else if self.is_out_of_patience(now) {
+        } else if self.is_wait_over(now) {
             self.finish(self.end());
         }
     }
@@ -366,15 +366,15 @@ impl Session {
 
     /// Everything up to here was considered.
     fn cursor(&self) -> Position {
-        self.progress.cursor(self.scope.floor)
+        self.progress.cursor(self.scope.min_urgency)
     }
 
     fn is_wanted(&self, entry: &Entry) -> bool {
         self.scope.admits(entry) && self.progress.is_new(entry)
     }
 
-    fn is_out_of_patience(&self, now: Timestamp) -> bool {
-        match self.patience {
+    fn is_wait_over(&self, now: Timestamp) -> bool {
+        match self.wait_mode {
             WaitMode::Held => false,
             WaitMode::UntilEmpty => true,
             WaitMode::Until(time) => time <= now,
@@ -429,6 +429,6 @@ impl Scope {
     }
 
     fn admits_message(&self, message: &Draft) -> bool {
-        message.urgency >= self.floor && self.only.is_none_or(|only| message.subscription == only)
+        message.urgency >= self.min_urgency && self.only.is_none_or(|only| message.subscription == only)
     }
 }

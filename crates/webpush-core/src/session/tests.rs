@@ -1,6 +1,6 @@
 //! Dialogues with a session, and the properties that no order of events may break.
 
-mod floor;
+mod min_urgency;
 mod taken;
 mod windowed;
 
@@ -21,7 +21,7 @@ fn inbox() -> InboxId {
 }
 
 fn scope() -> Scope {
-    Scope { inbox: inbox(), only: None, floor: Urgency::VeryLow }
+    Scope { inbox: inbox(), only: None, min_urgency: Urgency::VeryLow }
 }
 
 /// The draft of what is committed at that position.
@@ -59,8 +59,8 @@ fn page(positions: &[u64], more: bool) -> Page {
     Page { entries: positions.iter().map(|p| entry(*p)).collect(), seen, more }
 }
 
-fn woken(previous: u64, positions: &[u64]) -> Woken {
-    Woken {
+fn woken(previous: u64, positions: &[u64]) -> InboxUpdate {
+    InboxUpdate {
         previous: Position::new(previous),
         last: Position::new(*positions.last().unwrap()),
         entries: positions.iter().map(|p| entry(*p)).collect(),
@@ -116,10 +116,10 @@ fn a_wake_that_follows_the_cursor_is_delivered_from_memory() {
     let mut session = held();
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
-    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Update(woken(0, &[5])), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
     session.handle(Input::Sent { taken: false }, NOW);
-    session.handle(Input::Woken(woken(5, &[7, 8])), NOW);
+    session.handle(Input::Update(woken(5, &[7, 8])), NOW);
     assert_eq!(commands(&mut session), deliver(&[7, 8]));
 }
 
@@ -128,7 +128,7 @@ fn a_wake_after_a_gap_makes_it_fetch() {
     let mut session = held();
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
-    session.handle(Input::Woken(woken(5, &[6])), NOW);
+    session.handle(Input::Update(woken(5, &[6])), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[5, 6], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[5, 6]));
@@ -138,12 +138,12 @@ fn a_wake_after_a_gap_makes_it_fetch() {
 fn a_wake_during_a_fetch_is_not_lost_and_not_sent_twice() {
     let mut session = held();
     commands(&mut session);
-    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Update(woken(0, &[5])), NOW);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[5], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[5]));
-    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Update(woken(0, &[5])), NOW);
     session.handle(Input::Sent { taken: false }, NOW);
     assert_eq!(commands(&mut session), []);
 }
@@ -154,21 +154,21 @@ fn r8030_5_2_d_what_has_expired_is_not_sent() {
     commands(&mut session);
     let late = NOW.after(Duration::from_secs(3600));
     session.handle(Input::Fetched(page(&[1], false)), late);
-    session.handle(Input::Woken(woken(1, &[2])), late);
+    session.handle(Input::Update(woken(1, &[2])), late);
     assert_eq!(commands(&mut session), []);
 }
 
 #[test]
 fn r8030_5_3_b_a_floor_holds_lower_urgencies_back() {
-    let floor = Scope { floor: Urgency::High, ..scope() };
-    let mut session = Session::new(floor, WaitMode::Held, None);
+    let min_urgency = Scope { min_urgency: Urgency::High, ..scope() };
+    let mut session = Session::new(min_urgency, WaitMode::Held, None);
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
-    session.handle(Input::Woken(woken(0, &[1])), NOW);
+    session.handle(Input::Update(woken(0, &[1])), NOW);
     assert_eq!(commands(&mut session), []);
     let high = stored(2, Draft { urgency: Urgency::High, ..draft(2) });
-    let woken = Woken { entries: vec![high.clone()], ..woken(1, &[2]) };
-    session.handle(Input::Woken(woken), NOW);
+    let woken = InboxUpdate { entries: vec![high.clone()], ..woken(1, &[2]) };
+    session.handle(Input::Update(woken), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(high.into())]);
 }
 
@@ -177,14 +177,14 @@ fn r8030_5_2_e_ttl_zero_reaches_a_busy_session_too() {
     let mut session = held();
     commands(&mut session);
     let live = live();
-    let news = || Woken { live: vec![live.clone()], ..Woken::default() };
-    session.handle(Input::Woken(news()), NOW);
+    let news = || InboxUpdate { live: vec![live.clone()], ..InboxUpdate::default() };
+    session.handle(Input::Update(news()), NOW);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[1]));
     session.handle(Input::Sent { taken: false }, NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live.clone())]);
     session.handle(Input::Sent { taken: false }, NOW);
-    session.handle(Input::Woken(news()), NOW);
+    session.handle(Input::Update(news()), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live)]);
 }
 
@@ -199,7 +199,7 @@ fn r8030_6_2_c_the_unacknowledged_is_sent_again_after_a_while() {
     session.handle(Input::Sent { taken: false }, NOW);
     let due = NOW.after(TIMEOUT);
     assert_eq!(session.next_deadline(), Some(due));
-    session.handle(Input::Woken(woken(2, &[3])), NOW);
+    session.handle(Input::Update(woken(2, &[3])), NOW);
     assert_eq!(commands(&mut session), deliver(&[3]));
     session.handle(Input::Sent { taken: false }, NOW);
     session.handle(Input::Deadline, due);
@@ -242,7 +242,7 @@ fn a_resumed_session_goes_on_after_what_the_agent_has() {
     session.handle(Input::Fetched(page(&[9], false)), NOW);
     assert_eq!(commands(&mut session), deliver(&[9]));
     session.handle(Input::Sent { taken: false }, NOW);
-    session.handle(Input::Woken(woken(9, &[10])), NOW);
+    session.handle(Input::Update(woken(9, &[10])), NOW);
     assert_eq!(commands(&mut session), deliver(&[10]));
 }
 
@@ -275,12 +275,12 @@ fn a_session_resumed_at_the_start_is_a_new_one() {
 fn known_entries_that_vanished_are_not_waited_for() {
     let mut session = held();
     commands(&mut session);
-    session.handle(Input::Woken(woken(0, &[5])), NOW);
+    session.handle(Input::Update(woken(0, &[5])), NOW);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page(&[], false)), NOW);
     assert_eq!(commands(&mut session), [], "the message was settled before it could be read");
-    session.handle(Input::Woken(woken(5, &[6])), NOW);
+    session.handle(Input::Update(woken(5, &[6])), NOW);
     assert_eq!(commands(&mut session), deliver(&[6]));
 }
 
@@ -290,7 +290,7 @@ fn r8030_6_2_c_a_later_message_is_sent_again_although_the_earlier_ones_were_ackn
     commands(&mut session);
     session.handle(Input::Fetched(page(&[1], false)), NOW);
     session.handle(Input::Sent { taken: false }, NOW);
-    session.handle(Input::Woken(woken(1, &[2])), NOW.after(Duration::from_secs(20)));
+    session.handle(Input::Update(woken(1, &[2])), NOW.after(Duration::from_secs(20)));
     session.handle(Input::Sent { taken: false }, NOW.after(Duration::from_secs(20)));
     commands(&mut session);
     let first = NOW.after(TIMEOUT);
@@ -319,7 +319,7 @@ fn entries_that_nobody_told_of_are_fetched() {
     let mut session = held();
     commands(&mut session);
     session.handle(Input::Fetched(page(&[], false)), NOW);
-    session.handle(Input::Woken(Woken { missed: true, ..Woken::default() }), NOW);
+    session.handle(Input::Update(InboxUpdate { missed: true, ..InboxUpdate::default() }), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
 }
 
@@ -406,7 +406,7 @@ proptest! {
                     if wake {
                         let positions: Vec<_> = (from + 1..=model.last).collect();
                         // A lost wake leaves a gap that the next one shows.
-                        session.handle(Input::Woken(woken(from, &positions)), now);
+                        session.handle(Input::Update(woken(from, &positions)), now);
                         model.woken = model.last;
                     }
                 }
@@ -454,7 +454,7 @@ proptest! {
             let input = match kind {
                 0 => Input::Fetched(page(&[at, at + 1], flag)),
                 1 => Input::Sent { taken: true },
-                2 => Input::Woken(woken(at, &[at + 1])),
+                2 => Input::Update(woken(at, &[at + 1])),
                 3 => Input::Deadline,
                 4 if flag => Input::Draining,
                 5 if flag => Input::Gone,

@@ -5,7 +5,7 @@
 //! stays in the inbox, and comes again with the next session.
 
 use super::{Entry, EntryRef, OutboundEntry, Position, Timestamp};
-use crate::queue::Queue;
+use crate::session::Queue;
 use crate::session::{FETCH_ENTRIES, SESSION_WINDOW};
 use crate::time::Span;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What was delivered and not acknowledged, oldest first.
 #[derive(Debug)]
 pub(super) struct Window {
-    patience: Span,
+    timeout: Span,
     in_flight: Queue<InFlight>,
 }
 
@@ -26,8 +26,8 @@ struct InFlight {
 
 impl Window {
     /// Waits so long for each acknowledgement.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { patience: patience.into(), in_flight: Queue::default() }
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout: timeout.into(), in_flight: Queue::default() }
     }
 
     /// Notes that an entry is delivered. A message with TTL 0 never comes again, so it is not waited for: it may be stored,
@@ -56,7 +56,7 @@ impl Window {
 
     /// Whether so many more entries may be delivered now.
     pub(super) fn has_room(&mut self, entries: usize, now: Timestamp) -> bool {
-        let given_up = |entry: &InFlight| entry.since.after(self.patience) <= now;
+        let given_up = |entry: &InFlight| entry.since.after(self.timeout) <= now;
         while self.in_flight.front().is_some_and(given_up) {
             self.in_flight.pop_front();
         }
@@ -66,7 +66,7 @@ impl Window {
     /// When there will be room for a page, whatever the agent does.
     pub(super) fn room_at(&self) -> Option<Timestamp> {
         let over = (self.in_flight.len() + FETCH_ENTRIES).checked_sub(SESSION_WINDOW + 1)?;
-        self.in_flight.get(over).map(|entry| entry.since.after(self.patience))
+        self.in_flight.get(over).map(|entry| entry.since.after(self.timeout))
     }
 }
 
@@ -77,11 +77,11 @@ mod tests {
     use crate::session::tests::{draft, entry, stored};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     #[test]
     fn it_is_full_until_something_is_acknowledged_or_given_up() {
-        let mut window = Window::new(PATIENCE);
+        let mut window = Window::new(TIMEOUT);
         for position in 1..=SESSION_WINDOW as u64 {
             assert!(window.has_room(1, NOW));
             window.deliver(&entry(position).into(), NOW.after(Duration::from_millis(position)));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn messages_with_ttl_zero_do_not_fill_it() {
-        let mut window = Window::new(PATIENCE);
+        let mut window = Window::new(TIMEOUT);
         for position in 1..=2 * SESSION_WINDOW as u64 {
             let now_or_never = Draft { expires: Timestamp::from_millis(0), ..draft(position) };
             window.deliver(&stored(position, now_or_never).into(), NOW);

@@ -7,7 +7,7 @@
 use crate::h2::ping::PingState;
 use crate::h2::resets::{Resets, Watch};
 use crate::h2::write_backlog::WriteBacklog;
-use webpush_core::protocol::pushed::Acknowledged;
+use webpush_core::protocol::push_promise::Acknowledgement;
 use webpush_core::session::Input;
 
 /// What must happen until an entry counts as read.
@@ -18,10 +18,10 @@ pub(super) struct Confirmation<'a> {
 
 impl<'a> Confirmation<'a> {
     /// For an entry that is promised on this stream; `None` if its agent acknowledges it.
-    pub(super) fn of(acknowledged: Acknowledged, resets: &'a Resets, stream: u32) -> Option<Self> {
+    pub(super) fn of(acknowledged: Acknowledgement, resets: &'a Resets, stream: u32) -> Option<Self> {
         match acknowledged {
-            Acknowledged::ByAgent => None,
-            Acknowledged::ByPings(pings) => Some(Self { pings, watch: resets.watch(stream) }),
+            Acknowledgement::ByAgent => None,
+            Acknowledgement::ByPings(pings) => Some(Self { pings, watch: resets.watch(stream) }),
         }
     }
 }

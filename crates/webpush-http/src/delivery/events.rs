@@ -81,8 +81,8 @@ impl Events {
         }
         // What nobody acknowledges one by one can't be missing an acknowledgement.
         let redelivery = (!receipts).then_some(server.service.limits.load().redelivery_timeout);
-        let patience = monitor.request.patience;
-        let session = Session::resume(monitor.scope, patience, redelivery, after, server.service.now());
+        let wait_mode = monitor.request.wait_mode;
+        let session = Session::resume(monitor.scope, wait_mode, redelivery, after, server.service.now());
         let queue = VecDeque::new();
         let mut events = Self { server, monitor, leave, session, queue, stage: Stage::New };
         match events.run_commands().await {

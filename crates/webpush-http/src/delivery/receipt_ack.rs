@@ -1,7 +1,7 @@
 //! Receipts that a sender says it has, by asking for what comes after them.
 
 use webpush_core::id::{InboxId, Position};
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
 use webpush_core::urgency::Urgency;
 use webpush_service::service::Service;
@@ -12,7 +12,7 @@ use webpush_store::{Durability, Op, StoreError};
 /// # Errors
 /// [`StoreError`]; what is left will be settled the next time.
 pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -> Result<(), StoreError> {
-    let scope = Scope { inbox, only: None, floor: Urgency::VeryLow };
+    let scope = Scope { inbox, only: None, min_urgency: Urgency::VeryLow };
     let mut after = Position::START;
     while after < until {
         let page = service.fetch(&scope, after, service.now()).await?;

@@ -18,9 +18,10 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use webpush_core::inbox::OutboundEntry;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::problem::Problem;
-use webpush_core::protocol::pushed::Pushed;
+use webpush_core::protocol::push_promise::PushPromise;
+use webpush_core::protocol::server_push;
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_service::drain::Leave;
 use webpush_service::service::{Sent, Service};
@@ -134,9 +135,9 @@ impl<'a> Delivery<'a> {
     /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
     async fn until_the_end(&mut self, respond: &mut SendResponse<Bytes>) -> Option<Response<Bytes>> {
         let Connection { pressure, pulse, .. } = self.connection;
-        let (patience, redelivery) =
-            (self.monitor.request.patience, self.monitor.redelivery(&self.server.service));
-        let mut session = Session::new(self.monitor.scope, patience, redelivery);
+        let (wait_mode, redelivery) =
+            (self.monitor.request.wait_mode, self.monitor.redelivery(&self.server.service));
+        let mut session = Session::new(self.monitor.scope, wait_mode, redelivery);
         loop {
             while let Some(command) = session.next_command() {
                 if let ControlFlow::Break(answer) = self.obey(&mut session, command).await {
@@ -296,7 +297,7 @@ impl<'a> Delivery<'a> {
             Ok(promised) => {
                 let stream = promised.stream_id().as_u32();
                 self.connection.retirement.promised(stream);
-                let confirmation = Confirmation::of(pushed.acknowledged, self.connection.resets, stream);
+                let confirmation = Confirmation::of(pushed.acknowledgement, self.connection.resets, stream);
                 let flow =
                     Flow::begin(promised, pushed.response, self.server.service.limits.load().timeouts.stall);
                 flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
@@ -363,10 +364,11 @@ async fn render(
     service: &Service,
     monitor: &Monitor,
     entry: &OutboundEntry,
-) -> Result<Option<(Request<()>, Pushed)>, StoreError> {
+) -> Result<Option<(Request<()>, PushPromise)>, StoreError> {
     let subscription = subscription_of(service, entry).await?;
     let subscription = subscription.as_deref();
-    let pushed = Pushed::new(entry, subscription, &service.keyring, &service.origin, service.now());
+    let pushed =
+        server_push::push_promise(entry, subscription, &service.keyring, &service.origin, service.now());
     let Some(pushed) = pushed else { return Ok(None) };
     let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
     let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else { return Ok(None) };

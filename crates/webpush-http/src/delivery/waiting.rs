@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use webpush_core::inbox::{Entry, OutboundEntry};
-use webpush_core::message::LIVE_PATIENCE;
+use webpush_core::message::LIVE_DELIVERY_TIMEOUT;
 use webpush_core::message::{Draft, Message};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
@@ -31,7 +31,7 @@ impl Waiting {
     /// replaced (§5.4) or acknowledged elsewhere (§6.2).
     pub(super) async fn is_still_wanted(&self, service: &Service) -> bool {
         let now = service.now();
-        let in_time = |message: &Draft| now <= message.accepted.after(LIVE_PATIENCE);
+        let in_time = |message: &Draft| now <= message.accepted.after(LIVE_DELIVERY_TIMEOUT);
         match &self.entry {
             OutboundEntry::Unstored(message) => in_time(message),
             OutboundEntry::Stored(Entry::Receipt(_)) => true,

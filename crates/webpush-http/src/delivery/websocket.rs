@@ -20,11 +20,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use wait::{Event, Wait};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::inbox::Owner;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::protocol::autopush::{
-    Action, AutopushConnection, Close, Command, Input, Registered, names, reply,
+    Action, AutopushConnection, Close, Command, Input, Registration, names, reply,
 };
-use webpush_core::queue::Queue;
+use webpush_core::session::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
@@ -202,10 +202,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 let registrant = Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent };
                 let registered =
                     match register(&self.server.service, &registrant, channel.id, key.as_deref()).await {
-                        Ok(endpoint) => Registered::Endpoint(endpoint),
+                        Ok(endpoint) => Registration::Endpoint(endpoint),
                         Err(failure) => {
                             let (status, why) = self.server.error_style.tell(&failure);
-                            Registered::Refused { status: status.as_u16(), why }
+                            Registration::Refused { status: status.as_u16(), why }
                         }
                     };
                 self.tell(Input::Registered(channel, registered));
@@ -386,7 +386,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             self.tell(Input::Session(session::Input::Gone));
         }
         if let Some(woken) = woken {
-            self.tell(Input::Session(session::Input::Woken(*woken)));
+            self.tell(Input::Session(session::Input::Update(*woken)));
         }
         let generation = self.server.service.broadcasts.generation();
         if generation != std::mem::replace(&mut self.generation, generation) {
@@ -403,7 +403,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 (false, false) => BlockReason::Socket,
                 (false, true) => BlockReason::Nothing,
             };
-            listener.says(held, session.scope().floor);
+            listener.says(held, session.scope().min_urgency);
         }
     }
 
@@ -429,7 +429,7 @@ enum Step {
 
 const fn scope(agent: InboxId) -> Scope {
     // The session keeps the floor; it changes while it listens.
-    Scope { inbox: agent, only: None, floor: Urgency::VeryLow }
+    Scope { inbox: agent, only: None, min_urgency: Urgency::VeryLow }
 }
 
 #[cfg(test)]

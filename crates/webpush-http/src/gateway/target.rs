@@ -44,11 +44,12 @@ fn opened(keyring: &Keyring, path: &str) -> Option<Target> {
 mod tests {
     use super::*;
     use webpush_core::capability::KeyId;
+    use webpush_service::sealing::Aes256GcmSiv;
 
     const ORIGIN: &str = "https://push.example";
 
     fn keyring() -> Keyring {
-        Keyring::new(&[(KeyId(1), [1; 32])]).unwrap()
+        Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap()
     }
 
     fn of(pushkey: &str) -> Option<Target> {

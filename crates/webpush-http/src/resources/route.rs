@@ -24,7 +24,7 @@ use http::Method;
 use http::request::Parts;
 use webpush_core::capability::{Capability, is_capability_path};
 use webpush_core::problem::Problem;
-use webpush_core::protocol::legacy::{DEVICES, is_thomson_path};
+use webpush_core::protocol::legacy::{DEVICES, is_legacy_path};
 use webpush_service::client_addr::Caller;
 use webpush_service::service::Service;
 
@@ -59,7 +59,7 @@ pub async fn serve(
             let failure = resource.in_its_words(failure, open);
             RouteOutcome::Answer(match path {
                 matrix::PATH => matrix::failed(ErrorKind::Failure(&failure), &server.error_style),
-                _ if is_thomson_path(path) => legacy::answer::failed(&failure, &server.error_style),
+                _ if is_legacy_path(path) => legacy::answer::failed(&failure, &server.error_style),
                 _ => server.error_style.answer(&failure),
             })
         }

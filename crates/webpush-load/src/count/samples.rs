@@ -9,10 +9,11 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::{Draft, Message};
-use webpush_core::session::{Scope, Woken};
+use webpush_core::session::{InboxUpdate, Scope};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
+use webpush_service::sealing::Aes256GcmSiv;
 
 pub(super) const ORIGIN: &str = "https://push.example";
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -21,12 +22,12 @@ pub(super) const AGENT: InboxId = InboxId::from_bytes([0xa1; 16]);
 pub(super) const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([0x52; 16]);
 pub(super) const CHANNEL: ChannelId = ChannelId::from_bytes([0xc4; 16]);
 pub(super) const BODY: [u8; 200] = [0x5a; 200];
-pub(super) const SCOPE: Scope = Scope { inbox: AGENT, only: None, floor: Urgency::VeryLow };
+pub(super) const SCOPE: Scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
 /// Of the client's frames.
 pub(super) const MASK: [u8; 4] = [1, 2, 3, 4];
 
 pub(super) fn keyring() -> anyhow::Result<Keyring> {
-    Keyring::new(&[(KEY, [7; 32])]).context("a keyring needs a key")
+    Keyring::new::<Aes256GcmSiv>(&[(KEY, [7; 32])]).context("a keyring needs a key")
 }
 
 pub(super) const fn inbox() -> Inbox {
@@ -79,11 +80,11 @@ fn position(number: u32) -> Position {
 }
 
 /// Returns the wakeup for a message by its number; the first is 1.
-pub(super) fn woken(number: u32) -> Woken {
-    Woken {
+pub(super) fn woken(number: u32) -> InboxUpdate {
+    InboxUpdate {
         previous: position(number - 1),
         last: position(number),
         entries: vec![Entry::Message(Arc::new(message(number)))],
-        ..Woken::default()
+        ..InboxUpdate::default()
     }
 }

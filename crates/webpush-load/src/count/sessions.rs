@@ -10,7 +10,7 @@ use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::{
     Action, AutopushConnection, AutopushTimeouts, Command, Input, Versions, names, reply,
 };
-use webpush_core::protocol::pushed::Pushed;
+use webpush_core::protocol::server_push;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
 use webpush_core::websocket::{Reader, Received, client, write};
@@ -28,11 +28,12 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
     ensure!(matches!(session.next_command(), Some(session::Command::Fetch { .. })), "it begins with a fetch");
     session.handle(session::Input::Fetched(Page::default()), NOW);
     for number in 1..=times {
-        session.handle(session::Input::Woken(samples::woken(number)), NOW);
+        session.handle(session::Input::Update(samples::woken(number)), NOW);
         let Some(session::Command::Deliver(entry)) = session.next_command() else {
             bail!("message {number} is not delivered");
         };
-        let pushed = Pushed::new(&entry, Some(&subscription), &keyring, ORIGIN, NOW).context("no promise")?;
+        let pushed = server_push::push_promise(&entry, Some(&subscription), &keyring, ORIGIN, NOW)
+            .context("no promise")?;
         let pushed = black_box(pushed);
         session.handle(session::Input::Sent { taken: false }, NOW);
         ensure!(session.next_command().is_none(), "it is for its agent to acknowledge");
@@ -66,7 +67,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
 
     let (mut reader, mut acknowledgement, mut frame) = (Reader::default(), String::new(), Vec::new());
     for number in 1..=times {
-        connection.handle(Input::Session(session::Input::Woken(samples::woken(number))), NOW);
+        connection.handle(Input::Session(session::Input::Update(samples::woken(number))), NOW);
         let deliver = connection.next_command();
         let Some(Command::Session(session::Command::Deliver(entry))) = deliver else {
             bail!("message {number} is not delivered");

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::subscription::Protocol;
 use webpush_store::embedded::{Codecs, EmbeddedStore, MemtableBounds, Options};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};

@@ -32,6 +32,7 @@ use webpush_http::transport::certificate;
 use webpush_http::transport::tls::{self, Identity};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
+use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
 
@@ -72,7 +73,7 @@ pub struct Args {
 /// # Errors
 /// When a session gets no response to hello.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
-    let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
     let service = Service::new(Setup::new(MemoryStore::default(), keyring, "http://127.0.0.1"));
     let server = HttpServer::new(service, HttpConfig::default());
     let drain = Drain::default();

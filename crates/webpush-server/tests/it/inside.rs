@@ -17,6 +17,7 @@ use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
 use webpush_service::limits::Limits;
+use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Applied, Durability, Op};
@@ -35,7 +36,7 @@ impl LoopbackClient {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+        let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
         let store = MemoryStore::default();
         let faults = store.faults();
         let setup = Setup::new(store, keyring, "https://push.example");

@@ -4,7 +4,7 @@ use super::exposition::{Counters, Exposition};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::subscription::{Protocol, ProtocolKind};
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;

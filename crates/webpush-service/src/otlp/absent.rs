@@ -7,7 +7,7 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 use webpush_core::id::MessageId;
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
 /// No traces.

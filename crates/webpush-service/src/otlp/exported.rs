@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use webpush_core::header::{Single, single};
 use webpush_core::id::MessageId;
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
 /// The longest that the last spans are waited for when the service stops.

@@ -1,11 +1,12 @@
 use super::*;
+use crate::sealing::Aes256GcmSiv;
 use crate::service::Setup;
 use futures_util::future::join_all;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_store::memory::{Faults, MemoryStore};
 
 fn service() -> (Arc<Service>, Faults) {
-    let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
     let store = MemoryStore::default();
     let faults = store.faults();
     (Service::new(Setup::new(store, keyring, "https://push.example")), faults)

@@ -9,7 +9,7 @@ use crate::trace::Traces;
 use std::sync::Arc;
 use webpush_core::env::Env;
 use webpush_core::id::EntryRef;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, Settled};
 

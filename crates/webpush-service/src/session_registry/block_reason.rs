@@ -25,8 +25,8 @@ pub enum Listening {
 }
 
 /// Both in one number.
-pub(super) const fn pack(held: BlockReason, floor: Urgency) -> u8 {
-    held as u8 | (floor as u8) << 2
+pub(super) const fn pack(held: BlockReason, min_urgency: Urgency) -> u8 {
+    held as u8 | (min_urgency as u8) << 2
 }
 
 /// What [`pack`] made of it.

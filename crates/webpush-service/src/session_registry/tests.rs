@@ -43,7 +43,7 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
 
 fn listen(registry: &Arc<SessionRegistry>) -> Listener {
     let inbox = InboxId::from_bytes([1; 16]);
-    registry.listen(&Scope { inbox, only: None, floor: Urgency::VeryLow }, Transport::Rfc8030)
+    registry.listen(&Scope { inbox, only: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
 }
 
 fn positions(news: &Wakeup) -> (u64, u64, Vec<u64>) {
@@ -102,7 +102,7 @@ fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
 #[test]
 fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, floor: Urgency::VeryLow };
+    let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, min_urgency: Urgency::VeryLow };
     let monitor = registry.listen(&scope, Transport::Rfc8030);
     let first = registry.listen(&scope, Transport::Autopush);
     let second = registry.listen(&scope, Transport::Autopush);
@@ -115,7 +115,8 @@ fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
 fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
-    let only = |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), floor: Urgency::VeryLow };
+    let only =
+        |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), min_urgency: Urgency::VeryLow };
     let listen_to = |n| registry.listen(&only(n), Transport::Rfc8030);
     let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
     registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
@@ -129,7 +130,7 @@ fn who_would_take_a_message_is_known_by_its_urgency() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
     assert_eq!(registry.look(inbox, Urgency::High), Listening::Nobody);
-    let scope = Scope { inbox, only: None, floor: Urgency::Normal };
+    let scope = Scope { inbox, only: None, min_urgency: Urgency::Normal };
     let first = registry.listen(&scope, Transport::Rfc8030);
     assert_eq!(registry.look(inbox, Urgency::Low), Listening::Floor(Urgency::Normal));
     assert_eq!(registry.look(inbox, Urgency::Normal), Listening::Somebody(BlockReason::Nothing));

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position};
+use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
-use webpush_core::outcome::Outcome;
 use webpush_core::subscription::{Protocol, ProtocolKind};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;

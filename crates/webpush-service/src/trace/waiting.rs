@@ -3,7 +3,7 @@
 use super::{Stage, Trace};
 use crate::service::Service;
 use crate::session_registry::{BlockReason, Listening};
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 
 /// Where a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]

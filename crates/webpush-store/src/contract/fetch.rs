@@ -17,7 +17,7 @@ pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
     let all = append_each(&store, messages).await;
     let seen = all[4].position;
     let only = |id| Scope { only: Some(id), ..everything(AGENT) };
-    let floor = |floor| Scope { floor, ..everything(AGENT) };
+    let floor = |floor| Scope { min_urgency: floor, ..everything(AGENT) };
     let cases: [(Scope, u64, &[usize]); 8] = [
         (everything(AGENT), 49, &[0, 1, 2, 3, 4]),
         (everything(AGENT), 50, &[0, 1, 2, 4]),
@@ -66,7 +66,7 @@ pub async fn fetch_stops_after_scanning_enough(open: Open<'_>) {
     let low = |number| Draft { urgency: Urgency::VeryLow, ..message(number) };
     let filtered = append(&store, (0..FETCH_SCAN_ROWS as u64).map(low).collect()).await;
     let wanted = append_one(&store, message(FETCH_SCAN_ROWS as u64)).await;
-    let scope = Scope { floor: Urgency::Normal, ..everything(AGENT) };
+    let scope = Scope { min_urgency: Urgency::Normal, ..everything(AGENT) };
     let first = fetch(&store, scope, Position::START, 10).await;
     let end = filtered[FETCH_SCAN_ROWS - 1].message.position;
     assert_eq!(first, Page { entries: Vec::new(), seen: end, more: true });

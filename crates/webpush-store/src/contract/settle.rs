@@ -23,7 +23,7 @@ pub async fn settling_twice_does_nothing(open: Open<'_>) {
     assert_eq!(store.due(at(2000), 10).await, Ok(crate::Due::default()));
 }
 
-/// Every outcome gives the receipt that [`ReceiptStatus::of`] says, if one was asked for.
+/// Every outcome gives the receipt that [`ReceiptStatus::from_outcome`] says, if one was asked for.
 pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     let store = seeded(open).await;
     let outcomes =
@@ -32,7 +32,7 @@ pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     for (number, outcome) in (0..).zip(outcomes) {
         let entry = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(number) }).await;
         let receipt = receipt_of(settle(&store, entry, outcome).await);
-        assert_eq!(receipt.map(|receipt| receipt.status), ReceiptStatus::of(outcome));
+        assert_eq!(receipt.map(|receipt| receipt.status), ReceiptStatus::from_outcome(outcome));
         if let Some(receipt) = receipt {
             assert_eq!((receipt.inbox, receipt.about, receipt.key), (RECEIPTS, entry, KeyId(9)));
             expected.push(Entry::Receipt(receipt));

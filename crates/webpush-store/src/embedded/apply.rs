@@ -18,7 +18,7 @@ use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Draft;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 

@@ -12,7 +12,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::message::Message;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
@@ -134,7 +134,7 @@ impl Applier<'_> {
         about: EntryRef,
         outcome: Outcome,
     ) -> Result<Option<Receipt>, StoreError> {
-        let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::of(outcome)) else {
+        let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::from_outcome(outcome)) else {
             return Ok(None);
         };
         if self.usage(inbox)?.is_none_or(|usage| usage.owner != Owner::Receipts) {

@@ -14,7 +14,7 @@ use super::view::View;
 use crate::StoreError;
 use webpush_core::id::{EntryRef, InboxId, Position};
 use webpush_core::message::Message;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::receipt::Receipt;
 use webpush_core::urgency::Urgency;
 

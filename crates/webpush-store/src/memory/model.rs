@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
-use webpush_core::outcome::Outcome;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 use webpush_core::session::{Page, Scope};
@@ -194,7 +194,7 @@ impl Model {
     /// Removes an entry and records the receipt that it owes.
     fn end(&mut self, key: Key, outcome: Outcome) -> Option<Receipt> {
         let Some(Entry::Message(message)) = self.entries.remove(&key) else { return None };
-        let status = ReceiptStatus::of(outcome)?;
+        let status = ReceiptStatus::from_outcome(outcome)?;
         let inbox = message.receipt.filter(|inbox| self.is_owned_by(*inbox, Owner::Receipts))?;
         let position = self.next_position();
         let receipt = Receipt { inbox, position, about: message.entry_ref(), key: message.key, status };

@@ -3,7 +3,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
-impl Shown {
+impl DeviceContent {
     /// In bytes.
     pub(in crate::matrix) fn kept(&self) -> usize {
         match self {
@@ -13,7 +13,7 @@ impl Shown {
     }
 }
 
-impl About {
+impl SharedContent {
     /// In bytes.
     pub(in crate::matrix) fn kept(&self) -> usize {
         let texts = [self.full.as_ref(), self.without_content.as_ref(), Some(&self.bare)];

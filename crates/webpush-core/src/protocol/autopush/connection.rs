@@ -12,8 +12,8 @@ use super::reply;
 use super::request::{Complaint, Name, Request};
 use crate::capability::Keyring;
 use crate::id::{InboxId, MessageId};
-use crate::queue::Queue;
-use crate::session::keepalive::{Keepalive, Silence};
+use crate::session::Queue;
+use crate::session::keepalive::{Keepalive, KeepaliveAction};
 use crate::session::{self, DeliveryProtocol, End, ProtocolCommand, Scope, Session};
 use crate::time::{Span, Timestamp};
 use crate::urgency::Urgency;
@@ -36,11 +36,18 @@ use std::time::Duration;
 /// ```
 /// use std::sync::Arc;
 /// use webpush_core::capability::{KeyId, Keyring};
+/// # use webpush_core::capability::{NONCE_BYTES, SealingCipher, TAG_BYTES};
 /// use webpush_core::protocol::autopush::{Action, AutopushConnection, AutopushTimeouts, Command, Input, names};
 /// use webpush_core::time::Timestamp;
 ///
+/// # struct Cipher;
+/// # impl SealingCipher for Cipher {
+/// #     fn new(_: &[u8; 32]) -> Option<Self> { Some(Self) }
+/// #     fn seal(&self, _: [u8; NONCE_BYTES], _: &[u8], _: &mut [u8]) -> Option<[u8; TAG_BYTES]> { None }
+/// #     fn open<'t>(&self, _: [u8; NONCE_BYTES], _: &[u8], _: &'t mut [u8]) -> Option<&'t mut [u8]> { None }
+/// # }
 /// let now = Timestamp::from_millis(1_700_000_000_000);
-/// let keyring = Keyring::new(&[(KeyId(1), [7; 32])]).expect("there is a key");
+/// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("there is a key");
 /// let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::default(), now);
 ///
 /// connection.handle(Input::Text(r#"{"messageType":"hello"}"#, &keyring), now);
@@ -115,7 +122,7 @@ pub enum Input<'a> {
     /// The answer to [`Action::Identify`]: the agent as it is known, or a new one.
     Identified(InboxId),
     /// The answer to [`Action::Register`].
-    Registered(ChannelName, Registered),
+    Registered(ChannelName, Registration),
     /// The answer to [`Action::Unregister`], with the status to say.
     Unregistered(ChannelName, u16),
     /// An event of the session, or the answer to one of its commands.
@@ -134,7 +141,7 @@ pub enum Input<'a> {
 
 /// What became of a registration.
 #[derive(Debug)]
-pub enum Registered {
+pub enum Registration {
     /// The push URL.
     Endpoint(String),
     /// It was refused.
@@ -283,12 +290,12 @@ impl AutopushConnection {
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp) {
         match input {
             Input::Text(text, keyring) => self.text(text, keyring, now),
-            Input::Pinged => self.keepalive.was_asked(now),
-            Input::Heard => self.keepalive.heard(now),
+            Input::Pinged => self.keepalive.on_ping(now),
+            Input::Heard => self.keepalive.on_activity(now),
             Input::Identified(agent) => self.identified(agent),
             Input::Registered(channel, registered) => self.send(match registered {
-                Registered::Endpoint(endpoint) => reply::registered(&channel.text, &endpoint),
-                Registered::Refused { status, why } => reply::not_registered(&channel.text, status, &why),
+                Registration::Endpoint(endpoint) => reply::registered(&channel.text, &endpoint),
+                Registration::Refused { status, why } => reply::not_registered(&channel.text, status, &why),
             }),
             Input::Unregistered(channel, status) => self.send(reply::unregistered(&channel.text, status)),
             Input::Session(input) => self.tell_session(input, now),
@@ -304,7 +311,7 @@ impl AutopushConnection {
     }
 
     fn text(&mut self, text: &str, keyring: &Keyring, now: Timestamp) {
-        self.keepalive.heard(now);
+        self.keepalive.on_activity(now);
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(error) => return self.close(Close::new(1007, error.to_string())),
@@ -314,7 +321,7 @@ impl AutopushConnection {
             (Phase::Live(_), Request::Nack(complaint)) => self.complain(complaint, keyring),
             (_, Request::Nack(_)) => {}
             (_, Request::Ping) => {
-                self.keepalive.was_asked(now);
+                self.keepalive.on_ping(now);
                 self.send(reply::PONG);
             }
             (Phase::Greeting(_), Request::Hello { agent, broadcasts }) => {
@@ -357,9 +364,9 @@ impl AutopushConnection {
                 let told = self.followed.follow(named);
                 self.tell_broadcasts(&told);
             }
-            Request::Urgency(Some(floor)) => {
+            Request::Urgency(Some(min_urgency)) => {
                 self.send(reply::urgency(200));
-                self.tell_session(session::Input::Floor(floor), now);
+                self.tell_session(session::Input::MinUrgency(min_urgency), now);
             }
             Request::Urgency(None) => self.send(reply::urgency(400)),
             Request::Hello { .. } | Request::Ping | Request::Nack(_) | Request::Other => {}
@@ -381,7 +388,7 @@ impl AutopushConnection {
     fn identified(&mut self, agent: InboxId) {
         let Phase::Identifying(told) = &self.phase else { return };
         let hello = reply::hello(agent, told);
-        let scope = Scope { inbox: agent, only: None, floor: Urgency::VeryLow };
+        let scope = Scope { inbox: agent, only: None, min_urgency: Urgency::VeryLow };
         self.phase = Phase::Live(Box::new(Session::windowed(scope, self.acknowledgement.into())));
         self.send(hello);
     }
@@ -409,11 +416,11 @@ impl AutopushConnection {
         if self.leaving <= now {
             return self.close(Close::new(1001, "the service stops; connect again in a moment"));
         }
-        match self.keepalive.look(now) {
-            Silence::Wait => {}
-            Silence::Ask if matches!(self.phase, Phase::Closed(_)) => {}
-            Silence::Ask => self.actions.push_back(Action::Ping),
-            Silence::GiveUp => self.close(Close::policy("no answer to a ping came in time")),
+        match self.keepalive.check(now) {
+            KeepaliveAction::Wait => {}
+            KeepaliveAction::Ping if matches!(self.phase, Phase::Closed(_)) => {}
+            KeepaliveAction::Ping => self.actions.push_back(Action::Ping),
+            KeepaliveAction::Close => self.close(Close::policy("no answer to a ping came in time")),
         }
     }
 

@@ -110,6 +110,7 @@ fn push_digits(text: &mut String, digits: &[u8]) {
 mod tests {
     use super::*;
     use crate::capability::Capability;
+    use crate::capability::testing::RustCrypto;
     use crate::id::{MessageId, Position};
     use proptest::prelude::*;
 
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_version_names_a_message_and_nothing_else_does() {
-        let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+        let keyring = Keyring::new::<RustCrypto>(&[(KeyId(1), [1; 32])]).unwrap();
         let inbox = InboxId::from_bytes([3; 16]);
         let entry = EntryRef { inbox, position: Position::new(7), message: MessageId::from_bytes([5; 16]) };
         let text = version(entry, KeyId(1), &keyring).unwrap();

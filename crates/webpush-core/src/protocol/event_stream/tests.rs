@@ -1,6 +1,7 @@
 //! Events as an agent reads them, and where it goes on.
 
 use super::*;
+use crate::capability::testing::RustCrypto;
 use crate::encoding::{CRYPTO_KEY, Encoding};
 use crate::id::{ChannelId, EntryRef, MessageId, SubscriptionId};
 use crate::time::Timestamp;
@@ -19,7 +20,7 @@ const KEY: KeyId = KeyId(1);
 const ACCEPTED: Timestamp = Timestamp::from_millis(784_111_777_000);
 
 fn keyring() -> Keyring {
-    Keyring::new(&[(KEY, [1; 32])]).unwrap()
+    Keyring::new::<RustCrypto>(&[(KEY, [1; 32])]).unwrap()
 }
 
 fn inbox() -> InboxId {

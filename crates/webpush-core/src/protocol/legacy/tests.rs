@@ -1,9 +1,11 @@
 //! What a client of 2015 reads.
 
 use super::*;
+use crate::capability::testing::RustCrypto;
 use crate::encoding::Encoding;
 use crate::id::{InboxId, MessageId, Position, SubscriptionId};
 use crate::inbox::Entry;
+use crate::protocol::server_push;
 use crate::subscription::{Protocol, Subscription};
 use crate::urgency::Urgency;
 use http::HeaderMap;
@@ -14,7 +16,7 @@ const KEY: KeyId = KeyId(1);
 const ORIGIN: &str = "https://push.example";
 
 fn keyring() -> Keyring {
-    Keyring::new(&[(KEY, [1; 32])]).unwrap()
+    Keyring::new::<RustCrypto>(&[(KEY, [1; 32])]).unwrap()
 }
 
 fn message(headers: &[(http::HeaderName, &'static str)]) -> Draft {
@@ -34,7 +36,7 @@ fn message(headers: &[(http::HeaderName, &'static str)]) -> Draft {
     }
 }
 
-fn pushed(message: Draft, protocol: Protocol) -> Option<Pushed> {
+fn pushed(message: Draft, protocol: Protocol) -> Option<PushPromise> {
     let subscription = Subscription {
         agent: message.agent,
         id: message.subscription,
@@ -44,7 +46,7 @@ fn pushed(message: Draft, protocol: Protocol) -> Option<Pushed> {
         protocol,
     };
     let entry = Entry::Message(Arc::new(message.into_message(Position::new(77)))).into();
-    Pushed::new(&entry, Some(&subscription), &keyring(), ORIGIN, Timestamp::default())
+    server_push::push_promise(&entry, Some(&subscription), &keyring(), ORIGIN, Timestamp::default())
 }
 
 #[test]
@@ -54,7 +56,7 @@ fn d1_monitor_a_a_promise_names_the_channel_and_carries_what_the_sender_said() {
     let path = keyring().path(&channel, KEY).unwrap();
     let first = pushed(plain, Protocol::Legacy).unwrap();
     assert_eq!((first.path.as_str(), first.link), (path.as_str(), None));
-    assert_eq!(first.acknowledged, Acknowledged::ByPings(2));
+    assert_eq!(first.acknowledgement, Acknowledgement::ByPings(2));
     assert_eq!(first.response.headers()[CONTENT_TYPE], "application/octet-stream");
     assert_eq!(first.response.body(), "hello");
     let typed = message(&[(CONTENT_TYPE, "text/plain"), (CONTENT_ENCODING, "aes128gcm")]);
@@ -68,7 +70,7 @@ fn d1_monitor_a_a_promise_names_the_channel_and_carries_what_the_sender_said() {
 fn d1_set_a_each_message_goes_in_the_form_of_its_own_dialect() {
     let rfc8030 = pushed(message(&[]), Protocol::Rfc8030).unwrap();
     assert!(rfc8030.path.starts_with("/message/") && rfc8030.link.is_some());
-    assert_eq!(rfc8030.acknowledged, Acknowledged::ByAgent);
+    assert_eq!(rfc8030.acknowledgement, Acknowledgement::ByAgent);
     let autopush = Protocol::Autopush(crate::id::ChannelId::from_bytes([5; 16]));
     assert!(pushed(message(&[]), autopush).is_none());
 }
@@ -101,9 +103,9 @@ fn d1_error_a_an_error_has_the_members_of_2015_beside_its_own() {
 #[test]
 fn the_entry_url_decides_the_dialect() {
     for path in ["/devices", "/devices/", "/devices/x", "/devices/x/channels/y", "/updates/x", "/updates/"] {
-        assert!(is_thomson_path(path), "{path}");
+        assert!(is_legacy_path(path), "{path}");
     }
     for path in ["/", "/subscribe", "/device", "/devicesx", "/updates", "/push/devices/x"] {
-        assert!(!is_thomson_path(path), "{path}");
+        assert!(!is_legacy_path(path), "{path}");
     }
 }

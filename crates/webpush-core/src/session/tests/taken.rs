@@ -40,7 +40,7 @@ fn d1_ack_a_a_message_that_was_read_is_settled_and_others_of_the_inbox_are_not()
     let settled = [1, 3].map(|position| entry(position).entry_ref()).to_vec();
     assert_eq!(commands(&mut session), [Command::Settle { entries: settled, durable: true }]);
     let live = live();
-    session.handle(Input::Woken(Woken { live: vec![live.clone()], ..Woken::default() }), NOW);
+    session.handle(Input::Update(InboxUpdate { live: vec![live.clone()], ..InboxUpdate::default() }), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(live)]);
     session.handle(Input::Sent { taken: true }, NOW);
     assert_eq!(commands(&mut session), [], "what was never stored can't be settled");

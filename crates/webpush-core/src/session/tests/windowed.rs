@@ -55,7 +55,7 @@ struct World {
     stored: BTreeMap<u64, Entry>,
     last: u64,
     /// News that the driver has not taken.
-    news: Option<Woken>,
+    news: Option<InboxUpdate>,
     /// The page that is wanted.
     fetching: Option<u64>,
     /// Handed out and not written.
@@ -65,7 +65,7 @@ struct World {
     acknowledged: BTreeSet<u64>,
     /// When each that is under way was handed out.
     under_way: BTreeMap<u64, Timestamp>,
-    /// Handed out since the floor was lowered last.
+    /// Handed out since the min_urgency was lowered last.
     handed_out: Vec<u64>,
     /// Handed out ever.
     ever: BTreeSet<u64>,
@@ -127,7 +127,7 @@ impl World {
                 position.map(|position| self.stored.remove(&position));
                 Ok(())
             }
-            Step::Floor(floor) => self.set_floor(FLOORS[*floor]),
+            Step::Floor(min_urgency) => self.set_min_urgency(FLOORS[*min_urgency]),
             Step::Pass(seconds) => self.pass(Duration::from_secs((*seconds).into())),
         }
     }
@@ -162,16 +162,16 @@ impl World {
         if self.queue.is_empty()
             && let Some(news) = self.news.take()
         {
-            self.handle(Input::Woken(news))?;
+            self.handle(Input::Update(news))?;
         }
         Ok(())
     }
 
-    fn set_floor(&mut self, floor: Urgency) -> Result<(), TestCaseError> {
-        if floor < self.session.scope().floor {
+    fn set_min_urgency(&mut self, min_urgency: Urgency) -> Result<(), TestCaseError> {
+        if min_urgency < self.session.scope().min_urgency {
             self.handed_out.clear();
         }
-        self.handle(Input::Floor(floor))
+        self.handle(Input::MinUrgency(min_urgency))
     }
 
     fn obey(&mut self) -> Result<(), TestCaseError> {
@@ -290,8 +290,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// Under any order of commits, lost wakes, acknowledgements, floors, writes and time: a bounded number is under way,
-    /// what comes is in the order of acceptance until the floor is lowered, nothing comes twice, and in the end all that is
-    /// above the floor has come.
+    /// what comes is in the order of acceptance until the min_urgency is lowered, nothing comes twice, and in the end all that is
+    /// above the min_urgency has come.
     #[test]
     fn order_completeness_and_bounds(steps in prop::collection::vec(step(), 0..120)) {
         let mut world = World::new();
@@ -301,10 +301,10 @@ proptest! {
         // News of one more shows whatever was lost.
         world.commit(1, Urgency::High, Duration::from_secs(60_000), true);
         world.settle()?;
-        let floor = world.session.scope().floor;
+        let min_urgency = world.session.scope().min_urgency;
         for (position, entry) in &world.stored {
             let Entry::Message(message) = entry else { continue };
-            let is_due = message.urgency >= floor && !entry.is_expired(world.now);
+            let is_due = message.urgency >= min_urgency && !entry.is_expired(world.now);
             prop_assert!(!is_due || world.ever.contains(position), "{position} never came");
         }
     }
@@ -333,7 +333,7 @@ fn exactly_one_window_is_under_way_until_some_are_acknowledged_or_given_up() {
 fn a_floor_that_is_lowered_while_a_page_is_fetched_or_sent_is_not_forgotten() {
     for turns in 0..4 {
         let mut world = World::new();
-        world.set_floor(Urgency::High).unwrap();
+        world.set_min_urgency(Urgency::High).unwrap();
         world.commit(3, Urgency::Low, Duration::from_secs(3600), true);
         world.commit(1, Urgency::High, Duration::from_secs(3600), true);
         if turns > 0 {
@@ -345,8 +345,8 @@ fn a_floor_that_is_lowered_while_a_page_is_fetched_or_sent_is_not_forgotten() {
         if turns > 2 {
             world.listen().unwrap();
         }
-        world.set_floor(Urgency::Normal).unwrap();
-        world.set_floor(Urgency::VeryLow).unwrap();
+        world.set_min_urgency(Urgency::Normal).unwrap();
+        world.set_min_urgency(Urgency::VeryLow).unwrap();
         (0..4).for_each(|_| world.turn().unwrap());
         assert_eq!(world.ever.len(), 4, "after {turns} turns");
     }
@@ -355,13 +355,13 @@ fn a_floor_that_is_lowered_while_a_page_is_fetched_or_sent_is_not_forgotten() {
 #[test]
 fn news_that_is_older_than_a_lowered_floor_does_not_bring_what_was_acknowledged() {
     let mut world = World::new();
-    world.set_floor(Urgency::Low).unwrap();
+    world.set_min_urgency(Urgency::Low).unwrap();
     world.commit(1, Urgency::Low, Duration::from_secs(3600), false);
     world.commit(20, Urgency::Low, Duration::from_secs(3600), true);
     world.fetch().unwrap();
     (0..21).for_each(|_| world.write().unwrap());
     world.acknowledge(21).unwrap();
-    world.set_floor(Urgency::VeryLow).unwrap();
+    world.set_min_urgency(Urgency::VeryLow).unwrap();
     (0..4).for_each(|_| world.turn().unwrap());
     assert_eq!((world.handed_out.len(), world.queue.len()), (0, 0), "all is under way");
 }
@@ -376,10 +376,10 @@ fn a_deadline_that_has_come_is_not_set_again_after_the_clock_went_back() {
     let back = NOW.before(Duration::from_secs(900));
     for first in [2_u64, 34] {
         let positions: Vec<u64> = (first..first + 32).filter(|position| *position <= 64).collect();
-        session.handle(Input::Woken(woken(first - 1, &positions)), back);
+        session.handle(Input::Update(woken(first - 1, &positions)), back);
         positions.iter().for_each(|_| session.handle(Input::Sent { taken: false }, back));
     }
-    session.handle(Input::Woken(woken(64, &[65])), back);
+    session.handle(Input::Update(woken(64, &[65])), back);
     commands(&mut session);
     let due = session.next_deadline().unwrap();
     session.handle(Input::Deadline, due);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use tokio::net::{TcpListener, TcpStream};
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_service::drain::Drain;
+use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
 
@@ -16,7 +17,7 @@ const TASK_BYTES: usize = 96;
 /// Tasks begin at multiples of 128 bytes, so a few bytes more would cost each agent as much.
 #[tokio::test]
 async fn the_task_of_an_agent_takes_512_bytes() {
-    let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
     let store = MemoryStore::default();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let server = HttpServer::new(service, HttpConfig::default());

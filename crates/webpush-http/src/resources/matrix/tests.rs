@@ -6,12 +6,13 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::matrix::GATEWAY_DEVICES;
 use webpush_core::problem::Limited;
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
+use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::MemoryStore;
 
 /// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.
 fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
-    let keyring = Keyring::new(&[(KeyId(1), [1; 32])]).unwrap();
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
     let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
     let devices: Vec<_> = pushkeys.iter().map(|pushkey| serde_json::json!({ "pushkey": pushkey })).collect();
     let devices = serde_json::Value::from(devices).to_string();

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use webpush_core::id::EntryRef;
 use webpush_core::inbox::Entry;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030;
 use webpush_service::service::Service;

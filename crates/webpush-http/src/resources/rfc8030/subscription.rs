@@ -37,7 +37,7 @@ pub(crate) async fn monitor(
         | Capability::Channel(..)
         | Capability::Update(..) => return Err(Problem::NotFound.into()),
     };
-    let scope = Scope { inbox, only, floor: request.floor };
+    let scope = Scope { inbox, only, min_urgency: request.min_urgency };
     let is_device = matches!(capability, Capability::Device(_));
     let way = match is_device {
         true => Transport::Legacy,

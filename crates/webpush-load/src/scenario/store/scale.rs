@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 use webpush_core::id::EntryRef;
-use webpush_core::outcome::Outcome;
+use webpush_core::message::Outcome;
 use webpush_store::embedded::EmbeddedStore;
 use webpush_store::{Applied, Durability, Op, Store as _};
 

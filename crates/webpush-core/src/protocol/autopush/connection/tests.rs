@@ -4,6 +4,7 @@ mod any_order;
 
 use super::*;
 use crate::capability::KeyId;
+use crate::capability::testing::RustCrypto;
 use crate::id::{EntryRef, MessageId, Position};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -14,7 +15,7 @@ fn agent() -> InboxId {
 }
 
 fn keyring() -> Keyring {
-    Keyring::new(&[(KeyId(1), [1; 32])]).unwrap()
+    Keyring::new::<RustCrypto>(&[(KeyId(1), [1; 32])]).unwrap()
 }
 
 fn versions() -> Arc<Versions> {
@@ -142,13 +143,13 @@ fn a_registration_is_answered_under_the_name_it_was_asked_for() {
         key: Some("BN=".into()),
     });
     assert_eq!(asked, [command]);
-    let endpoint = Registered::Endpoint("https://push.example/push/x".into());
+    let endpoint = Registration::Endpoint("https://push.example/push/x".into());
     dialogue.handle(Input::Registered(channel.clone(), endpoint), NOW);
     let reply = format!(
         r#"{{"messageType":"register","channelID":"{text}","status":200,"pushEndpoint":"https://push.example/push/x"}}"#
     );
     assert_eq!(commands(&mut dialogue), [send(reply)]);
-    let refused = Registered::Refused { status: 429, why: "Too many".into() };
+    let refused = Registration::Refused { status: 429, why: "Too many".into() };
     dialogue.handle(Input::Registered(channel, refused), NOW);
     let reply = format!(
         r#"{{"messageType":"register","channelID":"{text}","status":429,"pushEndpoint":"","error":"Too many"}}"#
@@ -193,7 +194,7 @@ fn an_agent_raises_and_lowers_what_it_takes() {
     let urgency = |min| format!(r#"{{"messageType":"urgency","min":"{min}"}}"#);
     let reply = |status: u16| send(format!(r#"{{"messageType":"urgency","status":{status}}}"#));
     assert_eq!(say(&mut dialogue, &urgency("high")), [reply(200)]);
-    assert_eq!(dialogue.scope().unwrap().floor, Urgency::High);
+    assert_eq!(dialogue.scope().unwrap().min_urgency, Urgency::High);
     let fetch = Command::Session(session::Command::Fetch { after: Position::START });
     assert_eq!(
         say(&mut dialogue, &urgency("low")),

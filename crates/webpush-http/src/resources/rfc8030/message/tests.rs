@@ -13,6 +13,7 @@ use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::urgency::Urgency;
+use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::MemoryStore;
 
@@ -24,7 +25,7 @@ const KEY: KeyId = KeyId(1);
 /// A service with a message that owes a receipt, to a subscription of this protocol.
 async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
     let store = MemoryStore::default();
-    let keyring = Keyring::new(&[(KEY, [1; 32])]).unwrap();
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KEY, [1; 32])]).unwrap();
     let service = Service::new(Setup::new(store, keyring, "https://push.example"));
     let now = service.now();
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created: now, key: KEY });
@@ -56,7 +57,7 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
 }
 
 async fn receipts(service: &Service) -> Vec<ReceiptStatus> {
-    let scope = Scope { inbox: RECEIPTS, only: None, floor: Urgency::VeryLow };
+    let scope = Scope { inbox: RECEIPTS, only: None, min_urgency: Urgency::VeryLow };
     let page = service.fetch(&scope, Position::START, service.now()).await.unwrap();
     let status = |entry| match entry {
         Entry::Receipt(receipt) => receipt.status,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
-use crate::session::{Page, Woken};
+use crate::session::{InboxUpdate, Page};
 use proptest::prelude::*;
 
 /// More commands than any one input can lead to: a page or what waited of TTL 0, and something to say.
@@ -18,7 +18,7 @@ enum Happens {
     Registered(bool),
     Unregistered,
     Fetched { entries: u64, more: bool },
-    Woken { entries: u64, live: bool, missed: bool },
+    InboxUpdate { entries: u64, live: bool, missed: bool },
     Sent,
     Withheld,
     Gone,
@@ -66,7 +66,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Unregistered),
         6 => (0_u64..33, any::<bool>()).prop_map(|(entries, more)| Happens::Fetched { entries, more }),
         4 => (0_u64..33, any::<bool>(), prop::bool::weighted(0.1))
-            .prop_map(|(entries, live, missed)| Happens::Woken { entries, live, missed }),
+            .prop_map(|(entries, live, missed)| Happens::InboxUpdate { entries, live, missed }),
         12 => Just(Happens::Sent),
         2 => Just(Happens::Withheld),
         1 => Just(Happens::Gone),
@@ -115,12 +115,12 @@ impl BroadcastUpdate {
                 let entries = self.entries(*entries);
                 session::Input::Fetched(Page { entries, seen: Position::new(self.last), more: *more })
             }
-            Happens::Woken { entries, live, missed } => {
+            Happens::InboxUpdate { entries, live, missed } => {
                 let previous = Position::new(self.last);
                 let entries = self.entries(*entries);
                 let live = if *live { vec![session::tests::live()] } else { Vec::new() };
                 let last = Position::new(self.last);
-                session::Input::Woken(Woken { previous, last, entries, live, missed: *missed })
+                session::Input::Update(InboxUpdate { previous, last, entries, live, missed: *missed })
             }
             Happens::Sent => session::Input::Sent { taken: false },
             Happens::Withheld => session::Input::Withheld,
@@ -129,10 +129,10 @@ impl BroadcastUpdate {
             Happens::Heard => return self.handle(Input::Heard),
             Happens::Identified => return self.handle(Input::Identified(agent())),
             Happens::Registered(true) => {
-                return self.handle(Input::Registered(channel(), Registered::Endpoint("/push/x".into())));
+                return self.handle(Input::Registered(channel(), Registration::Endpoint("/push/x".into())));
             }
             Happens::Registered(false) => {
-                let refused = Registered::Refused { status: 429, why: "Too many".into() };
+                let refused = Registration::Refused { status: 429, why: "Too many".into() };
                 return self.handle(Input::Registered(channel(), refused));
             }
             Happens::Unregistered => return self.handle(Input::Unregistered(channel(), 200)),

@@ -18,12 +18,14 @@
 mod delivery;
 pub mod keepalive;
 mod progress;
+mod queue;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod window;
 
 pub use delivery::{DeliveryProtocol, ProtocolCommand};
+pub use queue::Queue;
 pub use state::Session;
 
 use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -58,7 +60,7 @@ pub struct Scope {
     /// Only this subscription's messages; all when absent.
     pub only: Option<SubscriptionId>,
     /// Nothing below this urgency (RFC 8030 §5.3).
-    pub floor: Urgency,
+    pub min_urgency: Urgency,
 }
 
 /// How long a session goes on.
@@ -86,11 +88,11 @@ pub enum Input {
     /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.
     Withheld,
     /// Entries were committed to the inbox.
-    Woken(Woken),
+    Update(InboxUpdate),
     /// The agent acknowledged these, on its own connection.
     Acknowledged(Vec<EntryRef>),
     /// The agent wants nothing below this urgency from now on (RFC 8030 §5.3), or something that it did not want before.
-    Floor(Urgency),
+    MinUrgency(Urgency),
     /// The inbox or the subscription is gone (RFC 8030 §7.3).
     Gone,
     /// The service shuts down.
@@ -112,7 +114,7 @@ pub struct Page {
 
 /// News of one inbox. It may be lost harmlessly: then the next one is seen to follow a gap.
 #[derive(Clone, Debug, Default)]
-pub struct Woken {
+pub struct InboxUpdate {
     /// The last entry before these.
     pub previous: Position,
     /// The last of these.

@@ -4,5 +4,6 @@ pub mod autopush;
 pub mod event_stream;
 mod json;
 pub mod legacy;
-pub mod pushed;
+pub mod push_promise;
 pub mod rfc8030;
+pub mod server_push;

@@ -1,4 +1,4 @@
-//! A floor of urgency that the agent moves while it listens.
+//! A min_urgency of urgency that the agent moves while it listens.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn page_of(entries: &[Entry]) -> Page {
 
 fn news(previous: u64, entry: &Entry) -> Input {
     let (entries, last) = (vec![entry.clone()], entry.position());
-    Input::Woken(Woken { previous: Position::new(previous), last, entries, ..Woken::default() })
+    Input::Update(InboxUpdate { previous: Position::new(previous), last, entries, ..InboxUpdate::default() })
 }
 
 fn quiet() -> Session {
@@ -27,7 +27,7 @@ fn quiet() -> Session {
 fn a_lowered_floor_brings_what_was_passed_over_and_not_what_was_acknowledged() {
     let (low, high) = (of(Urgency::Low, 1), of(Urgency::High, 2));
     let mut session = quiet();
-    session.handle(Input::Floor(Urgency::High), NOW);
+    session.handle(Input::MinUrgency(Urgency::High), NOW);
     session.handle(news(0, &low), NOW);
     assert_eq!(commands(&mut session), []);
     session.handle(news(1, &high), NOW);
@@ -35,7 +35,7 @@ fn a_lowered_floor_brings_what_was_passed_over_and_not_what_was_acknowledged() {
     session.handle(Input::Sent { taken: false }, NOW);
     session.handle(Input::Acknowledged(vec![high.entry_ref()]), NOW);
     assert!(matches!(commands(&mut session)[..], [Command::Settle { .. }]));
-    session.handle(Input::Floor(Urgency::VeryLow), NOW);
+    session.handle(Input::MinUrgency(Urgency::VeryLow), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     // The acknowledgement is not applied yet.
     session.handle(Input::Fetched(page_of(&[low.clone(), high])), NOW);
@@ -47,10 +47,10 @@ fn what_a_page_brings_for_a_floor_that_was_raised_since_waits() {
     let low = of(Urgency::Low, 1);
     let mut session = Session::windowed(scope(), TIMEOUT);
     assert_eq!(commands(&mut session), [fetch(0)]);
-    session.handle(Input::Floor(Urgency::High), NOW);
+    session.handle(Input::MinUrgency(Urgency::High), NOW);
     session.handle(Input::Fetched(page_of(std::slice::from_ref(&low))), NOW);
     assert_eq!(commands(&mut session), []);
-    session.handle(Input::Floor(Urgency::Low), NOW);
+    session.handle(Input::MinUrgency(Urgency::Low), NOW);
     assert_eq!(commands(&mut session), [fetch(0)]);
     session.handle(Input::Fetched(page_of(std::slice::from_ref(&low))), NOW);
     assert_eq!(commands(&mut session), [Command::Deliver(low.into())]);
@@ -59,13 +59,13 @@ fn what_a_page_brings_for_a_floor_that_was_raised_since_waits() {
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Urgency),
-    Floor(Urgency),
+    MinUrgency(Urgency),
     Turn,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let urgency = || prop::sample::select(&Urgency::ALL[..]);
-    prop_oneof![urgency().prop_map(Step::Commit), urgency().prop_map(Step::Floor), Just(Step::Turn)]
+    prop_oneof![urgency().prop_map(Step::Commit), urgency().prop_map(Step::MinUrgency), Just(Step::Turn)]
 }
 
 /// Carries out one command. The store of this agent never gets to apply an acknowledgement.
@@ -91,7 +91,7 @@ fn turn(session: &mut Session, inbox: &[Entry], sent: &mut Vec<Position>) -> boo
 }
 
 proptest! {
-    /// Wherever the floor moves and when: nothing comes twice, and with the lowest floor everything has come.
+    /// Wherever the min_urgency moves and when: nothing comes twice, and with the lowest min_urgency everything has come.
     #[test]
     fn once_each(steps in prop::collection::vec(step(), 0..80)) {
         let mut session = Session::windowed(scope(), TIMEOUT);
@@ -104,11 +104,11 @@ proptest! {
                     inbox.push(entry.clone());
                     session.handle(news(previous, &entry), NOW);
                 }
-                Step::Floor(floor) => session.handle(Input::Floor(floor), NOW),
+                Step::MinUrgency(min_urgency) => session.handle(Input::MinUrgency(min_urgency), NOW),
                 Step::Turn => { turn(&mut session, &inbox, &mut sent); }
             }
         }
-        session.handle(Input::Floor(Urgency::VeryLow), NOW);
+        session.handle(Input::MinUrgency(Urgency::VeryLow), NOW);
         while turn(&mut session, &inbox, &mut sent) {
             prop_assert!(sent.len() <= inbox.len(), "something came twice");
         }

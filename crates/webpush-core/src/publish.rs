@@ -3,6 +3,6 @@
 mod accept;
 mod request;
 
-pub use accept::{AcceptContext, Accepted, Retention, SMALLEST_BODY_LIMIT_BYTES, accept};
+pub use accept::{AcceptContext, Acceptance, Retention, SMALLEST_BODY_LIMIT_BYTES, accept};
 pub use request::PublishRequest;
 pub(crate) use request::{RECEIPT_REL, urgency};

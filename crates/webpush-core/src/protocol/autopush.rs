@@ -22,5 +22,5 @@ pub mod reply;
 pub mod request;
 
 pub use broadcasts::{Broadcast, InvalidBroadcast, Versions};
-pub use connection::{Action, AutopushConnection, AutopushTimeouts, Close, Command, Input, Registered};
+pub use connection::{Action, AutopushConnection, AutopushTimeouts, Close, Command, Input, Registration};
 pub use names::ChannelName;
