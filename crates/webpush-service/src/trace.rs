@@ -6,8 +6,8 @@
 //! | why it goes no further | [`waiting`] |
 //! | which agents are slow | [`slowest`] |
 //!
-//! A stage is stamped where it happens, with a few writes to memory that has its place: nothing is allocated for a message,
-//! and nobody waits for anybody. Newer messages take the places of the oldest.
+//! A stage is stamped where it happens, in a row that is there already: nothing is allocated for a message. Newer messages
+//! replace the oldest.
 
 pub mod slowest;
 mod table;
@@ -75,7 +75,7 @@ impl Traces {
     pub fn accepted(&self, message: &Draft, protocol: Protocol) {
         if self.keep().is_some() {
             let table = self.table.get_or_init(|| Table::new(self.settings.messages));
-            table.claim(message, protocol, self.now());
+            table.insert(message, protocol, self.now());
         }
     }
 
