@@ -1,54 +1,128 @@
-//! What agents, subscriptions and messages are called in front of people, in the log and on the admin listener: neither by their URLs, which grant something, nor by their
-//! ids, but by a keyed hash. It stays the same over restarts, so one agent can be followed, and nobody who has only the name
-//! can tell which URL it belongs to. `webpush-server log-name URL` can, with the sealing keys.
+//! Log IDs: the pseudonyms by which logs and the admin API name agents, subscriptions and messages.
+//!
+//! URLs grant access, and so does the ID of an agent, so neither is shown. A log ID is the ID encrypted as one block of
+//! AES-256. It stays the same across restarts and key rotations, so that one agent can be followed. The server decrypts it
+//! to find the object again; without the sealing keys it reveals nothing. `webpush-server log-name URL` prints it for a URL.
 
+use aws_lc_rs::cipher::{
+    AES_256, AES_256_KEY_LEN, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 
-/// An inbox that is never there: what is sealed for it is known to nobody, and a key.
+/// An inbox that never exists: its sealed URL depends on nothing but the key.
 const NOBODY: InboxId = InboxId::from_bytes([0; 16]);
 
-/// Gives things their names.
-pub struct Pseudonyms(Key);
+/// The length of an ID, which is a block of AES.
+const BLOCK_BYTES: usize = 16;
 
-/// A name: 16 hexadecimal digits.
+/// Encrypts IDs into log IDs, and decrypts them. Each kind of ID has its own key.
+///
+/// A log ID of another kind, or of another server, decrypts to an ID that does not exist.
+///
+/// ```
+/// use webpush_core::capability::{KeyId, Keyring};
+/// use webpush_core::id::InboxId;
+/// use webpush_service::pseudonyms::{Pseudonym, Pseudonyms};
+/// use webpush_service::sealing::Aes256GcmSiv;
+///
+/// let names = Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap());
+/// let agent = InboxId::from_bytes([7; 16]);
+/// let log_id = names.inbox(agent).to_string();
+/// assert_eq!(names.inbox_id(log_id.parse::<Pseudonym>().unwrap()), agent);
+/// ```
+pub struct Pseudonyms {
+    inboxes: BlockCipher,
+    subscriptions: BlockCipher,
+    messages: BlockCipher,
+}
+
+/// A log ID, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Pseudonym([u8; 8]);
+pub struct Pseudonym([u8; BLOCK_BYTES]);
+
+/// The error of a text that is not a log ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPseudonym;
 
 impl Pseudonyms {
-    /// With a key that follows from the oldest sealing key: others may be added without changing a name.
+    /// Derives the keys from the oldest sealing key, so that adding sealing keys leaves log IDs as they were.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
         let sealed = keyring.path(&Capability::SubscriptionSet(NOBODY), keyring.oldest());
-        Self(Key::new(HMAC_SHA256, digest(&SHA256, sealed.unwrap_or_default().as_bytes()).as_ref()))
+        let key = Key::new(HMAC_SHA256, digest(&SHA256, sealed.unwrap_or_default().as_bytes()).as_ref());
+        Self {
+            inboxes: BlockCipher::new(&key, b"inbox"),
+            subscriptions: BlockCipher::new(&key, b"subscription"),
+            messages: BlockCipher::new(&key, b"message"),
+        }
     }
 
-    /// Of an agent, or of a receipt subscription.
+    /// Returns the log ID of an agent, or of a receipt subscription.
     #[must_use]
     pub fn inbox(&self, id: InboxId) -> Pseudonym {
-        self.name(b"inbox", id.as_bytes())
+        self.inboxes.encrypt(*id.as_bytes())
     }
 
-    /// Of a subscription.
+    /// Returns the log ID of a subscription.
     #[must_use]
     pub fn subscription(&self, id: SubscriptionId) -> Pseudonym {
-        self.name(b"subscription", id.as_bytes())
+        self.subscriptions.encrypt(*id.as_bytes())
     }
 
-    /// Of a message.
+    /// Returns the log ID of a message.
     #[must_use]
     pub fn message(&self, id: MessageId) -> Pseudonym {
-        self.name(b"message", id.as_bytes())
+        self.messages.encrypt(*id.as_bytes())
     }
 
-    fn name(&self, kind: &[u8], id: &[u8; 16]) -> Pseudonym {
-        let tag = sign(&self.0, &[kind, id].concat());
-        let mut name = [0; 8];
-        name.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        Pseudonym(name)
+    /// Returns the inbox that a log ID names.
+    #[must_use]
+    pub fn inbox_id(&self, log_id: Pseudonym) -> InboxId {
+        InboxId::from_bytes(self.inboxes.decrypt(log_id))
+    }
+
+    /// Returns the subscription that a log ID names.
+    #[must_use]
+    pub fn subscription_id(&self, log_id: Pseudonym) -> SubscriptionId {
+        SubscriptionId::from_bytes(self.subscriptions.decrypt(log_id))
+    }
+
+    /// Returns the message that a log ID names.
+    #[must_use]
+    pub fn message_id(&self, log_id: Pseudonym) -> MessageId {
+        MessageId::from_bytes(self.messages.decrypt(log_id))
+    }
+}
+
+/// AES-256 on single blocks. IDs are unique, so ECB mode leaks nothing: equal blocks mean equal IDs.
+///
+/// No operation fails for a key and a block of these lengths. If one did, the block would be zeros, never the ID itself.
+struct BlockCipher(Option<(EncryptingKey, DecryptingKey)>);
+
+impl BlockCipher {
+    fn new(key: &Key, kind: &[u8]) -> Self {
+        const { assert!(AES_256_KEY_LEN == 32, "the length of an HMAC-SHA256 tag") }
+        let key = sign(key, kind);
+        let key = || UnboundCipherKey::new(&AES_256, key.as_ref());
+        let encrypting = key().and_then(EncryptingKey::ecb).ok();
+        Self(encrypting.zip(key().and_then(DecryptingKey::ecb).ok()))
+    }
+
+    fn encrypt(&self, mut block: [u8; BLOCK_BYTES]) -> Pseudonym {
+        let encrypted = self.0.as_ref().is_some_and(|(key, _)| key.encrypt(&mut block).is_ok());
+        Pseudonym(if encrypted { block } else { [0; BLOCK_BYTES] })
+    }
+
+    fn decrypt(&self, Pseudonym(mut block): Pseudonym) -> [u8; BLOCK_BYTES] {
+        let context = DecryptionContext::None;
+        let decrypted = self.0.as_ref().is_some_and(|(_, key)| key.decrypt(&mut block, context).is_ok());
+        if decrypted { block } else { [0; BLOCK_BYTES] }
     }
 }
 
@@ -64,32 +138,31 @@ impl fmt::Debug for Pseudonym {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sealing::Aes256GcmSiv;
-    use webpush_core::capability::KeyId;
+impl FromStr for Pseudonym {
+    type Err = InvalidPseudonym;
 
-    fn names(keys: &[(KeyId, [u8; 32])]) -> Pseudonyms {
-        Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(keys).unwrap())
-    }
-
-    #[test]
-    fn a_name_stays_over_a_rotation_and_is_another_with_other_keys() {
-        let (old, new) = ((KeyId(1), [1; 32]), (KeyId(2), [2; 32]));
-        let id = InboxId::from_bytes([7; 16]);
-        let name = names(&[old]).inbox(id);
-        assert_eq!(names(&[old, new]).inbox(id), name);
-        assert_ne!(names(&[new]).inbox(id), name);
-        assert_ne!(names(&[old]).inbox(InboxId::from_bytes([8; 16])), name);
-    }
-
-    #[test]
-    fn a_name_is_short_and_says_nothing_of_the_id_nor_of_what_has_the_same() {
-        let (names, bytes) = (names(&[(KeyId(1), [1; 32])]), [7; 16]);
-        let inbox = names.inbox(InboxId::from_bytes(bytes)).to_string();
-        assert!(inbox.len() == 16 && !inbox.contains("0707"), "{inbox}");
-        assert_ne!(names.message(MessageId::from_bytes(bytes)).to_string(), inbox);
-        assert_ne!(names.subscription(SubscriptionId::from_bytes(bytes)).to_string(), inbox);
+    fn from_str(text: &str) -> Result<Self, InvalidPseudonym> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (pairs, rest) = text.as_bytes().as_chunks();
+        if pairs.len() != BLOCK_BYTES || !rest.is_empty() {
+            return Err(InvalidPseudonym);
+        }
+        let mut bytes = [0; BLOCK_BYTES];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = digit(*high).zip(digit(*low)).ok_or(InvalidPseudonym)?;
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
     }
 }
+
+impl fmt::Display for InvalidPseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid log ID: expected 32 hexadecimal digits")
+    }
+}
+
+impl Error for InvalidPseudonym {}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,6 @@ pub mod waiting;
 
 pub use table::{STAGES, Stage, Trace};
 
-use crate::pseudonyms::Pseudonyms;
 use crate::system;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -111,12 +110,6 @@ impl Traces {
     #[must_use]
     pub fn of(&self, message: MessageId) -> Option<Trace> {
         self.table.get()?.find(message).filter(|trace| self.is_kept(trace))
-    }
-
-    /// The same by the name that is shown for it. Nobody is in a hurry who has only that, so all are looked at.
-    #[must_use]
-    pub fn called(&self, names: &Pseudonyms, name: &str) -> Option<Trace> {
-        self.kept().find(|trace| names.message(trace.entry.message).to_string() == name)
     }
 
     /// All that is kept.

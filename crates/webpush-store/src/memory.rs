@@ -171,6 +171,9 @@ impl Store for MemoryStore {
     }
 
     async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        if self.0.faults.fails_snapshots.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable);
+        }
         let records = self.0.with(|model| model.snapshot(detail))?;
         Ok(Box::new(records.into_iter().map(Ok)))
     }

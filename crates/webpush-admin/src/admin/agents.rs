@@ -1,7 +1,7 @@
 //! Agents: how many, which, and removing one. What is shown lets nobody send to one or receive as it.
 
 use super::Admin;
-use super::find::{NO_AGENT, agent, agents, looking, snapshot, subscriptions};
+use super::find::{NO_AGENT, agent, before, inbox_id, looking, snapshot};
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use super::resources::{MOST_LISTED, Query};
@@ -9,8 +9,10 @@ use super::subscriptions::SubscriptionRow;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
 use webpush_core::time::Timestamp;
+use webpush_service::service::Service;
 use webpush_store::{Applied, Detail, Durability, Entries, InboxRecord, Op, Record, Removed};
 
 /// One agent in a list. Times are milliseconds since 1970.
@@ -26,10 +28,11 @@ struct AgentRow {
     bytes: u64,
 }
 
+/// One page of agents, in the order of their IDs.
 #[derive(Serialize)]
-struct Page {
+pub(super) struct Page {
     agents: Vec<AgentRow>,
-    /// To ask for what comes then.
+    /// The log ID of the last row, if more follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -50,26 +53,29 @@ pub(super) struct Revoked {
     pub(super) receipts: usize,
 }
 
-/// `GET /admin/agents`.
+/// Serves `GET /admin/agents`.
 pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refusal> {
-    let page = looking(admin, move |admin| {
-        let mut page = Page { agents: Vec::new(), next: None };
-        let mut is_after = query.after.is_none();
-        for kept in agents(admin, Detail::INBOXES)? {
-            let kept = kept?;
-            if !is_after {
-                is_after = query.after.as_deref()
-                    == Some(&*admin.service.pseudonyms.inbox(kept.inbox.id).to_string());
-            } else if page.agents.len() == query.limit() {
-                page.next = page.agents.last().map(|last| last.agent.clone());
-                break;
-            } else {
-                page.agents.push(row(admin, &kept));
-            }
-        }
-        if is_after { Ok(page) } else { Err(NO_AGENT) }
-    });
+    let after = query.after.as_deref().map(|after| inbox_id(&admin.service, after)).transpose()?;
+    let page = looking(admin, move |admin| page(&admin.service, after, query.limit()));
     json(&page.await?)
+}
+
+/// Reads the page after an inbox, which may have gone. Blocks.
+pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> Result<Page, Refusal> {
+    let mut page = Page { agents: Vec::new(), next: None };
+    for record in snapshot(service, &Detail { after, ..Detail::INBOXES })? {
+        match record? {
+            Record::Inbox(record) if record.inbox.owner == Owner::Agent => {
+                if page.agents.len() == limit {
+                    page.next = page.agents.last().map(|last| last.agent.clone());
+                    break;
+                }
+                page.agents.push(row(service, &record));
+            }
+            Record::Inbox(_) | Record::Position(_) | Record::Subscription(_) | Record::Entry(_) => {}
+        }
+    }
+    Ok(page)
 }
 
 /// `GET /admin/agents/count`.
@@ -77,7 +83,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
     let counted = looking(admin, |admin| {
         let mut counted = Counted::default();
         let detail = Detail { after: None, subscriptions: true, entries: Entries::None };
-        for record in snapshot(admin, &detail)? {
+        for record in snapshot(&admin.service, &detail)? {
             match record? {
                 Record::Inbox(kept) if kept.inbox.owner == Owner::Agent => {
                     counted.agents += 1;
@@ -96,26 +102,33 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
     json(&counted.await?)
 }
 
-/// `GET /admin/agents/NAME`: with its subscriptions, as many as a list may have.
-pub(super) async fn show(admin: &Arc<Admin>, name: &str) -> Result<Reply, Refusal> {
-    let name = name.to_owned();
+/// Serves `GET /admin/agents/ID`: the agent with its subscriptions, at most as many as a list may have.
+pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Refusal> {
+    let id = agent(&admin.service, log_id).await?;
     let shown = looking(admin, move |admin| {
-        let kept = agent(admin, &name)?;
-        let mut rows = Vec::new();
-        for subscription in subscriptions(admin, kept.inbox.id)?.take(MOST_LISTED) {
-            rows.push(SubscriptionRow::of(admin, &subscription?));
+        let (mut agent, mut rows) = (None, Vec::new());
+        let detail = Detail { after: before(id), subscriptions: true, entries: Entries::None };
+        for record in snapshot(&admin.service, &detail)? {
+            match record? {
+                Record::Inbox(record) if record.inbox.id == id => agent = Some(row(&admin.service, &record)),
+                Record::Subscription(subscription) if rows.len() < MOST_LISTED => {
+                    rows.push(SubscriptionRow::new(&admin.service, &subscription));
+                }
+                // The next inbox, or more subscriptions than are listed.
+                Record::Inbox(_) | Record::Subscription(_) => break,
+                Record::Position(_) | Record::Entry(_) => {}
+            }
         }
-        let mut shown = serde_json::to_value(row(admin, &kept)).map_err(|_| Refusal::Failed)?;
+        let mut shown = serde_json::to_value(agent.ok_or(NO_AGENT)?).map_err(|_| Refusal::Failed)?;
         shown["list"] = serde_json::to_value(rows).map_err(|_| Refusal::Failed)?;
         Ok(shown)
     });
     json(&shown.await?)
 }
 
-/// `DELETE /admin/agents/NAME`: as if the agent had deleted itself (RFC 8030 §7.3.1).
-pub(super) async fn revoke(admin: &Arc<Admin>, name: &str) -> Result<Reply, Refusal> {
-    let name = name.to_owned();
-    let id = looking(admin, move |admin| Ok(agent(admin, &name)?.inbox.id)).await?;
+/// Serves `DELETE /admin/agents/ID`: as if the agent had deleted itself (RFC 8030 §7.3.1).
+pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Refusal> {
+    let id = agent(&admin.service, log_id).await?;
     match admin.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await? {
         Applied::Removed(removed) => json(&Revoked::from(&removed)),
         _ => Err(NO_AGENT),
@@ -128,14 +141,15 @@ impl From<&Removed> for Revoked {
     }
 }
 
-fn row(admin: &Admin, kept: &InboxRecord) -> AgentRow {
+fn row(service: &Service, record: &InboxRecord) -> AgentRow {
+    let InboxRecord { inbox, monitored, holds } = record;
     AgentRow {
-        agent: admin.service.pseudonyms.inbox(kept.inbox.id).to_string(),
-        created: kept.inbox.created.as_millis(),
-        listened: kept.monitored.map(Timestamp::as_millis),
-        listening: admin.service.registry.is_listened_to(kept.inbox.id),
-        subscriptions: kept.holds.subscriptions,
-        messages: kept.holds.entries,
-        bytes: kept.holds.body_bytes,
+        agent: service.pseudonyms.inbox(inbox.id).to_string(),
+        created: inbox.created.as_millis(),
+        listened: monitored.map(Timestamp::as_millis),
+        listening: service.registry.is_listened_to(inbox.id),
+        subscriptions: holds.subscriptions,
+        messages: holds.entries,
+        bytes: holds.body_bytes,
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
         let (mut backlog, mut largest) = (Backlog::default(), BinaryHeap::new());
         let mut present: Option<Candidate> = None;
         let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
-        for record in snapshot(admin, &detail)? {
+        for record in snapshot(&admin.service, &detail)? {
             match record? {
                 Record::Inbox(InboxRecord { inbox, holds, .. }) => {
                     keep(&mut largest, present.take(), most);

@@ -40,7 +40,7 @@ pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refus
 fn begin(admin: &Admin, kind: Kind) -> Result<Writer, Refusal> {
     // What agents are told is of the same moment.
     let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
-    let snapshot = snapshot(admin, &Detail::EVERYTHING)?;
+    let snapshot = snapshot(&admin.service, &Detail::EVERYTHING)?;
     let set = match kind {
         Kind::Backup => broadcasts.set_here(),
         Kind::Export => Versions::new(),

@@ -1,7 +1,7 @@
-//! Which agent or subscription is meant: by its name, or by a URL that its holder has. Names are hashes, so one is found by
-//! looking at all of them.
+//! Finds the agent or subscription that a log ID, a URL or a uaid names.
 
 use super::Admin;
+use super::auth::Right;
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use http::{HeaderMap, Uri};
@@ -15,31 +15,50 @@ use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Subscription;
 use webpush_http::body::Body;
 use webpush_http::resources::aliases;
-use webpush_store::{Detail, Entries, InboxRecord, Record, Snapshot, StoreError};
+use webpush_service::pseudonyms::Pseudonym;
+use webpush_service::service::Service;
+use webpush_store::{Detail, Snapshot, StoreError};
 
 /// More than any URL of this service has.
 const URL_BYTES: usize = 1024;
 
 pub(super) const NO_AGENT: Refusal =
     Refusal::NoSuch("There is no such agent: it was never here, has gone, or was removed.");
+const NO_LOG_ID: Refusal =
+    Refusal::NoSuch("There is no agent with this log ID. To look up a uaid, send the admin token.");
 pub(super) const NO_SUBSCRIPTION: Refusal =
     Refusal::NoSuch("There is no such subscription: it was never here, or was removed.");
 
-/// `POST /admin/find`: the body is a URL of this service or a uaid; says whose it is. In a body, since URLs go into logs.
+/// Serves `POST /admin/find`: returns the log IDs for a URL of this service, a uaid or the log ID of an agent. The text is
+/// in the body, since paths are logged by proxies. Only a log ID is looked up without the admin token.
 pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Body) -> Result<Reply, Refusal> {
     let text = body.read(headers, URL_BYTES).await;
-    let text = text.map_err(|_| Refusal::wrong("the body is one URL of this service, or a uaid"))?;
+    let text = text.map_err(|_| Refusal::wrong("the body is one URL of this service, a uaid or a log ID"))?;
     let text = String::from_utf8_lossy(&text);
-    let (agent, subscription) = meant(admin, text.trim())?;
-    if admin.service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+    let (service, text) = (&admin.service, text.trim());
+    // Both a log ID and a uaid are 32 digits; no text is both.
+    match agent(service, text).await {
+        Ok(agent) => {
+            return json(&serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() }));
+        }
+        Err(Refusal::NoSuch(_)) if admin.gate.check(headers, Right::Own).is_err() => {
+            return Err(NO_LOG_ID);
+        }
+        // It may be a uaid or a URL.
+        Err(Refusal::NoSuch(_) | Refusal::Wrong(_)) => {}
+        Err(error) => return Err(error),
+    }
+    admin.gate.check(headers, Right::Own)?;
+    let (agent, subscription) = meant(admin, text)?;
+    if service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Err(NO_AGENT);
     }
-    let mut found = serde_json::json!({ "agent": admin.service.pseudonyms.inbox(agent).to_string() });
+    let mut found = serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() });
     if let Some(id) = subscription {
-        if admin.service.subscription(agent, id).await?.is_none() {
+        if service.subscription(agent, id).await?.is_none() {
             return Err(NO_SUBSCRIPTION);
         }
-        found["subscription"] = admin.service.pseudonyms.subscription(id).to_string().into();
+        found["subscription"] = service.pseudonyms.subscription(id).to_string().into();
     }
     json(&found)
 }
@@ -65,7 +84,7 @@ fn meant(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>),
             Err(Refusal::wrong("that is the URL of a receipt subscription, which no agent has"))
         }
         None => Err(Refusal::wrong(
-            "this service gave out no such URL, and it is neither a uaid nor a name of 16 hexadecimal digits",
+            "this service gave out no such URL, and it is neither a uaid nor a log ID of 32 hexadecimal digits",
         )),
     }
 }
@@ -85,62 +104,48 @@ pub(super) async fn looking<T: Send + 'static>(
     looked.await.map_err(|_| Refusal::Failed)?
 }
 
-/// Opens a snapshot. Blocks, so it is only for what [`looking`] and its like run.
-pub(super) fn snapshot(admin: &Admin, detail: &Detail) -> Result<Snapshot, StoreError> {
-    Handle::current().block_on(admin.service.snapshot(detail))
+/// Opens a snapshot. Blocks, so it is only for the threads of [`looking`] and the like.
+pub(super) fn snapshot(service: &Service, detail: &Detail) -> Result<Snapshot, StoreError> {
+    Handle::current().block_on(service.snapshot(detail))
 }
 
-/// All agents after one.
-pub(super) fn agents(
-    admin: &Admin,
-    detail: Detail,
-) -> Result<impl Iterator<Item = Result<InboxRecord, StoreError>>, StoreError> {
-    Ok(snapshot(admin, &detail)?.filter_map(|record| match record {
-        Ok(Record::Inbox(kept)) if kept.inbox.owner == Owner::Agent => Some(Ok(kept)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    }))
+/// Returns the inbox before this one in the order of snapshots, as [`Detail::after`] excludes the inbox it names.
+pub(super) fn before(inbox: InboxId) -> Option<InboxId> {
+    let before = u128::from_be_bytes(*inbox.as_bytes()).checked_sub(1)?;
+    Some(InboxId::from_bytes(before.to_be_bytes()))
 }
 
-/// The agent of a name.
-pub(super) fn agent(admin: &Admin, name: &str) -> Result<InboxRecord, Refusal> {
-    for kept in agents(admin, Detail::INBOXES)? {
-        let kept = kept?;
-        if admin.service.pseudonyms.inbox(kept.inbox.id).to_string() == name {
-            return Ok(kept);
-        }
+/// Returns the inbox that a log ID names, which may have gone.
+pub(super) fn inbox_id(service: &Service, log_id: &str) -> Result<InboxId, Refusal> {
+    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
+    Ok(service.pseudonyms.inbox_id(log_id))
+}
+
+/// Returns the subscription that a log ID names, which may have gone.
+pub(super) fn subscription_id(service: &Service, log_id: &str) -> Result<SubscriptionId, Refusal> {
+    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
+    Ok(service.pseudonyms.subscription_id(log_id))
+}
+
+/// Looks up the agent that a log ID names.
+pub(super) async fn agent(service: &Service, log_id: &str) -> Result<InboxId, Refusal> {
+    let id = inbox_id(service, log_id)?;
+    match service.inbox(id).await? {
+        Some(inbox) if inbox.owner == Owner::Agent => Ok(id),
+        _ => Err(NO_AGENT),
     }
-    Err(NO_AGENT)
 }
 
-/// The subscriptions of an agent.
-pub(super) fn subscriptions(
-    admin: &Admin,
-    agent: InboxId,
-) -> Result<impl Iterator<Item = Result<Subscription, StoreError>>, StoreError> {
-    let before = u128::from_be_bytes(*agent.as_bytes()).checked_sub(1);
-    let after = before.map(|before| InboxId::from_bytes(before.to_be_bytes()));
-    let detail = Detail { after, subscriptions: true, entries: Entries::None };
-    let snapshot = snapshot(admin, &detail)?;
-    let is_its = move |record: &Result<Record, StoreError>| match record {
-        Ok(Record::Inbox(kept)) => kept.inbox.id == agent,
-        _ => true,
-    };
-    Ok(snapshot.take_while(is_its).filter_map(|record| match record {
-        Ok(Record::Subscription(subscription)) => Some(Ok(subscription)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    }))
+/// Looks up the subscription of an agent that two log IDs name.
+pub(super) async fn subscription(
+    service: &Service,
+    agent_log_id: &str,
+    log_id: &str,
+) -> Result<Arc<Subscription>, Refusal> {
+    let id = subscription_id(service, log_id)?;
+    let agent = agent(service, agent_log_id).await?;
+    service.subscription(agent, id).await?.ok_or(NO_SUBSCRIPTION)
 }
 
-/// The subscription of a name, of an agent of a name.
-pub(super) fn subscription(admin: &Admin, agent_name: &str, name: &str) -> Result<Subscription, Refusal> {
-    let agent = agent(admin, agent_name)?.inbox.id;
-    for subscription in subscriptions(admin, agent)? {
-        let subscription = subscription?;
-        if admin.service.pseudonyms.subscription(subscription.id).to_string() == name {
-            return Ok(subscription);
-        }
-    }
-    Err(NO_SUBSCRIPTION)
-}
+#[cfg(test)]
+mod tests;

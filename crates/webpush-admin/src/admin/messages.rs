@@ -1,4 +1,4 @@
-//! Where one message is: the stages it has reached, and why it goes no further. Ids are shown as hashes only.
+//! Where one message is: the stages it has reached, and why it goes no further. Only log IDs are shown.
 
 use super::Admin;
 use super::json::json_answer;
@@ -11,6 +11,7 @@ use webpush_core::id::EntryRef;
 use webpush_core::protocol::autopush::names;
 use webpush_http::answer::Answer;
 use webpush_http::body::Body;
+use webpush_service::pseudonyms::Pseudonym;
 use webpush_service::service::Service;
 use webpush_service::trace::waiting::{Standing, standing};
 use webpush_service::trace::{STAGES, Trace};
@@ -18,12 +19,13 @@ use webpush_service::trace::{STAGES, Trace};
 /// More than the URL of a message has with the longest origin.
 const MOST_URL_BYTES: usize = 4096;
 
-/// `GET /admin/messages/NAME`: by the name that is shown for it.
-pub(super) async fn by_name(admin: &Admin, name: &str) -> Result<Answer, Refusal> {
+/// Serves `GET /admin/messages/ID`, where ID is a log ID.
+pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Answer, Refusal> {
     let service = &admin.service;
+    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
-    let trace =
-        service.traces.called(&service.pseudonyms, name).ok_or_else(|| Refusal::not_traced(keep, None))?;
+    let trace = service.traces.of(service.pseudonyms.message_id(log_id));
+    let trace = trace.ok_or_else(|| Refusal::not_traced(keep, None))?;
     json_answer(&report(service, &trace).await)
 }
 

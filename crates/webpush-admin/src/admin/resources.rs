@@ -10,7 +10,6 @@ use crate::archive::Kind;
 use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 use webpush_http::body::Body;
 
 /// The most that a list shows at once, and how much it shows unless that is asked for.
@@ -71,11 +70,11 @@ pub(super) async fn serve(
     match (&parts[..], method) {
         (["agents"], _) => agents::list(admin, query).await,
         (["agents", "count"], _) => agents::count(admin).await,
-        (["agents", name], &Method::GET) => agents::show(admin, name).await,
-        (["agents", name], _) => agents::revoke(admin, name).await,
+        (["agents", log_id], &Method::GET) => agents::show(admin, log_id).await,
+        (["agents", log_id], _) => agents::revoke(admin, log_id).await,
         (["subscriptions"], _) => subscriptions::list(admin, query).await,
-        (["subscriptions", agent, name], &Method::GET) => subscriptions::show(admin, agent, name).await,
-        (["subscriptions", agent, name], _) => subscriptions::revoke(admin, agent, name).await,
+        (["subscriptions", agent, log_id], &Method::GET) => subscriptions::show(admin, agent, log_id).await,
+        (["subscriptions", agent, log_id], _) => subscriptions::revoke(admin, agent, log_id).await,
         (["find"], _) => find::find(admin, &head.headers, body).await,
         (["backlog"], _) => backlog::show(admin, query).await,
         (["backup"], _) => copies::write(admin, Kind::Backup).await,
@@ -83,13 +82,7 @@ pub(super) async fn serve(
         (["import"], _) => import::import(admin, body).await,
         (["status"], _) => status::show(admin).await.map(whole),
         (["history"], _) => status::history(admin).map(whole),
-        (["messages", name], _) => {
-            let name = (*name).to_owned();
-            // It looks at all that are kept.
-            find::looking(admin, move |admin| Handle::current().block_on(messages::by_name(admin, &name)))
-                .await
-                .map(whole)
-        }
+        (["messages", log_id], _) => messages::by_log_id(admin, log_id).await.map(whole),
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
         (["try"], _) => self_test::begin(admin, &head.headers, body).await,
         (["keys"], &Method::GET) => sealing_keys::list(admin),
@@ -103,10 +96,10 @@ fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Right)> {
     let (allow, asking) = match parts {
         ["agents" | "backlog" | "subscriptions" | "status" | "history"] => ("GET", true),
         ["agents", "count"] | ["messages", _] => ("GET", true),
-        ["trace" | "try"] => ("POST", true),
+        ["trace" | "try" | "find"] => ("POST", true),
         ["agents", _] | ["subscriptions", _, _] => ("GET, DELETE", method == Method::GET),
         ["backup" | "export"] => ("GET", false),
-        ["find" | "import"] => ("POST", false),
+        ["import"] => ("POST", false),
         ["keys"] => ("GET, POST", method == Method::GET),
         _ => return None,
     };
@@ -128,7 +121,7 @@ mod tests {
             ("backup", Method::GET, Right::Own),
             ("export", Method::GET, Right::Own),
             ("import", Method::POST, Right::Own),
-            ("find", Method::POST, Right::Own),
+            ("find", Method::POST, Right::Ask),
             ("keys", Method::GET, Right::Ask),
             ("keys", Method::POST, Right::Own),
             ("messages/x", Method::GET, Right::Ask),

@@ -1,16 +1,19 @@
-//! Subscriptions: which, and removing one. Each is named by its agent and itself: `AGENT/SUBSCRIPTION`.
+//! Lists, shows and revokes subscriptions. Two log IDs name each: `AGENT/SUBSCRIPTION`.
 
 use super::Admin;
 use super::agents::Revoked;
-use super::find::{NO_SUBSCRIPTION, agent, agents, looking, subscription, subscriptions};
+use super::find::{
+    NO_SUBSCRIPTION, agent, before, inbox_id, looking, snapshot, subscription, subscription_id,
+};
 use super::refusal::Refusal;
 use super::reply::{Reply, json};
 use super::resources::Query;
 use serde::Serialize;
 use std::sync::Arc;
-use webpush_core::id::InboxId;
+use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::subscription::Subscription;
-use webpush_store::{Applied, Detail, Durability, Op};
+use webpush_service::service::Service;
+use webpush_store::{Applied, Detail, Durability, Entries, Op, Record};
 
 /// One subscription in a list.
 #[derive(Serialize)]
@@ -23,17 +26,21 @@ pub(super) struct SubscriptionRow {
     sealing_key: u8,
 }
 
+/// One page of subscriptions, in the order of agents and then of subscriptions.
 #[derive(Serialize)]
-struct Page {
+pub(super) struct Page {
     subscriptions: Vec<SubscriptionRow>,
+    /// The name of the last row, if more follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 impl SubscriptionRow {
-    pub(super) fn of(admin: &Admin, subscription: &Subscription) -> Self {
+    pub(super) fn new(service: &Service, subscription: &Subscription) -> Self {
+        let Subscription { agent, id, .. } = subscription;
+        let names = &service.pseudonyms;
         Self {
-            subscription: name_of(admin, subscription),
+            subscription: format!("{}/{}", names.inbox(*agent), names.subscription(*id)),
             created: subscription.created.as_millis(),
             protocol: subscription.protocol.kind().as_str(),
             restricted: subscription.sender.is_some(),
@@ -42,79 +49,62 @@ impl SubscriptionRow {
     }
 }
 
-fn name_of(admin: &Admin, subscription: &Subscription) -> String {
-    let Subscription { agent, id, .. } = subscription;
-    format!("{}/{}", admin.service.pseudonyms.inbox(*agent), admin.service.pseudonyms.subscription(*id))
-}
-
-/// `GET /admin/subscriptions`: of all agents in their order, or of one.
+/// Serves `GET /admin/subscriptions`: those of all agents, or of one.
 pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refusal> {
-    let page = looking(admin, move |admin| {
-        let after = query.after.as_deref().map(|after| after.split_once('/').unwrap_or((after, "")));
-        // One agent, or all from that of the last subscription on.
-        let from = query.agent.as_deref().or_else(|| after.map(|(agent, _)| agent));
-        let first = from.map(|name| agent(admin, name)).transpose()?.map(|kept| kept.inbox.id);
-        let mut pages = Pages {
-            page: Page { subscriptions: Vec::new(), next: None },
-            query: &query,
-            is_after: after.is_none(),
-        };
-        if let Some(first) = first
-            && pages.add(admin, first)?
-        {
-            return Ok(pages.page);
-        }
-        if query.agent.is_none() {
-            for kept in agents(admin, Detail { after: first, ..Detail::INBOXES })? {
-                pages.is_after = true;
-                let kept = kept?;
-                if kept.holds.subscriptions > 0 && pages.add(admin, kept.inbox.id)? {
-                    break;
-                }
-            }
-        }
-        Ok(pages.page)
-    });
+    let only = match &query.agent {
+        Some(log_id) => Some(agent(&admin.service, log_id).await?),
+        None => None,
+    };
+    let after = query.after.as_deref().map(|after| cursor(&admin.service, after)).transpose()?;
+    let page = looking(admin, move |admin| page(&admin.service, only, after, query.limit()));
     json(&page.await?)
 }
 
-struct Pages<'a> {
-    page: Page,
-    query: &'a Query,
-    /// Whether the last one of the page before has been met.
-    is_after: bool,
+/// The last subscription of the page before, which may have gone.
+type Cursor = (InboxId, SubscriptionId);
+
+fn cursor(service: &Service, text: &str) -> Result<Cursor, Refusal> {
+    let (agent, subscription) = text.split_once('/').ok_or_else(|| {
+        Refusal::wrong("after must be AGENT/SUBSCRIPTION, as the page before has it in next")
+    })?;
+    Ok((inbox_id(service, agent)?, subscription_id(service, subscription)?))
 }
 
-impl Pages<'_> {
-    /// Adds the subscriptions of an agent; true when there is no room for all.
-    fn add(&mut self, admin: &Admin, agent: InboxId) -> Result<bool, Refusal> {
-        for subscription in subscriptions(admin, agent)? {
-            let subscription = subscription?;
-            if !self.is_after {
-                self.is_after = self.query.after.as_deref() == Some(&*name_of(admin, &subscription));
-            } else if self.page.subscriptions.len() == self.query.limit() {
-                self.page.next = self.page.subscriptions.last().map(|last| last.subscription.clone());
-                return Ok(true);
-            } else {
-                self.page.subscriptions.push(SubscriptionRow::of(admin, &subscription));
+/// Reads the page after a cursor, of all agents or of one. Blocks.
+pub(super) fn page(
+    service: &Service,
+    only: Option<InboxId>,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Page, Refusal> {
+    let mut page = Page { subscriptions: Vec::new(), next: None };
+    let first = only.or_else(|| after.map(|(agent, _)| agent));
+    let detail = Detail { after: first.and_then(before), subscriptions: true, entries: Entries::None };
+    for record in snapshot(service, &detail)? {
+        match record? {
+            Record::Inbox(record) if only.is_some_and(|only| only != record.inbox.id) => break,
+            Record::Subscription(subscription) if after < Some((subscription.agent, subscription.id)) => {
+                if page.subscriptions.len() == limit {
+                    page.next = page.subscriptions.last().map(|last| last.subscription.clone());
+                    break;
+                }
+                page.subscriptions.push(SubscriptionRow::new(service, &subscription));
             }
+            Record::Inbox(_) | Record::Subscription(_) | Record::Position(_) | Record::Entry(_) => {}
         }
-        Ok(false)
     }
+    Ok(page)
 }
 
-/// `GET /admin/subscriptions/AGENT/NAME`.
-pub(super) async fn show(admin: &Arc<Admin>, agent: &str, name: &str) -> Result<Reply, Refusal> {
-    let (agent, name) = (agent.to_owned(), name.to_owned());
-    let shown =
-        looking(admin, move |admin| Ok(SubscriptionRow::of(admin, &subscription(admin, &agent, &name)?)));
-    json(&shown.await?)
+/// Serves `GET /admin/subscriptions/AGENT/ID`.
+pub(super) async fn show(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, Refusal> {
+    let found = subscription(&admin.service, agent, log_id).await?;
+    json(&SubscriptionRow::new(&admin.service, &found))
 }
 
-/// `DELETE /admin/subscriptions/AGENT/NAME`: as if its agent had (RFC 8030 §7.3).
-pub(super) async fn revoke(admin: &Arc<Admin>, agent: &str, name: &str) -> Result<Reply, Refusal> {
-    let (agent, name) = (agent.to_owned(), name.to_owned());
-    let found = looking(admin, move |admin| subscription(admin, &agent, &name)).await?;
+/// Serves `DELETE /admin/subscriptions/AGENT/ID`: as if its agent had unsubscribed (RFC 8030 §7.3).
+pub(super) async fn revoke(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, Refusal> {
+    let found = subscription(&admin.service, agent, log_id).await?;
     let op = Op::Unsubscribe(found.agent, found.id);
     match admin.service.commit_one(op, Durability::Durable).await? {
         Applied::Removed(removed) => json(&Revoked::from(&removed)),

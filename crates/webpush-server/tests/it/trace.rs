@@ -150,7 +150,12 @@ async fn what_is_not_known_is_said_in_one_sentence() {
         assert!(found == status && detail.contains(said), "{found} {detail}");
         assert!(!detail.contains(&urls.push), "{detail}");
     }
-    assert_eq!(ask(&server.admin, "GET", "/admin/messages/0123456789abcdef", "").await.0, 404);
+    assert_eq!(
+        ask(&server.admin, "GET", "/admin/messages/0123456789abcdef0123456789abcdef", "").await.0,
+        404
+    );
+    let (status, _, answer) = ask(&server.admin, "GET", "/admin/messages/0123456789abcdef", "").await;
+    assert!(status == 400 && answer.contains("expected 32 hexadecimal digits"), "{status} {answer}");
     server.kill();
     // Another process knows the URL and the store, and nothing of the way.
     let server = Server::start_on(folder.path(), &ADMIN);

@@ -1,7 +1,6 @@
 use super::*;
-use crate::sealing::Aes256GcmSiv;
 use bytes::Bytes;
-use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
 use webpush_core::subscription::ProtocolKind;
@@ -75,16 +74,6 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
     traces.accepted(&message(9), Protocol::Rfc8030);
     let trace = traces.of(id(9)).unwrap();
     assert_eq!((trace.at(Stage::Written), trace.written), (None, 0));
-}
-
-#[test]
-fn a_message_is_found_by_the_name_that_is_shown() {
-    let traces = traces(64);
-    traces.accepted(&message(1), Protocol::Legacy);
-    let names = Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [7; 32])]).unwrap());
-    let name = names.message(id(1)).to_string();
-    assert_eq!(traces.called(&names, &name).unwrap().entry.message, id(1));
-    assert!(traces.called(&names, "0123456789ab").is_none());
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) struct FaultState {
     pub(super) commits: AtomicUsize,
     pub(super) fails_commits: AtomicBool,
     pub(super) fails_subscription_reads: AtomicBool,
+    pub(super) fails_snapshots: AtomicBool,
     pub(super) holds_commits: AtomicBool,
     pub(super) held: Mutex<Vec<(Vec<Op>, Durability, Done)>>,
 }
@@ -39,6 +40,11 @@ impl Faults {
     /// Makes look-ups of subscriptions by ID fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_subscription_reads(&self, fail: bool) {
         self.0.faults.fails_subscription_reads.store(fail, Ordering::Release);
+    }
+
+    /// Makes snapshots fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable).
+    pub fn fail_snapshots(&self, fail: bool) {
+        self.0.faults.fails_snapshots.store(fail, Ordering::Release);
     }
 
     /// Holds commits back, like a disk that does not respond, until [`Faults::release_commits`].

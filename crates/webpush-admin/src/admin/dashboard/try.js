@@ -126,7 +126,7 @@ function listenForSearches() {
     const url = document.getElementById("find-url").value.trim();
     steps.clear();
     try {
-      const found = await (/^[0-9a-f]{16}$/.test(url)
+      const found = await (/^[0-9a-f]{32}$/i.test(url)
         ? askJson(`/admin/messages/${url}`)
         : askJson("/admin/trace", { method: "POST", body: url }));
       for (const step of found.steps) steps.add({ who: "service", ...step, detail: `${step.at.slice(11, 23)} UTC` });

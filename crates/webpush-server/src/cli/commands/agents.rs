@@ -14,10 +14,10 @@ const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
       webpush-server agents
       webpush-server agents count
-      webpush-server agents show 5d3c9a0b1f2e4d6c
+      webpush-server agents show 5d3c9a0b1f2e4d6c8a7b9c0d1e2f3a4b
       webpush-server agents revoke https://push.example.net/subscription-set/…
 
-An agent is shown by its ID, a hash that cannot be used to send. Revoking an agent has the same effect
+An agent is shown by its log ID, which cannot be used to send or receive. Revoking an agent has the same effect
 as the agent unsubscribing: its sessions are closed, its messages are discarded, senders receive 404
 (410 from autopush URLs), and pending receipts are sent.";
 
@@ -32,7 +32,7 @@ pub(crate) struct AgentsArgs {
     #[arg(value_enum, default_value_t = Action::List, hide_default_value = true)]
     action: Action,
 
-    /// Agent to show or revoke: its ID, one of its URLs, or its uaid
+    /// Agent to show or revoke: its log ID, one of its URLs, or its uaid
     #[arg(value_name = "AGENT")]
     which: Option<String>,
 
@@ -48,7 +48,7 @@ enum Action {
     Revoke,
 }
 
-const MISSING: &str = "missing argument: AGENT (the ID from 'agents list', one of its URLs, or its uaid)";
+const MISSING: &str = "missing argument: AGENT (the log ID from 'agents list', one of its URLs, or its uaid)";
 
 /// Runs the command.
 #[must_use]

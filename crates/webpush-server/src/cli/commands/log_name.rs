@@ -12,8 +12,8 @@ use webpush_service::pseudonyms::Pseudonyms;
 
 /// Print the log ID for a URL
 ///
-/// The log has keyed hashes in place of URLs. This command reads the keys in the data directory of the server, and
-/// prints the IDs of the agent, subscription or message.
+/// The log has log IDs in place of URLs. This command reads the keys in the data directory of the server, and prints the
+/// log IDs of the agent, subscription or message.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogNameArgs {
     /// Any URL that the server has created

@@ -25,7 +25,7 @@ pub(crate) struct SubscriptionsArgs {
     #[arg(value_name = "SUBSCRIPTION")]
     which: Option<String>,
 
-    /// List only subscriptions of this agent: its ID, one of its URLs, or its uaid
+    /// List only subscriptions of this agent: its log ID, one of its URLs, or its uaid
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
 

@@ -1,6 +1,7 @@
 //! `trace`: shows the trace of a message.
 
 use crate::cli::admin_client::{self, AdminAt, AdminClient};
+use crate::cli::render::table::is_log_id;
 use crate::cli::render::terminal;
 use crate::cli::runtime::with_admin;
 use anyhow::Context as _;
@@ -71,8 +72,7 @@ async fn follow(args: &TraceArgs, client: AdminClient) -> anyhow::Result<()> {
 }
 
 async fn ask(client: &AdminClient, message: &str) -> anyhow::Result<Value> {
-    let is_name = message.len() == 16 && message.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let answer = if is_name {
+    let answer = if is_log_id(message) {
         client.demand(Method::GET, &format!("/admin/messages/{message}"), Bytes::new()).await?
     } else {
         client.demand(Method::POST, "/admin/trace", Bytes::from(message.to_owned())).await?

@@ -1,9 +1,10 @@
-//! Tables, and agents and subscriptions by the IDs that tables show, by URL, or by uaid.
+//! Tables, and agents and subscriptions by the log IDs that tables show, by URL, or by uaid.
 
 use crate::cli::admin_client::AdminClient;
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
+use webpush_service::pseudonyms::Pseudonym;
 use webpush_service::system;
 
 /// Options of a list.
@@ -30,29 +31,30 @@ impl ListOptions {
     }
 }
 
-/// Returns true for an ID: 16 hexadecimal digits.
-fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// Returns true for a log ID: 32 hexadecimal digits.
+pub(crate) fn is_log_id(text: &str) -> bool {
+    text.parse::<Pseudonym>().is_ok()
 }
 
-/// Returns the ID of an agent.
+/// Returns the log ID of an agent. Only the server can tell a log ID from a uaid of 32 digits.
 pub(crate) async fn agent(client: &AdminClient, which: &str) -> anyhow::Result<String> {
-    let name = which.split_once('/').map_or(which, |(agent, _)| agent);
-    if is_id(name) {
-        return Ok(name.to_owned());
+    if let Some((agent, _)) = which.split_once('/')
+        && is_log_id(agent)
+    {
+        return Ok(agent.to_owned());
     }
     let found = find(client, which).await?;
     found["agent"].as_str().map(str::to_owned).context("the server sent an invalid answer")
 }
 
-/// Returns the ID of a subscription, `AGENT/SUBSCRIPTION`.
+/// Returns the log IDs of a subscription, `AGENT/SUBSCRIPTION`.
 pub(crate) async fn subscription(client: &AdminClient, which: &str) -> anyhow::Result<String> {
-    if which.split_once('/').is_some_and(|(agent, name)| is_id(agent) && is_id(name)) {
+    if which.split_once('/').is_some_and(|(agent, id)| is_log_id(agent) && is_log_id(id)) {
         return Ok(which.to_owned());
     }
     let found = find(client, which).await?;
     match (&found["agent"], &found["subscription"]) {
-        (Value::String(agent), Value::String(name)) => Ok(format!("{agent}/{name}")),
+        (Value::String(agent), Value::String(id)) => Ok(format!("{agent}/{id}")),
         _ => bail!(
             "this is a URL of an agent, not of a subscription; list its subscriptions with 'agents show'"
         ),
@@ -111,7 +113,7 @@ mod tests {
     fn columns_are_as_wide_as_they_must_be() {
         let rows = [["a".to_owned(), "12345".to_owned()], ["abcdef".to_owned(), "1".to_owned()]];
         assert_eq!(table(["ONE", "TWO"], &rows), "ONE     TWO\na       12345\nabcdef  1");
-        assert!(is_id("0123456789abcdef") && !is_id("0123456789abcdeg") && !is_id("0123"));
+        assert!(is_log_id("0123456789abcdef0123456789abcdef") && !is_log_id("0123456789abcdef"));
         assert_eq!(ago(&Value::Null), "never");
         assert_eq!(ago(&(system::env().now().as_millis() - 3 * 3_600_000).into()), "3h");
     }
