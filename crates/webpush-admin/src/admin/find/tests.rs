@@ -111,7 +111,7 @@ async fn pages_of_subscriptions_go_on_within_and_after_an_agent() {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = read(&service, move |service| subscriptions::page(service, None, after, 3)).await;
-        seen.extend(page["subscriptions"].as_array().unwrap().iter().map(|row| row["subscription"].clone()));
+        seen.extend_from_slice(page["subscriptions"].as_array().unwrap());
         let Some((agent, id)) = page["next"].as_str().and_then(|next| next.split_once('/')) else { break };
         after = Some((inbox_id(&service, agent).unwrap(), subscription_id(&service, id).unwrap()));
         let (agent, id) = after.unwrap();
