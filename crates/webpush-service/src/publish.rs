@@ -7,6 +7,7 @@ pub use receipts::Receipts;
 
 use crate::client_addr::ClientAddr;
 use crate::failure::Failure;
+use crate::rate_limits::PushStage;
 use crate::service::Service;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -33,10 +34,10 @@ pub struct Published {
     pub receipts: Option<Receipts>,
 }
 
-/// The subscription, once the message is counted against its rates. That needs only the URL, so it comes before the body.
+/// Returns the subscription that a push URL names, and charges the rates that are due before the body is read.
 ///
 /// # Errors
-/// [`Problem::NotFound`], or [`Problem::TooManyRequests`] for a subscription that anybody may push to.
+/// [`Problem::NotFound`], or [`Problem::TooManyRequests`] as [`PushStage`] says.
 pub async fn find(
     service: &Service,
     peer: &ClientAddr,
@@ -45,9 +46,7 @@ pub async fn find(
 ) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     service.spans.found(&subscription);
-    if subscription.sender.is_none() {
-        service.rate_limits.load().count_message(peer, agent, id)?;
-    }
+    service.rate_limits.load().charge(peer, PushStage::Found(&subscription))?;
     Ok(subscription)
 }
 
@@ -66,7 +65,7 @@ pub async fn accept(
     let now = service.now();
     let sender = service.vapid.sender(headers, now)?;
     if let Some(sender) = &sender {
-        service.rate_limits.load().count_sender(peer, sender.key())?;
+        service.rate_limits.load().charge(peer, PushStage::Authenticated(sender.key()))?;
     }
     let receipts = receipts::asked_for(service, peer, &request, now).await?;
     let Acceptance { draft, retention, ttl } = {
@@ -80,10 +79,7 @@ pub async fn accept(
         };
         publish::accept(request, subscription, context)?
     };
-    if subscription.sender.is_some() {
-        // Only now, or whoever knows the URL could use up the rate of the one sender it is for.
-        service.rate_limits.load().count_message(peer, subscription.agent, subscription.id)?;
-    }
+    service.rate_limits.load().charge(peer, PushStage::Accepted(subscription))?;
     service.traces.accepted(&draft, subscription.protocol);
     service.spans.taken(&draft, &service.pseudonyms);
     let leaves_traces = receipts.is_some() || draft.topic.is_some();

@@ -7,7 +7,10 @@
 //! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 prefix | the same |
 //! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 prefix | refused: closed, since rows stay behind |
 
+mod push;
 mod table;
+
+pub use push::PushStage;
 
 use crate::client_addr::{ClientAddr, Network};
 use crate::limits::Rates;
@@ -81,34 +84,6 @@ impl RateLimits {
             receipts: buckets(&self.receipts, rates.receipts, WhenCrowded::Refuse),
             elsewhere: buckets(&self.elsewhere, rates.elsewhere, WhenCrowded::Forget),
         }
-    }
-
-    /// Counts a message to a subscription of an agent. For one that anybody may push to it needs nothing of the request
-    /// but its URL, so it comes before the body; for a restricted one the sender must be known first.
-    ///
-    /// # Errors
-    /// [`Problem::TooManyRequests`].
-    pub fn count_message(
-        &self,
-        peer: &ClientAddr,
-        agent: InboxId,
-        id: SubscriptionId,
-    ) -> Result<(), Problem> {
-        self.count(peer, self.subscriptions.as_ref(), id, Limited::Subscription)?;
-        self.count(peer, self.agents.as_ref(), agent, Limited::Agent)
-    }
-
-    /// Counts a message of an application server whose key is verified: before that, anybody could use up its rate.
-    ///
-    /// # Errors
-    /// [`Problem::TooManyRequests`].
-    pub fn count_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
-        let Some(table) = &self.senders else { return Ok(()) };
-        let sender = short(sender);
-        if self.exempt_senders.contains(&sender) {
-            return Ok(());
-        }
-        self.count(peer, Some(table), sender, Limited::Sender)
     }
 
     /// Counts a new subscription or agent, in any protocol.
@@ -189,19 +164,34 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webpush_core::capability::KeyId;
+    use webpush_core::subscription::{Protocol, Subscription};
+    use webpush_core::time::Timestamp;
 
-    fn limits(change: impl FnOnce(&mut Rates)) -> RateLimits {
+    pub(super) fn limits(change: impl FnOnce(&mut Rates)) -> RateLimits {
         let mut rates = Rates::default();
         change(&mut rates);
         RateLimits::new(&rates, crate::system::env())
     }
 
-    fn peer(address: &str) -> ClientAddr {
+    pub(super) fn peer(address: &str) -> ClientAddr {
         ClientAddr::new(address.parse().unwrap())
     }
 
-    fn refused(of: Limited, retry_after_seconds: u64) -> Result<(), Problem> {
+    pub(super) fn refused(of: Limited, retry_after_seconds: u64) -> Result<(), Problem> {
         Err(Problem::TooManyRequests { of, retry_after_seconds })
+    }
+
+    /// A subscription that anybody may push to.
+    pub(super) fn subscription(agent: u8, id: u8) -> Subscription {
+        Subscription {
+            agent: InboxId::from_bytes([agent; 16]),
+            id: SubscriptionId::from_bytes([id; 16]),
+            created: Timestamp::default(),
+            key: KeyId(1),
+            sender: None,
+            protocol: Protocol::Rfc8030,
+        }
     }
 
     #[test]
@@ -211,23 +201,26 @@ mod tests {
             rates.sender = "1/h:1".parse().unwrap();
             rates.exempt_senders = vec![exempt];
         });
-        assert_eq!(limits.count_sender(&peer("192.0.2.1"), &one), Ok(()));
-        assert_eq!(limits.count_sender(&peer("192.0.2.2"), &one), refused(Limited::Sender, 3600));
-        assert_eq!(limits.count_sender(&peer("192.0.2.2"), &other), Ok(()));
+        assert_eq!(limits.charge(&peer("192.0.2.1"), PushStage::Authenticated(&one)), Ok(()));
+        assert_eq!(
+            limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&one)),
+            refused(Limited::Sender, 3600)
+        );
+        assert_eq!(limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&other)), Ok(()));
         for _ in 0..9 {
-            assert_eq!(limits.count_sender(&peer("192.0.2.2"), &exempt), Ok(()));
-            assert_eq!(limits.count_sender(&peer("127.0.0.1"), &one), Ok(()));
+            assert_eq!(limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&exempt)), Ok(()));
+            assert_eq!(limits.charge(&peer("127.0.0.1"), PushStage::Authenticated(&one)), Ok(()));
         }
     }
 
     #[test]
     fn r8030_8_4_a_an_agent_is_protected_over_all_its_subscriptions() {
         let limits = limits(|rates| rates.agent = "1/m:2".parse().unwrap());
-        let (peer, agent) = (peer("192.0.2.1"), InboxId::from_bytes([1; 16]));
+        let peer = peer("192.0.2.1");
         for id in 0..2 {
-            assert_eq!(limits.count_message(&peer, agent, SubscriptionId::from_bytes([id; 16])), Ok(()));
+            assert_eq!(limits.charge(&peer, PushStage::Found(&subscription(1, id))), Ok(()));
         }
-        let third = limits.count_message(&peer, agent, SubscriptionId::from_bytes([9; 16]));
+        let third = limits.charge(&peer, PushStage::Found(&subscription(1, 9)));
         assert_eq!(third, refused(Limited::Agent, 60));
     }
 
@@ -251,25 +244,25 @@ mod tests {
     #[test]
     fn a_burst_of_ten_thousand_to_a_subscription_is_no_abuse() {
         let limits = limits(|_| {});
-        let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([1; 16]));
-        assert!((0..10_000).all(|_| limits.count_message(&peer("192.0.2.1"), agent, id).is_ok()));
+        let to = subscription(1, 1);
+        assert!((0..10_000).all(|_| limits.charge(&peer("192.0.2.1"), PushStage::Found(&to)).is_ok()));
     }
 
     #[test]
     fn a_rate_that_changes_begins_anew_and_one_that_stays_keeps_its_counts() {
         let one = |rates: &mut Rates| rates.agent = "1/m:1".parse().unwrap();
         let (first, peer) = (limits(one), peer("192.0.2.1"));
-        let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([1; 16]));
-        assert_eq!(first.count_message(&peer, agent, id), Ok(()));
+        let to = subscription(1, 1);
+        assert_eq!(first.charge(&peer, PushStage::Found(&to)), Ok(()));
         let mut rates = Rates::default();
         one(&mut rates);
         rates.registration = RateLimit::Off;
         let same = first.changed(&rates);
-        assert_eq!(same.count_message(&peer, agent, id), refused(Limited::Agent, 60));
+        assert_eq!(same.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 60));
         rates.agent = "1/h:1".parse().unwrap();
         let other = same.changed(&rates);
-        assert_eq!(other.count_message(&peer, agent, id), Ok(()));
-        assert_eq!(other.count_message(&peer, agent, id), refused(Limited::Agent, 3600));
+        assert_eq!(other.charge(&peer, PushStage::Found(&to)), Ok(()));
+        assert_eq!(other.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 3600));
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! The rate policy of a push request: which rates it is charged to, and when.
+//!
+//! | stage | charged | reason |
+//! |---|---|---|
+//! | found | subscription and agent, if anybody may push to it | needs only the URL, so a flood is refused before its bodies are read |
+//! | authenticated | sender | an unverified key is anybody's claim: others could use up the rate of its owner |
+//! | accepted | subscription and agent, if it is restricted to one sender | before, whoever knows the URL could use up the rate of that sender |
+
+use super::RateLimits;
+use crate::client_addr::ClientAddr;
+use webpush_core::problem::{Limited, Problem};
+use webpush_core::subscription::{SenderKey, Subscription};
+
+/// How far a push request has come. Each stage is charged once, in this order.
+#[derive(Clone, Copy, Debug)]
+pub enum PushStage<'a> {
+    /// Its subscription exists; nothing of the request but the URL has been looked at.
+    Found(&'a Subscription),
+    /// The signature of its sender is valid.
+    Authenticated(&'a SenderKey),
+    /// It meets all conditions of its subscription, and is stored next.
+    Accepted(&'a Subscription),
+}
+
+impl RateLimits {
+    /// Charges a push request for reaching a stage.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub fn charge(&self, peer: &ClientAddr, stage: PushStage<'_>) -> Result<(), Problem> {
+        match stage {
+            PushStage::Found(subscription) if subscription.sender.is_none() => {
+                self.charge_message(peer, subscription)
+            }
+            PushStage::Accepted(subscription) if subscription.sender.is_some() => {
+                self.charge_message(peer, subscription)
+            }
+            PushStage::Found(_) | PushStage::Accepted(_) => Ok(()),
+            PushStage::Authenticated(sender) => self.charge_sender(peer, sender),
+        }
+    }
+
+    fn charge_message(&self, peer: &ClientAddr, to: &Subscription) -> Result<(), Problem> {
+        self.count(peer, self.subscriptions.as_ref(), to.id, Limited::Subscription)?;
+        self.count(peer, self.agents.as_ref(), to.agent, Limited::Agent)
+    }
+
+    fn charge_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
+        let Some(table) = &self.senders else { return Ok(()) };
+        let sender = super::short(sender);
+        if self.exempt_senders.contains(&sender) {
+            return Ok(());
+        }
+        self.count(peer, Some(table), sender, Limited::Sender)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{limits, peer, refused, subscription};
+    use super::*;
+
+    const SENDER: SenderKey = SenderKey([1; 65]);
+
+    #[test]
+    fn an_open_subscription_is_charged_before_the_body_and_a_restricted_one_once_its_sender_is_known() {
+        for (restricted_to, charged_when_found) in [(None, true), (Some(SENDER), false)] {
+            let limits = limits(|rates| rates.subscription = "1/m:1".parse().unwrap());
+            let (peer, mut to) = (peer("192.0.2.1"), subscription(1, 1));
+            to.sender = restricted_to;
+            let [found, accepted] = [PushStage::Found(&to), PushStage::Accepted(&to)];
+            let (due, free) = if charged_when_found { (found, accepted) } else { (accepted, found) };
+            (0..3).for_each(|_| assert_eq!(limits.charge(&peer, free), Ok(())));
+            assert_eq!(limits.charge(&peer, due), Ok(()));
+            assert_eq!(limits.charge(&peer, due), refused(Limited::Subscription, 60));
+            assert_eq!(limits.charge(&peer, free), Ok(()));
+        }
+    }
+}
