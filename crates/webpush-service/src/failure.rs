@@ -28,7 +28,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problem(problem) => write!(f, "invalid request: {problem:?}"),
+            Self::Problem(_) => f.write_str("invalid request"),
             Self::Store(_) => f.write_str("the store did not carry out the request"),
             Self::Internal(what) => write!(f, "internal error: could not make {what}"),
         }
@@ -38,8 +38,9 @@ impl fmt::Display for Failure {
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            Self::Problem(problem) => Some(problem),
             Self::Store(error) => Some(error),
-            Self::Problem(_) | Self::Internal(_) => None,
+            Self::Internal(_) => None,
         }
     }
 }

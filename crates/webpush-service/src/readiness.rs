@@ -5,6 +5,8 @@
 //! tried: one at a time, one a second at most, however many ask.
 
 use crate::service::Service;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,7 +56,7 @@ pub enum NotReady {
 }
 
 impl NotReady {
-    /// In a few words, for whoever runs the service.
+    /// Returns the reason in a few words.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -65,6 +67,14 @@ impl NotReady {
         }
     }
 }
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl Error for NotReady {}
 
 impl Readiness {
     /// Creates the state of a service that has committed nothing yet.

@@ -6,8 +6,8 @@ use crate::connection::event_flow;
 use crate::delivery::server_push;
 use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::Responder;
+use crate::h2::inbound::Inbound;
 use crate::h2::ping::{PingState, Pinger};
-use crate::h2::resets::Resets;
 use crate::h2::write_backlog::{MeteredIo, WriteBacklog};
 use crate::resources::autopush::opening::not_here;
 use crate::resources::outcome::RouteOutcome;
@@ -63,15 +63,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pressure = Arc::new(WriteBacklog::default());
-    let resets = Arc::new(Resets::default());
-    let io = MeteredIo::new(stream, Arc::clone(&pressure), Arc::clone(&resets));
+    let inbound = Arc::new(Inbound::default());
+    let io = MeteredIo::new(stream, Arc::clone(&pressure), Arc::clone(&inbound));
     // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
     let opening = Box::pin(open(io, draining.clone()));
     async move {
         let _place = place;
         // Not `if let`, which keeps room for the connection twice.
         let Some(mut connection) = opening.await else { return };
-        converse(&mut connection, &pressure, &resets, &neighbour, &server, draining).await;
+        converse(&mut connection, &pressure, &inbound, &neighbour, &server, draining).await;
     }
 }
 
@@ -79,7 +79,7 @@ where
 async fn converse<S>(
     connection: &mut h2::server::Connection<MeteredIo<S>, Bytes>,
     pressure: &WriteBacklog,
-    resets: &Resets,
+    inbound: &Inbound,
     neighbour: &DirectPeer,
     server: &Arc<HttpServer>,
     draining: Draining,
@@ -119,7 +119,7 @@ async fn converse<S>(
                     let connection = server_push::Connection {
                         pressure,
                         pulse: &pulse,
-                        resets,
+                        inbound,
                         retirement: &retirement,
                         leave: leave.clone(),
                     };

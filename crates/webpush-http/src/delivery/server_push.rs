@@ -5,14 +5,14 @@ use crate::delivery::waiting::{Waiting, subscription_of};
 use crate::delivery::{Monitor, deadline};
 use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::{Flow, Responder};
+use crate::h2::inbound::Inbound;
 use crate::h2::ping::PingState;
-use crate::h2::resets::Resets;
 use crate::h2::write_backlog::{Permit, WriteBacklog};
 use crate::problem::Failure;
 use crate::server::HttpServer;
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::header::{CONNECTION, HeaderValue, LINK};
+use http::header::LINK;
 use http::{Request, Response, StatusCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -33,8 +33,8 @@ pub struct Connection<'a> {
     pub pressure: &'a WriteBacklog,
     /// Whether it has read what it was sent.
     pub pulse: &'a PingState,
-    /// What of it the peer has reset.
-    pub resets: &'a Resets,
+    /// What the frames of the peer have said.
+    pub inbound: &'a Inbound,
     /// Whether it may go on.
     pub retirement: &'a ConnectionLifetime,
     /// Says when it is to end because the service stops.
@@ -103,7 +103,7 @@ pub fn run<'a>(
         outgoing: Outgoing::Idle,
     };
     async move {
-        let answer = if push_is_enabled(&mut respond) {
+        let answer = if delivery.connection.inbound.accepts_pushes() {
             let begun = server.service.monotonic();
             match delivery.until_the_end(&mut respond).await {
                 Some(answer) => answer,
@@ -297,12 +297,13 @@ impl<'a> Delivery<'a> {
             Ok(promised) => {
                 let stream = promised.stream_id().as_u32();
                 self.connection.retirement.promised(stream);
-                let confirmation = Confirmation::of(pushed.acknowledgement, self.connection.resets, stream);
+                let confirmation =
+                    Confirmation::of(pushed.acknowledgement, &self.connection.inbound.resets, stream);
                 let flow =
                     Flow::begin(promised, pushed.response, self.server.service.limits.load().timeouts.stall);
                 flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
             }
-            Err(_) if push_is_enabled(respond) => Promise::Skipped,
+            Err(_) if self.connection.inbound.accepts_pushes() => Promise::Skipped,
             Err(_) => Promise::Impossible,
         }
     }
@@ -321,18 +322,6 @@ impl<'a> Delivery<'a> {
         *response.status_mut() = status;
         self.monitor.say_what_was_applied(response.headers_mut());
         self.monitor.in_its_protocol(self.server, response)
-    }
-}
-
-/// Asks `h2` for something that it refuses in any case: only the reason tells whether the peer takes pushes
-/// (SETTINGS_ENABLE_PUSH, RFC 9113 §6.5.2), and `h2` has no other way to find out before there is something to push.
-fn push_is_enabled(respond: &mut SendResponse<Bytes>) -> bool {
-    let mut refused = Request::new(());
-    *refused.uri_mut() = http::Uri::from_static("https://push.invalid/");
-    refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    match respond.push_request(refused) {
-        Err(error) => !error.to_string().contains("disabled server push"),
-        Ok(_) => true,
     }
 }
 

@@ -10,6 +10,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::error::Error;
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,15 @@ pub enum SendError {
     /// It may be better the next time.
     Passing(&'static str),
 }
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Lasting(reason) | Self::Passing(reason)) = self;
+        write!(f, "the push service did not answer: {reason}")
+    }
+}
+
+impl Error for SendError {}
 
 impl Outgoing {
     /// Reaches public addresses and these; trusts whom the system trusts.

@@ -4,7 +4,7 @@
 //! poll that did not end with a full socket, nothing is queued but what the peer's limits hold back: flow control, which
 //! a push waits for by itself, and the number of streams the peer takes (RFC 9113 §5.1.2), which is never exceeded here.
 
-use crate::h2::resets::{Frames, Resets};
+use crate::h2::inbound::{FrameReader, Inbound};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,18 +118,18 @@ impl WriteBacklog {
     }
 }
 
-/// A socket that says when it is full, and which pushes the peer resets.
+/// A socket that reports when it is full, and what the frames of its peer say.
 pub struct MeteredIo<S> {
     stream: S,
     pressure: Arc<WriteBacklog>,
-    resets: Arc<Resets>,
-    frames: Frames,
+    inbound: Arc<Inbound>,
+    frames: FrameReader,
 }
 
 impl<S> MeteredIo<S> {
-    /// Tells these of the socket.
-    pub fn new(stream: S, pressure: Arc<WriteBacklog>, resets: Arc<Resets>) -> Self {
-        Self { stream, pressure, resets, frames: Frames::default() }
+    /// Wraps a socket, and reports to these.
+    pub fn new(stream: S, pressure: Arc<WriteBacklog>, inbound: Arc<Inbound>) -> Self {
+        Self { stream, pressure, inbound, frames: FrameReader::default() }
     }
 
     fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
@@ -144,10 +144,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredIo<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, resets, frames, .. } = &mut *self;
+        let Self { stream, inbound, frames, .. } = &mut *self;
         let before = buf.filled().len();
         let poll = Pin::new(stream).poll_read(cx, buf);
-        frames.follow(&buf.filled()[before..], resets);
+        frames.read(&buf.filled()[before..], inbound);
         poll
     }
 }
