@@ -25,6 +25,7 @@ pub mod memory;
 mod observer;
 mod op;
 mod open_mode;
+mod position;
 mod quota;
 pub mod simulation;
 mod snapshot;

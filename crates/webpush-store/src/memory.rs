@@ -68,6 +68,7 @@ impl MemoryStore {
     /// Returns a new handle to the same model, as if a process had started again on what the last one left.
     #[must_use]
     pub fn reopen(&self) -> Self {
+        self.0.shared.model().reopen();
         self.handle()
     }
 

@@ -59,6 +59,9 @@ pub enum Applied {
     Created,
     /// The message is there now.
     Appended(Appended),
+    /// The message was stored by an earlier [`Op::Append`], at the position that it has here. Nothing changed, and it may
+    /// have ended since.
+    Duplicate(Arc<Message>),
     /// The entry is gone now.
     Settled(Settled),
     /// The subscription or inbox is gone now.

@@ -277,6 +277,9 @@ proptest! {
             }
             if number == copy {
                 store = copied(&store, copy_folder.path(), Options { quota: quota_now, ..options.clone() });
+                // In a copy, positions begin above all of the original.
+                let position = block_on(model.snapshot(&Detail::INBOXES)).unwrap().next().unwrap().unwrap();
+                commit(&model, vec![Op::Restore(position)], Durability::Lazy);
                 here = copy_folder.path();
             }
             if number == reopen {

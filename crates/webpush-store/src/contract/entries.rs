@@ -77,6 +77,7 @@ fn kind(applied: &Applied) -> &'static str {
     match applied {
         Applied::Created => "created",
         Applied::Appended(_) => "appended",
+        Applied::Duplicate(_) => "duplicate",
         Applied::Settled(_) => "settled",
         Applied::Removed(removed) if removed.messages == 0 => "removed 0",
         Applied::Removed(removed) if removed.messages == 2 => "removed 2",
@@ -137,6 +138,7 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     let appended = append(&store, vec![rich.clone(), empty.clone(), message(3)]).await;
     let receipts = settle(&store, appended[0].message.entry_ref(), Outcome::Delivered).await;
     let Applied::Settled(settled) = receipts else { unreachable!("it was there to be settled") };
+    let rich = Draft { id: message(4).id, ..rich };
     let again = append(&store, vec![rich.clone()]).await;
     store.close();
 

@@ -7,7 +7,7 @@ use super::read::inbox_rows;
 use super::rows::{Table, empty_value, idle_key, rank_key, read_idle_key, read_inbox, subscription_key};
 use super::usage_row::UsageRow;
 use super::view::View;
-use crate::StoreError;
+use crate::{StoreError, position};
 use std::ops::RangeInclusive;
 use webpush_core::id::{InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
@@ -87,21 +87,38 @@ impl Applier<'_> {
         }
     }
 
-    /// Counts an entry that is to be added. Before it is: a usage that has to be made anew counts what is there.
+    /// Counts an entry that is about to be added, and assigns its position; `None` if its inbox is gone.
     pub(super) fn count_in(
         &mut self,
         inbox: InboxId,
+        size: EntrySize,
+    ) -> Result<Option<(UsageRow, Position)>, StoreError> {
+        let Some(before) = self.usage(inbox)? else { return Ok(None) };
+        let position = position::next(before.last.max(self.floor));
+        Ok(Some((self.count_in_at(inbox, &before, position, size), position)))
+    }
+
+    /// Counts an entry that is about to be added at a position.
+    pub(super) fn count_in_at(
+        &mut self,
+        inbox: InboxId,
+        before: &UsageRow,
         position: Position,
-        weight: EntrySize,
-    ) -> Result<Option<UsageRow>, StoreError> {
-        let usage = self.change_usage(inbox, |usage| {
-            usage.entries += 1;
-            usage.body_bytes += weight.body_bytes;
-        })?;
-        if usage.is_some_and(|usage| usage.ranked.is_some()) {
-            self.put_rank(inbox, weight.urgency, position);
+        size: EntrySize,
+    ) -> UsageRow {
+        let after = UsageRow {
+            entries: before.entries + 1,
+            body_bytes: before.body_bytes + size.body_bytes,
+            last: before.last.max(position),
+            ..*before
+        };
+        self.entries += 1;
+        self.highest = self.highest.max(position);
+        self.put_usage(inbox, Some(before), &after);
+        if after.ranked.is_some() {
+            self.put_rank(inbox, size.urgency, position);
         }
-        Ok(usage)
+        after
     }
 
     /// Counts an entry out that is to be removed, before it is.
@@ -138,6 +155,8 @@ impl Applier<'_> {
             entries: 0,
             body_bytes: 0,
             subscriptions: 0,
+            // Which positions it had is unknown; none is higher.
+            last: self.highest,
             // Without better knowledge it is kept until somebody has monitored it again.
             monitored: false,
             hour: u64::MAX,

@@ -5,6 +5,7 @@ use super::changes::Changes;
 use super::ending::{Ended, Ending, MessageEnding};
 use super::entry_row::{message_value, salvage_entry};
 use super::read::{self, find};
+use super::recent_appends::RecentAppends;
 use super::recent_rows::RecentRows;
 use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
@@ -27,8 +28,11 @@ pub(super) struct Applier<'a> {
     pub(super) changes: Changes<'a>,
     pub(super) quota: Quota,
     pub(super) recent: &'a RecentRows,
-    /// The last position that was assigned.
-    pub(super) position: Position,
+    pub(super) appends: &'a mut RecentAppends,
+    /// Positions are assigned above this one.
+    pub(super) floor: Position,
+    /// The highest position that was assigned in any inbox; never below the floor.
+    pub(super) highest: Position,
     /// The earliest deadline that was added.
     pub(super) earliest: Option<Timestamp>,
     /// Receipts that the present operation has dropped.
@@ -45,9 +49,13 @@ impl Applier<'_> {
         let entries = self.entries;
         let applied = ops.into_iter().map(|op| self.apply(op)).collect();
         match &applied {
-            Ok(_) => self.changes.accept_request(),
+            Ok(_) => {
+                self.changes.accept_request();
+                self.appends.accept_request();
+            }
             Err(_) => {
                 self.changes.take_request_back();
+                self.appends.take_request_back();
                 self.receipts_dropped = 0;
                 self.entries = entries;
             }
@@ -72,7 +80,7 @@ impl Applier<'_> {
     fn create_inbox(&mut self, inbox: &Inbox) -> Result<Applied, StoreError> {
         let before = self.usage(inbox.id)?;
         self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
-        let mut after = UsageRow::new(inbox);
+        let mut after = UsageRow::new(inbox, self.highest);
         if let Some(before) = before {
             let hour = if before.monitored { before.hour } else { after.hour };
             after = UsageRow { owner: inbox.owner, hour, ..before };
@@ -137,16 +145,19 @@ impl Applier<'_> {
     }
 
     fn append(&mut self, draft: Draft) -> Result<Applied, StoreError> {
-        if !self.has_subscription(draft.agent, draft.subscription)? {
+        let agent = draft.agent;
+        if let Some(position) = self.appends.position(agent, draft.id) {
+            return Ok(Applied::Duplicate(Arc::new(draft.into_message(position))));
+        }
+        if !self.has_subscription(agent, draft.subscription)? {
             return Ok(Applied::Missing);
         }
         let replaced = self.replace(&draft)?;
-        let message = draft.into_message(self.next_position());
-        let (agent, position) = (message.agent, message.position);
+        let size = EntrySize { urgency: draft.urgency, body_bytes: draft.body.len() as u64 };
+        let Some((usage, position)) = self.count_in(agent, size)? else { return Ok(Applied::Missing) };
+        self.appends.add(agent, draft.id, position);
+        let message = draft.into_message(position);
         let ends = message.ends();
-        let weight = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
-        self.entries += 1;
-        let usage = self.count_in(agent, position, weight)?;
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(ends, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
@@ -155,9 +166,9 @@ impl Applier<'_> {
             let key = topic_key(agent, message.subscription, topic);
             self.changes.put(Table::Topics, &key, position_value(&key, position));
         }
-        let (dropped, receipts) = match usage {
-            Some(usage) if usage.holds_too_many_messages(&self.quota) => self.drop_messages(&message)?,
-            Some(_) | None => Default::default(),
+        let (dropped, receipts) = match usage.holds_too_many_messages(&self.quota) {
+            true => self.drop_messages(&message)?,
+            false => Default::default(),
         };
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let message = Arc::new(message);
@@ -248,10 +259,5 @@ impl Applier<'_> {
 
     pub(super) fn is_there(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         Ok(self.changes.get(table, key)?.is_some())
-    }
-
-    pub(super) const fn next_position(&mut self) -> Position {
-        self.position = self.position.next();
-        self.position
     }
 }

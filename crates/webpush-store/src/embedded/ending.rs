@@ -7,7 +7,7 @@ use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
 use super::value::Value;
 use super::view::View;
-use crate::{Applied, Removed, StoreError};
+use crate::{Applied, Removed, StoreError, position};
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Owner};
@@ -137,14 +137,13 @@ impl Applier<'_> {
         let (Some(inbox), Some(status)) = (message.receipt, ReceiptStatus::from_outcome(outcome)) else {
             return Ok(None);
         };
-        if self.usage(inbox)?.is_none_or(|usage| usage.owner != Owner::Receipts) {
-            return Ok(None);
-        }
-        let receipt = Receipt { inbox, position: self.next_position(), about, key: message.key, status };
-        self.entries += 1;
-        let usage = self.count_in(inbox, receipt.position, EntrySize::RECEIPT)?;
+        let usage = self.usage(inbox)?.filter(|usage| usage.owner == Owner::Receipts);
+        let Some(before) = usage else { return Ok(None) };
+        let position = position::next(before.last.max(self.floor));
+        let usage = self.count_in_at(inbox, &before, position, EntrySize::RECEIPT);
+        let receipt = Receipt { inbox, position, about, key: message.key, status };
         self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
-        if usage.is_some_and(|usage| usage.holds_too_many_receipts(&self.quota)) {
+        if usage.holds_too_many_receipts(&self.quota) {
             self.drop_receipts(inbox)?;
         }
         Ok(Some(receipt))

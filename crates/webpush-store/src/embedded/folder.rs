@@ -29,7 +29,10 @@ type Step = fn(&Disk, &Path) -> io::Result<()>;
 
 /// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
 const STEPS: &[Step] = &[
-    // Version 2 has a log, and version 1 is like an empty one. But whoever knows only that would not read the log.
+    // Version 2 has a log. Version 1 is like an empty one, but a program that knows only version 1 would not read it.
+    |_, _| Ok(()),
+    // Version 3 assigns positions per inbox. Usage rows of version 2 hold none, and whenever a store is opened, positions
+    // begin above all that were assigned before. A program that knows only version 2 would lose the last position.
     |_, _| Ok(()),
 ];
 
@@ -205,9 +208,9 @@ mod tests {
     #[test]
     fn newer_and_foreign_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        write_format(&Disk::System, folder.path(), 3).unwrap();
+        write_format(&Disk::System, folder.path(), 4).unwrap();
         let error = prepare(&Disk::System, folder.path()).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }));
+        assert!(matches!(error, OpenError::Newer { found: 4, supported: 3, .. }));
         assert!(error.to_string().contains(&folder.path().display().to_string()));
         for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();

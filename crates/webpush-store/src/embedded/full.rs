@@ -11,7 +11,7 @@ use super::rows::{Table, entry_key, rank_key, read_rank_key};
 use super::usage_row::{Floors, UsageRow};
 use super::value::Value;
 use super::view::View;
-use crate::StoreError;
+use crate::{StoreError, position};
 use webpush_core::id::{EntryRef, InboxId, Position};
 use webpush_core::message::Message;
 use webpush_core::message::Outcome;
@@ -94,8 +94,8 @@ impl Applier<'_> {
         let mut first = None;
         for (urgency, floor) in Urgency::ALL.into_iter().zip(&mut floors) {
             first = self.first_rank_of(inbox, urgency, *floor)?;
-            // Positions only grow: what is added later comes after it.
-            *floor = first.unwrap_or_else(|| self.position.next());
+            // Positions only grow: a later entry comes after all that were assigned.
+            *floor = first.unwrap_or_else(|| position::next(before.last));
             if first.is_some() {
                 break;
             }

@@ -53,6 +53,7 @@ mod open_error;
 mod options;
 mod read;
 mod recent;
+mod recent_appends;
 mod recent_rows;
 mod recovery;
 mod request;
@@ -83,8 +84,10 @@ use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError,
 };
 use engine::Engine;
+use id_hash::IdHash;
 use memtables::{MemtableSet, Reader};
 use recent::Recent;
+use recent_appends::RecentAppends;
 use recent_rows::RecentRows;
 use recovery::Trust;
 use request::{Job, Request};
@@ -172,6 +175,7 @@ impl EmbeddedStore {
         folder::trust(&disk, folder).map_err(failed)?;
         let recovery = start.recovery;
         let recent = RecentRows::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
+        let hash = IdHash::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             options,
@@ -186,7 +190,8 @@ impl EmbeddedStore {
             gauges: Arc::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
-        let writer = Writer::new(Arc::clone(&shared), start, watermark, lock).map_err(failed)?;
+        let writer = Writer::new(Arc::clone(&shared), start, watermark, RecentAppends::new(hash), lock)
+            .map_err(failed)?;
         let id = shared.observers.new_handle();
         let is_closed = AtomicBool::new(false);
         Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))

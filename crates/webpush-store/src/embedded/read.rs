@@ -10,7 +10,7 @@ use super::usage_row::UsageRow;
 use super::value::Value;
 use super::view::View;
 use crate::idle::IdleClass;
-use crate::{Due, IdleCheck, StoreError};
+use crate::{Due, IdleCheck, StoreError, position};
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
@@ -71,7 +71,7 @@ pub(super) fn fetch(
     if after == LAST {
         return Ok(page);
     }
-    for (number, row) in inbox_rows(view, scope.inbox, after.next()).enumerate() {
+    for (number, row) in inbox_rows(view, scope.inbox, position::next(after)).enumerate() {
         if number == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
             page.more = true;
             break;

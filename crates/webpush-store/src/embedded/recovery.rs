@@ -8,14 +8,10 @@ use super::folder::log_folder;
 use super::log::{self, Replay};
 use super::memtable::Rows;
 use super::watermark::Watermark;
-use crate::StoreError;
 use crate::disk::Disk;
+use crate::{StoreError, position};
 use std::path::Path;
 use std::sync::Arc;
-use webpush_core::id::Position;
-
-/// How far positions leap after a loss, so that none that an agent has seen is assigned again.
-const LEAP: u64 = 1 << 32;
 
 /// What was found when a store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +23,7 @@ pub struct Recovery {
 /// Where a store goes on.
 pub(super) struct Start {
     pub(super) marks: BatchMarkers,
-    /// The last frame and the last position; both are on disk.
+    /// The last frame on disk, and the floor of positions, which is on disk with the next frame.
     pub(super) last: Watermark,
     /// What the log has and the engine does not have yet.
     pub(super) flush_job: Option<FlushJob>,
@@ -57,15 +53,15 @@ pub(super) fn recover(
     let replay = log::replay(disk, &log_folder(folder), marks.frame, marks.position)?;
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
     let batches_lost = batches_missing + frames_missing;
-    let Replay { memtable, segments, frame, mut position, .. } = replay;
+    let Replay { memtable, segments, frame, position, .. } = replay;
     if batches_lost > 0 {
         tracing::error!(
             folder = %folder.display(),
             batches_lost,
             "the store has lost batches that were committed; a damaged disk or an older copy can be the cause"
         );
-        position = Position::new(position.max(synced.position).get().saturating_add(LEAP));
     }
+    let position = position::floor_after(position.max(synced.position));
     let last = Watermark { frame: frame.max(synced.frame), position };
     if marks.are_none() && segments.is_empty() && batches_lost == 0 && trust == Trust::Disk {
         // A new store. That it can be written was seen when it was made.

@@ -11,7 +11,7 @@ use super::rows::{
 use super::usage_row::UsageRow;
 use super::view::View;
 use crate::{Applied, InboxRecord, Record, StoreError, idle};
-use webpush_core::id::{InboxId, Position, SubscriptionId};
+use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Entry, Owner};
 use webpush_core::message::Message;
 use webpush_core::receipt::Receipt;
@@ -22,7 +22,8 @@ impl Applier<'_> {
         self.restores = true;
         match record {
             Record::Position(position) => {
-                self.position = self.position.max(position);
+                self.floor = self.floor.max(position);
+                self.highest = self.highest.max(position);
                 Ok(Applied::Created)
             }
             Record::Inbox(kept) => self.restore_inbox(&kept),
@@ -38,7 +39,7 @@ impl Applier<'_> {
             return Ok(Applied::Taken);
         }
         self.changes.put(Table::Inboxes, inbox.id.as_bytes(), inbox_value(inbox));
-        let mut usage = UsageRow::new(inbox);
+        let mut usage = UsageRow::new(inbox, self.highest);
         if let Some(monitored) = kept.monitored {
             (usage.monitored, usage.hour) = (true, idle::hour(monitored));
         }
@@ -79,8 +80,9 @@ impl Applier<'_> {
         if self.is_there(Table::Entries, &key)? {
             return Ok(Applied::Taken);
         }
-        let weight = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
-        self.take_place(agent, position, weight)?;
+        let Some(usage) = self.usage(agent)? else { return Ok(Applied::Missing) };
+        let size = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
+        self.count_in_at(agent, &usage, position, size);
         self.changes.put(Table::Entries, &key, message_value(message));
         let ends = message.ends();
         let deadline = deadline_key(ends, agent, position);
@@ -100,29 +102,15 @@ impl Applier<'_> {
 
     fn restore_receipt(&mut self, receipt: &Receipt) -> Result<Applied, StoreError> {
         let Receipt { inbox, position, .. } = *receipt;
-        if self.usage(inbox)?.is_none_or(|usage| usage.owner != Owner::Receipts) {
-            return Ok(Applied::Missing);
-        }
+        let usage = self.usage(inbox)?.filter(|usage| usage.owner == Owner::Receipts);
+        let Some(usage) = usage else { return Ok(Applied::Missing) };
         let key = entry_key(inbox, position);
         if self.is_there(Table::Entries, &key)? {
             return Ok(Applied::Taken);
         }
-        self.take_place(inbox, position, EntrySize::RECEIPT)?;
+        self.count_in_at(inbox, &usage, position, EntrySize::RECEIPT);
         self.changes.put(Table::Entries, &key, receipt_value(receipt));
         Ok(Applied::Created)
-    }
-
-    /// Counts an entry that is to be put back.
-    fn take_place(
-        &mut self,
-        inbox: InboxId,
-        position: Position,
-        weight: EntrySize,
-    ) -> Result<(), StoreError> {
-        self.entries += 1;
-        self.position = self.position.max(position);
-        self.count_in(inbox, position, weight)?;
-        Ok(())
     }
 
     fn has(&self, agent: InboxId, id: SubscriptionId) -> Result<bool, StoreError> {

@@ -1,4 +1,6 @@
-//! The usage of an inbox: what it holds, and when it was used last. One small row, written with all that changes it.
+//! The usage row of an inbox: how much it holds, its last position, and when it was used last.
+//!
+//! It is small, and is written with every change to the inbox.
 
 use super::fields::{RowWriter, unseal};
 use super::value::Value;
@@ -11,33 +13,39 @@ use webpush_core::urgency::Urgency;
 const RECEIPTS: u8 = 1;
 const MONITORED: u8 = 2;
 const RANKED: u8 = 4;
+/// The row holds a position. Those of format version 2 and before hold none.
+const POSITION: u8 = 8;
 
-/// From where on ranks of each urgency may be left. Those before were removed, and are not looked for again.
+/// The first positions at which ranks of each urgency may be left. Those before were removed.
 pub(super) type Floors = [Position; Urgency::ALL.len()];
 
-/// What must be known of an inbox to keep it within its bounds.
+/// What a store must know of an inbox to assign positions and to enforce its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UsageRow {
     pub(super) owner: Owner,
     pub(super) entries: u64,
     pub(super) body_bytes: u64,
     pub(super) subscriptions: u64,
-    /// Whether anybody ever monitored it.
+    /// The last position that was assigned in it, or one from before it was created.
+    pub(super) last: Position,
+    /// True once anybody has monitored it.
     pub(super) monitored: bool,
     /// When it was monitored last, or else created; see [`idle::hour`].
     pub(super) hour: u64,
-    /// Whether its entries have ranks: from when it was full until it is empty. Most inboxes are never full, so that
-    /// most messages cost no row more.
+    /// Set while its entries have ranks: from when it is full until it is empty. Most inboxes are never full, so that
+    /// most messages need no rank.
     pub(super) ranked: Option<Floors>,
 }
 
 impl UsageRow {
-    pub(super) const fn new(inbox: &Inbox) -> Self {
+    /// Creates the row of a new inbox. `last` must not be before any position that an inbox of this ID had.
+    pub(super) const fn new(inbox: &Inbox, last: Position) -> Self {
         Self {
             owner: inbox.owner,
             entries: 0,
             body_bytes: 0,
             subscriptions: 0,
+            last,
             monitored: false,
             hour: idle::hour(inbox.created),
             ranked: None,
@@ -63,9 +71,9 @@ impl UsageRow {
         };
         let monitored = if self.monitored { MONITORED } else { 0 };
         let ranked = if self.ranked.is_some() { RANKED } else { 0 };
-        let mut row = RowWriter::new(if self.ranked.is_some() { 65 } else { 33 });
-        row.u8(owner | monitored | ranked).u64(self.entries).u64(self.body_bytes);
-        row.u64(self.subscriptions).u64(self.hour);
+        let mut row = RowWriter::new(if self.ranked.is_some() { 73 } else { 41 });
+        row.u8(owner | monitored | ranked | POSITION).u64(self.entries).u64(self.body_bytes);
+        row.u64(self.subscriptions).u64(self.hour).u64(self.last.get());
         for floor in self.ranked.iter().flatten() {
             row.u64(floor.get());
         }
@@ -80,10 +88,14 @@ impl UsageRow {
             entries: fields.u64()?,
             body_bytes: fields.u64()?,
             subscriptions: fields.u64()?,
+            last: Position::START,
             monitored: flags & MONITORED != 0,
             hour: fields.u64()?,
             ranked: None,
         };
+        if flags & POSITION != 0 {
+            usage.last = Position::new(fields.u64()?);
+        }
         if flags & RANKED != 0 {
             let mut floors = Floors::default();
             for floor in &mut floors {
@@ -100,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ledger_comes_back_as_it_was() {
+    fn a_usage_row_comes_back_as_it_was() {
         let inbox = InboxId::from_bytes([1; 16]);
         for owner in [Owner::Agent, Owner::Receipts] {
             for monitored in [false, true] {
@@ -110,6 +122,7 @@ mod tests {
                         entries: 1,
                         body_bytes: 2,
                         subscriptions: 3,
+                        last: Position::new(5),
                         monitored,
                         hour: 4,
                         ranked,
@@ -120,5 +133,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_row_of_version_2_has_no_position() {
+        let inbox = InboxId::from_bytes([1; 16]);
+        let mut row = RowWriter::new(65);
+        row.u8(MONITORED | RANKED).u64(1).u64(2).u64(3).u64(4).u64(5).u64(6).u64(7).u64(8);
+        let usage = UsageRow::read(inbox, &row.seal(inbox.as_bytes())).unwrap();
+        assert_eq!((usage.entries, usage.hour, usage.last), (1, 4, Position::START));
+        assert_eq!(usage.ranked, Some([5, 6, 7, 8].map(Position::new)));
     }
 }

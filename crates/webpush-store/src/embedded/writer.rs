@@ -21,6 +21,7 @@ use super::group_commit_delay::GroupCommitDelay;
 use super::log::Log;
 use super::memtable::{Rows, Tables};
 use super::memtables::Layers;
+use super::recent_appends::RecentAppends;
 use super::recent_rows::RowChanges;
 use super::recovery::Start;
 use super::request::Request;
@@ -59,8 +60,9 @@ pub(super) enum Step {
 struct AppliedGroup {
     answers: Vec<Result<Vec<Applied>, StoreError>>,
     changes: Tables,
-    /// The last position that was assigned.
+    /// The highest position that was assigned in any inbox.
     position: Position,
+    floor: Position,
     /// The earliest deadline that was added.
     earliest: Option<Timestamp>,
     /// How many entries there are more than before.
@@ -73,8 +75,15 @@ struct AppliedGroup {
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) log: Log,
-    /// The last position that was assigned.
+    /// The highest position that was assigned in any inbox; never below the floor.
     pub(super) position: Position,
+    /// Positions are assigned above this one.
+    pub(super) floor: Position,
+    /// A frame with the floor, or with a higher position, is on disk.
+    pub(super) is_floor_synced: bool,
+    pub(super) appends: RecentAppends,
+    /// The frame that the present group is written in, until it is known to be on disk.
+    pub(super) group_frame: Option<u64>,
     /// What the engine has, or will have when the flush is over.
     pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
@@ -95,6 +104,7 @@ impl Writer {
         shared: Arc<Shared>,
         start: Start,
         watermark: WatermarkFile,
+        appends: RecentAppends,
         lock: DiskFile,
     ) -> io::Result<Self> {
         let Shared { options, folder, .. } = &*shared;
@@ -110,6 +120,10 @@ impl Writer {
             shared,
             log,
             position: start.last.position,
+            floor: start.last.position,
+            is_floor_synced: start.last.position == Position::START,
+            appends,
+            group_frame: None,
             marks: start.marks,
             flush: None,
             since: None,
@@ -200,7 +214,13 @@ impl Writer {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
+        // The positions of a lazy commit may be lost and must not be assigned again. The floor sees to that once it
+        // is on disk, with the first frame after it was raised.
+        let durable = durable || !self.is_floor_synced && applied.position > self.position;
         let (sync, now) = self.write(applied.position, (applied.changes, applied.restores), durable, now)?;
+        self.floor = applied.floor;
+        self.appends.end_group(true);
+        self.group_frame = None;
         self.group_commit_delay.note(group.len(), sync);
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
@@ -220,14 +240,16 @@ impl Writer {
     }
 
     /// Finds out what a group changes. Nothing is changed yet.
-    fn apply(&self, group: &mut [Request]) -> Option<AppliedGroup> {
+    fn apply(&mut self, group: &mut [Request]) -> Option<AppliedGroup> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let layers = Layers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
         let mut applier = Applier {
             changes: Changes::new(layers),
             quota: self.shared.options.quota,
             recent: &self.shared.recent,
-            position: self.position,
+            appends: &mut self.appends,
+            floor: self.floor,
+            highest: self.position,
             earliest: None,
             receipts_dropped: 0,
             entries: 0,
@@ -235,9 +257,9 @@ impl Writer {
         };
         let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
         let answers = group.iter_mut().map(apply).collect();
-        let Applier { changes, position, earliest, entries, restores, .. } = applier;
+        let Applier { changes, highest: position, floor, earliest, entries, restores, .. } = applier;
         let changes = changes.into_tables();
-        Some(AppliedGroup { answers, changes, position, earliest, entries, restores })
+        Some(AppliedGroup { answers, changes, position, floor, earliest, entries, restores })
     }
 
     /// Writes changes to the log, where they are durable, and then to the memtables, where they are read. Returns how long
@@ -252,6 +274,7 @@ impl Writer {
         let is_change = changes.iter().any(|rows| !rows.is_empty()) || position > self.position;
         if is_change {
             let before = self.log.bytes();
+            self.group_frame = Some(self.log.frame() + 1);
             self.log.append(position, &changes)?;
             self.shared.gauges.log_written.add(self.log.bytes() - before);
             self.position = position;
@@ -263,6 +286,7 @@ impl Writer {
             self.log.sync()?;
             now = self.now();
             sync = now.since(begun);
+            self.is_floor_synced |= is_change;
             self.synced = Watermark { frame: self.log.frame(), position: self.position };
             self.watermark.note(self.synced, now);
         }

@@ -1,10 +1,10 @@
 //! What the model holds and what each operation does to it.
 
 use crate::idle::{self, IdleClass, IdlePlace};
-use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled};
+use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled, position};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
@@ -25,7 +25,14 @@ pub(super) struct Model {
     pub(super) entries: BTreeMap<Key, Entry>,
     /// The last hour in which an inbox was monitored.
     pub(super) monitored: BTreeMap<InboxId, u64>,
-    pub(super) last: Position,
+    /// The last position that was assigned in each inbox, or one from before it was created.
+    last: BTreeMap<InboxId, Position>,
+    /// Positions are assigned above this one.
+    pub(super) floor: Position,
+    /// The highest position that was assigned in any inbox; never below the floor.
+    pub(super) highest: Position,
+    /// The positions of messages that were appended since the store was opened.
+    appended: BTreeMap<(InboxId, MessageId), Position>,
     /// Receipts that the present operation has dropped.
     receipts_dropped: usize,
 }
@@ -33,6 +40,13 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn new(quota: Quota) -> Self {
         Self { quota, ..Self::default() }
+    }
+
+    /// Does what opening a store again does.
+    pub(super) fn reopen(&mut self) {
+        self.floor = position::floor_after(self.highest);
+        self.highest = self.floor;
+        self.appended.clear();
     }
 
     pub(super) fn inbox(&self, id: InboxId) -> Option<Inbox> {
@@ -57,6 +71,7 @@ impl Model {
     pub(super) fn apply(&mut self, op: Op) -> Applied {
         match op {
             Op::CreateInbox(inbox) => {
+                self.begin(inbox.id);
                 self.inboxes.insert(inbox.id, inbox);
                 Applied::Created
             }
@@ -94,6 +109,7 @@ impl Model {
         }
         self.subscriptions.retain(|(agent, _), _| *agent != id);
         self.monitored.remove(&id);
+        self.last.remove(&id);
         self.cancel(id, None)
     }
 
@@ -124,6 +140,10 @@ impl Model {
     }
 
     fn append(&mut self, draft: Draft) -> Applied {
+        let id = (draft.agent, draft.id);
+        if let Some(position) = self.appended.get(&id) {
+            return Applied::Duplicate(Arc::new(draft.into_message(*position)));
+        }
         if !self.subscriptions.contains_key(&(draft.agent, draft.subscription)) {
             return Applied::Missing;
         }
@@ -131,7 +151,8 @@ impl Model {
         if let Some(old) = replaced {
             self.end((old.inbox, old.position), Outcome::Replaced);
         }
-        let message = Arc::new(draft.into_message(self.next_position()));
+        let message = Arc::new(draft.into_message(self.next_position(id.0)));
+        self.appended.insert(id, message.position);
         self.entries.insert((message.agent, message.position), Entry::Message(Arc::clone(&message)));
         let (dropped, receipts) = self.drop_messages(&message);
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
@@ -196,7 +217,7 @@ impl Model {
         let Some(Entry::Message(message)) = self.entries.remove(&key) else { return None };
         let status = ReceiptStatus::from_outcome(outcome)?;
         let inbox = message.receipt.filter(|inbox| self.is_owned_by(*inbox, Owner::Receipts))?;
-        let position = self.next_position();
+        let position = self.next_position(inbox);
         let receipt = Receipt { inbox, position, about: message.entry_ref(), key: message.key, status };
         self.entries.insert((inbox, position), Entry::Receipt(receipt));
         while self.inbox_entries(inbox).count() as u64 > self.quota.receipts {
@@ -278,8 +299,22 @@ impl Model {
         self.entries.range((inbox, Position::START)..=(inbox, Position::new(u64::MAX)))
     }
 
-    fn next_position(&mut self) -> Position {
-        self.last = self.last.next();
-        self.last
+    fn next_position(&mut self, inbox: InboxId) -> Position {
+        let last = self.last.get(&inbox).copied().unwrap_or_default();
+        let position = position::next(last.max(self.floor));
+        self.took(inbox, position);
+        position
+    }
+
+    /// Notes that an entry has a position.
+    pub(super) fn took(&mut self, inbox: InboxId, position: Position) {
+        let last = self.last.entry(inbox).or_default();
+        *last = position.max(*last);
+        self.highest = self.highest.max(position);
+    }
+
+    /// Notes that an inbox was created.
+    pub(super) fn begin(&mut self, inbox: InboxId) {
+        self.last.entry(inbox).or_insert(self.highest);
     }
 }

@@ -9,7 +9,7 @@ use webpush_core::inbox::{Entry, Inbox, Owner};
 
 impl Model {
     pub(super) fn snapshot(&self, detail: &Detail) -> Vec<Record> {
-        let mut records = vec![Record::Position(self.last)];
+        let mut records = vec![Record::Position(self.highest)];
         for inbox in self.inboxes.values().filter(|inbox| detail.after.is_none_or(|after| inbox.id > after)) {
             records.push(Record::Inbox(self.kept(inbox)));
             if detail.subscriptions {
@@ -45,7 +45,8 @@ impl Model {
     pub(super) fn restore(&mut self, record: Record) -> Applied {
         match record {
             Record::Position(position) => {
-                self.last = self.last.max(position);
+                self.floor = self.floor.max(position);
+                self.highest = self.highest.max(position);
                 Applied::Created
             }
             Record::Inbox(InboxRecord { inbox, monitored, holds: _ }) => {
@@ -55,6 +56,7 @@ impl Model {
                 if let Some(monitored) = monitored {
                     self.monitored.insert(inbox.id, idle::hour(monitored));
                 }
+                self.begin(inbox.id);
                 self.inboxes.insert(inbox.id, inbox);
                 Applied::Created
             }
@@ -89,7 +91,7 @@ impl Model {
             btree_map::Entry::Occupied(_) => Applied::Taken,
             btree_map::Entry::Vacant(place) => {
                 place.insert(entry);
-                self.last = self.last.max(position);
+                self.took(inbox, position);
                 Applied::Created
             }
         }

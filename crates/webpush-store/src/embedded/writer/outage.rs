@@ -100,6 +100,9 @@ impl Writer {
         self.log = Log::begin(disk, &options.env, &log_folder(folder), start.last.frame)?;
         // Positions that were handed out may have got nowhere.
         self.position = start.last.position.max(self.position);
+        (self.floor, self.is_floor_synced) = (self.position, false);
+        let is_stored = self.group_frame.take().is_some_and(|frame| frame <= start.last.frame);
+        self.appends.end_group(is_stored);
         self.shared.gauges.position.store(self.position.get(), Ordering::Release);
         self.marks = start.marks;
         (self.since, self.bytes) = (None, 0);
