@@ -9,6 +9,7 @@ mod channels;
 mod entries;
 mod expiry;
 mod fetch;
+mod handles;
 mod idle;
 mod inboxes;
 mod quota;
@@ -27,6 +28,11 @@ pub use expiry::{due_in_deadline_order, due_never_names_receipts};
 pub use fetch::{
     fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough,
     latest_is_the_newest_that_the_scope_admits,
+};
+pub use handles::{
+    a_commit_that_is_submitted_twice_is_stored_once, a_handle_may_vanish_in_the_middle,
+    a_watch_sees_every_handle, positions_grow_over_the_lives_of_an_inbox, two_handles_write_to_one_inbox,
+    two_threads_write_to_one_inbox,
 };
 pub use idle::{
     an_empty_agent_that_nobody_monitors_is_idle, an_inbox_that_nobody_uses_is_idle,
@@ -87,6 +93,9 @@ macro_rules! contract_tests {
             due_in_deadline_order due_never_names_receipts
             fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough
             latest_is_the_newest_that_the_scope_admits
+            a_commit_that_is_submitted_twice_is_stored_once a_handle_may_vanish_in_the_middle
+            a_watch_sees_every_handle positions_grow_over_the_lives_of_an_inbox two_handles_write_to_one_inbox
+            two_threads_write_to_one_inbox
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
             a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end
             settling_twice_does_nothing an_entry_is_named_by_position_and_id

@@ -47,7 +47,7 @@ struct Run {
     durable: usize,
     /// Batches that were submitted and not confirmed.
     unknown: Vec<Vec<Op>>,
-    messages: u8,
+    messages: u32,
 }
 
 impl Run {
@@ -145,10 +145,10 @@ impl Run {
                 Op::Settle(entry, if self.random.one_in(3) { Outcome::Expired } else { Outcome::Delivered })
             }
             _ => {
-                self.messages = self.messages.wrapping_add(1);
+                self.messages += 1;
                 let topic = self.random.one_in(3).then_some(&b"topic"[..]).and_then(Topic::parse);
                 let receipt = self.random.one_in(2).then(|| inbox_id(RECEIPTS));
-                let body = vec![self.messages; self.random.index(900)];
+                let body = vec![self.messages as u8; self.random.index(900)];
                 Op::Append(Draft { topic, receipt, ..message(agent, subscription, self.messages, body) })
             }
         }
@@ -343,9 +343,9 @@ fn new_subscription(agent: u8, number: u8) -> Subscription {
     }
 }
 
-fn message(agent: u8, subscription: u8, number: u8, body: Vec<u8>) -> Draft {
+fn message(agent: u8, subscription: u8, number: u32, body: Vec<u8>) -> Draft {
     Draft {
-        id: MessageId::from_bytes([number; 16]),
+        id: MessageId::from_bytes(u128::from(number).to_be_bytes()),
         agent: inbox_id(agent),
         subscription: subscription_id(subscription),
         accepted: Timestamp::from_millis(1),

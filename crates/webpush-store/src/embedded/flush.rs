@@ -60,9 +60,11 @@ impl FlushJob {
     }
 }
 
-/// Whether the engine has a row already. Many inboxes count up and down again within a memtable, and a look costs
-/// less than a row; entries would never be found.
+/// Returns true if the engine has a row already.
+///
+/// Many topics come and go within a memtable, and a look-up costs less than a row. Entries would never be found, and
+/// usage rows differ by their last position.
 fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Value>) -> bool {
-    matches!(table, Table::Usages | Table::Idle | Table::Topics)
+    matches!(table, Table::Idle | Table::Topics)
         && engine.get(table, key).is_ok_and(|there| there.as_ref() == value)
 }

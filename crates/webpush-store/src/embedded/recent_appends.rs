@@ -10,8 +10,11 @@ use webpush_core::id::{InboxId, MessageId, Position};
 /// Messages in a generation: as many as a hash table of 65,536 buckets holds.
 const GENERATION: usize = 57_344;
 
-/// A message ID combined with the ID of its inbox. Both are random, so no two messages share one.
+/// A message ID mixed with the ID of its inbox. Message IDs are random, so no two messages share one.
 type Key = u128;
+
+/// An odd number, so that no two inboxes become the same.
+const MIX: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 /// The positions of messages by their IDs.
 pub(super) struct RecentAppends {
@@ -72,7 +75,7 @@ impl RecentAppends {
 }
 
 fn key(inbox: InboxId, message: MessageId) -> Key {
-    u128::from_ne_bytes(*inbox.as_bytes()) ^ u128::from_ne_bytes(*message.as_bytes())
+    u128::from_ne_bytes(*inbox.as_bytes()).wrapping_mul(MIX) ^ u128::from_ne_bytes(*message.as_bytes())
 }
 
 #[cfg(test)]
