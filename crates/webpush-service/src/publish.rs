@@ -113,6 +113,7 @@ async fn store(
     ops.push(Op::Append(draft));
     match service.commit(ops, Durability::Durable).await?.pop() {
         Some(Applied::Appended(appended)) => Ok(appended.message),
+        Some(Applied::Duplicate(message)) => Ok(message),
         // The subscription was removed between the look-up and the commit.
         _ => {
             if let Some(receipts) = new {

@@ -234,6 +234,7 @@ impl SessionRegistry {
                     removed.receipts.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
                 }
                 Applied::Created
+                | Applied::Duplicate(_)
                 | Applied::Touched
                 | Applied::Refused
                 | Applied::Taken

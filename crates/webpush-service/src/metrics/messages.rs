@@ -82,6 +82,7 @@ impl Messages {
                     removed.receipts_dropped
                 }
                 Applied::Created
+                | Applied::Duplicate(_)
                 | Applied::Touched
                 | Applied::Refused
                 | Applied::Taken

@@ -256,7 +256,8 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     let mut after = store.read(rows).unwrap();
     // Only the mark of the flush was added, and the last position of the inbox has changed.
     for table in [Table::Batches, Table::Usages] {
-        [&mut before, &mut after].map(|rows| rows[table as usize].clear());
+        before[table as usize].clear();
+        after[table as usize].clear();
     }
     assert!(before == after);
     assert_eq!(fetch(&store), all);
