@@ -1,7 +1,7 @@
-//! Reads the frames of a peer on their way to `h2`, for the two facts that `h2` does not report: which pushes the peer has
-//! reset, and whether it accepts pushes at all.
+//! Reads the frames of a peer on their way to `h2`, for two facts that `h2` does not report.
 //!
-//! Only the head of each frame is looked at, and the payload of SETTINGS. Malformed frames are for `h2` to refuse.
+//! They are: which pushes the peer has reset, and whether it accepts pushes at all. Only the head of each frame is looked
+//! at, and the payload of SETTINGS. Malformed frames are for `h2` to refuse.
 
 use crate::h2::resets::Resets;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const ENABLE_PUSH: u16 = 2;
 
-/// What the frames of a peer have said so far. Shared by a connection, its socket and its monitors.
+/// Facts from the frames of a peer so far. Shared by a connection, its socket and its monitors.
 #[derive(Default)]
 pub struct Inbound {
     /// The pushes that the peer has reset.
@@ -112,20 +112,20 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    /// What a client may send.
+    /// A frame of a client.
     #[derive(Clone, Debug)]
-    enum Sent {
+    enum ClientFrame {
         Settings(Vec<(u16, u32)>),
         Reset(u32),
         Other(u8, Vec<u8>),
     }
 
-    fn sent() -> impl Strategy<Value = Sent> {
+    fn sent() -> impl Strategy<Value = ClientFrame> {
         prop_oneof![
-            vec((1..5_u16, 0..2_u32), 0..4).prop_map(Sent::Settings),
-            (0..5_u32).prop_map(|half| Sent::Reset(2 * half)),
+            vec((1..5_u16, 0..2_u32), 0..4).prop_map(ClientFrame::Settings),
+            (0..5_u32).prop_map(|half| ClientFrame::Reset(2 * half)),
             // Payloads that look like heads and settings.
-            (5..10_u8, vec(0..5_u8, 0..40)).prop_map(|(kind, payload)| Sent::Other(kind, payload)),
+            (5..10_u8, vec(0..5_u8, 0..40)).prop_map(|(kind, payload)| ClientFrame::Other(kind, payload)),
         ]
     }
 
@@ -137,19 +137,19 @@ mod tests {
         frame
     }
 
-    fn bytes(frames: &[Sent]) -> Vec<u8> {
+    fn bytes(frames: &[ClientFrame]) -> Vec<u8> {
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         for sent in frames {
             bytes.extend(match sent {
-                Sent::Settings(settings) => {
+                ClientFrame::Settings(settings) => {
                     let payload: Vec<u8> = settings
                         .iter()
                         .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
                         .collect();
                     frame(SETTINGS, 0, &payload)
                 }
-                Sent::Reset(stream) => frame(RST_STREAM, stream | 1 << 31, &[0, 0, 0, 8]),
-                Sent::Other(kind, payload) => frame(*kind, 1, payload),
+                ClientFrame::Reset(stream) => frame(RST_STREAM, stream | 1 << 31, &[0, 0, 0, 8]),
+                ClientFrame::Other(kind, payload) => frame(*kind, 1, payload),
             });
         }
         bytes
@@ -172,11 +172,11 @@ mod tests {
                 reader.read(part, &inbound);
                 rest = later;
             }
-            let was_reset = |stream| frames.iter().any(|sent| matches!(sent, Sent::Reset(id) if *id == stream));
+            let was_reset = |stream| frames.iter().any(|sent| matches!(sent, ClientFrame::Reset(id) if *id == stream));
             prop_assert_eq!(watches.each_ref().map(Watch::was_reset), streams.map(was_reset));
             let settings = frames.iter().filter_map(|sent| match sent {
-                Sent::Settings(settings) => Some(settings),
-                Sent::Reset(_) | Sent::Other(..) => None,
+                ClientFrame::Settings(settings) => Some(settings),
+                ClientFrame::Reset(_) | ClientFrame::Other(..) => None,
             });
             let last = settings.flatten().rfind(|(id, _)| *id == ENABLE_PUSH);
             prop_assert_eq!(inbound.accepts_pushes(), last.is_none_or(|(_, value)| *value == 1));

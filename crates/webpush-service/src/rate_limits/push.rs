@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | found | subscription and agent, if anybody may push to it | needs only the URL, so a flood is refused before its bodies are read |
 //! | authenticated | sender | an unverified key is anybody's claim: others could use up the rate of its owner |
-//! | accepted | subscription and agent, if it is restricted to one sender | before, whoever knows the URL could use up the rate of that sender |
+//! | accepted | subscription and agent, if it is restricted to one sender | before, anyone who knows the URL could use up the rate of that sender |
 
 use super::RateLimits;
 use crate::client_addr::ClientAddr;
