@@ -26,29 +26,37 @@ pub enum Durability {
 )]
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Makes an inbox.
+    /// Creates an inbox.
     CreateInbox(Inbox),
-    /// Makes a subscription in an agent's inbox; [`Applied::Missing`] if there is no such agent, [`Applied::Refused`] if
-    /// it has as many as it may, and [`Applied::Taken`] if it has another one of the same channel.
+    /// Creates a subscription in an agent's inbox.
+    ///
+    /// [`Applied::Missing`] if there is no such agent, [`Applied::Refused`] if it has reached its quota of subscriptions,
+    /// and [`Applied::Taken`] if it has another subscription of the same channel.
     Subscribe(Subscription),
-    /// Stores a message under the next position of its inbox; replaces the outstanding one with the same topic of the
-    /// same subscription (RFC 8030 §5.4), then drops what the inbox holds beyond its [`Quota`](crate::Quota).
+    /// Stores a message under the next position of its inbox.
+    ///
+    /// Replaces the outstanding message with the same topic of the same subscription (RFC 8030 §5.4), then drops messages
+    /// until the inbox is within its [`Quota`](crate::Quota).
     /// [`Applied::Missing`] if its subscription is not there.
     Append(Draft),
     /// Ends an entry and records the receipt it owes, if any. Ending what has ended does nothing.
     Settle(EntryRef, Outcome),
     /// Removes a subscription and ends its messages as cancelled (RFC 8030 §7.3).
     Unsubscribe(InboxId, SubscriptionId),
-    /// Removes an inbox with all its subscriptions and entries; its messages end as cancelled (RFC 8030 §7.3.1).
+    /// Removes an inbox with all its subscriptions and entries.
+    ///
+    /// Its messages end as canceled (RFC 8030 §7.3.1).
     RemoveInbox(InboxId),
-    /// Notes that somebody monitors an inbox. Once an hour is all that counts; for [`Durability::Lazy`].
+    /// Notes that an agent monitors an inbox. Recorded once an hour at most; meant for [`Durability::Lazy`].
     Touch(InboxId, Timestamp),
-    /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle; [`Applied::Missing`] if it was used
-    /// since [`Store::idle`](crate::Store::idle) named it.
+    /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle.
+    ///
+    /// [`Applied::Missing`] if it was used since [`Store::idle`](crate::Store::idle) named it.
     RemoveIdle(InboxId, IdleCheck),
-    /// Puts back what was on a [`Snapshot`](crate::Snapshot), with its position, whatever the quota. [`Applied::Created`],
-    /// or [`Applied::Taken`] where something is already, which stays as it is; [`Applied::Missing`] if there is no inbox or
-    /// subscription that it could belong to.
+    /// Restores a record of a [`Snapshot`](crate::Snapshot) with its position, whatever the quota.
+    ///
+    /// [`Applied::Created`], or [`Applied::Taken`] where a record exists already, which stays as it is;
+    /// [`Applied::Missing`] if its inbox or subscription does not exist.
     Restore(Record),
 }
 
@@ -59,8 +67,9 @@ pub enum Applied {
     Created,
     /// The message is there now.
     Appended(Appended),
-    /// The message was stored by an earlier [`Op::Append`], at the position that it has here. Nothing changed, and it may
-    /// have ended since.
+    /// The message was stored by an earlier [`Op::Append`], at the position that it has here.
+    ///
+    /// Nothing changed, and the message may have ended since.
     Duplicate(Arc<Message>),
     /// The entry is gone now.
     Settled(Settled),
@@ -70,7 +79,7 @@ pub enum Applied {
     Touched,
     /// There is no room: the agent has as many subscriptions as it may.
     Refused,
-    /// The agent has another subscription of that channel; of what was to be restored, its place has something.
+    /// The agent has another subscription of that channel, or the record to restore exists already.
     Taken,
     /// There was nothing to do it to.
     Missing,

@@ -104,7 +104,7 @@ pub(super) async fn looking<T: Send + 'static>(
     looked.await.map_err(|_| Refusal::Failed)?
 }
 
-/// Opens a snapshot. Blocks, so it is only for the threads of [`looking`] and the like.
+/// Opens a snapshot. Blocks, so it is only for threads that may, as those of [`looking`].
 pub(super) fn snapshot(service: &Service, detail: &Detail) -> Result<Snapshot, StoreError> {
     Handle::current().block_on(service.snapshot(detail))
 }

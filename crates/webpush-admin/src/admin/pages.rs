@@ -23,8 +23,8 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// One file of the page.
-pub(super) struct Page {
+/// One file of the dashboard.
+pub(super) struct Asset {
     path: &'static str,
     media_type: &'static str,
     text: &'static str,
@@ -32,11 +32,11 @@ pub(super) struct Page {
 
 macro_rules! file {
     ($path:literal, $name:literal, $media_type:expr) => {
-        Page { path: $path, media_type: $media_type, text: include_str!(concat!("dashboard/", $name)) }
+        Asset { path: $path, media_type: $media_type, text: include_str!(concat!("dashboard/", $name)) }
     };
 }
 
-const PAGES: &[Page] = &[
+const ASSETS: &[Asset] = &[
     file!("/", "index.html", HTML),
     file!("/dashboard/style.css", "style.css", CSS),
     file!("/dashboard/icon.svg", "icon.svg", SVG),
@@ -52,11 +52,11 @@ const PAGES: &[Page] = &[
 ];
 
 /// The file at a path.
-pub(super) fn find(path: &str) -> Option<&'static Page> {
-    PAGES.iter().find(|page| page.path == path)
+pub(super) fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|page| page.path == path)
 }
 
-impl Page {
+impl Asset {
     pub(super) fn answer(&self) -> Answer {
         let mut answer = Response::new(Bytes::from_static(self.text.as_bytes()));
         let headers = answer.headers_mut();

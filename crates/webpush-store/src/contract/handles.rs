@@ -20,7 +20,7 @@ impl CommitObserver for Journal {
 }
 
 impl Journal {
-    fn of(store: &Backend) -> Arc<Self> {
+    fn watch(store: &Backend) -> Arc<Self> {
         let journal = Arc::<Self>::default();
         store.watch(Arc::clone(&journal) as Arc<dyn CommitObserver>);
         journal
@@ -43,7 +43,7 @@ fn position_of(applied: &Applied) -> Position {
 pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
-    let journal = Journal::of(&store);
+    let journal = Journal::watch(&store);
     let mut commits = Vec::new();
     for number in 0..50 {
         commits.push(submit(&store, vec![Op::Append(message(number))], Durability::Durable));
@@ -93,11 +93,13 @@ pub async fn two_threads_write_to_one_inbox(open: Open<'_>) {
     assert_eq!(all.len(), 40);
 }
 
-/// An observer learns of every commit of every handle, in order and before its submitter, until its handle is closed.
+/// An observer learns of every commit of every handle until its own handle is closed.
+///
+/// It learns of them in order, and before the submitter does.
 pub async fn a_watch_sees_every_handle(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
-    let (journal, others) = (Journal::of(&store), Journal::of(&other));
+    let (journal, others) = (Journal::watch(&store), Journal::watch(&other));
     let first = commit(&store, vec![Op::Append(message(1)), Op::Append(message(2))]).await;
     assert_eq!(journal.take(), [(Origin::Own, first.clone())]);
     assert_eq!(others.take(), [(Origin::Other, first)]);
@@ -156,7 +158,9 @@ pub async fn a_handle_may_vanish_in_the_middle(open: Open<'_>) {
     assert_eq!(append(&store, vec![message(31)]).await.len(), 1);
 }
 
-/// Positions of an inbox only grow, also when it is removed and created again: who resumes after one misses nothing.
+/// Positions of an inbox only grow, even if it is removed and created again.
+///
+/// An agent that resumes after an old position misses nothing.
 pub async fn positions_grow_over_the_lives_of_an_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let mut last = Position::START;

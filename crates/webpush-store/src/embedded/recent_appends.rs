@@ -7,7 +7,7 @@ use super::id_hash::IdHash;
 use std::collections::HashMap;
 use webpush_core::id::{InboxId, MessageId, Position};
 
-/// Messages in a generation: as many as a hash table of 65,536 buckets holds.
+/// Messages in a generation: the capacity of a hash table of 65,536 buckets.
 const GENERATION: usize = 57_344;
 
 /// A message ID mixed with the ID of its inbox. Message IDs are random, so no two messages share one.
