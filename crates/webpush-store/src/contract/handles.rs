@@ -107,7 +107,8 @@ pub async fn a_watch_sees_every_handle(open: Open<'_>) {
     assert_eq!(journal.take(), [(Origin::Other, second.clone())]);
     assert_eq!(others.take(), [(Origin::Own, second)]);
     other.close();
-    (journal.take(), others.take());
+    journal.take();
+    others.take();
     let third = commit(&store, vec![Op::Append(message(3))]).await;
     assert_eq!(journal.take(), [(Origin::Own, third)]);
     assert_eq!(others.take(), [], "its handle is closed");
