@@ -50,6 +50,18 @@ pub struct Draft {
     pub body: Bytes,
 }
 
+/// Returns when a store removes a message that was accepted and expires at these times.
+///
+/// With TTL 0 that is a little after it was accepted, so that an acknowledgement can find it.
+#[must_use]
+pub fn end_of(accepted: Timestamp, expires: Timestamp) -> Timestamp {
+    if expires <= accepted {
+        expires.after(LIVE_DELIVERY_TIMEOUT + LIVE_ACKNOWLEDGEMENT_TIMEOUT)
+    } else {
+        expires
+    }
+}
+
 impl Draft {
     /// Turns the draft into the message that a store keeps at `position`.
     #[must_use]
@@ -63,16 +75,10 @@ impl Draft {
         self.expires <= self.accepted
     }
 
-    /// Returns when a store removes the message.
-    ///
-    /// With TTL 0 that is a little after it was accepted, so that an acknowledgement can find it.
+    /// Returns when a store removes the message; see [`end_of`].
     #[must_use]
     pub fn ends(&self) -> Timestamp {
-        if self.is_now_or_never() {
-            self.expires.after(LIVE_DELIVERY_TIMEOUT + LIVE_ACKNOWLEDGEMENT_TIMEOUT)
-        } else {
-            self.expires
-        }
+        end_of(self.accepted, self.expires)
     }
 
     /// Returns true if its TTL has run out at `now`. A session delivers a message with TTL 0 all the same.

@@ -211,7 +211,7 @@ fn a_folder_without_a_log_is_brought_up_to_date() {
     assert_eq!(store.recovery().batches_lost, 0);
     commit_blocking(&store, vec![Op::Append(message(0, 10))]);
     assert_eq!(numbers(&store), [0]);
-    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 2\n");
+    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 3\n");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Keeping usages, and what is derived from them, right.
 
 use super::apply::Applier;
-use super::entry_row::salvage_entry;
+use super::entry_row::{EntryHead, salvage_entry_head};
 use super::key::Key;
 use super::read::inbox_rows;
 use super::rows::{Table, empty_value, idle_key, rank_key, read_idle_key, read_inbox, subscription_key};
@@ -10,7 +10,7 @@ use super::view::View;
 use crate::{StoreError, position};
 use std::ops::RangeInclusive;
 use webpush_core::id::{InboxId, Position, SubscriptionId};
-use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::urgency::Urgency;
 
 /// What counts of an entry.
@@ -21,15 +21,6 @@ pub(super) struct EntrySize {
 }
 
 impl EntrySize {
-    pub(super) fn of(entry: &Entry) -> Self {
-        match entry {
-            Entry::Message(message) => {
-                Self { urgency: message.urgency, body_bytes: message.body.len() as u64 }
-            }
-            Entry::Receipt(_) => Self::RECEIPT,
-        }
-    }
-
     pub(super) const RECEIPT: Self = Self { urgency: Urgency::VeryLow, body_bytes: 0 };
 }
 
@@ -126,17 +117,17 @@ impl Applier<'_> {
         &mut self,
         inbox: InboxId,
         position: Position,
-        weight: EntrySize,
+        size: EntrySize,
     ) -> Result<(), StoreError> {
         let mut ranked = false;
         self.change_usage(inbox, |usage| {
             usage.entries = usage.entries.saturating_sub(1);
-            usage.body_bytes = usage.body_bytes.saturating_sub(weight.body_bytes);
+            usage.body_bytes = usage.body_bytes.saturating_sub(size.body_bytes);
             ranked = usage.ranked.is_some();
             usage.ranked = usage.ranked.filter(|_| usage.entries > 0);
         })?;
         if ranked {
-            self.changes.remove(Table::Ranks, &rank_key(inbox, weight.urgency, position));
+            self.changes.remove(Table::Ranks, &rank_key(inbox, size.urgency, position));
         }
         Ok(())
     }
@@ -146,8 +137,10 @@ impl Applier<'_> {
         self.changes.put(Table::Ranks, &key, empty_value(&key));
     }
 
-    /// Makes a usage from what is there, and removes ranks and idle places that may be wrong. Only damage needs that.
+    /// Rebuilds a usage row from the rows of its inbox, and removes ranks and idle places that may be wrong. Only damage
+    /// needs that.
     pub(super) fn recount(&mut self, inbox: InboxId) -> Result<UsageRow, StoreError> {
+        self.recounts = true;
         let row = self.changes.get(Table::Inboxes, inbox.as_bytes())?;
         let row: Option<Inbox> = row.and_then(|value| read_inbox(inbox, &value));
         let mut usage = UsageRow {
@@ -165,8 +158,9 @@ impl Applier<'_> {
         for row in inbox_rows(&self.changes, inbox, Position::START) {
             let (position, value) = row?;
             usage.entries += 1;
-            let entry = salvage_entry(inbox, position, &value);
-            usage.body_bytes += entry.map_or(0, |entry| EntrySize::of(&entry).body_bytes);
+            if let Some(EntryHead::Message(message)) = salvage_entry_head(inbox, position, &value) {
+                usage.body_bytes += message.body_bytes;
+            }
         }
         usage.subscriptions = self.keys(Table::Subscriptions, subscription_keys(inbox))?.len() as u64;
         for key in self.keys(Table::Ranks, rank_keys(inbox))? {

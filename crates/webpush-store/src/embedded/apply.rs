@@ -3,7 +3,7 @@
 use super::accounting::{EntrySize, subscription_keys};
 use super::changes::Changes;
 use super::ending::{Ended, Ending, MessageEnding};
-use super::entry_row::{message_value, salvage_entry};
+use super::entry_row::{EntryHead, message_value, salvage_entry_head};
 use super::read::{self, find};
 use super::recent_appends::RecentAppends;
 use super::recent_rows::RecentRows;
@@ -17,7 +17,7 @@ use super::view::View;
 use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
-use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
@@ -39,8 +39,10 @@ pub(super) struct Applier<'a> {
     pub(super) receipts_dropped: usize,
     /// How many entries there are more than before.
     pub(super) entries: i64,
-    /// Whether anything was put back: then a key may be put again.
+    /// Set when something was restored: then a key may be put again.
     pub(super) restores: bool,
+    /// Set when damage made a usage row be counted again.
+    pub(super) recounts: bool,
 }
 
 impl Applier<'_> {
@@ -188,11 +190,11 @@ impl Applier<'_> {
         let Some(value) = self.changes.get(Table::Entries, &entry_key(new.agent, position))? else {
             return Ok(None);
         };
-        match salvage_entry(new.agent, position, &value) {
-            Some(Entry::Message(old)) if !old.is_expired(new.accepted) => {
+        match salvage_entry_head(new.agent, position, &value) {
+            Some(EntryHead::Message(old)) if old.expires > new.accepted => {
                 let ending = Ending { position, what: Ended::Message(MessageEnding::of(&old)) };
                 self.end(new.agent, &ending, Outcome::Replaced)?;
-                Ok(Some(old.entry_ref()))
+                Ok(ending.entry_ref(new.agent))
             }
             _ => Ok(None),
         }

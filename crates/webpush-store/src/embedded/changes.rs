@@ -57,6 +57,17 @@ impl<'a> Changes<'a> {
         self.rows[table as usize].get(&Key::from(key)).map(Option::is_some)
     }
 
+    /// Returns the changed rows of a table, as they are after and were before.
+    pub(super) fn changed_rows(
+        &self,
+        table: Table,
+    ) -> impl Iterator<Item = (&Key, Option<&Value>, Option<Value>)> {
+        self.rows[table as usize].iter().map(move |(key, after)| {
+            let before = self.base.get(table, key).ok().flatten();
+            (key, after.as_ref(), before)
+        })
+    }
+
     pub(super) fn into_tables(self) -> Tables {
         self.rows
     }

@@ -2,7 +2,7 @@
 
 use super::accounting::EntrySize;
 use super::apply::Applier;
-use super::entry_row::{read_entry, receipt_value, salvage_entry};
+use super::entry_row::{EntryHead, MessageHead, read_entry_head, receipt_value, salvage_entry_head};
 use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
 use super::value::Value;
@@ -10,14 +10,13 @@ use super::view::View;
 use crate::{Applied, Removed, StoreError, position};
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
-use webpush_core::inbox::{Entry, Owner};
-use webpush_core::message::Message;
-use webpush_core::message::Outcome;
+use webpush_core::inbox::Owner;
+use webpush_core::message::{Outcome, end_of};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 
-/// What must be known of an entry to end it; far less than its body.
+/// What a store must know of an entry to end it; far less than its body.
 pub(super) struct Ending {
     pub(super) position: Position,
     pub(super) what: Ended,
@@ -39,13 +38,13 @@ pub(super) struct MessageEnding {
     topic: Option<Topic>,
     receipt: Option<InboxId>,
     key: KeyId,
-    weight: EntrySize,
+    size: EntrySize,
 }
 
 impl Ending {
-    const fn weight(&self) -> Option<EntrySize> {
+    const fn size(&self) -> Option<EntrySize> {
         match &self.what {
-            Ended::Message(message) => Some(message.weight),
+            Ended::Message(message) => Some(message.size),
             Ended::Receipt(_) => Some(EntrySize::RECEIPT),
             Ended::Unreadable => None,
         }
@@ -87,15 +86,14 @@ impl Applier<'_> {
     }
 
     pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Value) -> Ending {
-        let entry = read_entry(inbox, position, value).or_else(|| {
+        let head = read_entry_head(inbox, position, value).or_else(|| {
             self.changes.damage().report(Table::Entries);
-            salvage_entry(inbox, position, value)
+            salvage_entry_head(inbox, position, value)
         });
-        let what = match entry {
-            Some(Entry::Message(message)) => Ended::Message(MessageEnding::of(&message)),
-            Some(Entry::Receipt(receipt)) => Ended::Receipt(receipt.message()),
-            None => Ended::Unreadable,
-        };
+        let what = head.map_or(Ended::Unreadable, |head| match head {
+            EntryHead::Message(message) => Ended::Message(MessageEnding::of(&message)),
+            EntryHead::Receipt(receipt) => Ended::Receipt(receipt.message()),
+        });
         Ending { position, what }
     }
 
@@ -108,11 +106,11 @@ impl Applier<'_> {
     ) -> Result<Option<Receipt>, StoreError> {
         let Ending { position, what } = ending;
         self.entries -= 1;
-        if let Some(weight) = ending.weight() {
-            self.count_out(inbox, *position, weight)?;
+        if let Some(size) = ending.size() {
+            self.count_out(inbox, *position, size)?;
         }
         self.changes.remove(Table::Entries, &entry_key(inbox, *position));
-        if ending.weight().is_none() {
+        if ending.size().is_none() {
             self.recount(inbox)?;
         }
         let Ended::Message(message) = what else { return Ok(None) };
@@ -151,16 +149,16 @@ impl Applier<'_> {
 }
 
 impl MessageEnding {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &MessageHead) -> Self {
         Self {
             accepted: message.accepted,
             id: message.id,
             subscription: message.subscription,
-            ends: message.ends(),
+            ends: end_of(message.accepted, message.expires),
             topic: message.topic,
             receipt: message.receipt,
             key: message.key,
-            weight: EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 },
+            size: EntrySize { urgency: message.urgency, body_bytes: message.body_bytes },
         }
     }
 }

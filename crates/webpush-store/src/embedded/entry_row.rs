@@ -11,6 +11,7 @@ use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::message::{Draft, Message};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
+use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 
@@ -78,9 +79,48 @@ pub(super) fn read_entry(inbox: InboxId, position: Position, value: &[u8]) -> Op
     read(unseal(&entry_key(inbox, position), value)?, inbox, position)
 }
 
-/// Reads what is there of an entry that is to be removed, so that a damaged body leaves no other rows behind.
-pub(super) fn salvage_entry(inbox: InboxId, position: Position, value: &[u8]) -> Option<Entry> {
-    read(unseal_unchecked(value)?, inbox, position)
+/// The fields of an entry that a store needs to end it: all but the headers and the body.
+pub(super) enum EntryHead {
+    Message(MessageHead),
+    Receipt(Receipt),
+}
+
+/// The fields of a message without its headers and its body.
+pub(super) struct MessageHead {
+    pub(super) id: MessageId,
+    pub(super) subscription: SubscriptionId,
+    pub(super) accepted: Timestamp,
+    pub(super) expires: Timestamp,
+    pub(super) urgency: Urgency,
+    pub(super) key: KeyId,
+    pub(super) topic: Option<Topic>,
+    pub(super) receipt: Option<InboxId>,
+    pub(super) body_bytes: u64,
+}
+
+/// Reads the head of an entry. The rest is checked, but neither decoded nor copied.
+pub(super) fn read_entry_head(inbox: InboxId, position: Position, value: &[u8]) -> Option<EntryHead> {
+    head(unseal(&entry_key(inbox, position), value)?, inbox, position)
+}
+
+/// Reads the head of an entry that is to be removed even if it is damaged, so that no other rows are left behind.
+pub(super) fn salvage_entry_head(inbox: InboxId, position: Position, value: &[u8]) -> Option<EntryHead> {
+    head(unseal_unchecked(value)?, inbox, position)
+}
+
+fn head(mut fields: Fields<'_>, inbox: InboxId, position: Position) -> Option<EntryHead> {
+    let kind = fields.u8()?;
+    let id = MessageId::from_bytes(fields.array()?);
+    match kind {
+        MESSAGE => {
+            let mut head = message_head(&mut fields, id)?;
+            encoding_parts(&mut fields)?;
+            head.body_bytes = fields.0.len() as u64;
+            Some(EntryHead::Message(head))
+        }
+        RECEIPT => read_receipt(fields, id, inbox, position).map(EntryHead::Receipt),
+        _ => None,
+    }
 }
 
 fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position) -> Option<Entry> {
@@ -96,12 +136,8 @@ fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position) -> Option<En
     }
 }
 
-fn read_message(
-    mut fields: Fields<'_>,
-    id: MessageId,
-    agent: InboxId,
-    position: Position,
-) -> Option<Message> {
+/// Reads the fields of a message up to its headers; the size of its body is left at zero.
+fn message_head(fields: &mut Fields<'_>, id: MessageId) -> Option<MessageHead> {
     let subscription = SubscriptionId::from_bytes(fields.array()?);
     let (accepted, expires) = (fields.timestamp()?, fields.timestamp()?);
     let urgency = read_urgency(fields.u8()?)?;
@@ -114,6 +150,10 @@ fn read_message(
         0 => None,
         _ => Some(InboxId::from_bytes(fields.array()?)),
     };
+    Some(MessageHead { id, subscription, accepted, expires, urgency, key, topic, receipt, body_bytes: 0 })
+}
+
+fn encoding_parts<'a>(fields: &mut Fields<'a>) -> Option<[Option<&'a [u8]>; 4]> {
     let mut parts = [None; 4];
     for part in &mut parts {
         *part = match fields.u16()? {
@@ -121,8 +161,19 @@ fn read_message(
             length => Some(fields.bytes(length.into())?),
         };
     }
-    let encoding = Encoding::from_parts(parts)?;
+    Some(parts)
+}
+
+fn read_message(
+    mut fields: Fields<'_>,
+    id: MessageId,
+    agent: InboxId,
+    position: Position,
+) -> Option<Message> {
+    let head = message_head(&mut fields, id)?;
+    let encoding = Encoding::from_parts(encoding_parts(&mut fields)?)?;
     let body = Bytes::copy_from_slice(fields.0);
+    let MessageHead { subscription, accepted, expires, urgency, key, topic, receipt, .. } = head;
     let draft =
         Draft { id, agent, subscription, accepted, expires, urgency, topic, encoding, key, receipt, body };
     Some(draft.into_message(position))
@@ -148,7 +199,6 @@ fn read_receipt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webpush_core::time::Timestamp;
 
     const INBOX: InboxId = InboxId::from_bytes([1; 16]);
 
@@ -192,24 +242,38 @@ mod tests {
             let urgency = if matches!(entry, Entry::Message(_)) { Urgency::Low } else { Urgency::VeryLow };
             assert_eq!(read_entry_urgency(&value), Some(urgency));
             assert_eq!(read_entry(INBOX, Position::new(4), &value), Some(entry.clone()));
-            assert_eq!(salvage_entry(INBOX, Position::new(4), &value), Some(entry));
+            for head in
+                [read_entry_head, salvage_entry_head].map(|read| read(INBOX, Position::new(4), &value))
+            {
+                match (head, &entry) {
+                    (Some(EntryHead::Message(head)), Entry::Message(message)) => {
+                        assert_eq!((head.id, head.topic, head.body_bytes), (message.id, message.topic, 6));
+                        assert_eq!((head.receipt, head.key), (message.receipt, message.key));
+                    }
+                    (Some(EntryHead::Receipt(head)), Entry::Receipt(receipt)) => assert_eq!(head, *receipt),
+                    _ => panic!("the head is of another kind"),
+                }
+            }
         }
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
+        let assert_noticed = |damaged: &Value| {
+            assert_eq!(read_entry(INBOX, Position::new(4), damaged), None);
+            assert!(read_entry_head(INBOX, Position::new(4), damaged).is_none());
+            // It must not panic.
+            let _: Option<EntryHead> = salvage_entry_head(INBOX, Position::new(4), damaged);
+        };
         for entry in rows() {
             let value = value(&entry);
             for index in 0..value.len() {
                 for bit in 0..8 {
                     let mut damaged = value.to_vec();
                     damaged[index] ^= 1 << bit;
-                    let damaged = Value::from(damaged);
-                    assert_eq!(read_entry(INBOX, Position::new(4), &damaged), None);
-                    salvage_entry(INBOX, Position::new(4), &damaged);
+                    assert_noticed(&Value::from(damaged));
                 }
-                assert_eq!(read_entry(INBOX, Position::new(4), &Value::from(&value[..index])), None);
-                salvage_entry(INBOX, Position::new(4), &Value::from(&value[..index]));
+                assert_noticed(&Value::from(&value[..index]));
             }
             assert_eq!(read_entry(INBOX, Position::new(5), &value), None, "it is of another place");
         }

@@ -87,6 +87,8 @@ impl Gauges {
 
     /// What only the store as a whole knows is left as it is by default.
     pub(super) fn statistics(&self) -> Statistics {
+        // Loaded before the count, which is whole once it is known.
+        let is_known = self.entries_known.load(Ordering::Acquire);
         let entries = u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or_default();
         Statistics {
             outages: self.outages.get(),
@@ -99,7 +101,7 @@ impl Gauges {
             log_written_bytes: self.log_written.get(),
             generation_bytes: self.generation_bytes.load(Ordering::Relaxed),
             flushes: self.flushes.get(),
-            entries: self.entries_known.load(Ordering::Acquire).then_some(entries),
+            entries: is_known.then_some(entries),
             ..Statistics::default()
         }
     }

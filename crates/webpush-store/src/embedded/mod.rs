@@ -65,6 +65,7 @@ mod stepper;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod usage_audit;
 mod usage_row;
 mod value;
 mod view;

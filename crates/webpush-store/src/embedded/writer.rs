@@ -26,6 +26,7 @@ use super::recent_rows::RowChanges;
 use super::recovery::Start;
 use super::request::Request;
 use super::shared::Shared;
+use super::usage_audit::usage_adds_up;
 use super::watermark::{Watermark, WatermarkFile};
 use crate::disk::DiskFile;
 use crate::{Applied, Durability, StoreError};
@@ -254,9 +255,14 @@ impl Writer {
             receipts_dropped: 0,
             entries: 0,
             restores: false,
+            recounts: false,
         };
         let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
         let answers = group.iter_mut().map(apply).collect();
+        debug_assert!(
+            applier.recounts || usage_adds_up(&applier.changes),
+            "a usage row is not the sum of its inbox"
+        );
         let Applier { changes, highest: position, floor, earliest, entries, restores, .. } = applier;
         let changes = changes.into_tables();
         Some(AppliedGroup { answers, changes, position, floor, earliest, entries, restores })
