@@ -1,4 +1,4 @@
-//! A directory that version 0.1.0 left is migrated when it is opened, and what URLs given out before name is found.
+//! Migration of a directory that version 0.1.0 left: URLs given out before go on working.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
@@ -21,11 +21,11 @@ use webpush_store::contract::{block_on, commit_blocking};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Op, Quota, Store};
 
-/// Has three subscriptions, one of each protocol, and three messages: 11 and 12 are in the engine, 13 is in the log.
+/// Has a subscription of each protocol, messages 11 and 12 in the engine, and 13 in the log.
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 /// Was sent messages 20 to 24, and may hold three.
 const FULL: InboxId = InboxId::from_bytes([2; 16]);
-/// Has the receipt of message 10 of the first agent, which was acknowledged; is owed that of message 11.
+/// Has the receipt of message 10, which was acknowledged; is owed that of message 11.
 const RECEIPTS: InboxId = InboxId::from_bytes([3; 16]);
 const PLAIN: SubscriptionId = SubscriptionId::from_bytes([4; 16]);
 const LEGACY: SubscriptionId = SubscriptionId::from_bytes([5; 16]);
@@ -46,16 +46,16 @@ const MESSAGES: [(InboxId, u8, u64); 9] = [
 ];
 
 fn unpacked() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format-2/folder.tar.gz");
-    let unpacking = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder.path()).status();
+    let directory = tempfile::tempdir().unwrap();
+    let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format-2/directory.tar.gz");
+    let unpacking = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(directory.path()).status();
     assert!(unpacking.unwrap().success());
-    folder
+    directory
 }
 
-fn open(folder: &Path) -> EmbeddedStore {
+fn open(directory: &Path) -> EmbeddedStore {
     let quota = Quota { messages: 3, ..Quota::default() };
-    let store = EmbeddedStore::open(folder, Options { quota, ..Options::default() }).unwrap();
+    let store = EmbeddedStore::open(directory, Options { quota, ..Options::default() }).unwrap();
     assert_eq!((store.recovery().batches_lost, store.damaged_records()), (0, 0));
     store
 }
@@ -88,9 +88,9 @@ fn draft(agent: InboxId, number: u8) -> Draft {
 
 #[test]
 fn everything_of_version_0_1_0_is_found() {
-    let folder = unpacked();
-    let store = open(folder.path());
-    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 3\n");
+    let directory = unpacked();
+    let store = open(directory.path());
+    assert_eq!(fs::read_to_string(directory.path().join("format")).unwrap(), "webpush-server store 3\n");
     let there = MESSAGES.map(|(_, number, _)| block_on(store.entry(&named(number))).unwrap().is_some());
     assert_eq!(there, [false, true, true, false, false, true, true, true, true]);
     let Ok(Some(Entry::Message(message))) = block_on(store.entry(&named(11))) else { panic!("11 is there") };
@@ -116,8 +116,8 @@ fn everything_of_version_0_1_0_is_found() {
 
 #[test]
 fn positions_go_on_behind_those_of_version_0_1_0() {
-    let folder = unpacked();
-    let store = open(folder.path());
+    let directory = unpacked();
+    let store = open(directory.path());
     let last = named(13).position;
     for _ in 0..2 {
         let replacing = Draft { topic: Topic::parse(b"news"), ..draft(AGENT, 30) };
@@ -134,6 +134,6 @@ fn positions_go_on_behind_those_of_version_0_1_0() {
     }
     assert_eq!(contents(&store, AGENT, last).len(), 1, "who resumes after the last one misses nothing");
     store.close();
-    let store = open(folder.path());
+    let store = open(directory.path());
     assert_eq!((contents(&store, AGENT, Position::START).len(), contents(&store, FULL, last).len()), (3, 1));
 }

@@ -1,5 +1,6 @@
-//! A check of an invariant, for builds with debug assertions: a group changes the usage row of each inbox by what it adds to
-//! the inbox and takes from it.
+//! An invariant that builds with debug assertions check after each group.
+//!
+//! A group changes the usage row of each inbox by exactly what it adds to the inbox and removes from it.
 
 use super::changes::Changes;
 use super::entry_row::{EntryHead, salvage_entry_head};
@@ -9,10 +10,12 @@ use super::value::Value;
 use std::collections::BTreeMap;
 use webpush_core::id::InboxId;
 
-/// What one inbox gained: entries, bytes of their bodies, subscriptions.
+/// The gain of one inbox: entries, bytes of their bodies, subscriptions.
 type Gain = [i64; 3];
 
-/// Returns true if the usage rows change like the rows that they count. The changes alone are looked at.
+/// Returns true if the usage rows change like the rows that they count.
+///
+/// Looks at the changed rows alone.
 pub(super) fn usage_adds_up(changes: &Changes<'_>) -> bool {
     let mut gains: BTreeMap<InboxId, Gain> = BTreeMap::new();
     let mut gain = |inbox, gained: Gain, sign: i64| {
