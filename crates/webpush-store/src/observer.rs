@@ -1,4 +1,4 @@
-//! Observation of commits: what any writer of a store committed reaches all who must know.
+//! Observation of commits: every change reaches everything that derives its state from commits.
 
 use crate::{Applied, Durability};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,12 +13,14 @@ pub trait CommitObserver: Send + Sync + 'static {
     /// A commit was applied, and is as durable as its submitter asked for.
     fn committed(&self, event: &CommitEvent<'_>);
 
-    /// A commit failed, and it is unknown what of it was applied. Not called for a commit that was refused as
-    /// [`Busy`](crate::StoreError::Busy).
+    /// A commit failed, and it is unknown what of it was applied.
+    ///
+    /// Not called for a commit that was refused as [`Busy`](crate::StoreError::Busy).
     fn failed(&self);
 
-    /// The store may hold changes that no event told of, for example of a commit that failed. Everything that was
-    /// derived from events has to be looked up again.
+    /// The store may hold changes that no event told of, for example of a commit that failed.
+    ///
+    /// Everything that was derived from events has to be looked up again.
     fn missed(&self);
 }
 

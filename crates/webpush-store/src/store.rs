@@ -8,25 +8,51 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// Called once when a commit has ended, in the order of submission, on a thread of the store: it must be quick, must
-/// not block and must not panic. A commit that is refused at once ends before `commit` returns, on its thread.
+/// Receives the result of a commit, once.
+///
+/// The store calls it in the order of submission on a thread of its own: it must be quick, must not block and must not
+/// panic. A commit that is refused at once ends before `commit` returns, on the caller's thread.
 pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 
 /// Inboxes with their subscriptions and entries.
 ///
-/// Writes come in batches and are applied in the order of submission; readers, and a crash, see a batch whole or not at
-/// all. A change may become readable a moment before it is durable; its submitter learns that it was accepted only
-/// from `done`.
+/// A value of this type is a handle: what one process has of a store. Other handles may write to the same store at the
+/// same time. Commits of one handle are applied in the order of submission.
+///
+/// # Batches
+///
+/// A commit is a batch of operations. Readers, and a crash, see its changes to one inbox whole or not at all. Its changes
+/// to other inboxes may become visible later: a receipt in the inbox of a sender, the receipts of a removal, an inbox
+/// that is created for a message of another one. Each of these is recorded once, however often the operation that causes
+/// it is repeated. (The embedded store and the model make whole batches atomic; callers must not rely on that.)
+///
+/// A change may become readable a moment before it is durable. Its submitter learns from [`Done`] that it was accepted.
+///
+/// # Unknown outcomes
+///
+/// After an error other than [`StoreError::Busy`] it is unknown what of a batch was applied. It is safe to submit it
+/// again: every operation is idempotent. An [`Op::Append`] is recognized by its inbox and message ID. If an earlier one
+/// was applied, the message is not stored again, even if it has ended since, and the answer is [`Applied::Duplicate`]
+/// with its position. A store recognizes at least the last 50,000 messages that were appended since it was opened.
+///
+/// # Positions
+///
+/// Each entry has a [`Position`] in its inbox. Later entries have higher ones, and none is assigned twice, even if the
+/// inbox is removed and created again, or if a crash loses commits. Nothing else may be concluded from a position.
+///
+/// # Reads
 ///
 /// Reads are bounded, and fail with a [`StoreError`] if the store cannot answer. A backend on local storage answers at
 /// the first poll.
 pub trait Store: Send + Sync + 'static {
-    /// Applies operations in order. With [`Durability::Durable`], `done` is called with `Ok` only after all of them
-    /// are on disk. `Ok` holds one [`Applied`] for each operation. After `Err` it is unknown which were applied.
+    /// Applies operations in order, then calls `done` with one [`Applied`] for each.
+    ///
+    /// With [`Durability::Durable`], all of them are on disk by then.
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done);
 
-    /// Registers an observer of every commit from now on: of this handle and of all others to the same store. It is
-    /// removed when this handle is closed.
+    /// Registers an observer of every commit from now on, through this handle or any other.
+    ///
+    /// It is removed when this handle is closed.
     fn watch(&self, observer: Arc<dyn CommitObserver>);
 
     /// Looks up an inbox.
@@ -49,8 +75,9 @@ pub trait Store: Send + Sync + 'static {
     /// Reads the entry at a position, if it has that message ID.
     fn entry(&self, entry: &EntryRef) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
 
-    /// Reads entries of an inbox after a position, in the order of acceptance: those that the scope admits and that
-    /// have not expired at `now`, at most [`webpush_core::session::FETCH_ENTRIES`].
+    /// Reads entries of an inbox after a position, in the order of acceptance.
+    ///
+    /// The page has the entries that the scope admits and that have not expired at `now`, at most [`webpush_core::session::FETCH_ENTRIES`].
     fn fetch(
         &self,
         scope: &Scope,
@@ -58,28 +85,33 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
-    /// Reads the newest entry of an inbox that the scope admits and that has not expired at `now`. Only the newest
-    /// [`webpush_core::session::FETCH_SCAN_ROWS`] rows are searched.
+    /// Reads the newest entry of an inbox that the scope admits and that has not expired at `now`.
+    ///
+    /// Only the newest [`webpush_core::session::FETCH_SCAN_ROWS`] rows are searched.
     fn latest(
         &self,
         scope: &Scope,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
 
-    /// Lists at most `limit` messages whose end ([`webpush_core::message::Message::ends`]) has come at `now`, and says
-    /// when the next one ends.
+    /// Lists at most `limit` messages that have ended at `now`, and when the next one will.
+    ///
+    /// The end of a message is [`webpush_core::message::Draft::ends`].
     fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Due, StoreError>> + Send;
 
-    /// Lists at most `limit` idle inboxes, each to be removed with [`Op::RemoveIdle`]. If it lists `limit` of them,
-    /// there may be more.
+    /// Lists at most `limit` idle inboxes, each to be removed with [`Op::RemoveIdle`].
+    ///
+    /// If it lists `limit` of them, there may be more.
     fn idle(
         &self,
         check: &IdleCheck,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<InboxId>, StoreError>> + Send;
 
-    /// Opens a consistent snapshot. It sees every commit applied before the call and none after. It does not block
-    /// writers, and holds memory until it is dropped. If the store closes or fails, the snapshot ends with an error.
+    /// Opens a consistent snapshot: it sees every commit applied before the call and none after.
+    ///
+    /// It does not block writers, and holds memory until it is dropped. If the store closes or fails, the snapshot ends
+    /// with an error.
     fn snapshot(&self, detail: &Detail) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
 
     /// Returns metrics of the store, if it has any. Quick, whatever state the store is in.
@@ -87,8 +119,10 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Finishes what was submitted, makes it durable, and answers everything from then on with
-    /// [`StoreError::Unavailable`]. Blocks until that is done; must not be called by a [`Done`].
+    /// Closes this handle: finishes what was submitted through it, and makes that durable.
+    ///
+    /// Blocks until that is done, and must not be called by a [`Done`]. From then on everything fails with
+    /// [`StoreError::Unavailable`]. The store itself closes with its last handle.
     fn close(&self);
 }
 
