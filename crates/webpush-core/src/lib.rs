@@ -17,7 +17,7 @@
 //! | how often something may happen | [`rate`] |
 //! | notifications of Matrix homeservers | [`matrix`] |
 //! | which hosts a stranger may have the service reach | [`address`] |
-//! | clock and randomness, as they are passed in | [`env`] |
+//! | clock and randomness, as they are passed in | [`mod@env`] |
 
 pub mod address;
 pub mod base64url;

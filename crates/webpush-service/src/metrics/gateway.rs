@@ -3,7 +3,7 @@
 use super::exposition::{Counters, Exposition};
 use std::fmt;
 
-/// The end of one delivery, in the order of [`VERDICTS`].
+/// The end of one delivery, in the order of `VERDICTS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayOutcome {
     /// The push service has the message.

@@ -11,7 +11,7 @@ pub const BROADCASTS: usize = 256;
 /// Broadcasts that one agent may follow, and the most characters that a name of one may have, or a version.
 const FOLLOWED_BROADCASTS: usize = 64;
 
-/// See [`FOLLOWED_BROADCASTS`].
+/// Maximum length of the name of a broadcast, in characters.
 pub const BROADCAST_NAME_CHARACTERS: usize = 128;
 
 /// The most characters that the version of a broadcast may have.
