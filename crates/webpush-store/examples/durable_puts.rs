@@ -1,9 +1,9 @@
-//! How many messages a second the embedded store makes durable, against the limit of the machine: appending records
-//! of the same size to a file and syncing them in groups, by the same threads. Then the same with each message settled
-//! as soon as it was stored, as of agents that listen; one inbox that is too full; and how long it takes to open the
-//! store after its process was killed.
+//! Measures how many messages a second the embedded store makes durable.
 //!
-//! `cargo run --release -p webpush-store --example durable_puts [folder [puts|pairs|flood|open]]`
+//! For comparison, the same threads append records of the same size to a file and sync them in groups. Then come messages
+//! that are settled as soon as they are stored, an inbox that is too full, and the time to open the store after a kill.
+//!
+//! `cargo run --release -p webpush-store --example durable_puts [directory [puts|pairs|flood|open]]`
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a measurement that fails has no result")]
 #![allow(clippy::disallowed_methods, reason = "it measures the machine itself")]
@@ -42,38 +42,38 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let what = arguments.next();
     if let Some(count) = arguments.next() {
-        fill_and_die(&folder, count.parse().expect("a number of messages"));
+        fill_and_die(&directory, count.parse().expect("a number of messages"));
     }
-    let folder = tempfile::tempdir_in(folder).expect("a folder");
+    let directory = tempfile::tempdir_in(directory).expect("a directory");
     let is_wanted = |name| what.as_deref().is_none_or(|what| what == name);
     if is_wanted("puts") {
-        measure_puts(folder.path());
+        measure_puts(directory.path());
     }
     if is_wanted("pairs") {
-        measure_pairs(folder.path());
+        measure_pairs(directory.path());
     }
     if is_wanted("flood") {
-        measure_flood(&folder.path().join("flood"));
+        measure_flood(&directory.path().join("flood"));
     }
     if is_wanted("open") {
         for count in [100_000, 1_000_000] {
-            measure_open(&folder.path().join(count.to_string()), count);
+            measure_open(&directory.path().join(count.to_string()), count);
         }
     }
 }
 
-fn measure_puts(folder: &Path) {
+fn measure_puts(directory: &Path) {
     println!(
         "{:>9} {:>12} {:>12} {:>6} {:>14} {:>14} {:>14}",
         "in flight", "bare/s", "store/s", "ratio", "bare us/put", "store us/put", "writer us/put"
     );
-    let store = seeded(&folder.join("puts"));
+    let store = seeded(&directory.join("puts"));
     let mut next = 0;
     for in_flight in [1, 64, 512] {
-        let bare = bare(&folder.join("bare"), in_flight);
+        let bare = bare(&directory.join("bare"), in_flight);
         let put = drive(in_flight, &mut next, |number, sender| append(&store, number, sender));
         println!(
             "{in_flight:>9} {:>12.0} {:>12.0} {:>6.2} {:>14.1} {:>14.1} {:>14.1}",
@@ -88,9 +88,9 @@ fn measure_puts(folder: &Path) {
 }
 
 /// Each message is settled lazily as soon as it was stored.
-fn measure_pairs(folder: &Path) {
+fn measure_pairs(directory: &Path) {
     println!("{:>9} {:>12} {:>14} {:>14}", "in flight", "pairs/s", "store us/pair", "writer us/pair");
-    let store = Arc::new(seeded(&folder.join("pairs")));
+    let store = Arc::new(seeded(&directory.join("pairs")));
     let mut next = 0;
     for in_flight in [1, 64, 512] {
         let pair = drive(in_flight, &mut next, |number, sender| append_and_settle(&store, number, sender));
@@ -131,7 +131,7 @@ fn append_and_settle(store: &Arc<EmbeddedStore>, number: u64, sender: &Sender<()
     store.commit(vec![Op::Append(message)], Durability::Durable, done);
 }
 
-/// What a round came to: how many a second, and microseconds of processor time for each.
+/// The result of a round: puts per second, and microseconds of processor time for each.
 struct Round {
     rate: f64,
     cpu: f64,
@@ -139,7 +139,7 @@ struct Round {
     writer_cpu: f64,
 }
 
-/// Keeps so many in flight for a round.
+/// Runs a round with `in_flight` commits in flight.
 fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> Round {
     let (sender, receiver) = channel();
     let (start, cpu, writer_cpu) = (Instant::now(), cpu_time(), writer_cpu_time());
@@ -192,8 +192,8 @@ fn bare(path: &Path, in_flight: u64) -> Round {
 }
 
 /// One inbox beyond its quota: what a message costs then, and the scan that comes with the first.
-fn measure_flood(folder: &Path) {
-    let store = seeded(folder);
+fn measure_flood(directory: &Path) {
+    let store = seeded(directory);
     let full = Options::default().quota.messages;
     let put = |numbers: Range<u64>| {
         let start = Instant::now();
@@ -215,13 +215,13 @@ fn measure_flood(folder: &Path) {
     );
 }
 
-fn measure_open(folder: &Path, count: u64) {
+fn measure_open(directory: &Path, count: u64) {
     let program = std::env::current_exe().expect("this program");
     let status =
-        Command::new(program).arg(folder).arg("fill").arg(count.to_string()).status().expect("a child");
+        Command::new(program).arg(directory).arg("fill").arg(count.to_string()).status().expect("a child");
     assert!(!status.success(), "it kills itself");
     let start = Instant::now();
-    let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
+    let store = EmbeddedStore::open(directory, Options::default()).expect("the store opens");
     let time = start.elapsed();
     assert_eq!(store.recovery().batches_lost, 0);
     println!("opened {count} messages after a kill in {} ms", time.as_millis());
@@ -229,13 +229,15 @@ fn measure_open(folder: &Path, count: u64) {
     store.close();
     let closed = start.elapsed();
     let start = Instant::now();
-    drop(EmbeddedStore::open(folder, Options::default()).expect("the store opens"));
+    drop(EmbeddedStore::open(directory, Options::default()).expect("the store opens"));
     println!("closed in {} ms, opened again in {} ms", closed.as_millis(), start.elapsed().as_millis());
 }
 
-/// What a killed process leaves: messages that came one by one, 64 in flight, and no close.
-fn fill_and_die(folder: &Path, count: u64) -> ! {
-    let store = seeded(folder);
+/// Leaves a directory as a killed process does.
+///
+/// Messages came one by one, 64 in flight, and nothing was closed.
+fn fill_and_die(directory: &Path, count: u64) -> ! {
+    let store = seeded(directory);
     let (sender, receiver) = channel();
     let (start, cpu) = (Instant::now(), cpu_time());
     for number in 0..count {
@@ -252,8 +254,8 @@ fn fill_and_die(folder: &Path, count: u64) -> ! {
     std::process::abort();
 }
 
-fn seeded(folder: &Path) -> EmbeddedStore {
-    let store = EmbeddedStore::open(folder, Options::default()).expect("the store opens");
+fn seeded(directory: &Path) -> EmbeddedStore {
+    let store = EmbeddedStore::open(directory, Options::default()).expect("the store opens");
     let created = Timestamp::from_millis(1);
     for first in (0..AGENTS).step_by(500) {
         let ops = (first..first + 500).flat_map(|number| {

@@ -21,8 +21,9 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Returns another handle to the same store. A handle is what one process has of a store: commits and closes of
-    /// one are not those of the other.
+    /// Returns another handle to the same store.
+    ///
+    /// A handle is what one process has of a store: commits and closes of one are not those of the other.
     #[must_use]
     pub fn handle(&self) -> Self {
         match self {

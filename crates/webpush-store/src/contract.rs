@@ -1,4 +1,4 @@
-//! What every [`Store`] must do, as checks that run: one function for each rule.
+//! The contract of a [`Store`], as checks that run: one function for each rule.
 //!
 //! A check takes a function that opens the store under test. When it is called again, after the store was closed, it
 //! must open the same store with what the first one left. [`crate::contract_tests`] makes a test of each rule.
@@ -82,7 +82,9 @@ use webpush_core::urgency::Urgency;
 /// Opens the store under test, with these bounds for each inbox.
 pub type Open<'a> = &'a dyn Fn(Quota) -> Backend;
 
-/// Makes one `#[test]` of each rule. `$open` is an expression that gives a fresh `Fn(Quota) -> Backend`.
+/// Makes one `#[test]` of each rule.
+///
+/// `$open` is an expression that gives a fresh `Fn(Quota) -> Backend`.
 #[macro_export]
 macro_rules! contract_tests {
     ($open:expr) => {
@@ -274,7 +276,7 @@ async fn fetch(store: &Backend, scope: Scope, after: Position, now: u64) -> Page
     store.fetch(&scope, after, at(now)).await.expect("the store can be read")
 }
 
-/// What is in an inbox at 10 ms, by reference.
+/// Returns the entries of an inbox at 10 ms, by reference.
 async fn contents(store: &Backend, inbox: InboxId) -> Vec<EntryRef> {
     fetch(store, everything(inbox), Position::START, 10).await.entries.iter().map(Entry::entry_ref).collect()
 }

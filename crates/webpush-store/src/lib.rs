@@ -47,8 +47,9 @@ use webpush_core::inbox::Entry;
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
 
-/// Returns true if a read with this scope hands the entry out. A receipt has no subscription and no urgency: only a
-/// scope that names a subscription leaves it out.
+/// Returns true if a read with this scope hands the entry out.
+///
+/// A receipt has no subscription and no urgency: only a scope that names a subscription leaves it out.
 fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
     match entry {
         Entry::Message(message) => {

@@ -1,4 +1,6 @@
-//! A store in memory: the reference model that other stores are compared with, and the store for simulations.
+//! A store in memory, for tests and simulations.
+//!
+//! It is the reference model that other stores are compared with.
 //!
 //! It has no indexes. Every read searches everything, so that it is easy to see that it is right.
 
@@ -24,7 +26,9 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// A handle to a model in memory. A commit ends before `commit` returns, unless another one is just ending.
+/// A handle to a model in memory.
+///
+/// A commit ends before `commit` returns, unless another one is just ending.
 pub struct MemoryStore(Arc<Handle>);
 
 struct Handle {
@@ -34,7 +38,7 @@ struct Handle {
     faults: FaultState,
 }
 
-/// What all handles share.
+/// The state that all handles share.
 #[derive(Default)]
 struct Shared {
     model: Mutex<Model>,

@@ -1,4 +1,4 @@
-//! What can be written to a store, and what each write turned out to do.
+//! The operations of a store, and their results.
 
 use crate::{IdleCheck, Record};
 use std::sync::Arc;
@@ -47,7 +47,9 @@ pub enum Op {
     ///
     /// Its messages end as canceled (RFC 8030 §7.3.1).
     RemoveInbox(InboxId),
-    /// Notes that an agent monitors an inbox. Recorded once an hour at most; meant for [`Durability::Lazy`].
+    /// Notes that an agent monitors an inbox.
+    ///
+    /// Recorded once an hour at most; meant for [`Durability::Lazy`].
     Touch(InboxId, Timestamp),
     /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle.
     ///
@@ -60,7 +62,7 @@ pub enum Op {
     Restore(Record),
 }
 
-/// What one [`Op`] did.
+/// The result of one [`Op`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// The inbox or subscription is there now; of what was to be restored, whatever it is.
@@ -77,7 +79,7 @@ pub enum Applied {
     Removed(Removed),
     /// The inbox counts as monitored at that time now.
     Touched,
-    /// There is no room: the agent has as many subscriptions as it may.
+    /// The agent has reached its limit of subscriptions.
     Refused,
     /// The agent has another subscription of that channel, or the record to restore exists already.
     Taken,
@@ -101,7 +103,7 @@ pub struct Appended {
 }
 
 impl Appended {
-    /// Whether the message was dropped at once: nobody may hear of it.
+    /// Returns true if the message was dropped at once, so that no session must learn of it.
     #[must_use]
     pub fn is_dropped(&self) -> bool {
         self.dropped.iter().any(|dropped| dropped.position == self.message.position)

@@ -6,7 +6,7 @@
 /// [`Dropped`](webpush_core::message::Outcome::Dropped) (RFC 8030 §7.2), one by one until it holds no more than it may
 /// and never one more than that takes: the least urgent first, and the oldest first among equals. The new message is
 /// one among them: it goes when it is less urgent than all that is stored. A message that is larger than the whole
-/// quota goes alone. What has expired and was not swept yet counts as held. Of receipts the oldest go.
+/// quota goes alone. Expired messages count until they are swept. Of receipts the oldest go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Messages in an agent's inbox.

@@ -1,4 +1,4 @@
-//! SnapshotRegistry: what a store holds at one moment, record by record. For copies, counts and lists.
+//! Snapshots: what a store holds at one moment, record by record. For copies, counts and lists.
 
 use crate::StoreError;
 use webpush_core::id::{InboxId, Position};
@@ -6,17 +6,18 @@ use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// The records of one moment, read one by one. First [`Record::Position`]; then each inbox in the order of ids, followed by
-/// its subscriptions and by its entries in the order of acceptance. What is damaged is left out. After an error nothing
-/// comes.
+/// The records of one moment, read one by one.
+///
+/// First comes [`Record::Position`]; then each inbox in the order of IDs, followed by its subscriptions and by its entries
+/// in the order of acceptance. Damaged records are left out. Nothing follows an error.
 pub type Snapshot = Box<dyn Iterator<Item = Result<Record, StoreError>> + Send>;
 
-/// What is to be on a snapshot.
+/// The parts of a store that a snapshot shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// Only inboxes after this one.
     pub after: Option<InboxId>,
-    /// Whether subscriptions are.
+    /// Set to show subscriptions.
     pub subscriptions: bool,
     /// Which entries are.
     pub entries: Entries,

@@ -1,11 +1,11 @@
-//! What a store says of itself: plain numbers, for whoever shows them.
+//! Metrics of a store, as plain numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a store is, and what it has done since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Whether it can be read and written, as far as it has tried.
+    /// True while the store can be read and written, as far as is known.
     pub is_up: bool,
     /// How often it went down, because something could not be written.
     pub outages: u64,
@@ -21,11 +21,15 @@ pub struct Statistics {
     pub log_bytes: u64,
     /// Bytes written to the log.
     pub log_written_bytes: u64,
-    /// About how many bytes of memory the rows take that the engine does not have yet, without those on their way.
+    /// Approximate memory in bytes of rows that the engine does not have yet.
+    ///
+    /// Rows on their way to it are not included.
     pub generation_bytes: u64,
     /// How often such rows went to the engine.
     pub flushes: u64,
-    /// Messages and receipts that are stored; nothing until they are counted, which begins when the store is opened.
+    /// Stored messages and receipts.
+    ///
+    /// `None` until they are counted, which begins when the store is opened.
     pub entries: Option<u64>,
     /// Damaged records that were met and left out.
     pub damaged_records: u64,
@@ -44,7 +48,9 @@ pub struct Distribution {
     pub sum: u64,
 }
 
-/// A [`Distribution`] in the making. To note a value takes two additions that no other thread waits for.
+/// A [`Distribution`] in the making.
+///
+/// To note a value takes two additions that no other thread waits for.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
@@ -53,7 +59,9 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty one, with the largest values of its buckets, the smallest first; there is one more bucket for what is larger.
+    /// Creates an empty histogram.
+    ///
+    /// `bounds` are the largest values of its buckets, the smallest first. One more bucket has what is larger.
     #[must_use]
     pub fn new(bounds: &'static [u64]) -> Self {
         Self {
@@ -70,7 +78,7 @@ impl Histogram {
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// What was noted so far.
+    /// Returns the values noted so far.
     #[must_use]
     pub fn distribution(&self) -> Distribution {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();

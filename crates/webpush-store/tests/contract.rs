@@ -21,10 +21,10 @@ mod embedded {
     use webpush_store::embedded::{EmbeddedStore, Options};
 
     fn fresh() -> impl Fn(Quota) -> Backend {
-        let folder = tempfile::tempdir().expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
         move |quota| {
             let options = Options { quota, ..Options::default() };
-            EmbeddedStore::open(folder.path(), options).expect("the store opens").into()
+            EmbeddedStore::open(directory.path(), options).expect("the store opens").into()
         }
     }
 

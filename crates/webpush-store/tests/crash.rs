@@ -1,6 +1,6 @@
-//! What was acknowledged is there after a kill, a full disk and damage, or its loss is reported.
+//! Acknowledged messages survive a kill, a full disk and damage, or their loss is reported.
 //!
-//! The process that is killed is this test program itself, started again with [`FOLDER`] set.
+//! The process that is killed is this test program, started again with [`DIRECTORY`] set.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
@@ -27,9 +27,9 @@ use webpush_store::contract::{block_on, commit_blocking};
 use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
-/// Names the folder of the store to the child.
-const FOLDER: &str = "WEBPUSH_STORE_TEST_FOLDER";
-/// What the child does, and how large its memtables may be; see [`child`].
+/// Names the directory of the store to the child.
+const DIRECTORY: &str = "WEBPUSH_STORE_TEST_DIRECTORY";
+/// The task of the child, and the size of its memtables; see [`child`].
 const TASK: &str = "WEBPUSH_STORE_TEST_TASK";
 /// The number of the child's first message.
 const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
@@ -37,10 +37,10 @@ const FIRST: &str = "WEBPUSH_STORE_TEST_FIRST";
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const IN_FLIGHT: u64 = 64;
-/// Of so many messages one is not settled.
+/// One in this many messages is not settled.
 const SETTLED_OF: usize = 8;
 
-/// Starts a program that can't make a file larger than 8 MiB, until its parent lifts that: as good as a full disk.
+/// Starts a program that can't make a file larger than 8 MiB until its parent lifts that: a full disk.
 const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
 
 #[test]
@@ -54,16 +54,16 @@ fn what_was_acknowledged_survives_a_kill_while_generations_go_to_the_engine() {
 }
 
 fn kill_again_and_again(task: &str) {
-    let folder = seeded();
+    let dir = seeded();
     let mut expected = 0;
     for round in 1..=4 {
-        let mut child = start(folder.path(), task, expected, None);
+        let mut child = start(dir.path(), task, expected, None);
         let mut acknowledged = child.lines("acked").take(round * 200).last().unwrap();
         child.process.kill().unwrap();
-        // What it said before it was killed counts as well.
+        // Lines from before it was killed count as well.
         acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
         child.process.wait().unwrap();
-        let numbers = stored(folder.path());
+        let numbers = stored(dir.path());
         assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "in order and without a hole");
         expected = numbers.len() as u64;
         assert!(expected > acknowledged);
@@ -72,21 +72,21 @@ fn kill_again_and_again(task: &str) {
 
 #[test]
 fn what_was_settled_does_not_come_back_after_a_kill() {
-    let folder = seeded();
+    let dir = seeded();
     let mut first = 0;
     for round in 1..=4 {
-        let mut child = start(folder.path(), "settle, memtables of 20000", first, None);
+        let mut child = start(dir.path(), "settle, memtables of 20000", first, None);
         let mut acknowledged = child.lines("acked").take(round * 20).last().unwrap();
         child.process.kill().unwrap();
         acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
         child.process.wait().unwrap();
-        let numbers = stored(folder.path());
+        let numbers = stored(dir.path());
         let certain: Vec<u64> = numbers.iter().copied().filter(|number| *number < first).collect();
         assert!(certain.iter().copied().eq((0..first).step_by(SETTLED_OF)), "{certain:?}");
         let young = numbers.iter().copied().filter(|number| (first..acknowledged).contains(number));
         assert!(young.eq((first..acknowledged).step_by(SETTLED_OF)));
         // The last ones may have got as far as to be stored.
-        let store = open(folder.path(), Options::default());
+        let store = open(dir.path(), Options::default());
         let is_left = |entry: &&Entry| !number(entry).is_multiple_of(SETTLED_OF as u64);
         let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
         commit_blocking(&store, fetch_all(&store).iter().filter(is_left).map(settle).collect());
@@ -105,8 +105,8 @@ fn a_disk_that_is_full_for_the_engine_takes_the_store_down_as_well() {
 }
 
 fn fill_and_make_room(task: &str) {
-    let folder = seeded();
-    let mut child = start(folder.path(), task, 0, Some(SMALL_FILES));
+    let dir = seeded();
+    let mut child = start(dir.path(), task, 0, Some(SMALL_FILES));
     assert_eq!(child.lines("refused").next().map(|number| number > 0), Some(true));
     let process = child.process.id().to_string();
     let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
@@ -114,19 +114,19 @@ fn fill_and_make_room(task: &str) {
     writeln!(child.process.stdin.take().unwrap(), "there is room").unwrap();
     let acknowledged: Vec<u64> = child.lines("stored").collect();
     assert!(child.process.wait().unwrap().success());
-    let numbers = stored(folder.path());
+    let numbers = stored(dir.path());
     let missing: Vec<_> = acknowledged.iter().filter(|number| !numbers.contains(number)).collect();
     assert!(acknowledged.len() > 20 && missing.is_empty(), "missing: {missing:?}");
 }
 
 #[test]
 fn a_store_that_is_down_can_be_closed() {
-    let folder = seeded();
-    let mut child = start(folder.path(), "fill and close", 0, Some(SMALL_FILES));
+    let dir = seeded();
+    let mut child = start(dir.path(), "fill and close", 0, Some(SMALL_FILES));
     let acknowledged = child.lines("refused").next().unwrap();
     assert_eq!(child.lines("closed").next(), Some(acknowledged));
     assert!(child.process.wait().unwrap().success());
-    assert!(stored(folder.path()).len() as u64 >= acknowledged);
+    assert!(stored(dir.path()).len() as u64 >= acknowledged);
 }
 
 #[test]
@@ -137,16 +137,16 @@ fn damage_in_the_middle_of_the_log_is_reported() {
 #[test]
 fn damage_in_the_middle_of_a_journal_is_reported() {
     // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
-    damage_is_reported("append some, memtables of 1", |folder| flip_journal(folder, |end| end));
+    damage_is_reported("append some, memtables of 1", |dir| flip_journal(dir, |end| end));
 }
 
 fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
-    let folder = seeded();
-    let mut child = start(folder.path(), task, 0, None);
+    let dir = seeded();
+    let mut child = start(dir.path(), task, 0, None);
     let acknowledged = child.lines("acked").last().unwrap();
     child.process.wait().unwrap();
-    let flipped = flip(folder.path());
-    let store = open(folder.path(), Options::default());
+    let flipped = flip(dir.path());
+    let store = open(dir.path(), Options::default());
     let lost = store.recovery().batches_lost;
     let numbers = numbers(&store);
     assert!(numbers.len() > 10 && numbers.is_sorted());
@@ -155,36 +155,36 @@ fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
     commit_blocking(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
     assert!(fetch_all(&store).last().unwrap().position() > last);
     drop(store);
-    let store = open(folder.path(), Options::default());
+    let store = open(dir.path(), Options::default());
     assert_eq!(store.recovery().batches_lost, 0, "a loss is reported once");
 }
 
 #[test]
 fn damage_that_the_engine_notices_is_refused_by_name() {
-    let folder = seeded();
-    let store = open(folder.path(), Options::default());
+    let dir = seeded();
+    let store = open(dir.path(), Options::default());
     for number in 0..50 {
         commit_blocking(&store, vec![Op::Append(message(number, 300))]);
     }
     drop(store);
     // Before the end of a batch is its checksum.
-    flip_journal(folder.path(), |end| end - 5);
-    let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is damaged") };
+    flip_journal(dir.path(), |end| end - 5);
+    let Err(error) = EmbeddedStore::open(dir.path(), Options::default()) else { panic!("it is damaged") };
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
-    assert!(error.to_string().contains(&folder.path().display().to_string()));
+    assert!(error.to_string().contains(&dir.path().display().to_string()));
 }
 
 /// As after a crash between the two.
 #[test]
 fn segments_that_stay_behind_a_flush_change_nothing() {
-    let folder = seeded();
+    let dir = seeded();
     let mut options = Options::default();
     options.memtable.age = Duration::MAX;
-    let store = open(folder.path(), options);
+    let store = open(dir.path(), options);
     for number in 0..20 {
         commit_blocking(&store, vec![Op::Append(message(number, 10))]);
     }
-    let files = fs::read_dir(folder.path().join("log")).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(dir.path().join("log")).unwrap().map(|file| file.unwrap().path());
     let segments: Vec<_> = files.map(|path| (fs::read(&path).unwrap(), path)).collect();
     assert_eq!(segments.len(), 1);
     store.flush();
@@ -197,38 +197,38 @@ fn segments_that_stay_behind_a_flush_change_nothing() {
         fs::write(path, content).unwrap();
     }
     let left: Vec<u64> = (0..5).chain(15..20).collect();
-    assert_eq!(stored(folder.path()), left);
+    assert_eq!(stored(dir.path()), left);
     assert!(segments.iter().all(|(_, path)| !path.exists()));
-    assert_eq!(stored(folder.path()), left);
+    assert_eq!(stored(dir.path()), left);
 }
 
 #[test]
-fn a_folder_without_a_log_is_brought_up_to_date() {
-    let folder = seeded();
-    fs::remove_dir_all(folder.path().join("log")).unwrap();
-    fs::write(folder.path().join("format"), "webpush-server store 1\n").unwrap();
-    let store = open(folder.path(), Options::default());
+fn a_directory_without_a_log_is_brought_up_to_date() {
+    let dir = seeded();
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    fs::write(dir.path().join("format"), "webpush-server store 1\n").unwrap();
+    let store = open(dir.path(), Options::default());
     assert_eq!(store.recovery().batches_lost, 0);
     commit_blocking(&store, vec![Op::Append(message(0, 10))]);
     assert_eq!(numbers(&store), [0]);
-    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "webpush-server store 3\n");
+    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "webpush-server store 3\n");
 }
 
 #[test]
 fn a_store_that_is_open_is_locked() {
-    let folder = seeded();
-    let store = open(folder.path(), Options::default());
-    let Err(error) = EmbeddedStore::open(folder.path(), Options::default()) else { panic!("it is open") };
+    let dir = seeded();
+    let store = open(dir.path(), Options::default());
+    let Err(error) = EmbeddedStore::open(dir.path(), Options::default()) else { panic!("it is open") };
     assert!(matches!(error, OpenError::Locked { .. }));
-    assert!(error.to_string().contains(&folder.path().display().to_string()));
+    assert!(error.to_string().contains(&dir.path().display().to_string()));
     store.close();
-    open(folder.path(), Options::default());
+    open(dir.path(), Options::default());
 }
 
 #[test]
 fn closing_finishes_what_was_submitted() {
-    let folder = seeded();
-    let store = open(folder.path(), Options::default());
+    let dir = seeded();
+    let store = open(dir.path(), Options::default());
     let (sender, receiver) = channel();
     for number in 0..5000 {
         submit(&store, number, 100, &sender);
@@ -240,13 +240,13 @@ fn closing_finishes_what_was_submitted() {
     assert!(answers[..5000].iter().map(|(number, _)| *number).eq(0..5000));
     assert!(answers[..5000].iter().all(|(_, result)| result.is_ok()));
     assert_eq!(answers[5000..], [(5000, Err(StoreError::Unavailable))]);
-    assert_eq!(stored(folder.path()).len(), 5000);
+    assert_eq!(stored(dir.path()).len(), 5000);
 }
 
 #[test]
 fn the_last_done_may_drop_the_store() {
-    let folder = seeded();
-    let store = Arc::new(open(folder.path(), Options::default()));
+    let dir = seeded();
+    let store = Arc::new(open(dir.path(), Options::default()));
     let (release, released) = channel();
     let (sender, receiver) = channel();
     let held = Arc::clone(&store);
@@ -261,10 +261,10 @@ fn the_last_done_may_drop_the_store() {
     assert_eq!(receiver.recv(), Ok(Ok(())));
 }
 
-/// Not a test: what the child does. Without [`FOLDER`] there is nothing to do.
+/// Not a test: what the child does. Without [`DIRECTORY`] there is nothing to do.
 #[test]
 fn child() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let task = std::env::var(TASK).unwrap();
     let mut options = Options::default();
     let task = match task.split_once(", memtables of ") {
@@ -274,11 +274,11 @@ fn child() {
         }
         None => &task,
     };
-    let store = open(Path::new(&folder), options);
+    let store = open(Path::new(&dir), options);
     let first = std::env::var(FIRST).unwrap().parse().unwrap();
     match task {
         "append" => append_for_ever(&store, first),
-        "watermark" => append_until_the_watermark_moves(&store, Path::new(&folder)),
+        "watermark" => append_until_the_watermark_moves(&store, Path::new(&dir)),
         "append some" => append_some(&store),
         "settle" => settle_for_ever(&store, first),
         "fill" => fill(&store, false),
@@ -313,8 +313,8 @@ fn settle_for_ever(store: &EmbeddedStore, first: u64) {
     }
 }
 
-fn append_until_the_watermark_moves(store: &EmbeddedStore, folder: &Path) {
-    let content = || fs::read(folder.join("watermark")).unwrap();
+fn append_until_the_watermark_moves(store: &EmbeddedStore, dir: &Path) {
+    let content = || fs::read(dir.join("watermark")).unwrap();
     let before = content();
     let (sender, receiver) = channel();
     for number in 0.. {
@@ -378,7 +378,7 @@ impl Running {
 }
 
 /// Starts the child, under another program if one is given.
-fn start(folder: &Path, task: &str, first: u64, under: Option<&str>) -> Running {
+fn start(dir: &Path, task: &str, first: u64, under: Option<&str>) -> Running {
     let program = std::env::current_exe().unwrap();
     let mut command = match under {
         Some(under) => {
@@ -389,17 +389,17 @@ fn start(folder: &Path, task: &str, first: u64, under: Option<&str>) -> Running 
         None => Command::new(program),
     };
     command.args(["--exact", "child", "--nocapture"]);
-    command.env(FOLDER, folder).env(TASK, task).env(FIRST, first.to_string());
+    command.env(DIRECTORY, dir).env(TASK, task).env(FIRST, first.to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = command.spawn().unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
     Running { process, output }
 }
 
-/// A child has what its parent has open until it is another program, and so for a moment the locks of all tests.
-fn open(folder: &Path, options: Options) -> EmbeddedStore {
+/// Opens the store. A child that is being started may hold its lock for a moment.
+fn open(dir: &Path, options: Options) -> EmbeddedStore {
     loop {
-        match EmbeddedStore::open(folder, options.clone()) {
+        match EmbeddedStore::open(dir, options.clone()) {
             Err(OpenError::Locked { .. }) => std::thread::yield_now(),
             opened => return opened.unwrap(),
         }
@@ -407,15 +407,15 @@ fn open(folder: &Path, options: Options) -> EmbeddedStore {
 }
 
 fn seeded() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), Options::default());
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), Options::default());
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
     let protocol = Protocol::Rfc8030;
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
     commit_blocking(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]);
-    folder
+    dir
 }
 
 fn message(number: u64, body_bytes: usize) -> Draft {
@@ -467,15 +467,15 @@ fn number(entry: &Entry) -> u64 {
 }
 
 /// Opens the store and reads all numbers; nothing may be reported lost.
-fn stored(folder: &Path) -> Vec<u64> {
-    let store = open(folder, Options::default());
+fn stored(dir: &Path) -> Vec<u64> {
+    let store = open(dir, Options::default());
     assert_eq!(store.recovery().batches_lost, 0);
     numbers(&store)
 }
 
 /// Flips a bit of the journal, at a place given from the end of a batch in its middle.
-fn flip_journal(folder: &Path, place: impl Fn(usize) -> usize) -> usize {
-    flip(&folder.join("engine"), "jnl", |content| {
+fn flip_journal(dir: &Path, place: impl Fn(usize) -> usize) -> usize {
+    flip(&dir.join("engine"), "jnl", |content| {
         let used = content.iter().rposition(|byte| *byte != 0).unwrap();
         let end_of_batch = b"FJL\x03";
         let middle = content[..used / 2].windows(4).rposition(|window| window == end_of_batch).unwrap();
@@ -484,13 +484,13 @@ fn flip_journal(folder: &Path, place: impl Fn(usize) -> usize) -> usize {
 }
 
 /// Flips a bit in the middle of the log.
-fn flip_log(folder: &Path) -> usize {
-    flip(&folder.join("log"), "frames", |content| content.len() / 2)
+fn flip_log(dir: &Path) -> usize {
+    flip(&dir.join("log"), "frames", |content| content.len() / 2)
 }
 
-fn flip(folder: &Path, extension: &str, place: impl Fn(&[u8]) -> usize) -> usize {
+fn flip(dir: &Path, extension: &str, place: impl Fn(&[u8]) -> usize) -> usize {
     let is_sought = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
-    let mut files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     let path = files.find(is_sought).unwrap();
     let mut content = fs::read(&path).unwrap();
     let place = place(&content);

@@ -220,8 +220,9 @@ async fn snapshot(store: &impl Store, detail: &Detail) -> Vec<Record> {
     store.snapshot(detail).await.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// What a killed process leaves, also in the middle of a flush: the log first, so that what has left it by then is in
-/// the engine.
+/// Copies a directory as a killed process leaves it, also in the middle of a flush.
+///
+/// The log comes first, so that rows which have left it by then are in the engine.
 fn copy_as_it_is(from: &Path, to: &Path) {
     for name in ["format", "watermark", "log", "engine"] {
         copy(&from.join(name), &to.join(name));
@@ -241,8 +242,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A new store with what is on a snapshot of another one.
-fn copied(store: &impl Store, folder: &Path, options: Options) -> EmbeddedStore {
-    let copy = EmbeddedStore::open(folder, options).unwrap();
+fn copied(store: &impl Store, directory: &Path, options: Options) -> EmbeddedStore {
+    let copy = EmbeddedStore::open(directory, options).unwrap();
     for record in block_on(store.snapshot(&Detail::EVERYTHING)).unwrap() {
         assert_eq!(commit(&copy, vec![Op::Restore(record.unwrap())], Durability::Lazy), [Applied::Created]);
     }
@@ -264,17 +265,17 @@ proptest! {
         (quota, quota_then) in (quota(), quota()),
         check in check(),
     ) {
-        let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let copy_folder = tempfile::tempdir().unwrap();
+        let (directory, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let copy_directory = tempfile::tempdir().unwrap();
         let mut options = Options::default();
         options.memtable.bytes = generation_bytes;
         options.memtable.age = Duration::MAX;
-        let open = |folder: &Path, quota| {
-            EmbeddedStore::open(folder, Options { quota, ..options.clone() }).unwrap()
+        let open = |directory: &Path, quota| {
+            EmbeddedStore::open(directory, Options { quota, ..options.clone() }).unwrap()
         };
-        let (mut model, mut store) = (MemoryStore::with_quota(quota), open(folder.path(), quota));
+        let (mut model, mut store) = (MemoryStore::with_quota(quota), open(directory.path(), quota));
         let mut now = 10;
-        let (mut here, mut quota_now) = (folder.path(), quota);
+        let (mut here, mut quota_now) = (directory.path(), quota);
         for number in 0..5 {
             let owner = if number < 3 { Owner::Agent } else { Owner::Receipts };
             let inbox = Inbox { id: inbox_id(number), owner, created: Timestamp::from_millis(1), key: KeyId(0) };
@@ -292,12 +293,12 @@ proptest! {
                 store.flush();
             }
             if number == copy {
-                store = copied(&store, copy_folder.path(), Options { quota: quota_now, ..options.clone() });
+                store = copied(&store, copy_directory.path(), Options { quota: quota_now, ..options.clone() });
                 // A copy knows no IDs of messages that have gone, like a store that was opened again.
                 model = model.reopen();
                 let position = block_on(model.snapshot(&Detail::INBOXES)).unwrap().next().unwrap().unwrap();
                 commit(&store, vec![Op::Restore(position)], Durability::Lazy);
-                here = copy_folder.path();
+                here = copy_directory.path();
             }
             if number == reopen {
                 if crash {

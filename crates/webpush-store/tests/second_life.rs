@@ -1,4 +1,4 @@
-//! What one life of a store leaves behind must not harm the next.
+//! Leftovers of one life of a store must not harm the next.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
@@ -27,19 +27,19 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const NOW: Timestamp = Timestamp::from_millis(1);
 
 /// A store whose memtables leave only when they are told to.
-fn open(folder: &Path) -> EmbeddedStore {
+fn open(directory: &Path) -> EmbeddedStore {
     let mut options = Options::default();
     options.memtable.age = Duration::from_secs(3600);
-    EmbeddedStore::open(folder, options).unwrap()
+    EmbeddedStore::open(directory, options).unwrap()
 }
 
-/// A store with an agent, in this folder.
-fn furnish(folder: &Path) {
+/// A store with an agent, in this directory.
+fn seed(directory: &Path) {
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created: NOW, key: KeyId(1) };
     let protocol = Protocol::Rfc8030;
     let subscription =
         Subscription { agent: AGENT, id: SUBSCRIPTION, created: NOW, key: KeyId(1), sender: None, protocol };
-    commit(&open(folder), vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)], Durability::Durable);
+    commit(&open(directory), vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)], Durability::Durable);
 }
 
 fn commit(store: &EmbeddedStore, ops: Vec<Op>, durability: Durability) -> Vec<Applied> {
@@ -95,15 +95,15 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The segment that is written.
-fn segment(folder: &Path) -> PathBuf {
-    let files = fs::read_dir(folder.join("log")).unwrap().map(|file| file.unwrap().path());
+fn segment(directory: &Path) -> PathBuf {
+    let files = fs::read_dir(directory.join("log")).unwrap().map(|file| file.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "frames")).max().unwrap()
 }
 
 #[test]
 fn frames_behind_one_that_was_torn_are_never_taken_for_later_ones() {
     let first = tempfile::tempdir().unwrap();
-    furnish(first.path());
+    seed(first.path());
     let store = open(first.path());
     let entry = append(&store, 1, Durability::Lazy);
     commit(&store, vec![Op::Settle(entry, Outcome::Delivered)], Durability::Lazy);
@@ -121,27 +121,27 @@ fn frames_behind_one_that_was_torn_are_never_taken_for_later_ones() {
 
 #[test]
 fn a_generation_without_frames_has_no_segment_to_give_away() {
-    let folder = tempfile::tempdir().unwrap();
-    furnish(folder.path());
-    let store = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    seed(directory.path());
+    let store = open(directory.path());
     store.flush();
     store.flush();
     append(&store, 1, Durability::Durable);
-    assert_eq!(numbers(&open(killed(folder.path()).path())), [1]);
+    assert_eq!(numbers(&open(killed(directory.path()).path())), [1]);
     store.flush();
     append(&store, 2, Durability::Durable);
-    assert_eq!(numbers(&open(killed(folder.path()).path())), [1, 2]);
+    assert_eq!(numbers(&open(killed(directory.path()).path())), [1, 2]);
 }
 
 #[test]
 fn what_a_failed_store_left_is_written_anew_before_it_is_trusted() {
-    let folder = tempfile::tempdir().unwrap();
-    furnish(folder.path());
-    let store = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    seed(directory.path());
+    let store = open(directory.path());
     append(&store, 1, Durability::Durable);
     store.flush();
     append(&store, 2, Durability::Durable);
-    let failed = killed(folder.path());
+    let failed = killed(directory.path());
     assert!(failed.path().join("sound").exists());
     fs::rename(failed.path().join("sound"), failed.path().join("unsound")).unwrap();
     let old = segment(failed.path());

@@ -25,7 +25,7 @@ use webpush_store::memory::MemoryStore;
 use webpush_store::simulation::{self, Faults, Random, SimulatedClock, SimulatedDisk};
 use webpush_store::{Applied, Detail, Durability, Op, Quota, Record, Store, StoreError};
 
-const FOLDER: &str = "/store";
+const DIRECTORY: &str = "/store";
 const QUOTA: Quota = Quota { messages: 6, body_bytes: 4000, receipts: 4, subscriptions: 3 };
 const AGENTS: u8 = 3;
 const RECEIPTS: u8 = 9;
@@ -78,7 +78,7 @@ impl Run {
         let mut options = Options { env, disk, quota: QUOTA, ..Options::default() };
         options.memtable.age = Duration::from_millis(800);
         options.memtable.bytes = 6000;
-        let opened = EmbeddedStore::open_stepped(Path::new(FOLDER), options);
+        let opened = EmbeddedStore::open_stepped(Path::new(DIRECTORY), options);
         let opened = opened.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
         assert_eq!(opened.0.recovery().batches_lost, 0, "seed {}", self.seed);
         (self.store, self.outages) = (Some(opened), 0);
@@ -98,7 +98,7 @@ impl Run {
         }
         while stepper.step() {}
         let answers = std::mem::take(&mut *answers.lock().unwrap());
-        assert_eq!(answers.len(), batches.len(), "each is answered once");
+        assert_eq!(answers.len(), batches.len(), "each gets one result");
         for ((ops, durability), answer) in batches.into_iter().zip(answers) {
             let Ok(applied) = answer else {
                 assert_eq!(answer, Err(StoreError::Unavailable));

@@ -1,4 +1,4 @@
-//! What the embedded store says of itself.
+//! Metrics of the embedded store.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
@@ -24,8 +24,8 @@ const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SENDER: InboxId = InboxId::from_bytes([2; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([3; 16]);
 
-fn open(folder: &Path) -> EmbeddedStore {
-    EmbeddedStore::open(folder, Options::default()).unwrap()
+fn open(directory: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(directory, Options::default()).unwrap()
 }
 
 fn statistics(store: &EmbeddedStore) -> Statistics {
@@ -44,7 +44,7 @@ fn entries(store: &EmbeddedStore) -> u64 {
     }
 }
 
-fn furnish(store: &EmbeddedStore) {
+fn seed(store: &EmbeddedStore) {
     let created = Timestamp::from_millis(1);
     let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created, key: KeyId(1) });
     let protocol = Protocol::Rfc8030;
@@ -82,9 +82,9 @@ fn append(store: &EmbeddedStore, ops: Vec<Op>) -> Vec<EntryRef> {
 
 #[test]
 fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    furnish(&store);
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    seed(&store);
     assert_eq!(entries(&store), 0);
     let all = append(&store, (1..=5).map(|number| message(number, Some(SENDER))).collect());
     assert_eq!(entries(&store), 5);
@@ -103,15 +103,16 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
         }
         // As it would be found after a crash, and as it is.
         let copy = tempfile::tempdir().unwrap();
-        let status = std::process::Command::new("cp").arg("-r").arg(folder.path()).arg(copy.path()).status();
+        let status =
+            std::process::Command::new("cp").arg("-r").arg(directory.path()).arg(copy.path()).status();
         assert!(status.unwrap().success());
-        let copied = open(&copy.path().join(folder.path().file_name().unwrap()));
+        let copied = open(&copy.path().join(directory.path().file_name().unwrap()));
         assert_eq!(entries(&copied), 5, "{flushed}");
         append(&copied, vec![message(7, None)]);
         assert_eq!(entries(&copied), 6);
     }
     store.close();
-    let store = open(folder.path());
+    let store = open(directory.path());
     commit_blocking(&store, vec![Op::RemoveInbox(SENDER)]);
     assert_eq!(entries(&store), 3);
     commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
@@ -120,9 +121,9 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
 
 #[test]
 fn commits_are_counted_and_timed() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    furnish(&store);
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    seed(&store);
     let entry = append(&store, vec![message(1, None)])[0];
     let (sender, lazy) = std::sync::mpsc::channel();
     let done = Box::new(move |result: Result<Vec<Applied>, StoreError>| sender.send(result.is_ok()).unwrap());

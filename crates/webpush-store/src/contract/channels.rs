@@ -15,8 +15,9 @@ async fn found(store: &Backend, agent: InboxId) -> Option<SubscriptionId> {
     Some(found.id)
 }
 
-/// A channel is found by its name, also after the store was opened again, until its subscription or its agent is
-/// removed.
+/// A channel is found until its subscription or its agent is removed.
+///
+/// That includes after the store was opened again.
 pub async fn a_channel_is_found_until_it_is_unsubscribed(open: Open<'_>) {
     let store = open(Quota::default());
     assert_eq!(found(&store, AGENT).await, None);
@@ -50,7 +51,9 @@ pub async fn a_channel_is_of_one_agent(open: Open<'_>) {
     );
 }
 
-/// A name stands for one subscription: a second one is refused until the first is removed, be it in the same batch.
+/// A channel belongs to one subscription.
+///
+/// A second one is refused until the first is removed, even in the same batch.
 pub async fn a_channel_is_taken_once(open: Open<'_>) {
     let store = open(Quota::default());
     let first = Op::Subscribe(named(AGENT, SUBSCRIPTION, CHANNEL));

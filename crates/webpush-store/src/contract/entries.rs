@@ -5,7 +5,7 @@ use crate::StoreError;
 use webpush_core::id::ChannelId;
 use webpush_core::subscription::SenderKey;
 
-/// Entries are handed out in the order in which they were accepted, per inbox, whatever their subscription.
+/// Entries of an inbox are read in the order of acceptance, whatever their subscription.
 pub async fn order_of_acceptance(open: Open<'_>) {
     let store = seeded(open).await;
     let mut expected = Vec::new();
@@ -107,7 +107,7 @@ pub async fn nothing_goes_into_what_is_missing(open: Open<'_>) {
     assert_eq!(contents(&store, AGENT).await, []);
 }
 
-/// What was written is read, also by the next process.
+/// Every field that was written is read, also by the next process.
 pub async fn every_field_is_kept(open: Open<'_>) {
     let store = seeded(open).await;
     let sender = Some(SenderKey([4; 65]));
@@ -156,7 +156,7 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     assert_eq!(store.entry(&receipt.entry_ref()).await, Ok(Some(Entry::Receipt(receipt))));
 }
 
-/// What was committed lazily is applied in its turn, and on disk once the store was closed.
+/// A lazy commit is applied in its turn, and is on disk once the store is closed.
 pub async fn a_lazy_commit_is_kept_by_a_close(open: Open<'_>) {
     let store = seeded(open).await;
     let entry = append_one(&store, message(1)).await;

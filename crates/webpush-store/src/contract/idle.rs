@@ -15,7 +15,9 @@ async fn idle(store: &Backend, now: u64) -> Vec<InboxId> {
     store.idle(&check(now), 10).await.expect("the store can be read")
 }
 
-/// An agent that nobody monitored for a day goes, unless messages wait for it; a receipt subscription does not.
+/// An agent that nobody monitored for a day goes, unless messages wait for it.
+///
+/// A receipt subscription does not.
 pub async fn an_empty_agent_that_nobody_monitors_is_idle(open: Open<'_>) {
     let store = seeded(open).await;
     assert_eq!(idle(&store, DAY + HOUR - 1).await, [], "an hour late at most, but never early");
@@ -52,7 +54,7 @@ pub async fn an_inbox_that_nobody_uses_is_idle(open: Open<'_>) {
     assert_eq!(idle(&store, 100 * DAY).await.len(), 3, "to be made again is not to be monitored");
 }
 
-/// What was used after it was named stays; what goes takes everything with it.
+/// An inbox that was used after it was listed stays; one that goes takes everything with it.
 pub async fn only_what_is_still_idle_is_removed(open: Open<'_>) {
     let store = seeded(open).await;
     let late = check(70 * DAY);

@@ -41,18 +41,18 @@ pub async fn remove_inbox_cancels_everything(open: Open<'_>) {
     append_one(&store, message(2)).await;
     let owing = Draft { subscription: OTHER_SUBSCRIPTION, id: message(3).id, ..owing };
     about.push(append_one(&store, owing).await);
-    let neighbour = append_one(&store, Draft { agent: OTHER_AGENT, ..message(4) }).await;
+    let of_other = append_one(&store, Draft { agent: OTHER_AGENT, ..message(4) }).await;
     let end = removed(&store, Op::RemoveInbox(AGENT)).await;
     assert_eq!(end.messages, 3);
     assert_eq!(end.receipts.iter().map(|receipt| receipt.about).collect::<Vec<_>>(), about);
     assert_eq!(contents(&store, RECEIPTS).await.len(), 2);
     assert_eq!(contents(&store, AGENT).await, []);
-    assert_eq!(contents(&store, OTHER_AGENT).await, [neighbour]);
+    assert_eq!(contents(&store, OTHER_AGENT).await, [of_other]);
     assert_eq!(store.inbox(AGENT).await, Ok(None));
     assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(None));
     assert_eq!(store.subscription(AGENT, OTHER_SUBSCRIPTION).await, Ok(None));
     assert!(matches!(store.subscription(OTHER_AGENT, SUBSCRIPTION).await, Ok(Some(_))));
-    let due = Due { entries: vec![neighbour], next: None };
+    let due = Due { entries: vec![of_other], next: None };
     assert_eq!(store.due(at(1000), 10).await, Ok(due));
     assert_eq!(commit(&store, vec![Op::RemoveInbox(AGENT)]).await, [Applied::Missing]);
 }

@@ -21,7 +21,7 @@ pub async fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open<'_>) {
     let urgencies = [Urgency::Normal, Urgency::Low, Urgency::High, Urgency::Low];
     let messages = (0..).zip(urgencies).map(|(number, urgency)| urgent(number, urgency));
     let all = append_each(&store, messages).await;
-    let neighbour = append_one(&store, Draft { agent: OTHER_AGENT, ..message(50) }).await;
+    let of_other = append_one(&store, Draft { agent: OTHER_AGENT, ..message(50) }).await;
     let mut dropped = Vec::new();
     for number in 10..14 {
         dropped.extend(append(&store, vec![message(number)]).await[0].dropped.clone());
@@ -33,7 +33,7 @@ pub async fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open<'_>) {
     }
     let left = contents(&store, AGENT).await;
     assert_eq!((left.len(), left[0]), (4, all[2]));
-    assert_eq!(contents(&store, OTHER_AGENT).await, [neighbour]);
+    assert_eq!(contents(&store, OTHER_AGENT).await, [of_other]);
     assert_eq!(store.due(at(1000), 10).await.map(|due| due.entries.len()), Ok(5));
 }
 
@@ -53,7 +53,7 @@ pub async fn a_new_message_may_be_the_one_to_go(open: Open<'_>) {
     assert_eq!((equal[0].is_dropped(), &equal[0].dropped), (false, &vec![kept[0]]));
 }
 
-/// As many go as make room for the bytes of the new one; one that is too large alone goes alone.
+/// Messages go until there is room for the new one; one that is too large alone goes alone.
 pub async fn bytes_count_as_well(open: Open<'_>) {
     let store = seeded_with(open, quota(100, 100)).await;
     let all = append_each(&store, (0..4).map(|number| sized(number, 25))).await;
@@ -66,7 +66,7 @@ pub async fn bytes_count_as_well(open: Open<'_>) {
     assert_eq!(append(&store, vec![sized(7, 0)]).await[0].dropped, []);
 }
 
-/// Whoever asked for a receipt hears that the message failed.
+/// A sender that asked for a receipt learns that the message failed.
 pub async fn a_dropped_message_owes_its_receipt(open: Open<'_>) {
     let store = seeded_with(open, quota(1, 1000)).await;
     let owing = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(1) }).await;
@@ -134,7 +134,7 @@ pub async fn a_full_receipt_inbox_drops_the_oldest(open: Open<'_>) {
     );
 }
 
-/// An agent has so many subscriptions and no more; one that is there may always be written anew.
+/// The number of subscriptions of an agent is bounded; one that exists may always be written again.
 pub async fn subscriptions_are_bounded(open: Open<'_>) {
     let two = Quota { subscriptions: 2, ..Quota::default() };
     let store = seeded_with(open, two).await;

@@ -44,7 +44,7 @@ fn kinds(records: &[Record]) -> String {
     records.iter().map(kind).collect()
 }
 
-/// Each inbox comes with what it holds, in the order of ids, and only as much as is asked for.
+/// Each inbox comes with what it holds, in the order of IDs, in the detail that is asked for.
 pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
@@ -61,7 +61,7 @@ pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     assert_eq!(kinds(&snapshot(&store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING }).await), "p");
 }
 
-/// What is done after it was taken is not on it, and what was done before is; also when it is read late.
+/// A snapshot has what was committed before it was opened and nothing later, also if it is read late.
 pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let before = everything_of(&store).await;
@@ -79,7 +79,7 @@ pub async fn a_closed_store_shows_nothing(open: Open<'_>) {
     assert!(store.snapshot(&Detail::EVERYTHING).await.is_err());
 }
 
-/// What is put back into an empty store is what was there: no more, no less, and it goes on the same.
+/// A snapshot restored into an empty store gives the same store, which goes on the same.
 pub async fn a_picture_can_be_put_back(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
@@ -104,7 +104,7 @@ pub async fn a_picture_can_be_put_back(open: Open<'_>) {
     assert_eq!(contents(&open(Quota::default()), AGENT).await, []);
 }
 
-/// What is there stays as it is, and nothing is put where it has no place.
+/// Records that exist stay as they are, and nothing is restored without its inbox or subscription.
 pub async fn nothing_is_put_over_what_is_there(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let records = everything_of(&store).await;

@@ -40,7 +40,7 @@ pub async fn a_topic_is_of_one_subscription(open: Open<'_>) {
     assert_eq!((contents(&store, AGENT).await.len(), contents(&store, OTHER_AGENT).await.len()), (2, 1));
 }
 
-/// What was settled is not there to be replaced; what has expired has ended by that, and keeps the receipt it owes.
+/// A settled message is not replaced. An expired one has ended already, and keeps the receipt it owes.
 pub async fn an_ended_message_is_not_replaced(open: Open<'_>) {
     let store = seeded(open).await;
     let settled = append_one(&store, topical(1, "news")).await;

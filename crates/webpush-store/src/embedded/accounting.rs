@@ -13,7 +13,7 @@ use webpush_core::id::{InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::urgency::Urgency;
 
-/// What counts of an entry.
+/// The parts of an entry that quotas count.
 #[derive(Clone, Copy)]
 pub(super) struct EntrySize {
     pub(super) urgency: Urgency,
@@ -64,8 +64,9 @@ impl Applier<'_> {
         Ok(Some(after))
     }
 
-    /// Writes a usage, and moves the inbox to where it now is among the idle ones. Because both are in one batch, no
-    /// inbox is ever without its place there.
+    /// Writes a usage, and moves the inbox to where it now is among the idle ones.
+    ///
+    /// Because both are in one batch, no inbox is ever without its place there.
     pub(super) fn put_usage(&mut self, inbox: InboxId, before: Option<&UsageRow>, after: &UsageRow) {
         self.changes.put(Table::Usages, inbox.as_bytes(), after.value(inbox));
         let (old, new) = (before.map(|usage| usage.idle_place(inbox)), after.idle_place(inbox));
@@ -137,8 +138,9 @@ impl Applier<'_> {
         self.changes.put(Table::Ranks, &key, empty_value(&key));
     }
 
-    /// Rebuilds a usage row from the rows of its inbox, and removes ranks and idle places that may be wrong. Only damage
-    /// needs that.
+    /// Rebuilds a usage row from the rows of its inbox. Only damage needs that.
+    ///
+    /// Removes ranks and idle places that may be wrong.
     pub(super) fn recount(&mut self, inbox: InboxId) -> Result<UsageRow, StoreError> {
         self.recounts = true;
         let row = self.changes.get(Table::Inboxes, inbox.as_bytes())?;

@@ -1,4 +1,4 @@
-//! What each operation does to the rows.
+//! The changes that each operation makes to rows.
 
 use super::accounting::{EntrySize, subscription_keys};
 use super::changes::Changes;
@@ -119,8 +119,9 @@ impl Applier<'_> {
         Ok(Applied::Created)
     }
 
-    /// Whether the name of a new subscription stands for another one that is there. A name whose row is damaged is free
-    /// to be taken.
+    /// Returns true if the channel of a new subscription belongs to another one that exists.
+    ///
+    /// A channel whose row is damaged is free.
     fn has_other_of_channel(&self, new: &Subscription, channel: ChannelId) -> Result<bool, StoreError> {
         match read::channel(&self.changes, new.agent, channel) {
             Ok(Some(id)) if id != new.id => self.has_subscription(new.agent, id),
@@ -129,8 +130,9 @@ impl Applier<'_> {
         }
     }
 
-    /// Removes what a subscription was called. A name that is left behind for damage stands for nothing, and can be taken
-    /// again.
+    /// Removes what a subscription was called.
+    ///
+    /// A name that is left behind for damage stands for nothing, and can be taken again.
     fn forget_channel(&mut self, agent: InboxId, id: SubscriptionId, row: Option<&Value>) {
         let subscription = row.and_then(|row| read_subscription(agent, id, row));
         if let Some(channel) = subscription.and_then(|subscription| subscription.channel()) {
@@ -177,8 +179,9 @@ impl Applier<'_> {
         Ok(Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped }))
     }
 
-    /// Ends the message that a new one replaces. One that has expired has ended by that: it is left to be swept, with
-    /// the receipt it owes.
+    /// Ends the message that a new one replaces.
+    ///
+    /// One that has expired has ended by that: it is left to be swept, with the receipt it owes.
     fn replace(&mut self, new: &Draft) -> Result<Option<EntryRef>, StoreError> {
         let Some(topic) = &new.topic else { return Ok(None) };
         let key = topic_key(new.agent, new.subscription, topic);
@@ -247,7 +250,7 @@ impl Applier<'_> {
         if let Some(there) = self.changes.changed(Table::Subscriptions, &key) {
             return Ok(there);
         }
-        // What is not changed here is as it was written last, and so as it was read since.
+        // Rows that are not changed here are as they were read since they were written last.
         let before = match self.recent.subscriptions.look(&(agent, id), |_| ()) {
             Ok(()) => return Ok(true),
             Err(before) => before,

@@ -1,4 +1,6 @@
-//! BatchMarkers: one numbered row in every batch of the engine, so that a batch which it lost without a word is missed.
+//! Batch markers: one numbered row in every batch of the engine.
+//!
+//! They show the loss of a batch that the engine does not report.
 //!
 //! When fjall opens a journal with damage in its middle it drops what follows and says nothing (its issue #311). A
 //! hole in the numbers is what such a loss leaves; or the frames of the [`super::log`] go on after one that the last
@@ -19,7 +21,7 @@ const WINDOW: u64 = 1 << 17;
 /// BatchMarkers that are removed at once.
 const TRIM: u64 = 1 << 10;
 
-/// What the engine has.
+/// The last batch and the last frame that the engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchMarkers {
     /// The number of the last batch.
@@ -50,7 +52,7 @@ impl BatchMarkers {
         Ok((Self { batch: last, ..found }, lost))
     }
 
-    /// Whether nothing was ever written.
+    /// Returns true if nothing was ever written.
     pub(super) const fn are_none(self) -> bool {
         self.batch == 0
     }
@@ -69,7 +71,9 @@ impl BatchMarkers {
         next
     }
 
-    /// A mark that all others go for: the last one of a store that is closed in good order, or the first after a loss.
+    /// Adds a mark that replaces all others.
+    ///
+    /// It is the last one of a store that is closed in good order, or the first after a loss.
     pub(super) fn mark_anew(mut self, last: Watermark, rows: &mut Rows) -> Self {
         self.forget_before(self.batch + 1, rows);
         self.mark(last, rows)
@@ -121,8 +125,8 @@ mod tests {
 
     #[test]
     fn holes_are_counted_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::open(&Disk::System, folder.path(), 1024 * 1024).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&Disk::System, directory.path(), 1024 * 1024).unwrap();
         let (mut marks, lost) = BatchMarkers::read(&engine).unwrap();
         assert_eq!((marks.batch, marks.frame, marks.position, lost), (0, 0, Position::START, 0));
         for number in 1..=10 {

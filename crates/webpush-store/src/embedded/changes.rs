@@ -1,4 +1,6 @@
-//! The changes of a group of requests before they are written: later operations read what earlier ones did.
+//! The changes of a group of requests before they are written.
+//!
+//! Later operations read what earlier ones did.
 
 use super::damage::DamageReporter;
 use super::key::Key;
@@ -14,7 +16,7 @@ use std::ops::RangeInclusive;
 pub(super) struct Changes<'a> {
     base: Layers<'a>,
     rows: Tables,
-    /// What the changes of the current request covered.
+    /// Undo log: values overwritten by the current request.
     undo: Vec<(Table, Key, Option<Option<Value>>)>,
 }
 
@@ -52,7 +54,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Whether a row is there after the changes; nothing when they don't touch it.
+    /// Returns true if a row exists after the changes; `None` if they do not touch it.
     pub(super) fn changed(&self, table: Table, key: &[u8]) -> Option<bool> {
         self.rows[table as usize].get(&Key::from(key)).map(Option::is_some)
     }

@@ -1,4 +1,6 @@
-//! How a message is written, for `cargo xtask budget`, which counts what that costs. Nobody else needs it from outside.
+//! How a message is written, for `cargo xtask budget`, which counts what that costs.
+//!
+//! Nobody else needs it from outside.
 
 use super::entry_row::{message_value, read_entry};
 use super::frame;

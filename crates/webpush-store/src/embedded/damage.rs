@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Damaged records found since the engine was opened.
 pub(super) struct DamageReporter {
-    folder: PathBuf,
+    directory: PathBuf,
     count: AtomicU64,
 }
 
 impl DamageReporter {
     /// Creates a reporter that names the engine's directory in the log.
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), count: AtomicU64::new(0) }
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), count: AtomicU64::new(0) }
     }
 
     /// Counts a damaged record, and logs the 1st, 2nd, 4th, 8th and so on.
@@ -23,7 +23,7 @@ impl DamageReporter {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             tracing::error!(
-                folder = %self.folder.display(),
+                directory = %self.directory.display(),
                 keyspace = table.name(),
                 count,
                 "a stored record is damaged and was skipped"
@@ -38,7 +38,7 @@ impl DamageReporter {
             return self.report(table);
         }
         tracing::error!(
-            folder = %self.folder.display(),
+            directory = %self.directory.display(),
             keyspace = table.name(),
             %error,
             "stored records can't be read"

@@ -1,4 +1,6 @@
-//! Where to look for the next deadline, so that the removed ones before it are not read again and again.
+//! The place where the search for the next deadline starts.
+//!
+//! Removed deadlines before it are not read again and again.
 
 use std::sync::{Mutex, PoisonError};
 use webpush_core::time::Timestamp;
@@ -18,7 +20,9 @@ struct Cursor {
 }
 
 impl DeadlineCursor {
-    /// Scans from where something may be left. The scan gives its result and the first deadline that it found.
+    /// Scans from where something may be left.
+    ///
+    /// The scan gives its result and the first deadline that it found.
     pub(super) fn scan<T, E>(
         &self,
         scan: impl FnOnce(Timestamp) -> Result<(T, Option<Timestamp>), E>,

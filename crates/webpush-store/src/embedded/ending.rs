@@ -16,7 +16,7 @@ use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 
-/// What a store must know of an entry to end it; far less than its body.
+/// The parts of an entry that are needed to end it.
 pub(super) struct Ending {
     pub(super) position: Position,
     pub(super) what: Ended,

@@ -39,12 +39,14 @@ enum Rows<F, M> {
 }
 
 impl Engine {
-    /// Opens the engine in a directory, or creates it there. Everything that it has is durable from then on.
-    pub(super) fn open(disk: &Disk, folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let damage = Arc::new(DamageReporter::new(folder));
+    /// Opens the engine in a directory, or creates it there.
+    ///
+    /// Everything that it has is durable from then on.
+    pub(super) fn open(disk: &Disk, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let damage = Arc::new(DamageReporter::new(directory));
         let tables = match disk {
-            Disk::System => Tables::Fjall(FjallEngine::open(folder, cache_bytes, Arc::clone(&damage))?),
-            Disk::Simulated(_) => Tables::Map(MapEngine::open(disk, folder)?),
+            Disk::System => Tables::Fjall(FjallEngine::open(directory, cache_bytes, Arc::clone(&damage))?),
+            Disk::Simulated(_) => Tables::Map(MapEngine::open(disk, directory)?),
         };
         Ok(Self { tables, damage })
     }
@@ -65,8 +67,9 @@ impl Engine {
         Arc::clone(&self.damage)
     }
 
-    /// Returns all rows of a table as they are now; `None` where one can't be read. They may be read while the engine is
-    /// used, or longer: it is not closed before they are dropped.
+    /// Returns all rows of a table as they are now; `None` where one can't be read.
+    ///
+    /// They may be read while the engine is used, or longer: it is not closed before they are dropped.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
         match &self.tables {
             Tables::Fjall(engine) => Rows::Fjall(engine.all(table)),

@@ -1,5 +1,7 @@
-//! How many entries are stored: counted once when the store is opened, by the usages of all inboxes, and from then on with
-//! each change. There may be many inboxes, so it is done beside the writer, on a snapshot of the moment.
+//! The number of stored entries.
+//!
+//! It is counted once when the store is opened, from the usage rows of all inboxes, and updated with each change. There
+//! may be many inboxes, so the scan runs beside the writer, on a snapshot.
 
 use super::engine::Engine;
 use super::gauges::Gauges;
@@ -21,7 +23,9 @@ pub(super) struct EntryCountScan {
 }
 
 impl EntryCountScan {
-    /// Begins to count what the engine has, and what it does not have yet. Nothing may be committed before this returns.
+    /// Begins to count what the engine has, and what it does not have yet.
+    ///
+    /// Nothing may be committed before this returns.
     pub(super) fn begin(
         mode: TaskMode,
         gauges: &Arc<Gauges>,

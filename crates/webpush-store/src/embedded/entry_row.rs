@@ -1,4 +1,6 @@
-//! How messages and receipts are written on disk. Kind and message id come first, so that a look for the id reads no more.
+//! How messages and receipts are written on disk.
+//!
+//! Kind and message id come first, so that a look for the id reads no more.
 
 use super::fields::{Fields, RowWriter, unseal, unseal_unchecked};
 use super::rows::{entry_key, read_urgency, urgency_byte};
@@ -65,7 +67,9 @@ pub(super) fn read_entry_id(value: &[u8]) -> Option<MessageId> {
     fields.array().map(MessageId::from_bytes)
 }
 
-/// How urgent a row's message is, if the row is whole enough to tell. A receipt is of the lowest urgency.
+/// How urgent a row's message is, if the row is whole enough to tell.
+///
+/// A receipt is of the lowest urgency.
 pub(super) fn read_entry_urgency(value: &[u8]) -> Option<Urgency> {
     let mut fields = unseal_unchecked(value)?;
     match fields.u8()? {
@@ -103,7 +107,9 @@ pub(super) fn read_entry_head(inbox: InboxId, position: Position, value: &[u8]) 
     head(unseal(&entry_key(inbox, position), value)?, inbox, position)
 }
 
-/// Reads the head of an entry that is to be removed even if it is damaged, so that no other rows are left behind.
+/// Reads the head of an entry even if the entry is damaged.
+///
+/// An entry that is removed must leave no other rows behind.
 pub(super) fn salvage_entry_head(inbox: InboxId, position: Position, value: &[u8]) -> Option<EntryHead> {
     head(unseal_unchecked(value)?, inbox, position)
 }

@@ -1,5 +1,6 @@
-//! How a value is built: a version byte, the fields, and a checksum of key and value, so that a row that was read under
-//! the key of another one is noticed as well.
+//! The encoding of a value: a version byte, the fields, and a checksum of key and value.
+//!
+//! The checksum also shows that a row was read under the key of another one.
 
 use super::value::Value;
 use webpush_core::time::Timestamp;
@@ -61,7 +62,7 @@ pub(super) fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
     (xxh3_64_with_seed(value, xxh3_64(key)) as u32).to_le_bytes()
 }
 
-/// What is left of a value to read.
+/// The rest of a value that is being read.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {

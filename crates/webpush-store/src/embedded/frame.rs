@@ -54,8 +54,9 @@ pub(super) fn encode(buffer: &mut Vec<u8>, salt: u64, number: u64, position: Pos
     buffer[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Reads the next frame of a segment over what the buffer holds. Nothing when it is not whole; and then there is none
-/// after it, whatever the rest looks like.
+/// Reads the next frame of a segment over what the buffer holds.
+///
+/// Nothing when it is not whole; and then there is none after it, whatever the rest looks like.
 pub(super) fn read<'a>(
     file: &mut impl Read,
     salt: u64,
@@ -65,7 +66,7 @@ pub(super) fn read<'a>(
     buffer.clear();
     file.by_ref().take(HEAD_BYTES as u64).read_to_end(buffer)?;
     let Some(length) = buffer.get(8..16).and_then(|length| Fields(length).u64()) else { return Ok(None) };
-    // Only as much is read as is there, whatever a damaged length says.
+    // A damaged length reads no more than there is.
     file.by_ref().take(length).read_to_end(buffer)?;
     Ok(decode(buffer, salt).filter(|frame| frame.number == number))
 }

@@ -1,4 +1,4 @@
-//! What goes when an inbox is full.
+//! Dropping entries of an inbox that exceeds its quota.
 //!
 //! The first time that an inbox is full, all its entries get ranks: rows that sort by urgency and position. From then on
 //! each victim is found by looking at the first of them, until the inbox is empty and the ranks are gone with the

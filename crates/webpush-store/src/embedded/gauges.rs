@@ -1,4 +1,4 @@
-//! What the store counts of its own doing. The writer adds, others look.
+//! Counters and gauges of the store. The writer updates them.
 
 use super::request::Request;
 use crate::Durability;
@@ -85,7 +85,7 @@ impl Gauges {
         self.generation_bytes.store(memtable as u64, Ordering::Relaxed);
     }
 
-    /// What only the store as a whole knows is left as it is by default.
+    /// Returns the statistics, without those that only the store as a whole knows.
     pub(super) fn statistics(&self) -> Statistics {
         // Loaded before the count, which is whole once it is known.
         let is_known = self.entries_known.load(Ordering::Acquire);

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
-/// Groups of so many requests are followed by a rest: fewer may be all who send, and more have shared the price.
+/// Sizes of groups that are followed by a pause.
+///
+/// Smaller groups may be all there is; larger ones have shared the sync.
 const SMALL: std::ops::RangeInclusive<usize> = 4..=32;
 /// The longest rest; a disk on which a sync takes longer gathers enough meanwhile.
 const LONGEST: Duration = Duration::from_micros(250);
 
-/// What is known of the last group.
+/// Decides how long to pause before the next group, from the last one.
 #[derive(Default)]
 pub(super) struct GroupCommitDelay {
     requests: usize,

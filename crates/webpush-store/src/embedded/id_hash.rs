@@ -1,10 +1,14 @@
-//! Hashes of ids: a push looks ten of them up, and the standard library's hash of one costs 300 instructions, this one 40.
+//! Hashes of IDs.
+//!
+//! A push looks up ten of them. One hash of the standard library costs 300 instructions, one of these 40.
 
 use std::hash::{BuildHasher, Hasher};
 use webpush_core::env::{EntropyError, Env};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Makes hashes of ids. Its secret makes those of each map others, as agents may choose what they are called.
+/// Makes hashes of ids.
+///
+/// Its secret makes those of each map others, as agents may choose what they are called.
 #[derive(Clone, Copy)]
 pub(super) struct IdHash(u64);
 

@@ -1,8 +1,10 @@
-//! The log: frames of all that the engine may not have yet, in segments. A segment has the frames of one memtable and
-//! goes when the engine has them. Numbers of frames have no hole, also from one segment to the next.
+//! The log: frames of all that the engine may not have yet, in segments.
+//!
+//! A segment has the frames of one memtable and goes when the engine has them. Numbers of frames have no hole, also
+//! from one segment to the next.
 //!
 //! A segment that goes is kept as the next one's file: to write over what is there costs a sync less than to make a
-//! file longer. What a frame is followed by is then of an older segment. The checksums tell: each segment begins with a
+//! file longer. A frame is then followed by bytes of an older segment. The checksums tell: each segment begins with a
 //! random salt of its own, which they depend on, so that nobody can make a body that passes for a frame later.
 
 use super::frame;
@@ -24,7 +26,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(super) struct Log {
     disk: Disk,
     env: Env,
-    folder: PathBuf,
+    directory: PathBuf,
     file: DiskFile,
     path: PathBuf,
     salt: u64,
@@ -38,19 +40,19 @@ pub(super) struct Log {
 
 impl Log {
     /// Begins a segment after a frame.
-    pub(super) fn begin(disk: &Disk, env: &Env, folder: &Path, frame: u64) -> io::Result<Self> {
+    pub(super) fn begin(disk: &Disk, env: &Env, directory: &Path, frame: u64) -> io::Result<Self> {
         let salt = env.random().map_err(io::Error::other)?;
         let first = frame + 1;
-        let path = folder.join(format!("{first:020}.{EXTENSION}"));
+        let path = directory.join(format!("{first:020}.{EXTENSION}"));
         // Without a spare one it is made; what an earlier life has left under this name must not be taken for its own.
-        let is_spare = disk.rename(&folder.join(SPARE), &path).is_ok();
+        let is_spare = disk.rename(&directory.join(SPARE), &path).is_ok();
         let file = disk.open(&path, if is_spare { OpenMode::Write } else { OpenMode::Truncate })?;
-        // A file that is not in its folder can't be synced.
-        disk.sync_directory(folder)?;
+        // A file that is not in its directory can't be synced.
+        disk.sync_directory(directory)?;
         Ok(Self {
             disk: disk.clone(),
             env: env.clone(),
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             file,
             path,
             salt: u64::from_le_bytes(salt),
@@ -88,7 +90,7 @@ impl Log {
     /// Syncs this segment and begins the next; gives the file of this one.
     pub(super) fn turn(&mut self) -> io::Result<PathBuf> {
         self.sync()?;
-        let mut next = Self::begin(&self.disk, &self.env, &self.folder, self.frame)?;
+        let mut next = Self::begin(&self.disk, &self.env, &self.directory, self.frame)?;
         next.buffer = std::mem::take(&mut self.buffer);
         Ok(std::mem::replace(self, next).path)
     }
@@ -97,7 +99,7 @@ impl Log {
         self.frame
     }
 
-    /// Whether the segment has no frame yet.
+    /// Returns true if the segment has no frame yet.
     pub(super) const fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -117,9 +119,9 @@ pub(super) fn recycle_segment(disk: &Disk, segment: &Path) -> io::Result<()> {
     if disk.exists(&spare) { disk.remove(segment) } else { disk.rename(segment, &spare) }
 }
 
-/// What was read from the segments.
+/// The content of the segments.
 pub(super) struct Replay {
-    /// What the engine does not have.
+    /// Rows that the engine does not have.
     pub(super) memtable: Memtable,
     /// The segments that it came from.
     pub(super) segments: Vec<PathBuf>,
@@ -135,10 +137,10 @@ pub(super) struct Replay {
 ///
 /// A segment is read up to its first frame that is not whole. At the end of all that is one that was being written; if
 /// not, numbers are missing, or the watermark is not reached.
-pub(super) fn replay(disk: &Disk, folder: &Path, frame: u64, position: Position) -> io::Result<Replay> {
+pub(super) fn replay(disk: &Disk, directory: &Path, frame: u64, position: Position) -> io::Result<Replay> {
     let memtable = Memtable::default();
     let mut replay = Replay { memtable, segments: Vec::new(), frame, position, missing: 0 };
-    for (first, path) in segments(disk, folder)? {
+    for (first, path) in segments(disk, directory)? {
         if replay.read(disk, first, &path)? {
             replay.segments.push(path);
         } else {
@@ -150,10 +152,10 @@ pub(super) fn replay(disk: &Disk, folder: &Path, frame: u64, position: Position)
 }
 
 impl Replay {
-    /// Whether a segment has frames that the engine does not have.
+    /// Reads a segment; returns true if it has frames that the engine does not have.
     fn read(&mut self, disk: &Disk, first: u64, path: &Path) -> io::Result<bool> {
         let file = disk.open(path, OpenMode::Read)?;
-        // What is read must stay: whatever comes after it will not sync this file.
+        // Frames that are read must stay, and no later sync covers this file.
         file.sync_data()?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
         let mut salt = [0; SALT_BYTES];
@@ -180,9 +182,9 @@ impl Replay {
 }
 
 /// All segments with the numbers of their first frames, in order.
-fn segments(disk: &Disk, folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+fn segments(disk: &Disk, directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut segments = Vec::new();
-    for path in disk.list(folder)? {
+    for path in disk.list(directory)? {
         let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         if let Some(first) = name
             && path.extension().is_some_and(|extension| extension == EXTENSION)
@@ -205,14 +207,14 @@ mod tests {
 
     const SEGMENT_FRAMES: u64 = 5;
 
-    fn begin(folder: &Path, frame: u64) -> io::Result<Log> {
-        Log::begin(&Disk::System, &system::env(), folder, frame)
+    fn begin(directory: &Path, frame: u64) -> io::Result<Log> {
+        Log::begin(&Disk::System, &system::env(), directory, frame)
     }
 
     /// Two segments of frames after the 100th, each of which has a row of its own.
     fn written() -> (tempfile::TempDir, [PathBuf; 2]) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = begin(folder.path(), 100).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = begin(directory.path(), 100).unwrap();
         let mut segments = Vec::new();
         for _ in 0..2 {
             for _ in 0..SEGMENT_FRAMES {
@@ -224,44 +226,48 @@ mod tests {
             }
             segments.push(log.turn().unwrap());
         }
-        (folder, segments.try_into().unwrap())
+        (directory, segments.try_into().unwrap())
     }
 
     /// The numbers of the frames that are read, and how many are missing.
-    fn read(folder: &Path, frame: u64) -> (Vec<u64>, u64) {
-        let replay = replay(&Disk::System, folder, frame, Position::START).unwrap();
+    fn read(directory: &Path, frame: u64) -> (Vec<u64>, u64) {
+        let replay = replay(&Disk::System, directory, frame, Position::START).unwrap();
         let rows = replay.memtable.of(Table::Entries).keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
         assert_eq!(replay.frame, last);
         assert_eq!(replay.position.get(), if numbers.is_empty() { 0 } else { last * 10 });
-        assert_eq!(segments(&Disk::System, folder).unwrap().len(), replay.segments.len(), "others are gone");
+        assert_eq!(
+            segments(&Disk::System, directory).unwrap().len(),
+            replay.segments.len(),
+            "others are gone"
+        );
         (numbers, replay.missing)
     }
 
     #[test]
     fn what_the_engine_has_is_not_read_again() {
         for frame in 100..=110 {
-            let (folder, _) = written();
-            assert_eq!(read(folder.path(), frame), ((frame + 1..=110).collect(), 0));
+            let (directory, _) = written();
+            assert_eq!(read(directory.path(), frame), ((frame + 1..=110).collect(), 0));
         }
     }
 
     #[test]
     fn a_torn_end_is_the_end() {
-        let (folder, [_, last]) = written();
+        let (directory, [_, last]) = written();
         let whole = fs::read(&last).unwrap();
         let frame_bytes = (whole.len() - SALT_BYTES) / 5;
         for length in (0..whole.len()).rev() {
             fs::write(&last, &whole[..length]).unwrap();
             let end = 105 + (length.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
-            assert_eq!(read(folder.path(), 100), ((101..=end).collect(), 0));
+            assert_eq!(read(directory.path(), 100), ((101..=end).collect(), 0));
         }
     }
 
     #[test]
     fn damage_ends_a_segment_and_the_next_one_shows_it() {
-        let (folder, segments) = written();
+        let (directory, segments) = written();
         let whole = segments.each_ref().map(|segment| fs::read(segment).unwrap());
         let frame_bytes = (whole[0].len() - SALT_BYTES) / 5;
         for index in 0..whole[0].len() {
@@ -269,7 +275,7 @@ mod tests {
             damaged[index] ^= 1 << (index % 8);
             fs::write(&segments[0], &damaged).unwrap();
             let end = 100 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
-            assert_eq!(read(folder.path(), 100), ((101..=end).chain(106..=110).collect(), 105 - end));
+            assert_eq!(read(directory.path(), 100), ((101..=end).chain(106..=110).collect(), 105 - end));
         }
         fs::write(&segments[0], &whole[0]).unwrap();
         for index in 0..whole[1].len() {
@@ -277,35 +283,39 @@ mod tests {
             damaged[index] ^= 1 << (index % 8);
             fs::write(&segments[1], &damaged).unwrap();
             let end = 105 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
-            assert_eq!(read(folder.path(), 100), ((101..=end).collect(), 0), "only the watermark tells");
+            assert_eq!(read(directory.path(), 100), ((101..=end).collect(), 0), "only the watermark tells");
         }
     }
 
     #[test]
     fn a_spare_file_is_written_over() {
-        let (folder, [first, _]) = written();
+        let (directory, [first, _]) = written();
         // The engine has the first segment, the second is being written.
         recycle_segment(&Disk::System, &first).unwrap();
-        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0));
-        let log = begin(folder.path(), 110).unwrap();
-        assert!(!folder.path().join(SPARE).exists());
+        assert_eq!(read(directory.path(), 105), ((106..=110).collect(), 0));
+        let log = begin(directory.path(), 110).unwrap();
+        assert!(!directory.path().join(SPARE).exists());
         assert!(fs::metadata(log.path()).unwrap().len() > 0);
-        assert_eq!(read(folder.path(), 105), ((106..=110).collect(), 0), "what is old in it does not count");
-        let mut log = begin(folder.path(), 110).unwrap();
+        assert_eq!(
+            read(directory.path(), 105),
+            ((106..=110).collect(), 0),
+            "what is old in it does not count"
+        );
+        let mut log = begin(directory.path(), 110).unwrap();
         for number in 111..=113 {
             let mut tables = Tables::default();
             tables[Table::Entries as usize].insert(Key::from(u64::to_be_bytes(number)), None);
             log.append(Position::new(number * 10), &tables).unwrap();
         }
-        assert_eq!(read(folder.path(), 105), ((106..=113).collect(), 0));
+        assert_eq!(read(directory.path(), 105), ((106..=113).collect(), 0));
     }
 
     #[test]
     fn a_segment_that_is_missing_or_has_another_name_is_missed() {
-        let (folder, [first, last]) = written();
+        let (directory, [first, last]) = written();
         fs::remove_file(&first).unwrap();
-        assert_eq!(read(folder.path(), 100), ((106..=110).collect(), 5));
+        assert_eq!(read(directory.path(), 100), ((106..=110).collect(), 5));
         fs::rename(last, first).unwrap();
-        assert_eq!(read(folder.path(), 100), (Vec::new(), 0));
+        assert_eq!(read(directory.path(), 100), (Vec::new(), 0));
     }
 }

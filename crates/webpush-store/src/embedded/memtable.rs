@@ -13,7 +13,7 @@ pub(super) type Rows = BTreeMap<Key, Option<Value>>;
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
 
-/// What a row takes in memory beside its value: its place in a tree that is not full, and an allocation.
+/// Memory of a row beside its value: a slot in a tree that is not full, and an allocation.
 const ROW_BYTES: usize = 160;
 
 /// Changes that belong together until the engine has them.
@@ -56,7 +56,9 @@ impl Memtable {
         }
     }
 
-    /// Takes over what was read from the log. The engine may have it already, so what is removed leaves a trace.
+    /// Takes over what was read from the log.
+    ///
+    /// The engine may have it already, so what is removed leaves a trace.
     pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
         self.tables[table as usize].insert(key, value.map(Value::from));
     }

@@ -1,11 +1,13 @@
-//! The rows that the engine does not have yet, over it: of the present memtable, and of the one that is leaving.
+//! The rows that the engine does not have yet.
+//!
+//! They are those of the active memtable, and of the one that is leaving.
 //!
 //! ```text
 //!   a group ──▶ active memtable ──▶ leaving memtable ──▶ engine
 //!               changes with each group   changes no more
 //! ```
 //! A memtable leaves memory only after the engine has all of it, so in between both have its rows, and they are the
-//! same. Whoever looks here and then into the engine misses nothing.
+//! same. A reader that looks here and then into the engine misses nothing.
 
 use super::damage::DamageReporter;
 use super::engine::Engine;
@@ -43,7 +45,9 @@ impl MemtableSet {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the changes of a group over; gives the size of the memtable. `restores` as of [`Memtable::add`].
+    /// Takes the changes of a group over; gives the size of the memtable.
+    ///
+    /// `restores` as of [`Memtable::add`].
     pub(super) fn add(&self, changes: Tables, restores: bool) -> usize {
         let mut memtables = self.write();
         memtables.active.add(changes, restores);
@@ -72,7 +76,7 @@ impl MemtableSet {
 }
 
 impl Memtables {
-    /// What a row was changed to; nothing when only the engine can tell.
+    /// Returns the changed value of a row; `None` if only the engine can tell.
     fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Value>> {
         let key = Key::from(key);
         let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
@@ -96,8 +100,9 @@ impl Memtables {
     }
 }
 
-/// What the writer reads. While it has this nothing leaves the memtables, so that whatever a flush has already written
-/// is covered by the same.
+/// The view of the writer.
+///
+/// While it exists nothing leaves the memtables, so that rows which a flush has already written are still covered.
 pub(super) struct Layers<'a> {
     pub(super) memtables: RwLockReadGuard<'a, Memtables>,
     pub(super) engine: &'a Engine,
@@ -121,7 +126,7 @@ impl View for Layers<'_> {
     }
 }
 
-/// What everybody else reads.
+/// The view of readers.
 pub(super) struct Reader<'a> {
     pub(super) memtables: &'a MemtableSet,
     pub(super) engine: &'a Engine,
@@ -155,7 +160,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The last rows of one moment, the very last one first, and at most so many.
+    /// Returns at most `most` rows of one moment from the end, the last one first.
     pub(super) fn last_rows(
         &self,
         table: Table,
@@ -164,7 +169,7 @@ impl Reader<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         let memtables = self.memtables.read();
         let mut rows: BTreeMap<Key, Option<Value>> = BTreeMap::new();
-        // What lies before this was not looked at in every layer.
+        // Rows before this were not looked at in every layer.
         let mut reach = *keys.start();
         for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
             for (number, (key, value)) in memtable.of(table).range(keys.clone()).rev().enumerate() {

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 pub enum OpenError {
     /// Another process, or this one, has it open.
     Locked {
-        /// The data folder.
-        folder: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
     },
     /// A newer version of the program has written it.
     Newer {
-        /// The data folder.
-        folder: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
         /// The version of its format.
         found: usize,
         /// The newest version that this program knows.
@@ -24,20 +24,20 @@ pub enum OpenError {
     },
     /// It holds data, but not such a store.
     Foreign {
-        /// The data folder.
-        folder: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
     },
     /// The engine's files are damaged.
     Corrupt {
-        /// The data folder.
-        folder: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
         /// Why the engine could not be opened.
         source: EngineError,
     },
     /// The operating system refuses.
     Io {
-        /// The data folder.
-        folder: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -46,30 +46,30 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Locked { folder } => write!(
+            Self::Locked { directory } => write!(
                 f,
-                "the store in {} is in use: stop the other server that uses it, or give this one another folder",
-                folder.display()
+                "the store in {} is in use: stop the other server that uses it, or give this one another directory",
+                directory.display()
             ),
-            Self::Newer { folder, found, supported } => write!(
+            Self::Newer { directory, found, supported } => write!(
                 f,
                 "the store in {} has format {found}, this program knows formats up to {supported}: use a newer version",
-                folder.display()
+                directory.display()
             ),
-            Self::Foreign { folder } => write!(
+            Self::Foreign { directory } => write!(
                 f,
                 "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
-                 give another folder",
-                folder.display()
+                 give another directory",
+                directory.display()
             ),
-            Self::Corrupt { folder, source } => write!(
+            Self::Corrupt { directory, source } => write!(
                 f,
-                "the store in {} is damaged and can't be opened ({source}): restore a backup, or move the folder away \
+                "the store in {} is damaged and can't be opened ({source}): restore a backup, or move the directory away \
                  to begin with an empty one",
-                folder.display()
+                directory.display()
             ),
-            Self::Io { folder, error } => {
-                write!(f, "the store in {} can't be opened: {error}", folder.display())
+            Self::Io { directory, error } => {
+                write!(f, "the store in {} can't be opened: {error}", directory.display())
             }
         }
     }

@@ -1,14 +1,16 @@
-//! What a store can be told when it is opened.
+//! Options of a store.
 
 use crate::disk::Disk;
 use crate::{Quota, system};
 use std::time::Duration;
 use webpush_core::env::Env;
 
-/// What an operator may set.
+/// Options of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Clock and source of random bytes. The default has no cryptographic source; see [`system::HashEntropy`].
+    /// Clock and source of random bytes.
+    ///
+    /// The default has no cryptographic source; see [`system::HashEntropy`].
     pub env: Env,
     /// Where the files are: of this machine, or simulated ones.
     pub disk: Disk,
@@ -34,8 +36,9 @@ impl Default for Options {
     }
 }
 
-/// What of a memtable is the most before it goes to the engine. The last two bound what is in memory and how long it
-/// takes to read the log: there are two memtables at most.
+/// Limits of a memtable; at the first that is reached it is flushed to the engine.
+///
+/// The last two bound memory and the time to read the log: there are at most two memtables.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct MemtableBounds {

@@ -47,7 +47,7 @@ pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>,
     }
 }
 
-/// The rows of an inbox from a position on. What can't be read for damage is reported and left out.
+/// Returns the rows of an inbox from a position on. Damaged rows are reported and left out.
 pub(super) fn inbox_rows(
     view: &impl View,
     inbox: InboxId,
@@ -100,7 +100,9 @@ pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result
     Ok(None)
 }
 
-/// What has expired, from a time on before which nothing is left; and the first deadline that is there at all.
+/// Lists messages that have ended, and returns the first deadline that exists.
+///
+/// No deadline before `from` may exist.
 pub(super) fn due(
     view: &impl View,
     from: Timestamp,

@@ -1,8 +1,10 @@
-//! Rows that were read a short while ago, decoded: what a push looks up each time is found without the engine.
+//! Rows that were read a short while ago, decoded.
+//!
+//! The look-ups of a push are answered without the engine.
 //!
 //! Only rows that are there are kept. A row is forgotten after its change can be read and before anybody is told of it.
-//! Whoever reads a row while that happens must not bring the old one back: each shard counts how often it has forgotten
-//! something, and takes a row only from a reader for whom that count is still the same as before it read.
+//! A reader that reads a row at that time must not bring the old one back: each shard counts how often it has forgotten
+//! something, and takes a row only if that count is the same as before it was read.
 
 use super::id_hash::IdHash;
 use std::collections::HashMap;
@@ -22,7 +24,7 @@ pub(super) struct Recent<K, V> {
 struct Shard<K, V> {
     forgotten: u64,
     young: HashMap<K, V, IdHash>,
-    /// What was young until there were too many; what is used again becomes young again, the rest goes.
+    /// The previous young generation. Rows that are used become young again; the others are dropped.
     old: HashMap<K, V, IdHash>,
 }
 

@@ -11,7 +11,7 @@ use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
 use webpush_core::subscription::Subscription;
 
-/// What was read or written recently.
+/// Rows that were read or written recently.
 pub(super) struct RecentRows {
     pub(super) inboxes: Recent<InboxId, Inbox>,
     pub(super) subscriptions: Recent<(InboxId, SubscriptionId), Arc<Subscription>>,
@@ -19,7 +19,7 @@ pub(super) struct RecentRows {
     pub(super) usages: Recent<InboxId, UsageRow>,
 }
 
-/// What a batch changes.
+/// The changes of a batch to rows that may be cached.
 pub(super) struct RowChanges {
     inboxes: Vec<InboxId>,
     subscriptions: Vec<(InboxId, SubscriptionId)>,

@@ -1,10 +1,10 @@
-//! What an open store looks at before it goes on where the last one ended.
+//! Recovery: finds where the last process ended, and what was lost.
 
 use super::batch_markers::BatchMarkers;
+use super::directory::log_directory;
 use super::engine::Engine;
 use super::engine_error::EngineError;
 use super::flush::FlushJob;
-use super::folder::log_folder;
 use super::log::{self, Replay};
 use super::memtable::Rows;
 use super::watermark::Watermark;
@@ -13,10 +13,12 @@ use crate::{StoreError, position};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What was found when a store was opened.
+/// The result of recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Committed batches that the disk has lost. Zero unless something is damaged: a crash or a power cut loses none.
+    /// Committed batches that the disk has lost.
+    ///
+    /// Zero unless something is damaged: a crash or a power cut loses none.
     pub batches_lost: u64,
 }
 
@@ -25,12 +27,12 @@ pub(super) struct Start {
     pub(super) marks: BatchMarkers,
     /// The last frame on disk, and the floor of positions, which is on disk with the next frame.
     pub(super) last: Watermark,
-    /// What the log has and the engine does not have yet.
+    /// Rows that the log has and the engine does not have yet.
     pub(super) flush_job: Option<FlushJob>,
     pub(super) recovery: Recovery,
 }
 
-/// Whether what is read of the log is what the disk has.
+/// How far reads of the log can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     Disk,
@@ -38,25 +40,26 @@ pub(super) enum Trust {
     Nothing,
 }
 
-/// Reads the log, looks for losses, and says so. An engine that can't be written is not open: unless there is much to
-/// write, or if it can't wait, it is written here.
+/// Reads the log, looks for losses, and says so.
+///
+/// An engine that can't be written is not open: unless there is much to write, or if it can't wait, it is written here.
 pub(super) fn recover(
     engine: &Engine,
     disk: &Disk,
-    folder: &Path,
+    directory: &Path,
     synced: Option<Watermark>,
     trust: Trust,
 ) -> Result<Start, EngineError> {
     let synced = synced.unwrap_or_default();
     let unreadable = |_: StoreError| EngineError::MarkersUnreadable;
     let (marks, batches_missing) = BatchMarkers::read(engine).map_err(unreadable)?;
-    let replay = log::replay(disk, &log_folder(folder), marks.frame, marks.position)?;
+    let replay = log::replay(disk, &log_directory(directory), marks.frame, marks.position)?;
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
     let batches_lost = batches_missing + frames_missing;
     let Replay { memtable, segments, frame, position, .. } = replay;
     if batches_lost > 0 {
         tracing::error!(
-            folder = %folder.display(),
+            directory = %directory.display(),
             batches_lost,
             "the store has lost batches that were committed; a damaged disk or an older copy can be the cause"
         );

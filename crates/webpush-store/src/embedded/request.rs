@@ -1,4 +1,4 @@
-//! What comes to the writer.
+//! The jobs of the writer.
 
 use crate::observer::HandleId;
 use crate::{Applied, Done, Durability, Op, StoreError};

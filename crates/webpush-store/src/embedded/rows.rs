@@ -53,7 +53,9 @@ impl Table {
         Self::Batches,
     ];
 
-    /// Whether each key is put once in its life: positions are never used again. What is put back is the exception.
+    /// Returns true if each key is put once in its life: positions are never used again.
+    ///
+    /// Restored rows are the exception.
     pub(super) const fn puts_each_key_once(self) -> bool {
         matches!(self, Self::Entries | Self::Deadlines)
     }
@@ -187,10 +189,10 @@ pub(super) fn read_inbox(id: InboxId, value: &[u8]) -> Option<Inbox> {
 
 /// The length of a sender's key, by which a row with one is told from a row without.
 const SENDER_BYTES: usize = 65;
-/// What a row of an autopush subscription goes on with, before its channel.
+/// Marks the row of an autopush subscription, before its channel.
 const AUTOPUSH: u8 = 1;
-/// What a row of a draft-thomson subscription ends with.
-const THOMSON: u8 = 2;
+/// Marks the row of a subscription of the legacy (2015) API.
+const LEGACY: u8 = 2;
 
 /// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the protocol.
 pub(super) fn subscription_value(subscription: &Subscription) -> Value {
@@ -202,7 +204,7 @@ pub(super) fn subscription_value(subscription: &Subscription) -> Value {
     match subscription.protocol {
         Protocol::Rfc8030 => {}
         Protocol::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
-        Protocol::Legacy => drop(row.u8(THOMSON)),
+        Protocol::Legacy => drop(row.u8(LEGACY)),
     }
     row.seal(&subscription_key(subscription.agent, subscription.id))
 }
@@ -214,7 +216,7 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
     let protocol = match fields.0 {
         [] => Protocol::Rfc8030,
         [AUTOPUSH, channel @ ..] => Protocol::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
-        [THOMSON] => Protocol::Legacy,
+        [LEGACY] => Protocol::Legacy,
         _ => return None,
     };
     Some(Subscription { agent, id, created, key, sender, protocol })

@@ -1,4 +1,4 @@
-//! What readers and the writer of a store share.
+//! The state that readers and the writer share.
 
 use super::deadlines::DeadlineCursor;
 use super::engine::Engine;
@@ -15,12 +15,13 @@ use std::sync::{Arc, RwLock};
 
 /// The state of an open store.
 pub(super) struct Shared {
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
     pub(super) options: Options,
     /// Where flushes and scans run.
     pub(super) mode: TaskMode,
-    /// `None` while the store is down or closed. Readers hold the lock while they read, so that nobody has the engine any
-    /// more when it was taken out.
+    /// `None` while the store is down or closed.
+    ///
+    /// Readers hold the lock while they read, so that nobody has the engine any more when it was taken out.
     pub(super) engine: RwLock<Option<Engine>>,
     pub(super) memtables: MemtableSet,
     pub(super) deadlines: DeadlineCursor,

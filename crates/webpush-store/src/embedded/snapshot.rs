@@ -1,8 +1,8 @@
-//! SnapshotRegistry: the rows of one moment, of the memtables and the engine, joined by inbox.
+//! Snapshots: the rows of one moment, of the memtables and the engine, joined by inbox.
 //!
 //! All that is taken at once is where to read: changes that the engine does not have are copied (their values are shared),
-//! and the engine keeps what it had. So nobody waits for whoever reads. But an engine is closed only when nobody reads it,
-//! and a reader may be slow: whoever closes it takes the rows away from all snapshots.
+//! and the engine keeps what it had. So readers of snapshots block nobody. But an engine is closed only when nobody reads it,
+//! and a reader may be slow: closing the engine takes the rows away from all snapshots.
 
 use super::damage::DamageReporter;
 use super::engine::Engine;
@@ -169,7 +169,9 @@ impl SnapshotState {
     }
 }
 
-/// The rows of a table from a key on, as they are while `memtables` is held; none unless they are wanted.
+/// Returns the rows of a table from a key on; none unless they are wanted.
+///
+/// They are those of the moment, while `memtables` is held.
 fn table_rows(
     memtables: &Memtables,
     engine: &Engine,

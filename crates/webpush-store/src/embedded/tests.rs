@@ -1,4 +1,4 @@
-//! What a store does about rows that are not what was written. Only from inside can such rows be made.
+//! Damaged rows, which only tests inside the crate can make.
 
 use super::*;
 use crate::Quota;
@@ -39,8 +39,8 @@ fn message(number: u32) -> Op {
 }
 
 /// A store with three messages.
-fn store(folder: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
-    let store = EmbeddedStore::open(folder, Options::default()).unwrap();
+fn store(directory: &Path) -> (EmbeddedStore, Vec<EntryRef>) {
+    let store = EmbeddedStore::open(directory, Options::default()).unwrap();
     let created = Timestamp::from_millis(1);
     let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
     let protocol = Protocol::Rfc8030;
@@ -94,8 +94,8 @@ fn rows_left(store: &EmbeddedStore, table: Table) -> usize {
 
 #[test]
 fn a_damaged_entry_hides_no_other_and_can_be_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, all) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, all) = store(directory.path());
     damage(&store, Table::Entries, &entry_key(AGENT, all[1].position), -6);
     assert_eq!(fetch(&store), [all[0], all[2]]);
     assert_eq!(store.damaged_records(), 1);
@@ -109,8 +109,8 @@ fn a_damaged_entry_hides_no_other_and_can_be_ended() {
 
 #[test]
 fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, all) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, all) = store(directory.path());
     damage(&store, Table::Entries, &entry_key(AGENT, all[0].position), 5);
     damage(&store, Table::Deadlines, &deadline_key(EXPIRES, AGENT, all[1].position), 5);
     assert_eq!(block_on(store.due(EXPIRES, 10)), Ok(Due { entries: vec![all[2]], next: None }));
@@ -122,8 +122,8 @@ fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
 /// While others look it up all the time: what was told to be gone is never seen again.
 #[test]
 fn a_look_up_never_brings_a_removed_row_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = store(directory.path());
     let kept = block_on(store.subscription(AGENT, SUBSCRIPTION)).unwrap().unwrap();
     let inbox = block_on(store.inbox(AGENT)).unwrap().unwrap();
     let over = AtomicBool::new(false);
@@ -157,10 +157,10 @@ fn a_look_up_never_brings_a_removed_row_back() {
 
 #[test]
 fn a_damaged_usage_row_is_made_again_from_what_is_there() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let options = Options { quota: Quota { messages: 3, ..Quota::default() }, ..Options::default() };
-    drop(store(folder.path()));
-    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    drop(store(directory.path()));
+    let store = EmbeddedStore::open(directory.path(), options).unwrap();
     let dropped = |number| match &commit_blocking(&store, vec![message(number)])[..] {
         [Applied::Appended(appended)] => appended.dropped.len(),
         _ => unreachable!(),
@@ -183,11 +183,11 @@ fn a_damaged_usage_row_is_made_again_from_what_is_there() {
 
 #[test]
 fn damaged_entries_and_lost_ones_leave_the_count_right() {
-    let folder = tempfile::tempdir().unwrap();
-    let (full, all) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (full, all) = store(directory.path());
     drop(full);
     let options = Options { quota: Quota { messages: 2, ..Quota::default() }, ..Options::default() };
-    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    let store = EmbeddedStore::open(directory.path(), options).unwrap();
     commit_blocking(&store, vec![message(4)]);
     assert_eq!(fetch(&store).len(), 2);
     // A kind that is none can't be ended like a message.
@@ -205,8 +205,8 @@ fn damaged_entries_and_lost_ones_leave_the_count_right() {
 
 #[test]
 fn a_request_that_meets_damage_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, all) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, all) = store(directory.path());
     damage(&store, Table::Inboxes, AGENT.as_bytes(), -1);
     assert_eq!(block_on(store.inbox(AGENT)), Err(StoreError::Corrupt));
     let engine = store.shared.engine.read().unwrap();
@@ -235,8 +235,8 @@ fn appended(applied: &[Applied]) -> Vec<EntryRef> {
 
 #[test]
 fn a_message_that_is_settled_young_never_gets_to_the_engine() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, all) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, all) = store(directory.path());
     store.flush();
     let rows = |rows: &Reader<'_>| {
         let keys = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
@@ -266,11 +266,11 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
 /// Two messages come in one commit and go in another, while memtables leave all the time.
 #[test]
 fn readers_see_whole_commits_while_generations_leave() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(store(folder.path()));
+    let directory = tempfile::tempdir().unwrap();
+    drop(store(directory.path()));
     let mut options = Options::default();
     options.memtable.bytes = 2000;
-    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    let store = EmbeddedStore::open(directory.path(), options).unwrap();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let readers = [0, 1].map(|_| {
@@ -309,8 +309,8 @@ fn readers_see_whole_commits_while_generations_leave() {
 /// A fetch that meets more rows of removed entries than it may look at.
 #[test]
 fn entries_that_are_gone_are_no_rows_to_a_fetch() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = store(directory.path());
     let all = appended(&commit_blocking(&store, (10..2510).map(message).collect()));
     store.flush();
     let gone = [&all[..10], &all[20..2400]].concat();
@@ -326,22 +326,22 @@ fn entries_that_are_gone_are_no_rows_to_a_fetch() {
 
 #[test]
 fn a_picture_keeps_no_store_from_closing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = store(directory.path());
     store.flush();
     let mut snapshot = block_on(store.snapshot(&Detail::EVERYTHING)).unwrap();
     assert!(snapshot.next().unwrap().is_ok());
     store.close();
     assert_eq!(snapshot.next(), Some(Err(StoreError::Unavailable)));
-    // Whoever is slow with it is not waited for.
-    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    // Closing does not wait for a slow reader.
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
     assert_eq!(fetch(&store).len(), 3);
 }
 
 #[test]
 fn what_is_damaged_is_not_on_a_picture() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, entries) = store(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (store, entries) = store(directory.path());
     damage(&store, Table::Entries, &entry_key(AGENT, entries[1].position), -1);
     let snapshot = block_on(store.snapshot(&Detail::EVERYTHING)).unwrap();
     assert_eq!(
@@ -355,8 +355,8 @@ fn what_is_damaged_is_not_on_a_picture() {
 #[test]
 fn what_is_put_back_and_ends_young_does_not_come_again() {
     for flushed in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, entries) = store(folder.path());
+        let directory = tempfile::tempdir().unwrap();
+        let (store, entries) = store(directory.path());
         let records: Vec<_> =
             block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().map(Result::unwrap).collect();
         if flushed {

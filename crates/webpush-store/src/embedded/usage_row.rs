@@ -19,7 +19,7 @@ const POSITION: u8 = 8;
 /// The first positions at which ranks of each urgency may be left. Those before were removed.
 pub(super) type Floors = [Position; Urgency::ALL.len()];
 
-/// What a store must know of an inbox to assign positions and to enforce its quota.
+/// The facts about an inbox that positions and quotas need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UsageRow {
     pub(super) owner: Owner,
@@ -32,8 +32,9 @@ pub(super) struct UsageRow {
     pub(super) monitored: bool,
     /// When it was monitored last, or else created; see [`idle::hour`].
     pub(super) hour: u64,
-    /// Set while its entries have ranks: from when it is full until it is empty. Most inboxes are never full, so that
-    /// most messages need no rank.
+    /// Set while its entries have ranks: from when it is full until it is empty.
+    ///
+    /// Most inboxes are never full, so that most messages need no rank.
     pub(super) ranked: Option<Floors>,
 }
 

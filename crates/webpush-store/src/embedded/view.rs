@@ -1,4 +1,4 @@
-//! Rows as they are read, and how layers of them lie on each other: newer changes merge_overlay older rows.
+//! Rows as they are read, in layers: newer changes cover older rows.
 
 use super::damage::DamageReporter;
 use super::key::Key;

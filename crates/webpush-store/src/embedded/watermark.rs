@@ -1,5 +1,6 @@
-//! The watermark file: the last frame that was certainly on disk, kept outside of the log and of the engine so that the
-//! loss of their ends is noticed. It may lag behind by a second of writing.
+//! The watermark file: the last frame that was certainly on disk.
+//!
+//! It is kept outside the log and the engine, so that the loss of their ends is noticed. It may lag behind by a second.
 
 use super::fields::checksum;
 use crate::disk::{Disk, DiskFile};
@@ -14,7 +15,7 @@ pub(super) const FILE_NAME: &str = "watermark";
 const REWRITE_INTERVAL: Duration = Duration::from_secs(1);
 const BYTES: usize = 20;
 
-/// What was synced.
+/// The last frame and position that were synced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watermark {
     pub(super) frame: u64,
@@ -28,20 +29,24 @@ pub(super) struct WatermarkFile {
 }
 
 impl WatermarkFile {
-    /// Opens or makes the file; it is read before it is written. What is not a whole watermark is none.
-    pub(super) fn open(disk: &Disk, folder: &Path) -> io::Result<(Self, Option<Watermark>)> {
-        let path = folder.join(FILE_NAME);
+    /// Opens or makes the file; it is read before it is written.
+    ///
+    /// Anything but a whole watermark counts as none.
+    pub(super) fn open(disk: &Disk, directory: &Path) -> io::Result<(Self, Option<Watermark>)> {
+        let path = directory.join(FILE_NAME);
         let mut file = disk.open(&path, OpenMode::Write)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
         let watermark = decode(&content);
         if watermark.is_none() && !content.is_empty() {
-            tracing::warn!(folder = %folder.display(), "the watermark file is damaged and is not used");
+            tracing::warn!(directory = %directory.display(), "the watermark file is damaged and is not used");
         }
         Ok((Self { file, written: None }, watermark))
     }
 
-    /// Writes what was synced, if the last time was long enough ago. A failure only makes the file lag more.
+    /// Writes what was synced, if the last time was long enough ago.
+    ///
+    /// A failure only makes the file lag more.
     pub(super) fn note(&mut self, synced: Watermark, now: MonotonicTime) {
         if self.written.is_none_or(|written| now.since(written) >= REWRITE_INTERVAL) {
             self.write(synced, now);
@@ -82,14 +87,14 @@ mod tests {
 
     #[test]
     fn a_watermark_is_kept_and_damage_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut file, none) = WatermarkFile::open(&Disk::System, folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let (mut file, none) = WatermarkFile::open(&Disk::System, directory.path()).unwrap();
         assert_eq!(none, None);
         let watermark = Watermark { frame: 3, position: Position::new(4) };
         let now = MonotonicTime::default();
         file.note(watermark, now);
         file.write(watermark, now);
-        assert_eq!(WatermarkFile::open(&Disk::System, folder.path()).unwrap().1, Some(watermark));
+        assert_eq!(WatermarkFile::open(&Disk::System, directory.path()).unwrap().1, Some(watermark));
         for index in 0..BYTES {
             let mut content = encode(watermark);
             content[index] ^= 1;

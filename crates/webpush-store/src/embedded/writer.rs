@@ -12,11 +12,11 @@ pub(super) use run::{gather, run};
 use super::apply::Applier;
 use super::batch_markers::BatchMarkers;
 use super::changes::Changes;
+use super::directory::{self, log_directory};
 use super::engine::Engine;
 use super::engine_error::EngineError;
 use super::entry_count_scan::EntryCountScan;
 use super::flush::{Flush, FlushJob};
-use super::folder::{self, log_folder};
 use super::group_commit_delay::GroupCommitDelay;
 use super::log::Log;
 use super::memtable::{Rows, Tables};
@@ -57,7 +57,7 @@ pub(super) enum Step {
     Close,
 }
 
-/// What a group of requests comes to.
+/// Result of applying one commit group.
 struct AppliedGroup {
     answers: Vec<Result<Vec<Applied>, StoreError>>,
     changes: Tables,
@@ -68,7 +68,7 @@ struct AppliedGroup {
     earliest: Option<Timestamp>,
     /// How many entries there are more than before.
     entries: i64,
-    /// Whether anything was put back.
+    /// Set when something was restored.
     restores: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Writer {
     pub(super) appends: RecentAppends,
     /// The frame that the present group is written in, until it is known to be on disk.
     pub(super) group_frame: Option<u64>,
-    /// What the engine has, or will have when the flush is over.
+    /// The last batch that the engine has, or will have when the flush has ended.
     pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
     /// When the present memtable began, if it has anything; and how large it is in memory.
@@ -108,8 +108,8 @@ impl Writer {
         appends: RecentAppends,
         lock: DiskFile,
     ) -> io::Result<Self> {
-        let Shared { options, folder, .. } = &*shared;
-        let log = Log::begin(&options.disk, &options.env, &log_folder(folder), start.last.frame)?;
+        let Shared { options, directory, .. } = &*shared;
+        let log = Log::begin(&options.disk, &options.env, &log_directory(directory), start.last.frame)?;
         let entry_count_scan = {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let memtable = start.flush_job.as_ref().map(|flush_job| Arc::clone(&flush_job.memtable));
@@ -145,8 +145,9 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Does one step at `now`. After a failure the store is down, and steps are refused until it works again. Breaks
-    /// when the store is closed.
+    /// Does one step at `now`.
+    ///
+    /// After a failure the store is down, and steps are refused until it works again. Breaks when the store is closed.
     pub(super) fn step(&mut self, step: Step, now: MonotonicTime) -> ControlFlow<()> {
         if matches!(step, Step::Close) {
             self.end();
@@ -173,8 +174,8 @@ impl Writer {
             Step::Tick | Step::Close => self.turn_if_due(now),
         };
         if let Err(error) = done {
-            let folder = self.shared.folder.display();
-            tracing::error!(%folder, %error, "storage unavailable: a write failed; retrying");
+            let directory = self.shared.directory.display();
+            tracing::error!(%directory, %error, "storage unavailable: a write failed; retrying");
             self.go_down(now);
         }
         ControlFlow::Continue(())
@@ -210,7 +211,9 @@ impl Writer {
         self.entry_count_scan.run();
     }
 
-    /// Applies, writes and answers. What is left of the group failed, and its outcome is unknown.
+    /// Applies, writes and answers.
+    ///
+    /// Requests that are left in the group failed, and their outcome is unknown.
     fn commit(&mut self, group: &mut Vec<Request>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(group) else { return Ok(()) };
@@ -268,8 +271,9 @@ impl Writer {
         Some(AppliedGroup { answers, changes, position, floor, earliest, entries, restores })
     }
 
-    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read. Returns how long
-    /// the sync took, and when it was over.
+    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read.
+    ///
+    /// Returns how long the sync took, and when it was over.
     fn write(
         &mut self,
         position: Position,
@@ -305,8 +309,9 @@ impl Writer {
         Ok((sync, now))
     }
 
-    /// Sends the present memtable to the engine when it is old or large. At most one is on its way: if this one is
-    /// too large before that has left, commits wait.
+    /// Sends the present memtable to the engine when it is old or large.
+    ///
+    /// At most one is on its way: if this one is too large before that has left, commits wait.
     fn turn_if_due(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
@@ -326,7 +331,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What goes to the engine with the present memtable. Its segment is synced.
+    /// Takes the present memtable for a flush. Its segment is synced.
     pub(super) fn depart(
         &mut self,
         segment: PathBuf,
@@ -363,9 +368,9 @@ impl Writer {
             self.depart(segment, now, BatchMarkers::mark_anew).complete(&engine, &self.shared.options.disk)
         });
         if let Err(error) = ended {
-            folder::distrust(&self.shared.options.disk, &self.shared.folder);
-            let folder = self.shared.folder.display();
-            tracing::error!(%folder, %error, "the store could not be closed in good order");
+            directory::distrust(&self.shared.options.disk, &self.shared.directory);
+            let directory = self.shared.directory.display();
+            tracing::error!(%directory, %error, "the store could not be closed in good order");
         }
     }
 

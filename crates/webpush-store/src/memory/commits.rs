@@ -1,4 +1,4 @@
-//! How commits to the model end: in the order in which they were applied, for observers and submitters alike.
+//! The end of commits to the model, in the order in which they were applied.
 
 use crate::observer::{HandleId, Observers};
 use crate::{Applied, Done, Durability, StoreError};

@@ -32,12 +32,16 @@ pub(super) struct FaultState {
 }
 
 impl Faults {
-    /// Makes commits fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable); nothing of them is applied.
+    /// Makes commits fail; nothing of them is applied.
+    ///
+    /// They return [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_commits(&self, fail: bool) {
         self.0.faults.fails_commits.store(fail, Ordering::Release);
     }
 
-    /// Makes look-ups of subscriptions by ID fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable).
+    /// Makes look-ups of subscriptions by ID fail.
+    ///
+    /// They return [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_subscription_reads(&self, fail: bool) {
         self.0.faults.fails_subscription_reads.store(fail, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! What the model holds and what each operation does to it.
+//! The content of the model, and what each operation does to it.
 
 use crate::idle::{self, IdleClass, IdlePlace};
 use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled, position};
@@ -186,7 +186,9 @@ impl Model {
         (too_many || too_large).then(|| least.entry_ref())
     }
 
-    /// The message that a new one replaces. One that has expired has ended already, though it may still be there.
+    /// The message that a new one replaces.
+    ///
+    /// One that has expired has ended already, though it may still be there.
     fn outstanding(&self, new: &Draft) -> Option<EntryRef> {
         new.topic?;
         let same = |old: &Message| old.subscription == new.subscription && old.topic == new.topic;

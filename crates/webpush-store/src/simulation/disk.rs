@@ -102,7 +102,7 @@ impl SimulatedDisk {
 
     /// Cuts the power and switches it on again, without faults from then on.
     ///
-    /// What was not synced is lost or torn as the seed decides.
+    /// Writes that were not synced are lost or torn, as the seed decides.
     pub fn restart(&self) {
         let mut state = self.state();
         state.cut();

@@ -46,11 +46,11 @@ fn row(damage: &DamageReporter, table: Table, row: fjall::Guard) -> Result<Row, 
 
 impl FjallEngine {
     pub(in crate::embedded) fn open(
-        folder: &Path,
+        directory: &Path,
         cache_bytes: u64,
         damage: Arc<DamageReporter>,
     ) -> Result<Self, EngineError> {
-        let db = Database::builder(folder)
+        let db = Database::builder(directory)
             .cache_size(cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(2)
@@ -85,8 +85,8 @@ impl FjallEngine {
     /// Makes the keyspace of a table, and returns when the disk has it.
     fn make_keyspace(&self, table: Table) -> Result<&Keyspace, EngineError> {
         let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
-        // fjall syncs what is in the new folder, but not the one that it is in.
-        keyspace.path().parent().map_or(Ok(()), |folder| Disk::System.sync_directory(folder))?;
+        // fjall syncs what is in the new directory, but not the one that it is in.
+        keyspace.path().parent().map_or(Ok(()), |directory| Disk::System.sync_directory(directory))?;
         Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
     }
 
@@ -199,8 +199,8 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn open(folder: &Path) -> FjallEngine {
-        FjallEngine::open(folder, MEBIBYTE, Arc::new(DamageReporter::new(folder))).unwrap()
+    fn open(directory: &Path) -> FjallEngine {
+        FjallEngine::open(directory, MEBIBYTE, Arc::new(DamageReporter::new(directory))).unwrap()
     }
 
     fn write(engine: &FjallEngine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {
@@ -216,24 +216,24 @@ mod tests {
         count
     }
 
-    fn keyspaces(folder: &Path) -> usize {
+    fn keyspaces(directory: &Path) -> usize {
         // That of fjall itself is not counted.
-        fs::read_dir(folder.join("keyspaces")).unwrap().count() - 1
+        fs::read_dir(directory.join("keyspaces")).unwrap().count() - 1
     }
 
     #[test]
     fn a_table_takes_files_when_it_has_its_first_row() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = open(folder.path());
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(directory.path());
         write(&engine, Table::Topics, None).unwrap();
         assert_eq!(Table::ALL.map(|table| count(&engine, table)), [0; Table::ALL.len()]);
-        assert_eq!(keyspaces(folder.path()), 0);
+        assert_eq!(keyspaces(directory.path()), 0);
         for (made, table) in (1..).zip(Table::ALL) {
             write(&engine, table, Some(b"value")).unwrap();
-            assert_eq!((count(&engine, table), keyspaces(folder.path())), (1, made));
+            assert_eq!((count(&engine, table), keyspaces(directory.path())), (1, made));
         }
         drop(engine);
-        let engine = open(folder.path());
+        let engine = open(directory.path());
         assert_eq!(Table::ALL.map(|table| count(&engine, table)), [1; Table::ALL.len()]);
         write(&engine, Table::Topics, None).unwrap();
         assert_eq!(count(&engine, Table::Topics), 0);
@@ -241,20 +241,20 @@ mod tests {
 
     #[test]
     fn a_table_that_was_being_made_is_made_again() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(open(folder.path()));
-        let half_made = folder.path().join("keyspaces").join("1");
+        let directory = tempfile::tempdir().unwrap();
+        drop(open(directory.path()));
+        let half_made = directory.path().join("keyspaces").join("1");
         fs::create_dir(&half_made).unwrap();
-        let engine = open(folder.path());
+        let engine = open(directory.path());
         assert!(!half_made.exists());
         // Without it the name of a keyspace cannot be noted, after its files were made.
-        fs::remove_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
+        fs::remove_dir(directory.path().join("keyspaces").join("0").join("tables")).unwrap();
         assert!(write(&engine, Table::Entries, Some(b"value")).is_err());
         drop(engine);
-        fs::create_dir(folder.path().join("keyspaces").join("0").join("tables")).unwrap();
-        let engine = open(folder.path());
+        fs::create_dir(directory.path().join("keyspaces").join("0").join("tables")).unwrap();
+        let engine = open(directory.path());
         assert_eq!(count(&engine, Table::Entries), 0);
         write(&engine, Table::Entries, Some(b"value")).unwrap();
-        assert_eq!((count(&engine, Table::Entries), keyspaces(folder.path())), (1, 1));
+        assert_eq!((count(&engine, Table::Entries), keyspaces(directory.path())), (1, 1));
     }
 }

@@ -20,11 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use webpush_core::id::Position;
 
 const JOURNAL: &str = "0.jnl";
-/// Written when an engine is complete; see [`crate::embedded::folder`].
+/// Written when an engine is complete; see [`crate::embedded::directory`].
 const MARKER: &str = "version";
 /// Of no use here: a journal is never written over an older one.
 const SALT: u64 = 0;
-/// What each batch ends with: a journal does not end in zeros.
+/// The end of each batch: a journal does not end in zeros.
 const END: u8 = 0xff;
 
 type Maps = [BTreeMap<Key, Value>; Table::ALL.len()];
@@ -44,17 +44,17 @@ struct Journal {
 
 impl MapEngine {
     /// Opens the engine in a directory, or creates it there.
-    pub(super) fn open(disk: &Disk, folder: &Path) -> Result<Self, EngineError> {
-        disk.create_directory(folder)?;
-        let path = folder.join(JOURNAL);
+    pub(super) fn open(disk: &Disk, directory: &Path) -> Result<Self, EngineError> {
+        disk.create_directory(directory)?;
+        let path = directory.join(JOURNAL);
         let mut maps = Maps::default();
         if disk.exists(&path) {
             read_journal(&disk.read(&path)?, &mut maps)?;
         }
         // Written anew, without the torn end that a power cut may have left.
         disk.replace(&path, &encode(1, &changes_to(&maps)))?;
-        if !disk.exists(&folder.join(MARKER)) {
-            disk.replace(&folder.join(MARKER), b"1\n")?;
+        if !disk.exists(&directory.join(MARKER)) {
+            disk.replace(&directory.join(MARKER), b"1\n")?;
         }
         let mut file = disk.open(&path, OpenMode::Write)?;
         file.seek(SeekFrom::End(0))?;

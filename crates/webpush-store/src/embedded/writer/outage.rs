@@ -1,10 +1,10 @@
 //! Outages: while the disk fails the writer refuses everything, and reopens the store until it works.
 
 use super::{Step, Writer};
+use crate::embedded::directory::{self, log_directory};
 use crate::embedded::engine::Engine;
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::entry_count_scan::EntryCountScan;
-use crate::embedded::folder::{self, log_folder};
 use crate::embedded::log::Log;
 use crate::embedded::recovery::{Trust, recover};
 use crate::embedded::shared::Shared;
@@ -61,7 +61,7 @@ impl Outages {
 impl Writer {
     /// Closes the engine, so that everything is refused from now on.
     pub(super) fn go_down(&mut self, now: MonotonicTime) {
-        folder::distrust(&self.shared.options.disk, &self.shared.folder);
+        directory::distrust(&self.shared.options.disk, &self.shared.directory);
         self.shared.gauges.outages.add(1);
         self.entry_count_scan.stop();
         // Its result shows when the engine is opened again.
@@ -83,21 +83,21 @@ impl Writer {
         match self.reopen(now) {
             Ok(()) => self.outages.end(now),
             Err(error) => {
-                let folder = self.shared.folder.display();
-                tracing::warn!(%folder, %error, "storage still unavailable");
+                let directory = self.shared.directory.display();
+                tracing::warn!(%directory, %error, "storage still unavailable");
                 self.outages.wait(now);
             }
         }
     }
 
     fn reopen(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
-        let Shared { folder, options, deadlines, mode, .. } = &*self.shared;
+        let Shared { directory, options, deadlines, mode, .. } = &*self.shared;
         let disk = &options.disk;
-        folder::rewrite_journals(disk, folder)?;
-        let engine = Engine::open(disk, &folder::engine_folder(folder), options.cache_bytes)?;
+        directory::rewrite_journals(disk, directory)?;
+        let engine = Engine::open(disk, &directory::engine_directory(directory), options.cache_bytes)?;
         // The group that failed may be there or not; the ones before it must be.
-        let start = recover(&engine, disk, folder, Some(self.synced), Trust::Nothing)?;
-        self.log = Log::begin(disk, &options.env, &log_folder(folder), start.last.frame)?;
+        let start = recover(&engine, disk, directory, Some(self.synced), Trust::Nothing)?;
+        self.log = Log::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
         // Positions that were handed out may have got nowhere.
         self.position = start.last.position.max(self.position);
         (self.floor, self.is_floor_synced) = (self.position, false);
@@ -109,8 +109,8 @@ impl Writer {
         self.synced = Watermark { position: self.position, ..start.last };
         self.watermark.write(self.synced, now);
         deadlines.reset();
-        folder::trust(disk, folder)?;
-        tracing::info!(folder = %folder.display(), "storage available again");
+        directory::trust(disk, directory)?;
+        tracing::info!(directory = %directory.display(), "storage available again");
         self.entry_count_scan = EntryCountScan::begin(*mode, &self.shared.gauges, &engine, None)?;
         drop(self.set_engine(Some(engine)));
         // The commits that failed may have been applied.

@@ -1,4 +1,6 @@
-//! The durable store of one machine: a log, synced in groups, and behind it rows in [fjall](https://docs.rs/fjall).
+//! The durable store of one machine.
+//!
+//! It is a log, synced in groups, and behind it rows in [fjall](https://docs.rs/fjall).
 //!
 //! ```text
 //!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ memtables ──▶ done, done …
@@ -22,7 +24,7 @@
 //! | snapshots of a moment, and putting back what is on them | `snapshot`, `restore` |
 //! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
-//! | the folder: lock, format | `folder` |
+//! | the directory: lock, format | `directory` |
 //! | what it says of itself | `gauges`, how many entries there are `entry_count_scan` |
 
 mod accounting;
@@ -32,6 +34,7 @@ mod changes;
 mod codecs;
 mod damage;
 mod deadlines;
+mod directory;
 mod ending;
 mod engine;
 mod engine_error;
@@ -39,7 +42,6 @@ mod entry_count_scan;
 mod entry_row;
 mod fields;
 mod flush;
-mod folder;
 mod frame;
 mod full;
 mod gauges;
@@ -115,7 +117,7 @@ use writer::Writer;
 /// Requests that may wait for the writer; more are refused.
 const QUEUE_REQUESTS: usize = 16_384;
 
-/// A store in a folder of this machine.
+/// A store in a directory of this machine.
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
@@ -131,11 +133,11 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
-    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
-        let (store, writer, jobs) = Self::start(folder, options, TaskMode::Threads)?;
+    pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
+        let (store, writer, jobs) = Self::start(directory, options, TaskMode::Threads)?;
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(move || writer::run(writer, &jobs));
-        let thread = thread.map_err(|error| OpenError::Io { folder: folder.to_owned(), error })?;
+        let thread = thread.map_err(|error| OpenError::Io { directory: directory.to_owned(), error })?;
         *store.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(store)
     }
@@ -146,39 +148,39 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
-    pub fn open_stepped(folder: &Path, options: Options) -> Result<(Self, Stepper), OpenError> {
-        let (store, writer, jobs) = Self::start(folder, options, TaskMode::Stepped)?;
+    pub fn open_stepped(directory: &Path, options: Options) -> Result<(Self, Stepper), OpenError> {
+        let (store, writer, jobs) = Self::start(directory, options, TaskMode::Stepped)?;
         Ok((store, Stepper::new(writer, jobs)))
     }
 
     fn start(
-        folder: &Path,
+        directory: &Path,
         options: Options,
         mode: TaskMode,
     ) -> Result<(Self, Writer, Receiver<Job>), OpenError> {
-        let failed = |error| OpenError::Io { folder: folder.to_owned(), error };
+        let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
         let disk = options.disk.clone();
-        let lock = folder::prepare(&disk, folder)?;
+        let lock = directory::prepare(&disk, directory)?;
         let engine_failed = |error| match error {
             EngineError::Io(error) => failed(error),
-            source if source.is_damage() => OpenError::Corrupt { folder: folder.to_owned(), source },
+            source if source.is_damage() => OpenError::Corrupt { directory: directory.to_owned(), source },
             error => failed(io::Error::other(error)),
         };
-        let (watermark, synced) = WatermarkFile::open(&disk, folder).map_err(failed)?;
-        let trust = if folder::is_sound(&disk, folder) { Trust::Disk } else { Trust::Nothing };
+        let (watermark, synced) = WatermarkFile::open(&disk, directory).map_err(failed)?;
+        let trust = if directory::is_sound(&disk, directory) { Trust::Disk } else { Trust::Nothing };
         if trust == Trust::Nothing {
-            folder::rewrite_journals(&disk, folder).map_err(failed)?;
+            directory::rewrite_journals(&disk, directory).map_err(failed)?;
         }
         // The engine syncs what it has when it opens, so segments of the log whose frames it has may go.
-        let engine = Engine::open(&disk, &folder::engine_folder(folder), options.cache_bytes);
+        let engine = Engine::open(&disk, &directory::engine_directory(directory), options.cache_bytes);
         let engine = engine.map_err(engine_failed)?;
-        let start = recovery::recover(&engine, &disk, folder, synced, trust).map_err(engine_failed)?;
-        folder::trust(&disk, folder).map_err(failed)?;
+        let start = recovery::recover(&engine, &disk, directory, synced, trust).map_err(engine_failed)?;
+        directory::trust(&disk, directory).map_err(failed)?;
         let recovery = start.recovery;
         let recent = RecentRows::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let hash = IdHash::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let shared = Arc::new(Shared {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             options,
             mode,
             engine: RwLock::new(Some(engine)),
@@ -212,19 +214,23 @@ impl EmbeddedStore {
         }
     }
 
-    /// What was found when it was opened.
+    /// Returns what recovery found when the store was opened.
     #[must_use]
     pub const fn recovery(&self) -> Recovery {
         self.recovery
     }
 
-    /// Damaged records that were met and left out since the engine was opened. Zero while the store is down.
+    /// Damaged records that were met and left out since the engine was opened.
+    ///
+    /// Zero while the store is down.
     #[must_use]
     pub fn damaged_records(&self) -> u64 {
         self.read(|rows| Ok(rows.engine.damage().count())).unwrap_or_default()
     }
 
-    /// Returns when the engine has everything that was submitted. For tests, to which the time of that matters.
+    /// Returns when the engine has everything that was submitted.
+    ///
+    /// For tests, to which the time of that matters.
     #[doc(hidden)]
     pub fn flush(&self) {
         let (sender, receiver) = sync_channel(0);

@@ -1,0 +1,237 @@
+//! The data directory around the engine: lock, format version, and the state after a failure.
+//!
+//! | file | content |
+//! |---|---|
+//! | `format` | one line: whose directory it is and which version of the format it has |
+//! | `lock` | locked while a process has the store open |
+//! | `watermark` | see [`super::watermark`] |
+//! | `sound`, `unsound` | one of them is there, empty: whether a write or a sync has failed since all was certainly on disk |
+//! | `log/` | segments; see [`super::log`] |
+//! | `engine/` | fjall's |
+
+use super::open_error::OpenError;
+use super::watermark;
+use crate::disk::{Disk, DiskFile};
+use crate::open_mode::{LockError, OpenMode};
+use std::io;
+use std::path::{Path, PathBuf};
+
+const PREFIX: &str = "webpush-server store ";
+const FORMAT_FILE: &str = "format";
+const SOUND: &str = "sound";
+const UNSOUND: &str = "unsound";
+/// The file that fjall writes last when it makes a database.
+const ENGINE_MARKER: &str = "version";
+
+/// Changes the data in a directory from one version of the format to the next.
+///
+/// Must do no harm when run again after it was interrupted.
+type Step = fn(&Disk, &Path) -> io::Result<()>;
+
+/// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
+const STEPS: &[Step] = &[
+    // Version 2 has a log. Version 1 is like an empty one, but a program that knows only version 1 would not read it.
+    |_, _| Ok(()),
+    // Version 3 assigns positions per inbox. Usage rows of version 2 hold none, and whenever a store is opened, positions
+    // begin above all that were assigned before. A program that knows only version 2 would lose the last position.
+    |_, _| Ok(()),
+];
+
+/// Creates the directory if it is not there, locks it, and brings its format up to date.
+///
+/// It is locked until the returned file is dropped.
+pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenError> {
+    let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
+    make_directory(disk, directory).map_err(failed)?;
+    let lock = disk.lock(&directory.join("lock")).map_err(|error| match error {
+        LockError::Taken => OpenError::Locked { directory: directory.to_owned() },
+        LockError::Io(error) => failed(error),
+    })?;
+    bring_up_to_date(disk, directory, STEPS)?;
+    clear_unfinished_engine(disk, directory).map_err(failed)?;
+    make_log_directory(disk, directory).map_err(failed)?;
+    Ok(lock)
+}
+
+/// Creates the directory if it is not there.
+///
+/// Its content can't be found after a power cut unless its own name is on disk.
+fn make_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
+    if disk.exists(directory) {
+        return Ok(());
+    }
+    disk.create_directory(directory)?;
+    directory.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)))
+}
+
+/// The directory that a relative path begins in has no name there.
+fn or_present(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
+}
+
+pub(super) fn log_directory(directory: &Path) -> PathBuf {
+    directory.join("log")
+}
+
+pub(super) fn engine_directory(directory: &Path) -> PathBuf {
+    directory.join("engine")
+}
+
+fn bring_up_to_date(disk: &Disk, directory: &Path, steps: &[Step]) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
+    let supported = steps.len() + 1;
+    let found = match disk.read(&directory.join(FORMAT_FILE)) {
+        Ok(text) => parse_format(&String::from_utf8_lossy(&text))
+            .ok_or_else(|| OpenError::Foreign { directory: directory.to_owned() })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if disk.exists(&engine_directory(directory)) {
+                return Err(OpenError::Foreign { directory: directory.to_owned() });
+            }
+            write_format(disk, directory, supported).map_err(failed)?;
+            supported
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if found > supported {
+        return Err(OpenError::Newer { directory: directory.to_owned(), found, supported });
+    }
+    for (version, step) in (2..).zip(steps).skip(found - 1) {
+        step(disk, directory).and_then(|()| write_format(disk, directory, version)).map_err(failed)?;
+        tracing::info!(directory = %directory.display(), version, "the format of the store was brought up to date");
+    }
+    Ok(())
+}
+
+fn parse_format(text: &str) -> Option<usize> {
+    text.strip_prefix(PREFIX)?.trim_end().parse().ok().filter(|version| *version > 0)
+}
+
+fn write_format(disk: &Disk, directory: &Path, version: usize) -> io::Result<()> {
+    disk.replace(&directory.join(FORMAT_FILE), format!("{PREFIX}{version}\n").as_bytes())
+}
+
+/// Removes an engine whose creation was interrupted: it can't be opened, and holds nothing.
+fn clear_unfinished_engine(disk: &Disk, directory: &Path) -> io::Result<()> {
+    let engine = engine_directory(directory);
+    let ever_used = disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
+    if disk.exists(&engine) && !disk.exists(&engine.join(ENGINE_MARKER)) && !ever_used {
+        disk.remove_directory(&engine)?;
+    }
+    Ok(())
+}
+
+fn make_log_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
+    disk.create_directory(&log_directory(directory))?;
+    disk.sync_directory(directory)
+}
+
+/// Records that a write or a sync has failed.
+///
+/// From then on reads may return what the disk never got, also in the next process. Needs no room, and no sync: what is read wrongly is lost with the power as well.
+pub(super) fn distrust(disk: &Disk, directory: &Path) {
+    if let Err(error) = disk.rename(&directory.join(SOUND), &directory.join(UNSOUND))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(directory = %directory.display(), %error, "can't record the storage failure for the next start");
+    }
+}
+
+/// Records that everything is on disk.
+pub(super) fn trust(disk: &Disk, directory: &Path) -> io::Result<()> {
+    match disk.rename(&directory.join(UNSOUND), &directory.join(SOUND)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.open(&directory.join(SOUND), OpenMode::Truncate).map(drop)
+        }
+        recorded => recorded,
+    }
+}
+
+/// Returns true if reads return what the disk has.
+pub(super) fn is_sound(disk: &Disk, directory: &Path) -> bool {
+    !disk.exists(&directory.join(UNSOUND))
+}
+
+/// Writes the journals of a failed engine to new files, before the engine is opened again.
+///
+/// After a failed sync the system may count pages as written that never were: what is read back is then not what the
+/// disk has, and no later sync of that file would say so. Bytes that are written anew are really synced.
+pub(super) fn rewrite_journals(disk: &Disk, directory: &Path) -> io::Result<()> {
+    for path in disk.list(&engine_directory(directory))? {
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let content = disk.read(&path)?;
+            // A journal is longer than what is in it; its last entry never ends with a zero.
+            let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            disk.replace(&path, &content[..used])?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn version(directory: &Path) -> String {
+        fs::read_to_string(directory.join(FORMAT_FILE)).unwrap()
+    }
+
+    fn note(directory: &Path, word: &str) -> io::Result<()> {
+        let path = directory.join("notes");
+        let notes = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, notes + word)
+    }
+
+    #[test]
+    fn an_older_format_goes_through_the_steps_that_it_lacks() {
+        let steps: [Step; 3] = [|_, at| note(at, "2 "), |_, at| note(at, "3 "), |_, at| note(at, "4 ")];
+        for (found, notes) in [(1, "2 3 4 "), (2, "3 4 "), (3, "4 "), (4, "")] {
+            let directory = tempfile::tempdir().unwrap();
+            write_format(&Disk::System, directory.path(), found).unwrap();
+            bring_up_to_date(&Disk::System, directory.path(), &steps).unwrap();
+            assert_eq!(version(directory.path()), "webpush-server store 4\n");
+            assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap_or_default(), notes);
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_is_taken_again_the_next_time() {
+        let directory = tempfile::tempdir().unwrap();
+        write_format(&Disk::System, directory.path(), 1).unwrap();
+        let broken: [Step; 2] = [|_, at| note(at, "2 "), |_, _| Err(io::Error::other("no"))];
+        assert!(matches!(
+            bring_up_to_date(&Disk::System, directory.path(), &broken),
+            Err(OpenError::Io { .. })
+        ));
+        assert_eq!(version(directory.path()), "webpush-server store 2\n");
+        let mended: [Step; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
+        bring_up_to_date(&Disk::System, directory.path(), &mended).unwrap();
+        assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap(), "2 3 ");
+    }
+
+    #[test]
+    fn newer_and_foreign_directorys_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        write_format(&Disk::System, directory.path(), 4).unwrap();
+        let error = prepare(&Disk::System, directory.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Newer { found: 4, supported: 3, .. }));
+        assert!(error.to_string().contains(&directory.path().display().to_string()));
+        for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
+            fs::write(directory.path().join(FORMAT_FILE), text).unwrap();
+            assert!(matches!(prepare(&Disk::System, directory.path()), Err(OpenError::Foreign { .. })));
+        }
+        fs::remove_file(directory.path().join(FORMAT_FILE)).unwrap();
+        fs::create_dir(engine_directory(directory.path())).unwrap();
+        assert!(matches!(prepare(&Disk::System, directory.path()), Err(OpenError::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_half_made_engine_is_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(prepare(&Disk::System, directory.path()).unwrap());
+        fs::create_dir(engine_directory(directory.path())).unwrap();
+        fs::write(engine_directory(directory.path()).join("0.jnl"), "").unwrap();
+        drop(prepare(&Disk::System, directory.path()).unwrap());
+        assert!(!engine_directory(directory.path()).exists());
+    }
+}
