@@ -70,12 +70,6 @@ impl Position {
     pub const fn get(self) -> u64 {
         self.0
     }
-
-    /// The next position after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
 }
 
 /// Where one entry is, and which one it is.
