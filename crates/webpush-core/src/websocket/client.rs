@@ -15,9 +15,9 @@
 //! assert_eq!(client::parse(&read[7..]), Ok(None), "the ping is not whole yet");
 //! ```
 
-use super::frame::{Direction, Head, Opcode};
+use super::frame::{Direction, Head, Opcode, apply_mask};
 use super::reader::{Received, Violation};
-use super::write::frame;
+use super::write::{HEAD_BYTES, head};
 
 /// The longest message that is read: more than the largest of a push service, a hello with all broadcasts.
 const MESSAGE_BYTES: u64 = 128 * 1024;
@@ -44,22 +44,31 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Received<'_>, usize)>, Violation> {
 
 /// Appends a text message.
 pub fn text(out: &mut Vec<u8>, text: &str, mask: [u8; 4]) {
-    frame(out, Opcode::Text, &[text.as_bytes()], Some(mask));
+    frame(out, Opcode::Text, text.as_bytes(), mask);
 }
 
 /// Appends a ping without a payload.
 pub fn ping(out: &mut Vec<u8>, mask: [u8; 4]) {
-    frame(out, Opcode::Ping, &[], Some(mask));
+    frame(out, Opcode::Ping, &[], mask);
 }
 
 /// Appends the answer to a ping, with its payload (RFC 6455 §5.5.3).
 pub fn pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
-    frame(out, Opcode::Pong, &[payload], Some(mask));
+    frame(out, Opcode::Pong, payload, mask);
 }
 
 /// Appends a close without a code.
 pub fn close(out: &mut Vec<u8>, mask: [u8; 4]) {
-    frame(out, Opcode::Close, &[], Some(mask));
+    frame(out, Opcode::Close, &[], mask);
+}
+
+fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
+    out.reserve(HEAD_BYTES + mask.len() + payload.len());
+    head(out, opcode, payload.len(), 0x80);
+    out.extend_from_slice(&mask);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    apply_mask(&mut out[start..], mask);
 }
 
 #[cfg(test)]

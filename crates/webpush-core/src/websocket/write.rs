@@ -1,36 +1,44 @@
 //! Frames that a server sends: without a mask, each a whole message (RFC 6455 §5).
 
 use super::close;
-use super::frame::{Opcode, apply_mask};
+use super::frame::Opcode;
+
+/// Longest head of a frame without a mask.
+pub(super) const HEAD_BYTES: usize = 10;
 
 /// Appends a text message.
 pub fn text(out: &mut Vec<u8>, text: &str) {
-    frame(out, Opcode::Text, &[text.as_bytes()], None);
+    frame(out, Opcode::Text, &[text.as_bytes()]);
 }
 
 /// Appends a ping without a payload.
 pub fn ping(out: &mut Vec<u8>) {
-    frame(out, Opcode::Ping, &[], None);
+    frame(out, Opcode::Ping, &[]);
 }
 
 /// Appends the answer to a ping, with its payload (RFC 6455 §5.5.3).
 pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
-    frame(out, Opcode::Pong, &[payload], None);
+    frame(out, Opcode::Pong, &[payload]);
 }
 
 /// Appends a close. The reason is cut to what fits. Without a code it says what it answers says: nothing.
 pub fn close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
     match code {
-        Some(code) => frame(out, Opcode::Close, &[&code.to_be_bytes(), close::cut(reason).as_bytes()], None),
-        None => frame(out, Opcode::Close, &[], None),
+        Some(code) => frame(out, Opcode::Close, &[&code.to_be_bytes(), close::cut(reason).as_bytes()]),
+        None => frame(out, Opcode::Close, &[]),
     }
 }
 
-#[inline]
-pub(super) fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]], mask: Option<[u8; 4]>) {
+fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]]) {
     let length = payload.iter().map(|part| part.len()).sum::<usize>();
-    let (masked, mask_bytes) = if mask.is_some() { (0x80, 4) } else { (0, 0) };
-    out.reserve(10 + mask_bytes + length);
+    out.reserve(HEAD_BYTES + length);
+    head(out, opcode, length, 0);
+    payload.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// Appends the head of a whole message without its mask. `masked` is 0x80 if a mask follows, else 0.
+#[inline(always)]
+pub(super) fn head(out: &mut Vec<u8>, opcode: Opcode, length: usize, masked: u8) {
     out.push(0x80 | opcode as u8);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < 126 => out.push(masked | short),
@@ -42,12 +50,6 @@ pub(super) fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]], mask: 
             out.push(masked | 127);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
-    }
-    out.extend(mask.into_iter().flatten());
-    let start = out.len();
-    payload.iter().for_each(|part| out.extend_from_slice(part));
-    if let Some(mask) = mask {
-        apply_mask(&mut out[start..], mask);
     }
 }
 
