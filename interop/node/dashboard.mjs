@@ -66,7 +66,7 @@ async function look(view) {
   assert.match(await text(page, '#now-accepted'), /^\d/);
   assert.equal(await text(page, '#sessions tbody tr:nth-child(3) .number'), '4');
   assert.match(await text(page, '#errors'), /not-found/);
-  assert.match(await text(page, '#slowest tbody'), /[0-9a-f]{16}/);
+  assert.match(await text(page, '#slowest tbody'), /[0-9a-f]{32}/);
   assert.match(await text(page, '#toml'), /\[trace\]/);
 
   // By keyboard: the button is reached and pressed.
@@ -80,7 +80,7 @@ async function look(view) {
 
   await page.type('#find-url', traffic.last);
   await page.keyboard.press('Enter');
-  await waitFor(page, () => /^Message [0-9a-f]{16} to agent/.test(document.getElementById('find-end').textContent));
+  await waitFor(page, () => /^Message [0-9a-f]{32} to agent/.test(document.getElementById('find-end').textContent));
   assert.equal(await text(page, '#find-steps li:nth-child(2) b'), 'stored');
   await page.$eval('#find-url', (field) => { field.value = ''; field.blur(); });
 

@@ -57,7 +57,7 @@ def run():
         [
             os.environ["WEBPUSH_SERVER"], "--config", "/dev/null", "--port", "0", "--admin", "off",
             "--data-dir", os.path.join(os.environ["WEBPUSH_DIRECTORY"], "data"), "--drain-window", "0s",
-            "--log-format", "journald", "--log-level", "webpush_server=debug",
+            "--log-format", "journald", "--log-level", "webpush=debug",
         ],
         stdout=subprocess.PIPE,
         stderr=open(os.environ["WEBPUSH_LOG"], "ab"),

@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn d1_ack_b_resets_and_settings_are_found_however_the_bytes_come(
+        fn d1_ack_b_resets_are_found_however_the_bytes_come(
             frames in vec(sent(), 0..8),
             cuts in vec(1..40_usize, 1..20),
         ) {
