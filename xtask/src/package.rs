@@ -3,6 +3,7 @@
 //! It is installed, run by its unit, sent a message, upgraded, removed and purged. The program is built with the profile
 //! `dist` before.
 
+mod claim;
 mod deb;
 mod notify;
 mod service;
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     }
     needs_root("package")?;
     needs(&PROGRAMS)?;
+    let _claim = claim::Claim::of_this_machine()?;
     deb::must_not_be_here()?;
 
     say("the manual and the completions are well made");

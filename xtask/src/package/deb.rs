@@ -58,7 +58,7 @@ pub(super) fn install(package: &Path) -> Result<()> {
     run(Command::new("dpkg").env("DEBIAN_FRONTEND", "noninteractive").arg("--install").arg(package))
 }
 
-/// Fails where something of it is here already: the test ends by purging it.
+/// Fails if something of it is here already: the test ends by purging it.
 pub(super) fn must_not_be_here() -> Result<()> {
     let traces = traces()?;
     ensure!(
@@ -117,13 +117,17 @@ pub(super) fn purge() -> Result<()> {
     Ok(())
 }
 
-/// Whatever a test has left behind when it failed.
+/// Removes what a failed or interrupted test left behind.
 pub(super) fn tidy_up() {
     // All of it fails where there is nothing left, which is what is wanted.
     let _ = succeeds(Command::new("dpkg").args(["--purge", NAME]));
-    for directory in ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server"] {
+    for directory in
+        ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server", "/var/lib/private/webpush-server"]
+    {
         let _ = fs::remove_dir_all(directory);
     }
+    // `remove_dir_all` leaves a symbolic link, which is what systemd makes of it.
+    let _ = fs::remove_file("/var/lib/webpush-server");
 }
 
 /// Files with its name where packages leave files.
