@@ -9,10 +9,11 @@ use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::Arc;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as written, reload};
+use tracing_subscriber::{Layer, Registry, fmt as written, reload};
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -31,9 +32,16 @@ pub enum Format {
 /// What the names of fields begin with in the journal.
 const FIELDS: &str = "WEBPUSH";
 
-/// What is logged: levels, perhaps for parts of the program, as `RUST_LOG` takes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter(String);
+/// The variable that overrides the filter of every other source.
+const ENVIRONMENT: &str = "RUST_LOG";
+
+/// Which events are logged: a level, or `target=level`, separated by commas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// As it was written, for `config print`.
+    text: String,
+    targets: Targets,
+}
 
 /// What a log is written with.
 #[derive(Clone, Debug)]
@@ -46,8 +54,8 @@ pub struct LogConfig {
 
 /// The log of the process.
 pub struct Log {
-    level: reload::Handle<EnvFilter, Registry>,
-    /// `RUST_LOG` says what is logged, whatever the configuration does.
+    level: reload::Handle<Targets, Registry>,
+    /// True if `RUST_LOG` overrides the configuration.
     by_environment: bool,
     floods: Arc<CallSiteLimits>,
 }
@@ -56,8 +64,8 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match EnvFilter::try_new(text) {
-            Ok(_) => Ok(Self(text.to_owned())),
+        match text.parse() {
+            Ok(targets) => Ok(Self { text: text.to_owned(), targets }),
             Err(error) => Err(format!("'{text}' is not a log filter such as info,h2=error: {error}")),
         }
     }
@@ -65,7 +73,7 @@ impl FromStr for Filter {
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -85,10 +93,14 @@ impl Log {
     /// Begins to log.
     #[must_use]
     pub fn start(settings: &LogConfig) -> Self {
-        let environment = EnvFilter::try_from_default_env().ok();
+        let environment = std::env::var(ENVIRONMENT).ok().map(|text| text.parse::<Filter>());
+        let (environment, invalid) = match environment {
+            Some(Ok(filter)) => (Some(filter), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let by_environment = environment.is_some();
-        let (filter, level) =
-            reload::Layer::new(environment.unwrap_or_else(|| EnvFilter::new(&settings.level.0)));
+        let (filter, level) = reload::Layer::new(environment.as_ref().unwrap_or(&settings.level).targets.clone());
         let is_terminal = io::stderr().is_terminal();
         let is_journal = journal::has_stderr();
         let lines = written::layer().with_writer(io::stderr).with_ansi(is_terminal);
@@ -112,6 +124,9 @@ impl Log {
         if let Some(error) = missing {
             tracing::warn!(%error, "the journal can't be reached, so the log is text on standard error (--log-format)");
         }
+        if let Some(error) = invalid {
+            tracing::warn!(%error, "{ENVIRONMENT} is ignored");
+        }
         Self { level, by_environment, floods }
     }
 
@@ -126,7 +141,7 @@ impl Log {
         if self.by_environment {
             return;
         }
-        if let Err(error) = self.level.reload(EnvFilter::new(&level.0)) {
+        if let Err(error) = self.level.reload(level.targets.clone()) {
             tracing::error!(%error, "what is logged can't be changed");
         }
     }
