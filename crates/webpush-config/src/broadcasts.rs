@@ -1,7 +1,7 @@
-//! The table of broadcasts, whose keys are names that an administrator gives.
+//! The table of broadcasts. Its keys are the names of the broadcasts.
 
+use crate::document::{Document, type_name};
 use crate::error::ConfigError;
-use crate::file::{Text, kind};
 use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
@@ -10,45 +10,46 @@ use toml::de::DeValue;
 /// The name of the table.
 pub const TABLE: &str = "broadcasts";
 
-/// The version of each broadcast.
-pub type Versions = BTreeMap<String, String>;
+/// Versions by name of the broadcast.
+pub type BroadcastVersions = BTreeMap<String, String>;
 
-/// Which broadcasts a service takes.
+/// Limits on broadcasts, set by the server.
 #[derive(Clone, Copy)]
 pub struct BroadcastRules {
-    /// Checks a name and its version, and returns what is wrong with them.
+    /// Validates a name and its version, and returns a message if either is invalid.
     pub check: fn(name: &str, version: &str) -> Result<(), String>,
     /// Maximum number of broadcasts.
-    pub most: usize,
+    pub max: usize,
 }
 
-/// Reads the table.
-pub(crate) fn table(
-    text: Text<'_>,
+pub(crate) fn read_table(
+    document: Document<'_>,
     table: &Spanned<DeValue<'_>>,
     rules: BroadcastRules,
-) -> Result<Versions, ConfigError> {
+) -> Result<BroadcastVersions, ConfigError> {
     let DeValue::Table(table) = table.get_ref() else {
-        let found = kind(table.get_ref());
-        let what = format!("{TABLE}: expected a table [{TABLE}], not {found}");
-        return Err(ConfigError::new(text.line(&table.span()), what));
+        let found = type_name(table.get_ref());
+        let message = format!("{TABLE}: expected a table [{TABLE}], not {found}");
+        return Err(ConfigError::new(document.line(&table.span()), message));
     };
-    let mut versions = Versions::new();
+    let mut versions = BroadcastVersions::new();
     for (key, value) in table {
         let name = &**key.get_ref();
-        let at = |what: &dyn fmt::Display| {
-            ConfigError::new(text.line(&key.span()), format!("{TABLE}.{name}: {what}"))
+        let error = |message: &dyn fmt::Display| {
+            ConfigError::new(document.line(&key.span()), format!("{TABLE}.{name}: {message}"))
         };
         let version = match value.get_ref() {
             DeValue::String(version) => version,
             DeValue::Table(_) => {
-                return Err(at(&"expected a version in quotes; a name with a dot needs quotes"));
+                return Err(error(&"expected a version in quotes; a name with a dot needs quotes"));
             }
-            other => return Err(at(&format!("expected a version in quotes, not {}", kind(other)))),
+            other => {
+                return Err(error(&format!("expected a version in quotes, not {}", type_name(other))));
+            }
         };
-        (rules.check)(name, version).map_err(|wrong| at(&wrong))?;
-        if versions.len() == rules.most {
-            return Err(at(&format!("more than {} broadcasts", rules.most)));
+        (rules.check)(name, version).map_err(|message| error(&message))?;
+        if versions.len() == rules.max {
+            return Err(error(&format!("more than {} broadcasts", rules.max)));
         }
         versions.insert(name.to_owned(), version.to_string());
     }
@@ -62,33 +63,33 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    const RULES: BroadcastRules = BroadcastRules { check, most: 2 };
+    const RULES: BroadcastRules = BroadcastRules { check, max: 2 };
 
     fn check(name: &str, version: &str) -> Result<(), String> {
         if name.contains(' ') || version.is_empty() { Err("not a broadcast".to_owned()) } else { Ok(()) }
     }
 
-    fn read(source: &str) -> Result<Versions, String> {
+    fn read(text: &str) -> Result<BroadcastVersions, String> {
         let path = Arc::from(Path::new("a.toml"));
-        let mut faults = Vec::new();
-        let contents = file::read(Text { path: &path, text: source }, &[], RULES, &mut faults);
-        match faults.first() {
-            Some(fault) => Err(fault.to_string()),
+        let mut errors = Vec::new();
+        let contents = file::read(Document { path: &path, text }, &[], RULES, &mut errors);
+        match errors.first() {
+            Some(error) => Err(error.to_string()),
             None => Ok(contents.broadcasts),
         }
     }
 
     #[test]
-    fn broadcasts_are_names_and_versions() {
+    fn broadcasts_have_names_and_versions() {
         let text = "# ours\n[broadcasts]\n\"remote-settings/monitor_changes\" = \"\\\"17\\\"\"\nnews = '2'\n";
         let pairs = [("remote-settings/monitor_changes", "\"17\""), ("news", "2")];
         let versions = pairs.map(|(name, version)| (name.to_owned(), version.to_owned())).into();
         assert_eq!(read(text), Ok(versions));
-        assert_eq!(read(""), Ok(Versions::new()));
+        assert_eq!(read(""), Ok(BroadcastVersions::new()));
     }
 
     #[test]
-    fn a_fault_names_line_and_key_and_what_is_expected() {
+    fn errors_name_the_line_the_key_and_the_expected_type() {
         for (text, expected) in [
             ("\n[brodcasts]\n", "a.toml:2: "),
             ("broadcasts = 'a'", "a.toml:1: broadcasts: expected a table [broadcasts], not text"),
@@ -108,9 +109,9 @@ mod tests {
             ("[broadcasts", "a.toml:1: "),
             ("[broadcasts]\na = '1'\nb = '1'\nc = '1'", "a.toml:4: broadcasts.c: more than 2 broadcasts"),
         ] {
-            let fault = read(text).unwrap_err();
-            assert!(fault.starts_with(expected), "{text}: {fault}");
-            assert_eq!(fault.lines().count(), 1, "{fault}");
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(expected), "{text}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 }

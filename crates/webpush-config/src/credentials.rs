@@ -1,32 +1,34 @@
-//! Credentials of systemd: files of `$CREDENTIALS_DIRECTORY`, named like the setting that they are for, without `_file`
-//! (`LoadCredential=tls.key:/etc/…`).
+//! systemd credentials: files in `$CREDENTIALS_DIRECTORY` (`LoadCredential=tls.key:/etc/...`).
+//!
+//! A credential has the name of its setting, without `_file`.
 
 use crate::setting::{Form, Setting};
 use crate::source::{Source, SourcedValue};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The suffix of keys that name the file of a secret.
+/// Suffix of keys for the file of a secret.
 pub(crate) const FILE_SUFFIX: &str = "_file";
 
-/// Returns the credential of a setting, if it can have one.
+/// Returns the name of the credential for a setting, if it can have one.
 #[must_use]
 pub fn name(setting: &Setting) -> Option<&str> {
     let file = setting.form == Form::Path && matches!(setting.section(), "tls" | "subscribe" | "admin");
     file.then(|| setting.name.strip_suffix(FILE_SUFFIX).unwrap_or(&setting.name))
 }
 
-/// Reads the credentials of settings that no other source sets, with or without `_file`.
+/// Finds the credentials of settings that no other source sets, with or without `_file`.
 pub(crate) fn read(
     directory: &Path,
     settings: &[Setting],
-    said: &BTreeMap<String, SourcedValue>,
+    already_set: &BTreeMap<String, SourcedValue>,
 ) -> BTreeMap<String, SourcedValue> {
     let mut values = BTreeMap::new();
     for setting in settings {
         let Some(name) = name(setting) else { continue };
         let path = directory.join(name);
-        if !said.contains_key(&setting.name) && !said.contains_key(name) && path.exists() {
+        let is_set = already_set.contains_key(&setting.name) || already_set.contains_key(name);
+        if !is_set && path.exists() {
             let source = Source::Credential(name.to_owned());
             values.insert(setting.name.clone(), SourcedValue { texts: vec![path.into_os_string()], source });
         }

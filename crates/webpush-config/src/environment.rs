@@ -1,4 +1,4 @@
-//! Environment variables. Unknown ones with the prefix are mistakes.
+//! Environment variables. Unknown variables with the prefix are errors.
 
 use crate::error::ConfigError;
 use crate::setting::Setting;
@@ -7,17 +7,14 @@ use crate::suggest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// The prefix of every variable.
-pub const PREFIX: &str = "WEBPUSH_SERVER_";
-
-/// The variable that names the configuration file.
+/// The variable for the path of the configuration file.
 pub const CONFIG: &str = "WEBPUSH_SERVER_CONFIG";
 
-/// Reads variables. An empty one counts as unset, because many tools cannot unset one.
+/// Reads variables. An empty variable counts as unset, because many tools cannot unset one.
 pub(crate) fn read(
     variables: &BTreeMap<String, OsString>,
     settings: &[Setting],
-    faults: &mut Vec<ConfigError>,
+    errors: &mut Vec<ConfigError>,
 ) -> BTreeMap<String, SourcedValue> {
     let mut values = BTreeMap::new();
     for (variable, text) in variables {
@@ -30,10 +27,13 @@ pub(crate) fn read(
                 let texts = vec![text.clone()];
                 match setting.check(&texts) {
                     Ok(()) => drop(values.insert(setting.name.clone(), SourcedValue { texts, source })),
-                    Err(why) => faults.push(ConfigError::new(source, why)),
+                    Err(message) => errors.push(ConfigError::new(source, message)),
                 }
             }
-            None => faults.push(ConfigError::new(source, suggest::unknown_variable(variable, settings))),
+            None => {
+                let message = suggest::unknown_variable(variable, CONFIG, settings);
+                errors.push(ConfigError::new(source, message));
+            }
         }
     }
     values

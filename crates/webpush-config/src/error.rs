@@ -1,47 +1,47 @@
-//! Mistakes in a configuration, and their places.
+//! Configuration errors.
 
 use crate::source::Source;
 use std::fmt;
 
-/// A mistake.
+/// An error and the place of the value that caused it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Its place.
+    /// Where the value was set.
     pub source: Source,
-    /// A sentence without values that could be secret.
-    pub what: String,
+    /// One line, without secret values.
+    pub message: String,
 }
 
 impl ConfigError {
-    /// Creates an error with its message on one line.
+    /// Creates an error. Joins the lines of `message`.
     #[must_use]
-    pub fn new(source: Source, what: impl fmt::Display) -> Self {
-        Self { source, what: what.to_string().replace('\n', " ") }
+    pub fn new(source: Source, message: impl fmt::Display) -> Self {
+        Self { source, message: message.to_string().replace('\n', " ") }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.source, self.what)
+        write!(f, "{}: {}", self.source, self.message)
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// All mistakes, at least one.
+/// All errors of a configuration: at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Succeeds if there are no mistakes.
+    /// Succeeds if `errors` is empty.
     ///
     /// # Errors
-    /// The mistakes.
-    pub fn none(found: Vec<ConfigError>) -> Result<(), Self> {
-        if found.is_empty() { Ok(()) } else { Err(Self(found)) }
+    /// Returns the errors otherwise.
+    pub fn check(errors: Vec<ConfigError>) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
-    /// Returns the mistakes.
+    /// Returns an iterator over the errors.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -49,9 +49,9 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, fault) in self.0.iter().enumerate() {
-            let between = if number == 0 { "" } else { "; " };
-            write!(f, "{between}{fault}")?;
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{error}")?;
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! The effective configuration as a file, with the source of each value.
 
 use crate::broadcasts;
-use crate::layers::Resolved;
+use crate::layers::EffectiveConfig;
 use crate::rules::is_on;
 use crate::setting::{Form, Setting};
 use crate::source::{Source, SourcedValue};
 use std::ffi::OsStr;
 
-/// The column of the sources, unless a value is longer.
+/// Column of the comments with the source, unless a value is longer.
 const SOURCE_COLUMN: usize = 48;
 
-impl Resolved {
-    /// Returns the configuration as TOML. Unset values and secrets are comments.
+impl EffectiveConfig {
+    /// Returns the configuration as TOML, with unset values and secrets as comments.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
@@ -34,15 +34,14 @@ impl Resolved {
     }
 }
 
-fn line(setting: &Setting, given: Option<&SourcedValue>) -> String {
-    let Some(given) = given else { return format!("# {} is not set\n", setting.key()) };
-    let value = if setting.is_secret() {
+fn line(setting: &Setting, effective: Option<&SourcedValue>) -> String {
+    let Some(effective) = effective else { return format!("# {} is not set\n", setting.key()) };
+    let assignment = if setting.is_secret() {
         format!("# {} is set (not shown)", setting.key())
     } else {
-        format!("{} = {}", setting.key(), value(setting, given))
+        format!("{} = {}", setting.key(), value(setting, effective))
     };
-    // A path that is not UTF-8 cannot be written in TOML, and is approximated.
-    format!("{value:SOURCE_COLUMN$}  # {}\n", source(&given.source))
+    format!("{assignment:SOURCE_COLUMN$}  # {}\n", source(&effective.source))
 }
 
 fn source(source: &Source) -> String {
@@ -52,9 +51,9 @@ fn source(source: &Source) -> String {
     }
 }
 
-/// Renders a value as in the file.
-pub(crate) fn value(setting: &Setting, given: &SourcedValue) -> String {
-    let one = |text: &OsStr| match setting.form {
+/// Renders a value in TOML, which allows only UTF-8: other bytes of a path are replaced.
+fn value(setting: &Setting, value: &SourcedValue) -> String {
+    let item = |text: &OsStr| match setting.form {
         Form::Boolean => is_on(text).to_string(),
         Form::Number => text.to_string_lossy().into_owned(),
         Form::Time | Form::Size | Form::Rate | Form::Path | Form::Choice | Form::Text => {
@@ -62,16 +61,15 @@ pub(crate) fn value(setting: &Setting, given: &SourcedValue) -> String {
         }
     };
     if !setting.is_list() {
-        return given.texts.first().map(|text| one(text)).unwrap_or_default();
+        return value.texts.first().map(|text| item(text)).unwrap_or_default();
     }
-    let parts = given.texts.iter().flat_map(|text| {
+    let items = value.texts.iter().flat_map(|text| {
         let text = text.to_string_lossy().into_owned();
-        text.split(',').map(|part| one(OsStr::new(part))).collect::<Vec<_>>()
+        text.split(',').map(|part| item(OsStr::new(part))).collect::<Vec<_>>()
     });
-    format!("[{}]", parts.collect::<Vec<_>>().join(", "))
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// Renders a basic string of TOML.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,37 +1,11 @@
-//! Generates `docs/configuration.md` from the declarations. A test keeps the two equal.
+//! Generates `docs/configuration.md` from the declarations. A test compares the two.
 
 use crate::credentials;
+use crate::sections::SECTIONS;
 use crate::setting::{Form, Setting};
 
-/// Introduction of each table, in the order of the page. A test checks that none is missing.
-pub(crate) const SECTIONS: [(&str, &str); 14] = [
-    ("listen", "Public port and public origin."),
-    (
-        "tls",
-        "The certificate: two PEM files, or one PKCS#12 file. Without one the server speaks plain text, on addresses of this machine only. See [TLS](tls.md).",
-    ),
-    (
-        "acme",
-        "Certificates that the server obtains and renews itself, instead of `[tls]`. See [ACME](tls.md#acme).",
-    ),
-    ("subscribe", "See [who may subscribe](limits.md#who-may-subscribe)."),
-    ("messages", "Lifetime of messages, and the status for invalid VAPID headers."),
-    ("rates", "See [rate limits](limits.md#rate-limits)."),
-    ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
-    (
-        "storage",
-        "See [quotas](limits.md#quotas), [idle agents](limits.md#idle-agents) and the [data directory](deployment.md#data-directory).",
-    ),
-    ("matrix", "See the [Matrix gateway](unifiedpush.md#operate-the-gateway)."),
-    ("admin", "See the [admin listener](admin.md#admin-listener)."),
-    ("trace", "See [trace a message](monitoring.md#trace-a-message)."),
-    ("log", "See [logs](monitoring.md#logs)."),
-    ("otlp", "See [OpenTelemetry traces](monitoring.md#opentelemetry-traces)."),
-    ("advanced", "You should not need these outside of tests. `--help` does not show their flags."),
-];
-
-/// Everything in front of the tables. A test runs its example file.
-const BEFORE: &str = r##"# Configuration
+/// The page up to the sections. A test reads its example file.
+const INTRODUCTION: &str = r##"# Configuration
 
 Settings come from flags, environment variables and one TOML file. The smallest file for a server with TLS:
 
@@ -187,7 +161,7 @@ data_dir = "/var/lib/webpush-server"
 ```
 "##;
 
-const AFTER: &str = "
+const BROADCASTS: &str = "
 ## [broadcasts]
 
 Names and versions of [broadcasts](admin.md#broadcasts), which only the file can set ⟳:
@@ -196,10 +170,10 @@ Names and versions of [broadcasts](admin.md#broadcasts), which only the file can
     \"remote-settings/monitor_changes\" = \"\\\"1700000000000\\\"\"
 ";
 
-/// Returns the page.
+/// Returns the page in Markdown.
 #[must_use]
 pub fn page(settings: &[Setting]) -> String {
-    let mut page = BEFORE.to_owned();
+    let mut page = INTRODUCTION.to_owned();
     for (section, about) in SECTIONS {
         page.push_str(&format!("\n## [{section}]\n\n{about}\n\n"));
         page.push_str("| key | flag and variable | form | default | meaning |\n|---|---|---|---|---|\n");
@@ -207,28 +181,28 @@ pub fn page(settings: &[Setting]) -> String {
             page.push_str(&row(setting));
         }
     }
-    page + AFTER
+    page + BROADCASTS
 }
 
 fn row(setting: &Setting) -> String {
     let mark = if !setting.needs_restart { " ⟳" } else { "" };
     let flag = setting.flag().map(|flag| format!("`{flag}` ")).unwrap_or_default();
-    let meaning = setting.meaning();
-    // What clap can't know as a default is written at the end of the meaning.
-    let (meaning, worded) = match meaning.rsplit_once(" [default: ") {
-        Some((meaning, worded)) => (meaning, worded.trim_end_matches(']')),
-        None => (&*meaning, ""),
+    let description = setting.description();
+    // Defaults that depend on other settings are at the end of the help text.
+    let (description, default_text) = match description.rsplit_once(" [default: ") {
+        Some((description, default_text)) => (description, default_text.trim_end_matches(']')),
+        None => (&*description, ""),
     };
     let default = match setting.default() {
         Some(text) => format!("`{}`", text.to_string_lossy()),
-        None => worded.to_owned(),
+        None => default_text.to_owned(),
     };
     let credential =
         credentials::name(setting).map(|name| format!(". Credential `{name}`")).unwrap_or_default();
-    let meaning = meaning.replace("\n\n", ". ").replace('\n', " ");
-    let meaning = meaning.trim_end_matches('.');
+    let description = description.replace("\n\n", ". ").replace('\n', " ");
+    let description = description.trim_end_matches('.');
     format!(
-        "| `{}`{mark} | {flag}`{}` | {} | {default} | {meaning}{credential} |\n",
+        "| `{}`{mark} | {flag}`{}` | {} | {default} | {description}{credential} |\n",
         setting.key(),
         setting.variable(),
         form(setting),
@@ -236,7 +210,7 @@ fn row(setting: &Setting) -> String {
 }
 
 fn form(setting: &Setting) -> String {
-    let one = match setting.form {
+    let form = match setting.form {
         Form::Boolean => "boolean".to_owned(),
         Form::Number => "number".to_owned(),
         Form::Time => "time".to_owned(),
@@ -249,5 +223,5 @@ fn form(setting: &Setting) -> String {
         Form::Text if setting.is_secret() => "secret".to_owned(),
         Form::Text => "text".to_owned(),
     };
-    if setting.is_list() { format!("list of {one}s") } else { one }
+    if setting.is_list() { format!("list of {form}s") } else { form }
 }

@@ -1,10 +1,10 @@
-//! The JSON Schema of the file, for editors that complete and check it.
+//! The JSON Schema of the configuration file, for completion and validation in editors.
 
 use crate::broadcasts;
 use crate::setting::{Form, Setting};
 use serde_json::{Map, Value, json};
 
-/// Returns the schema, draft 7, which the TOML plug-ins of editors understand.
+/// Returns the schema, in draft 7: the version that TOML plug-ins of editors support.
 #[must_use]
 pub fn schema(settings: &[Setting]) -> Value {
     let mut sections = Map::new();
@@ -18,13 +18,13 @@ pub fn schema(settings: &[Setting]) -> Value {
         broadcasts::TABLE.to_owned(),
         json!({
             "type": "object",
-            "description": "Versions of broadcasts for autopush agents, by name",
+            "description": "Broadcast versions for autopush agents, by name",
             "additionalProperties": {"type": "string"},
         }),
     );
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "The configuration file of webpush-server",
+        "title": "webpush-server configuration file",
         "type": "object",
         "additionalProperties": false,
         "properties": sections,
@@ -32,7 +32,7 @@ pub fn schema(settings: &[Setting]) -> Value {
 }
 
 fn property(setting: &Setting) -> Value {
-    let mut one = match setting.form {
+    let mut property = match setting.form {
         Form::Boolean => json!({"type": "boolean"}),
         Form::Number => json!({"type": "integer", "minimum": 0}),
         Form::Time => json!({"type": ["string", "integer"], "pattern": "^[0-9]+[smhd]?$", "minimum": 0}),
@@ -44,13 +44,13 @@ fn property(setting: &Setting) -> Value {
         Form::Path | Form::Text => json!({"type": "string"}),
     };
     if setting.is_list() {
-        one = json!({"type": "array", "items": one});
+        property = json!({"type": "array", "items": property});
     }
-    one["description"] = Value::String(setting.meaning());
+    property["description"] = Value::String(setting.description());
     if let Some(text) = setting.default() {
-        one["default"] = default(setting, &text.to_string_lossy());
+        property["default"] = default(setting, &text.to_string_lossy());
     }
-    one
+    property
 }
 
 fn default(setting: &Setting, text: &str) -> Value {

@@ -1,27 +1,30 @@
-//! Declarations of settings: a flag whose variable is `WEBPUSH_SERVER_SECTION__KEY`. The key in the file is `section.key`;
-//! the value name of the flag determines the form of values.
+//! Declarations of settings: flags with an environment variable `WEBPUSH_SERVER_SECTION__KEY`.
+//!
+//! The key in the file is `section.key`. The value name of the flag determines the form of its values.
 
-use crate::environment::PREFIX;
-use crate::reference::SECTIONS;
+use crate::sections::SECTIONS;
 use clap::builder::{ArgExt, Resettable, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 use std::error::Error as _;
 use std::ffi::OsString;
 
-/// One setting.
+/// Prefix of every environment variable.
+pub const PREFIX: &str = "WEBPUSH_SERVER_";
+
+/// A setting.
 #[derive(Clone, Debug)]
 pub struct Setting {
     arg: Arg,
-    /// Its section and key in the file: `listen.port`.
+    /// Section and key in the file, such as `listen.port`.
     pub name: String,
     /// The form of its values.
     pub form: Form,
-    /// True if a change takes effect only at the next start.
+    /// True if a change takes effect only after a restart.
     pub needs_restart: bool,
 }
 
-/// Marks a flag whose setting takes effect only at the next start: `#[arg(add = NeedsRestart)]`.
+/// Marks a flag whose setting takes effect only after a restart: `#[arg(add = NeedsRestart)]`.
 #[derive(Clone, Copy, Debug)]
 pub struct NeedsRestart;
 
@@ -34,37 +37,37 @@ pub enum Form {
     Boolean,
     /// A whole number.
     Number,
-    /// A whole number of seconds, or with a unit.
+    /// A duration: a whole number of seconds, or one with a unit.
     Time,
-    /// A whole number of bytes, or with a unit.
+    /// A size: a whole number of bytes, or one with a unit.
     Size,
-    /// Count, unit and burst.
+    /// A rate with a burst, such as `1000/s:10000`.
     Rate,
     /// A file or directory.
     Path,
-    /// One of some words.
+    /// One of several keywords.
     Choice,
-    /// Other text.
+    /// Any other text.
     Text,
 }
 
-/// Returns all settings of a command, table by table, in the order of declaration.
+/// Returns all settings of a command, by section, in the order of declaration.
 #[must_use]
 pub fn settings_of(command: &Command) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = command.get_arguments().filter_map(Setting::of).collect();
+    let mut settings: Vec<Setting> = command.get_arguments().filter_map(Setting::from_arg).collect();
     settings.sort_by_key(|setting| SECTIONS.iter().position(|(name, _)| *name == setting.section()));
     settings
 }
 
-/// Returns a command whose flags are not read from the environment, which is a layer with sources of its own.
+/// Returns a command whose flags do not read environment variables, which are a layer of their own.
 #[must_use]
 pub fn without_variables(command: Command) -> Command {
     command.mut_args(|arg| arg.env(Resettable::Reset)).mut_subcommands(without_variables)
 }
 
 impl Setting {
-    /// Returns the setting of a flag; `None` for a flag without a variable, and for the path of the file.
-    fn of(arg: &Arg) -> Option<Self> {
+    /// Returns the setting of a flag, or `None` if its variable names no section and key.
+    fn from_arg(arg: &Arg) -> Option<Self> {
         let variable = arg.get_env()?.to_str()?;
         let (section, key) = variable.strip_prefix(PREFIX)?.split_once("__")?;
         let name = format!("{section}.{key}").to_ascii_lowercase();
@@ -83,37 +86,39 @@ impl Setting {
         Some(Self { arg: arg.clone(), name, form, needs_restart })
     }
 
-    /// Returns the ID of its argument.
+    /// Returns the ID of its clap argument.
     #[must_use]
     pub fn id(&self) -> &str {
         self.arg.get_id().as_str()
     }
 
-    /// Returns its table in the file.
+    /// Returns its section in the file.
     #[must_use]
     pub fn section(&self) -> &str {
         self.name.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// Returns its key in that table.
+    /// Returns its key in that section.
     #[must_use]
     pub fn key(&self) -> &str {
         self.name.split_once('.').map_or("", |(_, key)| key)
     }
 
-    /// Returns its variable.
+    /// Returns its environment variable.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}__{}", self.section(), self.key()).to_ascii_uppercase()
     }
 
-    /// Returns its flag without the dashes.
+    /// Returns its flag without the leading dashes.
     #[must_use]
     pub fn long(&self) -> &str {
         self.arg.get_long().unwrap_or_default()
     }
 
-    /// Returns its flag with the value name. A secret has none, because every user of a machine can read command lines.
+    /// Returns its flag with the value name.
+    ///
+    /// A secret has no flag, because every user of a machine can read command lines.
     #[must_use]
     pub fn flag(&self) -> Option<String> {
         let value = self.arg.get_value_names().and_then(<[_]>::first).filter(|_| self.form != Form::Boolean);
@@ -121,7 +126,7 @@ impl Setting {
         (!self.is_secret()).then(|| format!("--{}{value}", self.long()))
     }
 
-    /// Returns true if its value must not be shown.
+    /// Returns true if its value must not be printed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.arg.is_hide_env_values_set()
@@ -139,7 +144,7 @@ impl Setting {
         self.arg.get_default_values().first().map(|text| text.as_os_str())
     }
 
-    /// Returns the words of a choice.
+    /// Returns the keywords of a choice.
     #[must_use]
     pub fn choices(&self) -> Vec<String> {
         if self.form != Form::Choice {
@@ -148,17 +153,17 @@ impl Setting {
         self.arg.get_possible_values().iter().map(|choice| choice.get_name().to_owned()).collect()
     }
 
-    /// Returns its description.
+    /// Returns its description, which is the help text of its flag.
     #[must_use]
-    pub fn meaning(&self) -> String {
+    pub fn description(&self) -> String {
         let help = self.arg.get_long_help().or_else(|| self.arg.get_help());
         help.map(StyledStr::to_string).unwrap_or_default()
     }
 
-    /// Parses values.
+    /// Validates values.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// Returns a message without the name of the setting if the parser of the flag rejects a value.
     pub fn check(&self, texts: &[OsString]) -> Result<(), String> {
         if texts.iter().any(|text| text.is_empty()) && !self.is_secret() {
             return Err(self.expected());
@@ -167,11 +172,11 @@ impl Setting {
         let command = Command::new("setting").no_binary_name(true).disable_help_flag(true).arg(arg);
         match command.try_get_matches_from(self.as_flags(texts)) {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.sentence(&error)),
+            Err(error) => Err(self.message(&error)),
         }
     }
 
-    /// Returns values as they would be written on a command line.
+    /// Returns the flags that set these values on a command line.
     pub(crate) fn as_flags(&self, texts: &[OsString]) -> impl Iterator<Item = OsString> {
         texts.iter().map(|text| {
             let mut flag = OsString::from(format!("--{}=", self.long()));
@@ -180,9 +185,9 @@ impl Setting {
         })
     }
 
-    /// Returns the form that the file expects.
+    /// Describes the form that the file expects.
     pub(crate) fn expected(&self) -> String {
-        let one = match self.form {
+        let form = match self.form {
             Form::Boolean => "true or false",
             Form::Number => "a whole number",
             Form::Time => "a time such as \"30s\"",
@@ -192,11 +197,11 @@ impl Setting {
             Form::Choice => "a word in quotes",
             Form::Text => "text in quotes",
         };
-        if self.is_list() { format!("expected a list of {one}") } else { format!("expected {one}") }
+        if self.is_list() { format!("expected a list of {form}") } else { format!("expected {form}") }
     }
 
-    /// Returns the message of the parser itself; those of clap span lines, and repeat the command line.
-    fn sentence(&self, error: &clap::Error) -> String {
+    /// Returns the message of the value parser. Those of clap span several lines and repeat the command line.
+    fn message(&self, error: &clap::Error) -> String {
         match (error.kind(), error.source(), error.get(ContextKind::InvalidValue)) {
             (ErrorKind::ValueValidation, Some(reason), _)
                 if self.is_secret() || reason.to_string().starts_with(['\'', '"']) =>

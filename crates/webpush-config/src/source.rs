@@ -1,33 +1,33 @@
-//! Sources of values.
+//! Where values come from.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A place where an administrator can set a value.
+/// A place where a value can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A flag, as `--port`.
+    /// A flag, such as `--port`.
     Flag(String),
     /// An environment variable.
     Variable(String),
     /// A line of a file.
     Line(Arc<Path>, usize),
-    /// A file that cannot be read.
+    /// A file as a whole.
     File(Arc<Path>),
-    /// A file of `$CREDENTIALS_DIRECTORY`.
+    /// A file in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// The default.
     Default,
 }
 
-/// A value and its source. It may be secret, so it does not print.
+/// A value and its source. No `Debug`: the value may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourcedValue {
-    /// The texts as written; several for a list.
+    /// The value as written; several for a list.
     pub texts: Vec<OsString>,
-    /// The source.
+    /// Where it was set.
     pub source: Source,
 }
 

@@ -39,7 +39,7 @@ impl Claim {
 }
 
 impl Drop for Claim {
-    /// Removes the marker: whoever drops the claim has removed the package, or never installed it.
+    /// Removes the marker: the owner of a claim has removed the package, or never installed it.
     fn drop(&mut self) {
         let _ = fs::remove_file(MARKER);
     }

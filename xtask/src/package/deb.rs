@@ -121,9 +121,12 @@ pub(super) fn purge() -> Result<()> {
 pub(super) fn tidy_up() {
     // All of it fails where there is nothing left, which is what is wanted.
     let _ = succeeds(Command::new("dpkg").args(["--purge", NAME]));
-    for directory in
-        ["/run/webpush-server", "/etc/webpush-server", "/var/lib/webpush-server", "/var/lib/private/webpush-server"]
-    {
+    for directory in [
+        "/run/webpush-server",
+        "/etc/webpush-server",
+        "/var/lib/webpush-server",
+        "/var/lib/private/webpush-server",
+    ] {
         let _ = fs::remove_dir_all(directory);
     }
     // `remove_dir_all` leaves a symbolic link, which is what systemd makes of it.

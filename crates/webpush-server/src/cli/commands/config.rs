@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command, Subcommand};
 use std::io;
 use std::process::ExitCode;
 use webpush_config::error::ConfigError;
-use webpush_config::layers::{Layers, Resolved};
+use webpush_config::layers::{EffectiveConfig, Layers};
 use webpush_config::{reference, schema};
 use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::BearerTokens;
@@ -89,7 +89,7 @@ fn check(layers: &Layers) -> ExitCode {
 }
 
 /// Checks what no parser can: the content of files, and the addresses to listen on.
-fn unusable(resolved: &Resolved) -> anyhow::Result<Vec<ConfigError>> {
+fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
     let settings = serve::settings(resolved)?;
     let mut faults = Vec::new();
     let mut look = |names: &[&str], looked: anyhow::Result<()>| {

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use webpush_config::broadcasts::BroadcastRules;
-use webpush_config::layers::{Layers, Resolved};
+use webpush_config::layers::{EffectiveConfig, Layers};
 use webpush_config::rules::Rule;
 use webpush_config::setting::{self, NeedsRestart, Setting};
 use webpush_config::source::Source;
@@ -174,7 +174,7 @@ pub(crate) const RULES: &[Rule] = &[
 
 /// The broadcasts that the service takes.
 pub(crate) const BROADCASTS: BroadcastRules =
-    BroadcastRules { check: check_broadcast, most: autopush::broadcasts::BROADCASTS };
+    BroadcastRules { check: check_broadcast, max: autopush::broadcasts::BROADCASTS };
 
 fn check_broadcast(name: &str, version: &str) -> Result<(), String> {
     Broadcast::new(name, version).map(drop).map_err(|error| error.to_string())
@@ -207,7 +207,7 @@ pub(crate) fn layers(line: &ArgMatches) -> Layers {
 ///
 /// # Errors
 /// If the parser of flags refuses what it has accepted one by one.
-pub(crate) fn settings(resolved: &Resolved) -> anyhow::Result<ServerConfig> {
+pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfig> {
     let Declared { flags, secrets } = Declared::try_parse_from(resolved.command_line())?;
     Ok(flags.settings(secrets, resolved))
 }
@@ -258,7 +258,7 @@ pub(crate) fn run(layers: Layers) -> ExitCode {
 }
 
 /// Reads all sources again, and compares them with those at the start.
-fn read_again(layers: Layers, at_start: Resolved) -> ReadAgain {
+fn read_again(layers: Layers, at_start: EffectiveConfig) -> ReadAgain {
     Box::new(move || {
         let resolved = layers.resolve()?;
         let mut later = at_start.differing(&resolved);
@@ -268,7 +268,7 @@ fn read_again(layers: Layers, at_start: Resolved) -> ReadAgain {
 }
 
 impl Args {
-    fn settings(self, secrets: SecretArgs, resolved: &Resolved) -> ServerConfig {
+    fn settings(self, secrets: SecretArgs, resolved: &EffectiveConfig) -> ServerConfig {
         let password = match (self.pfx_password_file, secrets.pfx_password) {
             (Some(file), _) => Password::File(file),
             (None, Some(secret)) => Password::Given(secret),

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use webpush_config::layers::{Layers, Resolved};
+use webpush_config::layers::{EffectiveConfig, Layers};
 use webpush_config::setting::without_variables;
 use webpush_config::source::Source;
 use webpush_config::{reference, schema};
@@ -51,7 +51,7 @@ impl Sources {
         layers.with_default_path(&self.directory.path().join("c.toml"))
     }
 
-    fn resolve(&self) -> Resolved {
+    fn resolve(&self) -> EffectiveConfig {
         self.layers().resolve().unwrap_or_else(|faults| panic!("{faults}"))
     }
 
@@ -64,7 +64,7 @@ impl Sources {
 }
 
 #[track_caller]
-fn assert_value(resolved: &Resolved, name: &str, texts: &[&str], source: &Source) {
+fn assert_value(resolved: &EffectiveConfig, name: &str, texts: &[&str], source: &Source) {
     let given = &resolved.values[name];
     assert_eq!(given.texts, texts, "{name}");
     assert_eq!(&given.source, source, "{name}");
