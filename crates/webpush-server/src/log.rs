@@ -100,7 +100,8 @@ impl Log {
             None => (None, None),
         };
         let by_environment = environment.is_some();
-        let (filter, level) = reload::Layer::new(environment.as_ref().unwrap_or(&settings.level).targets.clone());
+        let (filter, level) =
+            reload::Layer::new(environment.as_ref().unwrap_or(&settings.level).targets.clone());
         let is_terminal = io::stderr().is_terminal();
         let is_journal = journal::has_stderr();
         let lines = written::layer().with_writer(io::stderr).with_ansi(is_terminal);
