@@ -25,7 +25,7 @@ const VIEWS = [
 
 /** All steps of an attempt with a built-in agent, in their order of time. */
 const STEPS = [
-  'subscribed', 'listens', 'sends', 'accepted', 'stored', 'woken', 'written', 'received', 'decrypted', 'acknowledged',
+  'subscribed', 'listens', 'sends', 'accepted', 'stored', 'notified', 'written', 'received', 'decrypted', 'acknowledged',
   'ended', 'unsubscribed',
 ];
 

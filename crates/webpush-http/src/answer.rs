@@ -33,5 +33,5 @@ pub fn no_store<B>(answer: &mut Response<B>) {
 
 /// A header value made of our own URLs and numbers.
 pub(crate) fn value(text: String) -> Result<HeaderValue, Failure> {
-    HeaderValue::try_from(text).map_err(|_| Failure::internal("a header value"))
+    Ok(HeaderValue::try_from(text)?)
 }

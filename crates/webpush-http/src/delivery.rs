@@ -19,7 +19,7 @@ use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::{Input, Redelivery, Scope};
 use webpush_core::time::Timestamp;
 use webpush_service::service::Service;
-use webpush_service::session_registry::{Listener, Wakeup};
+use webpush_service::session_registry::{SessionHandle, Wakeup};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -30,7 +30,7 @@ pub struct Monitor {
     /// How it asked.
     pub request: MonitorRequest,
     /// Its place in the registry.
-    pub listener: Listener,
+    pub listener: SessionHandle,
     /// Through which URL it listens.
     pub entrance: Entrance,
     /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
@@ -75,14 +75,14 @@ impl Monitor {
     /// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
     async fn news(&self, busy: bool) -> Input {
         loop {
-            if !busy || self.listener.is_gone() {
+            if !busy || self.listener.is_removed() {
                 match self.listener.take() {
-                    Wakeup { gone: true, .. } => return Input::Gone,
-                    Wakeup { woken: Some(woken), .. } => return Input::Update(*woken),
-                    Wakeup { woken: None, .. } => {}
+                    Wakeup { removed: true, .. } => return Input::Gone,
+                    Wakeup { update: Some(update), .. } => return Input::Update(*update),
+                    Wakeup { update: None, .. } => {}
                 }
             }
-            self.listener.arrived().await;
+            self.listener.notified().await;
         }
     }
 

@@ -21,7 +21,7 @@ use webpush_core::problem::Problem;
 use webpush_service::metrics::Refusals;
 use webpush_store::StoreError;
 
-pub use webpush_service::failure::Failure;
+pub use webpush_service::failure::{Failure, InternalError};
 
 pub(crate) use catalogue::{Entry, entries, names};
 

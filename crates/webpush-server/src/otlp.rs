@@ -18,7 +18,7 @@ pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
-    let Some(endpoint) = endpoint else { return Ok(Spans::off()) };
+    let Some(endpoint) = endpoint else { return Ok(Spans::disabled()) };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(collector::Collector::at(endpoint)?)
@@ -31,7 +31,7 @@ pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
-    Ok(Spans::to(provider))
+    Ok(Spans::new(provider))
 }
 
 /// Records nothing: this build has no exporter.
@@ -41,7 +41,7 @@ pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
     anyhow::ensure!(endpoint.is_none(), NOT_BUILT_IN);
-    Ok(Spans::off())
+    Ok(Spans::disabled())
 }
 
 /// What is said in a build without the exporter to whoever sets an endpoint.

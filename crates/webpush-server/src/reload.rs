@@ -10,7 +10,7 @@ use webpush_admin::broadcasts::Sources;
 use webpush_http::server::HttpServer;
 use webpush_http::transport::certificate::{self, Certificate};
 use webpush_http::transport::tls;
-use webpush_service::service::InForce;
+use webpush_service::service::ConfigSummary;
 use webpush_service::subscribe_tokens::SubscribeTokens;
 
 /// Reads the sources of settings again.
@@ -73,7 +73,7 @@ impl Reload {
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
             (Some(in_force), Some(loaded)) => {
-                self.server.service.metrics.process.certificate_expires(certificate::expiry(&loaded));
+                self.server.service.metrics.process.set_certificate_expiry(certificate::expiry(&loaded));
                 in_force.replace(loaded);
             }
             (None, None) => {}
@@ -85,10 +85,10 @@ impl Reload {
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);
         // Still locked, as when one is set: of two changes the later one is told last.
-        self.server.service.broadcast(broadcasts.in_force());
+        self.server.service.set_broadcasts(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
-        let shown = InForce { toml: settings.shown, later: later.clone() };
+        let shown = ConfigSummary { toml: settings.shown, pending_restart: later.clone() };
         self.server.service.configuration.store(Arc::new(shown));
         Ok(later)
     }

@@ -36,7 +36,7 @@ use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::TokenSource;
 use webpush_service::drain::{Drain, GRACE};
 use webpush_service::limits::Limits;
-use webpush_service::service::{InForce, Service, Setup};
+use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
 use webpush_service::{idle, settling, sweep, system, trace};
 use webpush_store::embedded::{EmbeddedStore, Options};
@@ -199,12 +199,14 @@ pub async fn run(
             gateway: Gateway::new(settings.gateway),
         },
     );
-    service.configuration.store(Arc::new(InForce { toml: settings.shown, later: Vec::new() }));
+    service
+        .configuration
+        .store(Arc::new(ConfigSummary { toml: settings.shown, pending_restart: Vec::new() }));
     let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.in_force());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
-    service.metrics.process.writes_to(&settings.data_dir);
-    service.metrics.process.certificate_expires(expiry);
+    service.metrics.process.set_data_dir(&settings.data_dir);
+    service.metrics.process.set_certificate_expiry(expiry);
     let renewal = match (settings.acme, challenged) {
         (Some(acme), Some(certificate)) => {
             Some(Renewal::open(acme, &settings.data_dir, certificate, Arc::clone(&service))?)
@@ -271,12 +273,12 @@ pub async fn run(
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: finishing what is under way; another signal ends it at once");
-    service.readiness.drain();
+    service.readiness.set_draining();
     let (delay, window) = {
         let limits = service.limits.load();
         (limits.timeouts.drain_delay, limits.timeouts.drain)
     };
-    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + service.spans.closing());
+    service_manager::stopping(delay + window + GRACE + GRACE + CLOSING + service.spans.flush_timeout());
     let stop = async {
         reloading.abort();
         sleep(delay).await;
@@ -378,7 +380,7 @@ fn open_data_folder(
 
 /// The one line on standard output; scripts read the origin from it.
 fn announce(service: &Service, address: &str, data_dir: &Path, door: Option<&AdminServer>) {
-    let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
+    let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     let admin = door.map(|door| format!(", admin on {}", door.shown())).unwrap_or_default();
     let line = format!(
         "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",

@@ -46,9 +46,9 @@ pub fn while_reloading(reload: impl FnOnce()) {
 /// Tells again and again that the service works, if somebody wants to hear it (`WatchdogSec=`).
 pub async fn keep_watchdog(service: Arc<Service>, status: String) {
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else { return };
-    let works = || async { is_alive(service.is_ready().await) };
+    let works = || async { is_alive(service.check_readiness().await) };
     let say = || {
-        let sessions: u64 = Transport::ALL.iter().map(|way| service.registry.listening(*way)).sum();
+        let sessions: u64 = Transport::ALL.iter().map(|way| service.registry.session_count(*way)).sum();
         let status = format!("{status}; {sessions} sessions");
         // A try that waits keeps its thread, and the next one another: a manager reads, or ends the service.
         spawn_blocking(move || tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]));

@@ -36,17 +36,17 @@ pub enum TokenSource {
         flag: &'static str,
     },
     /// In the configuration.
-    Given(Vec<Secret>),
+    Inline(Vec<Secret>),
 }
 
 impl TokenSource {
     /// A file, tokens, or neither.
     #[must_use]
-    pub fn of(file: Option<PathBuf>, given: Vec<Secret>, flag: &'static str) -> Option<Self> {
+    pub fn new(file: Option<PathBuf>, given: Vec<Secret>, flag: &'static str) -> Option<Self> {
         match file {
             Some(path) => Some(Self::File { path, flag }),
             None if given.is_empty() => None,
-            None => Some(Self::Given(given)),
+            None => Some(Self::Inline(given)),
         }
     }
 
@@ -54,7 +54,7 @@ impl TokenSource {
     ///
     /// # Errors
     /// When the file can't be read, or there is none.
-    pub fn first(&self) -> anyhow::Result<String> {
+    pub fn read_first(&self) -> anyhow::Result<String> {
         let is_token = |line: &&str| !line.is_empty() && !line.starts_with('#');
         match self {
             Self::File { path, flag } => {
@@ -64,7 +64,7 @@ impl TokenSource {
                 let token = text.lines().map(str::trim).find(is_token).map(str::to_owned);
                 token.with_context(|| format!("the token file {shown} holds no token ({flag})"))
             }
-            Self::Given(tokens) => {
+            Self::Inline(tokens) => {
                 tokens.first().map(|token| token.expose().to_owned()).context("there is no token")
             }
         }
@@ -84,7 +84,7 @@ impl BearerTokens {
                     .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
                 Self::parse(&text).with_context(|| format!("the token file {shown} ({flag})"))
             }
-            TokenSource::Given(tokens) => {
+            TokenSource::Inline(tokens) => {
                 Self::parse(&tokens.iter().map(Secret::expose).collect::<Vec<_>>().join("\n"))
             }
         }
@@ -102,7 +102,7 @@ impl BearerTokens {
             if token.is_empty() || token.starts_with('#') {
                 continue;
             }
-            if let Err(why) = check(token) {
+            if let Err(why) = validate(token) {
                 bail!("line {}: {why}", line + 1);
             }
             tokens.marks.insert(tokens.mark(token));
@@ -115,7 +115,7 @@ impl BearerTokens {
 
     /// Whether this is one of them.
     #[must_use]
-    pub fn admit(&self, token: &str) -> bool {
+    pub fn contains(&self, token: &str) -> bool {
         token.len() <= MOST_TOKEN_CHARACTERS && self.marks.contains(&self.mark(token))
     }
 
@@ -130,7 +130,7 @@ impl BearerTokens {
 
 /// The token of the first `Authorization` that is for a bearer; others may be for somebody else (RFC 9110 §11.4).
 #[must_use]
-pub fn shown(headers: &HeaderMap) -> Option<&str> {
+pub fn from_headers(headers: &HeaderMap) -> Option<&str> {
     headers.get_all(AUTHORIZATION).iter().find_map(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -141,7 +141,7 @@ pub fn shown(headers: &HeaderMap) -> Option<&str> {
 ///
 /// # Errors
 /// What is wrong with it, without the token.
-pub fn check(token: &str) -> Result<(), String> {
+pub fn validate(token: &str) -> Result<(), String> {
     if token.len() < TOKEN_CHARACTERS {
         return Err(format!("a token needs at least {TOKEN_CHARACTERS} characters, or it could be guessed"));
     }

@@ -25,7 +25,7 @@ impl Broadcasts {
     }
 
     /// Puts other versions in the place of these. Agents look when they are woken
-    /// ([`SessionRegistry::wake_all`](crate::session_registry::SessionRegistry::wake_all)).
+    /// ([`SessionRegistry::wake_websockets`](crate::session_registry::SessionRegistry::wake_websockets)).
     pub fn replace(&self, versions: Versions) {
         *self.versions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(versions);
         self.generation.fetch_add(1, Ordering::AcqRel);

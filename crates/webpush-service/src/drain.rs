@@ -1,10 +1,10 @@
-//! Stopping in order: no new connections, what is under way is finished, sessions leave one after the other, then the
+//! Stopping in order: no new connections, what is under way is finished, sessions deadline one after the other, then the
 //! store is closed.
 
-mod departures;
+mod close_schedule;
 
 use crate::session_registry::SessionRegistry;
-use departures::Departures;
+use close_schedule::CloseSchedule;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +20,7 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// Tells connections to finish, and knows when they have.
 pub struct Drain {
-    begun: watch::Sender<Option<Departures>>,
+    begun: watch::Sender<Option<CloseSchedule>>,
     alive: mpsc::Sender<()>,
     all_gone: mpsc::Receiver<()>,
 }
@@ -28,13 +28,13 @@ pub struct Drain {
 /// BlockReason by everything that must be finished before the service ends.
 #[derive(Clone)]
 pub struct Draining {
-    begun: watch::Receiver<Option<Departures>>,
+    begun: watch::Receiver<Option<CloseSchedule>>,
     _alive: mpsc::Sender<()>,
 }
 
-/// When the sessions of one connection take their leave: all at the same time, which is decided when the service stops.
+/// When the sessions of one connection take their deadline: all at the same time, which is decided when the service stops.
 #[derive(Clone)]
-pub struct Leave {
+pub struct CloseDeadline {
     draining: Draining,
     at: Arc<OnceLock<Instant>>,
 }
@@ -53,13 +53,13 @@ impl Drain {
         Draining { begun: self.begun.subscribe(), _alive: self.alive.clone() }
     }
 
-    /// Tells all to finish and waits until they have; sessions take their leave spread over a window. Says whether all did
+    /// Tells all to finish and waits until they have; sessions take their deadline spread over a window. Says whether all did
     /// within [`GRACE`] after that. Agents with one connection wait for nothing but the registry.
     pub async fn finish(mut self, env: &Env, registry: &SessionRegistry, window: Duration) -> bool {
         // Without random bytes they are spread all the same.
         let first = env.random().map_or(0, u64::from_ne_bytes);
-        self.begun.send_replace(Some(Departures::new(Instant::now(), window, first)));
-        registry.wake_all();
+        self.begun.send_replace(Some(CloseSchedule::new(Instant::now(), window, first)));
+        registry.wake_websockets();
         drop(self.alive);
         timeout(window + GRACE, self.all_gone.recv()).await.is_ok()
     }
@@ -79,19 +79,19 @@ impl Draining {
     }
 
     /// Returns when it is too late for a connection to ask its first question.
-    pub async fn too_late(&mut self) {
+    pub async fn first_request_overdue(&mut self) {
         self.begun().await;
         sleep(LATE).await;
     }
 
-    /// When one more session of a service that stops is to leave.
+    /// When one more session of a service that stops is to deadline.
     #[must_use]
-    pub fn departure(&self) -> Instant {
-        self.begun.borrow().as_ref().map_or_else(Instant::now, Departures::next)
+    pub fn next_close(&self) -> Instant {
+        self.begun.borrow().as_ref().map_or_else(Instant::now, CloseSchedule::next)
     }
 }
 
-impl Leave {
+impl CloseDeadline {
     /// For the sessions of one connection.
     #[must_use]
     pub fn new(draining: Draining) -> Self {
@@ -99,17 +99,17 @@ impl Leave {
     }
 
     /// Returns when the time has come.
-    pub async fn come(&mut self) {
-        self.turn(false).await;
+    pub async fn reached(&mut self) {
+        self.reached_or_idle(false).await;
     }
 
     /// Returns when the time has come, or the service stops and there is nobody to wait for.
-    pub async fn turn(&mut self, is_idle: bool) {
+    pub async fn reached_or_idle(&mut self, is_idle: bool) {
         self.draining.begun().await;
         if is_idle {
             return;
         }
-        let at = *self.at.get_or_init(|| self.draining.departure());
+        let at = *self.at.get_or_init(|| self.draining.next_close());
         // On the heap: until the service stops nobody needs the room.
         Box::pin(sleep_until(at)).await;
     }
@@ -128,16 +128,16 @@ mod tests {
         let drain = Drain::default();
         let start = Instant::now();
         let sessions = (0..connections).map(|_| {
-            let leave = Leave::new(drain.draining());
+            let deadline = CloseDeadline::new(drain.draining());
             tokio::spawn(async move {
-                let (mut one, mut other) = (leave.clone(), leave);
+                let (mut one, mut other) = (deadline.clone(), deadline);
                 // Asked again, as a session does that has something else to do in between.
-                assert!(timeout(Duration::from_millis(1), one.come()).await.is_err());
-                let wait = |mut leave: Leave| async move {
-                    leave.come().await;
+                assert!(timeout(Duration::from_millis(1), one.reached()).await.is_err());
+                let wait = |mut deadline: CloseDeadline| async move {
+                    deadline.reached().await;
                     start.elapsed()
                 };
-                other.turn(true).await;
+                other.reached_or_idle(true).await;
                 let (one, other) = tokio::join!(wait(one), wait(other));
                 [one, other]
             })
@@ -172,7 +172,8 @@ mod tests {
         let (env, drain, registry) = (system::env(), Drain::default(), SessionRegistry::default());
         let mut stays = drain.draining();
         let start = Instant::now();
-        let (finished, ()) = tokio::join!(drain.finish(&env, &registry, WINDOW), stays.too_late());
+        let (finished, ()) =
+            tokio::join!(drain.finish(&env, &registry, WINDOW), stays.first_request_overdue());
         assert!(!finished && start.elapsed() >= WINDOW + GRACE);
         assert!(stays.has_begun());
     }

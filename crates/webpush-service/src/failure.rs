@@ -1,36 +1,50 @@
-//! Why the service did not do what it was asked to.
+//! Why a request failed.
 
+use http::header::InvalidHeaderValue;
 use std::error::Error;
 use std::fmt;
 use webpush_core::env::EntropyError;
 use webpush_core::problem::Problem;
 use webpush_store::StoreError;
 
-/// Why a request was not served, by whose fault it is.
+/// A failed request, by who is at fault.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// The remote party's.
+    /// The request: a fault of the client.
     Problem(Problem),
-    /// The store's.
+    /// The store.
     Store(StoreError),
-    /// Ours. Names what could not be made.
-    Internal(&'static str),
+    /// The server itself.
+    Internal(InternalError),
 }
 
-impl Failure {
-    /// A fault of this program, with what it could not make.
-    #[must_use]
-    pub const fn internal(what: &'static str) -> Self {
-        Self::Internal(what)
-    }
+/// A fault of the server.
+#[derive(Clone, Debug)]
+pub enum InternalError {
+    /// No ID could be generated.
+    Entropy(EntropyError),
+    /// A stored record names a sealing key that the keyring lacks, so its URL cannot be built.
+    MissingSealingKey,
+    /// A response header could not be built.
+    InvalidHeader,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(_) => f.write_str("invalid request"),
-            Self::Store(_) => f.write_str("the store did not carry out the request"),
-            Self::Internal(what) => write!(f, "internal error: could not make {what}"),
+            Self::Store(_) => f.write_str("the store failed"),
+            Self::Internal(_) => f.write_str("internal error"),
+        }
+    }
+}
+
+impl fmt::Display for InternalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entropy(_) => f.write_str("cannot generate an ID"),
+            Self::MissingSealingKey => f.write_str("cannot build a URL: its sealing key is missing"),
+            Self::InvalidHeader => f.write_str("cannot build a response header"),
         }
     }
 }
@@ -40,7 +54,16 @@ impl Error for Failure {
         match self {
             Self::Problem(problem) => Some(problem),
             Self::Store(error) => Some(error),
-            Self::Internal(_) => None,
+            Self::Internal(error) => Some(error),
+        }
+    }
+}
+
+impl Error for InternalError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Entropy(error) => Some(error),
+            Self::MissingSealingKey | Self::InvalidHeader => None,
         }
     }
 }
@@ -57,8 +80,20 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<InternalError> for Failure {
+    fn from(error: InternalError) -> Self {
+        Self::Internal(error)
+    }
+}
+
 impl From<EntropyError> for Failure {
-    fn from(_: EntropyError) -> Self {
-        Self::Internal("a random id")
+    fn from(error: EntropyError) -> Self {
+        Self::Internal(InternalError::Entropy(error))
+    }
+}
+
+impl From<InvalidHeaderValue> for Failure {
+    fn from(_: InvalidHeaderValue) -> Self {
+        Self::Internal(InternalError::InvalidHeader)
     }
 }

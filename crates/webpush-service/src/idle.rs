@@ -37,7 +37,7 @@ async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> 
             return Ok(removed);
         }
         let is_all = idle.len() < SLICE;
-        let ops = idle.into_iter().map(|inbox| match service.registry.is_listened_to(inbox) {
+        let ops = idle.into_iter().map(|inbox| match service.registry.has_session(inbox) {
             true => Op::Touch(inbox, now),
             false => Op::RemoveIdle(inbox, check),
         });
@@ -104,7 +104,7 @@ mod tests {
     async fn an_agent_that_listens_all_the_time_is_in_use() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), only: None, min_urgency: Urgency::VeryLow };
-        let listener = service.registry.listen(&scope, Transport::Rfc8030);
+        let listener = service.registry.register(&scope, Transport::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
         assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "it was noted as used");

@@ -20,7 +20,7 @@
 //!
 //! The order of calls: [`Service::new`](service::Service::new) with a [`Setup`](service::Setup); [`sweep::run`],
 //! [`idle::run`] and [`settling::run`] as tasks beside it; for each message [`publish::find`], then [`publish::accept`];
-//! for each connection that delivers [`SessionRegistry::listen`](session_registry::SessionRegistry::listen); and
+//! for each connection that delivers [`SessionRegistry::register`](session_registry::SessionRegistry::register); and
 //! [`Drain::finish`](drain::Drain::finish) at the end.
 
 pub mod bearer_tokens;

@@ -26,7 +26,7 @@ mod store;
 pub mod summary;
 
 pub use acme::AcmeCounts;
-pub use agents::{Agents, By};
+pub use agents::{Agents, ClosedBy};
 pub use connections::ConnectionCounts;
 pub use gateway::{GatewayCounts, GatewayOutcome};
 pub use messages::Messages;
@@ -98,7 +98,7 @@ fn show(
     out.counter(
         "vapid_signature_checks",
         "Signatures of VAPID tokens that were checked; a token that is known needs none.",
-        service.vapid.checks(),
+        service.vapid.signature_checks(),
     )?;
     metrics.gateway.show(out)?;
     metrics.acme.show(out)?;

@@ -45,7 +45,7 @@ pub async fn find(
     id: SubscriptionId,
 ) -> Result<Arc<Subscription>, Failure> {
     let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
-    service.spans.found(&subscription);
+    service.spans.record_subscription(&subscription);
     service.rate_limits.load().charge(peer, PushStage::Found(&subscription))?;
     Ok(subscription)
 }
@@ -63,7 +63,7 @@ pub async fn accept(
     request: PublishRequest,
 ) -> Result<Published, Failure> {
     let now = service.now();
-    let sender = service.vapid.sender(headers, now)?;
+    let sender = service.vapid.verify(headers, now)?;
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(peer, PushStage::Authenticated(sender.key()))?;
     }
@@ -80,8 +80,8 @@ pub async fn accept(
         publish::accept(request, subscription, context)?
     };
     service.rate_limits.load().charge(peer, PushStage::Accepted(subscription))?;
-    service.traces.accepted(&draft, subscription.protocol);
-    service.spans.taken(&draft, &service.pseudonyms);
+    service.traces.begin(&draft, subscription.protocol);
+    service.spans.record_message(&draft, &service.pseudonyms);
     let leaves_traces = receipts.is_some() || draft.topic.is_some();
     let key = draft.key;
     let entry = match retention {
@@ -92,11 +92,11 @@ pub async fn accept(
         }
         Retention::Until(_) => store(service, draft, receipts.as_ref()).await?.entry_ref(),
     };
-    service.metrics.messages.accepted(subscription.protocol);
+    service.metrics.messages.count_accepted(subscription.protocol);
     tracing::debug!(
         agent = %service.pseudonyms.inbox(entry.inbox),
         subscription = %service.pseudonyms.subscription(subscription.id),
-        message_name = %service.pseudonyms.message(entry.message),
+        message_log_id = %service.pseudonyms.message(entry.message),
         "a message was accepted"
     );
     Ok(Published { entry, key, ttl, receipts })
@@ -118,7 +118,7 @@ async fn store(
         _ => {
             if let Some(receipts) = new {
                 let remove = vec![Op::RemoveInbox(receipts.inbox.id)];
-                service.commit_unwatched(remove, Durability::Lazy);
+                service.commit_detached(remove, Durability::Lazy);
             }
             Err(Problem::NotFound.into())
         }
@@ -130,9 +130,9 @@ fn offer(service: &Service, draft: Draft) -> EntryRef {
     let entry = OutboundEntry::Unstored(Arc::new(draft));
     let named = entry.entry_ref();
     let sessions = service.registry.offer(&entry);
-    service.metrics.messages.offered(sessions);
+    service.metrics.messages.count_offered(sessions);
     if sessions == 0 {
-        service.traces.ended(named.message, Outcome::Expired);
+        service.traces.record_end(named.message, Outcome::Expired);
         let agent = service.pseudonyms.inbox(named.inbox);
         tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
     }
@@ -145,7 +145,7 @@ fn offer(service: &Service, draft: Draft) -> EntryRef {
 async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, Failure> {
     let entry = message.entry_ref();
     let sessions = service.registry.offer(&Entry::Message(message).into());
-    service.metrics.messages.offered(sessions);
+    service.metrics.messages.count_offered(sessions);
     if sessions == 0 {
         service.commit_one(Op::Settle(entry, Outcome::Expired), Durability::Durable).await?;
     }

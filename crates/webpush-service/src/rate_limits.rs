@@ -65,13 +65,13 @@ impl RateLimits {
             receipts: None,
             elsewhere: None,
         };
-        nothing.changed(rates)
+        nothing.with_rates(rates)
     }
 
     /// With the buckets of these for rates that stay the same, and full ones for others: a bucket that was emptied at
     /// another rate could take days to fill.
     #[must_use]
-    pub fn changed(&self, rates: &Rates) -> Self {
+    pub fn with_rates(&self, rates: &Rates) -> Self {
         Self {
             env: self.env.clone(),
             loopback: rates.loopback,
@@ -90,7 +90,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
+    pub fn charge_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.registrations.as_ref(), self.network(peer), Limited::Registration)
     }
 
@@ -98,7 +98,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
+    pub fn charge_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.receipts.as_ref(), self.network(peer), Limited::Receipts)
     }
 
@@ -106,13 +106,13 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Problem::TooManyRequests`].
-    pub fn count_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
+    pub fn charge_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
         self.count(peer, self.elsewhere.as_ref(), self.network(peer), Limited::Elsewhere)
     }
 
     /// What a peer is counted as, if it is limited.
     #[must_use]
-    pub fn limited(&self, peer: &ClientAddr) -> Option<Network> {
+    pub fn limited_network(&self, peer: &ClientAddr) -> Option<Network> {
         (self.loopback || !peer.is_loopback()).then(|| self.network(peer))
     }
 
@@ -127,7 +127,7 @@ impl RateLimits {
         key: K,
         of: Limited,
     ) -> Result<(), Problem> {
-        let (Some(table), Some(_)) = (table, self.limited(peer)) else { return Ok(()) };
+        let (Some(table), Some(_)) = (table, self.limited_network(peer)) else { return Ok(()) };
         // Enough nanoseconds for five centuries.
         let now = u64::try_from(self.env.monotonic().elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         table
@@ -237,7 +237,7 @@ mod tests {
             ("::1", Ok(())),
             ("::1", Ok(())),
         ] {
-            assert_eq!(limits.count_registration(&peer(address)), expected, "{address}");
+            assert_eq!(limits.charge_registration(&peer(address)), expected, "{address}");
         }
     }
 
@@ -257,10 +257,10 @@ mod tests {
         let mut rates = Rates::default();
         one(&mut rates);
         rates.registration = RateLimit::Off;
-        let same = first.changed(&rates);
+        let same = first.with_rates(&rates);
         assert_eq!(same.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 60));
         rates.agent = "1/h:1".parse().unwrap();
-        let other = same.changed(&rates);
+        let other = same.with_rates(&rates);
         assert_eq!(other.charge(&peer, PushStage::Found(&to)), Ok(()));
         assert_eq!(other.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 3600));
     }

@@ -92,7 +92,7 @@ impl Readiness {
     }
 
     /// The service stops: it is not ready from now on.
-    pub fn drain(&self) {
+    pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
@@ -103,7 +103,7 @@ impl Readiness {
     }
 
     /// Whether a certificate is still to come.
-    pub fn lacks_certificate(&self, lacks: bool) {
+    pub fn set_certificate_missing(&self, lacks: bool) {
         self.lacks_certificate.store(lacks, Ordering::Release);
     }
 
@@ -139,7 +139,7 @@ impl Service {
     ///
     /// # Errors
     /// [`NotReady`] says why not.
-    pub async fn is_ready(&self) -> Result<(), NotReady> {
+    pub async fn check_readiness(&self) -> Result<(), NotReady> {
         let readiness = &self.readiness;
         if readiness.is_draining() {
             return Err(NotReady::Draining);

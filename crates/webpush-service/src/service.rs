@@ -63,16 +63,16 @@ pub struct Service {
     /// What a collector is told.
     pub spans: Spans,
     /// What the operator set, for the operator to see.
-    pub configuration: ArcSwap<InForce>,
+    pub configuration: ArcSwap<ConfigSummary>,
 }
 
 /// The configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InForce {
+pub struct ConfigSummary {
     /// As a file would have it, with the source of each value and without secrets.
     pub toml: String,
     /// The settings of it that take effect at the next start.
-    pub later: Vec<String>,
+    pub pending_restart: Vec<String>,
 }
 
 /// What a service is put together from.
@@ -105,9 +105,9 @@ impl Setup {
             keyring,
             origin: origin.into(),
             limits: Limits::default(),
-            subscribe_tokens: SubscribeTokens::not_needed(),
+            subscribe_tokens: SubscribeTokens::open(),
             trace: trace::TraceConfig::default(),
-            spans: Spans::off(),
+            spans: Spans::disabled(),
         }
     }
 }
@@ -182,15 +182,15 @@ impl Service {
     /// Puts other bounds in the place of these. What is open keeps the times that it began with; rates that stay the same
     /// keep their counts.
     pub fn replace_limits(&self, limits: Limits) {
-        self.rate_limits.store(Arc::new(self.rate_limits.load().changed(&limits.rates)));
+        self.rate_limits.store(Arc::new(self.rate_limits.load().with_rates(&limits.rates)));
         self.limits.store(Arc::new(limits));
     }
 
     /// Tells agents of other versions of broadcasts, if they are others.
-    pub fn broadcast(&self, versions: Versions) {
+    pub fn set_broadcasts(&self, versions: Versions) {
         if versions != *self.broadcasts.versions() {
             self.broadcasts.replace(versions);
-            self.registry.wake_all();
+            self.registry.wake_websockets();
         }
     }
 
@@ -206,21 +206,21 @@ impl Service {
     }
 
     /// An agent has said that it has these.
-    pub fn acknowledged(&self, entries: &[EntryRef]) {
-        entries.iter().for_each(|entry| self.traces.reached(entry.message, Stage::Acknowledged));
+    pub fn record_acknowledged(&self, entries: &[EntryRef]) {
+        entries.iter().for_each(|entry| self.traces.record(entry.message, Stage::Acknowledged));
     }
 
     /// A message was handed to its agent's connection; a receipt is nothing here.
-    pub fn sent(&self, sent: Option<Sent>, now: Timestamp) {
-        self.metrics.messages.sent(sent.map(|sent| sent.accepted), now);
+    pub fn record_sent(&self, sent: Option<SentMessage>, now: Timestamp) {
+        self.metrics.messages.observe_delivery(sent.map(|sent| sent.accepted), now);
         if let Some(sent) = sent {
-            self.traces.reached(sent.message, Stage::Written);
-            self.spans.written(sent.message);
+            self.traces.record(sent.message, Stage::Written);
+            self.spans.record_written(sent.message);
         }
     }
 
     /// Applies operations of which nobody waits for the end.
-    pub fn commit_unwatched(&self, ops: Vec<Op>, durability: Durability) {
+    pub fn commit_detached(&self, ops: Vec<Op>, durability: Durability) {
         self.submit(ops, durability, drop);
     }
 
@@ -245,7 +245,7 @@ impl Service {
 
 /// A message that was handed to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentMessage {
     /// Which one.
     pub message: MessageId,
     /// When it was accepted.

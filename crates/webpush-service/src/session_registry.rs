@@ -4,7 +4,7 @@
 
 mod block_reason;
 
-pub use block_reason::{BlockReason, Listening};
+pub use block_reason::{Availability, BlockReason};
 
 use crate::metrics::Counters;
 use crate::trace::{Stage, Traces};
@@ -65,7 +65,7 @@ const SHARDS: usize = 64;
 
 impl Default for SessionRegistry {
     fn default() -> Self {
-        Self::new(Arc::new(Traces::off()))
+        Self::new(Arc::new(Traces::disabled()))
     }
 }
 
@@ -154,17 +154,17 @@ impl SessionSlot {
 #[derive(Debug, Default)]
 pub struct Wakeup {
     /// New entries. Boxed, since most of the time there are none.
-    pub woken: Option<Box<InboxUpdate>>,
+    pub update: Option<Box<InboxUpdate>>,
     /// There were more entries than are handed over: `woken` has none.
     overflowed: bool,
     /// What it listens to was removed.
-    pub gone: bool,
+    pub removed: bool,
     /// Its agent has come back on another connection.
     pub superseded: bool,
 }
 
 /// A session's place in the registry; it is left when this is dropped.
-pub struct Listener {
+pub struct SessionHandle {
     registry: Arc<SessionRegistry>,
     slot: Arc<SessionSlot>,
 }
@@ -180,7 +180,7 @@ impl SessionRegistry {
     /// Starts listening. From now on everything that is committed is told. An agent on a WebSocket has one connection at a
     /// time: an older one is told that it is superseded.
     #[must_use]
-    pub fn listen(self: &Arc<Self>, scope: &Scope, way: Transport) -> Listener {
+    pub fn register(self: &Arc<Self>, scope: &Scope, way: Transport) -> SessionHandle {
         let slot = Arc::new(SessionSlot::new(scope, way));
         self.listening.add(way as usize, 1);
         self.opened.add(way as usize, 1);
@@ -199,11 +199,11 @@ impl SessionRegistry {
             }
         }
         drop(shard);
-        Listener { registry: Arc::clone(self), slot }
+        SessionHandle { registry: Arc::clone(self), slot }
     }
 
     /// Lets every agent with one connection look whether there is news for all of them.
-    pub fn wake_all(&self) {
+    pub fn wake_websockets(&self) {
         for shard in &self.shards {
             for slot in lock(shard).values().flat_map(|listeners| listeners.slots.iter()) {
                 if slot.way == Transport::Autopush {
@@ -218,7 +218,7 @@ impl SessionRegistry {
         for change in applied {
             match change {
                 Applied::Appended(appended) => {
-                    self.traces.stored(&appended.message);
+                    self.traces.record_stored(&appended.message);
                     if !appended.is_dropped() {
                         self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
                     }
@@ -245,41 +245,41 @@ impl SessionRegistry {
 
     /// How many listen so now.
     #[must_use]
-    pub fn listening(&self, way: Transport) -> u64 {
+    pub fn session_count(&self, way: Transport) -> u64 {
         self.listening.get(way as usize)
     }
 
     /// How often somebody began to listen so.
     #[must_use]
-    pub fn opened(&self, way: Transport) -> u64 {
+    pub fn opened_count(&self, way: Transport) -> u64 {
         self.opened.get(way as usize)
     }
 
     /// Whether somebody listens to an inbox.
     #[must_use]
-    pub fn is_listened_to(&self, inbox: InboxId) -> bool {
+    pub fn has_session(&self, inbox: InboxId) -> bool {
         self.shard(inbox).contains_key(&inbox)
     }
 
     /// Who would take a message of that urgency.
     #[must_use]
-    pub fn look(&self, inbox: InboxId, urgency: Urgency) -> Listening {
+    pub fn availability(&self, inbox: InboxId, urgency: Urgency) -> Availability {
         let shard = self.shard(inbox);
-        let Some(listeners) = shard.get(&inbox) else { return Listening::Nobody };
+        let Some(listeners) = shard.get(&inbox) else { return Availability::NoSession };
         let said = listeners.slots.iter().map(|slot| unpack(slot.says.load(Ordering::Relaxed)));
         let lowest = said.min_by_key(|(_, floor)| *floor);
         match lowest {
-            Some((held, floor)) if floor <= urgency => Listening::Somebody(held),
-            Some((_, floor)) => Listening::Floor(floor),
-            None => Listening::Nobody,
+            Some((held, floor)) if floor <= urgency => Availability::Session(held),
+            Some((_, floor)) => Availability::BelowMinUrgency(floor),
+            None => Availability::NoSession,
         }
     }
 
     /// Tells every session that there may be entries nobody told of.
-    pub fn announce_anything(&self) {
+    pub fn announce_gap(&self) {
         for shard in &self.shards {
             for slot in lock(shard).values().flat_map(|listeners| listeners.slots.iter()) {
-                slot.tell(|news| news.woken().missed = true);
+                slot.tell(|news| news.update_mut().missed = true);
             }
         }
     }
@@ -291,10 +291,10 @@ impl SessionRegistry {
         let shard = self.shard(message.agent);
         let Some(listeners) = shard.get(&message.agent) else { return 0 };
         let mut taken = 0;
-        self.traces.reached(message.id, Stage::Woken);
+        self.traces.record(message.id, Stage::Notified);
         for slot in listeners.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
             slot.tell(|news| {
-                let live = &mut news.woken().live;
+                let live = &mut news.update_mut().live;
                 if live.len() < WAKE_ENTRIES {
                     live.push(entry.clone());
                     taken += 1;
@@ -305,11 +305,11 @@ impl SessionRegistry {
     }
 
     /// Ends the sessions of a removed subscription, or of a removed inbox (RFC 8030 §7.3).
-    pub fn end(&self, inbox: InboxId, only: Option<SubscriptionId>) {
+    pub fn end_sessions(&self, inbox: InboxId, only: Option<SubscriptionId>) {
         let shard = self.shard(inbox);
         for slot in shard.get(&inbox).into_iter().flat_map(|listeners| listeners.slots.iter()) {
             if only.is_none() || slot.scope.only == only {
-                slot.tell(|news| news.gone = true);
+                slot.tell(|news| news.removed = true);
             }
         }
     }
@@ -320,7 +320,7 @@ impl SessionRegistry {
         let Some(listeners) = shard.get_mut(&inbox) else { return };
         let previous = std::mem::replace(&mut listeners.last, entry.position());
         if let Entry::Message(message) = entry {
-            self.traces.reached(message.id, Stage::Woken);
+            self.traces.record(message.id, Stage::Notified);
         }
         for slot in listeners.slots.iter() {
             slot.tell(|news| news.add(previous, entry, replaced));
@@ -335,7 +335,7 @@ impl SessionRegistry {
 impl Wakeup {
     fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
         let overflowed = self.overflowed;
-        let woken = self.woken();
+        let woken = self.update_mut();
         // What waits here and was replaced meanwhile must not be sent any more (RFC 8030 §5.4).
         if let Some(replaced) = replaced {
             woken.entries.retain(|waiting| waiting.entry_ref() != replaced);
@@ -353,24 +353,24 @@ impl Wakeup {
         self.overflowed = overflowed;
     }
 
-    fn woken(&mut self) -> &mut InboxUpdate {
-        self.woken.get_or_insert_default()
+    fn update_mut(&mut self) -> &mut InboxUpdate {
+        self.update.get_or_insert_default()
     }
 }
 
-impl Listener {
+impl SessionHandle {
     /// Says what holds this session back, for whoever asks why a message does not go.
-    pub fn says(&self, held: BlockReason, min_urgency: Urgency) {
+    pub fn set_block_reason(&self, held: BlockReason, min_urgency: Urgency) {
         self.slot.says.store(pack(held, min_urgency), Ordering::Relaxed);
     }
 
     /// Waits until there may be news.
-    pub async fn arrived(&self) {
-        poll_fn(|cx| self.poll_arrived(cx)).await;
+    pub async fn notified(&self) {
+        poll_fn(|cx| self.poll_notified(cx)).await;
     }
 
-    /// [`Listener::arrived`] for one task that asks again and again.
-    pub fn poll_arrived(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// [`SessionHandle::arrived`] for one task that asks again and again.
+    pub fn poll_notified(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut post = lock(&self.slot.post);
         if std::mem::take(&mut post.told) {
             return Poll::Ready(());
@@ -384,8 +384,8 @@ impl Listener {
 
     /// Whether what it listens to was removed; new entries stay where they are.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
-        lock(&self.slot.post).news.gone
+    pub fn is_removed(&self) -> bool {
+        lock(&self.slot.post).news.removed
     }
 
     /// Whether its agent has come back on another connection; new entries stay where they are.
@@ -401,7 +401,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for SessionHandle {
     fn drop(&mut self) {
         self.registry.listening.subtract(self.slot.way as usize, 1);
         let inbox = self.slot.scope.inbox;

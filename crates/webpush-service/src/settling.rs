@@ -31,7 +31,7 @@ impl Settling {
 impl Service {
     /// Settles entries soon, with others.
     pub fn settle_soon(&self, entries: Vec<EntryRef>) {
-        self.acknowledged(&entries);
+        self.record_acknowledged(&entries);
         let mut waiting = self.settling.waiting();
         let was_empty = waiting.is_empty();
         waiting.extend(entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)));
@@ -51,7 +51,7 @@ impl Service {
         let ops = std::mem::take(&mut *waiting);
         // Under the lock, or a batch could be overtaken by the one after it.
         if !ops.is_empty() {
-            self.commit_unwatched(ops, Durability::Lazy);
+            self.commit_detached(ops, Durability::Lazy);
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct SubscribeTokens {
 impl SubscribeTokens {
     /// None needed.
     #[must_use]
-    pub const fn not_needed() -> Self {
+    pub const fn open() -> Self {
         Self { known: None }
     }
 
@@ -33,7 +33,7 @@ impl SubscribeTokens {
 
     /// What to put in front of `/subscribe`, for people to read.
     #[must_use]
-    pub const fn path_to_show(&self) -> &'static str {
+    pub const fn example_prefix(&self) -> &'static str {
         if self.known.is_some() { "/t/TOKEN" } else { "" }
     }
 
@@ -55,14 +55,14 @@ impl SubscribeTokens {
         if self.known.is_none() || caller.token_in_path {
             return Ok(());
         }
-        match bearer_tokens::shown(headers) {
+        match bearer_tokens::from_headers(headers) {
             Some(token) if self.admits(token) => Ok(()),
             token => Err(Problem::TokenRequired { wrong: token.is_some() }),
         }
     }
 
     fn admits(&self, token: &str) -> bool {
-        self.known.as_ref().is_none_or(|known| known.admit(token))
+        self.known.as_ref().is_none_or(|known| known.contains(token))
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
         ] {
             assert_eq!(checked(&tokens, given), Err(Problem::TokenRequired { wrong }), "{given:?}");
         }
-        assert_eq!(checked(&SubscribeTokens::not_needed(), &[]), Ok(()));
+        assert_eq!(checked(&SubscribeTokens::open(), &[]), Ok(()));
     }
 
     #[test]
@@ -125,6 +125,6 @@ mod tests {
         for wrong in ["/t/", "/t//subscribe", "/t/wrong/", "/t/0123456789abcdef0/subscribe"] {
             assert_eq!(tokens.strip(wrong), Err(Problem::TokenRequired { wrong: true }), "{wrong}");
         }
-        assert_eq!(SubscribeTokens::not_needed().strip("/t/any/subscribe"), Ok(("/subscribe", true)));
+        assert_eq!(SubscribeTokens::open().strip("/t/any/subscribe"), Ok(("/subscribe", true)));
     }
 }

@@ -32,11 +32,11 @@ pub async fn run(service: &Service) {
         timer.wait_until_due(service.env()).await;
         match sweep(service).await {
             Ok(next) => {
-                timer.next_is(next);
+                timer.set_next(next);
                 tokio::time::sleep(PAUSE).await;
             }
             Err(_) => {
-                timer.look_again();
+                timer.rescan();
                 tokio::time::sleep(RETRY).await;
             }
         }

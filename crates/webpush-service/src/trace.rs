@@ -3,15 +3,15 @@
 //! | to find | look in |
 //! |---|---|
 //! | what is kept of a message, and how | `table.rs` |
-//! | why it goes no further | [`waiting`] |
+//! | why it goes no further | [`state`] |
 //! | which agents are slow | [`slowest`] |
 //!
 //! A stage is stamped where it happens, in a row that is there already: nothing is allocated for a message. Newer messages
 //! replace the oldest.
 
 pub mod slowest;
+pub mod state;
 mod table;
-pub mod waiting;
 
 pub use table::{STAGES, Stage, Trace};
 
@@ -59,7 +59,7 @@ impl Traces {
 
     /// Nothing is ever kept.
     #[must_use]
-    pub fn off() -> Self {
+    pub fn disabled() -> Self {
         Self::new(TraceConfig { keep: Duration::ZERO, messages: 0 }, system::env())
     }
 
@@ -71,7 +71,7 @@ impl Traces {
     }
 
     /// A message was accepted, for a subscription of that protocol.
-    pub fn accepted(&self, message: &Draft, protocol: Protocol) {
+    pub fn begin(&self, message: &Draft, protocol: Protocol) {
         if self.keep().is_some() {
             let table = self.table.get_or_init(|| Table::new(self.settings.messages));
             table.insert(message, protocol, self.now());
@@ -79,41 +79,41 @@ impl Traces {
     }
 
     /// A message was stored, under its position.
-    pub fn stored(&self, message: &Message) {
+    pub fn record_stored(&self, message: &Message) {
         if let Some(table) = self.table.get() {
-            table.stored(message, self.now());
+            table.record_stored(message, self.now());
         }
     }
 
     /// A message has come to a stage.
-    pub fn reached(&self, message: MessageId, stage: Stage) {
+    pub fn record(&self, message: MessageId, stage: Stage) {
         if let Some(table) = self.table.get() {
-            table.reached(message, stage, self.now());
+            table.record(message, stage, self.now());
         }
     }
 
     /// A message has ended.
-    pub fn ended(&self, message: MessageId, outcome: Outcome) {
+    pub fn record_end(&self, message: MessageId, outcome: Outcome) {
         if let Some(table) = self.table.get() {
-            table.ended(message, outcome, self.now());
+            table.record_end(message, outcome, self.now());
         }
     }
 
     /// An agent said of a message that it could not use it, with a code.
-    pub fn complained(&self, message: MessageId, code: u16) {
+    pub fn record_nack(&self, message: MessageId, code: u16) {
         if let Some(table) = self.table.get() {
-            table.complained(message, code);
+            table.record_nack(message, code);
         }
     }
 
     /// What is known of a message, if that is kept.
     #[must_use]
-    pub fn of(&self, message: MessageId) -> Option<Trace> {
+    pub fn find(&self, message: MessageId) -> Option<Trace> {
         self.table.get()?.find(message).filter(|trace| self.is_kept(trace))
     }
 
     /// All that is kept.
-    pub fn kept(&self) -> impl Iterator<Item = Trace> {
+    pub fn iter(&self) -> impl Iterator<Item = Trace> {
         self.table.get().into_iter().flat_map(Table::all).filter(|trace| self.is_kept(trace))
     }
 

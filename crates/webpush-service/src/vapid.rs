@@ -47,7 +47,7 @@ impl VapidCache {
     ///
     /// # Errors
     /// [`Problem::VapidInvalid`] when it says something that can't be so.
-    pub fn sender(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<VerifiedSender>, Problem> {
+    pub fn verify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<VerifiedSender>, Problem> {
         let Some(credentials) = Credentials::parse(headers)? else { return Ok(None) };
         let name = name(&credentials);
         if let Some(sender) = self.shard(&name, |shard| shard.get(&name)).filter(|it| it.is_good_at(now)) {
@@ -61,7 +61,7 @@ impl VapidCache {
 
     /// How many signatures were checked so far.
     #[must_use]
-    pub fn checks(&self) -> u64 {
+    pub fn signature_checks(&self) -> u64 {
         self.checks.load(Ordering::Relaxed)
     }
 

@@ -87,7 +87,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
             match record? {
                 Record::Inbox(kept) if kept.inbox.owner == Owner::Agent => {
                     counted.agents += 1;
-                    counted.listening += u64::from(admin.service.registry.is_listened_to(kept.inbox.id));
+                    counted.listening += u64::from(admin.service.registry.has_session(kept.inbox.id));
                 }
                 Record::Inbox(_) => counted.receipt_subscriptions += 1,
                 Record::Subscription(subscription) => {
@@ -147,7 +147,7 @@ fn row(service: &Service, record: &InboxRecord) -> AgentRow {
         agent: service.pseudonyms.inbox(inbox.id).to_string(),
         created: inbox.created.as_millis(),
         listened: monitored.map(Timestamp::as_millis),
-        listening: service.registry.is_listened_to(inbox.id),
+        listening: service.registry.has_session(inbox.id),
         subscriptions: holds.subscriptions,
         messages: holds.entries,
         bytes: holds.body_bytes,

@@ -43,13 +43,13 @@ impl AdminAuth {
             }
             Self::ThisMachine { .. } if right == Right::Ask => Ok(()),
             Self::ThisMachine { owner }
-                if bearer_tokens::shown(headers).is_some_and(|token| owner.admit(token)) =>
+                if bearer_tokens::from_headers(headers).is_some_and(|token| owner.contains(token)) =>
             {
                 Ok(())
             }
             Self::ThisMachine { .. } => Err(Refusal::OwnersOnly),
-            Self::Token(tokens) => match bearer_tokens::shown(headers) {
-                Some(token) if tokens.admit(token) => Ok(()),
+            Self::Token(tokens) => match bearer_tokens::from_headers(headers) {
+                Some(token) if tokens.contains(token) => Ok(()),
                 token => Err(Refusal::TokenRequired { wrong: token.is_some() }),
             },
         }

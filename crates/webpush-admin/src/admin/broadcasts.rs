@@ -61,7 +61,7 @@ async fn change(
         let mut sources = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut sources)?;
         // Still locked, so that of two changes the later one is told last.
-        admin.service.broadcast(sources.in_force());
+        admin.service.set_broadcasts(sources.in_force());
         Ok(empty(StatusCode::NO_CONTENT))
     });
     changed.await.map_err(|_| Refusal::Failed)?.map_err(Refusal::Unchanged)

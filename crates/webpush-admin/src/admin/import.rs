@@ -59,7 +59,7 @@ async fn commit(
     }
     admin.service.commit(ops, Durability::Durable).await?;
     // Nobody was told of deadlines.
-    admin.service.sweep_timer.look_again();
+    admin.service.sweep_timer.rescan();
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use webpush_http::answer::Answer;
 use webpush_http::body::Body;
 use webpush_service::pseudonyms::Pseudonym;
 use webpush_service::service::Service;
-use webpush_service::trace::waiting::{Standing, standing};
+use webpush_service::trace::state::{MessageState, message_state};
 use webpush_service::trace::{STAGES, Trace};
 
 /// More than the URL of a message has with the longest origin.
@@ -24,7 +24,7 @@ pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Answer, Ref
     let service = &admin.service;
     let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
-    let trace = service.traces.of(service.pseudonyms.message_id(log_id));
+    let trace = service.traces.find(service.pseudonyms.message_id(log_id));
     let trace = trace.ok_or_else(|| Refusal::not_traced(keep, None))?;
     json_answer(&report(service, &trace).await)
 }
@@ -36,7 +36,7 @@ pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) 
     let url = url.map_err(|_| Refusal::wrong("the body is the URL of a message, and this one is not"))?;
     let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(Refusal::wrong)?;
     let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
-    let Some(trace) = service.traces.of(entry.message) else {
+    let Some(trace) = service.traces.find(entry.message) else {
         let is_stored = service.entry(&entry).await.ok().map(|found| found.is_some());
         return Err(Refusal::not_traced(keep, is_stored));
     };
@@ -73,7 +73,7 @@ fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
 /// All that is known of a message.
 pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
     let names = &service.pseudonyms;
-    let Standing { state, why, is_over } = standing(service, trace).await;
+    let MessageState { state, reason, is_final } = message_state(service, trace).await;
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;
         let after = at.saturating_sub(trace.accepted());
@@ -90,8 +90,8 @@ pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
         "written": trace.written,
         "code": trace.code,
         "state": state,
-        "why": why,
-        "over": is_over,
+        "reason": reason,
+        "final": is_final,
     })
 }
 

@@ -15,7 +15,7 @@ const OPEN_METRICS: HeaderValue =
 
 /// All metrics as they are now. Files are looked at for some of them.
 pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
-    let is_ready = admin.service.is_ready().await.is_ok();
+    let is_ready = admin.service.check_readiness().await.is_ok();
     let service = Arc::clone(&admin.service);
     let shown = spawn_blocking(move || metrics::text(service, is_ready)).await;
     let Ok(Ok(text)) = shown else { return Err(Refusal::Failed) };

@@ -39,7 +39,7 @@ mod tests {
         assert_eq!(read(folder.path()), None);
         let first = make(folder.path()).unwrap();
         let token = read(folder.path()).unwrap();
-        assert!(first.admit(&token) && !first.admit("0123456789abcdef"));
-        assert!(!make(folder.path()).unwrap().admit(&token));
+        assert!(first.contains(&token) && !first.contains("0123456789abcdef"));
+        assert!(!make(folder.path()).unwrap().contains(&token));
     }
 }

@@ -16,7 +16,7 @@ const SLOWEST: usize = 8;
 
 /// `GET /admin/status`. It looks at files.
 pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
-    let ready = admin.service.is_ready().await.err().map(|why| why.reason());
+    let ready = admin.service.check_readiness().await.err().map(|why| why.reason());
     let service = Arc::clone(&admin.service);
     let status = spawn_blocking(move || status(&service, ready)).await.map_err(|_| Refusal::Failed)?;
     json_answer(&status)
@@ -35,7 +35,7 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
             "messages": pace.messages,
             "waiting": pace.waiting,
             "longest_ms": millis(pace.longest),
-            "listens": service.registry.is_listened_to(agent),
+            "listens": service.registry.has_session(agent),
         })
     });
     let slowest: Vec<_> = slowest.collect();
@@ -54,6 +54,6 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
         "process": service.metrics.process.summary(),
         "slowest": slowest,
         "trace_seconds": traces.keep().map(|keep| keep.as_secs()),
-        "configuration": {"toml": configuration.toml, "later": configuration.later},
+        "configuration": {"toml": configuration.toml, "pending_restart": configuration.pending_restart},
     })
 }

@@ -12,19 +12,19 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use webpush_service::drain::Leave;
+use webpush_service::drain::CloseDeadline;
 
 /// Serves one request for events until it ends.
 pub(crate) async fn run(
     server: Arc<HttpServer>,
     asked: Asked,
     mut respond: SendResponse<Bytes>,
-    leave: Leave,
+    close_deadline: CloseDeadline,
     retirement: &ConnectionLifetime,
 ) {
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match Events::begin(server, asked, leave).await {
+    let (mut head, mut events) = match Events::begin(server, asked, close_deadline).await {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience, now }.send(answer).await,
     };

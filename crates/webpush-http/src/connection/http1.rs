@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_service::client_addr::ClientAddr;
-use webpush_service::drain::{Draining, Leave};
+use webpush_service::drain::{CloseDeadline, Draining};
 
 /// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
@@ -112,7 +112,7 @@ async fn converse<S>(
     tokio::select! {
         biased;
         first = first_request => if first.is_break() { return },
-        () = draining.too_late() => {}
+        () = draining.first_request_overdue() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
@@ -138,12 +138,14 @@ async fn respond(
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
-        RouteOutcome::Events(asked) => match Events::begin(server, *asked, Leave::new(draining)).await {
-            Ok((head, events)) => {
-                return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
+        RouteOutcome::Events(asked) => {
+            match Events::begin(server, *asked, CloseDeadline::new(draining)).await {
+                Ok((head, events)) => {
+                    return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
+                }
+                Err(answer) => answer,
             }
-            Err(answer) => answer,
-        },
+        }
     };
     answer.map(|body| Either::Left(Full::new(body)))
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use webpush_service::drain::{Draining, Leave};
+use webpush_service::drain::{CloseDeadline, Draining};
 
 /// Open requests of one HTTP/2 connection, as the service announces it (RFC 9113 §5.1.2).
 const CONCURRENT_STREAMS: u32 = 256;
@@ -96,7 +96,7 @@ async fn converse<S>(
     let retirement = ConnectionLifetime::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
-    let mut leave = Leave::new(draining);
+    let mut close_deadline = CloseDeadline::new(draining);
     loop {
         if retirement.is_flooded() {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -121,7 +121,7 @@ async fn converse<S>(
                         pulse: &pulse,
                         inbound,
                         retirement: &retirement,
-                        leave: leave.clone(),
+                        close_deadline: close_deadline.clone(),
                     };
                     // Boxed, as the set keeps room for one more than there are.
                     requests.push(Box::pin(handle(server, neighbour, request, respond, connection)));
@@ -130,7 +130,7 @@ async fn converse<S>(
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
             // One that is asked for nothing ends at once, one with sessions when their time has come.
-            () = leave.turn(is_idle), if !stopping => {
+            () = close_deadline.reached_or_idle(is_idle), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -153,7 +153,7 @@ where
 {
     tokio::select! {
         handshake = timeout(OPENING, builder().handshake(io)) => handshake.ok()?.ok(),
-        () = draining.too_late() => None,
+        () = draining.first_request_overdue() => None,
     }
 }
 
@@ -189,8 +189,9 @@ fn handle<'a>(
                 server_push::run(server, monitor, respond, connection).await
             }
             (RouteOutcome::Events(asked), _) => {
-                let server_push::Connection { leave, retirement, .. } = connection;
-                Box::pin(event_flow::run(Arc::clone(server), *asked, respond, leave, retirement)).await;
+                let server_push::Connection { close_deadline, retirement, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(server), *asked, respond, close_deadline, retirement))
+                    .await;
             }
             (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = server.error_style.answer(&not_here());

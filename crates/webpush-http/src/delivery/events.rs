@@ -19,8 +19,8 @@ use webpush_core::id::Position;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
 use webpush_core::session::{Command, End, Input, Session};
-use webpush_service::drain::Leave;
-use webpush_service::service::Sent;
+use webpush_service::drain::CloseDeadline;
+use webpush_service::service::SentMessage;
 use webpush_store::StoreError;
 
 /// After this long without an event a comment is sent: so that proxies see life, and a dead agent is found out.
@@ -43,7 +43,7 @@ pub struct Asked {
 pub struct Events {
     server: Arc<HttpServer>,
     monitor: Monitor,
-    leave: Leave,
+    close_deadline: CloseDeadline,
     session: Session,
     queue: VecDeque<Waiting>,
     stage: Stage,
@@ -55,7 +55,7 @@ enum Stage {
     /// Nothing was written.
     New,
     /// The last part was an entry, which has left when the next part is asked for.
-    Delivering(Option<Sent>),
+    Delivering(Option<SentMessage>),
     /// No entry is on its way.
     Waiting,
     /// There is nothing more.
@@ -72,7 +72,7 @@ impl Events {
     pub async fn begin(
         server: Arc<HttpServer>,
         asked: Asked,
-        leave: Leave,
+        close_deadline: CloseDeadline,
     ) -> Result<(Response<()>, Self), Answer> {
         let Asked { monitor, after, receipts } = asked;
         if receipts && let Err(error) = receipt_ack::settle(&server.service, monitor.scope.inbox, after).await
@@ -84,7 +84,7 @@ impl Events {
         let wait_mode = monitor.request.wait_mode;
         let session = Session::resume(monitor.scope, wait_mode, redelivery, after, server.service.now());
         let queue = VecDeque::new();
-        let mut events = Self { server, monitor, leave, session, queue, stage: Stage::New };
+        let mut events = Self { server, monitor, close_deadline, session, queue, stage: Stage::New };
         match events.run_commands().await {
             Ok(None) => Ok((events.head(), events)),
             Ok(Some(End::Nothing | End::Complete)) => {
@@ -121,7 +121,7 @@ impl Events {
             // That it was written does not say that it was read, and nothing else will before the next request.
             Stage::Delivering(sent) => {
                 let now = self.server.service.now();
-                self.server.service.sent(sent, now);
+                self.server.service.record_sent(sent, now);
                 self.session.handle(Input::Sent { taken: false }, now);
             }
             Stage::Waiting => {}
@@ -143,7 +143,7 @@ impl Events {
             let input = tokio::select! {
                 biased;
                 news = self.monitor.news(busy) => news,
-                () = self.leave.come() => Input::Draining,
+                () = self.close_deadline.reached() => Input::Draining,
                 () = std::future::ready(()), if busy => match self.render_next().await {
                     Ok(Some((event, sent))) => {
                         self.stage = Stage::Delivering(sent);
@@ -195,7 +195,7 @@ impl Events {
 
     /// Takes the next entry; its event, and what it is. What can't be sent any more, or not so, stays in
     /// the inbox.
-    async fn render_next(&mut self) -> Result<Option<(String, Option<Sent>)>, StoreError> {
+    async fn render_next(&mut self) -> Result<Option<(String, Option<SentMessage>)>, StoreError> {
         let Some(waiting) = self.queue.pop_front() else { return Ok(None) };
         if !waiting.is_still_wanted(&self.server.service).await {
             return Ok(None);

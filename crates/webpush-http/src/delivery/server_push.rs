@@ -23,8 +23,8 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::push_promise::PushPromise;
 use webpush_core::protocol::server_push;
 use webpush_core::session::{Command, End, Input, Session};
-use webpush_service::drain::Leave;
-use webpush_service::service::{Sent, Service};
+use webpush_service::drain::CloseDeadline;
+use webpush_service::service::{SentMessage, Service};
 use webpush_store::{Durability, Op, StoreError};
 
 /// What a connection gives to each of its monitors.
@@ -38,7 +38,7 @@ pub struct Connection<'a> {
     /// Whether it may go on.
     pub retirement: &'a ConnectionLifetime,
     /// Says when it is to end because the service stops.
-    pub leave: Leave,
+    pub close_deadline: CloseDeadline,
 }
 
 /// What is on its way to the agent.
@@ -60,7 +60,7 @@ enum Outgoing<'a> {
 struct Push<'a> {
     flow: Flow,
     /// What is said when it was handed over.
-    sent: Option<Sent>,
+    sent: Option<SentMessage>,
     /// Its place on the connection, which is free again when this is dropped.
     _permit: Permit<'a>,
     confirmation: Option<Confirmation<'a>>,
@@ -153,7 +153,7 @@ impl<'a> Delivery<'a> {
                 biased;
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
                 news = self.monitor.news(busy) => news,
-                () = self.connection.leave.come(), if may_end => Input::Draining,
+                () = self.connection.close_deadline.reached(), if may_end => Input::Draining,
                 // What was promised last is still sent whole.
                 () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
                 progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {
@@ -190,7 +190,7 @@ impl<'a> Delivery<'a> {
             }
             Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry, self.server.service.now())),
             Command::Settle { entries, .. } => {
-                self.server.service.acknowledged(&entries);
+                self.server.service.record_acknowledged(&entries);
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.server.service.commit(settle.collect(), Durability::Durable).await {
                     return ControlFlow::Break(self.failure(error));
@@ -260,7 +260,7 @@ impl<'a> Delivery<'a> {
                 if body_queued {
                     self.connection.pressure.handed_over();
                 }
-                self.server.service.sent(push.sent, self.server.service.now());
+                self.server.service.record_sent(push.sent, self.server.service.now());
                 Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))

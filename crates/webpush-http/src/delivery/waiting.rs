@@ -6,7 +6,7 @@ use webpush_core::message::LIVE_DELIVERY_TIMEOUT;
 use webpush_core::message::{Draft, Message};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use webpush_service::service::{Sent, Service};
+use webpush_service::service::{SentMessage, Service};
 use webpush_store::StoreError;
 
 /// An entry that the session has handed out.
@@ -22,9 +22,9 @@ impl Waiting {
     }
 
     /// What is to be said when it was handed over; nothing of a receipt.
-    pub(super) fn sent(&self) -> Option<Sent> {
+    pub(super) fn sent(&self) -> Option<SentMessage> {
         let message = self.entry.message()?;
-        Some(Sent { message: message.id, accepted: message.accepted })
+        Some(SentMessage { message: message.id, accepted: message.accepted })
     }
 
     /// Whether it is to be sent although it had to wait: its TTL may have run out meanwhile (RFC 8030 §5.2), or it was

@@ -31,9 +31,9 @@ use webpush_core::urgency::Urgency;
 use webpush_core::websocket::{Received, Violation};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
-use webpush_service::metrics::By;
+use webpush_service::metrics::ClosedBy;
 use webpush_service::service::Service;
-use webpush_service::session_registry::{BlockReason, Listener, Transport, Wakeup};
+use webpush_service::session_registry::{BlockReason, SessionHandle, Transport, Wakeup};
 use webpush_store::{Durability, Op, StoreError};
 
 /// How long the agent may take to answer a close.
@@ -94,7 +94,7 @@ struct Agent<S> {
     server: Arc<HttpServer>,
     peer: ClientAddr,
     may_subscribe: bool,
-    listener: Option<Listener>,
+    listener: Option<SessionHandle>,
     /// Of the broadcasts that the dialogue knows.
     generation: u32,
     /// Handed out by the session and not written.
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Io(Io::Read | Io::Written) => {}
                 Event::Io(Io::Closed) if self.closing.is_none() => {
-                    return self.server.service.metrics.agents.closed(By::Agent, None);
+                    return self.server.service.metrics.agents.count_close(ClosedBy::Agent, None);
                 }
                 Event::Io(Io::Closed) | Event::Over => return,
                 Event::Wakeup(news) => self.take(news),
@@ -181,14 +181,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 self.listener = None;
                 self.socket.close(Some(code), &reason);
                 self.closing = Some(Box::pin(sleep(CLOSING)));
-                self.server.service.metrics.agents.closed(By::Service, Some(code));
+                self.server.service.metrics.agents.count_close(ClosedBy::Service, Some(code));
                 let agent =
                     self.dialogue.scope().map(|scope| self.server.service.pseudonyms.inbox(scope.inbox));
                 tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
             Command::Action(Action::Complaint { code, message }) => {
-                self.server.service.metrics.agents.complained(code);
-                message.iter().for_each(|message| self.server.service.traces.complained(*message, code));
+                self.server.service.metrics.agents.count_nack(code);
+                message.iter().for_each(|message| self.server.service.traces.record_nack(*message, code));
             }
             command => return Some(command),
         }
@@ -219,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
             }
             Command::Session(session::Command::Fetch { after }) => self.fetch(after).await,
             Command::Session(session::Command::Settle { entries, .. }) => {
-                self.server.service.acknowledged(&entries);
+                self.server.service.record_acknowledged(&entries);
                 // Waited for, so that whoever acknowledges without end is held back by its socket.
                 let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
                 if let Err(error) = self.server.service.commit(settle.collect(), Durability::Durable).await {
@@ -259,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 Ok(random) => {
                     let agent = names::new_agent(random);
                     self.listener =
-                        Some(self.server.service.registry.listen(&scope(agent), Transport::Autopush));
+                        Some(self.server.service.registry.register(&scope(agent), Transport::Autopush));
                     agent
                 }
                 Err(error) => return self.refuse_for(Failure::from(error)),
@@ -273,14 +273,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     /// Whether an agent is known; then it listens from now on. Noting that is also what waits for acknowledgements of its
     /// last connection to be applied: what was acknowledged there must not come again.
     async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
-        let listener = self.server.service.registry.listen(&scope(agent), Transport::Autopush);
+        let listener = self.server.service.registry.register(&scope(agent), Transport::Autopush);
         if self.server.service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
             return Ok(false);
         }
         self.server.service.settle_now();
         self.server.service.commit_one(Op::Touch(agent, self.server.service.now()), Durability::Lazy).await?;
         self.listener = Some(listener);
-        self.server.service.metrics.agents.returned();
+        self.server.service.metrics.agents.count_returning();
         Ok(true)
     }
 
@@ -309,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 Ok(Some(text)) => {
                     self.socket.text(&text);
                     let now = self.server.service.now();
-                    self.server.service.sent(waiting.sent(), now);
+                    self.server.service.record_sent(waiting.sent(), now);
                     self.dialogue.handle(Input::Session(session::Input::Sent { taken: false }), now);
                 }
                 Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
@@ -361,7 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 if self.closing.is_none() {
                     socket.close(code, "");
                     self.closing = Some(Box::pin(sleep(CLOSING)));
-                    service.metrics.agents.closed(By::Agent, code);
+                    service.metrics.agents.count_close(ClosedBy::Agent, code);
                 }
                 return Step::Left;
             }
@@ -370,7 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 if self.closing.is_none() {
                     socket.close(Some(code), reason);
                     self.closing = Some(Box::pin(sleep(CLOSING)));
-                    service.metrics.agents.closed(By::Service, Some(code));
+                    service.metrics.agents.count_close(ClosedBy::Service, Some(code));
                 }
                 return Step::Left;
             }
@@ -378,15 +378,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         Step::Again
     }
 
-    fn take(&mut self, Wakeup { woken, gone, superseded, .. }: Wakeup) {
+    fn take(&mut self, Wakeup { update, removed, superseded, .. }: Wakeup) {
         if superseded {
             self.tell(Input::Superseded);
         }
-        if gone {
+        if removed {
             self.tell(Input::Session(session::Input::Gone));
         }
-        if let Some(woken) = woken {
-            self.tell(Input::Session(session::Input::Update(*woken)));
+        if let Some(update) = update {
+            self.tell(Input::Session(session::Input::Update(*update)));
         }
         let generation = self.server.service.broadcasts.generation();
         if generation != std::mem::replace(&mut self.generation, generation) {
@@ -403,7 +403,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 (false, false) => BlockReason::Socket,
                 (false, true) => BlockReason::Nothing,
             };
-            listener.says(held, session.scope().min_urgency);
+            listener.set_block_reason(held, session.scope().min_urgency);
         }
     }
 
@@ -411,7 +411,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     fn leaves_at(&self) -> Timestamp {
         let now = self.server.service.now();
         match self.dialogue.scope() {
-            Some(_) => now.after(self.draining.departure().saturating_duration_since(Instant::now())),
+            Some(_) => now.after(self.draining.next_close().saturating_duration_since(Instant::now())),
             None => now,
         }
     }

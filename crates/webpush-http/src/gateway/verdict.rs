@@ -95,6 +95,7 @@ fn of_status(status: StatusCode) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::InternalError;
     use webpush_core::sender::Claim;
     use webpush_store::StoreError;
 
@@ -136,7 +137,7 @@ mod tests {
             (limited.into(), "again"),
             (Failure::from(StoreError::Unavailable), "again"),
             (Failure::from(StoreError::Corrupt), "again"),
-            (Failure::internal("an id"), "again"),
+            (Failure::from(InternalError::MissingSealingKey), "again"),
         ] {
             assert_eq!(name(&Verdict::of_own(failure)), verdict);
         }

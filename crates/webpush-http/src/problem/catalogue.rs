@@ -1,7 +1,7 @@
 //! Everything that an error can name, for people to read.
 
 use super::table::{Description, describe};
-use super::{Failure, RequestError, VapidErrorStatus};
+use super::{Failure, InternalError, RequestError, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
@@ -78,7 +78,7 @@ pub(super) fn samples() -> impl Iterator<Item = RequestError> {
     let faults = [
         Failure::Store(StoreError::Unavailable),
         Failure::Store(StoreError::Corrupt),
-        Failure::Internal("an id"),
+        Failure::Internal(InternalError::MissingSealingKey),
     ];
     let gateway = [GatewayError::PushService, GatewayError::Busy];
     let failures = problems.into_iter().map(Failure::Problem).chain(faults);

@@ -49,12 +49,12 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "A stored record is damaged",
             "The server's log names the file.",
         ),
-        ErrorKind::Failure(Failure::Internal(what)) => Description::new(
+        ErrorKind::Failure(Failure::Internal(error)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             None,
             "internal",
-            "The server could not make something",
-            format!("It could not make {what}. This is a fault of the server."),
+            "Internal error",
+            format!("This is a fault of the server: {error}."),
         ),
         ErrorKind::Gateway(GatewayError::PushService) => Description::new(
             StatusCode::BAD_GATEWAY,

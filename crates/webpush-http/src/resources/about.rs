@@ -8,7 +8,7 @@ use webpush_service::service::Service;
 
 /// The front page.
 pub(crate) fn front(service: &Service) -> Answer {
-    let (origin, token) = (&service.origin, service.subscribe_tokens.load().path_to_show());
+    let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     text(format!(
         "webpush-server {version}: a Web Push service (RFC 8030).\n\n\
          Subscribe and listen:  webpush-server listen {origin}{token}\n\

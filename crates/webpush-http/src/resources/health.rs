@@ -63,7 +63,7 @@ pub async fn answer(service: &Service, question: Question) -> Answer {
         Question::Live => (StatusCode::OK, json!({"status": "live"})),
         Question::Balancing if service.readiness.is_draining() => of(Words::Public, Err(NotReady::Draining)),
         Question::Balancing => of(Words::Public, Ok(())),
-        Question::Ready(words) => of(words, service.is_ready().await),
+        Question::Ready(words) => of(words, service.check_readiness().await),
         Question::Version => {
             let (name, version) = ("webpush-server", env!("CARGO_PKG_VERSION"));
             let mut body = json!({"name": name, "version": version, "source": env!("CARGO_PKG_REPOSITORY")});

@@ -49,7 +49,7 @@ pub(crate) async fn notify(
     let deliveries = errands.into_iter().map(async |Delivery { pushkey, what }| {
         let here = matches!(&what, Some((Target::Here(..), _)));
         let verdict = deliver(server, peer, &headers, &way, what).await;
-        service.metrics.gateway.delivered(here, verdict.outcome());
+        service.metrics.gateway.count_delivery(here, verdict.outcome());
         (pushkey, verdict)
     });
     let mut rejected = Vec::new();
@@ -122,10 +122,12 @@ impl<'s> Route<'s> {
     fn of(server: &'s HttpServer, peer: &ClientAddr) -> Self {
         let service = &*server.service;
         match &server.gateway {
-            Gateway::All(outgoing) => match outgoing.room.admit(service.rate_limits.load().limited(peer)) {
-                Ok(seat) => Self::Open(outgoing, seat),
-                Err(no_room) => Self::Closed(no_room.into()),
-            },
+            Gateway::All(outgoing) => {
+                match outgoing.room.admit(service.rate_limits.load().limited_network(peer)) {
+                    Ok(seat) => Self::Open(outgoing, seat),
+                    Err(no_room) => Self::Closed(no_room.into()),
+                }
+            }
             // Not rejected: the pushkey is good, and the operator may change their mind.
             Gateway::Own | Gateway::Off => Self::Closed(Problem::PushkeyElsewhere.into()),
         }
@@ -150,7 +152,7 @@ async fn deliver<'s>(
         }
         Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Route::of(server, peer)) {
             Route::Open(outgoing, seat) => {
-                let counted = service.rate_limits.load().count_elsewhere(peer);
+                let counted = service.rate_limits.load().charge_elsewhere(peer);
                 match counted {
                     Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
                     Err(problem) => Verdict::TryAgain(problem.into()),

@@ -44,16 +44,16 @@ pub async fn serve(
     let resource = aliases::resolve(path);
     let path = &*resource.path;
     let open = service.keyring.open(path);
-    let span = service.spans.begin(head, || span_name(&head.method, open, path));
+    let span = service.spans.start(head, || span_name(&head.method, open, path));
     let dispatched = async {
         let caller = Caller { peer: &peer, token_in_path: token? };
         dispatch(server, caller, head, &mut body, path, open).await
     };
-    let mut outcome = match span.around(dispatched).await {
+    let mut outcome = match span.instrument(dispatched).await {
         Ok(outcome) => outcome,
         Err(failure) => {
-            if let Failure::Internal(what) = failure {
-                tracing::error!(what, "a request failed for a fault of this program");
+            if let Failure::Internal(error) = &failure {
+                tracing::error!(%error, "internal error");
             }
             body.discard().await;
             let failure = resource.in_its_words(failure, open);

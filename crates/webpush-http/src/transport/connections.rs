@@ -48,7 +48,7 @@ impl Drop for ConnectionPermit {
             places.give_back(network);
         }
         places.free.fetch_add(1, Ordering::AcqRel);
-        places.metrics.connections.closed();
+        places.metrics.connections.count_closed();
     }
 }
 
@@ -79,7 +79,7 @@ impl Connections {
     #[must_use]
     pub fn new(most: Option<usize>, most_of_one: Option<usize>, metrics: Arc<Metrics>) -> Self {
         let most = most.unwrap_or_else(|| default_most(descriptors()));
-        metrics.connections.may_be(most);
+        metrics.connections.set_limit(most);
         let places = Arc::new(Places { free: most.into(), taken: Mutex::default(), metrics });
         let any = Arc::new(Share { places, network: None });
         Self { any, most, most_of_one, said: LogThrottle::new(), said_of_one: LogThrottle::new() }
@@ -91,7 +91,7 @@ impl Connections {
         let one_less = |free: usize| free.checked_sub(1);
         let Places { free, metrics, .. } = &*self.any.places;
         if free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_err() {
-            metrics.connections.refused();
+            metrics.connections.count_refused();
             if self.said.is_due() {
                 tracing::warn!(
                     most = self.most,
@@ -100,7 +100,7 @@ impl Connections {
             }
             return None;
         }
-        metrics.connections.opened();
+        metrics.connections.count_opened();
         Some(ConnectionPermit { share: Arc::clone(&self.any) })
     }
 
@@ -111,7 +111,7 @@ impl Connections {
         let (Some(most), Some(network)) = (self.most_of_one, network) else { return Some(place) };
         let places = &self.any.places;
         if !places.take(network, most) {
-            places.metrics.connections.refused();
+            places.metrics.connections.count_refused();
             if self.said_of_one.is_due() {
                 tracing::warn!(
                     most,

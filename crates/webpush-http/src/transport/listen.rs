@@ -97,13 +97,13 @@ async fn connection(
     } else {
         DirectPeer::new(peer, &server.proxies.load())
     };
-    let network = neighbour.alone().and_then(|peer| server.service.rate_limits.load().limited(peer));
+    let network = neighbour.alone().and_then(|peer| server.service.rate_limits.load().limited_network(peer));
     let Some(place) = front.connections.count(place, network) else { return };
     let stream = StallGuard::new(stream, server.service.limits.load().timeouts.stall);
     let Some(acceptor) = &front.tls else { return plain(stream, neighbour, server, draining, place).await };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
-        () = draining.too_late() => return,
+        () = draining.first_request_overdue() => return,
     };
     let Ok(Ok(mut stream)) = accepted else { return };
     let agreed = stream.get_ref().1.alpn_protocol();
@@ -141,7 +141,7 @@ async fn through_proxy(
     }
     let read = tokio::select! {
         read = proxy_header::read(stream, peer, &proxies) => read,
-        () = draining.too_late() => return None,
+        () = draining.first_request_overdue() => return None,
     };
     if read.is_none() && HEADERLESS.is_due() {
         tracing::warn!(
@@ -163,7 +163,7 @@ async fn plain<S>(
 {
     let detected = tokio::select! {
         detected = timeout(OPENING, preface::detect(stream)) => detected,
-        () = draining.too_late() => return,
+        () = draining.first_request_overdue() => return,
     };
     match detected {
         Ok(Ok((Version::Http1, stream))) => {

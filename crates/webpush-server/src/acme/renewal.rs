@@ -48,7 +48,7 @@ impl Renewal {
             None
         });
         let covers_all = kept.is_some_and(|kept| renewal.begin_with(kept));
-        renewal.service.readiness.lacks_certificate(!covers_all);
+        renewal.service.readiness.set_certificate_missing(!covers_all);
         Ok(renewal)
     }
 
@@ -84,9 +84,9 @@ impl Renewal {
             return self
                 .failed(&anyhow::anyhow!("what the authority issued does not say until when it is good"));
         };
-        self.service.metrics.acme.ordered(true);
+        self.service.metrics.acme.count_order(true);
         self.put_in_force(issued.certificate, validity);
-        self.service.readiness.lacks_certificate(false);
+        self.service.readiness.set_certificate_missing(false);
         let (domains, until) = (self.domains(), validity.until.http_date());
         tracing::info!("a certificate was issued for {domains}, good until {until}");
         let cache = self.cache.clone();
@@ -110,7 +110,7 @@ impl Renewal {
     }
 
     fn failed(&mut self, error: &anyhow::Error) {
-        self.service.metrics.acme.ordered(false);
+        self.service.metrics.acme.count_order(false);
         let pause = self.pause();
         self.due = self.service.now().after(pause);
         let (domains, minutes) = (self.domains(), pause.as_secs() / 60);
@@ -126,7 +126,7 @@ impl Renewal {
     }
 
     fn put_in_force(&self, certificate: CertifiedKey, validity: Validity) {
-        self.service.metrics.process.certificate_expires(Some(validity.until));
+        self.service.metrics.process.set_certificate_expiry(Some(validity.until));
         self.certificate.replace(certificate);
     }
 

@@ -74,7 +74,7 @@ impl AdminClient {
     pub(crate) fn find(line: &ArgMatches) -> anyhow::Result<Self> {
         let (admin, data_dir) = listener(line)?;
         let token = match &admin.tokens {
-            Some(source) => Some(source.first()?),
+            Some(source) => Some(source.read_first()?),
             None => owner_token::read(&data_dir),
         };
         let missing = token.is_none().then(|| data_dir.join(owner_token::FILE_NAME));

@@ -12,7 +12,7 @@ fn versions(pairs: &[(&str, &str)]) -> Versions {
 impl LoopbackClient {
     fn broadcast(&self, pairs: &[(&str, &str)]) {
         self.service.broadcasts.replace(versions(pairs));
-        self.service.registry.wake_all();
+        self.service.registry.wake_websockets();
     }
 }
 

@@ -174,7 +174,7 @@ async fn an_agent_of_the_service_tries_it_and_leaves_nothing_behind() {
         "agent decrypted",
         "service accepted",
         "service stored",
-        "service woken",
+        "service notified",
         "service written",
         "service acknowledged",
         "service ended",

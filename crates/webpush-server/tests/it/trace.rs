@@ -50,12 +50,12 @@ async fn every_stage_of_a_message_is_told_and_no_id() {
     let url = send(&mut sender, &push, &[("ttl", "60"), ("urgency", "low")]).await;
     let received = agent.notifications(1).await;
     let written = trace_until(&server, &url, "waiting", "written").await;
-    assert_eq!(written["why"], "its agent has not acknowledged it");
+    assert_eq!(written["reason"], "the agent has not acknowledged it");
     agent.ack(&received).await;
     let ended = trace_until(&server, &url, "delivered", "ended").await;
-    assert_eq!(stages(&ended), ["accepted", "stored", "woken", "written", "acknowledged", "ended"]);
+    assert_eq!(stages(&ended), ["accepted", "stored", "notified", "written", "acknowledged", "ended"]);
     assert_eq!(
-        [&ended["protocol"], &ended["urgency"], &ended["over"], &ended["written"], &ended["why"]],
+        [&ended["protocol"], &ended["urgency"], &ended["final"], &ended["written"], &ended["reason"]],
         [&json!("autopush"), &json!("low"), &json!(true), &json!(1), &Value::Null]
     );
     // By what the agent calls it, and by the name that was shown, it is the same.
@@ -73,11 +73,11 @@ async fn what_a_message_waits_for_is_said() {
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     agent.urgency("high").await;
     let url = send(&mut sender, &push, &[("ttl", "60"), ("urgency", "low")]).await;
-    let held = trace_until(&server, &url, "waiting", "woken").await;
-    assert_eq!(held["why"], "its urgency, low, is below what its agent takes now, which is high");
+    let held = trace_until(&server, &url, "waiting", "notified").await;
+    assert_eq!(held["reason"], "its urgency, low, is below the agent's minimum, high");
     agent.leave().await;
     soon("that the agent is gone", async {
-        while trace(&server, &url).await.1["why"] != "nobody of its agent is listening" {
+        while trace(&server, &url).await.1["reason"] != "the agent is not connected" {
             tokio::task::yield_now().await;
         }
     })
@@ -90,8 +90,8 @@ async fn a_full_window_is_a_reason() {
     push_many(&mut sender, &push, 0..64).await;
     agent.notifications(64).await;
     let url = send(&mut sender, &push, &[("ttl", "60")]).await;
-    let held = trace_until(&server, &url, "waiting", "woken").await;
-    assert_eq!(held["why"], "its agent has as many messages as it may without acknowledging one");
+    let held = trace_until(&server, &url, "waiting", "notified").await;
+    assert_eq!(held["reason"], "the agent has reached its limit of unacknowledged messages");
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn how_a_message_ended_without_its_agent_is_said() {
     assert_eq!(trace(&server, &replaced).await.1["state"], "replaced");
     let found = trace(&server, &nobody).await.1;
     assert_eq!(stages(&found), ["accepted", "ended"]);
-    assert_eq!(found["why"], "its TTL is 0, and nobody of its agent was listening");
-    assert_eq!(trace(&server, &waiting).await.1["why"], "nobody of its agent is listening");
+    assert_eq!(found["reason"], "its TTL is 0, and the agent was not connected");
+    assert_eq!(trace(&server, &waiting).await.1["reason"], "the agent is not connected");
     assert_eq!(sender.delete(&urls.subscription).await, StatusCode::NO_CONTENT);
     let found = trace(&server, &waiting).await.1;
-    assert_eq!((&found["state"], &found["over"]), (&json!("cancelled"), &json!(true)));
+    assert_eq!((&found["state"], &found["final"]), (&json!("cancelled"), &json!(true)));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn what_an_agent_complains_of_is_said_of_that_message() {
     agent.say(json!({"messageType": "ack", "updates": updates})).await;
     let found = trace_until(&server, &urls[0], "delivered", "ended").await;
     assert_eq!(found["code"], 101);
-    assert!(found["why"].as_str().unwrap().contains("could not be decrypted"), "{found}");
+    assert!(found["reason"].as_str().unwrap().contains("decryption failed"), "{found}");
     assert_eq!(trace_until(&server, &urls[1], "delivered", "ended").await["code"], Value::Null);
 }
 
@@ -179,10 +179,10 @@ async fn the_verb_shows_a_line_for_each_stage_and_follows_a_message() {
     let said = String::from_utf8(shown.stdout).unwrap();
     let lines: Vec<_> = said.lines().collect();
     assert!(shown.status.success() && lines[0].contains("(autopush, urgency normal)"), "{said}");
-    for (line, stage) in lines[1..].iter().zip(["accepted", "stored", "woken", "written"]) {
+    for (line, stage) in lines[1..].iter().zip(["accepted", "stored", "notified", "written"]) {
         assert!(line.contains(&format!("  {stage} ")) && line.contains(" ms"), "{line}");
     }
-    assert_eq!(*lines.last().unwrap(), "waiting: its agent has not acknowledged it");
+    assert_eq!(*lines.last().unwrap(), "waiting: the agent has not acknowledged it");
 
     let folder = server.folder().to_owned();
     let admin = server.admin.clone();

@@ -13,7 +13,7 @@ pub struct AcmeCounts {
 
 impl AcmeCounts {
     /// An order is over, with a certificate that can be used or without.
-    pub fn ordered(&self, issued: bool) {
+    pub fn count_order(&self, issued: bool) {
         self.orders.add(usize::from(!issued), 1);
     }
 

@@ -14,7 +14,7 @@ const COMPLAINTS: [&str; 6] = ["101", "102", "301", "302", "303", "other"];
 
 /// Who closed a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum ClosedBy {
     /// This service.
     Service,
     /// The agent.
@@ -32,21 +32,21 @@ pub struct Agents {
 
 impl Agents {
     /// An agent has said hello that is known here.
-    pub fn returned(&self) {
+    pub fn count_returning(&self) {
         self.returned.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A WebSocket was closed, with a code if there was a close.
-    pub fn closed(&self, by: By, code: Option<u16>) {
+    pub fn count_close(&self, by: ClosedBy, code: Option<u16>) {
         let closed = match by {
-            By::Service => &self.closed_by_service,
-            By::Agent => &self.closed_by_agent,
+            ClosedBy::Service => &self.closed_by_service,
+            ClosedBy::Agent => &self.closed_by_agent,
         };
         closed.add(code.map_or(CLOSES.len() - 1, |code| place(&CLOSES[..CLOSES.len() - 1], code)), 1);
     }
 
     /// An agent could not use a message, and said why.
-    pub fn complained(&self, code: u16) {
+    pub fn count_nack(&self, code: u16) {
         self.complaints.add(place(&COMPLAINTS, code), 1);
     }
 
@@ -57,13 +57,13 @@ impl Agents {
             "sessions",
             "Agents and senders that listen now, by how: rfc8030 and legacy by server push, events, autopush on a WebSocket.",
             "protocol",
-            sessions().map(|way| (way.as_str(), registry.listening(way))),
+            sessions().map(|way| (way.as_str(), registry.session_count(way))),
         )?;
         out.counters(
             "sessions_opened",
             "How often somebody began to listen, by how.",
             "protocol",
-            sessions().map(|way| (way.as_str(), registry.opened(way))),
+            sessions().map(|way| (way.as_str(), registry.opened_count(way))),
         )?;
         out.counter(
             "agents_returned",
@@ -112,12 +112,12 @@ mod tests {
         for (code, name) in
             [(Some(1000), "1000"), (Some(1013), "1013"), (Some(4000), "other"), (None, "none")]
         {
-            agents.closed(By::Agent, code);
+            agents.count_close(ClosedBy::Agent, code);
             assert!(agents.closed_by_agent.named(CLOSES).any(|one| one == (name, 1)), "{name}");
         }
         assert!(agents.closed_by_service.named(CLOSES).all(|(_, number)| number == 0));
         for (code, name) in [(101, "101"), (303, "303"), (7, "other")] {
-            agents.complained(code);
+            agents.count_nack(code);
             assert!(agents.complaints.named(COMPLAINTS).any(|one| one == (name, 1)), "{name}");
         }
     }

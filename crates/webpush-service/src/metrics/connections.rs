@@ -15,23 +15,23 @@ pub struct ConnectionCounts {
 
 impl ConnectionCounts {
     /// There may be so many.
-    pub fn may_be(&self, most: usize) {
+    pub fn set_limit(&self, most: usize) {
         self.most.store(most as u64, Ordering::Relaxed);
     }
 
     /// One was accepted.
-    pub fn opened(&self) {
+    pub fn count_opened(&self) {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.opened.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One is no more.
-    pub fn closed(&self) {
+    pub fn count_closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// One found no place.
-    pub fn refused(&self) {
+    pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 

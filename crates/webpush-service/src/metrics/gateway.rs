@@ -25,7 +25,7 @@ pub struct GatewayCounts {
 
 impl GatewayCounts {
     /// A delivery is over, to a push URL of this service or of another.
-    pub fn delivered(&self, here: bool, outcome: GatewayOutcome) {
+    pub fn count_delivery(&self, here: bool, outcome: GatewayOutcome) {
         let counters = if here { &self.here } else { &self.elsewhere };
         counters.add(outcome as usize, 1);
     }

@@ -47,24 +47,24 @@ impl Default for Messages {
 
 impl Messages {
     /// A message was accepted, for a subscription of that protocol.
-    pub fn accepted(&self, protocol: Protocol) {
+    pub fn count_accepted(&self, protocol: Protocol) {
         self.accepted.add(protocol.kind() as usize, 1);
     }
 
     /// A message with TTL 0 was offered to whoever listens, and so many sessions took it.
-    pub fn offered(&self, sessions: usize) {
+    pub fn count_offered(&self, sessions: usize) {
         self.live.add(usize::from(sessions == 0), 1);
     }
 
     /// An entry was handed to its agent's connection; a message says when it was accepted.
-    pub fn sent(&self, accepted: Option<Timestamp>, now: Timestamp) {
+    pub fn observe_delivery(&self, accepted: Option<Timestamp>, now: Timestamp) {
         if let Some(accepted) = accepted {
             self.delivery.note(millis(accepted, now));
         }
     }
 
     /// Counts what a commit has ended besides what it was meant to end.
-    pub fn committed(&self, applied: &[Applied]) {
+    pub fn count_committed(&self, applied: &[Applied]) {
         for change in applied {
             let receipts_dropped = match change {
                 Applied::Appended(appended) => {
@@ -95,7 +95,7 @@ impl Messages {
     }
 
     /// A message was settled, which had been accepted at that time.
-    pub fn settled(&self, outcome: Outcome, accepted: Timestamp, now: Timestamp) {
+    pub fn count_settled(&self, outcome: Outcome, accepted: Timestamp, now: Timestamp) {
         self.end(outcome, 1);
         if outcome == Outcome::Delivered {
             self.acknowledgement.note(millis(accepted, now));
@@ -181,15 +181,15 @@ mod tests {
         let messages = Messages::default();
         let [accepted, now] = [1_000, 1_030].map(Timestamp::from_millis);
         for outcome in [Outcome::Delivered, Outcome::Expired, Outcome::Expired, Outcome::Cancelled] {
-            messages.settled(outcome, accepted, now);
+            messages.count_settled(outcome, accepted, now);
         }
         // A clock that was set back.
-        messages.settled(Outcome::Delivered, now, accepted);
+        messages.count_settled(Outcome::Delivered, now, accepted);
         let ended: Vec<_> = messages.ended.named(OUTCOMES).map(|(_, number)| number).collect();
         assert_eq!(ended, [2, 2, 0, 1, 0]);
         let times = messages.acknowledgement.distribution();
         assert_eq!((times.counts.iter().sum::<u64>(), times.sum), (2, 30));
-        messages.sent(None, now);
+        messages.observe_delivery(None, now);
         assert_eq!(messages.delivery.distribution().counts.iter().sum::<u64>(), 0, "it is no message");
     }
 

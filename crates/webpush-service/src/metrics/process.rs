@@ -26,13 +26,13 @@ impl Process {
     }
 
     /// Says where the data is.
-    pub fn writes_to(&self, data_dir: &Path) {
+    pub fn set_data_dir(&self, data_dir: &Path) {
         // The first word counts: a process has one data folder.
         let _ = self.data_dir.set(data_dir.to_owned());
     }
 
     /// Says until when the certificate is good that is shown from now on, if there is one and it says so.
-    pub fn certificate_expires(&self, at: Option<Timestamp>) {
+    pub fn set_certificate_expiry(&self, at: Option<Timestamp>) {
         self.certificate_expires.store(at.map_or(0, |at| at.as_millis() / 1000), Ordering::Relaxed);
     }
 

@@ -11,7 +11,7 @@ use webpush_store::statistics::Distribution;
 pub fn sample(service: &Service) -> Value {
     let metrics = &*service.metrics;
     let store = service.statistics().unwrap_or_default();
-    let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.listening(way)).sum();
+    let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.session_count(way)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
         "at": service.now().as_millis(),
@@ -46,7 +46,7 @@ pub fn bounds(service: &Service) -> Value {
 /// How many listen, by how.
 #[must_use]
 pub fn sessions(service: &Service) -> Value {
-    let one = |way: Transport| (way.as_str().to_owned(), service.registry.listening(way).into());
+    let one = |way: Transport| (way.as_str().to_owned(), service.registry.session_count(way).into());
     Value::Object(Transport::ALL.into_iter().map(one).collect::<Map<_, _>>())
 }
 

@@ -20,29 +20,29 @@ pub struct Span;
 
 impl Spans {
     /// None.
-    pub const fn off() -> Self {
+    pub const fn disabled() -> Self {
         Self
     }
 
     /// No span.
-    pub fn begin(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
+    pub fn start(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
         Span
     }
 
     /// Nothing.
-    pub const fn found(&self, _: &Subscription) {}
+    pub const fn record_subscription(&self, _: &Subscription) {}
 
     /// Nothing.
-    pub const fn taken(&self, _: &Draft, _: &Pseudonyms) {}
+    pub const fn record_message(&self, _: &Draft, _: &Pseudonyms) {}
 
     /// Nothing.
-    pub const fn written(&self, _: MessageId) {}
+    pub const fn record_written(&self, _: MessageId) {}
 
     /// Nothing.
-    pub const fn ended(&self, _: MessageId, _: Outcome) {}
+    pub const fn record_end(&self, _: MessageId, _: Outcome) {}
 
     /// No time.
-    pub const fn closing(&self) -> Duration {
+    pub const fn flush_timeout(&self) -> Duration {
         Duration::ZERO
     }
 
@@ -54,7 +54,7 @@ impl Spans {
 
 impl Span {
     /// The future as it is.
-    pub const fn around<F: Future>(&self, future: F) -> F {
+    pub const fn instrument<F: Future>(&self, future: F) -> F {
         future
     }
 

@@ -46,19 +46,19 @@ pub struct Span(Option<Context>);
 
 impl Spans {
     /// None.
-    pub const fn off() -> Self {
+    pub const fn disabled() -> Self {
         Self(None)
     }
 
     /// Hands spans to this provider.
     #[must_use]
-    pub fn to(provider: SdkTracerProvider) -> Self {
+    pub fn new(provider: SdkTracerProvider) -> Self {
         let tracer = provider.tracer(NAME);
         Self(Some(Arc::new(Exporting { provider, tracer, pending: Mutex::default() })))
     }
 
     /// The span of a request, if one of that name is due and its sender did not decide against it.
-    pub fn begin(&self, head: &Parts, name: impl FnOnce() -> Option<&'static str>) -> Span {
+    pub fn start(&self, head: &Parts, name: impl FnOnce() -> Option<&'static str>) -> Span {
         let Some(exporting) = &self.0 else { return Span(None) };
         let Some(name) = name() else { return Span(None) };
         let parent =
@@ -73,7 +73,7 @@ impl Spans {
     }
 
     /// The request that is served is for this subscription.
-    pub fn found(&self, subscription: &Subscription) {
+    pub fn record_subscription(&self, subscription: &Subscription) {
         if self.0.is_some() {
             let protocol = KeyValue::new("webpush.protocol", subscription.protocol.kind().as_str());
             Context::map_current(|context| context.span().set_attribute(protocol));
@@ -82,7 +82,7 @@ impl Spans {
 
     /// The request that is served sends this message, which may still be refused by the store. To be said before it is
     /// stored: it may be settled as soon as it is.
-    pub fn taken(&self, message: &Draft, names: &Pseudonyms) {
+    pub fn record_message(&self, message: &Draft, names: &Pseudonyms) {
         let Some(exporting) = &self.0 else { return };
         Context::map_current(|context| {
             let span = context.span();
@@ -102,14 +102,14 @@ impl Spans {
     }
 
     /// A message was written to the connection of its agent.
-    pub fn written(&self, message: MessageId) {
+    pub fn record_written(&self, message: MessageId) {
         if let Some(exporting) = &self.0 {
             exporting.pending().written(message);
         }
     }
 
     /// A message has ended so.
-    pub fn ended(&self, message: MessageId, outcome: Outcome) {
+    pub fn record_end(&self, message: MessageId, outcome: Outcome) {
         let Some(exporting) = &self.0 else { return };
         let Some(taken) = exporting.pending().remove(message) else { return };
         let parent = Context::new().with_remote_span_context(taken.span);
@@ -126,7 +126,7 @@ impl Spans {
     }
 
     /// How long [`Spans::close`] may take.
-    pub fn closing(&self) -> Duration {
+    pub fn flush_timeout(&self) -> Duration {
         self.0.as_ref().map_or(Duration::ZERO, |_| FLUSH)
     }
 
@@ -147,7 +147,7 @@ impl Exporting {
 
 impl Span {
     /// What is done in there belongs to the span.
-    pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+    pub fn instrument<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             None => Either::Left(future),
             Some(context) => Either::Right(future.with_context(context.clone())),

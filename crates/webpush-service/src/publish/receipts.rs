@@ -32,7 +32,7 @@ pub(super) async fn asked_for(
     let receipts = match &request.receipt_subscription {
         Some(link) => Receipts { inbox: named(service, link).await?, is_new: false },
         None => {
-            service.rate_limits.load().count_receipts(peer)?;
+            service.rate_limits.load().charge_receipts(peer)?;
             let id = InboxId::from_bytes(service.random()?);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }

@@ -35,9 +35,9 @@ impl CommitObserver for CommitFeed {
         }
         self.registry.announce(applied);
         if is_own {
-            self.metrics.messages.committed(applied);
+            self.metrics.messages.count_committed(applied);
         }
-        self.sweep_timer.announce(applied);
+        self.sweep_timer.observe(applied);
         let mut now = None;
         for change in *applied {
             match change {
@@ -48,11 +48,11 @@ impl CommitObserver for CommitFeed {
                 Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
                     if is_own {
                         let now: Timestamp = *now.get_or_insert_with(|| self.env.now());
-                        self.metrics.messages.settled(*outcome, *accepted, now);
+                        self.metrics.messages.count_settled(*outcome, *accepted, now);
                     }
                     self.ended(entry, *outcome);
                 }
-                Applied::Removed(removed) => self.registry.end(removed.inbox, removed.subscription),
+                Applied::Removed(removed) => self.registry.end_sessions(removed.inbox, removed.subscription),
                 _ => {}
             }
         }
@@ -63,14 +63,14 @@ impl CommitObserver for CommitFeed {
     }
 
     fn missed(&self) {
-        self.registry.announce_anything();
-        self.sweep_timer.look_again();
+        self.registry.announce_gap();
+        self.sweep_timer.rescan();
     }
 }
 
 impl CommitFeed {
     fn ended(&self, entry: &EntryRef, outcome: Outcome) {
-        self.traces.ended(entry.message, outcome);
-        self.spans.ended(entry.message, outcome);
+        self.traces.record_end(entry.message, outcome);
+        self.spans.record_end(entry.message, outcome);
     }
 }

@@ -15,13 +15,13 @@ pub enum BlockReason {
 
 /// Who would take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listening {
+pub enum Availability {
     /// Nobody listens to its inbox.
-    Nobody,
+    NoSession,
     /// Whoever listens takes nothing below this.
-    Floor(Urgency),
+    BelowMinUrgency(Urgency),
     /// Somebody does; what holds that session back.
-    Somebody(BlockReason),
+    Session(BlockReason),
 }
 
 /// Both in one number.

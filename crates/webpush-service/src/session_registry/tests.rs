@@ -41,13 +41,13 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
     })]);
 }
 
-fn listen(registry: &Arc<SessionRegistry>) -> Listener {
+fn listen(registry: &Arc<SessionRegistry>) -> SessionHandle {
     let inbox = InboxId::from_bytes([1; 16]);
-    registry.listen(&Scope { inbox, only: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
+    registry.register(&Scope { inbox, only: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
 }
 
 fn positions(news: &Wakeup) -> (u64, u64, Vec<u64>) {
-    let woken = news.woken.as_ref().unwrap();
+    let woken = news.update.as_ref().unwrap();
     let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
     (woken.previous.get(), woken.last.get(), entries)
 }
@@ -61,7 +61,7 @@ fn news_carry_the_position_before_them() {
     assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
     commit(&registry, 9, None);
     assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
-    assert!(listener.take().woken.is_none());
+    assert!(listener.take().update.is_none());
 }
 
 #[test]
@@ -91,21 +91,24 @@ fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
     assert_eq!(registry.offer(&live()), 0);
     let (one, two) = (listen(&registry), listen(&registry));
     assert_eq!(registry.offer(&live()), 2);
-    assert_eq!(one.take().woken.unwrap().live.len(), 1);
+    assert_eq!(one.take().update.unwrap().live.len(), 1);
     drop(two);
     assert_eq!(registry.offer(&live()), 1);
     drop(one);
     assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
-    assert_eq!((registry.listening(Transport::Rfc8030), registry.opened(Transport::Rfc8030)), (0, 2));
+    assert_eq!(
+        (registry.session_count(Transport::Rfc8030), registry.opened_count(Transport::Rfc8030)),
+        (0, 2)
+    );
 }
 
 #[test]
 fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, min_urgency: Urgency::VeryLow };
-    let monitor = registry.listen(&scope, Transport::Rfc8030);
-    let first = registry.listen(&scope, Transport::Autopush);
-    let second = registry.listen(&scope, Transport::Autopush);
+    let monitor = registry.register(&scope, Transport::Rfc8030);
+    let first = registry.register(&scope, Transport::Autopush);
+    let second = registry.register(&scope, Transport::Autopush);
     assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
     drop(first);
     assert_eq!(registry.offer(&live()), 2);
@@ -117,28 +120,28 @@ fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
     let inbox = InboxId::from_bytes([1; 16]);
     let only =
         |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), min_urgency: Urgency::VeryLow };
-    let listen_to = |n| registry.listen(&only(n), Transport::Rfc8030);
+    let listen_to = |n| registry.register(&only(n), Transport::Rfc8030);
     let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
-    registry.end(inbox, Some(SubscriptionId::from_bytes([2; 16])));
-    assert!(removed.is_gone() && !kept.is_gone() && !set.is_gone());
-    registry.end(inbox, None);
-    assert!(kept.is_gone() && set.is_gone());
+    registry.end_sessions(inbox, Some(SubscriptionId::from_bytes([2; 16])));
+    assert!(removed.is_removed() && !kept.is_removed() && !set.is_removed());
+    registry.end_sessions(inbox, None);
+    assert!(kept.is_removed() && set.is_removed());
 }
 
 #[test]
 fn who_would_take_a_message_is_known_by_its_urgency() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
-    assert_eq!(registry.look(inbox, Urgency::High), Listening::Nobody);
+    assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
     let scope = Scope { inbox, only: None, min_urgency: Urgency::Normal };
-    let first = registry.listen(&scope, Transport::Rfc8030);
-    assert_eq!(registry.look(inbox, Urgency::Low), Listening::Floor(Urgency::Normal));
-    assert_eq!(registry.look(inbox, Urgency::Normal), Listening::Somebody(BlockReason::Nothing));
-    let second = registry.listen(&scope, Transport::Autopush);
+    let first = registry.register(&scope, Transport::Rfc8030);
+    assert_eq!(registry.availability(inbox, Urgency::Low), Availability::BelowMinUrgency(Urgency::Normal));
+    assert_eq!(registry.availability(inbox, Urgency::Normal), Availability::Session(BlockReason::Nothing));
+    let second = registry.register(&scope, Transport::Autopush);
     for held in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
-        second.says(held, Urgency::Low);
-        assert_eq!(registry.look(inbox, Urgency::Low), Listening::Somebody(held));
+        second.set_block_reason(held, Urgency::Low);
+        assert_eq!(registry.availability(inbox, Urgency::Low), Availability::Session(held));
     }
     drop((first, second));
-    assert_eq!(registry.look(inbox, Urgency::High), Listening::Nobody);
+    assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
 }

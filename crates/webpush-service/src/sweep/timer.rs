@@ -17,7 +17,7 @@ pub struct SweepTimer {
 
 impl SweepTimer {
     /// Hears of stored messages.
-    pub fn announce(&self, applied: &[Applied]) {
+    pub fn observe(&self, applied: &[Applied]) {
         for change in applied {
             if let Applied::Appended(appended) = change {
                 let expires = appended.message.ends().as_millis();
@@ -29,13 +29,13 @@ impl SweepTimer {
     }
 
     /// Lets the store say anew what is due.
-    pub fn look_again(&self) {
+    pub fn rescan(&self) {
         self.next_millis.store(0, Ordering::Release);
         self.earlier.notify_one();
     }
 
     /// Hears what the store says.
-    pub(super) fn next_is(&self, next: Timestamp) {
+    pub(super) fn set_next(&self, next: Timestamp) {
         self.next_millis.fetch_min(next.as_millis(), Ordering::AcqRel);
     }
 

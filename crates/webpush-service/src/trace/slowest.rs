@@ -22,7 +22,7 @@ impl Traces {
     pub fn slowest(&self, most: usize) -> Vec<(InboxId, AckLatency)> {
         let mut agents: HashMap<InboxId, AckLatency> = HashMap::new();
         let now = self.now();
-        for trace in self.kept() {
+        for trace in self.iter() {
             if let Some((taken, waits)) = taken(&trace, now) {
                 let pace = agents.entry(trace.entry.inbox).or_default();
                 pace.messages += 1;

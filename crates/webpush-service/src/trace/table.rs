@@ -24,7 +24,7 @@ pub enum Stage {
     /// The message is on disk.
     Stored,
     /// A session of its agent was notified.
-    Woken,
+    Notified,
     /// It was written to the agent's connection.
     Written,
     /// The agent acknowledged it.
@@ -35,7 +35,7 @@ pub enum Stage {
 
 /// All stages, in order.
 pub const STAGES: [Stage; 6] =
-    [Stage::Accepted, Stage::Stored, Stage::Woken, Stage::Written, Stage::Acknowledged, Stage::Ended];
+    [Stage::Accepted, Stage::Stored, Stage::Notified, Stage::Written, Stage::Acknowledged, Stage::Ended];
 
 impl Stage {
     /// Returns the name that is shown to operators.
@@ -44,7 +44,7 @@ impl Stage {
         match self {
             Self::Accepted => "accepted",
             Self::Stored => "stored",
-            Self::Woken => "woken",
+            Self::Notified => "notified",
             Self::Written => "written",
             Self::Acknowledged => "acknowledged",
             Self::Ended => "ended",
@@ -140,14 +140,14 @@ impl Table {
         set.next = (next + 1) % WAYS;
     }
 
-    pub(super) fn stored(&self, message: &Message, now: Duration) {
+    pub(super) fn record_stored(&self, message: &Message, now: Duration) {
         self.change(message.id, |row| {
             row.entry.position = message.position;
             row.stamp(Stage::Stored, now);
         });
     }
 
-    pub(super) fn reached(&self, message: MessageId, stage: Stage, now: Duration) {
+    pub(super) fn record(&self, message: MessageId, stage: Stage, now: Duration) {
         self.change(message, |row| {
             row.stamp(stage, now);
             if stage == Stage::Written {
@@ -157,14 +157,14 @@ impl Table {
     }
 
     /// The first outcome counts.
-    pub(super) fn ended(&self, message: MessageId, outcome: Outcome, now: Duration) {
+    pub(super) fn record_end(&self, message: MessageId, outcome: Outcome, now: Duration) {
         self.change(message, |row| {
             row.stamp(Stage::Ended, now);
             row.outcome.get_or_insert(outcome);
         });
     }
 
-    pub(super) fn complained(&self, message: MessageId, code: u16) {
+    pub(super) fn record_nack(&self, message: MessageId, code: u16) {
         self.change(message, |row| row.code = Some(code));
     }
 

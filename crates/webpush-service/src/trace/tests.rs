@@ -37,17 +37,17 @@ fn traces(messages: usize) -> Traces {
 #[test]
 fn every_stage_is_kept_and_the_first_time_counts() {
     let traces = traces(64);
-    traces.accepted(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
-    traces.stored(&message(1).into_message(Position::new(9)));
-    for stage in [Stage::Woken, Stage::Written, Stage::Written, Stage::Acknowledged] {
-        traces.reached(id(1), stage);
+    traces.begin(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
+    traces.record_stored(&message(1).into_message(Position::new(9)));
+    for stage in [Stage::Notified, Stage::Written, Stage::Written, Stage::Acknowledged] {
+        traces.record(id(1), stage);
     }
-    let first = traces.of(id(1)).unwrap().at(Stage::Written);
-    traces.reached(id(1), Stage::Written);
-    traces.complained(id(1), 301);
-    traces.ended(id(1), Outcome::Delivered);
-    traces.ended(id(1), Outcome::Expired);
-    let trace = traces.of(id(1)).unwrap();
+    let first = traces.find(id(1)).unwrap().at(Stage::Written);
+    traces.record(id(1), Stage::Written);
+    traces.record_nack(id(1), 301);
+    traces.record_end(id(1), Outcome::Delivered);
+    traces.record_end(id(1), Outcome::Expired);
+    let trace = traces.find(id(1)).unwrap();
     assert!(STAGES.map(|stage| trace.at(stage)).is_sorted() && trace.at(Stage::Ended).is_some());
     assert_eq!(trace.at(Stage::Written), first);
     assert_eq!((trace.written, trace.code, trace.outcome), (3, Some(301), Some(Outcome::Delivered)));
@@ -62,17 +62,17 @@ fn every_stage_is_kept_and_the_first_time_counts() {
 #[test]
 fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
     let traces = traces(8);
-    (0..9).for_each(|number| traces.accepted(&message(number), Protocol::Rfc8030));
-    assert!(traces.of(id(0)).is_none());
-    traces.reached(id(0), Stage::Written);
-    traces.ended(id(0), Outcome::Dropped);
-    let kept: Vec<_> = traces.kept().collect();
+    (0..9).for_each(|number| traces.begin(&message(number), Protocol::Rfc8030));
+    assert!(traces.find(id(0)).is_none());
+    traces.record(id(0), Stage::Written);
+    traces.record_end(id(0), Outcome::Dropped);
+    let kept: Vec<_> = traces.iter().collect();
     assert_eq!(kept.len(), 8);
     assert!(kept.iter().all(|trace| trace.written == 0 && trace.outcome.is_none()));
     // A new one in an old place has nothing of the one before it.
-    traces.reached(id(1), Stage::Written);
-    traces.accepted(&message(9), Protocol::Rfc8030);
-    let trace = traces.of(id(9)).unwrap();
+    traces.record(id(1), Stage::Written);
+    traces.begin(&message(9), Protocol::Rfc8030);
+    let trace = traces.find(id(9)).unwrap();
     assert_eq!((trace.at(Stage::Written), trace.written), (None, 0));
 }
 
@@ -84,23 +84,23 @@ fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
         TraceConfig { keep: Duration::from_nanos(1), ..TraceConfig::default() },
     ] {
         let traces = Traces::new(settings, system::env());
-        traces.accepted(&message(1), Protocol::Rfc8030);
-        traces.reached(id(1), Stage::Woken);
-        assert!(traces.of(id(1)).is_none() && traces.kept().next().is_none(), "{settings:?}");
+        traces.begin(&message(1), Protocol::Rfc8030);
+        traces.record(id(1), Stage::Notified);
+        assert!(traces.find(id(1)).is_none() && traces.iter().next().is_none(), "{settings:?}");
     }
-    assert!(Traces::off().keep().is_none());
+    assert!(Traces::disabled().keep().is_none());
 }
 
 #[test]
 fn the_slowest_agents_come_first_and_those_that_wait_count() {
     let traces = traces(64);
     for number in [1, 2, 3] {
-        traces.accepted(&message(number), Protocol::Rfc8030);
-        traces.reached(id(number), Stage::Written);
+        traces.begin(&message(number), Protocol::Rfc8030);
+        traces.record(id(number), Stage::Written);
     }
-    traces.reached(id(2), Stage::Acknowledged);
+    traces.record(id(2), Stage::Acknowledged);
     // It says nothing of its agent.
-    traces.ended(id(3), Outcome::Expired);
+    traces.record_end(id(3), Outcome::Expired);
     let slowest = traces.slowest(8);
     let agents: Vec<_> = slowest.iter().map(|(agent, pace)| (agent.as_bytes()[0], pace.waiting)).collect();
     assert_eq!(agents, [(1, 1), (2, 0)], "one waits still, the other had it at once");
@@ -116,14 +116,14 @@ fn threads_that_write_at_once_leave_whole_messages() {
             threads.spawn(move || {
                 for round in 0..2_000_u16 {
                     let number = thread * 60 + u8::try_from(round % 60).unwrap();
-                    traces.accepted(&message(number), Protocol::Rfc8030);
-                    traces.reached(id(number), Stage::Written);
-                    for trace in traces.kept() {
+                    traces.begin(&message(number), Protocol::Rfc8030);
+                    traces.record(id(number), Stage::Written);
+                    for trace in traces.iter() {
                         assert_eq!(trace.entry.inbox.as_bytes()[0], trace.entry.message.as_bytes()[0]);
                     }
                 }
             });
         }
     });
-    assert!(traces.kept().count() > 0);
+    assert!(traces.iter().count() > 0);
 }

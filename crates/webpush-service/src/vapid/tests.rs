@@ -22,7 +22,7 @@ fn signed(key: &VapidKey) -> String {
 
 /// Nobody makes one up, tests neither.
 pub(super) fn verified_sender() -> VerifiedSender {
-    cache().sender(&headers(&signed(&VapidKey::generate().unwrap())), NOW).unwrap().unwrap()
+    cache().verify(&headers(&signed(&VapidKey::generate().unwrap())), NOW).unwrap().unwrap()
 }
 
 fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
@@ -36,47 +36,47 @@ fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
 fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let sender = cache.sender(&headers, NOW).unwrap().unwrap();
+    let sender = cache.verify(&headers, NOW).unwrap().unwrap();
     assert_eq!(sender.key().0, base64url::decode(&key.public()).unwrap()[..]);
-    assert_eq!(cache.checks(), 1);
+    assert_eq!(cache.signature_checks(), 1);
     for _ in 0..10 {
-        assert_eq!(cache.sender(&headers, NOW), Ok(Some(sender)));
+        assert_eq!(cache.verify(&headers, NOW), Ok(Some(sender)));
     }
-    assert_eq!(cache.checks(), 1);
+    assert_eq!(cache.signature_checks(), 1);
     let other_way = signed(&key).replace(", ", ",");
-    cache.sender(&self::headers(&other_way), NOW).unwrap();
-    assert_eq!(cache.checks(), 2, "another token of the same key");
+    cache.verify(&self::headers(&other_way), NOW).unwrap();
+    assert_eq!(cache.signature_checks(), 2, "another token of the same key");
 }
 
 #[test]
 fn a_remembered_token_ends_when_it_says() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let end = cache.sender(&headers, NOW).unwrap().unwrap().expires();
+    let end = cache.verify(&headers, NOW).unwrap().unwrap().expires();
     let last = Timestamp::from_millis(end.as_millis() - 1);
-    assert!(cache.sender(&headers, last).is_ok());
-    assert_eq!(claim(cache.sender(&headers, end)), Claim::Expiry);
+    assert!(cache.verify(&headers, last).is_ok());
+    assert_eq!(claim(cache.verify(&headers, end)), Claim::Expiry);
     let clock_set_back = Timestamp::from_millis(NOW.as_millis() - 24 * 3_600_000);
-    assert_eq!(claim(cache.sender(&headers, clock_set_back)), Claim::Expiry);
-    assert_eq!(cache.checks(), 1);
+    assert_eq!(claim(cache.verify(&headers, clock_set_back)), Claim::Expiry);
+    assert_eq!(cache.signature_checks(), 1);
 }
 
 #[test]
 fn refused_tokens_are_not_remembered_and_a_good_one_lends_them_nothing() {
     let (cache, one, two) = (cache(), VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let good = signed(&one);
-    cache.sender(&headers(&good), NOW).unwrap();
+    cache.verify(&headers(&good), NOW).unwrap();
     let stolen = headers(&good.replace(&one.public(), &two.public()));
     for checks in [2, 3] {
-        assert_eq!(claim(cache.sender(&stolen, NOW)), Claim::Signature);
-        assert_eq!(cache.checks(), checks);
+        assert_eq!(claim(cache.verify(&stolen, NOW)), Claim::Signature);
+        assert_eq!(cache.signature_checks(), checks);
     }
     let elsewhere = one.authorization("https://elsewhere.example", None, NOW).unwrap();
-    assert_eq!(claim(cache.sender(&headers(&elsewhere), NOW)), Claim::Audience);
+    assert_eq!(claim(cache.verify(&headers(&elsewhere), NOW)), Claim::Audience);
     let late = NOW.after(Duration::from_secs(24 * 3600));
     let early = headers(&one.authorization(ORIGIN, None, late).unwrap());
-    assert_eq!(claim(cache.sender(&early, NOW)), Claim::Expiry);
-    assert_eq!(cache.checks(), 3, "what is wrong anyway costs no check");
+    assert_eq!(claim(cache.verify(&early, NOW)), Claim::Expiry);
+    assert_eq!(cache.signature_checks(), 3, "what is wrong anyway costs no check");
 }
 
 #[test]

@@ -91,10 +91,10 @@ export function showFacts(status) {
   }));
 }
 
-export function showConfiguration({ toml, later }) {
-  const note = document.getElementById("later");
-  note.hidden = !later.length;
-  note.textContent = `Takes effect at the next start: ${later.join(", ")}`;
+export function showConfiguration({ toml, pending_restart: pending }) {
+  const note = document.getElementById("pending-restart");
+  note.hidden = !pending.length;
+  note.textContent = `Takes effect after a restart: ${pending.join(", ")}`;
   const place = document.getElementById("toml");
   if (place.dataset.shown === toml) return;
   place.dataset.shown = toml;

@@ -130,9 +130,9 @@ function listenForSearches() {
         ? askJson(`/admin/messages/${url}`)
         : askJson("/admin/trace", { method: "POST", body: url }));
       for (const step of found.steps) steps.add({ who: "service", ...step, detail: `${step.at.slice(11, 23)} UTC` });
-      const why = found.why ? `: ${found.why}` : "";
-      end("find-end", `Message ${found.message} to agent ${found.agent} (${found.protocol}) – ${found.state}${why}.`,
-        found.state === "delivered" && !found.why ? "is-good" : "quiet");
+      const reason = found.reason ? `: ${found.reason}` : "";
+      end("find-end", `Message ${found.message} to agent ${found.agent} (${found.protocol}) – ${found.state}${reason}.`,
+        found.state === "delivered" && !found.reason ? "is-good" : "quiet");
     } catch (error) {
       end("find-end", error.message, "is-bad");
     }

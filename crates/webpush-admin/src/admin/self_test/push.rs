@@ -11,7 +11,7 @@ use webpush_client::vapid::VapidKey;
 use webpush_core::capability::Capability;
 use webpush_core::id::MessageId;
 use webpush_core::urgency::Urgency;
-use webpush_service::trace::waiting::standing;
+use webpush_service::trace::state::message_state;
 use webpush_service::trace::{STAGES, Stage};
 
 /// What is sent.
@@ -59,23 +59,23 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
     let mut seen = [false; STAGES.len()];
     let mut waits_for = None;
     loop {
-        let trace = service.traces.of(message).ok_or(SelfTestError::TraceEvicted)?;
-        let standing = standing(service, &trace).await;
+        let trace = service.traces.find(message).ok_or(SelfTestError::TraceEvicted)?;
+        let current = message_state(service, &trace).await;
         for stage in STAGES {
             if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
                 seen[stage as usize] = true;
-                told.step_at("service", stage.as_str(), at, said_of(stage, standing.state)).await;
+                told.step_at("service", stage.as_str(), at, said_of(stage, current.state)).await;
             }
         }
-        if standing.is_over {
-            return match standing.state {
+        if current.is_final {
+            return match current.state {
                 "delivered" => Ok(()),
-                state => Err(SelfTestError::Ended { state, why: standing.why.unwrap_or_default() }),
+                state => Err(SelfTestError::Ended { state, why: current.reason.unwrap_or_default() }),
             };
         }
-        if standing.why != waits_for {
-            waits_for.clone_from(&standing.why);
-            told.step("service", "waits", standing.why.unwrap_or_default()).await;
+        if current.reason != waits_for {
+            waits_for.clone_from(&current.reason);
+            told.step("service", "waits", current.reason.unwrap_or_default()).await;
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -86,7 +86,7 @@ fn said_of(stage: Stage, state: &str) -> String {
     match stage {
         Stage::Accepted => "the request was judged and is a message".to_owned(),
         Stage::Stored => "it is on disk".to_owned(),
-        Stage::Woken => "the agent's session was told".to_owned(),
+        Stage::Notified => "the agent's session was told".to_owned(),
         Stage::Written => "it was handed to the agent's connection".to_owned(),
         Stage::Acknowledged => "the agent said that it has it".to_owned(),
         Stage::Ended => state.to_owned(),

@@ -1,6 +1,6 @@
 //! `register` and `unregister`: subscriptions of an autopush agent. The checks are those of `POST /subscribe`.
 
-use crate::problem::Failure;
+use crate::problem::{Failure, InternalError};
 use webpush_core::capability::Capability;
 use webpush_core::id::{ChannelId, InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
@@ -41,7 +41,7 @@ pub(super) async fn register(
     if !registrant.may_subscribe {
         return Err(Problem::TokenRequired { wrong: false }.into());
     }
-    service.rate_limits.load().count_registration(registrant.peer)?;
+    service.rate_limits.load().charge_registration(registrant.peer)?;
     let subscription = subscription(service, registrant.agent, channel, sender)?;
     let mut ops = Vec::with_capacity(4);
     if service.inbox(registrant.agent).await?.is_none() {
@@ -82,7 +82,7 @@ fn subscription(
 fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, Failure> {
     let push = Capability::Push(subscription.agent, subscription.id);
     let path = service.keyring.path(&push, subscription.key);
-    let path = path.ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))?;
+    let path = path.ok_or(Failure::Internal(InternalError::MissingSealingKey))?;
     Ok(format!("{}{path}", service.origin))
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 use webpush_service::drain::Draining;
-use webpush_service::session_registry::{Listener, Wakeup};
+use webpush_service::session_registry::{SessionHandle, Wakeup};
 
 /// So much later than asked for a deadline may be met: times come from a clock of milliseconds, and setting the timer anew
 /// each time would cost more than it is worth.
@@ -116,19 +116,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             if let Some(news) = news(listener, !self.queue.is_empty(), knows_broadcasts) {
                 return Poll::Ready(Event::Wakeup(news));
             }
-            ready!(listener.poll_arrived(cx));
+            ready!(listener.poll_notified(cx));
         }
     }
 }
 
 /// Wakeup, if there is any. While something is on its way only an end counts; the rest is taken when there is room for it. So
 /// it is looked for whenever this is asked: what has come meanwhile, or before the agent was listening, is not told again.
-fn news(listener: &Listener, busy: bool, knows_broadcasts: bool) -> Option<Wakeup> {
-    if busy && !listener.is_gone() && !listener.is_superseded() {
+fn news(listener: &SessionHandle, busy: bool, knows_broadcasts: bool) -> Option<Wakeup> {
+    if busy && !listener.is_removed() && !listener.is_superseded() {
         return None;
     }
     let news = listener.take();
-    (news.woken.is_some() || news.gone || news.superseded || !knows_broadcasts).then_some(news)
+    (news.update.is_some() || news.removed || news.superseded || !knows_broadcasts).then_some(news)
 }
 
 #[cfg(test)]
@@ -142,11 +142,11 @@ mod tests {
     #[test]
     fn news_that_came_while_nothing_could_be_taken_are_not_lost() {
         let registry: Arc<SessionRegistry> = Arc::default();
-        let listener = registry.listen(&scope(InboxId::from_bytes([1; 16])), Transport::Autopush);
+        let listener = registry.register(&scope(InboxId::from_bytes([1; 16])), Transport::Autopush);
         let told = |busy, is_outdated: bool| news(&listener, busy, !is_outdated).is_some();
         assert!(!told(false, false));
         assert!(told(false, true), "broadcasts changed before it listened");
-        registry.announce_anything();
+        registry.announce_gap();
         assert!(!told(true, true));
         assert!(told(false, false));
         assert!(!told(false, false), "they were taken");

@@ -1,7 +1,7 @@
 //! What the legacy API adds to an error, and to the end of a monitor.
 
 use crate::answer::{Answer, value, with};
-use crate::problem::{ErrorStyle, Failure};
+use crate::problem::{ErrorStyle, Failure, InternalError};
 use crate::server::HttpServer;
 use http::header::{CACHE_CONTROL, HeaderValue, LINK};
 use std::time::Duration;
@@ -54,5 +54,5 @@ pub(crate) fn about_registration(
 
 pub(crate) fn path(service: &Service, capability: Capability, key: KeyId) -> Result<String, Failure> {
     let path = service.keyring.path(&capability, key);
-    path.ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+    path.ok_or(Failure::Internal(InternalError::MissingSealingKey))
 }

@@ -31,7 +31,7 @@ pub async fn register(
     body: &mut Body,
 ) -> Result<Answer, Failure> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
-    service.rate_limits.load().count_registration(caller.peer)?;
+    service.rate_limits.load().charge_registration(caller.peer)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
     let (id, key) = (InboxId::from_bytes(service.random()?), service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
@@ -54,7 +54,7 @@ pub async fn subscribe(
     body: &mut Body,
     device: InboxId,
 ) -> Result<Answer, Failure> {
-    service.rate_limits.load().count_registration(peer)?;
+    service.rate_limits.load().charge_registration(peer)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
     let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;

@@ -40,7 +40,7 @@ pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
     }
     let outcome = outcome_of_delete(service, &entry).await?;
     if outcome == Outcome::Delivered {
-        service.acknowledged(&[entry]);
+        service.record_acknowledged(&[entry]);
     }
     match service.commit_one(Op::Settle(entry, outcome), Durability::Durable).await? {
         Applied::Settled(_) => Ok(empty(StatusCode::NO_CONTENT)),

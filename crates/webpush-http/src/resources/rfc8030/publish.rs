@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::Failure;
+use crate::problem::{Failure, InternalError};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
@@ -50,10 +50,7 @@ pub(crate) async fn deliver(
 pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
     let Published { entry, key, ttl, receipts } = published;
     let path = |capability, key| {
-        service
-            .keyring
-            .path(&capability, key)
-            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+        service.keyring.path(&capability, key).ok_or(Failure::Internal(InternalError::MissingSealingKey))
     };
     let url = [&*service.origin, &path(Capability::Message(*entry), *key)?].concat();
     let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::Failure;
+use crate::problem::{Failure, InternalError};
 use http::StatusCode;
 use http::header::{LINK, LOCATION};
 use http::request::Parts;
@@ -31,7 +31,7 @@ pub(crate) async fn subscribe(
     body: &mut Body,
 ) -> Result<Answer, Failure> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
-    service.rate_limits.load().count_registration(caller.peer)?;
+    service.rate_limits.load().charge_registration(caller.peer)?;
     let named = named_set(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = restricted_to(&head.headers, &options, &P256)?;
@@ -97,10 +97,7 @@ async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> R
 fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
     let Subscription { agent, id, key, .. } = *subscription;
     let path = |capability, key| {
-        service
-            .keyring
-            .path(&capability, key)
-            .ok_or_else(|| Failure::internal("a URL: its sealing key is missing"))
+        service.keyring.path(&capability, key).ok_or(Failure::Internal(InternalError::MissingSealingKey))
     };
     let location = format!("{}{}", service.origin, path(Capability::Subscription(agent, id), key)?);
     let push = link(&service.origin, &path(Capability::Push(agent, id), key)?, PUSH_REL);

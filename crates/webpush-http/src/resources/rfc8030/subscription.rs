@@ -44,7 +44,7 @@ pub(crate) async fn monitor(
         false if event_stream::is_asked_for(&head.headers) => Transport::Events,
         false => Transport::Rfc8030,
     };
-    let listener = service.registry.listen(&scope, way);
+    let listener = service.registry.register(&scope, way);
     let key = match only {
         Some(id) => service.subscription(inbox, id).await?.map(|subscription| subscription.key),
         None => service.inbox(inbox).await?.map(|inbox| inbox.key),
@@ -53,7 +53,7 @@ pub(crate) async fn monitor(
     tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
-    service.commit_unwatched(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
+    service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
     let asked_at = head.uri.scheme_str().zip(head.uri.authority());
     let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, listener, entrance, asked_at };

@@ -32,7 +32,7 @@ pub(crate) struct AdminArgs {
 impl AdminArgs {
     /// Returns the configuration of the admin listener, unless it is off.
     pub(crate) fn settings(self, tokens: Vec<Secret>, is_default: bool) -> Option<admin::AdminConfig> {
-        let tokens = TokenSource::of(self.admin_token_file, tokens, "--admin-token-file");
+        let tokens = TokenSource::new(self.admin_token_file, tokens, "--admin-token-file");
         match self.admin {
             Listen::Off => None,
             Listen::On(address) => Some(admin::AdminConfig { address, tokens, may_be_taken: is_default }),

@@ -130,7 +130,7 @@ pub(crate) struct LimitArgs {
 impl LimitArgs {
     /// Returns the tokens for subscribing.
     pub(crate) fn subscribe_tokens(&self, given: Vec<Secret>) -> Option<TokenSource> {
-        TokenSource::of(self.subscribe_token_file.clone(), given, "--subscribe-token-file")
+        TokenSource::new(self.subscribe_token_file.clone(), given, "--subscribe-token-file")
     }
 
     /// Returns the connection limit.

@@ -36,6 +36,6 @@ pub(crate) struct SecretArgs {
 }
 
 fn parse_token(text: &str) -> Result<Secret, String> {
-    bearer_tokens::check(text)?;
+    bearer_tokens::validate(text)?;
     text.parse().map_err(|never: std::convert::Infallible| never.to_string())
 }

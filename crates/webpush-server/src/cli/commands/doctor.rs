@@ -137,7 +137,7 @@ fn own_url(
         .or_else(|| settings.origin.clone())
         .or_else(|| settings.likely_origin())
         .context("missing argument: URL (the configuration has no origin: --origin, listen.origin)")?;
-    let token = settings.subscribe_tokens.as_ref().map(TokenSource::first).transpose()?;
+    let token = settings.subscribe_tokens.as_ref().map(TokenSource::read_first).transpose()?;
     let path = token.map(|token| format!("/t/{token}/")).unwrap_or_default();
     Ok(CapabilityUrl::parse(&format!("{origin}{path}"))?)
 }

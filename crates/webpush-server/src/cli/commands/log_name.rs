@@ -58,7 +58,7 @@ fn names(path: &str, keyring: &Keyring) -> Option<String> {
         }
         Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", names.inbox(inbox)),
         Capability::Message(entry) => {
-            format!("agent={}\nmessage_name={}\n", names.inbox(entry.inbox), names.message(entry.message))
+            format!("agent={}\nmessage_log_id={}\n", names.inbox(entry.inbox), names.message(entry.message))
         }
     })
 }

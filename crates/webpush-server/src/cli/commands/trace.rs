@@ -62,7 +62,7 @@ async fn follow(args: &TraceArgs, client: AdminClient) -> anyhow::Result<()> {
     let mut printer = Printer { json: args.json, last: Value::Null, steps: 0 };
     loop {
         let found = ask(&client, &args.message).await?;
-        let is_over = found["over"].as_bool().unwrap_or(true);
+        let is_over = found["final"].as_bool().unwrap_or(true);
         printer.show(found, is_over || !args.wait)?;
         if is_over || !args.wait {
             return Ok(());
@@ -112,9 +112,9 @@ impl Printer {
             terminal::line(&step(&steps[at], at.checked_sub(1).map(|before| &steps[before])))?;
         }
         self.steps = steps.len();
-        let changed = found["state"] != self.last["state"] || found["why"] != self.last["why"];
+        let changed = found["state"] != self.last["state"] || found["reason"] != self.last["reason"];
         if changed || (is_last && self.last.is_null()) {
-            let why = found["why"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+            let why = found["reason"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
             terminal::line(&format!("{}{why}", text("state")))?;
         }
         Ok(())

@@ -1,22 +1,22 @@
-//! When sessions leave a service that stops: spread over a window, so that they don't all come back at once.
+//! When sessions deadline a service that stops: spread over a window, so that they don't all come back at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// 2⁶⁴ divided by the golden ratio. Steps of it around a circle leave no large gap, however many are taken.
+/// 2⁶⁴ divided by the golden ratio. Steps of it around a circle deadline no large gap, however many are taken.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Hands out times within a window. They are spread evenly whether three sessions leave or a million, and nobody has to know
+/// Hands out times within a window. They are spread evenly whether three sessions deadline or a million, and nobody has to know
 /// beforehand how many there are. Where they begin is random, so that services which stop together don't keep step.
-pub(super) struct Departures {
+pub(super) struct CloseSchedule {
     begun: Instant,
     window: Duration,
     /// In 2⁻⁶⁴ of the window.
     next: AtomicU64,
 }
 
-impl Departures {
+impl CloseSchedule {
     pub(super) const fn new(begun: Instant, window: Duration, first: u64) -> Self {
         Self { begun, window, next: AtomicU64::new(first) }
     }
@@ -38,8 +38,8 @@ mod tests {
 
     fn times(count: usize, first: u64) -> Vec<Duration> {
         let begun = Instant::now();
-        let departures = Departures::new(begun, WINDOW, first);
-        (0..count).map(|_| departures.next() - begun).collect()
+        let close_schedule = CloseSchedule::new(begun, WINDOW, first);
+        (0..count).map(|_| close_schedule.next() - begun).collect()
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn without_a_window_all_leave_at_once() {
         let begun = Instant::now();
-        let departures = Departures::new(begun, Duration::ZERO, u64::MAX);
-        assert!((0..3).all(|_| departures.next() == begun));
+        let close_schedule = CloseSchedule::new(begun, Duration::ZERO, u64::MAX);
+        assert!((0..3).all(|_| close_schedule.next() == begun));
     }
 }
