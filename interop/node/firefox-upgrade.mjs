@@ -24,7 +24,7 @@ const LONG_SECONDS = 3650 * 86_400;
 
 const directory = told('WEBPUSH_DIRECTORY');
 const profileDirectory = `${directory}/profile`;
-const server = new Server('--max-ttl', LONG, '--forget-idle-after', LONG);
+const server = new Server('--max-ttl', LONG, '--expire-idle-after', LONG);
 let firefox;
 
 const recording = {

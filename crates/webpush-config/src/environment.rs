@@ -22,10 +22,15 @@ pub(crate) fn read(
             continue;
         }
         let source = Source::Variable(variable.clone());
-        match settings.iter().find(|setting| setting.variable() == *variable) {
+        match settings.iter().find(|setting| setting.is_variable(variable)) {
             Some(setting) => {
                 let texts = vec![text.clone()];
                 match setting.check(&texts) {
+                    Ok(()) if values.contains_key(&setting.name) => {
+                        let message =
+                            format!("{} is set twice, by its current and its former name", setting.name);
+                        errors.push(ConfigError::new(source, message));
+                    }
                     Ok(()) => drop(values.insert(setting.name.clone(), SourcedValue { texts, source })),
                     Err(message) => errors.push(ConfigError::new(source, message)),
                 }

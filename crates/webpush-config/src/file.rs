@@ -50,8 +50,16 @@ pub(crate) fn read(
             },
             DeValue::Table(table) if is_known => {
                 for (key, value) in table {
-                    read_key(document, section, (key.get_ref(), &key.span()), value, settings, errors)
-                        .map(|(name, value)| contents.values.insert(name, value));
+                    let read =
+                        read_key(document, section, (key.get_ref(), &key.span()), value, settings, errors);
+                    let Some((name, value)) = read else { continue };
+                    let source = value.source.clone();
+                    if contents.values.insert(name.clone(), value).is_some() {
+                        errors.push(ConfigError::new(
+                            source,
+                            format!("{name} is set twice, by its current and its former name"),
+                        ));
+                    }
                 }
             }
             other if is_known => {
@@ -77,7 +85,7 @@ fn read_key(
 ) -> Option<(String, SourcedValue)> {
     let source = document.line(span);
     let name = format!("{section}.{key}");
-    let Some(setting) = settings.iter().find(|setting| setting.name == name) else {
+    let Some(setting) = settings.iter().find(|setting| setting.is_named(section, key)) else {
         let message = match suggest::setting(Some(section), key, settings) {
             Some(suggestion) => format!("unknown key {name}; did you mean {}?", suggestion.name),
             None => {
@@ -92,7 +100,7 @@ fn read_key(
     let checked =
         flag_values(setting, value.get_ref()).and_then(|texts| setting.check(&texts).map(|()| texts));
     match checked {
-        Ok(texts) => Some((name, SourcedValue { texts, source })),
+        Ok(texts) => Some((setting.name.clone(), SourcedValue { texts, source })),
         Err(message) => {
             errors.push(ConfigError::new(source, format!("{name}: {message}")));
             None

@@ -33,7 +33,7 @@ A flag wins over a variable, a variable over the file, the file over a credentia
 - The file is the one that `--config FILE` or `WEBPUSH_SERVER_CONFIG` names, otherwise
   `/etc/webpush-server/webpush-server.toml` if it exists.
 - The variable of `port` in the table `[listen]` is `WEBPUSH_SERVER_LISTEN__PORT`. An empty variable counts as unset.
-  The variables apply to the server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-name`
+  The variables apply to the server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-id`
   and `restore`.
 - A *credential* is a file of that name in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential`).
 - A *time* is a whole number of seconds, or one with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole number of bytes,
@@ -105,7 +105,7 @@ cert = "/etc/webpush-server/cert.pem"
 
 [messages]
 #max_ttl = "30d"
-#thomson_default_ttl = "24h"
+#legacy_default_ttl = "24h"
 #vapid_error_status = "rfc"
 
 [rates]
@@ -132,8 +132,8 @@ data_dir = "/var/lib/webpush-server"
 #quota_bytes = "256MiB"
 #quota_receipts = 10000
 #quota_subscriptions = 10000
-#forget_new_after = "24h"
-#forget_idle_after = "60d"
+#expire_unused_after = "24h"
+#expire_idle_after = "60d"
 
 [matrix]
 #gateway = "all"
@@ -188,11 +188,15 @@ fn row(setting: &Setting) -> String {
     let mark = if !setting.needs_restart { " ⟳" } else { "" };
     let flag = setting.flag().map(|flag| format!("`{flag}` ")).unwrap_or_default();
     let description = setting.description();
-    // Defaults that depend on other settings are at the end of the help text.
-    let (description, default_text) = match description.rsplit_once(" [default: ") {
-        Some((description, default_text)) => (description, default_text.trim_end_matches(']')),
-        None => (&*description, ""),
+    // Defaults that depend on other settings are in the help text.
+    let (before, default_text, after) = match description.split_once(" [default: ") {
+        Some((before, rest)) => {
+            let (default_text, after) = rest.split_once(']').unwrap_or((rest, ""));
+            (before, default_text, after)
+        }
+        None => (&*description, "", ""),
     };
+    let description = format!("{before}{after}");
     let default = match setting.default() {
         Some(text) => format!("`{}`", text.to_string_lossy()),
         None => default_text.to_owned(),

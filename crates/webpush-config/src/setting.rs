@@ -20,6 +20,8 @@ pub struct Setting {
     pub name: String,
     /// The form of its values.
     pub form: Form,
+    /// The key that it had in the same section before it was renamed, which still works.
+    pub former_key: Option<&'static str>,
     /// True if a change takes effect only after a restart.
     pub needs_restart: bool,
 }
@@ -29,6 +31,14 @@ pub struct Setting {
 pub struct NeedsRestart;
 
 impl ArgExt for NeedsRestart {}
+
+/// The former key of a renamed setting: `#[arg(add = FormerKey("old"), alias = "old")]`.
+///
+/// It works in the file and as a variable; the alias is for the flag.
+#[derive(Clone, Copy, Debug)]
+pub struct FormerKey(pub &'static str);
+
+impl ArgExt for FormerKey {}
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +75,10 @@ pub fn without_variables(command: Command) -> Command {
     command.mut_args(|arg| arg.env(Resettable::Reset)).mut_subcommands(without_variables)
 }
 
+fn variable(section: &str, key: &str) -> String {
+    format!("{PREFIX}{section}__{key}").to_ascii_uppercase()
+}
+
 impl Setting {
     /// Returns the setting of a flag, or `None` if its variable names no section and key.
     fn from_arg(arg: &Arg) -> Option<Self> {
@@ -83,7 +97,8 @@ impl Setting {
             _ => Form::Choice,
         };
         let needs_restart = arg.get::<NeedsRestart>().is_some();
-        Some(Self { arg: arg.clone(), name, form, needs_restart })
+        let former_key = arg.get::<FormerKey>().map(|FormerKey(key)| *key);
+        Some(Self { arg: arg.clone(), name, form, former_key, needs_restart })
     }
 
     /// Returns the ID of its clap argument.
@@ -107,7 +122,17 @@ impl Setting {
     /// Returns its environment variable.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!("{PREFIX}{}__{}", self.section(), self.key()).to_ascii_uppercase()
+        variable(self.section(), self.key())
+    }
+
+    /// Returns true if `section` and `key` name it, by its current or its former key.
+    pub(crate) fn is_named(&self, section: &str, key: &str) -> bool {
+        self.section() == section && (self.key() == key || self.former_key == Some(key))
+    }
+
+    /// Returns true if `text` is its variable, by its current or its former key.
+    pub(crate) fn is_variable(&self, text: &str) -> bool {
+        self.variable() == text || self.former_key.is_some_and(|key| variable(self.section(), key) == text)
     }
 
     /// Returns its flag without the leading dashes.

@@ -1,5 +1,4 @@
-//! What it costs to find out who sends: with a token that was never seen, with one that is remembered, and with one
-//! that is refused.
+//! Measures the verification of VAPID tokens: new, cached and invalid ones.
 //!
 //! ```text
 //! cargo run --release -p webpush-server --example vapid_cost [ROUNDS]
@@ -15,11 +14,11 @@ use webpush_core::time::Timestamp;
 use webpush_service::vapid::VapidCache;
 
 const ORIGIN: &str = "https://push.example";
-const MOST_ROUNDS: usize = 100_000;
+const MAX_ROUNDS: usize = 100_000;
 
 fn main() -> anyhow::Result<()> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(5_000), |text| text.parse()).context("ROUNDS")?;
-    ensure!((1..=MOST_ROUNDS).contains(&rounds), "ROUNDS: 1 to {MOST_ROUNDS}");
+    ensure!((1..=MAX_ROUNDS).contains(&rounds), "ROUNDS: 1 to {MAX_ROUNDS}");
     let now = Timestamp::from_millis(1_700_000_000_000);
     let key = VapidKey::generate()?;
     // Every signature has a random number in it, so each of these is another token.

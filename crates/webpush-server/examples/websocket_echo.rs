@@ -1,8 +1,8 @@
-//! Echoes what comes on a WebSocket, with the reader and the writer of the service: what the Autobahn testsuite tests.
+//! A WebSocket echo server for the Autobahn testsuite, with the reader and writer of the server.
 //!
 //!     cargo run -p webpush-server --example websocket_echo -- 127.0.0.1:9001
 //!
-//! See `interop/README.md`, «WebSocket conformance».
+//! See `interop/README.md`, "WebSocket conformance".
 
 use anyhow::Context as _;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -14,10 +14,10 @@ use webpush_core::websocket::{Reader, Received, write};
 
 fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    let listener = TcpListener::bind(&address).with_context(|| format!("can't listen on {address}"))?;
+    let listener = TcpListener::bind(&address).with_context(|| format!("cannot listen on {address}"))?;
     for stream in listener.incoming() {
         let stream = stream?;
-        // A client that is gone has nobody left to tell.
+        // Errors only mean that the client is gone.
         std::thread::spawn(move || drop(serve(stream)));
     }
     Ok(())
@@ -46,7 +46,7 @@ fn serve(stream: TcpStream) -> anyhow::Result<()> {
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )?;
     echo(&mut from, &mut to)?;
-    // What still comes is not looked at.
+    // Remaining input is ignored.
     to.shutdown(Shutdown::Write)?;
     std::io::copy(&mut from, &mut std::io::sink())?;
     Ok(())

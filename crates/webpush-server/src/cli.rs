@@ -18,7 +18,7 @@ mod runtime;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_name, restore,
+    agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_id, restore,
     sealing_keys, send, serve, subscriptions, trace,
 };
 use std::ffi::OsString;
@@ -45,8 +45,8 @@ enum Action {
     Agents(agents::AgentsArgs),
     Subscriptions(subscriptions::SubscriptionsArgs),
     Backlog(backlog::BacklogArgs),
-    Trace(trace::TraceArgs),
-    LogName(log_name::LogNameArgs),
+    Trace(trace::TraceCommandArgs),
+    LogId(log_id::LogIdArgs),
     SealingKeys(sealing_keys::SealingKeysArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
         Some(Action::Subscriptions(args)) => subscriptions::run(&args, flags),
         Some(Action::Backlog(args)) => backlog::run(&args, flags),
         Some(Action::Trace(args)) => trace::run(&args, flags),
-        Some(Action::LogName(args)) => log_name::run(&args),
+        Some(Action::LogId(args)) => log_id::run(&args),
         Some(Action::SealingKeys(args)) => sealing_keys::run(&args, flags),
         Some(Action::Backup(args)) => backup::run(&args, flags),
         Some(Action::Restore(args)) => restore::run(&args),
@@ -87,7 +87,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Returns the command line as declared, which manual pages and completions are generated from (`examples/assets`).
+/// Returns the declared command line, from which `examples/assets` generates manual pages.
 ///
 /// The flags of `serve` also work without the command, where help does not list them.
 #[must_use]

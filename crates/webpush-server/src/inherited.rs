@@ -1,5 +1,6 @@
-//! Listening sockets that a service manager has opened (socket activation: `LISTEN_FDS`, `LISTEN_FDNAMES`). They stay open
-//! while the service is restarted, so nobody is refused meanwhile.
+//! Listening sockets from a service manager (socket activation: `LISTEN_FDS`, `LISTEN_FDNAMES`).
+//!
+//! They stay open during a restart, so no connection is refused.
 
 use anyhow::{Context as _, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -9,69 +10,68 @@ use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use webpush_admin::admin::AdminSocket;
 
-/// The name of the socket for the operator; any other is public.
+/// Name of the admin socket; any other name means the public socket.
 const ADMIN: &str = "admin";
 
-/// The sockets that were passed on to this process.
+/// The sockets that this process inherited.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// What the world connects to.
+    /// The public socket.
     pub public: Option<TcpListener>,
-    /// The operator's.
+    /// The admin socket.
     pub admin: Option<AdminSocket>,
 }
 
-/// What kind of listening socket a descriptor is.
-enum Kind {
+/// A listening socket.
+enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
 impl Inherited {
-    /// Takes them. To be called once, before the process opens anything.
+    /// Takes the sockets. Call it once, before the process opens any file.
     ///
     /// # Errors
-    /// When they are not what a service can listen on.
+    /// Fails if a descriptor is not a suitable listening socket.
     pub fn take() -> anyhow::Result<Self> {
-        let passed = sd_listen_fds::get()
-            .context("LISTEN_PID and LISTEN_FDS don't say how many sockets are passed on")?;
+        let passed = sd_listen_fds::get().context("LISTEN_PID or LISTEN_FDS is invalid")?;
         Self::sort(passed.into_iter().map(|(name, fd)| (name.unwrap_or_default(), fd.into_std())))
     }
 
     fn sort(passed: impl Iterator<Item = (String, OwnedFd)>) -> anyhow::Result<Self> {
         let mut inherited = Self::default();
-        for (place, (name, fd)) in passed.enumerate() {
-            let socket = format!("socket {} of LISTEN_FDS, named '{name}',", place + 1);
-            match (name.as_str(), kind(fd)) {
+        for (index, (name, fd)) in passed.enumerate() {
+            let socket = format!("socket {} of LISTEN_FDS, named '{name}',", index + 1);
+            match (name.as_str(), listening_socket(fd)) {
                 (_, None) => {
-                    bail!("{socket} is not a TCP or Unix socket that listens: see ListenStream= of its unit")
+                    bail!("{socket} is not a listening TCP or Unix socket: check ListenStream= in its unit")
                 }
                 (ADMIN, Some(_)) if inherited.admin.is_some() => {
-                    bail!("{socket} is one too many: there is one socket for the operator");
+                    bail!("{socket} is a second admin socket: pass only one");
                 }
-                (ADMIN, Some(Kind::Tcp(listener))) => inherited.admin = Some(AdminSocket::Tcp(listener)),
-                (ADMIN, Some(Kind::Unix(listener))) => inherited.admin = Some(AdminSocket::Unix(listener)),
-                (_, Some(Kind::Unix(_))) => {
+                (ADMIN, Some(Socket::Tcp(listener))) => inherited.admin = Some(AdminSocket::Tcp(listener)),
+                (ADMIN, Some(Socket::Unix(listener))) => inherited.admin = Some(AdminSocket::Unix(listener)),
+                (_, Some(Socket::Unix(_))) => {
                     bail!(
-                        "{socket} is a Unix socket, and the public one must be TCP; FileDescriptorName=admin makes it the operator's"
+                        "{socket} is a Unix socket, but the public socket must be TCP; FileDescriptorName=admin makes it the admin socket"
                     );
                 }
-                (_, Some(Kind::Tcp(_))) if inherited.public.is_some() => {
+                (_, Some(Socket::Tcp(_))) if inherited.public.is_some() => {
                     bail!(
-                        "{socket} is one too many: there is one public socket, and ListenStream=443 takes IPv4 and IPv6"
+                        "{socket} is a second public socket: pass only one; ListenStream=443 accepts IPv4 and IPv6"
                     );
                 }
-                (_, Some(Kind::Tcp(listener))) => inherited.public = Some(listener),
+                (_, Some(Socket::Tcp(listener))) => inherited.public = Some(listener),
             }
         }
         Ok(inherited)
     }
 }
 
-/// `None` if it is something else.
-fn kind(fd: OwnedFd) -> Option<Kind> {
+/// Returns `None` for any other descriptor.
+fn listening_socket(fd: OwnedFd) -> Option<Socket> {
     if fcntl_setfd(&fd, FdFlags::CLOEXEC).is_err() {
-        // It is not open, so it is not ours to close either.
+        // It is not open, so it must not be closed either.
         let _ = fd.into_raw_fd();
         return None;
     }
@@ -81,8 +81,8 @@ fn kind(fd: OwnedFd) -> Option<Kind> {
         return None;
     }
     match sockopt::socket_domain(&fd).ok()? {
-        AddressFamily::INET | AddressFamily::INET6 => Some(Kind::Tcp(fd.into())),
-        AddressFamily::UNIX => Some(Kind::Unix(fd.into())),
+        AddressFamily::INET | AddressFamily::INET6 => Some(Socket::Tcp(fd.into())),
+        AddressFamily::UNIX => Some(Socket::Unix(fd.into())),
         _ => None,
     }
 }
@@ -97,8 +97,8 @@ mod tests {
     }
 
     fn unix() -> OwnedFd {
-        let folder = tempfile::tempdir().unwrap();
-        UnixListener::bind(folder.path().join("socket")).unwrap().into()
+        let dir = tempfile::tempdir().unwrap();
+        UnixListener::bind(dir.path().join("socket")).unwrap().into()
     }
 
     fn sort<const N: usize>(passed: [(&str, OwnedFd); N]) -> anyhow::Result<Inherited> {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_s_socket_is_known_by_its_name() {
+    fn the_admin_socket_is_recognized_by_its_name() {
         let inherited = sort([("admin", unix()), ("webpush-server.socket", tcp())]).unwrap();
         assert!(inherited.public.is_some() && matches!(inherited.admin, Some(AdminSocket::Unix(_))));
         let inherited = sort([("", tcp()), ("admin", tcp())]).unwrap();
@@ -116,20 +116,23 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_listened_on_is_one_clear_sentence() {
+    fn unsuitable_sockets_are_refused_in_one_line() {
         let datagrams = || OwnedFd::from(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let connected = || OwnedFd::from(std::os::unix::net::UnixStream::pair().unwrap().0);
-        for (said, expected) in [
-            (sort([("public", datagrams())]), "socket 1 of LISTEN_FDS, named 'public', is not a TCP"),
+        for (result, expected) in [
+            (
+                sort([("public", datagrams())]),
+                "socket 1 of LISTEN_FDS, named 'public', is not a listening TCP",
+            ),
             (sort([("public", tcp()), ("admin", file())]), "socket 2 of LISTEN_FDS"),
-            (sort([("admin", connected())]), "is not a TCP or Unix socket that listens"),
+            (sort([("admin", connected())]), "is not a listening TCP or Unix socket"),
             (sort([("public", unix())]), "FileDescriptorName=admin"),
-            (sort([("a", tcp()), ("b", tcp())]), "one public socket"),
-            (sort([("admin", tcp()), ("admin", unix())]), "one socket for the operator"),
+            (sort([("a", tcp()), ("b", tcp())]), "a second public socket"),
+            (sort([("admin", tcp()), ("admin", unix())]), "a second admin socket"),
         ] {
-            let said = said.unwrap_err().to_string();
-            assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(expected) && error.lines().count() == 1, "{error}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! The program around the service: command line, wiring, certificates by ACME, and the service manager.
+//! The program: command line, startup, shutdown, certificates by ACME and the service manager.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the command line, one file per command | [`cli`] |
-//! | how the parts are put together and taken apart | [`serve`], [`stop_signals`] |
-//! | what a service manager passes on and is told | [`inherited`], [`service_manager`] |
-//! | the log; what SIGHUP changes | [`log`], [`reload`] |
+//! | startup and shutdown | [`server_config`], [`serve`], [`stop_signals`] |
+//! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
+//! | the log | [`log`] |
+//! | reload on SIGHUP | [`reload`] |
 //! | certificates by ACME | [`acme`] |
-//! | checks of a running service | [`doctor`] |
-//! | the exporter of spans, in builds with the feature `otlp` | [`otlp`] |
+//! | checks of a running server | [`doctor`] |
+//! | export of traces, in builds with the feature `otlp` | [`otlp`] |
 
 pub mod acme;
 pub mod cli;
@@ -18,5 +19,6 @@ pub mod log;
 pub mod otlp;
 pub mod reload;
 pub mod serve;
+pub mod server_config;
 pub mod service_manager;
 pub mod stop_signals;

@@ -1,4 +1,4 @@
-//! The log: its form, what is logged, and how often.
+//! The log: its format, filter and rate limit.
 
 mod journal;
 pub mod rate_limit;
@@ -13,9 +13,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, Registry, fmt as written, reload};
+use tracing_subscriber::{Layer, Registry, fmt as text, reload};
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Text on a terminal, the journal under systemd, JSON otherwise
@@ -23,14 +23,14 @@ pub enum Format {
     Auto,
     /// Lines of text
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
-    /// Fields of the journal of systemd
+    /// Structured entries of the systemd journal
     Journald,
 }
 
-/// What the names of fields begin with in the journal.
-const FIELDS: &str = "WEBPUSH";
+/// Prefix of field names in the journal.
+const FIELD_PREFIX: &str = "WEBPUSH";
 
 /// The variable that overrides the filter of every other source.
 const ENVIRONMENT: &str = "RUST_LOG";
@@ -43,12 +43,12 @@ pub struct Filter {
     targets: Targets,
 }
 
-/// What a log is written with.
+/// The configuration of the log.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// What is logged.
+    /// Its filter.
     pub level: Filter,
-    /// Its form.
+    /// Its format.
     pub format: Format,
 }
 
@@ -57,7 +57,7 @@ pub struct Log {
     level: reload::Handle<Targets, Registry>,
     /// True if `RUST_LOG` overrides the configuration.
     by_environment: bool,
-    floods: Arc<CallSiteLimits>,
+    rate_limits: Arc<CallSiteLimits>,
 }
 
 impl FromStr for Filter {
@@ -78,8 +78,8 @@ impl fmt::Display for Filter {
 }
 
 impl Format {
-    /// What `auto` means where standard error leads there.
-    const fn settled(self, is_terminal: bool, is_journal: bool) -> Self {
+    /// Resolves `auto` by the kind of standard error.
+    const fn resolve(self, is_terminal: bool, is_journal: bool) -> Self {
         match self {
             Self::Auto if is_terminal => Self::Text,
             Self::Auto if is_journal => Self::Journald,
@@ -90,7 +90,7 @@ impl Format {
 }
 
 impl Log {
-    /// Begins to log.
+    /// Installs the log of the process.
     #[must_use]
     pub fn start(settings: &LogConfig) -> Self {
         let environment = std::env::var(ENVIRONMENT).ok().map(|text| text.parse::<Filter>());
@@ -104,10 +104,10 @@ impl Log {
             reload::Layer::new(environment.as_ref().unwrap_or(&settings.level).targets.clone());
         let is_terminal = io::stderr().is_terminal();
         let is_journal = journal::has_stderr();
-        let lines = written::layer().with_writer(io::stderr).with_ansi(is_terminal);
-        let (form, missing) = match settings.format.settled(is_terminal, is_journal) {
+        let lines = text::layer().with_writer(io::stderr).with_ansi(is_terminal);
+        let (output, missing) = match settings.format.resolve(is_terminal, is_journal) {
             Format::Journald => match tracing_journald::layer() {
-                Ok(journal) => (journal.with_field_prefix(Some(FIELDS.to_owned())).boxed(), None),
+                Ok(journal) => (journal.with_field_prefix(Some(FIELD_PREFIX.to_owned())).boxed(), None),
                 Err(error) if is_journal => {
                     (lines.event_format(WithPriority(format::Format::default())).boxed(), Some(error))
                 }
@@ -116,34 +116,34 @@ impl Log {
             Format::Json => (lines.json().flatten_event(true).boxed(), None),
             Format::Auto | Format::Text => (lines.boxed(), None),
         };
-        let floods = Arc::<CallSiteLimits>::default();
+        let rate_limits = Arc::<CallSiteLimits>::default();
         tracing_subscriber::registry()
             .with(filter)
-            .with(form)
-            .with(RateLimitLayer(Arc::clone(&floods)))
+            .with(output)
+            .with(RateLimitLayer(Arc::clone(&rate_limits)))
             .init();
         if let Some(error) = missing {
-            tracing::warn!(%error, "the journal can't be reached, so the log is text on standard error (--log-format)");
+            tracing::warn!(%error, "cannot connect to the journal; logging text to standard error (--log-format)");
         }
         if let Some(error) = invalid {
             tracing::warn!(%error, "{ENVIRONMENT} is ignored");
         }
-        Self { level, by_environment, floods }
+        Self { level, by_environment, rate_limits }
     }
 
-    /// What was left out of it.
+    /// Returns the rate limits, whose reports are due every [`rate_limit::WINDOW`].
     #[must_use]
-    pub fn floods(&self) -> Arc<CallSiteLimits> {
-        Arc::clone(&self.floods)
+    pub fn rate_limits(&self) -> Arc<CallSiteLimits> {
+        Arc::clone(&self.rate_limits)
     }
 
-    /// Logs something else from now on.
+    /// Changes the filter, unless `RUST_LOG` overrides it.
     pub fn set_level(&self, level: &Filter) {
         if self.by_environment {
             return;
         }
         if let Err(error) = self.level.reload(level.targets.clone()) {
-            tracing::error!(%error, "what is logged can't be changed");
+            tracing::error!(%error, "cannot change the log filter");
         }
     }
 }
@@ -153,15 +153,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_chosen_follows_from_where_standard_error_leads() {
-        for (is_terminal, is_journal, form) in [
+    fn auto_follows_from_the_kind_of_standard_error() {
+        for (is_terminal, is_journal, format) in [
             (true, false, Format::Text),
             (true, true, Format::Text),
             (false, true, Format::Journald),
             (false, false, Format::Json),
         ] {
-            assert_eq!(Format::Auto.settled(is_terminal, is_journal), form);
-            assert_eq!(Format::Text.settled(is_terminal, is_journal), Format::Text);
+            assert_eq!(Format::Auto.resolve(is_terminal, is_journal), format);
+            assert_eq!(Format::Text.resolve(is_terminal, is_journal), Format::Text);
         }
     }
 }

@@ -1,12 +1,15 @@
-//! The exporter of spans to an OpenTelemetry collector, in builds with the feature `otlp`. What is recorded, and when, is in
-//! [`webpush_service::otlp`].
+//! Export of traces to an OpenTelemetry collector, in builds with the feature `otlp`.
+//!
+//! [`webpush_service::otlp`] decides what is recorded.
 
 #[cfg(feature = "otlp")]
 mod collector;
 
 use webpush_service::otlp::Spans;
 
-/// Starts to export spans to a collector at this origin. Must be called on the runtime, which does the sending.
+/// Starts the export to the collector at this origin.
+///
+/// Must be called on the runtime, which sends the batches.
 ///
 /// # Errors
 /// Fails if the standard variables of OpenTelemetry are invalid.
@@ -21,11 +24,11 @@ pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
     let Some(endpoint) = endpoint else { return Ok(Spans::disabled()) };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(collector::Collector::at(endpoint)?)
+        .with_http_client(collector::Collector::new(endpoint)?)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{endpoint}/v1/traces"))
         .build()
-        .context("traces can't be exported (--otlp-endpoint)")?;
+        .context("cannot export traces (--otlp-endpoint)")?;
     let resource = Resource::builder()
         .with_service_name(webpush_service::otlp::NAME)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -37,14 +40,14 @@ pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
 /// Records nothing: this build has no exporter.
 ///
 /// # Errors
-/// Fails if there is an endpoint. The parser of flags takes none in this build.
+/// Fails if there is an endpoint. The parser of flags accepts none in this build.
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn start(endpoint: Option<&str>) -> anyhow::Result<Spans> {
     anyhow::ensure!(endpoint.is_none(), NOT_BUILT_IN);
     Ok(Spans::disabled())
 }
 
-/// What is said in a build without the exporter to whoever sets an endpoint.
+/// The error for an endpoint in a build without the exporter.
 #[cfg(not(feature = "otlp"))]
 pub(crate) const NOT_BUILT_IN: &str = "\
-    this build of webpush-server can't export traces: leave otlp.endpoint unset, or build it with --features otlp";
+    this build of webpush-server cannot export traces: unset otlp.endpoint, or build it with --features otlp";

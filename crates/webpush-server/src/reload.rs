@@ -1,8 +1,7 @@
-//! SIGHUP: the configuration is read again. All of it is put in force that can be while the service runs, or nothing: a
-//! file that is broken leaves everything as it is.
+//! Reloads the configuration on SIGHUP. An invalid configuration changes nothing.
 
 use crate::log::Log;
-use crate::serve::ServerConfig;
+use crate::server_config::ServerConfig;
 use crate::service_manager;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
@@ -13,26 +12,26 @@ use webpush_http::transport::tls;
 use webpush_service::service::ConfigSummary;
 use webpush_service::subscribe_tokens::SubscribeTokens;
 
-/// Reads the sources of settings again.
-pub type ReadAgain = Box<dyn Fn() -> anyhow::Result<Reread> + Send + Sync>;
+/// Reads the configuration again.
+pub type ReadConfig = Box<dyn Fn() -> anyhow::Result<NewConfig> + Send + Sync>;
 
-/// What they say now.
-pub struct Reread {
-    /// All settings.
+/// The configuration at a reload.
+pub struct NewConfig {
+    /// The configuration.
     pub settings: ServerConfig,
-    /// The names of those that differ from the start and can't be changed while the service runs.
-    pub later: Vec<String>,
+    /// The names of changed settings that need a restart.
+    pub needs_restart: Vec<String>,
 }
 
-/// What can be changed while the service runs, and where the changes come from.
+/// The parts of a running server that a reload changes.
 pub struct Reload {
-    /// Reads them.
-    pub read_again: ReadAgain,
+    /// Reads the configuration.
+    pub read_config: ReadConfig,
     /// The log.
     pub log: Log,
-    /// Limits, rates, tokens, proxies.
+    /// Limits, rates, tokens and proxies.
     pub server: Arc<HttpServer>,
-    /// The certificate, if it is from files.
+    /// The certificate, if it is read from files.
     pub certificate: Option<Arc<Certificate>>,
     /// The versions of broadcasts.
     pub broadcasts: Arc<Mutex<Sources>>,
@@ -43,53 +42,51 @@ pub async fn run(reload: Reload, mut hangups: Signal) {
     let reload = Arc::new(reload);
     while hangups.recv().await.is_some() {
         let reload = Arc::clone(&reload);
-        // Files are read on a thread that may wait for a disk. It does not panic, so there is nothing to join for.
-        let _ = tokio::task::spawn_blocking(move || service_manager::while_reloading(|| reload.now())).await;
+        let reloading =
+            tokio::task::spawn_blocking(move || service_manager::while_reloading(|| reload.run_once()));
+        let _ = reloading.await;
     }
 }
 
 impl Reload {
-    fn now(&self) {
-        match self.try_now() {
-            Ok(later) if later.is_empty() => tracing::info!("the configuration was read again"),
-            Ok(later) => {
-                let settings = later.join(", ");
-                tracing::warn!(
-                    settings,
-                    "the configuration was read again; what changed of these takes effect at the next start"
-                );
+    fn run_once(&self) {
+        match self.try_once() {
+            Ok(needs_restart) if needs_restart.is_empty() => tracing::info!("configuration reloaded"),
+            Ok(needs_restart) => {
+                let settings = needs_restart.join(", ");
+                tracing::warn!(settings, "configuration reloaded, except for settings that need a restart");
             }
             Err(error) => {
-                tracing::error!("the configuration can't be used, so nothing was changed: {error:#}");
+                tracing::error!("configuration not reloaded, because it is invalid: {error:#}");
             }
         }
     }
 
-    /// Says what has to wait for the next start.
-    fn try_now(&self) -> anyhow::Result<Vec<String>> {
-        let Reread { settings, mut later } = (self.read_again)()?;
-        // Whatever can fail comes first.
+    /// Returns the changed settings that need a restart.
+    fn try_once(&self) -> anyhow::Result<Vec<String>> {
+        let NewConfig { settings, mut needs_restart } = (self.read_config)()?;
+        // Everything that can fail comes before the first change.
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
-            (Some(in_force), Some(loaded)) => {
+            (Some(current), Some(loaded)) => {
                 self.server.service.metrics.process.set_certificate_expiry(certificate::expiry(&loaded));
-                in_force.replace(loaded);
+                current.replace(loaded);
             }
             (None, None) => {}
-            (Some(_), None) | (None, Some(_)) => later.push("tls".to_owned()),
+            (Some(_), None) | (None, Some(_)) => needs_restart.push("tls".to_owned()),
         }
         self.server.service.replace_limits(settings.limits);
         self.server.proxies.store(Arc::new(settings.proxies));
         self.server.service.subscribe_tokens.store(Arc::new(tokens));
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);
-        // Still locked, as when one is set: of two changes the later one is told last.
+        // Under the lock, so that concurrent changes are announced in their order.
         self.server.service.set_broadcasts(broadcasts.in_force());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
-        let shown = ConfigSummary { toml: settings.shown, pending_restart: later.clone() };
-        self.server.service.configuration.store(Arc::new(shown));
-        Ok(later)
+        let effective = ConfigSummary { toml: settings.toml, pending_restart: needs_restart.clone() };
+        self.server.service.configuration.store(Arc::new(effective));
+        Ok(needs_restart)
     }
 }

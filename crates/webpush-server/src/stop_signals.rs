@@ -1,23 +1,23 @@
-//! The signals that ask the service to stop.
+//! The signals that stop the server.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The two signals that ask a service to stop.
+/// SIGTERM and SIGINT.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    /// Catches them from now on.
+    /// Installs the handlers.
     ///
     /// # Errors
-    /// When the operating system doesn't let them be caught.
+    /// Fails if the operating system refuses.
     pub fn catch() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one; its name, for the log.
+    /// Waits for a signal, and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -1,4 +1,4 @@
-//! `send` and `keys` against a service that answers as told: what arrives there, what is printed, how it ends.
+//! `send` and `keys` against a scripted service: requests, output and exit status.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a step that fails ends its test")]
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use webpush_client::encryption::{AgentKeys, decrypt};
 use webpush_client::subscription::PushSubscription;
 use webpush_client::url::CapabilityUrl;
 
-struct Arrived {
+struct ReceivedRequest {
     headers: HeaderMap,
     body: Bytes,
 }
@@ -29,23 +29,23 @@ struct Arrived {
 /// The last part of the path is the status to answer with.
 async fn answer(
     request: Request<Incoming>,
-    arrived: UnboundedSender<Arrived>,
+    arrived: UnboundedSender<ReceivedRequest>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let status: u16 = head.uri.path().rsplit('/').next().unwrap().parse().unwrap();
-    arrived.send(Arrived { headers: head.headers, body }).unwrap_or(());
+    arrived.send(ReceivedRequest { headers: head.headers, body }).unwrap_or(());
     let response = Response::builder()
         .status(status)
         .header("location", "/message/m")
         .header("link", r#"</receipts/r>; rel="urn:ietf:params:push:receipt""#)
         .header("ttl", "30")
-        .body(Full::from(r#"{"title":"A title","detail":"What is wrong."}"#))
+        .body(Full::from(r#"{"title":"A title","detail":"the reason."}"#))
         .unwrap();
     Ok(response)
 }
 
-async fn service() -> (String, UnboundedReceiver<Arrived>) {
+async fn service() -> (String, UnboundedReceiver<ReceivedRequest>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, arrived) = unbounded_channel();
@@ -92,7 +92,7 @@ async fn run(arguments: &[&str], input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A verb that does not read its input may be gone already.
+    // A command that does not read its input may have exited already.
     let _ = child.stdin.take().unwrap().write_all(input).await;
     child.wait_with_output().await.unwrap()
 }
@@ -133,7 +133,7 @@ async fn r8030_5_a_message_arrives_as_it_was_meant() {
     assert_eq!(sent.status.code(), Some(0), "{stderr}");
     assert_eq!(String::from_utf8(sent.stdout).unwrap(), format!("{url}/message/m\n{url}/receipts/r\n"));
     assert!(stderr.contains("30 s instead of 60 s"), "{stderr}");
-    let Arrived { headers, body } = arrived.recv().await.unwrap();
+    let ReceivedRequest { headers, body } = arrived.recv().await.unwrap();
     assert_eq!(decrypt(&desk.keys, &body).unwrap(), b"from \xff stdin\n");
     for (name, value) in [("ttl", "60"), ("urgency", "high"), ("topic", "t"), ("prefer", "respond-async")] {
         assert_eq!(headers[name], value);
@@ -164,7 +164,7 @@ async fn every_refusal_has_its_exit_code_and_sentence() {
         let stderr = String::from_utf8(sent.stderr).unwrap();
         assert_eq!(sent.status.code(), Some(code), "{stderr}");
         assert!(stderr.starts_with(&format!("error: {url} refused the message: {status} ")), "{stderr}");
-        assert!(stderr.ends_with(": What is wrong\n") && !stderr.contains("secret"), "{stderr}");
+        assert!(stderr.ends_with(": the reason\n") && !stderr.contains("secret"), "{stderr}");
         assert!(sent.stdout.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Traces, as a collector gets them. The program under test is built with the feature `otlp`.
+//! Traces, as a collector receives them, with the feature `otlp`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
@@ -14,8 +14,8 @@ const TRACE: [u8; 16] =
     [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
 const PARENT: [u8; 8] = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
 const TRACEPARENT: &str = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
-/// So long the slowest machine may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of every wait, which only a hang reaches.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability() {
@@ -33,7 +33,7 @@ fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability()
     assert!(server.ask("DELETE", &message, "", "").starts_with("HTTP/1.1 204"));
     let refused = server.ask("POST", &push, &format!("traceparent: 00-{TRACEPARENT}-01\r\n"), "no TTL");
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
-    // The last spans are exported before it ends.
+    // The last spans are exported before it exits.
     server.stop();
 
     let exported: Vec<u8> = exports.into_iter().flatten().collect();
@@ -61,7 +61,7 @@ fn a_push_and_its_delivery_are_spans_of_the_senders_trace_without_a_capability()
 }
 
 #[test]
-fn what_a_sender_does_not_want_traced_is_not() {
+fn unsampled_requests_are_not_traced() {
     let (collector, exports) = collector();
     let server = Server::start(&collector);
     let push = link(&server.ask("POST", "/subscribe", "", ""), "urn:ietf:params:push");
@@ -72,8 +72,8 @@ fn what_a_sender_does_not_want_traced_is_not() {
 }
 
 #[test]
-fn without_a_collector_messages_are_taken_and_the_service_stops_in_order() {
-    // Bound, so that nobody else gets it, and not listened on.
+fn without_a_collector_messages_are_accepted_and_shutdown_is_graceful() {
+    // Bound so that nothing else gets it, but not listening.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let server = Server::start(&format!("http://{}", nobody.local_addr().unwrap()));
@@ -82,11 +82,11 @@ fn without_a_collector_messages_are_taken_and_the_service_stops_in_order() {
         assert!(server.ask("POST", &push, "ttl: 60\r\n", "on its way").starts_with("HTTP/1.1 201"));
     }
     let log = server.stop();
-    assert!((1..=2).contains(&log.matches("traces are lost").count()), "{log}");
+    assert!((1..=2).contains(&log.matches("cannot export traces").count()), "{log}");
     assert!(!log.contains(&push), "{log}");
 }
 
-/// A collector that takes everything; its origin, and the bodies. These end when the service has gone.
+/// Starts a collector; returns its origin, and the bodies until the server exits.
 fn collector() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -96,7 +96,7 @@ fn collector() -> (String, Receiver<Vec<u8>>) {
             let mut stream = BufReader::new(stream.unwrap());
             let head = read_head(&mut stream);
             if head.is_empty() {
-                // The knock of `Server::stop`.
+                // The connection of `Server::stop`.
                 return;
             }
             assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
@@ -114,19 +114,19 @@ struct Server {
     child: Child,
     address: String,
     collector: String,
-    _folder: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Server {
     fn start(collector: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
             // Many small batches.
             .envs([("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"), ("OTEL_BSP_SCHEDULE_DELAY", "5")])
             .env("WEBPUSH_SERVER_CONFIG", "/dev/null")
             .args(["--port", "0", "--admin", "off", "--log-format", "text", "--drain-window", "0s"])
             .args(["--otlp-endpoint", collector, "--data-dir"])
-            .arg(folder.path().join("data"))
+            .arg(dir.path().join("data"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -134,23 +134,18 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
-        let address = address.unwrap_or_else(|| panic!("no address in «{line}»")).to_owned();
-        Self {
-            child,
-            address,
-            collector: collector.trim_start_matches("http://").to_owned(),
-            _folder: folder,
-        }
+        let address = address.unwrap_or_else(|| panic!("no address in '{line}'")).to_owned();
+        Self { child, address, collector: collector.trim_start_matches("http://").to_owned(), _dir: dir }
     }
 
-    /// One request on a connection of its own; the whole answer.
+    /// Sends a request on a new connection, and returns the whole response.
     fn ask(&self, method: &str, url: &str, headers: &str, body: &str) -> String {
         let mut answer = String::new();
         self.open(method, url, headers, body).read_to_string(&mut answer).unwrap();
         answer
     }
 
-    /// Is an agent until it is handed a message.
+    /// Listens until a message arrives.
     fn wait_for_event(&self, set: &str) {
         let mut events = BufReader::new(self.open("GET", set, "accept: text/event-stream\r\n", ""));
         let mut line = String::new();
@@ -164,20 +159,20 @@ impl Server {
         let path = url.strip_prefix(&format!("http://{}", self.address)).unwrap_or(url);
         let (address, length) = (&self.address, body.len());
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}");
         stream.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
         stream
     }
 
-    /// Ends it in order; what it has logged.
+    /// Shuts it down, and returns its log.
     fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         assert!(self.child.wait().unwrap().success(), "{log}");
-        // A collector waits for no more.
+        // Ends the collector.
         drop(TcpStream::connect(&self.collector));
         log
     }

@@ -2,7 +2,7 @@
 //!
 //! URLs grant access, and so does the ID of an agent, so neither is shown. A log ID is the ID encrypted as one block of
 //! AES-256. It stays the same across restarts and key rotations, so that one agent can be followed. The server decrypts it
-//! to find the object again; without the sealing keys it reveals nothing. `webpush-server log-name URL` prints it for a URL.
+//! to find the object again; without the sealing keys it reveals nothing. `webpush-server log-id URL` prints it for a URL.
 
 use aws_lc_rs::cipher::{
     AES_256, AES_256_KEY_LEN, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,

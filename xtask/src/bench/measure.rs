@@ -65,7 +65,7 @@ impl Runs {
         chosen(reading.command, self.quick)
     }
 
-    /// What a row says of itself, which has choices as commands have.
+    /// Returns the text of a row with its choices made, as in commands.
     pub(super) fn said(&self, text: &str) -> String {
         chosen(text, self.quick)
     }

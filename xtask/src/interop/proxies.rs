@@ -183,7 +183,7 @@ impl Behind {
         Ok(())
     }
 
-    /// What the proxy has logged; push URLs must not be in it.
+    /// Returns the log of the proxy, which must contain no push URLs.
     pub(super) fn log(&self) -> Result<String> {
         std::fs::read_to_string(&self.log).with_context(|| format!("cannot read {}", self.log.display()))
     }

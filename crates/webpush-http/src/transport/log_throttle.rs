@@ -10,6 +10,7 @@ const SECONDS: u64 = 60;
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// When something was said last: in seconds, plus one.
+#[derive(Debug)]
 pub struct LogThrottle(AtomicU64);
 
 impl LogThrottle {

@@ -1,7 +1,6 @@
-//! Writes what packages ship beside the program: pages of the manual, and completions for shells. All of it follows from
-//! the command line as it is declared.
+//! Generates manual pages and shell completions from the declared command line.
 //!
-//!     cargo run -p webpush-server --example assets -- FOLDER
+//!     cargo run -p webpush-server --example assets -- DIRECTORY
 
 mod page;
 
@@ -14,40 +13,40 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "webpush-server";
 
 fn main() -> anyhow::Result<()> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from).context("say the folder to write to")?;
+    let directory = std::env::args_os().nth(1).map(PathBuf::from).context("missing argument: DIRECTORY")?;
     let mut command = webpush_server::cli::command();
     command.build();
-    manual(&command, &folder.join("man"))?;
-    completions(&mut command, &folder.join("completions"))
+    manual(&command, &directory.join("man"))?;
+    completions(&mut command, &directory.join("completions"))
 }
 
-/// A page for the program, and one for each of its verbs.
-fn manual(command: &Command, folder: &Path) -> anyhow::Result<()> {
-    fresh(folder)?;
+/// Writes a page for the program, and one for each command.
+fn manual(command: &Command, directory: &Path) -> anyhow::Result<()> {
+    create_empty(directory)?;
     let write = |name: &str, text: Vec<u8>| {
-        let path = folder.join(format!("{name}.1"));
-        fs::write(&path, text).with_context(|| format!("{} can't be written", path.display()))
+        let path = directory.join(format!("{name}.1"));
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(NAME, page::of_the_program(command)?)?;
-    for verb in page::visible(command) {
-        write(&format!("{NAME}-{}", verb.get_name()), page::of_a_verb(command, verb)?)?;
+    write(NAME, page::for_program(command)?)?;
+    for subcommand in page::visible(command) {
+        write(&format!("{NAME}-{}", subcommand.get_name()), page::for_command(command, subcommand)?)?;
     }
     Ok(())
 }
 
-fn completions(command: &mut Command, folder: &Path) -> anyhow::Result<()> {
-    fresh(folder)?;
+fn completions(command: &mut Command, directory: &Path) -> anyhow::Result<()> {
+    create_empty(directory)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, command, NAME, folder)
-            .with_context(|| format!("the completion for {shell} can't be written"))?;
+        clap_complete::generate_to(shell, command, NAME, directory)
+            .with_context(|| format!("cannot write the completion for {shell}"))?;
     }
     Ok(())
 }
 
-/// An empty folder: a page of a verb that is no more would be shipped otherwise.
-fn fresh(folder: &Path) -> anyhow::Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("{} can't be emptied", folder.display()))?;
+/// Creates an empty directory, without pages of commands that no longer exist.
+fn create_empty(directory: &Path) -> anyhow::Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(|| format!("cannot remove {}", directory.display()))?;
     }
-    fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))
 }

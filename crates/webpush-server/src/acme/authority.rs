@@ -1,4 +1,4 @@
-//! Requests to an authority, over the same client as `send` has: one connection for an order.
+//! Requests to the CA, with the HTTP client of `send`: one connection per order.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -16,22 +16,22 @@ use webpush_client::error::ClientError;
 use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
 
-/// Looks whether the authority's own certificate could be trusted.
+/// Checks that there are trusted certificates for HTTPS to the CA.
 ///
 /// # Errors
-/// When the file can't be used, or nobody is trusted at all.
+/// Fails if the file cannot be used, or if there are no trusted certificates.
 pub fn check_trust(ca_file: Option<&Path>) -> anyhow::Result<()> {
     trust::tls_config(ca_file, &[]).map(drop).context("cannot use --acme-directory-ca-file")
 }
 
-/// Asks an authority.
+/// An HTTP client for a CA.
 pub struct Authority {
     connector: Connector,
     open: Arc<Mutex<Option<Connection>>>,
 }
 
 impl Authority {
-    /// Trusts whom the system trusts, and those of a file.
+    /// Creates a client that trusts the certificates of the system and those in a file.
     #[must_use]
     pub fn new(ca_file: Option<&Path>) -> Self {
         let connector = Connector::new(ca_file.map(Path::to_owned));
@@ -50,7 +50,7 @@ impl HttpClient for Authority {
             let Ok(body) = body.collect().await;
             let body = body.to_bytes();
             if head.method == Method::POST {
-                // Over HTTP/2 nobody else says it, and some authorities want it.
+                // Not added over HTTP/2, and some CAs require it.
                 head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             }
             let request = Request::from_parts(head, body);
@@ -61,19 +61,19 @@ impl HttpClient for Authority {
     }
 }
 
-/// Over the connection that is open, if that works, or another.
+/// Sends the request over the open connection if it still works, otherwise over a new one.
 async fn exchange(
     connector: &Connector,
     open: &mut Option<Connection>,
     request: Request<Bytes>,
 ) -> Result<Answer, AuthorityError> {
-    // What the authority says of its resources is only as good as the connection to them.
+    // Resource URLs come from the CA, and must not lead to plain HTTP.
     let url = CapabilityUrl::parse(&request.uri().to_string())?;
     if !url.is_https() {
         return Err(AuthorityError::Plaintext(url.origin()));
     }
     if let Some(mut connection) = open.take_if(|connection| connection.origin() == url.origin())
-        // It may have been closed meanwhile. A request that is heard twice is refused for its nonce.
+        // It may be closed by now. If the CA did receive the request, the nonce prevents a second effect.
         && let Ok(answer) = connection.exchange(request.clone()).await
     {
         *open = Some(connection);
@@ -90,7 +90,7 @@ async fn exchange(
 enum AuthorityError {
     /// The exchange failed.
     Client(ClientError),
-    /// The authority names a resource of this origin, which has no TLS.
+    /// A resource at this origin, which has no TLS.
     Plaintext(String),
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(error) => f.write_str(&error.sentence()),
-            Self::Plaintext(origin) => write!(f, "the authority names a resource without https: {origin}"),
+            Self::Plaintext(origin) => write!(f, "the CA returned a URL without https: {origin}"),
         }
     }
 }

@@ -1,43 +1,43 @@
-//! Names that an authority can look at by TLS-ALPN-01.
+//! Domain names that a CA can validate by TLS-ALPN-01.
 
 use std::fmt;
 
-/// The longest name of a host (RFC 1035 §2.3.4), as text.
+/// Maximum length of a domain name as text (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
-/// The longest part between its dots.
+/// Maximum length of a label (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// The name of a host, in lower case.
+/// A domain name in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(String);
 
 impl Domain {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
-    /// What is wrong with it, as a sentence.
+    /// Returns why the name is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("'{text}' is not a domain for ACME: {why}"));
         let name = text.to_ascii_lowercase();
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         let labels: Vec<&str> = name.split('.').collect();
         if bare.parse::<std::net::IpAddr>().is_ok() {
-            return wrong("it is an address, a name is expected");
+            return wrong("expected a name, not an IP address");
         }
         if name.contains('*') {
-            return wrong("wildcards can't be had by TLS-ALPN-01, list each name");
+            return wrong("TLS-ALPN-01 does not support wildcards; list each name");
         }
         if name.contains('_') {
-            return wrong("names of hosts have no underscore");
+            return wrong("host names have no underscores");
         }
         if name.contains(['/', ':']) {
-            return wrong("a name alone is expected, as push.example.net, without scheme, port and path");
+            return wrong("expected a name without scheme, port and path, such as push.example.net");
         }
         if !name.is_ascii() {
-            return wrong("write it in its ASCII form, which begins with xn--");
+            return wrong("use the ASCII form, which begins with xn--");
         }
         if name.len() > MAX_NAME || labels.iter().any(|label| label.len() > MAX_LABEL) {
-            return wrong("it is longer than names may be");
+            return wrong("too long");
         }
         let is_label = |label: &&str| {
             !label.is_empty()
@@ -47,12 +47,12 @@ impl Domain {
         };
         let ends_in_number = labels.last().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         if !labels.iter().all(is_label) || ends_in_number {
-            return wrong("a name as push.example.net is expected");
+            return wrong("expected a name such as push.example.net");
         }
         Ok(Self(name))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_kept_in_lower_case() {
+    fn names_are_in_lower_case() {
         for (text, name) in [
             ("Push.Example.NET", "push.example.net"),
             ("localhost", "localhost"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_authority_would_certify_is_refused_with_its_reason() {
+    fn invalid_names_are_refused_with_the_reason() {
         let long_label = format!("{}.example", "a".repeat(64));
         let long_name = format!("{}example", "abcdefgh.".repeat(30));
         for (text, why) in [
@@ -94,18 +94,18 @@ mod tests {
             ("https://push.example.net", "without scheme"),
             ("push.example.net:443", "without scheme"),
             ("bücher.example", "xn--"),
-            (&long_label, "longer"),
-            (&long_name, "longer"),
-            ("", "push.example.net is expected"),
-            ("push.example.net.", "push.example.net is expected"),
-            ("push..net", "push.example.net is expected"),
-            ("-push.net", "push.example.net is expected"),
-            ("push-.net", "push.example.net is expected"),
-            ("push example", "push.example.net is expected"),
-            ("192.0.2.256", "push.example.net is expected"),
+            (&long_label, "too long"),
+            (&long_name, "too long"),
+            ("", "such as push.example.net"),
+            ("push.example.net.", "such as push.example.net"),
+            ("push..net", "such as push.example.net"),
+            ("-push.net", "such as push.example.net"),
+            ("push-.net", "such as push.example.net"),
+            ("push example", "such as push.example.net"),
+            ("192.0.2.256", "such as push.example.net"),
         ] {
-            let said = Domain::parse(text).unwrap_err();
-            assert!(said.starts_with('\'') && said.contains(why), "{text}: {said}");
+            let error = Domain::parse(text).unwrap_err();
+            assert!(error.starts_with('\'') && error.contains(why), "{text}: {error}");
         }
     }
 }

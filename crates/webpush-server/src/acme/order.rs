@@ -14,44 +14,46 @@ use std::time::Duration;
 use tokio::time::timeout;
 use webpush_http::transport::certificate::Certificate;
 
-/// The longest that an order may take.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// How often the authority is asked whether it has come to an end.
-const RETRIES: RetryPolicy = RetryPolicy::new()
+/// Time limit of an order.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Polling of the order.
+const POLLING: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .backoff(1.5)
     .timeout(Duration::from_secs(120));
-/// The authority knows our account no more (RFC 8555 §6.7).
-const ACCOUNT_GONE: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
-/// So much of what an authority says goes into a sentence.
-const MAX_SAID: usize = 500;
+/// The account does not exist at the CA (RFC 8555 §6.7).
+const ACCOUNT_DOES_NOT_EXIST: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+/// Maximum length of an error from the CA, in characters.
+const MAX_ERROR: usize = 500;
 
-/// What an authority has issued.
-pub struct Issued {
-    /// The key and its certificates, as they are kept.
+/// A certificate that was issued.
+pub struct IssuedCertificate {
+    /// The key and the chain as PEM.
     pub pem: String,
-    /// The same, for handshakes.
+    /// The same for handshakes.
     pub certificate: CertifiedKey,
 }
 
 /// Orders a certificate for all domains.
 ///
 /// # Errors
-/// One sentence, with what the authority said.
+/// Fails with one line that includes the error of the CA.
 pub async fn order(
     settings: &AcmeConfig,
     cache: &Cache,
     certificate: &Certificate,
-) -> anyhow::Result<Issued> {
-    let _answering = Answering(certificate);
-    let ordered = timeout(PATIENCE, try_order(settings, cache, certificate)).await;
-    ordered.unwrap_or_else(|_| Err(anyhow!("the order was not over within {} min", PATIENCE.as_secs() / 60)))
+) -> anyhow::Result<IssuedCertificate> {
+    let _challenges = ChallengeGuard(certificate);
+    let ordered = timeout(ORDER_TIMEOUT, try_order(settings, cache, certificate)).await;
+    ordered.unwrap_or_else(|_| {
+        Err(anyhow!("the order did not complete within {} min", ORDER_TIMEOUT.as_secs() / 60))
+    })
 }
 
-/// Challenges are answered until the order is over, however it ends.
-struct Answering<'a>(&'a Certificate);
+/// Removes the challenges when the order ends, successfully or not.
+struct ChallengeGuard<'a>(&'a Certificate);
 
-impl Drop for Answering<'_> {
+impl Drop for ChallengeGuard<'_> {
     fn drop(&mut self) {
         self.0.forget_challenges();
     }
@@ -61,18 +63,18 @@ async fn try_order(
     settings: &AcmeConfig,
     cache: &Cache,
     certificate: &Certificate,
-) -> anyhow::Result<Issued> {
+) -> anyhow::Result<IssuedCertificate> {
     let mut order = new_order(settings, cache).await?;
     answer_challenges(&mut order, certificate).await?;
     until_ready(&mut order).await?;
-    let key = order.finalize().await.map_err(said)?;
-    let chain = order.poll_certificate(&RETRIES).await.map_err(said)?;
+    let key = order.finalize().await.map_err(describe)?;
+    let chain = order.poll_certificate(&POLLING).await.map_err(describe)?;
     let pem = format!("{key}{chain}");
-    let certificate = cache::parse(&pem).context("what the authority issued can't be used")?;
+    let certificate = cache::parse(&pem).context("cannot use the issued certificate")?;
     for domain in &settings.domains {
-        ensure!(cache::covers(&certificate, domain), "what the authority issued is not for {domain}");
+        ensure!(cache::covers(&certificate, domain), "the issued certificate is not for {domain}");
     }
-    Ok(Issued { pem, certificate })
+    Ok(IssuedCertificate { pem, certificate })
 }
 
 async fn new_order(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Order> {
@@ -80,77 +82,77 @@ async fn new_order(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Order
         settings.domains.iter().map(|domain| Identifier::Dns(domain.as_str().to_owned())).collect();
     let order = NewOrder::new(&names);
     match account(settings, cache).await?.new_order(&order).await {
-        Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(ACCOUNT_GONE) => {
-            cache.forget_account();
-            account(settings, cache).await?.new_order(&order).await.map_err(said)
+        Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(ACCOUNT_DOES_NOT_EXIST) => {
+            cache.remove_account();
+            account(settings, cache).await?.new_order(&order).await.map_err(describe)
         }
-        ordered => ordered.map_err(said),
+        ordered => ordered.map_err(describe),
     }
 }
 
 async fn account(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Account> {
-    let kept = cache.account().unwrap_or_else(|error| {
-        tracing::warn!("another account is made: {error:#}");
+    let stored = cache.account().unwrap_or_else(|error| {
+        tracing::warn!("creating a new ACME account: {error:#}");
         None
     });
     let authority = Box::new(Authority::new(settings.directory_ca_file.as_deref()));
     let builder = Account::builder_with_http(authority);
     let contacts: Vec<_> = settings.contact.as_deref().into_iter().collect();
-    let Some(kept) = kept else {
-        // Who makes an account says that the terms of the authority are agreed to; the documentation says so.
+    let Some(stored) = stored else {
+        // The documentation of --acme-domains says that using it means agreeing to the terms.
         let new =
             NewAccount { contact: &contacts, terms_of_service_agreed: true, only_return_existing: false };
         let (account, credentials) =
-            builder.create(&new, settings.directory.clone(), None).await.map_err(said)?;
-        let credentials = serde_json::to_value(credentials).context("the account can't be written down")?;
-        keep(cache, StoredAccount { contact: settings.contact.clone(), credentials }).await?;
+            builder.create(&new, settings.directory.clone(), None).await.map_err(describe)?;
+        let credentials = serde_json::to_value(credentials).context("cannot serialize the account")?;
+        store(cache, StoredAccount { contact: settings.contact.clone(), credentials }).await?;
         return Ok(account);
     };
-    let credentials = AccountCredentials::deserialize(&kept.credentials)
-        .map_err(|_| anyhow!("the account that was kept can't be used: remove its file account.json"))?;
-    let account = builder.from_credentials(credentials).await.map_err(said)?;
-    if kept.contact != settings.contact {
-        account.update_contacts(&contacts).await.map_err(said)?;
-        keep(cache, StoredAccount { contact: settings.contact.clone(), ..kept }).await?;
+    let credentials = AccountCredentials::deserialize(&stored.credentials)
+        .map_err(|_| anyhow!("cannot use the stored account; remove its account.json"))?;
+    let account = builder.from_credentials(credentials).await.map_err(describe)?;
+    if stored.contact != settings.contact {
+        account.update_contacts(&contacts).await.map_err(describe)?;
+        store(cache, StoredAccount { contact: settings.contact.clone(), ..stored }).await?;
     }
     Ok(account)
 }
 
-/// On a thread that may wait for a disk.
-async fn keep(cache: &Cache, kept: StoredAccount) -> anyhow::Result<()> {
+async fn store(cache: &Cache, account: StoredAccount) -> anyhow::Result<()> {
     let cache = cache.clone();
-    tokio::task::spawn_blocking(move || cache.keep_account(&kept)).await?
+    tokio::task::spawn_blocking(move || cache.store_account(&account)).await?
 }
 
 async fn answer_challenges(order: &mut Order, certificate: &Certificate) -> anyhow::Result<()> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
-        let mut authorization = authorization.map_err(said)?;
+        let mut authorization = authorization.map_err(describe)?;
         let domain = authorization.identifier().to_string();
         match authorization.status {
             AuthorizationStatus::Valid => continue,
             AuthorizationStatus::Pending => {}
-            status => bail!("{domain}: its authorization is {status:?}"),
+            status => bail!("{domain}: the authorization is {status:?}"),
         }
         let mut challenge = authorization
             .challenge(ChallengeType::TlsAlpn01)
-            .with_context(|| format!("{domain}: the authority does not offer TLS-ALPN-01"))?;
+            .with_context(|| format!("{domain}: the CA does not offer TLS-ALPN-01"))?;
         let digest = challenge.key_authorization().digest();
-        let digest = digest.as_ref().try_into().context("a digest of another length")?;
+        let digest =
+            digest.as_ref().try_into().context("the digest of the key authorization is not 32 bytes long")?;
         certificate
             .answer(domain, challenge::certificate(challenge.identifier().to_string().as_str(), digest)?);
-        challenge.set_ready().await.map_err(said)?;
+        challenge.set_ready().await.map_err(describe)?;
     }
     Ok(())
 }
 
 async fn until_ready(order: &mut Order) -> anyhow::Result<()> {
-    let status = match order.poll_ready(&RETRIES).await {
+    let status = match order.poll_ready(&POLLING).await {
         Ok(OrderStatus::Ready) => return Ok(()),
         Ok(status) => anyhow!("the order is {status:?}"),
-        Err(error) => said(error),
+        Err(error) => describe(error),
     };
-    // What the order says is that a challenge failed; the challenge says why.
+    // The order only says that a challenge failed; the challenge says why.
     Err(failed_challenge(order).await.unwrap_or(status))
 }
 
@@ -159,38 +161,38 @@ async fn failed_challenge(order: &mut Order) -> Option<anyhow::Error> {
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let state = authorization.refresh().await.ok()?;
         if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref()) {
-            return Some(anyhow!("{}: {}", state.identifier(), in_words(problem)));
+            return Some(anyhow!("{}: {}", state.identifier(), describe_problem(problem)));
         }
     }
     None
 }
 
-/// As a sentence for the operator.
-fn said(error: Error) -> anyhow::Error {
+/// Returns the error as one line.
+fn describe(error: Error) -> anyhow::Error {
     match error {
-        Error::Api(problem) => anyhow!(in_words(&problem)),
-        Error::Json(_) => anyhow!("what the authority answered is no ACME: is --acme-directory right?"),
-        Error::Timeout(_) => anyhow!("the authority did not come to an end in time"),
-        Error::Other(error) => anyhow!(bounded(&error.to_string())),
-        other => anyhow!(bounded(&other.to_string())),
+        Error::Api(problem) => anyhow!(describe_problem(&problem)),
+        Error::Json(_) => anyhow!("the response is not ACME; check --acme-directory"),
+        Error::Timeout(_) => anyhow!("the CA did not complete the order in time"),
+        Error::Other(error) => anyhow!(one_line(&error.to_string())),
+        other => anyhow!(one_line(&other.to_string())),
     }
 }
 
-/// What the authority said, and what kind of problem that is.
-fn in_words(problem: &Problem) -> String {
+/// Returns the details and types of a problem.
+fn describe_problem(problem: &Problem) -> String {
     let all = problem.subproblems.iter().map(|one| (&one.detail, &one.r#type));
     let all = [(&problem.detail, &problem.r#type)].into_iter().chain(all);
     let words = all.map(|(detail, kind)| {
         let kind = kind.as_deref().unwrap_or("about:blank");
         let kind = kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind);
-        format!("{} ({kind})", detail.as_deref().unwrap_or("the authority refuses"))
+        format!("{} ({kind})", detail.as_deref().unwrap_or("refused"))
     });
-    bounded(&words.collect::<Vec<_>>().join("; "))
+    one_line(&words.collect::<Vec<_>>().join("; "))
 }
 
-/// One line of the log, whatever an authority has to say.
-fn bounded(text: &str) -> String {
-    text.chars().take(MAX_SAID).map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Returns text of the CA as one line of limited length.
+fn one_line(text: &str) -> String {
+    text.chars().take(MAX_ERROR).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -198,18 +200,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_authority_says_is_one_line_with_an_end() {
+    fn errors_of_the_ca_are_one_line_of_limited_length() {
         let text = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many\ncertificates",
             "subproblems":[{"type":"urn:ietf:params:acme:error:caa","detail":"CAA forbids"}]}"#;
         let problem: Problem = serde_json::from_str(text).unwrap();
         assert_eq!(
-            said(problem.into()).to_string(),
+            describe(problem.into()).to_string(),
             "too many certificates (rateLimited); CAA forbids (caa)"
         );
         let detail = "x".repeat(10_000);
         let problem = Problem { r#type: None, detail: Some(detail), status: None, subproblems: Vec::new() };
-        assert_eq!(in_words(&problem).len(), MAX_SAID);
+        assert_eq!(describe_problem(&problem).len(), MAX_ERROR);
         let silent = Problem { r#type: None, detail: None, status: None, subproblems: Vec::new() };
-        assert_eq!(in_words(&silent), "the authority refuses (about:blank)");
+        assert_eq!(describe_problem(&silent), "refused (about:blank)");
     }
 }

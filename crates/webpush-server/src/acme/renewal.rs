@@ -1,8 +1,8 @@
-//! Has a certificate in force: the one that was kept, then one after the other, each ordered before the last one ends.
+//! The renewal task: serves the stored certificate, and orders the next one before it expires.
 
 use super::cache::{self, Cache};
-use super::order::{self, Issued};
-use super::schedule::{self, Chance};
+use super::order::{self, IssuedCertificate};
+use super::schedule::{self, Jitter};
 use super::{AcmeConfig, authority};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
@@ -14,26 +14,26 @@ use webpush_core::time::Timestamp;
 use webpush_http::transport::certificate::{self, Certificate, Validity};
 use webpush_service::service::Service;
 
-/// The clock is looked at so often while an order is far off: it may be set, or stand still while a machine sleeps.
-const LOOK: Duration = Duration::from_secs(10 * 60);
+/// Maximum sleep before the clock is read again: it may be set, and timers stop while a machine sleeps.
+const MAX_SLEEP: Duration = Duration::from_secs(10 * 60);
 
-/// The certificate of a service, and what becomes of it.
+/// Keeps the certificate of the server valid.
 pub struct Renewal {
     settings: AcmeConfig,
     cache: Cache,
     certificate: Arc<Certificate>,
     service: Arc<Service>,
-    /// When the next order is due.
+    /// Time of the next order.
     due: Timestamp,
-    /// Orders that failed, one after the other.
+    /// Number of consecutive failures.
     failures: u32,
 }
 
 impl Renewal {
-    /// Puts in force what was kept, as far as it is still good. Then the service is ready if that covers all domains.
+    /// Serves the stored certificate if it is still valid. The server is ready if it covers all domains.
     ///
     /// # Errors
-    /// When there is nowhere to keep a certificate, or nobody whose authority could be trusted.
+    /// Fails if the directory cannot be created, or if there are no trusted certificates for the CA.
     pub fn open(
         settings: AcmeConfig,
         data_dir: &Path,
@@ -43,19 +43,19 @@ impl Renewal {
         authority::check_trust(settings.directory_ca_file.as_deref())?;
         let cache = Cache::open(data_dir, &settings.directory)?;
         let mut renewal = Self { due: service.now(), settings, cache, certificate, service, failures: 0 };
-        let kept = renewal.cache.certificate().unwrap_or_else(|error| {
-            tracing::warn!("another certificate is ordered: {error:#}");
+        let stored = renewal.cache.certificate().unwrap_or_else(|error| {
+            tracing::warn!("ordering a new certificate: {error:#}");
             None
         });
-        let covers_all = kept.is_some_and(|kept| renewal.begin_with(kept));
+        let covers_all = stored.is_some_and(|stored| renewal.serve_stored(stored));
         renewal.service.readiness.set_certificate_missing(!covers_all);
         Ok(renewal)
     }
 
-    /// Orders certificates as they are due, until the service stops.
+    /// Orders certificates when they are due. Never returns.
     pub async fn run(mut self) {
         loop {
-            until(self.service.env(), self.due).await;
+            sleep_until(self.service.env(), self.due).await;
             match order::order(&self.settings, &self.cache, &self.certificate).await {
                 Ok(issued) => self.issued(issued).await,
                 Err(error) => self.failed(&error),
@@ -63,69 +63,68 @@ impl Renewal {
         }
     }
 
-    /// Whether a certificate that was kept covers all domains. One that covers some is better than none until then.
-    fn begin_with(&mut self, kept: CertifiedKey) -> bool {
-        let covered = self.settings.domains.iter().filter(|domain| cache::covers(&kept, domain)).count();
+    /// Serves a stored certificate if it covers any domain, and returns true if it covers all.
+    fn serve_stored(&mut self, stored: CertifiedKey) -> bool {
+        let covered = self.settings.domains.iter().filter(|domain| cache::covers(&stored, domain)).count();
         let covers_all = covered == self.settings.domains.len();
-        match certificate::validity(&kept) {
+        match certificate::validity(&stored) {
             Some(validity) if validity.until > self.service.now() && covered > 0 => {
                 if covers_all {
-                    self.due = schedule::renewal(validity, chance(self.service.env()));
+                    self.due = schedule::renewal(validity, jitter(self.service.env()));
                 }
-                self.put_in_force(kept, validity);
+                self.serve(stored, validity);
                 covers_all
             }
             _ => false,
         }
     }
 
-    async fn issued(&mut self, issued: Issued) {
+    async fn issued(&mut self, issued: IssuedCertificate) {
         let Some(validity) = certificate::validity(&issued.certificate) else {
-            return self
-                .failed(&anyhow::anyhow!("what the authority issued does not say until when it is good"));
+            return self.failed(&anyhow::anyhow!("the issued certificate has no validity"));
         };
         self.service.metrics.acme.count_order(true);
-        self.put_in_force(issued.certificate, validity);
+        self.serve(issued.certificate, validity);
         self.service.readiness.set_certificate_missing(false);
         let (domains, until) = (self.domains(), validity.until.http_date());
-        tracing::info!("a certificate was issued for {domains}, good until {until}");
+        tracing::info!("certificate issued for {domains}, valid until {until}");
         let cache = self.cache.clone();
-        let kept = tokio::task::spawn_blocking(move || cache.keep_certificate(&issued.pem)).await;
-        if let Err(error) = kept.unwrap_or_else(|error| Err(error.into())) {
-            tracing::error!("the certificate could not be kept, so the next start orders another: {error:#}");
+        let stored = tokio::task::spawn_blocking(move || cache.store_certificate(&issued.pem)).await;
+        if let Err(error) = stored.unwrap_or_else(|error| Err(error.into())) {
+            tracing::error!("cannot store the certificate; the next start orders another one: {error:#}");
         }
-        self.due = schedule::renewal(validity, chance(self.service.env()));
+        self.due = schedule::renewal(validity, jitter(self.service.env()));
         let now = self.service.now();
         if self.due > now {
             self.failures = 0;
         } else {
-            // By this clock it would be ordered again and again.
-            let pause = self.pause();
-            self.due = now.after(pause);
+            // A wrong clock must not cause a loop of orders.
+            let delay = self.next_delay();
+            self.due = now.after(delay);
             tracing::warn!(
-                "the certificate for {domains} is due for renewal as it comes: is the clock right? The next order is in {} min",
-                pause.as_secs() / 60
+                "the new certificate for {domains} is already due for renewal; check the clock. Next order in {} min",
+                delay.as_secs() / 60
             );
         }
     }
 
     fn failed(&mut self, error: &anyhow::Error) {
         self.service.metrics.acme.count_order(false);
-        let pause = self.pause();
-        self.due = self.service.now().after(pause);
-        let (domains, minutes) = (self.domains(), pause.as_secs() / 60);
+        let delay = self.next_delay();
+        self.due = self.service.now().after(delay);
+        let (domains, minutes) = (self.domains(), delay.as_secs() / 60);
         let directory = &self.settings.directory;
         tracing::error!(
-            "no certificate for {domains} from {directory}: {error:#}. The next try is in {minutes} min"
+            "cannot obtain a certificate for {domains} from {directory}: {error:#}. Next attempt in {minutes} min"
         );
     }
 
-    fn pause(&mut self) -> Duration {
+    fn next_delay(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        schedule::pause(self.failures, chance(self.service.env()))
+        schedule::retry_delay(self.failures, jitter(self.service.env()))
     }
 
-    fn put_in_force(&self, certificate: CertifiedKey, validity: Validity) {
+    fn serve(&self, certificate: CertifiedKey, validity: Validity) {
         self.service.metrics.process.set_certificate_expiry(Some(validity.until));
         self.certificate.replace(certificate);
     }
@@ -136,17 +135,17 @@ impl Renewal {
     }
 }
 
-async fn until(env: &Env, due: Timestamp) {
+async fn sleep_until(env: &Env, due: Timestamp) {
     loop {
         let left = env.now().until(due);
         if left.is_zero() {
             return;
         }
-        sleep(left.min(LOOK)).await;
+        sleep(left.min(MAX_SLEEP)).await;
     }
 }
 
-/// Without randomness nothing is served anyhow.
-fn chance(env: &Env) -> Chance {
-    Chance(env.random::<1>().map_or(0, |[byte]| byte))
+/// Without entropy the server does not work anyway.
+fn jitter(env: &Env) -> Jitter {
+    Jitter(env.random::<1>().map_or(0, |[byte]| byte))
 }

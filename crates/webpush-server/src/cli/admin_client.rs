@@ -1,7 +1,7 @@
 //! Requests to the admin listener of a running server: its address, and the token.
 
 use super::commands::serve;
-use crate::serve::ServerConfig;
+use crate::server_config::ServerConfig;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::ArgMatches;
@@ -37,8 +37,9 @@ const PATIENCE_BETWEEN: Duration = Duration::from_secs(60);
 /// Time limit for the answer to an upload.
 const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Flags that locate the admin listener. Other values come from the server's variables and configuration file. The IDs are
-/// those of the settings.
+/// Flags that locate the admin listener.
+///
+/// Other values come from the server's variables and configuration file. The IDs are those of the settings.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AdminAt {
     /// Admin listener of the server (its --admin)

@@ -1,4 +1,6 @@
-//! Exit statuses: the same for every client command, so that scripts can tell a permanent failure from a temporary one.
+//! Exit statuses of the client commands.
+//!
+//! They are the same for all, so that scripts can tell a permanent failure from a temporary one.
 
 use super::render::terminal;
 use std::io::{self, ErrorKind};

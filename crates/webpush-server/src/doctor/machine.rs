@@ -1,6 +1,6 @@
 //! The machine that the server runs on: data directory, disk and file descriptors.
 
-use super::finding::Finding;
+use super::check_result::CheckResult;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,12 +17,12 @@ const LITTLE_PERCENT: u64 = 5;
 const FEW_DESCRIPTORS: u64 = 65_536;
 
 /// Checks that the directory is private and holds the keys.
-pub fn directory(path: &Path) -> Finding {
+pub fn directory(path: &Path) -> CheckResult {
     let shown = path.display();
     let found = match fs::metadata(path) {
         Ok(found) => found,
         Err(error) => {
-            return Finding::bad(
+            return CheckResult::bad(
                 DIRECTORY,
                 format!("cannot read {shown}: {error}"),
                 "name it with --data-dir or --config, and run doctor as root or as the server's user",
@@ -31,7 +31,7 @@ pub fn directory(path: &Path) -> Finding {
     };
     let open_to_others = |found: &fs::Metadata| found.mode() & 0o077 != 0;
     if open_to_others(&found) {
-        return Finding::bad(
+        return CheckResult::bad(
             DIRECTORY,
             format!("{shown} has mode {:o}: other users can read it", found.mode() & 0o777),
             format!("chmod 700 {shown}"),
@@ -39,7 +39,7 @@ pub fn directory(path: &Path) -> Finding {
     }
     let keys = path.join(keys_file::FILE_NAME);
     match fs::metadata(&keys) {
-        Ok(file) if open_to_others(&file) => Finding::bad(
+        Ok(file) if open_to_others(&file) => CheckResult::bad(
             DIRECTORY,
             format!(
                 "{} has mode {:o}: anyone who reads it can use every URL",
@@ -48,13 +48,13 @@ pub fn directory(path: &Path) -> Finding {
             ),
             format!("chmod 600 {}", keys.display()),
         ),
-        Ok(file) if file.uid() != found.uid() => Finding::bad(
+        Ok(file) if file.uid() != found.uid() => CheckResult::bad(
             DIRECTORY,
             format!("{} belongs to another user than the directory", keys.display()),
             format!("chown -R --reference={shown} {shown}"),
         ),
-        Ok(_) => Finding::good(DIRECTORY, format!("{shown} is private")),
-        Err(error) => Finding::bad(
+        Ok(_) => CheckResult::good(DIRECTORY, format!("{shown} is private")),
+        Err(error) => CheckResult::bad(
             DIRECTORY,
             format!("cannot read {}: {error}", keys.display()),
             "start the server once, or restore the file from a backup: no existing URL works without it",
@@ -63,51 +63,51 @@ pub fn directory(path: &Path) -> Finding {
 }
 
 /// Checks the free disk space.
-pub fn disk(path: &Path) -> Finding {
+pub fn disk(path: &Path) -> CheckResult {
     let Ok(found) = rustix::fs::statvfs(path) else {
-        return Finding::skipped(DISK, format!("cannot read the disk usage of {}", path.display()));
+        return CheckResult::skipped(DISK, format!("cannot read the disk usage of {}", path.display()));
     };
     let bytes = found.f_bavail.saturating_mul(found.f_frsize);
     let percent = found.f_bavail.saturating_mul(100) / found.f_blocks.max(1);
     of_disk(bytes, percent)
 }
 
-fn of_disk(bytes: u64, percent: u64) -> Finding {
+fn of_disk(bytes: u64, percent: u64) -> CheckResult {
     let found = format!("{} MiB free, {percent} %", bytes >> 20);
     if bytes < LITTLE_BYTES || percent < LITTLE_PERCENT {
-        return Finding::warning(
+        return CheckResult::warning(
             DISK,
             found,
             "free some space: the server refuses messages with 503 while the disk is full",
         );
     }
-    Finding::good(DISK, found)
+    CheckResult::good(DISK, found)
 }
 
 /// Checks the file descriptor limit in the metrics of the server.
-pub fn descriptors(metrics: &str) -> Finding {
+pub fn descriptors(metrics: &str) -> CheckResult {
     let value = |name: &str| {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|number| number.trim().parse::<u64>().ok())
     };
     let (Some(open), Some(limit)) = (value("webpush_process_open_fds"), value("webpush_process_max_fds"))
     else {
-        return Finding::skipped(DESCRIPTORS, "the server does not report its limit");
+        return CheckResult::skipped(DESCRIPTORS, "the server does not report its limit");
     };
     let found = format!("{open} of {limit} are open");
     if limit < FEW_DESCRIPTORS {
-        return Finding::warning(
+        return CheckResult::warning(
             DESCRIPTORS,
             found,
             "each connection needs one: set LimitNOFILE=1048576 in the unit, or ulimit -n before the start",
         );
     }
-    Finding::good(DESCRIPTORS, found)
+    CheckResult::good(DESCRIPTORS, found)
 }
 
 /// Reports that the server's metrics are unavailable.
-pub fn without_metrics(error: &anyhow::Error) -> Finding {
-    Finding::warning(
+pub fn without_metrics(error: &anyhow::Error) -> CheckResult {
+    CheckResult::warning(
         DESCRIPTORS,
         format!("cannot read the server's metrics: {error:#}"),
         "start the server, and name its admin listener with --admin or --config",
@@ -116,13 +116,13 @@ pub fn without_metrics(error: &anyhow::Error) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check_result::CheckStatus;
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_temporarythat_others_can_look_into_is_bad() {
+    fn a_data_directory_that_others_can_read_is_bad() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path();
         let keys = path.join(keys_file::FILE_NAME);
@@ -133,20 +133,20 @@ mod tests {
         );
         fs::write(&keys, "").unwrap();
         set(&keys, 0o600);
-        assert_eq!(directory(path).verdict, Verdict::Good);
+        assert_eq!(directory(path).verdict, CheckStatus::Good);
         set(&keys, 0o640);
         assert!(directory(path).advice.unwrap().starts_with("chmod 600 "));
         set(path, 0o755);
         assert!(directory(path).advice.unwrap().starts_with("chmod 700 "));
-        assert_eq!(directory(&path.join("none")).verdict, Verdict::Bad);
+        assert_eq!(directory(&path.join("none")).verdict, CheckStatus::Bad);
     }
 
     #[test]
     fn little_room_is_a_warning() {
-        assert_eq!(of_disk(100 << 30, 50).verdict, Verdict::Good);
-        assert_eq!(of_disk(100 << 30, 4).verdict, Verdict::Warning);
-        assert_eq!(of_disk(1 << 29, 50).verdict, Verdict::Warning);
-        assert_ne!(disk(Path::new("/")).verdict, Verdict::Skipped);
+        assert_eq!(of_disk(100 << 30, 50).verdict, CheckStatus::Good);
+        assert_eq!(of_disk(100 << 30, 4).verdict, CheckStatus::Warning);
+        assert_eq!(of_disk(1 << 29, 50).verdict, CheckStatus::Warning);
+        assert_ne!(disk(Path::new("/")).verdict, CheckStatus::Skipped);
     }
 
     #[test]
@@ -154,8 +154,8 @@ mod tests {
         let of = |limit: &str| {
             descriptors(&format!("# HELP x\nwebpush_process_open_fds 12\nwebpush_process_max_fds {limit}\n"))
         };
-        assert_eq!(of("1048576").verdict, Verdict::Good);
-        assert_eq!(of("1024").verdict, Verdict::Warning);
-        assert_eq!(descriptors("").verdict, Verdict::Skipped);
+        assert_eq!(of("1048576").verdict, CheckStatus::Good);
+        assert_eq!(of("1024").verdict, CheckStatus::Warning);
+        assert_eq!(descriptors("").verdict, CheckStatus::Skipped);
     }
 }

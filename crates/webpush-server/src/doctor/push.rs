@@ -1,9 +1,9 @@
-//! HTTP/2 server push, which delivers messages to agents of RFC 8030 (§6). Proxies that terminate HTTP/2 drop it.
+//! HTTP/2 server push (RFC 8030 §6), which proxies that terminate HTTP/2 drop.
 
+use super::check_result::CheckResult;
 use super::error::CheckError;
-use super::finding::Finding;
 use super::transport::WITHOUT_HTTP2;
-use super::{Examination, soon};
+use super::{Diagnosis, with_timeout};
 use webpush_client::connection::Protocols;
 use webpush_client::monitor::{Monitor, Via, Wait};
 use webpush_client::subscribe::{subscribe, unsubscribe};
@@ -13,23 +13,24 @@ const CHECK: &str = "server push";
 pub(super) const WITH_TOKEN: &str =
     "pass the URL that agents use, with the token: https://push.example.net/t/TOKEN";
 
-pub(super) async fn server_push(examination: &Examination) -> Finding {
-    match soon(listen_once(examination)).await {
-        Ok(()) => Finding::good(CHECK, "supported"),
-        Err(error) if error.needs_token() => {
-            Finding::skipped(CHECK, format!("not checked, because subscribing needs a token: {WITH_TOKEN}"))
-        }
-        Err(error) => Finding::warning(CHECK, error.sentence(), WITHOUT_HTTP2),
+pub(super) async fn server_push(diagnosis: &Diagnosis) -> CheckResult {
+    match with_timeout(listen_once(diagnosis)).await {
+        Ok(()) => CheckResult::good(CHECK, "supported"),
+        Err(error) if error.needs_token() => CheckResult::skipped(
+            CHECK,
+            format!("not checked, because subscribing needs a token: {WITH_TOKEN}"),
+        ),
+        Err(error) => CheckResult::warning(CHECK, error.sentence(), WITHOUT_HTTP2),
     }
 }
 
 /// Requests stored messages. There are none, but the server refuses if it could not push them.
-async fn listen_once(examination: &Examination) -> Result<(), CheckError> {
-    let Examination { connector, url, .. } = examination;
-    let held = subscribe(connector, url, Protocols::Any).await?;
-    let listened = Monitor::start(connector, &held.subscription, Wait::Stored, Via::Push).await;
-    let mut connection = connector.connect(&held.subscription, Protocols::Any).await?;
-    // With its set goes the agent.
-    unsubscribe(&mut connection, held.set.as_ref().unwrap_or(&held.subscription)).await?;
-    Ok(listened.map(drop)?)
+async fn listen_once(diagnosis: &Diagnosis) -> Result<(), CheckError> {
+    let Diagnosis { connector, url, .. } = diagnosis;
+    let subscribed = subscribe(connector, url, Protocols::Any).await?;
+    let monitor = Monitor::start(connector, &subscribed.subscription, Wait::Stored, Via::Push).await;
+    let mut connection = connector.connect(&subscribed.subscription, Protocols::Any).await?;
+    // Removing the set removes the agent.
+    unsubscribe(&mut connection, subscribed.set.as_ref().unwrap_or(&subscribed.subscription)).await?;
+    Ok(monitor.map(drop)?)
 }

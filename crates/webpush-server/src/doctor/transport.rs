@@ -1,8 +1,8 @@
 //! TLS and its certificate, HTTP/1.1 and HTTP/2 through any proxy, and the clock in an answer.
 
+use super::check_result::CheckResult;
 use super::error::CheckError;
-use super::finding::Finding;
-use super::{Examination, soon};
+use super::{Diagnosis, with_timeout};
 use bytes::Bytes;
 use http::header::DATE;
 use http::{Method, Request};
@@ -25,14 +25,14 @@ const NEARLY: Duration = Duration::from_secs(5);
 const FAR: Duration = Duration::from_secs(60);
 
 /// Checks TLS, if the URL has it. Fails if there is no TLS connection.
-pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding>, Finding> {
-    let url = &examination.url;
+pub(super) async fn certificate(diagnosis: &Diagnosis) -> Result<Vec<CheckResult>, CheckResult> {
+    let url = &diagnosis.url;
     if !url.is_https() {
         let here = matches!(url.host(), "localhost" | "127.0.0.1" | "::1");
         return Ok(vec![if here {
-            Finding::skipped(CERTIFICATE, "no TLS, which is fine for local testing")
+            CheckResult::skipped(CERTIFICATE, "no TLS, which is fine for local testing")
         } else {
-            Finding::bad(
+            CheckResult::bad(
                 CERTIFICATE,
                 "no TLS: push URLs are sent unencrypted, and browsers refuse them",
                 "give the server a certificate (--cert and --key, or --acme-domains), or use a reverse proxy that has one, and \
@@ -40,7 +40,7 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
             )
         }]);
     }
-    match soon(examination.connector.dial(url, &[H2, HTTP1])).await {
+    match with_timeout(diagnosis.connector.dial(url, &[H2, HTTP1])).await {
         Ok(dialed) => {
             let until = dialed
                 .certificate
@@ -51,16 +51,16 @@ pub(super) async fn certificate(examination: &Examination) -> Result<Vec<Finding
     }
 }
 
-fn of_expiry(until: Option<Timestamp>, now: Timestamp) -> Finding {
+fn of_expiry(until: Option<Timestamp>, now: Timestamp) -> CheckResult {
     let Some(until) = until else {
-        return Finding::good(CERTIFICATE, "trusted, and valid for this name");
+        return CheckResult::good(CERTIFICATE, "trusted, and valid for this name");
     };
     let left = Duration::from_millis(until.as_millis().saturating_sub(now.as_millis()));
     let found = format!("trusted, and valid for this name for {} more days", left.as_secs() / 86_400);
     if left > RENEWED_BEFORE {
-        return Finding::good(CERTIFICATE, found);
+        return CheckResult::good(CERTIFICATE, found);
     }
-    Finding::warning(
+    CheckResult::warning(
         CERTIFICATE,
         found,
         "renew it; automatic renewal should have happened. The server reads the files again on SIGHUP",
@@ -68,9 +68,9 @@ fn of_expiry(until: Option<Timestamp>, now: Timestamp) -> Finding {
 }
 
 /// The advice depends on why the handshake failed.
-fn of_failure(error: &CheckError) -> Finding {
+fn of_failure(error: &CheckError) -> CheckResult {
     let advice = error.client().and_then(ClientError::tls).map_or(NO_TLS, tls_advice);
-    Finding::bad(CERTIFICATE, error.sentence(), advice)
+    CheckResult::bad(CERTIFICATE, error.sentence(), advice)
 }
 
 const NO_TLS: &str = "does this port speak TLS? A reverse proxy that terminates TLS needs https on its side";
@@ -102,22 +102,26 @@ fn tls_advice(error: &rustls::Error) -> &'static str {
 }
 
 /// Requests the version over HTTP/1.1; returns the answer if it is one of this program.
-pub(super) async fn answers(examination: &Examination, tell: &mut impl FnMut(Finding)) -> Option<Answer> {
-    let answer = match soon(version(&examination.connector, &examination.url, Protocols::Any)).await {
+pub(super) async fn answers(diagnosis: &Diagnosis, report: &mut impl FnMut(CheckResult)) -> Option<Answer> {
+    let answer = match with_timeout(version(&diagnosis.connector, &diagnosis.url, Protocols::Any)).await {
         Ok(answer) => answer,
         Err(error) => {
-            tell(Finding::bad(HTTP, error.sentence(), "read the log of the server or of the reverse proxy"));
+            report(CheckResult::bad(
+                HTTP,
+                error.sentence(),
+                "read the log of the server or of the reverse proxy",
+            ));
             return None;
         }
     };
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match body["version"].as_str() {
         Some(version) if answer.status.is_success() => {
-            tell(Finding::good(HTTP, format!("webpush-server {version}")));
+            report(CheckResult::good(HTTP, format!("webpush-server {version}")));
             Some(answer)
         }
         _ => {
-            tell(Finding::bad(
+            report(CheckResult::bad(
                 HTTP,
                 format!("not webpush-server: {} for /__version__", answer.status),
                 "the reverse proxy must forward every path to the port of the server",
@@ -128,11 +132,11 @@ pub(super) async fn answers(examination: &Examination, tell: &mut impl FnMut(Fin
 }
 
 /// Requests the version over HTTP/2, which server push needs and nothing else.
-pub(super) async fn http2(examination: &Examination) -> Finding {
-    match soon(version(&examination.connector, &examination.url, Protocols::Http2)).await {
-        Ok(answer) if answer.status.is_success() => Finding::good(HTTP2, "supported"),
-        Ok(answer) => Finding::warning(HTTP2, format!("returns {}", answer.status), WITHOUT_HTTP2),
-        Err(error) => Finding::warning(HTTP2, error.sentence(), WITHOUT_HTTP2),
+pub(super) async fn http2(diagnosis: &Diagnosis) -> CheckResult {
+    match with_timeout(version(&diagnosis.connector, &diagnosis.url, Protocols::Http2)).await {
+        Ok(answer) if answer.status.is_success() => CheckResult::good(HTTP2, "supported"),
+        Ok(answer) => CheckResult::warning(HTTP2, format!("returns {}", answer.status), WITHOUT_HTTP2),
+        Err(error) => CheckResult::warning(HTTP2, error.sentence(), WITHOUT_HTTP2),
     }
 }
 
@@ -151,25 +155,25 @@ async fn version(
 }
 
 /// Compares the server's clock with the one here.
-pub(super) fn clock(answer: &Answer, now: Timestamp) -> Finding {
+pub(super) fn clock(answer: &Answer, now: Timestamp) -> CheckResult {
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let Some(there) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
-        return Finding::skipped(CLOCK, "the answer has no Date header");
+        return CheckResult::skipped(CLOCK, "the answer has no Date header");
     };
     let apart = there.abs_diff(Duration::from_millis(now.as_millis()));
     let found = format!("{} s from this machine's", apart.as_secs());
     let advice =
         "synchronize both clocks (timedatectl set-ntp true): VAPID tokens and messages expire by the clock";
     match apart {
-        apart if apart <= NEARLY => Finding::good(CLOCK, found),
-        apart if apart <= FAR => Finding::warning(CLOCK, found, advice),
-        _ => Finding::bad(CLOCK, found, advice),
+        apart if apart <= NEARLY => CheckResult::good(CLOCK, found),
+        apart if apart <= FAR => CheckResult::warning(CLOCK, found, advice),
+        _ => CheckResult::bad(CLOCK, found, advice),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
+    use super::super::check_result::CheckStatus;
     use super::*;
     use http::{HeaderMap, HeaderValue, StatusCode};
     use rustls::CertificateError;
@@ -181,13 +185,15 @@ mod tests {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
         let answer = Answer { status: StatusCode::OK, headers, body: Bytes::new() };
-        for (now, verdict) in
-            [(784_111_777, Verdict::Good), (784_111_797, Verdict::Warning), (784_111_000, Verdict::Bad)]
-        {
+        for (now, verdict) in [
+            (784_111_777, CheckStatus::Good),
+            (784_111_797, CheckStatus::Warning),
+            (784_111_000, CheckStatus::Bad),
+        ] {
             assert_eq!(clock(&answer, Timestamp::from_millis(now * 1000)).verdict, verdict, "{now}");
         }
         let none = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
-        assert_eq!(clock(&none, Timestamp::default()).verdict, Verdict::Skipped);
+        assert_eq!(clock(&none, Timestamp::default()).verdict, CheckStatus::Skipped);
     }
 
     #[test]
@@ -195,12 +201,12 @@ mod tests {
         let day = 24 * 3600 * 1000;
         let until = |days: u64| Some(Timestamp::from_millis(days * day));
         let now = Timestamp::default();
-        assert_eq!(of_expiry(until(15), now).verdict, Verdict::Good);
-        assert_eq!(of_expiry(until(13), now).verdict, Verdict::Warning);
+        assert_eq!(of_expiry(until(15), now).verdict, CheckStatus::Good);
+        assert_eq!(of_expiry(until(13), now).verdict, CheckStatus::Warning);
     }
 
     #[test]
-    fn what_is_wrong_with_a_chain_decides_the_advice() {
+    fn the_advice_follows_from_the_tls_error() {
         let advice = |error: rustls::Error| {
             let origin = "https://push.example".to_owned();
             let error = TransportError { origin, phase: Phase::Tls, cause: Cause::Tls(error) };

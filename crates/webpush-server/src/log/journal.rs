@@ -1,4 +1,4 @@
-//! The journal of systemd: whether standard error leads there, and lines for when only that does.
+//! The systemd journal: detection on standard error, and text lines with priorities.
 
 use rustix::fs::{Stat, fstat};
 use std::io;
@@ -7,20 +7,22 @@ use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Whether standard error is a stream of the journal, by what systemd has said of it.
+/// Returns true if standard error is a stream of the journal, according to `JOURNAL_STREAM`.
 pub(super) fn has_stderr() -> bool {
-    let said = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-    fstat(io::stderr()).is_ok_and(|Stat { st_dev, st_ino, .. }| is_of(&said, st_dev, st_ino))
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    fstat(io::stderr()).is_ok_and(|Stat { st_dev, st_ino, .. }| is_same(&stream, st_dev, st_ino))
 }
 
-/// `JOURNAL_STREAM` is the device and the number of what standard error was at the start. It is handed on to processes whose
-/// standard error is something else.
-fn is_of(said: &str, device: u64, inode: u64) -> bool {
-    said.split_once(':')
+/// Compares `JOURNAL_STREAM`, a device and an inode number, with those of standard error.
+///
+/// Processes inherit the variable even if their standard error is something else.
+fn is_same(stream: &str, device: u64, inode: u64) -> bool {
+    stream
+        .split_once(':')
         .is_some_and(|(first, second)| first.parse() == Ok(device) && second.parse() == Ok(inode))
 }
 
-/// Lines of text that begin with their priority (`<3>`), which the journal takes off (sd-daemon(3)).
+/// Text lines with a priority prefix such as `<3>`, which the journal removes (sd-daemon(3)).
 pub(super) struct WithPriority(pub(super) Format);
 
 impl<S, N> FormatEvent<S, N> for WithPriority
@@ -39,7 +41,7 @@ where
     }
 }
 
-/// As `tracing-journald` has them: notice for what is usual.
+/// The same mapping as in `tracing-journald`: info is notice.
 const fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -59,16 +61,16 @@ mod tests {
 
     #[test]
     fn only_the_stream_itself_is_the_journal() {
-        assert!(is_of("9:4711", 9, 4711));
+        assert!(is_same("9:4711", 9, 4711));
         for other in ["", "9", "9:", "9:4712", "8:4711", "9:4711:1", "a:b"] {
-            assert!(!is_of(other, 9, 4711), "{other}");
+            assert!(!is_same(other, 9, 4711), "{other}");
         }
     }
 
     #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Written {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -80,8 +82,8 @@ mod tests {
 
     #[test]
     fn lines_begin_with_their_priority() {
-        let written = Written::default();
-        let writer = written.clone();
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .event_format(WithPriority(Format::default()))
@@ -90,7 +92,7 @@ mod tests {
             tracing::error!("one");
             tracing::info!("two");
         });
-        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<_> = written.lines().collect();
         assert!(lines[0].starts_with("<3>") && lines[0].ends_with("one"), "{written}");
         assert!(lines[1].starts_with("<5>") && lines[1].ends_with("two"), "{written}");

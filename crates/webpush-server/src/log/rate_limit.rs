@@ -1,108 +1,113 @@
-//! CallSiteLimits of the log: of what is said again and again only the first lines are written, and how many more there were.
+//! Rate limits of the log, per call site.
 //!
-//! What is said at one place of the program is the same thing. Nothing disappears: what was left out is counted, and
-//! [`CallSiteLimits::report`] says it.
+//! Suppressed lines are never lost silently: [`CallSiteLimits::report`] logs their number.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// So many lines of one place are written in [`WINDOW`].
-const LINES: u64 = 20;
-/// Over which they are counted, and after which it is said how many more there were.
+/// Maximum number of lines per call site in a [`WINDOW`].
+const MAX_LINES: u64 = 20;
+/// The window in which lines are counted, and the interval of reports.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// Places that are watched. The program and its libraries have fewer that say anything; beyond that all is written.
-const PLACES: usize = 1024;
-/// So much of a message is repeated when it is said how often it came.
+/// Maximum number of call sites with a limit, more than the program and its libraries have.
+const MAX_CALL_SITES: usize = 1024;
+/// Maximum length of a message in a report.
 const MESSAGE_BYTES: usize = 200;
-/// What reports are logged under.
-const REPORTS: &str = "webpush_server::log::floods";
+/// The target of reports.
+const REPORTS: &str = "webpush_server::log::rate_limit";
 
-/// What is said, place by place.
+/// The rate limits of all call sites.
 #[derive(Debug)]
 pub struct CallSiteLimits {
-    begun: Instant,
-    places: RwLock<HashMap<Identifier, CallSite>>,
+    start: Instant,
+    call_sites: RwLock<HashMap<Identifier, CallSite>>,
 }
 
 #[derive(Debug, Default)]
 struct CallSite {
     target: &'static str,
-    /// When the window began, in milliseconds.
+    /// Start of the window, in milliseconds.
     since: AtomicU64,
     written: AtomicU64,
-    left_out: AtomicU64,
-    /// Of the first that was left out.
+    suppressed: AtomicU64,
+    /// The message of the first suppressed line.
     message: Mutex<String>,
 }
 
-/// What was left out of the log at one place.
+/// The lines of a call site that were not written.
 #[derive(Debug, PartialEq, Eq)]
-struct LeftOut {
+struct Suppressed {
     target: &'static str,
     message: String,
     lines: u64,
 }
 
-/// Keeps from the log what there is too much of.
+/// Suppresses lines over the limit.
 pub(super) struct RateLimitLayer(pub(super) Arc<CallSiteLimits>);
 
 impl<S: Subscriber> Layer<S> for RateLimitLayer {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        // Whoever asks for details wants all of them.
+        // Debug and trace levels are complete.
         if *event.metadata().level() > Level::INFO || event.metadata().target() == REPORTS {
             return true;
         }
-        let millis = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.admits(event.metadata(), millis, || message(event))
     }
 }
 
 impl Default for CallSiteLimits {
     fn default() -> Self {
-        Self { begun: Instant::now(), places: RwLock::default() }
+        Self { start: Instant::now(), call_sites: RwLock::default() }
     }
 }
 
 impl CallSiteLimits {
-    /// Says what was left out since it was said last. To be called every [`WINDOW`].
+    /// Logs the number of lines suppressed since the last report. Call it every [`WINDOW`].
     pub fn report(&self) {
-        for LeftOut { target, message, lines } in self.left_out() {
-            tracing::warn!(target: REPORTS, from = target, "{lines} more like this in the last 10 s: {message}");
+        for Suppressed { target, message, lines } in self.suppressed() {
+            tracing::warn!(target: REPORTS, from = target, "{lines} more lines like this in the last {} s: {message}",
+                WINDOW.as_secs()
+            );
         }
     }
 
-    fn left_out(&self) -> Vec<LeftOut> {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        let counted = places.values().filter_map(|place| {
-            let lines = place.left_out.swap(0, Ordering::Relaxed);
+    fn suppressed(&self) -> Vec<Suppressed> {
+        let call_sites = self.call_sites.read().unwrap_or_else(PoisonError::into_inner);
+        let counted = call_sites.values().filter_map(|call_site| {
+            let lines = call_site.suppressed.swap(0, Ordering::Relaxed);
             let message =
-                || std::mem::take(&mut *place.message.lock().unwrap_or_else(PoisonError::into_inner));
-            (lines > 0).then(|| LeftOut { target: place.target, message: message(), lines })
+                || std::mem::take(&mut *call_site.message.lock().unwrap_or_else(PoisonError::into_inner));
+            (lines > 0).then(|| Suppressed { target: call_site.target, message: message(), lines })
         });
         counted.collect()
     }
 
-    /// Whether one more line may be written. A place that is known takes a lock that others share, and three additions.
-    fn admits(&self, of: &Metadata<'static>, millis: u64, message: impl FnOnce() -> String) -> bool {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = places.get(&of.callsite()) {
-            return place.admits(millis, message);
+    /// Returns true if the line is within the limit.
+    ///
+    /// Takes a shared lock, except for the first line of a call site.
+    fn admits(&self, metadata: &Metadata<'static>, millis: u64, message: impl FnOnce() -> String) -> bool {
+        let call_sites = self.call_sites.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(call_site) = call_sites.get(&metadata.callsite()) {
+            return call_site.admits(millis, message);
         }
-        drop(places);
-        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= PLACES {
+        drop(call_sites);
+        let mut call_sites = self.call_sites.write().unwrap_or_else(PoisonError::into_inner);
+        if call_sites.len() >= MAX_CALL_SITES {
             return true;
         }
-        let new = || CallSite { target: of.target(), since: AtomicU64::new(millis), ..CallSite::default() };
-        places.entry(of.callsite()).or_insert_with(new).admits(millis, message)
+        let new =
+            || CallSite { target: metadata.target(), since: AtomicU64::new(millis), ..CallSite::default() };
+        call_sites.entry(metadata.callsite()).or_insert_with(new).admits(millis, message)
     }
 }
 
@@ -114,23 +119,23 @@ impl CallSite {
         {
             self.written.store(0, Ordering::Relaxed);
         }
-        if self.written.fetch_add(1, Ordering::Relaxed) < LINES {
+        if self.written.fetch_add(1, Ordering::Relaxed) < MAX_LINES {
             return true;
         }
-        if self.left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.suppressed.fetch_add(1, Ordering::Relaxed) == 0 {
             *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message();
         }
         false
     }
 }
 
-/// What an event says, cut where it is long.
+/// Returns the message of an event, truncated.
 fn message(event: &Event<'_>) -> String {
     struct Message(String);
     impl Visit for Message {
         fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
             if field.name() == "message" {
-                // A string takes all that is written.
+                // Writing to a string cannot fail.
                 let _ = write!(self.0, "{value:?}");
             }
         }
@@ -138,8 +143,8 @@ fn message(event: &Event<'_>) -> String {
     let mut message = Message(String::new());
     event.record(&mut message);
     let Message(mut message) = message;
-    let whole = (0..=MESSAGE_BYTES.min(message.len())).rev().find(|at| message.is_char_boundary(*at));
-    message.truncate(whole.unwrap_or_default());
+    let end = (0..=MESSAGE_BYTES.min(message.len())).rev().find(|at| message.is_char_boundary(*at));
+    message.truncate(end.unwrap_or_default());
     message
 }
 
@@ -149,7 +154,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use tracing_subscriber::layer::SubscriberExt as _;
 
-    /// Counts what comes through.
+    /// Counts the lines that pass.
     #[derive(Default)]
     struct Count(Arc<AtomicUsize>);
 
@@ -159,32 +164,32 @@ mod tests {
         }
     }
 
-    fn logged(say: impl FnOnce()) -> (usize, Arc<CallSiteLimits>) {
-        let (floods, count) = (Arc::<CallSiteLimits>::default(), Arc::<AtomicUsize>::default());
+    fn logged(events: impl FnOnce()) -> (usize, Arc<CallSiteLimits>) {
+        let (limits, count) = (Arc::<CallSiteLimits>::default(), Arc::<AtomicUsize>::default());
         let layers = tracing_subscriber::registry()
-            .with(RateLimitLayer(Arc::clone(&floods)))
+            .with(RateLimitLayer(Arc::clone(&limits)))
             .with(Count(Arc::clone(&count)));
-        tracing::subscriber::with_default(layers, say);
-        (count.load(Ordering::Relaxed), floods)
+        tracing::subscriber::with_default(layers, events);
+        (count.load(Ordering::Relaxed), limits)
     }
 
     #[test]
-    fn of_a_flood_the_first_lines_are_written_and_the_rest_is_counted() {
-        let (written, floods) = logged(|| {
+    fn the_first_lines_are_written_and_the_rest_is_counted() {
+        let (written, limits) = logged(|| {
             for number in 0..1000 {
                 tracing::error!(number, "the same again: {number}");
             }
             tracing::error!("something else");
         });
         assert_eq!(written, 21);
-        let left_out = floods.left_out();
-        let [LeftOut { target, message, lines: 980 }] = &left_out[..] else { panic!("{left_out:?}") };
+        let suppressed = limits.suppressed();
+        let [Suppressed { target, message, lines: 980 }] = &suppressed[..] else { panic!("{suppressed:?}") };
         assert_eq!((*target, message.as_str()), (module_path!(), "the same again: 20"));
-        assert_eq!(floods.left_out(), [], "it is said once");
+        assert_eq!(limits.suppressed(), [], "reported once");
     }
 
     #[test]
-    fn what_is_said_of_it_is_written_itself_and_details_are_never_left_out() {
+    fn reports_and_debug_lines_are_never_suppressed() {
         let (written, _) = logged(|| {
             for _ in 0..50 {
                 tracing::debug!("a detail");
@@ -195,17 +200,17 @@ mod tests {
     }
 
     #[test]
-    fn each_window_begins_anew() {
-        let place = CallSite::default();
-        let written = |from: u64, to: u64| (from..to).filter(|at| place.admits(*at, String::new)).count();
+    fn each_window_starts_from_zero() {
+        let call_site = CallSite::default();
+        let written = |from: u64, to: u64| (from..to).filter(|at| call_site.admits(*at, String::new)).count();
         assert_eq!((written(0, 5000), written(5000, 10_000), written(10_000, 10_050)), (20, 0, 20));
-        assert_eq!(place.left_out.load(Ordering::Relaxed), 10_010);
-        assert_eq!(written(500_000, 500_003), 3, "it is over");
+        assert_eq!(call_site.suppressed.load(Ordering::Relaxed), 10_010);
+        assert_eq!(written(500_000, 500_003), 3);
     }
 
     #[test]
-    fn a_long_message_is_cut() {
-        let (_, floods) = logged(|| (0..21).for_each(|_| tracing::info!("{}", "ü".repeat(1000))));
-        assert_eq!(floods.left_out()[0].message.len(), MESSAGE_BYTES);
+    fn a_long_message_is_truncated() {
+        let (_, limits) = logged(|| (0..21).for_each(|_| tracing::info!("{}", "ü".repeat(1000))));
+        assert_eq!(limits.suppressed()[0].message.len(), MESSAGE_BYTES);
     }
 }

@@ -1,5 +1,6 @@
-//! Certificates by ACME where no authority answers: what is kept serves, and without it the service says what it lacks.
-//! With an authority it is a case of `cargo xtask interop`.
+//! Certificates by ACME while the CA is unreachable.
+//!
+//! The ACME cases of `cargo xtask interop` run a CA.
 
 use crate::admin::ask;
 use crate::support::{Server, refused};
@@ -17,10 +18,10 @@ const NOBODY: &str = "https://127.0.0.1:1/dir";
 const ADMIN: [&str; 4] = ["--admin", "127.0.0.1:0", "--host", "127.0.0.1"];
 
 /// Keeps a certificate for these names as an order would have; who trusts it.
-fn keep(folder: &Path, names: &[&str]) -> RootCertStore {
+fn keep(dir: &Path, names: &[&str]) -> RootCertStore {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
-    let kept = folder.join("data/acme/127.0.0.1_1_dir");
+    let kept = dir.join("data/acme/127.0.0.1_1_dir");
     fs::create_dir_all(&kept).unwrap();
     fs::write(kept.join("certificate.pem"), signing_key.serialize_pem() + &cert.pem()).unwrap();
     let mut roots = RootCertStore::empty();
@@ -28,9 +29,9 @@ fn keep(folder: &Path, names: &[&str]) -> RootCertStore {
     roots
 }
 
-fn start(folder: &Path, domains: &str) -> Server {
+fn start(dir: &Path, domains: &str) -> Server {
     let acme = ["--acme-domains", domains, "--acme-directory", NOBODY];
-    Server::start_on(folder, &[&ADMIN[..], &acme].concat())
+    Server::start_on(dir, &[&ADMIN[..], &acme].concat())
 }
 
 async fn handshake(
@@ -56,9 +57,9 @@ async fn ready(server: &Server) -> (u16, String) {
 
 #[tokio::test]
 async fn a_certificate_that_was_kept_serves_without_its_authority() {
-    let folder = tempfile::tempdir().unwrap();
-    let roots = keep(folder.path(), &["push.example", "other.example"]);
-    let server = start(folder.path(), "push.example,other.example");
+    let dir = tempfile::tempdir().unwrap();
+    let roots = keep(dir.path(), &["push.example", "other.example"]);
+    let server = start(dir.path(), "push.example,other.example");
     assert_eq!(server.origin, "https://push.example");
     assert_eq!(ready(&server).await.0, 200);
     for name in ["push.example", "other.example"] {
@@ -78,9 +79,9 @@ async fn a_certificate_that_was_kept_serves_without_its_authority() {
 
 #[tokio::test]
 async fn one_that_lacks_a_domain_serves_the_others_until_there_is_another() {
-    let folder = tempfile::tempdir().unwrap();
-    let roots = keep(folder.path(), &["push.example"]);
-    let server = start(folder.path(), "push.example,new.example");
+    let dir = tempfile::tempdir().unwrap();
+    let roots = keep(dir.path(), &["push.example"]);
+    let server = start(dir.path(), "push.example,new.example");
     let (status, body) = ready(&server).await;
     assert!(status == 503 && body.contains("no TLS certificate for all of acme.domains"), "{body}");
     handshake(&server, &roots, "push.example", b"h2").await.unwrap();
@@ -104,9 +105,10 @@ async fn without_a_certificate_it_listens_and_says_what_it_lacks() {
         let said = handshake(&server, &RootCertStore::empty(), "push.example", protocol).await.unwrap_err();
         assert!(said.contains("AccessDenied"), "{said}");
     }
-    let line =
-        server.logged(&["no certificate for push.example", "cannot connect to https://127.0.0.1:1"]).await;
-    assert!(line.contains("The next try is in 5 min"), "{line}");
+    let line = server
+        .logged(&["cannot obtain a certificate for push.example", "cannot connect to https://127.0.0.1:1"])
+        .await;
+    assert!(line.contains("Next attempt in 5 min"), "{line}");
     let metrics = ask(&server.admin, "GET", "/metrics", "").await.2;
     assert!(metrics.contains("webpush_acme_orders_total{outcome=\"failed\"} 1"), "{metrics}");
     assert!(metrics.contains("webpush_ready 0"), "{metrics}");
@@ -116,18 +118,18 @@ async fn without_a_certificate_it_listens_and_says_what_it_lacks() {
 
 #[tokio::test]
 async fn one_that_was_damaged_is_not_used_and_not_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    keep(folder.path(), &["push.example"]);
-    let kept = folder.path().join("data/acme/127.0.0.1_1_dir/certificate.pem");
+    let dir = tempfile::tempdir().unwrap();
+    keep(dir.path(), &["push.example"]);
+    let kept = dir.path().join("data/acme/127.0.0.1_1_dir/certificate.pem");
     fs::write(&kept, "-----BEGIN PRIVATE KEY-----\nhunter2\n").unwrap();
-    let server = start(folder.path(), "push.example");
+    let server = start(dir.path(), "push.example");
     assert_eq!(ready(&server).await.0, 503);
 }
 
 #[test]
 fn what_can_not_work_is_refused_at_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
     fs::write(&file, "no PEM").unwrap();
     let file = file.to_str().unwrap();
     let domain = ["--acme-domains", "push.example"];
@@ -148,9 +150,9 @@ fn what_can_not_work_is_refused_at_start() {
         (&["--acme-contact", "ops@example.net"], "mailto:you@example.net"),
         (&["--acme-directory", "http://ca.example/dir"], "expected an https URL"),
     ] {
-        let said = refused(folder.path(), &[&domain[..], args].concat());
+        let said = refused(dir.path(), &[&domain[..], args].concat());
         assert!(said.contains(why), "{args:?}: {said}");
     }
-    let said = refused(folder.path(), &["--acme-contact", "mailto:a@b.example"]);
+    let said = refused(dir.path(), &["--acme-contact", "mailto:a@b.example"]);
     assert!(said.contains("acme.contact also needs acme.domains"), "{said}");
 }

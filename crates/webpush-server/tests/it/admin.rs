@@ -11,9 +11,9 @@ pub(crate) async fn ask(admin: &str, method: &str, path: &str, body: &str) -> (u
     ask_with(admin, method, path, &[], body).await
 }
 
-/// What shows the owner of a service, as a header.
+/// Returns the header with the admin token.
 pub(crate) fn owners(server: &Server) -> String {
-    let token = std::fs::read_to_string(server.folder().join("data/admin-token")).unwrap();
+    let token = std::fs::read_to_string(server.dir().join("data/admin-token")).unwrap();
     format!("authorization: Bearer {}", token.trim())
 }
 
@@ -116,11 +116,11 @@ async fn what_changes_what_agents_have_is_the_owners() {
 
 #[tokio::test]
 async fn with_a_token_it_may_be_reached_from_elsewhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let said = refused(folder.path(), &["--admin", "0.0.0.0:0"]);
+    let dir = tempfile::tempdir().unwrap();
+    let said = refused(dir.path(), &["--admin", "0.0.0.0:0"]);
     assert!(said.contains("can be reached from other machines") && said.lines().count() == 1, "{said}");
 
-    let file = folder.path().join("tokens");
+    let file = dir.path().join("tokens");
     std::fs::write(&file, "# operator\n0123456789abcdef\n").unwrap();
     let file = file.to_str().unwrap();
     let server = Server::start_with(&["--admin", "0.0.0.0:0", "--admin-token-file", file]);
@@ -140,18 +140,18 @@ async fn with_a_token_it_may_be_reached_from_elsewhere() {
 
 #[tokio::test]
 async fn a_unix_socket_is_there_while_the_service_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("admin.sock");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("admin.sock");
     let admin = format!("unix:{}", path.display());
-    let server = Server::start_on(folder.path(), &["--admin", &admin]);
+    let server = Server::start_on(dir.path(), &["--admin", &admin]);
     assert_eq!(server.admin, admin);
     assert_eq!(ask(&admin, "PUT", "/broadcasts/a/b", "1").await.0, 204);
-    let said = refused(&folder.path().join("other"), &["--admin", &admin]);
+    let said = refused(&dir.path().join("other"), &["--admin", &admin]);
     assert!(said.contains("in use"), "{said}");
 
     server.kill();
     assert!(path.exists(), "nobody has removed it");
-    let server = Server::start_on(folder.path(), &["--admin", &admin]);
+    let server = Server::start_on(dir.path(), &["--admin", &admin]);
     assert_eq!(ask(&admin, "GET", "/broadcasts", "").await.2, "{\"a/b\":\"1\"}");
     // A connection on which nothing is asked does not hold up the end.
     let _idle = UnixStream::connect(&path).await.unwrap();

@@ -1,6 +1,6 @@
-//! An autopush agent on a socket of its own. It writes its frames itself, so that it can also write wrong ones.
+//! An autopush agent that writes its own frames, including invalid ones.
 
-use crate::support::{ClientAddr, Server, soon};
+use crate::support::{Http2Client, Server, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub(crate) struct Agent<S = TcpStream> {
     stream: BufReader<S>,
 }
 
-/// What the service sends.
+/// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     Text(String),
@@ -42,7 +42,7 @@ pub(crate) struct Notification {
 }
 
 /// A service, a sender, and an agent that has one channel.
-pub(crate) async fn with_channel(args: &[&str]) -> (Server, ClientAddr, Registered) {
+pub(crate) async fn with_channel(args: &[&str]) -> (Server, Http2Client, Registered) {
     let server = Server::start_with(args);
     let sender = server.connect().await;
     let registered = Registered::new(&server).await;
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         }
     }
 
-    /// So many notifications.
+    /// Receives a number of notifications.
     pub(crate) async fn notifications(&mut self, number: usize) -> Vec<Notification> {
         let mut all = Vec::with_capacity(number);
         for _ in 0..number {
@@ -287,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         assert_eq!(self.text().await, "{}");
     }
 
-    /// Hangs up without a word, once what was said has been read. What came before is not looked at.
+    /// Disconnects without a close frame after the server has read everything. Ignores earlier frames.
     pub(crate) async fn leave(mut self) {
         self.say("{}").await;
         while self.text().await != "{}" {}
@@ -300,7 +300,7 @@ pub(crate) fn texts(notifications: &[Notification]) -> Vec<&str> {
 }
 
 /// Pushes numbered messages one after the other.
-pub(crate) async fn push_many(sender: &mut ClientAddr, url: &str, numbers: std::ops::Range<usize>) {
+pub(crate) async fn push_many(sender: &mut Http2Client, url: &str, numbers: std::ops::Range<usize>) {
     for number in numbers {
         push(sender, url, &[("ttl", "600")], number.to_string()).await;
     }
@@ -308,7 +308,7 @@ pub(crate) async fn push_many(sender: &mut ClientAddr, url: &str, numbers: std::
 
 /// Pushes a message that is taken; its URL.
 pub(crate) async fn push(
-    sender: &mut ClientAddr,
+    sender: &mut Http2Client,
     url: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
@@ -318,9 +318,8 @@ pub(crate) async fn push(
     crate::support::header(&response, "location").to_owned()
 }
 
-/// Asserts that an agent has nothing else to get: a message that is pushed now comes next. Messages come in the order
-/// of their acceptance.
-pub(crate) async fn assert_nothing_before(agent: &mut Agent, sender: &mut ClientAddr, url: &str) {
+/// Asserts that no message is waiting: a message that is pushed now arrives next.
+pub(crate) async fn assert_nothing_before(agent: &mut Agent, sender: &mut Http2Client, url: &str) {
     push(sender, url, &[("ttl", "60"), ("urgency", "high")], "the next").await;
     let next = agent.notification().await;
     assert_eq!(next.text, "the next");

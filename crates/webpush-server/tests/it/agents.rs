@@ -136,9 +136,9 @@ async fn the_backlog_names_who_has_most() {
 
 #[tokio::test]
 async fn a_new_sealing_key_leaves_every_old_url_as_it_was() {
-    let folder = in_memory();
+    let dir = in_memory();
     let args = ["--origin", "https://push.example", "--admin", "127.0.0.1:0"];
-    let server = Server::start_on(folder.path(), &args);
+    let server = Server::start_on(dir.path(), &args);
     let mut peer = server.connect_as("https://push.example").await;
     let old = peer.subscribe().await;
     let asked = peer.post(&old.push, &[("ttl", "60"), ("prefer", "respond-async")], "old").await;
@@ -164,7 +164,7 @@ async fn a_new_sealing_key_leaves_every_old_url_as_it_was() {
     // In good order: acknowledgements on a WebSocket may be lost with the process.
     server.signal("TERM");
     assert!(server.wait().await);
-    let server = Server::start_on(folder.path(), &args);
+    let server = Server::start_on(dir.path(), &args);
     let mut peer = server.connect_as("https://push.example").await;
     assert_eq!(json(&server, &["sealing-keys"]).await, rotated);
     assert_eq!(peer.drain(&old.subscription).await.0[0].url(), message);

@@ -1,13 +1,13 @@
-//! Defect 4 of the peer: what was answered 201 and not acknowledged outlives the program, however it ends.
+//! Defect 4 of the peer: messages with a 201 survive a crash until they are acknowledged.
 
 use crate::agent::{Agent, Frame, Notification, Registered, assert_nothing_before, push_many, texts};
-use crate::support::{ClientAddr, Server};
+use crate::support::{Http2Client, Server};
 use std::path::Path;
 
 const ORIGIN: &str = "https://push.example";
 
-async fn start(folder: &Path) -> (Server, ClientAddr) {
-    let server = Server::start_on(folder, &["--origin", ORIGIN, "--drain-window", "0s"]);
+async fn start(dir: &Path) -> (Server, Http2Client) {
+    let server = Server::start_on(dir, &["--origin", ORIGIN, "--drain-window", "0s"]);
     let sender = server.connect_as(ORIGIN).await;
     (server, sender)
 }
@@ -15,8 +15,8 @@ async fn start(folder: &Path) -> (Server, ClientAddr) {
 #[tokio::test]
 async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_program() {
     for signal in ["KILL", "TERM"] {
-        let folder = tempfile::tempdir().unwrap();
-        let (server, mut sender) = start(folder.path()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let (server, mut sender) = start(dir.path()).await;
         let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
         push_many(&mut sender, &url, 0..30).await;
         let all = agent.notifications(30).await;
@@ -32,7 +32,7 @@ async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_prog
         }
         drop(agent);
         assert_eq!(server.wait().await, signal == "TERM");
-        let (server, mut sender) = start(folder.path()).await;
+        let (server, mut sender) = start(dir.path()).await;
         let mut agent = Agent::again(&server, &uaid).await;
         let again = agent.notifications(28).await;
         let expected: Vec<_> = (3..31).map(|it| it.to_string()).collect();
@@ -46,8 +46,8 @@ async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_prog
 
 #[tokio::test]
 async fn peer_defect_4_what_an_agent_left_unacknowledged_comes_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (server, mut sender) = start(folder.path()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (server, mut sender) = start(dir.path()).await;
     let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
     push_many(&mut sender, &url, 0..20).await;
     agent.notifications(20).await;
@@ -59,11 +59,11 @@ async fn peer_defect_4_what_an_agent_left_unacknowledged_comes_again() {
 #[tokio::test]
 async fn an_agent_is_known_from_the_answer_to_its_first_registration_on() {
     for _ in 0..3 {
-        let folder = tempfile::tempdir().unwrap();
-        let (server, _) = start(folder.path()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let (server, _) = start(dir.path()).await;
         let Registered { uaid, push: url, .. } = Registered::new(&server).await;
         server.kill();
-        let (server, mut sender) = start(folder.path()).await;
+        let (server, mut sender) = start(dir.path()).await;
         let mut agent = Agent::again(&server, &uaid).await;
         assert_nothing_before(&mut agent, &mut sender, &url).await;
     }

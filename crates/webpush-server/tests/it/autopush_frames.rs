@@ -153,7 +153,7 @@ async fn a_close_is_answered_with_its_own_code_and_then_the_connection_ends() {
         (&b"\x12\xa6"[..], Some(4774)),
     ] {
         let (mut agent, _) = Agent::new(&server).await;
-        // What comes after a close is not looked at.
+        // Frames after a close are ignored.
         agent.send(&[frame(CLOSE, payload), frame(TEXT, b"{}")].concat()).await;
         assert_eq!(agent.next().await, Some(Frame::Close(code, String::new())));
         assert_eq!(agent.next().await, None);

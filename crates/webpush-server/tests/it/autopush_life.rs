@@ -57,7 +57,7 @@ async fn an_agent_that_comes_back_takes_the_place_of_its_old_connection() {
         Some(Frame::Close(Some(1000), why)) => assert!(why.contains("connected again"), "{why}"),
         other => panic!("{other:?}"),
     }
-    // What the old one acknowledges on its way out still counts; nothing else does.
+    // Acknowledgements of the old connection still count while it closes; nothing else does.
     agent.ack(&old).await;
     agent.say(json!({"messageType": "register", "channelID": crate::agent::channel(9)})).await;
     agent.say("{}").await;
@@ -87,9 +87,9 @@ async fn of_many_connections_of_one_agent_the_last_one_is_served() {
 
 #[tokio::test]
 async fn a_service_that_stops_closes_every_agent_in_order() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let start =
-        || Server::start_on(folder.path(), &["--origin", "https://push.example", "--drain-window", "1s"]);
+        || Server::start_on(dir.path(), &["--origin", "https://push.example", "--drain-window", "1s"]);
     let server = start();
     let mut sender = server.connect_as("https://push.example").await;
     let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;

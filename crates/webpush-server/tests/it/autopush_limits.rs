@@ -17,8 +17,8 @@ fn assert_refused(reply: &Value, status: u16, why: &str) {
 
 #[tokio::test]
 async fn where_tokens_are_needed_only_their_holders_register() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, TOKEN).unwrap();
     let server = Server::start_with(&["--subscribe-token-file", file.to_str().unwrap()]);
     let connect = async || TcpStream::connect(&server.address).await.unwrap();
@@ -43,7 +43,7 @@ async fn where_tokens_are_needed_only_their_holders_register() {
     }
     let (head, agent) = open(connect().await, "/t/0123456789abcdeX/", "").await;
     assert!(head.starts_with("HTTP/1.1 401 ") && agent.is_none(), "{head}");
-    // Whoever has channels keeps them, and gets what is sent to them.
+    // Agents with channels keep them and receive their messages.
     let (uaid, push) = known.unwrap();
     let mut agent = Agent::again(&server, &uaid).await;
     assert_eq!(agent.register(0).await, push);
@@ -100,7 +100,7 @@ async fn ten_thousand_channels_on_one_agent() {
     let (mut agent, uaid) = Agent::new(&server).await;
     let mut urls = Vec::new();
     let mut requests = Vec::new();
-    // As many at once as a client may have on their way: the service takes them one by one.
+    // In batches within the limit of concurrent requests; the server handles them one by one.
     for from in (0..CHANNELS).step_by(500) {
         requests.clear();
         for number in from..from + 500 {

@@ -48,7 +48,7 @@ async fn compression_is_not_agreed_on_and_not_taken() {
     assert!(!head.to_lowercase().contains("sec-websocket-extensions"), "{head}");
     let mut agent = agent.unwrap();
     agent.hello(None).await;
-    // «{}», compressed all the same.
+    // `{}`, compressed all the same.
     agent.send(&frame(0xc1, b"\xaa\xae\x05\x00")).await;
     agent.assert_closed(1002, "no extension was agreed on").await;
 }
@@ -113,8 +113,8 @@ async fn an_opening_that_is_wrong_is_refused_with_what_is_wrong() {
 
 #[tokio::test]
 async fn an_agent_is_served_over_tls_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = tls::files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = tls::files(dir.path());
     let server = Server::start_with(&["--key", &files.key, "--cert", &files.cert]);
     let stream = tls::connect(&server, &files, &[b"http/1.1"]).await;
     let mut agent = open(stream, "/", "").await.1.unwrap();

@@ -1,10 +1,10 @@
-//! What autopush-rs 1.83.1 was seen to do wrong, by the number that it has among our notes: here it must be right.
+//! Defects of autopush-rs 1.83.1, by number, that this server must not have.
 
 use crate::admin::ask;
 use crate::agent::{Agent, Registered, assert_nothing_before, channel, push, push_many, texts, with_channel};
 use crate::inside::LoopbackClient;
 use crate::openmetrics::Exposition;
-use crate::support::{ClientAddr, Server, Subscribed, soon};
+use crate::support::{Http2Client, Server, Subscription, soon};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
@@ -215,8 +215,8 @@ async fn peer_defect_11_a_coding_of_http_is_not_undone() {
 
 #[tokio::test]
 async fn peer_defect_11_12_no_log_holds_what_an_agent_is_known_by_or_a_complaint() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
     let server = Server::start_logging(&log);
     let mut sender = server.connect().await;
     let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
@@ -250,16 +250,16 @@ async fn peer_defect_11_12_no_log_holds_what_an_agent_is_known_by_or_a_complaint
 
 #[tokio::test]
 async fn peer_defect_11_health_is_503_while_the_store_is_down() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &["--origin", "https://push.example"]);
-    let urls = Subscribed::of(&server.connect().await.post("/subscribe", &[], "").await);
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &["--origin", "https://push.example"]);
+    let urls = Subscription::from_response(&server.connect().await.post("/subscribe", &[], "").await);
     server.signal("TERM");
     assert!(server.wait().await);
-    let admin = format!("unix:{}", folder.path().join("admin.sock").display());
+    let admin = format!("unix:{}", dir.path().join("admin.sock").display());
     let args = ["--origin", "https://push.example", "--admin", &admin];
-    let server = Server::start_on_small_disk(folder.path(), &args, &folder.path().join("log"));
+    let server = Server::start_on_small_disk(dir.path(), &args, &dir.path().join("log"));
     let mut peer = server.connect_as("https://push.example").await;
-    let health = async |peer: &mut ClientAddr, path| peer.get(path, &[]).await.status();
+    let health = async |peer: &mut Http2Client, path| peer.get(path, &[]).await.status();
     let is_ready = async || ask(&admin, "GET", "/ready", "").await;
     assert_eq!((health(&mut peer, "/health").await, is_ready().await.0), (StatusCode::OK, 200));
     let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());

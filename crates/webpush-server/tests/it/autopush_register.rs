@@ -64,7 +64,7 @@ async fn another_key_makes_another_url_and_ends_the_one_before() {
     let other = agent.try_register(&channel(0), Some(&URL_SAFE_NO_PAD.encode(key()))).await;
     assert_ne!(other["pushEndpoint"], restricted);
     assert_eq!(sender.post(&restricted, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
-    // What the old sender had sent may be acknowledged, and is of no account.
+    // Messages of the old sender may be acknowledged, to no effect.
     agent.ack([&unread]).await;
     let open = agent.register(0).await;
     assert_nothing_before(&mut agent, &mut sender, &open).await;
@@ -141,7 +141,7 @@ async fn what_was_never_registered_is_unregistered_as_well() {
 
 #[tokio::test]
 async fn a_new_agent_may_register_the_channels_of_its_old_self() {
-    // What Sunup does when it is given another uaid.
+    // Sunup does this when it gets another uaid.
     let (server, mut sender, old) = with_channel(&[]).await;
     let (mut new, _) = Agent::new(&server).await;
     let url = new.register(0).await;

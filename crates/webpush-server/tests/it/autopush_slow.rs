@@ -93,7 +93,7 @@ async fn an_agent_that_never_acknowledges_has_one_window_of_messages() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     push_many(&mut sender, &url, 0..SESSION_WINDOW + 40).await;
     let window = agent.notifications(SESSION_WINDOW).await;
-    // What is never stored needs no room, and shows that nothing else is under way.
+    // A message that is not stored needs no space, and arrives only if nothing else is in flight.
     push(&mut sender, &url, &[("ttl", "0")], "now or never").await;
     assert_eq!(agent.notification().await.text, "now or never");
     agent.ack(&window[10..10 + FETCH_ENTRIES]).await;

@@ -71,8 +71,8 @@ impl Agent {
     }
 }
 
-fn configuration(folder: &Path, text: &str) -> String {
-    let path = folder.join("webpush-server.toml");
+fn configuration(dir: &Path, text: &str) -> String {
+    let path = dir.join("webpush-server.toml");
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -95,9 +95,8 @@ async fn list(server: &Server) -> Value {
 
 #[tokio::test]
 async fn an_agent_is_told_what_differs_and_every_change_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let config =
-        configuration(folder.path(), "[broadcasts]\n\"remote-settings/monitor_changes\" = '\"1\"'\n");
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), "[broadcasts]\n\"remote-settings/monitor_changes\" = '\"1\"'\n");
     let server = Server::start_with(&["--config", &config, "--admin", "127.0.0.1:0"]);
     let (mut agent, told) = Agent::hello(&server, json!({MONITOR: "\"0\"", "later/on": "0"})).await;
     assert_eq!(told, json!({MONITOR: "\"1\"", "errors": {"later/on": "Broadcast not found"}}));
@@ -123,16 +122,16 @@ async fn an_agent_is_told_what_differs_and_every_change_at_once() {
 
 #[tokio::test]
 async fn what_was_set_wins_over_the_configuration_until_it_is_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = configuration(folder.path(), "[broadcasts]\na = '1'\nb = '1'\n");
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), "[broadcasts]\na = '1'\nb = '1'\n");
     let args = ["--config", &config, "--admin", "127.0.0.1:0"];
-    let server = Server::start_on(folder.path(), &args);
+    let server = Server::start_on(dir.path(), &args);
     put(&server, "a", "2").await;
     put(&server, "c", "2").await;
     server.kill();
 
-    configuration(folder.path(), "[broadcasts]\na = '3'\nb = '3'\n");
-    let server = Server::start_on(folder.path(), &args);
+    configuration(dir.path(), "[broadcasts]\na = '3'\nb = '3'\n");
+    let server = Server::start_on(dir.path(), &args);
     let (mut agent, told) = Agent::hello(&server, json!({"a": "0", "b": "0", "c": "0"})).await;
     assert_eq!(told, json!({"a": "2", "b": "3", "c": "2"}));
     assert_eq!(delete(&server, "a").await, 204);
@@ -143,11 +142,11 @@ async fn what_was_set_wins_over_the_configuration_until_it_is_deleted() {
     server.signal("TERM");
     assert!(server.wait().await);
 
-    // What was set counts without the listener and without a configuration.
-    let server = Server::start_on(folder.path(), &["--admin", "127.0.0.1:0"]);
+    // Versions that were set persist without a configuration.
+    let server = Server::start_on(dir.path(), &["--admin", "127.0.0.1:0"]);
     put(&server, "c", "4").await;
     server.kill();
-    let server = Server::start_on(folder.path(), &[]);
+    let server = Server::start_on(dir.path(), &[]);
     let (_agent, told) = Agent::hello(&server, json!({"b": "3", "c": "2"})).await;
     assert_eq!(told, json!({"c": "4", "errors": {"b": "Broadcast not found"}}));
 }
@@ -166,10 +165,10 @@ async fn a_change_between_connection_and_hello_is_told() {
 }
 
 #[tokio::test]
-async fn a_data_folder_that_was_spoilt_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("data")).unwrap();
-    std::fs::write(folder.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
-    let said = crate::support::refused(folder.path(), &[]);
+async fn a_data_directory_that_was_spoilt_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("data")).unwrap();
+    std::fs::write(dir.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
+    let said = crate::support::refused(dir.path(), &[]);
     assert!(said.contains("data/broadcasts.toml") && said.contains("line 2"), "{said}");
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_webpush-server");
 
-fn config(folder: &Path, args: &[&str]) -> Output {
+fn config(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
-    // What a file says of it is looked at here.
+    // These tests set it in the file.
     command.envs(HERMETIC).env_remove("WEBPUSH_SERVER_ADMIN__LISTEN");
-    command.current_dir(folder).arg("config").args(args).output().unwrap()
+    command.current_dir(dir).arg("config").args(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -18,10 +18,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn check_says_where_each_fault_is_without_serving() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |text: &str| std::fs::write(folder.path().join("c.toml"), text).unwrap();
-    let check = || config(folder.path(), &["check", "--config", "c.toml"]);
+fn check_reports_each_error_with_its_location() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("c.toml"), text).unwrap();
+    let check = || config(dir.path(), &["check", "--config", "c.toml"]);
     write("[listen]\nprot = 1\n\n[log]\nlevel = '='\n[messages]\nmax_ttl = 'soon'\n");
     let checked = check();
     assert_eq!(checked.status.code(), Some(2));
@@ -49,16 +49,16 @@ fn check_says_where_each_fault_is_without_serving() {
     write("[listen]\nport = 1\n");
     let checked = check();
     assert!(checked.status.success(), "{}", text(&checked.stderr));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it made a data folder");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "it made a data directory");
 }
 
 #[test]
 fn print_has_the_source_of_each_value_and_no_secret() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let file = "[tls]\npfx = 'a.pfx'\npfx_password = 'open sesame'\n[log]\nlevel = 'warn'\n";
-    std::fs::write(folder.path().join("c.toml"), file).unwrap();
+    std::fs::write(dir.path().join("c.toml"), file).unwrap();
     let mut command = Command::new(PROGRAM);
-    command.current_dir(folder.path()).envs(HERMETIC).env("WEBPUSH_SERVER_RATES__PUSH", "off");
+    command.current_dir(dir.path()).envs(HERMETIC).env("WEBPUSH_SERVER_RATES__PUSH", "off");
     let printed = command.args(["config", "print", "--config", "c.toml", "--port=7"]).output().unwrap();
     let printed = text(&printed.stdout);
     let begin = "[listen]\n\
@@ -81,9 +81,8 @@ fn print_has_the_source_of_each_value_and_no_secret() {
 
 #[test]
 fn schema_is_json_and_help_shows_variables_but_no_secrets() {
-    let folder = tempfile::tempdir().unwrap();
-    let schema: serde_json::Value =
-        serde_json::from_slice(&config(folder.path(), &["schema"]).stdout).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&config(dir.path(), &["schema"]).stdout).unwrap();
     assert_eq!(schema["properties"]["listen"]["properties"]["port"]["type"], "integer");
     let help = Command::new(PROGRAM).arg("--help").output().unwrap();
     let help = text(&help.stdout);
@@ -101,13 +100,13 @@ fn schema_is_json_and_help_shows_variables_but_no_secrets() {
 fn the_example_can_be_used() {
     let page = include_str!("../../../../docs/configuration.md");
     let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let shown = folder.path().to_str().unwrap();
-    crate::tls::files(folder.path());
-    std::fs::write(folder.path().join("subscribe-tokens"), "0123456789abcdef\n").unwrap();
-    std::fs::write(folder.path().join("admin-tokens"), "0123456789abcdef\n").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let shown = dir.path().to_str().unwrap();
+    crate::tls::files(dir.path());
+    std::fs::write(dir.path().join("subscribe-tokens"), "0123456789abcdef\n").unwrap();
+    std::fs::write(dir.path().join("admin-tokens"), "0123456789abcdef\n").unwrap();
     let here = example.replace("/etc/webpush-server", shown);
-    let file = folder.path().join("c.toml");
+    let file = dir.path().join("c.toml");
     // Comments begin with a space; settings that are left out do not.
     let is_setting =
         |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
@@ -122,11 +121,10 @@ fn the_example_can_be_used() {
         .collect();
     for text in [&here, &all] {
         std::fs::write(&file, text).unwrap();
-        let checked = config(folder.path(), &["check", "--config", file.to_str().unwrap()]);
+        let checked = config(dir.path(), &["check", "--config", file.to_str().unwrap()]);
         assert!(checked.status.success(), "{}", self::text(&checked.stderr));
     }
-    let schema: serde_json::Value =
-        serde_json::from_slice(&config(folder.path(), &["schema"]).stdout).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&config(dir.path(), &["schema"]).stdout).unwrap();
     for (section, table) in schema["properties"].as_object().unwrap() {
         let keys = table["properties"].as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>());
         for key in keys.unwrap_or_default() {

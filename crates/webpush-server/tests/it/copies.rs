@@ -1,6 +1,6 @@
-//! Backups while senders are busy, put back elsewhere; exports that another service takes in.
+//! Backup under load, restore, export and import.
 
-use crate::support::{ClientAddr, Server, Subscribed, header, in_memory, soon};
+use crate::support::{Http2Client, Server, Subscription, header, in_memory, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
@@ -13,41 +13,41 @@ use tokio::sync::Semaphore;
 
 const ORIGIN: &str = "https://push.example";
 const SENDERS: usize = 8;
-/// Of those, the ones whose messages are acknowledged as soon as they are answered.
+/// Number of senders whose messages are acknowledged immediately.
 const ACKNOWLEDGED: usize = 2;
 const ANSWERS: u32 = 400;
 
-/// Runs a verb; how it ended, and what it said.
+/// Runs a command; returns its success, standard output and standard error.
 pub(crate) async fn run(server: Option<&Server>, args: &[&str]) -> (bool, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
     command.env("WEBPUSH_SERVER_CONFIG", "/dev/null").args(args);
     if let Some(server) = server {
-        command.args(["--admin", &server.admin, "--data-dir"]).arg(server.folder().join("data"));
+        command.args(["--admin", &server.admin, "--data-dir"]).arg(server.dir().join("data"));
     }
     let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let output = soon("the end of a verb", ended).await.unwrap();
+    let output = soon("the end of a command", ended).await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
-/// [`run`] of what must work; what it said.
+/// Runs a command that must succeed; returns its standard output.
 pub(crate) async fn done(server: Option<&Server>, args: &[&str]) -> String {
     let (well, said, error) = run(server, args).await;
     assert!(well, "{args:?}: {error}");
     said
 }
 
-fn start(folder: &Path) -> Server {
-    Server::start_on(folder, &["--origin", ORIGIN, "--admin", "127.0.0.1:0"])
+fn start(dir: &Path) -> Server {
+    Server::start_on(dir, &["--origin", ORIGIN, "--admin", "127.0.0.1:0"])
 }
 
 fn path(url: &str) -> String {
     url.strip_prefix(ORIGIN).unwrap().to_owned()
 }
 
-/// What senders were answered, in the order of the answers.
+/// Messages with a 201, in the order of the responses.
 #[derive(Default)]
-struct Answered {
+struct AcceptedMessages {
     /// Paths of messages that wait for their agent.
     waiting: Vec<String>,
     /// Paths of messages that are acknowledged.
@@ -55,10 +55,10 @@ struct Answered {
 }
 
 async fn send(
-    mut peer: ClientAddr,
+    mut peer: Http2Client,
     number: usize,
     push: String,
-    answered: Arc<Mutex<Answered>>,
+    answered: Arc<Mutex<AcceptedMessages>>,
     enough: Arc<Semaphore>,
 ) {
     loop {
@@ -82,11 +82,11 @@ async fn send(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing_back() {
-    let (folder, elsewhere) = (in_memory(), in_memory());
-    let server = start(folder.path());
-    let urls = Subscribed::of(&server.connect().await.post("/subscribe", &[], "").await);
+    let (dir, elsewhere) = (in_memory(), in_memory());
+    let server = start(dir.path());
+    let urls = Subscription::from_response(&server.connect().await.post("/subscribe", &[], "").await);
     let (push, subscription) = (path(&urls.push), path(&urls.subscription));
-    let (answered, enough) = (Arc::<Mutex<Answered>>::default(), Arc::new(Semaphore::new(0)));
+    let (answered, enough) = (Arc::<Mutex<AcceptedMessages>>::default(), Arc::new(Semaphore::new(0)));
     let mut senders = Vec::new();
     for number in 0..SENDERS {
         let peer = server.connect().await;
@@ -95,7 +95,7 @@ async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing
     }
     drop(soon("answers", enough.acquire_many(ANSWERS)).await.unwrap());
     let before = std::mem::take(&mut *answered.lock().unwrap());
-    let file = folder.path().join("backup");
+    let file = dir.path().join("backup");
     let said = done(Some(&server), &["backup", file.to_str().unwrap()]).await;
     assert!(said.contains("1 subscriptions"), "{said}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -135,9 +135,9 @@ async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing
 
 #[tokio::test]
 async fn a_damaged_backup_is_not_restored() {
-    let (server, folder) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
+    let (server, dir) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
     server.connect().await.subscribe().await;
-    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let (file, data) = (dir.path().join("backup"), dir.path().join("data"));
     done(Some(&server), &["backup", file.to_str().unwrap()]).await;
     let whole = std::fs::read(&file).unwrap();
     let mut flipped = whole.clone();
@@ -154,35 +154,35 @@ async fn a_damaged_backup_is_not_restored() {
 
 #[tokio::test]
 async fn a_backup_is_for_the_owner_and_leaves_nothing_half_made() {
-    let (server, folder) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
+    let (server, dir) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
     for path in ["/admin/backup", "/admin/export"] {
         let (status, _, body) = crate::admin::ask(&server.admin, "GET", path, "").await;
         assert_eq!(status, 403, "{body}");
     }
-    let file = folder.path().join("backup");
+    let file = dir.path().join("backup");
     let admin = server.admin.clone();
     let args =
-        ["backup", file.to_str().unwrap(), "--admin", &admin, "--data-dir", folder.path().to_str().unwrap()];
+        ["backup", file.to_str().unwrap(), "--admin", &admin, "--data-dir", dir.path().to_str().unwrap()];
     let (well, _, error) = run(None, &args).await;
     assert!(!well && error.contains("permission denied"), "{error}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
 async fn another_service_takes_agents_in_and_their_urls_work_there() {
     let (one, other, third) = (in_memory(), in_memory(), in_memory());
-    for (folder, id, key) in [(&one, 1, [1; 32]), (&other, 2, [2; 32]), (&third, 1, [3; 32])] {
-        let data = folder.path().join("data");
+    for (dir, id, key) in [(&one, 1, [1; 32]), (&other, 2, [2; 32]), (&third, 1, [3; 32])] {
+        let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
         let line = format!("{id} {}\n", URL_SAFE_NO_PAD.encode(key));
         std::fs::write(data.join("sealing-keys"), line).unwrap();
     }
     let (from, to) = (start(one.path()), start(other.path()));
     let mut sender = from.connect_as(ORIGIN).await;
-    let urls = Subscribed::of(&sender.post("/subscribe", &[], "").await);
+    let urls = Subscription::from_response(&sender.post("/subscribe", &[], "").await);
     let message = sender.push(&urls.push, "moved").await;
     let mut peer = to.connect_as(ORIGIN).await;
-    let own = Subscribed::of(&peer.post("/subscribe", &[], "").await);
+    let own = Subscription::from_response(&peer.post("/subscribe", &[], "").await);
     peer.push(&own.push, "stays").await;
     let file = one.path().join("export");
     done(Some(&from), &["export", file.to_str().unwrap()]).await;

@@ -1,6 +1,6 @@
-//! What was answered with 201 outlives the program, however it ends.
+//! Messages with a 201 survive a crash.
 
-use crate::support::{ClientAddr, Server, Subscribed, header};
+use crate::support::{Http2Client, Server, Subscription, header};
 use http::StatusCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const ROUNDS: usize = 5;
 const ANSWERS_A_ROUND: u32 = 400;
 
 /// One answered push: who sent it, its number there, and the path of its URL.
-struct Answered {
+struct AcceptedMessage {
     sender: usize,
     number: usize,
     path: String,
@@ -20,10 +20,10 @@ struct Answered {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_under_load_loses_nothing_that_was_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    let start = || Server::start_on(folder.path(), &["--origin", ORIGIN]);
+    let dir = tempfile::tempdir().unwrap();
+    let start = || Server::start_on(dir.path(), &["--origin", ORIGIN]);
     let server = start();
-    let urls = Subscribed::of(&server.connect().await.post("/subscribe", &[], "").await);
+    let urls = Subscription::from_response(&server.connect().await.post("/subscribe", &[], "").await);
     server.kill();
     let (push, subscription) = (path(&urls.push), path(&urls.subscription));
 
@@ -41,7 +41,7 @@ async fn kill_9_under_load_loses_nothing_that_was_answered() {
         assert!(places.insert(path, place).is_none(), "a message came twice in one drain");
     }
     let mut last = BTreeMap::new();
-    for Answered { sender, number, path } in &answered {
+    for AcceptedMessage { sender, number, path } in &answered {
         let place =
             *places.get(path).unwrap_or_else(|| panic!("message {number} of sender {sender} is lost"));
         assert_eq!(pushes[place].text(), format!("{sender} {number}"));
@@ -51,8 +51,8 @@ async fn kill_9_under_load_loses_nothing_that_was_answered() {
     assert!(answered.len() >= ROUNDS * usize::try_from(ANSWERS_A_ROUND).unwrap());
 }
 
-/// Many senders push as fast as they are answered, until the program is killed in their midst.
-async fn send_until_killed(server: Server, round: usize, push: &str) -> Vec<Answered> {
+/// Many senders push as fast as they can, until the program is killed.
+async fn send_until_killed(server: Server, round: usize, push: &str) -> Vec<AcceptedMessage> {
     let (answered, mut answers) = mpsc::unbounded_channel();
     let enough = Arc::new(Semaphore::new(0));
     for sender in round * SENDERS..(round + 1) * SENDERS {
@@ -70,10 +70,10 @@ async fn send_until_killed(server: Server, round: usize, push: &str) -> Vec<Answ
 }
 
 async fn send(
-    mut peer: ClientAddr,
+    mut peer: Http2Client,
     sender: usize,
     push: String,
-    answered: mpsc::UnboundedSender<Answered>,
+    answered: mpsc::UnboundedSender<AcceptedMessage>,
     enough: Arc<Semaphore>,
 ) {
     for number in 0.. {
@@ -81,7 +81,7 @@ async fn send(
         let Ok(response) = peer.try_post(&push, &[("ttl", "3600")], body).await else { return };
         assert_eq!(response.status(), StatusCode::CREATED);
         let path = path(header(&response, "location"));
-        answered.send(Answered { sender, number, path }).unwrap();
+        answered.send(AcceptedMessage { sender, number, path }).unwrap();
         enough.add_permits(1);
     }
 }

@@ -1,4 +1,4 @@
-//! The page of the admin listener: what it is made of, what it is told, and its «try it».
+//! The page of the admin listener: what it is made of, what it is told, and its 'try it'.
 
 use crate::admin::{ask, ask_with};
 use crate::agent::{Registered, with_channel};
@@ -40,7 +40,7 @@ async fn the_page_asks_nobody_but_its_own_listener() {
         let (status, _, text) = ask(&server.admin, "GET", &path, "").await;
         assert_eq!(status, 200, "{path}");
         assert!(!text.contains("//cdn") && !text.contains("https://fonts"), "{path}");
-        // What a module imports, and the worker that a module names.
+        // Imports of a module, and the worker that a module names.
         let named = text.split('"').filter_map(|part| match part.strip_prefix("./") {
             Some(name) => Some(format!("/dashboard/{name}")),
             None => part.starts_with("/dashboard/").then(|| part.to_owned()),
@@ -54,8 +54,8 @@ async fn the_page_asks_nobody_but_its_own_listener() {
 
 #[tokio::test]
 async fn the_page_needs_no_token_and_what_it_shows_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
     let server = Server::start_with(&[&ADMIN[..], &["--admin-token-file", file.to_str().unwrap()]].concat());
     assert_eq!(ask(&server.admin, "GET", "/", "").await.0, 200);
@@ -82,8 +82,8 @@ async fn the_page_needs_no_token_and_what_it_shows_does() {
 #[tokio::test]
 async fn the_status_says_how_the_service_is() {
     let secret = "a-secret-of-the-subscribers";
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, format!("{secret}\n")).unwrap();
     let (server, mut sender, Registered { mut agent, push, uaid, .. }) = with_channel(&ADMIN).await;
     for _ in 0..3 {
@@ -130,8 +130,8 @@ async fn the_status_says_how_the_service_is() {
 
 #[tokio::test]
 async fn secrets_are_not_part_of_the_configuration_that_is_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("webpush-server.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("webpush-server.toml");
     std::fs::write(&file, "[subscribe]\ntokens = [\"a-secret-of-subscribers\"]\n").unwrap();
     let server = Server::start_with(&[&ADMIN[..], &["--config", file.to_str().unwrap()]].concat());
     let text = json(&server, "/admin/status").await.to_string();
@@ -139,7 +139,7 @@ async fn secrets_are_not_part_of_the_configuration_that_is_shown() {
         text.contains("tokens is set (not shown)") && !text.contains("a-secret-of-subscribers"),
         "{text}"
     );
-    // Whoever may use this listener may try the service, although subscribing takes a token.
+    // The self-test needs no token, although subscribing does.
     assert_eq!(tried(&server, "{}").await.last().unwrap()["ok"], true);
 }
 
@@ -213,7 +213,7 @@ async fn a_subscription_of_a_browser_is_tried_if_it_is_of_this_service() {
     let url = if url.starts_with('/') { format!("{}{url}", server.origin) } else { url };
     let body = subscription(&url);
     let (lines, ()) = tokio::join!(tried(&server, &body), async {
-        // What came is encrypted, and no text.
+        // The message is encrypted, not text.
         let told: Value = serde_json::from_str(&agent.text().await).unwrap();
         let updates = serde_json::json!([{"channelID": told["channelID"], "version": told["version"]}]);
         agent.say(serde_json::json!({"messageType": "ack", "updates": updates})).await;

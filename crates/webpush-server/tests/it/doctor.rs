@@ -1,4 +1,4 @@
-//! `webpush-server doctor`: what it says of services that are as they should be, and of others.
+//! `webpush-server doctor` on healthy servers, and on others.
 
 use crate::support::Server;
 use crate::tls;
@@ -8,17 +8,17 @@ use std::process::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Exit status, and the findings.
-struct Said {
+/// The exit status and the results.
+struct Report {
     status: Option<i32>,
     findings: Vec<Value>,
 }
 
-impl Said {
-    /// The verdict on something, and all that is said of it.
-    fn of(&self, check: &str) -> (&str, String) {
+impl Report {
+    /// Returns the verdict of a check, and the whole result.
+    fn check(&self, check: &str) -> (&str, String) {
         let found = self.findings.iter().find(|finding| finding["check"] == check);
-        let found = found.unwrap_or_else(|| panic!("nothing is said of {check}: {:?}", self.findings));
+        let found = found.unwrap_or_else(|| panic!("no result for {check}: {:?}", self.findings));
         (found["verdict"].as_str().unwrap(), found.to_string())
     }
 
@@ -30,7 +30,7 @@ impl Said {
     }
 }
 
-fn doctor_blocking(data: &Path, args: &[String]) -> Said {
+fn doctor_blocking(data: &Path, args: &[String]) -> Report {
     let output = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
         .env("WEBPUSH_SERVER_CONFIG", "/dev/null")
         .args(["doctor", "--json", "--data-dir", data.to_str().unwrap()])
@@ -39,22 +39,22 @@ fn doctor_blocking(data: &Path, args: &[String]) -> Said {
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let findings = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Said { status: output.status.code(), findings }
+    Report { status: output.status.code(), findings }
 }
 
-async fn doctor(data: &Path, args: &[&str]) -> Said {
+async fn doctor(data: &Path, args: &[&str]) -> Report {
     let (data, args) = (data.to_owned(), args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
     tokio::task::spawn_blocking(move || doctor_blocking(&data, &args)).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_service_that_is_as_it_should_be_has_nothing_wrong() {
+async fn a_healthy_server_has_no_problems() {
     let server = Server::start_with(&["--admin", "127.0.0.1:0"]);
-    let data = server.folder().join("data");
-    let said = doctor(&data, &[&server.origin, "--silence", "1"]).await;
-    assert_eq!(said.status, Some(0), "{:?}", said.findings);
+    let data = server.dir().join("data");
+    let report = doctor(&data, &[&server.origin, "--idle", "1"]).await;
+    assert_eq!(report.status, Some(0), "{:?}", report.findings);
     assert_eq!(
-        said.verdicts(),
+        report.verdicts(),
         [
             ("name", "warning"),
             ("connection", "good"),
@@ -66,80 +66,80 @@ async fn a_service_that_is_as_it_should_be_has_nothing_wrong() {
             ("WebSocket", "good"),
             ("origin", "good"),
             ("message", "good"),
-            ("silence", "good"),
+            ("idle", "good"),
         ]
     );
-    assert!(said.of("origin").1.contains("sealed with the keys of the data directory"));
+    assert!(report.check("origin").1.contains("sealed with the keys of the data directory"));
     let port = server.address.rsplit_once(':').unwrap().1;
-    let config = server.folder().join("c.toml");
+    let config = server.dir().join("c.toml");
     std::fs::write(&config, format!("listen.port = {port}\nadmin.listen = '{}'\n", server.admin)).unwrap();
-    let here = doctor(&data, &["--config", config.to_str().unwrap(), "--silence", "0"]).await;
-    assert_eq!(here.of("origin").0, "good", "{:?}", here.findings);
-    assert_eq!(here.of("data dir").0, "good");
-    assert!(here.of("descriptors").1.contains(" are open"), "{:?}", here.findings);
+    let here = doctor(&data, &["--config", config.to_str().unwrap(), "--idle", "0"]).await;
+    assert_eq!(here.check("origin").0, "good", "{:?}", here.findings);
+    assert_eq!(here.check("data dir").0, "good");
+    assert!(here.check("descriptors").1.contains(" are open"), "{:?}", here.findings);
 }
 
 #[tokio::test]
-async fn another_origin_and_another_service_are_told_apart_from_ours() {
+async fn another_origin_and_another_server_are_detected() {
     let (server, other) = (Server::start_with(&["--origin", "https://push.example"]), Server::start());
     let url = format!("http://{}", server.address);
-    let said = doctor(&server.folder().join("data"), &[&url, "--silence", "0"]).await;
-    let (verdict, origin) = said.of("origin");
+    let report = doctor(&server.dir().join("data"), &[&url, "--idle", "0"]).await;
+    let (verdict, origin) = report.check("origin");
     assert!(
         verdict == "bad" && origin.contains("--origin") && origin.contains("https://push.example"),
         "{origin}"
     );
-    assert_eq!(said.status, Some(1));
-    let said = doctor(&server.folder().join("data"), &[&other.origin, "--silence", "0"]).await;
-    let (verdict, origin) = said.of("origin");
+    assert_eq!(report.status, Some(1));
+    let report = doctor(&server.dir().join("data"), &[&other.origin, "--idle", "0"]).await;
+    let (verdict, origin) = report.check("origin");
     assert!(verdict == "bad" && origin.contains("another server"), "{origin}");
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_something_else_is_said() {
+async fn unreachable_and_unknown_servers_are_reported() {
     let data = tempfile::tempdir().unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = nobody.local_addr().unwrap();
     drop(nobody);
-    let said = doctor(data.path(), &[&format!("http://{address}")]).await;
-    assert_eq!((said.status, said.of("connection").0), (Some(1), "bad"));
-    let said = doctor(data.path(), &["http://no-such-name.invalid"]).await;
-    assert!(said.of("name").1.contains("cannot resolve"));
+    let report = doctor(data.path(), &[&format!("http://{address}")]).await;
+    assert_eq!((report.status, report.check("connection").0), (Some(1), "bad"));
+    let report = doctor(data.path(), &["http://no-such-name.invalid"]).await;
+    assert!(report.check("name").1.contains("cannot resolve"));
 }
 
 #[tokio::test]
 async fn a_certificate_must_be_trusted() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = tls::files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = tls::files(dir.path());
     let args = ["--host", "127.0.0.1", "--key", &files.key, "--cert", &files.cert];
     let server = Server::start_with(&args);
     let port = server.address.rsplit_once(':').unwrap().1;
     let url = format!("https://localhost:{port}");
-    let said = doctor(folder.path(), &[&url, "--silence", "0"]).await;
-    let (verdict, certificate) = said.of("certificate");
+    let report = doctor(dir.path(), &[&url, "--idle", "0"]).await;
+    let (verdict, certificate) = report.check("certificate");
     assert!(verdict == "bad" && certificate.contains("fullchain.pem"), "{certificate}");
-    let said = doctor(folder.path(), &[&url, "--silence", "0", "--ca-file", &files.cert]).await;
-    assert_eq!(said.of("certificate").0, "good", "{:?}", said.findings);
-    assert_eq!(said.of("HTTP/2").0, "good");
+    let report = doctor(dir.path(), &[&url, "--idle", "0", "--ca-file", &files.cert]).await;
+    assert_eq!(report.check("certificate").0, "good", "{:?}", report.findings);
+    assert_eq!(report.check("HTTP/2").0, "good");
 }
 
 #[tokio::test]
-async fn where_subscribers_need_a_token_it_asks_for_the_url_with_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+async fn if_subscribing_needs_a_token_the_url_must_have_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
     let server = Server::start_with(&["--subscribe-token-file", file.to_str().unwrap()]);
-    let data = server.folder().join("data");
-    let said = doctor(&data, &[&server.origin, "--silence", "0"]).await;
-    assert_eq!(said.of("server push").0, "skipped");
-    let (verdict, socket) = said.of("WebSocket");
+    let data = server.dir().join("data");
+    let report = doctor(&data, &[&server.origin, "--idle", "0"]).await;
+    assert_eq!(report.check("server push").0, "skipped");
+    let (verdict, socket) = report.check("WebSocket");
     assert!(verdict == "bad" && socket.contains("/t/TOKEN"), "{socket}");
     let url = format!("{}/t/0123456789abcdef/", server.origin);
-    let said = doctor(&data, &[&url, "--silence", "0"]).await;
-    assert_eq!((said.status, said.of("message").0), (Some(0), "good"), "{:?}", said.findings);
+    let report = doctor(&data, &[&url, "--idle", "0"]).await;
+    assert_eq!((report.status, report.check("message").0), (Some(0), "good"), "{:?}", report.findings);
 }
 
-/// Passes everything on, and closes a WebSocket when its agent has said the fourth thing: the acknowledgement.
+/// A proxy that closes a WebSocket after the fourth message of the agent, the acknowledgement.
 async fn impatient_proxy(listener: TcpListener, to: String) {
     loop {
         let (agent, _) = listener.accept().await.unwrap();
@@ -170,13 +170,13 @@ async fn pass_on(mut agent: TcpStream, mut service: TcpStream) {
 }
 
 #[tokio::test]
-async fn a_proxy_that_closes_silent_connections_is_found() {
+async fn a_proxy_that_closes_idle_connections_is_detected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let server = Server::start_with(&["--origin", &origin]);
     tokio::spawn(impatient_proxy(listener, server.address.clone()));
-    let said = doctor(&server.folder().join("data"), &[&origin, "--silence", "30"]).await;
-    assert_eq!(said.of("message").0, "good", "{:?}", said.findings);
-    let (verdict, silence) = said.of("silence");
-    assert!(verdict == "bad" && silence.contains("proxy_read_timeout"), "{silence}");
+    let report = doctor(&server.dir().join("data"), &[&origin, "--idle", "30"]).await;
+    assert_eq!(report.check("message").0, "good", "{:?}", report.findings);
+    let (verdict, idle) = report.check("idle");
+    assert!(verdict == "bad" && idle.contains("proxy_read_timeout"), "{idle}");
 }

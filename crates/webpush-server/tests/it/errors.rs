@@ -1,6 +1,6 @@
 //! Errors have one shape: everywhere, and over both HTTP versions.
 
-use crate::support::{ClientAddr, Server, Subscribed, raw_http1};
+use crate::support::{Http2Client, Server, Subscription, raw_http1};
 use http::Method;
 use serde_json::{Value, json};
 use webpush_client::vapid::VapidKey;
@@ -9,7 +9,7 @@ const TOKEN: &str = "0123456789abcdef";
 const TTL: (&str, &str) = ("ttl", "60");
 const OPTIONS: (&str, &str) = ("content-type", "application/webpush-options+json");
 
-/// Reads the body of an error, and checks what is the same for all (RFC 9457, and the members of autopush).
+/// Parses the body of an error, and checks the common members (RFC 9457, autopush).
 pub(crate) fn problem(origin: &str, status: u16, body: &[u8]) -> Value {
     let problem: Value = serde_json::from_slice(body).unwrap();
     let members: Vec<_> = problem.as_object().unwrap().keys().map(String::as_str).collect();
@@ -35,7 +35,7 @@ struct Wrong<'a> {
 
 impl Wrong<'_> {
     /// Makes it over HTTP/2; status and body.
-    async fn over_http2(&self, peer: &mut ClientAddr) -> (u16, Vec<u8>) {
+    async fn over_http2(&self, peer: &mut Http2Client) -> (u16, Vec<u8>) {
         let response = peer.request(self.method.clone(), self.path, self.headers, self.body.to_owned()).await;
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), response.body().to_vec())
@@ -59,18 +59,19 @@ impl Wrong<'_> {
 
 #[tokio::test]
 async fn every_error_has_all_members_over_both_versions() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, TOKEN).unwrap();
     let args = ["--subscribe-token-file", file.to_str().unwrap(), "--quota-subscriptions", "1"];
     let server = Server::start_with(&args);
     let mut peer = server.connect_with(without_push()).await;
     let subscribe = format!("/t/{TOKEN}/subscribe");
-    let urls = Subscribed::of(&peer.post(&subscribe, &[], "").await);
-    let removed = Subscribed::of(&peer.post(&subscribe, &[], "").await);
+    let urls = Subscription::from_response(&peer.post(&subscribe, &[], "").await);
+    let removed = Subscription::from_response(&peer.post(&subscribe, &[], "").await);
     peer.delete(&removed.subscription).await;
     let options = json!({"vapid": VapidKey::generate().unwrap().public()}).to_string();
-    let restricted = Subscribed::of(&peer.request(Method::POST, &subscribe, &[OPTIONS], options).await);
+    let restricted =
+        Subscription::from_response(&peer.request(Method::POST, &subscribe, &[OPTIONS], options).await);
 
     let path = |url: &str| url.strip_prefix(&server.origin).unwrap().to_owned();
     let (push, restricted) = (path(&urls.push), path(&restricted.push));

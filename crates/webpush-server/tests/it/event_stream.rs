@@ -1,6 +1,6 @@
 //! A reader of server-sent events over either HTTP version; HTTP/1.1 by hand.
 
-use crate::support::{ClientAddr, Server, soon};
+use crate::support::{Http2Client, Server, soon};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -27,7 +27,7 @@ enum Source {
     Http2 {
         body: h2::RecvStream,
         /// Its connection lives as long.
-        _peer: ClientAddr,
+        _peer: Http2Client,
     },
 }
 
@@ -86,7 +86,7 @@ impl Events {
         Self { status, headers, source: Source::Http1(stream), read: String::new() }
     }
 
-    pub(crate) async fn open_http2(mut peer: ClientAddr, url: &str, headers: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open_http2(mut peer: Http2Client, url: &str, headers: &[(&str, &str)]) -> Self {
         let (head, body) = peer.open(url, headers).await.into_parts();
         let source = Source::Http2 { body, _peer: peer };
         Self { status: head.status, headers: head.headers, source, read: String::new() }
@@ -99,7 +99,7 @@ impl Events {
         }
     }
 
-    /// What follows an empty line; `None` at the end of the stream.
+    /// Returns the next block; `None` at the end of the stream.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.read.find("\n\n") {

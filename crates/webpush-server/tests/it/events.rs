@@ -1,4 +1,4 @@
-//! Delivery to agents that can't take server push: RFC 8030 §6 by server-sent events, over both HTTP versions.
+//! Delivery by server-sent events, over both HTTP versions (RFC 8030 §6).
 
 use crate::event_stream::{BOTH, Events, Version, texts};
 use crate::support::{header, link, with_subscription};
@@ -175,7 +175,7 @@ async fn sigterm_ends_streams_so_that_agents_come_again() {
     assert!(server.wait().await);
 }
 
-/// Whether somebody listened shows in the receipt of a message with TTL 0: it is there at once when nobody did.
+/// The receipt of a TTL 0 message shows if an agent was connected: otherwise it is immediate.
 #[tokio::test]
 async fn h2_g_an_agent_that_hangs_up_listens_no_more() {
     let (server, mut peer, urls) = with_subscription().await;

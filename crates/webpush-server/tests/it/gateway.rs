@@ -1,6 +1,6 @@
 //! The Matrix push gateway (Push Gateway API) for push URLs of the service itself.
 
-use crate::support::{ClientAddr, Server, Subscribed, header, soon, texts, with_subscription};
+use crate::support::{Http2Client, Server, Subscription, header, soon, texts, with_subscription};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -19,12 +19,12 @@ pub(crate) fn notification(pushkeys: &[&str]) -> Value {
     }})
 }
 
-pub(crate) async fn notify(peer: &mut ClientAddr, notification: &Value) -> Response<Bytes> {
+pub(crate) async fn notify(peer: &mut Http2Client, notification: &Value) -> Response<Bytes> {
     let headers = [("content-type", "application/json")];
     peer.request(Method::POST, NOTIFY, &headers, notification.to_string()).await
 }
 
-/// What the homeserver is told to forget.
+/// Returns the rejected pushkeys.
 pub(crate) fn rejected(response: &Response<Bytes>) -> Value {
     assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
     assert_eq!(header(response, "content-type"), "application/json");
@@ -97,7 +97,8 @@ async fn pushkeys_that_will_never_work_are_rejected_and_the_others_served() {
     let key = webpush_client::vapid::VapidKey::generate().unwrap().public();
     let options = format!(r#"{{"vapid":"{key}"}}"#);
     let restricted = [("content-type", "application/webpush-options+json")];
-    let restricted = Subscribed::of(&peer.request(Method::POST, "/subscribe", &restricted, options).await);
+    let restricted =
+        Subscription::from_response(&peer.request(Method::POST, "/subscribe", &restricted, options).await);
     let never_given_out = format!("{}x", urls.push);
     let in_the_clear = "http://ntfy.example/up";
     let wrong = [

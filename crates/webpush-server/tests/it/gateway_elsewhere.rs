@@ -5,7 +5,7 @@ use crate::push_service::{Identity, PushService};
 use crate::support::Server;
 use serde_json::{Value, json};
 
-/// What is not about time must not end by time.
+/// A long timeout, so that slow machines do not reach it.
 const LOOPBACK: [&str; 4] = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-timeout", "60s"];
 
 /// A service that may reach another one, and trusts it.

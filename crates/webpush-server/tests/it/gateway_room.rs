@@ -2,7 +2,7 @@
 
 use crate::gateway::{NOTIFY, assert_error, notification, notify, rejected};
 use crate::push_service::PushService;
-use crate::support::{ClientAddr, Monitor, Server, Subscribed, header, soon};
+use crate::support::{Http2Client, Monitor, Server, Subscription, header, soon};
 use futures_util::FutureExt as _;
 use h2::client::ResponseFuture;
 use http::{Method, StatusCode};
@@ -13,20 +13,20 @@ use webpush_http::gateway::{
     GATEWAY_NOTIFICATIONS, GATEWAY_PEER_NOTIFICATIONS, GATEWAY_PEER_REQUESTS, GATEWAY_REQUESTS,
 };
 
-/// What is not about time must not end by time.
+/// A long timeout, so that slow machines do not reach it.
 const PATIENT: [&str; 4] = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-timeout", "1h"];
 
 /// A service, another one, a homeserver, and an agent of the first that listens.
-struct Scene {
+struct Fixture {
     server: Server,
     elsewhere: PushService,
-    homeserver: ClientAddr,
-    urls: Subscribed,
+    homeserver: Http2Client,
+    urls: Subscription,
     monitor: Monitor,
-    _agent: ClientAddr,
+    _agent: Http2Client,
 }
 
-impl Scene {
+impl Fixture {
     async fn start(args: &[&str]) -> Self {
         let elsewhere = PushService::start().await;
         let server = Server::start_trusting(&elsewhere.certificate(), &[&PATIENT[..], args].concat());
@@ -41,7 +41,7 @@ impl Scene {
         notification(&[&self.elsewhere.url(path), &self.urls.push])
     }
 
-    /// Sends notifications that wait. That the agent has its part says that there was room for the other one, or not.
+    /// Sends notifications that wait for the other service. The agent's part shows that each was handled.
     async fn wait_for_silence(&mut self, number: usize) -> Vec<ResponseFuture> {
         let body = self.for_two("silent").to_string();
         let mut waiting = Vec::new();
@@ -62,25 +62,25 @@ fn assert_unanswered(waiting: Vec<ResponseFuture>) {
 
 #[tokio::test]
 async fn beyond_the_bound_a_notification_is_refused_and_own_devices_are_served() {
-    let mut scene = Scene::start(&[]).await;
-    let waiting = scene.wait_for_silence(GATEWAY_NOTIFICATIONS).await;
-    let one_more = scene.for_two("silent");
-    let response = notify(&mut scene.homeserver, &one_more).await;
+    let mut fixture = Fixture::start(&[]).await;
+    let waiting = fixture.wait_for_silence(GATEWAY_NOTIFICATIONS).await;
+    let one_more = fixture.for_two("silent");
+    let response = notify(&mut fixture.homeserver, &one_more).await;
     assert_error(&response, 503, "gateway-busy", "M_UNKNOWN");
     assert_eq!(header(&response, "retry-after"), "5");
-    scene.monitor.next().await;
-    let own = notification(&[&scene.urls.push]);
-    assert_eq!(rejected(&notify(&mut scene.homeserver, &own).await), json!([]));
-    scene.monitor.next().await;
+    fixture.monitor.next().await;
+    let own = notification(&[&fixture.urls.push]);
+    assert_eq!(rejected(&notify(&mut fixture.homeserver, &own).await), json!([]));
+    fixture.monitor.next().await;
     for _ in 0..GATEWAY_REQUESTS {
-        scene.elsewhere.next().await;
+        fixture.elsewhere.next().await;
     }
-    assert_eq!(scene.elsewhere.waiting(), 0, "the rest have not begun");
+    assert_eq!(fixture.elsewhere.waiting(), 0, "the rest have not begun");
     assert_unanswered(waiting);
 
-    scene.homeserver.hang_up();
-    let mut other = scene.server.connect().await;
-    let prompt = notification(&[&scene.elsewhere.url("201")]);
+    fixture.homeserver.hang_up();
+    let mut other = fixture.server.connect().await;
+    let prompt = notification(&[&fixture.elsewhere.url("201")]);
     let let_in = async {
         while notify(&mut other, &prompt).await.status() != StatusCode::OK {
             // It takes the service a moment to see that they have gone.
@@ -92,43 +92,43 @@ async fn beyond_the_bound_a_notification_is_refused_and_own_devices_are_served()
 
 #[tokio::test]
 async fn one_network_has_a_share_and_others_get_through() {
-    let mut scene = Scene::start(&["--rate-limit-loopback"]).await;
-    let waiting = scene.wait_for_silence(GATEWAY_PEER_NOTIFICATIONS).await;
-    let one_more = scene.for_two("silent");
-    let response = notify(&mut scene.homeserver, &one_more).await;
+    let mut fixture = Fixture::start(&["--rate-limit-loopback"]).await;
+    let waiting = fixture.wait_for_silence(GATEWAY_PEER_NOTIFICATIONS).await;
+    let one_more = fixture.for_two("silent");
+    let response = notify(&mut fixture.homeserver, &one_more).await;
     assert_error(&response, 429, "too-many-requests", "M_LIMIT_EXCEEDED");
     assert_eq!(header(&response, "retry-after"), "10");
-    scene.monitor.next().await;
+    fixture.monitor.next().await;
     for _ in 0..GATEWAY_PEER_REQUESTS {
-        scene.elsewhere.next().await;
+        fixture.elsewhere.next().await;
     }
-    assert_eq!(scene.elsewhere.waiting(), 0, "the rest have not begun");
+    assert_eq!(fixture.elsewhere.waiting(), 0, "the rest have not begun");
 
-    let body = notification(&[&scene.elsewhere.url("201")]).to_string();
+    let body = notification(&[&fixture.elsewhere.url("201")]).to_string();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut neighbour = socket.connect(scene.server.address.parse().unwrap()).await.unwrap();
+    let mut client = socket.connect(fixture.server.address.parse().unwrap()).await.unwrap();
     let head = format!("POST {NOTIFY} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    neighbour.write_all(request.as_bytes()).await.unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    soon("an answer", neighbour.read_to_string(&mut answer)).await.unwrap();
+    soon("an answer", client.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(scene.elsewhere.next().await.head.starts_with("post /201 "));
+    assert!(fixture.elsewhere.next().await.head.starts_with("post /201 "));
     assert_unanswered(waiting);
 }
 
 #[tokio::test]
 async fn messages_to_others_have_a_rate_and_own_devices_are_served() {
-    let mut scene = Scene::start(&["--rate-limit-loopback", "--matrix-rate", "1/h:1"]).await;
-    let both = scene.for_two("201");
-    assert_eq!(rejected(&notify(&mut scene.homeserver, &both).await), json!([]));
-    let response = notify(&mut scene.homeserver, &both).await;
+    let mut fixture = Fixture::start(&["--rate-limit-loopback", "--matrix-rate", "1/h:1"]).await;
+    let both = fixture.for_two("201");
+    assert_eq!(rejected(&notify(&mut fixture.homeserver, &both).await), json!([]));
+    let response = notify(&mut fixture.homeserver, &both).await;
     assert_error(&response, 429, "too-many-requests", "M_LIMIT_EXCEEDED");
     assert_eq!(header(&response, "retry-after"), "3600");
     for _ in 0..2 {
-        scene.monitor.next().await;
+        fixture.monitor.next().await;
     }
-    scene.elsewhere.next().await;
-    assert_eq!(scene.elsewhere.waiting(), 0);
+    fixture.elsewhere.next().await;
+    assert_eq!(fixture.elsewhere.waiting(), 0);
 }

@@ -1,4 +1,4 @@
-//! Malformed requests, over both HTTP versions, and what each is answered.
+//! Malformed requests over both HTTP versions, and their responses.
 
 use crate::support::{Server, raw_http1};
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! Whether the service is there and can work, as load balancers and containers ask it.
+//! Health checks of load balancers and containers.
 
 use crate::admin::ask;
 use crate::agent::Registered;
@@ -18,7 +18,7 @@ async fn told(admin: &str, path: &str) -> (u16, Value) {
     (status, serde_json::from_str(&body).unwrap())
 }
 
-/// Runs the verb.
+/// Runs the command.
 fn health(args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
     let Output { status, stdout, stderr } = command.arg("health").args(args).output().unwrap();
@@ -76,7 +76,7 @@ async fn the_public_listener_answers_where_autopush_does_and_tells_nothing_else(
         raw_http1(&server.address, "GET /__lbheartbeat__ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // What is the operator's is not there.
+    // Resources of the admin listener are not on the public port.
     for path in ["/metrics", "/ready", "/readyz", "/healthz", "/__error__"] {
         assert_eq!(
             peer.get(&format!("{}{path}", server.origin), &[]).await.status(),
@@ -88,8 +88,8 @@ async fn the_public_listener_answers_where_autopush_does_and_tells_nothing_else(
 
 #[tokio::test]
 async fn whoever_looks_needs_no_token_and_metrics_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
     let file = file.to_str().unwrap();
     let server = Server::start_with(&["--admin", "127.0.0.1:0", "--admin-token-file", file]);
@@ -106,8 +106,8 @@ async fn whoever_looks_needs_no_token_and_metrics_do() {
 
 #[tokio::test]
 async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
-    let folder = tempfile::tempdir().unwrap();
-    let admin = format!("unix:{}", folder.path().join("admin.sock").display());
+    let dir = tempfile::tempdir().unwrap();
+    let admin = format!("unix:{}", dir.path().join("admin.sock").display());
     let server = Server::start_with(&["--admin", &admin, "--drain-window", "1h"]);
     // It leaves at some time in this hour: until then the service stops.
     let mut agents = Vec::new();
@@ -138,9 +138,9 @@ async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
 }
 
 #[test]
-fn the_verb_reads_the_configuration_of_the_service() {
-    let folder = tempfile::tempdir().unwrap();
-    let (config, socket) = (folder.path().join("c.toml"), folder.path().join("admin.sock"));
+fn the_command_reads_the_configuration_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, socket) = (dir.path().join("c.toml"), dir.path().join("admin.sock"));
     std::fs::write(&config, format!("[admin]\nlisten = \"unix:{}\"\n", socket.display())).unwrap();
     let address = format!("unix:{}", socket.display());
     let _server = Server::start_with(&["--admin", &address]);

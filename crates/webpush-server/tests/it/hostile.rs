@@ -1,4 +1,4 @@
-//! Peers that stop, stall, or send too much. The time-outs are short here; every test waits for what they lead to.
+//! Peers that stop, stall or send too much. The timeouts are short here.
 
 use crate::raw::{ACK, GOAWAY, HEADERS, NO_WINDOW, PING, PUSH_PROMISE, RST_STREAM, RawPeer, WHOLE_REQUEST};
 use crate::support::{Server, soon, texts};
@@ -15,7 +15,7 @@ fn path<'a>(server: &Server, url: &'a str) -> &'a str {
     url.strip_prefix(&server.origin).unwrap()
 }
 
-/// What the service says over HTTP/1.1 before it closes, which it may do with a reset, as not all was read.
+/// Returns the HTTP/1.1 response. The server may reset the connection if it did not read everything.
 async fn answer_to(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

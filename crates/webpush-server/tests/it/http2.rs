@@ -1,6 +1,6 @@
 //! Server push under the rules of HTTP/2 (RFC 9113).
 
-use crate::support::{Server, Subscribed, texts};
+use crate::support::{Server, Subscription, texts};
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ async fn h2_b_c_d_promises_are_whole_requests_to_the_authority_that_was_asked() 
     let mut peer = server.connect().await;
     let response = peer.post("/subscribe", &[], "").await;
     let path = |url: &str| url.strip_prefix("https://push.example").unwrap().to_owned();
-    let urls = Subscribed::of(&response);
+    let urls = Subscription::from_response(&response);
     let message = path(&peer.push(&path(&urls.push), "x").await);
     let (pushes, _) = peer.drain(&path(&urls.subscription)).await;
     let promised = pushes[0].request.uri();
@@ -37,8 +37,9 @@ async fn h2_b_c_d_promises_are_whole_requests_to_the_authority_that_was_asked() 
     assert_eq!(peer.delete(&pushes[0].url()).await, StatusCode::NO_CONTENT);
 }
 
-/// This client refuses a promise while the one stream it allows is taken, though promises don't count yet
-/// (RFC 9113 §5.1.2); `cargo xtask interop` has one that queues them.
+/// This client refuses promises beyond its stream limit.
+///
+/// Promises do not count towards it yet (RFC 9113 §5.1.2); `cargo xtask interop` has a client that queues them.
 #[tokio::test]
 async fn h2_e_f_refused_promises_stay_and_come_again() {
     let server = Server::start();
@@ -95,7 +96,7 @@ async fn h2_g_a_lost_connection_frees_the_monitor_and_loses_nothing() {
 async fn h2_d_promises_carry_the_scheme_that_was_asked_with() {
     let server = Server::start_with(&["--origin", "https://push.example"]);
     let mut agent = server.connect_as("https://push.example").await;
-    let urls = Subscribed::of(&agent.post("/subscribe", &[], "").await);
+    let urls = Subscription::from_response(&agent.post("/subscribe", &[], "").await);
     let message = agent.push(&urls.push, "x").await;
     assert_eq!(agent.drain(&urls.subscription).await.0[0].url(), message);
 }

@@ -1,5 +1,6 @@
-//! The service within the test, where streams have any size and the store does what it is told: for what a process and
-//! its sockets would make slow, or leave to chance.
+//! The server in the process of the test, with streams of any size and a scripted store.
+//!
+//! For tests that a real process and its sockets would make slow or flaky.
 
 use crate::agent::Agent;
 use bytes::Bytes;
@@ -45,7 +46,7 @@ impl LoopbackClient {
         Self { service, server, faults, drain: Drain::default() }
     }
 
-    /// A WebSocket that is open, on a stream that holds so many bytes.
+    /// Opens a WebSocket on a stream with a buffer of `bytes`.
     pub(crate) fn open(&self, bytes: usize) -> Agent<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let arrival = Arrival {

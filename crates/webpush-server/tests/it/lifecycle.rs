@@ -1,6 +1,6 @@
-//! Starting, stopping, and being refused.
+//! Start and shutdown.
 
-use crate::support::{Server, Subscribed, header, refused, soon, texts};
+use crate::support::{Server, Subscription, header, refused, soon, texts};
 use http::StatusCode;
 use std::collections::BTreeSet;
 
@@ -34,8 +34,8 @@ async fn a_second_signal_ends_it_at_once() {
 
 #[tokio::test]
 async fn a_restart_keeps_urls_and_messages() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &[]);
     let origin = server.origin.clone();
     let port = origin.rsplit(':').next().unwrap().to_owned();
     let mut peer = server.connect().await;
@@ -46,7 +46,7 @@ async fn a_restart_keeps_urls_and_messages() {
     server.signal("TERM");
     assert!(server.wait().await);
 
-    let server = Server::start_on(folder.path(), &["--port", &port]);
+    let server = Server::start_on(dir.path(), &["--port", &port]);
     let mut peer = server.connect().await;
     peer.push(&urls.push, "after").await;
     assert_eq!(texts(&peer.drain(&urls.subscription).await.0), ["kept", "after"]);
@@ -56,20 +56,20 @@ async fn a_restart_keeps_urls_and_messages() {
 
 #[tokio::test]
 async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let origin = ["--origin", "https://push.example"];
-    let server = Server::start_on(folder.path(), &origin);
+    let server = Server::start_on(dir.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
     let old = peer.subscribe().await;
     let message = peer.push(&old.push, "sealed with the old key").await;
     server.signal("TERM");
     assert!(server.wait().await);
 
-    let keys = folder.path().join("data/sealing-keys");
+    let keys = dir.path().join("data/sealing-keys");
     let text = std::fs::read_to_string(&keys).unwrap();
     let id: u8 = text.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
     std::fs::write(&keys, format!("{text}{} {}\n", id.wrapping_add(1), "A".repeat(43))).unwrap();
-    let server = Server::start_on(folder.path(), &origin);
+    let server = Server::start_on(dir.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
     peer.push(&old.push, "sealed with the new one").await;
     let (pushes, _) = peer.drain(&old.set).await;
@@ -79,31 +79,31 @@ async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
     let new = peer.subscribe().await;
     server.kill();
 
-    // Whoever drops the old key drops the URLs sealed with it, and no others.
+    // Removing the old key invalidates the URLs sealed with it, and no others.
     let without = std::fs::read_to_string(&keys).unwrap();
     let without: Vec<_> = without.lines().filter(|line| !line.starts_with(&format!("{id} "))).collect();
     std::fs::write(&keys, without.join("\n")).unwrap();
-    let server = Server::start_on(folder.path(), &origin);
+    let server = Server::start_on(dir.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
     assert_eq!(peer.post(&old.push, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
     peer.push(&new.push, "x").await;
 }
 
 #[tokio::test]
-async fn a_second_process_on_one_data_folder_is_refused() {
+async fn a_second_process_on_one_data_directory_is_refused() {
     let server = Server::start();
-    let said = refused(server.folder(), &[]);
+    let said = refused(server.dir(), &[]);
     assert!(said.contains("data") && said.lines().count() == 1, "{said}");
     server.connect().await.subscribe().await;
 }
 
 #[test]
 fn wrong_settings_are_one_clear_sentence() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("empty.pem");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("empty.pem");
     std::fs::write(&file, "nothing").unwrap();
     let file = file.to_str().unwrap();
-    let wrong = folder.path().join("wrong.toml");
+    let wrong = dir.path().join("wrong.toml");
     std::fs::write(&wrong, "brodcasts = 'not a table'").unwrap();
     let wrong = wrong.to_str().unwrap();
     for (args, expected) in [
@@ -126,7 +126,7 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have letters"),
     ] {
-        let said = refused(folder.path(), args);
+        let said = refused(dir.path(), args);
         assert!(said.contains(expected), "{args:?}: {said}");
         assert!(!said.contains("panicked"), "{said}");
     }
@@ -134,14 +134,14 @@ fn wrong_settings_are_one_clear_sentence() {
 
 #[tokio::test]
 async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let server = Server::start_on(folder.path(), &["--origin", "https://push.example"]);
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let server = Server::start_on(dir.path(), &["--origin", "https://push.example"]);
     let response = server.connect().await.post("/subscribe", &[], "").await;
-    let urls = Subscribed::of(&response);
+    let urls = Subscription::from_response(&response);
     server.signal("TERM");
     assert!(server.wait().await);
-    let server = Server::start_on_small_disk(folder.path(), &[], &log);
+    let server = Server::start_on_small_disk(dir.path(), &[], &log);
     let mut peer = server.connect_as("https://push.example").await;
     let large: &'static str = Box::leak("x".repeat(4096).into_boxed_str());
     let mut accepted = Vec::new();
@@ -171,8 +171,8 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
 
 #[tokio::test]
 async fn r8030_8_5_a_no_log_holds_a_capability_or_a_payload() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
     let server = Server::start_logging(&log);
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -186,7 +186,7 @@ async fn r8030_8_5_a_no_log_holds_a_capability_or_a_payload() {
     server.signal("TERM");
     assert!(server.wait().await);
     let log = std::fs::read_to_string(log).unwrap();
-    assert!(log.contains("stopping") && log.contains("TRACE"), "the log is there");
+    assert!(log.contains("shutting down") && log.contains("TRACE"), "the log is there");
     for url in [&urls.push, &urls.subscription, &urls.set, &message] {
         let token = url.rsplit('/').next().unwrap();
         assert!(!log.contains(&token[..16]), "the log holds {url}");

@@ -1,6 +1,6 @@
 //! RFC 8030 §8.4, and who may subscribe.
 
-use crate::support::{Server, Subscribed, header, raw_http1, refused};
+use crate::support::{Server, Subscription, header, raw_http1, refused};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::process::Command;
@@ -66,8 +66,8 @@ async fn registration_is_limited_by_address_and_peers_on_this_machine_are_not() 
 
 #[tokio::test]
 async fn only_holders_of_a_token_subscribe_and_anyone_pushes() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     std::fs::write(&file, format!("# mine\n{TOKEN}\n")).unwrap();
     let server = Server::start_with(&["--subscribe-token-file", file.to_str().unwrap()]);
     let mut peer = server.connect().await;
@@ -88,7 +88,7 @@ async fn only_holders_of_a_token_subscribe_and_anyone_pushes() {
     let by_header = peer.post("/subscribe", &[("authorization", &format!("Bearer {TOKEN}"))], "").await;
     let by_path = peer.post(&format!("/t/{TOKEN}/subscribe"), &[], "").await;
     for response in [by_header, by_path] {
-        let urls = Subscribed::of(&response);
+        let urls = Subscription::from_response(&response);
         assert!(!urls.push.contains(TOKEN) && !urls.subscription.contains(TOKEN));
         peer.push(&urls.push, "x").await;
         assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1);
@@ -111,15 +111,15 @@ async fn only_holders_of_a_token_subscribe_and_anyone_pushes() {
 async fn where_no_token_is_needed_any_is_taken() {
     let server = Server::start();
     let mut peer = server.connect().await;
-    Subscribed::of(&peer.post("/t/from-stricter-days/subscribe", &[], "").await);
-    Subscribed::of(&peer.post("/subscribe", &[("authorization", "Bearer x")], "").await);
+    Subscription::from_response(&peer.post("/t/from-stricter-days/subscribe", &[], "").await);
+    Subscription::from_response(&peer.post("/subscribe", &[("authorization", "Bearer x")], "").await);
 }
 
 #[test]
 fn wrong_limits_are_one_clear_sentence() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
+        let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
@@ -136,7 +136,7 @@ fn wrong_limits_are_one_clear_sentence() {
         ("--subscribe-token-file", &empty, "holds no token"),
         ("--subscribe-token-file", &short, "line 1: a token needs at least 16 characters"),
     ] {
-        let said = refused(folder.path(), &[flag, value]);
+        let said = refused(dir.path(), &[flag, value]);
         assert!(said.contains(expected) && said.contains(flag), "{flag} {value}: {said}");
         assert!(!said.contains("secret") && !said.contains("panicked"), "{said}");
     }

@@ -1,6 +1,6 @@
 //! `listen` against the service itself, without server push.
 
-use crate::support::{ClientAddr, Server, header};
+use crate::support::{Http2Client, Server, header};
 use http::StatusCode;
 use serde_json::Value;
 use std::process::Stdio;
@@ -10,11 +10,11 @@ use webpush_client::encryption::encrypt;
 use webpush_client::subscription::PushSubscription;
 
 /// A certificate for localhost: key file and certificate file.
-fn certificate(folder: &std::path::Path) -> (String, String) {
+fn certificate(dir: &std::path::Path) -> (String, String) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let write = |name: &str, text: &str| {
-        let path = folder.join(name);
+        let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
@@ -47,7 +47,7 @@ impl Listening {
         Self { child, lines, subscription }
     }
 
-    async fn send(&self, peer: &mut ClientAddr, text: &str) -> String {
+    async fn send(&self, peer: &mut Http2Client, text: &str) -> String {
         let headers = [("ttl", "60"), ("content-encoding", "aes128gcm")];
         let body = encrypt(&self.subscription.keys, text.as_bytes()).unwrap();
         let push = self.subscription.endpoint.expose();
@@ -75,10 +75,10 @@ async fn said(child: &mut Child) -> String {
 
 #[tokio::test]
 async fn messages_come_as_events_also_after_a_restart_of_the_service() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &[]);
     let port = server.origin.rsplit(':').next().unwrap().to_owned();
-    let state = folder.path().join("state.json");
+    let state = dir.path().join("state.json");
     let arguments = [&server.origin, "--count", "2", "--state", state.to_str().unwrap()];
     let mut listening = Listening::start(&arguments).await;
     let mut peer = server.connect().await;
@@ -88,7 +88,7 @@ async fn messages_come_as_events_also_after_a_restart_of_the_service() {
     server.signal("TERM");
     assert!(server.wait().await);
 
-    let server = Server::start_on(folder.path(), &["--port", &port]);
+    let server = Server::start_on(dir.path(), &["--port", &port]);
     let mut peer = server.connect().await;
     let second = listening.send(&mut peer, "two").await;
     assert_eq!(listening.line().await.as_deref(), Some("two"));
@@ -101,9 +101,9 @@ async fn messages_come_as_events_also_after_a_restart_of_the_service() {
 
 #[tokio::test]
 async fn what_is_stored_comes_as_events_and_then_the_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &[]);
-    let state = folder.path().join("state.json");
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &[]);
+    let state = dir.path().join("state.json");
     let arguments = [&server.origin, "--no-wait", "--state", state.to_str().unwrap()];
     let mut listening = Listening::start(&arguments).await;
     assert_eq!(listening.line().await, None, "nothing is stored");
@@ -122,9 +122,9 @@ async fn what_is_stored_comes_as_events_and_then_the_end() {
 
 #[tokio::test]
 async fn r8030_7_3_a_a_removed_subscription_ends_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &[]);
-    let state = folder.path().join("state.json");
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &[]);
+    let state = dir.path().join("state.json");
     let mut listening = Listening::start(&[&server.origin, "--state", state.to_str().unwrap()]).await;
     let mut peer = server.connect().await;
     listening.send(&mut peer, "last").await;
@@ -139,10 +139,10 @@ async fn r8030_7_3_a_a_removed_subscription_ends_it() {
 
 #[tokio::test]
 async fn events_come_over_http_2_where_tls_agrees_on_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (key, cert) = certificate(folder.path());
-    let server = Server::start_on(folder.path(), &["--key", &key, "--cert", &cert]);
-    let state = folder.path().join("state.json");
+    let dir = tempfile::tempdir().unwrap();
+    let (key, cert) = certificate(dir.path());
+    let server = Server::start_on(dir.path(), &["--key", &key, "--cert", &cert]);
+    let state = dir.path().join("state.json");
     let state = state.to_str().unwrap();
     let arguments = [&server.origin, "--count", "2", "--state", state, "--ca-file", &cert];
     let mut listening = Listening::start(&arguments).await;

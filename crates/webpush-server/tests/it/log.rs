@@ -4,22 +4,22 @@ use crate::support::Server;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn ask(url: &str, folder: &Path) -> Output {
+fn ask(url: &str, dir: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-    command.args(["log-name", url, "--data-dir"]).arg(folder).output().unwrap()
+    command.args(["log-id", url, "--data-dir"]).arg(dir).output().unwrap()
 }
 
-/// The names that the verb says a URL has.
+/// Returns the log IDs of a URL.
 fn names(url: &str, server: &Server) -> Vec<String> {
-    let output = ask(url, &server.folder().join("data"));
+    let output = ask(url, &server.dir().join("data"));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn an_agent_can_be_followed_by_its_name_and_whoever_has_its_url_can_tell_the_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
     let server = Server::start_logging(&path);
     let mut peer = server.connect().await;
     let (urls, others) = (peer.subscribe().await, peer.subscribe().await);

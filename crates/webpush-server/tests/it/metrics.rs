@@ -1,4 +1,4 @@
-//! What is counted, against traffic that is known; and all that names metrics, against those that there are.
+//! Metrics of known traffic, and the documents that list metrics.
 
 use crate::admin::{ask, ask_with, owners};
 use crate::agent::{Agent, Registered, push};
@@ -58,7 +58,7 @@ async fn known_traffic_is_counted_exactly() {
     for _ in 0..4 {
         peer.push(&two.push, "x").await;
     }
-    // What was left of the first goes with it.
+    // The remaining messages of the first are removed with it.
     assert_eq!(peer.delete(&one.subscription).await, StatusCode::NO_CONTENT);
     let stranger = json!({"notification": {"devices": [{"pushkey": "no URL"}]}}).to_string();
     let notified = peer.request(http::Method::POST, "/_matrix/push/v1/notify", &[], stranger).await;
@@ -133,8 +133,8 @@ async fn known_traffic_is_counted_exactly() {
 
 #[tokio::test]
 async fn metrics_need_a_token_where_there_is_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
     fs::write(&file, "0123456789abcdef\n").unwrap();
     let server =
         Server::start_with(&["--admin", "127.0.0.1:0", "--admin-token-file", file.to_str().unwrap()]);
@@ -146,10 +146,10 @@ async fn metrics_need_a_token_where_there_is_one() {
 
 /// All metrics that there can be.
 async fn all() -> Exposition {
-    let folder = tempfile::tempdir().unwrap();
-    let files = files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
     let args = ["--host", "127.0.0.1", "--key", &files.key, "--cert", &files.cert, "--admin", "127.0.0.1:0"];
-    let server = Server::start_on(folder.path(), &args);
+    let server = Server::start_on(dir.path(), &args);
     let metrics = scrape_until(&server, "webpush_backlog_entries", &[], 0.0).await;
     // Until 4096-01-01, as rcgen makes them.
     assert_eq!(metrics.value("webpush_tls_certificate_expiry_timestamp_seconds", &[]), 67_090_118_400.0);

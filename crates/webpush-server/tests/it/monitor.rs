@@ -170,7 +170,7 @@ async fn r8030_7_3_1_a_b_c_removing_a_set_removes_its_members() {
     let two = peer.subscribe_in(&one.set).await;
     let set = agent.monitor(&one.set, &[]).await;
     let monitor = agent.monitor(&two.subscription, &[]).await;
-    // Both listen once a later request on the connection is answered.
+    // Both are registered once the server has responded to a later request on the connection.
     assert_eq!(agent.drain(&two.subscription).await.1, StatusCode::NO_CONTENT);
     assert_eq!(peer.delete(&one.set).await, StatusCode::NO_CONTENT);
     assert_eq!(set.end().await.status(), StatusCode::NOT_FOUND);
@@ -181,7 +181,7 @@ async fn r8030_7_3_1_a_b_c_removing_a_set_removes_its_members() {
     assert_eq!(peer.delete(&one.set).await, StatusCode::NOT_FOUND);
 }
 
-/// Tokens begin with the id of their key (8 bits, public), then nothing is alike but by chance: 12 characters are 64 bits more.
+/// Length of a common prefix that would be no coincidence: the key ID (8 bits) and 64 more bits.
 const ALIKE: usize = 12;
 
 #[tokio::test]

@@ -40,23 +40,23 @@ impl Exposition {
     }
 
     fn descriptor(&mut self, line: &str) {
-        let [keyword, name, rest] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("«{line}»") };
+        let [keyword, name, rest] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("'{line}'") };
         if keyword == "HELP" {
             let (name, help) = (name.to_owned(), rest.to_owned());
             let (kind, unit, samples) = (String::new(), None, Vec::new());
             return self.families.push(Family { name, kind, help, unit, samples });
         }
         let family = self.families.last_mut().expect("HELP comes first");
-        assert!(family.name == name && family.samples.is_empty(), "«{line}» is about {}", family.name);
+        assert!(family.name == name && family.samples.is_empty(), "'{line}' is about {}", family.name);
         match keyword {
             "TYPE" if family.kind.is_empty() => rest.clone_into(&mut family.kind),
             "UNIT" if family.unit.is_none() => family.unit = Some(rest.to_owned()),
-            _ => panic!("«{line}»"),
+            _ => panic!("'{line}'"),
         }
     }
 
     fn sample(&mut self, line: &str) {
-        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("«{line}»"));
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("'{line}'"));
         let (name, labels) = match series.split_once('{') {
             Some((name, labels)) => (name, read_labels(labels.strip_suffix('}').expect("a brace"))),
             None => (series, Labels::new()),
@@ -65,7 +65,7 @@ impl Exposition {
         let family = self.families.last_mut().expect("HELP comes first");
         let suffix = name.strip_prefix(&*family.name).unwrap_or_else(|| panic!("{name} in {}", family.name));
         let is_new = family.samples.iter().all(|(other, set, _)| other != suffix || *set != labels);
-        assert!(is_new, "twice: «{series}»");
+        assert!(is_new, "twice: '{series}'");
         family.samples.push((suffix.to_owned(), labels, value));
     }
 
@@ -146,10 +146,10 @@ impl Family {
 fn read_labels(text: &str) -> Labels {
     let mut labels = Labels::new();
     for label in text.split(',') {
-        let (name, value) = label.split_once('=').unwrap_or_else(|| panic!("«{text}»"));
+        let (name, value) = label.split_once('=').unwrap_or_else(|| panic!("'{text}'"));
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("quotes");
-        assert!(!value.contains(['"', '\\']) && !value.is_empty(), "«{text}»");
-        assert!(labels.insert(name.to_owned(), value.to_owned()).is_none(), "«{text}»");
+        assert!(!value.contains(['"', '\\']) && !value.is_empty(), "'{text}'");
+        assert!(labels.insert(name.to_owned(), value.to_owned()).is_none(), "'{text}'");
     }
     labels
 }

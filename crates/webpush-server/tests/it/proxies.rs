@@ -1,7 +1,7 @@
 //! Clients behind proxies that say by a header for whom they ask.
 
 use crate::agent::{channel, open};
-use crate::support::{ClientAddr, Server, refused, soon};
+use crate::support::{Http2Client, Server, refused, soon};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ fn start(args: &[&str]) -> Server {
     Server::start_with(&[&ONE_EACH[..], args].concat())
 }
 
-async fn subscribe(peer: &mut ClientAddr, headers: &[(&str, &str)]) -> u16 {
+async fn subscribe(peer: &mut Http2Client, headers: &[(&str, &str)]) -> u16 {
     peer.post("/subscribe", headers, "").await.status().as_u16()
 }
 
@@ -28,7 +28,7 @@ async fn each_request_of_a_connection_is_counted_by_the_client_that_the_proxy_na
         (&["192.0.2.1"][..], CREATED),
         (&["192.0.2.1"], TOO_MANY),
         (&["192.0.2.2"], CREATED),
-        // What a client has made up is to the left of what the proxy adds.
+        // Forged addresses are to the left of the one that the proxy appends.
         (&["192.0.2.3, 192.0.2.1"], TOO_MANY),
         (&["192.0.2.3", "192.0.2.1"], TOO_MANY),
         (&["127.0.0.1, 192.0.2.1"], TOO_MANY),
@@ -39,7 +39,7 @@ async fn each_request_of_a_connection_is_counted_by_the_client_that_the_proxy_na
         (&["2001:db8::1"], CREATED),
         (&["[2001:db8::2]:4711"], TOO_MANY),
         (&["2001:db8:0:1::1"], CREATED),
-        // Whoever is hidden behind a proxy of this machine is not this machine.
+        // An unknown client behind a local proxy is not local.
         (&["unknown"], CREATED),
         (&["unknown"], TOO_MANY),
         (&["192.0.2.4, garbage"], TOO_MANY),
@@ -138,8 +138,8 @@ async fn the_bits_of_an_ipv6_address_that_count_can_be_set() {
 
 #[tokio::test]
 async fn proxies_change_on_sighup_for_connections_that_come_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("c.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
     let write = |trusted: &str| {
         let text = format!(
             "[listen]\ntrusted_proxies = [{trusted}]\n[rates]\nlimit_loopback = true\nregister = '1/h:1'\n"
@@ -152,7 +152,7 @@ async fn proxies_change_on_sighup_for_connections_that_come_after_it() {
     assert_eq!(subscribe(&mut before, &[]).await, CREATED);
     write("'127.0.0.1'");
     server.signal("HUP");
-    server.logged(&["INFO", "the configuration was read again"]).await;
+    server.logged(&["INFO", "configuration reloaded"]).await;
     let named = [("x-forwarded-for", "192.0.2.1")];
     assert_eq!(subscribe(&mut server.connect().await, &named).await, CREATED);
     assert_eq!(subscribe(&mut server.connect().await, &named).await, TOO_MANY);
@@ -161,7 +161,7 @@ async fn proxies_change_on_sighup_for_connections_that_come_after_it() {
 
 #[test]
 fn wrong_settings_of_proxies_are_one_clear_sentence() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (args, expected) in [
         (&["--trusted-proxies", "proxy.example"][..], "\"proxy.example\" is not a block of addresses"),
         (&["--trusted-proxies", "10.0.0.1/8"], "\"10.0.0.1/8\" is not a block of addresses"),
@@ -169,7 +169,7 @@ fn wrong_settings_of_proxies_are_one_clear_sentence() {
         (&["--proxy-protocol"], "listen.proxy_protocol also needs listen.trusted_proxies (--trusted-proxies"),
         (&["--ipv6-prefix", "0"], "0"),
     ] {
-        let said = refused(folder.path(), args);
+        let said = refused(dir.path(), args);
         assert!(said.contains(expected) && said.contains(args[0]), "{args:?}: {said}");
     }
 }

@@ -16,7 +16,7 @@ fn text(client: &str) -> Vec<u8> {
     format!("PROXY TCP4 {client} 198.51.100.1 4711 443\r\n").into_bytes()
 }
 
-/// Version 2, with the addresses of a client and of what it connected to, and what else a proxy has to say.
+/// Builds a header of version 2 with these addresses.
 fn binary(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     let rest = [addresses, &[0x04, 0, 2, 0, 0]].concat();
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
@@ -30,7 +30,7 @@ fn binary_v4(client: [u8; 4]) -> Vec<u8> {
 async fn connected(server: &Server, header: &[u8]) -> TcpStream {
     let port: u16 = server.address.rsplit(':').next().unwrap().parse().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // Whoever is refused may find it closed by now.
+    // The server may have closed the connection already.
     let _ = stream.write_all(header).await;
     stream
 }
@@ -73,7 +73,7 @@ async fn the_client_is_the_one_that_the_header_names() {
             header.escape_ascii()
         );
     }
-    // What a proxy opens for itself has its own address, and that is of this machine.
+    // Connections of the proxy itself have its own address, which is local.
     for header in
         [&b"PROXY UNKNOWN\r\n"[..], &binary(0, 0, &[]), &binary(0, 0x11, &[0; 12]), &binary(1, 0, &[])]
     {
@@ -116,8 +116,8 @@ async fn http2_and_tls_come_after_it() {
         assert_eq!(soon("a response", response).await.unwrap().status(), status);
     }
 
-    let folder = tempfile::tempdir().unwrap();
-    let files = files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
     let Files { key, cert, .. } = &files;
     let server = Server::start_with(&[&ARGS[..], &["--key", key, "--cert", cert]].concat());
     for (header, status) in

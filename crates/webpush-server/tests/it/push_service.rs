@@ -12,23 +12,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
 
-/// One that is asked at `/<status>` answers with that status; `/silent` with nothing, `/endless-head` and
-/// `/endless-body` without end.
+/// A push service that responds with the status in the path.
+///
+/// `/silent` never responds; `/endless-head` and `/endless-body` never end.
 pub(crate) struct PushService {
     /// `https://localhost:PORT`
     pub(crate) origin: String,
     pub(crate) identity: Identity,
-    arrivals: UnboundedReceiver<Arrived>,
+    arrivals: UnboundedReceiver<ReceivedRequest>,
 }
 
 /// A certificate for localhost and 127.0.0.1, which is its own authority.
 pub(crate) struct Identity {
-    folder: TempDir,
+    dir: TempDir,
     config: Arc<ServerConfig>,
 }
 
 /// One request.
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedRequest {
     /// The first line and the header fields, in lower case.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
@@ -38,9 +39,9 @@ impl Identity {
     pub(crate) fn new() -> Self {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cert.pem"), cert.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), signing_key.serialize_pem()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("cert.pem"), cert.pem()).unwrap();
+        std::fs::write(dir.path().join("key.pem"), signing_key.serialize_pem()).unwrap();
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -49,15 +50,15 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
-        Self { folder, config: Arc::new(config) }
+        Self { dir, config: Arc::new(config) }
     }
 
     pub(crate) fn certificate(&self) -> PathBuf {
-        self.folder.path().join("cert.pem")
+        self.dir.path().join("cert.pem")
     }
 
     pub(crate) fn key(&self) -> PathBuf {
-        self.folder.path().join("key.pem")
+        self.dir.path().join("key.pem")
     }
 }
 
@@ -70,7 +71,7 @@ impl PushService {
         let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                // What becomes of a connection is for the test to see at its other end.
+                // The test observes the other end of the connection.
                 tokio::spawn(connection(acceptor.clone(), socket, sender.clone()));
             }
         });
@@ -86,7 +87,7 @@ impl PushService {
     }
 
     /// The next request.
-    pub(crate) async fn next(&mut self) -> Arrived {
+    pub(crate) async fn next(&mut self) -> ReceivedRequest {
         soon("a request to the other push service", self.arrivals.recv()).await.unwrap()
     }
 
@@ -99,7 +100,7 @@ impl PushService {
 async fn connection(
     acceptor: TlsAcceptor,
     socket: TcpStream,
-    arrivals: UnboundedSender<Arrived>,
+    arrivals: UnboundedSender<ReceivedRequest>,
 ) -> std::io::Result<()> {
     let mut stream = acceptor.accept(socket).await?;
     let mut read = Vec::new();
@@ -116,7 +117,7 @@ async fn connection(
     while read.len() < length && stream.read_buf(&mut read).await? > 0 {}
     let path = head.split(' ').nth(1).unwrap();
     let name = Path::new(path).file_name().unwrap().to_str().unwrap().split('?').next().unwrap().to_owned();
-    arrivals.send(Arrived { head, body: read }).unwrap_or(());
+    arrivals.send(ReceivedRequest { head, body: read }).unwrap_or(());
     match name.as_str() {
         "silent" => while stream.read_u8().await.is_ok() {},
         "endless-head" => {

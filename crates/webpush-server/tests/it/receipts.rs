@@ -1,13 +1,13 @@
 //! RFC 8030 §5.1 and §6.3: exactly one receipt for every message that asked.
 
-use crate::support::{ClientAddr, Pushed, header, link, with_subscription};
+use crate::support::{Http2Client, PushedMessage, header, link, with_subscription};
 use http::{Method, StatusCode};
 
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 
-/// Sends for a receipt, to a receipt subscription or a new one; the URLs of the message and of the subscription.
+/// Sends a message that asks for a receipt; returns its URL and that of the receipt subscription.
 async fn send(
-    peer: &mut ClientAddr,
+    peer: &mut Http2Client,
     push: &str,
     receipts: Option<&str>,
     more: &[(&str, &str)],
@@ -25,7 +25,7 @@ async fn send(
     (header(&response, "location").to_owned(), link(response.headers(), RECEIPT))
 }
 
-fn receipt(pushed: &Pushed) -> (String, u16) {
+fn receipt(pushed: &PushedMessage) -> (String, u16) {
     assert_eq!(pushed.request.method(), Method::GET);
     assert!(pushed.response.body().is_empty());
     (pushed.url(), pushed.response.status().as_u16())

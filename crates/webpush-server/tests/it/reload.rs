@@ -1,6 +1,6 @@
-//! SIGHUP: what changes while the service runs, what waits for the next start, and what changes nothing.
+//! Reload on SIGHUP.
 
-use crate::support::{ClientAddr, Server, soon};
+use crate::support::{Http2Client, Server, soon};
 use crate::tls::{Files, connect, files, try_connect};
 use http::StatusCode;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 /// A configuration file that can be rewritten.
 struct Config {
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Config {
     fn new(text: &str) -> Self {
-        let config = Self { folder: tempfile::tempdir().unwrap() };
+        let config = Self { dir: tempfile::tempdir().unwrap() };
         config.write(text);
         config
     }
@@ -23,7 +23,7 @@ impl Config {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("c.toml")
+        self.dir.path().join("c.toml")
     }
 
     fn start(&self, args: &[&str]) -> Server {
@@ -31,7 +31,7 @@ impl Config {
     }
 }
 
-async fn status_of_subscribe(peer: &mut ClientAddr) -> StatusCode {
+async fn status_of_subscribe(peer: &mut Http2Client) -> StatusCode {
     peer.post("/subscribe", &[], "").await.status()
 }
 
@@ -49,12 +49,12 @@ async fn limits_and_broadcasts_change_while_connections_live_and_nothing_is_lost
     server.signal("HUP");
     let changed = async { while status_of_subscribe(&mut peer).await != StatusCode::CREATED {} };
     soon("the new rate", changed).await;
-    server.logged(&["INFO", "the configuration was read again"]).await;
+    server.logged(&["INFO", "configuration reloaded"]).await;
     assert_eq!(crate::admin::ask(&server.admin, "GET", "/broadcasts", "").await.2, "{\"a\":\"2\"}");
 
     config.write("[rates]\nlimit_loopback = true\nregister = 'slow'\n[broadcasts]\na = '3'\n");
     server.signal("HUP");
-    let said = server.logged(&["ERROR", "nothing was changed"]).await;
+    let said = server.logged(&["ERROR", "configuration not reloaded"]).await;
     assert!(
         said.contains("c.toml:3: rates.register: ") && said.contains("\"slow\" is not a rate limit"),
         "{said}"
@@ -73,7 +73,7 @@ async fn what_can_t_change_is_named() {
     let urls = peer.subscribe().await;
     config.write("[messages]\nmax_ttl = '2h'\n[listen]\nport = 1\norigin = 'https://push.example'\n");
     server.signal("HUP");
-    let said = server.logged(&["WARN", "takes effect at the next start"]).await;
+    let said = server.logged(&["WARN", "except for settings that need a restart"]).await;
     // The port is a flag, which wins as it did before.
     assert!(said.contains("settings=\"listen.origin\""), "{said}");
     let response = peer.post(&urls.push, &[("ttl", "999999")], "x").await;
@@ -84,8 +84,8 @@ async fn what_can_t_change_is_named() {
 async fn new_handshakes_take_the_new_certificate_and_a_broken_one_changes_nothing() {
     let forms: &[&str] = if cfg!(feature = "pkcs12") { &["pem", "pfx"] } else { &["pem"] };
     for &form in forms {
-        let folder = tempfile::tempdir().unwrap();
-        let old = files(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        let old = files(dir.path());
         let Files { key, cert, pfx, password, .. } = &old;
         let pem = ["--key", key, "--cert", cert];
         let pfx = ["--pfx", pfx, "--pfx-password-file", password];
@@ -94,7 +94,7 @@ async fn new_handshakes_take_the_new_certificate_and_a_broken_one_changes_nothin
             h2::client::handshake(connect(&server, &old, &[b"h2"]).await).await.unwrap();
         tokio::spawn(connection);
 
-        let new = files(folder.path());
+        let new = files(dir.path());
         server.signal("HUP");
         let renewed = async { while try_connect(&server, &new, &[b"h2"]).await.is_err() {} };
         soon("the new certificate", renewed).await;
@@ -107,7 +107,7 @@ async fn new_handshakes_take_the_new_certificate_and_a_broken_one_changes_nothin
             std::fs::write(Path::new(file), "broken").unwrap();
         }
         server.signal("HUP");
-        server.logged(&["ERROR", "nothing was changed"]).await;
+        server.logged(&["ERROR", "configuration not reloaded"]).await;
         connect(&server, &new, &[b"h2"]).await;
     }
 }
@@ -130,7 +130,7 @@ async fn the_level_of_the_log_changes() {
     let server = config.start(&[]);
     config.write("[log]\nlevel = 'info'\n");
     server.signal("HUP");
-    server.logged(&["INFO", "the configuration was read again"]).await;
+    server.logged(&["INFO", "configuration reloaded"]).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_log_that_is_no_terminal_is_json() {
         let config = Config::new("");
         let server = config.start(&["--log-format", format]);
         server.signal("HUP");
-        let line = server.logged(&["the configuration was read again"]).await;
+        let line = server.logged(&["configuration reloaded"]).await;
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &"webpush_server::reload".into()));
     }

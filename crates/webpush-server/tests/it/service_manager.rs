@@ -1,4 +1,4 @@
-//! What a service manager such as systemd passes on and is told: sockets, readiness, reloads, the watchdog.
+//! Service managers such as systemd: sockets, readiness, reloads, the watchdog.
 
 use crate::support::managed::refused_to_listen_on;
 use crate::support::{Server, soon};
@@ -27,9 +27,9 @@ async fn ask(address: SocketAddr, path: &str) -> String {
 
 #[tokio::test]
 async fn who_connects_while_there_is_no_process_is_answered_by_the_next_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let (listener, address) = open();
-    let start = || Server::start_listening_on(folder.path(), &["--port", "1"], listener.try_clone().unwrap());
+    let start = || Server::start_listening_on(dir.path(), &["--port", "1"], listener.try_clone().unwrap());
     let server = start();
     assert_eq!(server.origin, format!("http://{address}"), "the port is that of the socket");
     let mut peer = server.connect().await;
@@ -53,9 +53,9 @@ async fn who_connects_while_there_is_no_process_is_answered_by_the_next_one() {
 
 #[tokio::test]
 async fn nobody_is_refused_during_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let (listener, address) = open();
-    let start = || Server::start_listening_on(folder.path(), &[], listener.try_clone().unwrap());
+    let start = || Server::start_listening_on(dir.path(), &[], listener.try_clone().unwrap());
     let server = start();
     let (answered, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..4)
@@ -92,10 +92,10 @@ async fn nobody_is_refused_during_a_restart() {
 
 #[tokio::test]
 async fn the_operator_s_socket_is_passed_on_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let ((public, address), (admin, admin_address)) = (open(), open());
     let args = ["--admin", "127.0.0.1:0", "--origin", "https://push.example"];
-    let server = Server::start_listening_on_both(folder.path(), &args, public, admin);
+    let server = Server::start_listening_on_both(dir.path(), &args, public, admin);
     assert_eq!(
         (server.address.as_str(), server.admin.as_str()),
         (&*address.to_string(), &*admin_address.to_string())
@@ -115,15 +115,15 @@ async fn the_operator_s_socket_is_passed_on_by_name() {
 
 #[test]
 fn what_is_no_socket_to_listen_on_is_one_clear_sentence() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    for said in [refused_to_listen_on(folder.path(), file), refused_to_listen_on(folder.path(), datagrams)] {
-        assert!(said.contains("named 'public', is not a TCP or Unix socket that listens"), "{said}");
+    for said in [refused_to_listen_on(dir.path(), file), refused_to_listen_on(dir.path(), datagrams)] {
+        assert!(said.contains("named 'public', is not a listening TCP or Unix socket"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    let said = refused_to_listen_on(folder.path(), everywhere);
+    let said = refused_to_listen_on(dir.path(), everywhere);
     assert!(said.contains("without TLS they would send push URLs in the clear"), "{said}");
 }
 
@@ -145,8 +145,8 @@ async fn heard(manager: &UnixDatagram, beginning: &str) -> String {
 
 #[tokio::test]
 async fn the_manager_is_told_how_the_service_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     let server = Server::start_telling(&path, "200000", &["--drain-delay", "1s"]);
     let ready = heard(&manager, "READY=1\n").await;

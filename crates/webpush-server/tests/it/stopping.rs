@@ -6,7 +6,7 @@ use crate::support::{Server, soon, texts};
 use http::StatusCode;
 
 #[tokio::test]
-async fn sessions_of_every_dialect_are_ended_in_order_within_the_window() {
+async fn sessions_of_every_protocol_end_in_order_within_the_window() {
     let server = Server::start_with(&["--drain-delay", "1s", "--drain-window", "1s"]);
     let (mut sockets, mut monitors, mut streams) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..8 {
@@ -40,7 +40,7 @@ async fn while_load_balancers_are_waited_for_it_serves_as_before() {
     server.signal("TERM");
     let not_ready = async { while crate::admin::ask(&server.admin, "GET", "/ready", "").await.0 != 503 {} };
     soon("a service that is not ready", not_ready).await;
-    // Whoever comes now is served like those who were there.
+    // New connections are served like existing ones.
     let mut new = server.connect().await;
     assert_eq!(new.get("/__lbheartbeat__", &[]).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     new.push(&urls.push, "during").await;
@@ -56,10 +56,10 @@ async fn while_load_balancers_are_waited_for_it_serves_as_before() {
 
 #[tokio::test]
 async fn what_is_acknowledged_while_it_stops_does_not_come_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let origin = ["--origin", "https://push.example"];
     // Long enough that nobody's time comes here; a second signal ends it.
-    let server = Server::start_on(folder.path(), &[&origin[..], &["--drain-window", "10000h"]].concat());
+    let server = Server::start_on(dir.path(), &[&origin[..], &["--drain-window", "10000h"]].concat());
     let mut agent = server.connect_as("https://push.example").await;
     let urls = agent.subscribe().await;
     let first = agent.push(&urls.push, "acknowledged").await;
@@ -77,7 +77,7 @@ async fn what_is_acknowledged_while_it_stops_does_not_come_again() {
     server.signal("INT");
     assert!(!server.wait().await);
 
-    let server = Server::start_on(folder.path(), &origin);
+    let server = Server::start_on(dir.path(), &origin);
     let mut agent = server.connect_as("https://push.example").await;
     let (pushes, _) = agent.drain(&urls.subscription).await;
     assert_eq!(texts(&pushes), ["kept", "accepted while it stops"]);

@@ -1,6 +1,6 @@
 //! RFC 8030 §4: subscriptions and sets.
 
-use crate::support::{Server, Subscribed, header};
+use crate::support::{Server, Subscription, header};
 use http::{Method, StatusCode};
 
 #[tokio::test]
@@ -8,7 +8,7 @@ async fn r8030_4_a_b_c_d_subscribing_gives_absolute_urls() {
     let server = Server::start();
     let response = server.connect().await.post("/subscribe", &[], "").await;
     assert_eq!(response.status(), StatusCode::CREATED);
-    let urls = Subscribed::of(&response);
+    let urls = Subscription::from_response(&response);
     for url in [&urls.subscription, &urls.push, &urls.set] {
         assert!(url.starts_with(&format!("{}/", server.origin)), "{url}");
     }
@@ -23,7 +23,7 @@ async fn r8030_2_1_a_b_one_push_resource_that_is_not_the_subscription() {
     let rel = r#"rel="urn:ietf:params:push""#;
     let links = response.headers().get_all("link").iter();
     assert_eq!(links.filter(|link| link.to_str().unwrap().ends_with(rel)).count(), 1);
-    let urls = Subscribed::of(&response);
+    let urls = Subscription::from_response(&response);
     let token = |url: &str| url.rsplit('/').next().unwrap().to_owned();
     assert_ne!(token(&urls.subscription), token(&urls.push));
     let guess = urls.push.replace("/push/", "/subscription/");
@@ -80,7 +80,7 @@ async fn r8292_4_1_b_a_body_of_another_type_is_ignored() {
     let server = Server::start();
     let mut peer = server.connect().await;
     for headers in [&[("content-type", "application/json")][..], &[]] {
-        Subscribed::of(&peer.post("/subscribe", headers, "{broken").await);
+        Subscription::from_response(&peer.post("/subscribe", headers, "{broken").await);
     }
 }
 

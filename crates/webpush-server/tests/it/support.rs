@@ -1,4 +1,4 @@
-//! A running program, and an HTTP/2 peer that takes pushes.
+//! A running program, and an HTTP/2 client that accepts server push.
 
 pub(crate) mod managed;
 mod refused;
@@ -19,36 +19,36 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-/// Longer than anything here takes; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of every wait, which only a hang reaches.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The end of a wait that must not be endless.
+/// Awaits a future with a timeout; `what` names it in the failure.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    tokio::time::timeout(TIMEOUT, future).await.unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
-/// A service with one subscription, and a connection to it.
-pub(crate) async fn with_subscription() -> (Server, ClientAddr, Subscribed) {
+/// Starts a server, connects and subscribes.
+pub(crate) async fn with_subscription() -> (Server, Http2Client, Subscription) {
     let server = Server::start();
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
     (server, peer, urls)
 }
 
-/// The program, serving on a port of its own.
+/// The program, serving on a free port.
 pub(crate) struct Server {
     child: Child,
-    /// The public origin, as it says.
+    /// The public origin.
     pub(crate) origin: String,
-    /// What it listens on.
+    /// The address it listens on.
     pub(crate) address: String,
-    /// Where its admin listener is; empty without one.
+    /// The address of its admin listener; empty without one.
     pub(crate) admin: String,
-    folder: Folder,
+    dir: WorkDir,
 }
 
-enum Folder {
-    Own(TempDir),
+enum WorkDir {
+    Temporary(TempDir),
     Given(PathBuf),
 }
 
@@ -58,26 +58,26 @@ impl Server {
     }
 
     pub(crate) fn start_with(args: &[&str]) -> Self {
-        Self::launch(Folder::Own(in_memory()), args)
+        Self::launch(WorkDir::Temporary(in_memory()), args)
     }
 
-    /// On a data folder that outlives it.
-    pub(crate) fn start_on(folder: &Path, args: &[&str]) -> Self {
-        Self::launch(Folder::Given(folder.to_owned()), args)
+    /// Starts it on an existing directory.
+    pub(crate) fn start_on(dir: &Path, args: &[&str]) -> Self {
+        Self::launch(WorkDir::Given(dir.to_owned()), args)
     }
 
-    /// Starts it so that it can't make a file larger than 8 MiB, until [`Server::make_room`]: as good as a full disk.
-    /// (`prlimit` is of util-linux, which every Linux has.) Its log goes to a file.
-    /// The store must have been made before, for its engine begins with a larger file.
-    pub(crate) fn start_on_small_disk(folder: &Path, args: &[&str], log: &Path) -> Self {
-        let folder = Folder::Given(folder.to_owned());
-        let program = command(folder.path(), args);
+    /// Starts it with a limit of 8 MiB per file, which acts like a full disk until [`Server::make_room`].
+    ///
+    /// The store must exist already, because its engine starts with a larger file. Its log goes to a file.
+    pub(crate) fn start_on_small_disk(dir: &Path, args: &[&str], log: &Path) -> Self {
+        let dir = WorkDir::Given(dir.to_owned());
+        let program = command(dir.path(), args);
         let mut command = Command::new("prlimit");
         command.args(["--fsize=8388608:", "sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
         command.arg(program.get_program()).args(program.get_args());
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stderr(std::fs::File::create(log).unwrap());
-        Self::spawn(folder, command)
+        Self::spawn(dir, command)
     }
 
     /// Lifts the limit of [`Server::start_on_small_disk`].
@@ -88,40 +88,39 @@ impl Server {
         );
     }
 
-    /// Runs the program as the README of 2015 has it, in a folder of its own; here on loopback only.
-    pub(crate) fn start_as_in_2015(folder: &Path, args: &[&str]) -> Self {
+    /// Runs the program as in the README of 2015, but on loopback only.
+    pub(crate) fn start_as_in_2015(dir: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-        command.current_dir(folder).envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__HOST", "127.0.0.1").args(args);
-        Self::spawn(Folder::Given(folder.to_owned()), command)
+        command.current_dir(dir).envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__HOST", "127.0.0.1").args(args);
+        Self::spawn(WorkDir::Given(dir.to_owned()), command)
     }
 
-    /// Writes everything that can be logged to a file.
+    /// Logs everything to a file.
     pub(crate) fn start_logging(log: &Path) -> Self {
-        let folder = Folder::Own(tempfile::tempdir().unwrap());
-        let mut command = command(folder.path(), &[]);
+        let dir = WorkDir::Temporary(tempfile::tempdir().unwrap());
+        let mut command = command(dir.path(), &[]);
         command.env("RUST_LOG", "trace").stderr(std::fs::File::create(log).unwrap());
-        Self::spawn(folder, command)
+        Self::spawn(dir, command)
     }
 
-    /// Trusts the certificates of a file instead of the system's, and writes everything that can be logged to
-    /// [`Server::log`].
+    /// Trusts the certificates in a file instead of the system's, and logs everything to [`Server::log`].
     pub(crate) fn start_trusting(certificates: &Path, args: &[&str]) -> Self {
-        let folder = Folder::Own(tempfile::tempdir().unwrap());
-        let mut command = command(folder.path(), args);
+        let dir = WorkDir::Temporary(tempfile::tempdir().unwrap());
+        let mut command = command(dir.path(), args);
         command.env("SSL_CERT_FILE", certificates).env_remove("SSL_CERT_DIR").env("RUST_LOG", "trace");
-        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
-        Self::spawn(folder, command)
+        command.stderr(std::fs::File::create(dir.path().join("log")).unwrap());
+        Self::spawn(dir, command)
     }
 
     /// Writes its log to [`Server::log`].
     pub(crate) fn start_with_log(args: &[&str]) -> Self {
-        let folder = Folder::Own(in_memory());
-        let mut command = command(folder.path(), args);
-        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
-        Self::spawn(folder, command)
+        let dir = WorkDir::Temporary(in_memory());
+        let mut command = command(dir.path(), args);
+        command.stderr(std::fs::File::create(dir.path().join("log")).unwrap());
+        Self::spawn(dir, command)
     }
 
-    /// Waits until the log has a line with all of these words; the line.
+    /// Waits for a line of the log with all of these words.
     pub(crate) async fn logged(&self, words: &[&str]) -> String {
         soon("a line of the log", async {
             loop {
@@ -137,29 +136,29 @@ impl Server {
     }
 
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder().join("log")).unwrap()
+        std::fs::read_to_string(self.dir().join("log")).unwrap()
     }
 
-    fn launch(folder: Folder, args: &[&str]) -> Self {
-        let command = command(folder.path(), args);
-        Self::spawn(folder, command)
+    fn launch(dir: WorkDir, args: &[&str]) -> Self {
+        let command = command(dir.path(), args);
+        Self::spawn(dir, command)
     }
 
-    fn spawn(folder: Folder, mut command: Command) -> Self {
+    fn spawn(dir: WorkDir, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let after = |word: &str| {
             let found = line.split_whitespace().skip_while(|one| *one != word).nth(1);
-            found.unwrap_or_else(|| panic!("no {word} in «{line}»")).trim_end_matches(',').to_owned()
+            found.unwrap_or_else(|| panic!("no {word} in '{line}'")).trim_end_matches(',').to_owned()
         };
         let admin = line.split(", admin on ").nth(1).and_then(|rest| rest.split(';').next());
         let admin = admin.unwrap_or_default().to_owned();
-        Self { origin: after("serves"), address: after("on"), admin, child, folder }
+        Self { origin: after("serves"), address: after("on"), admin, child, dir }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -167,7 +166,7 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for its end; true when it ended well.
+    /// Waits for its exit, and returns true if it succeeded.
     pub(crate) async fn wait(mut self) -> bool {
         let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap().success());
         soon("the end of the program", ended).await.unwrap()
@@ -178,29 +177,29 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    pub(crate) async fn connect(&self) -> ClientAddr {
+    pub(crate) async fn connect(&self) -> Http2Client {
         self.connect_with(h2::client::Builder::new()).await
     }
 
-    pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> ClientAddr {
-        ClientAddr::connect(&self.address, builder).await
+    pub(crate) async fn connect_with(&self, builder: h2::client::Builder) -> Http2Client {
+        Http2Client::connect(&self.address, builder).await
     }
 
-    /// Connects, and asks as if at another origin.
-    pub(crate) async fn connect_as(&self, origin: &str) -> ClientAddr {
-        ClientAddr { base: origin.to_owned(), ..self.connect().await }
+    /// Connects, and requests resources of another origin.
+    pub(crate) async fn connect_as(&self, origin: &str) -> Http2Client {
+        Http2Client { base: origin.to_owned(), ..self.connect().await }
     }
 }
 
-/// A folder in memory, where there is one: most tests are not about the disk, which has other things to do.
+/// Creates a directory in memory if possible, because most tests do not need the disk.
 pub(crate) fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-impl Folder {
+impl WorkDir {
     fn path(&self) -> &Path {
         match self {
-            Self::Own(folder) => folder.path(),
+            Self::Temporary(dir) => dir.path(),
             Self::Given(path) => path,
         }
     }
@@ -213,42 +212,42 @@ impl Drop for Server {
     }
 }
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
     command.envs(HERMETIC).env("WEBPUSH_SERVER_LISTEN__PORT", "0").args(args);
-    command.env("WEBPUSH_SERVER_STORAGE__DATA_DIR", folder.join("data"));
+    command.env("WEBPUSH_SERVER_STORAGE__DATA_DIR", dir.join("data"));
     command.env("WEBPUSH_SERVER_TIMEOUTS__DRAIN_WINDOW", "0s");
     command
 }
 
-/// Whatever this machine has in /etc; and a log that tests can read.
+/// Ignores the configuration of this machine, and logs text.
 pub(crate) const HERMETIC: [(&str, &str); 3] = [
     ("WEBPUSH_SERVER_CONFIG", "/dev/null"),
     ("WEBPUSH_SERVER_LOG__FORMAT", "text"),
     ("WEBPUSH_SERVER_ADMIN__LISTEN", "off"),
 ];
 
-/// One HTTP/2 connection to the service.
-pub(crate) struct ClientAddr {
+/// An HTTP/2 connection to the server.
+pub(crate) struct Http2Client {
     base: String,
     send: SendRequest<Bytes>,
     connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
-impl ClientAddr {
+impl Http2Client {
     async fn connect(address: &str, builder: h2::client::Builder) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) = builder.handshake(stream).await.unwrap();
         Self { base: format!("http://{address}"), send, connection: tokio::spawn(connection) }
     }
 
-    /// Sends a GET; its response, whose body is still to come.
+    /// Sends a GET, and returns the response before its body.
     pub(crate) async fn open(&mut self, url: &str, headers: &[(&str, &str)]) -> Response<h2::RecvStream> {
         let response = self.begin(Method::GET, url, headers, Bytes::new()).await.unwrap();
         soon("the head of a response", response).await.unwrap()
     }
 
-    /// Sends one request; its whole response.
+    /// Sends a request, and returns the whole response.
     pub(crate) async fn request(
         &mut self,
         method: Method,
@@ -260,7 +259,7 @@ impl ClientAddr {
         soon("a response", whole(response.map(Result::unwrap))).await
     }
 
-    /// Posts to a service that may end meanwhile.
+    /// Posts to a server that may exit meanwhile.
     pub(crate) async fn try_post(
         &mut self,
         url: &str,
@@ -272,7 +271,7 @@ impl ClientAddr {
         Ok(whole(std::future::ready(response)).await)
     }
 
-    /// Sends a request; its response is still to come.
+    /// Sends a request, and returns the future response.
     pub(crate) async fn begin(
         &mut self,
         method: Method,
@@ -288,7 +287,7 @@ impl ClientAddr {
         self.send = self.send.clone().ready().await?;
         let (response, mut stream) = self.send.send_request(request.body(()).unwrap(), body.is_empty())?;
         if !body.is_empty() {
-            // It may be refused before it was sent whole.
+            // The server may refuse it before it is complete.
             let _ = stream.send_data(body, true);
         }
         Ok(response)
@@ -311,17 +310,17 @@ impl ClientAddr {
         self.request(Method::DELETE, url, &[], Bytes::new()).await.status()
     }
 
-    pub(crate) async fn subscribe(&mut self) -> Subscribed {
-        Subscribed::of(&self.post("/subscribe", &[], "").await)
+    pub(crate) async fn subscribe(&mut self) -> Subscription {
+        Subscription::from_response(&self.post("/subscribe", &[], "").await)
     }
 
     /// Subscribes within the set of another subscription.
-    pub(crate) async fn subscribe_in(&mut self, set: &str) -> Subscribed {
+    pub(crate) async fn subscribe_in(&mut self, set: &str) -> Subscription {
         let link = format!("<{set}>; rel=\"urn:ietf:params:push:set\"");
-        Subscribed::of(&self.post("/subscribe", &[("link", &link)], "").await)
+        Subscription::from_response(&self.post("/subscribe", &[("link", &link)], "").await)
     }
 
-    /// Pushes a message that lives for a minute; its URL.
+    /// Pushes a message with a TTL of a minute, and returns its URL.
     pub(crate) async fn push(&mut self, url: &str, body: &'static str) -> String {
         self.push_with(url, &[("ttl", "60")], body).await
     }
@@ -337,14 +336,14 @@ impl ClientAddr {
         header(&response, "location").to_owned()
     }
 
-    /// Begins to monitor.
+    /// Starts to monitor.
     pub(crate) async fn monitor(&mut self, url: &str, headers: &[(&str, &str)]) -> Monitor {
         let mut response = self.begin(Method::GET, url, headers, Bytes::new()).await.unwrap();
         Monitor { pushes: response.push_promises(), response, ended: None }
     }
 
-    /// Everything that a monitoring request with `wait=0` brings: the pushes, then its own status.
-    pub(crate) async fn drain(&mut self, url: &str) -> (Vec<Pushed>, StatusCode) {
+    /// Monitors with `wait=0`; returns all pushes and the final status.
+    pub(crate) async fn drain(&mut self, url: &str) -> (Vec<PushedMessage>, StatusCode) {
         self.drain_with(url, &[]).await
     }
 
@@ -352,7 +351,7 @@ impl ClientAddr {
         &mut self,
         url: &str,
         headers: &[(&str, &str)],
-    ) -> (Vec<Pushed>, StatusCode) {
+    ) -> (Vec<PushedMessage>, StatusCode) {
         let headers: Vec<_> = headers.iter().copied().chain([("prefer", "wait=0")]).collect();
         let mut monitor = self.monitor(url, &headers).await;
         let mut pushes = Vec::new();
@@ -362,19 +361,19 @@ impl ClientAddr {
         (pushes, monitor.end().await.status())
     }
 
-    /// Hangs up without a word.
+    /// Disconnects without GOAWAY.
     pub(crate) fn hang_up(self) {
         self.connection.abort();
     }
 
-    /// How the connection ended, after the service has ended it.
+    /// Waits until the server has closed the connection.
     pub(crate) async fn closed(self) -> Result<(), h2::Error> {
         drop(self.send);
         soon("the end of the connection", self.connection).await.unwrap()
     }
 }
 
-/// A monitoring request under way.
+/// A held monitoring request.
 pub(crate) struct Monitor {
     pushes: PushPromises,
     response: ResponseFuture,
@@ -382,12 +381,12 @@ pub(crate) struct Monitor {
 }
 
 /// One pushed message.
-pub(crate) struct Pushed {
+pub(crate) struct PushedMessage {
     pub(crate) request: Request<()>,
     pub(crate) response: Response<Bytes>,
 }
 
-impl Pushed {
+impl PushedMessage {
     pub(crate) fn url(&self) -> String {
         self.request.uri().to_string()
     }
@@ -398,20 +397,19 @@ impl Pushed {
 }
 
 impl Monitor {
-    /// The next push.
-    pub(crate) async fn next(&mut self) -> Pushed {
+    /// Waits for the next push.
+    pub(crate) async fn next(&mut self) -> PushedMessage {
         self.next_or_end().await.expect("a push")
     }
 
-    async fn next_or_end(&mut self) -> Option<Pushed> {
+    async fn next_or_end(&mut self) -> Option<PushedMessage> {
         let promise = soon("a push or the end", poll_fn(|cx| self.poll_promise(cx))).await?;
         let (request, response) = promise.into_parts();
         let response = soon("a pushed response", whole(response.map(Result::unwrap))).await;
-        Some(Pushed { request, response })
+        Some(PushedMessage { request, response })
     }
 
-    /// Looks at both, since `h2` does not wake whoever waits for promises when the response comes. All promises come
-    /// before it.
+    /// Polls the response too: when it arrives, `h2` does not wake tasks that wait for promises.
     fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<Option<PushPromise>> {
         if self.ended.is_none()
             && let Poll::Ready(response) = Pin::new(&mut self.response).poll(cx)
@@ -424,7 +422,7 @@ impl Monitor {
         }
     }
 
-    /// The response to the monitoring request itself.
+    /// Waits for the response to the request itself.
     pub(crate) async fn end(mut self) -> Response<Bytes> {
         assert!(self.next_or_end().await.is_none(), "a push came instead of the end");
         whole(std::future::ready(self.ended.unwrap())).await
@@ -447,14 +445,14 @@ async fn read(body: &mut h2::RecvStream) -> Bytes {
 }
 
 /// The URLs of a new subscription.
-pub(crate) struct Subscribed {
+pub(crate) struct Subscription {
     pub(crate) subscription: String,
     pub(crate) push: String,
     pub(crate) set: String,
 }
 
-impl Subscribed {
-    pub(crate) fn of(response: &Response<Bytes>) -> Self {
+impl Subscription {
+    pub(crate) fn from_response(response: &Response<Bytes>) -> Self {
         assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
         Self {
             subscription: header(response, "location").to_owned(),
@@ -468,7 +466,7 @@ pub(crate) fn header<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
     response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
 }
 
-/// The target of the link with exactly this relation, written exactly as clients of 2015 expect.
+/// Returns the target of the link with this relation, in the syntax that clients of 2015 expect.
 pub(crate) fn link(headers: &HeaderMap, rel: &str) -> String {
     let end = format!(">; rel=\"{rel}\"");
     let links = headers.get_all("link").iter().map(|value| value.to_str().unwrap());
@@ -476,9 +474,9 @@ pub(crate) fn link(headers: &HeaderMap, rel: &str) -> String {
     found.next().unwrap_or_else(|| panic!("no link {rel}")).to_owned()
 }
 
-/// The texts of pushes, in order.
-pub(crate) fn texts(pushes: &[Pushed]) -> Vec<&str> {
-    pushes.iter().map(Pushed::text).collect()
+/// Returns the texts of pushes, in order.
+pub(crate) fn texts(pushes: &[PushedMessage]) -> Vec<&str> {
+    pushes.iter().map(PushedMessage::text).collect()
 }
 
 /// Sends raw bytes over HTTP/1.1 and reads until the service closes.

@@ -18,18 +18,18 @@ pub(crate) struct Files {
     roots: RootCertStore,
 }
 
-pub(crate) fn files(folder: &Path) -> Files {
+pub(crate) fn files(dir: &Path) -> Files {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let write = |name: &str, text: &str| {
-        let path = folder.join(name);
+        let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
-    let pfx = folder.join("all.pfx");
+    let pfx = dir.join("all.pfx");
     std::fs::write(&pfx, pkcs12(&signing_key.serialize_der(), cert.der(), "open sesame")).unwrap();
-    std::fs::write(folder.join("open.pfx"), pkcs12(&signing_key.serialize_der(), cert.der(), "")).unwrap();
+    std::fs::write(dir.join("open.pfx"), pkcs12(&signing_key.serialize_der(), cert.der(), "")).unwrap();
     Files {
         key: write("key.pem", &signing_key.serialize_pem()),
         cert: write("cert.pem", &cert.pem()),
@@ -81,8 +81,8 @@ pub(crate) async fn handshake(
 
 #[tokio::test]
 async fn r8030_3_a_c_tls_with_both_versions_of_http() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
     let pem = ["--key", &files.key, "--cert", &files.cert];
     let pfx = ["--pfx", &files.pfx, "--pfx-password-file", &files.password];
     let identities = if cfg!(feature = "pkcs12") { vec![pem, pfx] } else { vec![pem] };
@@ -112,8 +112,8 @@ async fn r8030_3_a_c_tls_with_both_versions_of_http() {
 /// `--pfx` never worked then. It has no flag for a password in 2015, so the file has none.
 #[tokio::test]
 async fn the_command_lines_of_the_2015_readme_work_as_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let keys = folder.path().join("keys");
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
     std::fs::create_dir(&keys).unwrap();
     let files = files(&keys);
     // Another program may have that port: then any other will do.
@@ -124,7 +124,7 @@ async fn the_command_lines_of_the_2015_readme_work_as_written() {
         identities.push(&["--pfx", "keys/open.pfx"]);
     }
     for identity in identities {
-        let server = Server::start_as_in_2015(folder.path(), &[&["--port", port], identity].concat());
+        let server = Server::start_as_in_2015(dir.path(), &[&["--port", port], identity].concat());
         assert_eq!(server.address.ends_with(":8080"), is_free, "{}", server.address);
         let stream = connect(&server, &files, &[b"h2"]).await;
         let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
@@ -141,8 +141,8 @@ async fn the_command_lines_of_the_2015_readme_work_as_written() {
 
 #[tokio::test]
 async fn r8470_a_no_early_data_is_offered() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = files(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
     let server = Server::start_with(&["--key", &files.key, "--cert", &files.cert]);
     let mut stream = connect(&server, &files, &[b"http/1.1"]).await;
     // A ticket that allows early data would have come with the first answer.
@@ -156,15 +156,15 @@ async fn r8470_a_no_early_data_is_offered() {
 
 #[tokio::test]
 async fn an_identity_that_cannot_be_used_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = files(folder.path());
-    let said = crate::support::refused(folder.path(), &["--pfx", &files.pfx]);
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
+    let said = crate::support::refused(dir.path(), &["--pfx", &files.pfx]);
     let expected = if cfg!(feature = "pkcs12") { "--pfx-password-file" } else { "openssl pkcs12" };
     assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
-    let said = crate::support::refused(folder.path(), &["--key", &files.cert, "--cert", &files.key]);
+    let said = crate::support::refused(dir.path(), &["--key", &files.cert, "--cert", &files.key]);
     assert!(said.contains("--cert is the certificate"), "{said}");
     let other = tempfile::tempdir().unwrap();
     let other_key = self::files(other.path()).key;
-    let said = crate::support::refused(folder.path(), &["--key", &other_key, "--cert", &files.cert]);
+    let said = crate::support::refused(dir.path(), &["--key", &other_key, "--cert", &files.cert]);
     assert!(said.contains("can't be used"), "{said}");
 }

@@ -1,8 +1,8 @@
-//! The way of one message, as its operator is told: over the admin listener and by `webpush-server trace`.
+//! Message traces, over the admin listener and by `webpush-server trace`.
 
 use crate::admin::ask;
 use crate::agent::{Registered, push_many, with_channel};
-use crate::support::{ClientAddr, HERMETIC, Server, header, soon};
+use crate::support::{HERMETIC, Http2Client, Server, header, soon};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 const ADMIN: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
-/// What the listener says of a message.
+/// Requests the trace of a message.
 async fn trace(server: &Server, url: &str) -> (u16, Value) {
     let (status, _, body) = ask(&server.admin, "POST", "/admin/trace", url).await;
     (status, serde_json::from_str(&body).unwrap())
@@ -38,7 +38,7 @@ fn stages(found: &Value) -> Vec<String> {
     steps.iter().map(|step| step["step"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn send(sender: &mut ClientAddr, push: &str, headers: &[(&str, &str)]) -> String {
+async fn send(sender: &mut Http2Client, push: &str, headers: &[(&str, &str)]) -> String {
     let answer = sender.post(push, headers, "a secret text").await;
     assert_eq!(answer.status(), StatusCode::CREATED);
     header(&answer, "location").to_owned()
@@ -133,8 +133,8 @@ async fn what_an_agent_complains_of_is_said_of_that_message() {
 
 #[tokio::test]
 async fn what_is_not_known_is_said_in_one_sentence() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(folder.path(), &ADMIN);
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_on(dir.path(), &ADMIN);
     let mut sender = server.connect().await;
     let urls = sender.subscribe().await;
     let url = send(&mut sender, &urls.push, &[("ttl", "60")]).await;
@@ -157,25 +157,25 @@ async fn what_is_not_known_is_said_in_one_sentence() {
     let (status, _, answer) = ask(&server.admin, "GET", "/admin/messages/0123456789abcdef", "").await;
     assert!(status == 400 && answer.contains("expected 32 hexadecimal digits"), "{status} {answer}");
     server.kill();
-    // Another process knows the URL and the store, and nothing of the way.
-    let server = Server::start_on(folder.path(), &ADMIN);
+    // Another process knows the URL and the store, and not the trace.
+    let server = Server::start_on(dir.path(), &ADMIN);
     let path = url.strip_prefix("http://").unwrap().split_once('/').unwrap().1;
     let (status, answer) = trace(&server, &format!("/{path}")).await;
     let detail = answer["detail"].as_str().unwrap();
     assert!(status == 404 && detail.contains("it is stored, and waits for its agent"), "{status} {detail}");
     server.kill();
-    let server = Server::start_on(folder.path(), &[&ADMIN[..], &["--trace-keep", "0"]].concat());
+    let server = Server::start_on(dir.path(), &[&ADMIN[..], &["--trace-keep", "0"]].concat());
     let (status, answer) = trace(&server, &format!("/{path}")).await;
     assert_eq!((status, answer["detail"].as_str().unwrap().contains("trace.keep")), (404, true));
 }
 
 #[tokio::test]
-async fn the_verb_shows_a_line_for_each_stage_and_follows_a_message() {
+async fn the_command_shows_a_line_for_each_stage_and_follows_a_message() {
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     let url = send(&mut sender, &push, &[("ttl", "60")]).await;
     let received = agent.notifications(1).await;
     trace_until(&server, &url, "waiting", "written").await;
-    let shown = verb(server.folder(), &server.admin, &[&url]).await;
+    let shown = run_trace(server.dir(), &server.admin, &[&url]).await;
     let said = String::from_utf8(shown.stdout).unwrap();
     let lines: Vec<_> = said.lines().collect();
     assert!(shown.status.success() && lines[0].contains("(autopush, urgency normal)"), "{said}");
@@ -184,23 +184,23 @@ async fn the_verb_shows_a_line_for_each_stage_and_follows_a_message() {
     }
     assert_eq!(*lines.last().unwrap(), "waiting: the agent has not acknowledged it");
 
-    let folder = server.folder().to_owned();
+    let dir = server.dir().to_owned();
     let admin = server.admin.clone();
-    let following = tokio::spawn(async move { verb(&folder, &admin, &["--wait", "--json", &url]).await });
+    let following = tokio::spawn(async move { run_trace(&dir, &admin, &["--wait", "--json", &url]).await });
     agent.ack(&received).await;
     let followed = String::from_utf8(soon("its end", following).await.unwrap().stdout).unwrap();
     let last: Value = serde_json::from_str(followed.lines().last().unwrap()).unwrap();
     assert_eq!(last["state"], "delivered", "{followed}");
 
-    let wrong = verb(server.folder(), &server.admin, &["https://elsewhere.example/message/x"]).await;
+    let wrong = run_trace(server.dir(), &server.admin, &["https://elsewhere.example/message/x"]).await;
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("and the service is http://"));
 }
 
-async fn verb(folder: &Path, admin: &str, args: &[&str]) -> Output {
+async fn run_trace(dir: &Path, admin: &str, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush-server"));
-    command.envs(HERMETIC).env("WEBPUSH_SERVER_STORAGE__DATA_DIR", folder.join("data"));
+    command.envs(HERMETIC).env("WEBPUSH_SERVER_STORAGE__DATA_DIR", dir.join("data"));
     command.args(["trace", "--admin", admin]).args(args).stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
-    soon("the verb", ended).await.unwrap()
+    soon("the command", ended).await.unwrap()
 }

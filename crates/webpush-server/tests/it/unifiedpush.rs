@@ -1,4 +1,4 @@
-//! What UnifiedPush asks of a push server, beside what RFC 8030 has.
+//! Requirements of UnifiedPush beyond RFC 8030.
 
 use crate::support::{header, with_subscription};
 use http::{Method, StatusCode};

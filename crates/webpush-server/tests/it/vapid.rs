@@ -1,6 +1,6 @@
 //! RFC 8292: senders that say who they are, and subscriptions for one of them.
 
-use crate::support::{ClientAddr, Server, Subscribed, header, texts};
+use crate::support::{Http2Client, Server, Subscription, header, texts};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 use webpush_core::base64url;
 
-/// What agents and senders see; the tests come by another way, as through a proxy.
+/// The public origin. The tests connect to another address, as through a proxy.
 const ORIGIN: &str = "https://push.example";
 const OPTIONS: (&str, &str) = ("content-type", "application/webpush-options+json");
 const TTL: (&str, &str) = ("ttl", "60");
@@ -56,12 +56,12 @@ impl Sender {
     }
 }
 
-async fn subscribe_for(peer: &mut ClientAddr, sender: &Sender) -> Subscribed {
+async fn subscribe_for(peer: &mut Http2Client, sender: &Sender) -> Subscription {
     let body = json!({"vapid": sender.key()}).to_string();
-    Subscribed::of(&peer.request(Method::POST, "/subscribe", &[OPTIONS], body).await)
+    Subscription::from_response(&peer.request(Method::POST, "/subscribe", &[OPTIONS], body).await)
 }
 
-async fn push(peer: &mut ClientAddr, url: &str, authorization: &str) -> Response<Bytes> {
+async fn push(peer: &mut Http2Client, url: &str, authorization: &str) -> Response<Bytes> {
     peer.post(url, &[TTL, ("authorization", authorization)], "x").await
 }
 
@@ -265,19 +265,19 @@ async fn r8292_4_1_a_c_d_options_restrict_or_are_refused() {
         (("content-type", "application/json"), json!({"vapid": key}), StatusCode::CREATED),
     ] {
         let response = peer.request(Method::POST, "/subscribe", &[content_type], body.to_string()).await;
-        let urls = Subscribed::of(&response);
+        let urls = Subscription::from_response(&response);
         assert_eq!(peer.post(&urls.push, &[TTL], "x").await.status(), status, "{body}");
     }
 }
 
 #[tokio::test]
 async fn a_restriction_outlives_the_process() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let args = ["--origin", ORIGIN];
-    let (sender, server) = (Sender::new(), Server::start_on(folder.path(), &args));
+    let (sender, server) = (Sender::new(), Server::start_on(dir.path(), &args));
     let urls = subscribe_for(&mut server.connect().await, &sender).await;
     server.kill();
-    let server = Server::start_on(folder.path(), &args);
+    let server = Server::start_on(dir.path(), &args);
     let mut peer = server.connect().await;
     assert_eq!(peer.post(&urls.push, &[TTL], "x").await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(push(&mut peer, &urls.push, &sender.vapid()).await.status(), StatusCode::CREATED);

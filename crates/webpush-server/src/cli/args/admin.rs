@@ -11,8 +11,9 @@ use webpush_service::secret::Secret;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Administration")]
 pub(crate) struct AdminArgs {
-    /// TOML configuration file; flags and variables override it [default: /etc/webpush-server/webpush-server.toml, if it
-    /// exists]
+    /// TOML configuration file [default: /etc/webpush-server/webpush-server.toml, if it exists]
+    ///
+    /// Flags and variables override it.
     #[arg(long, env = "WEBPUSH_SERVER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -22,9 +23,9 @@ pub(crate) struct AdminArgs {
     #[arg(long, env = "WEBPUSH_SERVER_ADMIN__LISTEN", add = NeedsRestart, value_name = "ADDRESS", default_value = DEFAULT)]
     admin: Listen,
 
-    /// Require one of the tokens in this file, one per line, for --admin, which may then be a public address
+    /// Require one of the tokens in this file, one per line, for the admin listener
     ///
-    /// A token has at least 16 characters. Lines that start with # are comments.
+    /// The listener may then have a public address. A token has at least 16 characters. Lines that start with # are comments.
     #[arg(long, env = "WEBPUSH_SERVER_ADMIN__TOKENS_FILE", add = NeedsRestart, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
 }

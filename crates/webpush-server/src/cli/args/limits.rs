@@ -50,11 +50,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_RATES__REGISTER", value_name = "RATE", default_value = "10/m:100")]
     register_rate: RateLimit,
 
-    /// Rate limit for new receipt subscriptions per IPv4 address or IPv6 prefix; senders should reuse theirs
+    /// Rate limit for new receipt subscriptions per IPv4 address or IPv6 prefix
     #[arg(long, env = "WEBPUSH_SERVER_RATES__RECEIPT", value_name = "RATE", default_value = "60/m:1000")]
     receipt_rate: RateLimit,
 
-    /// Rate limit for messages of the Matrix gateway to other push services, per IPv4 address or IPv6 prefix
+    /// Rate limit of the Matrix gateway to other push services, per IPv4 address or IPv6 prefix
     #[arg(long, env = "WEBPUSH_SERVER_RATES__MATRIX", value_name = "RATE", default_value = "50/s:1000")]
     matrix_rate: RateLimit,
 
@@ -75,7 +75,9 @@ pub(crate) struct LimitArgs {
     )]
     rate_limit_loopback: bool,
 
-    /// Maximum number of concurrent connections; further ones are closed immediately [default: the limit of open files, less 192]
+    /// Maximum number of concurrent connections [default: the limit of open files, less 192]
+    ///
+    /// Further connections are closed immediately.
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__MAX_CONNECTIONS", add = NeedsRestart, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
 

@@ -8,8 +8,9 @@ use webpush_config::setting::NeedsRestart;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub(crate) struct OtlpArgs {
-    /// OpenTelemetry collector to export traces to (OTLP over HTTP), such as http://127.0.0.1:4318; needs a build with
-    /// --features otlp [default: no export]
+    /// OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318 [default: no export]
+    ///
+    /// Needs a build with --features otlp.
     #[arg(long, env = "WEBPUSH_SERVER_OTLP__ENDPOINT", add = NeedsRestart, value_name = "URL", value_parser = parse_endpoint)]
     otlp_endpoint: Option<String>,
 }

@@ -26,7 +26,7 @@ pub(crate) struct ProxyArgs {
     )]
     forwarded_header: ForwardedHeader,
 
-    /// Accept connections only from trusted proxies, each starting with a PROXY protocol header (version 1 or 2)
+    /// Require a PROXY protocol header (version 1 or 2) on each connection, from trusted proxies only
     #[arg(
         long,
         env = "WEBPUSH_SERVER_LISTEN__PROXY_PROTOCOL", add = NeedsRestart,

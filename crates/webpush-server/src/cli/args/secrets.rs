@@ -1,5 +1,6 @@
-//! Secret settings. They have no flag, because every user of a machine can read command lines; each has a sibling that names
-//! a file.
+//! Secret settings.
+//!
+//! They have no flag, because every user of a machine can read command lines; each has a sibling that names a file.
 
 use webpush_config::setting::NeedsRestart;
 use webpush_service::bearer_tokens;

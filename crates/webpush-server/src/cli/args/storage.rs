@@ -2,7 +2,7 @@
 
 use crate::cli::args::values::{parse_size, parse_time};
 use std::time::Duration;
-use webpush_config::setting::NeedsRestart;
+use webpush_config::setting::{FormerKey, NeedsRestart};
 use webpush_service::limits::Limits;
 use webpush_store::IdleLimits;
 use webpush_store::Quota;
@@ -11,7 +11,9 @@ use webpush_store::Quota;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Storage")]
 pub(crate) struct StorageArgs {
-    /// Maximum number of undelivered messages per user agent; when exceeded, the least urgent and oldest are dropped
+    /// Maximum number of undelivered messages per user agent
+    ///
+    /// When it is exceeded, the least urgent messages are dropped, and of those the oldest.
     #[arg(long, env = "WEBPUSH_SERVER_STORAGE__QUOTA_MESSAGES", add = NeedsRestart, value_name = "N", default_value_t = 100_000)]
     quota_messages: u64,
 
@@ -33,12 +35,26 @@ pub(crate) struct StorageArgs {
     quota_subscriptions: u64,
 
     /// Expire a user agent that never connected and has no messages after this time
-    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_NEW_AFTER", value_name = "TIME", default_value = "24h", value_parser = parse_idle)]
-    forget_new_after: Duration,
+    #[arg(
+        long,
+        alias = "forget-new-after",
+        env = "WEBPUSH_SERVER_STORAGE__EXPIRE_UNUSED_AFTER", add = FormerKey("forget_new_after"),
+        value_name = "TIME",
+        default_value = "24h",
+        value_parser = parse_idle
+    )]
+    expire_unused_after: Duration,
 
     /// Expire a user agent or receipt subscription that has not connected for this time
-    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__FORGET_IDLE_AFTER", value_name = "TIME", default_value = "60d", value_parser = parse_idle)]
-    forget_idle_after: Duration,
+    #[arg(
+        long,
+        alias = "forget-idle-after",
+        env = "WEBPUSH_SERVER_STORAGE__EXPIRE_IDLE_AFTER", add = FormerKey("forget_idle_after"),
+        value_name = "TIME",
+        default_value = "60d",
+        value_parser = parse_idle
+    )]
+    expire_idle_after: Duration,
 }
 
 impl StorageArgs {
@@ -54,7 +70,7 @@ impl StorageArgs {
 
     /// Returns the limits with these values.
     pub(crate) fn apply(&self, limits: Limits) -> Limits {
-        let idle = IdleLimits { never_monitored: self.forget_new_after, unused: self.forget_idle_after };
+        let idle = IdleLimits { never_monitored: self.expire_unused_after, unused: self.expire_idle_after };
         Limits { idle, ..limits }
     }
 }
@@ -83,7 +99,7 @@ mod tests {
         assert_eq!(storage.quota(), Quota::default());
         assert_eq!(storage.apply(Limits::default()).idle, IdleLimits::default());
         for wrong in ["0", "1h", "soon"] {
-            assert!(Flags::try_parse_from(["test", "--forget-idle-after", wrong]).is_err(), "{wrong}");
+            assert!(Flags::try_parse_from(["test", "--expire-idle-after", wrong]).is_err(), "{wrong}");
         }
     }
 }

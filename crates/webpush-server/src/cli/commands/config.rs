@@ -1,6 +1,6 @@
 //! `config`: validates, prints and describes the configuration.
 
-use super::serve::{self, WRONG_SETTINGS};
+use super::serve::{self, INVALID_CONFIGURATION};
 use crate::acme::authority::check_trust;
 use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
@@ -26,14 +26,18 @@ const HELP: &str = "\
 #[command(after_help = HELP)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
-    what: What,
+    command: ConfigCommand,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum What {
-    /// Validate the configuration: one line per mistake, exit status 2 if there are any. Takes the flags of serve
+enum ConfigCommand {
+    /// Validate the configuration; takes the flags of serve
+    ///
+    /// Prints one line per error. The exit status is 2 if there are any.
     Check,
-    /// Print the effective configuration as TOML with the source of each value, without secrets. Takes the flags of serve
+    /// Print the effective configuration as TOML; takes the flags of serve
+    ///
+    /// Shows the source of each value, and no secrets.
     Print,
     /// Print the JSON Schema of the configuration file
     Schema,
@@ -52,14 +56,14 @@ pub(crate) fn with_flags(config: Command) -> Command {
 pub(crate) fn run(args: &ConfigArgs, line: &ArgMatches) -> ExitCode {
     // The flags after the last subcommand.
     let line = line.subcommand().map_or(line, |(_, flags)| flags);
-    let printed = match args.what {
-        What::Check => return check(&serve::layers(line)),
-        What::Print => match serve::layers(line).resolve() {
+    let printed = match args.command {
+        ConfigCommand::Check => return check(&serve::layers(line)),
+        ConfigCommand::Print => match serve::layers(line).resolve() {
             Ok(resolved) => terminal::line(resolved.to_toml().trim_end()),
             Err(faults) => return tell(faults.iter()),
         },
-        What::Schema => pretty(&schema::schema(&serve::declared())),
-        What::Reference => terminal::line(reference::page(&serve::declared()).trim_end()),
+        ConfigCommand::Schema => pretty(&schema::schema(&serve::declared())),
+        ConfigCommand::Reference => terminal::line(reference::page(&serve::declared()).trim_end()),
     };
     match printed {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +123,7 @@ fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
 
 fn tell<'a>(faults: impl Iterator<Item = &'a ConfigError>) -> ExitCode {
     faults.for_each(|fault| terminal::error(&fault.to_string()));
-    ExitCode::from(WRONG_SETTINGS)
+    ExitCode::from(INVALID_CONFIGURATION)
 }
 
 #[cfg(test)]

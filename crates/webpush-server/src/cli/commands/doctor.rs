@@ -6,8 +6,8 @@ use crate::cli::args::values::parse_time;
 use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
 use crate::cli::runtime::block_on;
-use crate::doctor::finding::{Finding, Verdict};
-use crate::doctor::{Examination, machine};
+use crate::doctor::check_result::{CheckResult, CheckStatus};
+use crate::doctor::{Diagnosis, machine};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::{ArgMatches, ValueHint};
@@ -45,8 +45,8 @@ pub(crate) struct DoctorArgs {
     url: Option<String>,
 
     /// How long to leave a WebSocket idle; many proxies close it after a minute; 0 skips the check
-    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "65s")]
-    silence: Duration,
+    #[arg(long, alias = "silence", value_name = "TIME", value_parser = parse_time, default_value = "65s")]
+    idle: Duration,
 
     /// PEM file of additional CA certificates to trust for https
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -67,16 +67,16 @@ pub(crate) fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
         Ok(resolved) => resolved,
         Err(faults) => {
             faults.iter().map(ConfigError::to_string).for_each(|fault| terminal::error(&fault));
-            return ExitCode::from(serve::WRONG_SETTINGS);
+            return ExitCode::from(serve::INVALID_CONFIGURATION);
         }
     };
     let examined = serve::settings(&resolved).and_then(|settings| block_on(examine(args, line, &settings)));
     match examined {
-        Ok(worst) if worst < Verdict::Bad => ExitCode::SUCCESS,
+        Ok(worst) if worst < CheckStatus::Bad => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             print_error(&error);
-            ExitCode::from(serve::WRONG_SETTINGS)
+            ExitCode::from(serve::INVALID_CONFIGURATION)
         }
     }
 }
@@ -85,17 +85,17 @@ pub(crate) fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
 async fn examine(
     args: &DoctorArgs,
     line: &ArgMatches,
-    settings: &crate::serve::ServerConfig,
-) -> anyhow::Result<Verdict> {
+    settings: &crate::server_config::ServerConfig,
+) -> anyhow::Result<CheckStatus> {
     let url = match &args.url {
         Some(url) => CapabilityUrl::parse(url)?,
         None => own_url(settings, effective_origin(line).await)?,
     };
-    let mut worst = Verdict::Good;
-    let mut report = |finding: Finding| {
-        worst = worst.max(finding.verdict);
+    let mut worst = CheckStatus::Good;
+    let mut report = |result: CheckResult| {
+        worst = worst.max(result.verdict);
         // A reader that closes the pipe has seen enough.
-        let _ = if args.json { terminal::json(&finding) } else { terminal::line(&finding.to_string()) };
+        let _ = if args.json { terminal::json(&result) } else { terminal::line(&result.to_string()) };
     };
     if args.url.is_none() {
         report(machine::directory(&settings.data_dir));
@@ -105,19 +105,19 @@ async fn examine(
             Err(error) => machine::without_metrics(&error),
         });
     }
-    if !args.json && !args.silence.is_zero() {
+    if !args.json && !args.idle.is_zero() {
         terminal::note(&format!(
             "the last check takes {} s: it leaves a WebSocket idle",
-            args.silence.as_secs()
+            args.idle.as_secs()
         ));
     }
-    let examination = Examination {
+    let diagnosis = Diagnosis {
         url,
         connector: Connector::new(args.ca_file.clone()),
         keyring: keyring(&settings.data_dir),
-        silence: args.silence,
+        idle: args.idle,
     };
-    examination.run(report).await;
+    diagnosis.run(report).await;
     Ok(worst)
 }
 
@@ -130,7 +130,7 @@ async fn effective_origin(line: &ArgMatches) -> Option<String> {
 
 /// Returns the effective or configured origin, with a token if agents need one.
 fn own_url(
-    settings: &crate::serve::ServerConfig,
+    settings: &crate::server_config::ServerConfig,
     effective: Option<String>,
 ) -> anyhow::Result<CapabilityUrl> {
     let origin = effective

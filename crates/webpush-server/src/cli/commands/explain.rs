@@ -62,7 +62,9 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "UNIX")]
     pub now: Option<u64>,
 
-    /// Print JSON: {"pass":…,"findings":[{"claim":…,"holds":…,"expected":…,"found":…}],"status":…,"detail":…}
+    /// Print JSON: {"pass":…,"findings":[…],"status":…,"detail":…}
+    ///
+    /// A finding is {"claim":…,"holds":…,"expected":…,"found":…}.
     #[arg(long)]
     pub json: bool,
 }

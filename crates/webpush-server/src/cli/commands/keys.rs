@@ -36,7 +36,7 @@ pub(crate) struct KeysArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Printed {
+struct KeyPairOutput {
     public_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     private_key: Option<String>,
@@ -57,11 +57,11 @@ fn make(args: &KeysArgs) -> Result<Exit, Failure> {
         }
         None => Some(key.expose_private()?),
     };
-    print(args.json, Printed { public_key: key.public(), private_key }).map_err(Failure::Output)?;
+    print(args.json, KeyPairOutput { public_key: key.public(), private_key }).map_err(Failure::Output)?;
     Ok(Exit::Success)
 }
 
-fn print(json: bool, keys: Printed) -> std::io::Result<()> {
+fn print(json: bool, keys: KeyPairOutput) -> std::io::Result<()> {
     match keys.private_key {
         _ if json => terminal::json(&keys),
         None => terminal::line(&keys.public_key),

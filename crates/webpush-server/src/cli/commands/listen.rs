@@ -1,15 +1,15 @@
 //! `listen`: a user agent on the command line.
 
 mod backoff;
-mod listener;
+mod history;
+mod listen_loop;
 mod message;
 mod resume;
-mod seen;
 
 use crate::cli::exit::{self, Exit, Failure};
 use crate::cli::render::terminal;
 use clap::{ValueEnum, ValueHint};
-use listener::Listener;
+use listen_loop::ListenLoop;
 use serde::Serialize;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -25,14 +25,14 @@ use webpush_client::url::CapabilityUrl;
 
 /// How messages are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Via {
+pub(crate) enum DeliveryMethod {
     /// HTTP/2 server push (RFC 8030)
     Push,
     /// Server-sent events (SSE), which also pass proxies without server push
     Sse,
 }
 
-impl Via {
+impl DeliveryMethod {
     const fn protocols(self) -> Protocols {
         match self {
             Self::Push => monitor::Via::Push.protocols(),
@@ -93,12 +93,12 @@ pub(crate) struct ListenArgs {
     pub no_wait: bool,
 
     /// Delivery method
-    #[arg(long, value_enum, default_value_t = Via::Push)]
-    pub via: Via,
+    #[arg(long, value_enum, default_value_t = DeliveryMethod::Push)]
+    pub via: DeliveryMethod,
 
     /// Run CMD with sh for each message, with its bytes on standard input
     ///
-    /// Messages are handled one at a time. If CMD fails, the message is not acknowledged and comes again later.
+    /// Messages are handled one at a time. If CMD fails, the message is not acknowledged, and is redelivered later.
     #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     pub exec: Option<String>,
 
@@ -119,7 +119,7 @@ struct FirstLine<S> {
     subscription: S,
 }
 
-/// Runs the verb until it ends or is interrupted.
+/// Runs the command until it ends or is interrupted.
 #[must_use]
 pub(crate) fn run(args: &ListenArgs) -> ExitCode {
     exit::run(listen(args))
@@ -129,23 +129,23 @@ async fn listen(args: &ListenArgs) -> Result<Exit, Failure> {
     let connector = Connector::new(args.ca_file.clone());
     // One for the whole run, so that no signal is missed between two parts of it.
     let mut interrupt = pin!(interrupted());
-    let held = tokio::select! {
-        held = open(args, &connector) => held?,
+    let subscribed = tokio::select! {
+        subscribed = open(args, &connector) => subscribed?,
         () = &mut interrupt => return Ok(Exit::Interrupted),
     };
-    let subscription = held.push_subscription().to_json();
+    let subscription = subscribed.push_subscription().to_json();
     let printed =
         if args.json { terminal::json(&FirstLine { subscription }) } else { terminal::json(&subscription) };
     let ended = match printed {
         Err(error) => Err(Failure::Output(error)),
         Ok(()) => tokio::select! {
-            ended = Listener::new(args, &connector, &held).run() => ended,
+            ended = ListenLoop::new(args, &connector, &subscribed).run() => ended,
             () = &mut interrupt => Ok(Exit::Interrupted),
         },
     };
     let gone = matches!(&ended, Err(Failure::Client(error)) if error.fault() == Fault::Gone);
     if args.state.is_none() && !gone {
-        discard(args.via, &connector, &held.subscription).await;
+        discard(args.via, &connector, &subscribed.subscription).await;
     }
     ended.map_err(|failure| explain(args, failure))
 }
@@ -156,13 +156,13 @@ async fn open(args: &ListenArgs, connector: &Connector) -> Result<AgentSubscript
     if args.renew {
         return renew(path, args, connector).await;
     }
-    if let Some(held) = AgentSubscription::load(path)? {
+    if let Some(subscribed) = AgentSubscription::load(path)? {
         terminal::note(&format!(
             "listening at {} with the subscription of {}",
-            held.subscription.origin(),
+            subscribed.subscription.origin(),
             path.display()
         ));
-        return Ok(held);
+        return Ok(subscribed);
     }
     begin_and_save(path, args, connector).await
 }
@@ -173,18 +173,18 @@ async fn begin_and_save(
     args: &ListenArgs,
     connector: &Connector,
 ) -> Result<AgentSubscription, ClientError> {
-    let held = begin(args, connector).await?;
-    if let Err(error) = held.save(path) {
-        discard(args.via, connector, &held.subscription).await;
+    let subscribed = begin(args, connector).await?;
+    if let Err(error) = subscribed.save(path) {
+        discard(args.via, connector, &subscribed.subscription).await;
         return Err(error);
     }
-    Ok(held)
+    Ok(subscribed)
 }
 
 async fn begin(args: &ListenArgs, connector: &Connector) -> Result<AgentSubscription, ClientError> {
-    let held = subscribe(connector, &args.url, args.via.protocols()).await?;
-    terminal::note(&format!("listening at {} with a new subscription", held.subscription.origin()));
-    Ok(held)
+    let subscribed = subscribe(connector, &args.url, args.via.protocols()).await?;
+    terminal::note(&format!("listening at {} with a new subscription", subscribed.subscription.origin()));
+    Ok(subscribed)
 }
 
 /// Creates and saves a new subscription, then deletes the old one.
@@ -195,15 +195,15 @@ async fn renew(
 ) -> Result<AgentSubscription, ClientError> {
     // An unreadable file is a reason to renew.
     let old = AgentSubscription::load(path).ok().flatten();
-    let held = begin_and_save(path, args, connector).await?;
+    let subscribed = begin_and_save(path, args, connector).await?;
     if let Some(old) = old {
         discard(args.via, connector, &old.subscription).await;
     }
-    Ok(held)
+    Ok(subscribed)
 }
 
 /// Deletes a subscription that is no longer needed. If this fails, the service expires it.
-async fn discard(via: Via, connector: &Connector, subscription: &CapabilityUrl) {
+async fn discard(via: DeliveryMethod, connector: &Connector, subscription: &CapabilityUrl) {
     let delete = async {
         let mut connection = connector.connect(subscription, via.protocols()).await?;
         unsubscribe(&mut connection, subscription).await

@@ -55,7 +55,7 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "TEXT")]
     pub text: String,
 
-    /// How long to keep the message while the recipient is offline; 0 delivers it immediately or discards it
+    /// How long to keep the message for an offline recipient; 0: deliver immediately or discard
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
     pub ttl: u32,
 
@@ -89,7 +89,7 @@ pub(crate) struct SendArgs {
 }
 
 #[derive(Serialize)]
-struct Printed {
+struct SendOutput {
     status: u16,
     message: Option<String>,
     receipt: Option<String>,
@@ -171,7 +171,7 @@ fn print(args: &SendArgs, accepted: &SendResponse) -> io::Result<()> {
     let receipt = accepted.receipt.as_ref().map(CapabilityUrl::expose);
     if args.json {
         let status = accepted.status.as_u16();
-        return terminal::json(&Printed { status, message, receipt, ttl: accepted.ttl_seconds });
+        return terminal::json(&SendOutput { status, message, receipt, ttl: accepted.ttl_seconds });
     }
     message.iter().chain(receipt.iter().filter(|_| args.receipt)).try_for_each(|url| terminal::line(url))
 }

@@ -14,8 +14,9 @@ use crate::cli::args::values::{parse_origin, parse_time};
 use crate::cli::exit::print_error;
 use crate::inherited::Inherited;
 use crate::log::Log;
-use crate::reload::{ReadAgain, Reread};
-use crate::serve::{self, ServerConfig};
+use crate::reload::{NewConfig, ReadConfig};
+use crate::serve;
+use crate::server_config::ServerConfig;
 use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use webpush_config::broadcasts::BroadcastRules;
 use webpush_config::layers::{EffectiveConfig, Layers};
 use webpush_config::rules::Rule;
-use webpush_config::setting::{self, NeedsRestart, Setting};
+use webpush_config::setting::{self, FormerKey, NeedsRestart, Setting};
 use webpush_config::source::Source;
 use webpush_core::protocol::autopush::{self, Broadcast};
 use webpush_http::problem::VapidErrorStatus;
@@ -32,14 +33,16 @@ use webpush_http::transport::tls::{Identity, Password};
 use webpush_service::limits::Limits;
 
 /// The exit status for an invalid configuration, as for an invalid command line.
-pub(crate) const WRONG_SETTINGS: u8 = 2;
+pub(crate) const INVALID_CONFIGURATION: u8 = 2;
 
-/// Help at the end of `serve --help`.
+/// The end of `serve --help`.
 pub(crate) const HELP: &str = "\
 Every flag can also be set in a TOML file (--config) or as the environment variable that is shown with it. See
 docs/configuration.md, 'config check' and 'config print'.";
 
-/// Flags of the server. Each has a variable, `WEBPUSH_SERVER_SECTION__KEY`, which names its key in the file.
+/// Flags of the server.
+///
+/// Each has a variable, `WEBPUSH_SERVER_SECTION__KEY`, which names its key in the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Address or name to listen on [default: 127.0.0.1; with TLS ::, all addresses]
@@ -100,8 +103,15 @@ pub(crate) struct Args {
     vapid_error_status: VapidErrorStatus,
 
     /// Default TTL of messages that are sent through the legacy (2015) API without a TTL header
-    #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__THOMSON_DEFAULT_TTL", value_name = "TIME", default_value = "24h", value_parser = parse_time)]
-    thomson_default_ttl: Duration,
+    #[arg(
+        long,
+        alias = "thomson-default-ttl",
+        env = "WEBPUSH_SERVER_MESSAGES__LEGACY_DEFAULT_TTL", add = FormerKey("thomson_default_ttl"),
+        value_name = "TIME",
+        default_value = "24h",
+        value_parser = parse_time
+    )]
+    legacy_default_ttl: Duration,
 
     /// Data directory for messages and keys; created if it does not exist
     #[arg(
@@ -143,7 +153,7 @@ pub(crate) struct Args {
 /// All settings.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
-struct Declared {
+struct AllSettings {
     #[command(flatten)]
     flags: Args,
     #[command(flatten)]
@@ -195,7 +205,7 @@ pub(crate) fn with_flags(command: Command) -> Command {
 
 /// Returns all settings, table by table.
 pub(crate) fn declared() -> Vec<Setting> {
-    setting::settings_of(&Declared::command())
+    setting::settings_of(&AllSettings::command())
 }
 
 /// Returns the sources of settings: this command line, and the environment of the process.
@@ -206,9 +216,9 @@ pub(crate) fn layers(line: &ArgMatches) -> Layers {
 /// Returns the server configuration of resolved settings.
 ///
 /// # Errors
-/// If the parser of flags refuses what it has accepted one by one.
+/// Fails if the values, each of them valid, are invalid together.
 pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfig> {
-    let Declared { flags, secrets } = Declared::try_parse_from(resolved.command_line())?;
+    let AllSettings { flags, secrets } = AllSettings::try_parse_from(resolved.command_line())?;
     Ok(flags.settings(secrets, resolved))
 }
 
@@ -219,7 +229,7 @@ pub(crate) fn run(layers: Layers) -> ExitCode {
         Ok(resolved) => resolved,
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("webpush-server: {fault}"));
-            return ExitCode::from(WRONG_SETTINGS);
+            return ExitCode::from(INVALID_CONFIGURATION);
         }
     };
     let settings = match settings(&resolved) {
@@ -245,7 +255,7 @@ pub(crate) fn run(layers: Layers) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(serve::run(settings, inherited, log, read_again(layers, resolved)));
+    let result = runtime.block_on(serve::run(settings, inherited, log, read_config(layers, resolved)));
     // After a second signal, unfinished work is not waited for.
     runtime.shutdown_background();
     match result {
@@ -257,13 +267,13 @@ pub(crate) fn run(layers: Layers) -> ExitCode {
     }
 }
 
-/// Reads all sources again, and compares them with those at the start.
-fn read_again(layers: Layers, at_start: EffectiveConfig) -> ReadAgain {
+/// Reads all sources, and compares them with those at the start.
+fn read_config(layers: Layers, at_start: EffectiveConfig) -> ReadConfig {
     Box::new(move || {
         let resolved = layers.resolve()?;
-        let mut later = at_start.differing(&resolved);
-        later.retain(|name| !takes_effect_at_once(name));
-        Ok(Reread { settings: settings(&resolved)?, later })
+        let mut needs_restart = at_start.differing(&resolved);
+        needs_restart.retain(|name| !takes_effect_at_once(name));
+        Ok(NewConfig { settings: settings(&resolved)?, needs_restart })
     })
 }
 
@@ -280,7 +290,7 @@ impl Args {
             _ => None,
         };
         let acme = self.acme.settings();
-        let (max_ttl, legacy_default_ttl) = (self.max_ttl, self.thomson_default_ttl);
+        let (max_ttl, legacy_default_ttl) = (self.max_ttl, self.legacy_default_ttl);
         let limits = self.storage.apply(Limits { max_ttl, legacy_default_ttl, ..Limits::default() });
         ServerConfig {
             host: self.host,
@@ -303,7 +313,7 @@ impl Args {
             admin: self
                 .admin
                 .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
-            shown: resolved.to_toml(),
+            toml: resolved.to_toml(),
             trace: self.trace.settings(),
             log: self.log.settings(),
             otlp_endpoint: self.otlp.endpoint(),

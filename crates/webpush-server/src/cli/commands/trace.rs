@@ -35,7 +35,7 @@ const HELP: &str = "\
 /// messages are shown by their log IDs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
-pub(crate) struct TraceArgs {
+pub(crate) struct TraceCommandArgs {
     /// URL of the message, its autopush version, or its log ID
     #[arg(value_name = "URL")]
     message: String,
@@ -54,11 +54,11 @@ pub(crate) struct TraceArgs {
 
 /// Runs the command.
 #[must_use]
-pub(crate) fn run(args: &TraceArgs, line: &ArgMatches) -> ExitCode {
+pub(crate) fn run(args: &TraceCommandArgs, line: &ArgMatches) -> ExitCode {
     with_admin(line, |client| follow(args, client))
 }
 
-async fn follow(args: &TraceArgs, client: AdminClient) -> anyhow::Result<()> {
+async fn follow(args: &TraceCommandArgs, client: AdminClient) -> anyhow::Result<()> {
     let mut printer = Printer { json: args.json, last: Value::Null, steps: 0 };
     loop {
         let found = ask(&client, &args.message).await?;

@@ -5,7 +5,7 @@ use clap::Command;
 /// Commands by task.
 const TASKS: [(&str, &[&str]); 4] = [
     ("Server", &["serve", "config", "health", "doctor"]),
-    ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-name", "sealing-keys"]),
+    ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-id", "sealing-keys"]),
     ("Data", &["backup", "restore", "export", "import"]),
     ("Clients", &["listen", "send", "keys", "explain"]),
 ];

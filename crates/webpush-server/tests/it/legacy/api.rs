@@ -1,4 +1,4 @@
-//! Every request that is answered well.
+//! Every successful request.
 
 use super::{links, put, send, subscribe, with_device};
 use crate::support::{Server, header, raw_http1, texts};
@@ -38,7 +38,7 @@ async fn d1_reg_a_b_c_a_registration_has_the_links_of_both_drafts_and_a_lifetime
 
 #[tokio::test]
 async fn d1_reg_c_the_lifetime_is_that_of_the_flags() {
-    let server = Server::start_with(&["--forget-new-after", "3h", "--forget-idle-after", "2h"]);
+    let server = Server::start_with(&["--expire-unused-after", "3h", "--expire-idle-after", "2h"]);
     let response = server.connect().await.post("/devices", &[], "").await;
     assert_eq!(header(&response, "cache-control"), "max-age=7200, private");
 }
@@ -69,7 +69,7 @@ async fn d1_send_a_d_a_put_is_stored_and_says_for_how_long() {
         assert!(header(&response, "location").contains("/message/"));
     }
     assert_eq!(peer.drain(&device.url).await.0.len(), 3);
-    let short = Server::start_with(&["--thomson-default-ttl", "90s"]);
+    let short = Server::start_with(&["--legacy-default-ttl", "90s"]);
     let mut peer = short.connect().await;
     let device = super::register(&short, &mut peer).await;
     let response = put(&mut peer, &device.update, &[], "x").await;

@@ -1,9 +1,8 @@
-//! When a message counts as arrived, though nobody acknowledges it: handed over whole, not reset, and two PINGs in turn
-//! answered.
+//! Delivery without acknowledgements: the body was sent, not reset, and two PINGs were answered.
 
 use super::{Device, put, send, send_for_receipt, with_device};
 use crate::raw::{ACK, Frame, NO_WINDOW, PING, PUSH_PROMISE, RST_STREAM, RawPeer};
-use crate::support::{ClientAddr, Server, texts};
+use crate::support::{Http2Client, Server, texts};
 use http::StatusCode;
 
 const DATA: u8 = 0;
@@ -28,7 +27,7 @@ async fn answer_ping(agent: &mut RawPeer) {
     agent.send(PING, ACK, 0, &payload).await.unwrap();
 }
 
-async fn receipts(peer: &mut ClientAddr, url: &str) -> Vec<u16> {
+async fn receipts(peer: &mut Http2Client, url: &str) -> Vec<u16> {
     peer.drain(url).await.0.iter().map(|pushed| pushed.response.status().as_u16()).collect()
 }
 

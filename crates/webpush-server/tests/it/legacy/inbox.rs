@@ -1,16 +1,16 @@
 //! One inbox with subscriptions of both protocols: a device is a subscription set of RFC 8030.
 
 use super::{Device, send, subscribe, with_device};
-use crate::support::{ClientAddr, Server, Subscribed, texts};
+use crate::support::{Http2Client, Server, Subscription, texts};
 use http::StatusCode;
 
 const SET: &str = "urn:ietf:params:push:set";
 
 struct Both {
     server: Server,
-    peer: ClientAddr,
+    peer: Http2Client,
     device: Device,
-    rfc8030: Subscribed,
+    rfc8030: Subscription,
 }
 
 async fn both() -> Both {
@@ -29,11 +29,11 @@ async fn d1_set_a_either_monitor_gets_each_message_in_the_form_of_its_own_dialec
         send(peer, &device.update, "three").await;
         let (pushes, status) = peer.drain(&monitored).await;
         assert_eq!((texts(&pushes), status), (vec!["one", "two", "three"], StatusCode::OK));
-        let urls: Vec<_> = pushes.iter().map(crate::support::Pushed::url).collect();
+        let urls: Vec<_> = pushes.iter().map(crate::support::PushedMessage::url).collect();
         assert_eq!(urls, [device.channel.clone(), message.clone(), device.channel.clone()]);
         assert!(pushes[0].request.headers().is_empty() && pushes[1].request.headers().contains_key("link"));
 
-        // What has no acknowledgement has arrived; the other is acknowledged by its URL.
+        // The legacy message is delivered; the other one is acknowledged by its URL.
         assert_eq!(texts(&peer.drain(&monitored).await.0), ["two"]);
         assert_eq!(peer.delete(&message).await, StatusCode::NO_CONTENT);
         assert_eq!(peer.drain(&monitored).await.1, StatusCode::NO_CONTENT);

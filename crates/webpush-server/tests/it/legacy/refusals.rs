@@ -95,7 +95,7 @@ async fn d1_monitor_b_without_server_push_it_is_505() {
     assert_eq!(peer.drain(&device.url).await.0.len(), 1, "it was not lost");
 }
 
-async fn send_one(peer: &mut crate::support::ClientAddr, update: &str) {
+async fn send_one(peer: &mut crate::support::Http2Client, update: &str) {
     super::send(peer, update, "x").await;
 }
 
@@ -145,8 +145,8 @@ async fn d1_send_f_a_channel_may_be_for_one_sender() {
 
 #[tokio::test]
 async fn registering_takes_a_token_where_subscribing_does_and_channels_take_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens");
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = dir.path().join("tokens");
     std::fs::write(&tokens, "0123456789abcdef\n").unwrap();
     let server = Server::start_with(&["--subscribe-token-file", tokens.to_str().unwrap()]);
     let mut peer = server.connect().await;

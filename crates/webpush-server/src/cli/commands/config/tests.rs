@@ -1,4 +1,4 @@
-//! The sources of settings: which one wins, what is wrong, and what is derived from the declarations.
+//! The sources of settings: precedence, errors, and pages generated from the declarations.
 
 use crate::cli::command;
 use crate::cli::commands::serve;
@@ -55,7 +55,7 @@ impl Sources {
         self.layers().resolve().unwrap_or_else(|faults| panic!("{faults}"))
     }
 
-    /// What is wrong, without the directory in front.
+    /// Returns the errors, without the directory.
     fn faults(&self) -> Vec<String> {
         let directory = format!("{}/", self.directory.path().display());
         let faults = self.layers().resolve().err().unwrap();
@@ -96,7 +96,7 @@ fn flags_win_over_variables_over_the_file_over_credentials_over_defaults() {
 }
 
 #[test]
-fn a_switch_of_the_file_can_be_turned_off_by_a_flag() {
+fn a_boolean_in_the_file_can_be_overridden_by_a_flag() {
     let file = || Sources::file("[listen]\nplaintext = true\n");
     assert!(serve::settings(&file().resolve()).unwrap().plaintext);
     for flags in [&["--plaintext=no"], &["--plaintext=false"]] {
@@ -104,6 +104,32 @@ fn a_switch_of_the_file_can_be_turned_off_by_a_flag() {
     }
     let on = Sources::file("").flags(&["--plaintext"]).resolve();
     assert!(serve::settings(&on).unwrap().plaintext);
+}
+
+/// Settings that were renamed: flag, variable and key.
+#[test]
+fn former_names_of_settings_still_work() {
+    for (name, former_key) in [
+        ("messages.legacy_default_ttl", "thomson_default_ttl"),
+        ("storage.expire_unused_after", "forget_new_after"),
+        ("storage.expire_idle_after", "forget_idle_after"),
+    ] {
+        let (section, key) = name.split_once('.').unwrap();
+        let flag = format!("--{}=3h", former_key.replace('_', "-"));
+        let variable = format!("WEBPUSH_SERVER_{section}__{former_key}").to_uppercase();
+        let file = format!("[{section}]\n{former_key} = '3h'\n");
+        for sources in [
+            Sources::file("").flags(&[&flag]),
+            Sources::file("").variable(&variable, "3h"),
+            Sources::file(&file),
+        ] {
+            let resolved = sources.resolve();
+            assert_eq!(resolved.values[name].texts, ["3h"], "{name}");
+            assert!(serve::settings(&resolved).unwrap().toml.contains(&format!("{key} = \"3h\"")));
+        }
+        let both = Sources::file(&format!("{file}{key} = '3h'\n"));
+        assert!(both.faults()[0].contains("is set twice"), "{:?}", both.faults());
+    }
 }
 
 #[test]
@@ -121,7 +147,7 @@ fn lists_are_arrays_commas_and_repeated_flags() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_is_said_with_its_line_and_all_at_once() {
+fn all_errors_in_the_file_are_reported_with_their_lines() {
     for (text, said) in [
         ("[listen]\nprot = 1", "c.toml:2: unknown key listen.prot; did you mean listen.port?"),
         ("[lisen]\nport = 1", "c.toml:1: unknown table [lisen]; did you mean [listen]?"),

@@ -11,7 +11,7 @@ use webpush_core::base64url;
 
 /// A message as `--json` prints it.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct MessageOutput<'a> {
     message: Option<&'a str>,
     data_base64url: Option<String>,
     path: &'a str,
@@ -23,7 +23,7 @@ struct Printed<'a> {
 pub(super) fn print(json: bool, message: &Message, data: Option<&[u8]>) -> io::Result<()> {
     let text = data.and_then(|data| str::from_utf8(data).ok());
     if json {
-        return terminal::json(&Printed {
+        return terminal::json(&MessageOutput {
             message: text,
             data_base64url: data.map(base64url::encode),
             path: message.url.path(),
@@ -41,20 +41,20 @@ pub(super) fn print(json: bool, message: &Message, data: Option<&[u8]>) -> io::R
     }
 }
 
-/// Hands a message to a command.
+/// Runs a command with the message on its standard input.
 ///
 /// # Errors
-/// A sentence, when the command cannot be run or does not succeed.
+/// Returns a message if the command cannot be run or fails.
 pub(super) async fn execute(command: &str, data: &[u8]) -> Result<(), String> {
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("sh cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run sh: {error}"))?;
     let stdin = child.stdin.take();
     let write = async {
-        // A command need not read its input; whether it succeeded is for its exit status to say.
+        // A command need not read its input; only its exit status matters.
         if let Some(mut stdin) = stdin {
             let _ = stdin.write_all(data).await;
         }
@@ -63,7 +63,7 @@ pub(super) async fn execute(command: &str, data: &[u8]) -> Result<(), String> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the command failed ({status})")),
-        Err(error) => Err(format!("the command was lost: {error}")),
+        Err(error) => Err(format!("cannot wait for the command: {error}")),
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_command_gets_the_bytes_and_decides() {
+    async fn a_command_gets_the_bytes_and_its_status_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
         let data = b"a\0b\n\xff";

@@ -4,7 +4,7 @@
 #[derive(Debug, Default)]
 pub(super) struct Resume {
     last_id: Option<String>,
-    /// A message of this stream was not acknowledged: everything after it has to come again.
+    /// A message of this stream was not acknowledged, so everything after it must be redelivered.
     held_back: bool,
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_before_what_was_not_acknowledged() {
+    fn the_stream_resumes_before_the_first_unacknowledged_message() {
         let mut resume = Resume::default();
         assert_eq!(resume.begin(), None);
         resume.after(Some("1"), true);

@@ -2,26 +2,26 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the data folder, the disk, file descriptors | [`machine`] |
+//! | the data directory, disk space, file descriptors | [`machine`] |
 //! | the name: its addresses, and a connection to each | [`name`] |
 //! | TLS and its certificate, both versions of HTTP, the clock | [`transport`] |
-//! | HTTP/2 server push, for agents of RFC 8030 | [`push`] |
+//! | HTTP/2 server push | [`push`] |
 //! | the WebSocket, a message from end to end, the origin, an idle connection | [`socket`] |
-//! | the result of a check | [`finding`] |
+//! | the result of a check | [`check_result`] |
 //! | why a check failed | [`error`] |
 //!
 //! Each check has a time limit, and removes the subscriptions that it creates.
 
+pub mod check_result;
 pub mod error;
-pub mod finding;
 pub mod machine;
 pub mod name;
 pub mod push;
 pub mod socket;
 pub mod transport;
 
+use check_result::CheckResult;
 use error::CheckError;
-use finding::Finding;
 use std::time::Duration;
 use tokio::time::timeout;
 use webpush_client::connection::Connector;
@@ -29,10 +29,10 @@ use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::Keyring;
 
 /// Time limit of one check.
-const PATIENCE: Duration = Duration::from_secs(15);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What to check from outside.
-pub struct Examination {
+/// A server to check, and how.
+pub struct Diagnosis {
     /// The URL that agents are configured with: the origin, perhaps with `/t/TOKEN`.
     pub url: CapabilityUrl,
     /// Opens the connections.
@@ -40,18 +40,18 @@ pub struct Examination {
     /// The keys that its URLs should be sealed with, if the data directory can be read.
     pub keyring: Option<Keyring>,
     /// How long to leave a WebSocket idle; zero skips that check.
-    pub silence: Duration,
+    pub idle: Duration,
 }
 
-impl Examination {
-    /// Runs all checks, and reports each result as it is there. Stops early if a check fails that all others need.
-    pub async fn run(&self, mut report: impl FnMut(Finding)) {
+impl Diagnosis {
+    /// Runs all checks, and reports each result. Stops early if a check fails that the others need.
+    pub async fn run(&self, mut report: impl FnMut(CheckResult)) {
         let Some(certificate) = self.reach(&mut report).await else { return };
         certificate.into_iter().for_each(&mut report);
         let Some(answers) = transport::answers(self, &mut report).await else { return };
         report(transport::clock(&answers, webpush_service::system::env().now()));
         let http2 = transport::http2(self).await;
-        let has_http2 = http2.verdict == finding::Verdict::Good;
+        let has_http2 = http2.verdict == check_result::CheckStatus::Good;
         report(http2);
         if has_http2 {
             report(push::server_push(self).await);
@@ -60,27 +60,29 @@ impl Examination {
     }
 
     /// Checks name, connection and certificate; `None` if the server cannot be reached.
-    async fn reach(&self, report: &mut impl FnMut(Finding)) -> Option<Vec<Finding>> {
+    async fn reach(&self, report: &mut impl FnMut(CheckResult)) -> Option<Vec<CheckResult>> {
         let name = name::examine(self).await;
-        let reachable = name.iter().all(|finding| finding.verdict != finding::Verdict::Bad);
+        let reachable = name.iter().all(|result| result.verdict != check_result::CheckStatus::Bad);
         name.into_iter().for_each(&mut *report);
         if !reachable {
             return None;
         }
         match transport::certificate(self).await {
-            Ok(findings) => Some(findings),
-            Err(finding) => {
-                report(finding);
+            Ok(results) => Some(results),
+            Err(result) => {
+                report(result);
                 None
             }
         }
     }
 }
 
-/// Waits for a result until the time limit of a check.
-async fn soon<T, E: Into<CheckError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, CheckError> {
-    match timeout(PATIENCE, work).await {
+/// Applies the time limit of a check.
+async fn with_timeout<T, E: Into<CheckError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, CheckError> {
+    match timeout(CHECK_TIMEOUT, work).await {
         Ok(done) => done.map_err(Into::into),
-        Err(_) => Err(CheckError::TimedOut(PATIENCE)),
+        Err(_) => Err(CheckError::TimedOut(CHECK_TIMEOUT)),
     }
 }

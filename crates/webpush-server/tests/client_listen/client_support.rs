@@ -1,4 +1,4 @@
-//! A push service that does what the test says: enough of RFC 8030 for one agent, in the clear.
+//! A scripted push service: enough of RFC 8030 for one agent, without TLS.
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What the held request does next.
+/// The next step of the held request.
 pub(crate) enum Step {
     Push {
         path: &'static str,

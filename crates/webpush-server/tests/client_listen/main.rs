@@ -1,4 +1,4 @@
-//! `listen` against a service that follows a script: what it asks for, prints, acknowledges, and how it ends.
+//! `listen` against a scripted service: requests, output, acknowledgements and exit status.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a step that fails ends its test")]
 
 mod client_support;

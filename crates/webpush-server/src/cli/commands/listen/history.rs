@@ -1,4 +1,4 @@
-//! Messages that came before: a service sends one again until it is acknowledged (RFC 8030 §6.2).
+//! Messages received before: a service redelivers a message until it is acknowledged (RFC 8030 §6.2).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ const MAX_REMEMBERED: usize = 10_000;
 
 /// The progress of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum HandlingProgress {
     /// Printed, but the command failed on it.
     Printed,
     /// Handled, but not acknowledged.
@@ -18,19 +18,19 @@ pub(super) enum Progress {
 
 /// The messages of this process, by path; the oldest are evicted.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    progress: HashMap<String, Progress>,
+pub(super) struct MessageHistory {
+    progress: HashMap<String, HandlingProgress>,
     order: VecDeque<String>,
 }
 
-impl Seen {
+impl MessageHistory {
     /// Returns the progress of a message; `None` for a new one.
-    pub(super) fn progress(&self, path: &str) -> Option<Progress> {
+    pub(super) fn progress(&self, path: &str) -> Option<HandlingProgress> {
         self.progress.get(path).copied()
     }
 
     /// Records the progress of a message.
-    pub(super) fn reached(&mut self, path: &str, progress: Progress) {
+    pub(super) fn reached(&mut self, path: &str, progress: HandlingProgress) {
         if self.progress.insert(path.to_owned(), progress).is_some() {
             return;
         }
@@ -49,14 +49,14 @@ mod tests {
 
     #[test]
     fn the_oldest_are_evicted() {
-        let mut seen = Seen::default();
-        assert_eq!(seen.progress("/m/0"), None);
+        let mut history = MessageHistory::default();
+        assert_eq!(history.progress("/m/0"), None);
         for number in 0..=MAX_REMEMBERED {
-            seen.reached(&format!("/m/{number}"), Progress::Printed);
-            seen.reached(&format!("/m/{number}"), Progress::Handled);
+            history.reached(&format!("/m/{number}"), HandlingProgress::Printed);
+            history.reached(&format!("/m/{number}"), HandlingProgress::Handled);
         }
-        assert_eq!(seen.progress("/m/0"), None);
-        assert_eq!(seen.progress("/m/1"), Some(Progress::Handled));
-        assert_eq!((seen.progress.len(), seen.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
+        assert_eq!(history.progress("/m/0"), None);
+        assert_eq!(history.progress("/m/1"), Some(HandlingProgress::Handled));
+        assert_eq!((history.progress.len(), history.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
     }
 }

@@ -1,11 +1,11 @@
-//! The API of 2015 (draft-thomson-webpush-http2), as its clients use it.
+//! The legacy (2015) API (draft-thomson-webpush-http2), as its clients use it.
 
 mod api;
 mod arrival;
 mod inbox;
 mod refusals;
 
-use crate::support::{ClientAddr, Server, header};
+use crate::support::{Http2Client, Server, header};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ struct Device {
     update: String,
 }
 
-async fn with_device() -> (Server, ClientAddr, Device) {
+async fn with_device() -> (Server, Http2Client, Device) {
     let server = Server::start();
     let mut peer = server.connect().await;
     let device = register(&server, &mut peer).await;
     (server, peer, device)
 }
 
-async fn register(server: &Server, peer: &mut ClientAddr) -> Device {
+async fn register(server: &Server, peer: &mut Http2Client) -> Device {
     let response = peer.post("/devices", &[], "").await;
     assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
     let url = header(&response, "location").to_owned();
@@ -37,7 +37,7 @@ async fn register(server: &Server, peer: &mut ClientAddr) -> Device {
 }
 
 /// Makes a channel; its URL for the agent and that for senders.
-async fn subscribe(server: &Server, peer: &mut ClientAddr, channels: &str) -> (String, String) {
+async fn subscribe(server: &Server, peer: &mut Http2Client, channels: &str) -> (String, String) {
     let response = peer.post(channels, &[], "").await;
     assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
     let channel = links(&response, &server.origin)["urn:ietf:params:push"].clone();
@@ -56,7 +56,7 @@ fn links(response: &Response<Bytes>, origin: &str) -> BTreeMap<String, String> {
 }
 
 async fn put(
-    peer: &mut ClientAddr,
+    peer: &mut Http2Client,
     url: &str,
     headers: &[(&str, &str)],
     body: &'static str,
@@ -65,13 +65,13 @@ async fn put(
 }
 
 /// Sends a message that must be taken.
-async fn send(peer: &mut ClientAddr, update: &str, body: &'static str) {
+async fn send(peer: &mut Http2Client, update: &str, body: &'static str) {
     let response = put(peer, update, &[], body).await;
     assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
 }
 
 /// Sends for a receipt; the URL of the message and that of the receipts.
-async fn send_for_receipt(peer: &mut ClientAddr, update: &str, body: &'static str) -> (String, String) {
+async fn send_for_receipt(peer: &mut Http2Client, update: &str, body: &'static str) -> (String, String) {
     let response = put(peer, update, &[("prefer", "respond-async")], body).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED, "{:?}", response.body());
     let receipts = crate::support::link(response.headers(), "urn:ietf:params:push:receipt");

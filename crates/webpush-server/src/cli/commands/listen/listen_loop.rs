@@ -1,32 +1,38 @@
 //! The loop: listen, handle each message, acknowledge it, listen again.
 
 use super::backoff::Backoff;
+use super::history::{HandlingProgress, MessageHistory};
 use super::message::{execute, print};
 use super::resume::Resume;
-use super::seen::{Progress, Seen};
-use super::{ListenArgs, Via};
+use super::{DeliveryMethod, ListenArgs};
 use crate::cli::exit::{self, Exit, Failure};
 use crate::cli::render::terminal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use webpush_client::connection::Connector;
 use webpush_client::error::Fault;
 use webpush_client::monitor::{self, Event, IncomingMessage, Message, Monitor, Wait};
 use webpush_client::state_file::AgentSubscription;
 
-pub(super) struct Listener<'a> {
+/// The state of the loop.
+pub(super) struct ListenLoop<'a> {
     args: &'a ListenArgs,
     connector: &'a Connector,
-    held: &'a AgentSubscription,
-    seen: Seen,
+    subscribed: &'a AgentSubscription,
+    history: MessageHistory,
     resume: Resume,
     acknowledged: u64,
     undecryptable: bool,
 }
 
-impl<'a> Listener<'a> {
-    pub(super) fn new(args: &'a ListenArgs, connector: &'a Connector, held: &'a AgentSubscription) -> Self {
-        let (seen, resume) = (Seen::default(), Resume::default());
-        Self { args, connector, held, seen, resume, acknowledged: 0, undecryptable: false }
+impl<'a> ListenLoop<'a> {
+    pub(super) fn new(
+        args: &'a ListenArgs,
+        connector: &'a Connector,
+        subscribed: &'a AgentSubscription,
+    ) -> Self {
+        let (history, resume) = (MessageHistory::default(), Resume::default());
+        Self { args, connector, subscribed, history, resume, acknowledged: 0, undecryptable: false }
     }
 
     /// Listens until `--count` is reached or it fails.
@@ -51,7 +57,7 @@ impl<'a> Listener<'a> {
                 Err(failure) => return Err(failure),
             };
             if pause > Duration::ZERO {
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
             }
         }
     }
@@ -61,10 +67,10 @@ impl<'a> Listener<'a> {
         let wait = if self.args.no_wait { Wait::Stored } else { Wait::Forever };
         let after = self.resume.begin();
         let via = match self.args.via {
-            Via::Push => monitor::Via::Push,
-            Via::Sse => monitor::Via::Events { after: after.as_deref() },
+            DeliveryMethod::Push => monitor::Via::Push,
+            DeliveryMethod::Sse => monitor::Via::Events { after: after.as_deref() },
         };
-        let mut monitor = Monitor::start(self.connector, &self.held.subscription, wait, via).await?;
+        let mut monitor = Monitor::start(self.connector, &self.subscribed.subscription, wait, via).await?;
         while !self.enough() {
             match monitor.next().await? {
                 Event::Ended => break,
@@ -77,43 +83,45 @@ impl<'a> Listener<'a> {
         Ok(())
     }
 
-    /// Handles one message, and returns true if it was acknowledged; otherwise the service sends it again.
+    /// Handles one message, and returns true if it was acknowledged; otherwise the service redelivers it.
     ///
     /// Fails only if the command must end.
     async fn receive(&mut self, monitor: &mut Monitor, incoming: IncomingMessage) -> Result<bool, Failure> {
-        let message = match Message::receive(incoming, &self.held.keys).await {
+        let message = match Message::receive(incoming, &self.subscribed.keys).await {
             Ok(message) => message,
             Err(error) => {
                 terminal::warning(&format!("cannot receive a message: {}", error.sentence()));
                 return Ok(false);
             }
         };
-        let before = self.seen.progress(message.url.path());
-        if matches!(before, None | Some(Progress::Printed)) && !self.handle(&message, before).await? {
+        let before = self.history.progress(message.url.path());
+        if matches!(before, None | Some(HandlingProgress::Printed)) && !self.handle(&message, before).await? {
             return Ok(false);
         }
         if let Err(error) = monitor.acknowledge(&message.url).await {
             let sentence = error.sentence();
-            terminal::warning(&format!("cannot acknowledge a message, which will come again: {sentence}"));
+            terminal::warning(&format!(
+                "cannot acknowledge a message, which will be redelivered: {sentence}"
+            ));
             return Ok(false);
         }
-        if before != Some(Progress::Acknowledged) {
-            self.seen.reached(message.url.path(), Progress::Acknowledged);
+        if before != Some(HandlingProgress::Acknowledged) {
+            self.history.reached(message.url.path(), HandlingProgress::Acknowledged);
             self.acknowledged += 1;
         }
         Ok(true)
     }
 
     /// Prints a message and runs the command. Returns true if the message is to be acknowledged.
-    async fn handle(&mut self, message: &Message, before: Option<Progress>) -> Result<bool, Failure> {
+    async fn handle(&mut self, message: &Message, before: Option<HandlingProgress>) -> Result<bool, Failure> {
         let path = message.url.path();
         let data = match &message.text {
             Ok(data) => data.as_deref(),
             Err(error) => {
-                // It will not become readable by coming again.
+                // Redelivery would not help.
                 terminal::warning(&format!("cannot decrypt a message: {error}"));
                 self.undecryptable = true;
-                self.seen.reached(path, Progress::Handled);
+                self.history.reached(path, HandlingProgress::Handled);
                 return Ok(true);
             }
         };
@@ -123,11 +131,11 @@ impl<'a> Listener<'a> {
         if let Some(command) = &self.args.exec
             && let Err(error) = execute(command, data.unwrap_or_default()).await
         {
-            terminal::warning(&format!("--exec failed; the message will come again: {error}"));
-            self.seen.reached(path, Progress::Printed);
+            terminal::warning(&format!("--exec failed; the message will be redelivered: {error}"));
+            self.history.reached(path, HandlingProgress::Printed);
             return Ok(false);
         }
-        self.seen.reached(path, Progress::Handled);
+        self.history.reached(path, HandlingProgress::Handled);
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! `log-name`: prints the log ID for a URL.
+//! `log-id`: prints the log ID for a URL.
 
 use crate::cli::exit::print_error;
 use anyhow::Context as _;
@@ -15,7 +15,8 @@ use webpush_service::pseudonyms::Pseudonyms;
 /// The log has log IDs in place of URLs. This command reads the keys in the data directory of the server, and prints the
 /// log IDs of the agent, subscription or message.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct LogNameArgs {
+#[command(alias = "log-name")]
+pub(crate) struct LogIdArgs {
     /// Any URL that the server has created
     #[arg(value_name = "URL", value_parser = CapabilityUrl::parse)]
     pub url: CapabilityUrl,
@@ -27,7 +28,7 @@ pub(crate) struct LogNameArgs {
 
 /// Runs the command.
 #[must_use]
-pub(crate) fn run(args: &LogNameArgs) -> ExitCode {
+pub(crate) fn run(args: &LogIdArgs) -> ExitCode {
     match print(args.url.path(), &args.data_dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -38,27 +39,35 @@ pub(crate) fn run(args: &LogNameArgs) -> ExitCode {
 }
 
 fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
-    let names = names(path, &keys_file::load(directory)?)
+    let log_ids = log_ids(path, &keys_file::load(directory)?)
         .context("the server with this data directory did not create this URL (--data-dir)")?;
-    io::stdout().write_all(names.as_bytes()).context("cannot write to standard output")
+    io::stdout().write_all(log_ids.as_bytes()).context("cannot write to standard output")
 }
 
 /// Returns a line for each object that the URL refers to.
-fn names(path: &str, keyring: &Keyring) -> Option<String> {
-    let names = Pseudonyms::new(keyring);
+fn log_ids(path: &str, keyring: &Keyring) -> Option<String> {
+    let pseudonyms = Pseudonyms::new(keyring);
     Some(match keyring.open(path)? {
         Capability::Subscription(agent, subscription)
         | Capability::Push(agent, subscription)
         | Capability::Channel(agent, subscription)
         | Capability::Update(agent, subscription) => {
-            format!("agent={}\nsubscription={}\n", names.inbox(agent), names.subscription(subscription))
+            format!(
+                "agent={}\nsubscription={}\n",
+                pseudonyms.inbox(agent),
+                pseudonyms.subscription(subscription)
+            )
         }
         Capability::SubscriptionSet(agent) | Capability::Device(agent) | Capability::Channels(agent) => {
-            format!("agent={}\n", names.inbox(agent))
+            format!("agent={}\n", pseudonyms.inbox(agent))
         }
-        Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", names.inbox(inbox)),
+        Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", pseudonyms.inbox(inbox)),
         Capability::Message(entry) => {
-            format!("agent={}\nmessage_log_id={}\n", names.inbox(entry.inbox), names.message(entry.message))
+            format!(
+                "agent={}\nmessage_log_id={}\n",
+                pseudonyms.inbox(entry.inbox),
+                pseudonyms.message(entry.message)
+            )
         }
     })
 }

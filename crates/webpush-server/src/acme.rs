@@ -1,0 +1,40 @@
+//! Certificates by ACME (RFC 8555).
+//!
+//! The CA validates a domain by TLS-ALPN-01 (RFC 8737): it connects to port 443, and expects a certificate that only the
+//! holder of the account key can create. No other port or program is needed.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | domains | [`domain`] |
+//! | stored account and certificate | [`cache`] |
+//! | requests to the CA | [`authority`] |
+//! | one order, from account to certificate | [`order`] |
+//! | the certificate for a challenge | [`challenge`] |
+//! | when to renew, and when to retry | [`schedule`] |
+//! | the renewal task | [`renewal`] |
+
+pub mod authority;
+pub mod cache;
+pub mod challenge;
+pub mod domain;
+pub mod order;
+pub mod renewal;
+pub mod schedule;
+
+pub use domain::Domain;
+pub use renewal::Renewal;
+
+use std::path::PathBuf;
+
+/// The configuration of ACME.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// The domains of the certificate; the first one is the default origin.
+    pub domains: Vec<Domain>,
+    /// The contact for the CA, a `mailto:` URL.
+    pub contact: Option<String>,
+    /// The URL of the ACME directory (RFC 8555 §7.1.1).
+    pub directory: String,
+    /// PEM file of additional CA certificates to trust for the directory.
+    pub directory_ca_file: Option<PathBuf>,
+}

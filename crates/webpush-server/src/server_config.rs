@@ -1,0 +1,147 @@
+//! The configuration of a server.
+
+use crate::{acme, log};
+use anyhow::bail;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use webpush_admin::admin;
+use webpush_core::protocol::autopush::Versions;
+use webpush_http::gateway;
+use webpush_http::problem::VapidErrorStatus;
+use webpush_http::transport::proxies::Proxies;
+use webpush_http::transport::tls;
+use webpush_service::bearer_tokens::TokenSource;
+use webpush_service::limits::Limits;
+use webpush_service::trace;
+use webpush_store::Quota;
+
+/// The configuration of a server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Address or name to listen on; the default depends on TLS.
+    pub host: Option<String>,
+    /// Port to listen on; 0 picks a free one.
+    pub port: u16,
+    /// TLS certificate and key from files.
+    pub identity: Option<tls::Identity>,
+    /// Certificates by ACME, instead of files.
+    pub acme: Option<acme::AcmeConfig>,
+    /// Allows plain HTTP on addresses that other machines can reach.
+    pub plaintext: bool,
+    /// Public origin; the default is the address listened on.
+    pub origin: Option<String>,
+    /// Trusted proxies.
+    pub proxies: Proxies,
+    /// Trusted proxies send a PROXY protocol header on each connection.
+    pub proxy_protocol: bool,
+    /// Data directory.
+    pub data_dir: PathBuf,
+    /// Limits that a reload can change.
+    pub limits: Limits,
+    /// Quota of each inbox.
+    pub quota: Quota,
+    /// Tokens that subscribers need.
+    pub subscribe_tokens: Option<TokenSource>,
+    /// Status code for invalid VAPID headers.
+    pub vapid_status: VapidErrorStatus,
+    /// Matrix gateway.
+    pub gateway: gateway::GatewayConfig,
+    /// Maximum number of connections; the default follows from the file descriptor limit.
+    pub max_connections: Option<usize>,
+    /// Maximum number of connections per client address; `None` is unlimited.
+    pub max_connections_per_address: Option<usize>,
+    /// Configured versions of broadcasts.
+    pub broadcasts: Versions,
+    /// Admin listener.
+    pub admin: Option<admin::AdminConfig>,
+    /// Message traces.
+    pub trace: trace::TraceConfig,
+    /// Log.
+    pub log: log::LogConfig,
+    /// Origin of an OpenTelemetry collector.
+    pub otlp_endpoint: Option<String>,
+    /// The effective configuration as TOML, without secrets.
+    pub toml: String,
+}
+
+impl ServerConfig {
+    /// Checks that clients on other machines will not send push URLs unencrypted.
+    ///
+    /// # Errors
+    /// Fails if they would. A host name is not resolved; [`ServerConfig::check_address`] checks its address.
+    pub fn check_host(&self) -> anyhow::Result<()> {
+        let (host, bare) = self.host();
+        bare.parse().map_or(Ok(()), |address| self.check_address(&host, address))
+    }
+
+    pub(crate) fn check_address(&self, host: &str, address: IpAddr) -> anyhow::Result<()> {
+        if !self.has_tls() && !self.plaintext && !address.to_canonical().is_loopback() {
+            bail!(
+                "{host} can be reached from other machines, and without TLS they would send push URLs unencrypted: set \
+                 --key and --cert (or --pfx, or --acme-domains), listen on 127.0.0.1, or set --plaintext if a reverse proxy \
+                 terminates TLS"
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns the origin as this machine sees it; `None` if the port is picked at the start.
+    #[must_use]
+    pub fn likely_origin(&self) -> Option<String> {
+        (self.port != 0).then(|| self.default_origin(&self.host().1, self.port))
+    }
+
+    const fn has_tls(&self) -> bool {
+        self.identity.is_some() || self.acme.is_some()
+    }
+
+    /// Returns the origin of the first ACME domain, which uses port 443, or of the address listened on.
+    pub(crate) fn default_origin(&self, host: &str, port: u16) -> String {
+        match self.acme.as_ref().and_then(|acme| acme.domains.first()) {
+            Some(domain) => format!("https://{domain}"),
+            None => local_origin(if self.has_tls() { "https" } else { "http" }, host, port),
+        }
+    }
+
+    /// Returns the host as configured, and without brackets.
+    pub(crate) fn host(&self) -> (String, String) {
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None if self.has_tls() => "::".to_owned(),
+            None => "127.0.0.1".to_owned(),
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, bare)
+    }
+}
+
+/// Returns an origin that clients on this machine can connect to.
+fn local_origin(scheme: &str, host: &str, port: u16) -> String {
+    let host = match host.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => "localhost".to_owned(),
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
+    };
+    match (scheme, port) {
+        ("https", 443) | ("http", 80) => format!("{scheme}://{host}"),
+        _ => format!("{scheme}://{host}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_on_this_machine_can_connect_to_default_origins() {
+        for (scheme, host, port, origin) in [
+            ("http", "127.0.0.1", 8080, "http://127.0.0.1:8080"),
+            ("https", "::", 8443, "https://localhost:8443"),
+            ("https", "::1", 443, "https://[::1]"),
+            ("http", "0.0.0.0", 80, "http://localhost"),
+            ("https", "push.example", 443, "https://push.example"),
+        ] {
+            assert_eq!(local_origin(scheme, host, port), origin);
+        }
+    }
+}
