@@ -82,9 +82,9 @@ def talk(journal, server):
     accepted = entries[-1]
     check("a level is a priority", accepted["PRIORITY"] == "6", accepted)
     check("whose line it is", accepted["SYSLOG_IDENTIFIER"] == "webpush-server", accepted)
-    check("fields have names of ours", "WEBPUSH_AGENT" in accepted and "WEBPUSH_MESSAGE_NAME" in accepted, accepted)
+    check("fields have names of ours", "WEBPUSH_AGENT" in accepted and "WEBPUSH_MESSAGE_LOG_ID" in accepted, accepted)
     server.send_signal(signal.SIGTERM)
-    entries += until(journal, lambda entry: entry["MESSAGE"].startswith("stopping"))
+    entries += until(journal, lambda entry: entry["MESSAGE"].startswith("shutting down"))
     check("what is usual is a notice", entries[-1]["PRIORITY"] == "5", entries[-1])
     check("it ends in order", server.wait(PATIENCE) == 0)
     capabilities = [push, pushed.headers["location"], subscribed.headers["location"]]

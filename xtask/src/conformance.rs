@@ -10,13 +10,13 @@ const IDS: &str = include_str!("conformance/ids.txt");
 /// How ids begin: RFCs, HTTP/2's rules for push, and draft-thomson.
 const FAMILIES: [&str; 3] = ["R", "H2-", "D1-"];
 const TABLE: &str = "docs/internals/conformance.md";
-/// How a cell begins that gives a reason instead of a test.
+/// Beginnings of cells that give a reason instead of a test.
 const REASONS: [&str; 2] = ["Deviation: ", "Not offered: "];
 
-/// Prints every id with what defends it; true when there is no hole.
+/// Prints every ID with its tests or its reason; returns true if none is missing.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has a root")?;
-    let table = fs::read_to_string(root.join(TABLE)).with_context(|| format!("{TABLE} can't be read"))?;
+    let table = fs::read_to_string(root.join(TABLE)).with_context(|| format!("cannot read {TABLE}"))?;
     let rows = rows(&table);
     let tests = tests(root)?;
     let holes = holes(&rows, &tests, |path| root.join(path).is_file());
@@ -79,7 +79,7 @@ fn tests(root: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut directories = vec![root.join("crates")];
     while let Some(directory) = directories.pop() {
         for entry in
-            fs::read_dir(&directory).with_context(|| format!("{} can't be read", directory.display()))?
+            fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?
         {
             let path = entry?.path();
             if path.is_dir() {

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     program: Option<PathBuf>,
 }
 
-/// Makes the tree and uses it; fails at the first thing that is not as it should be.
+/// Creates the tree and runs it; fails at the first problem.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     needs_root("image")?;
     let scripts = Path::new(SCRIPTS);

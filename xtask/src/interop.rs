@@ -3,7 +3,7 @@
 //! A [`Case`] is one client script run over one transport, or the three-terminal scenario that owns its server. A
 //! [`Pair`] of the matrix is a user agent with a sender. The scripts are in `interop/` at the root and know three
 //! environment variables: `WEBPUSH_ORIGIN`, the server's process `WEBPUSH_PID` (not in the matrix) and, over TLS,
-//! `WEBPUSH_CA`. One that owns its server is told how to start it instead. A client program that is missing is a
+//! `WEBPUSH_CA`. One that owns its server gets a command to start it instead. A client program that is missing is a
 //! failure, never a skip.
 
 mod case;
@@ -132,14 +132,14 @@ impl Table {
     }
 }
 
-/// Scripts begin the line of a check that held with `ok`; those are worth reading only when asked for.
+/// Prefix of lines for checks that passed, which are shown only on request.
 fn print_lines(lines: &[String], all: bool) {
     for line in lines.iter().filter(|line| all || !line.starts_with("ok ")) {
         println!("    {line}");
     }
 }
 
-/// Where things are: the sources, and the directory for what is made on the way.
+/// Directories: the sources, and temporary files.
 struct Workspace {
     root: PathBuf,
     /// The profile directories' parent, wherever `CARGO_TARGET_DIR` has put it.
@@ -422,7 +422,7 @@ fn run_to_end(mut command: Command, lines: &mut Vec<String>) -> Result<()> {
 /// Sets the environment of every client script.
 fn client_environment(command: &mut Command, ca: Option<&Path>) {
     command.env("PYTHONUNBUFFERED", "1");
-    // A proxy between the clients and a loopback server would only be in the way.
+    // Clients must not use a proxy for a loopback server.
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
     }

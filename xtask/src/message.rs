@@ -42,7 +42,7 @@ impl Correspondence {
         Ok(begun)
     }
 
-    /// Sends to nobody who listens: the service has to keep it.
+    /// Sends to an absent agent: the server must store the message.
     pub(crate) fn send(&self, text: &str) -> Result<()> {
         let mut send = Command::new(&self.program);
         send.arg("send").arg(&self.state).arg(text);
@@ -50,7 +50,7 @@ impl Correspondence {
         output(&mut send).map(drop)
     }
 
-    /// Fetches what the service has kept.
+    /// Fetches stored messages.
     pub(crate) fn fetch(&self, text: &str) -> Result<()> {
         let received = output(self.listen().arg("--no-wait"))?;
         ensure!(
@@ -92,13 +92,13 @@ impl Correspondence {
     }
 }
 
-/// A port of this machine on which nobody listens.
+/// Returns a free port.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen on this machine")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// A port that only root, or who has the capability, may listen on.
+/// A port that only root, or a process with the capability, can listen on.
 pub(crate) fn free_low_port() -> Result<u16> {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     (600..1024).find(free).context("no port below 1024 is free")

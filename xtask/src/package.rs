@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Stop once the package is built: install nothing.
     #[arg(long)]
     build_only: bool,
-    /// Have lintian look at the package as well. It takes longer than all the rest.
+    /// Run lintian on the package too, which takes longer than everything else
     #[arg(long)]
     lintian: bool,
 }
@@ -45,7 +45,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("systemd-analyze", "systemd"),
 ];
 
-/// Builds and tests; fails at the first thing that is not as it should be.
+/// Builds and tests the package; fails at the first problem.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let assets = Path::new("target/assets");
     assets::write(assets)?;
@@ -115,7 +115,7 @@ fn live(package: &Path) -> Result<()> {
     as_systemd_leaves_it(&installation.state)?;
     deb::remove(&installation.state)?;
     deb::purge()?;
-    fs::remove_dir_all("/run/webpush-server").context("the directory in /run can't be removed")
+    fs::remove_dir_all("/run/webpush-server").context("cannot remove the directory in /run")
 }
 
 fn say(what: &str) {
@@ -142,7 +142,7 @@ fn is_healthy(admin: u16) -> Result<bool> {
     succeeds(Command::new(deb::PROGRAM).args(["health", "--admin", &format!("127.0.0.1:{admin}")]))
 }
 
-/// With `DynamicUser=` the data directory is a link to one that only root comes to.
+/// With `DynamicUser=` the data directory is a link to one that only root can access.
 fn as_systemd_leaves_it(state: &Path) -> Result<()> {
     let private = Path::new("/var/lib/private");
     fs::create_dir_all(private)?;

@@ -51,8 +51,7 @@ pub(crate) fn needs_root(task: &str) -> Result<()> {
 
 /// The files of a directory, in order.
 pub(crate) fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("{} can't be read", directory.display()))?;
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();
     Ok(files)

@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: house rules that no lint knows. CONTRIBUTING.md has them in words.
 //!
-//! A rule that the sources do not keep yet is held by a ratchet: each file may have the breaches it had, and no more.
+//! Existing breaches are counted per file in a ratchet, which only goes down.
 
 mod breach;
 mod circles;
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     all: Option<String>,
 }
 
-/// Prints the breaches that are not allowed; returns true when there are none.
+/// Prints the breaches that are not allowed; returns true if there are none.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has no root")?;
     let breaches = check(root)?;
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let found = Ratchet::count(&breaches);
     let file = root.join(RATCHET);
     if options.update && !file.exists() {
-        // A new rule, or a stricter one: removing the file begins anew, which the diff shows.
+        // For a new or stricter rule, remove the file: the diff then shows the new counts.
         fs::write(&file, found.to_text())?;
         return Ok(true);
     }

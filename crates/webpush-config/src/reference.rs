@@ -57,10 +57,10 @@ should then be able to read.
 
 ## Reload
 
-SIGHUP reads everything again: the file, the certificate and the token files. Settings marked ⟳ take effect at once, the
-others at the next start; the log lists what has to wait. If anything is invalid nothing changes, and the log says why.
-Open connections continue with the certificate and timeouts they began with. Changing a rate limit resets its buckets;
-other limits keep their state. TLS cannot be switched on or off, and admin tokens are read at startup only.
+SIGHUP reads everything again: the file, the certificate and the token files. Settings marked ⟳ take effect immediately,
+the others at the next start; the log lists those that need a restart. If anything is invalid, nothing changes, and the
+log says why. Open connections continue with the certificate and timeouts they began with. Changing a rate limit resets
+its buckets; other limits keep their state. TLS cannot be turned on or off, and admin tokens are read at startup only.
 
 ## Example file
 
@@ -71,7 +71,7 @@ Commented-out settings have their default, or are examples.
 # All addresses with TLS, this machine only without.
 #host = "::"
 port = 443
-# The public origin. Keep it for good: it is part of every URL given out.
+# The public origin. Keep it permanently: it is part of every issued URL.
 origin = "https://push.example.net"
 # For a proxy on another machine that terminates TLS; then leave [tls] out.
 #plaintext = false

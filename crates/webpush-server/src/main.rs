@@ -2,7 +2,7 @@
 
 use tikv_jemallocator::Jemalloc;
 
-/// A message takes some sixty small allocations on its way, from two threads to a third.
+/// A message takes about sixty small allocations, freed on other threads than they were made on.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

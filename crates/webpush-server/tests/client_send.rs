@@ -170,12 +170,12 @@ async fn every_refusal_has_its_exit_code_and_sentence() {
 }
 
 #[tokio::test]
-async fn what_fails_on_this_side() {
+async fn local_failures() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let desk = Desk::new();
     let subscription = desk.subscription(&format!("http://{closed}/push/secret"));
     let large = "x".repeat(3994);
-    for (arguments, code, said) in [
+    for (arguments, code, expected) in [
         (&["send", text(&subscription), "hello"][..], 6, "cannot connect"),
         (&["send", text(&subscription), &large], 1, "3994 bytes"),
         (&["send", "-", "-"], 1, "only one of"),
@@ -188,7 +188,7 @@ async fn what_fails_on_this_side() {
         let ran = run(arguments, b"").await;
         let stderr = String::from_utf8(ran.stderr).unwrap();
         assert_eq!(ran.status.code(), Some(code), "{stderr}");
-        assert!(stderr.contains(said) && !stderr.contains("secret"), "{stderr}");
+        assert!(stderr.contains(expected) && !stderr.contains("secret"), "{stderr}");
     }
 }
 

@@ -61,6 +61,6 @@ fn value_of(file: &str, name: &str) -> Result<String> {
 
 fn said(root: &Path, program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).current_dir(root).output();
-    let output = output.with_context(|| format!("{program} can't be run"))?;
+    let output = output.with_context(|| format!("cannot run {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

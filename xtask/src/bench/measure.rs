@@ -47,7 +47,7 @@ impl Runs {
         self.figure(&command, reading)
     }
 
-    /// Reads the same figure of autopush-rs, if it is given; prints a failure and returns `None`.
+    /// Reads the same figure of autopush-rs, if available; prints a failure and returns `None`.
     pub(super) fn read_of_peer(&mut self, reading: &Reading) -> Option<f64> {
         let directory = self.peer.as_ref()?.display().to_string();
         let command = self.command(reading).replace(OURS, &format!("--peer {directory}"));
@@ -127,7 +127,7 @@ fn run(root: &Path, command: &str) -> Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{program} can't be run"))?;
+        .with_context(|| format!("cannot run {program}"))?;
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let said = thread::spawn(move || read(out.as_mut()));
     let complained = thread::spawn(move || read(err.as_mut()));

@@ -86,7 +86,7 @@ fn ratio(figure: f64, of: Option<f64>) -> String {
     of.filter(|of| *of > 0.0).map(|of| number(figure / of)).unwrap_or_default()
 }
 
-/// The commands of a row, and the figures beside its own.
+/// The commands of a row, and its secondary figures.
 fn details(text: &mut String, measured: &RowResult, runs: &Runs) -> Result<()> {
     let row = measured.row;
     match &measured.result {

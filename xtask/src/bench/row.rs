@@ -62,7 +62,7 @@ pub(super) const fn reading(command: &'static str, figure: &'static str) -> Read
     Reading { command, figure, once: false }
 }
 
-/// A figure that is taken once.
+/// A figure that is measured once.
 pub(super) const fn once(command: &'static str, figure: &'static str) -> Reading {
     Reading { command, figure, once: true }
 }

@@ -58,7 +58,7 @@ impl Budget {
 
     /// Returns the next budget of a row: for each figure the lower one of budget and count.
     ///
-    /// Instructions of another compiler are taken as counted.
+    /// Instructions with another compiler are not compared.
     pub(super) fn lowered(&self, row: &Row, found: Cost, compiler: &str) -> Cost {
         let Some(budget) = self.costs.get(row.name) else { return found };
         let instructions = if self.compiler == compiler {

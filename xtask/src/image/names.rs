@@ -20,7 +20,7 @@ pub(super) fn serve() -> Result<()> {
         let mut question = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut question) {
             if let Some(answer) = answer(&question[..length]) {
-                // A question that gets no answer is asked again.
+                // A query without an answer is repeated.
                 let _ = socket.send_to(&answer, from);
             }
         }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Agents print the JSON of `webpush-server listen --json`, senders that of `send --json`, so those two need no script
-//! and the others are told apart by their command lines alone.
+//! and the others differ in their command lines only.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How long a process may take to end once it was told to, or has closed its output.
+/// How long a process may take to exit after a signal, or after it has closed its output.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Process {
     child: Child,
     name: String,
-    /// Disconnected once every writer of the output is gone: shows the end without polling.
+    /// Disconnected when every writer of the output has exited, which shows the end without polling.
     lines: Receiver<String>,
 }
 
@@ -45,7 +45,7 @@ impl Process {
         self.child.id()
     }
 
-    /// The next line for which `pick` gives something; other lines are passed over.
+    /// Returns the next result of `pick`; skips lines for which it returns `None`.
     pub(crate) fn wait_for<T>(
         &self,
         what: &str,
@@ -102,7 +102,7 @@ impl Process {
         }
     }
 
-    /// Ends the process at once, as a crash would.
+    /// Kills the process, as a crash would.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("cannot kill {}", self.name))?;
         self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;

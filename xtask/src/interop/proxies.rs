@@ -202,7 +202,7 @@ impl Behind {
     }
 }
 
-/// Nobody else takes it as long as everybody asks for a free one.
+/// No other program takes it while all of them ask for free ports.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
     Ok(listener.local_addr()?.port())

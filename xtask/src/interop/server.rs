@@ -21,15 +21,15 @@ pub(super) enum Transport {
 }
 
 pub(super) struct Server {
-    /// As the start line gives it: scheme, host and port.
+    /// The origin in the startup line: scheme, host and port.
     pub(super) origin: String,
     process: Process,
-    /// Removed when the server goes.
+    /// Removed with the server.
     _data: Option<TempDir>,
 }
 
 impl Server {
-    /// Starts a server on a port of its own choice with a data directory that goes when it does.
+    /// Starts a server on a free port, with a temporary data directory.
     pub(super) fn start_with_own_data(
         binary: &Path,
         scratch: &Path,
@@ -109,7 +109,7 @@ impl Server {
 fn base_command(binary: &Path, data: &Path, port: u16) -> Command {
     let mut command = Command::new(binary);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string()]).arg("--data-dir").arg(data);
-    // Several run at once.
+    // Several run concurrently.
     command.env("WEBPUSH_SERVER_ADMIN__LISTEN", "off");
     command
 }

@@ -70,7 +70,7 @@ fn play(binary: &Path, scratch: &Path, stop: Stop, said: &mut Vec<String>) -> Re
     let (mut listener, json) = terminals.listen(&server.origin, &[])?;
     std::fs::write(&terminals.subscription, &json).context("cannot write the subscription")?;
     said.push(format!("ok    listening as {json}"));
-    // Ctrl-C in terminal 2; any status will do, since it was told to go.
+    // Ctrl-C in terminal 2; any status is fine.
     listener.terminate().context("stopping listen")?;
 
     let (listener, json_again) = terminals.listen(&server.origin, &["--count", "1"])?;
@@ -141,11 +141,11 @@ struct Terminals<'a> {
 }
 
 impl Terminals<'_> {
-    /// Starts terminal 2 and gives the PushSubscription it prints first.
+    /// Starts terminal 2, and returns the PushSubscription that it prints first.
     fn listen(&self, origin: &str, options: &[&str]) -> Result<(Process, String)> {
         let mut command = Command::new(self.binary);
         command.arg("listen").args(options).arg("--state").arg(&self.state).arg(origin);
-        // Output for people must not be taken for a message.
+        // Notes for people are not messages.
         let log = File::options().create(true).append(true).open(&self.listen_log);
         command.stderr(log.with_context(|| format!("cannot write {}", self.listen_log.display()))?);
         let listener = Process::start(command)?;

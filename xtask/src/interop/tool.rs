@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::Workspace;
 
-/// Where its package puts it. The script takes it from there too.
+/// Where its package installs it. The script expects it there too.
 const FIREFOX: &str = "/usr/bin/firefox-esr";
 /// As above.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -52,7 +52,7 @@ impl Tool {
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
             Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
             Self::Haproxy => with_arguments("/usr/sbin/haproxy", &["-v"]),
-            // It serves at once, whatever it is asked.
+            // It serves immediately, whatever its arguments are.
             Self::Pebble => {
                 with_arguments("sh", &["-c", "command -v pebble && command -v pebble-challtestsrv"])
             }

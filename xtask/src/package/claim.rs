@@ -19,7 +19,7 @@ pub(super) struct Claim {
 impl Claim {
     /// Claims the machine, and removes what an interrupted test left on it.
     ///
-    /// Without the marker nothing is removed: the package was then installed by somebody else.
+    /// Without the marker nothing is removed: the package was then installed by other means.
     pub(super) fn of_this_machine() -> Result<Self> {
         let interrupted = Path::new(MARKER).exists();
         let marker = File::options().create(true).truncate(false).write(true).open(MARKER).context(MARKER)?;

@@ -97,7 +97,7 @@ pub(super) fn check_installed() -> Result<()> {
     run(Command::new(PROGRAM).args(["config", "check"]))
 }
 
-/// Removes it: the program goes, what the operator and the service have written stays.
+/// Removes the package; configuration and data must remain.
 pub(super) fn remove(state: &Path) -> Result<()> {
     run(Command::new("dpkg").args(["--remove", NAME]))?;
     for gone in [PROGRAM, UNIT] {
@@ -109,7 +109,7 @@ pub(super) fn remove(state: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Purges it: nothing stays.
+/// Purges the package; nothing may remain.
 pub(super) fn purge() -> Result<()> {
     run(Command::new("dpkg").args(["--purge", NAME]))?;
     let traces = traces()?;
@@ -119,7 +119,7 @@ pub(super) fn purge() -> Result<()> {
 
 /// Removes what a failed or interrupted test left behind.
 pub(super) fn tidy_up() {
-    // All of it fails where there is nothing left, which is what is wanted.
+    // Fails if nothing is left, which is fine.
     let _ = succeeds(Command::new("dpkg").args(["--purge", NAME]));
     for directory in [
         "/run/webpush-server",

@@ -15,7 +15,7 @@ use super::unit::Unit;
 use crate::interop::process::Process;
 use crate::shell::run;
 
-/// Of the range that systemd takes users of `DynamicUser=` from.
+/// A user ID from the range of `DynamicUser=`.
 const USER: u32 = 64_808;
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -39,20 +39,20 @@ impl Installation {
         fs::set_permissions(scratch, Permissions::from_mode(0o755))?;
         let directory = scratch.join("credentials");
         for own in [&state, &runtime, &directory] {
-            fs::create_dir_all(own).with_context(|| format!("{} can't be made", own.display()))?;
+            fs::create_dir_all(own).with_context(|| format!("cannot create {}", own.display()))?;
             fs::set_permissions(own, Permissions::from_mode(DIRECTORY_MODE))?;
             chown(own, Some(USER), Some(USER))?;
         }
         for (name, file) in credentials {
             let copy = directory.join(name);
-            fs::copy(file, &copy).with_context(|| format!("{} can't be copied", file.display()))?;
+            fs::copy(file, &copy).with_context(|| format!("cannot copy {}", file.display()))?;
             fs::set_permissions(&copy, Permissions::from_mode(0o400))?;
             chown(&copy, Some(USER), Some(USER))?;
         }
         Ok(Self { unit, state, runtime, credentials: directory, scratch: scratch.to_owned() })
     }
 
-    /// Starts it, and waits until it says that it is ready.
+    /// Starts it, and waits for its readiness notification.
     pub(super) fn start(&self) -> Result<Running<'_>> {
         let record = self.scratch.join("system-calls");
         File::create(&record)?;
@@ -117,7 +117,7 @@ pub(super) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Runs what the unit reloads with, and waits until the service says that it has.
+    /// Runs the reload command of the unit, and waits for the notification.
     pub(super) fn reload(&self) -> Result<()> {
         let reload = self.installation.unit.one("ExecReload")?;
         let reload = reload.replace("$MAINPID", &self.process.id().to_string());
@@ -129,10 +129,10 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Who it is, and what it may do, as the kernel says.
+    /// Returns user and capabilities of the process, from the kernel.
     pub(super) fn check_privileges(&self) -> Result<()> {
         let path = format!("/proc/{}/status", self.process.id());
-        let status = fs::read_to_string(&path).with_context(|| format!("{path} can't be read"))?;
+        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.map(|value| value.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default()
@@ -147,7 +147,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Stops it as systemd does, and looks at all it has asked of the kernel.
+    /// Stops it as systemd does, and checks all its system calls.
     pub(super) fn stop(mut self) -> Result<()> {
         let status = self.process.terminate()?;
         ensure!(status.success(), "SIGTERM made the service end with {status}");

@@ -1,4 +1,4 @@
-//! A unit of systemd, as far as running its program by hand needs it, and what systemd says of it.
+//! A systemd unit, as far as running its program by hand needs it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ pub(super) struct Unit {
 
 impl Unit {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self { path: path.to_owned(), lines: parse(&text) })
     }
 
@@ -74,7 +74,7 @@ impl Unit {
             }
         }
         ensure!(!allowed.is_empty(), "the unit has no SystemCallFilter=");
-        // Let through whatever the filter says, and not part of the groups.
+        // Always allowed, and not part of the groups.
         allowed.extend(group("@default")?);
         Ok(allowed)
     }

@@ -53,7 +53,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// One breach. `advice` says what is wrong and what to do.
+/// A breach; `advice` describes the problem and the fix.
 #[derive(Debug)]
 pub(super) struct Breach {
     pub(super) rule: Rule,

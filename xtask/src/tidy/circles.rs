@@ -111,7 +111,7 @@ impl Search<'_> {
     }
 }
 
-/// The shortest way from `start` back to itself within a component.
+/// Returns the shortest cycle through `start` within a component.
 fn shortest_way_round(graph: &[Vec<usize>], start: usize, within: &[usize]) -> Vec<usize> {
     let mut before = vec![None; graph.len()];
     let mut queue = VecDeque::from([start]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::breach::{Breach, Rule};
 use super::source::Source;
 
-/// Names that a module gives to its part of a convention.
+/// Conventional names that many modules use.
 const CONVENTIONS: [&str; 2] = ["Args", "Error"];
 /// Never shipped.
 const EXEMPT_PACKAGES: [&str; 3] = ["webpush-load", "xtask", "fuzz"];

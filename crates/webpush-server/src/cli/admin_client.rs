@@ -71,7 +71,7 @@ impl AdminClient {
     /// Creates a client for the server that [`AdminAt`] locates.
     ///
     /// # Errors
-    /// If its configuration is invalid or has no admin listener.
+    /// Fails if its configuration is invalid or has no admin listener.
     pub(crate) fn find(line: &ArgMatches) -> anyhow::Result<Self> {
         let (admin, data_dir) = listener(line)?;
         let token = match &admin.tokens {
@@ -105,7 +105,7 @@ impl AdminClient {
     /// Sends a request, and returns the answer with its body still to be read.
     ///
     /// # Errors
-    /// If there is no answer in time.
+    /// Fails if there is no answer in time.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -238,7 +238,7 @@ impl Body for Pieces {
 /// Returns the next piece of a large answer; `None` at its end.
 ///
 /// # Errors
-/// If the connection is lost, or nothing comes in time.
+/// Fails if the connection is lost, or nothing comes in time.
 pub(crate) async fn next_piece(answer: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
     loop {
         let frame = timeout(PATIENCE_BETWEEN, answer.frame()).await.context("the answer stalled")?;
@@ -276,7 +276,7 @@ pub(crate) fn not_the_admin_listener(address: &Address) -> String {
 /// Reads a short answer as text.
 ///
 /// # Errors
-/// If it is too long, or not complete in time.
+/// Fails if it is too long, or not complete in time.
 pub(crate) async fn text(answer: Response<Incoming>) -> anyhow::Result<String> {
     text_within(answer, MOST_SENTENCE_BYTES).await
 }

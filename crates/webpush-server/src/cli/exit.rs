@@ -147,7 +147,7 @@ mod tests {
     use webpush_client::url::UrlError;
 
     #[test]
-    fn the_table_names_every_code() {
+    fn the_table_lists_every_exit_status() {
         let all = [
             Exit::Success,
             Exit::Failure,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_helps_is_named() {
+    fn errors_name_the_flag_that_helps() {
         let error =
             ClientError::Protocol { origin: "http://x".to_owned(), error: ProtocolError::NoServerPush };
         assert!(sentence(&error).ends_with("--via sse, which needs no server push"), "{}", sentence(&error));

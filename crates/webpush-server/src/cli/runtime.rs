@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::ArgMatches;
 use std::process::ExitCode;
 
-/// Runs a command that asks the running server over its admin listener.
+/// Runs a command that uses the admin listener of the running server.
 pub(crate) fn with_admin<F: Future<Output = anyhow::Result<()>>>(
     line: &ArgMatches,
     command: impl FnOnce(AdminClient) -> F,

@@ -10,7 +10,7 @@ use webpush_client::error::ClientError;
 pub enum CheckError {
     /// An exchange with the server failed.
     Client(ClientError),
-    /// Nothing came within this time.
+    /// No response within this time.
     TimedOut(Duration),
     /// The server refused an autopush request with this status.
     Autopush {

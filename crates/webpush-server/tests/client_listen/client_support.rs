@@ -91,7 +91,7 @@ async fn answer(request: Request<h2::RecvStream>, mut respond: SendResponse<Byte
         .header("link", r#"</set/t>; rel="urn:ietf:params:push:set""#)
         .body(())
         .unwrap();
-    // A listener that has enough may be gone before its answer.
+    // A client that has enough may disconnect before the response.
     let _ = respond.send_response(answer, true);
 }
 

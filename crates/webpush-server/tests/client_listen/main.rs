@@ -56,7 +56,7 @@ async fn r8030_6_2_a_repeated_message_is_printed_once_and_acknowledged_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_decrypted_is_acknowledged_and_counts_as_a_failure() {
+async fn undecryptable_messages_are_acknowledged_and_count_as_failures() {
     let mut service = Service::start().await;
     let mut listening = Listening::start(&[&service.url, "--count", "1"]);
     listening.line().await;
@@ -68,7 +68,7 @@ async fn what_cannot_be_decrypted_is_acknowledged_and_counts_as_a_failure() {
 }
 
 #[tokio::test]
-async fn a_subscription_is_kept_and_its_end_is_told() {
+async fn a_subscription_is_kept_and_its_end_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state.json");
     let state = state.to_str().unwrap();
@@ -96,7 +96,7 @@ async fn a_subscription_is_kept_and_its_end_is_told() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_message_is_acknowledged_when_the_command_has_succeeded() {
+async fn a_message_is_acknowledged_after_the_command_succeeds() {
     let directory = tempfile::tempdir().unwrap();
     let failed_once = directory.path().join("failed-once");
     let command = format!("test -e '{0}' && exit; touch '{0}'; exit 3", failed_once.display());
@@ -116,7 +116,7 @@ async fn a_message_is_acknowledged_when_the_command_has_succeeded() {
 }
 
 #[tokio::test]
-async fn a_server_without_push_is_refused_for_good() {
+async fn a_server_without_push_is_a_permanent_failure() {
     let mut service = Service::start().await;
     let mut listening = Listening::start(&[&service.url]);
     listening.line().await;
@@ -128,7 +128,7 @@ async fn a_server_without_push_is_refused_for_good() {
 }
 
 #[tokio::test]
-async fn a_failed_request_is_made_again_with_the_same_subscription() {
+async fn a_failed_request_is_retried_with_the_same_subscription() {
     let mut service = Service::start().await;
     let mut listening = Listening::start(&[&service.url, "--count", "1"]);
     let subscription = listening.line().await;
@@ -142,7 +142,7 @@ async fn a_failed_request_is_made_again_with_the_same_subscription() {
 }
 
 #[tokio::test]
-async fn a_state_file_that_cannot_be_written_leaves_no_subscription_behind() {
+async fn a_failed_save_leaves_no_subscription_behind() {
     let mut service = Service::start().await;
     let listening = Listening::start(&[&service.url, "--state", "/nowhere/state.json"]);
     service.expect(&["POST /subscribe", "DELETE /subscription/s"]).await;
@@ -153,7 +153,7 @@ async fn a_state_file_that_cannot_be_written_leaves_no_subscription_behind() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_ends_it_and_deletes_what_nobody_can_read() {
+async fn ctrl_c_deletes_a_subscription_without_a_state_file() {
     let mut service = Service::start().await;
     let mut listening = Listening::start(&[&service.url]);
     listening.line().await;

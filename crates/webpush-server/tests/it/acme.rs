@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 const NOBODY: &str = "https://127.0.0.1:1/dir";
 const ADMIN: [&str; 4] = ["--admin", "127.0.0.1:0", "--host", "127.0.0.1"];
 
-/// Keeps a certificate for these names as an order would have; who trusts it.
+/// Stores a certificate for these names as an order would; returns roots that trust it.
 fn keep(dir: &Path, names: &[&str]) -> RootCertStore {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
@@ -56,7 +56,7 @@ async fn ready(server: &Server) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_kept_serves_without_its_authority() {
+async fn a_stored_certificate_is_served_without_the_ca() {
     let dir = tempfile::tempdir().unwrap();
     let roots = keep(dir.path(), &["push.example", "other.example"]);
     let server = start(dir.path(), "push.example,other.example");
@@ -78,7 +78,7 @@ async fn a_certificate_that_was_kept_serves_without_its_authority() {
 }
 
 #[tokio::test]
-async fn one_that_lacks_a_domain_serves_the_others_until_there_is_another() {
+async fn a_certificate_that_lacks_a_domain_serves_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let roots = keep(dir.path(), &["push.example"]);
     let server = start(dir.path(), "push.example,new.example");
@@ -89,7 +89,7 @@ async fn one_that_lacks_a_domain_serves_the_others_until_there_is_another() {
 }
 
 #[tokio::test]
-async fn without_a_certificate_it_listens_and_says_what_it_lacks() {
+async fn without_a_certificate_the_server_listens_and_is_not_ready() {
     let args = [
         "--acme-domains",
         "push.example",
@@ -102,8 +102,8 @@ async fn without_a_certificate_it_listens_and_says_what_it_lacks() {
     let (status, body) = ready(&server).await;
     assert!(status == 503 && body.contains("no TLS certificate"), "{body}");
     for protocol in [&b"h2"[..], b"acme-tls/1"] {
-        let said = handshake(&server, &RootCertStore::empty(), "push.example", protocol).await.unwrap_err();
-        assert!(said.contains("AccessDenied"), "{said}");
+        let output = handshake(&server, &RootCertStore::empty(), "push.example", protocol).await.unwrap_err();
+        assert!(output.contains("AccessDenied"), "{output}");
     }
     let line = server
         .logged(&["cannot obtain a certificate for push.example", "cannot connect to https://127.0.0.1:1"])
@@ -117,7 +117,7 @@ async fn without_a_certificate_it_listens_and_says_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn one_that_was_damaged_is_not_used_and_not_shown() {
+async fn a_damaged_certificate_is_neither_used_nor_shown() {
     let dir = tempfile::tempdir().unwrap();
     keep(dir.path(), &["push.example"]);
     let kept = dir.path().join("data/acme/127.0.0.1_1_dir/certificate.pem");
@@ -127,7 +127,7 @@ async fn one_that_was_damaged_is_not_used_and_not_shown() {
 }
 
 #[test]
-fn what_can_not_work_is_refused_at_start() {
+fn unusable_settings_are_refused_at_startup() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("ca.pem");
     fs::write(&file, "no PEM").unwrap();
@@ -150,9 +150,9 @@ fn what_can_not_work_is_refused_at_start() {
         (&["--acme-contact", "ops@example.net"], "mailto:you@example.net"),
         (&["--acme-directory", "http://ca.example/dir"], "expected an https URL"),
     ] {
-        let said = refused(dir.path(), &[&domain[..], args].concat());
-        assert!(said.contains(why), "{args:?}: {said}");
+        let output = refused(dir.path(), &[&domain[..], args].concat());
+        assert!(output.contains(why), "{args:?}: {output}");
     }
-    let said = refused(dir.path(), &["--acme-contact", "mailto:a@b.example"]);
-    assert!(said.contains("acme.contact also needs acme.domains"), "{said}");
+    let output = refused(dir.path(), &["--acme-contact", "mailto:a@b.example"]);
+    assert!(output.contains("acme.contact also needs acme.domains"), "{output}");
 }

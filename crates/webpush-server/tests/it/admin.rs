@@ -1,4 +1,4 @@
-//! The admin listener: who reaches it, and what it says to whom.
+//! The admin listener: access and responses.
 
 use crate::support::{Server, raw_http1, refused, soon};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -6,7 +6,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 const LOOPBACK: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
-/// Asks over a connection of its own; status, head and body of the answer.
+/// Sends a request on a new connection; returns status, head and body.
 pub(crate) async fn ask(admin: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
     ask_with(admin, method, path, &[], body).await
 }
@@ -51,7 +51,7 @@ fn detail(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_is_not_on_the_public_port() {
+async fn admin_resources_are_not_on_the_public_port() {
     let server = Server::start_with(&LOOPBACK);
     for (method, path) in [("GET", "/broadcasts"), ("PUT", "/broadcasts/a"), ("DELETE", "/broadcasts/a")] {
         let request =
@@ -60,16 +60,16 @@ async fn it_is_not_on_the_public_port() {
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     }
     assert_eq!(ask(&server.admin, "GET", "/broadcasts", "").await.2, "{}");
-    // Nor the other way round.
+    // Nor the other way around.
     assert_eq!(ask(&server.admin, "POST", "/subscribe", "").await.0, 404);
     assert_eq!(Server::start().admin, "", "there is none unless it is asked for");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said() {
+async fn invalid_requests_are_explained() {
     let server = Server::start_with(&LOOPBACK);
     let long = "x".repeat(300);
-    for (method, path, body, status, said) in [
+    for (method, path, body, status, expected) in [
         ("PUT", "/broadcasts/a", "", 400, "The version of a broadcast has 1 to 256"),
         ("PUT", "/broadcasts/a", &*long, 400, "The version of a broadcast has 1 to 256"),
         ("PUT", "/broadcasts/a", "1\n2", 400, "in one line."),
@@ -88,7 +88,7 @@ async fn what_is_wrong_with_a_request_is_said() {
         let (found, head, answer) = ask_with(&server.admin, method, path, &[&owners(&server)], body).await;
         assert_eq!(found, status, "{method} {path}: {answer}");
         assert!(
-            head.contains("application/problem+json") && detail(&answer).contains(said),
+            head.contains("application/problem+json") && detail(&answer).contains(expected),
             "{head} {answer}"
         );
     }
@@ -96,7 +96,7 @@ async fn what_is_wrong_with_a_request_is_said() {
 }
 
 #[tokio::test]
-async fn a_page_in_a_browser_cannot_get_in_by_a_name() {
+async fn a_page_cannot_use_the_listener_by_a_foreign_name() {
     let server = Server::start_with(&LOOPBACK);
     let owner = owners(&server);
     let put = async |host| ask_with(&server.admin, "PUT", "/broadcasts/a", &[host, &*owner], "1").await;
@@ -106,7 +106,7 @@ async fn a_page_in_a_browser_cannot_get_in_by_a_name() {
 }
 
 #[tokio::test]
-async fn what_changes_what_agents_have_is_the_owners() {
+async fn changes_need_the_admin_token() {
     let server = Server::start_with(&LOOPBACK);
     for (method, path) in [("PUT", "/broadcasts/a"), ("DELETE", "/broadcasts/a"), ("GET", "/admin/backup")] {
         let (status, _, body) = ask(&server.admin, method, path, "1").await;
@@ -117,8 +117,8 @@ async fn what_changes_what_agents_have_is_the_owners() {
 #[tokio::test]
 async fn with_a_token_it_may_be_reached_from_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
-    let said = refused(dir.path(), &["--admin", "0.0.0.0:0"]);
-    assert!(said.contains("can be reached from other machines") && said.lines().count() == 1, "{said}");
+    let output = refused(dir.path(), &["--admin", "0.0.0.0:0"]);
+    assert!(output.contains("can be reached from other machines") && output.lines().count() == 1, "{output}");
 
     let file = dir.path().join("tokens");
     std::fs::write(&file, "# operator\n0123456789abcdef\n").unwrap();
@@ -139,21 +139,21 @@ async fn with_a_token_it_may_be_reached_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_there_while_the_service_is() {
+async fn a_unix_socket_exists_while_the_server_runs() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("admin.sock");
     let admin = format!("unix:{}", path.display());
     let server = Server::start_on(dir.path(), &["--admin", &admin]);
     assert_eq!(server.admin, admin);
     assert_eq!(ask(&admin, "PUT", "/broadcasts/a/b", "1").await.0, 204);
-    let said = refused(&dir.path().join("other"), &["--admin", &admin]);
-    assert!(said.contains("in use"), "{said}");
+    let output = refused(&dir.path().join("other"), &["--admin", &admin]);
+    assert!(output.contains("in use"), "{output}");
 
     server.kill();
     assert!(path.exists(), "nobody has removed it");
     let server = Server::start_on(dir.path(), &["--admin", &admin]);
     assert_eq!(ask(&admin, "GET", "/broadcasts", "").await.2, "{\"a/b\":\"1\"}");
-    // A connection on which nothing is asked does not hold up the end.
+    // An idle connection does not delay shutdown.
     let _idle = UnixStream::connect(&path).await.unwrap();
     server.signal("TERM");
     assert!(server.wait().await);

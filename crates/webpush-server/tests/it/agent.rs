@@ -117,14 +117,14 @@ impl Agent {
         open(stream, "/", "").await.1.expect("a WebSocket")
     }
 
-    /// Opens one and says hello as somebody new; with its `uaid`.
+    /// Connects as a new agent; returns its `uaid`.
     pub(crate) async fn new(server: &Server) -> (Self, String) {
         let mut agent = Self::open(server).await;
         let uaid = agent.hello(None).await;
         (agent, uaid)
     }
 
-    /// Opens one and says hello as somebody who is known.
+    /// Connects as a known agent.
     pub(crate) async fn again(server: &Server, uaid: &str) -> Self {
         let mut agent = Self::open(server).await;
         assert_eq!(agent.hello(Some(uaid)).await, uaid);
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     }
 
     /// Sends a text message.
-    pub(crate) async fn say(&mut self, text: impl ToString) {
+    pub(crate) async fn send_text(&mut self, text: impl ToString) {
         self.send(&frame(TEXT, text.to_string().as_bytes())).await;
     }
 
@@ -190,14 +190,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     }
 
     /// [`Agent::text`], which is JSON.
-    pub(crate) async fn heard(&mut self) -> Value {
+    pub(crate) async fn receive(&mut self) -> Value {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// Asks, and hears the answer.
+    /// Sends a request and returns the response.
     pub(crate) async fn ask(&mut self, request: &Value) -> Value {
-        self.say(request).await;
-        self.heard().await
+        self.send_text(request).await;
+        self.receive().await
     }
 
     /// The code and the reason with which the service closes now; then it ends the connection.
@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         match self.next().await {
             Some(Frame::Close(code, reason)) => {
                 let answer = code.map(|code| code.to_be_bytes().to_vec()).unwrap_or_default();
-                // After a violation nobody may be reading any more.
+                // After a violation the server may have stopped reading.
                 let _ = self.try_send(&frame(CLOSE, &answer)).await;
                 assert_eq!(self.next().await, None, "nothing follows a close");
                 (code, reason)
@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 
     /// The next frame, which is a notification.
     pub(crate) async fn notification(&mut self) -> Notification {
-        let message = self.heard().await;
+        let message = self.receive().await;
         assert_eq!(message["messageType"], "notification", "{message}");
         let data = URL_SAFE_NO_PAD.decode(message["data"].as_str().unwrap_or_default()).unwrap();
         Notification {
@@ -278,18 +278,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
             .into_iter()
             .map(|it| json!({"channelID": it.channel, "version": it.version}))
             .collect();
-        self.say(json!({"messageType": "ack", "updates": updates})).await;
+        self.send_text(json!({"messageType": "ack", "updates": updates})).await;
     }
 
-    /// Everything up to here was read by the service: what was said before this has been done.
+    /// Waits until the server has handled everything sent so far.
     pub(crate) async fn ping(&mut self) {
-        self.say("{}").await;
+        self.send_text("{}").await;
         assert_eq!(self.text().await, "{}");
     }
 
     /// Disconnects without a close frame after the server has read everything. Ignores earlier frames.
     pub(crate) async fn leave(mut self) {
-        self.say("{}").await;
+        self.send_text("{}").await;
         while self.text().await != "{}" {}
     }
 }
@@ -299,14 +299,14 @@ pub(crate) fn texts(notifications: &[Notification]) -> Vec<&str> {
     notifications.iter().map(|it| it.text.as_str()).collect()
 }
 
-/// Pushes numbered messages one after the other.
+/// Pushes numbered messages in order.
 pub(crate) async fn push_many(sender: &mut Http2Client, url: &str, numbers: std::ops::Range<usize>) {
     for number in numbers {
         push(sender, url, &[("ttl", "600")], number.to_string()).await;
     }
 }
 
-/// Pushes a message that is taken; its URL.
+/// Pushes a message that must be accepted; returns its URL.
 pub(crate) async fn push(
     sender: &mut Http2Client,
     url: &str,

@@ -1,7 +1,7 @@
 //! Agents and subscriptions as the operator sees them; the backlog; sealing keys.
 
 use crate::agent::{Agent, Registered};
-use crate::copies::{done, run};
+use crate::copies::{run, run_ok};
 use crate::support::{Server, header, in_memory, link};
 use http::StatusCode;
 use serde_json::Value;
@@ -10,7 +10,7 @@ const ADMIN: [&str; 2] = ["--admin", "127.0.0.1:0"];
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 
 async fn json(server: &Server, args: &[&str]) -> Value {
-    serde_json::from_str(&done(Some(server), &[args, &["--json"]].concat()).await).unwrap()
+    serde_json::from_str(&run_ok(Some(server), &[args, &["--json"]].concat()).await).unwrap()
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
         after = vec!["--after".to_owned(), next.to_owned()];
     }
     assert_eq!(&Value::Array(paged), &subscriptions["subscriptions"]);
-    // An agent is found by any of its URLs, a subscription by its own.
+    // Any of its URLs finds an agent; its own URL finds a subscription.
     let shown = json(&server, &["agents", "show", &urls.set]).await;
     let name = shown["agent"].as_str().unwrap();
     assert_eq!((&shown["messages"], &shown["subscriptions"]), (&1.into(), &2.into()));
@@ -60,12 +60,12 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
     assert_eq!(by_uaid["agent"], json(&server, &["agents", "show", &push]).await["agent"]);
     let one = json(&server, &["subscriptions", "show", &second.push]).await;
     assert!(shown["list"].as_array().unwrap().contains(&one));
-    // Nothing that was said lets anybody send or receive.
-    let said = format!("{counted}{listed}{subscriptions}{shown}{by_uaid}{one}");
-    let said =
-        said + &done(Some(&server), &["agents"]).await + &done(Some(&server), &["subscriptions"]).await;
+    // The output contains no capability.
+    let output = format!("{counted}{listed}{subscriptions}{shown}{by_uaid}{one}");
+    let output =
+        output + &run_ok(Some(&server), &["agents"]).await + &run_ok(Some(&server), &["subscriptions"]).await;
     for secret in [&urls.push, &urls.set, &second.subscription, &push, &uaid] {
-        assert!(!said.contains(secret.rsplit('/').next().unwrap()));
+        assert!(!output.contains(secret.rsplit('/').next().unwrap()));
     }
     let (well, _, error) = run(Some(&server), &["agents", "show", "https://other.example/push/x"]).await;
     assert!(!well && error.contains("gave out no such URL"), "{error}");
@@ -74,7 +74,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
 }
 
 #[tokio::test]
-async fn a_revoked_agent_is_gone_for_everybody() {
+async fn a_revoked_agent_is_gone_in_every_protocol() {
     let server = Server::start_with(&ADMIN);
     let mut peer = server.connect().await;
     let (urls, kept) = (peer.subscribe().await, peer.subscribe().await);
@@ -102,7 +102,7 @@ async fn a_revoked_agent_is_gone_for_everybody() {
 }
 
 #[tokio::test]
-async fn a_revoked_agent_that_listens_is_told_at_once() {
+async fn a_connected_agent_learns_of_its_revocation_immediately() {
     let server = Server::start_with(&ADMIN);
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -113,7 +113,7 @@ async fn a_revoked_agent_that_listens_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn the_backlog_names_who_has_most() {
+async fn the_backlog_lists_the_largest_agents() {
     let server = Server::start_with(&ADMIN);
     let mut peer = server.connect().await;
     let (small, large) = (peer.subscribe().await, peer.subscribe().await);
@@ -130,12 +130,12 @@ async fn the_backlog_names_who_has_most() {
     let largest = backlog["largest"].as_array().unwrap();
     assert_eq!((largest.len(), &largest[0]["agent"], &largest[0]["messages"]), (1, &name, &3.into()));
     assert!(backlog["oldest"].as_u64().unwrap() <= largest[0]["oldest"].as_u64().unwrap());
-    let said = done(Some(&server), &["backlog"]).await;
-    assert!(said.starts_with("4 undelivered messages (16 bytes) for 2 agents"), "{said}");
+    let output = run_ok(Some(&server), &["backlog"]).await;
+    assert!(output.starts_with("4 undelivered messages (16 bytes) for 2 agents"), "{output}");
 }
 
 #[tokio::test]
-async fn a_new_sealing_key_leaves_every_old_url_as_it_was() {
+async fn a_new_sealing_key_changes_no_existing_url() {
     let dir = in_memory();
     let args = ["--origin", "https://push.example", "--admin", "127.0.0.1:0"];
     let server = Server::start_on(dir.path(), &args);
@@ -151,7 +151,7 @@ async fn a_new_sealing_key_leaves_every_old_url_as_it_was() {
     let rotated = json(&server, &["sealing-keys", "rotate"]).await;
     assert_ne!(keys["current"], rotated["current"]);
     assert_eq!(rotated["ids"].as_array().unwrap().len(), 2);
-    // A version of before is acknowledged after, and what comes after is under the new key.
+    // An earlier version is acknowledged later, and new URLs use the new key.
     agent.ack(&before).await;
     peer.push(&push, "after").await;
     let after = agent.notifications(1).await;
@@ -161,7 +161,7 @@ async fn a_new_sealing_key_leaves_every_old_url_as_it_was() {
     let new = peer.subscribe().await;
     peer.push(&new.push, "new").await;
 
-    // In good order: acknowledgements on a WebSocket may be lost with the process.
+    // Gracefully: a crash could lose acknowledgements on a WebSocket.
     server.signal("TERM");
     assert!(server.wait().await);
     let server = Server::start_on(dir.path(), &args);

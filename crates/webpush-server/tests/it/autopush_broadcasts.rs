@@ -1,4 +1,4 @@
-//! Broadcasts that change, and agents that are removed: what no agent asks for.
+//! Unsolicited messages: changed broadcasts and removed agents.
 
 use crate::inside::LoopbackClient;
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ impl LoopbackClient {
     }
 }
 
-fn news(broadcasts: Value) -> Value {
+fn broadcast(broadcasts: Value) -> Value {
     json!({"messageType": "broadcast", "broadcasts": broadcasts})
 }
 
 #[tokio::test]
-async fn an_agent_is_told_what_differs_when_it_says_hello_and_when_it_changes() {
+async fn an_agent_gets_differing_versions_at_hello_and_on_change() {
     let inside = LoopbackClient::new();
     inside.broadcast(&[("a", "2"), ("b", "1"), ("c", "9")]);
     let mut agent = inside.open(100_000);
@@ -29,25 +29,25 @@ async fn an_agent_is_told_what_differs_when_it_says_hello_and_when_it_changes() 
     let reply = agent.ask(&hello).await;
     assert_eq!(reply["broadcasts"], json!({"a": "2", "errors": {"x": "Broadcast not found"}}));
     inside.broadcast(&[("a", "3"), ("b", "1"), ("c", "10"), ("x", "1")]);
-    assert_eq!(agent.heard().await, news(json!({"a": "3", "x": "1"})), "what it follows, and no more");
-    agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "9"}})).await;
-    assert_eq!(agent.heard().await, news(json!({"c": "10"})));
-    agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "10", "b": "1"}})).await;
+    assert_eq!(agent.receive().await, broadcast(json!({"a": "3", "x": "1"})), "what it follows, and no more");
+    agent.send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "9"}})).await;
+    assert_eq!(agent.receive().await, broadcast(json!({"c": "10"})));
+    agent.send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "10", "b": "1"}})).await;
     // Frames and news are looked at in no order.
     agent.ping().await;
     inside.broadcast(&[("a", "3"), ("b", "2"), ("c", "11")]);
-    assert_eq!(agent.heard().await, news(json!({"b": "2", "c": "11"})));
+    assert_eq!(agent.receive().await, broadcast(json!({"b": "2", "c": "11"})));
     // The same again is no news.
     inside.broadcast(&[("a", "3"), ("b", "2"), ("c", "11")]);
     agent.ping().await;
 }
 
 #[tokio::test]
-async fn a_broadcast_waits_for_an_agent_that_is_slow_to_read() {
+async fn a_broadcast_waits_for_a_slow_agent() {
     let inside = LoopbackClient::new();
     inside.broadcast(&[("a", "1")]);
     let (mut agent, _, url) = inside.registered(1024).await;
-    agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"a": "1"}})).await;
+    agent.send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"a": "1"}})).await;
     agent.ping().await;
     for number in 0..30 {
         inside.push(&url, format!("{number} {}", "x".repeat(4000))).await;
@@ -58,14 +58,14 @@ async fn a_broadcast_waits_for_an_agent_that_is_slow_to_read() {
     }
     let mut told = false;
     for _ in 0..31 {
-        let message = agent.heard().await;
-        told |= message == news(json!({"a": "2"}));
+        let message = agent.receive().await;
+        told |= message == broadcast(json!({"a": "2"}));
     }
     assert!(told, "among thirty messages");
 }
 
 #[tokio::test]
-async fn a_removed_agent_is_told_to_come_as_somebody_new() {
+async fn a_removed_agent_gets_a_new_uaid() {
     let inside = LoopbackClient::new();
     let (mut agent, uaid, _) = inside.registered(100_000).await;
     let id = names::agent(&uaid).unwrap();

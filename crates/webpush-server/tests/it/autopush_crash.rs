@@ -13,7 +13,7 @@ async fn start(dir: &Path) -> (Server, Http2Client) {
 }
 
 #[tokio::test]
-async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_program() {
+async fn peer_defect_4_unacknowledged_live_messages_survive_a_crash() {
     for signal in ["KILL", "TERM"] {
         let dir = tempfile::tempdir().unwrap();
         let (server, mut sender) = start(dir.path()).await;
@@ -21,7 +21,7 @@ async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_prog
         push_many(&mut sender, &url, 0..30).await;
         let all = agent.notifications(30).await;
         agent.ack(&all[..3]).await;
-        // Once they are settled the next durable write makes them durable as well.
+        // After they are settled, the next durable write makes that durable too.
         for Notification { version, .. } in &all[..3] {
             while sender.get(&format!("{ORIGIN}/message/{version}"), &[]).await.status() != 404 {}
         }
@@ -45,7 +45,7 @@ async fn peer_defect_4_live_messages_that_were_not_acknowledged_outlive_the_prog
 }
 
 #[tokio::test]
-async fn peer_defect_4_what_an_agent_left_unacknowledged_comes_again() {
+async fn peer_defect_4_unacknowledged_messages_are_redelivered() {
     let dir = tempfile::tempdir().unwrap();
     let (server, mut sender) = start(dir.path()).await;
     let Registered { mut agent, uaid, push: url } = Registered::new(&server).await;
@@ -57,7 +57,7 @@ async fn peer_defect_4_what_an_agent_left_unacknowledged_comes_again() {
 }
 
 #[tokio::test]
-async fn an_agent_is_known_from_the_answer_to_its_first_registration_on() {
+async fn an_agent_is_known_from_its_first_registration_on() {
     for _ in 0..3 {
         let dir = tempfile::tempdir().unwrap();
         let (server, _) = start(dir.path()).await;

@@ -1,4 +1,4 @@
-//! WebSocket frames and messages that an agent may send, and those that it must not.
+//! Valid and invalid WebSocket frames and messages.
 
 use crate::agent::{
     Agent, BINARY, CLOSE, Frame, PING, PONG, Registered, TEXT, assert_nothing_before, frame, with_channel,
@@ -7,25 +7,25 @@ use crate::support::Server;
 use serde_json::json;
 
 #[tokio::test]
-async fn pings_are_answered_in_both_forms_as_often_as_they_come() {
+async fn pings_of_both_kinds_are_always_answered() {
     let server = Server::start();
     let (mut agent, _) = Agent::new(&server).await;
     for ping in ["{}", " { } ", "\n{\t}", r#"{"messageType":"ping"}"#] {
-        agent.say(ping).await;
-        agent.say(ping).await;
+        agent.send_text(ping).await;
+        agent.send_text(ping).await;
         assert_eq!((agent.text().await, agent.text().await), ("{}".to_owned(), "{}".to_owned()));
     }
     for payload in [&b""[..], b"Hello", &[0xff; 125]] {
         agent.send(&frame(PING, payload)).await;
         assert_eq!(agent.next().await, Some(Frame::Pong(payload.to_vec())));
     }
-    // A pong that nobody asked for is a sign of life.
+    // An unsolicited pong counts as activity.
     agent.send(&frame(PONG, b"unasked")).await;
     agent.ping().await;
 }
 
 #[tokio::test]
-async fn an_unknown_message_is_ignored_and_the_connection_stays() {
+async fn unknown_messages_are_ignored() {
     let (_server, mut sender, Registered { mut agent, push, .. }) = with_channel(&[]).await;
     for unknown in [
         json!({"messageType": "of the future", "data": [1, {"messageType": "hello"}]}),
@@ -34,14 +34,14 @@ async fn an_unknown_message_is_ignored_and_the_connection_stays() {
         json!({"messageType": null}),
         json!({"no": "messageType"}),
     ] {
-        agent.say(unknown).await;
+        agent.send_text(unknown).await;
     }
     agent.ping().await;
     assert_nothing_before(&mut agent, &mut sender, &push).await;
 }
 
 #[tokio::test]
-async fn what_is_not_json_closes_with_1007_and_what_was_wrong() {
+async fn invalid_json_closes_with_1007_and_the_reason() {
     let server = Server::start();
     let nested = format!("{}{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
     for (text, why) in [
@@ -62,16 +62,16 @@ async fn what_is_not_json_closes_with_1007_and_what_was_wrong() {
         (&nested, "the message can't be read"),
     ] {
         let (mut agent, _) = Agent::new(&server).await;
-        agent.say(text).await;
+        agent.send_text(text).await;
         agent.assert_closed(1007, why).await;
     }
     let mut agent = Agent::open(&server).await;
-    agent.say(r#"{"messageType":"hello","uaid":7}"#).await;
+    agent.send_text(r#"{"messageType":"hello","uaid":7}"#).await;
     agent.assert_closed(1007, "hello can't be read").await;
 }
 
 #[tokio::test]
-async fn frames_that_break_the_protocol_close_with_the_code_for_it() {
+async fn invalid_frames_close_with_the_matching_code() {
     let server = Server::start();
     let unmasked = b"\x81\x02{}".to_vec();
     let endless = [&[TEXT, 0xff][..], &[0xff; 8], b"mask"].concat();
@@ -96,16 +96,16 @@ async fn frames_that_break_the_protocol_close_with_the_code_for_it() {
 }
 
 #[tokio::test]
-async fn a_message_has_64_kib_and_whoever_sends_more_is_told_so() {
+async fn messages_over_64_kib_close_with_1009() {
     let server = Server::start();
     let (mut agent, _) = Agent::new(&server).await;
     let most = format!("{{\"messageType\":\"x\",\"data\":\"{}\"}}", "x".repeat(65_536 - 29));
     assert_eq!(most.len(), 65_536);
-    agent.say(&most).await;
+    agent.send_text(&most).await;
     agent.ping().await;
-    agent.say(most + " ").await;
+    agent.send_text(most + " ").await;
     agent.assert_closed(1009, "64 KiB").await;
-    // Also when much more is under way than the service will ever read.
+    // Even with much more unread data than the server will ever read.
     let (mut agent, _) = Agent::new(&server).await;
     agent.send(&frame(TEXT, &vec![b' '; 4 * 1024 * 1024])).await;
     agent.assert_closed(1009, "64 KiB").await;
@@ -116,7 +116,7 @@ async fn a_message_has_64_kib_and_whoever_sends_more_is_told_so() {
 }
 
 #[tokio::test]
-async fn fragments_are_put_together() {
+async fn fragments_are_reassembled() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
     let text = r#"{"messageType":"hello","of":"é€😀"}"#.as_bytes();
@@ -130,21 +130,21 @@ async fn fragments_are_put_together() {
     for _ in 0..text.len() - 2 {
         assert_eq!(agent.next().await, Some(Frame::Pong(b"between".to_vec())));
     }
-    assert_eq!(agent.heard().await["messageType"], "hello");
+    assert_eq!(agent.receive().await["messageType"], "hello");
 }
 
 #[tokio::test]
-async fn bytes_may_come_one_by_one() {
+async fn frames_can_arrive_byte_by_byte() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
     for byte in frame(TEXT, br#"{"messageType":"hello"}"#) {
         agent.send(&[byte]).await;
     }
-    assert_eq!(agent.heard().await["messageType"], "hello");
+    assert_eq!(agent.receive().await["messageType"], "hello");
 }
 
 #[tokio::test]
-async fn a_close_is_answered_with_its_own_code_and_then_the_connection_ends() {
+async fn a_close_frame_is_echoed_before_the_connection_ends() {
     let server = Server::start();
     for (payload, code) in [
         (&b""[..], None),

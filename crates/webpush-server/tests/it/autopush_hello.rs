@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn hello_is_answered_member_by_member_as_autopush_does() {
+async fn hello_has_the_same_members_as_in_autopush() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
     // As KUnifiedPush writes it.
-    agent.say(r#"{"messageType":"hello"}"#).await;
+    agent.send_text(r#"{"messageType":"hello"}"#).await;
     let reply = agent.text().await;
     let uaid = serde_json::from_str::<Value>(&reply).unwrap()["uaid"].as_str().unwrap().to_owned();
     let expected = format!(
@@ -22,7 +22,7 @@ async fn hello_is_answered_member_by_member_as_autopush_does() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_known_gets_a_new_uaid_without_an_error() {
+async fn unknown_agents_get_a_new_uaid() {
     let server = Server::start();
     let mut all = BTreeSet::new();
     for uaid in [
@@ -42,7 +42,7 @@ async fn whoever_is_not_known_gets_a_new_uaid_without_an_error() {
 }
 
 #[tokio::test]
-async fn use_webpush_and_channel_ids_are_not_looked_at() {
+async fn use_webpush_and_channel_ids_are_ignored() {
     let server = Server::start();
     for rest in [
         json!({"use_webpush": false}),
@@ -58,7 +58,7 @@ async fn use_webpush_and_channel_ids_are_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a_known_agent_keeps_its_uaid_however_it_writes_it() {
+async fn a_known_agent_keeps_its_uaid_in_any_notation() {
     let (server, _, Registered { agent, uaid, .. }) = with_channel(&[]).await;
     agent.leave().await;
     let hyphenated = [&uaid[..8], &uaid[8..12], &uaid[12..16], &uaid[16..20], &uaid[20..]].join("-");
@@ -70,7 +70,7 @@ async fn a_known_agent_keeps_its_uaid_however_it_writes_it() {
 }
 
 #[tokio::test]
-async fn a_uaid_is_kept_from_the_first_registration_on_and_no_earlier() {
+async fn a_uaid_is_stored_from_the_first_registration_on() {
     let server = Server::start();
     let (agent, never_registered) = Agent::new(&server).await;
     agent.leave().await;
@@ -86,7 +86,7 @@ async fn a_uaid_is_kept_from_the_first_registration_on_and_no_earlier() {
     agent.register(1).await;
     drop(agent);
     Agent::again(&server, &other).await.leave().await;
-    // It stays known without a channel.
+    // The agent remains known without a channel.
     let mut agent = Agent::again(&server, &other).await;
     agent.unregister(1).await;
     agent.leave().await;
@@ -94,7 +94,7 @@ async fn a_uaid_is_kept_from_the_first_registration_on_and_no_earlier() {
 }
 
 #[tokio::test]
-async fn the_first_message_is_hello_and_there_is_one() {
+async fn hello_must_be_first_and_unique() {
     let server = Server::start();
     for early in [
         json!({"messageType": "register", "channelID": channel(1)}),
@@ -104,57 +104,57 @@ async fn the_first_message_is_hello_and_there_is_one() {
         json!({"messageType": "urgency", "min": "high"}),
     ] {
         let mut agent = Agent::open(&server).await;
-        agent.say(&early).await;
+        agent.send_text(&early).await;
         agent.assert_closed(1008, "hello must be the first message").await;
     }
     let (mut agent, _) = Agent::new(&server).await;
-    agent.say(r#"{"messageType":"hello"}"#).await;
+    agent.send_text(r#"{"messageType":"hello"}"#).await;
     agent.assert_closed(1008, "hello has been said before").await;
 }
 
 #[tokio::test]
-async fn pings_and_what_is_not_known_may_come_before_hello() {
+async fn pings_and_unknown_messages_are_allowed_before_hello() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
     agent.send(&crate::agent::frame(crate::agent::PING, b"early")).await;
     assert_eq!(agent.next().await, Some(Frame::Pong(b"early".to_vec())));
     agent.ping().await;
-    agent.say(r#"{"messageType":"of the future"}"#).await;
+    agent.send_text(r#"{"messageType":"of the future"}"#).await;
     agent.hello(None).await;
 }
 
 #[tokio::test]
-async fn broadcasts_that_are_not_there_are_named_in_the_answer() {
+async fn unknown_broadcasts_are_listed_in_the_response() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
-    agent.say(r#"{"messageType":"hello","broadcasts":{"a/b":"\"1\""},"use_webpush":true}"#).await;
-    let reply = agent.heard().await;
+    agent.send_text(r#"{"messageType":"hello","broadcasts":{"a/b":"\"1\""},"use_webpush":true}"#).await;
+    let reply = agent.receive().await;
     assert_eq!(reply["broadcasts"], json!({"errors": {"a/b": "Broadcast not found"}}));
     let request = json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "1"}});
     let reply = agent.ask(&request).await;
     let expected =
         json!({"messageType": "broadcast", "broadcasts": {"errors": {"c": "Broadcast not found"}}});
     assert_eq!(reply, expected);
-    agent.say(r#"{"messageType":"broadcast_subscribe","broadcasts":{}}"#).await;
+    agent.send_text(r#"{"messageType":"broadcast_subscribe","broadcasts":{}}"#).await;
     agent.ping().await;
 }
 
 #[tokio::test]
-async fn stored_messages_follow_the_hello_at_once() {
+async fn stored_messages_follow_hello_immediately() {
     let (server, mut sender, Registered { agent, uaid, push }) = with_channel(&[]).await;
     agent.leave().await;
     for text in ["one", "two"] {
         sender.push(&push, text).await;
     }
     let mut agent = Agent::open(&server).await;
-    // Both questions go at once: the stored messages come between their answers.
+    // Both requests are sent together; stored messages arrive between the responses.
     let hello = crate::agent::frame(
         crate::agent::TEXT,
         json!({"messageType": "hello", "uaid": uaid}).to_string().as_bytes(),
     );
     let ping = crate::agent::frame(crate::agent::TEXT, b"{}");
     agent.send(&[hello, ping].concat()).await;
-    assert_eq!(agent.heard().await["messageType"], "hello");
+    assert_eq!(agent.receive().await["messageType"], "hello");
     assert_eq!(crate::agent::texts(&agent.notifications(2).await), ["one", "two"]);
     assert_eq!(agent.text().await, "{}");
 }

@@ -7,7 +7,7 @@ use crate::support::Server;
 use serde_json::json;
 
 #[tokio::test]
-async fn hello_must_come_in_time_whatever_else_comes() {
+async fn hello_has_a_timeout_regardless_of_other_frames() {
     let server = Server::start_with(&["--hello-timeout", "1s"]);
     let mut agent = Agent::open(&server).await;
     agent.ping().await;
@@ -21,7 +21,7 @@ async fn hello_must_come_in_time_whatever_else_comes() {
 }
 
 #[tokio::test]
-async fn a_silent_agent_is_asked_again_and_again_and_stays_as_long_as_it_answers() {
+async fn an_idle_agent_stays_connected_while_it_answers_pings() {
     let server = Server::start_with(&["--websocket-ping", "1s", "--websocket-pong", "60s"]);
     let Registered { mut agent, push: url, .. } = Registered::new(&server).await;
     for sign_of_life in [frame(PONG, b""), frame(crate::agent::TEXT, br#"{"messageType":"nack"}"#)] {
@@ -34,7 +34,7 @@ async fn a_silent_agent_is_asked_again_and_again_and_stays_as_long_as_it_answers
 }
 
 #[tokio::test]
-async fn an_agent_that_does_not_answer_is_not_listening() {
+async fn an_agent_that_does_not_answer_pings_is_disconnected() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) =
         with_channel(&["--websocket-ping", "1s", "--websocket-pong", "1s"]).await;
     assert_eq!(agent.next().await, Some(Frame::Ping));
@@ -47,7 +47,7 @@ async fn an_agent_that_does_not_answer_is_not_listening() {
 }
 
 #[tokio::test]
-async fn an_agent_that_comes_back_takes_the_place_of_its_old_connection() {
+async fn a_new_connection_of_an_agent_replaces_the_old_one() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     push_many(&mut sender, &url, 0..2).await;
     let old = agent.notifications(2).await;
@@ -59,8 +59,8 @@ async fn an_agent_that_comes_back_takes_the_place_of_its_old_connection() {
     }
     // Acknowledgements of the old connection still count while it closes; nothing else does.
     agent.ack(&old).await;
-    agent.say(json!({"messageType": "register", "channelID": crate::agent::channel(9)})).await;
-    agent.say("{}").await;
+    agent.send_text(json!({"messageType": "register", "channelID": crate::agent::channel(9)})).await;
+    agent.send_text("{}").await;
     agent.send(&frame(CLOSE, &1000_u16.to_be_bytes())).await;
     assert_eq!(agent.next().await, None);
     push_many(&mut sender, &url, 2..3).await;
@@ -72,7 +72,7 @@ async fn an_agent_that_comes_back_takes_the_place_of_its_old_connection() {
 }
 
 #[tokio::test]
-async fn of_many_connections_of_one_agent_the_last_one_is_served() {
+async fn the_last_of_many_connections_of_one_agent_is_served() {
     let (server, mut sender, Registered { agent, uaid, push: url }) = with_channel(&[]).await;
     let mut all = vec![agent];
     for _ in 0..20 {
@@ -86,7 +86,7 @@ async fn of_many_connections_of_one_agent_the_last_one_is_served() {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_closes_every_agent_in_order() {
+async fn shutdown_closes_every_agent_gracefully() {
     let dir = tempfile::tempdir().unwrap();
     let start =
         || Server::start_on(dir.path(), &["--origin", "https://push.example", "--drain-window", "1s"]);

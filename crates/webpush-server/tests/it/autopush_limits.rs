@@ -52,7 +52,7 @@ async fn where_tokens_are_needed_only_their_holders_register() {
 }
 
 #[tokio::test]
-async fn registrations_are_limited_by_address_and_what_is_there_is_not_counted() {
+async fn registrations_are_limited_by_address_and_existing_ones_do_not_count() {
     let rates = ["--rate-limit-loopback", "--register-rate", "1/h:2"];
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&rates).await;
     let second = agent.register(1).await;
@@ -67,7 +67,7 @@ async fn registrations_are_limited_by_address_and_what_is_there_is_not_counted()
 }
 
 #[tokio::test]
-async fn messages_are_limited_as_those_of_every_subscription() {
+async fn messages_have_the_rate_limits_of_every_subscription() {
     let rates = ["--rate-limit-loopback", "--push-rate", "1/h:2", "--agent-rate", "1/h:3"];
     let (_server, mut sender, Registered { mut agent, push: first, .. }) = with_channel(&rates).await;
     let second = agent.register(1).await;
@@ -79,7 +79,7 @@ async fn messages_are_limited_as_those_of_every_subscription() {
 }
 
 #[tokio::test]
-async fn an_agent_has_so_many_channels_and_no_more() {
+async fn an_agent_has_a_quota_of_channels() {
     let (server, mut sender, Registered { mut agent, uaid, push }) =
         with_channel(&["--quota-subscriptions", "2"]).await;
     agent.register(1).await;
@@ -109,7 +109,7 @@ async fn ten_thousand_channels_on_one_agent() {
         }
         agent.send(&requests).await;
         for number in from..from + 500 {
-            let reply = agent.heard().await;
+            let reply = agent.receive().await;
             assert_eq!((&reply["channelID"], &reply["status"]), (&json!(channel(number)), &json!(200)));
             urls.push(reply["pushEndpoint"].as_str().unwrap().to_owned());
         }
@@ -135,7 +135,7 @@ async fn ten_thousand_channels_on_one_agent() {
         }
         agent.send(&requests).await;
         for number in from..from + 500 {
-            let reply = agent.heard().await;
+            let reply = agent.receive().await;
             assert_eq!((&reply["channelID"], &reply["status"]), (&json!(channel(number)), &json!(200)));
         }
     }

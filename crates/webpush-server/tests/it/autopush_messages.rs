@@ -12,7 +12,7 @@ fn token(url: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_notification_is_written_member_by_member_as_autopush_does() {
+async fn a_notification_has_the_same_members_as_in_autopush() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
     let headers = [TTL, ("content-encoding", "aes128gcm"), ("urgency", "high"), ("topic", "t")];
     let location = push(&mut sender, &url, &headers, &b"\xff\xfe\xfd?"[..]).await;
@@ -25,7 +25,7 @@ async fn a_notification_is_written_member_by_member_as_autopush_does() {
 }
 
 #[tokio::test]
-async fn the_headers_of_aesgcm_come_without_quotes_and_padding() {
+async fn aesgcm_headers_have_no_quotes_and_padding() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
     let headers = [
         TTL,
@@ -40,7 +40,7 @@ async fn the_headers_of_aesgcm_come_without_quotes_and_padding() {
         // The key of the sender is for the service alone (RFC 8292 §4.2).
         "crypto_key": "keyid=p256dh;dh=BP-_a",
     });
-    assert_eq!(agent.heard().await["headers"], expected);
+    assert_eq!(agent.receive().await["headers"], expected);
 }
 
 #[tokio::test]
@@ -54,14 +54,14 @@ async fn without_a_body_there_is_neither_data_nor_headers() {
     );
     assert_eq!(agent.text().await, expected);
     push(&mut sender, &url, &[TTL], "x").await;
-    let message = agent.heard().await;
+    let message = agent.receive().await;
     assert_eq!((&message["data"], &message["headers"]), (&json!("eA"), &json!({})));
 }
 
 #[tokio::test]
-async fn bodies_of_every_size_come_whole_and_in_order() {
+async fn bodies_of_every_size_arrive_complete_and_in_order() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
-    // Beside the rest of a notification these lengths take all three forms that a frame has for its own.
+    // With the rest of the notification, these lengths need all three forms of frame lengths.
     let lengths = [1, 2, 3, 50, 4095, 4096];
     for length in lengths {
         push(&mut sender, &url, &[TTL], "x".repeat(length)).await;
@@ -72,7 +72,7 @@ async fn bodies_of_every_size_come_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn one_order_for_all_channels_that_of_acceptance() {
+async fn all_channels_share_the_order_of_acceptance() {
     let (server, mut sender, Registered { mut agent, uaid, push: first }) = with_channel(&[]).await;
     let second = agent.register(1).await;
     agent.leave().await;
@@ -81,7 +81,7 @@ async fn one_order_for_all_channels_that_of_acceptance() {
         push(&mut sender, url, &[TTL], number.to_string()).await;
     }
     let mut agent = Agent::again(&server, &uaid).await;
-    // Newer ones don't overtake the stored ones, although those still drain.
+    // New messages do not overtake stored ones that are still being delivered.
     push_many(&mut sender, &first, 40..50).await;
     let all = agent.notifications(50).await;
     assert_eq!(texts(&all), (0..50).map(|it| it.to_string()).collect::<Vec<_>>());
@@ -89,7 +89,7 @@ async fn one_order_for_all_channels_that_of_acceptance() {
 }
 
 #[tokio::test]
-async fn what_is_less_urgent_stays_stored_until_the_floor_is_lowered() {
+async fn less_urgent_messages_stay_stored_until_the_minimum_is_lowered() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     agent.urgency("normal").await;
     for urgency in ["very-low", "low", "normal", "high"] {
@@ -105,19 +105,19 @@ async fn what_is_less_urgent_stays_stored_until_the_floor_is_lowered() {
     agent.urgency("very-low").await;
     assert_eq!(agent.notification().await.text, "very-low");
     assert_nothing_before(&mut agent, &mut sender, &url).await;
-    // A floor is of one connection: Sunup says its own each time.
+    // The minimum belongs to one connection: Sunup sends it each time.
     let mut agent = Agent::again(&server, &uaid).await;
     assert_eq!(texts(&agent.notifications(3).await), ["very-low", "low", "normal"]);
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_does_not_come_again_with_a_lower_floor() {
+async fn acknowledged_messages_are_not_redelivered_with_a_lower_minimum() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
     for round in 0..100_usize {
         push(&mut sender, &url, &[TTL], round.to_string()).await;
         let one = agent.notification().await;
         assert_eq!(one.text, round.to_string());
-        // All at once, so that there is no time between.
+        // In one write, so that they arrive together.
         let frame = |message: &Value| crate::agent::frame(crate::agent::TEXT, message.to_string().as_bytes());
         let messages = [
             json!({"messageType": "urgency", "min": "high"}),
@@ -126,14 +126,14 @@ async fn what_was_acknowledged_does_not_come_again_with_a_lower_floor() {
         ];
         agent.send(&messages.iter().flat_map(frame).collect::<Vec<_>>()).await;
         for _ in 0..2 {
-            assert_eq!(agent.heard().await, json!({"messageType": "urgency", "status": 200}));
+            assert_eq!(agent.receive().await, json!({"messageType": "urgency", "status": 200}));
         }
     }
     assert_nothing_before(&mut agent, &mut sender, &url).await;
 }
 
 #[tokio::test]
-async fn an_urgency_that_is_none_is_refused_and_changes_nothing() {
+async fn an_invalid_urgency_is_refused_and_changes_nothing() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
     agent.urgency("high").await;
     for wrong in [json!("loud"), json!(null), json!("")] {
@@ -146,7 +146,7 @@ async fn an_urgency_that_is_none_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn ttl_zero_reaches_an_agent_that_listens_and_nobody_later() {
+async fn ttl_zero_messages_reach_connected_agents_only() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     push(&mut sender, &url, &[("ttl", "0")], "now").await;
     let now = agent.notification().await;
@@ -159,7 +159,7 @@ async fn ttl_zero_reaches_an_agent_that_listens_and_nobody_later() {
 }
 
 #[tokio::test]
-async fn an_acknowledgement_is_a_receipt_for_whoever_asked() {
+async fn an_acknowledgement_creates_the_requested_receipt() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
     for ttl in ["60", "0"] {
         let headers = [("ttl", ttl), ("prefer", "respond-async")];
@@ -176,7 +176,7 @@ async fn an_acknowledgement_is_a_receipt_for_whoever_asked() {
 }
 
 #[tokio::test]
-async fn a_message_may_be_read_and_acknowledged_by_its_url_as_well() {
+async fn a_message_can_also_be_read_and_acknowledged_by_its_url() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     let location = push(&mut sender, &url, &[TTL], "x").await;
     let message = agent.notification().await;

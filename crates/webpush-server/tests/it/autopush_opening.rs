@@ -24,7 +24,7 @@ async fn head(server: &Server, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_subprotocol_is_named_when_it_was_offered_and_only_then() {
+async fn the_subprotocol_is_echoed_only_if_offered() {
     let server = Server::start();
     for (offered, named) in [
         ("", false),
@@ -41,7 +41,7 @@ async fn the_subprotocol_is_named_when_it_was_offered_and_only_then() {
 }
 
 #[tokio::test]
-async fn compression_is_not_agreed_on_and_not_taken() {
+async fn compression_is_not_negotiated_and_not_accepted() {
     let server = Server::start();
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     let (head, agent) = open(connect(&server).await, "/", offer).await;
@@ -54,7 +54,7 @@ async fn compression_is_not_agreed_on_and_not_taken() {
 }
 
 #[tokio::test]
-async fn what_is_sent_before_the_answer_is_not_lost() {
+async fn frames_sent_before_the_handshake_response_are_not_lost() {
     // Sunup has its hello ready before the socket is open.
     let server = Server::start();
     let mut stream = connect(&server).await;
@@ -88,7 +88,7 @@ async fn without_an_upgrade_there_is_the_front_page() {
 }
 
 #[tokio::test]
-async fn an_opening_that_is_wrong_is_refused_with_what_is_wrong() {
+async fn an_invalid_handshake_is_refused_with_the_reason() {
     let server = Server::start();
     let upgrade = "Host: x\r\nUpgrade: websocket\r\n";
     let connection = "Connection: Upgrade\r\n";
@@ -112,7 +112,7 @@ async fn an_opening_that_is_wrong_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn an_agent_is_served_over_tls_as_well() {
+async fn agents_are_also_served_over_tls() {
     let dir = tempfile::tempdir().unwrap();
     let files = tls::files(dir.path());
     let server = Server::start_with(&["--key", &files.key, "--cert", &files.cert]);
@@ -131,7 +131,7 @@ async fn an_agent_is_served_over_tls_as_well() {
     assert_eq!(soon("an answer", response).await.unwrap().status(), StatusCode::CREATED);
     let message = agent.notification().await;
     assert_eq!(message.text, "x".repeat(4096));
-    agent.say(json!({"no": "object"}).to_string() + "x").await;
+    agent.send_text(json!({"no": "object"}).to_string() + "x").await;
     agent.assert_closed(1007, "can't be read").await;
     let stream = tls::connect(&server, &files, &[]).await;
     let mut agent = open(stream, "/", "").await.1.unwrap();
@@ -140,7 +140,7 @@ async fn an_agent_is_served_over_tls_as_well() {
 }
 
 #[tokio::test]
-async fn an_opening_with_a_body_that_never_comes_does_not_stay() {
+async fn a_handshake_whose_body_never_arrives_times_out() {
     let server = Server::start_with(&["--hello-timeout", "1s"]);
     for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut agent = open(connect(&server).await, "/", body).await.1.unwrap();

@@ -15,9 +15,9 @@ fn key() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_registration_is_answered_member_by_member_as_autopush_does() {
+async fn a_registration_has_the_same_members_as_in_autopush() {
     let (server, _, Registered { mut agent, .. }) = with_channel(&[]).await;
-    agent.say(json!({"messageType": "register", "channelID": channel(7)})).await;
+    agent.send_text(json!({"messageType": "register", "channelID": channel(7)})).await;
     let reply = agent.text().await;
     let url = serde_json::from_str::<serde_json::Value>(&reply).unwrap();
     let url = url["pushEndpoint"].as_str().unwrap();
@@ -50,7 +50,7 @@ async fn the_same_channel_and_key_have_the_same_url() {
 }
 
 #[tokio::test]
-async fn another_key_makes_another_url_and_ends_the_one_before() {
+async fn another_key_creates_a_new_url_and_removes_the_old_one() {
     let (_server, mut sender, Registered { mut agent, push: open, .. }) = with_channel(&[]).await;
     push_many(&mut sender, &open, 0..1).await;
     let unread = agent.notification().await;
@@ -71,7 +71,7 @@ async fn another_key_makes_another_url_and_ends_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused_and_the_channel_stays_as_it_was() {
+async fn an_invalid_key_is_refused_and_the_channel_is_unchanged() {
     let (_server, mut sender, Registered { mut agent, push, .. }) = with_channel(&[]).await;
     let off_curve = URL_SAFE_NO_PAD.encode([4; 65]);
     let compressed = URL_SAFE_NO_PAD.encode([&[2], &key()[1..33]].concat());
@@ -86,7 +86,7 @@ async fn a_key_that_is_none_is_refused_and_the_channel_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_channel_that_is_no_uuid_is_refused_and_the_connection_stays() {
+async fn a_channel_id_that_is_not_a_uuid_is_refused_and_the_connection_stays_open() {
     let (_server, _, Registered { mut agent, .. }) = with_channel(&[]).await;
     for wrong in ["", "x", "c0ffee00-0123-4567-89ab", "\"\\\u{1}é", &"x".repeat(60_000)] {
         let reply = agent.try_register(wrong, None).await;
@@ -97,7 +97,7 @@ async fn a_channel_that_is_no_uuid_is_refused_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn a_channel_is_answered_as_it_was_written_and_delivered_as_every_agent_makes_it() {
+async fn a_channel_id_is_echoed_as_written_and_delivered_in_canonical_form() {
     let (_server, mut sender, Registered { mut agent, push, .. }) = with_channel(&[]).await;
     let reply = agent.try_register(&channel(0).to_uppercase(), None).await;
     assert_eq!(reply["pushEndpoint"], push, "it is the same UUID");
@@ -106,7 +106,7 @@ async fn a_channel_is_answered_as_it_was_written_and_delivered_as_every_agent_ma
 }
 
 #[tokio::test]
-async fn an_unregistered_channel_is_gone_with_its_messages() {
+async fn unregistering_a_channel_removes_its_messages() {
     let (server, mut sender, Registered { mut agent, uaid, push: first }) = with_channel(&[]).await;
     let second = agent.register(1).await;
     agent.leave().await;
@@ -129,7 +129,7 @@ async fn an_unregistered_channel_is_gone_with_its_messages() {
 }
 
 #[tokio::test]
-async fn what_was_never_registered_is_unregistered_as_well() {
+async fn unregistering_an_unknown_channel_succeeds() {
     let (_server, _, Registered { mut agent, .. }) = with_channel(&[]).await;
     agent.unregister(99).await;
     for (name, code) in [("no uuid", json!(202)), (&channel(99).to_uppercase(), json!("odd"))] {
@@ -140,7 +140,7 @@ async fn what_was_never_registered_is_unregistered_as_well() {
 }
 
 #[tokio::test]
-async fn a_new_agent_may_register_the_channels_of_its_old_self() {
+async fn a_new_agent_can_register_the_channels_of_its_old_uaid() {
     // Sunup does this when it gets another uaid.
     let (server, mut sender, old) = with_channel(&[]).await;
     let (mut new, _) = Agent::new(&server).await;

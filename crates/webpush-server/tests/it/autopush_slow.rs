@@ -1,4 +1,4 @@
-//! Agents that read late, never, or don't acknowledge: bounded, and nothing is lost.
+//! Agents that read late or never, or do not acknowledge: memory is bounded, and nothing is lost.
 
 use crate::agent::{
     Agent, Registered, TEXT, assert_nothing_before, frame, push, push_many, texts, with_channel,
@@ -13,7 +13,7 @@ use webpush_core::session::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
 use webpush_service::limits::Limits;
 
 #[tokio::test]
-async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {
+async fn messages_queued_for_a_slow_reader_arrive_later() {
     let inside = LoopbackClient::new();
     let (mut agent, _, url) = inside.registered(1024).await;
     let large = "x".repeat(4000);
@@ -28,7 +28,7 @@ async fn what_came_while_an_agent_did_not_read_follows_when_it_does() {
 }
 
 #[tokio::test]
-async fn for_an_agent_that_never_reads_a_bounded_number_of_messages_is_kept_in_memory() {
+async fn messages_in_memory_for_an_agent_that_never_reads_are_bounded() {
     let inside = LoopbackClient::new();
     let (mut agent, uaid, url) = inside.registered(1024).await;
     let mut pushed = Vec::new();
@@ -52,7 +52,7 @@ async fn for_an_agent_that_never_reads_a_bounded_number_of_messages_is_kept_in_m
 }
 
 #[tokio::test]
-async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
+async fn messages_that_expire_while_waiting_do_not_block_later_ones() {
     let inside = LoopbackClient::new();
     let (mut agent, _, url) = inside.registered(1024).await;
     let large = "x".repeat(4000);
@@ -76,7 +76,7 @@ async fn messages_that_expire_while_they_wait_do_not_hold_up_those_behind() {
 }
 
 #[tokio::test]
-async fn what_the_store_cannot_name_just_now_is_not_passed_over() {
+async fn a_store_failure_does_not_skip_messages() {
     let inside = LoopbackClient::new();
     let (mut agent, uaid, url) = inside.registered(100_000).await;
     inside.faults.fail_subscription_reads(true);
@@ -109,7 +109,7 @@ async fn an_agent_that_never_acknowledges_has_one_window_of_messages() {
 }
 
 #[tokio::test]
-async fn messages_that_are_never_acknowledged_do_not_hold_up_the_others_for_ever() {
+async fn unacknowledged_messages_do_not_block_others_forever() {
     let inside =
         LoopbackClient::with(Limits { redelivery_timeout: Duration::from_millis(20), ..Limits::default() });
     let (mut agent, _, url) = inside.registered(100_000).await;
@@ -126,7 +126,7 @@ async fn messages_that_are_never_acknowledged_do_not_hold_up_the_others_for_ever
 }
 
 #[tokio::test]
-async fn an_agent_that_acknowledges_every_other_message_gets_the_others_again() {
+async fn unacknowledged_messages_among_acknowledged_ones_are_redelivered() {
     let (server, mut sender, Registered { mut agent, uaid, push: url }) = with_channel(&[]).await;
     push_many(&mut sender, &url, 0..SESSION_WINDOW).await;
     let all = agent.notifications(SESSION_WINDOW).await;
@@ -141,7 +141,7 @@ async fn an_agent_that_acknowledges_every_other_message_gets_the_others_again() 
 }
 
 #[tokio::test]
-async fn a_backlog_of_thousands_comes_whole_and_in_order() {
+async fn a_backlog_of_thousands_arrives_complete_and_in_order() {
     let (server, _, Registered { agent, uaid, push: url }) = with_channel(&[]).await;
     agent.leave().await;
     let send = async |from: usize| {
@@ -165,7 +165,7 @@ async fn a_backlog_of_thousands_comes_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn an_agent_that_asks_and_never_reads_is_cut_and_loses_nothing() {
+async fn an_agent_that_never_reads_is_disconnected_and_loses_nothing() {
     let (server, mut sender, Registered { agent, uaid, push: url }) =
         with_channel(&["--stall-timeout", "1s"]).await;
     agent.leave().await;

@@ -1,4 +1,4 @@
-//! Broadcasts, from the operator who changes a version to the agent on its WebSocket that is told.
+//! Broadcasts, from the admin API to agents.
 
 use crate::admin::{ask, ask_with, owners};
 use crate::support::{Server, soon};
@@ -26,7 +26,7 @@ impl Agent {
         Self(stream)
     }
 
-    /// Connects and says hello; what it is told of broadcasts.
+    /// Connects and says hello; returns the broadcasts in the response.
     async fn hello(server: &Server, broadcasts: Value) -> (Self, Value) {
         let mut agent = Self::connect(server).await;
         let told = agent.say_hello(broadcasts).await;
@@ -34,13 +34,13 @@ impl Agent {
     }
 
     async fn say_hello(&mut self, broadcasts: Value) -> Value {
-        self.say(json!({"messageType": "hello", "use_webpush": true, "broadcasts": broadcasts})).await;
+        self.send_text(json!({"messageType": "hello", "use_webpush": true, "broadcasts": broadcasts})).await;
         let hello = self.hear().await;
         assert_eq!((&hello["messageType"], &hello["status"]), (&json!("hello"), &json!(200)));
         hello["broadcasts"].clone()
     }
 
-    async fn say(&mut self, message: Value) {
+    async fn send_text(&mut self, message: Value) {
         let text = message.to_string();
         let mut frame = vec![0x81, 0x80 | 126];
         frame.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
@@ -63,7 +63,7 @@ impl Agent {
         soon("a message to the agent", read).await
     }
 
-    /// The next message, which tells of broadcasts.
+    /// Waits for the next message, which must be a broadcast.
     async fn told(&mut self) -> Value {
         let message = self.hear().await;
         assert_eq!(message["messageType"], "broadcast");
@@ -94,34 +94,36 @@ async fn list(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn an_agent_is_told_what_differs_and_every_change_at_once() {
+async fn an_agent_gets_differing_versions_and_every_change_immediately() {
     let dir = tempfile::tempdir().unwrap();
     let config = configuration(dir.path(), "[broadcasts]\n\"remote-settings/monitor_changes\" = '\"1\"'\n");
     let server = Server::start_with(&["--config", &config, "--admin", "127.0.0.1:0"]);
     let (mut agent, told) = Agent::hello(&server, json!({MONITOR: "\"0\"", "later/on": "0"})).await;
     assert_eq!(told, json!({MONITOR: "\"1\"", "errors": {"later/on": "Broadcast not found"}}));
 
-    // A name may be written in either way, and the end of a line is none of the version's.
+    // Names can be percent-encoded, and a trailing line break is not part of the version.
     put(&server, MONITOR, "\"2\"").await;
     assert_eq!(agent.told().await, json!({MONITOR: "\"2\""}));
     put(&server, "remote-settings%2Fmonitor_changes", "\"3\"\n").await;
     assert_eq!(agent.told().await, json!({MONITOR: "\"3\""}));
     assert_eq!(list(&server).await, json!({MONITOR: "\"3\""}));
 
-    // It is not told of what it does not follow, nor twice of one version.
+    // No other broadcasts are announced, and no version twice.
     put(&server, "other", "1").await;
     put(&server, MONITOR, "\"3\"").await;
     put(&server, "later/on", "1").await;
     assert_eq!(agent.told().await, json!({"later/on": "1"}));
 
-    agent.say(json!({"messageType": "broadcast_subscribe", "broadcasts": {"other": "0", "none": "0"}})).await;
+    agent
+        .send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"other": "0", "none": "0"}}))
+        .await;
     assert_eq!(agent.told().await, json!({"other": "1", "errors": {"none": "Broadcast not found"}}));
     put(&server, "none", "1").await;
     assert_eq!(agent.told().await, json!({"none": "1"}));
 }
 
 #[tokio::test]
-async fn what_was_set_wins_over_the_configuration_until_it_is_deleted() {
+async fn versions_that_were_set_override_the_configuration_until_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let config = configuration(dir.path(), "[broadcasts]\na = '1'\nb = '1'\n");
     let args = ["--config", &config, "--admin", "127.0.0.1:0"];
@@ -152,12 +154,12 @@ async fn what_was_set_wins_over_the_configuration_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_change_between_connection_and_hello_is_told() {
+async fn a_change_between_connection_and_hello_is_announced() {
     let server = Server::start_with(&["--admin", "127.0.0.1:0"]);
     put(&server, "a", "1").await;
     // It answers, so it knows the version of now.
     let mut agent = Agent::connect(&server).await;
-    agent.say(json!({})).await;
+    agent.send_text(json!({})).await;
     assert_eq!(agent.hear().await, json!({}));
     put(&server, "a", "2").await;
     assert_eq!(agent.say_hello(json!({"a": "1"})).await, json!({}));
@@ -165,10 +167,10 @@ async fn a_change_between_connection_and_hello_is_told() {
 }
 
 #[tokio::test]
-async fn a_data_directory_that_was_spoilt_is_refused() {
+async fn a_damaged_data_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
-    let said = crate::support::refused(dir.path(), &[]);
-    assert!(said.contains("data/broadcasts.toml") && said.contains("line 2"), "{said}");
+    let output = crate::support::refused(dir.path(), &[]);
+    assert!(output.contains("data/broadcasts.toml") && output.contains("line 2"), "{output}");
 }

@@ -31,10 +31,10 @@ pub(crate) async fn run(server: Option<&Server>, args: &[&str]) -> (bool, String
 }
 
 /// Runs a command that must succeed; returns its standard output.
-pub(crate) async fn done(server: Option<&Server>, args: &[&str]) -> String {
-    let (well, said, error) = run(server, args).await;
+pub(crate) async fn run_ok(server: Option<&Server>, args: &[&str]) -> String {
+    let (well, printed, error) = run(server, args).await;
     assert!(well, "{args:?}: {error}");
-    said
+    printed
 }
 
 fn start(dir: &Path) -> Server {
@@ -81,7 +81,7 @@ async fn send(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing_back() {
+async fn a_backup_under_load_has_all_accepted_messages_and_no_acknowledged_ones() {
     let (dir, elsewhere) = (in_memory(), in_memory());
     let server = start(dir.path());
     let urls = Subscription::from_response(&server.connect().await.post("/subscribe", &[], "").await);
@@ -96,8 +96,8 @@ async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing
     drop(soon("answers", enough.acquire_many(ANSWERS)).await.unwrap());
     let before = std::mem::take(&mut *answered.lock().unwrap());
     let file = dir.path().join("backup");
-    let said = done(Some(&server), &["backup", file.to_str().unwrap()]).await;
-    assert!(said.contains("1 subscriptions"), "{said}");
+    let printed = run_ok(Some(&server), &["backup", file.to_str().unwrap()]).await;
+    assert!(printed.contains("1 subscriptions"), "{printed}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     // They went on all the while.
     drop(soon("more answers", enough.acquire_many(ANSWERS)).await.unwrap());
@@ -108,7 +108,7 @@ async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing
 
     let data = elsewhere.path().join("data");
     let restore = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
-    done(None, &restore).await;
+    run_ok(None, &restore).await;
     let (well, _, error) = run(None, &restore).await;
     assert!(!well && error.contains("has a store already"), "{error}");
     let server = start(elsewhere.path());
@@ -125,7 +125,7 @@ async fn a_backup_under_load_has_all_that_was_answered_before_and_brings_nothing
     for message in &before.acknowledged {
         assert!(!places.contains_key(message), "an acknowledged message came again");
     }
-    // Old URLs work, and what comes now comes after what was there.
+    // Old URLs work, and new messages follow the old ones.
     assert_eq!(peer.delete(&pushes[0].url()).await, StatusCode::NO_CONTENT);
     let new = peer.push(&urls.push, "after").await;
     let (pushes, _) = peer.drain(&subscription).await;
@@ -138,7 +138,7 @@ async fn a_damaged_backup_is_not_restored() {
     let (server, dir) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
     server.connect().await.subscribe().await;
     let (file, data) = (dir.path().join("backup"), dir.path().join("data"));
-    done(Some(&server), &["backup", file.to_str().unwrap()]).await;
+    run_ok(Some(&server), &["backup", file.to_str().unwrap()]).await;
     let whole = std::fs::read(&file).unwrap();
     let mut flipped = whole.clone();
     let middle = flipped.len() / 2;
@@ -146,14 +146,14 @@ async fn a_damaged_backup_is_not_restored() {
     for damaged in [&whole[..whole.len() - 100], &flipped] {
         std::fs::write(&file, damaged).unwrap();
         let args = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
-        let (well, said, error) = run(None, &args).await;
-        assert!(!well && said.is_empty() && error.contains("can't be restored"), "{said}{error}");
+        let (well, printed, error) = run(None, &args).await;
+        assert!(!well && printed.is_empty() && error.contains("can't be restored"), "{printed}{error}");
         assert!(!data.exists());
     }
 }
 
 #[tokio::test]
-async fn a_backup_is_for_the_owner_and_leaves_nothing_half_made() {
+async fn a_backup_needs_the_admin_token_and_leaves_no_partial_file() {
     let (server, dir) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
     for path in ["/admin/backup", "/admin/export"] {
         let (status, _, body) = crate::admin::ask(&server.admin, "GET", path, "").await;
@@ -169,7 +169,7 @@ async fn a_backup_is_for_the_owner_and_leaves_nothing_half_made() {
 }
 
 #[tokio::test]
-async fn another_service_takes_agents_in_and_their_urls_work_there() {
+async fn imported_agents_keep_their_urls() {
     let (one, other, third) = (in_memory(), in_memory(), in_memory());
     for (dir, id, key) in [(&one, 1, [1; 32]), (&other, 2, [2; 32]), (&third, 1, [3; 32])] {
         let data = dir.path().join("data");
@@ -185,14 +185,14 @@ async fn another_service_takes_agents_in_and_their_urls_work_there() {
     let own = Subscription::from_response(&peer.post("/subscribe", &[], "").await);
     peer.push(&own.push, "stays").await;
     let file = one.path().join("export");
-    done(Some(&from), &["export", file.to_str().unwrap()]).await;
-    let said = done(Some(&to), &["import", file.to_str().unwrap()]).await;
-    assert!(said.contains("imported 1 inboxes, 1 subscriptions, 1 messages"), "{said}");
+    run_ok(Some(&from), &["export", file.to_str().unwrap()]).await;
+    let printed = run_ok(Some(&to), &["import", file.to_str().unwrap()]).await;
+    assert!(printed.contains("imported 1 inboxes, 1 subscriptions, 1 messages"), "{printed}");
     let (pushes, _) = peer.drain(&urls.subscription).await;
     assert_eq!((pushes.len(), pushes[0].url(), pushes[0].text()), (1, message.clone(), "moved"));
     assert_eq!(peer.delete(&message).await, StatusCode::NO_CONTENT);
-    let said = done(Some(&to), &["import", file.to_str().unwrap()]).await;
-    assert!(said.contains("imported 0 inboxes, 0 subscriptions, 0 messages"), "{said}");
+    let printed = run_ok(Some(&to), &["import", file.to_str().unwrap()]).await;
+    assert!(printed.contains("imported 0 inboxes, 0 subscriptions, 0 messages"), "{printed}");
     assert_eq!(peer.drain(&urls.subscription).await.0.len(), 0, "it does not come again");
     assert_eq!(peer.drain(&own.subscription).await.0.len(), 1);
     peer.push(&urls.push, "new").await;

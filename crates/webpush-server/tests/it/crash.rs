@@ -11,7 +11,7 @@ const SENDERS: usize = 20;
 const ROUNDS: usize = 5;
 const ANSWERS_A_ROUND: u32 = 400;
 
-/// One answered push: who sent it, its number there, and the path of its URL.
+/// An accepted message: its sender, its number and the path of its URL.
 struct AcceptedMessage {
     sender: usize,
     number: usize,
@@ -19,7 +19,7 @@ struct AcceptedMessage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kill_9_under_load_loses_nothing_that_was_answered() {
+async fn kill_9_under_load_loses_no_accepted_message() {
     let dir = tempfile::tempdir().unwrap();
     let start = || Server::start_on(dir.path(), &["--origin", ORIGIN]);
     let server = start();

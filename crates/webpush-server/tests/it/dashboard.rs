@@ -1,4 +1,4 @@
-//! The page of the admin listener: what it is made of, what it is told, and its 'try it'.
+//! The dashboard, its data, and its self-test.
 
 use crate::admin::{ask, ask_with};
 use crate::agent::{Registered, with_channel};
@@ -15,7 +15,7 @@ async fn json(server: &Server, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_page_asks_nobody_but_its_own_listener() {
+async fn the_dashboard_makes_requests_to_its_own_listener_only() {
     let server = Server::start_with(&ADMIN);
     let (status, head, page) = ask(&server.admin, "GET", "/", "").await;
     assert_eq!(status, 200);
@@ -53,7 +53,7 @@ async fn the_page_asks_nobody_but_its_own_listener() {
 }
 
 #[tokio::test]
-async fn the_page_needs_no_token_and_what_it_shows_does() {
+async fn the_dashboard_needs_no_token_but_its_data_does() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
@@ -80,7 +80,7 @@ async fn the_page_needs_no_token_and_what_it_shows_does() {
 }
 
 #[tokio::test]
-async fn the_status_says_how_the_service_is() {
+async fn the_status_describes_the_server() {
     let secret = "a-secret-of-the-subscribers";
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
@@ -129,7 +129,7 @@ async fn the_status_says_how_the_service_is() {
 }
 
 #[tokio::test]
-async fn secrets_are_not_part_of_the_configuration_that_is_shown() {
+async fn the_shown_configuration_has_no_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("webpush-server.toml");
     std::fs::write(&file, "[subscribe]\ntokens = [\"a-secret-of-subscribers\"]\n").unwrap();
@@ -140,11 +140,11 @@ async fn secrets_are_not_part_of_the_configuration_that_is_shown() {
         "{text}"
     );
     // The self-test needs no token, although subscribing does.
-    assert_eq!(tried(&server, "{}").await.last().unwrap()["ok"], true);
+    assert_eq!(run_self_test(&server, "{}").await.last().unwrap()["ok"], true);
 }
 
 /// The lines of an attempt.
-async fn tried(server: &Server, body: &str) -> Vec<Value> {
+async fn run_self_test(server: &Server, body: &str) -> Vec<Value> {
     let (status, head, answer) = ask(&server.admin, "POST", "/admin/try", body).await;
     assert!(status == 200 && head.contains("content-type: application/x-ndjson"), "{head}\n{answer}");
     // The body is chunked: what is between the sizes is JSON.
@@ -161,9 +161,9 @@ fn names(lines: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_agent_of_the_service_tries_it_and_leaves_nothing_behind() {
+async fn the_self_test_leaves_nothing_behind() {
     let server = Server::start_with(&ADMIN);
-    let lines = tried(&server, "").await;
+    let lines = run_self_test(&server, "").await;
     let names = names(&lines);
     for step in [
         "agent subscribed",
@@ -193,7 +193,7 @@ async fn an_agent_of_the_service_tries_it_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_subscription_of_a_browser_is_tried_if_it_is_of_this_service() {
+async fn a_browser_subscription_is_tested_if_it_belongs_to_this_server() {
     let (server, _sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     let subscription = |endpoint: &str| {
         format!(
@@ -201,22 +201,22 @@ async fn a_subscription_of_a_browser_is_tried_if_it_is_of_this_service() {
         )
     };
     let elsewhere = subscription("https://elsewhere.example/push/x");
-    for (body, said) in [
+    for (body, expected) in [
         (&*elsewhere, "This browser takes its pushes from https://elsewhere.example"),
         ("{\"subscription\":7}", "Not a push subscription"),
         ("[", "as a browser writes it"),
     ] {
         let (status, _, answer) = ask(&server.admin, "POST", "/admin/try", body).await;
-        assert!(status == 400 && answer.contains(said), "{status} {answer}");
+        assert!(status == 400 && answer.contains(expected), "{status} {answer}");
     }
     let url = push.clone();
     let url = if url.starts_with('/') { format!("{}{url}", server.origin) } else { url };
     let body = subscription(&url);
-    let (lines, ()) = tokio::join!(tried(&server, &body), async {
+    let (lines, ()) = tokio::join!(run_self_test(&server, &body), async {
         // The message is encrypted, not text.
         let told: Value = serde_json::from_str(&agent.text().await).unwrap();
         let updates = serde_json::json!([{"channelID": told["channelID"], "version": told["version"]}]);
-        agent.say(serde_json::json!({"messageType": "ack", "updates": updates})).await;
+        agent.send_text(serde_json::json!({"messageType": "ack", "updates": updates})).await;
     });
     assert_eq!(lines.last().unwrap()["ok"], true, "{lines:?}");
     let names = names(&lines);

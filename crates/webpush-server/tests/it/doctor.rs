@@ -37,8 +37,8 @@ fn doctor_blocking(data: &Path, args: &[String]) -> Report {
         .args(args)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let findings = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let findings = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     Report { status: output.status.code(), findings }
 }
 
@@ -152,13 +152,13 @@ async fn pass_on(mut agent: TcpStream, mut service: TcpStream) {
     let (mut from_service, mut to_service) = service.split();
     let (mut from_agent, mut to_agent) = agent.split();
     let there = async {
-        let (mut said, mut is_websocket, mut room) = (0, false, vec![0; 65536]);
+        let (mut printed, mut is_websocket, mut room) = (0, false, vec![0; 65536]);
         loop {
             let length = from_agent.read(&mut room).await.unwrap_or(0);
             is_websocket |= room[..length].windows(9).any(|part| part == b"websocket");
-            said += 1;
+            printed += 1;
             let lost = length == 0 || to_service.write_all(&room[..length]).await.is_err();
-            if lost || is_websocket && said == 4 {
+            if lost || is_websocket && printed == 4 {
                 return;
             }
         }

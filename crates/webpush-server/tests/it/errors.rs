@@ -132,7 +132,7 @@ fn without_push() -> h2::client::Builder {
 }
 
 #[tokio::test]
-async fn more_info_leads_to_a_place_on_a_page_for_people() {
+async fn more_info_links_to_the_errors_page() {
     let server = Server::start();
     let mut peer = server.connect().await;
     let refused = peer.get("/nothing", &[]).await;

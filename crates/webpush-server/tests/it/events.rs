@@ -106,7 +106,7 @@ async fn r8030_6_1_a_b_c_a_set_says_which_subscription_and_keeps_the_floor() {
 }
 
 #[tokio::test]
-async fn it_goes_on_after_the_last_event_that_the_agent_has() {
+async fn the_stream_resumes_after_the_last_event_of_the_agent() {
     let (server, mut peer, urls) = with_subscription().await;
     let mut sent = Vec::new();
     for text in ["1", "2", "3", "4"] {
@@ -158,7 +158,7 @@ async fn r8030_7_3_a_a_removed_subscription_is_a_last_event() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_streams_so_that_agents_come_again() {
+async fn sigterm_ends_streams_so_that_agents_reconnect() {
     let (server, mut peer, urls) = with_subscription().await;
     peer.push(&urls.push, "x").await;
     let mut streams = Vec::new();
@@ -200,7 +200,7 @@ async fn h2_g_an_agent_that_hangs_up_listens_no_more() {
 }
 
 #[tokio::test]
-async fn over_http_1_1_closing_one_side_is_hanging_up_once_events_are_streamed() {
+async fn a_half_closed_http_1_1_connection_ends_an_event_stream() {
     let (server, mut peer, urls) = with_subscription().await;
     let mut events = Events::open(&server, Version::Http1, &urls.subscription, &[]).await;
     peer.push(&urls.push, "x").await;
@@ -271,7 +271,7 @@ async fn r8030_6_3_a_receipts_stay_until_the_sender_goes_on_after_them() {
 }
 
 #[tokio::test]
-async fn a_page_of_any_origin_may_be_an_agent() {
+async fn pages_of_any_origin_can_be_agents() {
     let (_server, mut peer, urls) = with_subscription().await;
     for url in [&urls.subscription, &urls.set] {
         let asked = [("access-control-request-headers", "last-event-id, prefer")];

@@ -42,7 +42,7 @@ pub(crate) fn assert_error(response: &Response<Bytes>, status: u16, name: &str, 
 }
 
 #[tokio::test]
-async fn a_gateway_says_that_it_is_one() {
+async fn the_gateway_supports_discovery() {
     let (_server, mut peer, _) = with_subscription().await;
     let response = peer.get(NOTIFY, &[]).await;
     assert_eq!((response.status(), header(&response, "content-type")), (StatusCode::OK, "application/json"));
@@ -54,7 +54,7 @@ async fn a_gateway_says_that_it_is_one() {
 }
 
 #[tokio::test]
-async fn every_device_of_a_notification_hears_of_it_at_once() {
+async fn every_device_of_a_notification_is_notified_immediately() {
     let server = Server::start();
     let (mut homeserver, mut agent) = (server.connect().await, server.connect().await);
     let (one, two) = (agent.subscribe().await, agent.subscribe().await);
@@ -72,7 +72,7 @@ async fn every_device_of_a_notification_hears_of_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_notification_is_stored_for_who_is_not_there_and_has_an_urgency() {
+async fn a_notification_is_stored_for_an_absent_agent_with_its_urgency() {
     let (_server, mut peer, urls) = with_subscription().await;
     let mut low = notification(&[&urls.push]);
     low["notification"]["prio"] = json!("low");
@@ -90,7 +90,7 @@ async fn a_notification_is_stored_for_who_is_not_there_and_has_an_urgency() {
 }
 
 #[tokio::test]
-async fn pushkeys_that_will_never_work_are_rejected_and_the_others_served() {
+async fn permanently_failing_pushkeys_are_rejected_and_others_served() {
     let (_server, mut peer, urls) = with_subscription().await;
     let gone = peer.subscribe().await;
     assert_eq!(peer.delete(&gone.subscription).await, StatusCode::NO_CONTENT);
@@ -134,7 +134,7 @@ async fn a_notification_that_is_too_large_is_reduced() {
 }
 
 #[tokio::test]
-async fn what_is_no_notification_is_refused_whole_and_says_why() {
+async fn invalid_notifications_are_refused_with_the_reason() {
     let (_server, mut peer, urls) = with_subscription().await;
     for (body, part) in [
         (json!({}), "notification"),
@@ -143,8 +143,8 @@ async fn what_is_no_notification_is_refused_whole_and_says_why() {
     ] {
         let response = notify(&mut peer, &body).await;
         assert_error(&response, 400, "notification-malformed", "M_BAD_JSON");
-        let said = std::str::from_utf8(response.body()).unwrap();
-        assert!(said.contains(part) && !said.contains(&urls.push), "{said}");
+        let output = std::str::from_utf8(response.body()).unwrap();
+        assert!(output.contains(part) && !output.contains(&urls.push), "{output}");
     }
     let response = peer.post(NOTIFY, &[], "{not json").await;
     assert_error(&response, 400, "notification-malformed", "M_BAD_JSON");
@@ -156,7 +156,7 @@ async fn what_is_no_notification_is_refused_whole_and_says_why() {
 }
 
 #[tokio::test]
-async fn the_rate_of_a_subscription_holds_for_notifications_and_rejects_nobody() {
+async fn the_rate_of_a_subscription_applies_to_notifications() {
     let server = Server::start_with(&["--rate-limit-loopback", "--push-rate", "1/h:1"]);
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -168,7 +168,7 @@ async fn the_rate_of_a_subscription_holds_for_notifications_and_rejects_nobody()
 }
 
 #[tokio::test]
-async fn a_gateway_may_be_for_own_push_urls_only_or_not_be_there() {
+async fn the_gateway_can_be_restricted_or_disabled() {
     let server = Server::start_with(&["--matrix-gateway", "own"]);
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;

@@ -16,7 +16,7 @@ async fn two_services() -> (Server, PushService) {
 }
 
 #[tokio::test]
-async fn a_device_elsewhere_is_sent_the_same_over_tls() {
+async fn a_device_of_another_service_gets_the_same_message_over_tls() {
     let (server, mut elsewhere) = two_services().await;
     let mut peer = server.connect().await;
     let pushkey = elsewhere.url("up-secret/201?up=1");
@@ -43,7 +43,7 @@ async fn a_device_elsewhere_is_sent_the_same_over_tls() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_is_rejected_and_what_is_too_large_is_not() {
+async fn permanent_refusals_are_rejected_and_too_large_messages_are_not() {
     let (server, elsewhere) = two_services().await;
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -55,7 +55,7 @@ async fn what_is_refused_for_good_is_rejected_and_what_is_too_large_is_not() {
 }
 
 #[tokio::test]
-async fn what_may_work_later_is_an_error_so_that_it_is_sent_again() {
+async fn temporary_failures_are_errors_so_that_homeservers_retry() {
     let (server, mut elsewhere) = two_services().await;
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
@@ -72,7 +72,7 @@ async fn what_may_work_later_is_an_error_so_that_it_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_is_given_up() {
+async fn an_unresponsive_service_times_out() {
     let elsewhere = PushService::start().await;
     let args = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-timeout", "1s"];
     let server = Server::start_trusting(&elsewhere.certificate(), &args);
@@ -82,7 +82,7 @@ async fn a_service_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn hosts_that_are_not_there_or_not_trusted_are_no_fault_of_the_pushkey() {
+async fn unreachable_and_untrusted_hosts_do_not_reject_the_pushkey() {
     let elsewhere = PushService::start().await;
     let stranger = Identity::new();
     let server = Server::start_trusting(&stranger.certificate(), &LOOPBACK);
@@ -96,7 +96,7 @@ async fn hosts_that_are_not_there_or_not_trusted_are_no_fault_of_the_pushkey() {
 }
 
 #[tokio::test]
-async fn this_machine_is_out_of_reach_by_default() {
+async fn private_addresses_are_rejected_by_default() {
     let elsewhere = PushService::start().await;
     let server = Server::start_trusting(&elsewhere.certificate(), &[]);
     let mut peer = server.connect().await;
@@ -108,9 +108,9 @@ async fn this_machine_is_out_of_reach_by_default() {
     assert_eq!(elsewhere.waiting(), 0);
 }
 
-/// The gateway under a name that it does not know for its own.
+/// The gateway under a name that it does not recognize as its own.
 #[tokio::test]
-async fn a_pushkey_that_leads_back_to_the_gateway_is_rejected() {
+async fn a_pushkey_of_the_gateway_itself_is_rejected() {
     let identity = Identity::new();
     let (certificate, key) = (identity.certificate(), identity.key());
     let tls =

@@ -1,4 +1,4 @@
-//! How much the Matrix push gateway takes on for push services that don't answer.
+//! Limits of the Matrix gateway for unresponsive push services.
 
 use crate::gateway::{NOTIFY, assert_error, notification, notify, rejected};
 use crate::push_service::PushService;
@@ -61,7 +61,7 @@ fn assert_unanswered(waiting: Vec<ResponseFuture>) {
 }
 
 #[tokio::test]
-async fn beyond_the_bound_a_notification_is_refused_and_own_devices_are_served() {
+async fn over_the_limit_notifications_are_refused_except_for_own_devices() {
     let mut fixture = Fixture::start(&[]).await;
     let waiting = fixture.wait_for_silence(GATEWAY_NOTIFICATIONS).await;
     let one_more = fixture.for_two("silent");
@@ -83,7 +83,7 @@ async fn beyond_the_bound_a_notification_is_refused_and_own_devices_are_served()
     let prompt = notification(&[&fixture.elsewhere.url("201")]);
     let let_in = async {
         while notify(&mut other, &prompt).await.status() != StatusCode::OK {
-            // It takes the service a moment to see that they have gone.
+            // The server takes a moment to notice that they have disconnected.
             tokio::task::yield_now().await;
         }
     };
@@ -91,7 +91,7 @@ async fn beyond_the_bound_a_notification_is_refused_and_own_devices_are_served()
 }
 
 #[tokio::test]
-async fn one_network_has_a_share_and_others_get_through() {
+async fn each_network_has_a_share_of_the_limit() {
     let mut fixture = Fixture::start(&["--rate-limit-loopback"]).await;
     let waiting = fixture.wait_for_silence(GATEWAY_PEER_NOTIFICATIONS).await;
     let one_more = fixture.for_two("silent");
@@ -119,7 +119,7 @@ async fn one_network_has_a_share_and_others_get_through() {
 }
 
 #[tokio::test]
-async fn messages_to_others_have_a_rate_and_own_devices_are_served() {
+async fn messages_to_other_services_have_a_rate_limit() {
     let mut fixture = Fixture::start(&["--rate-limit-loopback", "--matrix-rate", "1/h:1"]).await;
     let both = fixture.for_two("201");
     assert_eq!(rejected(&notify(&mut fixture.homeserver, &both).await), json!([]));

@@ -27,7 +27,7 @@ fn health(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn the_admin_listener_says_whether_the_service_lives_and_can_work() {
+async fn the_admin_listener_reports_liveness_and_readiness() {
     let server = Server::start_with(&LOOPBACK);
     let mut version = json!({
         "name": "webpush-server", "version": env!("CARGO_PKG_VERSION"), "source": env!("CARGO_PKG_REPOSITORY"),
@@ -54,7 +54,7 @@ async fn the_admin_listener_says_whether_the_service_lives_and_can_work() {
 }
 
 #[tokio::test]
-async fn the_public_listener_answers_where_autopush_does_and_tells_nothing_else() {
+async fn the_public_port_has_the_health_paths_of_autopush_only() {
     let server = Server::start_with(&LOOPBACK);
     let mut peer = server.connect().await;
     let ok = json!({"status": "OK", "version": env!("CARGO_PKG_VERSION")});
@@ -87,7 +87,7 @@ async fn the_public_listener_answers_where_autopush_does_and_tells_nothing_else(
 }
 
 #[tokio::test]
-async fn whoever_looks_needs_no_token_and_metrics_do() {
+async fn health_needs_no_token_and_metrics_do() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
@@ -105,7 +105,7 @@ async fn whoever_looks_needs_no_token_and_metrics_do() {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
+async fn a_server_that_shuts_down_is_never_ready() {
     let dir = tempfile::tempdir().unwrap();
     let admin = format!("unix:{}", dir.path().join("admin.sock").display());
     let server = Server::start_with(&["--admin", &admin, "--drain-window", "1h"]);
@@ -119,7 +119,7 @@ async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
     let stops = json!({"status": "not ready", "reason": "the service stops"});
     let mut answer = told(&admin, "/ready").await;
     while answer.0 == 200 {
-        // The signal is on its way.
+        // The signal may not have arrived yet.
         answer = told(&admin, "/ready").await;
     }
     assert_eq!(answer, (503, stops));
@@ -130,10 +130,10 @@ async fn a_service_that_stops_is_not_ready_from_the_first_moment_to_the_last() {
     assert_eq!(live, (Some(0), String::new()));
     server.signal("TERM");
     assert!(!server.wait().await, "it was cut");
-    let (status, said) = health(&["--admin", &admin]);
+    let (status, printed) = health(&["--admin", &admin]);
     assert!(
-        status == Some(1) && said.contains("admin.sock (--admin)") && said.lines().count() == 1,
-        "{said}"
+        status == Some(1) && printed.contains("admin.sock (--admin)") && printed.lines().count() == 1,
+        "{printed}"
     );
 }
 
@@ -152,13 +152,13 @@ fn the_command_reads_the_configuration_of_the_server() {
 }
 
 #[test]
-fn what_is_no_admin_listener_is_not_healthy() {
+fn anything_but_an_admin_listener_is_not_healthy() {
     let server = Server::start();
-    let (status, said) = health(&["--admin", &server.address]);
-    assert!(status == Some(1) && said.contains("is not webpush-server's admin listener"), "{said}");
-    let (status, said) = health(&["--admin", "off"]);
-    assert!(status == Some(1) && said.contains("disables the admin listener (admin.listen"), "{said}");
-    let (status, said) = health(&["--admin", "127.0.0.1:1"]);
-    assert!(status == Some(1) && said.contains("admin listener at 127.0.0.1:1"), "{said}");
+    let (status, printed) = health(&["--admin", &server.address]);
+    assert!(status == Some(1) && printed.contains("is not webpush-server's admin listener"), "{printed}");
+    let (status, printed) = health(&["--admin", "off"]);
+    assert!(status == Some(1) && printed.contains("disables the admin listener (admin.listen"), "{printed}");
+    let (status, printed) = health(&["--admin", "127.0.0.1:1"]);
+    assert!(status == Some(1) && printed.contains("admin listener at 127.0.0.1:1"), "{printed}");
     assert_eq!(health(&["--admin", "nowhere"]).0, Some(2));
 }

@@ -86,14 +86,14 @@ async fn h2_h_a_push_that_nobody_takes_is_reset_and_kept() {
     let promise = stalled.next_of(PUSH_PROMISE).await;
     let reset = stalled.next_of(RST_STREAM).await;
     assert_eq!((&reset.stream.to_be_bytes()[..], &reset.payload[..]), (&promise.payload[..4], &CANCEL[..]));
-    // The monitor itself goes on.
+    // The monitor itself continues.
     peer.push(&urls.push, "second").await;
     stalled.next_of(PUSH_PROMISE).await;
     assert_eq!(texts(&peer.drain(&urls.subscription).await.0), ["wanted later", "second"]);
 }
 
 #[tokio::test]
-async fn a_peer_that_reads_nothing_is_cut() {
+async fn a_peer_that_reads_nothing_is_disconnected() {
     let server = Server::start_with(&["--stall-timeout", "1s"]);
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -107,7 +107,7 @@ async fn a_peer_that_reads_nothing_is_cut() {
 }
 
 #[tokio::test]
-async fn a_head_and_a_body_must_come_in_time() {
+async fn request_heads_and_bodies_have_timeouts() {
     let server = Server::start_with(&["--head-timeout", "1s", "--body-timeout", "1s"]);
     let urls = server.connect().await.subscribe().await;
     assert!(!answer_to(&server.address, "GET / HTTP/1.1\r\nHost:").await.contains(" 200 "));
@@ -130,7 +130,7 @@ async fn r6585_5_too_many_bytes_of_headers_are_431() {
 }
 
 #[tokio::test]
-async fn one_connection_more_than_may_be_is_closed_at_once() {
+async fn connections_over_the_limit_are_closed_immediately() {
     let server = Server::start_with(&["--max-connections", "1"]);
     let mut first = server.connect().await;
     first.subscribe().await;
@@ -151,12 +151,12 @@ async fn one_connection_more_than_may_be_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn a_peer_that_resets_all_it_asks_for_is_sent_away() {
+async fn a_peer_that_resets_all_requests_is_disconnected() {
     let server = Server::start();
     let mut peer = RawPeer::connect(&server.address, &[]).await;
     let request = peer.request("POST", "/subscribe");
     let flood = async {
-        // Each asks to be held up by its body, which never comes.
+        // Each request waits for its body, which never arrives.
         for stream in (1..200_000).step_by(2) {
             if peer.send(HEADERS, WHOLE_REQUEST - 1, stream, &request).await.is_err()
                 || peer.send(RST_STREAM, 0, stream, &CANCEL).await.is_err()
@@ -171,7 +171,7 @@ async fn a_peer_that_resets_all_it_asks_for_is_sent_away() {
 }
 
 #[tokio::test]
-async fn a_peer_that_resets_what_is_at_work_is_sent_away() {
+async fn a_peer_that_resets_active_requests_is_disconnected() {
     let server = Server::start();
     let mut peer = RawPeer::connect(&server.address, &[]).await;
     let request = peer.request("POST", "/subscribe");
@@ -187,7 +187,7 @@ async fn a_peer_that_resets_what_is_at_work_is_sent_away() {
         if sent.await.is_err() {
             return;
         }
-        // The answer to the PING says that the requests are there.
+        // The answer to the PING shows that the requests have arrived.
         loop {
             match peer.next().await {
                 Some(frame) if frame.kind == PING => break,
@@ -204,7 +204,7 @@ async fn a_peer_that_resets_what_is_at_work_is_sent_away() {
 }
 
 #[tokio::test]
-async fn headers_that_never_end_are_cut() {
+async fn endless_headers_end_the_connection() {
     const CONTINUATION: u8 = 9;
     let server = Server::start();
     let mut peer = RawPeer::connect(&server.address, &[]).await;

@@ -15,8 +15,8 @@ async fn h2_a_a_client_without_push_is_505() {
     for headers in [&[("prefer", "wait=0")][..], &[]] {
         let response = peer.get(&urls.subscription, headers).await;
         assert_eq!(response.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
-        let said = std::str::from_utf8(response.body()).unwrap();
-        assert!(said.contains("SETTINGS_ENABLE_PUSH") && said.contains("text/event-stream"), "{said}");
+        let output = std::str::from_utf8(response.body()).unwrap();
+        assert!(output.contains("SETTINGS_ENABLE_PUSH") && output.contains("text/event-stream"), "{output}");
     }
 }
 

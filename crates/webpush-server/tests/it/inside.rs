@@ -92,7 +92,7 @@ impl LoopbackClient {
             body: body.into(),
         };
         let applied = self.service.commit_one(Op::Append(message), Durability::Durable).await.unwrap();
-        // On one thread every session that was woken runs before this goes on.
+        // On one thread, every notified session runs before this task continues.
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }

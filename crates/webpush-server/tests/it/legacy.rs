@@ -64,7 +64,7 @@ async fn put(
     peer.request(Method::PUT, url, headers, body).await
 }
 
-/// Sends a message that must be taken.
+/// Sends a message that must be accepted.
 async fn send(peer: &mut Http2Client, update: &str, body: &'static str) {
     let response = put(peer, update, &[], body).await;
     assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());

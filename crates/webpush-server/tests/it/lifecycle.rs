@@ -5,7 +5,7 @@ use http::StatusCode;
 use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn sigterm_finishes_what_is_under_way() {
+async fn sigterm_completes_requests() {
     let server = Server::start();
     let mut agent = server.connect().await;
     let urls = agent.subscribe().await;
@@ -18,7 +18,7 @@ async fn sigterm_finishes_what_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_exits_immediately() {
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpStream;
     let server = Server::start();
@@ -55,7 +55,7 @@ async fn a_restart_keeps_urls_and_messages() {
 }
 
 #[tokio::test]
-async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
+async fn key_rotation_changes_no_existing_url() {
     let dir = tempfile::tempdir().unwrap();
     let origin = ["--origin", "https://push.example"];
     let server = Server::start_on(dir.path(), &origin);
@@ -92,8 +92,8 @@ async fn a_new_sealing_key_leaves_the_urls_of_the_old_one_as_they_were() {
 #[tokio::test]
 async fn a_second_process_on_one_data_directory_is_refused() {
     let server = Server::start();
-    let said = refused(server.dir(), &[]);
-    assert!(said.contains("data") && said.lines().count() == 1, "{said}");
+    let output = refused(server.dir(), &[]);
+    assert!(output.contains("data") && output.lines().count() == 1, "{output}");
     server.connect().await.subscribe().await;
 }
 
@@ -126,14 +126,14 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have letters"),
     ] {
-        let said = refused(dir.path(), args);
-        assert!(said.contains(expected), "{args:?}: {said}");
-        assert!(!said.contains("panicked"), "{said}");
+        let output = refused(dir.path(), args);
+        assert!(output.contains(expected), "{args:?}: {output}");
+        assert!(!output.contains("panicked"), "{output}");
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+async fn a_full_disk_returns_503_until_there_is_space_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let server = Server::start_on(dir.path(), &["--origin", "https://push.example"]);
@@ -156,14 +156,14 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     assert_eq!(header(&refusal, "retry-after"), "5");
     assert_eq!(crate::errors::problem(&server.origin, 503, refusal.body())["errno"], 201);
     server.make_room();
-    // It comes back by itself; when, no answer announces.
+    // It recovers by itself, at an unknown time.
     soon("the store", async {
         while peer.post(&urls.push, &[("ttl", "600")], "after").await.status() != StatusCode::CREATED {}
     })
     .await;
-    // It was said before the store came back.
-    let said = std::fs::read_to_string(&log).unwrap();
-    assert!(said.contains("storage unavailable") && said.contains("data/store"), "{said}");
+    // It was logged before the store recovered.
+    let output = std::fs::read_to_string(&log).unwrap();
+    assert!(output.contains("storage unavailable") && output.contains("data/store"), "{output}");
     let (pushes, _) = peer.drain(&urls.subscription).await;
     let delivered: BTreeSet<_> = pushes.iter().map(|pushed| path(&pushed.url())).collect();
     assert!(accepted.len() > 100 && accepted.iter().all(|url| delivered.contains(url)));

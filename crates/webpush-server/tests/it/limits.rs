@@ -1,4 +1,4 @@
-//! RFC 8030 §8.4, and who may subscribe.
+//! Rate limits (RFC 8030 §8.4), quotas and subscribe tokens.
 
 use crate::support::{Server, Subscription, header, raw_http1, refused};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ async fn r8030_8_4_a_an_agent_has_a_rate_over_its_subscriptions() {
 }
 
 #[tokio::test]
-async fn registration_is_limited_by_address_and_peers_on_this_machine_are_not() {
+async fn registrations_are_limited_by_address_except_for_local_clients() {
     let rates = ["--register-rate", "1/h:1", "--push-rate", "1/h:1"];
     let server = Server::start_with(&[&["--rate-limit-loopback"], &rates[..]].concat());
     let mut peer = server.connect().await;
@@ -103,8 +103,8 @@ async fn only_holders_of_a_token_subscribe_and_anyone_pushes() {
     };
     assert!(listen(TOKEN).await.status.success());
     let refused = listen("0123456789abcdeX").await;
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && said.contains("401") && !said.contains("abcdeX"), "{said}");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && printed.contains("401") && !printed.contains("abcdeX"), "{printed}");
 }
 
 #[tokio::test]
@@ -136,9 +136,9 @@ fn wrong_limits_are_one_clear_sentence() {
         ("--subscribe-token-file", &empty, "holds no token"),
         ("--subscribe-token-file", &short, "line 1: a token needs at least 16 characters"),
     ] {
-        let said = refused(dir.path(), &[flag, value]);
-        assert!(said.contains(expected) && said.contains(flag), "{flag} {value}: {said}");
-        assert!(!said.contains("secret") && !said.contains("panicked"), "{said}");
+        let printed = refused(dir.path(), &[flag, value]);
+        assert!(printed.contains(expected) && printed.contains(flag), "{flag} {value}: {printed}");
+        assert!(!printed.contains("secret") && !printed.contains("panicked"), "{printed}");
     }
 }
 
@@ -162,7 +162,7 @@ async fn r8030_7_2_d_beyond_its_quota_an_agent_loses_the_least_urgent_and_oldest
 }
 
 #[tokio::test]
-async fn a_set_has_room_for_so_many_subscriptions() {
+async fn a_set_has_a_quota_of_subscriptions() {
     let server = Server::start_with(&["--quota-subscriptions", "2"]);
     let mut peer = server.connect().await;
     let one = peer.subscribe().await;

@@ -42,7 +42,7 @@ impl Listening {
         let first = crate::support::soon("the subscription", lines.next_line()).await.unwrap();
         let subscription = match &first {
             Some(first) => PushSubscription::read(first).unwrap(),
-            None => panic!("{}", said(&mut child).await),
+            None => panic!("{}", printed(&mut child).await),
         };
         Self { child, lines, subscription }
     }
@@ -62,19 +62,19 @@ impl Listening {
 
     async fn end(mut self) -> (Option<i32>, String) {
         assert_eq!(self.line().await, None, "nothing more on standard output");
-        let said = said(&mut self.child).await;
-        (self.child.wait().await.unwrap().code(), said)
+        let printed = printed(&mut self.child).await;
+        (self.child.wait().await.unwrap().code(), printed)
     }
 }
 
-async fn said(child: &mut Child) -> String {
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-    said
+async fn printed(child: &mut Child) -> String {
+    let mut printed = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut printed).await.unwrap();
+    printed
 }
 
 #[tokio::test]
-async fn messages_come_as_events_also_after_a_restart_of_the_service() {
+async fn messages_arrive_as_events_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_on(dir.path(), &[]);
     let port = server.origin.rsplit(':').next().unwrap().to_owned();
@@ -92,15 +92,15 @@ async fn messages_come_as_events_also_after_a_restart_of_the_service() {
     let mut peer = server.connect().await;
     let second = listening.send(&mut peer, "two").await;
     assert_eq!(listening.line().await.as_deref(), Some("two"));
-    let (code, said) = listening.end().await;
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = listening.end().await;
+    assert_eq!(code, Some(0), "{printed}");
     for acknowledged in [first, second] {
         assert_eq!(peer.delete(&acknowledged).await, StatusCode::NOT_FOUND);
     }
 }
 
 #[tokio::test]
-async fn what_is_stored_comes_as_events_and_then_the_end() {
+async fn stored_messages_arrive_as_events_before_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_on(dir.path(), &[]);
     let state = dir.path().join("state.json");
@@ -114,8 +114,8 @@ async fn what_is_stored_comes_as_events_and_then_the_end() {
     let mut listening = Listening::start(&arguments).await;
     assert_eq!(listening.line().await.as_deref(), Some("one"));
     assert_eq!(listening.line().await.as_deref(), Some("two"));
-    let (code, said) = listening.end().await;
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = listening.end().await;
+    assert_eq!(code, Some(0), "{printed}");
     let mut listening = Listening::start(&arguments).await;
     assert_eq!(listening.line().await, None, "all was acknowledged");
 }
@@ -132,13 +132,13 @@ async fn r8030_7_3_a_a_removed_subscription_ends_it() {
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&state).unwrap()).unwrap();
     let url = kept["subscriptionUrl"].as_str().unwrap();
     assert_eq!(peer.delete(url).await, StatusCode::NO_CONTENT);
-    let (code, said) = listening.end().await;
-    assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("--renew"), "{said}");
+    let (code, printed) = listening.end().await;
+    assert_eq!(code, Some(4), "{printed}");
+    assert!(printed.contains("--renew"), "{printed}");
 }
 
 #[tokio::test]
-async fn events_come_over_http_2_where_tls_agrees_on_it() {
+async fn events_arrive_over_http_2_if_tls_negotiates_it() {
     let dir = tempfile::tempdir().unwrap();
     let (key, cert) = certificate(dir.path());
     let server = Server::start_on(dir.path(), &["--key", &key, "--cert", &cert]);
@@ -154,6 +154,6 @@ async fn events_come_over_http_2_where_tls_agrees_on_it() {
         assert!(sent.await.unwrap().success());
         assert_eq!(listening.line().await.as_deref(), Some(text));
     }
-    let (code, said) = listening.end().await;
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = listening.end().await;
+    assert_eq!(code, Some(0), "{printed}");
 }

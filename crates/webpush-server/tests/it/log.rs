@@ -1,4 +1,4 @@
-//! The log: what things are called in it, and where it goes.
+//! The log: log IDs and formats.
 
 use crate::support::Server;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn names(url: &str, server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_agent_can_be_followed_by_its_name_and_whoever_has_its_url_can_tell_the_name() {
+async fn an_agent_has_one_log_id_which_follows_from_its_url() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let server = Server::start_logging(&path);

@@ -1,4 +1,4 @@
-//! The service as its peers see it: the real program, real sockets, an HTTP/2 client on the other side.
+//! Integration tests: the real program, real sockets, and clients.
 //!
 //! Tests are named after the row of `docs/internals/conformance.md` that they defend.
 

@@ -47,7 +47,7 @@ async fn known_traffic_is_counted_exactly() {
     }
     assert_eq!(peer.drain(&one.subscription).await.0.len(), 2);
     assert_eq!(peer.delete(&plain).await, StatusCode::NO_CONTENT);
-    // One that nobody listens to, and three that are refused.
+    // One for an absent agent, and three that are refused.
     peer.push_with(&one.push, &[("ttl", "0")], "x").await;
     assert_eq!(peer.post(&one.push, &[], "x").await.status(), 400);
     let vapid = [("ttl", "60"), ("authorization", "vapid t=x")];
@@ -70,16 +70,16 @@ async fn known_traffic_is_counted_exactly() {
     }
     let heard = agent.notifications(3).await;
     agent.ack([&heard[0]]).await;
-    agent.say(json!({"messageType": "nack", "version": heard[1].version, "code": 301})).await;
+    agent.send_text(json!({"messageType": "nack", "version": heard[1].version, "code": 301})).await;
     let update = json!({"channelID": heard[2].channel, "version": heard[2].version, "code": 101});
-    agent.say(json!({"messageType": "ack", "updates": [update]})).await;
+    agent.send_text(json!({"messageType": "ack", "updates": [update]})).await;
     agent.leave().await;
     // Or it would be superseded.
     let broke = [("by", "agent"), ("code", "none")];
     scrape_until(&server, "webpush_websocket_closes_total", &broke, 1.0).await;
     let mut agent = Agent::again(&server, &uaid).await;
     assert_eq!(agent.notification().await.version, heard[1].version);
-    // TTL 0 for somebody who listens.
+    // TTL 0 for a connected agent.
     push(&mut peer, &url, &[("ttl", "0")], "x").await;
     agent.notification().await;
     let _listening = peer.monitor(&two.subscription, &[]).await;
@@ -124,7 +124,7 @@ async fn known_traffic_is_counted_exactly() {
     ] {
         assert_eq!(metrics.value(name, labels), value, "{name} {labels:?}");
     }
-    // Two, three, one again, one with TTL 0, and three for who listens at last.
+    // Two, three, one redelivered, one with TTL 0, and three for the last listener.
     scrape_until(&server, "webpush_message_delivery_seconds_count", &[], 10.0).await;
     let metrics = scrape_until(&server, "webpush_backlog_entries", &[], 4.0).await;
     let accepted = metrics.value("webpush_store_commit_seconds_count", &[]);
@@ -132,7 +132,7 @@ async fn known_traffic_is_counted_exactly() {
 }
 
 #[tokio::test]
-async fn metrics_need_a_token_where_there_is_one() {
+async fn metrics_need_the_configured_token() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
     fs::write(&file, "0123456789abcdef\n").unwrap();
@@ -197,7 +197,7 @@ fn row(family: &Family) -> String {
 }
 
 #[tokio::test]
-async fn the_list_of_metrics_is_what_the_code_has() {
+async fn the_list_of_metrics_is_up_to_date() {
     let metrics = all().await;
     let list: String = [HEAD.to_owned()].into_iter().chain(metrics.families.iter().map(row)).collect();
     let file = repository("docs/metrics.md");
@@ -209,7 +209,7 @@ async fn the_list_of_metrics_is_what_the_code_has() {
 }
 
 #[tokio::test]
-async fn dashboard_and_alerts_name_only_metrics_that_there_are() {
+async fn dashboard_and_alerts_use_only_existing_metrics() {
     let names = all().await.names();
     for (file, least) in [("contrib/grafana/webpush-server.json", 25), ("contrib/prometheus/alerts.yml", 8)] {
         let text = fs::read_to_string(repository(file)).unwrap();

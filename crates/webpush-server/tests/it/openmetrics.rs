@@ -1,4 +1,4 @@
-//! A strict reader of OpenMetrics text: what it takes, every other one takes.
+//! A strict parser of OpenMetrics text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,7 +83,7 @@ impl Exposition {
         found.map(|(_, _, value)| *value)
     }
 
-    /// The names under which samples can be asked for.
+    /// The names of the samples.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         let of = |family: &Family| {
             let named = |(suffix, _, _): &(String, Labels, f64)| format!("{}{suffix}", family.name);

@@ -1,4 +1,4 @@
-//! Clients behind proxies that say by a header for whom they ask.
+//! Client addresses from headers of trusted proxies.
 
 use crate::agent::{channel, open};
 use crate::support::{Http2Client, Server, refused, soon};
@@ -21,7 +21,7 @@ async fn subscribe(peer: &mut Http2Client, headers: &[(&str, &str)]) -> u16 {
 }
 
 #[tokio::test]
-async fn each_request_of_a_connection_is_counted_by_the_client_that_the_proxy_names() {
+async fn each_request_counts_by_the_client_address_from_the_proxy() {
     let server = start(&THIS_MACHINE);
     let mut proxy = server.connect().await;
     for (lines, status) in [
@@ -53,7 +53,7 @@ async fn each_request_of_a_connection_is_counted_by_the_client_that_the_proxy_na
 }
 
 #[tokio::test]
-async fn requests_of_an_http1_connection_are_counted_one_by_one() {
+async fn each_request_of_an_http1_connection_counts() {
     let server = start(&THIS_MACHINE);
     let mut proxy = BufReader::new(TcpStream::connect(&server.address).await.unwrap());
     for (client, status) in [("192.0.2.1", CREATED), ("192.0.2.1", TOO_MANY), ("192.0.2.2", CREATED)] {
@@ -84,7 +84,7 @@ async fn answer(stream: &mut BufReader<TcpStream>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_websocket_is_counted_by_the_client_that_the_proxy_names() {
+async fn a_websocket_counts_by_the_client_address_from_the_proxy() {
     let server = start(&THIS_MACHINE);
     let register = async |client: &str| {
         let stream = TcpStream::connect(&server.address).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_websocket_is_counted_by_the_client_that_the_proxy_names() {
 }
 
 #[tokio::test]
-async fn nobody_but_a_trusted_proxy_is_believed() {
+async fn only_trusted_proxies_can_set_the_client_address() {
     let server = start(&["--rate-limit-loopback", "--trusted-proxies", "192.0.2.0/24,2001:db8::/32"]);
     let mut peer = server.connect().await;
     assert_eq!(subscribe(&mut peer, &[("x-forwarded-for", "192.0.2.1")]).await, CREATED);
@@ -126,7 +126,7 @@ async fn r7239_4_one_header_is_believed_and_the_other_one_may_be_of_the_client()
 }
 
 #[tokio::test]
-async fn the_bits_of_an_ipv6_address_that_count_can_be_set() {
+async fn the_ipv6_prefix_can_be_set() {
     let server = start(&[&THIS_MACHINE[..], &["--ipv6-prefix", "56"]].concat());
     let mut proxy = server.connect().await;
     for (client, status) in
@@ -137,7 +137,7 @@ async fn the_bits_of_an_ipv6_address_that_count_can_be_set() {
 }
 
 #[tokio::test]
-async fn proxies_change_on_sighup_for_connections_that_come_after_it() {
+async fn proxies_change_on_sighup_for_new_connections() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");
     let write = |trusted: &str| {
@@ -169,7 +169,7 @@ fn wrong_settings_of_proxies_are_one_clear_sentence() {
         (&["--proxy-protocol"], "listen.proxy_protocol also needs listen.trusted_proxies (--trusted-proxies"),
         (&["--ipv6-prefix", "0"], "0"),
     ] {
-        let said = refused(dir.path(), args);
-        assert!(said.contains(expected) && said.contains(args[0]), "{args:?}: {said}");
+        let output = refused(dir.path(), args);
+        assert!(output.contains(expected) && output.contains(args[0]), "{args:?}: {output}");
     }
 }

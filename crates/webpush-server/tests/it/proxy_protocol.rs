@@ -1,4 +1,4 @@
-//! Clients behind proxies that pass bytes on, and say by the PROXY protocol whose they are.
+//! Clients behind proxies that use the PROXY protocol.
 
 use crate::support::{Server, soon};
 use crate::tls::{Files, files, handshake};
@@ -35,7 +35,7 @@ async fn connected(server: &Server, header: &[u8]) -> TcpStream {
     stream
 }
 
-/// Subscribes over HTTP/1.1. The status; `None` when there is no answer.
+/// Subscribes over HTTP/1.1; returns the status, or `None` if there is no response.
 async fn subscribe(mut stream: impl AsyncRead + AsyncWrite + Unpin, headers: &str) -> Option<u16> {
     let head = format!(
         "POST /subscribe HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
@@ -47,7 +47,7 @@ async fn subscribe(mut stream: impl AsyncRead + AsyncWrite + Unpin, headers: &st
 }
 
 #[tokio::test]
-async fn the_client_is_the_one_that_the_header_names() {
+async fn the_client_address_is_that_in_the_header() {
     let server = Server::start_with(&ARGS);
     let v6 = |last: u8| {
         let mut addresses = [0; 36];
@@ -85,7 +85,7 @@ async fn the_client_is_the_one_that_the_header_names() {
 }
 
 #[tokio::test]
-async fn it_may_come_in_pieces_and_be_followed_at_once() {
+async fn the_header_can_arrive_in_pieces_and_with_data() {
     let server = Server::start_with(&ARGS);
     for (client, header) in [(1, text("192.0.2.1")), (2, binary_v4([192, 0, 2, 2]))] {
         let mut stream = connected(&server, &[]).await;
@@ -105,7 +105,7 @@ async fn it_may_come_in_pieces_and_be_followed_at_once() {
 }
 
 #[tokio::test]
-async fn http2_and_tls_come_after_it() {
+async fn tls_and_http2_follow_the_header() {
     let server = Server::start_with(&ARGS);
     let stream = connected(&server, &text("192.0.2.1")).await;
     let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
@@ -132,9 +132,9 @@ async fn http2_and_tls_come_after_it() {
 }
 
 #[tokio::test]
-async fn a_client_has_no_say_in_it_and_another_proxy_has() {
+async fn only_another_proxy_can_override_the_address() {
     let server = Server::start_with(&ARGS);
-    // 10.0.0.9 is a proxy as well: what it writes counts.
+    // 10.0.0.9 is a trusted proxy too, so its header counts.
     for (header, forwarded, status) in [
         (text("10.0.0.9"), "192.0.2.1", 201),
         (text("10.0.0.9"), "192.0.2.1", 429),
@@ -179,9 +179,9 @@ async fn where_it_is_not_expected_it_is_no_request() {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_and_others_have_theirs() {
+async fn connections_are_limited_per_address() {
     let server = Server::start_with(&[&ARGS[2..], &["--max-connections-per-address", "2"]].concat());
-    // Answered once, so that it is counted by now; and held.
+    // One response shows that the connection was counted. It stays open.
     let held = async |client: &str| {
         let mut stream = connected(&server, &text(client)).await;
         let _ = stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").await;

@@ -1,4 +1,4 @@
-//! RFC 8030 §5, and the life of a message: TTL, urgency, topic, size, its own URL.
+//! Sending (RFC 8030 §5): TTL, urgency, topic, size, message URL.
 
 use crate::support::{Server, header, soon, texts};
 use bytes::Bytes;
@@ -67,7 +67,7 @@ async fn r8030_5_2_d_7_2_b_after_its_ttl_a_message_is_as_if_never_sent() {
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
     let url = peer.push_with(&urls.push, &[("ttl", "1")], "short").await;
-    // Its end is an event that no answer announces: ask until it has come.
+    // No response announces its end, so poll.
     soon("its end", async { while peer.get(&url, &[]).await.status() == StatusCode::OK {} }).await;
     let (pushes, status) = peer.drain(&urls.subscription).await;
     assert_eq!((pushes.len(), status), (0, StatusCode::NO_CONTENT));

@@ -22,7 +22,7 @@ pub(crate) struct PushService {
     arrivals: UnboundedReceiver<ReceivedRequest>,
 }
 
-/// A certificate for localhost and 127.0.0.1, which is its own authority.
+/// A self-signed certificate for localhost and 127.0.0.1.
 pub(crate) struct Identity {
     dir: TempDir,
     config: Arc<ServerConfig>,

@@ -35,7 +35,7 @@ impl RawPeer {
     pub(crate) async fn connect(address: &str, settings: &[u8]) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut peer = Self { stream, authority: address.to_owned() };
-        // A service that refuses the connection may have closed it by now; what is read next will tell.
+        // The server may have closed a refused connection already; the next read shows it.
         let _ = peer.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         let _ = peer.send(SETTINGS, 0, 0, settings).await;
         peer

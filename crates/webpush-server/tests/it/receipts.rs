@@ -1,4 +1,4 @@
-//! RFC 8030 §5.1 and §6.3: exactly one receipt for every message that asked.
+//! Delivery receipts (RFC 8030 §5.1, §6.3): exactly one per requested message.
 
 use crate::support::{Http2Client, PushedMessage, header, link, with_subscription};
 use http::{Method, StatusCode};

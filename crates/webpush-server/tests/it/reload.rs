@@ -36,7 +36,7 @@ async fn status_of_subscribe(peer: &mut Http2Client) -> StatusCode {
 }
 
 #[tokio::test]
-async fn limits_and_broadcasts_change_while_connections_live_and_nothing_is_lost() {
+async fn limits_and_broadcasts_change_without_closing_connections() {
     let tight = "[rates]\nlimit_loopback = true\nregister = '1/h:1'\n[broadcasts]\na = '1'\n";
     let config = Config::new(tight);
     let server = config.start(&["--admin", "127.0.0.1:0"]);
@@ -54,10 +54,10 @@ async fn limits_and_broadcasts_change_while_connections_live_and_nothing_is_lost
 
     config.write("[rates]\nlimit_loopback = true\nregister = 'slow'\n[broadcasts]\na = '3'\n");
     server.signal("HUP");
-    let said = server.logged(&["ERROR", "configuration not reloaded"]).await;
+    let output = server.logged(&["ERROR", "configuration not reloaded"]).await;
     assert!(
-        said.contains("c.toml:3: rates.register: ") && said.contains("\"slow\" is not a rate limit"),
-        "{said}"
+        output.contains("c.toml:3: rates.register: ") && output.contains("\"slow\" is not a rate limit"),
+        "{output}"
     );
     assert_eq!(status_of_subscribe(&mut peer).await, StatusCode::CREATED);
     assert_eq!(crate::admin::ask(&server.admin, "GET", "/broadcasts", "").await.2, "{\"a\":\"2\"}");
@@ -66,22 +66,22 @@ async fn limits_and_broadcasts_change_while_connections_live_and_nothing_is_lost
 }
 
 #[tokio::test]
-async fn what_can_t_change_is_named() {
+async fn settings_that_need_a_restart_are_named() {
     let config = Config::new("[messages]\nmax_ttl = '1h'\n");
     let server = config.start(&["--port", "0"]);
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
     config.write("[messages]\nmax_ttl = '2h'\n[listen]\nport = 1\norigin = 'https://push.example'\n");
     server.signal("HUP");
-    let said = server.logged(&["WARN", "except for settings that need a restart"]).await;
+    let output = server.logged(&["WARN", "except for settings that need a restart"]).await;
     // The port is a flag, which wins as it did before.
-    assert!(said.contains("settings=\"listen.origin\""), "{said}");
+    assert!(output.contains("settings=\"listen.origin\""), "{output}");
     let response = peer.post(&urls.push, &[("ttl", "999999")], "x").await;
     assert_eq!(crate::support::header(&response, "ttl"), "7200");
 }
 
 #[tokio::test]
-async fn new_handshakes_take_the_new_certificate_and_a_broken_one_changes_nothing() {
+async fn new_handshakes_use_the_new_certificate_and_an_invalid_one_changes_nothing() {
     let forms: &[&str] = if cfg!(feature = "pkcs12") { &["pem", "pfx"] } else { &["pem"] };
     for &form in forms {
         let dir = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ async fn new_handshakes_take_the_new_certificate_and_a_broken_one_changes_nothin
 }
 
 #[tokio::test]
-async fn tokens_change() {
+async fn tokens_are_reloaded() {
     let config = Config::new("[subscribe]\ntokens = ['0123456789abcdef']\n");
     let server = config.start(&[]);
     let mut peer = server.connect().await;
@@ -134,7 +134,7 @@ async fn the_level_of_the_log_changes() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_no_terminal_is_json() {
+async fn a_log_that_is_not_a_terminal_is_json() {
     for format in ["auto", "json"] {
         let config = Config::new("");
         let server = config.start(&["--log-format", format]);

@@ -15,7 +15,7 @@ fn open() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Asks on a connection of its own, which must be answered.
+/// Sends a request on a new connection, which must get a response.
 async fn ask(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -39,7 +39,7 @@ async fn who_connects_while_there_is_no_process_is_answered_by_the_next_one() {
     assert!(server.wait().await);
 
     let asked = tokio::spawn(ask(address, "/__lbheartbeat__"));
-    // Connected and written, with nobody there to read it.
+    // Connected and written while no process reads it.
     let mut early = TcpStream::connect(address).await.unwrap();
     early.write_all(b"GET /__version__ HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let server = start();
@@ -52,7 +52,7 @@ async fn who_connects_while_there_is_no_process_is_answered_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn nobody_is_refused_during_a_restart() {
+async fn no_connection_is_refused_during_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (listener, address) = open();
     let start = || Server::start_listening_on(dir.path(), &[], listener.try_clone().unwrap());
@@ -91,7 +91,7 @@ async fn nobody_is_refused_during_a_restart() {
 }
 
 #[tokio::test]
-async fn the_operator_s_socket_is_passed_on_by_name() {
+async fn the_admin_socket_is_inherited_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let ((public, address), (admin, admin_address)) = (open(), open());
     let args = ["--admin", "127.0.0.1:0", "--origin", "https://push.example"];
@@ -114,61 +114,61 @@ async fn the_operator_s_socket_is_passed_on_by_name() {
 }
 
 #[test]
-fn what_is_no_socket_to_listen_on_is_one_clear_sentence() {
+fn unsuitable_sockets_are_refused_with_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    for said in [refused_to_listen_on(dir.path(), file), refused_to_listen_on(dir.path(), datagrams)] {
-        assert!(said.contains("named 'public', is not a listening TCP or Unix socket"), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+    for error in [refused_to_listen_on(dir.path(), file), refused_to_listen_on(dir.path(), datagrams)] {
+        assert!(error.contains("named 'public', is not a listening TCP or Unix socket"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
     let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    let said = refused_to_listen_on(dir.path(), everywhere);
-    assert!(said.contains("without TLS they would send push URLs in the clear"), "{said}");
+    let output = refused_to_listen_on(dir.path(), everywhere);
+    assert!(output.contains("without TLS they would send push URLs unencrypted"), "{output}");
 }
 
-/// The next thing said that begins so.
-async fn heard(manager: &UnixDatagram, beginning: &str) -> String {
+/// Waits for the next notification with this prefix.
+async fn next_notification(manager: &UnixDatagram, beginning: &str) -> String {
     soon(beginning, async {
         loop {
-            let mut said = vec![0; 4096];
-            let length = manager.recv(&mut said).await.unwrap();
-            let said = String::from_utf8(said[..length].to_vec()).unwrap();
-            if said.starts_with(beginning) {
-                return said;
+            let mut output = vec![0; 4096];
+            let length = manager.recv(&mut output).await.unwrap();
+            let output = String::from_utf8(output[..length].to_vec()).unwrap();
+            if output.starts_with(beginning) {
+                return output;
             }
-            assert!(said.starts_with("WATCHDOG=1\n"), "{said} instead of {beginning}");
+            assert!(output.starts_with("WATCHDOG=1\n"), "{output} instead of {beginning}");
         }
     })
     .await
 }
 
 #[tokio::test]
-async fn the_manager_is_told_how_the_service_does() {
+async fn the_manager_is_notified_of_the_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     let server = Server::start_telling(&path, "200000", &["--drain-delay", "1s"]);
-    let ready = heard(&manager, "READY=1\n").await;
+    let ready = next_notification(&manager, "READY=1\n").await;
     assert!(ready.contains(&format!("STATUS=serves {} on {}\n", server.origin, server.address)), "{ready}");
     for _ in 0..3 {
-        let said = heard(&manager, "WATCHDOG=1\n").await;
-        assert!(said.ends_with("; 0 sessions\n"), "{said}");
+        let output = next_notification(&manager, "WATCHDOG=1\n").await;
+        assert!(output.ends_with("; 0 sessions\n"), "{output}");
     }
     server.signal("HUP");
-    let reloading = heard(&manager, "RELOADING=1\n").await;
+    let reloading = next_notification(&manager, "RELOADING=1\n").await;
     let micros = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
     assert!(micros.parse::<u64>().unwrap() > 0);
-    assert_eq!(heard(&manager, "READY=1\n").await, "READY=1\n");
+    assert_eq!(next_notification(&manager, "READY=1\n").await, "READY=1\n");
     server.signal("TERM");
-    let stopping = heard(&manager, "STOPPING=1\n").await;
+    let stopping = next_notification(&manager, "STOPPING=1\n").await;
     // The delay, two graces, and closing the store; tests have no window.
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC=31000000\n"), "{stopping}");
     assert!(server.wait().await);
 }
 
 #[tokio::test]
-async fn a_manager_that_does_not_listen_holds_nothing_up() {
+async fn a_manager_that_does_not_read_blocks_nothing() {
     let server = Server::start_telling("/nowhere/notify".as_ref(), "1000000", &[]);
     let mut peer = server.connect().await;
     peer.subscribe().await;

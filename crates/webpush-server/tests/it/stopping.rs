@@ -1,4 +1,4 @@
-//! A service that is asked to stop: who is ended, how, and what still counts.
+//! Graceful shutdown.
 
 use crate::agent::Agent;
 use crate::event_stream::{BOTH, Events};
@@ -55,10 +55,10 @@ async fn while_load_balancers_are_waited_for_it_serves_as_before() {
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_while_it_stops_does_not_come_again() {
+async fn messages_acknowledged_during_shutdown_are_not_redelivered() {
     let dir = tempfile::tempdir().unwrap();
     let origin = ["--origin", "https://push.example"];
-    // Long enough that nobody's time comes here; a second signal ends it.
+    // Long enough that no session ends during the test; a second signal exits.
     let server = Server::start_on(dir.path(), &[&origin[..], &["--drain-window", "10000h"]].concat());
     let mut agent = server.connect_as("https://push.example").await;
     let urls = agent.subscribe().await;
@@ -69,7 +69,7 @@ async fn what_is_acknowledged_while_it_stops_does_not_come_again() {
     let mut idle = server.connect_as("https://push.example").await;
     idle.subscribe().await;
     server.signal("TERM");
-    // A connection that nobody listens on is ended at once, so it has begun.
+    // Idle connections are closed immediately, which shows that shutdown has begun.
     assert!(idle.closed().await.is_ok());
     assert_eq!(agent.delete(&first).await, StatusCode::NO_CONTENT);
     let late = agent.push(&urls.push, "accepted while it stops").await;

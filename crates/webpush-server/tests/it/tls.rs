@@ -155,16 +155,16 @@ async fn r8470_a_no_early_data_is_offered() {
 }
 
 #[tokio::test]
-async fn an_identity_that_cannot_be_used_says_why() {
+async fn unusable_identities_are_explained() {
     let dir = tempfile::tempdir().unwrap();
     let files = files(dir.path());
-    let said = crate::support::refused(dir.path(), &["--pfx", &files.pfx]);
+    let output = crate::support::refused(dir.path(), &["--pfx", &files.pfx]);
     let expected = if cfg!(feature = "pkcs12") { "--pfx-password-file" } else { "openssl pkcs12" };
-    assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
-    let said = crate::support::refused(dir.path(), &["--key", &files.cert, "--cert", &files.key]);
-    assert!(said.contains("--cert is the certificate"), "{said}");
+    assert!(output.contains(expected) && output.lines().count() == 1, "{output}");
+    let output = crate::support::refused(dir.path(), &["--key", &files.cert, "--cert", &files.key]);
+    assert!(output.contains("--cert is the certificate"), "{output}");
     let other = tempfile::tempdir().unwrap();
     let other_key = self::files(other.path()).key;
-    let said = crate::support::refused(dir.path(), &["--key", &other_key, "--cert", &files.cert]);
-    assert!(said.contains("can't be used"), "{said}");
+    let output = crate::support::refused(dir.path(), &["--key", &other_key, "--cert", &files.cert]);
+    assert!(output.contains("can't be used"), "{output}");
 }

@@ -45,7 +45,7 @@ async fn send(sender: &mut Http2Client, push: &str, headers: &[(&str, &str)]) ->
 }
 
 #[tokio::test]
-async fn every_stage_of_a_message_is_told_and_no_id() {
+async fn every_stage_of_a_message_is_shown_without_ids() {
     let (server, mut sender, Registered { mut agent, uaid, push }) = with_channel(&ADMIN).await;
     let url = send(&mut sender, &push, &[("ttl", "60"), ("urgency", "low")]).await;
     let received = agent.notifications(1).await;
@@ -69,7 +69,7 @@ async fn every_stage_of_a_message_is_told_and_no_id() {
 }
 
 #[tokio::test]
-async fn what_a_message_waits_for_is_said() {
+async fn the_trace_shows_why_a_message_waits() {
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     agent.urgency("high").await;
     let url = send(&mut sender, &push, &[("ttl", "60"), ("urgency", "low")]).await;
@@ -85,7 +85,7 @@ async fn what_a_message_waits_for_is_said() {
 }
 
 #[tokio::test]
-async fn a_full_window_is_a_reason() {
+async fn a_full_window_is_reported_as_the_reason() {
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     push_many(&mut sender, &push, 0..64).await;
     agent.notifications(64).await;
@@ -95,7 +95,7 @@ async fn a_full_window_is_a_reason() {
 }
 
 #[tokio::test]
-async fn how_a_message_ended_without_its_agent_is_said() {
+async fn the_trace_shows_how_a_message_ended_without_its_agent() {
     let server = Server::start_with(&ADMIN);
     let mut sender = server.connect().await;
     let urls = sender.subscribe().await;
@@ -113,7 +113,7 @@ async fn how_a_message_ended_without_its_agent_is_said() {
 }
 
 #[tokio::test]
-async fn what_an_agent_complains_of_is_said_of_that_message() {
+async fn a_complaint_of_an_agent_is_in_the_trace() {
     let (server, mut sender, Registered { mut agent, push, .. }) = with_channel(&ADMIN).await;
     let mut urls = Vec::new();
     for _ in 0..2 {
@@ -124,7 +124,7 @@ async fn what_an_agent_complains_of_is_said_of_that_message() {
         {"channelID": received[0].channel, "version": received[0].version, "code": 101},
         {"channelID": received[1].channel, "version": received[1].version, "code": 100},
     ]);
-    agent.say(json!({"messageType": "ack", "updates": updates})).await;
+    agent.send_text(json!({"messageType": "ack", "updates": updates})).await;
     let found = trace_until(&server, &urls[0], "delivered", "ended").await;
     assert_eq!(found["code"], 101);
     assert!(found["reason"].as_str().unwrap().contains("decryption failed"), "{found}");
@@ -132,14 +132,14 @@ async fn what_an_agent_complains_of_is_said_of_that_message() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_said_in_one_sentence() {
+async fn unknown_messages_are_explained() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_on(dir.path(), &ADMIN);
     let mut sender = server.connect().await;
     let urls = sender.subscribe().await;
     let url = send(&mut sender, &urls.push, &[("ttl", "60")]).await;
     let cut = &url[..url.len() - 1];
-    for (body, status, said) in [
+    for (body, status, expected) in [
         (cut, 400, "not the URL of a message of this service"),
         (&urls.push, 400, "not that of a message, which a sender gets as Location"),
         ("https://elsewhere.example/message/x", 400, "This is a URL of https://elsewhere.example"),
@@ -147,7 +147,7 @@ async fn what_is_not_known_is_said_in_one_sentence() {
     ] {
         let (found, answer) = trace(&server, body).await;
         let detail = answer["detail"].as_str().unwrap();
-        assert!(found == status && detail.contains(said), "{found} {detail}");
+        assert!(found == status && detail.contains(expected), "{found} {detail}");
         assert!(!detail.contains(&urls.push), "{detail}");
     }
     assert_eq!(
@@ -176,9 +176,9 @@ async fn the_command_shows_a_line_for_each_stage_and_follows_a_message() {
     let received = agent.notifications(1).await;
     trace_until(&server, &url, "waiting", "written").await;
     let shown = run_trace(server.dir(), &server.admin, &[&url]).await;
-    let said = String::from_utf8(shown.stdout).unwrap();
-    let lines: Vec<_> = said.lines().collect();
-    assert!(shown.status.success() && lines[0].contains("(autopush, urgency normal)"), "{said}");
+    let printed = String::from_utf8(shown.stdout).unwrap();
+    let lines: Vec<_> = printed.lines().collect();
+    assert!(shown.status.success() && lines[0].contains("(autopush, urgency normal)"), "{printed}");
     for (line, stage) in lines[1..].iter().zip(["accepted", "stored", "notified", "written"]) {
         assert!(line.contains(&format!("  {stage} ")) && line.contains(" ms"), "{line}");
     }

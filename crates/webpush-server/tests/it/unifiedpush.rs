@@ -4,7 +4,7 @@ use crate::support::{header, with_subscription};
 use http::{Method, StatusCode};
 
 #[tokio::test]
-async fn a_push_url_says_that_it_is_one() {
+async fn a_push_url_supports_discovery() {
     let (_server, mut peer, urls) = with_subscription().await;
     for url in [urls.push.clone(), format!("{}?up=1", urls.push)] {
         let response = peer.get(&url, &[]).await;
@@ -27,7 +27,7 @@ async fn a_push_url_says_that_it_is_one() {
 
 /// As senders for UnifiedPush do that encrypt nothing, and other gateways.
 #[tokio::test]
-async fn plain_json_that_says_to_be_encrypted_is_delivered_as_it_came() {
+async fn plain_json_labeled_as_encrypted_is_delivered_unchanged() {
     let (_server, mut peer, urls) = with_subscription().await;
     let headers = [("ttl", "60"), ("content-encoding", "aes128gcm")];
     peer.push_with(&urls.push, &headers, r#"{"title":"Plain"}"#).await;

@@ -1,4 +1,4 @@
-//! RFC 8292: senders that say who they are, and subscriptions for one of them.
+//! VAPID and restricted subscriptions (RFC 8292).
 
 use crate::support::{Http2Client, Server, Subscription, header, texts};
 use aws_lc_rs::rand::SystemRandom;
@@ -24,7 +24,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// An application server that also signs what it must not.
+/// An application server that can also sign invalid tokens.
 struct Sender(EcdsaKeyPair);
 
 impl Sender {
@@ -142,7 +142,7 @@ async fn r8292_4_2_b_to_e_2_d_invalid_credentials_are_403_restricted_or_not() {
 }
 
 #[tokio::test]
-async fn senders_of_autopush_are_answered_401_for_all_that_is_wrong_with_vapid() {
+async fn autopush_mode_returns_401_for_every_vapid_error() {
     let server = Server::start_with(&["--origin", ORIGIN, "--vapid-error-status", "autopush"]);
     let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
     let restricted = subscribe_for(&mut peer, &sender).await;
@@ -271,7 +271,7 @@ async fn r8292_4_1_a_c_d_options_restrict_or_are_refused() {
 }
 
 #[tokio::test]
-async fn a_restriction_outlives_the_process() {
+async fn a_restriction_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let args = ["--origin", ORIGIN];
     let (sender, server) = (Sender::new(), Server::start_on(dir.path(), &args));
@@ -284,7 +284,7 @@ async fn a_restriction_outlives_the_process() {
 }
 
 #[tokio::test]
-async fn explain_says_what_the_server_says() {
+async fn explain_agrees_with_the_server() {
     let server = start();
     let (mut peer, sender, other) = (server.connect().await, Sender::new(), Sender::new());
     let urls = subscribe_for(&mut peer, &sender).await;
@@ -295,17 +295,17 @@ async fn explain_says_what_the_server_says() {
             .args(["explain", &authorization, "--endpoint", &urls.push, "--key", &sender.key()])
             .output()
             .unwrap();
-        let said = String::from_utf8(explained.stdout).unwrap();
-        assert!(said.is_ascii(), "{said}");
+        let printed = String::from_utf8(explained.stdout).unwrap();
+        assert!(printed.is_ascii(), "{printed}");
         match answer.status() {
             StatusCode::CREATED => {
                 assert_eq!(explained.status.code(), Some(0));
-                assert!(said.contains("\npass: ") && !said.contains("FAIL"), "{said}");
+                assert!(printed.contains("\npass: ") && !printed.contains("FAIL"), "{printed}");
             }
             status => {
                 assert_eq!(explained.status.code(), Some(3));
                 let verdict = format!("refused with {}: {}", status.as_u16(), problem(&answer).1);
-                assert_eq!(said.lines().last(), Some(&*verdict));
+                assert_eq!(printed.lines().last(), Some(&*verdict));
             }
         }
     }

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_are_keys() {
+    fn exempt_senders_are_keys() {
         let key = format!("BA{}", "A".repeat(85));
         let limits = limits(&["--exempt-sender", &key, "--exempt-sender", &format!("{key}=")]);
         assert_eq!(limits.rates.exempt_senders.len(), 2);

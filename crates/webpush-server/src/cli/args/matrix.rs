@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_may_be_listed_and_repeated() {
+    fn blocks_can_be_listed_and_repeated() {
         let allow = "--matrix-allow-address";
         let settings = settings(&[allow, "192.168.0.0/16,fd00::/8", allow, "10.1.2.3"]);
         assert_eq!(settings.allowed.len(), 3);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_normal_and_nothing_else_passes() {
+    fn origins_are_normalized_and_anything_else_is_refused() {
         assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
         assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
         for wrong in

@@ -68,7 +68,7 @@ async fn fetch(client: AdminClient, path: &str, file: &Path) -> anyhow::Result<(
     Ok(terminal::line(&format!("{}: {counts}", file.display()))?)
 }
 
-/// Writes an answer as it comes, and checks that it is complete.
+/// Writes the response as it arrives, and checks that it is complete.
 async fn fetch_into(client: &AdminClient, path: &str, file: &mut Replacement) -> anyhow::Result<Counts> {
     let mut body = client.demand(Method::GET, path, Bytes::new()).await?.into_body();
     let (mut reader, mut rest) = (Reader::default(), BytesMut::new());

@@ -29,8 +29,10 @@ const HELP: &str = "\
   From elsewhere:
       webpush-server doctor https://push.example.net
 
-Exit status 0: no problem found. 1: a check failed; the output says what to change. 2: invalid command
-line or configuration.";
+\x1b[1m\x1b[4mExit status:\x1b[0m
+    0  no problem found
+    1  a check failed; the output says what to change
+    2  invalid command line or configuration";
 
 /// Diagnose a server as its clients see it
 ///

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_become_checked_values() {
+    fn valid_arguments_are_parsed() {
         let args =
             parse(&["s.json", "--urgency", "very-low", "--topic=-a_", "--ttl", "0", "--", "-5 °C"]).unwrap();
         assert_eq!((args.text.as_str(), args.ttl, args.urgency), ("-5 °C", 0, Some(Urgency::VeryLow)));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_explained() {
-        for (words, said) in [
+        for (words, expected) in [
             (&["s.json"][..], "TEXT"),
             (&["s.json", "--urgent"], "--urgency"),
             (&["s.json", "x", "--ttl=-1"], "--ttl"),
@@ -227,7 +227,7 @@ mod tests {
             (&["s.json", "x", "--vapid-key", "k", "--vapid-subject", "a@b"], "mailto:"),
         ] {
             let error = parse(words).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) const INVALID_CONFIGURATION: u8 = 2;
 
 /// The end of `serve --help`.
 pub(crate) const HELP: &str = "\
-Every flag can also be set in a TOML file (--config) or as the environment variable that is shown with it. See
-docs/configuration.md, 'config check' and 'config print'.";
+Every flag is also an environment variable (see --help) and a key of the TOML file (--config).
+'config check' validates the configuration, 'config print' shows it; see docs/configuration.md.";
 
 /// Flags of the server.
 ///
@@ -182,7 +182,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::Excludes("acme.staging", "acme.directory"),
 ];
 
-/// The broadcasts that the service takes.
+/// Limits of broadcasts.
 pub(crate) const BROADCASTS: BroadcastRules =
     BroadcastRules { check: check_broadcast, max: autopush::broadcasts::BROADCASTS };
 
@@ -190,7 +190,7 @@ fn check_broadcast(name: &str, version: &str) -> Result<(), String> {
     Broadcast::new(name, version).map(drop).map_err(|error| error.to_string())
 }
 
-/// Returns true if a setting takes effect when the configuration is read again.
+/// Returns true if a reload applies the setting.
 pub(crate) fn takes_effect_at_once(name: &str) -> bool {
     declared().iter().any(|setting| setting.name == name && !setting.needs_restart)
 }

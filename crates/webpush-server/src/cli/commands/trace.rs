@@ -135,7 +135,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_step_says_when_and_how_long_it_took() {
+    fn a_step_shows_its_time_and_duration() {
         let accepted = json!({"step": "accepted", "at": "2026-01-01T00:00:00.000Z", "ms": 0.0});
         let stored = json!({"step": "stored", "at": "2026-01-01T00:00:00.001Z", "ms": 1.25});
         assert_eq!(step(&accepted, None), "  2026-01-01T00:00:00.000Z  accepted          0.000 ms");

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be() {
+    fn columns_are_aligned() {
         let rows = [["a".to_owned(), "12345".to_owned()], ["abcdef".to_owned(), "1".to_owned()]];
         assert_eq!(table(["ONE", "TWO"], &rows), "ONE     TWO\na       12345\nabcdef  1");
         assert!(is_log_id("0123456789abcdef0123456789abcdef") && !is_log_id("0123456789abcdef"));

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 /// Prints a result as one line, and flushes it.
 ///
 /// # Errors
-/// If standard output cannot be written.
+/// Fails if standard output cannot be written.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -17,7 +17,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 /// Prints a result as one line of JSON.
 ///
 /// # Errors
-/// If standard output cannot be written.
+/// Fails if standard output cannot be written.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_string(value)?)
 }

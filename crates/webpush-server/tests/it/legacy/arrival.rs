@@ -75,7 +75,7 @@ async fn d1_ack_b_a_reset_one_is_sent_again_by_the_next_monitor_and_the_others_a
     // As late as it can be: everything was sent and one PING was answered.
     agent.send(RST_STREAM, 0, unwanted, &CANCEL).await.unwrap();
     answer_ping(&mut agent).await;
-    // The next one comes when the first two are settled or not; it is not confirmed, and the reset one is not repeated.
+    // The next message arrives either way; it is unconfirmed, and the reset one is not redelivered yet.
     send(&mut peer, &device.update, "later").await;
     pushed(&mut agent).await;
     drop(agent);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
-/// The status of an error, once its body has the members of 2015 beside those of RFC 9457.
+/// Checks the members of an error (those of 2015 and of RFC 9457), and returns its status.
 fn error(response: &Response<Bytes>) -> u16 {
     assert_eq!(header(response, "content-type"), "application/problem+json");
     well_formed(response.status(), response.body())
@@ -144,7 +144,7 @@ async fn d1_send_f_a_channel_may_be_for_one_sender() {
 }
 
 #[tokio::test]
-async fn registering_takes_a_token_where_subscribing_does_and_channels_take_none() {
+async fn registering_needs_the_subscribe_token_and_channels_need_none() {
     let dir = tempfile::tempdir().unwrap();
     let tokens = dir.path().join("tokens");
     std::fs::write(&tokens, "0123456789abcdef\n").unwrap();

@@ -44,10 +44,10 @@ impl Server {
 pub(crate) fn refused_to_listen_on(dir: &Path, wrong: impl Into<OwnedFd>) -> String {
     let mut command = passing_on(dir, &[], wrong, None, "public");
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let mut output = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
     assert!(!child.wait().unwrap().success());
-    said
+    output
 }
 
 fn passing_on(

@@ -13,8 +13,8 @@ pub(crate) fn refused(dir: &Path, args: &[&str]) -> String {
     if !line.is_empty() {
         child.kill().unwrap();
     }
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let mut output = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
     assert!(!child.wait().unwrap().success() && line.is_empty(), "{args:?} was not refused");
-    said
+    output
 }

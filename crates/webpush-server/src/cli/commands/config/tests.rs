@@ -148,7 +148,7 @@ fn lists_are_arrays_commas_and_repeated_flags() {
 
 #[test]
 fn all_errors_in_the_file_are_reported_with_their_lines() {
-    for (text, said) in [
+    for (text, output) in [
         ("[listen]\nprot = 1", "c.toml:2: unknown key listen.prot; did you mean listen.port?"),
         ("[lisen]\nport = 1", "c.toml:1: unknown table [lisen]; did you mean [listen]?"),
         ("port = 1", "c.toml:1: unknown key port; did you mean port in the table [listen]?"),
@@ -184,7 +184,7 @@ fn all_errors_in_the_file_are_reported_with_their_lines() {
             "c.toml:2: subscribe.tokens: a token needs at least 16 characters, or it could be guessed",
         ),
     ] {
-        assert_eq!(Sources::file(text).faults(), [said], "{text}");
+        assert_eq!(Sources::file(text).faults(), [output], "{text}");
     }
     let text = "[listen]\nprot = 1\nport = true\n[broadcasts]\na = 1\n";
     let faults = Sources::file(text).variable("WEBPUSH_SERVER_LISTEN__HOST_", "x").faults();
@@ -192,8 +192,8 @@ fn all_errors_in_the_file_are_reported_with_their_lines() {
 }
 
 #[test]
-fn what_is_wrong_among_the_variables_is_said() {
-    for (name, text, said) in [
+fn errors_in_variables_are_reported() {
+    for (name, text, expected) in [
         ("LISTEN__PRT", "1", "unknown variable; did you mean WEBPUSH_SERVER_LISTEN__PORT?"),
         ("PORT", "1", "unknown variable; did you mean WEBPUSH_SERVER_LISTEN__PORT?"),
         ("PUSH_RATE", "off", "unknown variable; did you mean WEBPUSH_SERVER_RATES__PUSH?"),
@@ -207,19 +207,22 @@ fn what_is_wrong_among_the_variables_is_said() {
         ),
     ] {
         let name = format!("WEBPUSH_SERVER_{name}");
-        assert_eq!(Sources::file("").variable(&name, text).faults(), [format!("variable {name}: {said}")]);
+        assert_eq!(
+            Sources::file("").variable(&name, text).faults(),
+            [format!("variable {name}: {expected}")]
+        );
     }
 }
 
 #[test]
-fn a_value_that_loses_must_be_right_as_well() {
+fn overridden_values_must_be_valid_too() {
     let faults = Sources::file("[listen]\nport = -1\n").flags(&["--port", "3"]).faults();
     assert_eq!(faults, ["c.toml:2: listen.port: '-1' is not a whole number"]);
 }
 
 #[test]
-fn what_settings_need_and_exclude_holds_across_sources_and_names_them() {
-    for (sources, said) in [
+fn rules_between_settings_apply_across_sources() {
+    for (sources, expected) in [
         (Sources::file("[tls]\ncert = 'c'"), "c.toml:2: tls.cert also needs tls.key (--key FILE)"),
         (
             Sources::file("[tls]\nkey = 'k'\ncert = 'c'").flags(&["--plaintext"]),
@@ -236,7 +239,7 @@ fn what_settings_need_and_exclude_holds_across_sources_and_names_them() {
             "credential tls.cert: tls.cert also needs tls.key (--key FILE)",
         ),
     ] {
-        assert_eq!(sources.faults(), [said]);
+        assert_eq!(sources.faults(), [expected]);
     }
     let pem_and_pfx = Sources::file("[tls]\npfx = 'p'").flags(&["--key", "k", "--cert", "c"]).faults();
     assert_eq!(pem_and_pfx[0], "c.toml:2: tls.pfx cannot be combined with tls.cert (--cert)");
@@ -246,13 +249,13 @@ fn what_settings_need_and_exclude_holds_across_sources_and_names_them() {
 }
 
 #[test]
-fn credentials_stand_back_behind_both_forms_of_a_secret() {
+fn both_forms_of_a_secret_override_a_credential() {
     let sources = Sources::file("[subscribe]\ntokens = ['0123456789abcdef']").credential("subscribe.tokens");
     assert!(!sources.resolve().values.contains_key("subscribe.tokens_file"));
 }
 
 #[test]
-fn a_named_file_that_is_not_there_is_a_fault_and_an_unnamed_one_is_none() {
+fn an_explicit_file_must_exist_and_the_default_one_need_not() {
     let sources = Sources::file("");
     fs::remove_file(sources.directory.path().join("c.toml")).unwrap();
     assert!(sources.layers().resolve().is_ok());
@@ -266,7 +269,7 @@ fn a_named_file_that_is_not_there_is_a_fault_and_an_unnamed_one_is_none() {
 }
 
 #[test]
-fn what_is_printed_would_bring_the_same_about_and_has_no_secrets() {
+fn the_printed_configuration_is_equivalent_and_has_no_secrets() {
     let text = "[tls]\npfx = 'a b.pfx'\npfx_password = 'open sesame'\n[matrix]\nallow_addresses = ['10.0.0.1']\n[broadcasts]\n\"a.b\" = '\"1\"'\n";
     let sources = Sources::file(text).flags(&["--port", "7", "--matrix-gateway=own"]);
     let resolved = sources.resolve();
@@ -289,7 +292,7 @@ fn what_is_printed_would_bring_the_same_about_and_has_no_secrets() {
 }
 
 #[test]
-fn every_setting_is_in_the_schema_and_on_the_page_and_has_a_form_that_fits() {
+fn every_setting_is_in_the_schema_and_the_reference_with_a_valid_default() {
     let settings = serve::declared();
     let schema = schema::schema(&settings);
     let page = reference::page(&settings);
@@ -307,7 +310,7 @@ fn every_setting_is_in_the_schema_and_on_the_page_and_has_a_form_that_fits() {
 }
 
 #[test]
-fn certificates_by_acme_bring_the_port_that_authorities_look_at() {
+fn acme_changes_the_default_port_to_443() {
     let settings = |text: &str| serve::settings(&Sources::file(text).resolve()).unwrap();
     let acme = settings("[acme]\ndomains = ['push.example']\ncontact = 'mailto:ops@example.net'\n");
     assert_eq!((acme.port, acme.acme.unwrap().domains.len()), (443, 1));
@@ -317,7 +320,7 @@ fn certificates_by_acme_bring_the_port_that_authorities_look_at() {
 }
 
 #[test]
-fn the_page_about_the_configuration_is_up_to_date() {
+fn the_configuration_reference_is_up_to_date() {
     let page = reference::page(&serve::declared());
     let kept = include_str!("../../../../../../docs/configuration.md");
     assert!(page == kept, "run: cargo run -- config reference > docs/configuration.md");

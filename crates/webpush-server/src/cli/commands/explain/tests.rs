@@ -36,7 +36,7 @@ fn failing(explanation: &Explanation) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_good_header_passes_with_and_without_its_name() {
+fn a_valid_header_passes_with_and_without_its_name() {
     let key = VapidKey::generate().unwrap();
     let header = signed(&key, "https://push.example");
     for header in [header.clone(), format!("authorization : {header} \n")] {
@@ -52,14 +52,14 @@ fn a_good_header_passes_with_and_without_its_name() {
 }
 
 #[test]
-fn what_is_wrong_is_named_claim_by_claim() {
+fn errors_are_reported_claim_by_claim() {
     let (key, other) = (VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let header = signed(&key, "https://push.example/");
     let explanation = ask_at(NOW + 100_000, &header, &["--key", &other.public()]);
     assert_eq!(failing(&explanation), ["aud", "exp", "k"]);
     assert_eq!(explanation.status, Some(403));
-    for said in [r#""https://push.example""#, r#""https://push.example/""#] {
-        assert!(explanation.detail.contains(said), "{}", explanation.detail);
+    for expected in [r#""https://push.example""#, r#""https://push.example/""#] {
+        assert!(explanation.detail.contains(expected), "{}", explanation.detail);
     }
     for never in [&key.public(), &other.public(), "/push/secret"] {
         assert!(!format!("{explanation:?}").contains(never));
@@ -69,7 +69,7 @@ fn what_is_wrong_is_named_claim_by_claim() {
 }
 
 #[test]
-fn another_header_is_an_error() {
+fn other_headers_are_errors() {
     let key = VapidKey::generate().unwrap().public();
     let other = ask("Basic dDpr", &[]);
     assert_eq!((other.pass, other.status), (false, None));
@@ -80,7 +80,7 @@ fn another_header_is_an_error() {
 #[test]
 fn wrong_arguments_are_explained() {
     let off_curve = base64url::encode([4; 65]);
-    for (words, said) in [
+    for (words, expected) in [
         (&["vapid"][..], "--endpoint"),
         (&["vapid", "--endpoint", "push.example"], "https://"),
         (&["vapid", "--endpoint", ENDPOINT, "--key", "AAAA"], "65"),
@@ -88,7 +88,7 @@ fn wrong_arguments_are_explained() {
         (&["vapid", "--endpoint", ENDPOINT, "--now", "noon"], "--now"),
     ] {
         let error = parse(words).unwrap_err();
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     let args = parse(&["vapid t=a\nb", "--endpoint", ENDPOINT]).unwrap();
     assert!(headers(&args).is_err());

@@ -50,7 +50,7 @@ mod tests {
     const NOW: Duration = Duration::ZERO;
 
     #[test]
-    fn failures_double_the_pause() {
+    fn failures_double_the_delay() {
         let mut backoff = Backoff::default();
         let pauses: Vec<_> = (0..8).map(|_| backoff.after_failure(NOW, false).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_end_is_no_reason_to_wait_unless_it_repeats() {
+    fn a_graceful_end_causes_a_delay_only_if_repeated() {
         let mut backoff = Backoff::default();
         for _ in 0..3 {
             assert_eq!(backoff.after_end(SUDDEN, false), NOW);

@@ -62,7 +62,7 @@ impl<'a> ListenLoop<'a> {
         }
     }
 
-    /// Makes one monitoring request, until the server or the connection ends it, or `--count` is reached.
+    /// Makes one monitoring request, which ends with the connection or when `--count` is reached.
     async fn listen_once(&mut self) -> Result<(), Failure> {
         let wait = if self.args.no_wait { Wait::Stored } else { Wait::Forever };
         let after = self.resume.begin();
