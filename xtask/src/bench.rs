@@ -19,7 +19,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use machine::Machine;
 use measure::Runs;
@@ -32,9 +32,9 @@ const SCRATCH: &str = "target/bench";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Measure only the rows whose name contains this text, and write no page.
-    #[arg(long, value_name = "ROW")]
-    only: Option<String>,
+    /// Measure only the rows whose name contains one of these texts, and write no page.
+    #[arg(long, value_name = "ROW", value_delimiter = ',')]
+    only: Vec<String>,
     /// Short runs with smaller numbers: to see that everything works, not how fast it is.
     #[arg(long)]
     quick: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Options {
 ///
 /// A missed goal is a result, not a failure.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let rows = chosen(options.only.as_deref())?;
+    let rows = chosen(&options.only)?;
     if options.list {
         let runs = Runs::new(Path::new("."), options.quick, 1, None);
         rows.iter().for_each(|row| println!("{:<26} {}", row.name, runs.said(row.what)));
@@ -80,21 +80,22 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         println!("{}", result.line());
         measured.push(result);
     }
-    if options.only.is_none() {
+    if options.only.is_empty() {
         page::write(&root.join(PAGE), &machine, &measured, &runs)?;
         println!("written to {PAGE}");
     }
     Ok(measured.iter().all(RowResult::is_there))
 }
 
-fn chosen(only: Option<&str>) -> Result<Vec<&'static Row>> {
-    let rows: Vec<_> = rows::all().filter(|row| only.is_none_or(|text| row.name.contains(text))).collect();
-    ensure!(
-        !rows.is_empty(),
-        "no row is called like {:?}; cargo xtask bench --list names them",
-        only.unwrap_or_default()
-    );
-    Ok(rows)
+/// Returns the rows whose name contains one of `texts`, or all if there are none.
+fn chosen(texts: &[String]) -> Result<Vec<&'static Row>> {
+    let contains = |text: &String| rows::all().any(|row| row.name.contains(text.as_str()));
+    if let Some(unknown) = texts.iter().find(|text| !contains(text)) {
+        bail!("no row has a name with {unknown:?}; `cargo xtask bench --list` prints the names");
+    }
+    let is_chosen =
+        |row: &&Row| texts.is_empty() || texts.iter().any(|text| row.name.contains(text.as_str()));
+    Ok(rows::all().filter(is_chosen).collect())
 }
 
 /// Builds the server and the load separately.
