@@ -1,6 +1,6 @@
 //! `cargo xtask assets`: generates and checks manual pages and shell completions.
 //!
-//! They are made from the declaration of the command line, and checked by the programs that read them.
+//! They are generated from the declared command line, and checked with the programs that read them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

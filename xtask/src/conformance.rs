@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every requirement, so that none can be dropped from the table unseen.
+/// Every requirement, so that none can disappear from the table unnoticed.
 const IDS: &str = include_str!("conformance/ids.txt");
-/// How ids begin: RFCs, HTTP/2's rules for push, and draft-thomson.
+/// Prefixes of IDs: RFCs, HTTP/2's rules for push, and draft-thomson.
 const FAMILIES: [&str; 3] = ["R", "H2-", "D1-"];
 const TABLE: &str = "docs/internals/conformance.md";
 /// Beginnings of cells that give a reason instead of a test.

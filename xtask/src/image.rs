@@ -109,7 +109,7 @@ impl Image {
         Ok(())
     }
 
-    /// The files that an engine lays over those of the image.
+    /// Files that a container engine mounts over those of the image.
     fn mount_names(&self) -> Result<()> {
         names::serve()?;
         fs::write(self.tree.join("etc/hosts"), "127.0.0.1 localhost hosts.webpush.test\n")?;

@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Install the client programs first (the script interop/install).
     #[arg(long)]
     install: bool,
-    /// Print each check, not only those that went wrong.
+    /// Print each check, not only those that failed.
     #[arg(long, short)]
     verbose: bool,
     /// Print the names of the cases and stop.
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     list: bool,
 }
 
-/// Runs the chosen cases; `Ok(false)` when one failed.
+/// Runs the chosen cases; returns false if one failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let (cases, pairs) = chosen(options.only.as_deref())?;
     if options.list {
@@ -142,7 +142,7 @@ fn print_lines(lines: &[String], all: bool) {
 /// Directories: the sources, and temporary files.
 struct Workspace {
     root: PathBuf,
-    /// The profile directories' parent, wherever `CARGO_TARGET_DIR` has put it.
+    /// The target directory, also with `CARGO_TARGET_DIR`.
     target: PathBuf,
     scratch: PathBuf,
 }
@@ -251,7 +251,7 @@ impl Bench {
         }
     }
 
-    /// The interpreter follows from the ending; a script without one starts itself.
+    /// The interpreter follows from the extension; a script without one is executable.
     fn script(&self, path: &str, tools: &[Tool]) -> Result<Command> {
         let script = self.workspace.scripts().join(path);
         ensure!(script.is_file(), "there is no script {}", script.display());
@@ -333,7 +333,7 @@ impl Bench {
         }
     }
 
-    /// Pairs whose client programs are all there run side by side against one server.
+    /// Pairs whose client programs are installed run concurrently against one server.
     fn run_matrix(&mut self, pairs: &[Pair], table: &mut Table) {
         let mut ready = Vec::new();
         let mut checked = HashMap::new();
@@ -409,7 +409,7 @@ impl Bench {
     }
 }
 
-/// Runs a script and collects what it prints; an error when it did not end well.
+/// Runs a script and collects its output. Fails if it does.
 fn run_to_end(mut command: Command, lines: &mut Vec<String>) -> Result<()> {
     command.stderr(Stdio::piped());
     match Process::start(command)?.run_to_end(SCRIPT_TIMEOUT, lines)? {

@@ -33,7 +33,7 @@ enum Task {
     Package(package::Options),
     /// Print every requirement of the RFCs with its test; fails if one has none.
     Conformance,
-    /// Check the house rules that no lint knows: words, arrows, circles, seams, layout, links.
+    /// Check the house rules: words, names, dependencies, import cycles, layout, links.
     Tidy(tidy::Options),
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::interop::process::{End, Process};
 use crate::shell::output;
 
-/// How long a message that waits, or whose agent does, may take.
+/// Time limit for a message.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An agent with its subscription, and the sender that knows it.

@@ -1,4 +1,4 @@
-//! Runs programs, and checks that they are there; errors name the program and its output.
+//! Runs programs, and checks that they are installed; errors include the program and its output.
 
 use std::ffi::OsStr;
 use std::fs;

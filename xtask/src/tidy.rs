@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: house rules that no lint knows. CONTRIBUTING.md has them in words.
+//! `cargo xtask tidy`: house rules that no lint checks. CONTRIBUTING.md describes them.
 //!
 //! Existing breaches are counted per file in a ratchet, which only goes down.
 

@@ -26,7 +26,7 @@ struct ReceivedRequest {
     body: Bytes,
 }
 
-/// The last part of the path is the status to answer with.
+/// The last segment of the path is the status of the response.
 async fn answer(
     request: Request<Incoming>,
     arrived: UnboundedSender<ReceivedRequest>,
@@ -212,7 +212,7 @@ async fn https_is_trusted_by_file_and_speaks_http2() {
             let Ok(socket) = acceptor.accept(socket).await else { continue };
             let mut connection = h2::server::handshake(socket).await.unwrap();
             while let Some(Ok((_, mut respond))) = connection.accept().await {
-                // Before the body has come, as a server may.
+                // Before the body has arrived, as servers may do.
                 let answer =
                     Response::builder().status(201).header("location", "/message/m").body(()).unwrap();
                 respond.send_response(answer, true).unwrap();

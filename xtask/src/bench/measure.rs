@@ -13,7 +13,7 @@ use super::row::Reading;
 /// For one run of one command.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LOOK: Duration = Duration::from_millis(50);
-/// The arguments that name the measured server; replaced for the peer.
+/// The arguments for the measured server; replaced for the peer.
 pub(super) const OURS: &str = "--server target/dist/webpush-server --directory target/bench";
 
 type Output = BTreeMap<String, f64>;
@@ -24,7 +24,7 @@ pub(super) struct Runs {
     quick: bool,
     rounds: usize,
     peer: Option<PathBuf>,
-    /// By command. One that has failed is not tried again.
+    /// Results by command. A failed one is not repeated.
     outputs: HashMap<String, Result<Output, String>>,
 }
 
@@ -60,7 +60,7 @@ impl Runs {
         }
     }
 
-    /// The command as it is run and shown.
+    /// Returns the command with its choices made.
     pub(super) fn command(&self, reading: &Reading) -> String {
         chosen(reading.command, self.quick)
     }
@@ -116,7 +116,7 @@ fn chosen(command: &str, quick: bool) -> String {
     chosen + rest
 }
 
-/// Runs a command at the root; what it prints.
+/// Runs a command at the root, and returns its output.
 fn run(root: &Path, command: &str) -> Result<String> {
     let mut words = command.split_whitespace();
     let program = words.next().context("an empty command")?;
@@ -155,7 +155,7 @@ fn read(pipe: Option<&mut impl std::io::Read>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Lines of a name and a number; others are passed over.
+/// Parses lines with a name and a number; skips others.
 fn figures(text: &str) -> impl Iterator<Item = (String, f64)> {
     text.lines().filter_map(|line| {
         let (name, value) = line.split_once(char::is_whitespace)?;

@@ -22,7 +22,7 @@ pub(super) fn write(path: &Path, machine: &Machine, rows: &[RowResult], runs: &R
     Ok(fs::write(path, page)?)
 }
 
-/// The page with another part between its marks.
+/// Returns the page with the generated part replaced.
 fn replaced(page: &str, generated: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;

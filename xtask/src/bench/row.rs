@@ -1,4 +1,4 @@
-//! One row: a figure, its goal, and the limit that it is held against.
+//! A row: a figure, its goal, and the limit it is compared with.
 
 use anyhow::Result;
 
@@ -84,7 +84,7 @@ impl Row {
 }
 
 impl Goal {
-    /// The number not to be above.
+    /// The maximum.
     pub(super) fn bound(self, limit: Option<f64>) -> Option<f64> {
         match self {
             Self::None => None,
@@ -120,7 +120,7 @@ impl RowResult {
         }
     }
 
-    /// As it is printed when it is known.
+    /// The line that is printed.
     pub(super) fn line(&self) -> String {
         let Row { name, unit, goal, .. } = self.row;
         match &self.result {

@@ -14,12 +14,12 @@ pub(super) const PROGRAM: &str = "target/dist/webpush-count";
 pub(super) struct Row {
     pub(super) name: &'static str,
     times: [u32; 2],
-    /// By how much allocations may differ from run to run, where threads interleave.
+    /// Tolerance for allocations of several threads, which interleave differently in each run.
     pub(super) tolerance: f64,
 }
 
 impl Row {
-    /// A scenario of one thread, which does the same in every run.
+    /// A scenario of one thread, which is the same in every run.
     pub(super) const fn alone(name: &'static str) -> Self {
         Self { name, times: [100, 600], tolerance: 0.0 }
     }
@@ -28,7 +28,7 @@ impl Row {
         Self { name, times, tolerance }
     }
 
-    /// How often it may be counted before it fails.
+    /// Maximum number of counts before it fails.
     pub(super) fn tries(&self) -> u32 {
         if self.tolerance > 0.0 { 4 } else { 1 }
     }
@@ -74,7 +74,7 @@ impl Row {
 /// The cost of one run.
 struct Totals {
     allocations: u64,
-    /// One that grows counts with the bytes that it grows by.
+    /// A reallocation counts with the bytes it grows by.
     bytes: u64,
     instructions: u64,
 }

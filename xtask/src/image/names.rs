@@ -1,4 +1,4 @@
-//! A name server that knows one name, on an address of this machine that no other uses.
+//! A DNS server for one name, on an unused loopback address.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 /// Its address, for `resolv.conf`.
 pub(super) const ADDRESS: &str = "127.0.53.1";
-/// It leads to 127.0.0.1, and every other name nowhere.
+/// It resolves to 127.0.0.1; other names do not exist.
 pub(super) const NAME: &str = "admin.webpush.test";
 
 const HEADER_BYTES: usize = 12;

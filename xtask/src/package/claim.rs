@@ -1,4 +1,4 @@
-//! One test of the package at a time on one machine, and none that stumbles over an interrupted one.
+//! A lock, so that one package test runs on a machine at a time, and cleans up after others.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;

@@ -53,12 +53,12 @@ pub(super) fn review(package: &Path) -> Result<()> {
     run(lintian.arg(package))
 }
 
-/// Installs it, or over itself what is there.
+/// Installs the package, or upgrades it.
 pub(super) fn install(package: &Path) -> Result<()> {
     run(Command::new("dpkg").env("DEBIAN_FRONTEND", "noninteractive").arg("--install").arg(package))
 }
 
-/// Fails if something of it is here already: the test ends by purging it.
+/// Fails if the package is installed already, because the test purges it at the end.
 pub(super) fn must_not_be_here() -> Result<()> {
     let traces = traces()?;
     ensure!(
@@ -133,7 +133,7 @@ pub(super) fn tidy_up() {
     let _ = fs::remove_file("/var/lib/webpush-server");
 }
 
-/// Files with its name where packages leave files.
+/// Files with its name in the directories of packages.
 fn traces() -> Result<Vec<String>> {
     let mut find = Command::new("find");
     find.args(DIRECTORIES).args(["-xdev", "-name", "*webpush-server*"]);

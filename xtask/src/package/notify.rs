@@ -1,4 +1,4 @@
-//! The socket on which a service tells systemd how it is.
+//! The notification socket of systemd.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// How long a state may take to come.
+/// Time limit for a state.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct NotifySocket {

@@ -19,7 +19,7 @@ use crate::shell::run;
 const USER: u32 = 64_808;
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// The parts of an installation that all starts share.
+/// The parts of an installation that all runs share.
 pub(super) struct Installation {
     pub(super) unit: Unit,
     pub(super) state: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Makes the directories that systemd makes.
+    /// Creates the directories that systemd would create.
     ///
     /// Each credential is a name and the file it is copied from.
     pub(super) fn prepare(unit: Unit, scratch: &Path, credentials: &[(&str, &Path)]) -> Result<Self> {

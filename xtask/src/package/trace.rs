@@ -34,7 +34,7 @@ pub(super) fn check(unit: &Unit, record: &str, own: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// The call in a line of the record; a line may be the second half of one, or a signal.
+/// Returns the call in a line of the trace, unless it is the second half of one or a signal.
 fn call_of(line: &str) -> Option<&str> {
     let (_, said) = line.split_once(' ')?;
     let (name, _) = said.trim_start().split_once('(')?;

@@ -29,7 +29,7 @@ impl Unit {
         self.lines.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    /// The last value of a key, which is the one that counts.
+    /// Returns the last value of a key, which is effective.
     pub(super) fn one(&self, key: &str) -> Result<&str> {
         let found = self.all(key).last();
         found.with_context(|| format!("{} says nothing of {key}=", self.path.display()))

@@ -1,4 +1,4 @@
-//! Circles of files: none may use itself over others, but a parent and its children may use each other.
+//! Import cycles between files; only a parent and its children may import each other.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,12 +1,12 @@
-//! Where modules are, how long files may be, and what must not be left behind.
+//! Locations of modules, lengths of files, and leftovers.
 
 use super::breach::{Breach, Rule};
 use super::source::Source;
 
-/// Past this a file is to be split.
+/// Maximum number of lines of a file.
 const MAX_LINES: usize = 500;
-/// Modules that say nothing of what they hold.
-const DRAWERS: [&str; 6] = ["common", "util", "utils", "helpers", "misc", "types"];
+/// Module names that do not describe their contents.
+const VAGUE_NAMES: [&str; 6] = ["common", "util", "utils", "helpers", "misc", "types"];
 /// Written so that this file does not hold them.
 const LEFTOVERS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("dbg", "!(")];
@@ -23,7 +23,7 @@ pub(super) fn check(source: &Source, breaches: &mut Vec<Breach>) {
         report(Rule::Layout, 1, format!("a mod.rs: move it to {directory}.rs"));
     }
     let stem = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
-    if DRAWERS.contains(&stem) {
+    if VAGUE_NAMES.contains(&stem) {
         report(Rule::Layout, 1, format!("a module called {stem}: name it by what it holds"));
     }
     let lines = source.text.lines().count();

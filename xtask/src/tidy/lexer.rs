@@ -16,7 +16,7 @@ pub(super) struct Lexed {
     pub(super) texts: Vec<Text>,
 }
 
-/// Splits `source`. Accepts anything: what does not compile is the compiler's concern.
+/// Splits `source`, which need not compile.
 pub(super) fn lex(source: &str) -> Lexed {
     let mut lexer =
         Lexer { rest: source, line: 1, code: String::with_capacity(source.len()), texts: Vec::new() };
@@ -119,7 +119,7 @@ fn unescape(text: &str) -> String {
     result
 }
 
-/// The length of a character literal; a lifetime is none.
+/// Returns the length of a character literal, or `None` for a lifetime.
 fn char_literal(rest: &str) -> Option<usize> {
     let inner = rest.strip_prefix('\'')?;
     if let Some(escaped) = inner.strip_prefix('\\') {

@@ -1,4 +1,4 @@
-//! Arrows between crates, what the pure crates may use, and reasons for dependencies.
+//! Dependencies between crates, dependencies of the pure crates, and reasons for dependencies.
 
 use super::breach::{Breach, Rule};
 use super::source::Source;

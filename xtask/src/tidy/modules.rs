@@ -1,4 +1,4 @@
-//! Which module of a crate uses which: a graph of files, read from their paths.
+//! The import graph of the modules of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ impl Modules {
         Self(modules)
     }
 
-    /// Returns the modules that `user` uses, itself excepted.
+    /// Returns the modules that `user` uses, except itself.
     pub(super) fn used_by(&self, user: usize) -> BTreeSet<usize> {
         let module = &self.0[user];
         let paths = module.imports.values().chain(&module.mentions);
@@ -62,7 +62,7 @@ impl Modules {
         above != below && self.0[below].names.starts_with(&self.0[above].names)
     }
 
-    /// Finds the module of which `path`, as written in `user`, names an item. Follows re-exports.
+    /// Returns the module that declares the item `path`, as written in `user`. Follows re-exports.
     fn resolve(&self, user: usize, path: &[String], depth: usize) -> Option<usize> {
         let (first, rest) = path.split_first()?;
         let mut names = &self.0[user].names[..];

@@ -1,4 +1,4 @@
-//! One name, one thing: a visible type of the shipped crates has a name of its own.
+//! Unique names: no two visible types of the shipped crates have the same name.
 
 use std::collections::BTreeMap;
 

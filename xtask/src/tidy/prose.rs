@@ -1,4 +1,4 @@
-//! Words and sentences: VOICE's rules on comments, messages, documents and names.
+//! Words and sentences in comments, messages, documents and names.
 
 use super::breach::{Breach, Rule};
 use super::lexer::Text;
@@ -42,7 +42,7 @@ pub(super) fn check(source: &Source, breaches: &mut Vec<Breach>) {
 
 type Report<'a> = &'a mut dyn FnMut(Rule, usize, String);
 
-/// Banned words, and quotation marks that English does not have.
+/// Banned words and guillemets.
 fn words(text: &str, first_line: usize, report: Report<'_>) {
     for (number, line) in text.lines().enumerate() {
         let lower = line.to_lowercase();
@@ -136,7 +136,7 @@ fn parts(name: &str) -> Vec<String> {
     parts
 }
 
-/// Text without line breaks, and where it begins.
+/// Text without line breaks, and its first line number.
 struct Paragraph {
     line: usize,
     text: String,
@@ -201,7 +201,7 @@ fn begins_block(line: &str) -> bool {
         || after_number.len() < line.len() && after_number.starts_with(". ")
 }
 
-/// Sentences that begin with a pronoun, as a translation does.
+/// Sentences that begin with a pronoun.
 fn sentences(paragraph: &Paragraph, report: Report<'_>) {
     for sentence in split(&paragraph.text) {
         let plain = sentence.trim_start_matches(|c: char| !c.is_alphanumeric());

@@ -1,4 +1,4 @@
-//! Breaches that are still allowed, by rule and file: their number only goes down.
+//! Breaches that are still allowed, by rule and file; their number only goes down.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ const HEAD: &str = "\
 # and refuses to raise the sum of a rule. `cargo xtask tidy --all` shows the places.
 ";
 
-/// How many breaches of each rule each file may have.
+/// The allowed number of breaches, by rule and file.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Ratchet(BTreeMap<(Rule, String), usize>);
 
@@ -26,7 +26,7 @@ impl Ratchet {
         Self(counts)
     }
 
-    /// Parses the file. Fails with the line that is no entry.
+    /// Parses the file. Fails with the first invalid line.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let entries = lines.map(|line| entry(line).with_context(|| format!("not an entry: {line}")));
@@ -67,7 +67,7 @@ impl Ratchet {
         Ok(found)
     }
 
-    /// Returns how many breaches of a rule all files have together.
+    /// Returns the number of breaches of a rule in all files.
     pub(super) fn total(&self, rule: Rule) -> usize {
         self.0.iter().filter(|((of, _), _)| *of == rule).map(|(_, count)| count).sum()
     }

@@ -1,4 +1,4 @@
-//! Clock, randomness and sleep are passed in: only the files of the seams call the system for them.
+//! Direct calls of clock, randomness and sleep, which only the files in `SEAMS` may make.
 
 use super::breach::{Breach, Rule};
 use super::source::Source;

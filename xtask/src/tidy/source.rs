@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result};
 
 use super::lexer::{self, Lexed};
 
-/// Directories that hold what others wrote, or what is built.
+/// Directories of third-party and generated files.
 const SKIPPED: [&str; 6] = ["target", "node_modules", "corpus", "artifacts", ".git", "__pycache__"];
-/// Text that people write, besides Rust.
+/// Extensions of text files other than Rust.
 const PROSE: [&str; 11] = ["md", "toml", "js", "mjs", "html", "css", "py", "sh", "service", "socket", "nix"];
 
 /// A text file of the repository.
@@ -28,7 +28,7 @@ impl Source {
         Self { path, text, rust }
     }
 
-    /// Returns the code of a Rust file that ships: blank where it is for tests only.
+    /// Returns the code of a Rust file with test code blanked out.
     pub(super) fn shipped_code(&self) -> Option<String> {
         let lexed = self.rust.as_ref()?;
         let is_test = |part: &str| matches!(part, "tests" | "tests.rs" | "benches" | "examples");

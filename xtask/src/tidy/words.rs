@@ -20,7 +20,7 @@ pub(super) struct Word {
     pub(super) instead: &'static str,
 }
 
-/// Files that may hold any word: history, this table, and the tests of the check.
+/// Files that may contain any word: history, this table, and the tests of the check.
 pub(super) const EXEMPT: [&str; 3] = ["CHANGELOG.md", "xtask/src/tidy/words.rs", "xtask/src/tidy/prose.rs"];
 
 const fn prose(word: &'static str, instead: &'static str) -> Word {
@@ -141,7 +141,7 @@ pub(super) const WORDS: &[Word] = &[
     identifier("OwnerToken", "AdminToken"),
 ];
 
-/// Participles and pronouns that name no type: what a type is needs a noun.
+/// Participles and pronouns, which must not name types.
 pub(super) const NO_TYPE_NAMES: &[&str] = &[
     "Answered", "Appended", "Arrived", "Asked", "Counted", "Declared", "Dialed", "Ended", "Found", "Gauged",
     "Given", "Gone", "Held", "Heard", "Kept", "Known", "Left", "Lost", "Made", "Meant", "Measured", "Posted",

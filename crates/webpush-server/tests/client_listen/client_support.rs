@@ -19,7 +19,7 @@ pub(crate) enum Step {
         body: Vec<u8>,
     },
     End(u16),
-    /// The request fails without an answer.
+    /// Close the connection without a response.
     Fail,
 }
 
@@ -116,7 +116,7 @@ async fn monitored(
     Some(StatusCode::NO_CONTENT)
 }
 
-/// The binary under test, listening.
+/// The program under test, running `listen`.
 pub(crate) struct Listening {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,

@@ -26,7 +26,7 @@ async fn r8030_6_messages_are_printed_then_acknowledged() {
     service.expect(&["DELETE /message/1"]).await;
     service.step(push("/message/2", &subscription, b"\xff\xfe"));
     assert_eq!(listening.line().await, "__4");
-    // Nobody can read for this subscription afterwards: it is deleted.
+    // The keys are lost afterwards, so the subscription is deleted.
     service.expect(&["DELETE /message/2", "DELETE /subscription/s"]).await;
     let (code, stderr) = listening.end().await;
     assert_eq!(code, Some(0), "{stderr}");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Nobody listens there.
+/// A port without a listener.
 const NOBODY: &str = "https://127.0.0.1:1/dir";
 const ADMIN: [&str; 4] = ["--admin", "127.0.0.1:0", "--host", "127.0.0.1"];
 
@@ -65,12 +65,12 @@ async fn a_stored_certificate_is_served_without_the_ca() {
     for name in ["push.example", "other.example"] {
         handshake(&server, &roots, name, b"h2").await.unwrap();
     }
-    // There is no challenge, so its handshake finds no certificate, not even this one.
+    // Without a challenge, its handshake finds no certificate.
     handshake(&server, &roots, "push.example", b"acme-tls/1").await.unwrap_err();
     let metrics = ask(&server.admin, "GET", "/metrics", "").await.2;
     assert!(metrics.contains("webpush_tls_certificate_expiry_timestamp_seconds "), "{metrics}");
     assert!(metrics.contains("webpush_acme_orders_total{outcome=\"failed\"} 0"), "{metrics}");
-    // SIGHUP leaves it as it is.
+    // SIGHUP does not change it.
     server.signal("HUP");
     handshake(&server, &roots, "push.example", b"http/1.1").await.unwrap();
     server.signal("TERM");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-/// The first byte of a whole text message.
+/// The first byte of an unfragmented text message.
 pub(crate) const TEXT: u8 = 0x81;
 pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const CLOSE: u8 = 0x88;
@@ -18,7 +18,7 @@ pub(crate) const PONG: u8 = 0x8a;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A connection to the service after the opening of its WebSocket.
+/// A connection after the WebSocket handshake.
 pub(crate) struct Agent<S = TcpStream> {
     stream: BufReader<S>,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Frame {
     Close(Option<u16>, String),
 }
 
-/// A message that has come.
+/// A received message.
 #[derive(Debug)]
 pub(crate) struct Notification {
     pub(crate) channel: String,
@@ -41,7 +41,7 @@ pub(crate) struct Notification {
     pub(crate) text: String,
 }
 
-/// A service, a sender, and an agent that has one channel.
+/// Starts a server; returns it with a sender and an agent with one channel.
 pub(crate) async fn with_channel(args: &[&str]) -> (Server, Http2Client, Registered) {
     let server = Server::start_with(args);
     let sender = server.connect().await;
@@ -88,7 +88,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Asks for a WebSocket, with more headers; the head of the answer, and the socket if it was opened.
+/// Requests a WebSocket; returns the head of the response, and the socket if it was opened.
 pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     path: &str,
@@ -133,7 +133,7 @@ impl Agent {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
-    /// On a stream that needs no opening.
+    /// Uses a stream without a handshake.
     pub(crate) fn on(stream: S) -> Self {
         Self { stream: BufReader::new(stream) }
     }
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.try_send(bytes).await.unwrap();
     }
 
-    /// Sends to a service that may have ended the connection.
+    /// Sends to a server that may have closed the connection.
     pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.send(&frame(TEXT, text.to_string().as_bytes())).await;
     }
 
-    /// The next frame; `None` when the service has ended the connection.
+    /// Returns the next frame; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         soon("a frame or the end", self.read_frame()).await
     }
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         })
     }
 
-    /// The next frame, which is a text message.
+    /// Returns the next frame, which must be a text message.
     pub(crate) async fn text(&mut self) -> String {
         match self.next().await {
             Some(Frame::Text(text)) => text,
@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.receive().await
     }
 
-    /// The code and the reason with which the service closes now; then it ends the connection.
+    /// Waits for a close frame and the end of the connection; returns code and reason.
     pub(crate) async fn closed(&mut self) -> (Option<u16>, String) {
         match self.next().await {
             Some(Frame::Close(code, reason)) => {
@@ -219,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         assert!(closed == Some(code) && reason.contains(why), "{closed:?} {reason}");
     }
 
-    /// Says hello; its `uaid`.
+    /// Says hello; returns the `uaid`.
     pub(crate) async fn hello(&mut self, uaid: Option<&str>) -> String {
         let hello = json!({"messageType": "hello", "uaid": uaid, "broadcasts": {}, "use_webpush": true});
         let reply = self.ask(&hello).await;
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         reply["uaid"].as_str().unwrap().to_owned()
     }
 
-    /// Registers a channel; its push URL.
+    /// Registers a channel; returns its push URL.
     pub(crate) async fn register(&mut self, number: u32) -> String {
         let reply = self.try_register(&channel(number), None).await;
         assert_eq!(reply["status"], 200, "{reply}");
@@ -246,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         assert_eq!(self.ask(&request).await, expected);
     }
 
-    /// The next frame, which is a notification.
+    /// Returns the next frame, which must be a notification.
     pub(crate) async fn notification(&mut self) -> Notification {
         let message = self.receive().await;
         assert_eq!(message["messageType"], "notification", "{message}");
@@ -294,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     }
 }
 
-/// The texts of notifications, in order.
+/// Returns the texts of notifications, in order.
 pub(crate) fn texts(notifications: &[Notification]) -> Vec<&str> {
     notifications.iter().map(|it| it.text.as_str()).collect()
 }

@@ -1,4 +1,4 @@
-//! Agents and subscriptions as the operator sees them; the backlog; sealing keys.
+//! Administration of agents, subscriptions, the backlog and sealing keys.
 
 use crate::agent::{Agent, Registered};
 use crate::copies::{run, run_ok};
@@ -30,7 +30,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
     assert_eq!(counted["listening"], 1);
     let listed = json(&server, &["agents"]).await;
     assert_eq!(listed["agents"].as_array().unwrap().len(), 2);
-    // Page by page it is the same.
+    // Paging returns the same.
     let first = json(&server, &["agents", "--limit", "1"]).await;
     let next = first["next"].as_str().unwrap();
     let rest = json(&server, &["agents", "--after", next]).await;
@@ -91,7 +91,7 @@ async fn a_revoked_agent_is_gone_in_every_protocol() {
     assert_eq!(peer.get(&urls.set, &[]).await.status(), StatusCode::NOT_FOUND);
     let (pushed, _) = peer.drain(&receipts).await;
     assert_eq!((pushed[0].url(), pushed[0].response.status()), (message, StatusCode::GONE));
-    // Everybody else is as before.
+    // Other clients are not affected.
     peer.push(&kept.push, "kept").await;
     let more = peer.subscribe_in(&kept.set).await;
     json(&server, &["subscriptions", "revoke", &more.push]).await;

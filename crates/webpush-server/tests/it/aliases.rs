@@ -1,4 +1,4 @@
-//! Paths of autopush-rs: what is built on them reaches the resources they mean.
+//! Paths of autopush-rs, as aliases of this server's resources.
 
 use crate::support::{Server, header, raw_http1, texts, with_subscription};
 use http::{Method, StatusCode};
@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 const TTL: (&str, &str) = ("ttl", "60");
 const OLD: [&str; 3] = ["/wpush/v1/", "/wpush/v2/", "/wpush/"];
 
-/// The path that a client of autopush-rs would have for a URL of ours.
+/// Returns the path of autopush-rs for a URL.
 fn old(server: &Server, url: &str, ours: &str, theirs: &str) -> String {
     url.strip_prefix(&server.origin).unwrap().replacen(ours, theirs, 1)
 }
@@ -78,7 +78,7 @@ async fn old_paths_tell_410_from_404_and_ours_do_not() {
         let gone = peer.post(&path, &[TTL], "x").await;
         assert_eq!(gone.status(), StatusCode::GONE);
         assert_eq!(header(&gone, "cache-control"), "max-age=86400");
-        // A token that was changed, one of another kind, and none.
+        // A modified token, a token of another kind, and no token.
         let foreign = old(&server, &message, "/message/", theirs);
         for unknown in [format!("{path}A"), foreign, theirs.to_owned(), format!("{theirs}v3/x")] {
             let response = peer.post(&unknown, &[TTL], "x").await;
@@ -86,7 +86,7 @@ async fn old_paths_tell_410_from_404_and_ours_do_not() {
             assert!(!response.headers().contains_key("cache-control"));
         }
     }
-    // A message that went with its subscription is none that was unsubscribed.
+    // A message removed with its subscription is not a removed subscription.
     let path = old(&server, &message, "/message/", "/m/");
     assert_eq!(peer.get(&path, &[]).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(peer.delete("/m/nothing").await, StatusCode::NOT_FOUND);

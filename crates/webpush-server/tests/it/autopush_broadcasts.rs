@@ -33,11 +33,11 @@ async fn an_agent_gets_differing_versions_at_hello_and_on_change() {
     agent.send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "9"}})).await;
     assert_eq!(agent.receive().await, broadcast(json!({"c": "10"})));
     agent.send_text(json!({"messageType": "broadcast_subscribe", "broadcasts": {"c": "10", "b": "1"}})).await;
-    // Frames and news are looked at in no order.
+    // Frames and wakeups are handled in any order.
     agent.ping().await;
     inside.broadcast(&[("a", "3"), ("b", "2"), ("c", "11")]);
     assert_eq!(agent.receive().await, broadcast(json!({"b": "2", "c": "11"})));
-    // The same again is no news.
+    // The same version is not announced again.
     inside.broadcast(&[("a", "3"), ("b", "2"), ("c", "11")]);
     agent.ping().await;
 }

@@ -1,4 +1,4 @@
-//! `hello` in all its forms, and which agent it makes of a connection.
+//! `hello` in all its forms.
 
 use crate::agent::{Agent, Frame, Registered, channel, with_channel};
 use crate::support::Server;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 async fn hello_has_the_same_members_as_in_autopush() {
     let server = Server::start();
     let mut agent = Agent::open(&server).await;
-    // As KUnifiedPush writes it.
+    // In the notation of KUnifiedPush.
     agent.send_text(r#"{"messageType":"hello"}"#).await;
     let reply = agent.text().await;
     let uaid = serde_json::from_str::<Value>(&reply).unwrap()["uaid"].as_str().unwrap().to_owned();
@@ -77,7 +77,7 @@ async fn a_uaid_is_stored_from_the_first_registration_on() {
     let mut agent = Agent::open(&server).await;
     let uaid = agent.hello(Some(&never_registered)).await;
     assert_ne!(uaid, never_registered);
-    // One that was refused leaves nothing behind either.
+    // Refused ones leave nothing behind either.
     assert_eq!(agent.try_register(&channel(1), Some("no key")).await["status"], 400);
     agent.leave().await;
     let mut agent = Agent::open(&server).await;

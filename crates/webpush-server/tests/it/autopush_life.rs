@@ -1,4 +1,4 @@
-//! How long a connection lives: time-outs, keep-alive, a second connection, the end of the service.
+//! The life of a connection: timeouts, keepalive, a second connection, shutdown.
 
 use crate::agent::{
     Agent, CLOSE, Frame, PONG, Registered, assert_nothing_before, frame, push, push_many, texts, with_channel,
@@ -14,7 +14,7 @@ async fn hello_has_a_timeout_regardless_of_other_frames() {
     agent.send(&frame(crate::agent::PING, b"")).await;
     assert_eq!(agent.next().await, Some(Frame::Pong(Vec::new())));
     agent.assert_closed(1008, "no hello came in time").await;
-    // Half a hello is none.
+    // Half a hello does not count.
     let mut agent = Agent::open(&server).await;
     agent.send(&frame(0x01, br#"{"messageType":"#)).await;
     agent.assert_closed(1008, "no hello came in time").await;
@@ -107,7 +107,7 @@ async fn shutdown_closes_every_agent_gracefully() {
         Some(Frame::Close(Some(1001), _)) => {}
         other => panic!("{other:?}"),
     }
-    // Acknowledged between the close and its answer.
+    // Acknowledged between the close frame and its reply.
     agent.ack([&both[0]]).await;
     agent.send(&frame(CLOSE, &1001_u16.to_be_bytes())).await;
     assert_eq!(agent.next().await, None);

@@ -1,4 +1,4 @@
-//! Who may register, how often, and how many channels.
+//! Access, rates and quotas of registrations.
 
 use crate::agent::{Agent, Registered, assert_nothing_before, channel, open, push, with_channel};
 use crate::support::Server;

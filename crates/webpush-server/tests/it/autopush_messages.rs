@@ -1,4 +1,4 @@
-//! Notifications: their members, their headers, their order; urgency, TTL and topics.
+//! Notifications: members, headers, order, urgency, TTL and topics.
 
 use crate::agent::{Agent, Registered, assert_nothing_before, channel, push, push_many, texts, with_channel};
 use http::{Method, StatusCode};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const TTL: (&str, &str) = ("ttl", "60");
 
-/// Of a URL the last part.
+/// Returns the last segment of a URL.
 fn token(url: &str) -> &str {
     url.rsplit('/').next().unwrap()
 }
@@ -37,7 +37,7 @@ async fn aesgcm_headers_have_no_quotes_and_padding() {
     let expected = json!({
         "encoding": "aesgcm",
         "encryption": "keyid=p256dh;salt=AAAAAAAAAAAAAAAAAAAAAA; rs=4096",
-        // The key of the sender is for the service alone (RFC 8292 §4.2).
+        // The key of the sender is for the server only (RFC 8292 §4.2).
         "crypto_key": "keyid=p256dh;dh=BP-_a",
     });
     assert_eq!(agent.receive().await["headers"], expected);
@@ -153,7 +153,7 @@ async fn ttl_zero_messages_reach_connected_agents_only() {
     assert_eq!(now.text, "now");
     agent.ack([&now]).await;
     agent.leave().await;
-    // That it has left is no event that an answer announces.
+    // No response announces that it has disconnected.
     let mut agent = Agent::again(&server, &uaid).await;
     assert_nothing_before(&mut agent, &mut sender, &url).await;
 }

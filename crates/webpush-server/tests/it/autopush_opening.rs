@@ -1,4 +1,4 @@
-//! The opening of a WebSocket, and what it leaves of HTTP.
+//! The WebSocket handshake.
 
 use crate::agent::{Agent, Frame, TEXT, frame, open};
 use crate::support::{Server, header, soon};
@@ -12,7 +12,7 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(&server.address).await.unwrap()
 }
 
-/// The head of the answer to one request over HTTP/1.1, in lower case.
+/// Returns the head of the response to a request over HTTP/1.1, in lower case.
 async fn head(server: &Server, request: &str) -> String {
     let mut stream = connect(server).await;
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -48,14 +48,14 @@ async fn compression_is_not_negotiated_and_not_accepted() {
     assert!(!head.to_lowercase().contains("sec-websocket-extensions"), "{head}");
     let mut agent = agent.unwrap();
     agent.hello(None).await;
-    // `{}`, compressed all the same.
+    // `{}`, compressed nevertheless.
     agent.send(&frame(0xc1, b"\xaa\xae\x05\x00")).await;
     agent.assert_closed(1002, "no extension was agreed on").await;
 }
 
 #[tokio::test]
 async fn frames_sent_before_the_handshake_response_are_not_lost() {
-    // Sunup has its hello ready before the socket is open.
+    // Sunup sends hello before the handshake is complete.
     let server = Server::start();
     let mut stream = connect(&server).await;
     let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
@@ -126,7 +126,7 @@ async fn agents_are_also_served_over_tls() {
     tokio::spawn(connection);
     let request = http::Request::post(&push).header("ttl", "60").body(()).unwrap();
     let (response, mut body) = send.send_request(request, false).unwrap();
-    // More than one record of TLS holds.
+    // More than fits into one TLS record.
     body.send_data("x".repeat(4096).into(), true).unwrap();
     assert_eq!(soon("an answer", response).await.unwrap().status(), StatusCode::CREATED);
     let message = agent.notification().await;

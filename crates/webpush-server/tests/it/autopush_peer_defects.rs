@@ -85,7 +85,7 @@ async fn push_in_parallel(server: &Server, url: &str) {
     join_all((0..20).map(push_ten)).await;
 }
 
-/// Takes two hundred different messages.
+/// Receives two hundred different messages.
 async fn take_all(agent: &mut Agent) {
     let mut all = BTreeSet::new();
     for _ in 0..200 {
@@ -116,7 +116,7 @@ async fn peer_defect_5_expired_messages_do_not_hide_later_ones() {
     push(&mut sender, &url, &[("ttl", "60")], "good").await;
     let last = push(&mut sender, &url, &[("ttl", "1")], "expired").await;
     push(&mut sender, &url, &[("ttl", "60")], "good as well").await;
-    // Its end is an event that no answer announces.
+    // No response announces its end.
     soon("its end", async { while sender.get(&last, &[]).await.status() == StatusCode::OK {} }).await;
     let mut agent = Agent::again(&server, &uaid).await;
     assert_eq!(texts(&agent.notifications(2).await), ["good", "good as well"]);
@@ -224,7 +224,7 @@ async fn peer_defect_11_12_no_log_contains_a_uaid_or_a_complaint() {
     let notification = agent.notification().await;
     agent.try_register(&channel(1), Some("the key of a sender")).await;
     agent.leave().await;
-    // To an agent that is not there.
+    // To an absent agent.
     push(&mut sender, &url, &[("ttl", "60")], "the secret payload").await;
     server.signal("TERM");
     assert!(server.wait().await);

@@ -35,7 +35,7 @@ async fn messages_in_memory_for_an_agent_that_never_reads_are_bounded() {
     for number in 0..1000 {
         pushed.push(inside.push(&url, format!("{number} {}", "x".repeat(4000))).await);
     }
-    // One is ours, one the store's.
+    // One from this program, one from the store.
     let kept = pushed.iter().filter(|message| Arc::strong_count(message) > 2).count();
     assert!((1..=SESSION_WINDOW + WAKE_ENTRIES).contains(&kept), "{kept}");
     for number in 0..10 {
@@ -57,7 +57,7 @@ async fn messages_that_expire_while_waiting_do_not_block_later_ones() {
     let (mut agent, _, url) = inside.registered(1024).await;
     let large = "x".repeat(4000);
     for number in 0..2 * FETCH_ENTRIES {
-        // All but the first dozen wait for room in the socket, until after their time.
+        // All but the first dozen wait for space in the socket until they have expired.
         let ttl = Duration::from_millis(if number < 20 { 3_600_000 } else { 30 });
         inside.push_with(&url, ttl, format!("{number} {large}")).await;
     }
@@ -175,7 +175,7 @@ async fn an_agent_that_never_reads_is_disconnected_and_loses_nothing() {
     let stream = socket.connect(server.address.parse().unwrap()).await.unwrap();
     let mut stalled = crate::agent::open(stream, "/", "").await.1.unwrap();
     stalled.hello(Some(&uaid)).await;
-    // Each answer repeats the name.
+    // Each response repeats the name.
     let name = "x".repeat(60_000);
     let ask = frame(TEXT, json!({"messageType": "register", "channelID": name}).to_string().as_bytes());
     soon("the end of a connection that is not read", async { while stalled.try_send(&ask).await.is_ok() {} })

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 const MONITOR: &str = "remote-settings/monitor_changes";
 
-/// An agent that speaks autopush, as far as this needs it. Its frames have a mask of zeros.
+/// A minimal autopush agent, with a mask of zeros.
 struct Agent(TcpStream);
 
 impl Agent {
@@ -157,7 +157,7 @@ async fn versions_that_were_set_override_the_configuration_until_deleted() {
 async fn a_change_between_connection_and_hello_is_announced() {
     let server = Server::start_with(&["--admin", "127.0.0.1:0"]);
     put(&server, "a", "1").await;
-    // It answers, so it knows the version of now.
+    // It answers, so it has the current version.
     let mut agent = Agent::connect(&server).await;
     agent.send_text(json!({})).await;
     assert_eq!(agent.hear().await, json!({}));

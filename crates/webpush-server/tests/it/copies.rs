@@ -99,7 +99,7 @@ async fn a_backup_under_load_has_all_accepted_messages_and_no_acknowledged_ones(
     let printed = run_ok(Some(&server), &["backup", file.to_str().unwrap()]).await;
     assert!(printed.contains("1 subscriptions"), "{printed}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    // They went on all the while.
+    // The senders continued meanwhile.
     drop(soon("more answers", enough.acquire_many(ANSWERS)).await.unwrap());
     server.kill();
     for sender in senders {

@@ -143,7 +143,7 @@ async fn the_shown_configuration_has_no_secrets() {
     assert_eq!(run_self_test(&server, "{}").await.last().unwrap()["ok"], true);
 }
 
-/// The lines of an attempt.
+/// Returns the lines of a self-test.
 async fn run_self_test(server: &Server, body: &str) -> Vec<Value> {
     let (status, head, answer) = ask(&server.admin, "POST", "/admin/try", body).await;
     assert!(status == 200 && head.contains("content-type: application/x-ndjson"), "{head}\n{answer}");

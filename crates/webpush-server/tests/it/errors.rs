@@ -1,4 +1,4 @@
-//! Errors have one shape: everywhere, and over both HTTP versions.
+//! The common form of errors, over both HTTP versions.
 
 use crate::support::{Http2Client, Server, Subscription, raw_http1};
 use http::Method;
@@ -34,14 +34,14 @@ struct Wrong<'a> {
 }
 
 impl Wrong<'_> {
-    /// Makes it over HTTP/2; status and body.
+    /// Sends it over HTTP/2; returns status and body.
     async fn over_http2(&self, peer: &mut Http2Client) -> (u16, Vec<u8>) {
         let response = peer.request(self.method.clone(), self.path, self.headers, self.body.to_owned()).await;
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), response.body().to_vec())
     }
 
-    /// Makes it over HTTP/1.1; status and body.
+    /// Sends it over HTTP/1.1; returns status and body.
     async fn over_http1(&self, address: &str) -> (u16, Vec<u8>) {
         let headers: String =
             self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -124,7 +124,7 @@ async fn every_error_has_all_members_over_both_versions() {
     }
 }
 
-/// As an agent that can't take pushes, whose monitoring is refused like that over HTTP/1.1.
+/// Monitors without server push, which is refused as over HTTP/1.1.
 fn without_push() -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder.enable_push(false);

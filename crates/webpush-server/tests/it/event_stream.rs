@@ -1,4 +1,4 @@
-//! A reader of server-sent events over either HTTP version; HTTP/1.1 by hand.
+//! A reader of server-sent events, over HTTP/2 or handwritten HTTP/1.1.
 
 use crate::support::{Http2Client, Server, soon};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -26,7 +26,7 @@ enum Source {
     Http1(BufReader<TcpStream>),
     Http2 {
         body: h2::RecvStream,
-        /// Its connection lives as long.
+        /// Keeps the connection open.
         _peer: Http2Client,
     },
 }
@@ -56,7 +56,7 @@ impl Event {
 }
 
 impl Events {
-    /// Asks for events.
+    /// Requests events.
     pub(crate) async fn open(server: &Server, version: Version, url: &str, more: &[(&str, &str)]) -> Self {
         let headers: Vec<_> = more.iter().copied().chain([("accept", "text/event-stream")]).collect();
         match version {
@@ -133,7 +133,7 @@ impl Events {
         }
     }
 
-    /// The next event; `None` at the end of the stream.
+    /// Returns the next event; `None` at the end of the stream.
     pub(crate) async fn next_or_end(&mut self) -> Option<Event> {
         loop {
             let block = self.block().await?;
@@ -153,7 +153,7 @@ impl Events {
         self.next_or_end().await.expect("an event")
     }
 
-    /// All that is left.
+    /// Returns the rest.
     pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut rest = Vec::new();
         while let Some(event) = self.next_or_end().await {
@@ -169,7 +169,7 @@ async fn line(stream: &mut BufReader<TcpStream>) -> String {
     line.trim_end().to_owned()
 }
 
-/// The texts of messages, in order.
+/// Returns the texts of messages, in order.
 pub(crate) fn texts(events: &[Event]) -> Vec<String> {
     events.iter().map(Event::text).collect()
 }

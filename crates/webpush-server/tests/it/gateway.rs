@@ -32,7 +32,7 @@ pub(crate) fn rejected(response: &Response<Bytes>) -> Value {
     body["rejected"].take()
 }
 
-/// An error is a problem, and one that Matrix knows.
+/// Checks that an error has the members of problems and of Matrix.
 pub(crate) fn assert_error(response: &Response<Bytes>, status: u16, name: &str, errcode: &str) {
     assert_eq!(response.status().as_u16(), status, "{:?}", response.body());
     assert_eq!(header(response, "content-type"), "application/problem+json");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// A long timeout, so that slow machines do not reach it.
 const LOOPBACK: [&str; 4] = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-timeout", "60s"];
 
-/// A service that may reach another one, and trusts it.
+/// Starts a server that can reach and trusts another push service.
 async fn two_services() -> (Server, PushService) {
     let elsewhere = PushService::start().await;
     let server = Server::start_trusting(&elsewhere.certificate(), &LOOPBACK);

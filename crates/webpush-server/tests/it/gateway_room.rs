@@ -16,7 +16,7 @@ use webpush_http::gateway::{
 /// A long timeout, so that slow machines do not reach it.
 const PATIENT: [&str; 4] = ["--matrix-allow-address", "127.0.0.0/8", "--matrix-timeout", "1h"];
 
-/// A service, another one, a homeserver, and an agent of the first that listens.
+/// A server, another push service, a homeserver, and a connected agent.
 struct Fixture {
     server: Server,
     elsewhere: PushService,
@@ -36,7 +36,7 @@ impl Fixture {
         Self { server, elsewhere, homeserver, urls, monitor, _agent: agent }
     }
 
-    /// For a device elsewhere and for the agent.
+    /// Builds a notification for a device of another service and for the agent.
     fn for_two(&self, path: &str) -> Value {
         notification(&[&self.elsewhere.url(path), &self.urls.push])
     }

@@ -109,7 +109,7 @@ async fn a_server_that_shuts_down_is_never_ready() {
     let dir = tempfile::tempdir().unwrap();
     let admin = format!("unix:{}", dir.path().join("admin.sock").display());
     let server = Server::start_with(&["--admin", &admin, "--drain-window", "1h"]);
-    // It leaves at some time in this hour: until then the service stops.
+    // Its session ends within the hour; the server shuts down until then.
     let mut agents = Vec::new();
     for _ in 0..4 {
         agents.push(Registered::new(&server).await);

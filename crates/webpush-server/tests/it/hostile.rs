@@ -34,7 +34,7 @@ async fn h2_i_a_peer_that_is_dead_is_not_listening() {
     peer.push(&urls.push, "it listens").await;
     dead.next_of(PUSH_PROMISE).await;
     dead.next_of(PING).await;
-    // Its end is the end of its monitor.
+    // Its removal ends the monitor.
     while let Some(frame) = dead.next().await {
         assert_ne!(frame.kind, PUSH_PROMISE);
     }
@@ -211,7 +211,7 @@ async fn endless_headers_end_the_connection() {
     let request = peer.request("GET", "/");
     peer.send(HEADERS, 1, 1, &request).await.unwrap();
     let flood = async {
-        // A literal of one letter, again and again.
+        // A literal of one letter, repeated.
         let more = b"\0\x01x\x01y".repeat(3000);
         for _ in 0..10_000 {
             if peer.send(CONTINUATION, 0, 1, &more).await.is_err() {

@@ -91,7 +91,7 @@ async fn h2_g_a_lost_connection_frees_the_monitor_and_loses_nothing() {
     assert_eq!(texts(&pushes), ["first", "second"]);
 }
 
-/// As a peer behind a proxy that terminates TLS and passes HTTP/2 on.
+/// Connects like a client behind a proxy that terminates TLS and forwards HTTP/2.
 #[tokio::test]
 async fn h2_d_promises_carry_the_scheme_that_was_asked_with() {
     let server = Server::start_with(&["--origin", "https://push.example"]);
@@ -101,7 +101,7 @@ async fn h2_d_promises_carry_the_scheme_that_was_asked_with() {
     assert_eq!(agent.drain(&urls.subscription).await.0[0].url(), message);
 }
 
-/// Stream ids grow (RFC 9113 §5.1.1), whichever of a connection's monitors a promise is for.
+/// Stream IDs increase (RFC 9113 §5.1.1) across all monitors of a connection.
 #[tokio::test]
 async fn h2_two_monitors_of_one_connection_keep_the_order_of_stream_ids() {
     let server = Server::start();

@@ -67,7 +67,7 @@ impl LoopbackClient {
         (agent, uaid, push)
     }
 
-    /// Stores a message for an hour, and lets every session look.
+    /// Stores a message with a TTL of an hour, and notifies every session.
     pub(crate) async fn push(&self, url: &str, body: impl Into<Bytes>) -> Arc<Message> {
         self.push_with(url, Duration::from_secs(3600), body).await
     }

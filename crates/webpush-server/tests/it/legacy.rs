@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 struct Device {
     /// Where it receives.
     url: String,
-    /// Its one header of links: relation to target, resolved.
+    /// Returns its links by relation, resolved.
     links: BTreeMap<String, String>,
     channel: String,
     update: String,
@@ -36,7 +36,7 @@ async fn register(server: &Server, peer: &mut Http2Client) -> Device {
     Device { url, links, channel, update }
 }
 
-/// Makes a channel; its URL for the agent and that for senders.
+/// Creates a channel; returns its URL for the agent and that for senders.
 async fn subscribe(server: &Server, peer: &mut Http2Client, channels: &str) -> (String, String) {
     let response = peer.post(channels, &[], "").await;
     assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
@@ -44,7 +44,7 @@ async fn subscribe(server: &Server, peer: &mut Http2Client, channels: &str) -> (
     (channel, header(&response, "location").to_owned())
 }
 
-/// The links of a response that has them in one header.
+/// Returns the links of a response that has them in one header.
 fn links(response: &Response<Bytes>, origin: &str) -> BTreeMap<String, String> {
     assert_eq!(response.headers().get_all("link").iter().count(), 1);
     let parsed = header(response, "link").split(", ").map(|link| {
@@ -70,7 +70,7 @@ async fn send(peer: &mut Http2Client, update: &str, body: &'static str) {
     assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
 }
 
-/// Sends for a receipt; the URL of the message and that of the receipts.
+/// Sends a message that asks for a receipt; returns its URL and that of the receipts.
 async fn send_for_receipt(peer: &mut Http2Client, update: &str, body: &'static str) -> (String, String) {
     let response = put(peer, update, &[("prefer", "respond-async")], body).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED, "{:?}", response.body());

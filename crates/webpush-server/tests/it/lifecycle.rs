@@ -26,7 +26,7 @@ async fn a_second_signal_exits_immediately() {
     half.write_all(b"POST /subscribe HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhe").await.unwrap();
     server.connect().await.subscribe().await;
     server.signal("TERM");
-    // It listens no more, and waits for the rest of the request.
+    // It has stopped accepting, and waits for the rest of the request.
     soon("the first signal", async { while TcpStream::connect(&server.address).await.is_ok() {} }).await;
     server.signal("INT");
     assert!(!server.wait().await, "it did not end in order");

@@ -1,4 +1,4 @@
-//! `listen` against the service itself, without server push.
+//! `listen` against the server, without server push.
 
 use crate::support::{Http2Client, Server, header};
 use http::StatusCode;
@@ -21,7 +21,7 @@ fn certificate(dir: &std::path::Path) -> (String, String) {
     (write("key.pem", &signing_key.serialize_pem()), write("cert.pem", &cert.pem()))
 }
 
-/// The program, listening.
+/// The program, running `listen`.
 struct Listening {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,

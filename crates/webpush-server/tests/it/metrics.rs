@@ -19,7 +19,7 @@ async fn scrape(server: &Server) -> Exposition {
     Exposition::parse(&body)
 }
 
-/// Scrapes until a sample has that value: acknowledgements are settled a moment later.
+/// Scrapes until a sample has this value, because acknowledgements are settled asynchronously.
 async fn scrape_until(server: &Server, name: &str, labels: &[(&str, &str)], value: f64) -> Exposition {
     let scraping = async {
         loop {
@@ -74,7 +74,7 @@ async fn known_traffic_is_counted_exactly() {
     let update = json!({"channelID": heard[2].channel, "version": heard[2].version, "code": 101});
     agent.send_text(json!({"messageType": "ack", "updates": [update]})).await;
     agent.leave().await;
-    // Or it would be superseded.
+    // Otherwise it would be replaced.
     let broke = [("by", "agent"), ("code", "none")];
     scrape_until(&server, "webpush_websocket_closes_total", &broke, 1.0).await;
     let mut agent = Agent::again(&server, &uaid).await;
@@ -144,14 +144,14 @@ async fn metrics_need_the_configured_token() {
     assert_eq!(ask_with(&server.admin, "POST", "/metrics", &token, "").await.0, 405);
 }
 
-/// All metrics that there can be.
+/// All metric names.
 async fn all() -> Exposition {
     let dir = tempfile::tempdir().unwrap();
     let files = files(dir.path());
     let args = ["--host", "127.0.0.1", "--key", &files.key, "--cert", &files.cert, "--admin", "127.0.0.1:0"];
     let server = Server::start_on(dir.path(), &args);
     let metrics = scrape_until(&server, "webpush_backlog_entries", &[], 0.0).await;
-    // Until 4096-01-01, as rcgen makes them.
+    // Until 4096-01-01, the default of rcgen.
     assert_eq!(metrics.value("webpush_tls_certificate_expiry_timestamp_seconds", &[]), 67_090_118_400.0);
     metrics
 }
@@ -225,7 +225,7 @@ async fn dashboard_and_alerts_use_only_existing_metrics() {
     assert_eq!(ids.len(), panels.len());
 }
 
-/// All words that begin as metrics do.
+/// Returns all words with the prefix of metrics.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|one: char| !(one.is_ascii_alphanumeric() || one == '_'));
     words.filter(|word| word.starts_with("webpush_")).map(str::to_owned).collect()

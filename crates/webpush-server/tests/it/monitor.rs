@@ -1,4 +1,4 @@
-//! RFC 8030 §6 and §7.3: monitoring, delivery, acknowledgement, and how a monitor ends.
+//! Monitoring, delivery and acknowledgement (RFC 8030 §6, §7.3).
 
 use crate::support::{Server, header, link, texts};
 use http::{Method, StatusCode};
@@ -155,7 +155,7 @@ async fn r8030_7_3_a_monitors_end_although_whoever_removed_it_hung_up() {
         let mut stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
         stream.write_all(format!("DELETE {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
         drop(stream);
-        // The request may die with its connection, but not half of it.
+        // The request may fail with its connection, but not partially.
         if peer.drain(&urls.subscription).await.1 == StatusCode::NOT_FOUND {
             assert_eq!(monitor.end().await.status(), StatusCode::NOT_FOUND);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Family {
 }
 
 impl Exposition {
-    /// Reads a text, which must be right in all that the standard has rules for.
+    /// Parses a text, which must follow every rule of the standard.
     pub(crate) fn parse(text: &str) -> Self {
         let mut lines: Vec<_> = text.strip_suffix("\n").expect("lines end").split('\n').collect();
         assert_eq!(lines.pop(), Some("# EOF"));
@@ -69,7 +69,7 @@ impl Exposition {
         family.samples.push((suffix.to_owned(), labels, value));
     }
 
-    /// The value of one sample, whose name is whole.
+    /// Returns the value of the sample with exactly this name.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.find(name, labels).unwrap_or_else(|| panic!("there is no {name} {labels:?}"))
     }

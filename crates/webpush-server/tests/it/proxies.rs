@@ -5,7 +5,7 @@ use crate::support::{Http2Client, Server, refused, soon};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-/// One registration for each address.
+/// A rate of one registration per address.
 const ONE_EACH: [&str; 2] = ["--register-rate", "1/h:1"];
 const THIS_MACHINE: [&str; 2] = ["--trusted-proxies", "127.0.0.0/8"];
 
@@ -33,7 +33,7 @@ async fn each_request_counts_by_the_client_address_from_the_proxy() {
         (&["192.0.2.3", "192.0.2.1"], TOO_MANY),
         (&["127.0.0.1, 192.0.2.1"], TOO_MANY),
         (&["\"192.0.2.3, 192.0.2.1"], TOO_MANY),
-        // More proxies of this machine.
+        // More local proxies.
         (&["192.0.2.3, 127.0.0.2", "127.0.0.3"], CREATED),
         (&["192.0.2.3:4711"], TOO_MANY),
         (&["2001:db8::1"], CREATED),
@@ -65,7 +65,7 @@ async fn each_request_of_an_http1_connection_counts() {
     }
 }
 
-/// The status of an answer, which is read to its end.
+/// Reads the whole response; returns the status.
 async fn answer(stream: &mut BufReader<TcpStream>) -> u16 {
     let (mut status, mut length) = (None, 0);
     loop {

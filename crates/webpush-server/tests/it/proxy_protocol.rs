@@ -5,7 +5,7 @@ use crate::tls::{Files, files, handshake};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// One registration for each address.
+/// A rate of one registration per address.
 const ARGS: [&str; 5] =
     ["--register-rate", "1/h:1", "--proxy-protocol", "--trusted-proxies", "127.0.0.1,10.0.0.9"];
 

@@ -39,7 +39,7 @@ async fn r8030_5_c_r8291_4_b_a_coding_of_http_is_not_undone() {
     let server = Server::start();
     let mut peer = server.connect().await;
     let urls = peer.subscribe().await;
-    // The beginning of a gzip file, then what no gzip file holds.
+    // A gzip header, then invalid data.
     let garbage = Bytes::from_static(b"\x1f\x8b\x08\x00garbage");
     for coding in ["gzip", "br", "deflate", "gzip, aes128gcm"] {
         let headers = [("ttl", "60"), ("content-encoding", coding)];

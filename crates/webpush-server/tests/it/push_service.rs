@@ -1,4 +1,4 @@
-//! Another push service: TLS on loopback, and answers as a test wants them.
+//! Another push service: TLS on loopback, and scripted responses.
 
 use crate::support::soon;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -86,12 +86,12 @@ impl PushService {
         self.identity.certificate()
     }
 
-    /// The next request.
+    /// Returns the next request.
     pub(crate) async fn next(&mut self) -> ReceivedRequest {
         soon("a request to the other push service", self.arrivals.recv()).await.unwrap()
     }
 
-    /// How many requests have come and were not looked at.
+    /// Returns the number of pending requests.
     pub(crate) fn waiting(&self) -> usize {
         self.arrivals.len()
     }

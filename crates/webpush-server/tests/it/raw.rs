@@ -1,4 +1,4 @@
-//! An HTTP/2 peer that writes its frames itself (RFC 9113 §4.1), for what no library would do.
+//! An HTTP/2 client that writes its own frames (RFC 9113 §4.1), for misbehavior that no library offers.
 
 use crate::support::soon;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -76,7 +76,7 @@ impl RawPeer {
         block
     }
 
-    /// The next frame; `None` when the service has ended the connection.
+    /// Returns the next frame; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         soon("a frame or the end", async {
             let mut head = [0; 9];
@@ -89,7 +89,7 @@ impl RawPeer {
         .await
     }
 
-    /// The next frame of a kind.
+    /// Returns the next frame of a kind.
     pub(crate) async fn next_of(&mut self, kind: u8) -> Frame {
         loop {
             let frame = self.next().await.unwrap_or_else(|| panic!("the end came before a frame {kind}"));

@@ -74,7 +74,7 @@ async fn settings_that_need_a_restart_are_named() {
     config.write("[messages]\nmax_ttl = '2h'\n[listen]\nport = 1\norigin = 'https://push.example'\n");
     server.signal("HUP");
     let output = server.logged(&["WARN", "except for settings that need a restart"]).await;
-    // The port is a flag, which wins as it did before.
+    // The port is a flag, which still overrides the file.
     assert!(output.contains("settings=\"listen.origin\""), "{output}");
     let response = peer.post(&urls.push, &[("ttl", "999999")], "x").await;
     assert_eq!(crate::support::header(&response, "ttl"), "7200");

@@ -1,4 +1,4 @@
-//! RFC 8030 §4: subscriptions and sets.
+//! Subscriptions and sets (RFC 8030 §4).
 
 use crate::support::{Server, Subscription, header};
 use http::{Method, StatusCode};

@@ -479,7 +479,7 @@ pub(crate) fn texts(pushes: &[PushedMessage]) -> Vec<&str> {
     pushes.iter().map(PushedMessage::text).collect()
 }
 
-/// Sends raw bytes over HTTP/1.1 and reads until the service closes.
+/// Sends raw bytes over HTTP/1.1, and reads until the server closes.
 pub(crate) async fn raw_http1(address: &str, request: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = TcpStream::connect(address).await.unwrap();

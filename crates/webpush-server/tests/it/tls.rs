@@ -1,4 +1,4 @@
-//! TLS: PEM and PKCS#12, the versions of HTTP by ALPN, and what is not offered.
+//! TLS: PEM, PKCS#12, ALPN, and unsupported versions.
 
 use crate::support::Server;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -52,7 +52,7 @@ pub(crate) async fn connect(server: &Server, files: &Files, protocols: &[&[u8]])
     try_connect(server, files, protocols).await.unwrap()
 }
 
-/// Connects if the certificate is the one of these files.
+/// Connects, and trusts only the certificate in these files.
 pub(crate) async fn try_connect(
     server: &Server,
     files: &Files,
@@ -62,7 +62,7 @@ pub(crate) async fn try_connect(
     handshake(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), files, protocols).await
 }
 
-/// Begins TLS on a connection.
+/// Starts TLS on a connection.
 pub(crate) async fn handshake(
     stream: TcpStream,
     files: &Files,
@@ -116,7 +116,7 @@ async fn the_command_lines_of_the_2015_readme_work_as_written() {
     let keys = dir.path().join("keys");
     std::fs::create_dir(&keys).unwrap();
     let files = files(&keys);
-    // Another program may have that port: then any other will do.
+    // If another program uses that port, any other one is fine.
     let is_free = std::net::TcpListener::bind("127.0.0.1:8080").is_ok();
     let port = if is_free { "8080" } else { "0" };
     let mut identities = vec![&["--key", "keys/key.pem", "--cert", "keys/cert.pem"][..]];
@@ -145,7 +145,7 @@ async fn r8470_a_no_early_data_is_offered() {
     let files = files(dir.path());
     let server = Server::start_with(&["--key", &files.key, "--cert", &files.cert]);
     let mut stream = connect(&server, &files, &[b"http/1.1"]).await;
-    // A ticket that allows early data would have come with the first answer.
+    // A ticket that allows early data would have arrived with the first response.
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

@@ -16,7 +16,7 @@ async fn trace(server: &Server, url: &str) -> (u16, Value) {
     (status, serde_json::from_str(&body).unwrap())
 }
 
-/// Asks until the message is where it is expected.
+/// Polls until the message has the expected state.
 async fn trace_until(server: &Server, url: &str, state: &str, last: &str) -> Value {
     soon("that stage", async {
         loop {
@@ -58,7 +58,7 @@ async fn every_stage_of_a_message_is_shown_without_ids() {
         [&ended["protocol"], &ended["urgency"], &ended["final"], &ended["written"], &ended["reason"]],
         [&json!("autopush"), &json!("low"), &json!(true), &json!(1), &Value::Null]
     );
-    // By what the agent calls it, and by the name that was shown, it is the same.
+    // The version and the log ID find the same message.
     assert_eq!(trace(&server, &received[0].version).await.1["message"], ended["message"]);
     let name = ended["message"].as_str().unwrap();
     let (status, _, body) = ask(&server.admin, "GET", &format!("/admin/messages/{name}"), "").await;
@@ -157,7 +157,7 @@ async fn unknown_messages_are_explained() {
     let (status, _, answer) = ask(&server.admin, "GET", "/admin/messages/0123456789abcdef", "").await;
     assert!(status == 400 && answer.contains("expected 32 hexadecimal digits"), "{status} {answer}");
     server.kill();
-    // Another process knows the URL and the store, and not the trace.
+    // Another process has the store, but not the trace.
     let server = Server::start_on(dir.path(), &ADMIN);
     let path = url.strip_prefix("http://").unwrap().split_once('/').unwrap().1;
     let (status, answer) = trace(&server, &format!("/{path}")).await;

@@ -25,7 +25,7 @@ async fn a_push_url_supports_discovery() {
     assert_eq!(header(&gone, "access-control-allow-origin"), "*");
 }
 
-/// As senders for UnifiedPush do that encrypt nothing, and other gateways.
+/// Like UnifiedPush senders without encryption, and like other gateways.
 #[tokio::test]
 async fn plain_json_labeled_as_encrypted_is_delivered_unchanged() {
     let (_server, mut peer, urls) = with_subscription().await;

@@ -65,7 +65,7 @@ async fn push(peer: &mut Http2Client, url: &str, authorization: &str) -> Respons
     peer.post(url, &[TTL, ("authorization", authorization)], "x").await
 }
 
-/// The name of a problem, and its sentence.
+/// Returns type and detail of a problem.
 fn problem(response: &Response<Bytes>) -> (String, String) {
     let problem: Value = serde_json::from_slice(response.body()).unwrap();
     let name = problem["type"].as_str().unwrap().strip_prefix("/errors#").unwrap().to_owned();

@@ -38,7 +38,7 @@ const fn memory(name: &'static str, what: &'static str, command: &'static str, m
     Row { name, what, unit: "KiB", figure, goal: Goal::AtMost(most), limit: &[], beside: &[], peer: None }
 }
 
-/// One row of what is too much to be repeated.
+/// A row that takes too long to be repeated.
 const fn at_the_limit(
     name: &'static str,
     what: &'static str,

@@ -6,7 +6,7 @@ const CPU: &str = "server_cpu_us_per_message";
 const CPU_OF_POST: &str = "server_cpu_us_per_post";
 const RATE: &str = "messages_per_second";
 
-/// A load on a server of ours; what it is replaced with for the peer is `measure::OURS`.
+/// A load on this server; `measure::OURS` has the replacement for the peer.
 macro_rules! ours {
     ($command:literal, $rest:literal) => {
         concat!(
@@ -33,7 +33,7 @@ const DRAIN: &str = ours!("drain", "--agents {500|100} --waiting 100");
 
 const NULL_HTTP1: Reading =
     reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 1.1", CPU_OF_POST);
-/// A POST that nothing is done for.
+/// A POST without any effect.
 const NULL_HTTP1_1: &str = "target/dist/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
 const NULL_HTTP2: Reading =
     reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 2", CPU_OF_POST);

@@ -1,4 +1,4 @@
-//! Starting, and how large the program is.
+//! Startup, and the size of the program.
 
 use crate::bench::row::{Goal, Row, once, reading};
 

@@ -9,14 +9,14 @@ const DATA: u8 = 0;
 /// CANCEL (RFC 9113 §7).
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
-/// A device's monitor that does nothing by itself.
+/// A monitor of a device that does nothing by itself.
 async fn listen(server: &Server, device: &Device, settings: &[u8]) -> RawPeer {
     let mut agent = RawPeer::connect(&server.address, settings).await;
     agent.get(1, device.url.strip_prefix(&server.origin).unwrap()).await;
     agent
 }
 
-/// The stream of the next message whose whole body has come.
+/// Returns the stream of the next message whose body is complete.
 async fn pushed(agent: &mut RawPeer) -> u32 {
     agent.next_of(DATA).await.stream
 }
@@ -72,7 +72,7 @@ async fn d1_ack_b_a_reset_one_is_sent_again_by_the_next_monitor_and_the_others_a
     pushed(&mut agent).await;
     let unwanted = pushed(&mut agent).await;
     answer_ping(&mut agent).await;
-    // As late as it can be: everything was sent and one PING was answered.
+    // As late as possible: everything was sent, and one PING was answered.
     agent.send(RST_STREAM, 0, unwanted, &CANCEL).await.unwrap();
     answer_ping(&mut agent).await;
     // The next message arrives either way; it is unconfirmed, and the reset one is not redelivered yet.

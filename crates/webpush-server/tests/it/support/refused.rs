@@ -1,4 +1,4 @@
-//! Starts that must fail.
+//! Failing starts.
 
 use super::command;
 use std::io::{BufRead as _, BufReader, Read as _};
