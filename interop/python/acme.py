@@ -253,7 +253,7 @@ def refused():
     check("it is not ready without a certificate", status == 503 and "certificate" in body, (status, body))
     with open(os.environ["WEBPUSH_LOG"], errors="replace") as log:
         said = [line for line in log if "cannot obtain a certificate for" in line]
-    words = [*DOMAINS, "tls-alpn-01 challenge", "next attempt"]
+    words = [*DOMAINS, "tls-alpn-01 challenge", "Next attempt"]
     check("the log says what the authority said", len(said) == 1 and all(word in said[0] for word in words), said)
     check("SIGTERM ends it well all the same", server.running.stop() == 0)
     pebble.stop()
