@@ -1,6 +1,6 @@
 //! The fuzz targets, as plain functions.
 //!
-//! `webpush-core/tests/fuzz_targets.rs` calls them with its own bytes, so that they keep working.
+//! `webpush-core/tests/fuzz_targets.rs` runs them with deterministic input.
 
 #![allow(dead_code, reason = "each target uses one of them")]
 
@@ -14,9 +14,9 @@ use webpush_core::protocol::autopush::{
 use webpush_core::session;
 use webpush_core::time::Timestamp;
 use webpush_core::websocket::WEBSOCKET_MESSAGE_BYTES;
-use webpush_core::websocket::{Reader, Received};
+use webpush_core::websocket::{Reader, WebSocketMessage};
 
-/// Reads the bytes in one part and in parts of the size in the first byte; the results must agree.
+/// Reads the bytes at once, and in chunks of the size in the first byte. The results must be equal.
 pub(crate) fn websocket(bytes: &[u8]) {
     let Some((size, bytes)) = bytes.split_first() else { return };
     let whole = read(bytes, bytes.len().max(1));
@@ -24,7 +24,7 @@ pub(crate) fn websocket(bytes: &[u8]) {
     assert_eq!(whole, parts);
 }
 
-/// Describes the frames that were read, and the close code of a refusal.
+/// Describes all messages, and the code of a violation.
 fn read(bytes: &[u8], at_once: usize) -> Vec<String> {
     let (mut reader, mut all) = (Reader::default(), Vec::new());
     for part in bytes.chunks(at_once) {
@@ -32,12 +32,12 @@ fn read(bytes: &[u8], at_once: usize) -> Vec<String> {
         loop {
             match reader.next() {
                 Ok(None) => break,
-                Ok(Some(received)) => {
-                    if let Received::Text(text) = &received {
+                Ok(Some(message)) => {
+                    if let WebSocketMessage::Text(text) = &message {
                         assert!(text.len() <= WEBSOCKET_MESSAGE_BYTES);
                     }
-                    all.push(format!("{received:?}"));
-                    if matches!(received, Received::Close(_)) {
+                    all.push(format!("{message:?}"));
+                    if matches!(message, WebSocketMessage::Close(_)) {
                         return all;
                     }
                 }
@@ -51,7 +51,7 @@ fn read(bytes: &[u8], at_once: usize) -> Vec<String> {
     all
 }
 
-/// Drives agents line by line: the first byte is the event, the rest its text.
+/// Feeds a connection line by line: the first byte selects the event, the rest is its text.
 pub(crate) fn autopush(bytes: &[u8]) {
     let Some(keyring) = Keyring::new::<Cipher>(&[(KeyId(1), [1; 32])]) else { return };
     let mut now = Timestamp::from_millis(1_000_000_000);
@@ -59,11 +59,11 @@ pub(crate) fn autopush(bytes: &[u8]) {
     let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::clone(&versions), now);
     let mut closed = false;
     for line in bytes.split(|byte| *byte == b'\n') {
-        let Some((what, rest)) = line.split_first() else { continue };
+        let Some((kind, rest)) = line.split_first() else { continue };
         let Ok(text) = str::from_utf8(rest) else { continue };
-        match what {
-            b'p' => connection.handle(Input::Pinged, now),
-            b'h' => connection.handle(Input::Heard, now),
+        match kind {
+            b'p' => connection.handle(Input::Ping, now),
+            b'h' => connection.handle(Input::Activity, now),
             b's' => connection.handle(Input::Superseded, now),
             b'd' => connection.handle(Input::Draining(now.after(Duration::from_secs(5))), now),
             b't' => {
@@ -75,20 +75,20 @@ pub(crate) fn autopush(bytes: &[u8]) {
         let mut commands = 0;
         while let Some(command) = connection.next_command() {
             commands += 1;
-            assert!(commands < 200, "a line leads to a bounded number of commands");
-            closed = obey(&mut connection, command, closed, now);
+            assert!(commands < 200, "too many commands");
+            closed = run(&mut connection, command, closed, now);
         }
     }
 }
 
-/// Runs a command as a driver would, on an empty inbox; returns true if the connection is closed.
-fn obey(connection: &mut AutopushConnection, command: Command, closed: bool, now: Timestamp) -> bool {
+/// Carries out a command with an empty inbox. Returns true if the connection is closed.
+fn run(connection: &mut AutopushConnection, command: Command, closed: bool, now: Timestamp) -> bool {
     let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
     assert!(settles || !closed, "{command:?} after the close");
     match command {
         Command::Action(Action::Send(text)) => assert!(text.starts_with('{') && text.ends_with('}')),
-        Command::Action(Action::Identify(said)) => {
-            let agent = said.unwrap_or_else(|| names::new_agent([7; 16]));
+        Command::Action(Action::Identify(agent)) => {
+            let agent = agent.unwrap_or_else(|| names::new_agent([7; 16]));
             connection.handle(Input::Identified(agent), now);
         }
         Command::Action(Action::Register { channel, .. }) => {
@@ -99,16 +99,17 @@ fn obey(connection: &mut AutopushConnection, command: Command, closed: bool, now
             connection.handle(Input::Unregistered(channel, 200), now)
         }
         Command::Session(session::Command::Fetch { after }) => {
-            let page = session::Page { entries: Vec::new(), seen: after.max(Position::START), more: false };
+            let page =
+                session::Page { entries: Vec::new(), scanned: after.max(Position::START), more: false };
             connection.handle(Input::Session(session::Input::Fetched(page)), now);
         }
-        Command::Session(_) | Command::Action(Action::Ping | Action::Complaint { .. }) => {}
+        Command::Session(_) | Command::Action(Action::Ping | Action::ReportError { .. }) => {}
         Command::Action(Action::Close(_)) => return true,
     }
     closed
 }
 
-/// A cipher that hides nothing and tells its own tags from others: enough to make and read the names of messages.
+/// A cipher without encryption that recognizes its own tags, so that versions of messages can be created and parsed.
 struct Cipher;
 
 impl SealingCipher for Cipher {

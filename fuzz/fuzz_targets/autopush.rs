@@ -1,4 +1,4 @@
-//! Whatever an agent says after the opening of its WebSocket, the dialogue stays within its bounds.
+//! Any input of an agent on its WebSocket.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Whatever a client sends on a WebSocket is read or refused, however it comes in parts.
+//! Any bytes of a WebSocket client, in chunks of any size.
 
 #![no_main]
 

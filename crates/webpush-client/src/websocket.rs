@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, BytesMut};
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use webpush_core::websocket::{Received, client};
+use webpush_core::websocket::{WebSocketMessage, client};
 
 /// The longest head of an answer.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -115,17 +115,17 @@ impl WebSocket {
                 continue;
             };
             let incoming = match received {
-                Received::Text(text) => Some(Incoming::Text(text.to_owned())),
-                Received::Pong => Some(Incoming::Pong),
+                WebSocketMessage::Text(text) => Some(Incoming::Text(text.to_owned())),
+                WebSocketMessage::Pong => Some(Incoming::Pong),
                 // Meant for nobody: no push service sends binary messages.
-                Received::Binary(_) => None,
-                Received::Ping(payload) => {
+                WebSocketMessage::Binary(_) => None,
+                WebSocketMessage::Ping(payload) => {
                     let mut out = Vec::new();
                     client::pong(&mut out, payload, random()?);
                     self.write(&out).await?;
                     None
                 }
-                Received::Close(code) => {
+                WebSocketMessage::Close(code) => {
                     let cause = Cause::Closed(code.or(Some(NO_CODE)));
                     return Err(ClientError::transport(&*self.origin, Phase::Stream, cause));
                 }

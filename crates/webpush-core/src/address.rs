@@ -1,28 +1,24 @@
-//! Which addresses belong to the public internet. A stranger may name a host for the service to reach, and that must
-//! not be one that only this machine or its network can reach.
+//! Public and special-purpose IP addresses, and CIDR blocks.
+//!
+//! Anyone may name a host for the service to connect to, such as the push service in a pushkey of the Matrix gateway. An
+//! address that only this machine or its network can reach must be refused.
 
+use cidr::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A block of addresses in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    first: IpAddr,
-    prefix: u32,
-}
-
-/// IPv4 blocks that are not for everybody (IANA special-purpose registry, RFC 6890).
-const SPECIAL_V4: [Block; 15] = [
+/// IPv4 blocks that are not globally reachable (IANA special-purpose registry, RFC 6890).
+const SPECIAL_V4: [Ipv4Cidr; 15] = [
     v4([0, 0, 0, 0], 8),       // this network, unspecified
     v4([10, 0, 0, 0], 8),      // private (RFC 1918)
-    v4([100, 64, 0, 0], 10),   // shared by carriers, CGNAT (RFC 6598)
+    v4([100, 64, 0, 0], 10),   // carrier-grade NAT (RFC 6598)
     v4([127, 0, 0, 0], 8),     // loopback
-    v4([169, 254, 0, 0], 16),  // link-local (RFC 3927), the metadata services of clouds
+    v4([169, 254, 0, 0], 16),  // link-local (RFC 3927), cloud metadata services
     v4([172, 16, 0, 0], 12),   // private (RFC 1918)
     v4([192, 0, 0, 0], 24),    // protocol assignments
     v4([192, 0, 2, 0], 24),    // documentation (RFC 5737)
-    v4([192, 88, 99, 0], 24),  // relays of 6to4 (RFC 7526)
+    v4([192, 88, 99, 0], 24),  // 6to4 relays (RFC 7526)
     v4([192, 168, 0, 0], 16),  // private (RFC 1918)
     v4([198, 18, 0, 0], 15),   // benchmarking (RFC 2544)
     v4([198, 51, 100, 0], 24), // documentation
@@ -31,65 +27,73 @@ const SPECIAL_V4: [Block; 15] = [
     v4([240, 0, 0, 0], 4),     // reserved, broadcast
 ];
 
-/// What IPv6 has of global unicast addresses so far (RFC 4291 §2.4). Outside are loopback, unspecified, IPv4 written as
-/// IPv6 (::/96, ::ffff:0:0/96), NAT64 (64:ff9b::/96, 64:ff9b:1::/48), discard (100::/64), unique local (fc00::/7),
-/// link-local (fe80::/10), site-local (fec0::/10) and multicast (ff00::/8).
-const GLOBAL_V6: Block = v6([0x2000, 0], 3);
+/// The global unicast addresses that are allocated so far (RFC 4291 §2.4).
+///
+/// Outside are loopback, unspecified, IPv4-mapped and IPv4-compatible (::/96, ::ffff:0:0/96), NAT64 (64:ff9b::/96,
+/// 64:ff9b:1::/48), discard (100::/64), unique local (fc00::/7), link-local (fe80::/10), site-local (fec0::/10) and
+/// multicast (ff00::/8).
+const GLOBAL_V6: Ipv6Cidr = v6([0x2000, 0], 3);
 
-/// Blocks within that are not for everybody. Teredo and 6to4 hold an IPv4 address of any kind.
-const SPECIAL_V6: [Block; 4] = [
+/// Blocks within [`GLOBAL_V6`] that are not globally reachable. Teredo and 6to4 embed an IPv4 address of any kind.
+const SPECIAL_V6: [Ipv6Cidr; 4] = [
     v6([0x2001, 0], 23),     // protocol assignments: Teredo, benchmarking, ORCHID
     v6([0x2001, 0xdb8], 32), // documentation (RFC 3849)
     v6([0x2002, 0], 16),     // 6to4 (RFC 3056)
     v6([0x3fff, 0], 20),     // documentation (RFC 9637)
 ];
 
-/// Whether an address is one of the public internet.
+/// Returns true if an address belongs to the public internet.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
-    let is_in = |block: &Block| block.contains(address);
     match address {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(is_in),
-        IpAddr::V6(_) => GLOBAL_V6.contains(address) && !SPECIAL_V6.iter().any(is_in),
+        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|block| block.contains(&address)),
+        IpAddr::V6(address) => {
+            GLOBAL_V6.contains(&address) && !SPECIAL_V6.iter().any(|block| block.contains(&address))
+        }
     }
 }
 
-const fn v4(first: [u8; 4], prefix: u32) -> Block {
+#[allow(clippy::panic, reason = "evaluated at compile time only")]
+const fn v4(first: [u8; 4], prefix_length: u8) -> Ipv4Cidr {
     let [a, b, c, d] = first;
-    Block { first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
+    match Ipv4Cidr::new(Ipv4Addr::new(a, b, c, d), prefix_length) {
+        Ok(block) => block,
+        Err(_) => panic!("not a block"),
+    }
 }
 
-const fn v6(first: [u16; 2], prefix: u32) -> Block {
+#[allow(clippy::panic, reason = "evaluated at compile time only")]
+const fn v6(first: [u16; 2], prefix_length: u8) -> Ipv6Cidr {
     let [a, b] = first;
-    Block { first: IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0)), prefix }
-}
-
-impl Block {
-    /// Whether an address is in it. An IPv4 address written as IPv6 is in no block of IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.first, address) {
-            (IpAddr::V4(first), IpAddr::V4(address)) => {
-                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.prefix
-            }
-            (IpAddr::V6(first), IpAddr::V6(address)) => {
-                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.prefix
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-
-    /// One of IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) as what it is.
-    #[must_use]
-    pub const fn canonical(self) -> Self {
-        match (self.first.to_canonical(), self.prefix.checked_sub(u128::BITS - u32::BITS)) {
-            (first @ IpAddr::V4(_), Some(prefix)) if self.first.is_ipv6() => Self { first, prefix },
-            _ => self,
-        }
+    match Ipv6Cidr::new(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix_length) {
+        Ok(block) => block,
+        Err(_) => panic!("not a block"),
     }
 }
 
-/// A text is not a block of addresses. The fault of the operator who wrote it.
+/// A CIDR block, or a single address (RFC 4632 §3.1, RFC 4291 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CidrBlock(IpCidr);
+
+impl CidrBlock {
+    /// Returns true if the block contains `address`. An IPv4 block contains no IPv4-mapped IPv6 address.
+    #[must_use]
+    pub const fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Returns the IPv4 block for an IPv4-mapped one (`::ffff:10.0.0.0/104`), and every other block unchanged.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let Self(IpCidr::V6(block)) = self else { return self };
+        let first = block.first_address().to_ipv4_mapped();
+        let prefix_length = block.network_length().checked_sub((u128::BITS - u32::BITS) as u8);
+        let mapped = first.zip(prefix_length).and_then(|(first, length)| Ipv4Cidr::new(first, length).ok());
+        mapped.map_or(self, |block| Self(IpCidr::V4(block)))
+    }
+}
+
+/// The text is not a CIDR block. The operator who wrote it can fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseBlockError(String);
 
@@ -106,27 +110,13 @@ impl fmt::Display for ParseBlockError {
 
 impl std::error::Error for ParseBlockError {}
 
-impl FromStr for Block {
+impl FromStr for CidrBlock {
     type Err = ParseBlockError;
 
+    /// Parses a block without host bits, which would leave open which of two blocks is meant.
     fn from_str(text: &str) -> Result<Self, ParseBlockError> {
-        parse(text).ok_or_else(|| ParseBlockError(text.to_owned()))
+        text.parse().map(Self).map_err(|_| ParseBlockError(text.to_owned()))
     }
-}
-
-/// Bits behind the prefix would leave it open which of two blocks is meant.
-fn parse(text: &str) -> Option<Block> {
-    let (first, prefix) = match text.split_once('/') {
-        Some((first, prefix)) => (first, Some(prefix)),
-        None => (text, None),
-    };
-    let first: IpAddr = first.parse().ok()?;
-    let (bits, trailing_zeros) = match first {
-        IpAddr::V4(first) => (u32::BITS, first.to_bits().trailing_zeros()),
-        IpAddr::V6(first) => (u128::BITS, first.to_bits().trailing_zeros()),
-    };
-    let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
-    (prefix <= bits && bits - prefix <= trailing_zeros).then_some(Block { first, prefix })
 }
 
 #[cfg(test)]
@@ -135,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_first_and_last_address_of_every_special_block_and_their_neighbours() {
+    fn the_bounds_of_every_special_block() {
         for (text, public) in [
             ("0.0.0.0", false),
             ("0.255.255.255", false),
@@ -227,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_read_and_hold_what_they_say() {
+    fn blocks_are_parsed_and_contain_their_addresses() {
         for (block, address, within) in [
             ("127.0.0.0/8", "127.0.0.1", true),
             ("127.0.0.0/8", "128.0.0.1", false),
@@ -243,20 +233,34 @@ mod tests {
             ("::/0", "ff02::1", true),
             ("::/0", "127.0.0.1", false),
         ] {
-            let block: Block = block.parse().unwrap();
+            let block: CidrBlock = block.parse().unwrap();
             assert_eq!(block.contains(address.parse().unwrap()), within, "{block:?} {address}");
         }
         for wrong in
             ["", "/8", "127.0.0.1/8", "127.0.0.0/33", "::/129", "fd00::1/8", "10.0.0.0/-1", "lan", "10/8"]
         {
-            let error = wrong.parse::<Block>().unwrap_err().to_string();
+            let error = wrong.parse::<CidrBlock>().unwrap_err().to_string();
             assert!(error.contains(&format!("\"{wrong}\"")), "{error}");
+        }
+    }
+
+    #[test]
+    fn mapped_blocks_become_ipv4_blocks() {
+        for (block, canonical) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("::/8", "::/8"),
+            ("fd00::/8", "fd00::/8"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+        ] {
+            let block: CidrBlock = block.parse().unwrap();
+            assert_eq!(block.canonical(), canonical.parse().unwrap(), "{block:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_address_that_is_special_by_its_own_account_is_public(bits in any::<u32>()) {
+        fn no_address_that_std_calls_special_is_public(bits in any::<u32>()) {
             let address = Ipv4Addr::from_bits(bits);
             let special = address.is_private()
                 || address.is_loopback()

@@ -1,7 +1,7 @@
-//! base64url (RFC 4648 §5), the one codec of the workspace, with two policies.
+//! base64url (RFC 4648 §5) with two decoding policies.
 //!
-//! *Strict*, for what this service has written itself: no padding, and one text for some bytes. *Lenient*, for keys and
-//! tokens of others: padding or none, and either alphabet, since people paste keys from many sources.
+//! *Strict* is for text that this service encoded: no padding, and only the canonical encoding. *Lenient* is for keys
+//! and tokens from elsewhere: padding is optional, and the standard alphabet is accepted as well.
 //!
 //! ```
 //! use webpush_core::base64url;
@@ -17,7 +17,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, ge
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// 4 kB cost 22,000 instructions a character at a time, and 2,000 in vectors.
+/// For 4 kB the scalar engine takes 22,000 instructions, the SIMD engine 2,000.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 static STRICT: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
 
@@ -31,29 +31,29 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Returns bytes as text.
+/// Encodes without padding.
 #[must_use]
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     STRICT.encode(bytes)
 }
 
-/// Appends bytes to a text.
+/// Appends the encoding of `bytes` to `text`.
 pub fn push(text: &mut String, bytes: &[u8]) {
     STRICT.encode_string(bytes, text);
 }
 
-/// Decodes by the strict policy.
+/// Decodes with the strict policy.
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()
 }
 
-/// Decodes by the strict policy into a buffer, and returns how many bytes it was; `None` also if they don't fit.
+/// Decodes with the strict policy into `bytes` and returns the decoded length; `None` also if the buffer is too small.
 pub fn read(text: &str, bytes: &mut [u8]) -> Option<usize> {
     STRICT.decode_slice(text, bytes).ok()
 }
 
-/// Decodes by the lenient policy.
+/// Decodes with the lenient policy.
 #[must_use]
 pub fn decode_lenient(text: &str) -> Option<Vec<u8>> {
     let text = if text.contains(['+', '/']) {
@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn decoding_reverses_encoding(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut text = String::from("before ");
             push(&mut text, &bytes);
             let text = text.strip_prefix("before ").unwrap();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn strictly_one_text_stands_for_some_bytes() {
+    fn strict_decoding_accepts_the_canonical_encoding_only() {
         let mut bytes = [0; 4];
         assert_eq!((read("-_8", &mut bytes), bytes), (Some(2), [0xfb, 0xff, 0, 0]));
         for wrong in ["-_9", "-_8=", "+/8", "-_ 8", "A"] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn leniently_every_spelling_is_read() {
+    fn lenient_decoding_accepts_padding_and_both_alphabets() {
         for text in ["-_8", "-_8=", "+/8", "+/8="] {
             assert_eq!(decode_lenient(text).unwrap(), [0xfb, 0xff], "{text}");
         }

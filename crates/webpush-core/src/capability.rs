@@ -1,9 +1,9 @@
-//! Capability URLs (RFC 8030 §8.2, §8.3): permissions sealed into paths that only this service can make or read.
+//! Capability URLs (RFC 8030 §8.2, §8.3): permissions sealed into paths that only this service can create or open.
 //!
-//! Token = base64url(key id ‖ AES-256-GCM-SIV(ids)), with the kind of resource as associated data. Sealing is
-//! deterministic, so URLs are derived again instead of being stored. The nonce is constant: the synthetic IV of
-//! RFC 8452 already depends on kind and plaintext, every plaintext holds at least 128 random bits and is sealed
-//! once in meaning, and a fixed nonce keeps the scheme's bounds for far more tokens than ids can be made.
+//! Token = base64url(key ID ‖ AES-256-GCM-SIV(IDs)), with the kind of resource as associated data. Sealing is
+//! deterministic, so URLs are derived when needed and never stored. The nonce is constant: the synthetic IV of RFC 8452
+//! depends on kind and plaintext, and each plaintext contains at least 128 random bits, so equal tokens mean the same
+//! resource. The security bounds of the scheme hold for far more tokens than a service ever creates.
 
 mod cipher;
 #[cfg(test)]
@@ -18,34 +18,34 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The ID of a sealing key, stored with everything that has a URL, so that rotation keeps URLs valid.
+/// The ID of a sealing key. Stored with everything that has a URL, so that key rotation keeps URLs valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u8);
 
 /// A permission that a URL grants to its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// Receive from and delete one subscription. For its agent only.
+    /// Receive from and delete one subscription. Known to its agent only.
     Subscription(InboxId, SubscriptionId),
-    /// Receive from and delete all subscriptions of an agent (RFC 8030 §4.1). For that agent only.
+    /// Receive from and delete all subscriptions of an agent (RFC 8030 §4.1). Known to that agent only.
     SubscriptionSet(InboxId),
-    /// Send to one subscription. For application servers.
+    /// Send to one subscription. Given to application servers.
     Push(InboxId, SubscriptionId),
     /// Read and acknowledge one message (RFC 8030 §6.2).
     Message(EntryRef),
     /// Read and delete the receipts of an application server (RFC 8030 §5.1).
     ReceiptSubscription(InboxId),
-    /// Receive from and delete all channels of a device (draft-thomson). For that device only.
+    /// Receive from and delete all channels of a legacy device. Known to that device only.
     Device(InboxId),
-    /// Make channels of a device. Its URL follows from that of the device.
+    /// Create channels of a legacy device. Its URL is that of the device with a suffix.
     Channels(InboxId),
-    /// Read the last message of one channel, and delete the channel. Its URL begins with that of its device.
+    /// Read the last message of a channel, and delete the channel. Its URL begins with that of the device.
     Channel(InboxId, SubscriptionId),
-    /// Send to one channel. For application servers.
+    /// Send to one channel. Given to application servers.
     Update(InboxId, SubscriptionId),
 }
 
-/// A kind of capability, with its path prefix and the byte that binds a token to it.
+/// The kind of a token. Its number is the associated data of the seal.
 #[derive(Clone, Copy)]
 enum Kind {
     Subscription = 1,
@@ -59,8 +59,8 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kinds that a path can begin with.
-    const FIRST: [Self; 7] = [
+    /// Kinds whose prefix can start a path; a channel's token follows the path of its device.
+    const AT_PATH_START: [Self; 7] = [
         Self::Push,
         Self::Message,
         Self::Subscription,
@@ -98,7 +98,7 @@ impl Kind {
     }
 }
 
-/// Follows the path of a device in the path of its channels.
+/// Suffix of a device's path.
 const CHANNELS: &str = "/channels";
 
 const ID_BYTES: usize = 16;
@@ -108,7 +108,9 @@ const LONGEST_PLAINTEXT_BYTES: usize = ID_BYTES + POSITION_BYTES + ID_BYTES;
 const LONGEST_TOKEN_BYTES: usize = 1 + LONGEST_PLAINTEXT_BYTES + TAG_BYTES;
 const NONCE: [u8; NONCE_BYTES] = [0; NONCE_BYTES];
 
-/// The sealing keys of a service: the current one seals, all of them open. Keys can be added and never removed.
+/// The sealing keys of a service.
+///
+/// The current key seals new URLs; every key opens. Keys can be added but not removed.
 ///
 /// ```
 /// use aes_gcm_siv::aead::{AeadInOut, KeyInit};
@@ -136,12 +138,12 @@ const NONCE: [u8; NONCE_BYTES] = [0; NONCE_BYTES];
 ///
 /// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("one key");
 /// let inbox = Capability::SubscriptionSet(InboxId::from_bytes([1; 16]));
-/// let path = keyring.path(&inbox, keyring.current()).expect("the current key is there");
+/// let path = keyring.path(&inbox, keyring.current()).expect("the keyring has its current key");
 /// assert!(path.starts_with("/subscription-set/"));
 /// assert_eq!(keyring.open(&path), Some(inbox));
 /// ```
 pub struct Keyring {
-    /// By ID.
+    /// Indexed by key ID.
     keys: [OnceLock<Box<dyn SealingCipher>>; KEYS],
     new_cipher: fn(&[u8; 32]) -> Option<Box<dyn SealingCipher>>,
     oldest: KeyId,
@@ -152,9 +154,9 @@ pub struct Keyring {
 pub const KEYS: usize = 256;
 
 impl Keyring {
-    /// Creates a keyring from all keys, the oldest first and the current one last.
+    /// Creates a keyring. The first key is the oldest, the last one the current.
     ///
-    /// Returns `None` if there is no key or two have the same ID.
+    /// Returns `None` if `keys` is empty or two keys have the same ID.
     #[must_use]
     pub fn new<C: SealingCipher + 'static>(keys: &[(KeyId, [u8; 32])]) -> Option<Self> {
         let (oldest, current) = (keys.first()?.0, AtomicU8::new(keys.last()?.0.0));
@@ -163,18 +165,18 @@ impl Keyring {
         keys.iter().all(|(id, key)| keyring.insert(*id, key)).then_some(keyring)
     }
 
-    /// Adds a key, which opens from now on. Returns false, and changes nothing, if its ID is taken.
+    /// Adds a key that opens but does not seal yet. Returns false and changes nothing if the ID is taken.
     pub fn insert(&self, id: KeyId, key: &[u8; 32]) -> bool {
         (self.new_cipher)(key).is_some_and(|cipher| self.keys[usize::from(id.0)].set(cipher).is_ok())
     }
 
-    /// Seals everything new with this key from now on. Returns false if the keyring does not have it.
+    /// Makes a key the current one. Returns false if the keyring lacks it.
     pub fn set_current(&self, id: KeyId) -> bool {
-        let is_held = self.cipher(id).is_some();
-        if is_held {
+        let is_known = self.cipher(id).is_some();
+        if is_known {
             self.current.store(id.0, Ordering::Release);
         }
-        is_held
+        is_known
     }
 
     /// Returns the IDs of all keys, in order.
@@ -183,7 +185,7 @@ impl Keyring {
         ids.filter(|id| self.cipher(*id).is_some())
     }
 
-    /// Returns the key that seals everything new.
+    /// Returns the key that seals new URLs.
     #[must_use]
     pub fn current(&self) -> KeyId {
         KeyId(self.current.load(Ordering::Acquire))
@@ -253,11 +255,11 @@ impl Keyring {
         if channel.is_empty() {
             return Some(Capability::Channels(device));
         }
-        let found = self.unsealed(Kind::Channel, channel.strip_prefix('/')?)?;
-        matches!(found, Capability::Channel(owner, _) if owner == device).then_some(found)
+        let capability = self.unsealed(Kind::Channel, channel.strip_prefix('/')?)?;
+        matches!(capability, Capability::Channel(owner, _) if owner == device).then_some(capability)
     }
 
-    /// Opens the token of a message, as [`Keyring::message_token`] returns it.
+    /// Opens a token that [`Keyring::message_token`] returned.
     #[must_use]
     pub fn open_message_token(&self, token: &str) -> Option<EntryRef> {
         match self.unsealed(Kind::Message, token)? {
@@ -278,7 +280,7 @@ impl Keyring {
     }
 }
 
-/// Shows key IDs, never a key.
+/// Shows the key IDs, never a key.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.ids().map(|id| id.0).collect();
@@ -286,14 +288,16 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Returns true if a path has the prefix of a capability, whatever its token.
+/// Returns true if a path has the prefix of a capability URL. Its token may be invalid.
 #[must_use]
 pub fn is_capability_path(path: &str) -> bool {
     split(path).is_some()
 }
 
 fn split(path: &str) -> Option<(Kind, &str)> {
-    Kind::FIRST.into_iter().find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
+    Kind::AT_PATH_START
+        .into_iter()
+        .find_map(|kind| path.strip_prefix(kind.prefix()).map(|token| (kind, token)))
 }
 
 /// Writes the plaintext of a capability and returns its length.
@@ -369,16 +373,16 @@ mod tests {
         ]
     }
 
-    /// A token as each kind of URL would have it.
+    /// Puts a token behind the prefix of every kind.
     fn under_every_kind(token: &str) -> impl Iterator<Item = String> {
         let device = Capability::Device(InboxId::from_bytes([3; 16]));
         let device = keyring().path(&device, KeyId(9)).unwrap();
-        let first = Kind::FIRST.iter().map(move |kind| format!("{}{token}", kind.prefix()));
-        first.chain([format!("{device}{CHANNELS}/{token}")])
+        let paths = Kind::AT_PATH_START.iter().map(move |kind| format!("{}{token}", kind.prefix()));
+        paths.chain([format!("{device}{CHANNELS}/{token}")])
     }
 
     #[test]
-    fn what_is_sealed_opens_again_under_any_held_key() {
+    fn paths_open_with_the_key_that_sealed_them() {
         for capability in samples() {
             for key in [KeyId(7), KeyId(9)] {
                 let path = keyring().path(&capability, key).unwrap();
@@ -390,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_later_opens_at_once_and_seals_when_it_is_told() {
+    fn an_added_key_opens_at_once_and_seals_once_it_is_current() {
         let keyring = keyring();
         let later = Keyring::new::<RustCrypto>(&[(KeyId(11), [3; 32])]).unwrap();
         for capability in samples() {
@@ -407,8 +411,8 @@ mod tests {
 
     #[test]
     fn r8030_2_1_b_one_kind_cannot_be_turned_into_another() {
-        // A device's channels have no token of their own: who knows the one URL knows the other.
-        for capability in samples().into_iter().filter(|one| !matches!(one, Capability::Channels(_))) {
+        // The channels of a device share its token.
+        for capability in samples().into_iter().filter(|sample| !matches!(sample, Capability::Channels(_))) {
             let path = keyring().path(&capability, KeyId(9)).unwrap();
             let token = path.rsplit('/').next().unwrap();
             let opened = under_every_kind(token).filter_map(|path| keyring().open(&path));
@@ -434,25 +438,25 @@ mod tests {
 
     #[test]
     fn r8030_8_2_a_push_urls_of_one_agent_share_nothing_visible() {
-        share_nothing_visible(Capability::Push);
+        assert_tokens_share_nothing_visible(Capability::Push);
     }
 
     #[test]
     fn d1_send_b_update_urls_of_one_device_share_nothing_visible() {
-        share_nothing_visible(Capability::Update);
+        assert_tokens_share_nothing_visible(Capability::Update);
     }
 
-    fn share_nothing_visible(of: fn(InboxId, SubscriptionId) -> Capability) {
+    fn assert_tokens_share_nothing_visible(capability: fn(InboxId, SubscriptionId) -> Capability) {
         let token = |n| {
-            let capability = of(InboxId::from_bytes([3; 16]), SubscriptionId::from_bytes([n; 16]));
+            let capability = capability(InboxId::from_bytes([3; 16]), SubscriptionId::from_bytes([n; 16]));
             let path = keyring().path(&capability, KeyId(9)).unwrap();
             path.rsplit('/').next().unwrap().to_owned()
         };
         let (a, b) = (token(1), token(2));
         let shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
         assert!(shared <= 2, "{a} {b}");
-        let same_place = a.bytes().zip(b.bytes()).skip(2).filter(|(x, y)| x == y).count();
-        assert!(same_place < 8, "{same_place} of {} characters agree", a.len());
+        let equal = a.bytes().zip(b.bytes()).skip(2).filter(|(x, y)| x == y).count();
+        assert!(equal < 8, "{equal} of {} characters are equal", a.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The headers of a message that its agent needs to read the body, forwarded as they came.
+//! The headers that an agent needs to read the body of a message, forwarded unchanged.
 //!
-//! The service never applies, adds or removes a coding: bodies are opaque. Legacy `aesgcm` has its parameters in
-//! `Encryption` and `Crypto-Key`; of the latter the sender's key (`p256ecdsa`) is dropped (RFC 8292 §4.2).
+//! Bodies are opaque: the service never applies or removes a content coding. The older `aesgcm` coding has its parameters
+//! in `Encryption` and `Crypto-Key`. The sender's key (`p256ecdsa`) is removed from the latter (RFC 8292 §4.2).
 
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -9,28 +9,28 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
-/// The most bytes of one header that is forwarded with a message.
+/// Maximum length of a forwarded header value, in bytes.
 pub const FORWARDED_HEADER_BYTES: usize = 512;
 
-/// `Encryption` of the legacy `aesgcm` coding.
+/// `Encryption`, used by the `aesgcm` coding.
 pub const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
-/// `Crypto-Key` of the legacy `aesgcm` coding.
+/// `Crypto-Key`, used by the `aesgcm` coding.
 pub const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
 
-/// Names of what is forwarded, in the order of [`Encoding`]'s fields.
+/// Names of the forwarded headers, in the order of the values of [`Encoding`].
 const FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY];
 
-/// Forwarded headers. Each value is one that HTTP allows.
+/// The forwarded headers of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
     values: [Option<HeaderValue>; 4],
 }
 
 impl Encoding {
-    /// Takes the forwarded headers out of a push request.
+    /// Reads the forwarded headers of a push request.
     ///
     /// # Errors
-    /// [`Problem::HeaderTooLarge`] when one exceeds [`FORWARDED_HEADER_BYTES`].
+    /// [`Problem::HeaderTooLarge`] if one exceeds [`FORWARDED_HEADER_BYTES`].
     pub fn parse(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut encoding = Self::default();
         for (slot, name) in encoding.values.iter_mut().zip(&FORWARDED) {
@@ -39,7 +39,7 @@ impl Encoding {
         Ok(encoding)
     }
 
-    /// Puts forwarded headers back from storage; `None` if one is not a header value.
+    /// Restores the headers from [`parts`](Self::parts); `None` if one is not a header value.
     #[must_use]
     pub fn from_parts(parts: [Option<&[u8]>; 4]) -> Option<Self> {
         let mut encoding = Self::default();
@@ -49,25 +49,25 @@ impl Encoding {
         Some(encoding)
     }
 
-    /// The values in a fixed order, for storage.
+    /// Returns the values in a fixed order, for storage.
     #[must_use]
     pub fn parts(&self) -> [Option<&[u8]>; 4] {
         self.values.each_ref().map(|value| value.as_ref().map(HeaderValue::as_bytes))
     }
 
-    /// Names and values that are there, for a response.
+    /// Returns the names and values of the headers that are present.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         FORWARDED.into_iter().zip(&self.values).filter_map(|(name, value)| Some((name, value.as_ref()?)))
     }
 
-    /// The content coding, as the sender wrote it.
+    /// Returns the value of `Content-Encoding`.
     #[must_use]
     pub fn content_encoding(&self) -> Option<&[u8]> {
         self.values[1].as_ref().map(HeaderValue::as_bytes)
     }
 }
 
-/// All values of one header as one list (RFC 9110 §5.3), without the sender's key.
+/// Combines all values of a header into one list (RFC 9110 §5.3), without the sender's key.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>, Problem> {
     let mut all = Vec::new();
     for value in headers.get_all(name) {
@@ -89,18 +89,18 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>,
     if all.is_empty() {
         return Ok(None);
     }
-    // A copy, since those of the request keep its whole head in memory.
+    // Copied: a value of the request would keep the buffer of its whole head alive.
     let value = HeaderValue::from_maybe_shared(Bytes::from(all));
     value.map(Some).map_err(|_| Problem::HeaderMalformed { name: name.clone() })
 }
 
-/// Drops the `p256ecdsa` parameter from `keyid=a;dh=…;p256ecdsa=…, …`; lists and parameters keep their order.
+/// Removes the `p256ecdsa` parameter from `keyid=a;dh=…;p256ecdsa=…, …`. The rest keeps its order.
 fn without_sender_key(value: &[u8]) -> Vec<u8> {
     let is_sender_key = |parameter: &[u8]| {
         let name = parameter.split(|b| *b == b'=').next().unwrap_or_default();
         name.trim_ascii().eq_ignore_ascii_case(b"p256ecdsa")
     };
-    let kept = value.split(|b| *b == b',').filter_map(|member| {
+    let members = value.split(|b| *b == b',').filter_map(|member| {
         let parameters: Vec<_> = member
             .split(|b| *b == b';')
             .map(<[u8]>::trim_ascii)
@@ -108,7 +108,7 @@ fn without_sender_key(value: &[u8]) -> Vec<u8> {
             .collect();
         (!parameters.is_empty()).then(|| parameters.join(&b';'))
     });
-    kept.collect::<Vec<_>>().join(&b", "[..])
+    members.collect::<Vec<_>>().join(&b", "[..])
 }
 
 #[cfg(test)]
@@ -124,8 +124,8 @@ mod tests {
             (b"P256ECDSA=BBB", b""),
             (b"dh=AAA", b"dh=AAA"),
         ];
-        for (given, kept) in cases {
-            assert_eq!(without_sender_key(given), kept);
+        for (value, expected) in cases {
+            assert_eq!(without_sender_key(value), expected);
         }
     }
 

@@ -1,7 +1,7 @@
-//! The outside world as the rules and their drivers see it: time and random bytes, passed in and never looked up.
+//! Clock and random source, injected by the caller.
 //!
-//! This crate only defines the traits. Programs pass in implementations of the operating system's clock and a
-//! cryptographic source; simulations and tests pass in ones that a seed decides.
+//! The program provides the clock of the operating system and a cryptographic random source; simulations and tests
+//! provide seeded ones.
 
 use crate::time::Timestamp;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 /// A source of time.
 pub trait Clock: Send + Sync {
-    /// Returns the present wall-clock time. It may jump in either direction.
+    /// Returns the wall-clock time. It may jump in either direction.
     fn now(&self) -> Timestamp;
 
-    /// Returns the present monotonic time. It never goes back.
+    /// Returns the monotonic time. It never goes back.
     fn monotonic(&self) -> MonotonicTime;
 }
 
@@ -22,16 +22,16 @@ pub trait Entropy: Send + Sync {
     /// Fills a buffer with random bytes.
     ///
     /// # Errors
-    /// [`EntropyError`] if the source has none to give. The content of the buffer must not be used then.
+    /// [`EntropyError`] if the source fails. The buffer then has unspecified content.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 }
 
-/// A point in monotonic time: nanoseconds since a start that is the same for all readings of one clock.
+/// A point in monotonic time: nanoseconds since the start of its clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MonotonicTime(u64);
 
 impl MonotonicTime {
-    /// Creates a point in time from its distance to the clock's start; 584 years at most.
+    /// Creates a point in time from its distance to the clock's start. Saturates after 584 years.
     #[must_use]
     pub fn since_start(elapsed: Duration) -> Self {
         Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
@@ -43,7 +43,7 @@ impl MonotonicTime {
         Duration::from_nanos(self.0)
     }
 
-    /// Returns this point plus `length`, or the last representable point.
+    /// Returns this point plus `length`. Saturates.
     #[must_use]
     pub fn after(self, length: Duration) -> Self {
         Self(self.0.saturating_add(Self::since_start(length).0))
@@ -70,13 +70,13 @@ impl Env {
         Self { clock, entropy }
     }
 
-    /// Returns the present wall-clock time; see [`Clock::now`].
+    /// Returns the wall-clock time; see [`Clock::now`].
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Returns the present monotonic time; see [`Clock::monotonic`].
+    /// Returns the monotonic time; see [`Clock::monotonic`].
     #[must_use]
     pub fn monotonic(&self) -> MonotonicTime {
         self.clock.monotonic()
@@ -85,7 +85,7 @@ impl Env {
     /// Returns `N` random bytes.
     ///
     /// # Errors
-    /// [`EntropyError`] if the source has none to give.
+    /// [`EntropyError`] if the source fails.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes)?;
@@ -111,7 +111,7 @@ impl fmt::Debug for Env {
     }
 }
 
-/// The source of random bytes failed.
+/// The random source failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntropyError;
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_passes_on_what_its_sources_return() {
+    fn an_environment_forwards_to_its_sources() {
         let env = Env::new(Arc::new(Fixed), Arc::new(Fixed));
         assert_eq!((env.now(), env.random()), (Timestamp::from_millis(7), Ok([9; 3])));
         assert_eq!(env.random::<0>(), Err(EntropyError));

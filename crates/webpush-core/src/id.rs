@@ -1,4 +1,4 @@
-//! The 128-bit names of things. Every kind is a type of its own, so that one can't stand where another is meant.
+//! 128-bit IDs, each kind with its own type, and positions in an inbox.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ macro_rules! id {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// Takes 128 bits from a cryptographic random source, or from storage.
+            /// Creates an ID from 128 bits of a cryptographic random source, or from storage.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
-            /// The bits, for storage and for sealing into a URL.
+            /// Returns the bits, for storage and for sealing into a URL.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
         }
 
-        /// Prints the kind only: an id is half of a capability, so logs must not show it.
+        /// Prints the kind only: an ID is half of a capability, so logs must not show it.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(…)"))
@@ -32,68 +32,69 @@ macro_rules! id {
 }
 
 id! {
-    /// Names one inbox: an agent's messages, or the receipts of a receipt subscription.
+    /// Identifies an inbox: an agent's messages, or the receipts of a receipt subscription.
     InboxId
 }
 id! {
-    /// Names one subscription within its agent. Fresh for every creation, never reused.
+    /// Identifies a subscription within its agent. Random and never reused.
     SubscriptionId
 }
 id! {
-    /// What a user agent calls one of its subscriptions (autopush: `channelID`). Its own choice, so it names nothing
-    /// outside of its agent.
+    /// An agent's own ID for one of its subscriptions (autopush: `channelID`).
+    ///
+    /// Chosen by the agent, so it is unique only within that agent.
     ChannelId
 }
 id! {
-    /// Names one message for life, whatever store or node it is on.
+    /// Identifies a message for its whole life, including after a migration.
     MessageId
 }
 
-/// The place of an entry in the order of acceptance of its inbox.
+/// The position of an entry in its inbox, in order of acceptance.
 ///
-/// Assigned by the store at commit, growing, opaque; not promised to survive a migration.
+/// Assigned by the store at commit; increasing and otherwise opaque. It may change in a migration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 
 impl Position {
-    /// Before every entry.
+    /// The position before the first entry.
     pub const START: Self = Self(0);
 
-    /// Takes a position as a store wrote it.
+    /// Creates a position from its number.
     #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// The number, for storage.
+    /// Returns the number, for storage.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
-/// Where one entry is, and which one it is.
+/// A reference to one entry of an inbox.
 ///
-/// The position is how a store finds it at once, the id decides whether it is the right one. A search by id alone is not
-/// offered: whoever holds the URL of a message that has gone could have a whole inbox read again and again.
+/// The store finds the entry by its position and checks the ID. There is no lookup by ID alone: with the URL of a removed
+/// message, a client could make the store scan an inbox repeatedly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryRef {
-    /// The inbox that holds it.
+    /// The inbox.
     pub inbox: InboxId,
-    /// Its place there; [`Position::START`] for a message that was never stored.
+    /// The position in the inbox; [`Position::START`] for a message that was never stored.
     pub position: Position,
-    /// The message, or for a receipt the message it is about.
+    /// The ID of the message; for a receipt, of the message that it reports on.
     pub message: MessageId,
 }
 
 impl EntryRef {
-    /// Creates the reference of a message that was never stored (TTL 0). Its URL holds this.
+    /// Creates the reference to a message that is never stored (TTL 0), for its URL.
     #[must_use]
     pub const fn unstored(inbox: InboxId, message: MessageId) -> Self {
         Self { inbox, position: Position::START, message }
     }
 
-    /// Returns true if a store gave the entry a position.
+    /// Returns true if the entry was stored.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         self.position > Position::START

@@ -1,4 +1,4 @@
-//! Inboxes: what an agent has not acknowledged yet, or the receipts that a sender has not taken yet.
+//! Inboxes: an agent's unacknowledged messages, or an application server's unread receipts.
 
 use crate::capability::KeyId;
 use crate::id::{EntryRef, InboxId, Position};
@@ -7,29 +7,29 @@ use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
-/// Whose an inbox is. The same store, wake and delivery serve both.
+/// The owner of an inbox. Storage and delivery are the same for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// A user agent (RFC 8030's subscription set, named or implicit); its entries are messages.
+    /// A user agent: a subscription set of RFC 8030, explicit or implicit. The entries are messages.
     Agent,
-    /// A receipt subscription of an application server (RFC 8030 §5.1); its entries are receipts.
+    /// A receipt subscription of an application server (RFC 8030 §5.1). The entries are receipts.
     Receipts,
 }
 
-/// One inbox as it is kept.
+/// A stored inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inbox {
-    /// Its name.
+    /// Its ID.
     pub id: InboxId,
-    /// Whose it is.
+    /// Its owner.
     pub owner: Owner,
-    /// When it was made.
+    /// Time of creation.
     pub created: Timestamp,
-    /// The sealing key of its URL, kept so that key rotation leaves the URL as it was.
+    /// The sealing key of its URL. Stored so that the URL survives key rotation.
     pub key: KeyId,
 }
 
-/// One undelivered thing in an inbox. It is committed, so it has a position.
+/// A committed entry of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A message to a user agent.
@@ -39,7 +39,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Its place in the order of acceptance.
+    /// Returns the position in the inbox.
     #[must_use]
     pub fn position(&self) -> Position {
         match self {
@@ -48,7 +48,7 @@ impl Entry {
         }
     }
 
-    /// How to name it to a store.
+    /// Returns the reference to this entry.
     #[must_use]
     pub fn entry_ref(&self) -> EntryRef {
         match self {
@@ -57,7 +57,7 @@ impl Entry {
         }
     }
 
-    /// Whether it must not be delivered any more at `now` (RFC 8030 §5.2). Receipts don't expire.
+    /// Returns true if a message has expired at `now` (RFC 8030 §5.2). Receipts do not expire.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         match self {
@@ -67,12 +67,12 @@ impl Entry {
     }
 }
 
-/// What a session hands to its agent.
+/// An entry to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutboundEntry {
     /// An entry of the inbox.
     Stored(Entry),
-    /// A message with TTL 0 that no store has. It is delivered now or never, and there is nothing to settle.
+    /// A TTL 0 message that is not stored: delivered immediately or discarded, and never settled.
     Unstored(Arc<Draft>),
 }
 

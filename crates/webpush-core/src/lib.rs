@@ -1,23 +1,23 @@
-//! The rules of a Web Push service: bytes and time in, decisions out.
+//! Protocol logic of a Web Push service, without I/O: bytes and time in, decisions out.
 //!
-//! No sockets, files, clock, randomness, tasks, logs or metrics are in here; callers pass time and fresh ids in.
+//! The crate has no sockets, files, clock, randomness, tasks, logs or metrics. Callers pass in the time and random IDs.
 //!
-//! | to find | look in |
+//! | topic | module |
 //! |---|---|
-//! | the nouns | [`inbox`], [`subscription`], [`message`], [`receipt`] and the ids in [`id`] |
-//! | a push request becoming a message | [`publish`] |
-//! | who sends: VAPID, RFC 8292 | [`sender`] |
-//! | a listening agent | [`session`] |
-//! | what an agent's protocol looks like | [`protocol`] |
-//! | frames of a WebSocket | [`websocket`] |
-//! | base64url, strict and lenient | [`base64url`] |
-//! | URLs that grant something | [`capability`] |
+//! | data model | [`inbox`], [`subscription`], [`message`], [`receipt`], [`id`] |
+//! | accepting push requests | [`publish`] |
+//! | sender authentication: VAPID, RFC 8292 | [`sender`] |
+//! | delivery to a connected agent | [`session`] |
+//! | wire formats toward agents | [`protocol`] |
+//! | WebSocket frames | [`websocket`] |
+//! | capability URLs | [`capability`] |
 //! | request headers | [`header`], [`urgency`], [`topic`], [`encoding`] |
-//! | what a remote party can do wrong | [`problem`] |
-//! | how often something may happen | [`rate`] |
-//! | notifications of Matrix homeservers | [`matrix`] |
-//! | which hosts a stranger may have the service reach | [`address`] |
-//! | clock and randomness, as they are passed in | [`mod@env`] |
+//! | errors that clients cause | [`problem`] |
+//! | rate limits | [`rate`] |
+//! | Matrix push gateway | [`matrix`] |
+//! | public IP addresses, CIDR blocks | [`address`] |
+//! | base64url, strict and lenient | [`base64url`] |
+//! | clock and random source, injected by the caller | [`mod@env`], [`time`] |
 
 pub mod address;
 pub mod base64url;

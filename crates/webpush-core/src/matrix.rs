@@ -1,4 +1,4 @@
-//! Notifications of Matrix homeservers (Push Gateway API): which devices they are for, and what a device is sent.
+//! The Matrix Push Gateway API: parses notifications of homeservers and creates the push message for each device.
 
 mod compact;
 mod members;

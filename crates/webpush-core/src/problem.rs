@@ -1,155 +1,153 @@
-//! Everything a remote party can do wrong, as a closed list.
-//!
-//! The HTTP edge turns each into a status and a problem body.
+//! Errors that clients cause, as a closed list. The HTTP layer maps each to a status code and a problem document.
 
 use http::header::HeaderName;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// A request that can't be served as it was made.
+/// An error in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// No `TTL` header (RFC 8030 §5.2).
+    /// There is no `TTL` header (RFC 8030 §5.2).
     TtlMissing,
-    /// `TTL` is not one run of digits (RFC 8030 §5.2).
+    /// `TTL` is not a single non-negative integer (RFC 8030 §5.2).
     TtlMalformed {
-        /// It is a number, but less than zero.
+        /// True if it is a negative integer.
         negative: bool,
     },
-    /// `Urgency` is not exactly one of the four words (RFC 8030 §5.3).
+    /// `Urgency` is not exactly one of the four values (RFC 8030 §5.3).
     UrgencyMalformed,
-    /// `Topic` is not exactly one word of 1 to 32 characters (RFC 8030 §5.4).
+    /// `Topic` is not exactly one value of 1 to 32 base64url characters (RFC 8030 §5.4).
     TopicMalformed,
     /// A header does not follow its grammar.
     HeaderMalformed {
         /// The header.
         name: HeaderName,
     },
-    /// A header that is kept with the message is too long.
+    /// A header that is stored with the message is too long.
     HeaderTooLarge {
         /// The header.
         name: HeaderName,
-        /// The most it may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body is larger than the limit (RFC 8030 §7.2).
+    /// The body exceeds the limit (RFC 8030 §7.2).
     BodyTooLarge {
-        /// The largest body taken.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body did not arrive whole, or not in time.
+    /// The body did not arrive completely and in time.
     BodyIncomplete,
-    /// The `Link` names a subscription set that is unknown here (RFC 8030 §4.1).
+    /// `Link` references an unknown subscription set (RFC 8030 §4.1).
     SetUnknown,
-    /// The `Link` names a receipt subscription that is unknown here (RFC 8030 §5.1).
+    /// `Link` references an unknown receipt subscription (RFC 8030 §5.1).
     ReceiptSubscriptionUnknown,
-    /// The subscription options can't be read (RFC 8292 §4.1).
+    /// The subscription options are malformed (RFC 8292 §4.1).
     OptionsMalformed {
-        /// What is wrong with them.
+        /// The reason.
         detail: &'static str,
     },
-    /// The subscription is for one sender, and the request does not say who sends (RFC 8292 §4.2).
+    /// The subscription is restricted, and the request has no VAPID credentials (RFC 8292 §4.2).
     VapidRequired,
-    /// The request says who sends, and it can't be so (RFC 8292 §4.2).
+    /// The VAPID credentials are invalid (RFC 8292 §4.2).
     VapidInvalid {
-        /// The first claim that does not hold.
+        /// The first invalid claim.
         claim: Claim,
-        /// What it must be.
+        /// The expected value.
         expected: Cow<'static, str>,
-        /// What it is; bounded and printable.
+        /// The actual value, bounded and printable.
         found: Cow<'static, str>,
     },
     /// The message is encrypted with the key that identifies its sender (RFC 8292 §3.2).
     SameKey,
-    /// Too much of something for now (RFC 8030 §8.4).
+    /// A rate limit is exceeded (RFC 8030 §8.4).
     TooManyRequests {
-        /// What there is too much of.
-        of: Limited,
-        /// When there is room again; at least 1.
+        /// The limit.
+        limit: LimitKind,
+        /// When to retry; at least 1.
         retry_after_seconds: u64,
     },
-    /// Only holders of a token may subscribe here.
+    /// Subscribing requires a token.
     TokenRequired {
-        /// A token came, but not one of those.
+        /// True if the request has a token, but an invalid one.
         wrong: bool,
     },
-    /// Nothing is there: never was, expired, or was deleted (RFC 8030 §7.3).
+    /// The resource never existed, has expired, or was deleted (RFC 8030 §7.3).
     NotFound,
     /// The subscription was removed.
     ///
-    /// Used only where senders expect it to be told apart from [`Problem::NotFound`].
+    /// Used only where senders expect a status other than that of [`Problem::NotFound`].
     Gone,
-    /// The resource is there, but not for this method.
+    /// The resource does not support the method.
     MethodNotAllowed {
-        /// The `Allow` value: what it is there for.
+        /// The supported methods, for `Allow`.
         allow: &'static str,
     },
-    /// A WebSocket of another version than 13 is asked for (RFC 6455 §4.2.2).
+    /// The requested WebSocket version is not 13 (RFC 6455 §4.2.2).
     WebSocketVersion,
-    /// A WebSocket is asked for in a way that can't be answered (RFC 6455 §4.2.1).
+    /// The WebSocket handshake is malformed (RFC 6455 §4.2.1).
     UpgradeMalformed {
-        /// What is wrong.
+        /// The reason.
         detail: &'static str,
     },
-    /// The body is not a notification as Matrix homeservers send it (Push Gateway API).
+    /// The body is not a notification of the Matrix Push Gateway API.
     NotificationMalformed {
-        /// What is wrong with it.
+        /// The reason.
         detail: &'static str,
     },
-    /// A device's push URL is of another push service, and the gateway is for those of this one.
-    PushkeyElsewhere,
-    /// The user agent can't take server push.
+    /// A pushkey belongs to another push service, and the gateway serves this one only.
+    ForeignPushkey,
+    /// The user agent does not support server push.
     PushUnsupported {
-        /// It did not ask for events, the other way to listen there.
-        events_instead: bool,
+        /// True if it could request server-sent events instead.
+        events_available: bool,
     },
 }
 
-/// What a rate limit counts.
+/// A rate limit or quota that a request can exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limited {
+pub enum LimitKind {
     /// Messages to one subscription.
     Subscription,
     /// Messages to all subscriptions of one agent.
     Agent,
-    /// Messages of one application server, known by its VAPID key.
+    /// Messages of one application server, identified by its VAPID key.
     Sender,
     /// New subscriptions from one address.
     Registration,
     /// New receipt subscriptions from one address (RFC 8030 §5.1).
     Receipts,
-    /// Messages to other push services for one address, which the Matrix gateway sends.
+    /// Messages to other push services that the Matrix gateway sends for one address.
     Elsewhere,
-    /// Notifications from one address that wait for other push services.
+    /// Notifications from one address that are waiting for other push services.
     Notifications,
     /// Subscriptions in one set.
     SubscriptionSet,
 }
 
-/// A claim of a sender about itself, which holds or does not (RFC 8292).
+/// A part of VAPID credentials that is checked (RFC 8292).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// The header and its parameters (RFC 8292 §3).
     Authorization,
     /// The public key (RFC 8292 §3.2).
     Key,
-    /// The token as such (RFC 7519 §7.2).
+    /// The format of the token (RFC 7519 §7.2).
     Token,
-    /// The algorithm of its signature (RFC 8292 §2).
+    /// The signature algorithm (RFC 8292 §2).
     Algorithm,
-    /// The service it is for (RFC 8292 §2).
+    /// The origin of the push service (RFC 8292 §2).
     Audience,
-    /// The end of its validity (RFC 8292 §2).
+    /// The expiration time (RFC 8292 §2).
     Expiry,
     /// The contact of the sender (RFC 8292 §2.1).
     Subject,
-    /// The proof that the holder of the key made it (RFC 8292 §4.2).
+    /// The signature of the token (RFC 8292 §4.2).
     Signature,
 }
 
 impl Claim {
-    /// Returns its name as the standards write it.
+    /// Returns the name of the claim, header or parameter in the standards.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,7 +169,7 @@ impl fmt::Display for Claim {
     }
 }
 
-/// The party that has to change something before a refused request can succeed.
+/// The party that must fix a rejected request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
     /// An application server.
@@ -180,14 +178,12 @@ pub enum Party {
     Agent,
     /// A Matrix homeserver.
     Homeserver,
-    /// The client, whichever of them it is: requests of all kinds can fail so.
+    /// Any of these: requests of every kind can fail in this way.
     Client,
 }
 
 impl Problem {
-    /// Returns the party at fault.
-    ///
-    /// It is never the service: a failure of its own is no problem of a request.
+    /// Returns the party at fault. Failures of the service are not [`Problem`]s.
     #[must_use]
     pub const fn fault(&self) -> Party {
         match self {
@@ -204,7 +200,7 @@ impl Problem {
             | Self::WebSocketVersion
             | Self::UpgradeMalformed { .. }
             | Self::PushUnsupported { .. } => Party::Agent,
-            Self::NotificationMalformed { .. } | Self::PushkeyElsewhere => Party::Homeserver,
+            Self::NotificationMalformed { .. } | Self::ForeignPushkey => Party::Homeserver,
             Self::UrgencyMalformed
             | Self::HeaderMalformed { .. }
             | Self::BodyTooLarge { .. }
@@ -244,8 +240,8 @@ impl fmt::Display for Problem {
                 write!(f, "the VAPID claim {claim} is invalid: expected {expected}, found {found}")
             }
             Self::SameKey => f.write_str("the message is encrypted with the key that identifies its sender"),
-            Self::TooManyRequests { of, retry_after_seconds } => {
-                write!(f, "the rate limit of {of} is exceeded: retry after {retry_after_seconds} s")
+            Self::TooManyRequests { limit, retry_after_seconds } => {
+                write!(f, "the rate limit of {limit} is exceeded: retry after {retry_after_seconds} s")
             }
             Self::TokenRequired { wrong: true } => f.write_str("the subscribe token is not valid"),
             Self::TokenRequired { wrong: false } => f.write_str("a subscribe token is required"),
@@ -255,7 +251,7 @@ impl fmt::Display for Problem {
             Self::WebSocketVersion => f.write_str("the WebSocket version is not 13"),
             Self::UpgradeMalformed { detail } => write!(f, "the WebSocket upgrade is malformed: {detail}"),
             Self::NotificationMalformed { detail } => write!(f, "the notification is malformed: {detail}"),
-            Self::PushkeyElsewhere => f.write_str("the push URL belongs to another push service"),
+            Self::ForeignPushkey => f.write_str("the push URL belongs to another push service"),
             Self::PushUnsupported { .. } => f.write_str("the client does not accept server push"),
         }
     }
@@ -263,7 +259,7 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {}
 
-impl fmt::Display for Limited {
+impl fmt::Display for LimitKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Subscription => "messages to one subscription",
@@ -283,12 +279,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_says_what_is_wrong_and_whose_fault_it_is() {
+    fn a_problem_has_a_message_and_a_party_at_fault() {
         let claim =
             Problem::VapidInvalid { claim: Claim::Expiry, expected: "later".into(), found: "now".into() };
         assert_eq!(claim.to_string(), "the VAPID claim exp is invalid: expected later, found now");
         assert_eq!(claim.fault(), Party::Sender);
-        let limit = Problem::TooManyRequests { of: Limited::Sender, retry_after_seconds: 7 };
+        let limit = Problem::TooManyRequests { limit: LimitKind::Sender, retry_after_seconds: 7 };
         assert_eq!(
             limit.to_string(),
             "the rate limit of messages of one sender is exceeded: retry after 7 s"

@@ -1,4 +1,4 @@
-//! The protocols that agents speak, each a view of the same inboxes.
+//! The protocols of agents. Each is a view of the same inboxes.
 
 pub mod autopush;
 pub mod event_stream;

@@ -1,4 +1,4 @@
-//! The sender's side: from a push request to an accepted message (RFC 8030 §5).
+//! Parses and accepts push requests (RFC 8030 §5).
 
 mod accept;
 mod request;

@@ -1,68 +1,79 @@
-//! Token buckets as arithmetic: time in, a decision out (the generic cell rate algorithm, ITU-T I.371 appendix I).
+//! Rate limits: the generic cell rate algorithm (GCRA, ITU-T I.371 appendix I), equivalent to a token bucket.
 //!
-//! A bucket is one number, the time at which it is full again. An event moves it forward by one interval; it may run
-//! ahead of the present by a burst of intervals and no more. A bucket that is not there is a full one, so what is
-//! full need not be kept, and no timer ever fills anything.
+//! A bucket is one number, the time at which it is full again. Each event moves that time forward by one interval, and it
+//! may be at most a burst of intervals ahead of the present. Full buckets need not be stored, and no timer refills any.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How many events are allowed: evenly in the long run, and how many at once after a pause.
+/// A sustained rate of events, and the burst allowed after a pause.
+///
+/// ```
+/// use std::time::Duration;
+/// use webpush_core::rate::{Bucket, Rate};
+///
+/// let rate = Rate::new(2, Duration::from_secs(1), 1).expect("it is in range");
+/// let mut bucket = Bucket::FULL;
+/// assert_eq!(bucket.take(rate, 0), Ok(()));
+/// assert_eq!(bucket.take(rate, 0), Err(Duration::from_millis(500)));
+/// assert_eq!(bucket.take(rate, 500_000_000), Ok(()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Nanoseconds in which one event's worth comes back, rounded up: never more than was set.
+    /// Nanoseconds per event, rounded up so that the rate is not exceeded.
     interval: u64,
     burst: u32,
 }
 
-/// The longest period of a rate.
-const MOST_PERIOD_SECONDS: u64 = 24 * 3600;
-/// The most events a second that nanoseconds can tell apart.
-const MOST_PER_SECOND: u64 = 1_000_000_000;
+/// Maximum period of a rate.
+const MAX_PERIOD_SECONDS: u64 = 24 * 3600;
+/// Maximum rate: one event per nanosecond.
+const MAX_PER_SECOND: u64 = 1_000_000_000;
 
 impl Rate {
-    /// `count` events in each `period`, and `burst` at once. `None` when one of them is zero, the period is longer than
-    /// a day, or there are more than 10⁹ events a second.
+    /// Creates a rate of `count` events per `period`, with `burst` events at once.
+    ///
+    /// Returns `None` if one of them is zero, the period is longer than a day, or the rate exceeds 10⁹ per second.
     #[must_use]
     pub const fn new(count: u32, period: Duration, burst: u32) -> Option<Self> {
         let seconds = period.as_secs();
-        if count == 0 || burst == 0 || seconds == 0 || seconds > MOST_PERIOD_SECONDS {
+        if count == 0 || burst == 0 || seconds == 0 || seconds > MAX_PERIOD_SECONDS {
             return None;
         }
-        if count as u64 > seconds * MOST_PER_SECOND {
+        if count as u64 > seconds * MAX_PER_SECOND {
             return None;
         }
         Some(Self { interval: (seconds * 1_000_000_000).div_ceil(count as u64), burst })
     }
 
-    /// Events allowed at once after a pause.
+    /// Returns the number of events allowed at once after a pause.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
     }
 
-    /// How long an empty bucket takes to be full.
+    /// Returns the nanoseconds in which an empty bucket becomes full.
     const fn tolerance(self) -> u64 {
-        // At most a day of nanoseconds (below 2⁴⁷) times 2³²; saturated it still means "for centuries".
+        // Up to 2⁷⁹; it saturates at centuries.
         self.interval.saturating_mul(self.burst as u64)
     }
 }
 
-/// A token bucket: the time at which it is full again, in nanoseconds of any clock that never goes back.
+/// A token bucket: the time at which it is full again, in nanoseconds of a monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     full_at: u64,
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub const FULL: Self = Self { full_at: 0 };
 
-    /// Takes one event's worth out.
+    /// Takes a token for one event.
     ///
     /// # Errors
-    /// The time until there is enough; then nothing was taken.
+    /// The time until a token is available. The bucket is unchanged then.
     pub const fn take(&mut self, rate: Rate, now: u64) -> Result<(), Duration> {
         let start = if self.full_at > now { self.full_at } else { now };
         let full_at = start.saturating_add(rate.interval);
@@ -74,25 +85,25 @@ impl Bucket {
         Ok(())
     }
 
-    /// Whether it is as good as one that is not there.
+    /// Returns true if the bucket is full, so that it need not be stored.
     #[must_use]
     pub const fn is_full(self, now: u64) -> bool {
         self.full_at <= now
     }
 
-    /// How long it takes until then.
+    /// Returns the time until the bucket is full.
     #[must_use]
     pub const fn until_full(self, now: u64) -> Duration {
         Duration::from_nanos(self.full_at.saturating_sub(now))
     }
 }
 
-/// A rate that may be switched off. Written as `1000/s:10000` (rate, then burst; s, m, h or d) or `off`.
+/// An optional rate, in text `1000/s:10000` (rate and burst; per s, m, h or d) or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateLimit {
     /// No limit.
     Off,
-    /// At most this.
+    /// At most this rate.
     At(Rate),
 }
 
@@ -107,7 +118,7 @@ impl RateLimit {
     }
 }
 
-/// A text is not a rate limit. The fault of the operator who wrote it.
+/// The text is not a rate limit. The operator who wrote it can fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseRateLimitError(String);
 
@@ -163,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_then_one_for_each_interval() {
+    fn a_burst_then_one_event_per_interval() {
         let (rate, mut bucket) = (rate("2/s:3"), Bucket::FULL);
         let now = 5 * SECOND;
         for _ in 0..3 {
@@ -177,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_written_plainly_and_nothing_else_passes() {
+    fn rate_limits_are_parsed_or_refused() {
         assert_eq!("off".parse(), Ok(RateLimit::Off));
         assert_eq!("10/m:100".parse(), Ok(RateLimit::at(10, 60, 100)));
         assert_eq!(Rate::new(3, Duration::from_secs(1), 1).unwrap().interval, 333_333_334);
@@ -197,8 +208,8 @@ mod tests {
             "4294967296/s:1",
             "2000000000/s:1",
         ] {
-            let said = wrong.parse::<RateLimit>().unwrap_err().to_string();
-            assert!(said.contains("1000/s:10000"), "{said}");
+            let error = wrong.parse::<RateLimit>().unwrap_err().to_string();
+            assert!(error.contains("1000/s:10000"), "{error}");
         }
     }
 
@@ -222,7 +233,7 @@ mod tests {
                         let mut later = bucket;
                         let due = now + u64::try_from(wait.as_nanos()).unwrap();
                         prop_assert!(later.take(rate, due - 1).is_err());
-                        prop_assert_eq!(later.take(rate, due), Ok(()), "the wait is what it says");
+                        prop_assert_eq!(later.take(rate, due), Ok(()), "the wait is exact");
                     }
                 }
                 let elapsed = u128::from(now - start);
@@ -232,9 +243,9 @@ mod tests {
         }
 
         #[test]
-        fn any_numbers_and_a_clock_that_jumps_are_no_trouble(
+        fn any_rate_and_any_times_are_handled(
             count in 1..=1_000_000_000_u32,
-            period in 1..=MOST_PERIOD_SECONDS,
+            period in 1..=MAX_PERIOD_SECONDS,
             burst in 1..=u32::MAX,
             times in prop::collection::vec(any::<u64>(), 1..50),
         ) {
@@ -243,14 +254,14 @@ mod tests {
             for now in times {
                 let before = bucket;
                 if bucket.take(rate, now).is_err() {
-                    prop_assert_eq!(before, bucket, "a refusal takes nothing");
+                    prop_assert_eq!(before, bucket, "unchanged on error");
                 }
                 prop_assert!(bucket.is_full(u64::MAX));
             }
         }
 
         #[test]
-        fn a_long_pause_allows_a_burst_and_not_one_more(burst in 1..500_u32, pause in SECOND * 600..u64::MAX / 2) {
+        fn a_long_pause_allows_exactly_one_burst(burst in 1..500_u32, pause in SECOND * 600..u64::MAX / 2) {
             let rate = Rate::new(1, Duration::from_secs(1), burst).unwrap();
             let mut bucket = Bucket::FULL;
             for now in [0, pause] {

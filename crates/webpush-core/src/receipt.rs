@@ -1,53 +1,53 @@
-//! Delivery receipts (RFC 8030 §5.1, §6.3): one answer for every message whose sender asked for one.
+//! Delivery receipts (RFC 8030 §5.1, §6.3).
 
 use crate::capability::KeyId;
 use crate::id::{EntryRef, InboxId, MessageId, Position};
 use crate::message::Outcome;
 
-/// What a receipt says (RFC 8030 §6.2).
+/// The status that a receipt reports (RFC 8030 §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptStatus {
     /// 204: the agent acknowledged the message.
     Acknowledged,
-    /// 410: it will never be delivered.
+    /// 410: the message will never be delivered.
     Failed,
 }
 
 impl ReceiptStatus {
-    /// What the end of a message says to its sender; a replaced message says nothing (RFC 8030 §5.4).
+    /// Returns the status for an outcome; `None` for a replaced message, which gets no receipt (RFC 8030 §5.4).
     #[must_use]
     pub const fn from_outcome(outcome: Outcome) -> Option<Self> {
         match outcome {
             Outcome::Delivered => Some(Self::Acknowledged),
-            Outcome::Expired | Outcome::Cancelled | Outcome::Dropped => Some(Self::Failed),
+            Outcome::Expired | Outcome::Canceled | Outcome::Dropped => Some(Self::Failed),
             Outcome::Replaced => None,
         }
     }
 }
 
-/// One receipt in the inbox of a receipt subscription.
+/// A receipt in the inbox of a receipt subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The receipt subscription.
     pub inbox: InboxId,
-    /// Its place there.
+    /// Its position in that inbox.
     pub position: Position,
-    /// The message it is about, as its URL names it.
+    /// The message that it reports on.
     pub about: EntryRef,
-    /// The sealing key of that URL.
+    /// The sealing key of the message's URL.
     pub key: KeyId,
-    /// What became of the message.
+    /// The status of the message.
     pub status: ReceiptStatus,
 }
 
 impl Receipt {
-    /// How to name it to a store.
+    /// Returns the reference to this receipt.
     #[must_use]
     pub const fn entry_ref(&self) -> EntryRef {
         EntryRef { inbox: self.inbox, position: self.position, message: self.message() }
     }
 
-    /// The message it is about.
+    /// Returns the ID of the message that it reports on.
     #[must_use]
     pub const fn message(&self) -> MessageId {
         self.about.message

@@ -1,21 +1,19 @@
-//! Who sends: voluntary application server identification, VAPID (RFC 8292).
+//! Sender authentication: voluntary application server identification, VAPID (RFC 8292).
 //!
-//! An examination of credentials yields one [`Finding`] for each claim. When all hold there is a [`VerifiedSender`],
-//! and there is no other way to one: what asks for it can't be given a key that nobody has proved to hold.
-//!
-//! | step | look in |
+//! | step | item |
 //! |---|---|
-//! | `Authorization` and `Crypto-Key` to token and key, RFC 8292 §3 and the drafts before it | [`Credentials`] |
-//! | the token, RFC 7519 and RFC 7515 | `token` |
-//! | claim by claim, RFC 8292 §2 and §4.2 | [`examine`], [`verify`] |
-//! | may this sender push here, RFC 8292 §4.2 and §3.2 | [`restriction`], [`shares_message_key`] |
-//! | how a subscription comes to be restricted, RFC 8292 §4.1 | [`restricted_to`] |
+//! | extract token and key from `Authorization` and `Crypto-Key`, RFC 8292 §3 and earlier drafts | [`Credentials`] |
+//! | parse the token, RFC 7519 and RFC 7515 | `token` |
+//! | check the claims, RFC 8292 §2 and §4.2 | [`verify`], [`examine`] |
+//! | check that the sender may push, RFC 8292 §4.2 and §3.2 | [`check_restriction`], [`shares_message_key`] |
+//! | restrict a new subscription, RFC 8292 §4.1 | [`parse_restriction`] |
 //!
-//! Arithmetic on the curve is a caller's: see [`Curve`].
+//! Only [`verify`] and [`examine`] create a [`VerifiedSender`]: a function that takes one gets a key whose ownership was
+//! proved. The caller provides the elliptic-curve arithmetic ([`Curve`]).
 
+mod claim_check;
 mod credentials;
 mod examine;
-mod finding;
 mod key;
 mod message_key;
 mod options;
@@ -25,32 +23,31 @@ pub(crate) mod testing;
 mod token;
 
 pub use crate::problem::Claim;
-pub use credentials::{Credentials, Form};
+pub use claim_check::ClaimCheck;
+pub use credentials::{Credentials, CredentialsForm};
 pub use examine::{Examination, Expected, examine, verify};
-pub use finding::Finding;
-pub use key::{KeyError, parse_key, restriction};
+pub use key::{SenderKeyError, check_restriction, parse_key};
 pub use message_key::shares_message_key;
-pub use options::restricted_to;
+pub use options::parse_restriction;
 
 use crate::subscription::SenderKey;
 use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// The furthest that the end of a VAPID token may be ahead (RFC 8292 §2).
+/// Maximum remaining lifetime of a VAPID token (RFC 8292 §2).
 pub(crate) const VAPID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// What is asked of P-256 and ECDSA with SHA-256 (ES256, RFC 7518 §3.4).
+/// P-256, and ECDSA with SHA-256 (ES256, RFC 7518 §3.4).
 pub trait Curve {
-    /// Whether these bytes are an uncompressed point on P-256.
+    /// Returns true if `point` is an uncompressed point on P-256.
     fn contains(&self, point: &[u8; 65]) -> bool;
 
-    /// Whether the signature, r and s of 32 bytes each, was made for the message with the key's private half.
+    /// Returns true if `signature`, r and s of 32 bytes each, is valid for `message` under `key`.
     fn verifies(&self, key: &SenderKey, message: &[u8], signature: &[u8; 64]) -> bool;
 }
 
-/// An application server that proved to hold its key, for one origin and until a time. Only [`examine`] and [`verify`]
-/// make one.
+/// An application server that has proved ownership of its key, with the expiry of its token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedSender {
     key: SenderKey,
@@ -58,33 +55,33 @@ pub struct VerifiedSender {
 }
 
 impl VerifiedSender {
-    /// Its public key.
+    /// Returns the public key.
     #[must_use]
     pub const fn key(&self) -> &SenderKey {
         &self.key
     }
 
-    /// When its token stops being good.
+    /// Returns the expiry of the token.
     #[must_use]
     pub const fn expires(&self) -> Timestamp {
         self.expires
     }
 
-    /// Whether its token is good at `now`: neither over nor more than 24 hours from its end (RFC 8292 §4.2).
+    /// Returns true if the token is valid at `now`: not expired, and at most 24 hours from its expiry (RFC 8292 §4.2).
     #[must_use]
-    pub fn is_good_at(&self, now: Timestamp) -> bool {
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
         is_within_lifetime(self.expires, now)
     }
 }
 
-/// Shows until when, never who.
+/// Shows the expiry, never the key.
 impl fmt::Debug for VerifiedSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedSender").field("expires", &self.expires).finish_non_exhaustive()
     }
 }
 
-/// RFC 8292 §2: later than now and at most 24 hours ahead.
+/// RFC 8292 §2: the expiry is in the future, and at most 24 hours ahead.
 fn is_within_lifetime(expires: Timestamp, now: Timestamp) -> bool {
     now < expires && now.until(expires) <= VAPID_LIFETIME
 }

@@ -1,19 +1,21 @@
-//! The agent's side, once for all protocols: what a listening agent is sent, and when (sans-IO).
+//! Delivery to a connected agent, the same for all protocols (sans-IO).
 //!
 //! ```text
-//!            begin                 page not empty            all sent, more behind
-//!   (new) ─────────▶ Fetching ───────────────────▶ Sending ──────────────────────┐
-//!                     ▲   │ page empty                │ all sent                 │
-//!                     │   ▼                           ▼                          │
-//!            woken ─ Quiet ◀──────────────────────────┘                          │
-//!     acknowledged    │ ▲                              full window               │
-//!                     │ ▲                                                        │
-//!                     │ └── woken, nothing missed: straight to Sending           │
-//!                     └───────────────◀──────────────────────────────────────────┘
-//!   any ── ended, drained, time up ──▶ Over
+//!                              page has entries
+//!   new ──▶ Fetching ─────────────────────────────▶ Sending
+//!           ▲  ▲  │                                 ▲  │  │
+//!           │  │  │ page is empty                   │  │  │
+//!           │  │  ▼          all sent               │  │  │
+//!           │  └─ Idle ◀────────────────────────────┼──┘  │
+//!           │     │  update without a gap           │     │
+//!           │     └─────────────────────────────────┘     │
+//!           └─────────────────────────────────────────────┘
+//!                       all sent, inbox has more
+//!
+//!   Idle ──▶ Fetching:  update with a gap, redelivery is due, or the window has room again
+//!   any  ──▶ Finished:  removed, shutting down, or the wait is over
 //! ```
-//! One input at a time goes in through [`Session::handle`]; what is to be done comes out of
-//! [`Session::next_command`], in order. A driver has no decisions to make.
+//! Events go in through [`Session::handle`], commands come out of [`Session::next_command`] in order.
 
 mod delivery;
 pub mod keepalive;
@@ -34,131 +36,133 @@ use crate::time::Timestamp;
 use crate::urgency::Urgency;
 use std::time::Duration;
 
-/// Entries that a session asks its store for at once.
+/// Maximum number of entries in a page.
 pub const FETCH_ENTRIES: usize = 32;
 
-/// Rows that a store may look at to answer one fetch; filtered-out rows count.
+/// Maximum number of rows that a store scans for one page, including those that the scope excludes.
 pub const FETCH_SCAN_ROWS: usize = 1024;
 
-/// Messages that were never stored (TTL 0) and wait in a session for the one before to be written.
+/// Maximum number of TTL 0 messages that wait in a session for earlier deliveries.
 pub(crate) const SESSION_LIVE_MESSAGES: usize = 64;
 
-/// Messages that may be under way to an agent that acknowledges on its own connection, delivered and not acknowledged.
+/// Maximum number of unacknowledged messages in flight to an agent that acknowledges on its own connection.
 pub const SESSION_WINDOW: usize = 2 * FETCH_ENTRIES;
 
-/// Entries handed to a sleeping session with its wake; a session with more behind it fetches instead.
-pub const WAKE_ENTRIES: usize = 32;
+/// Maximum number of entries in an [`InboxUpdate`]. Sessions fetch larger updates from the store.
+pub const UPDATE_ENTRIES: usize = 32;
 
-const _: () = assert!(WAKE_ENTRIES <= FETCH_ENTRIES, "a wake must fit into one turn of a session");
-const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a fetch must be able to fill itself");
+const _: () = assert!(UPDATE_ENTRIES <= FETCH_ENTRIES, "an update must be no larger than a page");
+const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a scan must be able to fill a page");
 
-/// What a session listens to.
+/// The part of an inbox that a session delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The inbox.
     pub inbox: InboxId,
-    /// Only this subscription's messages; all when absent.
-    pub only: Option<SubscriptionId>,
-    /// Nothing below this urgency (RFC 8030 §5.3).
+    /// The only subscription; `None` for all.
+    pub subscription: Option<SubscriptionId>,
+    /// The minimum urgency (RFC 8030 §5.3).
     pub min_urgency: Urgency,
 }
 
-/// How long a session goes on.
+/// How long a session waits for new entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitMode {
-    /// Until the agent goes away.
-    Held,
-    /// Until everything stored was sent (`Prefer: wait=0`, RFC 8030 §6).
+    /// Until the agent disconnects.
+    Indefinite,
+    /// Not at all: the session ends when all stored entries are sent (`Prefer: wait=0`, RFC 8030 §6).
     UntilEmpty,
-    /// Until then (`Prefer: wait=N`).
+    /// Until this time (`Prefer: wait=N`).
     Until(Timestamp),
 }
 
-/// What happens to a session.
+/// An event of a session.
 #[derive(Debug)]
 pub enum Input {
-    /// The answer to [`Command::Fetch`].
+    /// The result of [`Command::Fetch`].
     Fetched(Page),
-    /// The oldest entry handed out by [`Command::Deliver`] is off the driver's hands: there is room for another.
+    /// The oldest pending [`Command::Deliver`] was carried out.
     Sent {
-        /// The other side is known to have read it, and nothing more will be heard of it: a receipt, or a message of a
-        /// protocol without acknowledgements. Other messages are taken when the agent says so.
-        taken: bool,
+        /// True if the transport confirmed the delivery of an entry that the agent does not acknowledge: a receipt, or a
+        /// message of a protocol without acknowledgements.
+        confirmed: bool,
     },
-    /// The oldest entry handed out was not sent: it had to wait, and is not wanted any more or can't be sent.
-    Withheld,
+    /// The oldest pending [`Command::Deliver`] was skipped: the entry has ended meanwhile, or cannot be rendered.
+    Skipped,
     /// Entries were committed to the inbox.
     Update(InboxUpdate),
-    /// The agent acknowledged these, on its own connection.
+    /// The agent acknowledged these entries on its own connection.
     Acknowledged(Vec<EntryRef>),
-    /// The agent wants nothing below this urgency from now on (RFC 8030 §5.3), or something that it did not want before.
+    /// The agent changed the minimum urgency (RFC 8030 §5.3).
     MinUrgency(Urgency),
-    /// The inbox or the subscription is gone (RFC 8030 §7.3).
+    /// The inbox or the subscription was removed (RFC 8030 §7.3).
     Gone,
     /// The service shuts down.
     Draining,
-    /// The time given by [`Session::next_deadline`] has come.
+    /// The time that [`Session::next_deadline`] returned has been reached.
     Deadline,
 }
 
-/// A part of an inbox, in the order of acceptance.
+/// A page of an inbox, in order of acceptance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The entries that passed the filter.
+    /// The entries in the scope of the session.
     pub entries: Vec<Entry>,
-    /// Everything up to here was looked at.
-    pub seen: Position,
-    /// There may be more after it.
+    /// The position up to which the inbox was scanned; the next page starts after it.
+    pub scanned: Position,
+    /// True if the inbox may have more entries.
     pub more: bool,
 }
 
-/// News of one inbox. It may be lost harmlessly: then the next one is seen to follow a gap.
+/// Entries that were committed to an inbox.
+///
+/// An update may be lost: the next one shows the gap, and the session fetches what is missing.
 #[derive(Clone, Debug, Default)]
 pub struct InboxUpdate {
-    /// The last entry before these.
+    /// The position of the last entry before the update.
     pub previous: Position,
-    /// The last of these.
+    /// The position of the last entry of the update.
     pub last: Position,
-    /// The entries; empty when there were too many to hand over.
+    /// The entries; empty if there are more than [`UPDATE_ENTRIES`].
     pub entries: Vec<Entry>,
-    /// Messages with TTL 0: those that nobody stored, and those stored for a receipt or a topic, which no fetch finds.
+    /// TTL 0 messages, including those that are stored for a receipt or a topic. Fetches do not return them.
     pub live: Vec<OutboundEntry>,
-    /// There may be entries that nobody told of: the store was down.
+    /// True if there may be further entries without an update, because the store was down.
     pub missed: bool,
 }
 
-/// What a session wants done.
+/// A command of a session to its driver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Read a page of the inbox after a position and answer with [`Input::Fetched`].
+    /// Read a page of the inbox, then pass [`Input::Fetched`].
     Fetch {
-        /// Where to go on.
+        /// The position after which the page starts.
         after: Position,
     },
-    /// Send an entry, then say [`Input::Sent`] or [`Input::Withheld`].
+    /// Send an entry, then pass [`Input::Sent`] or [`Input::Skipped`].
     Deliver(OutboundEntry),
-    /// Settle what was taken or acknowledged, before going on.
+    /// Settle delivered entries before the next command.
     Settle {
         /// The entries.
         entries: Vec<EntryRef>,
-        /// It must be durable, since somebody is told of it or a receipt may be owed. Otherwise its loss would only repeat a
-        /// delivery.
+        /// True if the commit must be durable, because a receipt depends on it or the entries are not sent again. Otherwise
+        /// a lost commit only repeats a delivery.
         durable: bool,
     },
-    /// End the stream. After this only what was acknowledged on the way out is settled.
+    /// End the stream. Only [`Command::Settle`] may follow.
     Finish(End),
 }
 
-/// Why a session ends.
+/// The reason for the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// There was nothing to send (RFC 8030 §6: 204).
     Nothing,
-    /// Everything was sent (200).
+    /// All entries were sent (200).
     Complete,
-    /// What it listened to is gone (RFC 8030 §7.3: 404).
+    /// The inbox or the subscription was removed (RFC 8030 §7.3: 404).
     Gone,
 }
 
-/// When a delivered entry counts as lost and is sent again, if the transport of the session does that.
+/// The time after which an unacknowledged entry is sent again; `None` for transports that do not need redelivery.
 pub type Redelivery = Option<Duration>;

@@ -1,4 +1,4 @@
-//! Subscriptions: where application servers push to one agent.
+//! Subscriptions, their protocols and sender keys.
 
 use crate::capability::KeyId;
 use crate::id::{ChannelId, InboxId, SubscriptionId};
@@ -6,37 +6,38 @@ use crate::message::Outcome;
 use crate::time::Timestamp;
 use std::fmt;
 
-/// One subscription as it is kept. It has exactly one push resource (RFC 8030 §2.1).
+/// A stored subscription. It has exactly one push resource (RFC 8030 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The agent that made it, and so the inbox its messages go to.
+    /// The agent that created it; its inbox receives the messages.
     pub agent: InboxId,
-    /// Its name within the agent.
+    /// Its ID within the agent.
     pub id: SubscriptionId,
-    /// When it was made.
+    /// Time of creation.
     pub created: Timestamp,
-    /// The sealing key of its URLs, kept so that key rotation leaves them as they were.
+    /// The sealing key of its URLs. Stored so that they survive key rotation.
     pub key: KeyId,
-    /// The only application server that may push to it (RFC 8292 §4.1): an uncompressed P-256 point.
+    /// The only application server that may push to it, if it is restricted (RFC 8292 §4.1).
     pub sender: Option<SenderKey>,
-    /// The protocol it was made in.
+    /// The protocol in which it was created.
     pub protocol: Protocol,
 }
 
-/// The protocol that a subscription was made in. Messages come to it in one way; how its agent names and acknowledges
-/// them depends on this.
+/// The protocol in which a subscription was created.
+///
+/// It determines how the agent identifies and acknowledges messages. Sending is the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// RFC 8030: the agent acknowledges a message with DELETE on its URL.
     Rfc8030,
-    /// The autopush WebSocket: the agent has its own name for the subscription, and acknowledges on its socket.
+    /// The autopush WebSocket protocol: the agent chooses the channel ID and acknowledges on the same connection.
     Autopush(ChannelId),
-    /// draft-thomson-webpush-http2, as the Node `webpush-server` of 2015 had it: nobody acknowledges; a message has
-    /// arrived when its agent is seen to have read it.
+    /// The legacy (2015) API, draft-thomson-webpush-http2. It has no acknowledgements: a message counts as delivered once
+    /// HTTP/2 shows that the agent received it.
     Legacy,
 }
 
-/// The name of a protocol, in metrics, traces, archives and on the dashboard.
+/// A protocol without its parameters, for metrics, traces, archives and the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProtocolKind {
     /// See [`Protocol::Rfc8030`].
@@ -48,10 +49,10 @@ pub enum ProtocolKind {
 }
 
 impl ProtocolKind {
-    /// Every protocol, in the order of their numbers (`kind as usize`).
+    /// Every protocol, in discriminant order.
     pub const ALL: [Self; 3] = [Self::Rfc8030, Self::Autopush, Self::Legacy];
 
-    /// Returns the word that names the protocol wherever it is shown.
+    /// Returns the name of the protocol.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +70,7 @@ impl fmt::Display for ProtocolKind {
 }
 
 impl Protocol {
-    /// Returns the name of the protocol.
+    /// Returns the protocol without its parameters.
     #[must_use]
     pub const fn kind(self) -> ProtocolKind {
         match self {
@@ -79,19 +80,21 @@ impl Protocol {
         }
     }
 
-    /// What DELETE on a message's URL makes of the message. An RFC 8030 agent acknowledges by it (§6.2). Agents of the
-    /// other protocols are never shown that URL: there it is the sender, who takes the message back.
+    /// Returns the outcome of DELETE on the URL of a message.
+    ///
+    /// An RFC 8030 agent acknowledges with it (§6.2). In the other protocols only the sender knows the URL, and cancels the
+    /// message.
     #[must_use]
     pub const fn outcome_of_delete(self) -> Outcome {
         match self {
             Self::Rfc8030 => Outcome::Delivered,
-            Self::Autopush(_) | Self::Legacy => Outcome::Cancelled,
+            Self::Autopush(_) | Self::Legacy => Outcome::Canceled,
         }
     }
 }
 
 impl Subscription {
-    /// What its agent calls it, if the protocol has such names. An agent has one subscription of each name at most.
+    /// Returns the channel ID that the agent chose, for autopush. It is unique within the agent.
     #[must_use]
     pub const fn channel(&self) -> Option<ChannelId> {
         match self.protocol {
@@ -105,7 +108,7 @@ impl Subscription {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SenderKey(pub [u8; 65]);
 
-/// Shows that there is one, not whose.
+/// Hides the key, which identifies a sender.
 impl fmt::Debug for SenderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SenderKey(…)")
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protocols_are_numbered_in_order_and_have_words_of_their_own() {
+    fn protocol_kinds_are_in_order_and_have_distinct_names() {
         for (number, kind) in ProtocolKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
         }

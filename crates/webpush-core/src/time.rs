@@ -1,52 +1,52 @@
-//! Points in time and lengths of time, as the service counts them.
+//! Wall-clock timestamps and compact durations.
 
 use std::time::{Duration, UNIX_EPOCH};
 use time::OffsetDateTime;
 
-/// A point in time: milliseconds since 1970-01-01 UTC. Only the server's clock makes one of the present.
+/// A point in time: milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last representable point: never reached.
+    /// The last representable point, which is never reached.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// Takes milliseconds since 1970-01-01 UTC.
+    /// Creates a timestamp from milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Returns the milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// This point plus `length`; [`Timestamp::NEVER`] when that is beyond all numbers.
+    /// Returns this point plus `length`. Saturates at [`Timestamp::NEVER`].
     #[must_use]
     pub fn after(self, length: impl Into<Duration>) -> Self {
         let millis = u64::try_from(length.into().as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// This point less `length`; the beginning of time when that is before it.
+    /// Returns this point minus `length`. Saturates at 1970-01-01.
     #[must_use]
     pub fn before(self, length: Duration) -> Self {
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(millis))
     }
 
-    /// How long from this point until `later`; zero when that has passed.
+    /// Returns the time from this point to `later`; zero if `later` is earlier.
     #[must_use]
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 
-    /// Returns the time as RFC 3339 writes it, in UTC with milliseconds.
+    /// Formats the time as RFC 3339, in UTC with milliseconds.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        // 9999-12-31: the last day that the format can write.
+        // 9999-12-31, the last day that the format can represent.
         const LAST_DAY: u64 = 2_932_896;
         const DAY_MILLIS: u64 = 86_400_000;
         let millis = (self.0 / DAY_MILLIS).min(LAST_DAY) * DAY_MILLIS + self.0 % DAY_MILLIS;
@@ -57,34 +57,33 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 
-    /// As an HTTP date (RFC 9110 §5.6.7), which has a resolution of one second.
+    /// Formats the time as an HTTP date (RFC 9110 §5.6.7), in whole seconds.
     #[must_use]
     pub fn http_date(self) -> String {
-        // 9999-12-31T23:59:59Z is the last date that the format can write.
+        // 9999-12-31T23:59:59Z, the last date that the format can represent.
         const LAST_SECOND: u64 = 253_402_300_799;
         let seconds = (self.0 / 1000).min(LAST_SECOND);
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 }
 
-/// A length of time in milliseconds, up to 49 days; longer ones count as that. For what there is very much of: it takes a
-/// quarter of a [`Duration`].
+/// A duration in milliseconds that saturates at 49 days. It takes a quarter of the memory of a [`Duration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(u32);
+pub struct CompactDuration(u32);
 
-impl Span {
-    /// The longest.
+impl CompactDuration {
+    /// The longest representable duration.
     pub const MAX: Self = Self(u32::MAX);
 }
 
-impl From<Duration> for Span {
+impl From<Duration> for CompactDuration {
     fn from(length: Duration) -> Self {
         Self(u32::try_from(length.as_millis()).unwrap_or(u32::MAX))
     }
 }
 
-impl From<Span> for Duration {
-    fn from(Span(millis): Span) -> Self {
+impl From<CompactDuration> for Duration {
+    fn from(CompactDuration(millis): CompactDuration) -> Self {
         Self::from_millis(millis.into())
     }
 }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc_3339_has_dates_with_and_without_leap_days() {
+    fn rfc_3339_handles_leap_days() {
         for (millis, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
@@ -110,15 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn http_date_is_written_as_rfc_9110_wants_it() {
+    fn http_dates_follow_rfc_9110() {
         assert_eq!(Timestamp::from_millis(784_111_777_999).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(Timestamp::NEVER.http_date(), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]
-    fn lengths_never_overflow() {
+    fn durations_never_overflow() {
         assert_eq!(Timestamp::NEVER.after(Duration::MAX), Timestamp::NEVER);
         assert_eq!(Timestamp::NEVER.until(Timestamp::default()), Duration::ZERO);
-        assert_eq!(Span::from(Duration::MAX), Span::MAX);
+        assert_eq!(CompactDuration::from(Duration::MAX), CompactDuration::MAX);
     }
 }

@@ -1,11 +1,13 @@
-//! `Topic` (RFC 8030 §5.4): a message replaces the outstanding one with the same topic of the same subscription.
+//! `Topic` (RFC 8030 §5.4).
 
 use std::fmt;
 
-/// The most characters a `Topic` may have (RFC 8030 §5.4).
+/// Maximum length of a topic (RFC 8030 §5.4).
 const TOPIC_CHARACTERS: usize = 32;
 
-/// 1 to 32 characters of the URL-safe base64 alphabet; the alphabet is all that counts, it is never decoded.
+/// The topic of a message: 1 to 32 characters of the URL-safe base64 alphabet. It is never decoded.
+///
+/// A message replaces the undelivered message with the same topic of the same subscription.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic {
     length: u8,
@@ -13,7 +15,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// Reads a topic; nothing else than the grammar's characters in the grammar's number passes.
+    /// Parses a topic; `None` if it does not follow the grammar.
     #[must_use]
     pub fn parse(word: &[u8]) -> Option<Self> {
         let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -25,14 +27,14 @@ impl Topic {
         Some(Self { length: u8::try_from(word.len()).ok()?, characters })
     }
 
-    /// The characters, for storage.
+    /// Returns the characters.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.characters[..usize::from(self.length)]
     }
 }
 
-/// Hidden: a topic can say what a user is told about.
+/// Hides the topic, which can reveal the subject of a message.
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Topic(…)")

@@ -1,6 +1,8 @@
-//! `Urgency` (RFC 8030 §5.3): how much a message matters to the user, and what an agent on battery will take.
+//! `Urgency` (RFC 8030 §5.3).
 
-/// Four steps, in order. The default is what a request without the header means.
+/// The urgency of a message. Each level names the device state in which an agent should still receive it.
+///
+/// The default applies to requests without the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// On power and Wi-Fi.
@@ -15,10 +17,10 @@ pub enum Urgency {
 }
 
 impl Urgency {
-    /// All of them, lowest first.
+    /// All levels, lowest first.
     pub const ALL: [Self; 4] = [Self::VeryLow, Self::Low, Self::Normal, Self::High];
 
-    /// The word of the standard.
+    /// Returns the header value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +31,7 @@ impl Urgency {
         }
     }
 
-    /// Reads one word. ABNF strings are case-insensitive (RFC 5234 §2.3).
+    /// Parses a header value. ABNF strings are case-insensitive (RFC 5234 §2.3).
     #[must_use]
     pub fn parse(word: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|urgency| word.eq_ignore_ascii_case(urgency.as_str().as_bytes()))
@@ -41,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_order() {
+    fn levels_are_ordered_and_parsed() {
         assert!(Urgency::ALL.is_sorted());
         for urgency in Urgency::ALL {
             assert_eq!(Urgency::parse(urgency.as_str().as_bytes()), Some(urgency));

@@ -1,20 +1,22 @@
-//! WebSocket frames (RFC 6455 §5) without a socket, for both roles: bytes in, messages out, and back.
+//! WebSocket frames (RFC 6455 §5) for both roles (sans-IO).
 //!
-//! No extension is negotiated, so there is no compression (RFC 7692), and the reserved bits must be zero. An idle
-//! connection keeps no buffer here.
+//! No extension is negotiated, so there is no compression (RFC 7692) and the reserved bits must be zero. An idle
+//! connection has no buffer.
 //!
-//! | to find | look in |
+//! | role | item |
 //! |---|---|
-//! | the head of a frame | `frame.rs` |
-//! | a server: frames of a client becoming messages | [`Reader`] |
-//! | a server: frames that it sends | [`mod@write`] |
-//! | a client: frames that it sends and reads | [`client`] |
-//! | status codes of a close | `close.rs` |
+//! | server, reading | [`Reader`] |
+//! | server, writing | [`mod@write`] |
+//! | client | [`client`] |
 
 pub mod client;
 mod close;
 mod frame;
+mod message;
 mod reader;
+mod violation;
 pub mod write;
 
-pub use reader::{Reader, Received, Violation, WEBSOCKET_MESSAGE_BYTES};
+pub use message::WebSocketMessage;
+pub use reader::{Reader, WEBSOCKET_MESSAGE_BYTES};
+pub use violation::Violation;

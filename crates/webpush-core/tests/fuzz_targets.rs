@@ -1,9 +1,9 @@
-//! The fuzz targets with bytes of a fixed seed, so that they go on to work; see CONTRIBUTING.md, «Fuzzing».
+//! Runs the fuzz targets with deterministic input; see "Fuzzing" in CONTRIBUTING.md.
 
 #[path = "../../../fuzz/targets.rs"]
 mod targets;
 
-/// Bytes that are always the same (splitmix64).
+/// A deterministic random number generator (splitmix64).
 struct Seeded(u64);
 
 impl Seeded {
@@ -14,14 +14,15 @@ impl Seeded {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, most: usize) -> usize {
-        usize::try_from(self.next() % most as u64).unwrap_or_default()
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap_or_default()
     }
 
-    /// Parts of what is known, one after the other, and then a byte here and there changed.
-    fn input(&mut self, known: &[&[u8]]) -> Vec<u8> {
+    /// Concatenates samples and changes a few bytes.
+    fn input(&mut self, samples: &[&[u8]]) -> Vec<u8> {
         let parts = self.below(8);
-        let mut bytes: Vec<u8> = (0..parts).flat_map(|_| known[self.below(known.len())].to_vec()).collect();
+        let mut bytes: Vec<u8> =
+            (0..parts).flat_map(|_| samples[self.below(samples.len())].to_vec()).collect();
         for _ in 0..self.below(4) {
             let at = self.below(bytes.len().max(1));
             let byte = self.next().to_le_bytes()[0];
@@ -35,7 +36,7 @@ impl Seeded {
 
 #[test]
 fn websocket_with_bytes_of_a_fixed_seed() {
-    let known: [&[u8]; 9] = [
+    let samples: [&[u8]; 9] = [
         b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
         b"\x01\x83\x00\x00\x00\x00Hel",
         b"\x80\x82\x00\x00\x00\x00lo",
@@ -48,13 +49,13 @@ fn websocket_with_bytes_of_a_fixed_seed() {
     ];
     let mut seeded = Seeded(1);
     for _ in 0..20_000 {
-        targets::websocket(&seeded.input(&known));
+        targets::websocket(&seeded.input(&samples));
     }
 }
 
 #[test]
 fn autopush_with_bytes_of_a_fixed_seed() {
-    let known: [&[u8]; 13] = [
+    let samples: [&[u8]; 13] = [
         b"x{\"messageType\":\"hello\",\"broadcasts\":{\"news\":\"0\"}}\n",
         b"x{\"messageType\":\"hello\",\"uaid\":\"c0ffee0001234567a9abcdef01234567\"}\n",
         b"x{\"messageType\":\"register\",\"channelID\":\"c0ffee00-0123-4567-89ab-cdef01234567\",\"key\":\"B\"}\n",
@@ -71,6 +72,6 @@ fn autopush_with_bytes_of_a_fixed_seed() {
     ];
     let mut seeded = Seeded(2);
     for _ in 0..20_000 {
-        targets::autopush(&seeded.input(&known));
+        targets::autopush(&seeded.input(&samples));
     }
 }

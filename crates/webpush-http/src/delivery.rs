@@ -58,8 +58,8 @@ impl Monitor {
 
     /// The answer to an agent that can't take pushes.
     pub(crate) fn unsupported(&self, server: &HttpServer) -> Answer {
-        let events_instead = self.entrance == Entrance::Rfc8030;
-        let mut answer = server.error_style.answer(&Problem::PushUnsupported { events_instead }.into());
+        let events_available = self.entrance == Entrance::Rfc8030;
+        let mut answer = server.error_style.answer(&Problem::PushUnsupported { events_available }.into());
         cors::expose(&mut answer);
         self.in_its_protocol(server, answer)
     }

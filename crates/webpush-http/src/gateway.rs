@@ -23,7 +23,7 @@ pub use limiter::{
 
 use outgoing::Outgoing;
 use std::time::Duration;
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 
 /// The time that a request to another push service may take in all: turn, name, connection, TLS, answer.
 ///
@@ -48,7 +48,7 @@ pub struct GatewayConfig {
     /// Whose push URLs it is for.
     pub scope: Scope,
     /// Addresses that may be reached although they are not public.
-    pub allowed: Vec<Block>,
+    pub allowed: Vec<CidrBlock>,
     /// How long a request to another push service may take.
     pub patience: Duration,
 }

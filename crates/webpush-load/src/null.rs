@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use std::io::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use webpush_core::websocket::{Reader, Received, write};
+use webpush_core::websocket::{Reader, WebSocketMessage, write};
 
 /// The protocol of a null server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -81,7 +81,7 @@ async fn echo(mut stream: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<
             return Ok(());
         }
         reader.feed(&bytes[..read]);
-        while let Ok(Some(Received::Text(text))) = reader.next() {
+        while let Ok(Some(WebSocketMessage::Text(text))) = reader.next() {
             write::text(&mut out, text);
         }
         stream.write_all(&out).await?;

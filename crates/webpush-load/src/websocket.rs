@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use webpush_core::websocket::{Received, client};
+use webpush_core::websocket::{WebSocketMessage, client};
 
 /// Read at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -78,17 +78,19 @@ impl WebSocket {
         loop {
             let read = client::parse(&self.unread).map_err(|violation| anyhow!("{}", violation.reason))?;
             let answer = match read {
-                Some((Received::Text(text), length)) => {
+                Some((WebSocketMessage::Text(text), length)) => {
                     let taken = take(text);
                     self.forget(length);
                     return Ok(taken);
                 }
-                Some((Received::Ping(payload), length)) => Some((payload.to_vec(), length)),
-                Some((Received::Pong | Received::Binary(_), length)) => {
+                Some((WebSocketMessage::Ping(payload), length)) => Some((payload.to_vec(), length)),
+                Some((WebSocketMessage::Pong | WebSocketMessage::Binary(_), length)) => {
                     self.forget(length);
                     continue;
                 }
-                Some((Received::Close(code), _)) => bail!("the server closed with {}", code.unwrap_or(1005)),
+                Some((WebSocketMessage::Close(code), _)) => {
+                    bail!("the server closed with {}", code.unwrap_or(1005))
+                }
                 None => None,
             };
             if let Some((payload, length)) = answer {

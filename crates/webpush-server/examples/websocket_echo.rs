@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use webpush_core::websocket::{Reader, Received, write};
+use webpush_core::websocket::{Reader, WebSocketMessage, write};
 
 fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
@@ -64,11 +64,11 @@ fn echo(from: &mut BufReader<TcpStream>, to: &mut TcpStream) -> anyhow::Result<(
         let goes_on = loop {
             match reader.next() {
                 Ok(None) => break true,
-                Ok(Some(Received::Text(text))) => write::text(&mut out, text),
-                Ok(Some(Received::Binary(payload))) => binary(&mut out, payload),
-                Ok(Some(Received::Ping(payload))) => write::pong(&mut out, payload),
-                Ok(Some(Received::Pong)) => {}
-                Ok(Some(Received::Close(code))) => {
+                Ok(Some(WebSocketMessage::Text(text))) => write::text(&mut out, text),
+                Ok(Some(WebSocketMessage::Binary(payload))) => binary(&mut out, payload),
+                Ok(Some(WebSocketMessage::Ping(payload))) => write::pong(&mut out, payload),
+                Ok(Some(WebSocketMessage::Pong)) => {}
+                Ok(Some(WebSocketMessage::Close(code))) => {
                     write::close(&mut out, code, "");
                     break false;
                 }

@@ -1,7 +1,7 @@
 //! Who is on the other side of a connection, as far as its address tells.
 
 use std::net::{IpAddr, Ipv6Addr};
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 
 /// The other side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl ClientAddr {
 
     /// Whether it is in a block.
     #[must_use]
-    pub fn is_in(&self, block: &Block) -> bool {
+    pub fn is_in(&self, block: &CidrBlock) -> bool {
         block.contains(self.address)
     }
 

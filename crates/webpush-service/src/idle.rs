@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn an_agent_that_listens_all_the_time_is_in_use() {
         let service = service(1).await;
-        let scope = Scope { inbox: id(0), only: None, min_urgency: Urgency::VeryLow };
+        let scope = Scope { inbox: id(0), subscription: None, min_urgency: Urgency::VeryLow };
         let listener = service.registry.register(&scope, Transport::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);

@@ -22,7 +22,7 @@ use std::time::Duration;
 use table::{Table, WhenCrowded};
 use webpush_core::env::Env;
 use webpush_core::id::{InboxId, SubscriptionId};
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 
@@ -91,7 +91,7 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn charge_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.registrations.as_ref(), self.network(peer), Limited::Registration)
+        self.count(peer, self.registrations.as_ref(), self.network(peer), LimitKind::Registration)
     }
 
     /// Counts a new receipt subscription (RFC 8030 §5.1): senders are meant to name the one they have.
@@ -99,7 +99,7 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn charge_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.receipts.as_ref(), self.network(peer), Limited::Receipts)
+        self.count(peer, self.receipts.as_ref(), self.network(peer), LimitKind::Receipts)
     }
 
     /// Counts a message to another push service, which a stranger has the Matrix gateway send.
@@ -107,7 +107,7 @@ impl RateLimits {
     /// # Errors
     /// [`Problem::TooManyRequests`].
     pub fn charge_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.elsewhere.as_ref(), self.network(peer), Limited::Elsewhere)
+        self.count(peer, self.elsewhere.as_ref(), self.network(peer), LimitKind::Elsewhere)
     }
 
     /// What a peer is counted as, if it is limited.
@@ -125,14 +125,14 @@ impl RateLimits {
         peer: &ClientAddr,
         table: Option<&Arc<Table<K>>>,
         key: K,
-        of: Limited,
+        limit: LimitKind,
     ) -> Result<(), Problem> {
         let (Some(table), Some(_)) = (table, self.limited_network(peer)) else { return Ok(()) };
         // Enough nanoseconds for five centuries.
         let now = u64::try_from(self.env.monotonic().elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         table
             .take(key, now)
-            .map_err(|wait| Problem::TooManyRequests { of, retry_after_seconds: whole_seconds(wait) })
+            .map_err(|wait| Problem::TooManyRequests { limit, retry_after_seconds: whole_seconds(wait) })
     }
 }
 
@@ -178,8 +178,8 @@ mod tests {
         ClientAddr::new(address.parse().unwrap())
     }
 
-    pub(super) fn refused(of: Limited, retry_after_seconds: u64) -> Result<(), Problem> {
-        Err(Problem::TooManyRequests { of, retry_after_seconds })
+    pub(super) fn refused(limit: LimitKind, retry_after_seconds: u64) -> Result<(), Problem> {
+        Err(Problem::TooManyRequests { limit, retry_after_seconds })
     }
 
     /// A subscription that anybody may push to.
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(limits.charge(&peer("192.0.2.1"), PushStage::Authenticated(&one)), Ok(()));
         assert_eq!(
             limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&one)),
-            refused(Limited::Sender, 3600)
+            refused(LimitKind::Sender, 3600)
         );
         assert_eq!(limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&other)), Ok(()));
         for _ in 0..9 {
@@ -221,7 +221,7 @@ mod tests {
             assert_eq!(limits.charge(&peer, PushStage::Found(&subscription(1, id))), Ok(()));
         }
         let third = limits.charge(&peer, PushStage::Found(&subscription(1, 9)));
-        assert_eq!(third, refused(Limited::Agent, 60));
+        assert_eq!(third, refused(LimitKind::Agent, 60));
     }
 
     #[test]
@@ -230,9 +230,9 @@ mod tests {
         for (address, expected) in [
             ("192.0.2.1", Ok(())),
             ("192.0.2.2", Ok(())),
-            ("::ffff:192.0.2.2", refused(Limited::Registration, 60)),
+            ("::ffff:192.0.2.2", refused(LimitKind::Registration, 60)),
             ("2001:db8::1", Ok(())),
-            ("2001:db8::ffff:0:0:1", refused(Limited::Registration, 60)),
+            ("2001:db8::ffff:0:0:1", refused(LimitKind::Registration, 60)),
             ("2001:db8:0:1::1", Ok(())),
             ("::1", Ok(())),
             ("::1", Ok(())),
@@ -258,11 +258,11 @@ mod tests {
         one(&mut rates);
         rates.registration = RateLimit::Off;
         let same = first.with_rates(&rates);
-        assert_eq!(same.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 60));
+        assert_eq!(same.charge(&peer, PushStage::Found(&to)), refused(LimitKind::Agent, 60));
         rates.agent = "1/h:1".parse().unwrap();
         let other = same.with_rates(&rates);
         assert_eq!(other.charge(&peer, PushStage::Found(&to)), Ok(()));
-        assert_eq!(other.charge(&peer, PushStage::Found(&to)), refused(Limited::Agent, 3600));
+        assert_eq!(other.charge(&peer, PushStage::Found(&to)), refused(LimitKind::Agent, 3600));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
-use webpush_core::session::WAKE_ENTRIES;
+use webpush_core::session::UPDATE_ENTRIES;
 use webpush_core::session::{InboxUpdate, Scope};
 use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
@@ -295,7 +295,7 @@ impl SessionRegistry {
         for slot in listeners.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
             slot.tell(|news| {
                 let live = &mut news.update_mut().live;
-                if live.len() < WAKE_ENTRIES {
+                if live.len() < UPDATE_ENTRIES {
                     live.push(entry.clone());
                     taken += 1;
                 }
@@ -308,7 +308,7 @@ impl SessionRegistry {
     pub fn end_sessions(&self, inbox: InboxId, only: Option<SubscriptionId>) {
         let shard = self.shard(inbox);
         for slot in shard.get(&inbox).into_iter().flat_map(|listeners| listeners.slots.iter()) {
-            if only.is_none() || slot.scope.only == only {
+            if only.is_none() || slot.scope.subscription == only {
                 slot.tell(|news| news.removed = true);
             }
         }
@@ -344,7 +344,7 @@ impl Wakeup {
             woken.previous = previous;
         }
         woken.last = entry.position();
-        let overflowed = overflowed || woken.entries.len() == WAKE_ENTRIES;
+        let overflowed = overflowed || woken.entries.len() == UPDATE_ENTRIES;
         if overflowed {
             woken.entries.clear();
         } else {

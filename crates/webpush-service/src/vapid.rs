@@ -50,7 +50,7 @@ impl VapidCache {
     pub fn verify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<VerifiedSender>, Problem> {
         let Some(credentials) = Credentials::parse(headers)? else { return Ok(None) };
         let name = name(&credentials);
-        if let Some(sender) = self.shard(&name, |shard| shard.get(&name)).filter(|it| it.is_good_at(now)) {
+        if let Some(sender) = self.shard(&name, |shard| shard.get(&name)).filter(|it| it.is_valid_at(now)) {
             return Ok(Some(sender));
         }
         let expected = Expected { audience: &self.audience, now };

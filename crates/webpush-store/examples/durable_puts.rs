@@ -98,7 +98,7 @@ fn measure_pairs(directory: &Path) {
     }
     let mut left = 0;
     for number in 0..AGENTS {
-        let scope = Scope { inbox: agent(number), only: None, min_urgency: Urgency::VeryLow };
+        let scope = Scope { inbox: agent(number), subscription: None, min_urgency: Urgency::VeryLow };
         let page = block_on(store.fetch(&scope, Position::START, Timestamp::from_millis(1)))
             .expect("the store works");
         left += page.entries.len();

@@ -269,7 +269,7 @@ async fn settle(store: &Backend, entry: EntryRef, outcome: Outcome) -> Applied {
 }
 
 const fn everything(inbox: InboxId) -> Scope {
-    Scope { inbox, only: None, min_urgency: Urgency::VeryLow }
+    Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }
 }
 
 async fn fetch(store: &Backend, scope: Scope, after: Position, now: u64) -> Page {

@@ -53,10 +53,10 @@ use webpush_core::time::Timestamp;
 fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
     match entry {
         Entry::Message(message) => {
-            scope.only.is_none_or(|only| only == message.subscription)
+            scope.subscription.is_none_or(|only| only == message.subscription)
                 && message.urgency >= scope.min_urgency
                 && !message.is_expired(now)
         }
-        Entry::Receipt(_) => scope.only.is_none(),
+        Entry::Receipt(_) => scope.subscription.is_none(),
     }
 }

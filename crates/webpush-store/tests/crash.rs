@@ -446,12 +446,12 @@ fn submit(store: &EmbeddedStore, number: u64, body_bytes: usize, answers: &Sende
 }
 
 fn fetch_all(store: &EmbeddedStore) -> Vec<Entry> {
-    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
     let (mut all, mut after) = (Vec::new(), Position::START);
     loop {
         let page = block_on(store.fetch(&scope, after, Timestamp::from_millis(1))).unwrap();
         all.extend(page.entries);
-        after = page.seen;
+        after = page.scanned;
         if !page.more {
             return all;
         }

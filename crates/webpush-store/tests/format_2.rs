@@ -66,7 +66,7 @@ fn named(number: u8) -> EntryRef {
 }
 
 fn contents(store: &EmbeddedStore, inbox: InboxId, after: Position) -> Vec<Entry> {
-    let scope = Scope { inbox, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
     block_on(store.fetch(&scope, after, Timestamp::from_millis(2_000))).unwrap().entries
 }
 

@@ -136,7 +136,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Delivered),
         Just(Outcome::Expired),
         Just(Outcome::Replaced),
-        Just(Outcome::Cancelled),
+        Just(Outcome::Canceled),
         Just(Outcome::Dropped),
     ]
 }
@@ -189,7 +189,7 @@ async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, che
         }
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {
-                let scope = Scope { inbox, only, min_urgency: floor };
+                let scope = Scope { inbox, subscription: only, min_urgency: floor };
                 assert_eq!(model.latest(&scope, now).await, store.latest(&scope, now).await);
                 let mut after = Position::START;
                 loop {
@@ -201,7 +201,7 @@ async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, che
                             store.entry(&entry.entry_ref()).await.as_ref().map(Option::as_ref)
                         );
                     }
-                    after = page.seen;
+                    after = page.scanned;
                     if !page.more {
                         break;
                     }

@@ -69,7 +69,7 @@ fn append(store: &EmbeddedStore, number: u8, durability: Durability) -> EntryRef
 }
 
 fn numbers(store: &EmbeddedStore) -> Vec<u8> {
-    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
     let page = block_on(store.fetch(&scope, Position::START, NOW)).unwrap();
     page.entries.iter().map(|entry| entry.entry_ref().message.as_bytes()[0]).collect()
 }

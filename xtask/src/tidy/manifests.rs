@@ -55,7 +55,7 @@ const EVERYTHING: &[&str] = &[
 /// External dependencies that the pure crates may use; those for tests do not count.
 const PURE: &[(&str, &[&str])] = &[
     // Nothing with sockets, files, a clock, randomness, tasks, logs or metrics.
-    ("webpush-core", &["base64", "bytes", "http", "httpdate", "serde", "serde_json", "time"]),
+    ("webpush-core", &["base64", "bytes", "cidr", "http", "httpdate", "serde", "serde_json", "time"]),
     // An engine and a log, but no async runtime.
     ("webpush-store", &["bytes", "fjall", "tracing", "xxhash-rust"]),
 ];

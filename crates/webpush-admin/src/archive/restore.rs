@@ -69,7 +69,7 @@ fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<usize
             Line::Key { id, secret } => keys.push((KeyId(id), secret.0)),
             Line::Broadcast { name, version } => {
                 let broadcast = Broadcast::new(name, version);
-                broadcast.map_err(|unfit| anyhow::Error::msg(unfit.to_string()))?.put_into(&mut set);
+                broadcast.map_err(|unfit| anyhow::Error::msg(unfit.to_string()))?.insert_into(&mut set);
             }
             line => {
                 let record = line.record().map_err(anyhow::Error::msg)?;

@@ -45,7 +45,7 @@ fn parse(text: &str) -> anyhow::Result<Versions> {
     let mut versions = Versions::new();
     for (name, version) in tables.broadcasts {
         let broadcast = Broadcast::new(&*name, version).with_context(|| format!("broadcasts.{name}"))?;
-        broadcast.put_into(&mut versions);
+        broadcast.insert_into(&mut versions);
     }
     Ok(versions)
 }

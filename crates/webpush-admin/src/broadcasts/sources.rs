@@ -61,7 +61,7 @@ impl Sources {
             return Err(Unchanged::Full);
         }
         let mut set = self.set.clone();
-        broadcast.put_into(&mut set);
+        broadcast.insert_into(&mut set);
         self.keep(set)
     }
 

@@ -1,10 +1,10 @@
-//! The cipher of RustCrypto, for tests.
+//! A sealing cipher for tests.
 
 use super::{NONCE_BYTES, SealingCipher, TAG_BYTES};
 use aes_gcm_siv::Aes256GcmSiv;
 use aes_gcm_siv::aead::{AeadInOut as _, KeyInit as _};
 
-/// AES-256-GCM-SIV as `aes-gcm-siv` has it.
+/// AES-256-GCM-SIV of the crate `aes-gcm-siv`.
 pub(crate) struct RustCrypto(Aes256GcmSiv);
 
 impl SealingCipher for RustCrypto {

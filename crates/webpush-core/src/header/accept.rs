@@ -1,13 +1,14 @@
-//! `Accept` (RFC 9110 §12.5.1): a list of media ranges, each with parameters and perhaps a weight.
+//! `Accept` (RFC 9110 §12.5.1): a list of media ranges with optional parameters and weight.
 
 use super::split_unquoted;
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// Whether a request names a media type, in lower case, as one that it takes. Wildcards don't count: who sends
-/// `*/*`, as most clients do unasked, has not asked for anything in particular.
+/// Returns true if a request explicitly accepts a media type.
+///
+/// Wildcards do not count: most clients send `*/*` by default.
 #[must_use]
-pub fn accepts_by_name(headers: &HeaderMap, media_type: &str) -> bool {
+pub fn accepts_explicitly(headers: &HeaderMap, media_type: &str) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| split_unquoted(value, ',')).any(|range| {
         let mut parts = split_unquoted(range, ';').map(str::trim);
@@ -16,7 +17,7 @@ pub fn accepts_by_name(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-/// `q=0`, `q=0.000`: not acceptable (RFC 9110 §12.4.2).
+/// Returns true for `q=0` to `q=0.000`, which means "not acceptable" (RFC 9110 §12.4.2).
 fn is_weight_of_zero(parameter: &str) -> bool {
     let Some((name, value)) = parameter.split_once('=') else { return false };
     let (whole, decimals) = value.split_once('.').unwrap_or((value, ""));
@@ -29,12 +30,12 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
-    fn takes(values: &[&str]) -> bool {
+    fn accepts(values: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(ACCEPT, HeaderValue::from_str(value).unwrap());
         }
-        accepts_by_name(&headers, "text/event-stream")
+        accepts_explicitly(&headers, "text/event-stream")
     }
 
     #[test]
@@ -49,7 +50,7 @@ mod tests {
             "*/*, text/event-stream",
             "text/html;x=\"a;q=0, b\",text/event-stream",
         ] {
-            assert!(takes(&[value]), "{value}");
+            assert!(accepts(&[value]), "{value}");
         }
         for value in [
             "",
@@ -60,16 +61,16 @@ mod tests {
             "text/event-stream2",
             "application/x;a=\", text/event-stream\"",
         ] {
-            assert!(!takes(&[value]), "{value}");
+            assert!(!accepts(&[value]), "{value}");
         }
-        assert!(takes(&["text/html", "text/event-stream"]));
-        assert!(!takes(&[]));
+        assert!(accepts(&["text/html", "text/event-stream"]));
+        assert!(!accepts(&[]));
     }
 
     proptest! {
         #[test]
-        fn any_value_is_read_without_panic(value in "[ -~\\t]*") {
-            let _ = takes(&[&value]);
+        fn any_value_is_parsed_without_panic(value in "[ -~\\t]*") {
+            let _ = accepts(&[&value]);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! `Link` of requests (RFC 8288 §3): several headers or one list, `rel` quoted or not, one relation or many.
+//! `Link` (RFC 8288 §3): several headers or one list, `rel` quoted or not, one relation or several.
 
 use crate::problem::Problem;
 use http::HeaderMap;
 use http::header::LINK;
 
-/// Links and preferences looked at in one request; a request with more is refused.
+/// Maximum number of links in one request; more are malformed.
 const LIST_HEADER_MEMBERS: usize = 64;
 
-/// One link of a request.
+/// A link with at least one relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The target as written: absolute or relative.
@@ -16,13 +16,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether the link has this relation; names compare without case (RFC 8288 §2.1).
+    /// Returns true if the link has this relation. Relations are case-insensitive (RFC 8288 §2.1).
     #[must_use]
     pub fn has_rel(&self, rel: &str) -> bool {
-        self.rel.split_ascii_whitespace().any(|one| one.eq_ignore_ascii_case(rel))
+        self.rel.split_ascii_whitespace().any(|name| name.eq_ignore_ascii_case(rel))
     }
 
-    /// The path of the target if it is on `origin`, or has no origin of its own.
+    /// Returns the path of the target if the target is relative or on `origin`.
     #[must_use]
     pub fn path_on<'a>(&'a self, origin: &str) -> Option<&'a str> {
         let target = self.target.as_str();
@@ -34,13 +34,13 @@ impl Link {
     }
 }
 
-/// All links of a request.
+/// Parses all links of a request.
 ///
 /// # Errors
-/// [`Problem::HeaderMalformed`] when one does not follow the grammar or there are too many.
+/// [`Problem::HeaderMalformed`] if one does not follow the grammar, or there are too many.
 pub fn links(headers: &HeaderMap) -> Result<Vec<Link>, Problem> {
     let malformed = || Problem::HeaderMalformed { name: LINK };
-    let mut found = Vec::new();
+    let mut links = Vec::new();
     for value in headers.get_all(LINK) {
         let mut rest = value.to_str().map_err(|_| malformed())?;
         loop {
@@ -48,19 +48,19 @@ pub fn links(headers: &HeaderMap) -> Result<Vec<Link>, Problem> {
             if rest.is_empty() {
                 break;
             }
-            let (link, after) = one(rest).ok_or_else(malformed)?;
-            if found.len() == LIST_HEADER_MEMBERS {
+            let (link, after) = parse_link(rest).ok_or_else(malformed)?;
+            if links.len() == LIST_HEADER_MEMBERS {
                 return Err(malformed());
             }
-            found.push(link);
+            links.push(link);
             rest = after;
         }
     }
-    Ok(found)
+    Ok(links)
 }
 
-/// One `<target>; name=value; …`, and what follows its comma.
-fn one(text: &str) -> Option<(Link, &str)> {
+/// Parses one `<target>; name=value; …` and returns it with the rest of the text.
+fn parse_link(text: &str) -> Option<(Link, &str)> {
     let (target, mut rest) = text.strip_prefix('<')?.split_once('>')?;
     let mut rel = None;
     loop {
@@ -74,7 +74,7 @@ fn one(text: &str) -> Option<(Link, &str)> {
         rest = after.trim_start();
         let Some(value) = rest.strip_prefix('=') else { continue };
         let (value, after) = parameter_value(value.trim_start())?;
-        // Of several `rel` parameters the first one counts (RFC 8288 §3.3).
+        // The first of several `rel` parameters counts (RFC 8288 §3.3).
         if name.eq_ignore_ascii_case("rel") && rel.is_none() {
             rel = Some(value);
         }
@@ -83,7 +83,7 @@ fn one(text: &str) -> Option<(Link, &str)> {
     Some((Link { target: target.trim().to_owned(), rel: rel? }, rest))
 }
 
-/// A token or a quoted string (RFC 9110 §5.6.4), and what follows.
+/// Parses a token or a quoted string (RFC 9110 §5.6.4) and returns it with the rest of the text.
 fn parameter_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',', ' ', '\t']).unwrap_or(text.len());
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn several_headers_and_lists_are_one_list() {
+    fn several_headers_and_lists_are_combined() {
         let links = parse(&[r"</a>; rel=x, </b>; rel=y", r"</c>; rel=z"]).unwrap();
         assert_eq!(links.iter().map(|link| link.target.as_str()).collect::<Vec<_>>(), ["/a", "/b", "/c"]);
     }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_ours_only_on_our_origin() {
+    fn targets_on_other_origins_have_no_path() {
         let path = |target: &str| {
             parse(&[&format!("<{target}>; rel=x")]).unwrap()[0]
                 .path_on("https://push.example:8443")

@@ -1,32 +1,33 @@
-//! `Prefer` (RFC 7240): a list of preferences, each perhaps with a value and parameters; unknown ones are ignored.
+//! `Prefer` (RFC 7240): a list of preferences with optional values and parameters. Unknown ones are ignored.
 
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::time::Duration;
 
-/// Largest number of seconds accepted in `Prefer: wait=N` (RFC 7240 §4.3); more counts as this many.
+/// Maximum of `Prefer: wait=N` in seconds (RFC 7240 §4.3). Larger values are reduced to it.
 const WAIT_SECONDS: u64 = 86_400;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// The preferences that mean something to a push service.
+/// The preferences that a push service supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {
-    /// `respond-async`: a delivery receipt is asked for (RFC 8030 §5.1).
+    /// `respond-async`: the sender requests a delivery receipt (RFC 8030 §5.1).
     pub respond_async: bool,
-    /// `wait=N`: answer after that long (RFC 8030 §6 for 0).
+    /// `wait=N`: how long to hold the request (RFC 8030 §6 for 0).
     pub wait: Option<Duration>,
 }
 
 impl Preferences {
-    /// Reads all `Prefer` headers. Of a preference named twice the first counts (RFC 7240 §2); what can't be read is
-    /// no preference.
+    /// Parses all `Prefer` headers.
+    ///
+    /// The first of several preferences with the same name counts (RFC 7240 §2). Malformed ones are ignored.
     #[must_use]
     pub fn parse(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
         let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
         for preference in values.flat_map(|value| split_unquoted(value, ',')) {
-            // Parameters of a preference come after its first semicolon; none of ours has any.
+            // Parameters follow the first semicolon; the supported preferences have none.
             let head = split_unquoted(preference, ';').next().unwrap_or_default();
             let (name, value) = head.split_once('=').unwrap_or((head, ""));
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
@@ -47,7 +48,7 @@ fn seconds(digits: &str) -> Option<Duration> {
     Some(Duration::from_secs(digits.parse().unwrap_or(WAIT_SECONDS).min(WAIT_SECONDS)))
 }
 
-/// Splits at a separator that is not within a quoted string.
+/// Splits at each `separator` outside of quoted strings.
 pub(crate) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character: char| {
@@ -95,7 +96,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_read_without_panic(value in "[ -~\\t]*") {
+        fn any_value_is_parsed_without_panic(value in "[ -~\\t]*") {
             let _ = parse(&[&value]);
         }
     }

@@ -1,20 +1,20 @@
-//! Headers that may be there once (`TTL`, `Urgency`, `Topic`).
+//! Headers that may occur once (`TTL`, `Urgency`, `Topic`).
 
 use http::HeaderMap;
 use http::header::HeaderName;
 
-/// How often a header is there.
+/// A header that may occur once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Single<'a> {
-    /// Not at all.
+    /// The header is missing.
     Absent,
-    /// Once, with this value, without the white space around it.
+    /// The value, without surrounding whitespace.
     Value(&'a [u8]),
-    /// More than once: no value can be told from it.
+    /// The header occurs more than once, so its value is ambiguous.
     Repeated,
 }
 
-/// Reads a header that may be there once.
+/// Returns the value of a header that may occur once.
 #[must_use]
 pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Single<'a> {
     let mut values = headers.get_all(name).iter();

@@ -1,27 +1,29 @@
-//! JSON written anew while it is read: text to text, never a tree. So what it costs follows from its length alone, whatever
-//! is in it. Nothing is left that only takes room: no white space, no escape that is not needed.
+//! Minifies JSON in one pass, without building a tree, so that the cost is proportional to the length of the input.
+//!
+//! Removes whitespace and unnecessary escapes.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt::{self, Display, Write as _};
 
-/// The same JSON, as short as can be; `None` if it is none, nests deeper than `serde_json` reads (128), or has a number
-/// or a string that can't be.
+/// Minifies JSON.
+///
+/// Returns `None` if the input is not valid JSON, nests deeper than 128 levels, or has a number out of range.
 pub(super) fn compact(json: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(json.len());
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let written = Writer(&mut text).deserialize(&mut reader).and_then(|()| reader.end());
-    written.is_ok().then_some(text)
+    let result = Writer(&mut text).deserialize(&mut reader).and_then(|()| reader.end());
+    result.is_ok().then_some(text)
 }
 
 struct Writer<'t>(&'t mut String);
 
 impl Writer<'_> {
-    fn write<E: Error>(self, what: impl Display) -> Result<(), E> {
-        write!(self.0, "{what}").map_err(E::custom)
+    fn write<E: Error>(self, value: impl Display) -> Result<(), E> {
+        write!(self.0, "{value}").map_err(E::custom)
     }
 
-    /// Ends a list, each member of which has left a comma.
+    /// Replaces the trailing comma of a list by its closing bracket.
     fn close(self, bracket: char) {
         if self.0.ends_with(',') {
             self.0.pop();
@@ -96,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_only_takes_room_goes() {
+    fn whitespace_and_escapes_are_removed() {
         for (json, short) in [
             (
                 r#" { "a" : [ 1 , -2 , { } , [ ] , 0.5 ] , "b" : null } "#,
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_could_stumble_over_is_none() {
+    fn invalid_and_deeply_nested_json_is_refused() {
         let deep = |depth| [vec![b'['; depth], vec![b']'; depth]].concat();
         assert!(compact(&deep(127)).is_some() && compact(&deep(128)).is_none());
         assert!(compact(&vec![b'['; 1 << 16]).is_none());
@@ -122,23 +124,23 @@ mod tests {
         assert!(compact(b"\"\xff\"").is_none() && compact(b"[] \xff").is_none());
     }
 
-    /// The longest a number gets is 18 characters for 4 (`1e15`), and nothing else gets longer.
+    /// A number can grow from 4 characters to 18 (`1e15`). Nothing else grows.
     #[test]
-    fn it_grows_with_what_it_is_made_of() {
-        let of = |member: &str| {
+    fn the_output_is_at_most_four_times_as_long() {
+        let lengths = |member: &str| {
             let json = format!("[{}1]", member.repeat(1000));
             (compact(json.as_bytes()).unwrap().len(), json.len())
         };
         for member in ["1e15,", "1e-5,", "1e16,", "1.5e300,", "{\"\":0},", "\"\\u0001\",", "[],", "-0,"] {
-            let (long, was) = of(member);
-            assert!(long <= 4 * was, "{member} {was} {long}");
+            let (output, input) = lengths(member);
+            assert!(output <= 4 * input, "{member} {input} {output}");
         }
     }
 
     proptest! {
         #[test]
-        fn it_means_what_it_meant_and_is_refused_as_a_tree_is(text in "[\\[\\]{}:,\" 0-9eE.a\\\\untrlsf-]{0,40}") {
-            // As a tree is after a journey: the last bit of a number may get lost in reading it.
+        fn the_output_is_equivalent_and_the_same_inputs_are_refused(text in "[\\[\\]{}:,\" 0-9eE.a\\\\untrlsf-]{0,40}") {
+            // Compared after a round trip, in which a number may lose its last bit.
             let tree = |text: &str| serde_json::from_str::<Value>(text).ok();
             let expected = tree(&text).map(|read| tree(&read.to_string()).unwrap());
             prop_assert_eq!(expected, compact(text.as_bytes()).map(|short| tree(&short).unwrap()));

@@ -1,5 +1,4 @@
-//! `POST /_matrix/push/v1/notify`, read once. What is kept of it is what devices may be sent: nothing that is too long for
-//! them, and no tree of anything.
+//! Parses `POST /_matrix/push/v1/notify`. Only what fits in a push message is retained.
 
 use super::compact::compact;
 use super::members::{Members, members};
@@ -10,34 +9,46 @@ use crate::urgency::Urgency;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-/// The largest notification of a Matrix homeserver; an event has at most 65,536 bytes (Matrix, "Size limits").
+/// Maximum length of a notification. An event has at most 65,536 bytes (Matrix, "Size limits").
 pub const GATEWAY_BODY_BYTES: usize = 64 * 1024;
 
-/// Devices of one notification. Homeservers send one for each pusher; more than a person has is a mistake or worse, since
-/// each makes a request of the service's own.
+/// Maximum number of devices in one notification. Each one makes the gateway send a message.
 pub const GATEWAY_DEVICES: usize = 32;
 
-/// The longest identifier of an event or room (Matrix appendices, "Common Identifier Format").
+/// Maximum length of an event ID or room ID (Matrix appendices, "Common Identifier Format").
 const MATRIX_ID_BYTES: usize = 255;
 
-/// What a homeserver tells about an event, or about unread counts alone.
+/// A notification about an event, or about unread counts only.
+///
+/// ```
+/// use webpush_core::matrix::Notification;
+/// use webpush_core::urgency::Urgency;
+///
+/// let body = br#"{"notification":{"event_id":"$e","prio":"high","devices":[{"pushkey":"https://push.example/push/x"}]}}"#;
+/// let notification = Notification::parse(body).expect("it is valid");
+/// let [device] = notification.devices() else { panic!("one device") };
+/// assert_eq!(device.pushkey(), "https://push.example/push/x");
+/// assert_eq!(notification.urgency(), Urgency::High);
+/// assert!(notification.message(device).len() <= 4096);
+/// ```
 pub struct Notification {
-    about: SharedContent,
+    shared: SharedContent,
     devices: Vec<Device>,
     urgency: Urgency,
 }
 
-/// One of the devices that it is for. Does not print: its pushkey is a capability.
+/// A device of a notification. Not `Debug`: its pushkey is a capability.
 pub struct Device {
     pushkey: String,
     content: DeviceContent,
 }
 
-const _: () = assert!(GATEWAY_DEVICES == 32 && MATRIX_ID_BYTES == 255, "sentences below say so");
+const _: () =
+    assert!(GATEWAY_DEVICES == 32 && MATRIX_ID_BYTES == 255, "the error texts contain these numbers");
 const _: () = assert!(2 * MATRIX_ID_BYTES * 6 < SMALLEST_BODY_LIMIT_BYTES, "escaped ids must fit");
 
 impl Notification {
-    /// Reads the body of a request. Members that have no meaning here are kept for the device.
+    /// Parses the body of a request. Unknown members are passed on to the devices.
     ///
     /// # Errors
     /// [`Problem::NotificationMalformed`].
@@ -45,11 +56,11 @@ impl Notification {
         let malformed = |detail| Problem::NotificationMalformed { detail };
         let text = compact(body).unwrap_or_default();
         let body = members(&text).ok_or_else(|| malformed("It is not a JSON object"))?;
-        let mut about = body
+        let mut notification = body
             .get("notification")
-            .and_then(|about| members(about.get()))
+            .and_then(|notification| members(notification.get()))
             .ok_or_else(|| malformed("It has no member notification that is an object"))?;
-        let devices: Vec<&RawValue> = about
+        let devices: Vec<&RawValue> = notification
             .remove("devices")
             .and_then(|devices| serde_json::from_str(devices.get()).ok())
             .ok_or_else(|| malformed("Its notification has no member devices that is an array"))?;
@@ -58,40 +69,42 @@ impl Notification {
         }
         let devices: Option<Vec<_>> = devices.into_iter().map(with_pushkey).collect();
         let devices = devices.ok_or_else(|| malformed("A device is not an object with a pushkey"))?;
-        if ["event_id", "room_id"].into_iter().filter_map(|name| about.get(name)).any(|id| is_no_id(id)) {
+        if ["event_id", "room_id"].into_iter().filter_map(|name| notification.get(name)).any(|id| !is_id(id))
+        {
             return Err(malformed("Its event_id or room_id is not a string of at most 255 bytes"));
         }
-        let urgency = urgency(about.get("prio").copied());
-        let about = SharedContent::new(&about);
+        let urgency = urgency(notification.get("prio").copied());
+        let shared = SharedContent::new(&notification);
         let devices = devices
             .into_iter()
-            .map(|(pushkey, members)| Device { pushkey, content: about.device_content(&members) })
+            .map(|(pushkey, members)| Device { pushkey, content: shared.device_content(&members) })
             .collect();
-        Ok(Self { about, devices, urgency })
+        Ok(Self { shared, devices, urgency })
     }
 
-    /// The devices it is for: 1 to [`GATEWAY_DEVICES`].
+    /// Returns the devices, 1 to [`GATEWAY_DEVICES`].
     #[must_use]
     pub fn devices(&self) -> &[Device] {
         &self.devices
     }
 
-    /// How much it matters.
+    /// Returns the urgency of its messages.
     #[must_use]
     pub const fn urgency(&self) -> Urgency {
         self.urgency
     }
 
-    /// The body of the message for one of its devices, of at most 4,096 bytes: no push service takes less (RFC 8030
-    /// §7.2). What does not fit is left out, content first, rather than lose the notification.
+    /// Returns the body of the message for a device, of at most 4,096 bytes.
+    ///
+    /// Every push service accepts that length (RFC 8030 §7.2). Members that do not fit are omitted, `content` first.
     #[must_use]
     pub fn message(&self, device: &Device) -> Bytes {
-        self.about.message(&device.content)
+        self.shared.message(&device.content)
     }
 }
 
 impl Device {
-    /// Where it is reached: for UnifiedPush, a push URL.
+    /// Returns the pushkey. UnifiedPush clients use their push URL.
     #[must_use]
     pub fn pushkey(&self) -> &str {
         &self.pushkey
@@ -107,8 +120,10 @@ fn with_pushkey(device: &RawValue) -> Option<(String, Members<'_>)> {
     Some((string(members.get("pushkey")?)?, members))
 }
 
-/// `prio` is high unless it says low. Low is normal here: it is still a chat message, the example of RFC 8030 §5.3 for
-/// normal, and an agent that holds back what is below normal must not miss it.
+/// Maps `prio` to an urgency; its default is high.
+///
+/// Low becomes normal, for which RFC 8030 §5.3 names chat messages as the example: an agent that only accepts messages of
+/// normal urgency must receive them.
 fn urgency(prio: Option<&RawValue>) -> Urgency {
     match prio.map(RawValue::get) {
         Some(r#""low""#) => Urgency::Normal,
@@ -116,12 +131,11 @@ fn urgency(prio: Option<&RawValue>) -> Urgency {
     }
 }
 
-/// Matrix identifiers have at most 255 bytes (Matrix appendices, "Common Identifier Format"). An unread count alone
-/// comes without, or with null.
-fn is_no_id(value: &RawValue) -> bool {
+/// Returns true for a valid identifier, and for null: a notification about unread counts only has no IDs.
+fn is_id(value: &RawValue) -> bool {
     match value.get() {
-        "null" => false,
-        _ => string(value).is_none_or(|id| id.len() > MATRIX_ID_BYTES),
+        "null" => true,
+        _ => string(value).is_some_and(|id| id.len() <= MATRIX_ID_BYTES),
     }
 }
 
@@ -135,15 +149,15 @@ mod tests {
         Notification::parse(body.to_string().as_bytes())
     }
 
-    fn said(body: &[u8]) -> &'static str {
+    fn error(body: &[u8]) -> &'static str {
         match Notification::parse(body) {
             Err(Problem::NotificationMalformed { detail }) => detail,
-            _ => panic!("it is not refused"),
+            _ => panic!("accepted"),
         }
     }
 
     #[test]
-    fn every_device_is_read_and_members_without_meaning_are_no_fault() {
+    fn all_devices_are_parsed_and_unknown_members_are_allowed() {
         let body = json!({"notification": {
             "event_id": "$e", "room_id": "!r:x", "type": "m.room.message", "new": [1],
             "devices": [
@@ -157,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_synapse_sends_of_unread_counts_is_read() {
+    fn unread_counts_of_synapse_are_parsed() {
         let body = json!({"notification": {
             "id": "", "type": null, "sender": "", "counts": {"unread": 2}, "devices": [{"app_id": "a", "pushkey": "k"}],
         }});
@@ -178,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn malformed_notifications_are_refused_with_a_reason() {
         let devices = |number| vec![json!({"pushkey": "k"}); number];
         let long = "e".repeat(256);
         for (body, part) in [
@@ -195,44 +209,45 @@ mod tests {
             (json!({"notification": {"event_id": long, "devices": devices(1)}}), "255"),
             (json!({"notification": {"room_id": 1, "devices": devices(1)}}), "255"),
         ] {
-            let said = said(body.to_string().as_bytes());
-            assert!(said.contains(part), "{said} of {body}");
+            let error = error(body.to_string().as_bytes());
+            assert!(error.contains(part), "{error}: {body}");
         }
-        assert!(said(b"").contains("JSON") && said(b"{\"notification\":").contains("JSON"));
+        assert!(error(b"").contains("JSON") && error(b"{\"notification\":").contains("JSON"));
         assert_eq!(parse(&json!({"notification": {"devices": devices(32)}})).unwrap().devices().len(), 32);
     }
 
-    /// What a notification keeps, in bytes.
-    fn kept(notification: &Notification) -> usize {
+    /// Returns the memory that a notification retains, in bytes.
+    fn retained(notification: &Notification) -> usize {
         let devices = notification.devices.iter();
-        let devices = devices.map(|device| device.pushkey.capacity() + device.content.kept());
-        notification.about.kept() + devices.sum::<usize>()
+        let devices = devices.map(|device| device.pushkey.capacity() + device.content.retained());
+        notification.shared.retained() + devices.sum::<usize>()
     }
 
-    /// A body of as many bytes as a gateway takes; `filling` is a member of the notification, or several.
+    /// Returns a body of the maximum length, filled with repetitions of `filling`.
     fn largest(devices: &str, filling: &str) -> String {
-        let of = |filling: &str| format!(r#"{{"notification":{{"x":[{filling}0],"devices":[{devices}]}}}}"#);
-        let body = of(&filling.repeat((GATEWAY_BODY_BYTES - of("").len()) / filling.len()));
+        let body =
+            |filling: &str| format!(r#"{{"notification":{{"x":[{filling}0],"devices":[{devices}]}}}}"#);
+        let body = body(&filling.repeat((GATEWAY_BODY_BYTES - body("").len()) / filling.len()));
         assert!(body.len() > GATEWAY_BODY_BYTES - 100, "{}", body.len());
         body
     }
 
     #[test]
-    fn nothing_is_kept_that_no_device_can_be_sent() {
+    fn content_that_fits_no_message_is_not_retained() {
         for filling in [r#"{"":0},"#, "[[[[]]]],", "1e15,", r#"{"a":{"b":{"c":{}}}},"#, r#""x","#] {
             let body = largest(r#"{"pushkey":"k"}"#, filling);
             let notification = Notification::parse(body.as_bytes()).unwrap();
-            assert!(kept(&notification) < 100, "{filling}: {}", kept(&notification));
+            assert!(retained(&notification) < 100, "{filling}: {}", retained(&notification));
         }
     }
 
     #[test]
-    fn what_is_kept_for_the_largest_devices_is_no_more_than_came() {
+    fn the_largest_devices_retain_no_more_than_twice_the_body() {
         let device = format!(r#"{{"pushkey":"{}","data":[{}0]}}"#, "k".repeat(900), r#"{"":0},"#.repeat(160));
         let body = largest(&[device.as_str(); 31].join(","), "0,");
         let notification = Notification::parse(body.as_bytes()).unwrap();
-        let about = 3 * SMALLEST_BODY_LIMIT_BYTES;
-        assert!(kept(&notification) < about + 2 * GATEWAY_BODY_BYTES, "{}", kept(&notification));
+        let shared = 3 * SMALLEST_BODY_LIMIT_BYTES;
+        assert!(retained(&notification) < shared + 2 * GATEWAY_BODY_BYTES, "{}", retained(&notification));
         for device in notification.devices() {
             assert!(notification.message(device).len() <= SMALLEST_BODY_LIMIT_BYTES);
         }

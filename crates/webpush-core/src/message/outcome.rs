@@ -1,16 +1,16 @@
-//! How a message ends. It has exactly one exit, the store's `settle`, and leaves through it with one of these.
+//! Outcomes of messages.
 
-/// The end of a message.
+/// How a message ended. Each message has exactly one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The agent acknowledged it (RFC 8030 §6.2).
     Delivered,
-    /// Its TTL ran out (RFC 8030 §5.2).
+    /// Its TTL elapsed (RFC 8030 §5.2).
     Expired,
-    /// A newer message of the same topic took its place (RFC 8030 §5.4).
+    /// A newer message with the same topic replaced it (RFC 8030 §5.4).
     Replaced,
-    /// Its sender took it back, or its subscription was removed (RFC 8030 §7.3).
-    Cancelled,
-    /// The service gave it up early, for a quota (RFC 8030 §7.2).
+    /// Its sender canceled it, or its subscription was removed (RFC 8030 §7.3).
+    Canceled,
+    /// The service discarded it to enforce a quota (RFC 8030 §7.2).
     Dropped,
 }

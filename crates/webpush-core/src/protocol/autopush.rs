@@ -1,19 +1,20 @@
-//! The autopush WebSocket protocol, which stock Firefox, Sunup and KUnifiedPush speak: JSON text messages, each with a
-//! `messageType`, over one connection for each agent.
+//! The autopush WebSocket protocol, used by Firefox, Sunup and KUnifiedPush: JSON text messages, each with a
+//! `messageType`, over one connection per agent.
 //!
-//! | agent | service | file |
-//! |---|---|---|
-//! | `hello` | `hello`, then what the inbox holds | [`connection`] |
-//! | `register`, `unregister` | the same with a `status`, and a `pushEndpoint` | |
-//! | `ack` | | |
-//! | `nack`, and whatever is not known here | | |
-//! | `urgency` | the same with a `status` | |
-//! | `broadcast_subscribe` | `broadcast` | [`broadcasts`] |
-//! | `{}`, `ping` | `{}` | |
-//! | | `notification` | |
+//! | agent | service |
+//! |---|---|
+//! | `hello` | `hello`, then the messages of the inbox |
+//! | `register`, `unregister` | the same with a `status`; a `pushEndpoint` for `register` |
+//! | `ack` | |
+//! | `nack`, unknown messages | |
+//! | `urgency` | the same with a `status` |
+//! | `broadcast_subscribe` | `broadcast`, now and at each change |
+//! | `{}`, `ping` | `{}` |
+//! | | `notification` |
 //!
-//! What an agent may say is read in [`request`], what the service says is written in [`reply`]. An agent's `uaid` is its
-//! inbox, a `channelID` is its own name for a subscription, and a `version` is the token of a message's URL ([`names`]).
+//! [`connection`] has the state machine, [`request`] parses the messages of agents, [`reply`] formats those of the
+//! service, [`broadcasts`] keeps track of versions. A `uaid` is the ID of the agent's inbox, a `channelID` the agent's own
+//! ID of a subscription, and a `version` the token of a message's URL ([`names`]).
 
 pub mod broadcasts;
 pub mod connection;

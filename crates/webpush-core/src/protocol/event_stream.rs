@@ -1,6 +1,6 @@
-//! Server-sent events (HTML, "Server-sent events"): the inbox for agents that can't take server push.
+//! Server-sent events (HTML, "Server-sent events"), for agents without server push.
 //!
-//! Each entry is one event, and each event one line of JSON:
+//! Each entry is one event, whose data is one line of JSON:
 //!
 //! ```text
 //! event: message                      event: receipt
@@ -9,21 +9,21 @@
 //!        "headers":{…},
 //!        "last_modified":…,"body":…}
 //! ```
-//! `url` names the message; `subscription` is the push URL that it came to; `headers` are the sender's, as they came;
+//! `url` is the URL of the message, `subscription` the push URL it was sent to, `headers` are the forwarded headers, and
 //! `body` is base64url.
 //!
-//! The `id` comes back as `Last-Event-ID` when the agent connects again, and means: I have everything up to this. It
-//! acknowledges no message; for that the agent sends DELETE to the message's URL (RFC 8030 §6.2). A message that
-//! is never fetched (TTL 0) has no `id`, so that the one before it stays the place to go on from. When a
-//! message is sent again, the place moves back to it, and all after it that is still unacknowledged comes again.
+//! An agent that reconnects sends the last `id` as `Last-Event-ID`, and the stream resumes after that entry. This does not
+//! acknowledge messages: the agent sends DELETE to the URL of each message (RFC 8030 §6.2). TTL 0 messages have no `id`,
+//! since they cannot be fetched again. When a message is redelivered, its `id` becomes the last one, so that a
+//! reconnect repeats the unacknowledged messages after it.
 //!
-//! Nothing comes back for a receipt, so its `id` is a URL of its own: the receipt is taken, and forgotten, when
-//! `Last-Event-ID` names it or a later one of the same receipt subscription, or on DELETE to that URL.
+//! Agents do not acknowledge receipts, so the `id` of a receipt is a URL of its own. The receipt is removed when
+//! `Last-Event-ID` is that URL or a later one of the same receipt subscription, or on DELETE to that URL.
 
 use super::json::push_string;
 use crate::base64url;
 use crate::capability::{Capability, KeyId, Keyring};
-use crate::header::{Single, accepts_by_name, single};
+use crate::header::{Single, accepts_explicitly, single};
 use crate::id::{EntryRef, InboxId, Position};
 use crate::inbox::{Entry, OutboundEntry};
 use crate::message::Draft;
@@ -35,25 +35,27 @@ use http::header::HeaderName;
 /// The media type.
 pub const MEDIA_TYPE: &str = "text/event-stream";
 
-/// The beginning of every stream: after how many milliseconds to come again when it has ended.
-pub const OPENING: &str = "retry: 5000\n\n";
+/// The start of every stream: the reconnection time in milliseconds.
+pub const PREAMBLE: &str = "retry: 5000\n\n";
 
-/// A comment, for the silence between two events.
+/// A comment that keeps an idle connection open.
 pub const KEEP_ALIVE: &str = ":\n\n";
 
-/// The last event when what was listened to was removed (RFC 8030 §7.3).
+/// The last event of a subscription that was removed (RFC 8030 §7.3).
 pub const GONE: &str = "event: gone\ndata: {\"status\":404}\n\n";
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Whether a request asks for events rather than for server push.
+/// Returns true if a request accepts server-sent events explicitly.
 #[must_use]
-pub fn is_asked_for(headers: &HeaderMap) -> bool {
-    accepts_by_name(headers, MEDIA_TYPE)
+pub fn is_requested(headers: &HeaderMap) -> bool {
+    accepts_explicitly(headers, MEDIA_TYPE)
 }
 
-/// After which entry of this inbox to go on. An id of elsewhere, or of nowhere, is no reason not to listen: then it
-/// begins at the start. Only the path counts, since it is sealed; the public origin may have changed meanwhile.
+/// Returns the position in this inbox after which to resume, from `Last-Event-ID`.
+///
+/// An unknown ID, or one of another inbox, resumes at the start. The origin in the ID is ignored: the path is sealed, and
+/// the public origin of the service may have changed.
 #[must_use]
 pub fn resume_after(headers: &HeaderMap, keyring: &Keyring, inbox: InboxId) -> Position {
     let Single::Value(id) = single(headers, &LAST_EVENT_ID) else { return Position::START };
@@ -67,10 +69,10 @@ pub fn resume_after(headers: &HeaderMap, keyring: &Keyring, inbox: InboxId) -> P
     }
 }
 
-/// Renders an entry. A receipt has no subscription.
+/// Renders an entry as an event. A receipt has no subscription.
 ///
-/// Returns `None` when a URL can't be made because its sealing key is not held any more, and for a message of
-/// another protocol, whose agent could not acknowledge the event.
+/// Returns `None` if the sealing key of one of its URLs is missing, and for a message of another protocol, which cannot be
+/// acknowledged here.
 #[must_use]
 pub fn event(
     entry: &OutboundEntry,

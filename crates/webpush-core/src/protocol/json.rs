@@ -1,7 +1,8 @@
-//! Strings of JSON that hold bytes of others.
+//! JSON strings from bytes.
 
-/// Writes a string of JSON in ASCII, so that it can't hold the end of a line. Header values are bytes; each is a
-/// character, as in the web's own API for them (Fetch, "isomorphic decode"), so that none is lost.
+/// Appends bytes as a JSON string in ASCII, without line breaks.
+///
+/// Each byte becomes one character, as browsers decode header values (Infra, "isomorphic decode").
 pub(super) fn push_string(text: &mut String, bytes: &[u8]) {
     text.reserve(bytes.len() + 2);
     text.push('"');

@@ -1,14 +1,14 @@
-//! draft-thomson-webpush-http2 (2014), as the Node `webpush-server` of 2015 spoke it.
+//! The legacy (2015) API: draft-thomson-webpush-http2 as the Node `webpush-server` of 2015 implemented it.
 //!
-//! | resource | in draft-02 | in draft-01 | here it is |
+//! | resource | draft-02 | draft-01 | meaning |
 //! |---|---|---|---|
-//! | `/devices/…` | registration | monitor | an agent's inbox; GET receives |
-//! | `/devices/…/channels` | subscribe | channel | where POST makes a subscription |
-//! | `/devices/…/channels/…` | subscription | | a subscription as its agent sees it; what promises name |
-//! | `/updates/…` | | | a subscription as senders see it; PUT sends |
+//! | `/devices/…` | registration | monitor | the inbox of an agent; GET receives |
+//! | `/devices/…/channels` | subscribe | channel | POST creates a subscription |
+//! | `/devices/…/channels/…` | subscription | | a subscription, for its agent; the path of its promises |
+//! | `/updates/…` | | | a subscription, for senders; PUT sends |
 //!
-//! There is no message resource: two messages of one channel are promised under the same path, and none is
-//! acknowledged. Links are relative, as they were then.
+//! Messages have no resource of their own: all messages of a channel are promised under the same path, and none is
+//! acknowledged. Links are relative, as in 2015.
 
 use super::push_promise::{Acknowledgement, PushPromise};
 use super::rfc8030;
@@ -20,44 +20,46 @@ use http::header::{CONTENT_TYPE, DATE, HeaderValue};
 use http::{Response, StatusCode};
 use std::time::Duration;
 
-/// Where devices are registered. All that is made from it speaks this protocol.
+/// The resource at which devices register.
 pub const DEVICES: &str = "/devices";
 /// The link relation of a registration (draft-02).
 pub const REG_REL: &str = "urn:ietf:params:push:reg";
-/// The link relation of where to subscribe (draft-02).
+/// The link relation of the subscribe resource (draft-02).
 pub const SUB_REL: &str = "urn:ietf:params:push:sub";
 /// The link relation of a registration (draft-01).
 pub const MONITOR_REL: &str = "urn:ietf:params:push:monitor";
-/// The link relation of where to subscribe (draft-01).
+/// The link relation of the subscribe resource (draft-01).
 pub const CHANNEL_REL: &str = "urn:ietf:params:push:channel";
-/// The link relation of a subscription. RFC 8030 uses the same words for what is `/updates/…` here.
+/// The link relation of a subscription. RFC 8030 uses it for push resources, `/updates/…` here.
 pub const SUBSCRIPTION_REL: &str = "urn:ietf:params:push";
 
-/// PINGs in turn that must be answered before a message counts as read. The first answer shows that the peer's HTTP/2
-/// has it; the second, that the peer has had the time to reset it after that.
+/// Consecutive PINGs that must be acknowledged before a message counts as delivered.
+///
+/// The first acknowledgement shows that the peer has received the message; the second, that it had time to reset the
+/// stream.
 const PINGS: u8 = 2;
 
-/// Whether a path is the entry or was made from it, be it one that grants nothing any more.
+/// Returns true if a path belongs to the legacy API. The resource need not exist.
 #[must_use]
 pub fn is_legacy_path(path: &str) -> bool {
     let below = |front| path.strip_prefix(front).is_some_and(|rest: &str| rest.starts_with('/'));
     path == DEVICES || below(DEVICES) || below("/updates")
 }
 
-/// The links of a registration in the words of both drafts, those of 2015 first.
+/// Returns the links of a registration with the relations of both drafts, draft-02 first.
 #[must_use]
 pub fn registration_links(device: &str, channels: &str) -> String {
     let links = [(device, REG_REL), (channels, SUB_REL), (device, MONITOR_REL), (channels, CHANNEL_REL)];
     links.map(|(path, rel)| rfc8030::link("", path, rel)).join(", ")
 }
 
-/// The `Cache-Control` of a response about something that is kept for so long.
+/// Returns the `Cache-Control` of a resource with this lifetime.
 #[must_use]
-pub fn kept_for(lifetime: Duration) -> String {
+pub fn cache_control(lifetime: Duration) -> String {
     format!("max-age={}, private", lifetime.as_secs())
 }
 
-/// A problem body (RFC 9457) with the members that errors had in 2015 beside its own; `None` if it is no JSON object.
+/// Adds the error members of the legacy API to a problem document (RFC 9457); `None` if it is not a JSON object.
 #[must_use]
 pub fn with_error_members(status: StatusCode, problem: &[u8]) -> Option<Bytes> {
     let mut body: serde_json::Map<_, _> = serde_json::from_slice(problem).ok()?;
@@ -68,16 +70,16 @@ pub fn with_error_members(status: StatusCode, problem: &[u8]) -> Option<Bytes> {
     serde_json::to_vec(&body).ok().map(Bytes::from)
 }
 
-/// A message as the representation of its channel.
+/// Returns a message as the representation of its channel.
 #[must_use]
 pub fn message_response(message: &Draft) -> Response<Bytes> {
     let mut response = rfc8030::message_response(message);
-    let unnamed = HeaderValue::from_static("application/octet-stream");
-    response.headers_mut().entry(CONTENT_TYPE).or_insert(unnamed);
+    let default = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().entry(CONTENT_TYPE).or_insert(default);
     response
 }
 
-/// The promise is a GET of the channel.
+/// Renders a message as a promised GET of its channel.
 pub(super) fn push_message(
     message: &Draft,
     channel_key: KeyId,

@@ -1,4 +1,4 @@
-//! A promised request and its response: an entry as HTTP/2 server push carries it (RFC 9113 §8.4).
+//! HTTP/2 server push (RFC 9113 §8.4).
 
 use bytes::Bytes;
 use http::Response;
@@ -13,18 +13,18 @@ pub struct PushPromise {
     pub link: Option<HeaderValue>,
     /// The response to the promised request.
     pub response: Response<Bytes>,
-    /// How the service learns that the agent has received it.
+    /// How delivery is confirmed.
     pub acknowledgement: Acknowledgement,
 }
 
-/// How the service learns that an agent has received an entry.
+/// How the delivery of an entry is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledgement {
     /// The agent acknowledges it (RFC 8030 §6.2).
     ByAgent,
-    /// The agent never acknowledges it, so the peer must be seen to have read it.
+    /// The agent sends no acknowledgement, so PINGs confirm that the peer has received it.
     ///
-    /// It has, once the response was written whole, its stream was not reset, and this number of PINGs, each sent after
-    /// the one before was acknowledged, came back.
+    /// It counts as delivered once the response is written completely, its stream was not reset, and the peer has
+    /// acknowledged this number of PINGs, one after the other.
     ByPings(u8),
 }

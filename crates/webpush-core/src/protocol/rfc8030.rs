@@ -1,4 +1,4 @@
-//! RFC 8030 as agents see it: monitoring requests in, promised requests and pushed responses out.
+//! The agent's side of RFC 8030: monitoring requests, promised requests and pushed responses.
 
 use super::push_promise::{Acknowledgement, PushPromise};
 use crate::capability::{Capability, KeyId, Keyring};
@@ -22,40 +22,40 @@ pub const SET_REL: &str = "urn:ietf:params:push:set";
 /// The link relation of a receipt subscription (RFC 8030 §5.1).
 pub const RECEIPT_REL: &str = publish::RECEIPT_REL;
 
-/// `<uri>; rel="…"`, with nothing between and no other parameter: there are clients that read just this.
+/// Formats a link as `<uri>; rel="…"`. Some clients accept only this form.
 #[must_use]
 pub fn link(origin: &str, path: &str, rel: &str) -> String {
     format!("<{origin}{path}>; rel=\"{rel}\"")
 }
 
-/// The set that a subscribing agent names (RFC 8030 §4.1).
+/// Returns the link to a subscription set in a subscribe request (RFC 8030 §4.1).
 ///
 /// # Errors
-/// [`Problem::HeaderMalformed`] when `Link` can't be read.
-pub fn named_set(headers: &HeaderMap) -> Result<Option<Link>, Problem> {
+/// [`Problem::HeaderMalformed`] if `Link` is malformed.
+pub fn set_link(headers: &HeaderMap) -> Result<Option<Link>, Problem> {
     Ok(links(headers)?.into_iter().find(|link| link.has_rel(SET_REL)))
 }
 
 /// A GET on a subscription, a set or a receipt subscription (RFC 8030 §6).
 #[derive(Clone, Copy, Debug)]
 pub struct MonitorRequest {
-    /// How long it is held.
+    /// How long the request is held.
     pub wait_mode: WaitMode,
-    /// Nothing below this (RFC 8030 §5.3).
+    /// The minimum urgency (RFC 8030 §5.3).
     pub min_urgency: Urgency,
-    /// Whether the agent asked for a wait, which the answer then says was applied (RFC 7240 §3).
+    /// The requested wait in seconds, for `Preference-Applied` (RFC 7240 §3).
     pub wait: Option<u64>,
 }
 
 impl MonitorRequest {
-    /// Reads the head of the request.
+    /// Parses the headers of the request.
     ///
     /// # Errors
     /// [`Problem::UrgencyMalformed`].
     pub fn parse(headers: &HeaderMap, now: Timestamp) -> Result<Self, Problem> {
         let wait = Preferences::parse(headers).wait;
         let wait_mode = match wait {
-            None => WaitMode::Held,
+            None => WaitMode::Indefinite,
             Some(wait) if wait.is_zero() => WaitMode::UntilEmpty,
             Some(wait) => WaitMode::Until(now.after(wait)),
         };
@@ -64,8 +64,7 @@ impl MonitorRequest {
     }
 }
 
-/// A message: the promise is a GET of its own URL, the same for every delivery, and says which subscription it is for
-/// (RFC 8030 §6, §6.1).
+/// Renders a message as a promised GET of its URL, with a link to its subscription (RFC 8030 §6, §6.1).
 pub(super) fn push_message(
     message: &Draft,
     entry: EntryRef,
@@ -84,7 +83,7 @@ pub(super) fn push_message(
     Some(PushPromise { path, link: Some(push_link), response, acknowledgement: Acknowledgement::ByAgent })
 }
 
-/// A receipt: a status, under the URL of the message that it is about (RFC 8030 §6.3).
+/// Renders a receipt as a status under the URL of its message (RFC 8030 §6.3).
 pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp) -> Option<PushPromise> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = match receipt.status {
@@ -96,8 +95,9 @@ pub(super) fn push_receipt(receipt: &Receipt, keyring: &Keyring, now: Timestamp)
     Some(PushPromise { path, link: None, response, acknowledgement: Acknowledgement::ByPings(1) })
 }
 
-/// A message as the representation of its URL: the body as it came, with what is needed to read it. `Urgency` and
-/// `Topic` stay with the service (RFC 8030 §5.3, §5.4).
+/// Returns a message as the representation of its URL: the body and the forwarded headers.
+///
+/// `Urgency` and `Topic` are not forwarded (RFC 8030 §5.3, §5.4).
 #[must_use]
 pub fn message_response(message: &Draft) -> Response<Bytes> {
     let mut response = Response::new(message.body.clone());

@@ -1,7 +1,7 @@
 //! Renders entries for HTTP/2 server push.
 //!
-//! The protocol that a subscription was made in decides the form, not the URL at which the agent listens. So each
-//! message is acknowledged in one way only.
+//! The form depends on the protocol of the subscription, not on the URL at which the agent listens, so that each message
+//! is acknowledged in one way only.
 
 use super::push_promise::PushPromise;
 use super::{legacy, rfc8030};
@@ -30,7 +30,7 @@ pub fn push_promise(
     match protocol {
         Protocol::Rfc8030 => rfc8030::push_message(message, entry.entry_ref(), key, keyring, origin, now),
         Protocol::Legacy => legacy::push_message(message, key, keyring, now),
-        // Its agent acknowledges on its socket.
+        // Acknowledged on the WebSocket only.
         Protocol::Autopush(_) => None,
     }
 }

@@ -1,66 +1,103 @@
-//! The decision on a push request. It is the only way to make a [`Draft`] of one.
+//! Decides whether a push request is accepted, and creates the [`Draft`] of its message.
 
 use super::request::PublishRequest;
 use crate::capability::KeyId;
 use crate::id::{InboxId, MessageId};
 use crate::message::Draft;
 use crate::problem::Problem;
-use crate::sender::{VerifiedSender, restriction, shares_message_key};
+use crate::sender::{VerifiedSender, check_restriction, shares_message_key};
 use crate::subscription::Subscription;
 use crate::time::Timestamp;
 use std::time::Duration;
 
-/// The smallest body limit that RFC 8030 §7.2 allows: a 4,096-byte message is never too large.
+/// The smallest body limit that RFC 8030 §7.2 allows.
 pub const SMALLEST_BODY_LIMIT_BYTES: usize = 4096;
 
-/// How long the service keeps a message: the single fork that TTL 0 makes (RFC 8030 §5.2).
+/// How long the service retains a message (RFC 8030 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
-    /// Handed to a live session, or ended as expired.
+    /// TTL 0: delivered to a connected session or discarded.
     NowOrNever,
-    /// Stored until acknowledged, or until then.
+    /// Stored until it is acknowledged, at most until this time.
     Until(Timestamp),
 }
 
-/// A message that the service takes on.
+/// An accepted message.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
-    /// The message, to be stored or handed to a session.
+    /// The message.
     pub draft: Draft,
-    /// How long it is kept.
+    /// How long it is retained.
     pub retention: Retention,
-    /// The TTL granted, never more than was asked for; the `TTL` of the answer.
+    /// The granted TTL, at most the requested one; the `TTL` of the response.
     pub ttl: Duration,
 }
 
-/// What a judgement needs besides request and subscription.
+/// Parameters of [`accept`] besides request and subscription.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptContext {
-    /// The name for the message, fresh.
+    /// A new, random ID for the message.
     pub id: MessageId,
     /// The sealing key for its URL.
     pub key: KeyId,
-    /// The receipt subscription that is owed a receipt.
+    /// The receipt subscription that gets a receipt.
     pub receipt: Option<InboxId>,
-    /// The sender, if the request proved who it is. One that tried and failed is refused before.
+    /// The sender, if the request has VAPID credentials. Invalid credentials were rejected by the caller.
     pub sender: Option<VerifiedSender>,
-    /// The longest TTL that is granted.
+    /// The maximum TTL.
     pub max_ttl: Duration,
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// Decides on a push request to a subscription that exists.
+/// Accepts or rejects a push request to an existing subscription.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderMap;
+/// use std::time::Duration;
+/// use webpush_core::capability::KeyId;
+/// use webpush_core::id::{InboxId, MessageId, SubscriptionId};
+/// use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
+/// use webpush_core::subscription::{Protocol, Subscription};
+/// use webpush_core::time::Timestamp;
+///
+/// let now = Timestamp::from_millis(1_700_000_000_000);
+/// let subscription = Subscription {
+///     agent: InboxId::from_bytes([1; 16]),
+///     id: SubscriptionId::from_bytes([2; 16]),
+///     created: now,
+///     key: KeyId(1),
+///     sender: None,
+///     protocol: Protocol::Rfc8030,
+/// };
+/// let context = AcceptContext {
+///     id: MessageId::from_bytes([3; 16]),
+///     key: KeyId(1),
+///     receipt: None,
+///     sender: None,
+///     max_ttl: Duration::from_secs(3600),
+///     now,
+/// };
+/// let headers = HeaderMap::from_iter([("ttl".parse()?, "86400".parse()?)]);
+/// let request = PublishRequest::parse(&headers, Bytes::from_static(b"ciphertext"))?;
+///
+/// let acceptance = accept(request, &subscription, context)?;
+/// assert_eq!(acceptance.ttl, Duration::from_secs(3600), "the limit, not the requested day");
+/// assert_eq!(acceptance.retention, Retention::Until(now.after(acceptance.ttl)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`Problem::VapidRequired`], [`Problem::VapidInvalid`] or [`Problem::SameKey`]: not this sender, or not with that key.
+/// [`Problem::VapidRequired`] or [`Problem::VapidInvalid`] if the subscription is restricted to another sender;
+/// [`Problem::SameKey`].
 pub fn accept(
     request: PublishRequest,
     subscription: &Subscription,
     context: AcceptContext,
 ) -> Result<Acceptance, Problem> {
     let AcceptContext { id, key, receipt, sender, max_ttl, now } = context;
-    admit(sender.as_ref(), subscription, &request)?;
+    check_sender(sender.as_ref(), subscription, &request)?;
     let ttl = request.ttl.min(max_ttl);
     let expires = now.after(ttl);
     let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
@@ -80,16 +117,16 @@ pub fn accept(
     Ok(Acceptance { draft, retention, ttl })
 }
 
-/// Whether this sender may push there (RFC 8292 §4.2), and did not encrypt with the key that names it (§3.2).
-fn admit(
+/// Checks that this sender may push to the subscription (RFC 8292 §4.2), and encrypts with another key (§3.2).
+fn check_sender(
     sender: Option<&VerifiedSender>,
     subscription: &Subscription,
     request: &PublishRequest,
 ) -> Result<(), Problem> {
     if let Some(restricted_to) = &subscription.sender {
-        let finding = restriction(sender.ok_or(Problem::VapidRequired)?.key(), restricted_to);
-        if !finding.holds {
-            return Err(finding.into());
+        let check = check_restriction(sender.ok_or(Problem::VapidRequired)?.key(), restricted_to);
+        if !check.passed {
+            return Err(check.into());
         }
     }
     match sender {
@@ -188,6 +225,6 @@ mod tests {
         let decide = |body, sender| decide(request(&coded, body), None, sender, MONTH).map(drop);
         assert_eq!(decide(body(1), Some(sender(1))), Err(Problem::SameKey));
         assert_eq!(decide(body(2), Some(sender(1))), Ok(()));
-        assert_eq!(decide(body(1), None), Ok(()), "nobody said whose key it is");
+        assert_eq!(decide(body(1), None), Ok(()), "the sender is unknown");
     }
 }

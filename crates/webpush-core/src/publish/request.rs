@@ -1,4 +1,4 @@
-//! A push request, read once. What a [`PublishRequest`] holds is valid; nothing later checks it again.
+//! Parses push requests. The fields of a [`PublishRequest`] are valid and need no further checks.
 
 use crate::encoding::Encoding;
 use crate::header::{Link, Preferences, Single, links, single};
@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::HeaderName;
 use std::time::Duration;
 
-/// The value that a TTL too large to count stands for (RFC 8030 §5.2, as RFC 9111 §1.2.2).
+/// The value of a TTL that overflows (RFC 8030 §5.2, as RFC 9111 §1.2.2).
 const TTL_OVERFLOW_SECONDS: u64 = 1 << 31;
 
 const TTL: HeaderName = HeaderName::from_static("ttl");
@@ -20,38 +20,38 @@ const TOPIC: HeaderName = HeaderName::from_static("topic");
 /// The link relation of a receipt subscription (RFC 8030 §5.1).
 pub(crate) const RECEIPT_REL: &str = "urn:ietf:params:push:receipt";
 
-/// What an application server asks for with one POST to a push resource.
+/// A request to a push resource.
 #[derive(Clone, Debug)]
 pub struct PublishRequest {
-    /// How long the message is worth keeping; zero: only if the agent is there now.
+    /// The requested TTL. Zero: deliver immediately or discard.
     pub ttl: Duration,
-    /// How much it matters.
+    /// The urgency.
     pub urgency: Urgency,
-    /// What it replaces.
+    /// The topic.
     pub topic: Option<Topic>,
-    /// What its agent needs to read it.
+    /// The headers that the agent needs to read the body.
     pub encoding: Encoding,
-    /// Whether a receipt is asked for (`Prefer: respond-async`).
+    /// True if the sender requests a receipt (`Prefer: respond-async`).
     pub wants_receipt: bool,
-    /// The receipt subscription to use, if the sender named one. Without `wants_receipt` it means nothing.
+    /// The receipt subscription in `Link`; always `None` without `wants_receipt`.
     pub receipt_subscription: Option<Link>,
-    /// The message.
+    /// The body.
     pub body: Bytes,
 }
 
 impl PublishRequest {
-    /// Reads the head and takes the body of a request.
+    /// Parses the headers of a request.
     ///
     /// # Errors
-    /// The first header that does not follow RFC 8030 §5.2 to §5.4, or is too long to be kept.
+    /// [`Problem`] for the first header that does not follow RFC 8030 §5.2 to §5.4, or is too long.
     pub fn parse(headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
         Self::parse_or(headers, body, None)
     }
 
-    /// [`PublishRequest::parse`] for a protocol in which a request without a TTL has this one.
+    /// Parses the headers of a request, with a default for a missing TTL.
     ///
     /// # Errors
-    /// As there.
+    /// See [`PublishRequest::parse`].
     pub fn parse_or(
         headers: &HeaderMap,
         body: Bytes,
@@ -71,7 +71,7 @@ impl PublishRequest {
     }
 }
 
-/// RFC 8030 §5.2: `TTL = 1*DIGIT`, in seconds; too large to count is 2^31.
+/// RFC 8030 §5.2: `TTL = 1*DIGIT`, in seconds. Overflow yields 2^31.
 fn ttl(headers: &HeaderMap, default: Option<Duration>) -> Result<Duration, Problem> {
     let digits = match single(headers, &TTL) {
         Single::Absent => return default.ok_or(Problem::TtlMissing),
@@ -93,7 +93,7 @@ fn is_number(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
-/// RFC 8030 §5.3. Serves both the sender's header and the floor of a monitoring agent.
+/// RFC 8030 §5.3: the urgency of a message, or the minimum urgency of a monitoring request.
 pub(crate) fn urgency(headers: &HeaderMap) -> Result<Option<Urgency>, Problem> {
     match single(headers, &URGENCY) {
         Single::Absent => Ok(None),

@@ -1,6 +1,6 @@
-//! Token and key of a request (RFC 8292 §3), also as the drafts before the RFC had them.
+//! Extracts token and key from a request (RFC 8292 §3, draft-ietf-webpush-vapid-01).
 
-use super::finding::Finding;
+use super::claim_check::ClaimCheck;
 use super::parameter::{crypto_key, parameter};
 use crate::encoding::CRYPTO_KEY;
 use crate::header::split_unquoted;
@@ -10,42 +10,55 @@ use http::header::AUTHORIZATION;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The largest VAPID token looked at; those of every known library have less than 500 bytes.
+/// Maximum length of a VAPID token. Known libraries create less than 500 bytes.
 const VAPID_TOKEN_BYTES: usize = 4096;
 
-/// The longest text looked at as a VAPID key, which has 87 or 88 characters (RFC 8292 §3.2).
+/// Maximum length of a VAPID key. A valid one has 87 characters, 88 with padding (RFC 8292 §3.2).
 const VAPID_KEY_CHARACTERS: usize = 128;
 
 const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit");
 
-/// How the credentials are written.
+/// The header format of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum CredentialsForm {
     /// `Authorization: vapid t=…, k=…` (RFC 8292 §3).
     Rfc8292,
     /// `Authorization: WebPush …` or `Bearer …` with `Crypto-Key: p256ecdsa=…` (draft-ietf-webpush-vapid-01 §2.2, §3).
     Draft01,
 }
 
-/// What a request says of its sender. Both texts are bounded; nothing is known about them yet.
+/// The VAPID credentials of a request: token and key, bounded in length and not verified.
+///
+/// ```
+/// use http::header::AUTHORIZATION;
+/// use http::{HeaderMap, HeaderValue};
+/// use webpush_core::sender::Credentials;
+///
+/// let value = HeaderValue::from_static("vapid t=header.claims.signature, k=BPublicKey");
+/// let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+/// let credentials = Credentials::parse(&headers)?.expect("the request has credentials");
+/// assert_eq!((credentials.token(), credentials.key()), ("header.claims.signature", "BPublicKey"));
+/// # Ok::<(), webpush_core::sender::ClaimCheck>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    form: Form,
+    form: CredentialsForm,
     token: Cow<'a, str>,
     key: Cow<'a, str>,
 }
 
 impl<'a> Credentials<'a> {
-    /// Reads `Authorization`, and `Crypto-Key` where the drafts had the key. `None` if the request has no VAPID;
-    /// other schemes are nothing to a push service.
+    /// Parses `Authorization`, and `Crypto-Key` for the key of the draft form.
+    ///
+    /// Returns `None` if the request has no VAPID credentials. Other schemes are ignored.
     ///
     /// # Errors
-    /// When there is VAPID from which not one token and one key can be told (RFC 8292 §4.2).
-    pub fn parse(headers: &'a HeaderMap) -> Result<Option<Self>, Finding> {
+    /// The failed check, if the credentials do not have exactly one token and one key (RFC 8292 §4.2).
+    pub fn parse(headers: &'a HeaderMap) -> Result<Option<Self>, ClaimCheck> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err(Finding::fails(Claim::Authorization, "one header", "several"));
+            return Err(ClaimCheck::failed(Claim::Authorization, "one header", "several"));
         }
         let value = value.as_bytes().trim_ascii();
         let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
@@ -55,13 +68,13 @@ impl<'a> Credentials<'a> {
         }
         if scheme.eq_ignore_ascii_case(b"webpush") || scheme.eq_ignore_ascii_case(b"bearer") {
             let Some(key) = crypto_key_header(headers)? else { return Ok(None) };
-            return Self::new(Form::Draft01, text(rest)?.trim().into(), key).map(Some);
+            return Self::new(CredentialsForm::Draft01, text(rest)?.trim().into(), key).map(Some);
         }
         Ok(None)
     }
 
-    /// Of `t` and `k`, in any order, among parameters that mean nothing here (RFC 8292 §3).
-    fn from_parameters(text: &'a str) -> Result<Self, Finding> {
+    /// Parses `t` and `k`, in any order. Other parameters are ignored (RFC 8292 §3).
+    fn from_parameters(text: &'a str) -> Result<Self, ClaimCheck> {
         let (mut token, mut key) = (None, None);
         for (name, value) in split_unquoted(text, ',').filter_map(parameter) {
             let (slot, claim) = match name {
@@ -70,63 +83,63 @@ impl<'a> Credentials<'a> {
                 _ => continue,
             };
             if slot.replace(value).is_some() {
-                return Err(Finding::fails(claim, "one parameter of this name", "several"));
+                return Err(ClaimCheck::failed(claim, "one parameter of this name", "several"));
             }
         }
         let missing =
-            |claim| Finding::fails(claim, "a parameter of this name, as in vapid t=..., k=...", "none");
+            |claim| ClaimCheck::failed(claim, "a parameter of this name, as in vapid t=..., k=...", "none");
         let token = token.ok_or_else(|| missing(Claim::Token))?;
-        Self::new(Form::Rfc8292, token, key.ok_or_else(|| missing(Claim::Key))?)
+        Self::new(CredentialsForm::Rfc8292, token, key.ok_or_else(|| missing(Claim::Key))?)
     }
 
-    fn new(form: Form, token: Cow<'a, str>, key: Cow<'a, str>) -> Result<Self, Finding> {
+    fn new(form: CredentialsForm, token: Cow<'a, str>, key: Cow<'a, str>) -> Result<Self, ClaimCheck> {
         let bounded = |claim, text: &str, limit| {
             let (expected, found) = (format!("at most {limit} bytes"), format!("{} bytes", text.len()));
-            if text.len() <= limit { Ok(()) } else { Err(Finding::fails(claim, expected, found)) }
+            if text.len() <= limit { Ok(()) } else { Err(ClaimCheck::failed(claim, expected, found)) }
         };
         bounded(Claim::Token, &token, VAPID_TOKEN_BYTES)?;
         bounded(Claim::Key, &key, VAPID_KEY_CHARACTERS)?;
         Ok(Self { form, token, key })
     }
 
-    /// How they are written.
+    /// Returns the header format.
     #[must_use]
-    pub const fn form(&self) -> Form {
+    pub const fn form(&self) -> CredentialsForm {
         self.form
     }
 
-    /// The token's text.
+    /// Returns the token.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// The key's text.
+    /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Shows their form, never the credentials.
+/// Shows the form, never token or key.
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("form", &self.form).finish_non_exhaustive()
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Finding> {
+fn text(bytes: &[u8]) -> Result<&str, ClaimCheck> {
     std::str::from_utf8(bytes)
-        .map_err(|_| Finding::fails(Claim::Authorization, "printable ASCII", "bytes that are no text"))
+        .map_err(|_| ClaimCheck::failed(Claim::Authorization, "printable ASCII", "bytes that are no text"))
 }
 
-/// The one `p256ecdsa` of all `Crypto-Key` headers.
-fn crypto_key_header(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Finding> {
+/// Returns the `p256ecdsa` parameter of the `Crypto-Key` headers.
+fn crypto_key_header(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, ClaimCheck> {
     let values = headers.get_all(CRYPTO_KEY).iter().filter_map(|value| value.to_str().ok());
     let mut keys = values.flat_map(|value| crypto_key(value, "p256ecdsa"));
     match (keys.next(), keys.next()) {
         (key, None) => Ok(key),
-        (_, Some(_)) => Err(Finding::fails(Claim::Key, "one p256ecdsa in Crypto-Key", "several")),
+        (_, Some(_)) => Err(ClaimCheck::failed(Claim::Key, "one p256ecdsa in Crypto-Key", "several")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! A sender's public key (RFC 8292 §3.2), and the comparison with the one that a subscription is for (§4.2).
+//! Sender keys (RFC 8292 §3.2), and restricted subscriptions (§4.2).
 
 use super::Curve;
-use super::finding::Finding;
+use super::claim_check::ClaimCheck;
 use crate::base64url;
 use crate::problem::Claim;
 use crate::subscription::SenderKey;
@@ -11,21 +11,21 @@ use std::fmt;
 /// The first byte of an uncompressed point (SEC 1 §2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// The reason for which a text is no key. The fault of the party that wrote it: sender or agent.
+/// A text is not a public key. The party that wrote it, sender or agent, can fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyError {
+pub enum SenderKeyError {
     /// Not base64url.
     Encoding,
     /// Not 65 bytes.
     Length,
-    /// A point, if it is one, of another form.
+    /// Not in the uncompressed form.
     Form,
     /// Not a point on P-256.
     OffCurve,
 }
 
-impl KeyError {
-    /// Returns the text that was found instead of a key.
+impl SenderKeyError {
+    /// Describes the text that was found instead of a key.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,37 +37,36 @@ impl KeyError {
     }
 }
 
-impl fmt::Display for KeyError {
+impl fmt::Display for SenderKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected base64url of an uncompressed P-256 point, found {}", self.as_str())
     }
 }
 
-impl Error for KeyError {}
+impl Error for SenderKeyError {}
 
-/// Reads a public key: base64url of the 65 bytes of an uncompressed point on P-256 (RFC 8292 §3.2).
+/// Parses a public key: base64url of the 65 bytes of an uncompressed point on P-256 (RFC 8292 §3.2).
 ///
 /// # Errors
-/// What the text is instead.
-pub fn parse_key(text: &str, curve: &impl Curve) -> Result<SenderKey, KeyError> {
-    let bytes = base64url::decode_lenient(text).ok_or(KeyError::Encoding)?;
-    let point: [u8; 65] = bytes.try_into().map_err(|_| KeyError::Length)?;
+/// [`SenderKeyError`].
+pub fn parse_key(text: &str, curve: &impl Curve) -> Result<SenderKey, SenderKeyError> {
+    let bytes = base64url::decode_lenient(text).ok_or(SenderKeyError::Encoding)?;
+    let point: [u8; 65] = bytes.try_into().map_err(|_| SenderKeyError::Length)?;
     if point[0] != UNCOMPRESSED {
-        return Err(KeyError::Form);
+        return Err(SenderKeyError::Form);
     }
     if !curve.contains(&point) {
-        return Err(KeyError::OffCurve);
+        return Err(SenderKeyError::OffCurve);
     }
     Ok(SenderKey(point))
 }
 
-/// Whether a sender's key is the one that a subscription is restricted to (RFC 8292 §4.2): the same bytes, however
-/// each was written.
+/// Checks that a sender's key is the one to which a subscription is restricted (RFC 8292 §4.2).
 #[must_use]
-pub fn restriction(key: &SenderKey, restricted_to: &SenderKey) -> Finding {
-    let holds = key == restricted_to;
-    let found = if holds { "that key" } else { "another key" };
-    Finding::new(Claim::Key, holds, "the key that the subscription is restricted to", found)
+pub fn check_restriction(key: &SenderKey, restricted_to: &SenderKey) -> ClaimCheck {
+    let passed = key == restricted_to;
+    let found = if passed { "that key" } else { "another key" };
+    ClaimCheck::new(Claim::Key, passed, "the key that the subscription is restricted to", found)
 }
 
 #[cfg(test)]
@@ -82,22 +81,22 @@ mod tests {
         assert_eq!(parse_key(&format!("{text}="), &Fake), Ok(key(7)));
         let SenderKey(mut hybrid) = key(7);
         hybrid[0] = 6;
-        for (wrong, fault) in [
-            (text.replace('B', "!"), KeyError::Encoding),
-            (format!("{text} "), KeyError::Encoding),
-            (String::new(), KeyError::Length),
-            (base64url::encode(&key(7).0[..33]), KeyError::Length),
-            (base64url::encode([4; 66]), KeyError::Length),
-            (base64url::encode(hybrid), KeyError::Form),
-            (key_text(OFF_CURVE), KeyError::OffCurve),
+        for (wrong, error) in [
+            (text.replace('B', "!"), SenderKeyError::Encoding),
+            (format!("{text} "), SenderKeyError::Encoding),
+            (String::new(), SenderKeyError::Length),
+            (base64url::encode(&key(7).0[..33]), SenderKeyError::Length),
+            (base64url::encode([4; 66]), SenderKeyError::Length),
+            (base64url::encode(hybrid), SenderKeyError::Form),
+            (key_text(OFF_CURVE), SenderKeyError::OffCurve),
         ] {
-            assert_eq!(parse_key(&wrong, &Fake), Err(fault), "{wrong}");
+            assert_eq!(parse_key(&wrong, &Fake), Err(error), "{wrong}");
         }
     }
 
     #[test]
     fn r8292_4_2_e_keys_are_compared_as_bytes() {
-        assert!(restriction(&key(1), &key(1)).holds);
-        assert!(!restriction(&key(1), &key(2)).holds);
+        assert!(check_restriction(&key(1), &key(1)).passed);
+        assert!(!check_restriction(&key(1), &key(2)).passed);
     }
 }

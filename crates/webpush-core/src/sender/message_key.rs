@@ -1,22 +1,24 @@
-//! One key for two purposes: a sender must not encrypt with its VAPID key (RFC 8292 §3.2).
+//! Detects messages that are encrypted with the VAPID key of their sender (RFC 8292 §3.2).
 
 use super::parameter::crypto_key;
 use crate::base64url;
 use crate::encoding::{CRYPTO_KEY, Encoding};
 use crate::subscription::SenderKey;
 
-/// Where the header of the aes128gcm coding has the length of its key id, and the key id (RFC 8188 §2.1).
+/// Offsets in the header of the aes128gcm coding: key ID length and key ID (RFC 8188 §2.1).
 const KEY_ID_LENGTH_AT: usize = 20;
 const KEY_ID_AT: usize = 21;
 
-/// Whether a message says that it was encrypted with this key: the key id of aes128gcm (RFC 8291 §4), or `dh` in the
-/// `Crypto-Key` of aesgcm. It is all of a body that is ever looked at.
+/// Returns true if the message names `key` as the key it was encrypted with.
+///
+/// That is the key ID of aes128gcm (RFC 8291 §4), or `dh` in the `Crypto-Key` of aesgcm. Nothing else in a body is ever
+/// examined.
 #[must_use]
 pub fn shares_message_key(key: &SenderKey, encoding: &Encoding, body: &[u8]) -> bool {
     let aes128gcm = encoding
         .content_encoding()
         .is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"aes128gcm"));
-    (aes128gcm && key_id(body) == Some(&key.0[..])) || has_as_dh(key, encoding)
+    (aes128gcm && key_id(body) == Some(&key.0[..])) || is_dh(key, encoding)
 }
 
 fn key_id(body: &[u8]) -> Option<&[u8]> {
@@ -24,7 +26,7 @@ fn key_id(body: &[u8]) -> Option<&[u8]> {
     body.get(KEY_ID_AT..KEY_ID_AT + length)
 }
 
-fn has_as_dh(key: &SenderKey, encoding: &Encoding) -> bool {
+fn is_dh(key: &SenderKey, encoding: &Encoding) -> bool {
     let header = encoding.headers().find(|(name, _)| *name == CRYPTO_KEY);
     let header = header.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
     crypto_key(header, "dh").any(|dh| base64url::decode_lenient(&dh).as_deref() == Some(&key.0[..]))
@@ -50,7 +52,7 @@ mod tests {
         assert!(shares(aes128gcm, &body(&key(1).0)));
         assert!(!shares(aes128gcm, &body(&key(2).0)));
         assert!(!shares(aes128gcm, &body(b"")));
-        assert!(!shares([None; 4], &body(&key(1).0)), "bytes of a coding that is not named mean nothing");
+        assert!(!shares([None; 4], &body(&key(1).0)), "without the coding the body is opaque");
         for end in 0..86 {
             assert!(!shares(aes128gcm, &body(&key(1).0)[..end]), "{end} bytes");
         }

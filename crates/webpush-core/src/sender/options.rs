@@ -1,7 +1,7 @@
-//! Subscription options: how a user agent restricts a subscription to one sender (RFC 8292 §4.1).
+//! Subscription options, with which a user agent restricts a subscription to one sender (RFC 8292 §4.1).
 
 use super::token::object;
-use super::{Curve, KeyError, parse_key};
+use super::{Curve, SenderKeyError, parse_key};
 use crate::problem::Problem;
 use crate::subscription::SenderKey;
 use http::HeaderMap;
@@ -12,17 +12,19 @@ use serde_json::Value;
 /// The media type of the options (RFC 8292 §4.1).
 const MEDIA_TYPE: &[u8] = b"application/webpush-options+json";
 
-/// The options that mean something here; others are ignored.
+/// The supported options. Others are ignored.
 #[derive(Deserialize)]
 struct Options {
     vapid: Option<Value>,
 }
 
-/// Reads whom a new subscription is for. `None`: for any sender. Bodies of another media type are not looked at.
+/// Parses the sender to which a new subscription is restricted.
+///
+/// Returns `None` if it is not restricted. Bodies of other media types are ignored.
 ///
 /// # Errors
-/// [`Problem::OptionsMalformed`]: a subscription that was meant to be restricted must not come out unrestricted.
-pub fn restricted_to(
+/// [`Problem::OptionsMalformed`]: a subscription must not become unrestricted because of a mistake.
+pub fn parse_restriction(
     headers: &HeaderMap,
     body: &[u8],
     curve: &impl Curve,
@@ -35,25 +37,25 @@ pub fn restricted_to(
         object(body).ok_or_else(|| malformed("They are not one JSON object with each name once"))?;
     match options.vapid {
         None => Ok(None),
-        Some(Value::String(text)) => parse_key(&text, curve).map(Some).map_err(|fault| {
-            malformed(match fault {
-                KeyError::Encoding => "Their vapid member is not base64url",
-                KeyError::Length => {
+        Some(Value::String(text)) => parse_key(&text, curve).map(Some).map_err(|error| {
+            malformed(match error {
+                SenderKeyError::Encoding => "Their vapid member is not base64url",
+                SenderKeyError::Length => {
                     "Their vapid member does not have the 65 bytes of an uncompressed P-256 point"
                 }
-                KeyError::Form => "Their vapid member is not an uncompressed P-256 point",
-                KeyError::OffCurve => "Their vapid member is a point that is not on P-256",
+                SenderKeyError::Form => "Their vapid member is not an uncompressed P-256 point",
+                SenderKeyError::OffCurve => "Their vapid member is a point that is not on P-256",
             })
         }),
         Some(_) => Err(malformed("Their vapid member is not a string")),
     }
 }
 
-/// A media type's parameters follow its first semicolon (RFC 9110 §8.3.1).
+/// Returns true for the media type of the options. Parameters follow its first semicolon (RFC 9110 §8.3.1).
 fn is_options(content_type: &[u8]) -> bool {
-    // A list is not allowed here, but one that names the type must not end as an unrestricted subscription.
-    content_type.split(|byte| *byte == b',').any(|one| {
-        let essence = one.split(|byte| *byte == b';').next().unwrap_or_default();
+    // A list is invalid, but if it contains the type the subscription must not become unrestricted.
+    content_type.split(|byte| *byte == b',').any(|media_type| {
+        let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
         essence.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)
     })
 }
@@ -69,7 +71,7 @@ mod tests {
 
     fn read(content_type: &'static str, body: &str) -> Result<Option<SenderKey>, Problem> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        restricted_to(&headers, body.as_bytes(), &Fake)
+        parse_restriction(&headers, body.as_bytes(), &Fake)
     }
 
     #[test]
@@ -80,7 +82,7 @@ mod tests {
         }
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
         headers.append(CONTENT_TYPE, HeaderValue::from_static(OPTIONS));
-        assert_eq!(restricted_to(&headers, body.as_bytes(), &Fake), Ok(Some(key(3))));
+        assert_eq!(parse_restriction(&headers, body.as_bytes(), &Fake), Ok(Some(key(3))));
     }
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
         {
             assert_eq!(read(other, body), Ok(None), "{other}");
         }
-        assert_eq!(restricted_to(&HeaderMap::new(), body.as_bytes(), &Fake), Ok(None));
+        assert_eq!(parse_restriction(&HeaderMap::new(), body.as_bytes(), &Fake), Ok(None));
     }
 
     #[test]
@@ -133,9 +135,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_body_is_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_body_is_parsed_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(OPTIONS))]);
-            let _ = restricted_to(&headers, &body, &Fake);
+            let _ = parse_restriction(&headers, &body, &Fake);
         }
     }
 }

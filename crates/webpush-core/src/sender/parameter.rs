@@ -1,24 +1,22 @@
-//! Parameters of `Authorization` and `Crypto-Key`: `name=value` with a value that may be quoted.
+//! Parses parameters of `Authorization` and `Crypto-Key`: `name=value`, optionally quoted.
 
 use crate::header::split_unquoted;
 use std::borrow::Cow;
 
-/// Splits `name=value`.
+/// Parses `name=value`.
 pub(super) fn parameter(text: &str) -> Option<(&str, Cow<'_, str>)> {
     let (name, value) = text.split_once('=')?;
     Some((name.trim(), unquoted(value.trim())))
 }
 
-/// Every value of one parameter in a `Crypto-Key`, which is a list of keys with parameters each:
-/// `keyid=a;dh=…;p256ecdsa=…, …`.
+/// Returns all values of a parameter in `Crypto-Key`, a list of keys with parameters (`keyid=a;dh=…, …`).
 pub(super) fn crypto_key<'a>(header: &'a str, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
     let parameters = split_unquoted(header, ',').flat_map(|key| split_unquoted(key, ';'));
     let named = parameters.filter_map(parameter).filter(|(found, _)| found.eq_ignore_ascii_case(name));
     named.map(|(_, value)| value)
 }
 
-/// The text of a quoted string (RFC 9110 §5.6.4). What is not one whole quoted string stays as it is, and is then no
-/// base64url either.
+/// Removes the quotes of a quoted string (RFC 9110 §5.6.4). Other text is returned unchanged.
 fn unquoted(value: &str) -> Cow<'_, str> {
     let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return value.into();
@@ -57,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn crypto_keys_are_a_list_of_lists() {
+    fn crypto_key_is_a_list_of_lists() {
         let header = r#"keyid=p256dh;DH=one;p256ecdsa="two, x;dh=no", dh="three""#;
         assert_eq!(crypto_key(header, "dh").collect::<Vec<_>>(), ["one", "three"]);
         assert_eq!(crypto_key(header, "p256ecdsa").collect::<Vec<_>>(), ["two, x;dh=no"]);

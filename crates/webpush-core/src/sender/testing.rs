@@ -1,13 +1,13 @@
-//! A curve for tests: its points and signatures are made of a number, so that every run is the same.
+//! A deterministic curve for tests, whose keys are derived from a number.
 
 use super::Curve;
 use crate::base64url;
 use crate::subscription::SenderKey;
 
-/// The point with this number is not on the curve.
+/// The number of a key that is not on the curve.
 pub(crate) const OFF_CURVE: u8 = 255;
 
-/// Takes a signature for one when it repeats a sum over key and message.
+/// A curve whose signatures are a checksum of key and message.
 pub(crate) struct Fake;
 
 impl Curve for Fake {
@@ -38,7 +38,7 @@ pub(crate) fn sign(key: &SenderKey, message: &[u8]) -> [u8; 64] {
     signature
 }
 
-/// A token with this header and these claims, signed with the key of this number.
+/// Creates a token that is signed with the key of this number.
 pub(crate) fn token(number: u8, header: &str, claims: &str) -> String {
     let signed = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
     let signature = base64url::encode(sign(&key(number), signed.as_bytes()));

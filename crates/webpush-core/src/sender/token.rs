@@ -1,30 +1,30 @@
-//! The token: a JWT (RFC 7519) in compact form (RFC 7515 §7.1), taken apart. Nothing in it is believed here.
+//! Parses VAPID tokens: JWTs (RFC 7519) in compact serialization (RFC 7515 §7.1). Nothing is verified here.
 
-use super::finding::Finding;
+use super::claim_check::ClaimCheck;
 use crate::base64url;
 use crate::problem::Claim;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A token in its parts.
+/// A parsed token.
 pub(super) struct Token<'a> {
     pub(super) header: Header,
     pub(super) claims: Claims,
-    /// What the signature is over: both parts as they came, with the dot between (RFC 7515 §5.2).
+    /// The input of the signature: encoded header and claims, and the dot between them (RFC 7515 §5.2).
     pub(super) signed: &'a [u8],
     /// `None` if it is not base64url.
     pub(super) signature: Option<Vec<u8>>,
 }
 
-/// The members of the header that count.
+/// The header members that are checked.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: Option<Value>,
     crit: Option<Value>,
 }
 
-/// The claims that count (RFC 8292 §2); others are ignored (§2.2).
+/// The claims that are checked (RFC 8292 §2). Others are ignored (§2.2).
 #[derive(Deserialize)]
 pub(super) struct Claims {
     pub(super) aud: Option<Value>,
@@ -33,35 +33,35 @@ pub(super) struct Claims {
 }
 
 impl<'a> Token<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, Finding> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, ClaimCheck> {
         let mut parts = text.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             let found = format!("{} parts", text.split('.').count());
-            return Err(Finding::fails(Claim::Token, "a JWT: three parts with dots between", found));
+            return Err(ClaimCheck::failed(Claim::Token, "a JWT: three parts with dots between", found));
         };
         let signed = &text.as_bytes()[..header.len() + 1 + claims.len()];
         let unreadable = |part| {
             let expected = "base64url of a JSON object, each name in it once";
-            move || Finding::fails(Claim::Token, expected, format!("a {part} that is something else"))
+            move || ClaimCheck::failed(Claim::Token, expected, format!("a {part} that is something else"))
         };
         let header: Header = json(header).ok_or_else(unreadable("header"))?;
         let claims = json(claims).ok_or_else(unreadable("claims part"))?;
         if header.crit.is_some() {
-            // Whoever does not know an extension that is critical must refuse (RFC 7515 §4.1.11).
-            return Err(Finding::fails(Claim::Token, "no critical extensions", "a header with crit"));
+            // Unknown critical extensions must be rejected (RFC 7515 §4.1.11), and none is known.
+            return Err(ClaimCheck::failed(Claim::Token, "no critical extensions", "a header with crit"));
         }
         Ok(Self { header, claims, signed, signature: base64url::decode_lenient(signature) })
     }
 }
 
-/// A JSON object in base64url. Names that are there twice could be read in two ways: then it is nothing.
+/// Parses a base64url-encoded JSON object. Duplicate members are ambiguous and therefore invalid.
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     object(&base64url::decode_lenient(part)?)
 }
 
-/// A JSON object. `serde` would take an array for one as well.
+/// Parses a JSON object. `serde` alone would accept an array too.
 pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
 }
@@ -72,11 +72,11 @@ mod tests {
 
     fn token(header: &str, claims: &str) -> Result<(), Claim> {
         let text = format!("{}.{}.", base64url::encode(header), base64url::encode(claims));
-        Token::parse(&text).map(drop).map_err(|finding| finding.claim)
+        Token::parse(&text).map(drop).map_err(|check| check.claim)
     }
 
     #[test]
-    fn tokens_have_three_parts_and_two_of_them_are_objects() {
+    fn tokens_have_three_parts_with_two_objects() {
         assert_eq!(token(r#"{"alg":"ES256"}"#, "{}"), Ok(()));
         assert_eq!(token(" {} ", r#"{"aud":[1],"x":{"aud":2}}"#), Ok(()));
         for (header, claims) in [
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_refused_not_followed() {
+    fn deep_nesting_is_refused() {
         let deep = format!(r#"{{"aud":{}"#, "[".repeat(1000));
         assert_eq!(token("{}", &deep), Err(Claim::Token));
     }

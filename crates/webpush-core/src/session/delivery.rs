@@ -1,39 +1,37 @@
-//! The shape that every protocol has for the driver of its connections.
+//! The interface between a protocol and the driver of its connections.
 
 use super::{Command, Input, Session, Timestamp};
 use std::convert::Infallible;
 
-/// A protocol that delivers an inbox to its agent on one connection, without the socket (sans-IO).
+/// A protocol that delivers an inbox to its agent on one connection (sans-IO).
 ///
-/// One driver serves all of them. It owns the socket, the clock and the store, and makes no decision of its own:
+/// # Calling protocol
 ///
-/// 1. Call [`next_command`](Self::next_command) until it returns `None`, and carry out each command before asking for
-///    the next. Those of the session are the same in every protocol; [`ProtocolCommand::Action`]s are the
-///    protocol's own. Where a command has an answer, that answer is the next input.
-/// 2. Wait for bytes of the agent, for an event of the service, and until [`next_deadline`](Self::next_deadline).
-/// 3. Pass it to [`handle`](Self::handle) with the present time, and begin again.
+/// The driver owns the socket, the clock and the store:
 ///
-/// The connection ends with [`Command::Finish`], or with an action that says so. After that only
-/// [`Command::Settle`] is still to be carried out.
+/// 1. Call [`next_command`](Self::next_command) until it returns `None`, carrying out each command before asking for the
+///    next. If a command has a result, pass the result to [`handle`](Self::handle) first.
+/// 2. Wait for bytes of the agent, an event of the service, or [`next_deadline`](Self::next_deadline).
+/// 3. Pass the event to [`handle`](Self::handle) with the current time, and go back to 1.
+///
+/// The connection ends with [`Command::Finish`], or with an action that closes it. Only [`Command::Settle`] may follow.
 pub trait DeliveryProtocol {
-    /// An event of the connection.
-    ///
-    /// Those of the session are among them: an elapsed deadline is `session::Input::Deadline.into()`.
+    /// An event of the connection, which includes those of the session.
     type Input<'a>: From<Input>;
 
     /// A command of the protocol itself: a frame to send, or a request to the service.
     type Action;
 
-    /// Handles one event.
+    /// Handles an event.
     fn handle(&mut self, input: Self::Input<'_>, now: Timestamp);
 
-    /// Returns the next command, oldest first; `None` until something happens.
+    /// Returns the next command; `None` until the next event.
     fn next_command(&mut self) -> Option<ProtocolCommand<Self::Action>>;
 
-    /// Returns the time at which to handle [`Input::Deadline`] if nothing else happens before.
+    /// Returns the time at which to handle [`Input::Deadline`] unless another event comes first.
     fn next_deadline(&self) -> Option<Timestamp>;
 
-    /// Returns the session, once the agent is known.
+    /// Returns the session, once the agent is identified.
     fn session(&self) -> Option<&Session>;
 }
 
@@ -46,9 +44,7 @@ pub enum ProtocolCommand<A> {
     Action(A),
 }
 
-/// Server push and server-sent events.
-///
-/// The request begins the session, and the end of the session is that of the response.
+/// Server push and server-sent events: the request starts the session, and the response ends with it.
 impl DeliveryProtocol for Session {
     type Input<'a> = Input;
     type Action = Infallible;

@@ -1,15 +1,14 @@
-//! Whether an agent on a connection of its own is still there: asked only when it is silent, and left alone as long as it
-//! asks by itself, since each question wakes a phone.
+//! Keepalive of WebSocket connections. Agents that send pings themselves are not pinged, since each ping wakes a phone.
 
-use crate::time::{Span, Timestamp};
+use crate::time::{CompactDuration, Timestamp};
 use std::time::Duration;
 
 /// The keepalive of one connection.
 ///
 /// # Calling protocol
 ///
-/// Call [`on_activity`](Self::on_activity) for every sign of life and [`on_ping`](Self::on_ping) for every ping of the agent. At
-/// [`next_deadline`](Self::next_deadline) call [`check`](Self::check): it says when to ping and when to give up.
+/// Call [`on_ping`](Self::on_ping) for every ping of the agent, and [`on_activity`](Self::on_activity) for everything else
+/// that it sends. At [`next_deadline`](Self::next_deadline) call [`check`](Self::check), and ping or close as it says.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,37 +23,37 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Keepalive {
-    /// After how much silence to ask.
-    interval: Span,
-    /// How long to wait for any sign of life then.
-    timeout: Span,
+    interval: CompactDuration,
+    timeout: CompactDuration,
     last_activity: Timestamp,
-    /// When it was asked, if it was silent since; else never.
+    /// Time of the unanswered ping; [`Timestamp::NEVER`] if there is none.
     pinged: Timestamp,
-    own: OwnPings,
+    peer_pings: PeerPings,
 }
 
-/// How often the agent asks by itself.
+/// The pings that the agent sends.
 #[derive(Debug)]
-struct OwnPings {
+struct PeerPings {
     last: Timestamp,
-    /// The longest span until it has asked.
-    every: Span,
+    /// The time between the last two.
+    interval: CompactDuration,
 }
 
-/// What to do about a silence.
+/// The next step of a keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepaliveAction {
-    /// It has not lasted long.
+    /// Wait for the next deadline.
     Wait,
-    /// Ask.
+    /// Send a ping.
     Ping,
-    /// Nobody is there.
+    /// Close the connection: the ping was not answered.
     Close,
 }
 
 impl Keepalive {
-    /// Of a connection that begins now.
+    /// Creates the keepalive of a new connection.
+    ///
+    /// An agent is pinged after `interval` without activity, and has `timeout` to respond.
     #[must_use]
     pub fn new(interval: Duration, timeout: Duration, now: Timestamp) -> Self {
         Self {
@@ -62,33 +61,33 @@ impl Keepalive {
             timeout: timeout.into(),
             last_activity: now,
             pinged: Timestamp::NEVER,
-            own: OwnPings { last: now, every: Span::MAX },
+            peer_pings: PeerPings { last: now, interval: CompactDuration::MAX },
         }
     }
 
-    /// Something came from the agent.
+    /// Records activity of the agent.
     pub const fn on_activity(&mut self, now: Timestamp) {
         self.last_activity = now;
         self.pinged = Timestamp::NEVER;
     }
 
-    /// The agent asked whether we are there.
+    /// Records a ping of the agent.
     pub fn on_ping(&mut self, now: Timestamp) {
-        self.own.every = self.own.last.until(now).into();
-        self.own.last = now;
+        self.peer_pings.interval = self.peer_pings.last.until(now).into();
+        self.peer_pings.last = now;
         self.on_activity(now);
     }
 
-    /// When to look at the silence next.
+    /// Returns the time of the next [`check`](Self::check).
     #[must_use]
     pub fn next_deadline(&self) -> Timestamp {
         match self.pinged {
-            Timestamp::NEVER => self.last_activity.after(self.silence_allowed()),
-            asked => asked.after(self.timeout),
+            Timestamp::NEVER => self.last_activity.after(self.effective_interval()),
+            pinged => pinged.after(self.timeout),
         }
     }
 
-    /// What to do now.
+    /// Returns the step that is due.
     pub fn check(&mut self, now: Timestamp) -> KeepaliveAction {
         if now < self.next_deadline() {
             return KeepaliveAction::Wait;
@@ -100,11 +99,11 @@ impl Keepalive {
         KeepaliveAction::Ping
     }
 
-    /// An agent that asks about as often as we would, or oftener, is asked only when it has missed its own turn twice. One
-    /// that asks rarely does not keep the connection open in the routers between.
-    fn silence_allowed(&self) -> Duration {
-        let (interval, every) = (Duration::from(self.interval), Duration::from(self.own.every));
-        if every <= 2 * interval { interval.max(3 * every) } else { interval }
+    /// An agent that pings at least every second interval is pinged only after it missed two of its own pings. Rarer pings
+    /// do not keep the connection open in routers on the path.
+    fn effective_interval(&self) -> Duration {
+        let (interval, peer) = (Duration::from(self.interval), Duration::from(self.peer_pings.interval));
+        if peer <= 2 * interval { interval.max(3 * peer) } else { interval }
     }
 }
 
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_agent_is_asked_and_then_given_up() {
+    fn a_silent_agent_is_pinged_and_then_closed() {
         let mut keepalive = Keepalive::new(INTERVAL, TIMEOUT, START);
         assert_eq!(keepalive.check(after(359)), KeepaliveAction::Wait);
         assert_eq!(keepalive.check(after(360)), KeepaliveAction::Ping);
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn any_sign_of_life_counts() {
+    fn any_activity_resets_the_interval() {
         let mut keepalive = Keepalive::new(INTERVAL, TIMEOUT, START);
         assert_eq!(keepalive.check(after(360)), KeepaliveAction::Ping);
         keepalive.on_activity(after(400));
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_asks_by_itself_is_never_asked() {
+    fn an_agent_that_pings_is_not_pinged() {
         for every in [45, 60, 300] {
             let mut keepalive = Keepalive::new(INTERVAL, TIMEOUT, START);
             for turn in 1..100 {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_asks_every_half_hour_is_asked_between() {
+    fn an_agent_that_pings_rarely_is_pinged() {
         let mut keepalive = Keepalive::new(INTERVAL, TIMEOUT, START);
         keepalive.on_ping(after(1800));
         assert_eq!(keepalive.next_deadline(), after(2160));

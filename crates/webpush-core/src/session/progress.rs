@@ -1,36 +1,36 @@
-//! How far an inbox was read, urgency by urgency.
+//! The position up to which an inbox was processed, per urgency.
 //!
-//! A min_urgency that is lowered brings what was passed over, and nothing that was handed out before: that may have been
-//! acknowledged since, and still be in a page that was read before its acknowledgement was applied.
+//! When an agent lowers its minimum urgency, the session delivers what it had excluded before. It must not deliver other
+//! entries again: they may have been acknowledged, and still be in a page that was read before.
 
 use super::{Entry, Position};
 use crate::urgency::Urgency;
 
-/// Up to where everything of an urgency was considered for an agent.
+/// The position up to which the entries of each urgency were processed.
 #[derive(Debug)]
 pub(super) struct Progress([Position; Urgency::ALL.len()]);
 
 impl Progress {
-    /// Everything up to here was considered.
+    /// Creates a progress at which everything up to `position` is processed.
     pub(super) const fn at(position: Position) -> Self {
         Self([position; Urgency::ALL.len()])
     }
 
-    /// Where to go on reading with this min_urgency.
+    /// Returns the position after which to continue with this minimum urgency.
     pub(super) fn cursor(&self, min_urgency: Urgency) -> Position {
         self.0[min_urgency as usize..].iter().copied().min().unwrap_or(Position::START)
     }
 
-    /// Everything up to `seen` was considered that is not below this min_urgency.
-    pub(super) fn advance(&mut self, min_urgency: Urgency, seen: Position) {
+    /// Marks everything up to `end` with at least this urgency as processed.
+    pub(super) fn advance(&mut self, min_urgency: Urgency, end: Position) {
         for position in &mut self.0[min_urgency as usize..] {
-            *position = seen.max(*position);
+            *position = end.max(*position);
         }
     }
 
-    /// Whether an entry was not considered yet.
+    /// Returns true if the entry is not processed yet.
     pub(super) fn is_new(&self, entry: &Entry) -> bool {
-        // No min_urgency holds a receipt back.
+        // Receipts are never excluded.
         let urgency = match entry {
             Entry::Message(message) => message.urgency,
             Entry::Receipt(_) => Urgency::High,

@@ -1,12 +1,12 @@
-//! A queue for what is idle most of the time.
+//! A queue that takes little memory while it is empty.
 
 use std::collections::VecDeque;
 
-/// First in, first out. Empty it takes one word and no buffer, as there may be very many of them.
+/// A FIFO queue. An empty one is a single word: each of many idle sessions has several.
 #[derive(Debug)]
 pub struct Queue<T> {
-    /// Never an empty one.
-    #[allow(clippy::box_collection, reason = "one word instead of four while there is nothing")]
+    /// `None` if empty.
+    #[allow(clippy::box_collection, reason = "one word instead of four while it is empty")]
     items: Option<Box<VecDeque<T>>>,
 }
 
@@ -17,69 +17,69 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Adds one at the end.
+    /// Appends an item.
     pub fn push_back(&mut self, item: T) {
         self.items.get_or_insert_default().push_back(item);
     }
 
-    /// Takes the oldest.
+    /// Removes the oldest item.
     pub fn pop_front(&mut self) -> Option<T> {
         let first = self.items.as_mut()?.pop_front();
         self.shrink();
         first
     }
 
-    /// Takes the one at this place, counted from the oldest.
+    /// Removes the item at this index.
     pub fn remove(&mut self, at: usize) -> Option<T> {
         let item = self.items.as_mut()?.remove(at);
         self.shrink();
         item
     }
 
-    /// Keeps only those for which this holds.
-    pub fn retain(&mut self, holds: impl FnMut(&T) -> bool) {
+    /// Retains the items for which `keep` returns true.
+    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         if let Some(items) = &mut self.items {
-            items.retain(holds);
+            items.retain(keep);
             self.shrink();
         }
     }
 
-    /// Forgets all.
+    /// Removes all items.
     pub fn clear(&mut self) {
         self.items = None;
     }
 
-    /// The oldest.
+    /// Returns the oldest item.
     #[must_use]
     pub fn front(&self) -> Option<&T> {
         self.items.as_ref()?.front()
     }
 
-    /// The newest.
+    /// Returns the newest item.
     #[must_use]
     pub fn back(&self) -> Option<&T> {
         self.items.as_ref()?.back()
     }
 
-    /// The one at this place, counted from the oldest.
+    /// Returns the item at this index.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&T> {
         self.items.as_ref()?.get(at)
     }
 
-    /// How many there are.
+    /// Returns the number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.as_ref().map_or(0, |items| items.len())
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no items.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.items.is_none()
     }
 
-    /// All, from the oldest.
+    /// Iterates from the oldest item to the newest.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter().flat_map(|items| items.iter())
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_empty_has_no_buffer() {
+    fn an_empty_queue_has_no_buffer() {
         let mut queue: Queue<u32> = [1, 2].into_iter().collect();
         queue.push_back(3);
         assert_eq!(
@@ -124,15 +124,15 @@ mod tests {
         let empty = |queue: &Queue<u32>| queue.items.is_none() && queue.is_empty();
         assert!(!empty(&queue));
         assert_eq!(queue.pop_front(), Some(2));
-        assert!(empty(&queue), "the last was taken");
+        assert!(empty(&queue), "after pop_front");
         queue.push_back(4);
         assert_eq!(queue.remove(0), Some(4));
-        assert!(empty(&queue), "the last was taken out");
+        assert!(empty(&queue), "after remove");
         queue.push_back(5);
         queue.retain(|_| false);
-        assert!(empty(&queue), "none was kept");
+        assert!(empty(&queue), "after retain");
         queue.extend([]);
-        assert!(empty(&queue) && empty(&Queue::from(VecDeque::with_capacity(8))), "there never were any");
+        assert!(empty(&queue) && empty(&Queue::from(VecDeque::with_capacity(8))), "from nothing");
         assert_eq!(size_of::<Queue<[u64; 9]>>(), size_of::<usize>());
     }
 }

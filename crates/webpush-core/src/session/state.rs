@@ -1,4 +1,4 @@
-//! The state machine of a session; [`super`] has its snapshot.
+//! The state machine of a session; [`super`] has a diagram.
 
 use super::progress::Progress;
 use super::window::Window;
@@ -9,20 +9,20 @@ use super::{
 use crate::message::Draft;
 use crate::session::Queue;
 use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
-use crate::time::Span;
+use crate::time::CompactDuration;
 use crate::urgency::Urgency;
 use std::time::Duration;
 
-/// The state of one listening agent, from its first request to its end.
+/// The delivery of an inbox to one connected agent.
 ///
 /// # Calling protocol
 ///
-/// 1. Call [`next_command`](Self::next_command) until it returns `None`, and carry out each command in order. Answer
-///    [`Command::Fetch`] with [`Input::Fetched`], and each [`Command::Deliver`], oldest first, with [`Input::Sent`] or
-///    [`Input::Withheld`] once the entry has left.
-/// 2. Wait for news of the inbox, an acknowledgement, or [`next_deadline`](Self::next_deadline); pass it to
+/// 1. Call [`next_command`](Self::next_command) until it returns `None`, and carry out each command in order. Pass
+///    [`Input::Fetched`] for [`Command::Fetch`], and [`Input::Sent`] or [`Input::Skipped`] for each [`Command::Deliver`],
+///    oldest first.
+/// 2. Wait for an update of the inbox, an acknowledgement, or [`next_deadline`](Self::next_deadline); pass it to
 ///    [`handle`](Self::handle) and go back to 1.
-/// 3. [`Command::Finish`] is the end. Later acknowledgements may still lead to [`Command::Settle`].
+/// 3. The session ends with [`Command::Finish`]. Later acknowledgements may still lead to [`Command::Settle`].
 ///
 /// ```
 /// use webpush_core::id::{InboxId, Position};
@@ -31,7 +31,8 @@ use std::time::Duration;
 /// use webpush_core::urgency::Urgency;
 ///
 /// let now = Timestamp::from_millis(1_700_000_000_000);
-/// let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, min_urgency: Urgency::VeryLow };
+/// let inbox = InboxId::from_bytes([1; 16]);
+/// let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
 /// let mut session = Session::new(scope, WaitMode::UntilEmpty, None);
 ///
 /// assert_eq!(session.next_command(), Some(Command::Fetch { after: Position::START }));
@@ -42,85 +43,88 @@ use std::time::Duration;
 pub struct Session {
     scope: Scope,
     wait_mode: WaitMode,
-    redelivery: Option<Span>,
-    /// What was considered for this agent.
+    redelivery: Option<CompactDuration>,
     progress: Progress,
-    /// The inbox had entries at least up to here.
+    /// The last position of the inbox according to updates.
     known: Position,
-    /// It may have others that nobody told of.
+    /// True if the inbox may have entries for which there was no update.
     stale: bool,
-    mail: Mail,
-    /// Handed out and not known to have left, oldest first.
+    state: State,
+    /// Entries of pending [`Command::Deliver`]s, oldest first.
     outgoing: Queue<OutboundEntry>,
-    /// Entries that were taken and are to be settled.
-    taken: Vec<EntryRef>,
+    /// Confirmed entries, to be settled once `outgoing` is empty.
+    confirmed: Vec<EntryRef>,
     sent_any: bool,
-    again: Option<Again>,
-    /// There if the agent acknowledges on its connection.
+    next_redelivery: Option<NextRedelivery>,
+    /// Present if the agent acknowledges on its own connection.
     window: Option<Window>,
+    /// TTL 0 messages that wait for `outgoing`.
     live: Queue<OutboundEntry>,
     commands: Queue<Command>,
 }
 
-/// What a session does with its mail.
 #[derive(Debug, PartialEq, Eq)]
-enum Mail {
-    /// Waits for news.
-    Quiet,
-    /// Waits for a page. Everything up to `known` had been committed when it was asked for.
+enum State {
+    /// Waits for an update.
+    Idle,
+    /// Waits for a page.
     Fetching {
         pass: Pass,
+        /// Value of [`Session::known`] at the time of the fetch.
         known: Position,
-        /// It was asked for with a min_urgency that has been lowered since.
+        /// True if the minimum urgency was lowered since the fetch.
         outdated: bool,
     },
-    /// Waits until everything handed out has left.
-    Sending { pass: Pass, more: bool },
-    /// Has ended.
-    Over,
+    /// Waits for the pending deliveries.
+    Sending {
+        pass: Pass,
+        more: bool,
+    },
+    Finished,
 }
 
-/// Which part of the inbox is read.
+/// The part of the inbox that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
-    /// What was not sent yet.
+    /// Entries that were not sent yet.
     New,
-    /// What was sent up to `until` and is still there: it was not acknowledged (RFC 8030 §6.2).
-    Again { from: Position, until: Position },
+    /// Redelivery of the unacknowledged entries up to `until` (RFC 8030 §6.2).
+    Redelivery { from: Position, until: Position },
 }
 
-/// When to send what was not acknowledged once more: all sent up to `until`, at `due`.
+/// The time of the next redelivery, and the position up to which entries are due then.
 #[derive(Clone, Copy, Debug)]
-struct Again {
+struct NextRedelivery {
     due: Timestamp,
     until: Position,
 }
 
 impl Session {
-    /// Starts listening. The first command is a fetch from the beginning of the inbox.
+    /// Creates a session that starts at the beginning of the inbox.
     #[must_use]
     pub fn new(scope: Scope, wait_mode: WaitMode, redelivery: Redelivery) -> Self {
         let redelivery = if wait_mode == WaitMode::UntilEmpty { None } else { redelivery };
         Self {
             scope,
             wait_mode,
-            redelivery: redelivery.map(Span::from),
+            redelivery: redelivery.map(CompactDuration::from),
             progress: Progress::at(Position::START),
             known: Position::START,
             stale: false,
-            mail: Mail::Fetching { pass: Pass::New, known: Position::START, outdated: false },
+            state: State::Fetching { pass: Pass::New, known: Position::START, outdated: false },
             outgoing: Queue::default(),
-            taken: Vec::new(),
+            confirmed: Vec::new(),
             sent_any: false,
-            again: None,
+            next_redelivery: None,
             window: None,
             live: Queue::default(),
             commands: Queue::from_iter([Command::Fetch { after: Position::START }]),
         }
     }
 
-    /// Starts listening after a position up to which the agent says that it has everything. What it has but did not
-    /// acknowledge is sent again when that is due, as if it had been sent just now.
+    /// Creates a session that resumes after a position up to which the agent has received everything.
+    ///
+    /// Unacknowledged entries up to that position are redelivered as if they were sent at `now`.
     #[must_use]
     pub fn resume(
         scope: Scope,
@@ -133,120 +137,124 @@ impl Session {
         if after > Position::START {
             session.progress = Progress::at(after);
             session.commands = Queue::from_iter([Command::Fetch { after }]);
-            session.expect_acknowledgement(now);
+            session.schedule_redelivery(now);
         }
         session
     }
 
-    /// Starts listening for an agent that acknowledges on its own connection, where nothing gets lost: what it does not
-    /// acknowledge comes again with its next session. Each acknowledgement is waited for so long.
+    /// Creates a session for an agent that acknowledges on its own connection.
+    ///
+    /// At most [`SESSION_WINDOW`](super::SESSION_WINDOW) messages are in flight; one without an acknowledgement stops
+    /// counting after `acknowledgement_timeout`. Unacknowledged messages are sent again in the next session only.
     #[must_use]
     pub fn windowed(scope: Scope, acknowledgement_timeout: Duration) -> Self {
-        Self { window: Some(Window::new(acknowledgement_timeout)), ..Self::new(scope, WaitMode::Held, None) }
+        let window = Some(Window::new(acknowledgement_timeout));
+        Self { window, ..Self::new(scope, WaitMode::Indefinite, None) }
     }
 
-    /// What this session listens to.
+    /// Returns the scope.
     #[must_use]
     pub const fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Whether as much is under way as may be: then nothing new is taken.
+    /// Returns true if the window has no room for a page, so that nothing is fetched.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.window.as_ref().and_then(Window::room_at).is_some()
     }
 
-    /// The next thing to do, oldest first.
+    /// Returns the next command; `None` until the next event.
     pub fn next_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    /// When to say [`Input::Deadline`] if nothing else happens.
+    /// Returns the time at which to handle [`Input::Deadline`] unless another event comes first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let wait_end = match self.wait_mode {
             WaitMode::Until(time) => Some(time),
-            WaitMode::Held | WaitMode::UntilEmpty => None,
+            WaitMode::Indefinite | WaitMode::UntilEmpty => None,
         };
-        // While entries are on their way their acknowledgements can't be missing yet.
-        let again = self.again.filter(|_| self.mail == Mail::Quiet).map(|again| again.due);
-        let room = self.window.as_ref().filter(|_| self.mail == Mail::Quiet && self.is_behind());
+        // Pending deliveries cannot be acknowledged yet.
+        let is_idle = self.state == State::Idle;
+        let redelivery = self.next_redelivery.filter(|_| is_idle).map(|next| next.due);
+        let room = self.window.as_ref().filter(|_| is_idle && self.is_behind());
         let room = room.and_then(Window::room_at);
-        let over = self.mail == Mail::Over;
-        wait_end.into_iter().chain(again).chain(room).min().filter(|_| !over)
+        let is_finished = self.state == State::Finished;
+        wait_end.into_iter().chain(redelivery).chain(room).min().filter(|_| !is_finished)
     }
 
-    /// Takes one thing that happened.
+    /// Handles an event.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
-        if self.mail == Mail::Over && !matches!(input, Input::Acknowledged(_)) {
+        if self.state == State::Finished && !matches!(input, Input::Acknowledged(_)) {
             return;
         }
         match input {
-            Input::Fetched(page) => self.fetched(page, now),
-            Input::Sent { taken } => {
+            Input::Fetched(page) => self.handle_page(page, now),
+            Input::Sent { confirmed } => {
                 self.sent_any = true;
-                self.left(taken, now);
+                self.complete_delivery(confirmed, now);
             }
-            Input::Withheld => {
+            Input::Skipped => {
                 if let (Some(window), Some(OutboundEntry::Stored(entry))) =
                     (&mut self.window, self.outgoing.front())
                 {
-                    window.take_back(entry.position());
+                    window.remove(entry.position());
                 }
-                self.left(false, now);
+                self.complete_delivery(false, now);
             }
-            Input::Acknowledged(entries) => self.acknowledged(entries, now),
+            Input::Acknowledged(entries) => self.acknowledge(entries, now),
             Input::MinUrgency(min_urgency) => self.set_min_urgency(min_urgency, now),
-            Input::Update(woken) => self.woken(woken, now),
+            Input::Update(update) => self.handle_update(update, now),
             Input::Gone => self.finish(End::Gone),
             Input::Draining => self.finish(self.end()),
-            Input::Deadline => self.deadline(now),
+            Input::Deadline => self.handle_deadline(now),
         }
     }
 
-    fn fetched(&mut self, page: Page, now: Timestamp) {
-        let Mail::Fetching { pass, known, outdated } = self.mail else { return };
+    fn handle_page(&mut self, page: Page, now: Timestamp) {
+        let State::Fetching { pass, known, outdated } = self.state else { return };
         if outdated {
             return self.fetch(Pass::New);
         }
         match pass {
             Pass::New => {
-                // What was known of and is not there any more was settled meanwhile: it is not waited for.
-                let seen = if page.more { page.seen } else { page.seen.max(known) };
+                // Known entries that the last page lacks were settled meanwhile.
+                let end = if page.more { page.scanned } else { page.scanned.max(known) };
                 let entries = page.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
-                self.progress.advance(self.scope.min_urgency, seen);
+                self.progress.advance(self.scope.min_urgency, end);
                 self.send(pass, entries, page.more, now);
             }
-            Pass::Again { until, .. } => {
-                let more = page.more && page.seen < until;
+            Pass::Redelivery { until, .. } => {
+                let more = page.more && page.scanned < until;
                 let entries = page.entries.into_iter().filter(|entry| entry.position() <= until).collect();
-                self.send(Pass::Again { from: page.seen, until }, entries, more, now);
+                self.send(Pass::Redelivery { from: page.scanned, until }, entries, more, now);
             }
         }
     }
 
-    fn woken(&mut self, woken: InboxUpdate, now: Timestamp) {
-        self.known = self.known.max(woken.last);
-        self.stale |= woken.missed;
-        // With TTL 0 there is no later: what finds no room has expired (RFC 8030 §5.2).
+    fn handle_update(&mut self, update: InboxUpdate, now: Timestamp) {
+        self.known = self.known.max(update.last);
+        self.stale |= update.missed;
+        // TTL 0 messages above the limit are discarded (RFC 8030 §5.2).
         let room = SESSION_LIVE_MESSAGES.saturating_sub(self.live.len());
-        self.live.extend(woken.live.into_iter().filter(|entry| self.scope.admits_live(entry)).take(room));
-        if self.mail != Mail::Quiet {
+        self.live.extend(update.live.into_iter().filter(|entry| self.scope.admits_live(entry)).take(room));
+        if self.state != State::Idle {
             return;
         }
-        let nothing_missed = woken.previous <= self.cursor() && !woken.entries.is_empty() && !self.stale;
-        if nothing_missed && self.has_room(woken.entries.len(), now) {
-            let entries: Vec<_> = woken.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
-            self.progress.advance(self.scope.min_urgency, woken.last);
+        let is_contiguous = update.previous <= self.cursor() && !update.entries.is_empty() && !self.stale;
+        if is_contiguous && self.has_room(update.entries.len(), now) {
+            let entries: Vec<_> = update.entries.into_iter().filter(|entry| self.is_wanted(entry)).collect();
+            self.progress.advance(self.scope.min_urgency, update.last);
             self.send(Pass::New, entries, false, now);
         } else {
-            self.rest(now);
+            self.idle(now);
         }
     }
 
-    /// What is not of this inbox is not for this agent to acknowledge; what was never stored is done already.
-    fn acknowledged(&mut self, mut entries: Vec<EntryRef>, now: Timestamp) {
+    /// Settles acknowledged entries, except those of other inboxes and those that were never stored.
+    fn acknowledge(&mut self, mut entries: Vec<EntryRef>, now: Timestamp) {
         let Some(window) = &mut self.window else { return };
         entries.retain(|entry| entry.inbox == self.scope.inbox && entry.is_stored());
         if entries.is_empty() {
@@ -257,94 +265,96 @@ impl Session {
             durable |= window.acknowledge(entry);
         }
         self.commands.push_back(Command::Settle { entries, durable });
-        if self.mail == Mail::Quiet {
-            self.rest(now);
+        if self.state == State::Idle {
+            self.idle(now);
         }
     }
 
-    /// What was passed over for its urgency is looked for.
+    /// Changes the minimum urgency. If it is lowered, entries that were excluded before are fetched.
     fn set_min_urgency(&mut self, min_urgency: Urgency, now: Timestamp) {
         let before = std::mem::replace(&mut self.scope.min_urgency, min_urgency);
         if min_urgency >= before {
             return;
         }
         self.stale = true;
-        match &mut self.mail {
-            Mail::Quiet => self.rest(now),
-            Mail::Fetching { outdated, .. } => *outdated = true,
-            Mail::Sending { more, .. } => *more = true,
-            Mail::Over => {}
+        match &mut self.state {
+            State::Idle => self.idle(now),
+            State::Fetching { outdated, .. } => *outdated = true,
+            State::Sending { more, .. } => *more = true,
+            State::Finished => {}
         }
     }
 
-    /// The oldest entry handed out is off the driver's hands.
-    fn left(&mut self, taken: bool, now: Timestamp) {
-        let Mail::Sending { pass, more } = self.mail else { return };
-        if let (Some(OutboundEntry::Stored(entry)), true) = (self.outgoing.pop_front(), taken) {
-            self.taken.push(entry.entry_ref());
+    /// Completes the oldest pending delivery.
+    fn complete_delivery(&mut self, confirmed: bool, now: Timestamp) {
+        let State::Sending { pass, more } = self.state else { return };
+        if let (Some(OutboundEntry::Stored(entry)), true) = (self.outgoing.pop_front(), confirmed) {
+            self.confirmed.push(entry.entry_ref());
         }
         if self.outgoing.is_empty() {
-            if !self.taken.is_empty() {
-                let entries = std::mem::take(&mut self.taken);
+            if !self.confirmed.is_empty() {
+                let entries = std::mem::take(&mut self.confirmed);
                 self.commands.push_back(Command::Settle { entries, durable: true });
             }
-            self.go_on(pass, more, now);
+            self.advance(pass, more, now);
         }
     }
 
-    fn deadline(&mut self, now: Timestamp) {
+    fn handle_deadline(&mut self, now: Timestamp) {
         if matches!(self.wait_mode, WaitMode::Until(time) if time <= now) {
             return self.finish(self.end());
         }
-        if let (Mail::Quiet, Some(again)) = (&self.mail, self.again.filter(|again| again.due <= now)) {
-            self.again = None;
-            if self.cursor() > again.until {
-                // What was sent since is looked at next time.
-                self.expect_acknowledgement(now);
+        if self.state != State::Idle {
+            return;
+        }
+        if let Some(next) = self.next_redelivery.take_if(|next| next.due <= now) {
+            if self.cursor() > next.until {
+                // Entries that were sent later are due at the following redelivery.
+                self.schedule_redelivery(now);
             }
-            self.fetch(Pass::Again { from: Position::START, until: again.until });
-        } else if self.mail == Mail::Quiet {
-            self.rest(now);
-        }
-    }
-
-    /// Hands out what may be sent now, or goes on when that is nothing.
-    fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let fresh: Queue<_> =
-            entries.into_iter().filter(|entry| !entry.is_expired(now)).map(OutboundEntry::Stored).collect();
-        if fresh.is_empty() {
-            self.go_on(pass, more, now);
+            self.fetch(Pass::Redelivery { from: Position::START, until: next.until });
         } else {
-            self.hand_out(fresh, pass, more, now);
-            self.expect_acknowledgement(now);
+            self.idle(now);
         }
     }
 
-    fn hand_out(&mut self, entries: Queue<OutboundEntry>, pass: Pass, more: bool, now: Timestamp) {
+    /// Delivers the entries that have not expired; continues with the inbox if there are none.
+    fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
+        let entries: Queue<_> =
+            entries.into_iter().filter(|entry| !entry.is_expired(now)).map(OutboundEntry::Stored).collect();
+        if entries.is_empty() {
+            self.advance(pass, more, now);
+        } else {
+            self.deliver(entries, pass, more, now);
+            self.schedule_redelivery(now);
+        }
+    }
+
+    fn deliver(&mut self, entries: Queue<OutboundEntry>, pass: Pass, more: bool, now: Timestamp) {
         if let Some(window) = &mut self.window {
             entries.iter().for_each(|entry| window.deliver(entry, now));
         }
         self.commands.extend(entries.iter().cloned().map(Command::Deliver));
         self.outgoing = entries;
-        self.mail = Mail::Sending { pass, more };
+        self.state = State::Sending { pass, more };
     }
 
-    /// One part of the inbox is done with: reads the next part, or rests.
-    fn go_on(&mut self, pass: Pass, more: bool, now: Timestamp) {
+    /// Fetches the next page if there is one and the window has room; becomes idle otherwise.
+    fn advance(&mut self, pass: Pass, more: bool, now: Timestamp) {
         if more && self.has_room(FETCH_ENTRIES, now) {
             self.fetch(pass);
         } else {
             self.stale |= more;
-            self.rest(now);
+            self.idle(now);
         }
     }
 
-    /// Nothing is under way: takes what came meanwhile, ends, or waits.
-    fn rest(&mut self, now: Timestamp) {
-        self.mail = Mail::Quiet;
+    /// Becomes idle, unless entries arrived meanwhile or the wait is over.
+    fn idle(&mut self, now: Timestamp) {
+        self.state = State::Idle;
         if !self.live.is_empty() {
             let live = std::mem::take(&mut self.live);
-            self.hand_out(live, Pass::New, false, now);
+            self.deliver(live, Pass::New, false, now);
         } else if self.is_behind() {
             if self.has_room(FETCH_ENTRIES, now) {
                 self.stale = false;
@@ -355,7 +365,7 @@ impl Session {
         }
     }
 
-    /// There are, or may be, entries that were not looked at.
+    /// Returns true if there are, or may be, unprocessed entries.
     fn is_behind(&self) -> bool {
         self.known > self.cursor() || self.stale
     }
@@ -364,7 +374,7 @@ impl Session {
         self.window.as_mut().is_none_or(|window| window.has_room(entries, now))
     }
 
-    /// Everything up to here was considered.
+    /// Returns the position up to which everything is processed.
     fn cursor(&self) -> Position {
         self.progress.cursor(self.scope.min_urgency)
     }
@@ -375,7 +385,7 @@ impl Session {
 
     fn is_wait_over(&self, now: Timestamp) -> bool {
         match self.wait_mode {
-            WaitMode::Held => false,
+            WaitMode::Indefinite => false,
             WaitMode::UntilEmpty => true,
             WaitMode::Until(time) => time <= now,
         }
@@ -384,17 +394,18 @@ impl Session {
     fn fetch(&mut self, pass: Pass) {
         let after = match pass {
             Pass::New => self.cursor(),
-            Pass::Again { from, .. } => from,
+            Pass::Redelivery { from, .. } => from,
         };
-        self.mail = Mail::Fetching { pass, known: self.known, outdated: false };
+        self.state = State::Fetching { pass, known: self.known, outdated: false };
         self.commands.push_back(Command::Fetch { after });
     }
 
-    /// Sets the time of the next look at what is still unacknowledged. One timer serves all: an entry is sent again
-    /// between one and two redelivery times after it was sent.
-    fn expect_acknowledgement(&mut self, now: Timestamp) {
-        if let (None, Some(timeout)) = (&self.again, self.redelivery) {
-            self.again = Some(Again { due: now.after(timeout), until: self.cursor() });
+    /// Schedules the next redelivery unless there is one.
+    ///
+    /// One timer serves all entries: an entry is sent again between one and two redelivery times after it was sent.
+    fn schedule_redelivery(&mut self, now: Timestamp) {
+        if let (None, Some(timeout)) = (&self.next_redelivery, self.redelivery) {
+            self.next_redelivery = Some(NextRedelivery { due: now.after(timeout), until: self.cursor() });
         }
     }
 
@@ -403,17 +414,17 @@ impl Session {
     }
 
     fn finish(&mut self, end: End) {
-        self.mail = Mail::Over;
+        self.state = State::Finished;
         self.live.clear();
         self.outgoing.clear();
-        // What was taken is settled all the same, or it would be given twice.
+        // Confirmed entries must be settled, or they would be delivered twice.
         self.commands.retain(|command| matches!(command, Command::Settle { .. }));
         self.commands.push_back(Command::Finish(end));
     }
 }
 
 impl Scope {
-    /// Returns true if an entry of the inbox is for this session.
+    /// Returns true if a stored entry of the inbox is in the scope.
     #[must_use]
     pub fn admits(&self, entry: &Entry) -> bool {
         match entry {
@@ -422,13 +433,13 @@ impl Scope {
         }
     }
 
-    /// Returns true if an entry of the inbox, or a message that no store has, is for this session.
+    /// Returns true if an entry of the inbox, stored or not, is in the scope.
     #[must_use]
     pub fn admits_live(&self, entry: &OutboundEntry) -> bool {
         entry.message().is_none_or(|message| self.admits_message(message))
     }
 
     fn admits_message(&self, message: &Draft) -> bool {
-        message.urgency >= self.min_urgency && self.only.is_none_or(|only| message.subscription == only)
+        message.urgency >= self.min_urgency && self.subscription.is_none_or(|id| message.subscription == id)
     }
 }

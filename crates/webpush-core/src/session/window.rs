@@ -1,19 +1,18 @@
-//! How much may be under way to an agent that acknowledges on its own connection: delivered, and not acknowledged.
+//! The window of unacknowledged messages in flight to an agent that acknowledges on its own connection.
 //!
-//! The bound is what protects both sides from an agent that reads but never acknowledges. A message that stays
-//! unacknowledged for too long stops counting, so that a few that are never acknowledged can't hold up all others; it
-//! stays in the inbox, and comes again with the next session.
+//! It limits what an agent receives that reads but never acknowledges. After a timeout a message stops counting, so that a
+//! few unacknowledged ones do not block all others. It stays in the inbox and is sent again in the next session.
 
 use super::{Entry, EntryRef, OutboundEntry, Position, Timestamp};
 use crate::session::Queue;
 use crate::session::{FETCH_ENTRIES, SESSION_WINDOW};
-use crate::time::Span;
+use crate::time::CompactDuration;
 use std::time::Duration;
 
-/// What was delivered and not acknowledged, oldest first.
+/// The messages in flight, oldest first.
 #[derive(Debug)]
 pub(super) struct Window {
-    timeout: Span,
+    timeout: CompactDuration,
     in_flight: Queue<InFlight>,
 }
 
@@ -25,48 +24,47 @@ struct InFlight {
 }
 
 impl Window {
-    /// Waits so long for each acknowledgement.
+    /// Creates an empty window. A message stops counting after `timeout`.
     pub(super) fn new(timeout: Duration) -> Self {
         Self { timeout: timeout.into(), in_flight: Queue::default() }
     }
 
-    /// Notes that an entry is delivered. A message with TTL 0 never comes again, so it is not waited for: it may be stored,
-    /// for a receipt that it owes, but must not take the place of others.
+    /// Adds a delivered entry. TTL 0 messages do not count: they are never sent again.
     pub(super) fn deliver(&mut self, entry: &OutboundEntry, now: Timestamp) {
         let OutboundEntry::Stored(Entry::Message(message)) = entry else { return };
         if !message.is_now_or_never() {
             let (position, owes_receipt) = (message.position, message.receipt.is_some());
-            // In order, also when the clock was set back.
+            // In order even if the clock was set back.
             let since = self.in_flight.back().map_or(now, |last| last.since.max(now));
             self.in_flight.push_back(InFlight { position, owes_receipt, since });
         }
     }
 
-    /// Notes that an entry was not delivered after all.
-    pub(super) fn take_back(&mut self, position: Position) {
+    /// Removes an entry that was not delivered.
+    pub(super) fn remove(&mut self, position: Position) {
         self.in_flight.retain(|entry| entry.position != position);
     }
 
-    /// Notes an acknowledgement; whether a receipt may be owed. Of what is not here any more that is not known.
+    /// Removes an acknowledged entry. Returns true if it may owe a receipt, as unknown entries may.
     pub(super) fn acknowledge(&mut self, entry: &EntryRef) -> bool {
         let at = self.in_flight.iter().position(|other| other.position == entry.position);
-        let found = at.and_then(|at| self.in_flight.remove(at));
-        found.is_none_or(|entry| entry.owes_receipt)
+        let removed = at.and_then(|at| self.in_flight.remove(at));
+        removed.is_none_or(|entry| entry.owes_receipt)
     }
 
-    /// Whether so many more entries may be delivered now.
+    /// Returns true if `entries` more fit in the window at `now`.
     pub(super) fn has_room(&mut self, entries: usize, now: Timestamp) -> bool {
-        let given_up = |entry: &InFlight| entry.since.after(self.timeout) <= now;
-        while self.in_flight.front().is_some_and(given_up) {
+        let has_timed_out = |entry: &InFlight| entry.since.after(self.timeout) <= now;
+        while self.in_flight.front().is_some_and(has_timed_out) {
             self.in_flight.pop_front();
         }
         self.in_flight.len() + entries <= SESSION_WINDOW
     }
 
-    /// When there will be room for a page, whatever the agent does.
+    /// Returns the time at which timeouts make room for a page; `None` if there is room.
     pub(super) fn room_at(&self) -> Option<Timestamp> {
-        let over = (self.in_flight.len() + FETCH_ENTRIES).checked_sub(SESSION_WINDOW + 1)?;
-        self.in_flight.get(over).map(|entry| entry.since.after(self.timeout))
+        let last_excess = (self.in_flight.len() + FETCH_ENTRIES).checked_sub(SESSION_WINDOW + 1)?;
+        self.in_flight.get(last_excess).map(|entry| entry.since.after(self.timeout))
     }
 }
 
@@ -80,7 +78,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(60);
 
     #[test]
-    fn it_is_full_until_something_is_acknowledged_or_given_up() {
+    fn acknowledgements_and_timeouts_make_room() {
         let mut window = Window::new(TIMEOUT);
         for position in 1..=SESSION_WINDOW as u64 {
             assert!(window.has_room(1, NOW));
@@ -88,7 +86,7 @@ mod tests {
         }
         assert!(!window.has_room(1, NOW));
         assert!(!window.acknowledge(&entry(9).entry_ref()), "no receipt is owed");
-        assert!(window.acknowledge(&entry(9).entry_ref()), "what is not known may owe one");
+        assert!(window.acknowledge(&entry(9).entry_ref()), "an unknown entry may owe one");
         assert!(window.has_room(1, NOW) && !window.has_room(2, NOW));
         let at = window.room_at().unwrap();
         assert!(!window.has_room(FETCH_ENTRIES, Timestamp::from_millis(at.as_millis() - 1)));
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_with_ttl_zero_do_not_fill_it() {
+    fn ttl_0_messages_do_not_count() {
         let mut window = Window::new(TIMEOUT);
         for position in 1..=2 * SESSION_WINDOW as u64 {
             let now_or_never = Draft { expires: Timestamp::from_millis(0), ..draft(position) };

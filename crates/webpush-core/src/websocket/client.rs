@@ -1,32 +1,32 @@
-//! Frames at a client: those it sends are masked (RFC 6455 §5.3), those it reads are not.
+//! Frames of a client: those it sends are masked (RFC 6455 §5.3), those it receives are not.
 //!
-//! A push service sends every message in one frame, so [`parse`] needs no buffer of its own: it borrows from the bytes
-//! that the caller has read.
+//! A push service does not fragment messages, so [`parse`] needs no buffer: messages borrow from the caller's bytes.
 //!
 //! ```
-//! use webpush_core::websocket::{Received, client};
+//! use webpush_core::websocket::{WebSocketMessage, client};
 //!
 //! let mut out = Vec::new();
 //! client::text(&mut out, "Hello", [0x37, 0xfa, 0x21, 0x3d]);
 //! assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
 //!
 //! let read = b"\x81\x05Hello\x89";
-//! assert_eq!(client::parse(read), Ok(Some((Received::Text("Hello"), 7))));
-//! assert_eq!(client::parse(&read[7..]), Ok(None), "the ping is not whole yet");
+//! assert_eq!(client::parse(read), Ok(Some((WebSocketMessage::Text("Hello"), 7))));
+//! assert_eq!(client::parse(&read[7..]), Ok(None), "the ping is incomplete");
 //! ```
 
 use super::frame::{Direction, Head, Opcode, apply_mask};
-use super::reader::{Received, Violation};
+use super::message::WebSocketMessage;
+use super::violation::Violation;
 use super::write::{HEAD_BYTES, head};
 
-/// The longest message that is read: more than the largest of a push service, a hello with all broadcasts.
+/// Maximum length of a message, more than that of a `hello` with all broadcasts.
 const MESSAGE_BYTES: u64 = 128 * 1024;
 
-/// Reads the frame at the start of `bytes` and its length; `None` while it is incomplete.
+/// Parses the frame at the start of `bytes` and returns it with its length; `None` if it is incomplete.
 ///
 /// # Errors
-/// [`Violation`] for a frame that no push service sends: masked, fragmented, malformed or too long.
-pub fn parse(bytes: &[u8]) -> Result<Option<(Received<'_>, usize)>, Violation> {
+/// [`Violation`] if the frame is masked, fragmented, malformed or too long.
+pub fn parse(bytes: &[u8]) -> Result<Option<(WebSocketMessage<'_>, usize)>, Violation> {
     let Some(head) = Head::parse(bytes, Direction::FromServer)? else { return Ok(None) };
     if !head.is_final {
         return Err(Violation::protocol("a message is fragmented"));
@@ -39,7 +39,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Received<'_>, usize)>, Violation> {
         Some((bytes.get(head.bytes..end)?, end))
     });
     let Some((payload, end)) = payload else { return Ok(None) };
-    Ok(Some((Received::new(head.opcode, payload)?, end)))
+    Ok(Some((WebSocketMessage::new(head.opcode, payload)?, end)))
 }
 
 /// Appends a text message.
@@ -52,7 +52,7 @@ pub fn ping(out: &mut Vec<u8>, mask: [u8; 4]) {
     frame(out, Opcode::Ping, &[], mask);
 }
 
-/// Appends the answer to a ping, with its payload (RFC 6455 §5.5.3).
+/// Appends a pong with the payload of a ping (RFC 6455 §5.5.3).
 pub fn pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
     frame(out, Opcode::Pong, payload, mask);
 }
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn r6455_5_7_the_examples_of_the_standard() {
-        assert_eq!(parse(b"\x81\x05Hello!"), Ok(Some((Received::Text("Hello"), 7))));
-        assert_eq!(parse(b"\x89\x05Hello"), Ok(Some((Received::Ping(b"Hello"), 7))));
+        assert_eq!(parse(b"\x81\x05Hello!"), Ok(Some((WebSocketMessage::Text("Hello"), 7))));
+        assert_eq!(parse(b"\x89\x05Hello"), Ok(Some((WebSocketMessage::Ping(b"Hello"), 7))));
     }
 
     #[test]
@@ -94,8 +94,8 @@ mod tests {
             pong(&mut out, b"p", [5, 6, 7, 8]);
             let mut reader = Reader::default();
             reader.feed(&out);
-            assert_eq!(reader.next(), Ok(Some(Received::Text(&written))), "{length}");
-            assert_eq!(reader.next(), Ok(Some(Received::Pong)));
+            assert_eq!(reader.next(), Ok(Some(WebSocketMessage::Text(&written))), "{length}");
+            assert_eq!(reader.next(), Ok(Some(WebSocketMessage::Pong)));
         }
     }
 
@@ -110,13 +110,13 @@ mod tests {
             for missing in [1, length / 2, length] {
                 assert_eq!(parse(&out[..length - missing]), Ok(None), "{missing} bytes are missing");
             }
-            assert_eq!(parse(&out), Ok(Some((Received::Text(&written), length))));
-            assert_eq!(parse(&out[length..]), Ok(Some((Received::Close(Some(1001)), 7))));
+            assert_eq!(parse(&out), Ok(Some((WebSocketMessage::Text(&written), length))));
+            assert_eq!(parse(&out[length..]), Ok(Some((WebSocketMessage::Close(Some(1001)), 7))));
         }
     }
 
     #[test]
-    fn what_no_push_service_sends_is_an_error() {
+    fn frames_that_no_push_service_sends_are_refused() {
         let endless = b"\x81\x7f\x00\x00\x00\x00\x00\x02\x00\x01";
         for bytes in [&b"\x01\x01x"[..], b"\x81\x81\0\0\0\0x", b"\x81\x01\xff", b"\xc1\x01x", endless] {
             assert!(parse(bytes).is_err(), "{bytes:x?}");
@@ -125,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(Some((_, length))) = parse(&bytes) {
                 prop_assert!(length <= bytes.len());
             }

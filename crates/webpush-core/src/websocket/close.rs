@@ -1,15 +1,15 @@
-//! Status codes of a close (RFC 6455 §7.4).
+//! Status codes and reasons of closes (RFC 6455 §7.4).
 
-/// Whether a peer may send a code: defined for the wire, registered since, or left to applications (RFC 6455 §7.4.2).
+/// Returns true if a close may contain this code (RFC 6455 §7.4.2, IANA registry).
 pub(super) const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// A reason that fits into a control frame beside its code (RFC 6455 §5.5), cut between characters.
-pub(super) fn cut(reason: &str) -> &str {
-    const MOST_BYTES: usize = 123;
+/// Truncates a reason to the maximum length in a close (RFC 6455 §5.5), between characters.
+pub(super) fn truncate(reason: &str) -> &str {
+    const MAX_BYTES: usize = 123;
     let ends = reason.char_indices().map(|(at, character)| at + character.len_utf8());
-    &reason[..ends.take_while(|end| *end <= MOST_BYTES).last().unwrap_or_default()]
+    &reason[..ends.take_while(|end| *end <= MAX_BYTES).last().unwrap_or_default()]
 }
 
 #[cfg(test)]
@@ -25,8 +25,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        assert_eq!(cut(&"é".repeat(100)).len(), 122);
+    fn a_long_reason_is_truncated_between_characters() {
+        assert_eq!(truncate("short"), "short");
+        assert_eq!(truncate(&"é".repeat(100)).len(), 122);
     }
 }

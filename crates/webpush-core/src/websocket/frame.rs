@@ -1,6 +1,6 @@
-//! The head of one frame (RFC 6455 §5.2).
+//! Frame headers (RFC 6455 §5.2).
 
-use super::Violation;
+use super::violation::Violation;
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,32 +22,32 @@ impl Opcode {
     }
 }
 
-/// Which side has sent a frame: a client masks, a server must not (RFC 6455 §5.1).
+/// The sender of a frame. A client must mask frames, a server must not (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     FromClient,
     FromServer,
 }
 
-/// The head of a frame.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) opcode: Opcode,
     /// True for the last frame of its message.
     pub(super) is_final: bool,
-    /// Zero, which changes nothing, in a frame from a server.
+    /// Zero in frames from a server.
     pub(super) mask: [u8; 4],
-    /// Length of the head.
+    /// Length of the header.
     pub(super) bytes: usize,
-    /// Length of the payload behind it.
+    /// Length of the payload.
     pub(super) payload_bytes: u64,
 }
 
-/// Longest payload of a control frame (RFC 6455 §5.5).
+/// Maximum payload of a control frame (RFC 6455 §5.5).
 pub(super) const CONTROL_BYTES: u64 = 125;
 
 impl Head {
-    /// Reads a head; `None` while it is incomplete.
+    /// Parses a header; `None` while it is incomplete.
     #[inline]
     pub(super) fn parse(bytes: &[u8], direction: Direction) -> Result<Option<Self>, Violation> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
@@ -88,7 +88,7 @@ impl Head {
     }
 }
 
-/// Masks a payload, or takes the mask off (RFC 6455 §5.3).
+/// Masks or unmasks a payload (RFC 6455 §5.3).
 pub(super) fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     for four in payload.chunks_mut(4) {
         four.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);

@@ -1,9 +1,9 @@
-//! Frames that a server sends: without a mask, each a whole message (RFC 6455 §5).
+//! Frames that a server sends: unmasked and unfragmented (RFC 6455 §5).
 
 use super::close;
 use super::frame::Opcode;
 
-/// Longest head of a frame without a mask.
+/// Maximum length of an unmasked header.
 pub(super) const HEAD_BYTES: usize = 10;
 
 /// Appends a text message.
@@ -16,15 +16,15 @@ pub fn ping(out: &mut Vec<u8>) {
     frame(out, Opcode::Ping, &[]);
 }
 
-/// Appends the answer to a ping, with its payload (RFC 6455 §5.5.3).
+/// Appends a pong with the payload of a ping (RFC 6455 §5.5.3).
 pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
     frame(out, Opcode::Pong, &[payload]);
 }
 
-/// Appends a close. The reason is cut to what fits. Without a code it says what it answers says: nothing.
+/// Appends a close. A long reason is truncated; without a code it is omitted.
 pub fn close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
     match code {
-        Some(code) => frame(out, Opcode::Close, &[&code.to_be_bytes(), close::cut(reason).as_bytes()]),
+        Some(code) => frame(out, Opcode::Close, &[&code.to_be_bytes(), close::truncate(reason).as_bytes()]),
         None => frame(out, Opcode::Close, &[]),
     }
 }
@@ -36,7 +36,7 @@ fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]]) {
     payload.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// Appends the head of a whole message without its mask. `masked` is 0x80 if a mask follows, else 0.
+/// Appends the header of an unfragmented message, without the mask. `masked` is 0x80 if a mask follows, otherwise 0.
 #[inline(always)]
 pub(super) fn head(out: &mut Vec<u8>, opcode: Opcode, length: usize, masked: u8) {
     out.push(0x80 | opcode as u8);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_fits_into_a_control_frame() {
+    fn closes_fit_in_a_control_frame() {
         assert_eq!(written(|out| close(out, Some(1001), "bye")), b"\x88\x05\x03\xe9bye");
         assert_eq!(written(|out| close(out, None, "bye")), b"\x88\x00");
         assert_eq!(written(|out| close(out, Some(1008), &"y".repeat(500)))[..4], *b"\x88\x7d\x03\xf0");

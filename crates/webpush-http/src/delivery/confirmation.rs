@@ -38,7 +38,7 @@ impl Left<'_> {
     /// What has become of it, once the peer has answered.
     pub(super) fn outcome(self) -> Input {
         match self.confirmation {
-            Some(confirmation) => Input::Sent { taken: !confirmation.watch.was_reset() },
+            Some(confirmation) => Input::Sent { confirmed: !confirmation.watch.was_reset() },
             None => self.input,
         }
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::id::Position;
 use webpush_core::problem::Problem;
-use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, OPENING, event};
+use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, PREAMBLE, event};
 use webpush_core::session::{Command, End, Input, Session};
 use webpush_service::drain::CloseDeadline;
 use webpush_service::service::SentMessage;
@@ -117,12 +117,12 @@ impl Events {
     /// The next part of the stream, to be asked for when the one before has left; `None` at its end.
     pub async fn next(&mut self) -> Option<Bytes> {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::New => return Some(Bytes::from_static(OPENING.as_bytes())),
+            Stage::New => return Some(Bytes::from_static(PREAMBLE.as_bytes())),
             // That it was written does not say that it was read, and nothing else will before the next request.
             Stage::Delivering(sent) => {
                 let now = self.server.service.now();
                 self.server.service.record_sent(sent, now);
-                self.session.handle(Input::Sent { taken: false }, now);
+                self.session.handle(Input::Sent { confirmed: false }, now);
             }
             Stage::Waiting => {}
             Stage::Over => return self.end(),
@@ -149,7 +149,7 @@ impl Events {
                         self.stage = Stage::Delivering(sent);
                         return Some(event.into());
                     }
-                    Ok(None) => Input::Withheld,
+                    Ok(None) => Input::Skipped,
                     // It would be passed over, although it is there.
                     Err(_) => return self.end(),
                 },

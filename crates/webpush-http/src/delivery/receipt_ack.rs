@@ -12,7 +12,7 @@ use webpush_store::{Durability, Op, StoreError};
 /// # Errors
 /// [`StoreError`]; what is left will be settled the next time.
 pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -> Result<(), StoreError> {
-    let scope = Scope { inbox, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
     let mut after = Position::START;
     while after < until {
         let page = service.fetch(&scope, after, service.now()).await?;
@@ -25,7 +25,7 @@ pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -
         if !page.more {
             break;
         }
-        after = page.seen;
+        after = page.scanned;
     }
     Ok(())
 }

@@ -243,7 +243,7 @@ impl<'a> Delivery<'a> {
                         self.outgoing = Outgoing::Opening(waiting, push);
                         return ControlFlow::Continue(None);
                     }
-                    Promise::Skipped => Left { input: Input::Withheld, confirmation: None },
+                    Promise::Skipped => Left { input: Input::Skipped, confirmation: None },
                     Promise::Failed(error) => return ControlFlow::Break(self.failure(error)),
                     Promise::Impossible => {
                         return ControlFlow::Break(self.monitor.unsupported(self.server));
@@ -261,11 +261,11 @@ impl<'a> Delivery<'a> {
                     self.connection.pressure.handed_over();
                 }
                 self.server.service.record_sent(push.sent, self.server.service.now());
-                Left { input: Input::Sent { taken: false }, confirmation: push.confirmation }
+                Left { input: Input::Sent { confirmed: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))
             | (Progress::Flown { .. }, Outgoing::Flowing(_)) => {
-                Left { input: Input::Sent { taken: false }, confirmation: None }
+                Left { input: Input::Sent { confirmed: false }, confirmation: None }
             }
             (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
                 confirmed

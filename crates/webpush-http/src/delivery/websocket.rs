@@ -28,7 +28,7 @@ use webpush_core::session::Queue;
 use webpush_core::session::{self, Scope};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_core::websocket::{Received, Violation};
+use webpush_core::websocket::{Violation, WebSocketMessage};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::metrics::ClosedBy;
@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                     self.dialogue.scope().map(|scope| self.server.service.pseudonyms.inbox(scope.inbox));
                 tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
             }
-            Command::Action(Action::Complaint { code, message }) => {
+            Command::Action(Action::ReportError { code, message }) => {
                 self.server.service.metrics.agents.count_nack(code);
                 message.iter().for_each(|message| self.server.service.traces.record_nack(*message, code));
             }
@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                         Ok(endpoint) => Registration::Endpoint(endpoint),
                         Err(failure) => {
                             let (status, why) = self.server.error_style.tell(&failure);
-                            Registration::Refused { status: status.as_u16(), why }
+                            Registration::Refused { status: status.as_u16(), reason: why }
                         }
                     };
                 self.tell(Input::Registered(channel, registered));
@@ -227,7 +227,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                 }
             }
             // Done at once, or never asked for.
-            Command::Action(Action::Send(_) | Action::Ping | Action::Close(_) | Action::Complaint { .. })
+            Command::Action(
+                Action::Send(_) | Action::Ping | Action::Close(_) | Action::ReportError { .. },
+            )
             | Command::Session(_) => {}
         }
     }
@@ -291,7 +293,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
     /// The agent is to come again later (RFC 6455 §7.4.2, registered: 1013).
     fn refuse_for(&mut self, failure: Failure) {
         let (_, why) = self.server.error_style.tell(&failure);
-        self.tell(Input::Refused(Close::new(1013, why)));
+        self.tell(Input::Close(Close::new(1013, why)));
     }
 
     /// Delivers what the session has handed out, if there is any and room for it. On the heap, like what
@@ -310,9 +312,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
                     self.socket.text(&text);
                     let now = self.server.service.now();
                     self.server.service.record_sent(waiting.sent(), now);
-                    self.dialogue.handle(Input::Session(session::Input::Sent { taken: false }), now);
+                    self.dialogue.handle(Input::Session(session::Input::Sent { confirmed: false }), now);
                 }
-                Ok(None) => self.tell(Input::Session(session::Input::Withheld)),
+                Ok(None) => self.tell(Input::Session(session::Input::Skipped)),
                 // It would be passed over, although it is there.
                 Err(error) => {
                     self.refuse(error);
@@ -344,20 +346,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
         let service = &server.service;
         match socket.next() {
             Ok(None) => return Step::Wait,
-            Ok(Some(Received::Text(text))) => dialogue.handle(Input::Text(text, &service.keyring), now),
-            Ok(Some(Received::Binary(_))) => {
-                let close = Close::new(1003, "binary messages are not part of this protocol");
-                dialogue.handle(Input::Refused(close), now);
+            Ok(Some(WebSocketMessage::Text(text))) => {
+                dialogue.handle(Input::Text(text, &service.keyring), now)
             }
-            Ok(Some(Received::Ping(payload))) => {
+            Ok(Some(WebSocketMessage::Binary(_))) => {
+                let close = Close::new(1003, "binary messages are not part of this protocol");
+                dialogue.handle(Input::Close(close), now);
+            }
+            Ok(Some(WebSocketMessage::Ping(payload))) => {
                 let payload = payload.to_vec();
-                dialogue.handle(Input::Pinged, now);
+                dialogue.handle(Input::Ping, now);
                 if self.closing.is_none() {
                     self.socket.pong(&payload);
                 }
             }
-            Ok(Some(Received::Pong)) => dialogue.handle(Input::Heard, now),
-            Ok(Some(Received::Close(code))) => {
+            Ok(Some(WebSocketMessage::Pong)) => dialogue.handle(Input::Activity, now),
+            Ok(Some(WebSocketMessage::Close(code))) => {
                 if self.closing.is_none() {
                     socket.close(code, "");
                     self.closing = Some(Box::pin(sleep(CLOSING)));
@@ -429,7 +433,7 @@ enum Step {
 
 const fn scope(agent: InboxId) -> Scope {
     // The session keeps the floor; it changes while it listens.
-    Scope { inbox: agent, only: None, min_urgency: Urgency::VeryLow }
+    Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use webpush_core::address::{Block, is_public};
+use webpush_core::address::{CidrBlock, is_public};
 
 /// How long it tries one address of a host before the next.
 const GATEWAY_CONNECT: Duration = Duration::from_secs(3);
@@ -17,7 +17,7 @@ const GATEWAY_CONNECT: Duration = Duration::from_secs(3);
 pub(super) async fn connect(
     host: &str,
     port: u16,
-    allowed: &[Block],
+    allowed: &[CidrBlock],
     place: NotificationPermit,
 ) -> Result<(TcpStream, NotificationPermit), SendError> {
     let (found, place) = look_up(host.to_owned(), port, place).await?;
@@ -54,7 +54,7 @@ async fn look_up(
 }
 
 /// Those that may be reached, in the order of the resolver.
-fn permitted(found: Vec<SocketAddr>, allowed: &[Block]) -> Result<Vec<SocketAddr>, SendError> {
+fn permitted(found: Vec<SocketAddr>, allowed: &[CidrBlock]) -> Result<Vec<SocketAddr>, SendError> {
     let may_be_reached = |address: &SocketAddr| {
         is_public(address.ip()) || allowed.iter().any(|block| block.contains(address.ip()))
     };

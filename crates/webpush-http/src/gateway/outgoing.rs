@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use webpush_client::connection::to_origin_form;
 use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 
 /// The most that is read of such an answer: only its head is of interest.
 const GATEWAY_ANSWER_BYTES: usize = 16 * 1024;
@@ -38,7 +38,7 @@ const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 pub struct Outgoing {
     /// `None` when this system trusts nobody.
     tls: Option<Arc<ClientConfig>>,
-    allowed: Vec<Block>,
+    allowed: Vec<CidrBlock>,
     patience: Duration,
     /// What may be under way.
     pub room: GatewayLimiter,
@@ -65,7 +65,7 @@ impl Error for SendError {}
 impl Outgoing {
     /// Reaches public addresses and these; trusts whom the system trusts.
     #[must_use]
-    pub fn new(allowed: Vec<Block>, patience: Duration) -> Self {
+    pub fn new(allowed: Vec<CidrBlock>, patience: Duration) -> Self {
         let tls = trust::tls_config(None, PROTOCOLS).ok().map(Arc::new);
         if tls.is_none() {
             tracing::warn!(

@@ -8,7 +8,7 @@ use super::outgoing::SendError;
 use crate::gateway::GATEWAY_PATIENCE;
 use crate::problem::{Failure, RequestError};
 use http::StatusCode;
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_service::metrics::GatewayOutcome;
 
 /// The end of one device's delivery.
@@ -69,7 +69,7 @@ impl From<NoRoom> for RequestError {
             NoRoom::InAll => Self::Gateway(GatewayError::Busy),
             // By then none of those that wait now does.
             NoRoom::ForPeer => Problem::TooManyRequests {
-                of: Limited::Notifications,
+                limit: LimitKind::Notifications,
                 retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
             }
             .into(),
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn failures_of_our_own() {
         let claim = Problem::VapidInvalid { claim: Claim::Key, expected: "".into(), found: "".into() };
-        let limited = Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 };
+        let limited = Problem::TooManyRequests { limit: LimitKind::Subscription, retry_after_seconds: 1 };
         for (failure, verdict) in [
             (Problem::NotFound.into(), "rejected"),
             (Problem::VapidRequired.into(), "rejected"),

@@ -6,7 +6,7 @@ use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
 use webpush_core::encoding::FORWARDED_HEADER_BYTES;
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_core::sender::Claim;
 use webpush_store::StoreError;
@@ -64,16 +64,16 @@ pub(super) fn samples() -> impl Iterator<Item = RequestError> {
             found: "\"https://push.example/\"".into(),
         },
         Problem::SameKey,
-        Problem::TooManyRequests { of: Limited::Subscription, retry_after_seconds: 1 },
+        Problem::TooManyRequests { limit: LimitKind::Subscription, retry_after_seconds: 1 },
         Problem::TokenRequired { wrong: false },
         Problem::NotFound,
         Problem::Gone,
         Problem::MethodNotAllowed { allow: "POST, OPTIONS" },
         Problem::NotificationMalformed { detail: "It is not a JSON object" },
-        Problem::PushkeyElsewhere,
+        Problem::ForeignPushkey,
         Problem::WebSocketVersion,
         Problem::UpgradeMalformed { detail: "Sec-WebSocket-Key is not the base64 of 16 bytes" },
-        Problem::PushUnsupported { events_instead: true },
+        Problem::PushUnsupported { events_available: true },
     ];
     let faults = [
         Failure::Store(StoreError::Unavailable),

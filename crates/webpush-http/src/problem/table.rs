@@ -5,7 +5,7 @@ use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderName};
 use webpush_core::encoding::{CRYPTO_KEY, ENCRYPTION};
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_store::StoreError;
 
 /// One row of the table.
@@ -182,12 +182,12 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "The message is encrypted with the sender's own key",
             "Encrypt every message with a new key pair; the VAPID key is only for signing (RFC 8292 section 3.2).",
         ),
-        Problem::TooManyRequests { of, retry_after_seconds } => Description::new(
+        Problem::TooManyRequests { limit, retry_after_seconds } => Description::new(
             StatusCode::TOO_MANY_REQUESTS,
             None,
             "too-many-requests",
             "Too many requests for now",
-            format!("There are too many {}. Try again in {retry_after_seconds} seconds.", of_what(*of)),
+            format!("There are too many {}. Try again in {retry_after_seconds} seconds.", of_what(*limit)),
         ),
         Problem::TokenRequired { wrong } => Description::new(
             StatusCode::UNAUTHORIZED,
@@ -232,7 +232,7 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
                  in the Matrix Push Gateway API."
             ),
         ),
-        Problem::PushkeyElsewhere => Description::new(
+        Problem::ForeignPushkey => Description::new(
             StatusCode::FORBIDDEN,
             None,
             "pushkey-elsewhere",
@@ -254,12 +254,12 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "The WebSocket can't be opened",
             format!("{detail} (RFC 6455 section 4.2.1)."),
         ),
-        Problem::PushUnsupported { events_instead } => Description::new(
+        Problem::PushUnsupported { events_available } => Description::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             None,
             "push-unsupported",
             "Messages are delivered by HTTP/2 server push or as events",
-            if *events_instead {
+            if *events_available {
                 "Ask over HTTP/2 with server push enabled (SETTINGS_ENABLE_PUSH 1, the default), \
                  or send Accept: text/event-stream to get them as server-sent events over any version."
             } else {
@@ -270,18 +270,18 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
     }
 }
 
-const fn of_what(limited: Limited) -> &'static str {
-    match limited {
-        Limited::Subscription => "messages to this subscription",
-        Limited::Agent => "messages to this user agent",
-        Limited::Sender => "messages of this application server (its VAPID key)",
-        Limited::Registration => "new subscriptions from this address",
-        Limited::Receipts => {
+const fn of_what(limit: LimitKind) -> &'static str {
+    match limit {
+        LimitKind::Subscription => "messages to this subscription",
+        LimitKind::Agent => "messages to this user agent",
+        LimitKind::Sender => "messages of this application server (its VAPID key)",
+        LimitKind::Registration => "new subscriptions from this address",
+        LimitKind::Receipts => {
             "new receipt subscriptions from this address (name one that you have with a Link header)"
         }
-        Limited::Elsewhere => "messages to other push services from this address",
-        Limited::Notifications => "notifications from this address that wait for other push services",
-        Limited::SubscriptionSet => "subscriptions in this set (remove some)",
+        LimitKind::Elsewhere => "messages to other push services from this address",
+        LimitKind::Notifications => "notifications from this address that wait for other push services",
+        LimitKind::SubscriptionSet => "subscriptions in this set (remove some)",
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use serde_json::{Value, json};
-use webpush_core::problem::Limited;
+use webpush_core::problem::LimitKind;
 use webpush_core::sender::Claim;
 
 fn style(vapid_status: VapidErrorStatus) -> ErrorStyle {
@@ -36,8 +36,8 @@ fn r9110_a_405_says_what_is_allowed() {
 
 #[test]
 fn r8030_8_4_b_a_429_says_what_and_until_when() {
-    let of = Limited::Sender;
-    let (status, body, answer) = parts(Problem::TooManyRequests { of, retry_after_seconds: 7 });
+    let limit = LimitKind::Sender;
+    let (status, body, answer) = parts(Problem::TooManyRequests { limit, retry_after_seconds: 7 });
     assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (429, "7"));
     assert!(body["detail"].as_str().unwrap().contains("VAPID key"), "{body}");
 }

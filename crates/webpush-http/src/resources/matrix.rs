@@ -129,7 +129,7 @@ impl<'s> Route<'s> {
                 }
             }
             // Not rejected: the pushkey is good, and the operator may change their mind.
-            Gateway::Own | Gateway::Off => Self::Closed(Problem::PushkeyElsewhere.into()),
+            Gateway::Own | Gateway::Off => Self::Closed(Problem::ForeignPushkey.into()),
         }
     }
 }

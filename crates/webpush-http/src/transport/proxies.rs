@@ -11,13 +11,13 @@ use crate::transport::forwarded::{ForwardedHeader, Hops};
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr};
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 use webpush_service::client_addr::ClientAddr;
 
 /// Which proxies are trusted, and the header that they write.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    trusted: Vec<Block>,
+    trusted: Vec<CidrBlock>,
     header: ForwardedHeader,
 }
 
@@ -31,8 +31,8 @@ pub struct DirectPeer {
 impl Proxies {
     /// These blocks of addresses.
     #[must_use]
-    pub fn new(trusted: &[Block], header: ForwardedHeader) -> Self {
-        Self { trusted: trusted.iter().copied().map(Block::canonical).collect(), header }
+    pub fn new(trusted: &[CidrBlock], header: ForwardedHeader) -> Self {
+        Self { trusted: trusted.iter().copied().map(CidrBlock::canonical).collect(), header }
     }
 
     /// Whether a peer is one of them.
@@ -107,7 +107,7 @@ mod tests {
 
     fn client(from: &str, lines: &[&str]) -> ClientAddr {
         let trusted = ["127.0.0.0/8", "::ffff:10.0.0.0/104", "2001:db8:7::/48"];
-        let trusted: Vec<Block> = trusted.iter().map(|block| block.parse().unwrap()).collect();
+        let trusted: Vec<CidrBlock> = trusted.iter().map(|block| block.parse().unwrap()).collect();
         let proxies = ArcSwap::from_pointee(Proxies::new(&trusted, ForwardedHeader::default()));
         let mut headers = HeaderMap::new();
         headers.insert("forwarded", "for=192.0.2.99".parse().unwrap());

@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
-use webpush_core::time::Span;
+use webpush_core::time::CompactDuration;
 
 /// A stream that fails when the other side takes nothing.
 pub struct StallGuard<S> {
     stream: S,
-    patience: Span,
+    patience: CompactDuration,
     /// There while a write waits: an idle connection has no timer.
     waiting: Option<Pin<Box<Sleep>>>,
 }

@@ -3,7 +3,7 @@
 use super::samples::MASK;
 use anyhow::ensure;
 use std::hint::black_box;
-use webpush_core::websocket::{self, Reader, Received, client};
+use webpush_core::websocket::{self, Reader, WebSocketMessage, client};
 
 /// As long as an acknowledgement.
 const READ_BYTES: usize = 150;
@@ -21,7 +21,7 @@ pub fn read(times: u32) -> anyhow::Result<()> {
     let mut reader = Reader::default();
     for _ in 0..times {
         reader.feed(black_box(&frame));
-        ensure!(reader.next() == Ok(Some(Received::Text(&text))), "it was read wrongly");
+        ensure!(reader.next() == Ok(Some(WebSocketMessage::Text(&text))), "it was read wrongly");
         ensure!(reader.next() == Ok(None), "there is only one");
     }
     Ok(())

@@ -22,7 +22,7 @@ pub(super) const AGENT: InboxId = InboxId::from_bytes([0xa1; 16]);
 pub(super) const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([0x52; 16]);
 pub(super) const CHANNEL: ChannelId = ChannelId::from_bytes([0xc4; 16]);
 pub(super) const BODY: [u8; 200] = [0x5a; 200];
-pub(super) const SCOPE: Scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
+pub(super) const SCOPE: Scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
 /// Of the client's frames.
 pub(super) const MASK: [u8; 4] = [1, 2, 3, 4];
 

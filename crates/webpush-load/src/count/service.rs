@@ -16,7 +16,7 @@ use std::thread;
 use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Protocol;
-use webpush_core::websocket::{Received, client};
+use webpush_core::websocket::{WebSocketMessage, client};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::connections::Connections;
 use webpush_http::transport::listen::{self, Front};
@@ -178,7 +178,7 @@ impl Agent {
 
 fn text(frame: &[u8]) -> anyhow::Result<&str> {
     match client::parse(frame) {
-        Ok(Some((Received::Text(text), _))) => Ok(text),
+        Ok(Some((WebSocketMessage::Text(text), _))) => Ok(text),
         other => bail!("no text: {other:?}"),
     }
 }

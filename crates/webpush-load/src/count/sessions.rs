@@ -13,7 +13,7 @@ use webpush_core::protocol::autopush::{
 use webpush_core::protocol::server_push;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
-use webpush_core::websocket::{Reader, Received, client, write};
+use webpush_core::websocket::{Reader, WebSocketMessage, client, write};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn rfc8030(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let subscription = samples::subscription(Protocol::Rfc8030);
-    let mut session = Session::new(SCOPE, WaitMode::Held, Some(PATIENCE));
+    let mut session = Session::new(SCOPE, WaitMode::Indefinite, Some(PATIENCE));
     ensure!(matches!(session.next_command(), Some(session::Command::Fetch { .. })), "it begins with a fetch");
     session.handle(session::Input::Fetched(Page::default()), NOW);
     for number in 1..=times {
@@ -35,7 +35,7 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
         let pushed = server_push::push_promise(&entry, Some(&subscription), &keyring, ORIGIN, NOW)
             .context("no promise")?;
         let pushed = black_box(pushed);
-        session.handle(session::Input::Sent { taken: false }, NOW);
+        session.handle(session::Input::Sent { confirmed: false }, NOW);
         ensure!(session.next_command().is_none(), "it is for its agent to acknowledge");
         let acknowledged = keyring.open(&pushed.path);
         ensure!(acknowledged == Some(Capability::Message(entry.entry_ref())), "it is another message");
@@ -77,7 +77,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         let mut out = Vec::new();
         write::text(&mut out, &reply::notification(message, CHANNEL, &version));
         black_box(&out);
-        connection.handle(Input::Session(session::Input::Sent { taken: false }), NOW);
+        connection.handle(Input::Session(session::Input::Sent { confirmed: false }), NOW);
         ensure!(connection.next_command().is_none(), "it is for its agent to acknowledge");
 
         // The agent's part: without an allocation after the first time.
@@ -89,7 +89,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         client::text(&mut frame, &acknowledgement, MASK);
 
         reader.feed(&frame);
-        let Ok(Some(Received::Text(text))) = reader.next() else { bail!("no message in the frame") };
+        let Ok(Some(WebSocketMessage::Text(text))) = reader.next() else { bail!("no message in the frame") };
         connection.handle(Input::Text(text, &keyring), NOW);
         let settle = connection.next_command();
         let Some(Command::Session(session::Command::Settle { entries, .. })) = settle else {

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpSocket;
-use webpush_core::session::{FETCH_ENTRIES, SESSION_WINDOW, WAKE_ENTRIES};
+use webpush_core::session::{FETCH_ENTRIES, SESSION_WINDOW, UPDATE_ENTRIES};
 use webpush_service::limits::Limits;
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn messages_in_memory_for_an_agent_that_never_reads_are_bounded() {
     }
     // One from this program, one from the store.
     let kept = pushed.iter().filter(|message| Arc::strong_count(message) > 2).count();
-    assert!((1..=SESSION_WINDOW + WAKE_ENTRIES).contains(&kept), "{kept}");
+    assert!((1..=SESSION_WINDOW + UPDATE_ENTRIES).contains(&kept), "{kept}");
     for number in 0..10 {
         assert!(agent.notification().await.text.starts_with(&format!("{number} ")));
     }

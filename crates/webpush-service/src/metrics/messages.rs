@@ -78,7 +78,7 @@ impl Messages {
                 }
                 Applied::Settled(settled) => settled.receipts_dropped,
                 Applied::Removed(removed) => {
-                    self.end(Outcome::Cancelled, removed.messages);
+                    self.end(Outcome::Canceled, removed.messages);
                     removed.receipts_dropped
                 }
                 Applied::Created
@@ -180,7 +180,7 @@ mod tests {
     fn only_what_was_delivered_took_time_to_be_acknowledged() {
         let messages = Messages::default();
         let [accepted, now] = [1_000, 1_030].map(Timestamp::from_millis);
-        for outcome in [Outcome::Delivered, Outcome::Expired, Outcome::Expired, Outcome::Cancelled] {
+        for outcome in [Outcome::Delivered, Outcome::Expired, Outcome::Expired, Outcome::Canceled] {
             messages.count_settled(outcome, accepted, now);
         }
         // A clock that was set back.
@@ -199,7 +199,7 @@ mod tests {
             (Outcome::Delivered, "delivered"),
             (Outcome::Expired, "expired"),
             (Outcome::Replaced, "replaced"),
-            (Outcome::Cancelled, "cancelled"),
+            (Outcome::Canceled, "cancelled"),
             (Outcome::Dropped, "dropped"),
         ] {
             assert_eq!(OUTCOMES[outcome as usize], name);

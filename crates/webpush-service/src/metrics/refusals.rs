@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::problem::Problem;
 use webpush_core::sender::Claim;
 
-/// In the order of [`webpush_core::problem::Limited`].
+/// In the order of [`webpush_core::problem::LimitKind`].
 const LIMITS: [&str; 8] = [
     "subscription",
     "agent",
@@ -51,7 +51,7 @@ impl Refusals {
             number.fetch_add(1, Ordering::Relaxed);
         }
         match problem {
-            Some(Problem::TooManyRequests { of, .. }) => self.limits.add(*of as usize, 1),
+            Some(Problem::TooManyRequests { limit, .. }) => self.limits.add(*limit as usize, 1),
             Some(Problem::VapidInvalid { claim, .. }) => self.claims.add(*claim as usize, 1),
             _ => {}
         }
@@ -100,20 +100,20 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webpush_core::problem::Limited;
+    use webpush_core::problem::LimitKind;
 
     #[test]
     fn claims_and_limits_stand_where_they_are_named() {
         assert!(CLAIMS.iter().enumerate().all(|(place, claim)| *claim as usize == place));
         for (limit, name) in [
-            (Limited::Subscription, "subscription"),
-            (Limited::Agent, "agent"),
-            (Limited::Sender, "sender"),
-            (Limited::Registration, "registration"),
-            (Limited::Receipts, "receipts"),
-            (Limited::Elsewhere, "elsewhere"),
-            (Limited::Notifications, "notifications"),
-            (Limited::SubscriptionSet, "subscription-set"),
+            (LimitKind::Subscription, "subscription"),
+            (LimitKind::Agent, "agent"),
+            (LimitKind::Sender, "sender"),
+            (LimitKind::Registration, "registration"),
+            (LimitKind::Receipts, "receipts"),
+            (LimitKind::Elsewhere, "elsewhere"),
+            (LimitKind::Notifications, "notifications"),
+            (LimitKind::SubscriptionSet, "subscription-set"),
         ] {
             assert_eq!(LIMITS[limit as usize], name);
         }

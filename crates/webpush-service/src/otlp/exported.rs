@@ -187,7 +187,7 @@ const fn word_for_outcome(outcome: Outcome) -> &'static str {
         Outcome::Delivered => "delivered",
         Outcome::Expired => "expired",
         Outcome::Replaced => "replaced",
-        Outcome::Cancelled => "cancelled",
+        Outcome::Canceled => "cancelled",
         Outcome::Dropped => "dropped",
     }
 }

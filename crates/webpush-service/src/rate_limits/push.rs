@@ -8,7 +8,7 @@
 
 use super::RateLimits;
 use crate::client_addr::ClientAddr;
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::subscription::{SenderKey, Subscription};
 
 /// How far a push request has come. Each stage is charged once, in this order.
@@ -41,8 +41,8 @@ impl RateLimits {
     }
 
     fn charge_message(&self, peer: &ClientAddr, to: &Subscription) -> Result<(), Problem> {
-        self.count(peer, self.subscriptions.as_ref(), to.id, Limited::Subscription)?;
-        self.count(peer, self.agents.as_ref(), to.agent, Limited::Agent)
+        self.count(peer, self.subscriptions.as_ref(), to.id, LimitKind::Subscription)?;
+        self.count(peer, self.agents.as_ref(), to.agent, LimitKind::Agent)
     }
 
     fn charge_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
@@ -51,7 +51,7 @@ impl RateLimits {
         if self.exempt_senders.contains(&sender) {
             return Ok(());
         }
-        self.count(peer, Some(table), sender, Limited::Sender)
+        self.count(peer, Some(table), sender, LimitKind::Sender)
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
             let (due, free) = if charged_when_found { (found, accepted) } else { (accepted, found) };
             (0..3).for_each(|_| assert_eq!(limits.charge(&peer, free), Ok(())));
             assert_eq!(limits.charge(&peer, due), Ok(()));
-            assert_eq!(limits.charge(&peer, due), refused(Limited::Subscription, 60));
+            assert_eq!(limits.charge(&peer, due), refused(LimitKind::Subscription, 60));
             assert_eq!(limits.charge(&peer, free), Ok(()));
         }
     }

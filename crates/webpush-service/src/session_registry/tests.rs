@@ -43,7 +43,7 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
 
 fn listen(registry: &Arc<SessionRegistry>) -> SessionHandle {
     let inbox = InboxId::from_bytes([1; 16]);
-    registry.register(&Scope { inbox, only: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
+    registry.register(&Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
 }
 
 fn positions(news: &Wakeup) -> (u64, u64, Vec<u64>) {
@@ -77,7 +77,7 @@ fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
 fn an_overflow_stays_one_until_it_is_taken() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let listener = listen(&registry);
-    let many = u64::try_from(WAKE_ENTRIES).unwrap() + 1;
+    let many = u64::try_from(UPDATE_ENTRIES).unwrap() + 1;
     (1..=many).for_each(|position| commit(&registry, position, None));
     commit(&registry, many + 1, Some(many));
     assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
@@ -105,7 +105,8 @@ fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
 #[test]
 fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    let scope = Scope { inbox: InboxId::from_bytes([1; 16]), only: None, min_urgency: Urgency::VeryLow };
+    let scope =
+        Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
     let monitor = registry.register(&scope, Transport::Rfc8030);
     let first = registry.register(&scope, Transport::Autopush);
     let second = registry.register(&scope, Transport::Autopush);
@@ -118,8 +119,11 @@ fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
 fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
-    let only =
-        |n| Scope { inbox, only: Some(SubscriptionId::from_bytes([n; 16])), min_urgency: Urgency::VeryLow };
+    let only = |n| Scope {
+        inbox,
+        subscription: Some(SubscriptionId::from_bytes([n; 16])),
+        min_urgency: Urgency::VeryLow,
+    };
     let listen_to = |n| registry.register(&only(n), Transport::Rfc8030);
     let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
     registry.end_sessions(inbox, Some(SubscriptionId::from_bytes([2; 16])));
@@ -133,7 +137,7 @@ fn who_would_take_a_message_is_known_by_its_urgency() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
-    let scope = Scope { inbox, only: None, min_urgency: Urgency::Normal };
+    let scope = Scope { inbox, subscription: None, min_urgency: Urgency::Normal };
     let first = registry.register(&scope, Transport::Rfc8030);
     assert_eq!(registry.availability(inbox, Urgency::Low), Availability::BelowMinUrgency(Urgency::Normal));
     assert_eq!(registry.availability(inbox, Urgency::Normal), Availability::Session(BlockReason::Nothing));

@@ -20,7 +20,7 @@ impl SweepTimer {
     pub fn observe(&self, applied: &[Applied]) {
         for change in applied {
             if let Applied::Appended(appended) = change {
-                let expires = appended.message.ends().as_millis();
+                let expires = appended.message.removal_time().as_millis();
                 if expires < self.next_millis.fetch_min(expires, Ordering::AcqRel) {
                     self.earlier.notify_one();
                 }

@@ -48,7 +48,7 @@ fn final_state(trace: &Trace) -> Option<MessageState> {
         }
         Outcome::Expired => ended("expired", "its TTL ran out"),
         Outcome::Replaced => ended("replaced", "a newer message has the same topic"),
-        Outcome::Cancelled => ended("cancelled", "its sender deleted it, or its subscription was removed"),
+        Outcome::Canceled => ended("cancelled", "its sender deleted it, or its subscription was removed"),
         Outcome::Dropped => ended("dropped", "the agent's inbox is full (--quota-messages, --quota-bytes)"),
     })
 }

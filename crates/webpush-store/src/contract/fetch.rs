@@ -16,7 +16,7 @@ pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
     ];
     let all = append_each(&store, messages).await;
     let seen = all[4].position;
-    let only = |id| Scope { only: Some(id), ..everything(AGENT) };
+    let only = |id| Scope { subscription: Some(id), ..everything(AGENT) };
     let floor = |floor| Scope { min_urgency: floor, ..everything(AGENT) };
     let cases: [(Scope, u64, &[usize]); 8] = [
         (everything(AGENT), 49, &[0, 1, 2, 3, 4]),
@@ -33,12 +33,12 @@ pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
         let got: Vec<EntryRef> = page.entries.iter().map(Entry::entry_ref).collect();
         let expected: Vec<EntryRef> = expected.iter().map(|&index| all[index]).collect();
         assert_eq!(got, expected);
-        assert_eq!((page.seen, page.more), (seen, false));
+        assert_eq!((page.scanned, page.more), (seen, false));
     }
     let page = fetch(&store, everything(AGENT), all[1].position, 50).await;
     assert_eq!(page.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [all[2], all[4]]);
     let empty = fetch(&store, everything(AGENT), seen, 10).await;
-    assert_eq!(empty, Page { entries: Vec::new(), seen, more: false });
+    assert_eq!(empty, Page { entries: Vec::new(), scanned: seen, more: false });
     assert_eq!(fetch(&store, everything(OTHER_AGENT), Position::START, 10).await, Page::default());
 }
 
@@ -52,9 +52,9 @@ pub async fn fetch_pages(open: Open<'_>) {
     for last in [false, true] {
         let page = fetch(&store, everything(AGENT), after, 10).await;
         assert_eq!(page.entries.len(), FETCH_ENTRIES);
-        assert_eq!(page.seen, page.entries[FETCH_ENTRIES - 1].position());
+        assert_eq!(page.scanned, page.entries[FETCH_ENTRIES - 1].position());
         assert_eq!(page.more, !last);
-        after = page.seen;
+        after = page.scanned;
         got.extend(page.entries);
     }
     assert!(sent.into_iter().map(|appended| Entry::Message(appended.message)).eq(got));
@@ -69,16 +69,16 @@ pub async fn fetch_stops_after_scanning_enough(open: Open<'_>) {
     let scope = Scope { min_urgency: Urgency::Normal, ..everything(AGENT) };
     let first = fetch(&store, scope, Position::START, 10).await;
     let end = filtered[FETCH_SCAN_ROWS - 1].message.position;
-    assert_eq!(first, Page { entries: Vec::new(), seen: end, more: true });
-    let second = fetch(&store, scope, first.seen, 10).await;
+    assert_eq!(first, Page { entries: Vec::new(), scanned: end, more: true });
+    let second = fetch(&store, scope, first.scanned, 10).await;
     assert_eq!(second.entries.iter().map(Entry::entry_ref).collect::<Vec<_>>(), [wanted]);
-    assert_eq!((second.seen, second.more), (wanted.position, false));
+    assert_eq!((second.scanned, second.more), (wanted.position, false));
 }
 
 /// The newest entry that the scope admits is found among the newest [`FETCH_SCAN_ROWS`] rows.
 pub async fn latest_is_the_newest_that_the_scope_admits(open: Open<'_>) {
     let store = seeded(open).await;
-    let only = |id| Scope { only: Some(id), ..everything(AGENT) };
+    let only = |id| Scope { subscription: Some(id), ..everything(AGENT) };
     let latest = async |scope, now| {
         let found = store.latest(&scope, at(now)).await.expect("the store can be read");
         found.map(|entry| entry.entry_ref())

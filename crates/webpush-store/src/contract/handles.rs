@@ -61,7 +61,7 @@ pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     loop {
         let page = fetch(&other, everything(AGENT), after, 10).await;
         stored.extend(page.entries.iter().map(Entry::entry_ref));
-        after = page.seen;
+        after = page.scanned;
         if !page.more {
             break;
         }

@@ -27,7 +27,7 @@ pub async fn settling_twice_does_nothing(open: Open<'_>) {
 pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     let store = seeded(open).await;
     let outcomes =
-        [Outcome::Delivered, Outcome::Expired, Outcome::Replaced, Outcome::Cancelled, Outcome::Dropped];
+        [Outcome::Delivered, Outcome::Expired, Outcome::Replaced, Outcome::Canceled, Outcome::Dropped];
     let mut expected = Vec::new();
     for (number, outcome) in (0..).zip(outcomes) {
         let entry = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(number) }).await;
@@ -42,7 +42,7 @@ pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     }
     assert_eq!(fetch(&store, everything(RECEIPTS), Position::START, u64::MAX).await.entries, expected);
     assert!(expected.iter().map(Entry::position).is_sorted());
-    let one_subscription = Scope { only: Some(SUBSCRIPTION), ..everything(RECEIPTS) };
+    let one_subscription = Scope { subscription: Some(SUBSCRIPTION), ..everything(RECEIPTS) };
     assert_eq!(fetch(&store, one_subscription, Position::START, 10).await.entries, []);
 }
 

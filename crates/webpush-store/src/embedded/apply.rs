@@ -161,7 +161,7 @@ impl Applier<'_> {
         let Some((usage, position)) = self.count_in(agent, size)? else { return Ok(Applied::Missing) };
         self.appends.add(agent, draft.id, position);
         let message = draft.into_message(position);
-        let ends = message.ends();
+        let ends = message.removal_time();
         self.changes.put(Table::Entries, &entry_key(agent, position), message_value(&message));
         let deadline = deadline_key(ends, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));

@@ -11,7 +11,7 @@ use crate::{Applied, Removed, StoreError, position};
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::Owner;
-use webpush_core::message::{Outcome, end_of};
+use webpush_core::message::{Outcome, removal_time};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
@@ -78,7 +78,7 @@ impl Applier<'_> {
         }
         let mut receipts = Vec::new();
         for ending in &endings {
-            receipts.extend(self.end(inbox, ending, Outcome::Cancelled)?);
+            receipts.extend(self.end(inbox, ending, Outcome::Canceled)?);
         }
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let messages = endings.iter().filter(|ending| matches!(ending.what, Ended::Message(_))).count();
@@ -154,7 +154,7 @@ impl MessageEnding {
             accepted: message.accepted,
             id: message.id,
             subscription: message.subscription,
-            ends: end_of(message.accepted, message.expires),
+            ends: removal_time(message.accepted, message.expires),
             topic: message.topic,
             receipt: message.receipt,
             key: message.key,

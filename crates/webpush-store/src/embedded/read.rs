@@ -67,7 +67,7 @@ pub(super) fn fetch(
     after: Position,
     now: Timestamp,
 ) -> Result<Page, StoreError> {
-    let mut page = Page { entries: Vec::new(), seen: after, more: false };
+    let mut page = Page { entries: Vec::new(), scanned: after, more: false };
     if after == LAST {
         return Ok(page);
     }
@@ -77,7 +77,7 @@ pub(super) fn fetch(
             break;
         }
         let (position, value) = row?;
-        page.seen = position;
+        page.scanned = position;
         match read_entry(scope.inbox, position, &value) {
             Some(entry) if crate::admits(scope, &entry, now) => page.entries.push(entry),
             Some(_) => {}

@@ -84,7 +84,7 @@ impl Applier<'_> {
         let size = EntrySize { urgency: message.urgency, body_bytes: message.body.len() as u64 };
         self.count_in_at(agent, &usage, position, size);
         self.changes.put(Table::Entries, &key, message_value(message));
-        let ends = message.ends();
+        let ends = message.removal_time();
         let deadline = deadline_key(ends, agent, position);
         self.changes.put(Table::Deadlines, &deadline, message_id_value(&deadline, message.id));
         self.earliest = Some(self.earliest.map_or(ends, |earliest| earliest.min(ends)));

@@ -79,7 +79,7 @@ fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(V
 }
 
 fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
-    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
     let page = block_on(store.fetch(&scope, Position::START, Timestamp::from_millis(1))).unwrap();
     page.entries.iter().map(Entry::entry_ref).collect()
 }
@@ -317,7 +317,7 @@ fn entries_that_are_gone_are_no_rows_to_a_fetch() {
     commit_blocking(&store, gone.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect());
     commit_blocking(&store, vec![message(9)]);
     assert_eq!(fetch(&store).len(), 32);
-    let scope = Scope { inbox: AGENT, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
     let page = block_on(store.fetch(&scope, all[19].position, Timestamp::from_millis(1))).unwrap();
     assert_eq!(page.entries.first().map(Entry::position), Some(all[2400].position));
     let due = block_on(store.due(EXPIRES, 10_000)).unwrap();

@@ -209,7 +209,7 @@ impl Model {
             .inspect(|(_, entry)| messages += usize::from(matches!(entry, Entry::Message(_))))
             .map(|(key, _)| *key)
             .collect();
-        let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Cancelled)).collect();
+        let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Canceled)).collect();
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped })
     }
@@ -241,14 +241,14 @@ impl Model {
     }
 
     pub(super) fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Page {
-        let mut page = Page { entries: Vec::new(), seen: after, more: false };
+        let mut page = Page { entries: Vec::new(), scanned: after, more: false };
         let rows = self.inbox_entries(scope.inbox).filter(|((_, position), _)| *position > after);
         for (row, ((_, position), entry)) in rows.enumerate() {
             if row == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
                 page.more = true;
                 break;
             }
-            page.seen = *position;
+            page.scanned = *position;
             if crate::admits(scope, entry, now) {
                 page.entries.push(entry.clone());
             }
@@ -266,7 +266,7 @@ impl Model {
             .entries
             .values()
             .filter_map(|entry| match entry {
-                Entry::Message(message) => Some((message.ends(), message.entry_ref())),
+                Entry::Message(message) => Some((message.removal_time(), message.entry_ref())),
                 Entry::Receipt(_) => None,
             })
             .collect();

@@ -4,19 +4,19 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 
 impl DeviceContent {
-    /// In bytes.
-    pub(in crate::matrix) fn kept(&self) -> usize {
+    /// Returns the retained memory in bytes.
+    pub(in crate::matrix) fn retained(&self) -> usize {
         match self {
-            Self::Whole(text) | Self::Named(text) => text.capacity(),
-            Self::Nothing => 0,
+            Self::Full(text) | Self::Identifying(text) => text.capacity(),
+            Self::Empty => 0,
         }
     }
 }
 
 impl SharedContent {
-    /// In bytes.
-    pub(in crate::matrix) fn kept(&self) -> usize {
-        let texts = [self.full.as_ref(), self.without_content.as_ref(), Some(&self.bare)];
+    /// Returns the retained memory in bytes.
+    pub(in crate::matrix) fn retained(&self) -> usize {
+        let texts = [self.full.as_ref(), self.without_content.as_ref(), Some(&self.minimal)];
         texts.into_iter().flatten().map(String::capacity).sum()
     }
 }
@@ -46,7 +46,7 @@ fn notification(content: usize, sender: usize, data: usize, app_id: usize) -> Va
 }
 
 #[test]
-fn a_device_is_sent_the_notification_with_only_itself() {
+fn each_device_gets_the_notification_without_other_devices() {
     let sent = messages(notification(1, 1, 1, 1));
     assert_eq!(sent.len(), 2);
     for (one, pushkey) in sent.iter().zip(["https://x/1", "https://x/2"]) {
@@ -57,10 +57,10 @@ fn a_device_is_sent_the_notification_with_only_itself() {
     }
 }
 
-/// Which of content, names, data of the device, and the device are left for sizes of these.
+/// For sizes of content, sender, device data and app ID: whether each of them and the device are in the message.
 #[test]
-fn what_is_too_large_is_reduced_step_by_step() {
-    for (sizes, left) in [
+fn large_notifications_are_reduced_step_by_step() {
+    for (sizes, included) in [
         ((3000, 1, 1, 1), [true, true, true, true]),
         ((4000, 1, 1, 1), [false, true, true, true]),
         ((60_000, 1, 1, 1), [false, true, true, true]),
@@ -72,7 +72,7 @@ fn what_is_too_large_is_reduced_step_by_step() {
         let sent = &messages(notification(content, sender, data, app_id))[0]["notification"];
         let device = &sent["devices"][0];
         let found = [&sent["content"], &sent["sender_display_name"], &device["data"], device];
-        assert_eq!(found.map(|value| !value.is_null()), left, "{sizes:?}");
+        assert_eq!(found.map(|value| !value.is_null()), included, "{sizes:?}");
         assert_eq!((&sent["event_id"], &sent["room_id"]), (&json!("$e"), &json!("!r:x")));
         assert_eq!((&sent["prio"], &sent["counts"]["unread"]), (&json!("low"), &json!(2)));
         assert_eq!(sent["counts"]["missed_calls"], 1);
@@ -100,8 +100,8 @@ proptest! {
     }
 }
 
-/// The same made from trees, one variant after the other: simple, and so slow that a stranger must not have it done.
-fn made_from_trees(notification: &Value) -> Vec<Value> {
+/// A reference implementation on JSON trees: simple, and too slow for untrusted input.
+fn reference_messages(notification: &Value) -> Vec<Value> {
     let mut about = notification.as_object().unwrap().clone();
     let devices = about.remove("devices").unwrap();
     let only = |members: &Map<String, Value>, names: &[&str]| -> Map<String, Value> {
@@ -116,7 +116,7 @@ fn made_from_trees(notification: &Value) -> Vec<Value> {
     }
     let mut without_content = about.clone();
     without_content.remove("content");
-    let of = |device: &Map<String, Value>| {
+    let message = |device: &Map<String, Value>| {
         let named = only(device, &IDENTIFYING);
         let steps = [(&about, Some(device)), (&without_content, Some(device)), (&bare, Some(device))];
         let mut steps =
@@ -127,11 +127,11 @@ fn made_from_trees(notification: &Value) -> Vec<Value> {
             });
         steps.find(|body| body.to_string().len() <= 4096).unwrap()
     };
-    devices.as_array().unwrap().iter().map(|device| of(device.as_object().unwrap())).collect()
+    devices.as_array().unwrap().iter().map(|device| message(device.as_object().unwrap())).collect()
 }
 
-/// Whatever a homeserver may say; long texts are as long as matters.
-fn anything() -> impl Strategy<Value = Value> {
+/// Any JSON value, with strings around the length limits.
+fn any_value() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "[ -~äж\u{1}\u{1f600}]{0,20}".boxed(),
         (0_usize..3000, "[aж\"\u{1}]").prop_map(|(times, text)| text.repeat(times)).boxed(),
@@ -153,9 +153,9 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Members with these names, some left out.
-fn some_of(names: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
-    let values = prop::collection::vec(prop::option::of(anything()), names.len());
+/// A subset of members with these names.
+fn some_members(names: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
+    let values = prop::collection::vec(prop::option::of(any_value()), names.len());
     values.prop_map(|values| {
         let members = names.iter().zip(values);
         members.filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect()
@@ -164,9 +164,9 @@ fn some_of(names: &'static [&'static str]) -> impl Strategy<Value = Map<String, 
 
 fn any_notification() -> impl Strategy<Value = Value> {
     let id = prop_oneof![Just(Value::Null), "[!-~\u{1}]{0,255}".prop_map(Value::from)];
-    let prio = prop_oneof![anything(), Just(json!("low")), Just(json!("high"))];
-    let about = some_of(&["content", "counts", "sender", "type", "new \"\u{1}"]);
-    let device = some_of(&["app_id", "data", "tweaks", "x"]);
+    let prio = prop_oneof![any_value(), Just(json!("low")), Just(json!("high"))];
+    let about = some_members(&["content", "counts", "sender", "type", "new \"\u{1}"]);
+    let device = some_members(&["app_id", "data", "tweaks", "x"]);
     let devices = prop::collection::vec((device, prop_oneof!["[a-z]{9}", "[a\u{1}]{2000}"]), 1..4);
     (about, id.clone(), id, prio, devices).prop_map(|(mut about, event_id, room_id, prio, devices)| {
         let with_pushkey = |(mut device, pushkey): (Map<_, _>, String)| {
@@ -181,8 +181,8 @@ fn any_notification() -> impl Strategy<Value = Value> {
     })
 }
 
-/// As wordy as JSON can be.
-fn wordy(body: &Value) -> String {
+/// Serializes with whitespace and escapes that are not necessary.
+fn verbose(body: &Value) -> String {
     let escaped = |character: char| {
         let units: Vec<_> =
             character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
@@ -193,14 +193,14 @@ fn wordy(body: &Value) -> String {
 
 proptest! {
     #[test]
-    fn it_is_what_trees_would_make_of_it(notification in any_notification()) {
-        // As numbers are after a journey.
+    fn messages_match_the_reference_implementation(notification in any_notification()) {
+        // A round trip, in which numbers may lose their last bit.
         let body: Value = serde_json::from_str(&json!({ "notification": notification }).to_string()).unwrap();
-        for text in [body.to_string(), wordy(&body)] {
-            let read = Notification::parse(text.as_bytes()).unwrap();
-            let sent = read.devices().iter().map(|device| read.message(device));
-            let sent: Vec<Value> = sent.map(|sent| serde_json::from_slice(&sent).unwrap()).collect();
-            prop_assert_eq!(&sent, &made_from_trees(&body["notification"]));
+        for text in [body.to_string(), verbose(&body)] {
+            let parsed = Notification::parse(text.as_bytes()).unwrap();
+            let messages = parsed.devices().iter().map(|device| parsed.message(device));
+            let messages: Vec<Value> = messages.map(|body| serde_json::from_slice(&body).unwrap()).collect();
+            prop_assert_eq!(&messages, &reference_messages(&body["notification"]));
         }
     }
 }

@@ -1,66 +1,65 @@
-//! Broadcasts: versions of things that many agents follow, told without a message to each (autopush: "megaphone").
+//! Broadcasts: versions of shared resources that many agents follow (autopush: "megaphone").
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Broadcasts that a configuration may name, and as many again that may be set while the service runs.
+/// Maximum number of broadcasts in the configuration, and again of those set at runtime.
 pub const BROADCASTS: usize = 256;
 
-/// Broadcasts that one agent may follow, and the most characters that a name of one may have, or a version.
+/// Maximum number of broadcasts that one agent can follow.
 const FOLLOWED_BROADCASTS: usize = 64;
 
 /// Maximum length of the name of a broadcast, in characters.
 pub const BROADCAST_NAME_CHARACTERS: usize = 128;
 
-/// The most characters that the version of a broadcast may have.
+/// Maximum length of the version of a broadcast, in characters.
 pub const BROADCAST_VERSION_CHARACTERS: usize = 256;
 
-/// The version of each broadcast that the service knows.
+/// Versions of broadcasts, by name.
 pub type Versions = BTreeMap<String, String>;
 
-/// The member of what agents are told that lists the broadcasts which are not there.
+/// The member of replies that lists unknown broadcasts.
 pub(super) const NOT_FOUND: &str = "errors";
 
-/// A broadcast that agents can follow and be told of.
+/// A broadcast with a valid name and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broadcast {
-    /// What it is called.
     name: String,
-    /// Its version, which means something to agents only.
+    /// Opaque to the service.
     version: String,
 }
 
-/// Why there can be no such broadcast.
+/// The reason why a broadcast is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidBroadcast {
-    /// The name is too long, or can't be written everywhere.
+    /// The name has the wrong length or other than visible ASCII characters.
     Name,
-    /// The name has another meaning in what agents are told.
+    /// The name is reserved by the protocol.
     Reserved,
-    /// The version is too long, or can't be written everywhere.
+    /// The version has the wrong length or other than printable ASCII characters.
     Version,
 }
 
-/// What one agent follows, and what it was told last.
+/// The broadcasts that an agent follows, each with the version that the agent has.
 #[derive(Debug)]
 pub(super) struct BroadcastSubscriptions {
     current: Arc<Versions>,
-    told: Box<[(Box<str>, Box<str>)]>,
+    followed: Box<[(Box<str>, Box<str>)]>,
 }
 
-/// What an agent is to be told.
+/// Changes of broadcasts, to be sent to an agent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BroadcastUpdate {
-    /// Those whose version is another than the agent has.
+    /// Names and new versions.
     pub changed: Vec<(String, String)>,
-    /// Those that are not there. If they come to be, the agent is told.
+    /// Names of broadcasts that do not exist. The agent is notified when one is created.
     pub unknown: Vec<String>,
 }
 
 impl Broadcast {
-    /// Checks an operator's words.
+    /// Validates a name and a version.
     ///
     /// # Errors
     /// [`InvalidBroadcast`].
@@ -81,14 +80,14 @@ impl Broadcast {
         Ok(Self { name, version })
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Puts it among others, in the place of one with the same name.
-    pub fn put_into(self, versions: &mut Versions) {
+    /// Inserts the broadcast into `versions`, replacing one with the same name.
+    pub fn insert_into(self, versions: &mut Versions) {
         versions.insert(self.name, self.version);
     }
 }
@@ -112,11 +111,10 @@ impl fmt::Display for InvalidBroadcast {
     }
 }
 
-/// The fault of the operator who set the broadcast.
 impl Error for InvalidBroadcast {}
 
 impl BroadcastUpdate {
-    /// Whether there is nothing to tell.
+    /// Returns true if there are no changes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.unknown.is_empty()
@@ -124,55 +122,57 @@ impl BroadcastUpdate {
 }
 
 impl BroadcastSubscriptions {
-    /// Nothing yet.
+    /// Creates an empty set of subscriptions.
     pub(super) fn new(current: Arc<Versions>) -> Self {
-        Self { current, told: Box::default() }
+        Self { current, followed: Box::default() }
     }
 
-    /// The agent follows these from now on, and has these versions of them.
-    pub(super) fn follow(&mut self, named: Versions) -> BroadcastUpdate {
-        let mut told = BroadcastUpdate::default();
-        for (name, has) in named {
+    /// Follows broadcasts of which the agent has these versions, and returns the differences.
+    pub(super) fn follow(&mut self, versions: Versions) -> BroadcastUpdate {
+        let mut update = BroadcastUpdate::default();
+        for (name, agent_version) in versions {
             match self.current.get(&name).cloned() {
                 Some(version) => {
-                    self.note(&name, &version);
-                    if version != has {
-                        told.changed.push((name, version));
+                    self.remember(&name, &version);
+                    if version != agent_version {
+                        update.changed.push((name, version));
                     }
                 }
                 None => {
-                    // What the agent makes up must not be kept at any length.
-                    let has = if has.len() <= BROADCAST_NAME_CHARACTERS { &*has } else { "" };
-                    self.note(&name, has);
-                    told.unknown.push(name);
+                    // Untrusted, so its length is bounded.
+                    let is_short = agent_version.len() <= BROADCAST_NAME_CHARACTERS;
+                    let version = if is_short { &*agent_version } else { "" };
+                    self.remember(&name, version);
+                    update.unknown.push(name);
                 }
             }
         }
-        told
+        update
     }
 
-    /// The versions are these now; what the agent is to be told of it.
+    /// Replaces the current versions, and returns the changes of followed broadcasts.
     pub(super) fn update(&mut self, current: Arc<Versions>) -> BroadcastUpdate {
         self.current = current;
-        let mut told = BroadcastUpdate::default();
-        for (name, has) in &mut self.told {
-            if let Some(version) = self.current.get(&**name).filter(|version| ***version != **has) {
-                *has = version.as_str().into();
-                told.changed.push((name.to_string(), version.clone()));
+        let mut update = BroadcastUpdate::default();
+        for (name, agent_version) in &mut self.followed {
+            let version = self.current.get(&**name).filter(|version| ***version != **agent_version);
+            if let Some(version) = version {
+                *agent_version = version.as_str().into();
+                update.changed.push((name.to_string(), version.clone()));
             }
         }
-        told
+        update
     }
 
-    /// Remembers what the agent has, within bounds; beyond them it is answered once and not told later.
-    fn note(&mut self, name: &str, version: &str) {
-        if let Some(known) = self.told.iter_mut().find(|(known, _)| **known == *name) {
+    /// Remembers the version that the agent has. Broadcasts above the limits are not followed.
+    fn remember(&mut self, name: &str, version: &str) {
+        if let Some(known) = self.followed.iter_mut().find(|(known, _)| **known == *name) {
             known.1 = version.into();
-        } else if self.told.len() < FOLLOWED_BROADCASTS && name.len() <= BROADCAST_NAME_CHARACTERS {
-            // LogThrottle more than one, and kept as long as the agent is there: no room for others.
-            let mut told = std::mem::take(&mut self.told).into_vec();
-            told.push((name.into(), version.into()));
-            self.told = told.into_boxed_slice();
+        } else if self.followed.len() < FOLLOWED_BROADCASTS && name.len() <= BROADCAST_NAME_CHARACTERS {
+            // Usually one, for the whole connection: a boxed slice has no spare capacity.
+            let mut followed = std::mem::take(&mut self.followed).into_vec();
+            followed.push((name.into(), version.into()));
+            self.followed = followed.into_boxed_slice();
         }
     }
 }
@@ -185,43 +185,43 @@ mod tests {
         pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect()
     }
 
-    fn changed(told: &BroadcastUpdate) -> Vec<(&str, &str)> {
-        told.changed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect()
+    fn changed(update: &BroadcastUpdate) -> Vec<(&str, &str)> {
+        update.changed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect()
     }
 
     #[test]
-    fn an_agent_is_told_what_differs_and_what_is_not_there() {
-        let mut followed =
+    fn following_returns_changed_and_unknown_broadcasts() {
+        let mut subscriptions =
             BroadcastSubscriptions::new(Arc::new(versions(&[("a", "2"), ("b", "1"), ("c", "9")])));
-        let told = followed.follow(versions(&[("a", "1"), ("b", "1"), ("x", "")]));
-        assert_eq!((changed(&told), &told.unknown[..]), (vec![("a", "2")], &["x".to_owned()][..]));
-        assert!(followed.follow(versions(&[("a", "2")])).is_empty());
+        let update = subscriptions.follow(versions(&[("a", "1"), ("b", "1"), ("x", "")]));
+        assert_eq!((changed(&update), &update.unknown[..]), (vec![("a", "2")], &["x".to_owned()][..]));
+        assert!(subscriptions.follow(versions(&[("a", "2")])).is_empty());
     }
 
     #[test]
-    fn later_changes_are_told_once_also_of_what_was_not_there() {
-        let mut followed = BroadcastSubscriptions::new(Arc::new(versions(&[("a", "1")])));
-        followed.follow(versions(&[("a", "1"), ("x", "0")]));
+    fn each_change_is_returned_once_including_new_broadcasts() {
+        let mut subscriptions = BroadcastSubscriptions::new(Arc::new(versions(&[("a", "1")])));
+        subscriptions.follow(versions(&[("a", "1"), ("x", "0")]));
         let now = Arc::new(versions(&[("a", "2"), ("x", "1"), ("other", "5")]));
-        assert_eq!(changed(&followed.update(Arc::clone(&now))), [("a", "2"), ("x", "1")]);
-        assert!(followed.update(now).is_empty());
-        assert!(followed.update(Arc::default()).is_empty(), "one that is gone is no news");
+        assert_eq!(changed(&subscriptions.update(Arc::clone(&now))), [("a", "2"), ("x", "1")]);
+        assert!(subscriptions.update(now).is_empty());
+        assert!(subscriptions.update(Arc::default()).is_empty(), "removals are not sent");
     }
 
     #[test]
-    fn a_broadcast_can_be_followed_and_told() {
+    fn names_and_versions_are_validated() {
         let name = "x".repeat(BROADCAST_NAME_CHARACTERS);
         let version = "1".repeat(BROADCAST_VERSION_CHARACTERS);
         for (name, version) in
             [("remote-settings/monitor_changes", "\"1700\""), (&name, &version), ("a", "b c")]
         {
-            let mut made = Versions::new();
-            Broadcast::new(name, version).unwrap().put_into(&mut made);
-            assert_eq!(made, versions(&[(name, version)]));
-            let told = BroadcastSubscriptions::new(Arc::new(made)).follow(versions(&[(name, "")]));
-            assert_eq!(changed(&told), [(name, version)]);
+            let mut current = Versions::new();
+            Broadcast::new(name, version).unwrap().insert_into(&mut current);
+            assert_eq!(current, versions(&[(name, version)]));
+            let update = BroadcastSubscriptions::new(Arc::new(current)).follow(versions(&[(name, "")]));
+            assert_eq!(changed(&update), [(name, version)]);
         }
-        for (name, version, unfit) in [
+        for (name, version, error) in [
             ("", "1", InvalidBroadcast::Name),
             (&*format!("{name}x"), "1", InvalidBroadcast::Name),
             ("a b", "1", InvalidBroadcast::Name),
@@ -231,21 +231,21 @@ mod tests {
             ("a", &*format!("{version}1"), InvalidBroadcast::Version),
             ("a", "1\n", InvalidBroadcast::Version),
         ] {
-            assert_eq!(Broadcast::new(name, version), Err(unfit), "{name:?} {version:?}");
+            assert_eq!(Broadcast::new(name, version), Err(error), "{name:?} {version:?}");
         }
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
-        let mut followed = BroadcastSubscriptions::new(Arc::default());
+    fn memory_is_bounded() {
+        let mut subscriptions = BroadcastSubscriptions::new(Arc::default());
         for number in 0..2 * FOLLOWED_BROADCASTS {
-            let told = followed.follow(versions(&[(&number.to_string(), "1")]));
-            assert_eq!(told.unknown.len(), 1, "it is answered all the same");
+            let update = subscriptions.follow(versions(&[(&number.to_string(), "1")]));
+            assert_eq!(update.unknown.len(), 1, "it is reported but not followed");
         }
-        followed.follow(versions(&[(&"x".repeat(BROADCAST_NAME_CHARACTERS + 1), "1")]));
-        assert_eq!(followed.told.len(), FOLLOWED_BROADCASTS);
-        followed.follow(versions(&[("0", &"x".repeat(BROADCAST_NAME_CHARACTERS + 1))]));
-        assert!(followed.told.iter().all(|(_, version)| version.len() <= BROADCAST_NAME_CHARACTERS));
-        assert_eq!(changed(&followed.update(Arc::new(versions(&[("0", "2")])))), [("0", "2")]);
+        subscriptions.follow(versions(&[(&"x".repeat(BROADCAST_NAME_CHARACTERS + 1), "1")]));
+        assert_eq!(subscriptions.followed.len(), FOLLOWED_BROADCASTS);
+        subscriptions.follow(versions(&[("0", &"x".repeat(BROADCAST_NAME_CHARACTERS + 1))]));
+        assert!(subscriptions.followed.iter().all(|(_, version)| version.len() <= BROADCAST_NAME_CHARACTERS));
+        assert_eq!(changed(&subscriptions.update(Arc::new(versions(&[("0", "2")])))), [("0", "2")]);
     }
 }

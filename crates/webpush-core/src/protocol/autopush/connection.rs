@@ -1,21 +1,21 @@
-//! One agent's connection from its opening to its close, without a socket and a clock (sans-IO).
+//! The state machine of one agent's connection (sans-IO).
 //!
 //! ```text
-//!  opened ──▶ Greeting ── hello ──▶ Identifying ── who it is ──▶ Live ──┐
-//!                 └──────────────────────┴──────────────────────────────┴──▶ Closed
+//!  open ──▶ Greeting ── hello ──▶ Identifying ── Identified ──▶ Live ──┐
+//!               └──────────────────────┴───────────────────────────────┴──▶ Closed
 //! ```
-//! [`session`] decides which messages go to the agent and when.
+//! The [`session`] decides which messages to deliver, and when.
 
 use super::broadcasts::{BroadcastSubscriptions, BroadcastUpdate, Versions};
 use super::names::{self, ChannelName};
 use super::reply;
-use super::request::{Complaint, Name, Request};
+use super::request::{ChannelParameter, DeliveryError, Request};
 use crate::capability::Keyring;
 use crate::id::{InboxId, MessageId};
 use crate::session::Queue;
 use crate::session::keepalive::{Keepalive, KeepaliveAction};
 use crate::session::{self, DeliveryProtocol, End, ProtocolCommand, Scope, Session};
-use crate::time::{Span, Timestamp};
+use crate::time::{CompactDuration, Timestamp};
 use crate::urgency::Urgency;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use std::time::Duration;
 /// # Calling protocol
 ///
 /// 1. Create it when the WebSocket is open, and call [`next_command`](Self::next_command) until it returns `None`,
-///    carrying out each command before asking for the next. Where an [`Action`] has an answer, pass the answer to
-///    [`handle`](Self::handle) before any frame is read: so an agent that asks for much is held back by its socket.
+///    carrying out each command before asking for the next. If an [`Action`] has a result, pass the result to
+///    [`handle`](Self::handle) before reading another frame, so that an agent cannot queue requests.
 /// 2. Wait for a frame of the agent, an event of the service, or [`next_deadline`](Self::next_deadline); pass it to
 ///    [`handle`](Self::handle) and go back to 1.
-/// 3. After [`Action::Close`] no more frames are sent. Pass frames that arrive until the peer has closed, and carry out
-///    [`session::Command::Settle`]: acknowledgements on the way out still count.
+/// 3. After [`Action::Close`] send no more frames. Keep passing frames to [`handle`](Self::handle) until the peer has
+///    closed, and carry out [`session::Command::Settle`]: acknowledgements that arrive during the close still count.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -47,7 +47,7 @@ use std::time::Duration;
 /// #     fn open<'t>(&self, _: [u8; NONCE_BYTES], _: &[u8], _: &'t mut [u8]) -> Option<&'t mut [u8]> { None }
 /// # }
 /// let now = Timestamp::from_millis(1_700_000_000_000);
-/// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("there is a key");
+/// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("one key");
 /// let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::default(), now);
 ///
 /// connection.handle(Input::Text(r#"{"messageType":"hello"}"#, &keyring), now);
@@ -60,46 +60,45 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct AutopushConnection {
     phase: Phase,
-    followed: BroadcastSubscriptions,
+    broadcasts: BroadcastSubscriptions,
     keepalive: Keepalive,
-    /// Bounds the wait for each acknowledgement.
-    acknowledgement: Span,
-    /// When to close: never, until the service stops.
-    leaving: Timestamp,
+    acknowledgement_timeout: CompactDuration,
+    /// When to close during shutdown; [`Timestamp::NEVER`] otherwise.
+    close_at: Timestamp,
     actions: Queue<Action>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Waits for hello, until then.
+    /// Waits for `hello` until a deadline.
     Greeting(Timestamp),
-    /// Waits to be told who it is.
+    /// Waits for [`Input::Identified`]. Holds the broadcasts for the reply to `hello`.
     Identifying(Box<BroadcastUpdate>),
-    /// The agent is known and listens.
+    /// The agent is identified; messages are delivered.
     Live(Box<Session>),
-    /// Nothing more is said; what was acknowledged on the way out still counts.
+    /// Nothing is sent any more. Acknowledgements still settle messages.
     Closed(Option<Box<Session>>),
 }
 
 /// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct AutopushTimeouts {
-    /// From the opening of the WebSocket to the agent's hello.
+    /// From the opening of the WebSocket to `hello`.
     pub hello: Duration,
-    /// The silence after which the agent is pinged.
+    /// From the last activity to a ping.
     pub ping: Duration,
-    /// From a ping to any sign of life.
+    /// From a ping to any activity.
     pub pong: Duration,
     /// From a delivery to its acknowledgement.
     ///
-    /// A message that takes longer does not count against the window any more.
+    /// A message that takes longer no longer counts against the window.
     pub acknowledgement: Duration,
 }
 
 impl Default for AutopushTimeouts {
-    /// Returns the timeouts of a service that was not told otherwise.
+    /// Returns the default timeouts.
     ///
-    /// The ping comes a little later than KUnifiedPush's own, which it sends every 5 minutes: then it is left alone.
+    /// The ping interval is longer than that of KUnifiedPush, 5 minutes, whose agents are therefore not pinged.
     fn default() -> Self {
         Self {
             hello: Duration::from_secs(30),
@@ -110,52 +109,52 @@ impl Default for AutopushTimeouts {
     }
 }
 
-/// What happens to a connection.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A text message of the agent.
     Text(&'a str, &'a Keyring),
     /// A WebSocket ping of the agent (RFC 6455 §5.5.2).
-    Pinged,
-    /// Another sign of life.
-    Heard,
-    /// The answer to [`Action::Identify`]: the agent as it is known, or a new one.
+    Ping,
+    /// Any other activity of the agent.
+    Activity,
+    /// The result of [`Action::Identify`]: a known agent or a new one.
     Identified(InboxId),
-    /// The answer to [`Action::Register`].
+    /// The result of [`Action::Register`].
     Registered(ChannelName, Registration),
-    /// The answer to [`Action::Unregister`], with the status to say.
+    /// The result of [`Action::Unregister`], with the status for the reply.
     Unregistered(ChannelName, u16),
-    /// An event of the session, or the answer to one of its commands.
+    /// An event of the session, or the result of one of its commands.
     Session(session::Input),
-    /// The broadcasts have these versions now.
+    /// The versions of the broadcasts have changed.
     Broadcasts(Arc<Versions>),
-    /// The agent has said hello on another connection.
+    /// The agent has connected again on another connection.
     Superseded,
-    /// The connection is to be closed for this.
-    Refused(Close),
-    /// The service stops: the connection is closed at that time.
+    /// The connection must be closed.
+    Close(Close),
+    /// The service shuts down and closes the connection at that time.
     Draining(Timestamp),
-    /// The time given by [`AutopushConnection::next_deadline`] has come.
+    /// The time that [`AutopushConnection::next_deadline`] returned has been reached.
     Deadline,
 }
 
-/// What became of a registration.
+/// The result of a registration.
 #[derive(Debug)]
 pub enum Registration {
     /// The push URL.
     Endpoint(String),
-    /// It was refused.
+    /// The registration was refused.
     Refused {
-        /// The status to say.
+        /// The status for the reply.
         status: u16,
-        /// Why, in one sentence.
-        why: String,
+        /// The reason, in one sentence.
+        reason: String,
     },
 }
 
 /// A command of the session, or an [`Action`].
 ///
-/// [`session::Command::Finish`] never comes: when the session ends, the connection is closed.
+/// [`session::Command::Finish`] is never returned: the end of the session closes the connection.
 pub type Command = ProtocolCommand<Action>;
 
 /// A command of the connection itself.
@@ -165,84 +164,84 @@ pub enum Action {
     Send(Cow<'static, str>),
     /// Send a WebSocket ping.
     Ping,
-    /// Find out whether this agent is known, and begin to listen for it or for a new one.
+    /// Look up this agent, or create a new one if there is none, and start listening to its inbox.
     Identify(Option<InboxId>),
-    /// Make a subscription of that name, or find the one that is there.
+    /// Create the subscription with this channel ID, or return the existing one.
     Register {
         /// The agent.
         agent: InboxId,
-        /// What it calls the subscription.
+        /// The agent's ID of the subscription.
         channel: ChannelName,
-        /// The key of the only application server that may push, as it was written.
+        /// The key of the only application server that may push, not validated.
         key: Option<String>,
     },
-    /// Remove the subscription of that name.
+    /// Remove the subscription with this channel ID.
     Unregister {
         /// The agent.
         agent: InboxId,
-        /// What it calls the subscription.
+        /// The agent's ID of the subscription.
         channel: ChannelName,
     },
-    /// Note that the agent could not use a message.
-    Complaint {
-        /// The reason.
+    /// Record that the agent could not process a message.
+    ReportError {
+        /// The error code of the agent.
         code: u16,
-        /// The message, if it says which.
+        /// The message, if the agent names one.
         message: Option<MessageId>,
     },
-    /// Close the connection. After this only settling is asked for.
+    /// Close the connection. Only [`session::Command::Settle`] may follow.
     Close(Close),
 }
 
-/// Why a connection is closed (RFC 6455 §7.4).
+/// The status code and reason of a close (RFC 6455 §7.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The status code.
     pub code: u16,
-    /// One sentence; it may be cut to fit.
+    /// One sentence. Truncated if it does not fit.
     pub reason: Cow<'static, str>,
 }
 
 impl Close {
-    /// With a code and a sentence.
+    /// Creates a close.
     #[must_use]
     pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { code, reason: reason.into() }
     }
 
-    /// The agent did what it must not do (RFC 6455 §7.4.1: 1008).
+    /// Creates a close for a policy violation (RFC 6455 §7.4.1: 1008).
     fn policy(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(1008, reason)
     }
 }
 
 impl AutopushConnection {
-    /// A connection that was opened just now. Each acknowledgement will be waited for so long.
+    /// Creates the state of a WebSocket that was opened at `now`.
     #[must_use]
     pub fn new(timeouts: &AutopushTimeouts, versions: Arc<Versions>, now: Timestamp) -> Self {
         Self {
             phase: Phase::Greeting(now.after(timeouts.hello)),
-            followed: BroadcastSubscriptions::new(versions),
+            broadcasts: BroadcastSubscriptions::new(versions),
             keepalive: Keepalive::new(timeouts.ping, timeouts.pong, now),
-            acknowledgement: timeouts.acknowledgement.into(),
-            leaving: Timestamp::NEVER,
+            acknowledgement_timeout: timeouts.acknowledgement.into(),
+            close_at: Timestamp::NEVER,
             actions: Queue::default(),
         }
     }
 
-    /// Returns the next command; `None` until something happens.
+    /// Returns the next command; `None` until the next event.
     ///
-    /// Commands of the session follow actions. Once the connection is closed they come before.
+    /// Actions precede commands of the session, and follow them once the connection is closed.
     pub fn next_command(&mut self) -> Option<Command> {
         let closed = matches!(self.phase, Phase::Closed(_));
-        if closed && let Some(settle) = self.next_of_session() {
+        if closed && let Some(settle) = self.next_session_command() {
             return Some(settle);
         }
         let action = self.actions.pop_front().map(Command::Action);
-        if closed { action } else { action.or_else(|| self.next_of_session()) }
+        if closed { action } else { action.or_else(|| self.next_session_command()) }
     }
 
-    fn next_of_session(&mut self) -> Option<Command> {
+    fn next_session_command(&mut self) -> Option<Command> {
         let closed = matches!(self.phase, Phase::Closed(_));
         let (Phase::Live(session) | Phase::Closed(Some(session))) = &mut self.phase else { return None };
         loop {
@@ -259,25 +258,25 @@ impl AutopushConnection {
         }
     }
 
-    /// When to say [`Input::Deadline`] if nothing else happens.
+    /// Returns the time at which to handle [`Input::Deadline`] unless another event comes first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let of_phase = match &self.phase {
-            Phase::Greeting(until) => Some(*until),
+        let phase_deadline = match &self.phase {
+            Phase::Greeting(deadline) => Some(*deadline),
             Phase::Identifying(_) => None,
             Phase::Live(session) => session.next_deadline(),
             Phase::Closed(_) => return None,
         };
-        of_phase.into_iter().chain([self.leaving, self.keepalive.next_deadline()]).min()
+        phase_deadline.into_iter().chain([self.close_at, self.keepalive.next_deadline()]).min()
     }
 
-    /// What the session listens to, once there is one.
+    /// Returns the scope of the session, once the agent is identified.
     #[must_use]
     pub fn scope(&self) -> Option<&Scope> {
         self.session().map(Session::scope)
     }
 
-    /// The session, once there is one.
+    /// Returns the session, once the agent is identified.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         match &self.phase {
@@ -286,31 +285,33 @@ impl AutopushConnection {
         }
     }
 
-    /// Takes one thing that happened.
+    /// Handles an event.
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp) {
         match input {
-            Input::Text(text, keyring) => self.text(text, keyring, now),
-            Input::Pinged => self.keepalive.on_ping(now),
-            Input::Heard => self.keepalive.on_activity(now),
-            Input::Identified(agent) => self.identified(agent),
-            Input::Registered(channel, registered) => self.send(match registered {
+            Input::Text(text, keyring) => self.handle_text(text, keyring, now),
+            Input::Ping => self.keepalive.on_ping(now),
+            Input::Activity => self.keepalive.on_activity(now),
+            Input::Identified(agent) => self.start_session(agent),
+            Input::Registered(channel, registration) => self.send(match registration {
                 Registration::Endpoint(endpoint) => reply::registered(&channel.text, &endpoint),
-                Registration::Refused { status, why } => reply::not_registered(&channel.text, status, &why),
+                Registration::Refused { status, reason } => {
+                    reply::not_registered(&channel.text, status, &reason)
+                }
             }),
             Input::Unregistered(channel, status) => self.send(reply::unregistered(&channel.text, status)),
-            Input::Session(input) => self.tell_session(input, now),
+            Input::Session(input) => self.handle_session_input(input, now),
             Input::Broadcasts(versions) => {
-                let told = self.followed.update(versions);
-                self.tell_broadcasts(&told);
+                let update = self.broadcasts.update(versions);
+                self.send_broadcasts(&update);
             }
             Input::Superseded => self.close(Close::new(1000, "the agent has connected again elsewhere")),
-            Input::Refused(close) => self.close(close),
-            Input::Draining(at) => self.leaving = at,
-            Input::Deadline => self.deadline(now),
+            Input::Close(close) => self.close(close),
+            Input::Draining(at) => self.close_at = at,
+            Input::Deadline => self.handle_deadline(now),
         }
     }
 
-    fn text(&mut self, text: &str, keyring: &Keyring, now: Timestamp) {
+    fn handle_text(&mut self, text: &str, keyring: &Keyring, now: Timestamp) {
         self.keepalive.on_activity(now);
         let request = match Request::parse(text) {
             Ok(request) => request,
@@ -318,14 +319,14 @@ impl AutopushConnection {
         };
         match (&self.phase, request) {
             (_, Request::Other) => {}
-            (Phase::Live(_), Request::Nack(complaint)) => self.complain(complaint, keyring),
+            (Phase::Live(_), Request::Nack(error)) => self.report_error(error, keyring),
             (_, Request::Nack(_)) => {}
             (_, Request::Ping) => {
                 self.keepalive.on_ping(now);
                 self.send(reply::PONG);
             }
             (Phase::Greeting(_), Request::Hello { agent, broadcasts }) => {
-                self.phase = Phase::Identifying(Box::new(self.followed.follow(broadcasts)));
+                self.phase = Phase::Identifying(Box::new(self.broadcasts.follow(broadcasts)));
                 self.actions.push_back(Action::Identify(agent));
             }
             (Phase::Greeting(_), _) => self.close(Close::policy("hello must be the first message")),
@@ -334,7 +335,7 @@ impl AutopushConnection {
             }
             (Phase::Live(session), request) => {
                 let agent = session.scope().inbox;
-                self.live(agent, request, keyring, now);
+                self.handle_request(agent, request, keyring, now);
             }
             (Phase::Closed(Some(_)), Request::Ack { versions, .. }) => {
                 self.acknowledge(&versions, keyring, now);
@@ -343,77 +344,79 @@ impl AutopushConnection {
         }
     }
 
-    fn live(&mut self, agent: InboxId, request: Request, keyring: &Keyring, now: Timestamp) {
+    fn handle_request(&mut self, agent: InboxId, request: Request, keyring: &Keyring, now: Timestamp) {
         match request {
-            Request::Register { channel: Name::Good(channel), key } => {
+            Request::Register { channel: ChannelParameter::Valid(channel), key } => {
                 self.actions.push_back(Action::Register { agent, channel, key });
             }
-            Request::Register { channel: Name::Bad(text), .. } => {
+            Request::Register { channel: ChannelParameter::Invalid(text), .. } => {
                 self.send(reply::not_registered(&text, 400, "channelID must be a UUID"));
             }
-            Request::Unregister { channel: Name::Good(channel) } => {
+            Request::Unregister { channel: ChannelParameter::Valid(channel) } => {
                 self.actions.push_back(Action::Unregister { agent, channel });
             }
-            // What can't be a channel is not there, which is what the agent wants.
-            Request::Unregister { channel: Name::Bad(text) } => self.send(reply::unregistered(&text, 200)),
-            Request::Ack { versions, complaints } => {
-                complaints.into_iter().for_each(|complaint| self.complain(complaint, keyring));
+            // No subscription can have an invalid channel ID, so there is nothing to remove.
+            Request::Unregister { channel: ChannelParameter::Invalid(text) } => {
+                self.send(reply::unregistered(&text, 200));
+            }
+            Request::Ack { versions, errors } => {
+                errors.into_iter().for_each(|error| self.report_error(error, keyring));
                 self.acknowledge(&versions, keyring, now);
             }
-            Request::BroadcastSubscribe(named) => {
-                let told = self.followed.follow(named);
-                self.tell_broadcasts(&told);
+            Request::BroadcastSubscribe(versions) => {
+                let update = self.broadcasts.follow(versions);
+                self.send_broadcasts(&update);
             }
             Request::Urgency(Some(min_urgency)) => {
                 self.send(reply::urgency(200));
-                self.tell_session(session::Input::MinUrgency(min_urgency), now);
+                self.handle_session_input(session::Input::MinUrgency(min_urgency), now);
             }
             Request::Urgency(None) => self.send(reply::urgency(400)),
             Request::Hello { .. } | Request::Ping | Request::Nack(_) | Request::Other => {}
         }
     }
 
-    /// Each acknowledgement settles its own message, in any order. Unknown versions are ignored.
+    /// Settles messages in any order. Unknown versions are ignored.
     fn acknowledge(&mut self, versions: &[String], keyring: &Keyring, now: Timestamp) {
         let entries = versions.iter().filter_map(|version| names::message(version, keyring)).collect();
-        self.tell_session(session::Input::Acknowledged(entries), now);
+        self.handle_session_input(session::Input::Acknowledged(entries), now);
     }
 
-    fn complain(&mut self, Complaint { code, version }: Complaint, keyring: &Keyring) {
+    fn report_error(&mut self, DeliveryError { code, version }: DeliveryError, keyring: &Keyring) {
         let entry = version.and_then(|version| names::message(&version, keyring));
-        self.actions.push_back(Action::Complaint { code, message: entry.map(|entry| entry.message) });
+        self.actions.push_back(Action::ReportError { code, message: entry.map(|entry| entry.message) });
     }
 
-    /// The hello goes before the first message, and both go at once.
-    fn identified(&mut self, agent: InboxId) {
-        let Phase::Identifying(told) = &self.phase else { return };
-        let hello = reply::hello(agent, told);
-        let scope = Scope { inbox: agent, only: None, min_urgency: Urgency::VeryLow };
-        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.acknowledgement.into())));
+    /// Replies to `hello` and starts the session. The reply precedes the first message.
+    fn start_session(&mut self, agent: InboxId) {
+        let Phase::Identifying(update) = &self.phase else { return };
+        let hello = reply::hello(agent, update);
+        let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
+        self.phase = Phase::Live(Box::new(Session::windowed(scope, self.acknowledgement_timeout.into())));
         self.send(hello);
     }
 
-    fn tell_session(&mut self, input: session::Input, now: Timestamp) {
+    fn handle_session_input(&mut self, input: session::Input, now: Timestamp) {
         if let Phase::Live(session) | Phase::Closed(Some(session)) = &mut self.phase {
             session.handle(input, now);
         }
     }
 
-    fn tell_broadcasts(&mut self, told: &BroadcastUpdate) {
-        if !told.is_empty() && matches!(self.phase, Phase::Live(_)) {
-            self.send(reply::broadcast(told));
+    fn send_broadcasts(&mut self, update: &BroadcastUpdate) {
+        if !update.is_empty() && matches!(self.phase, Phase::Live(_)) {
+            self.send(reply::broadcast(update));
         }
     }
 
-    fn deadline(&mut self, now: Timestamp) {
+    fn handle_deadline(&mut self, now: Timestamp) {
         match &self.phase {
-            Phase::Greeting(until) if *until <= now => {
+            Phase::Greeting(deadline) if *deadline <= now => {
                 return self.close(Close::policy("no hello came in time"));
             }
-            Phase::Live(_) => self.tell_session(session::Input::Deadline, now),
+            Phase::Live(_) => self.handle_session_input(session::Input::Deadline, now),
             _ => {}
         }
-        if self.leaving <= now {
+        if self.close_at <= now {
             return self.close(Close::new(1001, "the service stops; connect again in a moment"));
         }
         match self.keepalive.check(now) {
@@ -430,7 +433,7 @@ impl AutopushConnection {
         }
     }
 
-    /// What was not begun is taken back; settling goes on.
+    /// Closes the connection and drops pending actions except replies. The session can still settle messages.
     fn close(&mut self, close: Close) {
         let session = match std::mem::replace(&mut self.phase, Phase::Closed(None)) {
             Phase::Live(session) => Some(session),

@@ -1,19 +1,19 @@
-//! What things are called on the autopush wire.
+//! IDs on the wire: `uaid`, `channelID` and `version`.
 
 use crate::capability::{KeyId, Keyring};
 use crate::id::{ChannelId, EntryRef, InboxId};
 
-/// A `channelID` as the agent wrote it, and the UUID that it is.
+/// A `channelID`: the original text and the parsed UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelName {
-    /// As it was written; replies repeat it unchanged.
+    /// The original text, which replies repeat unchanged.
     pub text: String,
-    /// What it means.
+    /// The UUID.
     pub id: ChannelId,
 }
 
 impl ChannelName {
-    /// Reads a UUID; `None` if it is none.
+    /// Parses a UUID; `None` if it is invalid.
     #[must_use]
     pub fn parse(text: String) -> Option<Self> {
         let id = ChannelId::from_bytes(uuid(&text)?);
@@ -21,7 +21,7 @@ impl ChannelName {
     }
 }
 
-/// Writes a `channelID` as notifications give it: lower-case with hyphens, as every agent makes it.
+/// Appends a `channelID` in the form of notifications, lower case with hyphens, which all agents generate.
 pub fn push_channel(text: &mut String, id: ChannelId) {
     let digits = hex(id.as_bytes());
     let mut hyphen = "";
@@ -32,7 +32,7 @@ pub fn push_channel(text: &mut String, id: ChannelId) {
     }
 }
 
-/// A `uaid`: 32 lower-case hexadecimal digits.
+/// Returns the `uaid` of an agent: 32 lower-case hexadecimal digits.
 #[must_use]
 pub fn uaid(agent: InboxId) -> String {
     let mut text = String::with_capacity(32);
@@ -40,13 +40,13 @@ pub fn uaid(agent: InboxId) -> String {
     text
 }
 
-/// Which agent a `uaid` is; `None` for what can't be one.
+/// Parses a `uaid`; `None` if it is invalid.
 #[must_use]
 pub fn agent(uaid: &str) -> Option<InboxId> {
     uuid(uaid).map(InboxId::from_bytes)
 }
 
-/// The id of a new agent, from random bits: they become a UUID of version 4 (RFC 9562 §5.4), since agents may check.
+/// Creates the ID of a new agent, a UUID of version 4 (RFC 9562 §5.4), from random bits.
 #[must_use]
 pub const fn new_agent(mut random: [u8; 16]) -> InboxId {
     random[6] = random[6] & 0x0f | 0x40;
@@ -54,20 +54,19 @@ pub const fn new_agent(mut random: [u8; 16]) -> InboxId {
     InboxId::from_bytes(random)
 }
 
-/// A `version`: the token of the message's URL, which the sender got as its `Location`. `None` when its sealing key is not
-/// held any more.
+/// Returns the `version` of a message, the token of its URL; `None` if the sealing key is missing.
 #[must_use]
 pub fn version(entry: EntryRef, key: KeyId, keyring: &Keyring) -> Option<String> {
     keyring.message_token(entry, key)
 }
 
-/// Which message a `version` is; `None` for what this service did not write.
+/// Returns the message with this `version`; `None` if the service did not create it.
 #[must_use]
 pub fn message(version: &str, keyring: &Keyring) -> Option<EntryRef> {
     keyring.open_message_token(version)
 }
 
-/// A UUID in any of its usual forms: 32 digits, with hyphens, in braces, or as a URN (RFC 9562 §4).
+/// Parses a UUID: 32 digits, with or without hyphens, in braces, or as a URN (RFC 9562 §4).
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let bare = text.strip_prefix("urn:uuid:");
     let bare = bare.or_else(|| text.strip_prefix('{')?.strip_suffix('}')).unwrap_or(text);
@@ -102,7 +101,7 @@ fn hex(id: &[u8; 16]) -> [u8; 32] {
 }
 
 fn push_digits(text: &mut String, digits: &[u8]) {
-    // They are ASCII.
+    // The digits are ASCII.
     text.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
@@ -123,7 +122,7 @@ mod tests {
     const TEXT: &str = "c0ffee00-0123-4567-89ab-cdef01234567";
 
     #[test]
-    fn uuids_are_read_in_every_usual_form() {
+    fn uuids_are_parsed_in_every_usual_form() {
         let plain = TEXT.replace('-', "");
         let expected = agent(TEXT).unwrap();
         for form in [&plain, &TEXT.to_uppercase(), &format!("{{{TEXT}}}"), &format!("urn:uuid:{TEXT}")] {
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_names_a_message_and_nothing_else_does() {
+    fn a_version_is_the_token_of_a_message_url() {
         let keyring = Keyring::new::<RustCrypto>(&[(KeyId(1), [1; 32])]).unwrap();
         let inbox = InboxId::from_bytes([3; 16]);
         let entry = EntryRef { inbox, position: Position::new(7), message: MessageId::from_bytes([5; 16]) };
@@ -166,12 +165,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_name_or_not(text in "\\PC*") {
+        fn any_text_is_parsed_or_refused(text in "\\PC*") {
             let _ = (agent(&text), ChannelName::parse(text));
         }
 
         #[test]
-        fn every_id_has_a_name(bytes: [u8; 16]) {
+        fn every_id_is_parsed_from_its_text(bytes: [u8; 16]) {
             prop_assert_eq!(agent(&uaid(InboxId::from_bytes(bytes))), Some(InboxId::from_bytes(bytes)));
             prop_assert_eq!(agent(&channel(ChannelId::from_bytes(bytes))), Some(InboxId::from_bytes(bytes)));
         }

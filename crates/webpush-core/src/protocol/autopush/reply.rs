@@ -1,4 +1,4 @@
-//! What the service says to an agent: compact JSON with `messageType` first, as there are clients that expect it so.
+//! Formats messages to agents: compact JSON with `messageType` first, which some clients require.
 
 use super::broadcasts::{BroadcastUpdate, NOT_FOUND};
 use super::names::{push_channel, uaid};
@@ -8,22 +8,22 @@ use crate::message::Draft;
 use crate::protocol::json::push_string;
 use std::borrow::Cow;
 
-/// The answer to a ping.
+/// The reply to a ping.
 pub const PONG: &str = "{}";
 
-/// The answer to `hello`.
+/// Formats the reply to `hello`.
 #[must_use]
-pub fn hello(agent: InboxId, told: &BroadcastUpdate) -> String {
+pub fn hello(agent: InboxId, update: &BroadcastUpdate) -> String {
     let mut text = format!(
         r#"{{"messageType":"hello","uaid":"{}","status":200,"use_webpush":true,"broadcasts":"#,
         uaid(agent)
     );
-    push_broadcasts(&mut text, told);
+    push_broadcasts(&mut text, update);
     text.push('}');
     text
 }
 
-/// The answer to a `register` that has succeeded.
+/// Formats the reply to a successful `register`.
 #[must_use]
 pub fn registered(channel: &str, endpoint: &str) -> String {
     let mut text = status("register", Some(channel), 200);
@@ -31,37 +31,37 @@ pub fn registered(channel: &str, endpoint: &str) -> String {
     text
 }
 
-/// The answer to a `register` that was refused, with a sentence that says why.
+/// Formats the reply to a refused `register`.
 #[must_use]
-pub fn not_registered(channel: &str, code: u16, why: &str) -> String {
+pub fn not_registered(channel: &str, code: u16, reason: &str) -> String {
     let mut text = status("register", Some(channel), code);
     push_member(&mut text, "pushEndpoint", "");
-    push_member(&mut text, "error", why);
+    push_member(&mut text, "error", reason);
     text
 }
 
-/// The answer to `unregister`, also for what was never there.
+/// Formats the reply to `unregister`.
 #[must_use]
 pub fn unregistered(channel: &str, code: u16) -> String {
     status("unregister", Some(channel), code)
 }
 
-/// The answer to `urgency`.
+/// Formats the reply to `urgency`.
 #[must_use]
 pub fn urgency(code: u16) -> String {
     status("urgency", None, code)
 }
 
-/// News of broadcasts.
+/// Formats changes of broadcasts.
 #[must_use]
-pub fn broadcast(told: &BroadcastUpdate) -> String {
+pub fn broadcast(update: &BroadcastUpdate) -> String {
     let mut text = String::from(r#"{"messageType":"broadcast","broadcasts":"#);
-    push_broadcasts(&mut text, told);
+    push_broadcasts(&mut text, update);
     text.push('}');
     text
 }
 
-/// A message. Its TTL, topic and urgency stay with the service (RFC 8030 §5.3, §5.4).
+/// Formats a push message. TTL, topic and urgency are not forwarded (RFC 8030 §5.3, §5.4).
 #[must_use]
 pub fn notification(message: &Draft, id: ChannelId, version: &str) -> String {
     let mut text = String::with_capacity(256 + message.body.len() * 4 / 3);
@@ -81,7 +81,7 @@ pub fn notification(message: &Draft, id: ChannelId, version: &str) -> String {
     text
 }
 
-/// What the agent needs to decrypt the body; of aesgcm that is `encryption` and `crypto_key`.
+/// Appends the headers that the agent needs to decrypt the body.
 fn push_headers(text: &mut String, message: &Draft) {
     let mut separator = "";
     for (name, value) in message.encoding.headers() {
@@ -99,7 +99,7 @@ fn push_headers(text: &mut String, message: &Draft) {
     }
 }
 
-/// Parameters without quotes and without the padding of base64: Firefox refuses to decode padded values.
+/// Removes quotes and base64 padding from parameters, since Firefox rejects padded values.
 fn bare(parameters: &[u8]) -> Vec<u8> {
     let mut bare: Vec<u8> = Vec::with_capacity(parameters.len());
     let mut rest = parameters.iter().filter(|byte| **byte != b'"').peekable();
@@ -122,19 +122,19 @@ fn status(message_type: &str, channel: Option<&str>, code: u16) -> String {
     text
 }
 
-/// Adds a member to an object that is closed already.
+/// Adds a member to a complete object.
 fn push_member(text: &mut String, name: &str, value: &str) {
     text.pop();
     text.push_str(&format!(r#","{name}":{}}}"#, serde_json::Value::from(value)));
 }
 
-/// An object with the versions that have changed, and in a member of its own what is not there.
-fn push_broadcasts(text: &mut String, told: &BroadcastUpdate) {
+/// Appends an object with the new versions, and the unknown broadcasts in the member [`NOT_FOUND`].
+fn push_broadcasts(text: &mut String, update: &BroadcastUpdate) {
     let mut broadcasts: serde_json::Map<_, _> =
-        told.changed.iter().map(|(name, version)| (name.clone(), version.as_str().into())).collect();
-    if !told.unknown.is_empty() {
+        update.changed.iter().map(|(name, version)| (name.clone(), version.as_str().into())).collect();
+    if !update.unknown.is_empty() {
         let not_found = |name: &String| (name.clone(), "Broadcast not found".into());
-        let errors = told.unknown.iter().map(not_found).collect();
+        let errors = update.unknown.iter().map(not_found).collect();
         broadcasts.insert(NOT_FOUND.into(), serde_json::Value::Object(errors));
     }
     text.push_str(&serde_json::Value::Object(broadcasts).to_string());

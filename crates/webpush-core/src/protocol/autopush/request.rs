@@ -1,4 +1,4 @@
-//! What an agent says.
+//! Parses messages of agents.
 
 use super::broadcasts::Versions;
 use super::names::{self, ChannelName};
@@ -9,96 +9,90 @@ use serde::Deserialize;
 use std::error::Error;
 use std::fmt;
 
-/// One message of an agent. Members that mean nothing here are ignored everywhere.
+/// A message of an agent. Unknown members are ignored.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The first one: who it is, and what broadcasts it has.
+    /// The first message of a connection.
     Hello {
-        /// The agent it says to be; `None` if it is new, or what it says can't be one.
+        /// The agent; `None` if it is new, or its `uaid` is invalid.
         agent: Option<InboxId>,
-        /// What it follows.
+        /// The broadcasts that it follows, with the versions that it has.
         broadcasts: Versions,
     },
-    /// A subscription is wanted.
+    /// Create a subscription.
     Register {
-        /// What the agent calls it.
-        channel: Name,
-        /// The key of the only application server that may push to it (RFC 8292 §4), as it was written.
+        /// The agent's ID of the subscription.
+        channel: ChannelParameter,
+        /// The key of the only application server that may push to it (RFC 8292 §4), not validated.
         key: Option<String>,
     },
-    /// A subscription is not wanted any more.
+    /// Remove a subscription.
     Unregister {
-        /// What the agent calls it.
-        channel: Name,
+        /// The agent's ID of the subscription.
+        channel: ChannelParameter,
     },
-    /// Messages have arrived, whatever the agent could do with them.
+    /// Acknowledge messages, including those that the agent could not process.
     Ack {
-        /// Their versions.
+        /// The versions of the messages.
         versions: Vec<String>,
-        /// What it says of those that it could not use, as far as so many can be under way.
-        ///
-        /// Mostly there are none.
-        complaints: Vec<Complaint>,
+        /// The messages that the agent could not process, at most [`SESSION_WINDOW`].
+        errors: Vec<DeliveryError>,
     },
-    /// A message could not be used, and stays unacknowledged; why.
-    Nack(Complaint),
-    /// Broadcasts to follow as well.
+    /// A message could not be processed and stays unacknowledged.
+    Nack(DeliveryError),
+    /// Follow more broadcasts.
     BroadcastSubscribe(Versions),
-    /// Nothing below this is wanted; `None` if it is none of the four words.
+    /// Set the minimum urgency; `None` if it is not one of the four values.
     Urgency(Option<Urgency>),
-    /// Is anybody there?
+    /// A ping, to be answered.
     Ping,
-    /// Nothing that asks for anything: what newer agents may say.
+    /// An unknown message, to be ignored.
     Other,
 }
 
-/// What an agent says of a message that it could not use.
+/// The report of an agent that it could not process a message.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// Why.
+pub struct DeliveryError {
+    /// The error code.
     pub code: u16,
-    /// Which one.
+    /// The version of the message.
     pub version: Option<String>,
 }
 
 /// The `channelID` of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Name {
-    /// One that can be used.
-    Good(ChannelName),
-    /// No UUID: the text as it was written.
-    Bad(String),
+pub enum ChannelParameter {
+    /// A UUID.
+    Valid(ChannelName),
+    /// Another text.
+    Invalid(String),
 }
 
-impl From<String> for Name {
+impl From<String> for ChannelParameter {
     fn from(text: String) -> Self {
         match ChannelName::parse(text.clone()) {
-            Some(name) => Self::Good(name),
-            None => Self::Bad(text),
+            Some(name) => Self::Valid(name),
+            None => Self::Invalid(text),
         }
     }
 }
 
-/// How agents write what they say most.
-///
-/// What begins so is read once, without first looking for what it is.
+/// The start of the most frequent message. A text with this prefix is parsed once, without reading its type first.
 const ACK: &str = r#"{"messageType":"ack","#;
 
-/// The code of a message that its agent could use, as are those without a code.
+/// The code of a message that the agent could process; the default.
 const DELIVERED: u16 = 100;
 
-/// The reason for which a text is no request.
-///
-/// The fault of the agent, which is told so when its connection is closed.
+/// A message of an agent is malformed. The text becomes the reason of the close.
 #[derive(Debug)]
 pub enum RequestError {
     /// The text is not a JSON object.
     NotAnObject,
-    /// A member that counts is missing or of another type.
+    /// A required member is missing, or a member has the wrong type.
     Unreadable {
-        /// The message or its kind.
+        /// The type of the message, or "the message".
         message: &'static str,
-        /// The error of the JSON reader.
+        /// The error of the JSON parser.
         source: serde_json::Error,
     },
 }
@@ -122,10 +116,10 @@ impl Error for RequestError {
 }
 
 impl Request {
-    /// Reads a text message.
+    /// Parses a text message.
     ///
     /// # Errors
-    /// [`RequestError`] when it is not a JSON object, or a member that counts is missing or of another type.
+    /// [`RequestError`] if the message is malformed.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(RequestError::NotAnObject);
@@ -159,13 +153,13 @@ impl Request {
             }
             "urgency" => {
                 let MinUrgency { min } = read(text, "urgency")?;
-                let word = min.as_ref().and_then(serde_json::Value::as_str);
-                Ok(Self::Urgency(word.and_then(|word| Urgency::parse(word.as_bytes()))))
+                let value = min.as_ref().and_then(serde_json::Value::as_str);
+                Ok(Self::Urgency(value.and_then(|value| Urgency::parse(value.as_bytes()))))
             }
             "nack" => {
                 let Nack { code, version } = read(text, "nack").unwrap_or_default();
                 let version = version.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
-                Ok(Self::Nack(Complaint { code: code.as_ref().map_or(0, number), version }))
+                Ok(Self::Nack(DeliveryError { code: code.as_ref().map_or(0, code_number), version }))
             }
             "ping" => Ok(Self::Ping),
             _ => Ok(Self::Other),
@@ -174,17 +168,17 @@ impl Request {
 
     fn ack(text: &str) -> Result<Self, RequestError> {
         let Ack { updates } = read(text, "ack")?;
-        let coded =
-            updates.iter().filter_map(|update| Some((number(update.code.as_ref()?), &update.version)));
-        let complaints = coded.filter(|(code, _)| *code != DELIVERED).take(SESSION_WINDOW);
-        let complaints =
-            complaints.map(|(code, version)| Complaint { code, version: Some(version.clone()) }).collect();
-        Ok(Self::Ack { versions: updates.into_iter().map(|update| update.version).collect(), complaints })
+        let codes =
+            updates.iter().filter_map(|update| Some((code_number(update.code.as_ref()?), &update.version)));
+        let errors = codes.filter(|(code, _)| *code != DELIVERED).take(SESSION_WINDOW);
+        let errors =
+            errors.map(|(code, version)| DeliveryError { code, version: Some(version.clone()) }).collect();
+        Ok(Self::Ack { versions: updates.into_iter().map(|update| update.version).collect(), errors })
     }
 }
 
-/// A code of an agent; 0 if it is none that there could be. Whatever it is, the message counts.
-fn number(code: &serde_json::Value) -> u16 {
+/// Returns the number of an error code; 0 if it is invalid, which does not make the message invalid.
+fn code_number(code: &serde_json::Value) -> u16 {
     code.as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default()
 }
 
@@ -255,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn hello_as_each_client_writes_it() {
+    fn hello_messages_of_known_clients_are_parsed() {
         let hello = |agent| Request::Hello { agent, broadcasts: Versions::new() };
         // KUnifiedPush, Sunup, Firefox.
         assert_eq!(parse(r#"{"messageType":"hello"}"#), hello(None));
@@ -275,30 +269,33 @@ mod tests {
     }
 
     #[test]
-    fn registrations_keep_the_name_as_it_was_written() {
+    fn registrations_retain_the_original_channel_id() {
         let text = "C0FFEE00-0123-4567-89AB-CDEF01234567";
         let register = format!(r#"{{"messageType":"register","channelID":"{text}","key":"BN="}}"#);
-        let channel = Name::Good(ChannelName::parse(text.to_owned()).unwrap());
+        let channel = ChannelParameter::Valid(ChannelName::parse(text.to_owned()).unwrap());
         assert_eq!(parse(&register), Request::Register { channel, key: Some("BN=".into()) });
         let bad = r#"{"messageType":"unregister","channelID":"x","code":200}"#;
-        assert_eq!(parse(bad), Request::Unregister { channel: Name::Bad("x".into()) });
+        assert_eq!(parse(bad), Request::Unregister { channel: ChannelParameter::Invalid("x".into()) });
         for no_key in [r#","key":null"#, r#","key":"""#, ""] {
             let text = format!(r#"{{"messageType":"register","channelID":"x"{no_key}}}"#);
-            assert_eq!(parse(&text), Request::Register { channel: Name::Bad("x".into()), key: None });
+            assert_eq!(
+                parse(&text),
+                Request::Register { channel: ChannelParameter::Invalid("x".into()), key: None }
+            );
         }
     }
 
-    fn complaint(code: u16, version: Option<&str>) -> Complaint {
-        Complaint { code, version: version.map(str::to_owned) }
+    fn error(code: u16, version: Option<&str>) -> DeliveryError {
+        DeliveryError { code, version: version.map(str::to_owned) }
     }
 
     #[test]
     fn acknowledgements_with_and_without_code() {
         let text =
             r#"{"messageType":"ack","updates":[{"channelID":"a","version":"1","code":100},{"version":"2"}]}"#;
-        let ack = |versions: &[&str], complaints: &[(u16, &str)]| Request::Ack {
+        let ack = |versions: &[&str], errors: &[(u16, &str)]| Request::Ack {
             versions: versions.iter().map(|version| (*version).to_owned()).collect(),
-            complaints: complaints.iter().map(|(code, version)| complaint(*code, Some(version))).collect(),
+            errors: errors.iter().map(|(code, version)| error(*code, Some(version))).collect(),
         };
         assert_eq!(parse(text), ack(&["1", "2"], &[]));
         assert_eq!(parse(r#"{"messageType":"ack","updates":[]}"#), ack(&[], &[]));
@@ -308,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_could_not_be_used() {
+    fn nacks_with_and_without_code() {
         for (text, code, version) in [
             (r#"{"messageType":"nack","version":"x","code":301}"#, 301, Some("x")),
             (r#"{"messageType":"nack","version":"x"}"#, 0, Some("x")),
@@ -316,12 +313,12 @@ mod tests {
             (r#"{"messageType":"nack","code":-1}"#, 0, None),
             (r#"{"messageType":"nack","code":1,"code":2}"#, 0, None),
         ] {
-            assert_eq!(parse(text), Request::Nack(complaint(code, version)), "{text}");
+            assert_eq!(parse(text), Request::Nack(error(code, version)), "{text}");
         }
     }
 
     #[test]
-    fn pings_and_what_is_not_known() {
+    fn pings_and_unknown_messages() {
         for ping in ["{}", " { } \n", r#"{"messageType":"ping"}"#] {
             assert_eq!(parse(ping), Request::Ping, "{ping}");
         }
@@ -333,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn urgency_is_one_of_four_words() {
+    fn urgency_is_one_of_four_values() {
         assert_eq!(
             parse(r#"{"messageType":"urgency","min":"very-low"}"#),
             Request::Urgency(Some(Urgency::VeryLow))
@@ -345,8 +342,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
-        for (text, said) in [
+    fn malformed_messages_are_refused_with_a_reason() {
+        for (text, expected) in [
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),
             ("{", "the message can't be read"),
@@ -358,7 +355,7 @@ mod tests {
             (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
         ] {
             let reason = Request::parse(text).unwrap_err().to_string();
-            assert!(reason.contains(said), "{text}: {reason}");
+            assert!(reason.contains(expected), "{text}: {reason}");
         }
     }
 }

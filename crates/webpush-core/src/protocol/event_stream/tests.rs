@@ -1,5 +1,3 @@
-//! Events as an agent reads them, and where it goes on.
-
 use super::*;
 use crate::capability::testing::RustCrypto;
 use crate::encoding::{CRYPTO_KEY, Encoding};
@@ -74,7 +72,7 @@ fn d1_set_b_what_could_not_be_acknowledged_is_no_event() {
     }
 }
 
-/// The fields of one event and the JSON of its data.
+/// Parses one event: its fields, and the JSON in `data`.
 fn read(event: &str) -> (Vec<(String, String)>, serde_json::Value) {
     let lines = event.strip_suffix("\n\n").expect("an empty line ends an event").split('\n');
     let mut fields: Vec<_> =
@@ -95,7 +93,7 @@ fn after(id: &str) -> Position {
 }
 
 #[test]
-fn a_message_is_one_event_with_all_that_a_push_would_say() {
+fn a_message_is_one_event_with_headers_and_body() {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aesgcm"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_bytes(b"text/x; a=\"\\ \xe9\t\"").unwrap());
@@ -142,7 +140,7 @@ fn r8030_6_3_b_a_receipt_names_its_message_and_itself() {
 }
 
 #[test]
-fn only_an_id_of_the_same_inbox_is_a_place_to_go_on_from() {
+fn streams_resume_only_after_an_id_of_the_same_inbox() {
     let id = url(&Capability::Message(stored(draft()).entry_ref()));
     assert_eq!(after(&id), Position::new(77));
     assert_eq!(after(&id.replace(ORIGIN, "http://moved.example:81")), Position::new(77));
@@ -163,7 +161,7 @@ fn only_an_id_of_the_same_inbox_is_a_place_to_go_on_from() {
 
 proptest! {
     #[test]
-    fn any_body_and_header_comes_through_in_one_line(
+    fn any_body_and_header_fits_in_one_line(
         body in prop::collection::vec(any::<u8>(), 0..300),
         kind in "[ -~\\t\u{80}-\u{ff}]{1,100}",
     ) {
@@ -181,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn any_id_is_read_or_ignored(id in "[ -~]*") {
+    fn any_id_is_parsed_or_ignored(id in "[ -~]*") {
         prop_assert_eq!(after(&id), Position::START);
     }
 }

@@ -1,5 +1,3 @@
-//! What a client of 2015 reads.
-
 use super::*;
 use crate::capability::testing::RustCrypto;
 use crate::encoding::Encoding;
@@ -84,7 +82,7 @@ fn d1_reg_a_b_links_are_relative_and_in_the_words_of_both_drafts() {
          </devices/x>; rel=\"urn:ietf:params:push:monitor\", \
          </devices/x/channels>; rel=\"urn:ietf:params:push:channel\""
     );
-    assert_eq!(kept_for(Duration::from_millis(3_600_900)), "max-age=3600, private");
+    assert_eq!(cache_control(Duration::from_millis(3_600_900)), "max-age=3600, private");
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn d1_error_a_an_error_has_the_members_of_2015_beside_its_own() {
 }
 
 #[test]
-fn the_entry_url_decides_the_dialect() {
+fn legacy_paths_are_recognized() {
     for path in ["/devices", "/devices/", "/devices/x", "/devices/x/channels/y", "/updates/x", "/updates/"] {
         assert!(is_legacy_path(path), "{path}");
     }

@@ -11,17 +11,17 @@ fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
-fn parse(list: &[(&'static str, &str)]) -> Result<Option<(Form, String, String)>, Claim> {
+fn parse(list: &[(&'static str, &str)]) -> Result<Option<(CredentialsForm, String, String)>, Claim> {
     Credentials::parse(&headers(list))
-        .map(|found| found.map(|it| (it.form(), it.token().to_owned(), it.key().to_owned())))
-        .map_err(|finding| finding.claim)
+        .map(|credentials| credentials.map(|it| (it.form(), it.token().to_owned(), it.key().to_owned())))
+        .map_err(|check| check.claim)
 }
 
-fn vapid(value: &str) -> Result<Option<(Form, String, String)>, Claim> {
+fn vapid(value: &str) -> Result<Option<(CredentialsForm, String, String)>, Claim> {
     parse(&[("authorization", value)])
 }
 
-fn found(form: Form) -> Result<Option<(Form, String, String)>, Claim> {
+fn parsed(form: CredentialsForm) -> Result<Option<(CredentialsForm, String, String)>, Claim> {
     Ok(Some((form, "a.b.c".to_owned(), "K".to_owned())))
 }
 
@@ -36,7 +36,7 @@ fn r8292_3_a_every_way_to_write_it() {
         "vapid ,, t=a.b.c,, k=K,",
         "vapid t=\"a.b\\.c\",k=K",
     ] {
-        assert_eq!(vapid(value), found(Form::Rfc8292), "{value}");
+        assert_eq!(vapid(value), parsed(CredentialsForm::Rfc8292), "{value}");
     }
     assert_eq!(vapid("vapid t=a,k=K==").unwrap().unwrap().2, "K==", "padding is part of the value");
 }
@@ -60,7 +60,7 @@ fn r8292_4_2_c_without_both_or_with_two_it_is_invalid() {
 }
 
 #[test]
-fn other_schemes_are_no_credentials() {
+fn other_schemes_are_ignored() {
     assert_eq!(parse(&[]), Ok(None));
     for value in ["", "Basic dDpr", "vapidx t=a.b.c, k=K", "t=a.b.c, k=K", "Bearer a.b.c", "WebPush a.b.c"] {
         assert_eq!(vapid(value), Ok(None), "{value}");
@@ -80,18 +80,21 @@ fn r8292_old_the_key_is_in_crypto_key() {
         ("Bearer a.b.c", "dh=D, keyid=x; P256ECDSA=\"K\""),
     ] {
         let headers = [("authorization", authorization), ("crypto-key", key)];
-        assert_eq!(parse(&headers), found(Form::Draft01), "{authorization}");
+        assert_eq!(parse(&headers), parsed(CredentialsForm::Draft01), "{authorization}");
     }
     let bearer = ("authorization", "Bearer a.b.c");
     assert_eq!(parse(&[bearer, ("crypto-key", "dh=D")]), Ok(None), "a bearer token of something else");
-    assert_eq!(parse(&[bearer, ("crypto-key", "dh=D"), ("crypto-key", "p256ecdsa=K")]), found(Form::Draft01));
+    assert_eq!(
+        parse(&[bearer, ("crypto-key", "dh=D"), ("crypto-key", "p256ecdsa=K")]),
+        parsed(CredentialsForm::Draft01)
+    );
     for two in ["p256ecdsa=K;p256ecdsa=K", "p256ecdsa=K, p256ecdsa=K"] {
         assert_eq!(parse(&[bearer, ("crypto-key", two)]), Err(Claim::Key));
     }
 }
 
 #[test]
-fn sizes_are_bounded() {
+fn lengths_are_bounded() {
     let value = |token: usize, key: usize| format!("vapid t={}, k={}", "a".repeat(token), "k".repeat(key));
     assert!(vapid(&value(VAPID_TOKEN_BYTES, VAPID_KEY_CHARACTERS)).is_ok());
     assert_eq!(vapid(&value(VAPID_TOKEN_BYTES + 1, 1)), Err(Claim::Token));
@@ -101,13 +104,13 @@ fn sizes_are_bounded() {
 #[test]
 fn credentials_do_not_print() {
     let headers = headers(&[("authorization", "vapid t=secret, k=secret")]);
-    let shown = format!("{:?}", Credentials::parse(&headers).unwrap().unwrap());
-    assert!(!shown.contains("secret"), "{shown}");
+    let debug = format!("{:?}", Credentials::parse(&headers).unwrap().unwrap());
+    assert!(!debug.contains("secret"), "{debug}");
 }
 
 proptest! {
     #[test]
-    fn any_headers_are_read_or_refused(
+    fn any_headers_are_parsed_or_refused(
         list in prop::collection::vec(
             (
                 prop::sample::select(vec!["authorization", "crypto-key"]),

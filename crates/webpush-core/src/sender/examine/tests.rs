@@ -17,8 +17,8 @@ fn headers(token: &str, key: &str) -> HeaderMap {
     HeaderMap::from_iter([(AUTHORIZATION, value)])
 }
 
-/// Both ways of asking, which must agree.
-fn ask(token: &str, key: &str) -> Result<VerifiedSender, (Claim, String)> {
+/// Calls [`examine`] and [`verify`], which must agree.
+fn check(token: &str, key: &str) -> Result<VerifiedSender, (Claim, String)> {
     let headers = headers(token, key);
     let credentials = Credentials::parse(&headers).unwrap().unwrap();
     let examination = examine(&credentials, expected(), &Fake);
@@ -26,17 +26,17 @@ fn ask(token: &str, key: &str) -> Result<VerifiedSender, (Claim, String)> {
     assert_eq!(verified.as_ref().ok(), examination.sender.as_ref());
     verified.map_err(|problem| {
         let Problem::VapidInvalid { claim, expected, found } = problem else { panic!("{problem:?}") };
-        let first = examination.findings.iter().find(|finding| !finding.holds).unwrap();
+        let first = examination.checks.iter().find(|check| !check.passed).unwrap();
         assert_eq!((first.claim, &first.expected, &first.found), (claim, &expected, &found));
         (claim, found.into_owned())
     })
 }
 
 fn claims(claims: &str) -> Result<VerifiedSender, (Claim, String)> {
-    ask(&token(1, ES256_HEADER, claims), &key_text(1))
+    check(&token(1, ES256_HEADER, claims), &key_text(1))
 }
 
-fn failing(result: Result<VerifiedSender, (Claim, String)>) -> Option<Claim> {
+fn failed(result: Result<VerifiedSender, (Claim, String)>) -> Option<Claim> {
     result.err().map(|(claim, _)| claim)
 }
 
@@ -53,7 +53,7 @@ fn r8292_2_a_the_audience_is_the_origin_exactly() {
     for right in
         [r#""https://push.example""#, r#"["https://push.example"]"#, r#"["x","https://push.example"]"#]
     {
-        assert_eq!(failing(with(right)), None, "{right}");
+        assert_eq!(failed(with(right)), None, "{right}");
     }
     for wrong in [
         r#""https://push.example/""#,
@@ -69,9 +69,9 @@ fn r8292_2_a_the_audience_is_the_origin_exactly() {
         "{}",
         "null",
     ] {
-        assert_eq!(failing(with(wrong)), Some(Claim::Audience), "{wrong}");
+        assert_eq!(failed(with(wrong)), Some(Claim::Audience), "{wrong}");
     }
-    assert_eq!(failing(claims(r#"{"exp":1700043200}"#)), Some(Claim::Audience));
+    assert_eq!(failed(claims(r#"{"exp":1700043200}"#)), Some(Claim::Audience));
     let (_, found) = with(r#""https://push.example/""#).unwrap_err();
     assert_eq!(found, r#""https://push.example/""#);
 }
@@ -105,9 +105,9 @@ fn r8292_2_b_4_2_d_the_end_is_within_24_hours() {
         "true",
         "[1700043200]",
     ] {
-        assert_eq!(failing(with(wrong)), Some(Claim::Expiry), "{wrong}");
+        assert_eq!(failed(with(wrong)), Some(Claim::Expiry), "{wrong}");
     }
-    assert_eq!(failing(claims(r#"{"aud":"https://push.example"}"#)), Some(Claim::Expiry));
+    assert_eq!(failed(claims(r#"{"aud":"https://push.example"}"#)), Some(Claim::Expiry));
     let (_, found) = with("1700000000").unwrap_err();
     assert_eq!(found, "1700000000 (0.5 s ago)");
 }
@@ -124,30 +124,30 @@ fn r8292_2_c_only_es256() {
         r#"{"alg":null}"#,
         "{}",
     ] {
-        assert_eq!(failing(ask(&token(1, alg, GOOD), &key_text(1))), Some(Claim::Algorithm), "{alg}");
+        assert_eq!(failed(check(&token(1, alg, GOOD), &key_text(1))), Some(Claim::Algorithm), "{alg}");
     }
     let unsigned = token(1, r#"{"alg":"none"}"#, GOOD);
     let unsigned = &unsigned[..=unsigned.rfind('.').unwrap()];
-    assert_eq!(failing(ask(unsigned, &key_text(1))), Some(Claim::Algorithm));
+    assert_eq!(failed(check(unsigned, &key_text(1))), Some(Claim::Algorithm));
     let good = token(1, ES256_HEADER, GOOD);
     let (signed, _) = good.rsplit_once('.').unwrap();
-    // A DER signature, an empty one, one too long, and no base64url at all.
+    // DER, empty, too long, not base64url.
     for signature in ["MEUCIQ".repeat(15), String::new(), "A".repeat(88), "*".repeat(86)] {
         let token = format!("{signed}.{signature}");
-        assert_eq!(failing(ask(&token, &key_text(1))), Some(Claim::Signature), "{signature}");
+        assert_eq!(failed(check(&token, &key_text(1))), Some(Claim::Signature), "{signature}");
     }
 }
 
 #[test]
 fn r8292_2_d_4_2_c_nothing_of_a_token_that_does_not_verify_is_used() {
     let good = token(1, ES256_HEADER, GOOD);
-    assert_eq!(failing(ask(&good, &key_text(2))), Some(Claim::Signature), "another key");
+    assert_eq!(failed(check(&good, &key_text(2))), Some(Claim::Signature), "another key");
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let other = token(1, ES256_HEADER, &GOOD.replace("a@b", "c@d"));
     let (tampered, _) = other.rsplit_once('.').unwrap();
-    assert_eq!(failing(ask(&format!("{tampered}.{signature}"), &key_text(1))), Some(Claim::Signature));
-    assert_eq!(failing(ask(&format!("{signed}.{signature}"), &key_text(OFF_CURVE))), Some(Claim::Key));
-    assert_eq!(failing(ask(signed, &key_text(1))), Some(Claim::Token));
+    assert_eq!(failed(check(&format!("{tampered}.{signature}"), &key_text(1))), Some(Claim::Signature));
+    assert_eq!(failed(check(&format!("{signed}.{signature}"), &key_text(OFF_CURVE))), Some(Claim::Key));
+    assert_eq!(failed(check(signed, &key_text(1))), Some(Claim::Token));
 }
 
 #[test]
@@ -155,14 +155,14 @@ fn r8292_2_1_a_2_2_a_the_subject_is_optional_and_extra_claims_are_ignored() {
     for more in [r#""sub":1"#, r#""sub":"nobody""#, r#""sub":null"#, r#""nbf":9999999999,"iss":"x","jti":{}"#]
     {
         let claims = claims(&format!(r#"{{"aud":"https://push.example","exp":1700043200,{more}}}"#));
-        assert_eq!(failing(claims), None, "{more}");
+        assert_eq!(failed(claims), None, "{more}");
     }
 }
 
 #[test]
-fn the_signature_is_not_looked_at_when_something_else_is_wrong() {
-    struct Untouched;
-    impl Curve for Untouched {
+fn the_signature_is_not_checked_if_another_claim_is_invalid() {
+    struct NoSignatures;
+    impl Curve for NoSignatures {
         fn contains(&self, _: &[u8; 65]) -> bool {
             true
         }
@@ -173,27 +173,27 @@ fn the_signature_is_not_looked_at_when_something_else_is_wrong() {
     for claims in ["{}", r#"{"aud":"https://push.example","exp":1}"#] {
         let headers = headers(&token(1, ES256_HEADER, claims), &key_text(1));
         let credentials = Credentials::parse(&headers).unwrap().unwrap();
-        assert!(verify(&credentials, expected(), &Untouched).is_err());
+        assert!(verify(&credentials, expected(), &NoSignatures).is_err());
     }
 }
 
 #[test]
-fn every_claim_is_examined_also_after_one_that_fails() {
+fn every_claim_is_examined_even_after_a_failure() {
     let headers = headers(&token(1, ES256_HEADER, r#"{"aud":"x","exp":1}"#), &key_text(1));
     let credentials = Credentials::parse(&headers).unwrap().unwrap();
-    let Examination { findings, sender } = examine(&credentials, expected(), &Fake);
-    let all: Vec<_> = findings.iter().map(|finding| (finding.claim.as_str(), finding.holds)).collect();
-    let (held, failed) = (true, false);
+    let Examination { checks, sender } = examine(&credentials, expected(), &Fake);
+    let all: Vec<_> = checks.iter().map(|check| (check.claim.as_str(), check.passed)).collect();
+    let (passed, failed) = (true, false);
     assert_eq!(
         all,
         [
-            ("Authorization", held),
-            ("k", held),
-            ("alg", held),
+            ("Authorization", passed),
+            ("k", passed),
+            ("alg", passed),
             ("aud", failed),
             ("exp", failed),
-            ("sub", held),
-            ("signature", held)
+            ("sub", passed),
+            ("signature", passed)
         ]
     );
     assert_eq!(sender, None);
@@ -201,10 +201,10 @@ fn every_claim_is_examined_also_after_one_that_fails() {
 
 proptest! {
     #[test]
-    fn any_token_and_key_are_judged(
+    fn any_token_and_key_are_examined(
         header in "\\PC{0,40}", claims in "\\PC{0,80}", value in "[ -~]{0,120}", number in any::<u8>(),
     ) {
-        let _ = ask(&token(number, &header, &claims), &key_text(number));
+        let _ = check(&token(number, &header, &claims), &key_text(number));
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("vapid {value}")).unwrap())]);
         if let Ok(Some(credentials)) = Credentials::parse(&headers) {
             let _ = examine(&credentials, expected(), &Fake);
@@ -212,9 +212,9 @@ proptest! {
     }
 
     #[test]
-    fn any_claims_are_judged_and_shown_short(aud in any::<String>(), exp in any::<f64>()) {
+    fn any_claims_are_examined_and_shown_in_short(aud in any::<String>(), exp in any::<f64>()) {
         let claims = serde_json::json!({"aud": aud, "exp": exp}).to_string();
-        if let Err((_, found)) = ask(&token(1, ES256_HEADER, &claims), &key_text(1)) {
+        if let Err((_, found)) = check(&token(1, ES256_HEADER, &claims), &key_text(1)) {
             prop_assert!(found.len() < 1500 && found.is_ascii());
         }
     }

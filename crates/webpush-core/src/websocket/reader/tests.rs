@@ -1,4 +1,4 @@
-//! The rules of RFC 6455 for what a client sends, one by one, and what no order of bytes may break.
+//! The rules of RFC 6455 for the frames of a client, and properties of any bytes.
 
 mod autobahn;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A frame with this first byte, masked.
+/// A masked frame with this first byte.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -26,7 +26,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Everything that is read of these bytes, in words.
+/// Describes all messages in `bytes`, and the code of a violation.
 fn read(bytes: &[u8]) -> Vec<String> {
     read_in(bytes, bytes.len().max(1))
 }
@@ -37,7 +37,7 @@ fn read_in(bytes: &[u8], at_once: usize) -> Vec<String> {
         reader.feed(part);
         loop {
             all.push(match reader.next() {
-                Ok(Some(received)) => format!("{received:?}"),
+                Ok(Some(message)) => format!("{message:?}"),
                 Ok(None) => break,
                 Err(Violation { code, .. }) => {
                     all.push(code.to_string());
@@ -55,7 +55,7 @@ fn r6455_5_2_lengths_of_all_three_sizes() {
         let text = "x".repeat(length);
         assert_eq!(read(&frame(0x81, text.as_bytes())), [format!("Text({text:?})")], "{length}");
     }
-    // The same in the longest form, which need not be the shortest to be understood.
+    // A length that is not encoded in the shortest form is accepted.
     let long = [&[0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, 1][..], &MASK, &[b'a' ^ MASK[0]]].concat();
     assert_eq!(read(&long), ["Text(\"a\")"]);
 }
@@ -156,13 +156,13 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn however_bytes_arrive_the_same_is_read(frames in prop::collection::vec(any_frame(), 0..8), at_once in 1..50_usize) {
+    fn the_size_of_reads_makes_no_difference(frames in prop::collection::vec(any_frame(), 0..8), at_once in 1..50_usize) {
         let bytes = frames.concat();
         prop_assert_eq!(read_in(&bytes, at_once), read(&bytes));
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         read_in(&bytes, 7);
     }
 }

@@ -4,7 +4,7 @@ use crate::problem::{Failure, InternalError};
 use webpush_core::capability::Capability;
 use webpush_core::id::{ChannelId, InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::problem::{Limited, Problem};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::sender::parse_key;
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::ClientAddr;
@@ -55,8 +55,8 @@ pub(super) async fn register(
     match service.commit(ops, Durability::Durable).await?.pop() {
         Some(Applied::Created) => endpoint(service, &subscription),
         Some(Applied::Refused) => {
-            let of = Limited::SubscriptionSet;
-            Err(Problem::TooManyRequests { of, retry_after_seconds: FULL_RETRY_SECONDS }.into())
+            let limit = LimitKind::SubscriptionSet;
+            Err(Problem::TooManyRequests { limit, retry_after_seconds: FULL_RETRY_SECONDS }.into())
         }
         // Another connection of this agent registered the channel, or removed the agent, in between.
         _ => Err(Problem::NotFound.into()),

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use webpush_core::websocket::{Reader, Received, Violation, write};
+use webpush_core::websocket::{Reader, Violation, WebSocketMessage, write};
 
 /// How much is read at once. It is on the stack: an idle agent has no buffer.
 const READ_BYTES: usize = 4096;
@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// The next message that has come whole.
-    pub(super) fn next(&mut self) -> Result<Option<Received<'_>>, Violation> {
+    pub(super) fn next(&mut self) -> Result<Option<WebSocketMessage<'_>>, Violation> {
         self.reader.next()
     }
 
@@ -156,6 +156,6 @@ mod tests {
         // A ping with a masking key of zeros.
         peer.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
         assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Read));
-        assert!(matches!(socket.next(), Ok(Some(Received::Ping(_)))));
+        assert!(matches!(socket.next(), Ok(Some(WebSocketMessage::Ping(_)))));
     }
 }

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, LINK};
 use std::time::Duration;
 use webpush_core::capability::{Capability, KeyId};
 use webpush_core::id::InboxId;
-use webpush_core::protocol::legacy::{kept_for, registration_links, with_error_members};
+use webpush_core::protocol::legacy::{cache_control, registration_links, with_error_members};
 use webpush_service::service::Service;
 
 /// The answer to a request that was not served.
@@ -49,7 +49,7 @@ pub(crate) fn about_registration(
     let channels = path(service, Capability::Channels(device), key)?;
     let device = path(service, Capability::Device(device), key)?;
     let links = value(registration_links(&device, &channels))?;
-    Ok([(LINK, links), (CACHE_CONTROL, value(kept_for(lifetime))?)])
+    Ok([(LINK, links), (CACHE_CONTROL, value(cache_control(lifetime))?)])
 }
 
 pub(crate) fn path(service: &Service, capability: Capability, key: KeyId) -> Result<String, Failure> {

@@ -14,9 +14,9 @@ use webpush_core::capability::Capability;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::Problem;
-use webpush_core::protocol::legacy::{SUBSCRIPTION_REL, kept_for};
+use webpush_core::protocol::legacy::{SUBSCRIPTION_REL, cache_control};
 use webpush_core::protocol::rfc8030::{SET_REL, link};
-use webpush_core::sender::restricted_to;
+use webpush_core::sender::parse_restriction;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::client_addr::{Caller, ClientAddr};
 use webpush_service::service::Service;
@@ -56,7 +56,7 @@ pub async fn subscribe(
 ) -> Result<Answer, Failure> {
     service.rate_limits.load().charge_registration(peer)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
-    let sender = restricted_to(&head.headers, &options, &P256)?;
+    let sender = parse_restriction(&head.headers, &options, &P256)?;
     let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;
     let (agent, id) = (device.id, SubscriptionId::from_bytes(service.random()?));
     // The URL of a channel begins with that of its device, so the same key seals it.
@@ -68,7 +68,7 @@ pub async fn subscribe(
 
     let location = format!("{}{}", service.origin, path(service, Capability::Update(agent, id), key)?);
     let channel = link("", &path(service, Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
-    let lifetime = (CACHE_CONTROL, value(kept_for(first_lifetime(service)))?);
+    let lifetime = (CACHE_CONTROL, value(cache_control(first_lifetime(service)))?);
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
 }
 

@@ -45,7 +45,7 @@ pub async fn channel(
 /// The newest message that has not arrived yet, or 204. Reading it is no acknowledgement.
 async fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
     service.subscription(device, id).await?.ok_or(Problem::NotFound)?;
-    let scope = Scope { inbox: device, only: Some(id), min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: device, subscription: Some(id), min_urgency: Urgency::VeryLow };
     match service.latest(&scope, service.now()).await? {
         Some(Entry::Message(message)) => Ok(message::guarded(message_response(&message))),
         Some(Entry::Receipt(_)) | None => Ok(empty(StatusCode::NO_CONTENT)),

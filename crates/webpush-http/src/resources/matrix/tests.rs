@@ -4,7 +4,7 @@ use crate::gateway::target::PUSHKEY_BYTES;
 use crate::problem::VapidErrorStatus;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::matrix::GATEWAY_DEVICES;
-use webpush_core::problem::Limited;
+use webpush_core::problem::LimitKind;
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::Setup;
@@ -56,10 +56,10 @@ fn errors_are_those_of_matrix_too() {
         vapid_status: VapidErrorStatus::Rfc,
         refusals: Default::default(),
     };
-    let limited = Problem::TooManyRequests { of: Limited::Agent, retry_after_seconds: 7 };
+    let limited = Problem::TooManyRequests { limit: LimitKind::Agent, retry_after_seconds: 7 };
     for (failure, status, errcode) in [
         (RequestError::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
-        (Problem::PushkeyElsewhere.into(), 403, "M_FORBIDDEN"),
+        (Problem::ForeignPushkey.into(), 403, "M_FORBIDDEN"),
         (Problem::NotFound.into(), 404, "M_UNRECOGNIZED"),
         (Problem::MethodNotAllowed { allow: "GET" }.into(), 405, "M_UNRECOGNIZED"),
         (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),

@@ -9,9 +9,9 @@ use http::request::Parts;
 use webpush_core::capability::{Capability, KeyId};
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::problem::{Limited, Problem};
-use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, named_set};
-use webpush_core::sender::restricted_to;
+use webpush_core::problem::{LimitKind, Problem};
+use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, set_link};
+use webpush_core::sender::parse_restriction;
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::Caller;
 use webpush_service::service::Service;
@@ -32,9 +32,9 @@ pub(crate) async fn subscribe(
 ) -> Result<Answer, Failure> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.peer)?;
-    let named = named_set(&head.headers)?;
+    let named = set_link(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
-    let sender = restricted_to(&head.headers, &options, &P256)?;
+    let sender = parse_restriction(&head.headers, &options, &P256)?;
     let set = match named {
         Some(link) => Some(existing_set(service, &link).await?),
         None => None,
@@ -80,8 +80,8 @@ pub(crate) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Prob
     match applied {
         Applied::Created => Ok(()),
         Applied::Refused => {
-            let of = Limited::SubscriptionSet;
-            Err(Problem::TooManyRequests { of, retry_after_seconds: SET_RETRY_SECONDS })
+            let limit = LimitKind::SubscriptionSet;
+            Err(Problem::TooManyRequests { limit, retry_after_seconds: SET_RETRY_SECONDS })
         }
         _ => Err(missing),
     }

@@ -37,11 +37,11 @@ pub(crate) async fn monitor(
         | Capability::Channel(..)
         | Capability::Update(..) => return Err(Problem::NotFound.into()),
     };
-    let scope = Scope { inbox, only, min_urgency: request.min_urgency };
+    let scope = Scope { inbox, subscription: only, min_urgency: request.min_urgency };
     let is_device = matches!(capability, Capability::Device(_));
     let way = match is_device {
         true => Transport::Legacy,
-        false if event_stream::is_asked_for(&head.headers) => Transport::Events,
+        false if event_stream::is_requested(&head.headers) => Transport::Events,
         false => Transport::Rfc8030,
     };
     let listener = service.registry.register(&scope, way);

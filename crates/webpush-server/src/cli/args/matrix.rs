@@ -3,7 +3,7 @@
 use super::limits::parse_timeout;
 use std::time::Duration;
 use webpush_config::setting::NeedsRestart;
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 use webpush_http::gateway::{GatewayConfig, Scope};
 
 /// Flags for the Matrix gateway.
@@ -16,7 +16,7 @@ pub(crate) struct MatrixArgs {
 
     /// Addresses or CIDR blocks that the gateway may connect to although they are not public; repeatable
     #[arg(long, env = "WEBPUSH_SERVER_MATRIX__ALLOW_ADDRESSES", add = NeedsRestart, value_name = "CIDR", value_delimiter = ',')]
-    matrix_allow_address: Vec<Block>,
+    matrix_allow_address: Vec<CidrBlock>,
 
     /// Timeout for a request to another push service
     #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__MATRIX_TIMEOUT", add = NeedsRestart, value_name = "TIME", default_value = "10s", value_parser = parse_timeout, hide = true)]

@@ -2,7 +2,7 @@
 
 use clap::builder::BoolishValueParser;
 use webpush_config::setting::NeedsRestart;
-use webpush_core::address::Block;
+use webpush_core::address::CidrBlock;
 use webpush_http::transport::forwarded::ForwardedHeader;
 use webpush_http::transport::proxies::Proxies;
 
@@ -14,7 +14,7 @@ pub(crate) struct ProxyArgs {
     ///
     /// List only addresses of proxies: a client at such an address can claim any address.
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
-    trusted_proxies: Vec<Block>,
+    trusted_proxies: Vec<CidrBlock>,
 
     /// Header from which the client address is read; the other one is ignored, because clients can forge it
     #[arg(

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::encoding::CRYPTO_KEY;
 use webpush_core::problem::Problem;
-use webpush_core::sender::{Credentials, Expected, Finding, examine, parse_key, restriction};
+use webpush_core::sender::{ClaimCheck, Credentials, Expected, check_restriction, examine, parse_key};
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
 use webpush_http::problem;
@@ -149,27 +149,27 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
     };
     let mut examination = examine(&credentials, Expected { audience: &origin, now }, &P256);
     if let (Some(restricted_to), Ok(key)) = (&args.key, parse_key(credentials.key(), &P256)) {
-        examination.findings.push(restriction(&key, restricted_to));
+        examination.checks.push(check_restriction(&key, restricted_to));
     }
-    if let Some(failing) = examination.findings.iter().find(|finding| !finding.holds) {
+    if let Some(failing) = examination.checks.iter().find(|finding| !finding.passed) {
         let problem = failing.clone().into();
-        return refused(examination.findings, problem);
+        return refused(examination.checks, problem);
     }
     let until = examination.sender.map(|sender| sender.expires().rfc3339()).unwrap_or_default();
     let detail = format!("a server at {origin} accepts this until {until}");
-    Explanation { pass: true, findings: rows(examination.findings), status: None, detail }
+    Explanation { pass: true, findings: rows(examination.checks), status: None, detail }
 }
 
 /// Returns the answer of a server that refuses.
-fn refused(findings: Vec<Finding>, problem: Problem) -> Explanation {
+fn refused(findings: Vec<ClaimCheck>, problem: Problem) -> Explanation {
     let (status, detail) = problem::RequestError::from(problem).kind().status_and_detail();
     Explanation { pass: false, findings: rows(findings), status: Some(status.as_u16()), detail }
 }
 
-fn rows(findings: Vec<Finding>) -> Vec<Row> {
-    let row = |Finding { claim, holds, expected, found }| Row {
+fn rows(findings: Vec<ClaimCheck>) -> Vec<Row> {
+    let row = |ClaimCheck { claim, passed, expected, found }| Row {
         claim: claim.as_str(),
-        holds,
+        holds: passed,
         expected: expected.into_owned(),
         found: found.into_owned(),
     };

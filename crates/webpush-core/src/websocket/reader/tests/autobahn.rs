@@ -1,27 +1,28 @@
-//! The cases of the Autobahn testsuite for servers, by its numbers, as far as they are about what is read. (The
-//! testsuite itself is a program for Python 2; `interop/README.md` says how it is run.)
+//! The server cases of the Autobahn testsuite that are about reading, with its numbers.
+//!
+//! `interop/README.md` describes how to run the testsuite itself, a Python 2 program.
 
 use super::*;
 
-/// What is read of a text in one frame, in frames of one byte each, and in two frames for each place to cut.
-fn read_in_every_cut(text: &[u8]) -> Vec<Vec<String>> {
-    let cut_at = |places: &[usize]| {
+/// Reads a text in one frame, in frames of one byte, and in two frames for every split position.
+fn read_in_all_fragments(text: &[u8]) -> Vec<Vec<String>> {
+    let split_at = |positions: &[usize]| {
         let (mut frames, mut from) = (Vec::new(), 0);
-        for (number, to) in places.iter().chain([&text.len()]).enumerate() {
+        for (number, to) in positions.iter().chain([&text.len()]).enumerate() {
             let opcode = if number == 0 { 1 } else { 0 };
-            let last = if number == places.len() { 0x80 } else { 0 };
+            let last = if number == positions.len() { 0x80 } else { 0 };
             frames.extend(frame(opcode | last, &text[from..*to]));
             from = *to;
         }
         read(&frames)
     };
     let every: Vec<_> = (1..text.len()).collect();
-    let two = (0..=text.len()).map(|place| cut_at(&[place]));
-    [cut_at(&[]), cut_at(&every)].into_iter().chain(two).collect()
+    let two = (0..=text.len()).map(|position| split_at(&[position]));
+    [split_at(&[]), split_at(&every)].into_iter().chain(two).collect()
 }
 
 #[test]
-fn case_1_text_and_binary_of_every_length_in_every_chop() {
+fn case_1_text_and_binary_of_every_length_in_all_chunk_sizes() {
     for length in [0, 125, 126, 127, 128, 65_535, 65_536] {
         let payload = vec![b'*'; length];
         for (first, name) in [(0x81, "Text"), (0x82, "Binary")] {
@@ -105,32 +106,32 @@ fn case_5_fragments() {
 }
 
 #[test]
-fn case_6_valid_utf_8_in_every_cut() {
+fn case_6_valid_utf_8_in_all_fragments() {
     for text in [
         "",
         "Hello-µ@ßöäüàá-UTF-8!!",
         "κόσμε",
-        // The first and the last of each length, and around the surrogates.
+        // The limits of each length, and around the surrogates.
         "\u{0}",
         "\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{fffd}\u{ffff}\u{10000}\u{10ffff}",
-        // What is no character is still UTF-8 (6.22), a mark of byte order too.
+        // Noncharacters (6.22) and the byte order mark are valid UTF-8.
         "\u{fffe}\u{1fffe}\u{10fffe}\u{feff}",
         "𠀀😀e\u{301}",
     ] {
-        for read in read_in_every_cut(text.as_bytes()) {
+        for read in read_in_all_fragments(text.as_bytes()) {
             assert_eq!(read, [format!("Text({text:?})")]);
         }
     }
 }
 
 #[test]
-fn case_6_what_is_not_utf_8_in_every_cut() {
+fn case_6_invalid_utf_8_in_all_fragments() {
     for wrong in [
-        // Surrogates, and what they would stand for (6.21).
+        // Surrogates, single and in pairs (6.21).
         &b"\xed\xa0\x80"[..],
         b"\xed\xbf\xbf",
         b"\xed\xa0\x80\xed\xb0\x80",
-        // Too long for what they say (6.18 to 6.20).
+        // Overlong encodings (6.18 to 6.20).
         b"\xc0\xaf",
         b"\xc1\xbf",
         b"\xe0\x80\xaf",
@@ -139,12 +140,12 @@ fn case_6_what_is_not_utf_8_in_every_cut() {
         b"\xf0\x8f\xbf\xbf",
         b"\xf8\x80\x80\x80\xaf",
         b"\xfc\x80\x80\x80\x80\xaf",
-        // Beyond the last one, and with five and six bytes (6.6, 6.9).
+        // Above the last code point, and five and six bytes long (6.6, 6.9).
         b"\xf4\x90\x80\x80",
         b"\xf5\x80\x80\x80",
         b"\xf8\x88\x80\x80\x80",
         b"\xfc\x84\x80\x80\x80\x80",
-        // Alone, or without an end (6.12 to 6.17).
+        // Unexpected continuation bytes, and incomplete characters (6.12 to 6.17).
         b"\x80",
         b"\xbf",
         b"\x80\xbf\x80\xbf",
@@ -158,7 +159,7 @@ fn case_6_what_is_not_utf_8_in_every_cut() {
     ] {
         for (before, after) in [("", ""), ("κόσμε", ""), ("κόσμε", "edited")] {
             let text = [before.as_bytes(), wrong, after.as_bytes()].concat();
-            for read in read_in_every_cut(&text) {
+            for read in read_in_all_fragments(&text) {
                 assert_eq!(read, ["1007"], "{wrong:?}");
             }
         }
@@ -166,11 +167,11 @@ fn case_6_what_is_not_utf_8_in_every_cut() {
 }
 
 #[test]
-fn case_6_what_is_not_utf_8_is_refused_before_the_message_ends() {
+fn case_6_invalid_utf_8_is_refused_before_the_message_ends() {
     // 6.4.1: the second frame is wrong, a third would follow.
     let bytes = [frame(0x01, "κό".as_bytes()), frame(0x00, b"\xf4\x90\x80\x80")].concat();
     assert_eq!(read(&bytes), ["1007"]);
-    // 6.4.2: no rest could make the beginning of a character right.
+    // 6.4.2: the start of a character that cannot be completed.
     let bytes = [frame(0x01, "κό".as_bytes()), frame(0x00, b"\xf4"), frame(0x00, b"\x90")].concat();
     assert_eq!(read(&bytes), ["1007"]);
 }
@@ -189,13 +190,13 @@ fn case_7_closes() {
     assert_eq!(read(&close(1000, &[b'r'; 124])), ["1002"]);
     // 7.5.1: a reason that is not UTF-8.
     assert_eq!(read(&close(1000, b"\xce\xba\xe1\xbd\xb9\xed\xa0\x80")), ["1007"]);
-    // 7.7, 7.13: codes that may be sent, those registered since among them.
+    // 7.7, 7.13: valid codes, including later registrations.
     for code in
         [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
     {
         assert_eq!(read(&close(code, b"")), [format!("Close(Some({code}))")]);
     }
-    // 7.9: and those that may not.
+    // 7.9: invalid codes.
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
         assert_eq!(read(&close(code, b"")), ["1002"], "{code}");
     }

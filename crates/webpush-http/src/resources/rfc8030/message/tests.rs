@@ -57,7 +57,7 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
 }
 
 async fn receipts(service: &Service) -> Vec<ReceiptStatus> {
-    let scope = Scope { inbox: RECEIPTS, only: None, min_urgency: Urgency::VeryLow };
+    let scope = Scope { inbox: RECEIPTS, subscription: None, min_urgency: Urgency::VeryLow };
     let page = service.fetch(&scope, Position::START, service.now()).await.unwrap();
     let status = |entry| match entry {
         Entry::Receipt(receipt) => receipt.status,

@@ -1,32 +1,32 @@
-//! What no order of inputs may break.
+//! Properties under any order of inputs.
 
 use super::*;
 use crate::session::{FETCH_ENTRIES, SESSION_LIVE_MESSAGES};
 use crate::session::{InboxUpdate, Page};
 use proptest::prelude::*;
 
-/// More commands than any one input can lead to: a page or what waited of TTL 0, and something to say.
-const MOST_COMMANDS: usize = FETCH_ENTRIES + SESSION_LIVE_MESSAGES + 4;
+/// Maximum number of commands after one input: a page, the waiting TTL 0 messages, and a few replies.
+const MAX_COMMANDS: usize = FETCH_ENTRIES + SESSION_LIVE_MESSAGES + 4;
 
 #[derive(Clone, Debug)]
-enum Happens {
+enum Step {
     Text(String),
     Acknowledged(u64),
-    Pinged,
-    Heard,
+    Ping,
+    Activity,
     Identified,
     Registered(bool),
     Unregistered,
     Fetched { entries: u64, more: bool },
     InboxUpdate { entries: u64, live: bool, missed: bool },
     Sent,
-    Withheld,
+    Skipped,
     Gone,
     Broadcasts(u8),
     Superseded,
-    Refused,
+    Close,
     Draining(u8),
-    Passes(u16),
+    Wait(u16),
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -55,41 +55,41 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
+fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        12 => text().prop_map(Happens::Text),
-        3 => (0_u64..80).prop_map(Happens::Acknowledged),
-        1 => Just(Happens::Pinged),
-        1 => Just(Happens::Heard),
-        6 => Just(Happens::Identified),
-        1 => any::<bool>().prop_map(Happens::Registered),
-        1 => Just(Happens::Unregistered),
-        6 => (0_u64..33, any::<bool>()).prop_map(|(entries, more)| Happens::Fetched { entries, more }),
+        12 => text().prop_map(Step::Text),
+        3 => (0_u64..80).prop_map(Step::Acknowledged),
+        1 => Just(Step::Ping),
+        1 => Just(Step::Activity),
+        6 => Just(Step::Identified),
+        1 => any::<bool>().prop_map(Step::Registered),
+        1 => Just(Step::Unregistered),
+        6 => (0_u64..33, any::<bool>()).prop_map(|(entries, more)| Step::Fetched { entries, more }),
         4 => (0_u64..33, any::<bool>(), prop::bool::weighted(0.1))
-            .prop_map(|(entries, live, missed)| Happens::InboxUpdate { entries, live, missed }),
-        12 => Just(Happens::Sent),
-        2 => Just(Happens::Withheld),
-        1 => Just(Happens::Gone),
-        1 => any::<u8>().prop_map(Happens::Broadcasts),
-        1 => Just(Happens::Superseded),
-        1 => Just(Happens::Refused),
-        1 => any::<u8>().prop_map(Happens::Draining),
-        3 => any::<u16>().prop_map(Happens::Passes),
+            .prop_map(|(entries, live, missed)| Step::InboxUpdate { entries, live, missed }),
+        12 => Just(Step::Sent),
+        2 => Just(Step::Skipped),
+        1 => Just(Step::Gone),
+        1 => any::<u8>().prop_map(Step::Broadcasts),
+        1 => Just(Step::Superseded),
+        1 => Just(Step::Close),
+        1 => any::<u8>().prop_map(Step::Draining),
+        3 => any::<u16>().prop_map(Step::Wait),
     ]
 }
 
-/// A dialogue, and what it takes to tell it what happens.
-struct BroadcastUpdate {
-    dialogue: AutopushConnection,
+/// A connection, and the state of its driver.
+struct Driver {
+    connection: AutopushConnection,
     keyring: Keyring,
     now: Timestamp,
     /// The last position of the inbox.
     last: u64,
 }
 
-impl BroadcastUpdate {
+impl Driver {
     fn new() -> Self {
-        Self { dialogue: opened(), keyring: keyring(), now: NOW, last: 0 }
+        Self { connection: open(), keyring: keyring(), now: NOW, last: 0 }
     }
 
     fn entries(&mut self, number: u64) -> Vec<crate::inbox::Entry> {
@@ -98,57 +98,57 @@ impl BroadcastUpdate {
         (from..=self.last).map(session::tests::entry).collect()
     }
 
-    /// Tells it, and returns what it wants done then.
-    fn tell(&mut self, happens: &Happens) -> Vec<Command> {
+    /// Passes an input and returns the commands.
+    fn run(&mut self, step: &Step) -> Vec<Command> {
         let channel = || ChannelName::parse(CHANNEL.to_owned()).unwrap();
-        let session = match happens {
-            Happens::Text(text) => {
-                self.dialogue.handle(Input::Text(text, &self.keyring), self.now);
-                return commands(&mut self.dialogue);
+        let session = match step {
+            Step::Text(text) => {
+                self.connection.handle(Input::Text(text, &self.keyring), self.now);
+                return commands(&mut self.connection);
             }
-            Happens::Acknowledged(position) => {
+            Step::Acknowledged(position) => {
                 let text = ack(entry(*position));
-                self.dialogue.handle(Input::Text(&text, &self.keyring), self.now);
-                return commands(&mut self.dialogue);
+                self.connection.handle(Input::Text(&text, &self.keyring), self.now);
+                return commands(&mut self.connection);
             }
-            Happens::Fetched { entries, more } => {
+            Step::Fetched { entries, more } => {
                 let entries = self.entries(*entries);
-                session::Input::Fetched(Page { entries, seen: Position::new(self.last), more: *more })
+                session::Input::Fetched(Page { entries, scanned: Position::new(self.last), more: *more })
             }
-            Happens::InboxUpdate { entries, live, missed } => {
+            Step::InboxUpdate { entries, live, missed } => {
                 let previous = Position::new(self.last);
                 let entries = self.entries(*entries);
                 let live = if *live { vec![session::tests::live()] } else { Vec::new() };
                 let last = Position::new(self.last);
                 session::Input::Update(InboxUpdate { previous, last, entries, live, missed: *missed })
             }
-            Happens::Sent => session::Input::Sent { taken: false },
-            Happens::Withheld => session::Input::Withheld,
-            Happens::Gone => session::Input::Gone,
-            Happens::Pinged => return self.handle(Input::Pinged),
-            Happens::Heard => return self.handle(Input::Heard),
-            Happens::Identified => return self.handle(Input::Identified(agent())),
-            Happens::Registered(true) => {
+            Step::Sent => session::Input::Sent { confirmed: false },
+            Step::Skipped => session::Input::Skipped,
+            Step::Gone => session::Input::Gone,
+            Step::Ping => return self.handle(Input::Ping),
+            Step::Activity => return self.handle(Input::Activity),
+            Step::Identified => return self.handle(Input::Identified(agent())),
+            Step::Registered(true) => {
                 return self.handle(Input::Registered(channel(), Registration::Endpoint("/push/x".into())));
             }
-            Happens::Registered(false) => {
-                let refused = Registration::Refused { status: 429, why: "Too many".into() };
+            Step::Registered(false) => {
+                let refused = Registration::Refused { status: 429, reason: "Too many".into() };
                 return self.handle(Input::Registered(channel(), refused));
             }
-            Happens::Unregistered => return self.handle(Input::Unregistered(channel(), 200)),
-            Happens::Broadcasts(version) => {
+            Step::Unregistered => return self.handle(Input::Unregistered(channel(), 200)),
+            Step::Broadcasts(version) => {
                 let versions = Versions::from([("news".to_owned(), version.to_string())]);
                 return self.handle(Input::Broadcasts(Arc::new(versions)));
             }
-            Happens::Superseded => return self.handle(Input::Superseded),
-            Happens::Refused => return self.handle(Input::Refused(Close::new(1013, "later"))),
-            Happens::Draining(seconds) => {
+            Step::Superseded => return self.handle(Input::Superseded),
+            Step::Close => return self.handle(Input::Close(Close::new(1013, "later"))),
+            Step::Draining(seconds) => {
                 let at = self.now.after(Duration::from_secs((*seconds).into()));
                 return self.handle(Input::Draining(at));
             }
-            Happens::Passes(seconds) => {
+            Step::Wait(seconds) => {
                 self.now = self.now.after(Duration::from_secs((*seconds).into()));
-                return match self.dialogue.next_deadline() {
+                return match self.connection.next_deadline() {
                     Some(deadline) if deadline <= self.now => self.handle(Input::Deadline),
                     _ => Vec::new(),
                 };
@@ -158,45 +158,45 @@ impl BroadcastUpdate {
     }
 
     fn handle(&mut self, input: Input<'_>) -> Vec<Command> {
-        self.dialogue.handle(input, self.now);
-        commands(&mut self.dialogue)
+        self.connection.handle(input, self.now);
+        commands(&mut self.connection)
     }
 }
 
 proptest! {
-    /// Whatever happens: nothing panics, each input leads to a bounded number of commands, the same inputs to the same
-    /// ones, there is one close at most, and after it only settling.
+    /// Nothing panics, each input leads to a bounded number of commands, equal inputs lead to equal commands, and only
+    /// settling follows a close.
     #[test]
-    fn any_input_in_any_order(all in prop::collection::vec(happens(), 0..60)) {
-        let (mut one, mut other) = (BroadcastUpdate::new(), BroadcastUpdate::new());
+    fn any_input_in_any_order(steps in prop::collection::vec(step(), 0..60)) {
+        let (mut one, mut other) = (Driver::new(), Driver::new());
         let mut closed = false;
-        for happens in &all {
-            let commands = one.tell(happens);
-            prop_assert_eq!(&commands, &other.tell(happens));
-            prop_assert!(commands.len() <= MOST_COMMANDS, "{} commands", commands.len());
+        for step in &steps {
+            let commands = one.run(step);
+            prop_assert_eq!(&commands, &other.run(step));
+            prop_assert!(commands.len() <= MAX_COMMANDS, "{} commands", commands.len());
             for command in commands {
                 let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
                 prop_assert!(settles || !closed, "{:?} after the close", command);
                 closed |= matches!(command, Command::Action(Action::Close(_)));
             }
-            prop_assert!(!closed || one.dialogue.next_deadline().is_none());
+            prop_assert!(!closed || one.connection.next_deadline().is_none());
         }
     }
 
-    /// BroadcastUpdate of a deadline at its time, it does not ask for the same time again: no driver spins.
+    /// A deadline that was handled is not returned again, which would make the driver spin.
     #[test]
-    fn a_deadline_that_was_told_is_over(all in prop::collection::vec(happens(), 0..40)) {
-        let mut told = BroadcastUpdate::new();
-        for happens in &all {
-            told.tell(happens);
+    fn a_handled_deadline_is_not_repeated(steps in prop::collection::vec(step(), 0..40)) {
+        let mut driver = Driver::new();
+        for step in &steps {
+            driver.run(step);
             for _ in 0..4 {
-                let Some(deadline) = told.dialogue.next_deadline() else { break };
-                if deadline > told.now {
+                let Some(deadline) = driver.connection.next_deadline() else { break };
+                if deadline > driver.now {
                     break;
                 }
-                told.handle(Input::Deadline);
+                driver.handle(Input::Deadline);
             }
-            prop_assert!(told.dialogue.next_deadline().is_none_or(|deadline| deadline > told.now));
+            prop_assert!(driver.connection.next_deadline().is_none_or(|deadline| deadline > driver.now));
         }
     }
 }
