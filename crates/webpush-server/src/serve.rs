@@ -22,7 +22,6 @@ use webpush_admin::broadcasts::Sources;
 use webpush_admin::data_dir::{STORE_FOLDER, make_data_folder};
 use webpush_admin::keys_file;
 use webpush_core::capability::Keyring;
-use webpush_core::env::Env;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::certificate::{self, Certificate};
@@ -35,7 +34,7 @@ use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
 use webpush_service::{idle, settling, sweep, system};
 use webpush_store::embedded::{EmbeddedStore, Options};
-use webpush_store::{Backend, Quota, Store};
+use webpush_store::{Backend, Store};
 
 /// Timeout for closing the store. Whatever it has not flushed by then is in its log.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +63,13 @@ pub async fn run(
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
     let env = system::env();
-    let (store, keyring) = open_data_dir(&settings.data_dir, settings.quota, env.clone())?;
+    let options = Options {
+        quota: settings.quota,
+        row_cache_bytes: settings.row_cache,
+        env: env.clone(),
+        ..Options::default()
+    };
+    let (store, keyring) = open_data_dir(&settings.data_dir, options)?;
     // Replaces the admin token, so the lock of the data directory must be held.
     let admin_server = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir).await?,
@@ -239,12 +244,12 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
     Ok((listener, bare_host))
 }
 
-fn open_data_dir(data_dir: &Path, quota: Quota, env: Env) -> anyhow::Result<(Arc<Backend>, Keyring)> {
+fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backend>, Keyring)> {
     make_data_folder(data_dir)?;
     let store_dir = data_dir.join(STORE_FOLDER);
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = keys_file::load_or_create(data_dir, store_dir.exists())?;
-    let store = EmbeddedStore::open(&store_dir, Options { quota, env, ..Options::default() })
+    let store = EmbeddedStore::open(&store_dir, options)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
     Ok((store.into(), keyring))
 }

@@ -40,6 +40,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Quota of each inbox.
     pub quota: Quota,
+    /// Limit of the store's row cache, in bytes.
+    pub row_cache: u64,
     /// Tokens that subscribers need.
     pub subscribe_tokens: Option<TokenSource>,
     /// Status code for invalid VAPID headers.

@@ -43,7 +43,7 @@ pub async fn find(
     peer: &ClientAddr,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<Arc<Subscription>, Failure> {
+) -> Result<Subscription, Failure> {
     let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     service.spans.record_subscription(&subscription);
     service.rate_limits.load().charge(peer, PushStage::Found(&subscription))?;

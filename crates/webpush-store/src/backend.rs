@@ -84,15 +84,11 @@ impl Store for Backend {
         &self,
         agent: InboxId,
         id: SubscriptionId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    ) -> Result<Option<Subscription>, StoreError> {
         with!(self, store => store.subscription(agent, id).await)
     }
 
-    async fn channel(
-        &self,
-        agent: InboxId,
-        channel: ChannelId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    async fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Subscription>, StoreError> {
         with!(self, store => store.channel(agent, channel).await)
     }
 

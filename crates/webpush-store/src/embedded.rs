@@ -5,7 +5,7 @@
 //! ```text
 //!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ memtables ──▶ done, done …
 //!                                                                                      │ after seconds, what is left
-//!   reads  ──▶ what was read recently, or the memtables over ──────────────── engine ◀───┘
+//!   reads  ──▶ row caches, or the memtables over ─────────────────────────── engine ◀───┘
 //! ```
 //! While a sync runs, requests queue up and share the next one. Most messages are settled before their memtable goes
 //! to the engine, and never get there. When a write fails the store is down: it answers [`StoreError::Unavailable`] at
@@ -22,7 +22,7 @@
 //! | rows that the engine does not have yet | `memtable`, `memtables`; how they get there `flush` |
 //! | what readers and the writer see | `view`, `memtables` |
 //! | snapshots of a moment, and putting back what is on them | `snapshot`, `restore` |
-//! | look-ups without the engine | `recent`, `recent_rows`, `id_hash` |
+//! | look-ups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
 //! | how loss is noticed | `marks`, `watermark`, `recovery` |
 //! | the directory: lock, format | `directory` |
 //! | what it says of itself | `gauges`, how many entries there are `entry_count_scan` |
@@ -53,14 +53,16 @@ mod memtable;
 mod memtables;
 mod open_error;
 mod options;
+mod packed_rows;
 mod read;
-mod recent;
 mod recent_appends;
-mod recent_rows;
 mod recovery;
 mod request;
 mod restore;
+mod row_cache;
+mod row_caches;
 mod rows;
+mod sender_pool;
 mod shared;
 mod snapshot;
 mod stepper;
@@ -89,15 +91,14 @@ use crate::{
 use engine::Engine;
 use id_hash::IdHash;
 use memtables::{MemtableSet, Reader};
-use recent::Recent;
 use recent_appends::RecentAppends;
-use recent_rows::RecentRows;
 use recovery::Trust;
 use request::{Job, Request};
+use row_cache::{PackedRow, RowCache};
+use row_caches::RowCaches;
 use rows::{Table, read_inbox, read_subscription, subscription_key};
 use shared::Shared;
 use snapshot::SnapshotRegistry;
-use std::hash::Hash;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -177,7 +178,8 @@ impl EmbeddedStore {
         let start = recovery::recover(&engine, &disk, directory, synced, trust).map_err(engine_failed)?;
         directory::trust(&disk, directory).map_err(failed)?;
         let recovery = start.recovery;
-        let recent = RecentRows::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
+        let rows = RowCaches::new(&options.env, options.row_cache_bytes);
+        let rows = rows.map_err(|error| failed(io::Error::other(error)))?;
         let hash = IdHash::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
@@ -186,7 +188,7 @@ impl EmbeddedStore {
             engine: RwLock::new(Some(engine)),
             memtables: MemtableSet::default(),
             deadlines: deadlines::DeadlineCursor::default(),
-            recent,
+            rows,
             snapshots: SnapshotRegistry::default(),
             observers: Observers::default(),
             handles: AtomicUsize::new(1),
@@ -257,23 +259,23 @@ impl EmbeddedStore {
         read(&Reader { memtables: &self.shared.memtables, engine })
     }
 
-    /// Looks a row up where rows are kept that were read recently, or else reads it.
-    fn read_row<K: Copy + Eq + Hash, T: Clone>(
+    /// Returns a row from its cache, or reads it.
+    fn read_row<P: PackedRow>(
         &self,
-        recent: &Recent<K, T>,
-        id: &K,
+        cache: &RowCache<P>,
+        id: &P::Key,
         (table, key): (Table, &[u8]),
-        decode: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        // Also what was read recently is only told while the engine is there.
+        decode: impl FnOnce(&[u8]) -> Option<P::Row>,
+    ) -> Result<Option<P::Row>, StoreError> {
+        // While the engine is down, cached rows are not returned either.
         self.read(|rows| {
-            let before = match recent.get(id) {
+            let miss = match cache.get(id) {
                 Ok(row) => return Ok(Some(row)),
-                Err(before) => before,
+                Err(miss) => miss,
             };
             let Some(value) = rows.get(table, key)? else { return Ok(None) };
             let row = decode(&value).ok_or_else(|| rows.engine.damage().report(table))?;
-            recent.keep(*id, row.clone(), before);
+            cache.fill(*id, &row, &miss);
             Ok(Some(row))
         })
     }
@@ -300,24 +302,20 @@ impl Store for EmbeddedStore {
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
         let key = (Table::Inboxes, &id.as_bytes()[..]);
-        self.read_row(&self.shared.recent.inboxes, &id, key, |value| read_inbox(id, value))
+        self.read_row(&self.shared.rows.inboxes, &id, key, |value| read_inbox(id, value))
     }
 
     async fn subscription(
         &self,
         agent: InboxId,
         id: SubscriptionId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    ) -> Result<Option<Subscription>, StoreError> {
         let key = subscription_key(agent, id);
-        let decode = |value: &[u8]| read_subscription(agent, id, value).map(Arc::new);
-        self.read_row(&self.shared.recent.subscriptions, &(agent, id), (Table::Subscriptions, &key), decode)
+        let decode = |value: &[u8]| read_subscription(agent, id, value);
+        self.read_row(&self.shared.rows.subscriptions, &(agent, id), (Table::Subscriptions, &key), decode)
     }
 
-    async fn channel(
-        &self,
-        agent: InboxId,
-        channel: ChannelId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    async fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Subscription>, StoreError> {
         let id = self.read(|rows| read::channel(rows, agent, channel))?;
         let Some(id) = id else { return Ok(None) };
         let found = self.subscription(agent, id).await?;

@@ -140,18 +140,14 @@ impl Store for MemoryStore {
         &self,
         agent: InboxId,
         id: SubscriptionId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    ) -> Result<Option<Subscription>, StoreError> {
         if self.0.faults.fails_subscription_reads.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable);
         }
         self.0.with(|model| model.subscription(agent, id))
     }
 
-    async fn channel(
-        &self,
-        agent: InboxId,
-        channel: ChannelId,
-    ) -> Result<Option<Arc<Subscription>>, StoreError> {
+    async fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Subscription>, StoreError> {
         self.0.with(|model| model.channel(agent, channel))
     }
 

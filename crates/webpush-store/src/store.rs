@@ -63,14 +63,14 @@ pub trait Store: Send + Sync + 'static {
         &self,
         agent: InboxId,
         id: SubscriptionId,
-    ) -> impl Future<Output = Result<Option<Arc<Subscription>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Subscription>, StoreError>> + Send;
 
     /// Looks up the subscription that an agent registered under a channel ID.
     fn channel(
         &self,
         agent: InboxId,
         channel: ChannelId,
-    ) -> impl Future<Output = Result<Option<Arc<Subscription>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Subscription>, StoreError>> + Send;
 
     /// Reads the entry at a position, if it has that message ID.
     fn entry(&self, entry: &EntryRef) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;

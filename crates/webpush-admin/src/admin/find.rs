@@ -141,7 +141,7 @@ pub(super) async fn subscription(
     service: &Service,
     agent_log_id: &str,
     log_id: &str,
-) -> Result<Arc<Subscription>, Refusal> {
+) -> Result<Subscription, Refusal> {
     let id = subscription_id(service, log_id)?;
     let agent = agent(service, agent_log_id).await?;
     service.subscription(agent, id).await?.ok_or(NO_SUBSCRIPTION)

@@ -203,7 +203,7 @@ impl Events {
         let subscription = subscription_of(&self.server.service, &waiting.entry).await?;
         let event = event(
             &waiting.entry,
-            subscription.as_deref(),
+            subscription.as_ref(),
             &self.server.service.keyring,
             &self.server.service.origin,
         );

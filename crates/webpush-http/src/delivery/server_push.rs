@@ -355,7 +355,7 @@ async fn render(
     entry: &OutboundEntry,
 ) -> Result<Option<(Request<()>, PushPromise)>, StoreError> {
     let subscription = subscription_of(service, entry).await?;
-    let subscription = subscription.as_deref();
+    let subscription = subscription.as_ref();
     let pushed =
         server_push::push_promise(entry, subscription, &service.keyring, &service.origin, service.now());
     let Some(pushed) = pushed else { return Ok(None) };

@@ -1,6 +1,5 @@
 //! An entry between the session, which handed it out, and the agent.
 
-use std::sync::Arc;
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::message::LIVE_DELIVERY_TIMEOUT;
 use webpush_core::message::{Draft, Message};
@@ -57,7 +56,7 @@ impl Waiting {
 pub(super) async fn subscription_of(
     service: &Service,
     entry: &OutboundEntry,
-) -> Result<Option<Arc<Subscription>>, StoreError> {
+) -> Result<Option<Subscription>, StoreError> {
     match entry.message() {
         Some(message) => service.subscription(message.agent, message.subscription).await,
         None => Ok(None),

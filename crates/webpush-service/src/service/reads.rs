@@ -1,7 +1,6 @@
 //! Reads of the store. Nobody but the service has the store itself.
 
 use super::Service;
-use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
@@ -25,7 +24,7 @@ impl Service {
         &self,
         agent: InboxId,
         id: SubscriptionId,
-    ) -> impl Future<Output = Result<Option<Arc<Subscription>>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Option<Subscription>, StoreError>> + Send {
         self.store.subscription(agent, id)
     }
 
@@ -34,7 +33,7 @@ impl Service {
         &self,
         agent: InboxId,
         channel: ChannelId,
-    ) -> impl Future<Output = Result<Option<Arc<Subscription>>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Option<Subscription>, StoreError>> + Send {
         self.store.channel(agent, channel)
     }
 

@@ -119,7 +119,7 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     let all = protocols.iter().flat_map(|protocol| senders.map(|sender| (*protocol, sender)));
     for subscription in all.map(|(protocol, sender)| Subscription { sender, protocol, ..plain }) {
         commit(&store, vec![Op::Subscribe(subscription.clone())]).await;
-        assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(Arc::new(subscription))));
+        assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(subscription)));
     }
     let parts = [None, Some(&b"aesgcm"[..]), Some(&b""[..]), Some(&b"dh=BN\xff"[..])];
     let encoding = Encoding::from_parts(parts).expect("these are header values");
@@ -145,7 +145,7 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     let store = open(Quota::default());
     let expected = Inbox { id: RECEIPTS, owner: Owner::Receipts, created: at(1), key: KeyId(7) };
     assert_eq!(store.inbox(RECEIPTS).await, Ok(Some(expected)));
-    assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(Arc::new(full))));
+    assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(full)));
     for (sent, kept) in [(empty, &appended[1]), (message(3), &appended[2]), (rich, &again[0])] {
         let placed = sent.into_message(kept.message.position);
         assert_eq!(*kept.message, placed);

@@ -28,7 +28,7 @@ impl Applier<'_> {
     /// The usage of an inbox, if there is such an inbox.
     pub(super) fn usage(&mut self, inbox: InboxId) -> Result<Option<UsageRow>, StoreError> {
         if self.changes.changed(Table::Usages, inbox.as_bytes()).is_none()
-            && let Ok(usage) = self.recent.usages.get(&inbox)
+            && let Ok(usage) = self.rows.usages.get(&inbox)
         {
             return Ok(Some(usage));
         }

@@ -6,7 +6,7 @@ use super::ending::{Ended, Ending, MessageEnding};
 use super::entry_row::{EntryHead, message_value, salvage_entry_head};
 use super::read::{self, find};
 use super::recent_appends::RecentAppends;
-use super::recent_rows::RecentRows;
+use super::row_caches::RowCaches;
 use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
     position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
@@ -27,7 +27,7 @@ use webpush_core::time::Timestamp;
 pub(super) struct Applier<'a> {
     pub(super) changes: Changes<'a>,
     pub(super) quota: Quota,
-    pub(super) recent: &'a RecentRows,
+    pub(super) rows: &'a RowCaches,
     pub(super) appends: &'a mut RecentAppends,
     /// Positions are assigned above this one.
     pub(super) floor: Position,
@@ -250,14 +250,10 @@ impl Applier<'_> {
         if let Some(there) = self.changes.changed(Table::Subscriptions, &key) {
             return Ok(there);
         }
-        // Rows that are not changed here are as they were read since they were written last.
-        let before = match self.recent.subscriptions.look(&(agent, id), |_| ()) {
-            Ok(()) => return Ok(true),
-            Err(before) => before,
-        };
+        let Err(miss) = self.rows.subscriptions.contains(&(agent, id)) else { return Ok(true) };
         let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(false) };
         if let Some(subscription) = read_subscription(agent, id, &value) {
-            self.recent.subscriptions.keep((agent, id), Arc::new(subscription), before);
+            self.rows.subscriptions.fill((agent, id), &subscription, &miss);
         }
         Ok(true)
     }

@@ -16,6 +16,10 @@ pub struct Options {
     pub disk: Disk,
     /// Memory for blocks of tables that were read.
     pub cache_bytes: u64,
+    /// Limit of the memory for subscriptions, inboxes and usage rows, of which a push reads one each.
+    ///
+    /// Memory is taken as rows are read and written: about 150 bytes for an agent with one subscription.
+    pub row_cache_bytes: u64,
     /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
     pub quota: Quota,
     /// When a memtable goes to the engine. Nothing that an operator sets: tests do.
@@ -30,6 +34,7 @@ impl Default for Options {
             env: system::env(),
             disk: Disk::System,
             cache_bytes: 128 * 1024 * 1024,
+            row_cache_bytes: 256 * 1024 * 1024,
             quota: Quota::default(),
             memtable,
         }

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::gauges::Gauges;
 use super::memtables::MemtableSet;
 use super::options::Options;
-use super::recent_rows::RecentRows;
+use super::row_caches::RowCaches;
 use super::snapshot::SnapshotRegistry;
 use super::tasks::TaskMode;
 use crate::observer::Observers;
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) engine: RwLock<Option<Engine>>,
     pub(super) memtables: MemtableSet,
     pub(super) deadlines: DeadlineCursor,
-    pub(super) recent: RecentRows,
+    pub(super) rows: RowCaches,
     pub(super) snapshots: SnapshotRegistry,
     pub(super) observers: Observers,
     /// Handles that are not closed.

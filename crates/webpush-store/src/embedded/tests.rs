@@ -72,7 +72,7 @@ fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(V
     let change = |rows: &Reader<'_>| {
         let value = change(rows.engine.get(table, key)?.unwrap());
         rows.engine.write([(table, &Key::from(key), &value)].into_iter()).unwrap();
-        store.shared.recent.forget_all();
+        store.shared.rows.clear();
         Ok(())
     };
     store.read(change).unwrap();
@@ -143,7 +143,7 @@ fn a_look_up_never_brings_a_removed_row_back() {
             let is_gone = (block_on(store.inbox(AGENT)), block_on(store.subscription(AGENT, SUBSCRIPTION)));
             commit_blocking(
                 &store,
-                vec![removal, Op::CreateInbox(inbox.clone()), Op::Subscribe((*kept).clone())],
+                vec![removal, Op::CreateInbox(inbox.clone()), Op::Subscribe(kept.clone())],
             );
             let is_back = block_on(store.subscription(AGENT, SUBSCRIPTION));
             if is_gone.1 != Ok(None) || (round % 2 == 1 && is_gone.0 != Ok(None)) || is_back == Ok(None) {

@@ -22,9 +22,9 @@ use super::log::Log;
 use super::memtable::{Rows, Tables};
 use super::memtables::Layers;
 use super::recent_appends::RecentAppends;
-use super::recent_rows::RowChanges;
 use super::recovery::Start;
 use super::request::Request;
+use super::row_caches::RowChanges;
 use super::shared::Shared;
 use super::usage_audit::usage_adds_up;
 use super::watermark::{Watermark, WatermarkFile};
@@ -250,7 +250,7 @@ impl Writer {
         let mut applier = Applier {
             changes: Changes::new(layers),
             quota: self.shared.options.quota,
-            recent: &self.shared.recent,
+            rows: &self.shared.rows,
             appends: &mut self.appends,
             floor: self.floor,
             highest: self.position,
@@ -301,10 +301,10 @@ impl Writer {
             self.watermark.note(self.synced, now);
         }
         if is_change {
-            let news = RowChanges::of(&changes);
+            let rows = RowChanges::from(&changes);
             self.bytes = self.shared.memtables.add(changes, restores);
             self.since.get_or_insert(now);
-            self.shared.recent.hear(news);
+            self.shared.rows.apply(rows);
         }
         Ok((sync, now))
     }
@@ -377,7 +377,7 @@ impl Writer {
     pub(super) fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads now, and the next engine may hold other rows.
-        self.shared.recent.forget_all();
+        self.shared.rows.clear();
         self.shared.snapshots.end();
         std::mem::replace(&mut *present, engine)
     }

@@ -21,7 +21,7 @@ type Key = (InboxId, Position);
 pub(super) struct Model {
     pub(super) quota: Quota,
     pub(super) inboxes: BTreeMap<InboxId, Inbox>,
-    pub(super) subscriptions: BTreeMap<(InboxId, SubscriptionId), Arc<Subscription>>,
+    pub(super) subscriptions: BTreeMap<(InboxId, SubscriptionId), Subscription>,
     pub(super) entries: BTreeMap<Key, Entry>,
     /// The last hour in which an inbox was monitored.
     pub(super) monitored: BTreeMap<InboxId, u64>,
@@ -53,15 +53,15 @@ impl Model {
         self.inboxes.get(&id).cloned()
     }
 
-    pub(super) fn subscription(&self, agent: InboxId, id: SubscriptionId) -> Option<Arc<Subscription>> {
+    pub(super) fn subscription(&self, agent: InboxId, id: SubscriptionId) -> Option<Subscription> {
         self.subscriptions.get(&(agent, id)).cloned()
     }
 
-    pub(super) fn channel(&self, agent: InboxId, channel: ChannelId) -> Option<Arc<Subscription>> {
-        let is_it = |(id, subscription): &(&(InboxId, SubscriptionId), &Arc<Subscription>)| {
+    pub(super) fn channel(&self, agent: InboxId, channel: ChannelId) -> Option<Subscription> {
+        let is_it = |(id, subscription): &(&(InboxId, SubscriptionId), &Subscription)| {
             id.0 == agent && subscription.channel() == Some(channel)
         };
-        self.subscriptions.iter().find(is_it).map(|(_, subscription)| Arc::clone(subscription))
+        self.subscriptions.iter().find(is_it).map(|(_, subscription)| subscription.clone())
     }
 
     pub(super) fn entry(&self, entry: &EntryRef) -> Option<Entry> {
@@ -135,7 +135,7 @@ impl Model {
         if of_channel.is_some_and(|other| other.id != key.1) {
             return Applied::Taken;
         }
-        self.subscriptions.insert(key, Arc::new(subscription));
+        self.subscriptions.insert(key, subscription);
         Applied::Created
     }
 

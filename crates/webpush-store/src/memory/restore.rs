@@ -4,7 +4,6 @@ use super::model::Model;
 use crate::idle;
 use crate::{Applied, Detail, Entries, InboxRecord, InboxUsage, Record};
 use std::collections::btree_map;
-use std::sync::Arc;
 use webpush_core::inbox::{Entry, Inbox, Owner};
 
 impl Model {
@@ -14,7 +13,7 @@ impl Model {
             records.push(Record::Inbox(self.kept(inbox)));
             if detail.subscriptions {
                 let its = self.subscriptions.iter().filter(|((agent, _), _)| *agent == inbox.id);
-                records.extend(its.map(|(_, subscription)| Record::Subscription((**subscription).clone())));
+                records.extend(its.map(|(_, subscription)| Record::Subscription(subscription.clone())));
             }
             let most = match detail.entries {
                 Entries::None => 0,
@@ -69,7 +68,7 @@ impl Model {
                 if self.subscriptions.contains_key(&key) || of_channel.is_some() {
                     return Applied::Taken;
                 }
-                self.subscriptions.insert(key, Arc::new(subscription));
+                self.subscriptions.insert(key, subscription);
                 Applied::Created
             }
             Record::Entry(entry) => self.restore_entry(entry),

@@ -35,7 +35,7 @@ pub(super) async fn register(
     };
     let sender = key.map(|key| parse_key(key, &P256).map_err(malformed)).transpose()?;
     let present = service.channel(registrant.agent, channel).await?;
-    if let Some(present) = present.as_deref().filter(|present| present.sender == sender) {
+    if let Some(present) = present.as_ref().filter(|present| present.sender == sender) {
         return endpoint(service, present);
     }
     if !registrant.may_subscribe {

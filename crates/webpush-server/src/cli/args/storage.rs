@@ -34,6 +34,10 @@ pub(crate) struct StorageArgs {
     )]
     quota_subscriptions: u64,
 
+    /// Maximum memory for cached subscriptions and inboxes, about 150 bytes per user agent
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__ROW_CACHE", add = NeedsRestart, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    row_cache: u64,
+
     /// Expire a user agent that never connected and has no messages after this time
     #[arg(
         long,
@@ -68,6 +72,11 @@ impl StorageArgs {
         }
     }
 
+    /// Returns the limit of the row cache, in bytes.
+    pub(crate) const fn row_cache(&self) -> u64 {
+        self.row_cache
+    }
+
     /// Returns the limits with these values.
     pub(crate) fn apply(&self, limits: Limits) -> Limits {
         let idle = IdleLimits { never_monitored: self.expire_unused_after, unused: self.expire_idle_after };
@@ -86,6 +95,7 @@ fn parse_idle(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use webpush_store::embedded::Options;
 
     #[derive(Parser)]
     struct Flags {
@@ -97,6 +107,7 @@ mod tests {
     fn the_defaults_of_the_flags_are_those_of_the_service() {
         let Flags { storage } = Flags::try_parse_from(["test"]).unwrap();
         assert_eq!(storage.quota(), Quota::default());
+        assert_eq!(storage.row_cache(), Options::default().row_cache_bytes);
         assert_eq!(storage.apply(Limits::default()).idle, IdleLimits::default());
         for wrong in ["0", "1h", "soon"] {
             assert!(Flags::try_parse_from(["test", "--expire-idle-after", wrong]).is_err(), "{wrong}");

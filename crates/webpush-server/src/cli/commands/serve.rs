@@ -307,6 +307,7 @@ impl Args {
             max_connections: self.limits.max_connections(),
             max_connections_per_address: self.limits.max_connections_per_address(),
             quota: self.storage.quota(),
+            row_cache: self.storage.row_cache(),
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),
