@@ -1,4 +1,4 @@
-//! A connection to a push service: HTTP/2 with server push, or HTTP/1.1 for senders whose service has nothing newer.
+//! Connections to a push service: HTTP/2 with server push, or HTTP/1.1.
 
 mod http1;
 mod http2;
@@ -8,11 +8,12 @@ pub use http1::to_origin_form;
 pub use http2::{Promise, PushEvent, PushStream};
 pub use streamed::ResponseStream;
 
+pub use crate::answer::Answer;
 use crate::error::{Cause, ClientError, Phase, ProtocolError};
 use crate::trust;
 use crate::url::{CapabilityUrl, UrlError};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::Request;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,11 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-/// Limit for the socket and all handshakes together.
+/// Timeout for the socket and all handshakes together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Limit from the start of a request to the end of its answer.
+/// Timeout from the start of a request to the end of the response.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest answer that is read; those of a push service are far smaller.
+/// Maximum length of a response body.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The ALPN protocol of HTTP/2.
@@ -34,24 +35,13 @@ pub const H2: &[u8] = b"h2";
 /// The ALPN protocol of HTTP/1.1.
 pub const HTTP1: &[u8] = b"http/1.1";
 
-/// Protocols that a connection may speak.
+/// The protocols allowed on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocols {
-    /// Only HTTP/2, for server push. Without TLS, by prior knowledge (RFC 9113 §3.3).
+    /// HTTP/2 with server push. Without TLS, by prior knowledge (RFC 9113 §3.3).
     Http2,
-    /// HTTP/2 without server push if TLS agrees on it, otherwise HTTP/1.1.
+    /// HTTP/2 without server push if TLS negotiates it, otherwise HTTP/1.1.
     Any,
-}
-
-/// An answer with its whole body.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status code.
-    pub status: StatusCode,
-    /// The header fields.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
 }
 
 /// Opens connections.
@@ -63,24 +53,24 @@ pub struct Connector {
 /// An open connection to one origin.
 pub struct Connection {
     origin: String,
-    speaks: Speaks,
+    protocol: Protocol,
 }
 
-/// A connection as a stream of bytes.
+/// A byte stream.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// A connection before any HTTP.
+/// A connection without HTTP.
 pub struct RawConnection {
-    /// The connection.
+    /// The byte stream, with TLS if the URL is `https`.
     pub stream: Box<dyn Stream>,
-    /// The protocol that TLS agreed on.
+    /// The protocol that TLS negotiated.
     pub alpn: Option<Vec<u8>>,
     /// The certificate of the server.
     pub certificate: Option<CertificateDer<'static>>,
 }
 
-enum Speaks {
+enum Protocol {
     Http1(http1::Requests),
     Http2(http2::Requests),
 }
@@ -101,7 +91,7 @@ impl Connector {
     /// Connects to the origin of a URL.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if it cannot be reached in time; [`ClientError::Protocol`] if it speaks none of the
+    /// [`ClientError::Transport`] if it cannot be reached in time; [`ClientError::Protocol`] if it supports none of the
     /// protocols; [`ClientError::Trust`].
     pub async fn connect(
         &self,
@@ -109,31 +99,30 @@ impl Connector {
         protocols: Protocols,
     ) -> Result<Connection, ClientError> {
         let origin = url.origin();
-        let speaks = within(CONNECT_TIMEOUT, &origin, Phase::Connect, self.speak(url, protocols)).await?;
-        Ok(Connection { origin, speaks })
+        let handshake = self.handshake(url, protocols);
+        let protocol = within(CONNECT_TIMEOUT, &origin, Phase::Connect, handshake).await?;
+        Ok(Connection { origin, protocol })
     }
 
-    async fn speak(&self, url: &CapabilityUrl, protocols: Protocols) -> Result<Speaks, ClientError> {
+    async fn handshake(&self, url: &CapabilityUrl, protocols: Protocols) -> Result<Protocol, ClientError> {
         let origin = url.origin();
         let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
-        let dialed = self.dial(url, offered).await?;
-        let http2 = match (url.is_https(), dialed.alpn.as_deref()) {
-            (true, agreed) => agreed == Some(H2),
+        let raw = self.dial(url, offered).await?;
+        let http2 = match (url.is_https(), raw.alpn.as_deref()) {
+            (true, negotiated) => negotiated == Some(H2),
             (false, _) => protocols == Protocols::Http2,
         };
         match (http2, protocols) {
             (true, _) => {
                 let push = protocols == Protocols::Http2;
-                http2::Requests::start(dialed.stream, &origin, push).await.map(Speaks::Http2)
+                http2::Requests::start(raw.stream, &origin, push).await.map(Protocol::Http2)
             }
             (false, Protocols::Http2) => Err(ClientError::protocol(origin, ProtocolError::NoHttp2)),
-            (false, Protocols::Any) => {
-                http1::Requests::start(dialed.stream, &origin).await.map(Speaks::Http1)
-            }
+            (false, Protocols::Any) => http1::Requests::start(raw.stream, &origin).await.map(Protocol::Http1),
         }
     }
 
-    /// Connects to the origin of a URL, with TLS if it is `https`. Has no time limit of its own.
+    /// Connects to the origin of a URL, with TLS if it is `https`. Has no timeout.
     ///
     /// # Errors
     /// See [`Connector::connect`].
@@ -144,7 +133,7 @@ impl Connector {
             resolved.map_err(|error| ClientError::transport(&*origin, Phase::Resolve, error))?.collect();
         let unreachable = |error| ClientError::transport(&*origin, Phase::Connect, error);
         let socket = TcpStream::connect(&*addresses).await.map_err(unreachable)?;
-        // A request is one small write; waiting to make it larger only delays it.
+        // Requests are single small writes, which Nagle's algorithm would only delay.
         socket.set_nodelay(true).map_err(unreachable)?;
         if !url.is_https() {
             return Ok(RawConnection { stream: Box::new(socket), alpn: None, certificate: None });
@@ -172,60 +161,60 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let speaks = http1::Requests::start(socket, &origin).await.map(Speaks::Http1)?;
-        Ok(Self { origin, speaks })
+        let protocol = http1::Requests::start(socket, &origin).await.map(Protocol::Http1)?;
+        Ok(Self { origin, protocol })
     }
 
-    /// Returns the origin at the other end.
+    /// Returns the origin of the server.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Sends a request and reads the whole answer. The URI of the request must be absolute.
+    /// Sends a request and reads the response with its body. The URI of the request must be absolute.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if there is no answer in time; [`ClientError::Protocol`] if it is too large.
+    /// [`ClientError::Transport`] if there is no response in time; [`ClientError::Protocol`] if it is too large.
     pub async fn exchange(&mut self, request: Request<Bytes>) -> Result<Answer, ClientError> {
         let answer = async {
-            match &mut self.speaks {
-                Speaks::Http1(requests) => requests.exchange(request, &self.origin).await,
-                Speaks::Http2(requests) => requests.exchange(request, &self.origin).await,
+            match &mut self.protocol {
+                Protocol::Http1(requests) => requests.exchange(request, &self.origin).await,
+                Protocol::Http2(requests) => requests.exchange(request, &self.origin).await,
             }
         };
         within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, answer).await
     }
 
-    /// Returns true if other requests can be made while an answer is streamed.
+    /// Returns true if other requests can be sent while a response is streamed.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        matches!(self.speaks, Speaks::Http2(_))
+        matches!(self.protocol, Protocol::Http2(_))
     }
 
-    /// Sends a request and reads the head of the answer. The URI of the request must be absolute.
+    /// Sends a request and reads the response without its body. The URI of the request must be absolute.
     ///
     /// # Errors
     /// See [`Connection::exchange`].
     pub async fn stream(&mut self, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
-        let begun = async {
-            match &mut self.speaks {
-                Speaks::Http1(requests) => requests.stream(request, &self.origin).await,
-                Speaks::Http2(requests) => requests.stream(request, &self.origin).await,
+        let response = async {
+            match &mut self.protocol {
+                Protocol::Http1(requests) => requests.stream(request, &self.origin).await,
+                Protocol::Http2(requests) => requests.stream(request, &self.origin).await,
             }
         };
-        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, begun).await
+        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, response).await
     }
 
-    /// Sends a request that the server answers after pushing messages.
+    /// Sends a monitoring request, during which the server pushes messages (RFC 8030 §6).
     ///
     /// # Errors
     /// See [`Connection::exchange`]; [`ProtocolError::NoServerPush`] on HTTP/1.1.
     pub async fn monitor(&mut self, request: Request<()>) -> Result<PushStream, ClientError> {
-        match &mut self.speaks {
-            Speaks::Http1(_) => Err(ClientError::protocol(&*self.origin, ProtocolError::NoServerPush)),
-            Speaks::Http2(requests) => {
-                let begun = requests.monitor(request, &self.origin);
-                within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, begun).await
+        match &mut self.protocol {
+            Protocol::Http1(_) => Err(ClientError::protocol(&*self.origin, ProtocolError::NoServerPush)),
+            Protocol::Http2(requests) => {
+                let response = requests.monitor(request, &self.origin);
+                within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, response).await
             }
         }
     }

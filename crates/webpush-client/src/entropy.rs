@@ -1,6 +1,6 @@
-//! Random bytes for keys, salts and masks: the one place that asks the cryptographic source.
+//! Random bytes for keys, salts and masks.
 
-/// The operating system has no random bytes to give.
+/// The operating system returned no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoEntropy;
 

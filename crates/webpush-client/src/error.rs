@@ -1,8 +1,7 @@
-//! How an exchange with a push service fails: what went wrong, where, and whose turn it is.
+//! Errors of the client.
 //!
-//! Errors are data. [`ClientError`] says what happened, with its cause as [`source`](Error::source);
-//! [`ClientError::fault`] says who can do something about it. A message names an origin at most: the path of a push
-//! resource is a secret (RFC 8030 §8.3).
+//! [`ClientError::fault`] classifies errors by the party that can fix them. Messages contain origins but no paths, because
+//! the path of a push resource is a secret (RFC 8030 §8.3).
 
 mod protocol;
 mod status;
@@ -27,55 +26,55 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// A URL cannot be used.
+    /// A URL is invalid.
     Url(UrlError),
     /// A text is not a push subscription.
     Subscription(SubscriptionError),
-    /// A file is not one that [`AgentSubscription::save`](crate::state_file::AgentSubscription::save) has written.
+    /// A file was not written by [`AgentSubscription::save`](crate::state_file::AgentSubscription::save).
     StateFile(PathBuf),
-    /// A VAPID key cannot be made, read or used.
+    /// A VAPID key cannot be generated, read or used.
     Key(KeyError),
-    /// A message cannot be encrypted, or keys for a subscription cannot be made.
+    /// A message cannot be encrypted, or the keys of a subscription cannot be generated.
     Crypto(CryptoError),
     /// A file cannot be read or written.
     File(FileError),
-    /// No certificate is trusted, or the file of additional ones cannot be used.
+    /// The trusted certificates cannot be loaded.
     Trust(TrustError),
-    /// The values for a request make no HTTP request.
+    /// A request cannot be created.
     Request(http::Error),
-    /// There is no connection, or it failed. Worth trying again.
+    /// The connection cannot be established, or failed. Worth retrying.
     Transport(Box<TransportError>),
-    /// The server answers, but not as a push service does.
+    /// The server does not behave as a push service.
     Protocol {
         /// The origin of the server.
         origin: String,
-        /// What it did.
+        /// The violation.
         error: ProtocolError,
     },
-    /// The server answers with an unexpected status code.
+    /// The server returned an unexpected status code.
     Status(Box<StatusError>),
-    /// The server says in a stream of events that the subscription was removed.
+    /// The subscription was removed, according to an event of the server.
     Removed {
         /// The origin of the server.
         origin: String,
     },
 }
 
-/// Who can do something about an error.
+/// The class of an error: whether a retry can help, and who can fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// This machine or its user: the same call fails again.
+    /// The user or this machine. A retry fails again.
     Local,
-    /// The network, or a busy server: worth trying again later.
+    /// The network or a busy server. A later retry may succeed.
     Unavailable,
-    /// The server refuses: the same request is refused again.
+    /// The server rejects the request. A retry fails again.
     Refused,
-    /// The subscription does not exist any more.
+    /// The subscription no longer exists.
     Gone,
 }
 
 impl ClientError {
-    /// Returns who can do something about it.
+    /// Returns the class of the error.
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
@@ -107,7 +106,7 @@ impl ClientError {
         sentence
     }
 
-    /// Returns the status code of the answer, if the server gave an unexpected one.
+    /// Returns the unexpected status code of the server.
     #[must_use]
     pub fn status(&self) -> Option<http::StatusCode> {
         match self {
@@ -219,7 +218,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn an_error_prints_its_causes_once() {
+    fn causes_are_printed_once() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let error = ClientError::transport("http://x", Phase::Connect, refused);
         assert_eq!(error.sentence(), "cannot connect to http://x: connection refused");
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fault_says_who_can_act() {
+    fn errors_are_classified() {
         for (error, fault) in [
             (ClientError::from(CryptoError::Key), Fault::Local),
             (ClientError::protocol("http://x", ProtocolError::NoHttp2), Fault::Refused),

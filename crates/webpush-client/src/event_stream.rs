@@ -1,16 +1,16 @@
-//! Server-sent events (HTML, "Interpreting an event stream"): bytes in, events out.
+//! Parses server-sent events (HTML, "Interpreting an event stream").
 
-/// The longest event that is read: the largest message that a service takes is far shorter, also in base64.
+/// Maximum length of an event, far more than that of the largest message in base64.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
 
-/// One event.
+/// An event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamEvent {
     /// Its type.
     pub kind: String,
     /// Its data.
     pub data: String,
-    /// The `Last-Event-ID` to send once it was dealt with: its ID, or the last one before it.
+    /// The `Last-Event-ID` after this event: its ID, or the last one before it.
     pub last_id: Option<String>,
 }
 
@@ -18,15 +18,28 @@ pub struct StreamEvent {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-/// Finds the events in a stream that comes in arbitrary pieces.
+/// An incremental parser.
+///
+/// Pass each part of the stream to [`add`](Self::add), then call [`next_event`](Self::next_event) until it returns `None`.
+///
+/// ```
+/// use webpush_client::event_stream::EventReader;
+///
+/// let mut reader = EventReader::default();
+/// reader.add(b"event: message\nid: 1\nda");
+/// assert_eq!(reader.next_event(), Ok(None));
+/// reader.add(b"ta: hello\n\n");
+/// let event = reader.next_event().expect("it is short").expect("it is complete");
+/// assert_eq!((&*event.kind, &*event.data, event.last_id.as_deref()), ("message", "hello", Some("1")));
+/// ```
 #[derive(Debug, Default)]
 pub struct EventReader {
     unread: Vec<u8>,
-    /// Up to here there is no end of a line in `unread`.
+    /// Length of the prefix of `unread` that has no line end.
     searched: usize,
-    /// The last line ended in CR: a LF that follows belongs to it.
+    /// True after CR, which a following LF belongs to.
     after_cr: bool,
-    /// Something but the byte order mark has been read.
+    /// True once the first line, which may have a byte order mark, was read.
     begun: bool,
     kind: String,
     data: Option<String>,
@@ -34,7 +47,7 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Takes the next part of the stream.
+    /// Adds the next part of the stream.
     pub fn add(&mut self, part: &[u8]) {
         self.unread.extend_from_slice(part);
     }
@@ -126,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_read_as_the_standard_says() {
+    fn events_are_parsed() {
         for (stream, expected) in [
             ("", vec![]),
             ("data: a", vec![]),
@@ -144,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_is_not_kept() {
+    fn endless_events_are_refused() {
         for part in ["x", "data: x\n"] {
             let mut reader = EventReader::default();
             let mut added = 0;
@@ -158,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_it_is_cut_makes_no_difference(stream in "(data: [a-c]|id: x|event: m|:|\r|\n|\r\n|\n\n){0,20}", at in 0_usize..100) {
+        fn the_split_makes_no_difference(stream in "(data: [a-c]|id: x|event: m|:|\r|\n|\r\n|\n\n){0,20}", at in 0_usize..100) {
             let at = at.min(stream.len());
             let (head, tail) = stream.as_bytes().split_at(at);
             prop_assert_eq!(read(&[head, tail]), read(&[stream.as_bytes()]));

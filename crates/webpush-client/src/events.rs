@@ -1,4 +1,4 @@
-//! Listening without server push: messages come as server-sent events.
+//! Receives messages as server-sent events.
 
 use crate::connection::{Answer, Connection, ResponseStream};
 use crate::error::{ClientError, Operation, ProtocolError, StatusError};
@@ -13,7 +13,7 @@ use webpush_core::base64url;
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
-/// A stream of events that is open.
+/// An open stream of events.
 pub struct Events {
     stream: ResponseStream,
     reader: EventReader,
@@ -21,10 +21,10 @@ pub struct Events {
     last_id: Option<String>,
 }
 
-/// A message that came as an event.
+/// A message from an event.
 pub struct EventMessage(Box<Result<(CapabilityUrl, Answer), ClientError>>);
 
-/// The data of a message.
+/// The data of a message event.
 #[derive(Deserialize)]
 struct MessageJson {
     url: String,
@@ -34,10 +34,12 @@ struct MessageJson {
 }
 
 impl Events {
-    /// Requests events, those after an ID if there is one; `None` if nothing is stored and the request does not wait.
+    /// Requests events, optionally those after an ID.
+    ///
+    /// Returns `None` if nothing is stored and the request does not wait.
     ///
     /// # Errors
-    /// [`ClientError::Status`], or [`ClientError::Protocol`] from a server without events.
+    /// [`ClientError::Status`]; [`ClientError::Protocol`] if the server does not support events.
     pub async fn start(
         connection: &mut Connection,
         mut request: Request<Bytes>,
@@ -62,10 +64,10 @@ impl Events {
         Ok(Some(Self { stream, reader: EventReader::default(), origin, last_id: None }))
     }
 
-    /// Waits for the next message; `None` at the end. May be dropped and called again while it waits.
+    /// Waits for the next message; `None` at the end. Cancel safe.
     ///
     /// # Errors
-    /// [`ClientError::Removed`]; [`ClientError::Transport`] if the connection ended first.
+    /// [`ClientError::Removed`]; [`ClientError::Transport`] if the connection failed.
     pub async fn next(&mut self) -> Result<Option<EventMessage>, ClientError> {
         loop {
             let event = self.reader.next_event();
@@ -77,7 +79,7 @@ impl Events {
                     match kind.as_str() {
                         "message" => return Ok(Some(EventMessage(Box::new(self.message(&data))))),
                         "gone" => return Err(ClientError::Removed { origin: self.origin.clone() }),
-                        // Events of later versions.
+                        // Unknown events are ignored.
                         _ => {}
                     }
                 }
@@ -89,7 +91,7 @@ impl Events {
         }
     }
 
-    /// Returns the event to resume after, once the last message was dealt with.
+    /// Returns the ID to resume after, once the last message is handled.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
@@ -100,7 +102,7 @@ impl Events {
         let wrong = || ClientError::protocol(origin, ProtocolError::NotAMessage);
         let json: MessageJson = serde_json::from_str(data).map_err(|_| wrong())?;
         let url = CapabilityUrl::parse(&json.url)?;
-        // Its acknowledgement goes there; only the service itself may take one.
+        // Acknowledgements are sent there, so it must be the service itself.
         if url.origin() != origin {
             return Err(ClientError::protocol(origin, ProtocolError::ForeignMessage(url.origin())));
         }
@@ -115,7 +117,7 @@ impl Events {
 }
 
 impl EventMessage {
-    /// Returns the message as server push would have delivered it.
+    /// Returns the message in the form of server push.
     ///
     /// # Errors
     /// [`ClientError::Protocol`] for an event that is not a message of this service.
@@ -124,7 +126,7 @@ impl EventMessage {
     }
 }
 
-/// Each character stands for one byte.
+/// Decodes a header value in which each character is one byte.
 fn header_value(text: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> =
         text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();

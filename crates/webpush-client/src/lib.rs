@@ -1,25 +1,25 @@
-//! Web Push from the outside: a user agent that subscribes and listens, and an application server that sends.
+//! A Web Push client: user agent and application server.
 //!
-//! | to find | look in |
+//! | topic | module |
 //! |---|---|
-//! | creating and deleting subscriptions, RFC 8030 §4 | [`subscribe`] |
-//! | listening, RFC 8030 §6: by server push, or as server-sent events | [`monitor`] |
-//! | sending, RFC 8030 §5 | [`send`] |
+//! | create and delete subscriptions, RFC 8030 §4 | [`subscribe`] |
+//! | receive messages, RFC 8030 §6, by server push or server-sent events | [`monitor`] |
+//! | send messages, RFC 8030 §5 | [`send`] |
 //! | VAPID keys and tokens, RFC 8292 | [`vapid`] |
-//! | message encryption, RFC 8291 and the coding before it | [`encryption`] |
-//! | subscriptions as browsers write them; URLs | [`subscription`], [`url`] |
-//! | the state of a listener over restarts | [`state_file`] |
+//! | message encryption, RFC 8291 | [`encryption`] |
+//! | subscriptions in the format of browsers; URLs | [`subscription`], [`url`] |
+//! | persistent state of a listener | [`state_file`] |
 //! | sockets, TLS, HTTP/1.1 and HTTP/2 | [`connection`], [`trust`] |
-//! | reading server-sent events | [`events`], [`event_stream`] |
-//! | the WebSocket of autopush, RFC 6455 | [`websocket`] |
-//! | secret files, replaced atomically | [`private_file`] |
-//! | how an exchange fails | [`error`] |
+//! | server-sent events | [`events`], [`event_stream`] |
+//! | WebSockets for autopush, RFC 6455 | [`websocket`] |
+//! | secret files with atomic replacement | [`private_file`] |
+//! | errors | [`error`] |
 //!
-//! The crate does not parse arguments, print or log. Times are passed in.
+//! The crate does not parse arguments, print or log. The caller passes in the time.
 //!
 //! # Example
 //!
-//! A message for a new subscription, encrypted and decrypted without a network:
+//! Encrypt and decrypt a message for a new subscription:
 //!
 //! ```
 //! use webpush_client::encryption::{AgentKeys, decrypt, encrypt};
@@ -30,6 +30,7 @@
 //! # Ok::<(), webpush_client::encryption::CryptoError>(())
 //! ```
 
+mod answer;
 pub mod connection;
 pub mod encryption;
 mod entropy;

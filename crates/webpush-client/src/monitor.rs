@@ -1,4 +1,4 @@
-//! Listening (RFC 8030 §6): messages come in, pushed or as events, are decrypted, and are acknowledged when dealt with.
+//! Receives, decrypts and acknowledges messages (RFC 8030 §6).
 
 use crate::connection::{Answer, Connection, Connector, Promise, Protocols, PushEvent, PushStream};
 use crate::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 /// How long to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Until the connection ends: messages come the moment they are sent.
+    /// Until the connection ends.
     Forever,
-    /// Only for what is stored (RFC 8030 §6, `Prefer: wait=0`).
+    /// Until all stored messages are delivered (RFC 8030 §6, `Prefer: wait=0`).
     Stored,
 }
 
@@ -27,13 +27,13 @@ pub enum Via<'a> {
     Push,
     /// Server-sent events.
     Events {
-        /// Only what comes after this one.
+        /// The ID of the event to resume after.
         after: Option<&'a str>,
     },
 }
 
 impl Via<'_> {
-    /// Returns the protocols that carry it.
+    /// Returns the protocols that support it.
     #[must_use]
     pub const fn protocols(self) -> Protocols {
         match self {
@@ -45,8 +45,10 @@ impl Via<'_> {
 
 /// A connection that delivers the messages of a subscription.
 ///
-/// Call [`Monitor::next`] until it returns [`Event::Ended`] or fails; receive each message with [`Message::receive`], and
-/// acknowledge it when it is dealt with. A message that was not acknowledged comes again.
+/// # Calling protocol
+///
+/// Call [`Monitor::next`] until it returns [`Event::Ended`] or fails. Receive each message with [`Message::receive`], and
+/// acknowledge it once it is handled: unacknowledged messages are delivered again.
 ///
 /// ```no_run
 /// use webpush_client::connection::Connector;
@@ -67,49 +69,49 @@ impl Via<'_> {
 pub struct Monitor {
     connection: Connection,
     source: Source,
-    /// For acknowledgements, while the connection is in use.
-    aside: SideConnection,
+    /// For acknowledgements, if the connection cannot be shared.
+    side_connection: SideConnection,
 }
 
-#[allow(clippy::large_enum_variant, reason = "there is one, and it is not moved")]
+#[allow(clippy::large_enum_variant, reason = "one per connection, and never moved")]
 enum Source {
     Pushes(PushStream),
     Events(Events),
-    /// There was nothing.
+    /// Nothing was stored.
     Ended,
 }
 
-/// An event while listening.
+/// An event of a [`Monitor`].
 pub enum Event {
-    /// A message is on its way.
+    /// A message, to be received.
     Message(IncomingMessage),
-    /// The server has ended it: everything stored was delivered, or the client is to connect again.
+    /// The server ended the response: all stored messages were delivered, or the client should reconnect.
     Ended,
 }
 
-/// A message that has not been read yet.
+/// A message that is not received yet.
 pub enum IncomingMessage {
-    /// It was promised.
+    /// By server push.
     Promise(Promise),
-    /// It came as an event.
+    /// By server-sent event.
     Event(EventMessage),
 }
 
-/// A message as it came.
+/// A received message.
 pub struct Message {
-    /// Its resource: to acknowledge it, and to know it again.
+    /// Its URL, for the acknowledgement and to detect duplicates.
     pub url: CapabilityUrl,
-    /// Its `Content-Encoding`, if any.
+    /// Its `Content-Encoding`.
     pub encoding: Option<String>,
-    /// The decrypted text; `None` for a message without one, which only wakes the application.
+    /// The decrypted text; `None` for a message without a body.
     pub text: Result<Option<Vec<u8>>, CryptoError>,
 }
 
 impl Monitor {
-    /// Starts to listen.
+    /// Connects and sends the monitoring request.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if there is no connection; otherwise see [`Events::start`].
+    /// [`ClientError::Transport`] if the connection fails; see also [`Events::start`].
     pub async fn start(
         connector: &Connector,
         subscription: &CapabilityUrl,
@@ -127,16 +129,16 @@ impl Monitor {
                 Events::start(&mut connection, request, after).await?.map_or(Source::Ended, Source::Events)
             }
         };
-        Ok(Self { connection, source, aside: SideConnection::new(connector.clone()) })
+        Ok(Self { connection, source, side_connection: SideConnection::new(connector.clone()) })
     }
 
-    /// Waits for the next event. May be dropped and called again while it waits.
+    /// Waits for the next event. Cancel safe.
     ///
     /// # Errors
     /// [`ClientError`], of [`Fault::Gone`](crate::error::Fault::Gone) if the subscription was removed.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
-        let monitored = match &mut self.source {
-            Source::Pushes(monitored) => monitored,
+        let pushes = match &mut self.source {
+            Source::Pushes(pushes) => pushes,
             Source::Events(events) => {
                 let message = events.next().await?;
                 return Ok(
@@ -145,7 +147,7 @@ impl Monitor {
             }
             Source::Ended => return Ok(Event::Ended),
         };
-        match monitored.next().await? {
+        match pushes.next().await? {
             PushEvent::Promise(promise) => Ok(Event::Message(IncomingMessage::Promise(promise))),
             PushEvent::Answered(answer) if answer.status.is_success() => Ok(Event::Ended),
             PushEvent::Answered(answer) => Err(self.refused(&answer)),
@@ -160,7 +162,7 @@ impl Monitor {
         StatusError::new(origin, Operation::Listen, answer).into()
     }
 
-    /// Returns the event to resume after, for [`Via::Events`].
+    /// Returns the ID to resume after, for [`Via::Events`].
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         match &self.source {
@@ -169,18 +171,18 @@ impl Monitor {
         }
     }
 
-    /// Acknowledges a message, so that it never comes again (RFC 8030 §6.2).
+    /// Acknowledges a message, so that it is not delivered again (RFC 8030 §6.2).
     ///
     /// # Errors
-    /// [`ClientError`]; the message will come again.
+    /// [`ClientError`]. The message will be delivered again.
     pub async fn acknowledge(&mut self, message: &CapabilityUrl) -> Result<(), ClientError> {
         let delete = request(Method::DELETE, message)?;
         let answer = if self.connection.is_shared() {
             self.connection.exchange(delete).await?
         } else {
-            self.aside.exchange(message, delete).await?
+            self.side_connection.exchange(message, delete).await?
         };
-        // Gone is as good: it has expired, was replaced, or another listener was faster.
+        // A removed message has expired, was replaced, or was acknowledged elsewhere.
         if answer.status.is_success() || matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Ok(());
         }
@@ -192,9 +194,9 @@ impl Message {
     /// Receives a message and decrypts it.
     ///
     /// # Errors
-    /// [`ClientError`] when it did not come whole; the server keeps it.
-    pub async fn receive(arriving: IncomingMessage, keys: &AgentKeys) -> Result<Self, ClientError> {
-        let (url, answer) = match arriving {
+    /// [`ClientError`] if it did not arrive completely. The server retains it.
+    pub async fn receive(incoming: IncomingMessage, keys: &AgentKeys) -> Result<Self, ClientError> {
+        let (url, answer) = match incoming {
             IncomingMessage::Promise(promise) => promise.receive().await?,
             IncomingMessage::Event(event) => event.receive()?,
         };
@@ -210,7 +212,7 @@ impl Message {
 fn text(encoding: Option<&str>, answer: &Answer, keys: &AgentKeys) -> Result<Option<Vec<u8>>, CryptoError> {
     let Answer { headers, body, .. } = answer;
     match encoding {
-        // A message without content is not encrypted; anything else must be (RFC 8291 §1).
+        // Only a message without content may be unencrypted (RFC 8291 §1).
         None | Some("identity") if body.is_empty() => Ok(None),
         Some(coding) if coding.eq_ignore_ascii_case("aes128gcm") => decrypt(keys, body).map(Some),
         Some(coding) if coding.eq_ignore_ascii_case("aesgcm") => legacy(headers, body, keys).map(Some),
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_coding_decides_how_a_message_is_read() {
+    fn messages_are_decrypted_by_their_coding() {
         let keys = AgentKeys::generate().unwrap();
         let body = encrypt(keys.recipient(), b"hello").unwrap();
         assert_eq!(read(&keys, Some("aes128gcm"), body.clone()), Ok(Some(b"hello".to_vec())));

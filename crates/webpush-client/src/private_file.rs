@@ -1,4 +1,4 @@
-//! Files that hold secrets: for their owner only, whole or not there at all, and on disk before the call returns.
+//! Files with secrets: readable by their owner only, written atomically, and synced before the call returns.
 //!
 //! ```
 //! use webpush_client::private_file;
@@ -21,26 +21,26 @@ use std::path::{Path, PathBuf};
 /// A file could not be read or written.
 #[derive(Debug)]
 pub struct FileError {
-    /// What was to be done with it.
+    /// The failed operation.
     pub operation: FileOperation,
     /// The file.
     pub path: PathBuf,
-    /// Why that failed.
+    /// The cause.
     pub source: io::Error,
 }
 
-/// What is done with a file.
+/// An operation on a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileOperation {
-    /// Reading it.
+    /// Read.
     Read,
-    /// Writing it, whether or not it exists.
+    /// Write, replacing an existing file.
     Write,
-    /// Writing it if it does not exist.
+    /// Create, without replacing an existing file.
     Create,
 }
 
-/// Creates a file. An existing one is left alone, also by two callers at once.
+/// Creates a file. Never replaces an existing one, even with concurrent callers.
 ///
 /// # Errors
 /// [`FileError`], of kind [`ErrorKind::AlreadyExists`] if the file exists.
@@ -50,10 +50,10 @@ pub fn create(path: &Path, content: &[u8]) -> Result<(), FileError> {
     file.write_all(content).and_then(|()| file.create()).map_err(failed)
 }
 
-/// Writes a file, replacing an older one at once or not at all.
+/// Writes a file, replacing an existing one atomically.
 ///
 /// # Errors
-/// [`FileError`]; the older file is still there.
+/// [`FileError`]. The existing file is unchanged.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut file = Replacement::begin(path)?;
     file.write_all(content).map_err(|source| file.failed(source))?;
@@ -72,7 +72,9 @@ pub fn read(path: &Path) -> Result<String, FileError> {
     })
 }
 
-/// A file that is written beside the one it will replace. Dropped before [`Replacement::commit`], it leaves nothing.
+/// A temporary file that will replace another one.
+///
+/// It is deleted if it is dropped before [`Replacement::commit`].
 #[derive(Debug)]
 pub struct Replacement {
     path: PathBuf,
@@ -82,7 +84,7 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Starts to write.
+    /// Creates the temporary file.
     ///
     /// # Errors
     /// [`FileError`].
@@ -107,7 +109,7 @@ impl Replacement {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = match options.open(&temporary) {
-            // A process of the same id was killed.
+            // Left behind by a killed process with the same ID.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 fs::remove_file(&temporary)?;
                 options.open(&temporary)?
@@ -117,10 +119,10 @@ impl Replacement {
         Ok(Self { path: path.to_owned(), temporary, file: BufWriter::new(file) })
     }
 
-    /// Puts what was written in the place of the file.
+    /// Syncs the temporary file and renames it over the file.
     ///
     /// # Errors
-    /// [`FileError`]; the older file is still there, unless only its directory could not be synced.
+    /// [`FileError`]. The existing file is unchanged, unless only syncing the directory failed.
     pub fn commit(mut self) -> Result<(), FileError> {
         let committed = self
             .sync()
@@ -129,7 +131,7 @@ impl Replacement {
         committed.map_err(|source| self.failed(source))
     }
 
-    /// Gives what was written the name of the file, unless that exists.
+    /// Links the temporary file to the name of the file. Fails if that exists.
     fn create(&mut self) -> io::Result<()> {
         self.sync()?;
         fs::hard_link(&self.temporary, &self.path)?;
@@ -159,7 +161,7 @@ impl Write for Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // After a rename there is nothing left to remove.
+        // Fails after a rename, when there is nothing to remove.
         let _ = fs::remove_file(&self.temporary);
     }
 }
@@ -186,7 +188,7 @@ impl Error for FileError {
     }
 }
 
-/// Syncs the directory of a file, which makes its name durable. Only Unix has a call for that.
+/// Syncs the directory of a file, which makes its name durable. Only Unix supports that.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory(path))?.sync_all() } else { Ok(()) }
 }
@@ -237,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_committed_leaves_the_old_file() {
+    fn uncommitted_files_replace_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backup");
         replace(&path, b"old").unwrap();
         let mut half = Replacement::begin(&path).unwrap();
         half.write_all(b"half").unwrap();
         drop(half);
-        // As a process that was killed leaves one.
+        // As after a killed process.
         std::mem::forget(Replacement::begin(&path).unwrap());
         assert_eq!(read(&path).unwrap(), "old");
         replace(&path, b"new").unwrap();

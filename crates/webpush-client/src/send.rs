@@ -1,4 +1,4 @@
-//! Sending (RFC 8030 §5): one encrypted message to one subscription.
+//! Encrypts and sends messages (RFC 8030 §5).
 
 use crate::connection::{Answer, Connection, Connector, Protocols};
 use crate::encryption::encrypt;
@@ -19,13 +19,13 @@ const RECEIPT: &str = "urn:ietf:params:push:receipt";
 /// Delivery options of a message.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    /// Lifetime in seconds while its recipient is away (RFC 8030 §5.2).
+    /// TTL in seconds (RFC 8030 §5.2).
     pub ttl_seconds: u32,
     /// Urgency (§5.3).
     pub urgency: Option<Urgency>,
-    /// The undelivered message with the same topic is replaced (§5.4).
+    /// Topic. The message replaces an undelivered one with the same topic (§5.4).
     pub topic: Option<Topic>,
-    /// True to ask for a receipt (§5.1).
+    /// True to request a receipt (§5.1).
     pub receipt: bool,
 }
 
@@ -34,24 +34,24 @@ pub struct Delivery {
 pub struct Sender {
     /// Its key.
     pub key: VapidKey,
-    /// How to reach its operator: a `mailto:` or `https:` URL.
+    /// The contact of its operator, a `mailto:` or `https:` URL.
     pub subject: Option<String>,
 }
 
-/// The answer to a message that the service has accepted; it may not be delivered yet.
+/// The response to an accepted message.
 #[derive(Debug)]
 pub struct SendResponse {
-    /// 201, or 202 when a receipt is promised.
+    /// 201, or 202 if the service will send a receipt.
     pub status: StatusCode,
-    /// URL of the message, to withdraw it; some services give none.
+    /// The URL of the message, to cancel it. Optional: some services return none.
     pub message: Option<CapabilityUrl>,
-    /// URL to listen at for receipts.
+    /// The URL at which to receive receipts.
     pub receipt: Option<CapabilityUrl>,
-    /// Lifetime that the service grants, if it says so.
+    /// The granted TTL.
     pub ttl_seconds: Option<u64>,
 }
 
-/// Encrypts and sends a message. The time is for the token of the sender.
+/// Encrypts and sends a message. `now` determines the expiry of the VAPID token.
 ///
 /// ```no_run
 /// use webpush_client::connection::Connector;
@@ -71,8 +71,8 @@ pub struct SendResponse {
 /// ```
 ///
 /// # Errors
-/// [`ClientError::Crypto`] if the text is too large, before anything was sent; [`ClientError::Status`] if the service
-/// refuses the message.
+/// [`ClientError::Crypto`] if the text is too large, before anything is sent; [`ClientError::Status`] if the service
+/// rejects the message.
 pub async fn send(
     connector: &Connector,
     to: &PushSubscription,
@@ -149,7 +149,7 @@ fn value(bytes: &[u8]) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_bytes(bytes).map_err(|error| ClientError::Request(error.into()))
 }
 
-/// Reads what the answer says about the message, which is accepted in any case.
+/// Parses the response to an accepted message. Malformed headers are ignored.
 fn accepted(endpoint: &CapabilityUrl, answer: &Answer) -> SendResponse {
     let ttl = answer.headers.get("ttl").and_then(|value| value.to_str().ok());
     SendResponse {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_large_a_text_is_refused_before_anything_is_sent() {
+    async fn large_texts_are_refused_before_anything_is_sent() {
         let text = vec![0; 5000];
         let (connector, delivery, now) = (Connector::default(), Delivery::default(), Timestamp::default());
         let sent = send(&connector, &subscription(), &text, &delivery, None, now).await;

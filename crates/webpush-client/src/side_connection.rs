@@ -1,4 +1,4 @@
-//! Requests beside a stream that has its connection for itself, as over HTTP/1.1.
+//! A second connection, for requests while HTTP/1.1 streams a response.
 
 use crate::connection::{Answer, Connection, Connector, Protocols};
 use crate::error::ClientError;
@@ -6,7 +6,7 @@ use crate::url::CapabilityUrl;
 use bytes::Bytes;
 use http::Request;
 
-/// A second connection, made when it is needed.
+/// A connection that is opened on first use.
 pub(crate) struct SideConnection {
     connector: Connector,
     connection: Option<Connection>,
@@ -17,13 +17,13 @@ impl SideConnection {
         Self { connector, connection: None }
     }
 
-    /// As [`Connection::exchange`]. The request may be made twice.
+    /// Sends a request; see [`Connection::exchange`]. The request may be sent twice.
     pub(crate) async fn exchange(
         &mut self,
         url: &CapabilityUrl,
         request: Request<Bytes>,
     ) -> Result<Answer, ClientError> {
-        // It may have been closed for idleness meanwhile.
+        // The server may have closed it because it was idle.
         if let Some(mut connection) = self.connection.take()
             && let Ok(answer) = connection.exchange(request.clone()).await
         {

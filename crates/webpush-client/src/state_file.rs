@@ -1,6 +1,6 @@
-//! The state of a listener over restarts: one JSON file, for its owner only.
+//! The persistent state of a listener: a private JSON file.
 //!
-//! It is a browser's subscription JSON with the private half added, so `send` takes it as it is.
+//! It is the JSON of a browser's subscription with private members added, so `send` accepts it too.
 
 use crate::encryption::{AgentKeys, AuthSecret};
 use crate::error::ClientError;
@@ -12,12 +12,12 @@ use std::io;
 use std::path::Path;
 use webpush_core::base64url;
 
-/// A subscription as its user agent stores it.
+/// A subscription with the secrets of its user agent.
 #[derive(Debug)]
 pub struct AgentSubscription {
-    /// To listen at and to delete: the user agent's own secret.
+    /// The subscription resource, known to the user agent only.
     pub subscription: CapabilityUrl,
-    /// The set that it belongs to, if the server offered one (RFC 8030 §4.1).
+    /// The subscription set, if the server supports sets (RFC 8030 §4.1).
     pub set: Option<CapabilityUrl>,
     /// The push resource, for senders.
     pub endpoint: CapabilityUrl,
@@ -27,7 +27,7 @@ pub struct AgentSubscription {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Written<P> {
+struct StateJson<P> {
     #[serde(flatten)]
     push_subscription: P,
     subscription_url: String,
@@ -37,32 +37,32 @@ struct Written<P> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Read {
+struct ParsedState {
     endpoint: String,
-    keys: ReadKeys,
+    keys: ParsedKeys,
     subscription_url: String,
     set_url: Option<String>,
     private_key: String,
 }
 
 #[derive(Deserialize)]
-struct ReadKeys {
+struct ParsedKeys {
     auth: String,
 }
 
 impl AgentSubscription {
-    /// Returns the half for senders.
+    /// Returns the subscription for senders.
     #[must_use]
     pub fn push_subscription(&self) -> PushSubscription {
         PushSubscription { endpoint: self.endpoint.clone(), keys: self.keys.recipient().clone() }
     }
 
-    /// Writes the file, replacing an older one.
+    /// Writes the file, replacing an existing one.
     ///
     /// # Errors
     /// [`ClientError::File`].
     pub fn save(&self, path: &Path) -> Result<(), ClientError> {
-        let written = Written {
+        let state = StateJson {
             push_subscription: self.push_subscription().to_json(),
             subscription_url: self.subscription.expose(),
             set_url: self.set.as_ref().map(CapabilityUrl::expose),
@@ -73,12 +73,12 @@ impl AgentSubscription {
             path: path.to_owned(),
             source: io::Error::from(error),
         };
-        let mut text = serde_json::to_vec_pretty(&written).map_err(failed)?;
+        let mut text = serde_json::to_vec_pretty(&state).map_err(failed)?;
         text.push(b'\n');
         Ok(private_file::replace(path, &text)?)
     }
 
-    /// Reads the file; `None` when there is none.
+    /// Reads the file; `None` if it does not exist.
     ///
     /// # Errors
     /// [`ClientError::StateFile`] if it is not what [`AgentSubscription::save`] writes; [`ClientError::File`].
@@ -87,12 +87,11 @@ impl AgentSubscription {
             return Ok(None);
         }
         let text = private_file::read(path)?;
-        let held = Self::parse(&text).ok_or_else(|| ClientError::StateFile(path.to_owned()))?;
-        Ok(Some(held))
+        Self::parse(&text).map(Some).ok_or_else(|| ClientError::StateFile(path.to_owned()))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let read: Read = serde_json::from_str(text).ok()?;
+        let read: ParsedState = serde_json::from_str(text).ok()?;
         let auth = AuthSecret::from_bytes(&base64url::decode_lenient(&read.keys.auth)?)?;
         let set = read.set_url.map(|url| CapabilityUrl::parse(&url)).transpose().ok()?;
         Some(Self {
@@ -108,7 +107,7 @@ impl AgentSubscription {
 mod tests {
     use super::*;
 
-    fn held() -> AgentSubscription {
+    fn subscription() -> AgentSubscription {
         AgentSubscription {
             subscription: CapabilityUrl::parse("http://x/subscription/s").unwrap(),
             set: Some(CapabilityUrl::parse("http://x/subscription-set/t").unwrap()),
@@ -118,31 +117,31 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_survives_and_is_no_senders_secret() {
+    fn saved_subscriptions_are_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
         assert!(AgentSubscription::load(&path).unwrap().is_none());
-        let held = held();
-        held.save(&path).unwrap();
+        let subscription = subscription();
+        subscription.save(&path).unwrap();
         let again = AgentSubscription::load(&path).unwrap().unwrap();
-        assert_eq!(again.push_subscription(), held.push_subscription());
-        assert_eq!(again.subscription, held.subscription);
-        assert_eq!(again.set, held.set);
-        assert_eq!(again.keys.expose_private(), held.keys.expose_private());
+        assert_eq!(again.push_subscription(), subscription.push_subscription());
+        assert_eq!(again.subscription, subscription.subscription);
+        assert_eq!(again.set, subscription.set);
+        assert_eq!(again.keys.expose_private(), subscription.keys.expose_private());
     }
 
     #[test]
-    fn send_takes_the_state_file_too() {
+    fn state_files_are_push_subscriptions() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
-        let held = held();
-        held.save(&path).unwrap();
+        let subscription = subscription();
+        subscription.save(&path).unwrap();
         let read = PushSubscription::read(&private_file::read(&path).unwrap()).unwrap();
-        assert_eq!(read, held.push_subscription());
+        assert_eq!(read, subscription.push_subscription());
     }
 
     #[test]
-    fn other_files_are_not_taken_for_one() {
+    fn other_files_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notes.txt");
         for text in ["", "{}", "{\"endpoint\":\"http://x/\"}", "hello"] {

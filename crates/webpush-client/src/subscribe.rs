@@ -1,4 +1,4 @@
-//! Subscribing (RFC 8030 §4), and ending a subscription (§7.3).
+//! Creates and deletes subscriptions (RFC 8030 §4, §7.3).
 
 use crate::connection::{Answer, Connection, Connector, Protocols};
 use crate::encryption::AgentKeys;
@@ -13,7 +13,7 @@ use webpush_core::header::links;
 const PUSH: &str = "urn:ietf:params:push";
 const SET: &str = "urn:ietf:params:push:set";
 
-/// A service may move a new agent to another host (RFC 8030 §7.1), but not for ever.
+/// Maximum number of redirects. A service may redirect new agents to another host (RFC 8030 §7.1).
 const MAX_REDIRECTS: usize = 5;
 
 /// Creates a subscription with new keys at a push service.
@@ -32,7 +32,7 @@ const MAX_REDIRECTS: usize = 5;
 /// ```
 ///
 /// # Errors
-/// [`ClientError`]. A 404 is never [`Fault::Gone`](crate::error::Fault::Gone) here: there is no push service.
+/// [`ClientError`]. A 404 is not [`Fault::Gone`](crate::error::Fault::Gone) here: the URL is not that of a push service.
 pub async fn subscribe(
     connector: &Connector,
     service: &CapabilityUrl,
@@ -54,10 +54,10 @@ pub async fn subscribe(
     Err(ClientError::protocol(service.origin(), ProtocolError::RedirectLoop))
 }
 
-/// Deletes a subscription with its stored messages.
+/// Deletes a subscription and its stored messages. Succeeds if it does not exist.
 ///
 /// # Errors
-/// [`ClientError`]. A subscription that is gone already is no error.
+/// [`ClientError`].
 pub async fn unsubscribe(
     connection: &mut Connection,
     subscription: &CapabilityUrl,
@@ -69,10 +69,10 @@ pub async fn unsubscribe(
     Err(StatusError::new(connection.origin(), Operation::Unsubscribe, &answer).into())
 }
 
-/// Reads the subscription from the answer to a request to `url`.
+/// Parses the response to a subscribe request to `url`.
 ///
 /// # Errors
-/// [`ClientError::Protocol`] if the answer lacks one.
+/// [`ClientError::Protocol`] if a required header is missing.
 pub fn read_subscription(
     url: &CapabilityUrl,
     answer: &Answer,
@@ -102,7 +102,7 @@ pub(super) fn location(url: &CapabilityUrl, answer: &Answer) -> Result<Capabilit
     resource.ok_or_else(|| lacks(url, "a usable Location"))
 }
 
-/// Returns the resource that an answer links to with a relation.
+/// Returns the target of the link with this relation.
 pub(super) fn linked(
     url: &CapabilityUrl,
     answer: &Answer,

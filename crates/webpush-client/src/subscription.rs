@@ -1,4 +1,4 @@
-//! A subscription as browsers write it: `JSON.stringify(pushSubscription)` (Push API, `toJSON`).
+//! Subscriptions in the format of browsers: `JSON.stringify(pushSubscription)` (Push API, `toJSON`).
 
 use crate::encryption::{AuthSecret, PublicKey, RecipientKeys};
 use crate::url::{CapabilityUrl, UrlError};
@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use webpush_core::base64url;
 
-/// The endpoint to send to, and the keys to encrypt with.
+/// The endpoint and keys of a subscription, for senders.
 ///
 /// ```
 /// use webpush_client::subscription::PushSubscription;
@@ -27,7 +27,7 @@ pub struct PushSubscription {
     pub keys: RecipientKeys,
 }
 
-/// The JSON text; members in the order in which browsers write them.
+/// The JSON object, with members in the order of browsers.
 #[derive(Serialize, Deserialize)]
 struct Json {
     endpoint: String,
@@ -70,7 +70,7 @@ impl PushSubscription {
         if let Some(inner @ Value::Object(_)) = value.get_mut("subscription") {
             value = inner.take();
         }
-        // The cause is left out where it would quote a secret.
+        // The cause is omitted: it could quote a secret.
         let json: Json = serde_json::from_value(value).map_err(|_| SubscriptionError::Incomplete)?;
         let endpoint = CapabilityUrl::parse(&json.endpoint).map_err(SubscriptionError::Endpoint)?;
         let p256dh = base64url::decode_lenient(&json.keys.p256dh)
@@ -83,7 +83,7 @@ impl PushSubscription {
     }
 }
 
-/// A text is not a push subscription. No message quotes it: it holds secrets.
+/// A text is not a push subscription. Messages do not quote it, because it contains secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionError {
     /// It does not start with a JSON value.
@@ -131,7 +131,7 @@ mod tests {
     const BROWSER: &str = r#"{"endpoint":"https://push.example/push/secret","expirationTime":null,"keys":{"p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}}"#;
 
     #[test]
-    fn what_a_browser_writes_is_read_and_written() {
+    fn subscriptions_of_browsers_are_parsed_and_serialized() {
         let subscription = PushSubscription::read(BROWSER).unwrap();
         assert_eq!(serde_json::to_string(&subscription.to_json()).unwrap(), BROWSER);
         let later = BROWSER.replace("null", "1735689600000.5");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_counts_wherever_it_stands() {
+    fn the_first_json_value_is_parsed() {
         let subscription = PushSubscription::read(BROWSER).unwrap();
         for text in [
             format!("{BROWSER}\nhello\n{{\"a\":1}}\n"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_secrets() {
+    fn errors_contain_no_secrets() {
         for (from, to, expected) in [
             ("\"endpoint\"", "\"endpoints\"", SubscriptionError::Incomplete),
             ("{\"p256dh\"", "{\"p256\"", SubscriptionError::Incomplete),

@@ -1,4 +1,4 @@
-//! Certificates to trust for `https`: the system's, and those of a file.
+//! Trusted certificates for `https`: those of the system and of a file.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// No server could be trusted.
+/// The trusted certificates cannot be loaded.
 #[derive(Debug)]
 pub enum TrustError {
     /// The system has no trusted certificates, and no file was given.
@@ -17,7 +17,7 @@ pub enum TrustError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: pem::Error,
     },
     /// The file has no certificate.
@@ -56,7 +56,7 @@ impl Error for TrustError {
 /// [`TrustError`].
 pub fn tls_config(ca_file: Option<&Path>, protocols: &[&[u8]]) -> Result<ClientConfig, TrustError> {
     let mut roots = RootCertStore::empty();
-    // Single broken files of a system's store are common and not ours to accept.
+    // Invalid certificates in the store of a system are common, and ignored.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
         add_file(&mut roots, path)?;

@@ -1,4 +1,4 @@
-//! URLs of a push service. Most are capabilities: anyone who knows one may use it (RFC 8030 §8.3), so they don't print.
+//! URLs of a push service. Most are capabilities (RFC 8030 §8.3), so `Debug` does not show them.
 
 use http::Uri;
 use http::uri::Authority;
@@ -18,7 +18,9 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct CapabilityUrl(Uri);
 
-/// A text is not a URL of a push service. The text is left out: it may be a capability with a typing error.
+/// A text is not a URL of a push service.
+///
+/// Messages do not quote it, because it may be a mistyped capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UrlError {
     /// It does not follow the grammar of URLs.
@@ -60,13 +62,13 @@ impl CapabilityUrl {
         }
         match uri.authority() {
             Some(authority) if authority.as_str().contains('@') => Err(UrlError::UserName),
-            Some(authority) if has_wrong_port(authority) => Err(UrlError::Port),
+            Some(authority) if has_invalid_port(authority) => Err(UrlError::Port),
             Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
             _ => Err(UrlError::Host),
         }
     }
 
-    /// Resolves a reference from this resource's answer (RFC 3986 §5.2; without dot segments, which no server sends).
+    /// Resolves a reference against this URL (RFC 3986 §5.2, without dot segments).
     ///
     /// # Errors
     /// [`UrlError`] if the result is not a URL.
@@ -86,15 +88,15 @@ impl CapabilityUrl {
         Self::parse(&format!("{scheme}://{authority}{directory}/{reference}"))
     }
 
-    /// Returns a resource below this one, which may or may not end in a slash.
+    /// Appends a path segment.
     ///
     /// # Errors
-    /// As [`CapabilityUrl::parse`].
+    /// See [`CapabilityUrl::parse`].
     pub fn below(&self, segment: &str) -> Result<Self, UrlError> {
         self.join(&format!("{}/{segment}", self.0.path().trim_end_matches('/')))
     }
 
-    /// Returns scheme, host, and the port if it is not the scheme's own (RFC 6454 §6.2): the audience of a VAPID token.
+    /// Returns the origin (RFC 6454 §6.2), which is the audience of VAPID tokens.
     #[must_use]
     pub fn origin(&self) -> String {
         let scheme = if self.is_https() { "https" } else { "http" };
@@ -111,14 +113,14 @@ impl CapabilityUrl {
         self.0.scheme_str() == Some("https")
     }
 
-    /// Returns the host as a socket takes it: an IPv6 address without brackets.
+    /// Returns the host; an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         let host = self.0.host().unwrap_or_default();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
-    /// Returns the port, by default that of the scheme.
+    /// Returns the port, or the default of the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or_else(|| self.default_port())
@@ -128,29 +130,29 @@ impl CapabilityUrl {
         if self.is_https() { 443 } else { 80 }
     }
 
-    /// Returns the URL for a request.
+    /// Returns the URI.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.0
     }
 
-    /// Returns path and query.
+    /// Returns the path with the query.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// Returns the whole URL, for its owner to see or store.
+    /// Returns the whole URL, a secret.
     #[must_use]
     pub fn expose(&self) -> String {
         self.0.to_string()
     }
 }
 
-/// Returns true for a port that `http` would ignore because it is not one.
-fn has_wrong_port(authority: &Authority) -> bool {
-    let behind_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
-    !matches!(behind_host, "" | ":") && authority.port_u16().is_none()
+/// Returns true for an invalid port, which `http` would ignore.
+fn has_invalid_port(authority: &Authority) -> bool {
+    let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    !matches!(after_host, "" | ":") && authority.port_u16().is_none()
 }
 
 impl fmt::Debug for CapabilityUrl {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn other_things_are_no_urls_and_are_not_repeated() {
+    fn other_texts_are_refused_and_not_quoted() {
         for text in [
             "",
             "/push/secret",

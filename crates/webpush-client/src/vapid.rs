@@ -1,4 +1,4 @@
-//! Voluntary application server identification (RFC 8292): the key pair, and the tokens signed with it.
+//! VAPID keys and tokens (RFC 8292).
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use webpush_core::base64url;
 use webpush_core::time::Timestamp;
 
-/// Lifetime of a token. At most 24 hours are allowed (RFC 8292 §2); half of it leaves room for wrong clocks.
+/// Lifetime of a token: half of the maximum (RFC 8292 §2), to tolerate clock skew.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Characters in a line of PEM (RFC 7468 §2).
@@ -38,14 +38,14 @@ const PEM_LINE_CHARACTERS: usize = 64;
 /// ```
 pub struct VapidKey(EcdsaKeyPair);
 
-/// A VAPID key cannot be made, read or used.
+/// A VAPID key cannot be generated, read or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// The system has no random bytes to make a key from.
+    /// The operating system returned no random bytes.
     Entropy,
     /// A text is not a P-256 private key.
     Invalid,
-    /// The library cannot write the private key out.
+    /// The library cannot export the private key.
     Export,
     /// The library cannot sign a token.
     Signature,
@@ -67,7 +67,7 @@ impl fmt::Display for KeyError {
 
 impl Error for KeyError {}
 
-/// A key pair as JSON; the member names are those of the `web-push` command of Node.
+/// A key pair as JSON, in the format of the `web-push` command of Node.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Json {
@@ -84,7 +84,7 @@ struct Claims<'a> {
 }
 
 impl VapidKey {
-    /// Creates a key pair.
+    /// Generates a key pair.
     ///
     /// # Errors
     /// [`KeyError::Entropy`].
@@ -121,7 +121,7 @@ impl VapidKey {
         EcdsaKeyPair::from_private_key_and_public_key(algorithm, &private, &public).ok().map(Self)
     }
 
-    /// Returns the public key, which a web page passes to `pushManager.subscribe` as `applicationServerKey`.
+    /// Returns the public key in base64url, the `applicationServerKey` of `pushManager.subscribe`.
     #[must_use]
     pub fn public(&self) -> String {
         base64url::encode(self.0.public_key())
@@ -153,7 +153,7 @@ impl VapidKey {
         Ok(pem)
     }
 
-    /// Returns the value of `Authorization` for a request to this origin (RFC 8292 §3).
+    /// Returns the value of `Authorization` for requests to this origin (RFC 8292 §3).
     ///
     /// # Errors
     /// [`KeyError::Signature`].

@@ -1,4 +1,4 @@
-//! A WebSocket to a push service as a user agent opens it (RFC 6455): text, pings, and the end.
+//! A WebSocket client for autopush (RFC 6455).
 
 use crate::connection::{Connector, HTTP1, Stream};
 use crate::entropy::random;
@@ -11,7 +11,7 @@ use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use webpush_core::websocket::{WebSocketMessage, client};
 
-/// The longest head of an answer.
+/// Maximum length of the response header.
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// An open WebSocket.
@@ -37,12 +37,12 @@ pub struct WebSocket {
     origin: String,
 }
 
-/// A message or an answer to a ping.
+/// A message or pong.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text message.
     Text(String),
-    /// The answer to a ping.
+    /// A pong.
     Pong,
 }
 
@@ -50,7 +50,7 @@ impl WebSocket {
     /// Connects and opens a WebSocket (RFC 6455 §4.1).
     ///
     /// # Errors
-    /// [`ProtocolError::NotUpgraded`] if the server refuses; [`ClientError::Transport`] if there is no connection.
+    /// [`ProtocolError::NotUpgraded`] if the server rejects the handshake; [`ClientError::Transport`].
     pub async fn open(connector: &Connector, url: &CapabilityUrl) -> Result<Self, ClientError> {
         let origin = url.origin();
         let stream = connector.dial(url, &[HTTP1]).await?.stream;
@@ -84,7 +84,7 @@ impl WebSocket {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if the connection is gone.
+    /// [`ClientError::Transport`] if the connection failed.
     pub async fn send(&mut self, text: &str) -> Result<(), ClientError> {
         let mut out = Vec::new();
         client::text(&mut out, text, random()?);
@@ -101,10 +101,10 @@ impl WebSocket {
         self.write(&out).await
     }
 
-    /// Waits for the next message, and answers pings meanwhile.
+    /// Waits for the next message, and answers pings.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] when the connection ends, with the code of a close; [`ProtocolError::WebSocket`].
+    /// [`ClientError::Transport`] at the end of the connection, with the code of a close; [`ProtocolError::WebSocket`].
     pub async fn next(&mut self) -> Result<Incoming, ClientError> {
         loop {
             let read = client::parse(&self.unread).map_err(|violation| {
@@ -117,7 +117,7 @@ impl WebSocket {
             let incoming = match received {
                 WebSocketMessage::Text(text) => Some(Incoming::Text(text.to_owned())),
                 WebSocketMessage::Pong => Some(Incoming::Pong),
-                // Meant for nobody: no push service sends binary messages.
+                // Not part of autopush.
                 WebSocketMessage::Binary(_) => None,
                 WebSocketMessage::Ping(payload) => {
                     let mut out = Vec::new();

@@ -34,7 +34,9 @@ const SPECIAL_V4: [Ipv4Cidr; 15] = [
 /// multicast (ff00::/8).
 const GLOBAL_V6: Ipv6Cidr = v6([0x2000, 0], 3);
 
-/// Blocks within [`GLOBAL_V6`] that are not globally reachable. Teredo and 6to4 embed an IPv4 address of any kind.
+/// Blocks within [`GLOBAL_V6`] that are not globally reachable.
+///
+/// Teredo and 6to4 embed an IPv4 address of any kind.
 const SPECIAL_V6: [Ipv6Cidr; 4] = [
     v6([0x2001, 0], 23),     // protocol assignments: Teredo, benchmarking, ORCHID
     v6([0x2001, 0xdb8], 32), // documentation (RFC 3849)
@@ -76,7 +78,9 @@ const fn v6(first: [u16; 2], prefix_length: u8) -> Ipv6Cidr {
 pub struct CidrBlock(IpCidr);
 
 impl CidrBlock {
-    /// Returns true if the block contains `address`. An IPv4 block contains no IPv4-mapped IPv6 address.
+    /// Returns true if the block contains `address`.
+    ///
+    /// An IPv4 block contains no IPv4-mapped IPv6 address.
     #[must_use]
     pub const fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)

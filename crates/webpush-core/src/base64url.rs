@@ -48,7 +48,9 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()
 }
 
-/// Decodes with the strict policy into `bytes` and returns the decoded length; `None` also if the buffer is too small.
+/// Decodes with the strict policy into a buffer and returns the decoded length.
+///
+/// Returns `None` for invalid text, and if the buffer is too small.
 pub fn read(text: &str, bytes: &mut [u8]) -> Option<usize> {
     STRICT.decode_slice(text, bytes).ok()
 }

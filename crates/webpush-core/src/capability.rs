@@ -1,4 +1,4 @@
-//! Capability URLs (RFC 8030 §8.2, §8.3): permissions sealed into paths that only this service can create or open.
+//! Capability URLs (RFC 8030 §8.2, §8.3): permissions sealed into paths.
 //!
 //! Token = base64url(key ID ‖ AES-256-GCM-SIV(IDs)), with the kind of resource as associated data. Sealing is
 //! deterministic, so URLs are derived when needed and never stored. The nonce is constant: the synthetic IV of RFC 8452
@@ -18,7 +18,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The ID of a sealing key. Stored with everything that has a URL, so that key rotation keeps URLs valid.
+/// The ID of a sealing key, stored with everything that has a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u8);
 

@@ -1,4 +1,4 @@
-//! The Matrix Push Gateway API: parses notifications of homeservers and creates the push message for each device.
+//! The Matrix Push Gateway API: notifications of homeservers, and push messages for devices.
 
 mod compact;
 mod members;

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long a TTL 0 message may wait for a slow session.
 pub const LIVE_DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long after [`LIVE_DELIVERY_TIMEOUT`] an acknowledgement of a TTL 0 message still yields a receipt.
+/// How long after that an acknowledgement of a TTL 0 message still yields a receipt.
 const LIVE_ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An accepted message that is not committed, so it has no position.
@@ -82,7 +82,9 @@ impl Draft {
         removal_time(self.accepted, self.expires)
     }
 
-    /// Returns true if its TTL has elapsed at `now`. TTL 0 messages are always expired; sessions deliver them anyway.
+    /// Returns true if its TTL has elapsed at `now`.
+    ///
+    /// TTL 0 messages are always expired; sessions deliver them anyway.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now

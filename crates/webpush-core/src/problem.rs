@@ -1,4 +1,6 @@
-//! Errors that clients cause, as a closed list. The HTTP layer maps each to a status code and a problem document.
+//! Errors that clients cause, as a closed list.
+//!
+//! The HTTP layer maps each to a status code and a problem document.
 
 use http::header::HeaderName;
 use std::borrow::Cow;

@@ -1,4 +1,6 @@
-//! Rate limits: the generic cell rate algorithm (GCRA, ITU-T I.371 appendix I), equivalent to a token bucket.
+//! Rate limits by the generic cell rate algorithm (GCRA, ITU-T I.371 appendix I).
+//!
+//! GCRA is equivalent to a token bucket.
 //!
 //! A bucket is one number, the time at which it is full again. Each event moves that time forward by one interval, and it
 //! may be at most a burst of intervals ahead of the present. Full buckets need not be stored, and no timer refills any.

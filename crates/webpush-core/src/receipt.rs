@@ -14,7 +14,7 @@ pub enum ReceiptStatus {
 }
 
 impl ReceiptStatus {
-    /// Returns the status for an outcome; `None` for a replaced message, which gets no receipt (RFC 8030 §5.4).
+    /// Returns the status for an outcome; `None` for replaced messages, without a receipt (§5.4).
     #[must_use]
     pub const fn from_outcome(outcome: Outcome) -> Option<Self> {
         match outcome {

@@ -67,7 +67,9 @@ impl VerifiedSender {
         self.expires
     }
 
-    /// Returns true if the token is valid at `now`: not expired, and at most 24 hours from its expiry (RFC 8292 §4.2).
+    /// Returns true if the token is valid at `now` (RFC 8292 §4.2).
+    ///
+    /// That is before its expiry, by at most 24 hours.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         is_within_lifetime(self.expires, now)

@@ -45,7 +45,7 @@ pub const FETCH_SCAN_ROWS: usize = 1024;
 /// Maximum number of TTL 0 messages that wait in a session for earlier deliveries.
 pub(crate) const SESSION_LIVE_MESSAGES: usize = 64;
 
-/// Maximum number of unacknowledged messages in flight to an agent that acknowledges on its own connection.
+/// Maximum number of messages in flight to an agent that acknowledges on its own connection.
 pub const SESSION_WINDOW: usize = 2 * FETCH_ENTRIES;
 
 /// Maximum number of entries in an [`InboxUpdate`]. Sessions fetch larger updates from the store.
@@ -83,11 +83,12 @@ pub enum Input {
     Fetched(Page),
     /// The oldest pending [`Command::Deliver`] was carried out.
     Sent {
-        /// True if the transport confirmed the delivery of an entry that the agent does not acknowledge: a receipt, or a
-        /// message of a protocol without acknowledgements.
+        /// True if the transport confirmed the delivery of an entry without acknowledgement.
+        ///
+        /// Such entries are receipts, and messages of a protocol without acknowledgements.
         confirmed: bool,
     },
-    /// The oldest pending [`Command::Deliver`] was skipped: the entry has ended meanwhile, or cannot be rendered.
+    /// The oldest pending [`Command::Deliver`] was skipped: the entry has ended, or has no URL.
     Skipped,
     /// Entries were committed to the inbox.
     Update(InboxUpdate),
@@ -125,7 +126,7 @@ pub struct InboxUpdate {
     pub last: Position,
     /// The entries; empty if there are more than [`UPDATE_ENTRIES`].
     pub entries: Vec<Entry>,
-    /// TTL 0 messages, including those that are stored for a receipt or a topic. Fetches do not return them.
+    /// TTL 0 messages, also those stored for a receipt or a topic, which fetches do not return.
     pub live: Vec<OutboundEntry>,
     /// True if there may be further entries without an update, because the store was down.
     pub missed: bool,
@@ -145,8 +146,9 @@ pub enum Command {
     Settle {
         /// The entries.
         entries: Vec<EntryRef>,
-        /// True if the commit must be durable, because a receipt depends on it or the entries are not sent again. Otherwise
-        /// a lost commit only repeats a delivery.
+        /// True if the commit must be durable.
+        ///
+        /// Otherwise no receipt depends on it, and losing it only repeats a delivery.
         durable: bool,
     },
     /// End the stream. Only [`Command::Settle`] may follow.
@@ -164,5 +166,5 @@ pub enum End {
     Gone,
 }
 
-/// The time after which an unacknowledged entry is sent again; `None` for transports that do not need redelivery.
+/// The time after which an unacknowledged entry is sent again; `None` for never.
 pub type Redelivery = Option<Duration>;

@@ -30,10 +30,11 @@ pub struct Subscription {
 pub enum Protocol {
     /// RFC 8030: the agent acknowledges a message with DELETE on its URL.
     Rfc8030,
-    /// The autopush WebSocket protocol: the agent chooses the channel ID and acknowledges on the same connection.
+    /// The autopush WebSocket protocol, with the channel ID that the agent chose.
     Autopush(ChannelId),
-    /// The legacy (2015) API, draft-thomson-webpush-http2. It has no acknowledgements: a message counts as delivered once
-    /// HTTP/2 shows that the agent received it.
+    /// The legacy (2015) API, draft-thomson-webpush-http2.
+    ///
+    /// It has no acknowledgements: a message counts as delivered once HTTP/2 shows that the agent received it.
     Legacy,
 }
 

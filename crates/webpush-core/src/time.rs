@@ -67,7 +67,7 @@ impl Timestamp {
     }
 }
 
-/// A duration in milliseconds that saturates at 49 days. It takes a quarter of the memory of a [`Duration`].
+/// A duration in milliseconds that saturates at 49 days, a quarter as large as [`Duration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CompactDuration(u32);
 

@@ -1,8 +1,8 @@
 //! `Urgency` (RFC 8030 §5.3).
 
-/// The urgency of a message. Each level names the device state in which an agent should still receive it.
+/// The urgency of a message.
 ///
-/// The default applies to requests without the header.
+/// Each level names the device state in which an agent should still receive it. The default applies to requests without the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// On power and Wi-Fi.

@@ -23,7 +23,7 @@ impl Requests {
         let (requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
             .await
             .map_err(|error| broken(origin, error))?;
-        // How the connection ends shows in the requests.
+        // Its errors surface in the requests.
         tokio::spawn(connection);
         Ok(Self(requests))
     }
@@ -67,7 +67,7 @@ impl Requests {
     }
 }
 
-/// The authority goes to `Host`, and only the path to the first line (RFC 9112 §3.2.1).
+/// Converts a request to origin form, and moves the authority to `Host` (RFC 9112 §3.2.1).
 pub fn to_origin_form(request: &mut Request<Bytes>) {
     let uri = request.uri();
     let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());

@@ -1,4 +1,4 @@
-//! HTTP/2: requests, and messages that the server pushes while one of them is open.
+//! HTTP/2: requests, and server push while a request is open.
 
 use super::streamed::{Body, ResponseStream};
 use super::{ANSWER_TIMEOUT, Answer, MAX_ANSWER_BYTES, too_large, within};
@@ -12,12 +12,12 @@ use http::{Request, Response};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Pushed messages that may be in flight at once. The server holds the others back.
+/// Maximum number of pushed messages in flight.
 const MAX_PUSHED_STREAMS: u32 = 64;
 const STREAM_WINDOW_BYTES: u32 = 65_535;
-/// Window of all streams together: they are read one by one, and none may wait for the window of another.
+/// Connection-level window: streams are read one by one, and none must block another.
 const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * (MAX_PUSHED_STREAMS + 1);
-/// A silent peer is considered gone after the interval and the timeout.
+/// A connection without activity is closed after the interval and the timeout.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PONG_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -27,17 +27,18 @@ pub(super) struct Requests(SendRequest<Bytes>);
 pub struct PushStream {
     origin: String,
     promises: PushPromises,
-    /// `None` once no more can come.
-    promising: bool,
-    answer: BoxFuture<'static, Result<Answer, ClientError>>,
-    answered: Option<Answer>,
+    /// False once the server cannot push any more.
+    can_push: bool,
+    response: BoxFuture<'static, Result<Answer, ClientError>>,
+    /// The response, until all promises are returned.
+    answer: Option<Answer>,
 }
 
 /// An event of a monitoring request.
 pub enum PushEvent {
     /// The server pushes a message.
     Promise(Promise),
-    /// The server has answered the request, and pushes nothing more.
+    /// The response to the monitoring request. The server pushes no more messages.
     Answered(Answer),
 }
 
@@ -82,8 +83,8 @@ impl Requests {
         let mut ready = self.0.clone().ready().await.map_err(broken)?;
         let (response, mut stream) = ready.send_request(request, body.is_empty()).map_err(broken)?;
         if !body.is_empty() {
-            // A server may answer, and close the stream, before it has read the body (RFC 9113 §8.1): what went wrong
-            // is for the answer to say.
+            // A server may respond and close the stream before it has read the body (RFC 9113 §8.1). The response then
+            // has the error.
             let _ = stream.send_data(body, true);
         }
         Ok(response)
@@ -123,31 +124,31 @@ impl Requests {
             let origin = origin.clone();
             async move { whole(response.await.map_err(|error| broken(&origin, error))?, &origin).await }
         };
-        Ok(PushStream { origin, promises, promising: true, answer: Box::pin(answer), answered: None })
+        Ok(PushStream { origin, promises, can_push: true, response: Box::pin(answer), answer: None })
     }
 }
 
 impl PushStream {
-    /// Waits for the next message or the end. May be dropped and called again while it waits.
+    /// Waits for the next message or the end. Cancel safe.
     ///
     /// # Errors
     /// [`ClientError::Transport`] if the connection ended first.
     pub async fn next(&mut self) -> Result<PushEvent, ClientError> {
         loop {
-            let answered = self.answered.is_some();
-            // Promises first: what was promised before the answer is a message like any other.
+            let is_answered = self.answer.is_some();
+            // Promises that precede the response must not be lost, so they are polled first.
             tokio::select! {
                 biased;
-                promise = self.promises.push_promise(), if self.promising => match promise {
+                promise = self.promises.push_promise(), if self.can_push => match promise {
                     Some(Ok(promise)) => return Ok(PushEvent::Promise(self.promise(promise))),
                     Some(Err(error)) => return Err(broken(&self.origin, error)),
-                    None => self.promising = false,
+                    None => self.can_push = false,
                 },
-                answer = &mut self.answer, if !answered => self.answered = Some(answer?),
+                answer = &mut self.response, if !is_answered => self.answer = Some(answer?),
                 else => {}
             }
-            if !self.promising
-                && let Some(answer) = self.answered.take()
+            if !self.can_push
+                && let Some(answer) = self.answer.take()
             {
                 return Ok(PushEvent::Answered(answer));
             }
@@ -158,7 +159,7 @@ impl PushStream {
         let (request, response) = promise.into_parts();
         let url = CapabilityUrl::parse(&request.uri().to_string()).map_err(ClientError::from);
         let url = url.and_then(|url| {
-            // A server may only promise what is its own (RFC 9113 §8.4).
+            // A server may push resources of its own origin only (RFC 9113 §8.4).
             if url.origin() == self.origin {
                 return Ok(url);
             }
@@ -181,7 +182,7 @@ impl Promise {
     }
 }
 
-/// Reads the body to its end, and releases the window as it goes.
+/// Reads the body to its end and releases flow-control capacity.
 async fn whole(response: Response<RecvStream>, origin: &str) -> Result<Answer, ClientError> {
     let (head, mut stream) = response.into_parts();
     let mut body = BytesMut::new();
@@ -191,13 +192,13 @@ async fn whole(response: Response<RecvStream>, origin: &str) -> Result<Answer, C
             return Err(too_large(origin));
         }
         body.extend_from_slice(&data);
-        // A stream that has ended meanwhile needs no more room.
+        // Fails only if the stream has ended, which needs no more capacity.
         let _ = stream.flow_control().release_capacity(data.len());
     }
     Ok(Answer { status: head.status, headers: head.headers, body: body.freeze() })
 }
 
-/// Completes when the peer has stopped answering pings.
+/// Completes when the peer does not acknowledge a ping in time.
 async fn silent(pings: Option<PingPong>) {
     let Some(mut pings) = pings else { return std::future::pending().await };
     loop {
@@ -210,7 +211,7 @@ async fn silent(pings: Option<PingPong>) {
 }
 
 fn broken(origin: &str, error: h2::Error) -> ClientError {
-    // Our own library gives up on a connection only for bytes that are not HTTP/2.
+    // `h2` itself sends GOAWAY only for bytes that are not HTTP/2.
     if error.is_library() && error.is_go_away() {
         return ClientError::protocol(origin, ProtocolError::NotHttp2(error));
     }

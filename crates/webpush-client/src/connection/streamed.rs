@@ -1,4 +1,4 @@
-//! Answers whose body is read as it comes.
+//! Streamed responses.
 
 use super::{Answer, MAX_ANSWER_BYTES, too_large};
 use crate::error::{Cause, ClientError, Phase};
@@ -9,10 +9,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
 
-/// A push service sends at least two comments in this time; a silent one is considered gone.
+/// Idle timeout of a stream. A push service sends at least two comments in this time.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// An answer whose head has come.
+/// A response whose body is read part by part.
 pub struct ResponseStream {
     /// The status code.
     pub status: StatusCode,
@@ -28,10 +28,10 @@ pub(super) enum Body {
 }
 
 impl ResponseStream {
-    /// Returns the next part of the body; `None` at its end. May be dropped and called again while it waits.
+    /// Returns the next part of the body; `None` at its end. Cancel safe.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if the connection ended first, or nothing came for 90 s.
+    /// [`ClientError::Transport`] if the connection failed, or nothing arrived for 90 s.
     pub async fn part(&mut self) -> Result<Option<Bytes>, ClientError> {
         let part = tokio::time::timeout(SILENCE_TIMEOUT, self.body.part()).await;
         let part = part.unwrap_or(Err(Cause::TimedOut(SILENCE_TIMEOUT)));
@@ -70,7 +70,7 @@ impl Body {
             },
             Self::Http2(body) => match body.data().await {
                 Some(Ok(part)) => {
-                    // A stream that has ended meanwhile needs no more room.
+                    // Fails only if the stream has ended, which needs no more capacity.
                     let _ = body.flow_control().release_capacity(part.len());
                     Ok(Some(part))
                 }

@@ -1,8 +1,8 @@
-//! `aes128gcm` (RFC 8188) with the keys of a subscription (RFC 8291).
+//! The `aes128gcm` coding (RFC 8188) with the keys of a subscription (RFC 8291).
 //!
 //! ```text
-//! salt 16 │ record size 4 │ length of key id 1 │ key id = the sender's public key 65 │ records …
-//! record: text │ delimiter (1, in the last record 2) │ zeros, as many as wished │ tag 16
+//! salt 16 │ record size 4 │ key ID length 1 │ key ID: the sender's public key 65 │ records …
+//! record: plaintext │ delimiter (1, in the last record 2) │ padding (zeros) │ tag 16
 //! ```
 
 use super::derive::{RecordCipher, TAG_BYTES, hkdf};
@@ -11,23 +11,23 @@ use super::{AgentKeys, AuthSecret, CryptoError, PUBLIC_KEY_BYTES, PublicKey, Rec
 use crate::entropy::random;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 
-/// A push service must accept bodies of 4096 bytes and may refuse more (RFC 8030 §7.2).
+/// The body length that every push service accepts (RFC 8030 §7.2).
 const BODY_BYTES: usize = 4096;
 const SALT_BYTES: usize = 16;
 const FIXED_HEADER_BYTES: usize = SALT_BYTES + 4 + 1;
 const HEADER_BYTES: usize = FIXED_HEADER_BYTES + PUBLIC_KEY_BYTES;
-/// A record holds its tag, its delimiter and at least one more byte (RFC 8188 §2.1).
+/// Minimum record size: tag, delimiter and one byte (RFC 8188 §2.1).
 const MIN_RECORD_BYTES: usize = TAG_BYTES + 2;
 const DELIMITER: u8 = 1;
 const LAST_DELIMITER: u8 = 2;
 
-/// The largest text of one message: 3993 bytes (RFC 8291 §4).
+/// Maximum length of a plaintext: 3993 bytes (RFC 8291 §4).
 pub const MAX_PLAINTEXT_BYTES: usize = BODY_BYTES - HEADER_BYTES - 1 - TAG_BYTES;
 
-/// Encrypts a message for a subscription, with a key pair and salt of its own.
+/// Encrypts a message for a subscription, with a new key pair and salt.
 ///
 /// # Errors
-/// [`CryptoError::TooLarge`]; [`CryptoError::Key`] when `p256dh` is not on the curve.
+/// [`CryptoError::TooLarge`]; [`CryptoError::Key`] if `p256dh` is not on the curve.
 pub fn encrypt(recipient: &RecipientKeys, plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let sender = PrivateKey::generate(&ECDH_P256).map_err(|_| CryptoError::Randomness)?;
     let salt = random().map_err(|_| CryptoError::Randomness)?;
@@ -43,7 +43,7 @@ fn encrypt_with(
     if plaintext.len() > MAX_PLAINTEXT_BYTES {
         return Err(CryptoError::TooLarge(plaintext.len()));
     }
-    let sender_public = PublicKey::of(sender)?;
+    let sender_public = PublicKey::from_private(sender)?;
     let secret = agree(sender, &recipient.p256dh)?;
     let cipher = cipher(&secret, &recipient.auth, &recipient.p256dh, &sender_public, &salt)?;
     let mut record = plaintext.to_vec();
@@ -52,7 +52,7 @@ fn encrypt_with(
 
     let mut body = Vec::with_capacity(HEADER_BYTES + record.len());
     body.extend_from_slice(&salt);
-    // One record, so its size only has to be larger than it is; every sender writes 4096 (RFC 8291 §4).
+    // Record size 4096, as RFC 8291 §4 recommends. There is one record, which is smaller.
     body.extend_from_slice(&[0, 0, 16, 0]);
     body.push(PUBLIC_KEY_BYTES as u8);
     body.extend_from_slice(sender_public.as_bytes());
@@ -60,10 +60,10 @@ fn encrypt_with(
     Ok(body)
 }
 
-/// Decrypts a message. Several records are read too, though RFC 8291 §4 has senders write one.
+/// Decrypts a message. Accepts several records, although RFC 8291 §4 allows senders only one.
 ///
 /// # Errors
-/// Every way in which a body can be wrong has its [`CryptoError`].
+/// [`CryptoError`] if the body is malformed or was encrypted for another subscription.
 pub fn decrypt(keys: &AgentKeys, body: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let (fixed, rest) = body.split_at_checked(FIXED_HEADER_BYTES).ok_or(CryptoError::Truncated)?;
     let (salt, fixed) = fixed.split_at(SALT_BYTES);
@@ -91,7 +91,7 @@ pub fn decrypt(keys: &AgentKeys, body: &[u8]) -> Result<Vec<u8>, CryptoError> {
     if number == 0 { Err(CryptoError::Truncated) } else { Ok(plaintext) }
 }
 
-/// The text before the delimiter. A body that was cut after a record fails here: its end lacks the last delimiter.
+/// Returns the plaintext before the delimiter. Fails if the last record is missing, by its delimiter.
 fn unpad(record: &[u8], delimiter: u8) -> Result<&[u8], CryptoError> {
     let end = record.iter().rposition(|byte| *byte != 0).ok_or(CryptoError::Padding)?;
     match record[end] {
@@ -101,7 +101,7 @@ fn unpad(record: &[u8], delimiter: u8) -> Result<&[u8], CryptoError> {
     }
 }
 
-/// RFC 8291 §3.4: the shared secret and `auth` give the keying material, which the salt turns into key and nonce.
+/// Derives key and nonce from the shared secret, `auth` and the salt (RFC 8291 §3.4).
 fn cipher(
     shared_secret: &[u8],
     auth: &AuthSecret,

@@ -1,7 +1,7 @@
-//! `aesgcm`, the coding before the standard (draft-ietf-webpush-encryption-04 with
-//! draft-ietf-httpbis-encryption-encoding-03). Some senders still use it; nothing here writes it.
+//! The older `aesgcm` coding (draft-ietf-webpush-encryption-04 with draft-ietf-httpbis-encryption-encoding-03), for
+//! decryption only: some senders still use it.
 //!
-//! Salt and sender's key come in header fields; a record is: length of padding 2 │ zeros │ text │ tag 16.
+//! Salt and sender key are in header fields. A record is: padding length 2 │ padding (zeros) │ plaintext │ tag 16.
 
 use super::derive::{RecordCipher, TAG_BYTES, hkdf};
 use super::{AgentKeys, CryptoError, PublicKey};
@@ -10,20 +10,20 @@ use webpush_core::base64url;
 const DEFAULT_RECORD_BYTES: usize = 4096;
 const PADDING_LENGTH_BYTES: usize = 2;
 
-/// What a message in this coding says outside its body.
+/// The parameters of a message from its header fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyParameters {
     salt: [u8; 16],
-    /// Of the plaintext: the tag of a record comes on top.
+    /// Length of a record without its tag.
     record_bytes: usize,
     sender: PublicKey,
 }
 
 impl LegacyParameters {
-    /// Reads the values of `Encryption` and `Crypto-Key`.
+    /// Parses the values of `Encryption` and `Crypto-Key`.
     ///
     /// # Errors
-    /// [`CryptoError::Header`] when one is missing or malformed, [`CryptoError::Key`] for `dh`.
+    /// [`CryptoError::Header`] if one is malformed; [`CryptoError::Key`] if `dh` is not a key.
     pub fn parse(encryption: &str, crypto_key: &str) -> Result<Self, CryptoError> {
         let entry = entries(encryption).next().ok_or(CryptoError::Header)?;
         let salt = parameter(entry, "salt").and_then(base64url::decode_lenient);
@@ -35,7 +35,7 @@ impl LegacyParameters {
         if record_bytes <= PADDING_LENGTH_BYTES || record_bytes > u32::MAX as usize {
             return Err(CryptoError::Header);
         }
-        // Of several keys, the one that the encryption names; of others the first that is a Diffie-Hellman key.
+        // The key that `Encryption` names by `keyid`, otherwise the first Diffie-Hellman key.
         let key_id = parameter(entry, "keyid");
         let keys =
             || entries(crypto_key).filter_map(|key| Some((parameter(key, "keyid"), parameter(key, "dh")?)));
@@ -46,7 +46,7 @@ impl LegacyParameters {
     }
 }
 
-/// The members of a list; no value of these fields can contain a comma or semicolon.
+/// Splits a list. No value of these fields can contain a comma or semicolon.
 fn entries(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
@@ -59,17 +59,17 @@ fn parameter<'a>(entry: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Decrypts a message of the older coding.
+/// Decrypts a message in the `aesgcm` coding.
 ///
 /// # Errors
-/// As [`super::decrypt`].
+/// See [`super::decrypt`].
 pub fn decrypt_aesgcm(
     keys: &AgentKeys,
     parameters: &LegacyParameters,
     body: &[u8],
 ) -> Result<Vec<u8>, CryptoError> {
     let record_bytes = parameters.record_bytes + TAG_BYTES;
-    // A last record is shorter than the others; when it is not, more should have followed.
+    // The last record must be shorter than the others, so a full one means that the body was truncated.
     if body.is_empty() || body.len().is_multiple_of(record_bytes) {
         return Err(CryptoError::Truncated);
     }

@@ -1,4 +1,4 @@
-//! The parts that both codings share: HKDF, the nonce of a record, AES-128-GCM.
+//! Key derivation and record encryption, shared by both codings.
 
 use super::CryptoError;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -31,7 +31,7 @@ impl<const N: usize> KeyType for Length<N> {
     }
 }
 
-/// The key and base nonce of one message. Used for one message only, so no nonce ever repeats under a key.
+/// The key and base nonce of one message. Never reused, so that no nonce repeats under a key.
 pub(super) struct RecordCipher {
     key: LessSafeKey,
     base_nonce: [u8; 12],
@@ -43,7 +43,7 @@ impl RecordCipher {
         Ok(Self { key: LessSafeKey::new(key), base_nonce })
     }
 
-    /// The nonce of a record: the base, its last 8 bytes combined with the record's number (RFC 8188 §2.3).
+    /// Returns the nonce of a record: the base nonce XOR the record number (RFC 8188 §2.3).
     fn nonce(&self, record: u64) -> Nonce {
         let mut nonce = self.base_nonce;
         for (byte, number) in nonce[4..].iter_mut().zip(record.to_be_bytes()) {
@@ -52,14 +52,14 @@ impl RecordCipher {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// Encrypts a record where it lies, and appends the tag.
+    /// Encrypts a record in place and appends the tag.
     pub(super) fn seal(&self, record: u64, plaintext: &mut Vec<u8>) -> Result<(), CryptoError> {
         self.key
             .seal_in_place_append_tag(self.nonce(record), Aad::empty(), plaintext)
             .map_err(|_| CryptoError::Key)
     }
 
-    /// Decrypts a record where it lies; what is returned is still padded.
+    /// Decrypts a record in place and returns the padded plaintext.
     pub(super) fn open<'a>(&self, record: u64, ciphertext: &'a mut [u8]) -> Result<&'a [u8], CryptoError> {
         if ciphertext.len() < TAG_BYTES {
             return Err(CryptoError::Truncated);

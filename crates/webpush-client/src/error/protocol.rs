@@ -1,46 +1,46 @@
-//! Answers that no push service gives.
+//! Servers that do not behave as a push service.
 
 use super::Fault;
 use std::error::Error;
 use std::fmt;
 use webpush_core::websocket::Violation;
 
-/// A server does not speak the protocol of a push service.
+/// A server does not follow the protocol of a push service.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// It does not speak HTTP/2, which server push needs (RFC 8030 §6).
+    /// The server does not support HTTP/2, which server push requires (RFC 8030 §6).
     NoHttp2,
-    /// It has no server push on this connection.
+    /// The server does not support server push on this connection.
     NoServerPush,
-    /// It answered with bytes that are not HTTP/2.
+    /// The server responded with bytes that are not HTTP/2.
     NotHttp2(h2::Error),
-    /// An answer is larger than this many bytes.
+    /// A response exceeds this limit in bytes.
     TooLarge(usize),
-    /// An answer lacks something that every push service sends.
+    /// A response lacks this required part.
     Lacks(&'static str),
-    /// It redirects without end.
+    /// Too many redirects.
     RedirectLoop,
-    /// It does not deliver messages as server-sent events.
+    /// The server does not support server-sent events.
     NoEvents,
-    /// It sent an event that is too long.
+    /// An event is too long.
     EventTooLong,
-    /// It sent an event that is not a message.
+    /// An event is not a valid message.
     NotAMessage,
-    /// It sent a message of another origin.
+    /// A message belongs to this other origin.
     ForeignMessage(String),
-    /// It did not open a WebSocket: the first line of its answer.
+    /// The server rejected the WebSocket handshake with this status line.
     NotUpgraded(String),
-    /// It sent bytes that are no WebSocket frames.
+    /// A WebSocket frame is invalid.
     WebSocket(Violation),
 }
 
 impl ProtocolError {
-    /// Returns who can do something about it.
+    /// Returns the class of the error.
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            // Something else may answer there for a while, such as the error page of a proxy.
+            // Possibly temporary, such as the error page of a proxy.
             Self::NotHttp2(_) | Self::TooLarge(_) | Self::EventTooLong | Self::WebSocket(_) => {
                 Fault::Unavailable
             }

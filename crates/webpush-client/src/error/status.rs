@@ -1,31 +1,31 @@
-//! Answers with a status code that is no success.
+//! Responses with an unexpected status code.
 
 use super::Fault;
-use crate::connection::Answer;
+use crate::answer::Answer;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use serde::Deserialize;
 use std::fmt;
 
-/// The longest explanation of a server that is shown.
+/// Maximum length of a server's explanation in a message.
 const MAX_DETAIL_CHARACTERS: usize = 300;
 
-/// A server answered a request with a status code that is no success.
+/// A server rejected a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusError {
     /// The origin of the server.
     pub origin: String,
-    /// The request that it refused.
+    /// The rejected request.
     pub operation: Operation,
     /// The status code.
     pub status: StatusCode,
-    /// Its explanation, from a problem document (RFC 9457), without control characters.
+    /// The explanation in the problem document (RFC 9457), without control characters.
     pub detail: Option<String>,
-    /// Seconds to wait before the next attempt (`Retry-After`).
+    /// When to retry, in seconds (`Retry-After`).
     pub retry_after: Option<u32>,
 }
 
-/// A request that a server can refuse.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -35,7 +35,7 @@ pub enum Operation {
     Unsubscribe,
     /// Receiving messages (RFC 8030 §6).
     Listen,
-    /// Reading a message that was promised.
+    /// Receiving a promised message.
     Receive,
     /// Acknowledging a message (RFC 8030 §6.2).
     Acknowledge,
@@ -43,7 +43,7 @@ pub enum Operation {
     Send,
 }
 
-/// The members of a problem document (RFC 9457 §3.1) that are for people.
+/// The human-readable members of a problem document (RFC 9457 §3.1).
 #[derive(Deserialize)]
 struct Problem {
     title: Option<String>,
@@ -51,7 +51,7 @@ struct Problem {
 }
 
 impl StatusError {
-    /// Reads what an answer says about a failure.
+    /// Creates the error from a response.
     #[must_use]
     pub fn new(origin: &str, operation: Operation, answer: &Answer) -> Self {
         let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -64,14 +64,14 @@ impl StatusError {
         }
     }
 
-    /// Returns who can do something about it.
+    /// Returns the class of the error.
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self.status {
-            // Where nothing is found, there is no push service.
+            // The URL is not that of a push service.
             StatusCode::NOT_FOUND if self.operation == Operation::Subscribe => Fault::Refused,
             StatusCode::NOT_FOUND | StatusCode::GONE => Fault::Gone,
-            // What a server lacks today it will lack in a minute.
+            // Server errors that are not temporary.
             StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => Fault::Refused,
             StatusCode::TOO_MANY_REQUESTS => Fault::Unavailable,
             status if status.is_server_error() => Fault::Unavailable,
@@ -115,9 +115,9 @@ impl fmt::Display for Operation {
 fn detail(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
     let text = problem.detail.or(problem.title)?;
-    // The sentence may go on after it.
+    // The message may continue after it.
     let text = text.trim_end_matches('.');
-    // It goes to a terminal, which must not obey a stranger.
+    // Control characters could manipulate a terminal.
     Some(text.chars().filter(|character| !character.is_control()).take(MAX_DETAIL_CHARACTERS).collect())
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_explanation_of_the_server_is_shown() {
+    fn messages_contain_the_explanation_of_the_server() {
         let bare = "https://push.example refused the message: 400 Bad Request";
         for (body, expected) in [
             ("", bare.to_owned()),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_says_who_can_act() {
+    fn status_codes_are_classified() {
         for (status, fault) in [
             (404, Fault::Gone),
             (410, Fault::Gone),

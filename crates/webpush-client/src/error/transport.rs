@@ -1,4 +1,4 @@
-//! Failures of connections: in which phase, and why.
+//! Connection errors.
 
 use rustls::InvalidMessage;
 use std::error::Error;
@@ -6,39 +6,39 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// A connection could not be made or was lost.
+/// A connection could not be established, or was lost.
 #[derive(Debug)]
 pub struct TransportError {
-    /// The origin at its other end.
+    /// The origin of the server.
     pub origin: String,
-    /// How far it had come.
+    /// The phase in which it failed.
     pub phase: Phase,
-    /// What happened.
+    /// The cause.
     pub cause: Cause,
 }
 
-/// How far a connection had come.
+/// A phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Looking up the addresses of the host.
+    /// Resolving the host.
     Resolve,
-    /// Connecting to one of them.
+    /// Connecting.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// The start of HTTP on the connection.
+    /// The HTTP handshake.
     Http,
-    /// A request and its answer.
+    /// A request and its response.
     Exchange,
-    /// An answer, pushes or frames that come piece by piece.
+    /// A streamed response, server push or WebSocket frames.
     Stream,
 }
 
-/// What happened to a connection.
+/// The cause of a connection error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The operating system or the peer reported this.
+    /// An I/O error.
     Io(io::Error),
     /// The TLS handshake failed.
     Tls(rustls::Error),
@@ -46,9 +46,9 @@ pub enum Cause {
     Http1(hyper::Error),
     /// HTTP/2 failed.
     Http2(h2::Error),
-    /// Nothing came within this time.
+    /// This timeout elapsed.
     TimedOut(Duration),
-    /// The peer closed the connection; a WebSocket perhaps with a code.
+    /// The peer closed the connection; a WebSocket with this code.
     Closed(Option<u16>),
 }
 
@@ -90,13 +90,13 @@ impl Error for TransportError {
             Cause::Io(error) => Some(error),
             Cause::Http1(error) => Some(error),
             Cause::Http2(error) => Some(error),
-            // Its message explains it already.
+            // The message above includes it.
             Cause::Tls(_) | Cause::TimedOut(_) | Cause::Closed(_) => None,
         }
     }
 }
 
-/// A TLS error, in words for the administrator of the server.
+/// A TLS error, described for the administrator of the server.
 struct Tls<'a>(&'a rustls::Error);
 
 impl fmt::Display for Tls<'_> {
@@ -123,7 +123,7 @@ impl fmt::Display for Tls<'_> {
     }
 }
 
-/// Returns true if the server's certificate is one of a certificate authority.
+/// Returns true if the server uses a CA certificate as its own.
 #[must_use]
 pub fn is_ca_used_as_server(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = error else {
@@ -134,7 +134,7 @@ pub fn is_ca_used_as_server(error: &rustls::Error) -> bool {
 }
 
 impl From<io::Error> for Cause {
-    /// Takes out the TLS error that an asynchronous handshake wraps.
+    /// Unwraps the TLS error of a handshake.
     fn from(error: io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).cloned();
         tls.map_or(Self::Io(error), Self::Tls)
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_errors_say_what_is_wrong_with_the_server() {
+    fn tls_errors_describe_the_problem_of_the_server() {
         assert_eq!(
             sentence(CertificateError::UnknownIssuer),
             "cannot connect to https://x: the issuer of the server's certificate is not trusted"
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tls_error_is_found_inside_an_io_error() {
+    fn tls_errors_are_unwrapped_from_io_errors() {
         let inner = rustls::Error::from(CertificateError::Expired);
         assert!(matches!(Cause::from(io::Error::other(inner)), Cause::Tls(_)));
         assert!(matches!(Cause::from(io::Error::other("x")), Cause::Io(_)));

@@ -35,7 +35,7 @@ fn r8292_2_1_the_subject_is_optional() {
 }
 
 #[test]
-fn a_key_is_read_from_every_form() {
+fn keys_are_parsed_in_every_format() {
     let key = VapidKey::generate().unwrap();
     let (public, private) = (key.public(), key.expose_private().unwrap());
     assert_eq!((public.len(), private.len()), (87, 43));
@@ -51,9 +51,9 @@ fn a_key_is_read_from_every_form() {
     }
 }
 
-/// What `openssl ecparam -name prime256v1 -genkey -noout` writes (RFC 5915).
+/// The format of `openssl ecparam -name prime256v1 -genkey -noout` (RFC 5915).
 #[test]
-fn sec1_files_are_read() {
+fn sec1_files_are_parsed() {
     let key = VapidKey::generate().unwrap();
     let der: EcPrivateKeyRfc5915Der<'_> = key.0.private_key().as_der().unwrap();
     let body = STANDARD.encode(der.as_ref());
@@ -72,7 +72,7 @@ fn pem_lines_have_64_characters() {
 }
 
 #[test]
-fn other_keys_are_refused_and_not_repeated() {
+fn other_keys_are_refused_and_not_quoted() {
     let (one, other) = (VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let private = one.expose_private().unwrap();
     for text in [

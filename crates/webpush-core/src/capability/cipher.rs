@@ -18,6 +18,6 @@ pub trait SealingCipher: Send + Sync {
     /// Encrypts `text` in place and returns the authentication tag; `None` if the library fails.
     fn seal(&self, nonce: [u8; NONCE_BYTES], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_BYTES]>;
 
-    /// Decrypts `sealed`, ciphertext and tag, in place and returns the plaintext; `None` if it is not authentic.
+    /// Decrypts ciphertext and tag in place and returns the plaintext; `None` if it is not authentic.
     fn open<'t>(&self, nonce: [u8; NONCE_BYTES], aad: &[u8], sealed: &'t mut [u8]) -> Option<&'t mut [u8]>;
 }

@@ -1,4 +1,4 @@
-//! `Prefer` (RFC 7240): a list of preferences with optional values and parameters. Unknown ones are ignored.
+//! `Prefer` (RFC 7240): a list of preferences with optional values and parameters.
 
 use http::HeaderMap;
 use http::header::HeaderName;

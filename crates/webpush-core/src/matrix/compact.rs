@@ -1,6 +1,6 @@
-//! Minifies JSON in one pass, without building a tree, so that the cost is proportional to the length of the input.
+//! Minifies JSON: removes whitespace and unnecessary escapes.
 //!
-//! Removes whitespace and unnecessary escapes.
+//! Works in one pass and without a tree, so that the cost is proportional to the length of the input.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;

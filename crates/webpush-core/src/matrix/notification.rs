@@ -131,7 +131,7 @@ fn urgency(prio: Option<&RawValue>) -> Urgency {
     }
 }
 
-/// Returns true for a valid identifier, and for null: a notification about unread counts only has no IDs.
+/// Returns true for a valid identifier, and for null: notifications about counts have no IDs.
 fn is_id(value: &RawValue) -> bool {
     match value.get() {
         "null" => true,

@@ -1,5 +1,6 @@
-//! The autopush WebSocket protocol, used by Firefox, Sunup and KUnifiedPush: JSON text messages, each with a
-//! `messageType`, over one connection per agent.
+//! The autopush WebSocket protocol, used by Firefox, Sunup and KUnifiedPush.
+//!
+//! Each agent has one connection, on which both sides send JSON text messages with a `messageType`.
 //!
 //! | agent | service |
 //! |---|---|

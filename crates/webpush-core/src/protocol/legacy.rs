@@ -1,4 +1,4 @@
-//! The legacy (2015) API: draft-thomson-webpush-http2 as the Node `webpush-server` of 2015 implemented it.
+//! The legacy (2015) API: draft-thomson-webpush-http2 as the Node `webpush-server` had it.
 //!
 //! | resource | draft-02 | draft-01 | meaning |
 //! |---|---|---|---|
@@ -59,7 +59,9 @@ pub fn cache_control(lifetime: Duration) -> String {
     format!("max-age={}, private", lifetime.as_secs())
 }
 
-/// Adds the error members of the legacy API to a problem document (RFC 9457); `None` if it is not a JSON object.
+/// Adds the error members of the legacy API to a problem document (RFC 9457).
+///
+/// Returns `None` if it is not a JSON object.
 #[must_use]
 pub fn with_error_members(status: StatusCode, problem: &[u8]) -> Option<Bytes> {
     let mut body: serde_json::Map<_, _> = serde_json::from_slice(problem).ok()?;

@@ -9,7 +9,7 @@ use http::header::HeaderValue;
 pub struct PushPromise {
     /// The path of the promised GET.
     pub path: String,
-    /// The `Link` of the promised request and of the response, which names the subscription (RFC 8030 §6.1).
+    /// The link to the subscription, in the promised request and the response (RFC 8030 §6.1).
     pub link: Option<HeaderValue>,
     /// The response to the promised request.
     pub response: Response<Bytes>,

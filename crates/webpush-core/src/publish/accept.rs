@@ -117,7 +117,7 @@ pub fn accept(
     Ok(Acceptance { draft, retention, ttl })
 }
 
-/// Checks that this sender may push to the subscription (RFC 8292 §4.2), and encrypts with another key (§3.2).
+/// Checks that the sender may push here (RFC 8292 §4.2), and encrypts with another key (§3.2).
 fn check_sender(
     sender: Option<&VerifiedSender>,
     subscription: &Subscription,

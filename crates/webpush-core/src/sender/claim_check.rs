@@ -1,4 +1,6 @@
-//! Results of checks on VAPID credentials. The texts are bounded, printable ASCII, and contain no secrets.
+//! Results of checks on VAPID credentials.
+//!
+//! The texts are bounded, printable ASCII, and contain no secrets.
 
 use crate::problem::{Claim, Problem};
 use std::borrow::Cow;

@@ -45,7 +45,9 @@ pub fn examine(credentials: &Credentials<'_>, expected: Expected<'_>, curve: &im
     unsigned.check_signature(curve)
 }
 
-/// Verifies credentials. The signature is checked last, because that is expensive and anyone can send an invalid one.
+/// Verifies credentials.
+///
+/// The signature is checked last, because that is expensive and anyone can send an invalid one.
 ///
 /// # Errors
 /// [`Problem::VapidInvalid`] with the first invalid claim.

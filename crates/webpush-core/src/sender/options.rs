@@ -1,4 +1,4 @@
-//! Subscription options, with which a user agent restricts a subscription to one sender (RFC 8292 §4.1).
+//! Subscription options, which restrict a subscription to one sender (RFC 8292 §4.1).
 
 use super::token::object;
 use super::{Curve, SenderKeyError, parse_key};
@@ -51,7 +51,7 @@ pub fn parse_restriction(
     }
 }
 
-/// Returns true for the media type of the options. Parameters follow its first semicolon (RFC 9110 §8.3.1).
+/// Returns true for the media type of the options, with or without parameters.
 fn is_options(content_type: &[u8]) -> bool {
     // A list is invalid, but if it contains the type the subscription must not become unrestricted.
     content_type.split(|byte| *byte == b',').any(|media_type| {

@@ -9,7 +9,7 @@ pub(super) fn parameter(text: &str) -> Option<(&str, Cow<'_, str>)> {
     Some((name.trim(), unquoted(value.trim())))
 }
 
-/// Returns all values of a parameter in `Crypto-Key`, a list of keys with parameters (`keyid=a;dh=…, …`).
+/// Returns all values of a parameter in `Crypto-Key` (`keyid=a;dh=…;p256ecdsa=…, …`).
 pub(super) fn crypto_key<'a>(header: &'a str, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
     let parameters = split_unquoted(header, ',').flat_map(|key| split_unquoted(key, ';'));
     let named = parameters.filter_map(parameter).filter(|(found, _)| found.eq_ignore_ascii_case(name));

@@ -1,4 +1,4 @@
-//! Parses VAPID tokens: JWTs (RFC 7519) in compact serialization (RFC 7515 §7.1). Nothing is verified here.
+//! Parses VAPID tokens: JWTs (RFC 7519) in compact serialization (RFC 7515 §7.1).
 
 use super::claim_check::ClaimCheck;
 use crate::base64url;

@@ -1,4 +1,6 @@
-//! Keepalive of WebSocket connections. Agents that send pings themselves are not pinged, since each ping wakes a phone.
+//! Keepalive of WebSocket connections.
+//!
+//! Agents that send pings themselves are not pinged, since each ping wakes a phone.
 
 use crate::time::{CompactDuration, Timestamp};
 use std::time::Duration;
@@ -99,6 +101,8 @@ impl Keepalive {
         KeepaliveAction::Ping
     }
 
+    /// Returns the time without activity after which the agent is pinged.
+    ///
     /// An agent that pings at least every second interval is pinged only after it missed two of its own pings. Rarer pings
     /// do not keep the connection open in routers on the path.
     fn effective_interval(&self) -> Duration {

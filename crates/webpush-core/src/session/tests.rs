@@ -357,8 +357,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Under any order of commits, lost updates, acknowledgements and time: nothing panics, entries are sent in order of
-    /// acceptance, acknowledged entries are not sent again, and an idle session has sent everything.
+    /// Holds under any order of commits, lost updates, acknowledgements and time.
+    ///
+    /// Entries are sent in order of acceptance, acknowledged ones are not sent again, and an idle session has sent
+    /// everything.
     #[test]
     fn order_and_completeness(steps in prop::collection::vec(step(), 0..80), waits in any::<bool>()) {
         let wait_mode = if waits { WaitMode::Indefinite } else { WaitMode::UntilEmpty };

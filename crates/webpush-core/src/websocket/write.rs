@@ -36,7 +36,9 @@ fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[&[u8]]) {
     payload.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// Appends the header of an unfragmented message, without the mask. `masked` is 0x80 if a mask follows, otherwise 0.
+/// Appends the header of an unfragmented message, without the mask.
+///
+/// `masked` is 0x80 if a mask follows, otherwise 0.
 #[inline(always)]
 pub(super) fn head(out: &mut Vec<u8>, opcode: Opcode, length: usize, masked: u8) {
     out.push(0x80 | opcode as u8);

@@ -25,10 +25,10 @@ fn example_agent() -> AgentKeys {
         .unwrap()
 }
 
-/// A body of several records, each text with its padding; the delimiters are given to make wrong ones too.
+/// Creates a body of records, each with its plaintext, delimiter and length of padding.
 fn records(keys: &AgentKeys, record_bytes: u32, texts: &[(&[u8], u8, usize)]) -> Vec<u8> {
     let sender = PrivateKey::generate(&ECDH_P256).unwrap();
-    let public = PublicKey::of(&sender).unwrap();
+    let public = PublicKey::from_private(&sender).unwrap();
     let recipient = keys.recipient();
     let secret = agree(&sender, &recipient.p256dh).unwrap();
     let cipher = cipher(&secret, &recipient.auth, &recipient.p256dh, &public, &[9; 16]).unwrap();
@@ -91,7 +91,7 @@ fn r8188_2_wrong_records_are_refused() {
 }
 
 #[test]
-fn messages_for_others_are_not_read() {
+fn messages_for_other_keys_are_refused() {
     let (keys, other) = (AgentKeys::generate().unwrap(), AgentKeys::generate().unwrap());
     let body = encrypt(keys.recipient(), b"secret").unwrap();
     assert_eq!(decrypt(&other, &body), Err(CryptoError::Forged));
@@ -102,25 +102,25 @@ fn messages_for_others_are_not_read() {
 
 proptest! {
     #[test]
-    fn texts_come_back(text in prop::collection::vec(any::<u8>(), 0..=200)) {
+    fn decryption_reverses_encryption(text in prop::collection::vec(any::<u8>(), 0..=200)) {
         let keys = AgentKeys::generate().unwrap();
         let body = encrypt(keys.recipient(), &text).unwrap();
         prop_assert_eq!(decrypt(&keys, &body).unwrap(), text);
     }
 
     #[test]
-    fn every_cut_and_every_changed_bit_is_an_error(cut in 0usize..144, at in 0usize..144, bit in 0u8..8) {
+    fn truncated_and_changed_bodies_are_refused(cut in 0usize..144, at in 0usize..144, bit in 0u8..8) {
         let (keys, body) = (example_agent(), bytes(example::BODY));
         prop_assert_eq!(body.len(), 144);
         prop_assert!(decrypt(&keys, &body[..cut]).is_err());
         let mut changed = body;
         changed[at] ^= 1 << bit;
-        // The record size is the one field that nothing vouches for: larger than the record, it means the same.
+        // The record size is not authenticated: any size larger than the record is equivalent.
         prop_assert!(decrypt(&keys, &changed).is_err() || (16..20).contains(&at));
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_are_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(decrypt(&example_agent(), &body).is_err());
     }
 }

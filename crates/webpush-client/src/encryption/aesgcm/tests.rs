@@ -20,7 +20,7 @@ fn parameters() -> LegacyParameters {
     LegacyParameters::parse(&format!("salt=\"{SALT}\""), &format!("dh=\"{DH}\"")).unwrap()
 }
 
-/// Records of the given paddings and texts, each as the coding lays it out.
+/// Encrypts records, each with its padding length, padding and plaintext.
 fn sealed(parameters: &LegacyParameters, records: &[(u16, &[u8], &[u8])]) -> Vec<u8> {
     let cipher = cipher(&agent(), parameters).unwrap();
     let mut body = Vec::new();
@@ -38,7 +38,7 @@ fn draft_04_5_the_example_is_read() {
 }
 
 #[test]
-fn header_fields_are_read_as_senders_write_them() {
+fn header_fields_of_known_senders_are_parsed() {
     let expected = parameters();
     let other = "BCEkBjzL8Z3C-oi2Q7oE5t2Np-p7osjGLg93qUP0wvqRT21EEWyf0cQDQcakQMqz4hQKYOQ3il2nNZct4HgAUQU";
     for (encryption, crypto_key) in [
@@ -85,7 +85,7 @@ fn records_and_padding() {
 
 proptest! {
     #[test]
-    fn every_cut_and_every_changed_bit_is_an_error(cut in 0usize..33, at in 0usize..33, bit in 0u8..8) {
+    fn truncated_and_changed_bodies_are_refused(cut in 0usize..33, at in 0usize..33, bit in 0u8..8) {
         let mut body = bytes(BODY);
         prop_assert!(decrypt_aesgcm(&agent(), &parameters(), &body[..cut]).is_err());
         body[at] ^= 1 << bit;
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn any_header_field_is_read_or_refused(encryption in "[ -~]*", crypto_key in "[ -~]*") {
+    fn any_header_field_is_parsed_or_refused(encryption in "[ -~]*", crypto_key in "[ -~]*") {
         let _ = LegacyParameters::parse(&encryption, &crypto_key);
         let _ = LegacyParameters::parse(&format!("salt={SALT};{encryption}"), &format!("dh={DH};{crypto_key}"));
     }

@@ -57,7 +57,7 @@ fn each_device_gets_the_notification_without_other_devices() {
     }
 }
 
-/// For sizes of content, sender, device data and app ID: whether each of them and the device are in the message.
+/// Sizes of content, sender, device data and app ID, and what remains of them and the device.
 #[test]
 fn large_notifications_are_reduced_step_by_step() {
     for (sizes, included) in [

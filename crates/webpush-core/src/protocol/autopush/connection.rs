@@ -433,7 +433,7 @@ impl AutopushConnection {
         }
     }
 
-    /// Closes the connection and drops pending actions except replies. The session can still settle messages.
+    /// Closes the connection and drops pending actions except replies. Settling continues.
     fn close(&mut self, close: Close) {
         let session = match std::mem::replace(&mut self.phase, Phase::Closed(None)) {
             Phase::Live(session) => Some(session),

@@ -21,7 +21,7 @@ impl ChannelName {
     }
 }
 
-/// Appends a `channelID` in the form of notifications, lower case with hyphens, which all agents generate.
+/// Appends a `channelID` in the form that all agents generate: lower case with hyphens.
 pub fn push_channel(text: &mut String, id: ChannelId) {
     let digits = hex(id.as_bytes());
     let mut hyphen = "";

@@ -77,7 +77,9 @@ impl From<String> for ChannelParameter {
     }
 }
 
-/// The start of the most frequent message. A text with this prefix is parsed once, without reading its type first.
+/// The start of the most frequent message.
+///
+/// A text with this prefix is parsed once, without reading its type first.
 const ACK: &str = r#"{"messageType":"ack","#;
 
 /// The code of a message that the agent could process; the default.

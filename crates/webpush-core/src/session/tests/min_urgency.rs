@@ -95,7 +95,7 @@ fn run_command(session: &mut Session, inbox: &[Entry], sent: &mut Vec<Position>)
 }
 
 proptest! {
-    /// However the minimum urgency changes: no entry is sent twice, and once it is the lowest all entries were sent.
+    /// No entry is sent twice, and once the minimum urgency is the lowest all entries are sent.
     #[test]
     fn once_each(steps in prop::collection::vec(step(), 0..80)) {
         let mut session = Session::windowed(scope(), TIMEOUT);

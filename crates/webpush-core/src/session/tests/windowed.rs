@@ -289,8 +289,9 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Under any order of commits, lost updates, acknowledgements, minimum urgencies, writes and time: the window is not
-    /// exceeded, entries are delivered in order of acceptance until the minimum urgency is lowered, none is delivered
+    /// Holds under any order of commits, lost updates, acknowledgements, urgencies, writes and time.
+    ///
+    /// The window is not exceeded, entries are delivered in order of acceptance until the minimum urgency is lowered, none is delivered
     /// twice, and in the end all entries of the minimum urgency are delivered.
     #[test]
     fn order_completeness_and_bounds(steps in prop::collection::vec(step(), 0..120)) {

@@ -164,8 +164,9 @@ impl Driver {
 }
 
 proptest! {
-    /// Nothing panics, each input leads to a bounded number of commands, equal inputs lead to equal commands, and only
-    /// settling follows a close.
+    /// Nothing panics, and only settling follows a close.
+    ///
+    /// Each input leads to a bounded number of commands, and equal inputs to equal commands.
     #[test]
     fn any_input_in_any_order(steps in prop::collection::vec(step(), 0..60)) {
         let (mut one, mut other) = (Driver::new(), Driver::new());

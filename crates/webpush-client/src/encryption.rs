@@ -1,4 +1,4 @@
-//! Message encryption for Web Push: `aes128gcm` (RFC 8291) and, to read only, `aesgcm` from before the standard.
+//! Message encryption: `aes128gcm` (RFC 8291), and decryption of the older `aesgcm`.
 
 mod aes128gcm;
 mod aesgcm;
@@ -11,22 +11,22 @@ pub use keys::{AgentKeys, AuthSecret, PUBLIC_KEY_BYTES, PublicKey, RecipientKeys
 
 use std::fmt;
 
-/// Why a message cannot be encrypted or decrypted. Without details on keys, and none that would help a forger.
+/// A message cannot be encrypted or decrypted. Contains no details about keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CryptoError {
-    /// The plaintext has this many bytes: more than fit one record (RFC 8291 §4).
+    /// The plaintext, of this length in bytes, exceeds the limit of one record (RFC 8291 §4).
     TooLarge(usize),
-    /// A key is not what its place in the message or file needs.
+    /// A key is invalid.
     Key,
-    /// A header field or the header of the body does not follow its grammar.
+    /// A header field or the header of the body is malformed.
     Header,
     /// The body ends before its last record.
     Truncated,
-    /// The tag does not match: made for other keys, or changed on the way.
+    /// The authentication tag is wrong: other keys, or a changed message.
     Forged,
-    /// What was decrypted is not padded as the coding says.
+    /// The padding is malformed.
     Padding,
-    /// The system gave no randomness.
+    /// The operating system returned no random bytes.
     Randomness,
 }
 

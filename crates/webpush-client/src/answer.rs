@@ -1,0 +1,15 @@
+//! Complete responses.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// A response with its whole body.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
