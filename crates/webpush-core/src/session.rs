@@ -98,6 +98,8 @@ pub enum Input {
     MinUrgency(Urgency),
     /// The inbox or the subscription was removed (RFC 8030 §7.3).
     Gone,
+    /// The agent has opened another session, which replaces this one.
+    Superseded,
     /// The service shuts down.
     Draining,
     /// The time that [`Session::next_deadline`] returned has been reached.

@@ -1,10 +1,12 @@
 //! Listening agents: one driver per transport, each a loop around a [`webpush_core::session::Session`].
 
 mod confirmation;
+mod driver;
+mod entry;
 pub mod events;
 mod receipt_ack;
 pub mod server_push;
-mod waiting;
+mod timer;
 pub mod websocket;
 
 use crate::answer::Answer;
@@ -16,10 +18,8 @@ use http::header::{HeaderName, HeaderValue};
 use webpush_core::capability::KeyId;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030::MonitorRequest;
-use webpush_core::session::{Input, Redelivery, Scope};
-use webpush_core::time::Timestamp;
+use webpush_core::session::{Redelivery, Scope};
 use webpush_service::service::Service;
-use webpush_service::session_registry::{SessionHandle, Wakeup};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -29,12 +29,10 @@ pub struct Monitor {
     pub scope: Scope,
     /// How it asked.
     pub request: MonitorRequest,
-    /// Its place in the registry.
-    pub listener: SessionHandle,
     /// Through which URL it listens.
     pub entrance: Entrance,
     /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
-    pub asked_at: Option<String>,
+    pub origin: Option<String>,
 }
 
 /// Through which URL an agent listens: what the answer to its request looks like, and how long messages are held for
@@ -61,49 +59,23 @@ impl Monitor {
         let events_available = self.entrance == Entrance::Rfc8030;
         let mut answer = server.error_style.answer(&Problem::PushUnsupported { events_available }.into());
         cors::expose(&mut answer);
-        self.in_its_protocol(server, answer)
+        self.complete(server, answer)
     }
 
     /// The answer that ends its request, with what the protocol of its URL adds.
-    fn in_its_protocol(&self, server: &HttpServer, answer: Answer) -> Answer {
+    fn complete(&self, server: &HttpServer, answer: Answer) -> Answer {
         match self.entrance {
             Entrance::Rfc8030 => answer,
             Entrance::Device(key) => legacy::answer::ending(server, self.scope.inbox, key, answer),
         }
     }
 
-    /// Waits for news. While something is on its way only a removal counts; the rest is taken when there is room for it.
-    async fn news(&self, busy: bool) -> Input {
-        loop {
-            if !busy || self.listener.is_removed() {
-                match self.listener.take() {
-                    Wakeup { removed: true, .. } => return Input::Gone,
-                    Wakeup { update: Some(update), .. } => return Input::Update(*update),
-                    Wakeup { update: None, .. } => {}
-                }
-            }
-            self.listener.notified().await;
-        }
-    }
-
     /// Says that a wait was applied if one was asked for (RFC 7240 §3).
-    fn say_what_was_applied(&self, headers: &mut HeaderMap) {
+    fn add_applied_preference(&self, headers: &mut HeaderMap) {
         if let Some(wait) = self.request.wait
             && let Ok(applied) = HeaderValue::try_from(format!("wait={wait}"))
         {
             headers.insert(PREFERENCE_APPLIED, applied);
-        }
-    }
-}
-
-/// Returns a future that is ready at that time, or never.
-fn deadline(service: &Service, at: Option<Timestamp>) -> impl Future<Output = ()> + use<> {
-    let left = at.map(|at| service.now().until(at));
-    async move {
-        match left {
-            // On the heap: most of the time there is none, and it would be kept room for.
-            Some(left) => Box::pin(tokio::time::sleep(left)).await,
-            None => std::future::pending().await,
         }
     }
 }

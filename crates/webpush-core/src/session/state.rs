@@ -158,6 +158,12 @@ impl Session {
         &self.scope
     }
 
+    /// Returns true until every entry that was handed out has been reported as sent or skipped.
+    #[must_use]
+    pub const fn is_sending(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     /// Returns true if the window has no room for a page, so that nothing is fetched.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -208,7 +214,7 @@ impl Session {
             Input::MinUrgency(min_urgency) => self.set_min_urgency(min_urgency, now),
             Input::Update(update) => self.handle_update(update, now),
             Input::Gone => self.finish(End::Gone),
-            Input::Draining => self.finish(self.end()),
+            Input::Superseded | Input::Draining => self.finish(self.end()),
             Input::Deadline => self.handle_deadline(now),
         }
     }

@@ -1,6 +1,6 @@
 //! A stream of events over HTTP/2: the peer's flow control is its pace.
 
-use crate::delivery::events::{Asked, Events};
+use crate::delivery::events::{EventRequest, Events};
 use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::Responder;
 use crate::server::HttpServer;
@@ -17,14 +17,14 @@ use webpush_service::drain::CloseDeadline;
 /// Serves one request for events until it ends.
 pub(crate) async fn run(
     server: Arc<HttpServer>,
-    asked: Asked,
+    request: EventRequest,
     mut respond: SendResponse<Bytes>,
     close_deadline: CloseDeadline,
     retirement: &ConnectionLifetime,
 ) {
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match Events::begin(server, asked, close_deadline).await {
+    let (mut head, mut events) = match Events::begin(server, request, close_deadline).await {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience, now }.send(answer).await,
     };

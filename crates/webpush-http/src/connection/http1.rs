@@ -66,7 +66,7 @@ pub(crate) async fn serve<S>(
     let Ok(parts) = upgraded.downcast::<TokioIo<Watched<S>>>() else { return };
     let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
     let early = [&parts.read_buf[..], &rest[..]].concat();
-    let arrival = Arrival { peer, may_subscribe, early, place: Some(place) };
+    let arrival = Arrival { peer, may_subscribe, early, permit: Some(place) };
     // A task of its own: that of the connection had more to keep.
     tokio::spawn(websocket::run(stream, arrival, server, draining));
 }
@@ -132,14 +132,14 @@ async fn respond(
     let body = Body::http1(body, server.service.limits.load().timeouts.body);
     let answer = match route::serve(&server, neighbour, &head, body).await {
         RouteOutcome::Answer(answer) => answer,
-        RouteOutcome::Monitor(monitor) => monitor.unsupported(&server),
+        RouteOutcome::Monitor(monitor, _) => monitor.unsupported(&server),
         RouteOutcome::WebSocket(opening) => {
             let opened = Opened { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
-        RouteOutcome::Events(asked) => {
-            match Events::begin(server, *asked, CloseDeadline::new(draining)).await {
+        RouteOutcome::Events(request) => {
+            match Events::begin(server, *request, CloseDeadline::new(draining)).await {
                 Ok((head, events)) => {
                     return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
                 }

@@ -117,10 +117,10 @@ async fn converse<S>(
             accepted = accepted => match accepted {
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
-                        pressure,
-                        pulse: &pulse,
+                        backlog: pressure,
+                        ping: &pulse,
                         inbound,
-                        retirement: &retirement,
+                        lifetime: &retirement,
                         close_deadline: close_deadline.clone(),
                     };
                     // Boxed, as the set keeps room for one more than there are.
@@ -185,20 +185,20 @@ fn handle<'a>(
     });
     async move {
         match outcome.await {
-            (RouteOutcome::Monitor(monitor), _) => {
-                server_push::run(server, monitor, respond, connection).await
+            (RouteOutcome::Monitor(monitor, listener), _) => {
+                server_push::run(server, monitor, listener, respond, connection).await
             }
-            (RouteOutcome::Events(asked), _) => {
-                let server_push::Connection { close_deadline, retirement, .. } = connection;
-                Box::pin(event_flow::run(Arc::clone(server), *asked, respond, close_deadline, retirement))
+            (RouteOutcome::Events(request), _) => {
+                let server_push::Connection { close_deadline, lifetime, .. } = connection;
+                Box::pin(event_flow::run(Arc::clone(server), *request, respond, close_deadline, lifetime))
                     .await;
             }
             (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = server.error_style.answer(&not_here());
-                answer(server, refusal, is_head, respond, connection.retirement).await;
+                answer(server, refusal, is_head, respond, connection.lifetime).await;
             }
             (RouteOutcome::Answer(whole), is_head) => {
-                answer(server, whole, is_head, respond, connection.retirement).await;
+                answer(server, whole, is_head, respond, connection.lifetime).await;
             }
         }
     }

@@ -1,327 +1,273 @@
 //! Delivery by HTTP/2 server push (RFC 8030 §6, RFC 9113 §8.4).
 
-use crate::delivery::confirmation::{self, Confirmation, Left};
-use crate::delivery::waiting::{Waiting, subscription_of};
-use crate::delivery::{Monitor, deadline};
+mod push;
+
+use super::driver::{Agent, Driver, Transport};
+use super::entry::QueuedEntry;
+use super::{Monitor, confirmation};
+use crate::answer::empty;
 use crate::h2::connection_lifetime::ConnectionLifetime;
-use crate::h2::flow::{Flow, Responder};
+use crate::h2::flow::Responder;
 use crate::h2::inbound::Inbound;
 use crate::h2::ping::PingState;
 use crate::h2::write_backlog::{Permit, WriteBacklog};
 use crate::problem::Failure;
 use crate::server::HttpServer;
 use bytes::Bytes;
+use confirmation::HandedOver;
 use h2::server::SendResponse;
-use http::header::LINK;
-use http::{Request, Response, StatusCode};
-use std::collections::VecDeque;
+use http::{Response, StatusCode};
+use push::{Promise, Push};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use webpush_core::inbox::OutboundEntry;
-use webpush_core::message::Outcome;
+use std::sync::Arc;
 use webpush_core::problem::Problem;
-use webpush_core::protocol::push_promise::PushPromise;
-use webpush_core::protocol::server_push;
-use webpush_core::session::{Command, End, Input, Session};
+use webpush_core::session::{End, Input, Session};
 use webpush_service::drain::CloseDeadline;
-use webpush_service::service::{SentMessage, Service};
-use webpush_store::{Durability, Op, StoreError};
+use webpush_service::session_registry::SessionHandle;
+use webpush_store::StoreError;
 
-/// What a connection gives to each of its monitors.
+/// The connection of a monitor, shared with its other requests.
 pub struct Connection<'a> {
-    /// How far its peer lags behind.
-    pub pressure: &'a WriteBacklog,
-    /// Whether it has read what it was sent.
-    pub pulse: &'a PingState,
-    /// What the frames of the peer have said.
+    /// Frames that the peer has not read yet.
+    pub backlog: &'a WriteBacklog,
+    /// Confirms that the peer has read everything.
+    pub ping: &'a PingState,
+    /// Facts from the peer's frames.
     pub inbound: &'a Inbound,
-    /// Whether it may go on.
-    pub retirement: &'a ConnectionLifetime,
-    /// Says when it is to end because the service stops.
+    /// The end of the connection.
+    pub lifetime: &'a ConnectionLifetime,
+    /// When to end as the service shuts down.
     pub close_deadline: CloseDeadline,
 }
 
-/// What is on its way to the agent.
+/// The entry that is on its way to the agent.
+///
+/// ```text
+///   Idle ──▶ Admitting ──▶ Opening ──▶ Flowing ──▶ Idle
+///    └─────▶ Confirming ──▶ Idle
+/// ```
 enum Outgoing<'a> {
-    /// Nothing.
     Idle,
     /// Waits until the connection can take a promise.
-    Admitting(Waiting),
+    Admitting(QueuedEntry),
     /// Promised; waits until the body may begin.
-    Opening(Waiting, Push<'a>),
-    /// The body goes as flow control lets it.
+    Opening(QueuedEntry, Push<'a>),
+    /// The body is sent as flow control permits.
     Flowing(Push<'a>),
-    /// Entries were handed over that nobody acknowledges, so the peer must be seen to have read them before they are
-    /// settled.
-    Confirming(Vec<Left<'a>>),
+    /// Waits until the peer has read entries that it does not acknowledge.
+    Confirming(Vec<HandedOver<'a>>),
 }
 
-/// A promised entry.
-struct Push<'a> {
-    flow: Flow,
-    /// What is said when it was handed over.
-    sent: Option<SentMessage>,
-    /// Its place on the connection, which is free again when this is dropped.
-    _permit: Permit<'a>,
-    confirmation: Option<Confirmation<'a>>,
-}
-
-/// What has become of it.
+/// A step of [`Outgoing`].
 enum Progress<'a> {
     Admitted(Permit<'a>),
     Opened { by_peer: bool },
-    Flown { whole: bool, body_queued: bool },
+    Flown { is_complete: bool, body_queued: bool },
     Confirmed,
 }
 
-/// What has become of an attempt to promise.
-enum Promise<'a> {
-    Made(Flow, Option<Confirmation<'a>>),
-    /// This entry can't be promised, and stays in the inbox.
-    Skipped,
-    /// The store can't say whom it is for. It stays in the inbox, and the monitor ends, or it would be passed over.
-    Failed(StoreError),
-    /// The peer takes no pushes any more.
-    Impossible,
+enum Event<'a> {
+    Reset,
+    Draining,
+    Progress(Progress<'a>),
 }
 
-/// Serves one monitoring request until it ends.
-pub fn run<'a>(
-    server: &'a HttpServer,
-    monitor: Box<Monitor>,
-    mut respond: SendResponse<Bytes>,
-    connection: Connection<'a>,
-) -> impl Future<Output = ()> + Send + 'a {
-    // Made before the future is: what an asynchronous function is given it keeps twice.
-    let mut delivery = Delivery {
-        server,
-        monitor,
-        parent: respond.stream_id().as_u32(),
-        connection,
-        queue: VecDeque::new(),
-        unconfirmed: Vec::new(),
-        outgoing: Outgoing::Idle,
-    };
-    async move {
-        let answer = if delivery.connection.inbound.accepts_pushes() {
-            let begun = server.service.monotonic();
-            match delivery.until_the_end(&mut respond).await {
-                Some(answer) => answer,
-                None => return delivery.connection.retirement.was_left(begun, server.service.monotonic()),
-            }
-        } else {
-            delivery.monitor.unsupported(server)
-        };
-        let patience = server.service.limits.load().timeouts.stall;
-        Responder { respond, patience, now: server.service.now() }.send(answer).await;
-    }
-}
-
-/// One agent being served by pushes.
-struct Delivery<'a> {
-    server: &'a HttpServer,
+/// The stream of a monitoring request and the pushes that it promises.
+struct ServerPush<'a> {
     monitor: Box<Monitor>,
     connection: Connection<'a>,
-    /// The stream of the monitoring request, which promises are on.
-    parent: u32,
-    /// Handed out by the session and not begun.
-    queue: VecDeque<Waiting>,
-    /// Entries to be confirmed, and what came after the first of them: the session is told in order.
-    unconfirmed: Vec<Left<'a>>,
+    respond: SendResponse<Bytes>,
+    /// Entries to be confirmed, and those handed over after the first of them: the session is told in order.
+    unconfirmed: Vec<HandedOver<'a>>,
     outgoing: Outgoing<'a>,
 }
 
-impl<'a> Delivery<'a> {
-    /// Does what the session says until it ends; the answer to the monitoring request, unless nobody wants it.
-    async fn until_the_end(&mut self, respond: &mut SendResponse<Bytes>) -> Option<Response<Bytes>> {
-        let Connection { pressure, pulse, .. } = self.connection;
-        let (wait_mode, redelivery) =
-            (self.monitor.request.wait_mode, self.monitor.redelivery(&self.server.service));
-        let mut session = Session::new(self.monitor.scope, wait_mode, redelivery);
-        loop {
-            while let Some(command) = session.next_command() {
-                if let ControlFlow::Break(answer) = self.obey(&mut session, command).await {
-                    return Some(answer);
-                }
-            }
-            self.begin_next();
-            let busy = !matches!(self.outgoing, Outgoing::Idle);
-            // A body that has begun is finished, and what must be confirmed is confirmed, whoever wants to end this.
-            let may_end = !matches!(self.outgoing, Outgoing::Flowing(..) | Outgoing::Confirming(_))
-                && self.unconfirmed.is_empty();
-            let input = tokio::select! {
-                biased;
-                _ = poll_fn(|cx| respond.poll_reset(cx)) => return None,
-                news = self.monitor.news(busy) => news,
-                () = self.connection.close_deadline.reached(), if may_end => Input::Draining,
-                // What was promised last is still sent whole.
-                () = self.connection.retirement.out_of_ids(), if !busy => Input::Draining,
-                progress = advance(&mut self.outgoing, self.parent, pressure, pulse), if busy => {
-                    match self.went_on(respond, &mut session, progress).await {
-                        ControlFlow::Continue(Some(input)) => input,
-                        ControlFlow::Continue(None) => continue,
-                        ControlFlow::Break(answer) => return Some(answer),
-                    }
-                }
-                () = deadline(&self.server.service, session.next_deadline()), if may_end => Input::Deadline,
-            };
-            session.handle(input, self.server.service.now());
-        }
+/// Serves a monitoring request until it ends.
+pub fn run<'a>(
+    server: &Arc<HttpServer>,
+    monitor: Box<Monitor>,
+    listener: SessionHandle,
+    respond: SendResponse<Bytes>,
+    connection: Connection<'a>,
+) -> impl Future<Output = ()> + Send + use<'a> {
+    // Created before the future, which would otherwise store its arguments twice.
+    let redelivery = monitor.redelivery(&server.service);
+    let session = Session::new(monitor.scope, monitor.request.wait_mode, redelivery);
+    let agent = Agent::new(Arc::clone(server), session, Some(listener));
+    let (unconfirmed, outgoing) = (Vec::new(), Outgoing::Idle);
+    let mut driver =
+        Driver { agent, transport: ServerPush { monitor, connection, respond, unconfirmed, outgoing } };
+    async move {
+        let begun = driver.agent.service().monotonic();
+        let response = if driver.transport.connection.inbound.accepts_pushes() {
+            driver.run().await
+        } else {
+            Some(driver.transport.monitor.unsupported(&driver.agent.server))
+        };
+        let service = driver.agent.service();
+        let Some(response) = response else {
+            return driver.transport.connection.lifetime.was_left(begun, service.monotonic());
+        };
+        let (patience, now) = (service.limits.load().timeouts.stall, service.now());
+        Responder { respond: driver.transport.respond, patience, now }.send(response).await;
+    }
+}
+
+impl<'a> Transport for ServerPush<'a> {
+    type Protocol = Session;
+    type Event = Event<'a>;
+    /// The response to the monitoring request, unless it was reset.
+    type Output = Option<Response<Bytes>>;
+
+    fn is_ready(&self) -> bool {
+        matches!(self.outgoing, Outgoing::Idle) && !self.connection.lifetime.is_out_of_ids()
     }
 
-    async fn obey(&mut self, session: &mut Session, command: Command) -> ControlFlow<Response<Bytes>> {
-        match command {
-            Command::Fetch { after } => {
-                let page = match self
-                    .server
-                    .service
-                    .fetch(session.scope(), after, self.server.service.now())
-                    .await
-                {
-                    Ok(page) => page,
-                    Err(error) => return ControlFlow::Break(self.failure(error)),
-                };
-                let nothing_for_it = page.entries.is_empty() && page.more;
-                session.handle(Input::Fetched(page), self.server.service.now());
-                if nothing_for_it {
-                    // A long inbox of which nothing passes the filter must not hold up everybody else.
-                    tokio::task::yield_now().await;
-                }
-            }
-            Command::Deliver(entry) => self.queue.push_back(Waiting::new(entry, self.server.service.now())),
-            Command::Settle { entries, .. } => {
-                self.server.service.record_acknowledged(&entries);
-                let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
-                if let Err(error) = self.server.service.commit(settle.collect(), Durability::Durable).await {
-                    return ControlFlow::Break(self.failure(error));
-                }
-            }
-            Command::Finish(end) => {
-                // What was not begun is taken back; the rest goes out before the end of this response, which agents may
-                // take for the end of all (RFC 8030 §6).
-                self.outgoing = Outgoing::Idle;
-                self.connection.pressure.written().await;
-                return ControlFlow::Break(self.ending(end));
-            }
-        }
-        ControlFlow::Continue(())
+    /// A body that was begun is completed, and entries that nobody acknowledges are confirmed.
+    fn can_end(&self) -> bool {
+        !matches!(self.outgoing, Outgoing::Flowing(_) | Outgoing::Confirming(_))
+            && self.unconfirmed.is_empty()
     }
 
-    /// The answer when the store fails.
-    fn failure(&self, error: StoreError) -> Response<Bytes> {
-        let answer = self.server.error_style.answer(&Failure::from(error));
-        self.monitor.in_its_protocol(self.server, answer)
-    }
-
-    /// Takes up the next thing to send, if nothing is on its way.
-    fn begin_next(&mut self) {
-        if !matches!(self.outgoing, Outgoing::Idle) {
-            return;
-        }
-        let may_promise = !self.connection.retirement.is_out_of_ids();
-        if let Some(waiting) = may_promise.then(|| self.queue.pop_front()).flatten() {
-            self.outgoing = Outgoing::Admitting(waiting);
-        } else if !self.unconfirmed.is_empty() {
+    /// Confirms all entries of a batch with the same PING.
+    fn flush(&mut self) {
+        if matches!(self.outgoing, Outgoing::Idle) && !self.unconfirmed.is_empty() {
             self.outgoing = Outgoing::Confirming(std::mem::take(&mut self.unconfirmed));
         }
     }
 
-    /// Goes on with what is on its way; says what the session is to be told, if that is known by now.
-    async fn went_on(
+    async fn next_event(&mut self) -> Event<'a> {
+        let (can_end, is_idle) = (self.can_end(), matches!(self.outgoing, Outgoing::Idle));
+        let parent = self.respond.stream_id().as_u32();
+        let Self {
+            connection: Connection { backlog, ping, lifetime, close_deadline, .. },
+            respond,
+            outgoing,
+            ..
+        } = self;
+        tokio::select! {
+            biased;
+            _ = poll_fn(|cx| respond.poll_reset(cx)) => Event::Reset,
+            () = close_deadline.reached(), if can_end => Event::Draining,
+            // The last promise is still completed.
+            () = lifetime.out_of_ids(), if is_idle => Event::Draining,
+            progress = advance(outgoing, parent, backlog, ping), if !is_idle => Event::Progress(progress),
+        }
+    }
+
+    async fn handle_event(
         &mut self,
-        respond: &mut SendResponse<Bytes>,
-        session: &mut Session,
+        event: Event<'a>,
+        agent: &mut Agent<Session>,
+    ) -> ControlFlow<Self::Output> {
+        match event {
+            Event::Reset => ControlFlow::Break(None),
+            Event::Draining => {
+                agent.handle(Input::Draining);
+                ControlFlow::Continue(())
+            }
+            Event::Progress(progress) => self.handle_progress(progress, agent).await,
+        }
+    }
+
+    async fn deliver(&mut self, entry: QueuedEntry, _: &mut Agent<Session>) -> ControlFlow<Self::Output> {
+        self.outgoing = Outgoing::Admitting(entry);
+        ControlFlow::Continue(())
+    }
+
+    async fn perform(&mut self, action: Infallible, _: &mut Agent<Session>) {
+        match action {}
+    }
+
+    /// Takes back pushes that were not begun. The others are written before the response ends, which agents may take for
+    /// the end of all (RFC 8030 §6).
+    async fn end(
+        &mut self,
+        end: Result<End, StoreError>,
+        agent: &mut Agent<Session>,
+    ) -> ControlFlow<Self::Output> {
+        if end.is_ok() {
+            self.outgoing = Outgoing::Idle;
+            self.connection.backlog.written().await;
+        }
+        ControlFlow::Break(Some(self.ending(end, &agent.server)))
+    }
+}
+
+impl<'a> ServerPush<'a> {
+    async fn handle_progress(
+        &mut self,
         progress: Progress<'a>,
-    ) -> ControlFlow<Response<Bytes>, Option<Input>> {
-        let left = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
-            (Progress::Admitted(permit), Outgoing::Admitting(waiting)) => {
-                let wanted = waiting.is_still_wanted(&self.server.service).await;
-                match if wanted { self.promise(respond, &waiting.entry).await } else { Promise::Skipped } {
-                    Promise::Made(flow, confirmation) => {
-                        let sent = waiting.sent();
-                        let push = Push { flow, sent, _permit: permit, confirmation };
-                        self.outgoing = Outgoing::Opening(waiting, push);
-                        return ControlFlow::Continue(None);
+        agent: &mut Agent<Session>,
+    ) -> ControlFlow<Option<Response<Bytes>>> {
+        let service = &agent.server.service;
+        let handed_over = match (progress, std::mem::replace(&mut self.outgoing, Outgoing::Idle)) {
+            (Progress::Admitted(permit), Outgoing::Admitting(entry)) => {
+                let is_wanted = entry.is_wanted(service).await;
+                match if is_wanted { self.promise(&entry, service).await } else { Ok(Promise::Skipped) } {
+                    Ok(Promise::Made(flow, confirmation)) => {
+                        let push = Push { flow, sent: entry.sent(), _permit: permit, confirmation };
+                        self.outgoing = Outgoing::Opening(entry, push);
+                        return ControlFlow::Continue(());
                     }
-                    Promise::Skipped => Left { input: Input::Skipped, confirmation: None },
-                    Promise::Failed(error) => return ControlFlow::Break(self.failure(error)),
-                    Promise::Impossible => {
-                        return ControlFlow::Break(self.monitor.unsupported(self.server));
+                    Ok(Promise::Skipped) => HandedOver { input: Input::Skipped, confirmation: None },
+                    Ok(Promise::Impossible) => {
+                        return ControlFlow::Break(Some(self.monitor.unsupported(&agent.server)));
                     }
+                    // Skipping it would lose it for this session.
+                    Err(error) => return ControlFlow::Break(Some(self.ending(Err(error), &agent.server))),
                 }
             }
-            (Progress::Opened { by_peer: true }, Outgoing::Opening(waiting, push))
-                if waiting.is_still_wanted(&self.server.service).await =>
+            (Progress::Opened { by_peer: true }, Outgoing::Opening(entry, push))
+                if entry.is_wanted(service).await =>
             {
                 self.outgoing = Outgoing::Flowing(push);
-                return ControlFlow::Continue(None);
+                return ControlFlow::Continue(());
             }
-            (Progress::Flown { whole: true, body_queued }, Outgoing::Flowing(push)) => {
+            (Progress::Flown { is_complete: true, body_queued }, Outgoing::Flowing(push)) => {
                 if body_queued {
-                    self.connection.pressure.handed_over();
+                    self.connection.backlog.handed_over();
                 }
-                self.server.service.record_sent(push.sent, self.server.service.now());
-                Left { input: Input::Sent { confirmed: false }, confirmation: push.confirmation }
+                service.record_sent(push.sent, service.now());
+                HandedOver { input: Input::Sent { confirmed: false }, confirmation: push.confirmation }
             }
             (Progress::Opened { .. }, Outgoing::Opening(..))
             | (Progress::Flown { .. }, Outgoing::Flowing(_)) => {
-                Left { input: Input::Sent { confirmed: false }, confirmation: None }
+                HandedOver { input: Input::Sent { confirmed: false }, confirmation: None }
             }
             (Progress::Confirmed, Outgoing::Confirming(confirmed)) => {
-                confirmed
-                    .into_iter()
-                    .for_each(|left| session.handle(left.outcome(), self.server.service.now()));
-                return ControlFlow::Continue(None);
+                confirmed.into_iter().for_each(|entry| agent.handle(entry.outcome()));
+                return ControlFlow::Continue(());
             }
-            // `advance` speaks of what is on its way, so nothing else fits together.
+            // `advance` only returns progress of the present state.
             (_, outgoing) => {
                 self.outgoing = outgoing;
-                return ControlFlow::Continue(None);
+                return ControlFlow::Continue(());
             }
         };
-        if left.confirmation.is_none() && self.unconfirmed.is_empty() {
-            return ControlFlow::Continue(Some(left.input));
+        if handed_over.confirmation.is_none() && self.unconfirmed.is_empty() {
+            agent.handle(handed_over.input);
+        } else {
+            self.unconfirmed.push(handed_over);
         }
-        self.unconfirmed.push(left);
-        ControlFlow::Continue(None)
+        ControlFlow::Continue(())
     }
 
-    /// Promises an entry and begins its response.
-    async fn promise(&self, respond: &mut SendResponse<Bytes>, entry: &OutboundEntry) -> Promise<'a> {
-        let (request, pushed) = match render(&self.server.service, &self.monitor, entry).await {
-            Ok(Some(rendered)) => rendered,
-            Ok(None) => return Promise::Skipped,
-            Err(error) => return Promise::Failed(error),
+    /// Returns the response to the monitoring request itself (RFC 8030 §6, §7.3).
+    fn ending(&self, end: Result<End, StoreError>, server: &HttpServer) -> Response<Bytes> {
+        let failure = |failure: Failure| server.error_style.answer(&failure);
+        let mut answer = match end {
+            Ok(End::Nothing) => empty(StatusCode::NO_CONTENT),
+            Ok(End::Complete) => empty(StatusCode::OK),
+            Ok(End::Gone) => failure(Problem::NotFound.into()),
+            Err(error) => failure(error.into()),
         };
-        match respond.push_request(request) {
-            Ok(promised) => {
-                let stream = promised.stream_id().as_u32();
-                self.connection.retirement.promised(stream);
-                let confirmation =
-                    Confirmation::of(pushed.acknowledgement, &self.connection.inbound.resets, stream);
-                let flow =
-                    Flow::begin(promised, pushed.response, self.server.service.limits.load().timeouts.stall);
-                flow.map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
-            }
-            Err(_) if self.connection.inbound.accepts_pushes() => Promise::Skipped,
-            Err(_) => Promise::Impossible,
+        if answer.status().is_success() {
+            self.monitor.add_applied_preference(answer.headers_mut());
         }
-    }
-
-    /// The response to the monitoring request itself (RFC 8030 §6, §7.3).
-    fn ending(&self, end: End) -> Response<Bytes> {
-        let status = match end {
-            End::Nothing => StatusCode::NO_CONTENT,
-            End::Complete => StatusCode::OK,
-            End::Gone => {
-                let answer = self.server.error_style.answer(&Failure::from(Problem::NotFound));
-                return self.monitor.in_its_protocol(self.server, answer);
-            }
-        };
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = status;
-        self.monitor.say_what_was_applied(response.headers_mut());
-        self.monitor.in_its_protocol(self.server, response)
+        self.monitor.complete(server, answer)
     }
 }
 
@@ -329,40 +275,21 @@ impl<'a> Delivery<'a> {
 async fn advance<'a>(
     outgoing: &mut Outgoing<'a>,
     parent: u32,
-    pressure: &'a WriteBacklog,
-    pulse: &PingState,
+    backlog: &'a WriteBacklog,
+    ping: &PingState,
 ) -> Progress<'a> {
     match outgoing {
         Outgoing::Idle => std::future::pending().await,
-        Outgoing::Admitting(_) => Progress::Admitted(pressure.admit(parent).await),
-        // A reset push was not delivered; the message stays, and comes again later (RFC 8030 §6.2).
+        Outgoing::Admitting(_) => Progress::Admitted(backlog.admit(parent).await),
+        // A push that the peer reset was not delivered; the message is sent again later (RFC 8030 §6.2).
         Outgoing::Opening(_, push) => Progress::Opened { by_peer: push.flow.open().await.is_ok() },
         Outgoing::Flowing(push) => {
             let flown = push.flow.run().await;
-            Progress::Flown { whole: flown.is_ok(), body_queued: flown.unwrap_or_default() }
+            Progress::Flown { is_complete: flown.is_ok(), body_queued: flown.unwrap_or_default() }
         }
-        Outgoing::Confirming(left) => {
-            confirmation::answered(left, pressure, pulse).await;
+        Outgoing::Confirming(entries) => {
+            confirmation::confirm(entries, backlog, ping).await;
             Progress::Confirmed
         }
     }
-}
-
-/// The promised request and its response; `None` when the message's subscription is gone.
-async fn render(
-    service: &Service,
-    monitor: &Monitor,
-    entry: &OutboundEntry,
-) -> Result<Option<(Request<()>, PushPromise)>, StoreError> {
-    let subscription = subscription_of(service, entry).await?;
-    let subscription = subscription.as_ref();
-    let pushed =
-        server_push::push_promise(entry, subscription, &service.keyring, &service.origin, service.now());
-    let Some(pushed) = pushed else { return Ok(None) };
-    let origin = monitor.asked_at.as_deref().unwrap_or(&service.origin);
-    let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else { return Ok(None) };
-    if let Some(link) = &pushed.link {
-        request.headers_mut().insert(LINK, link.clone());
-    }
-    Ok(Some((request, pushed)))
 }

@@ -1,58 +1,54 @@
-//! Delivery on a WebSocket, to agents that speak autopush: a loop around a [`AutopushConnection`], without decisions.
+//! Delivery on a WebSocket, to agents that speak autopush.
 
 mod registration;
 mod socket;
-mod wait;
 
-use super::waiting::Waiting;
+use super::driver::{Agent, Driver, Transport};
+use super::entry::QueuedEntry;
 use crate::problem::Failure;
 use crate::server::HttpServer;
 use crate::transport::connections::ConnectionPermit;
 use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
-use wait::{Event, Wait};
-use webpush_core::id::{InboxId, Position};
+use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
-use webpush_core::message::Outcome;
 use webpush_core::protocol::autopush::{
-    Action, AutopushConnection, Close, Command, Input, Registration, names, reply,
+    Action, AutopushConnection, Close, Input, Registration, names, reply,
 };
-use webpush_core::session::Queue;
-use webpush_core::session::{self, Scope};
-use webpush_core::time::Timestamp;
+use webpush_core::session::{End, Scope};
 use webpush_core::urgency::Urgency;
 use webpush_core::websocket::{Violation, WebSocketMessage};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::metrics::ClosedBy;
 use webpush_service::service::Service;
-use webpush_service::session_registry::{BlockReason, SessionHandle, Transport, Wakeup};
+use webpush_service::session_registry::{self, SessionHandle};
 use webpush_store::{Durability, Op, StoreError};
 
 /// How long the agent may take to answer a close.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An agent that has come by WebSocket.
+/// A WebSocket that was opened just now.
 pub struct Arrival {
-    /// From where.
+    /// The address of the agent.
     pub peer: ClientAddr,
-    /// It has shown a token, or none is needed.
+    /// The agent has presented a subscribe token, or needs none.
     pub may_subscribe: bool,
-    /// What was read of its frames with its request.
+    /// Frames that were read with the request.
     pub early: Vec<u8>,
-    /// Its place among the connections, unless it takes none.
-    pub place: Option<ConnectionPermit>,
+    /// The permit of the connection, unless it needs none.
+    pub permit: Option<ConnectionPermit>,
 }
 
-/// Serves one agent until it leaves. The agent is made before its task is: what an asynchronous function is given it keeps
-/// twice.
+/// Serves an agent until it leaves.
 pub fn run<S>(
     stream: S,
     arrival: Arrival,
@@ -62,378 +58,358 @@ pub fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Arrival { peer, may_subscribe, early, place } = arrival;
+    let Arrival { peer, may_subscribe, early, permit } = arrival;
     let service = &server.service;
     let timeouts = service.limits.load().autopush();
-    let generation = service.broadcasts.generation();
+    let broadcasts = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
-    let dialogue = AutopushConnection::new(&timeouts, versions, service.now());
-    let mut agent = Agent {
+    let connection = AutopushConnection::new(&timeouts, versions, service.now());
+    let begun = |mut draining: Draining| async move { draining.begun().await };
+    let transport = WebSocket {
         socket: Socket::new(stream, &early),
-        dialogue,
-        server,
         peer,
         may_subscribe,
-        listener: None,
-        generation,
-        queue: Queue::default(),
+        broadcasts,
         closing: None,
-        wait: Wait::default(),
+        shutdown: Some(Box::pin(begun(draining.clone()))),
         draining,
-        _place: place,
+        is_draining: false,
+        _permit: permit,
     };
+    // Created before the future, which would otherwise store its arguments twice.
+    let mut driver = Driver { agent: Agent::new(server, connection, None), transport };
     async move {
-        agent.serve().await;
-        agent.end().await;
+        driver.run().await;
+        poll_fn(|cx| driver.transport.poll_end(cx)).await;
     }
 }
 
-struct Agent<S> {
+struct WebSocket<S> {
     socket: Socket<S>,
-    dialogue: AutopushConnection,
-    server: Arc<HttpServer>,
     peer: ClientAddr,
     may_subscribe: bool,
-    listener: Option<SessionHandle>,
-    /// Of the broadcasts that the dialogue knows.
-    generation: u32,
-    /// Handed out by the session and not written.
-    queue: Queue<Waiting>,
-    /// A close was sent: ends when its answer is not waited for any more.
+    /// The generation of the broadcasts that the protocol knows.
+    broadcasts: u32,
+    /// Set once a close was sent: the end of the wait for the answer.
     closing: Option<Pin<Box<Sleep>>>,
-    wait: Wait,
     draining: Draining,
-    _place: Option<ConnectionPermit>,
+    /// Completes at shutdown. Only for an agent that is not registered: the registry wakes the others.
+    shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// The protocol knows of the shutdown.
+    is_draining: bool,
+    _permit: Option<ConnectionPermit>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Agent<S> {
-    async fn serve(&mut self) {
-        loop {
-            while let Some(obeying) = self.obey_next() {
-                obeying.await;
-            }
-            if let Some(delivering) = self.deliver_next() {
-                delivering.await;
-                // The session may want something done now, and no event will say so.
-                continue;
-            }
-            match self.read() {
-                Step::Again => continue,
-                Step::Left => return,
-                Step::Wait => {}
-            }
-            self.say_what_holds_it();
-            match poll_fn(|cx| self.poll_event(cx)).await {
-                Event::Io(Io::Read | Io::Written) => {}
-                Event::Io(Io::Closed) if self.closing.is_none() => {
-                    return self.server.service.metrics.agents.count_close(ClosedBy::Agent, None);
+enum Event {
+    /// Frames have arrived.
+    Frames,
+    /// Everything was written.
+    Written,
+    /// The peer has closed the stream, or is gone.
+    Closed,
+    /// The agent has not answered a close in time.
+    CloseTimeout,
+    /// The server shuts down.
+    Draining,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
+    type Protocol = AutopushConnection;
+    type Event = Event;
+    type Output = ();
+
+    /// The registry also announces shutdown and new broadcasts.
+    const HANDLES_WAKEUPS: bool = true;
+
+    fn is_ready(&self) -> bool {
+        self.closing.is_none() && self.socket.has_room()
+    }
+
+    fn next_event(&mut self) -> impl Future<Output = Event> + Send {
+        poll_fn(|cx| self.poll_event(cx))
+    }
+
+    /// Not `async`: its future would be larger than that of any wait.
+    fn handle_event(
+        &mut self,
+        event: Event,
+        agent: &mut Agent<AutopushConnection>,
+    ) -> impl Future<Output = ControlFlow<()>> + Send {
+        let mut flow = ControlFlow::Continue(());
+        match event {
+            Event::Frames => flow = self.read(agent),
+            Event::Written => self.update_broadcasts(agent),
+            Event::Closed => {
+                if self.closing.is_none() {
+                    agent.service().metrics.agents.count_close(ClosedBy::Agent, None);
                 }
-                Event::Io(Io::Closed) | Event::Over => return,
-                Event::Wakeup(news) => self.take(news),
-                Event::Draining => {
-                    let at = self.leaves_at();
-                    self.tell(Input::Draining(at));
-                }
-                Event::Deadline => self.tell(Input::Deadline),
+                flow = ControlFlow::Break(());
             }
+            Event::CloseTimeout => flow = ControlFlow::Break(()),
+            Event::Draining => drain(&self.draining, agent),
         }
+        ready(flow)
     }
 
-    /// A socket that can't be ended in order is gone already.
-    async fn end(&mut self) {
-        poll_fn(|cx| {
-            if self.closing.is_none() || self.poll_closing(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            self.socket.poll_end(cx).map(drop)
-        })
-        .await;
-    }
-
-    fn tell(&mut self, input: Input<'_>) {
-        self.dialogue.handle(input, self.server.service.now());
-    }
-
-    /// Obeys up to a command that has to be waited for. That is on the heap, as it is rare and large: an idle agent must not
-    /// keep room for it, nor for the command.
-    fn obey_next(&mut self) -> Option<Pin<Box<impl Future<Output = ()> + Send>>> {
-        loop {
-            let command = self.dialogue.next_command()?;
-            if let Some(command) = self.obey_at_once(command) {
-                return Some(Box::pin(self.obey(command)));
-            }
+    fn handle_wakeup(&mut self, agent: &mut Agent<AutopushConnection>) {
+        if !self.is_draining && self.draining.has_begun() {
+            self.is_draining = true;
+            drain(&self.draining, agent);
         }
+        self.update_broadcasts(agent);
     }
 
-    /// Does what can be done without waiting; what is left to do.
-    fn obey_at_once(&mut self, command: Command) -> Option<Command> {
-        match command {
-            Command::Action(Action::Send(text)) => self.socket.text(&text),
-            Command::Action(Action::Ping) => self.socket.ping(),
-            Command::Session(session::Command::Deliver(entry)) => {
-                self.queue.push_back(Waiting::new(entry, self.server.service.now()))
+    async fn deliver(
+        &mut self,
+        entry: QueuedEntry,
+        agent: &mut Agent<AutopushConnection>,
+    ) -> ControlFlow<()> {
+        match render(agent.service(), &entry).await {
+            Ok(Some(text)) => {
+                self.socket.text(&text);
+                agent.sent(entry.sent());
             }
-            Command::Session(session::Command::Settle { entries, durable: false }) => {
-                self.server.service.settle_soon(entries);
+            Ok(None) => agent.withheld(),
+            Err(error) => return self.end(Err(error), agent).await,
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn perform_now(&mut self, action: Action, agent: &mut Agent<AutopushConnection>) -> Option<Action> {
+        match action {
+            Action::Send(text) => self.socket.text(&text),
+            Action::Ping => self.socket.ping(),
+            Action::Close(Close { code, reason }) => {
+                agent.queue.clear();
+                agent.listener = None;
+                self.close(Some(code), &reason);
+                let service = agent.service();
+                service.metrics.agents.count_close(ClosedBy::Service, Some(code));
+                let id = agent.protocol.scope().map(|scope| service.pseudonyms.inbox(scope.inbox));
+                tracing::debug!(agent = id.map(tracing::field::display), code, "closing a WebSocket");
             }
-            Command::Action(Action::Close(Close { code, reason })) => {
-                self.queue.clear();
-                self.listener = None;
-                self.socket.close(Some(code), &reason);
-                self.closing = Some(Box::pin(sleep(CLOSING)));
-                self.server.service.metrics.agents.count_close(ClosedBy::Service, Some(code));
-                let agent =
-                    self.dialogue.scope().map(|scope| self.server.service.pseudonyms.inbox(scope.inbox));
-                tracing::debug!(agent = agent.map(tracing::field::display), code, "a WebSocket is closed");
+            Action::ReportError { code, message } => {
+                let service = agent.service();
+                service.metrics.agents.count_nack(code);
+                message.iter().for_each(|message| service.traces.record_nack(*message, code));
             }
-            Command::Action(Action::ReportError { code, message }) => {
-                self.server.service.metrics.agents.count_nack(code);
-                message.iter().for_each(|message| self.server.service.traces.record_nack(*message, code));
-            }
-            command => return Some(command),
+            Action::Identify(_) | Action::Register { .. } | Action::Unregister { .. } => return Some(action),
         }
         None
     }
 
-    async fn obey(&mut self, command: Command) {
-        match command {
-            Command::Action(Action::Identify(agent)) => self.identify(agent).await,
-            Command::Action(Action::Register { agent, channel, key }) => {
-                let registrant = Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent };
-                let registered =
-                    match register(&self.server.service, &registrant, channel.id, key.as_deref()).await {
-                        Ok(endpoint) => Registration::Endpoint(endpoint),
-                        Err(failure) => {
-                            let (status, why) = self.server.error_style.tell(&failure);
-                            Registration::Refused { status: status.as_u16(), reason: why }
-                        }
-                    };
-                self.tell(Input::Registered(channel, registered));
-            }
-            Command::Action(Action::Unregister { agent, channel }) => {
-                let status = match unregister(&self.server.service, agent, channel.id).await {
-                    Ok(()) => 200,
-                    Err(failure) => self.server.error_style.tell(&failure).0.as_u16(),
+    async fn perform(&mut self, action: Action, agent: &mut Agent<AutopushConnection>) {
+        match action {
+            Action::Identify(known) => self.identify(known, agent).await,
+            Action::Register { agent: id, channel, key } => {
+                let (service, style) = (agent.service(), &agent.server.error_style);
+                let registrant =
+                    Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent: id };
+                let registration = match register(service, &registrant, channel.id, key.as_deref()).await {
+                    Ok(endpoint) => Registration::Endpoint(endpoint),
+                    Err(failure) => {
+                        let (status, why) = style.tell(&failure);
+                        Registration::Refused { status: status.as_u16(), reason: why }
+                    }
                 };
-                self.tell(Input::Unregistered(channel, status));
+                agent.handle(Input::Registered(channel, registration));
             }
-            Command::Session(session::Command::Fetch { after }) => self.fetch(after).await,
-            Command::Session(session::Command::Settle { entries, .. }) => {
-                self.server.service.record_acknowledged(&entries);
-                // Waited for, so that whoever acknowledges without end is held back by its socket.
-                let settle = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered));
-                if let Err(error) = self.server.service.commit(settle.collect(), Durability::Durable).await {
-                    self.refuse(error);
-                }
+            Action::Unregister { agent: id, channel } => {
+                let status = match unregister(agent.service(), id, channel.id).await {
+                    Ok(()) => 200,
+                    Err(failure) => agent.server.error_style.tell(&failure).0.as_u16(),
+                };
+                agent.handle(Input::Unregistered(channel, status));
             }
-            // Done at once, or never asked for.
-            Command::Action(
-                Action::Send(_) | Action::Ping | Action::Close(_) | Action::ReportError { .. },
-            )
-            | Command::Session(_) => {}
+            // `perform_now` has performed these.
+            Action::Send(_) | Action::Ping | Action::Close(_) | Action::ReportError { .. } => {}
         }
     }
 
-    async fn fetch(&mut self, after: Position) {
-        let Some(scope) = self.dialogue.scope() else { return };
-        match self.server.service.fetch(scope, after, self.server.service.now()).await {
-            Ok(page) => {
-                let nothing_for_it = page.entries.is_empty() && page.more;
-                self.tell(Input::Session(session::Input::Fetched(page)));
-                if nothing_for_it {
-                    // A long inbox of which nothing passes the floor must not hold up everybody else.
-                    tokio::task::yield_now().await;
-                }
-            }
-            Err(error) => self.refuse(error),
-        }
-    }
-
-    /// Begins to listen before it looks, so that nothing that is stored in between is missed.
-    async fn identify(&mut self, said: Option<InboxId>) {
-        let found = match said {
-            Some(agent) => self.find(agent).await,
-            None => Ok(false),
-        };
-        let agent = match (found, said) {
-            (Ok(true), Some(agent)) => agent,
-            (Ok(_), _) => match self.server.service.random() {
-                Ok(random) => {
-                    let agent = names::new_agent(random);
-                    self.listener =
-                        Some(self.server.service.registry.register(&scope(agent), Transport::Autopush));
-                    agent
-                }
-                Err(error) => return self.refuse_for(Failure::from(error)),
-            },
-            (Err(error), _) => return self.refuse(error),
-        };
-        tracing::debug!(agent = %self.server.service.pseudonyms.inbox(agent), way = "autopush", "an agent begins to listen");
-        self.tell(Input::Identified(agent));
-    }
-
-    /// Whether an agent is known; then it listens from now on. Noting that is also what waits for acknowledgements of its
-    /// last connection to be applied: what was acknowledged there must not come again.
-    async fn find(&mut self, agent: InboxId) -> Result<bool, StoreError> {
-        let listener = self.server.service.registry.register(&scope(agent), Transport::Autopush);
-        if self.server.service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
-            return Ok(false);
-        }
-        self.server.service.settle_now();
-        self.server.service.commit_one(Op::Touch(agent, self.server.service.now()), Durability::Lazy).await?;
-        self.listener = Some(listener);
-        self.server.service.metrics.agents.count_returning();
-        Ok(true)
-    }
-
-    fn refuse(&mut self, error: StoreError) {
-        self.refuse_for(Failure::from(error));
-    }
-
-    /// The agent is to come again later (RFC 6455 §7.4.2, registered: 1013).
-    fn refuse_for(&mut self, failure: Failure) {
-        let (_, why) = self.server.error_style.tell(&failure);
-        self.tell(Input::Close(Close::new(1013, why)));
-    }
-
-    /// Delivers what the session has handed out, if there is any and room for it. On the heap, like what
-    /// [`Agent::obey_next`] returns and for the same reason.
-    fn deliver_next(&mut self) -> Option<Pin<Box<impl Future<Output = ()> + Send>>> {
-        let is_next = self.closing.is_none() && self.socket.has_room() && !self.queue.is_empty();
-        is_next.then(|| Box::pin(self.deliver()))
-    }
-
-    /// Writes what the session has handed out, as far as there is room.
-    async fn deliver(&mut self) {
-        while self.closing.is_none() && self.socket.has_room() {
-            let Some(waiting) = self.queue.pop_front() else { break };
-            match Self::render(&self.server.service, &waiting).await {
-                Ok(Some(text)) => {
-                    self.socket.text(&text);
-                    let now = self.server.service.now();
-                    self.server.service.record_sent(waiting.sent(), now);
-                    self.dialogue.handle(Input::Session(session::Input::Sent { confirmed: false }), now);
-                }
-                Ok(None) => self.tell(Input::Session(session::Input::Skipped)),
-                // It would be passed over, although it is there.
-                Err(error) => {
-                    self.refuse(error);
-                    break;
-                }
+    /// Closes the connection after a failure; otherwise the protocol has closed it.
+    async fn end(
+        &mut self,
+        end: Result<End, StoreError>,
+        agent: &mut Agent<AutopushConnection>,
+    ) -> ControlFlow<()> {
+        match end {
+            Ok(_) => ControlFlow::Break(()),
+            Err(error) => {
+                refuse(error.into(), agent);
+                ControlFlow::Continue(())
             }
         }
     }
 
-    /// `None` for what had to wait and is not wanted any more, and when its subscription is gone.
-    async fn render(service: &Service, waiting: &Waiting) -> Result<Option<String>, StoreError> {
-        let Some(message) = waiting.entry.message() else { return Ok(None) };
-        if !waiting.is_still_wanted(service).await {
-            return Ok(None);
+    /// On the heap: most agents are idle most of the time.
+    fn store_future<F: Future + Send>(future: F) -> impl Future<Output = F::Output> + Send {
+        Box::pin(future)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if self.poll_close_timeout(cx).is_ready() {
+            return Poll::Ready(Event::CloseTimeout);
         }
-        let subscription = service.subscription(message.agent, message.subscription).await?;
-        let channel = subscription.and_then(|subscription| subscription.channel());
-        let version = names::version(waiting.entry.entry_ref(), message.key, &service.keyring);
-        Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
+        if let Some(shutdown) = &mut self.shutdown
+            && shutdown.as_mut().poll(cx).is_ready()
+        {
+            (self.shutdown, self.is_draining) = (None, true);
+            return Poll::Ready(Event::Draining);
+        }
+        loop {
+            if self.socket.has_room() && self.socket.has_unread() {
+                return Poll::Ready(Event::Frames);
+            }
+            match task::ready!(self.socket.poll_io(cx)) {
+                Io::Read => {}
+                Io::Written => return Poll::Ready(Event::Written),
+                Io::Closed => return Poll::Ready(Event::Closed),
+            }
+        }
     }
 
-    /// Takes one message that has come whole.
-    fn read(&mut self) -> Step {
-        if !self.socket.has_room() {
-            return Step::Wait;
+    fn poll_close_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+    }
+
+    /// Closes the socket in order; one that cannot be is gone already.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closing.is_none() || self.poll_close_timeout(cx).is_ready() {
+            return Poll::Ready(());
         }
-        let now = self.server.service.now();
-        let Self { socket, dialogue, server, .. } = self;
+        self.socket.poll_end(cx).map(drop)
+    }
+
+    fn close(&mut self, code: Option<u16>, reason: &str) {
+        self.socket.close(code, reason);
+        self.closing = Some(Box::pin(sleep(CLOSE_TIMEOUT)));
+    }
+
+    /// Reads a message or a control frame.
+    fn read(&mut self, agent: &mut Agent<AutopushConnection>) -> ControlFlow<()> {
+        let Agent { server, protocol, .. } = agent;
         let service = &server.service;
-        match socket.next() {
-            Ok(None) => return Step::Wait,
+        let now = service.now();
+        let (closed_by, code, reason) = match self.socket.next() {
+            Ok(None) => return ControlFlow::Continue(()),
             Ok(Some(WebSocketMessage::Text(text))) => {
-                dialogue.handle(Input::Text(text, &service.keyring), now)
+                protocol.handle(Input::Text(text, &service.keyring), now);
+                return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Binary(_))) => {
                 let close = Close::new(1003, "binary messages are not part of this protocol");
-                dialogue.handle(Input::Close(close), now);
+                protocol.handle(Input::Close(close), now);
+                return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Ping(payload))) => {
                 let payload = payload.to_vec();
-                dialogue.handle(Input::Ping, now);
+                protocol.handle(Input::Ping, now);
                 if self.closing.is_none() {
                     self.socket.pong(&payload);
                 }
+                return ControlFlow::Continue(());
             }
-            Ok(Some(WebSocketMessage::Pong)) => dialogue.handle(Input::Activity, now),
-            Ok(Some(WebSocketMessage::Close(code))) => {
-                if self.closing.is_none() {
-                    socket.close(code, "");
-                    self.closing = Some(Box::pin(sleep(CLOSING)));
-                    service.metrics.agents.count_close(ClosedBy::Agent, code);
+            Ok(Some(WebSocketMessage::Pong)) => {
+                protocol.handle(Input::Activity, now);
+                return ControlFlow::Continue(());
+            }
+            Ok(Some(WebSocketMessage::Close(code))) => (ClosedBy::Agent, code, ""),
+            // Nothing more can be read, not even the answer to the close.
+            Err(Violation { code, reason }) => (ClosedBy::Service, Some(code), reason),
+        };
+        if self.closing.is_none() {
+            self.close(code, reason);
+            service.metrics.agents.count_close(closed_by, code);
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Passes on changed broadcasts, if the socket has room.
+    fn update_broadcasts(&mut self, agent: &mut Agent<AutopushConnection>) {
+        let generation = agent.service().broadcasts.generation();
+        if self.socket.has_room() && generation != std::mem::replace(&mut self.broadcasts, generation) {
+            let versions = agent.service().broadcasts.versions();
+            agent.handle(Input::Broadcasts(versions));
+        }
+    }
+
+    async fn identify(&mut self, known: Option<InboxId>, agent: &mut Agent<AutopushConnection>) {
+        let found = match known {
+            Some(id) => find(agent.service(), id).await,
+            None => Ok(None),
+        };
+        let (id, listener) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => match agent.service().random() {
+                Ok(random) => {
+                    let id = names::new_agent(random);
+                    (id, listen(agent.service(), id))
                 }
-                return Step::Left;
-            }
-            Err(Violation { code, reason }) => {
-                // Nothing more can be read, not even the answer to this.
-                if self.closing.is_none() {
-                    socket.close(Some(code), reason);
-                    self.closing = Some(Box::pin(sleep(CLOSING)));
-                    service.metrics.agents.count_close(ClosedBy::Service, Some(code));
-                }
-                return Step::Left;
-            }
-        }
-        Step::Again
-    }
-
-    fn take(&mut self, Wakeup { update, removed, superseded, .. }: Wakeup) {
-        if superseded {
-            self.tell(Input::Superseded);
-        }
-        if removed {
-            self.tell(Input::Session(session::Input::Gone));
-        }
-        if let Some(update) = update {
-            self.tell(Input::Session(session::Input::Update(*update)));
-        }
-        let generation = self.server.service.broadcasts.generation();
-        if generation != std::mem::replace(&mut self.generation, generation) {
-            let versions = self.server.service.broadcasts.versions();
-            self.tell(Input::Broadcasts(versions));
-        }
-    }
-
-    /// For whoever asks why a message does not go.
-    fn say_what_holds_it(&self) {
-        if let (Some(listener), Some(session)) = (&self.listener, self.dialogue.session()) {
-            let held = match (session.is_full(), self.socket.has_room()) {
-                (true, _) => BlockReason::Window,
-                (false, false) => BlockReason::Socket,
-                (false, true) => BlockReason::Nothing,
-            };
-            listener.set_block_reason(held, session.scope().min_urgency);
-        }
-    }
-
-    /// Agents leave one after the other, so that they don't all come back at once; one that has not said hello needs no turn.
-    fn leaves_at(&self) -> Timestamp {
-        let now = self.server.service.now();
-        match self.dialogue.scope() {
-            Some(_) => now.after(self.draining.next_close().saturating_duration_since(Instant::now())),
-            None => now,
-        }
+                Err(error) => return refuse(error.into(), agent),
+            },
+            Err(error) => return refuse(error.into(), agent),
+        };
+        agent.listener = Some(listener);
+        tracing::debug!(agent = %agent.service().pseudonyms.inbox(id), way = "autopush", "an agent begins to listen");
+        agent.handle(Input::Identified(id));
+        // From now on the registry tells of a shutdown and of broadcasts.
+        self.shutdown = None;
+        self.handle_wakeup(agent);
     }
 }
 
-/// What to do after a look at what has come.
-enum Step {
-    /// There may be more.
-    Again,
-    /// Nothing more is there.
-    Wait,
-    /// Nothing more is to come.
-    Left,
+/// Sets the time to close at.
+///
+/// Agents are closed one after the other, so that they do not all return at once; one that has not said hello, at once.
+fn drain(draining: &Draining, agent: &mut Agent<AutopushConnection>) {
+    let now = agent.service().now();
+    let at = match agent.protocol.scope() {
+        Some(_) => now.after(draining.next_close().saturating_duration_since(Instant::now())),
+        None => now,
+    };
+    agent.handle(Input::Draining(at));
 }
 
-const fn scope(agent: InboxId) -> Scope {
-    // The session keeps the floor; it changes while it listens.
-    Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow }
+/// Closes the connection of an agent that is to try again later (1013, registered by RFC 6455 §11.7).
+fn refuse(failure: Failure, agent: &mut Agent<AutopushConnection>) {
+    let (_, why) = agent.server.error_style.tell(&failure);
+    agent.queue.clear();
+    agent.handle(Input::Close(Close::new(1013, why)));
+}
+
+/// Looks up an agent and listens for it; `None` if it is unknown.
+///
+/// It listens before the lookup, so that nothing that is stored in between is missed. The commit also waits until
+/// acknowledgements of its last connection are applied, so that those messages are not sent again.
+async fn find(service: &Service, id: InboxId) -> Result<Option<(InboxId, SessionHandle)>, StoreError> {
+    let listener = listen(service, id);
+    if service.inbox(id).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+        return Ok(None);
+    }
+    service.settle_now();
+    service.commit_one(Op::Touch(id, service.now()), Durability::Lazy).await?;
+    service.metrics.agents.count_returning();
+    Ok(Some((id, listener)))
+}
+
+fn listen(service: &Service, agent: InboxId) -> SessionHandle {
+    // The session holds the minimum urgency, which changes.
+    let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
+    service.registry.register(&scope, session_registry::Transport::Autopush)
+}
+
+/// Renders an entry; `None` if it is no longer wanted, or its subscription is gone.
+async fn render(service: &Service, entry: &QueuedEntry) -> Result<Option<String>, StoreError> {
+    let Some(message) = entry.entry.message() else { return Ok(None) };
+    if !entry.is_wanted(service).await {
+        return Ok(None);
+    }
+    let subscription = entry.subscription(service).await?;
+    let channel = subscription.and_then(|subscription| subscription.channel());
+    let version = names::version(entry.entry.entry_ref(), message.key, &service.keyring);
+    Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
 }
 
 #[cfg(test)]

@@ -2,17 +2,18 @@
 
 use crate::answer::Answer;
 use crate::delivery::Monitor;
-use crate::delivery::events::Asked;
+use crate::delivery::events::EventRequest;
 use crate::resources::autopush::opening::Opening;
+use webpush_service::session_registry::SessionHandle;
 
 /// What a request leads to.
 pub enum RouteOutcome {
     /// A response.
     Answer(Answer),
     /// A stream of pushes, for a transport that has them.
-    Monitor(Box<Monitor>),
+    Monitor(Box<Monitor>, SessionHandle),
     /// A stream of events.
-    Events(Box<Asked>),
+    Events(Box<EventRequest>),
     /// A WebSocket.
     WebSocket(Box<Opening>),
 }

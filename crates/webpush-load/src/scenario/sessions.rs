@@ -120,7 +120,7 @@ async fn wave(
             peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
-            place: None,
+            permit: None,
         };
         let (server, draining) = (Arc::clone(server), drain.draining());
         match encryption {

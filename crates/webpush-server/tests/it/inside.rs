@@ -53,7 +53,7 @@ impl LoopbackClient {
             peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
-            place: None,
+            permit: None,
         };
         tokio::spawn(run(far, arrival, Arc::clone(&self.server), self.drain.draining()));
         Agent::on(near)

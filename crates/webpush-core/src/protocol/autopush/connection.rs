@@ -453,6 +453,7 @@ impl From<session::Input> for Input<'_> {
     fn from(input: session::Input) -> Self {
         match input {
             session::Input::Deadline => Self::Deadline,
+            session::Input::Superseded => Self::Superseded,
             input => Self::Session(input),
         }
     }

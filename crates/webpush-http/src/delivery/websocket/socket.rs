@@ -19,6 +19,8 @@ pub(super) struct Socket<S> {
     unwritten: Vec<u8>,
     /// What was written may still have to be flushed, by TLS.
     unflushed: bool,
+    /// The reader may have a whole message.
+    unread: bool,
     sending: Sending,
 }
 
@@ -45,12 +47,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(stream: S, early: &[u8]) -> Self {
         let (mut reader, unwritten) = (Reader::default(), Vec::new());
         reader.feed(early);
-        Self { stream, reader, unwritten, unflushed: false, sending: Sending::Open }
+        Self { stream, reader, unwritten, unflushed: false, unread: true, sending: Sending::Open }
     }
 
     /// The next message that has come whole.
     pub(super) fn next(&mut self) -> Result<Option<WebSocketMessage<'_>>, Violation> {
-        self.reader.next()
+        let next = self.reader.next();
+        self.unread = !matches!(next, Ok(None));
+        next
+    }
+
+    /// Returns true until [`next`](Self::next) has returned `None`.
+    pub(super) const fn has_unread(&self) -> bool {
+        self.unread
     }
 
     pub(super) fn text(&mut self, text: &str) {
@@ -101,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
             Ok(()) if !buf.filled().is_empty() => {
                 take(&mut self.reader, buf.filled());
+                self.unread = true;
                 Poll::Ready(Io::Read)
             }
             Ok(()) | Err(_) => Poll::Ready(Io::Closed),

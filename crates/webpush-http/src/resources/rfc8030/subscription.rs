@@ -2,7 +2,7 @@
 //! removal.
 
 use crate::answer::{Answer, empty};
-use crate::delivery::events::Asked;
+use crate::delivery::events::EventRequest;
 use crate::delivery::{Entrance, Monitor};
 use crate::problem::Failure;
 use crate::resources::outcome::RouteOutcome;
@@ -54,15 +54,15 @@ pub(crate) async fn monitor(
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
     // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
     service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
-    let asked_at = head.uri.scheme_str().zip(head.uri.authority());
-    let asked_at = asked_at.map(|(scheme, authority)| format!("{scheme}://{authority}"));
-    let monitor = Monitor { scope, request, listener, entrance, asked_at };
+    let origin = head.uri.scheme_str().zip(head.uri.authority());
+    let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
+    let monitor = Monitor { scope, request, entrance, origin };
     if way != Transport::Events {
-        return Ok(RouteOutcome::Monitor(Box::new(monitor)));
+        return Ok(RouteOutcome::Monitor(Box::new(monitor), listener));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
     let receipts = matches!(capability, Capability::ReceiptSubscription(_));
-    Ok(RouteOutcome::Events(Box::new(Asked { monitor, after, receipts })))
+    Ok(RouteOutcome::Events(Box::new(EventRequest { monitor, listener, after, receipts })))
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).

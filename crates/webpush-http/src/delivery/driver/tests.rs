@@ -1,0 +1,37 @@
+use super::*;
+use crate::server::HttpConfig;
+use std::task::Waker;
+use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::id::InboxId;
+use webpush_core::session::{Scope, Session, WaitMode};
+use webpush_core::urgency::Urgency;
+use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::service::Setup;
+use webpush_service::session_registry;
+use webpush_store::memory::MemoryStore;
+
+pub(in crate::delivery) fn server() -> Arc<HttpServer> {
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
+    let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
+    HttpServer::new(Service::new(setup), HttpConfig::default())
+}
+
+#[tokio::test]
+async fn a_wakeup_while_entries_are_under_way_is_not_lost() {
+    let server = server();
+    let scope =
+        Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
+    let registry = Arc::clone(&server.service.registry);
+    let listener = registry.register(&scope, session_registry::Transport::Rfc8030);
+    let mut agent = Agent::new(server, Session::new(scope, WaitMode::Indefinite, None), Some(listener));
+    let (idle, busy) = (true, false);
+    let mut is_woken = |can_take| {
+        let woken = agent.poll_wakeup(can_take, &mut Context::from_waker(Waker::noop())).is_ready();
+        (woken, agent.listener.as_ref().is_some_and(|listener| listener.take().update.is_some()))
+    };
+    assert_eq!(is_woken(idle), (false, false));
+    registry.announce_gap();
+    assert_eq!(is_woken(busy), (false, true), "it stays in the registry");
+    registry.announce_gap();
+    assert_eq!(is_woken(idle), (true, false), "it was taken");
+}

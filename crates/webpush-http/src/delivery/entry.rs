@@ -1,0 +1,63 @@
+//! An entry between the session, which handed it out, and the agent.
+
+use webpush_core::inbox::{Entry, OutboundEntry};
+use webpush_core::message::{Draft, LIVE_DELIVERY_TIMEOUT, Message};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+use webpush_service::service::{SentMessage, Service};
+use webpush_store::StoreError;
+
+/// An entry that the session has handed out.
+pub(super) struct QueuedEntry {
+    pub(super) entry: OutboundEntry,
+    since: Timestamp,
+}
+
+impl QueuedEntry {
+    /// Creates an entry that was handed out at `now`.
+    pub(super) const fn new(entry: OutboundEntry, now: Timestamp) -> Self {
+        Self { entry, since: now }
+    }
+
+    /// Returns what to record once the entry was handed over; `None` for a receipt.
+    pub(super) fn sent(&self) -> Option<SentMessage> {
+        let message = self.entry.message()?;
+        Some(SentMessage { message: message.id, accepted: message.accepted })
+    }
+
+    /// Returns true if the entry is still to be sent.
+    ///
+    /// While it waited its TTL may have elapsed (RFC 8030 §5.2), or it was replaced (§5.4) or acknowledged elsewhere
+    /// (§6.2).
+    pub(super) async fn is_wanted(&self, service: &Service) -> bool {
+        let now = service.now();
+        let in_time = |message: &Draft| now <= message.accepted.after(LIVE_DELIVERY_TIMEOUT);
+        match &self.entry {
+            OutboundEntry::Unstored(message) => in_time(message),
+            OutboundEntry::Stored(Entry::Receipt(_)) => true,
+            OutboundEntry::Stored(Entry::Message(message)) if message.is_now_or_never() => {
+                in_time(message) && is_stored(service, message).await
+            }
+            OutboundEntry::Stored(Entry::Message(message)) if message.is_expired(now) => false,
+            OutboundEntry::Stored(Entry::Message(_)) if now == self.since => true,
+            OutboundEntry::Stored(Entry::Message(message)) => is_stored(service, message).await,
+        }
+    }
+
+    /// Returns the subscription of a message; `None` for a receipt, or if the subscription was removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the entry may still be wanted.
+    pub(super) async fn subscription(&self, service: &Service) -> Result<Option<Subscription>, StoreError> {
+        match self.entry.message() {
+            Some(message) => service.subscription(message.agent, message.subscription).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// Returns true if the store has the message or cannot be read: a duplicate is better than a loss.
+async fn is_stored(service: &Service, message: &Message) -> bool {
+    !matches!(service.entry(&message.entry_ref()).await, Ok(None))
+}
