@@ -78,7 +78,7 @@ def talk(journal, server):
     connection.request("POST", push, b"x", {"TTL": "60"})
     pushed = connection.getresponse()
     pushed.read()
-    entries = until(journal, lambda entry: entry["MESSAGE"] == "a message was accepted")
+    entries = until(journal, lambda entry: entry["MESSAGE"] == "message accepted")
     accepted = entries[-1]
     check("a level is a priority", accepted["PRIORITY"] == "6", accepted)
     check("whose line it is", accepted["SYSLOG_IDENTIFIER"] == "webpush-server", accepted)

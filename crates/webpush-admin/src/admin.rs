@@ -46,6 +46,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use webpush_core::env::Env;
 use webpush_http::transport::loopback::LoopbackClient;
 use webpush_service::bearer_tokens::{BearerTokens, TokenSource};
 use webpush_service::drain::Draining;
@@ -123,8 +124,9 @@ impl AdminServer {
         settings: &AdminConfig,
         inherited: Option<AdminSocket>,
         data_dir: &Path,
+        env: &Env,
     ) -> anyhow::Result<Option<Self>> {
-        let tokens = settings.tokens.as_ref().map(BearerTokens::load).transpose()?;
+        let tokens = settings.tokens.as_ref().map(|source| BearerTokens::load(source, env)).transpose()?;
         let bound = match inherited {
             Some(socket) => Listener::inherit(socket, tokens.is_some()),
             None => Listener::bind(&settings.address, tokens.is_some()).await,
@@ -142,7 +144,7 @@ impl AdminServer {
         let gate = match (tokens, &listener) {
             (Some(tokens), _) => AdminAuth::Token(Box::new(tokens)),
             (None, Listener::Tcp(..)) => {
-                AdminAuth::ThisMachine { owner: Box::new(owner_token::make(data_dir)?) }
+                AdminAuth::ThisMachine { owner: Box::new(owner_token::make(data_dir, env)?) }
             }
             (None, Listener::Unix(..)) => AdminAuth::Open,
         };
@@ -216,11 +218,27 @@ mod tests {
             (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let address = Address::Tcp(other.local_addr().unwrap().to_string());
         let mut settings = AdminConfig { address, tokens: None, may_be_taken: true };
-        assert!(AdminServer::open(&settings, None, folder.path()).await.unwrap().is_none());
+        assert!(
+            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+                .await
+                .unwrap()
+                .is_none()
+        );
         settings.may_be_taken = false;
-        let error = format!("{:#}", AdminServer::open(&settings, None, folder.path()).await.err().unwrap());
+        let error = format!(
+            "{:#}",
+            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+                .await
+                .err()
+                .unwrap()
+        );
         assert!(error.contains("--admin"), "{error}");
         drop(other);
-        assert!(AdminServer::open(&settings, None, folder.path()).await.unwrap().is_some());
+        assert!(
+            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 }

@@ -66,7 +66,7 @@ impl Reload {
     fn try_once(&self) -> anyhow::Result<Vec<String>> {
         let NewConfig { settings, mut needs_restart } = (self.read_config)()?;
         // Everything that can fail comes before the first change.
-        let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
+        let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), self.server.service.env())?;
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
         match (&self.certificate, loaded) {
             (Some(current), Some(loaded)) => {

@@ -56,13 +56,13 @@ pub async fn run(
     let certificate = certificate.map(Certificate::new);
     let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
     let acceptor = certificate.clone().or_else(|| challenged.clone()).map(tls::acceptor).transpose()?;
-    let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref())?;
+    let env = system::env();
+    let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), &env)?;
     let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("cannot read the address of the socket")?.port();
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
-    let env = system::env();
     let options = Options {
         quota: settings.quota,
         row_cache_bytes: settings.row_cache,
@@ -72,7 +72,7 @@ pub async fn run(
     let (store, keyring) = open_data_dir(&settings.data_dir, options)?;
     // Replaces the admin token, so the lock of the data directory must be held.
     let admin_server = match (&settings.admin, inherited.admin) {
-        (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir).await?,
+        (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir, &env).await?,
         (None, None) => None,
         (None, Some(_)) => bail!(
             "LISTEN_FDS has a socket named 'admin', but the admin listener is disabled: set --admin, or stop the \

@@ -1,4 +1,4 @@
-//! Files of tokens, and requests that show one: `Authorization: Bearer <token>` (RFC 6750 §2.1).
+//! Bearer tokens from files or the configuration, and from requests (RFC 6750 §2.1).
 
 use crate::secret::Secret;
 use anyhow::{Context as _, bail};
@@ -6,129 +6,133 @@ use aws_lc_rs::hmac;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use webpush_core::env::Env;
 
-/// The shortest subscribe token.
-const TOKEN_CHARACTERS: usize = 16;
+/// Minimum length of a token, in characters.
+const MIN_CHARACTERS: usize = 16;
 
-/// The longest subscribe token.
-const MOST_TOKEN_CHARACTERS: usize = 256;
+/// Maximum length of a token, in characters.
+const MAX_CHARACTERS: usize = 256;
 
-/// Length of a token's mark.
-const MARK_BYTES: usize = 32;
+/// Length of a token's MAC.
+const MAC_BYTES: usize = 32;
 
-/// The tokens of one file. They are kept as marks under a key that is this process's own: to look a mark up takes the
-/// same time however many characters of a guess are right, as the guesser can't know how marks relate.
+/// A set of tokens.
+///
+/// Only MACs under a random key are kept. Looking one up takes the same time for any number of correctly guessed
+/// characters, because clients cannot know how MACs relate.
 pub struct BearerTokens {
     key: hmac::Key,
-    marks: HashSet<[u8; MARK_BYTES]>,
+    macs: HashSet<[u8; MAC_BYTES]>,
 }
 
-/// Where tokens are.
+/// Where tokens are configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// In a file: one a line; empty lines and lines with `#` in front count for nothing.
+    /// A file with one token per line. Empty lines and lines that start with `#` are ignored.
     File {
-        /// The file.
+        /// Its path.
         path: PathBuf,
-        /// What names it, for people.
+        /// The flag that sets it, for error messages.
         flag: &'static str,
     },
-    /// In the configuration.
+    /// The configuration itself.
     Inline(Vec<Secret>),
 }
 
 impl TokenSource {
-    /// A file, tokens, or neither.
+    /// Returns the source of a file or of tokens, or `None` if there is neither.
     #[must_use]
-    pub fn new(file: Option<PathBuf>, given: Vec<Secret>, flag: &'static str) -> Option<Self> {
+    pub fn new(file: Option<PathBuf>, tokens: Vec<Secret>, flag: &'static str) -> Option<Self> {
         match file {
             Some(path) => Some(Self::File { path, flag }),
-            None if given.is_empty() => None,
-            None => Some(Self::Inline(given)),
+            None if tokens.is_empty() => None,
+            None => Some(Self::Inline(tokens)),
         }
     }
 
-    /// A token, for whoever asks with one: any will do.
+    /// Returns any one of the tokens, for a client that needs to present one.
     ///
     /// # Errors
-    /// When the file can't be read, or there is none.
+    /// Fails if the file cannot be read or has no token.
     pub fn read_first(&self) -> anyhow::Result<String> {
-        let is_token = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let text = self.read()?;
+        let token = tokens(&text).next().map(|(_, token)| token.to_owned());
+        token.with_context(|| format!("{self} has no token"))
+    }
+
+    fn read(&self) -> anyhow::Result<String> {
         match self {
-            Self::File { path, flag } => {
-                let shown = path.display();
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
-                let token = text.lines().map(str::trim).find(is_token).map(str::to_owned);
-                token.with_context(|| format!("the token file {shown} holds no token ({flag})"))
+            Self::File { path, .. } => {
+                fs::read_to_string(path).with_context(|| format!("cannot read {self}"))
             }
-            Self::Inline(tokens) => {
-                tokens.first().map(|token| token.expose().to_owned()).context("there is no token")
-            }
+            Self::Inline(tokens) => Ok(tokens.iter().map(Secret::expose).collect::<Vec<_>>().join("\n")),
+        }
+    }
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, flag } => write!(f, "the token file {} ({flag})", path.display()),
+            Self::Inline(_) => f.write_str("the list of tokens"),
         }
     }
 }
 
 impl BearerTokens {
-    /// Those that are there now.
+    /// Reads the tokens of a source. `env` provides the random key.
     ///
     /// # Errors
-    /// When there is no such file, no token in it, or one that can't be used. Says the line, never the token.
-    pub fn load(source: &TokenSource) -> anyhow::Result<Self> {
-        match source {
-            TokenSource::File { path, flag } => {
-                let shown = path.display();
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("the token file {shown} can't be read ({flag})"))?;
-                Self::parse(&text).with_context(|| format!("the token file {shown} ({flag})"))
-            }
-            TokenSource::Inline(tokens) => {
-                Self::parse(&tokens.iter().map(Secret::expose).collect::<Vec<_>>().join("\n"))
-            }
-        }
+    /// Fails if the file cannot be read, has no token, or an invalid one. The message has the line, but not the token.
+    pub fn load(source: &TokenSource, env: &Env) -> anyhow::Result<Self> {
+        Self::parse(&source.read()?, env).with_context(|| source.to_string())
     }
 
-    /// Parses tokens, one a line; empty lines and lines that begin with `#` do not count.
+    /// Parses tokens, one per line. Ignores empty lines and lines that start with `#`.
     ///
     /// # Errors
-    /// Fails if there is no token, or one that cannot be used. Says the line, never the token.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let random = aws_lc_rs::rand::SystemRandom::new();
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &random).context("a random key can't be made")?;
-        let mut tokens = Self { key, marks: HashSet::new() };
-        for (line, token) in text.lines().map(str::trim).enumerate() {
-            if token.is_empty() || token.starts_with('#') {
-                continue;
-            }
-            if let Err(why) = validate(token) {
-                bail!("line {}: {why}", line + 1);
-            }
-            tokens.marks.insert(tokens.mark(token));
+    /// Fails if there is no token, or an invalid one. The message has the line, but not the token.
+    pub fn parse(text: &str, env: &Env) -> anyhow::Result<Self> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &env.random::<MAC_BYTES>()?);
+        let mut set = Self { key, macs: HashSet::new() };
+        for (line, token) in tokens(text) {
+            validate(token).with_context(|| format!("line {line}"))?;
+            set.macs.insert(set.mac(token));
         }
-        if tokens.marks.is_empty() {
-            bail!("holds no token: write one a line, for example what openssl rand -hex 16 prints");
+        if set.macs.is_empty() {
+            bail!("no token: write one per line, for example the output of `openssl rand -hex 16`");
         }
-        Ok(tokens)
+        Ok(set)
     }
 
-    /// Whether this is one of them.
+    /// Returns true if `token` is in the set.
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
-        token.len() <= MOST_TOKEN_CHARACTERS && self.marks.contains(&self.mark(token))
+        token.len() <= MAX_CHARACTERS && self.macs.contains(&self.mac(token))
     }
 
-    fn mark(&self, token: &str) -> [u8; MARK_BYTES] {
-        let mut mark = [0; MARK_BYTES];
-        for (to, from) in mark.iter_mut().zip(hmac::sign(&self.key, token.as_bytes()).as_ref()) {
+    fn mac(&self, token: &str) -> [u8; MAC_BYTES] {
+        let mut mac = [0; MAC_BYTES];
+        for (to, from) in mac.iter_mut().zip(hmac::sign(&self.key, token.as_bytes()).as_ref()) {
             *to = *from;
         }
-        mark
+        mac
     }
 }
 
-/// The token of the first `Authorization` that is for a bearer; others may be for somebody else (RFC 9110 §11.4).
+/// Iterates over the tokens of a text with their line numbers.
+fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(str::trim).zip(1..).map(|(token, line)| (line, token));
+    lines.filter(|(_, token)| !token.is_empty() && !token.starts_with('#'))
+}
+
+/// Returns the token of the first `Authorization` header with the scheme Bearer; others may have other schemes (RFC 9110
+/// §11.4).
 #[must_use]
 pub fn from_headers(headers: &HeaderMap) -> Option<&str> {
     headers.get_all(AUTHORIZATION).iter().find_map(|value| {
@@ -137,19 +141,46 @@ pub fn from_headers(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// Whether a token can be told from a guess, and can stand in a header and in a path as it is (RFC 3986 §2.3).
+/// An unusable token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidToken {
+    /// It is so short that it could be guessed.
+    TooShort,
+    /// It is too long.
+    TooLong,
+    /// It has a character that needs encoding in a URL.
+    Character,
+}
+
+impl fmt::Display for InvalidToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => {
+                write!(f, "a token needs at least {MIN_CHARACTERS} characters, or it could be guessed")
+            }
+            Self::TooLong => write!(f, "a token may have at most {MAX_CHARACTERS} characters"),
+            Self::Character => f.write_str(
+                "a token may have only letters, digits and - . _ ~, because it can be part of a URL",
+            ),
+        }
+    }
+}
+
+impl Error for InvalidToken {}
+
+/// Checks that a token is hard to guess, and needs no encoding in headers and paths (RFC 3986 §2.3).
 ///
 /// # Errors
-/// What is wrong with it, without the token.
-pub fn validate(token: &str) -> Result<(), String> {
-    if token.len() < TOKEN_CHARACTERS {
-        return Err(format!("a token needs at least {TOKEN_CHARACTERS} characters, or it could be guessed"));
+/// Fails with [`InvalidToken`], which does not contain the token.
+pub fn validate(token: &str) -> Result<(), InvalidToken> {
+    if token.len() < MIN_CHARACTERS {
+        return Err(InvalidToken::TooShort);
     }
-    if token.len() > MOST_TOKEN_CHARACTERS {
-        return Err(format!("a token may have {MOST_TOKEN_CHARACTERS} characters"));
+    if token.len() > MAX_CHARACTERS {
+        return Err(InvalidToken::TooLong);
     }
     if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
-        return Err("a token may have letters, digits and - . _ ~ only, so that it can stand in a URL".into());
+        return Err(InvalidToken::Character);
     }
     Ok(())
 }
@@ -157,18 +188,19 @@ pub fn validate(token: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system;
 
     #[test]
-    fn files_that_would_let_nobody_or_anybody_in_are_refused_and_not_repeated() {
-        for (text, said) in [
+    fn unusable_files_are_refused_without_repeating_a_token() {
+        for (text, expected) in [
             ("", "no token"),
             ("# only this\n", "no token"),
             ("a-long-enough-token\nshort-secret", "line 2: a token needs at least 16"),
-            ("secret-with/slash-in-it", "line 1: a token may have letters"),
+            ("secret-with/slash-in-it", "line 1: a token may have only letters"),
             (&"x".repeat(257), "256"),
         ] {
-            let error = format!("{:#}", BearerTokens::parse(text).err().unwrap());
-            assert!(error.contains(said) && !error.contains("secret"), "{error}");
+            let error = format!("{:#}", BearerTokens::parse(text, &system::env()).err().unwrap());
+            assert!(error.contains(expected) && !error.contains("secret"), "{error}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Stopping in order: no new connections, what is under way is finished, sessions deadline one after the other, then the
-//! store is closed.
+//! Graceful shutdown: finishes requests under way and closes sessions, spread over a window.
 
 mod close_schedule;
 
@@ -11,28 +10,27 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use webpush_core::env::Env;
 
-/// How long connections may take to finish before they are cut, once they were told to.
+/// How long connections may take to finish after the window before they are cut off.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// So long a connection that was taken before the service stopped may still take to ask its first question. It was not
-/// refused, so its client expects an answer.
-const LATE: Duration = Duration::from_secs(1);
+/// How long a connection accepted before shutdown may take to send its first request.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Tells connections to finish, and knows when they have.
+/// Starts the shutdown, and waits for every [`Draining`] to be dropped.
 pub struct Drain {
     begun: watch::Sender<Option<CloseSchedule>>,
     alive: mpsc::Sender<()>,
-    all_gone: mpsc::Receiver<()>,
+    all_dropped: mpsc::Receiver<()>,
 }
 
-/// BlockReason by everything that must be finished before the service ends.
+/// Notifies a task of shutdown. The shutdown waits until all clones are dropped.
 #[derive(Clone)]
 pub struct Draining {
     begun: watch::Receiver<Option<CloseSchedule>>,
     _alive: mpsc::Sender<()>,
 }
 
-/// When the sessions of one connection take their deadline: all at the same time, which is decided when the service stops.
+/// When the sessions of one connection are closed during shutdown: all at the same time.
 #[derive(Clone)]
 pub struct CloseDeadline {
     draining: Draining,
@@ -41,50 +39,52 @@ pub struct CloseDeadline {
 
 impl Default for Drain {
     fn default() -> Self {
-        let (alive, all_gone) = mpsc::channel(1);
-        Self { begun: watch::Sender::new(None), alive, all_gone }
+        let (alive, all_dropped) = mpsc::channel(1);
+        Self { begun: watch::Sender::new(None), alive, all_dropped }
     }
 }
 
 impl Drain {
-    /// For one more thing to be finished.
+    /// Creates a handle for a task that the shutdown waits for.
     #[must_use]
     pub fn draining(&self) -> Draining {
         Draining { begun: self.begun.subscribe(), _alive: self.alive.clone() }
     }
 
-    /// Tells all to finish and waits until they have; sessions take their deadline spread over a window. Says whether all did
-    /// within [`GRACE`] after that. Agents with one connection wait for nothing but the registry.
+    /// Begins the shutdown, and waits for all tasks. Sessions are closed spread over `window`.
+    ///
+    /// Returns false if some have not finished within [`GRACE`] after the window.
     pub async fn finish(mut self, env: &Env, registry: &SessionRegistry, window: Duration) -> bool {
-        // Without random bytes they are spread all the same.
+        // Without random bytes the sessions are still spread.
         let first = env.random().map_or(0, u64::from_ne_bytes);
         self.begun.send_replace(Some(CloseSchedule::new(Instant::now(), window, first)));
+        // WebSocket sessions wait only for the registry.
         registry.wake_websockets();
         drop(self.alive);
-        timeout(window + GRACE, self.all_gone.recv()).await.is_ok()
+        timeout(window + GRACE, self.all_dropped.recv()).await.is_ok()
     }
 }
 
 impl Draining {
-    /// Whether the service has begun to stop.
+    /// Returns true if the shutdown has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.begun.borrow().is_some() || self.begun.has_changed().is_err()
     }
 
-    /// Returns when the service has begun to stop, or at once if it has.
+    /// Waits for the shutdown to begin.
     pub async fn begun(&mut self) {
-        // An error means that the sender is gone: then it is over as well.
+        // An error means that the `Drain` was dropped, which ends the server as well.
         let _ = self.begun.wait_for(Option::is_some).await;
     }
 
-    /// Returns when it is too late for a connection to ask its first question.
+    /// Waits until it is too late, after the shutdown has begun, for the first request of a connection.
     pub async fn first_request_overdue(&mut self) {
         self.begun().await;
-        sleep(LATE).await;
+        sleep(FIRST_REQUEST_GRACE).await;
     }
 
-    /// When one more session of a service that stops is to deadline.
+    /// Returns the time at which the next session is closed. Each call returns another one.
     #[must_use]
     pub fn next_close(&self) -> Instant {
         self.begun.borrow().as_ref().map_or_else(Instant::now, CloseSchedule::next)
@@ -92,25 +92,25 @@ impl Draining {
 }
 
 impl CloseDeadline {
-    /// For the sessions of one connection.
+    /// Creates the deadline of a connection's sessions.
     #[must_use]
     pub fn new(draining: Draining) -> Self {
         Self { draining, at: Arc::default() }
     }
 
-    /// Returns when the time has come.
+    /// Waits for the deadline. Cancel safe.
     pub async fn reached(&mut self) {
         self.reached_or_idle(false).await;
     }
 
-    /// Returns when the time has come, or the service stops and there is nobody to wait for.
+    /// Waits for the deadline, or only for the shutdown to begin if `is_idle`. Cancel safe.
     pub async fn reached_or_idle(&mut self, is_idle: bool) {
         self.draining.begun().await;
         if is_idle {
             return;
         }
         let at = *self.at.get_or_init(|| self.draining.next_close());
-        // On the heap: until the service stops nobody needs the room.
+        // Boxed, because the timer is needed only during shutdown.
         Box::pin(sleep_until(at)).await;
     }
 }
@@ -123,15 +123,15 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(60);
 
-    /// Times after the stop at which so many connections, with two sessions each, have left.
-    async fn left(connections: usize) -> Vec<[Duration; 2]> {
+    /// Returns when the sessions of `connections` connections, two each, are closed after the shutdown began.
+    async fn close_times(connections: usize) -> Vec<[Duration; 2]> {
         let drain = Drain::default();
         let start = Instant::now();
         let sessions = (0..connections).map(|_| {
             let deadline = CloseDeadline::new(drain.draining());
             tokio::spawn(async move {
                 let (mut one, mut other) = (deadline.clone(), deadline);
-                // Asked again, as a session does that has something else to do in between.
+                // Polled again later, as sessions do.
                 assert!(timeout(Duration::from_millis(1), one.reached()).await.is_err());
                 let wait = |mut deadline: CloseDeadline| async move {
                     deadline.reached().await;
@@ -143,32 +143,32 @@ mod tests {
             })
         });
         let sessions = join_all(sessions);
-        // All of them wait before it begins.
+        // All wait before the shutdown begins.
         sleep(Duration::from_millis(2)).await;
         let (env, registry) = (system::env(), SessionRegistry::default());
-        let (finished, left) = tokio::join!(drain.finish(&env, &registry, WINDOW), sessions);
+        let (finished, times) = tokio::join!(drain.finish(&env, &registry, WINDOW), sessions);
         assert!(finished);
-        left.into_iter().map(Result::unwrap).collect()
+        times.into_iter().map(Result::unwrap).collect()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sessions_leave_spread_over_the_window_and_those_of_a_connection_together() {
-        let mut left = left(600).await;
-        assert!(left.iter().all(|[one, other]| one == other));
-        let order: Vec<_> = left.iter().map(|[at, _]| *at).collect();
-        left.sort_unstable();
-        assert!(left[599][0] < WINDOW + Duration::from_secs(1));
-        for (second, tenth) in left.chunks(60).enumerate() {
+    async fn sessions_are_closed_spread_over_the_window_and_those_of_a_connection_together() {
+        let mut times = close_times(600).await;
+        assert!(times.iter().all(|[one, other]| one == other));
+        let order: Vec<_> = times.iter().map(|[at, _]| *at).collect();
+        times.sort_unstable();
+        assert!(times[599][0] < WINDOW + Duration::from_secs(1));
+        for (second, tenth) in times.chunks(60).enumerate() {
             let from = u64::try_from(second).unwrap() * 6;
             let expected = Duration::from_secs(from.saturating_sub(1))..Duration::from_secs(from + 8);
             assert!(tenth.iter().all(|[at, _]| expected.contains(at)), "{second}: {tenth:?}");
         }
-        // Neither in the order in which they came.
+        // They are not closed in the order in which they were opened.
         assert!(order.windows(2).filter(|pair| pair[0] > pair[1]).count() > 200);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_stays_is_cut_after_the_grace() {
+    async fn a_task_that_does_not_finish_is_cut_off_after_the_grace_period() {
         let (env, drain, registry) = (system::env(), Drain::default(), SessionRegistry::default());
         let mut stays = drain.draining();
         let start = Instant::now();

@@ -1,33 +1,32 @@
-//! Removes inboxes that nobody uses any more: agents that came once and never listened, and those that were long away.
-//! Otherwise whoever may subscribe could fill the disk.
+//! Removes idle inboxes, so that agents that never return do not fill the disk.
 
 use crate::service::Service;
 use std::time::Duration;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
 
-/// How often idle inboxes are looked for. The store counts in hours.
+/// Time between two runs. The store records activity by the hour.
 const PERIOD: Duration = Duration::from_secs(3600);
-/// Inboxes in one transaction, so that this never holds up a push for long.
+/// Maximum number of inboxes per commit, so that a run does not delay pushes.
 const SLICE: usize = 100;
 
-/// Looks for idle inboxes until it is dropped. The first look is a while after the start: after a long downtime agents
-/// come back first.
+/// Removes idle inboxes periodically. Never returns.
+///
+/// The first run is one period after the start, so that agents can reconnect after a long downtime.
 pub async fn run(service: &Service) {
     let mut reported = (0, 0);
     loop {
         tokio::time::sleep(PERIOD).await;
         match remove(service, service.now()).await {
             Ok(0) => {}
-            Ok(inboxes) => tracing::info!(inboxes, "removed what nobody has used for long"),
-            // It will be there again in an hour, or the log says more.
-            Err(error) => tracing::warn!(%error, "idle inboxes could not be removed"),
+            Ok(inboxes) => tracing::info!(inboxes, "removed idle inboxes"),
+            Err(error) => tracing::warn!(%error, "cannot remove idle inboxes; retrying in an hour"),
         }
         reported = report_drops(service, reported);
     }
 }
 
-/// Removes all inboxes that are idle at `now`; says how many. One that is listened to all the time is noted as used.
+/// Removes all inboxes that are idle at `now`, and returns their number. Inboxes with an open session count as active.
 async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
     let check = IdleCheck { now, limits: service.limits.load().idle };
     let mut removed = 0;
@@ -49,12 +48,16 @@ async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> 
     }
 }
 
-/// Says what quotas have cost since that; what they have cost so far.
-fn report_drops(service: &Service, since: (u64, u64)) -> (u64, u64) {
+/// Logs the messages and receipts dropped since the last report, and returns the new totals.
+fn report_drops(service: &Service, reported: (u64, u64)) -> (u64, u64) {
     let dropped = service.metrics.messages.dropped();
-    let (messages, receipts) = (dropped.0 - since.0, dropped.1 - since.1);
+    let (messages, receipts) = (dropped.0 - reported.0, dropped.1 - reported.1);
     if messages + receipts > 0 {
-        tracing::warn!(messages, receipts, "dropped for quotas in the last hour");
+        tracing::warn!(
+            messages,
+            receipts,
+            "dropped messages or receipts in the last hour: inbox quota exceeded"
+        );
     }
     dropped
 }
@@ -90,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn agents_that_never_listened_go_after_a_day() {
+    async fn agents_that_never_connected_are_removed_after_a_day() {
         let service = service(250).await;
         let touched = service.commit_one(Op::Touch(id(7), CREATED), Durability::Lazy).await.unwrap();
         assert_eq!(touched, Applied::Touched);
@@ -101,13 +104,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_agent_that_listens_all_the_time_is_in_use() {
+    async fn an_agent_with_an_open_session_is_not_idle() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), subscription: None, min_urgency: Urgency::VeryLow };
         let listener = service.registry.register(&scope, Transport::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
-        assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "it was noted as used");
+        assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "its activity was recorded");
         assert_eq!(remove(&service, CREATED.after(122 * DAY)).await, Ok(1));
     }
 }

@@ -1,27 +1,29 @@
-//! A Web Push service without its sockets: everything between a parsed request and the store, and between the store and a
-//! connection that delivers. Nothing here listens, connects or knows an HTTP version.
+//! The Web Push service without its sockets.
+//!
+//! It connects parsed requests to the store, and the store to the connections that deliver. Nothing here listens,
+//! connects or depends on an HTTP version.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the state that all requests and connections share, and the one way to commit | [`service`] |
-//! | a message on its way from a request to the store | [`publish`] |
-//! | sessions, and how they hear of new messages | [`session_registry`] |
-//! | settling acknowledged messages; expiring others; removing idle inboxes | [`settling`], [`sweep`], [`idle`] |
-//! | the bounds that an operator sets | [`limits`] |
+//! | the state shared by all requests and connections; commits | [`service`] |
+//! | the publish path of a message | [`publish`] |
+//! | open sessions, and their notification of new messages | [`session_registry`] |
+//! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
+//! | limits and timeouts | [`limits`] |
 //! | rate limits, subscribe tokens, bearer tokens | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | VAPID verification and its cache | [`vapid`] |
 //! | the cipher of capability URLs | [`sealing`] |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
-//! | what agents and messages are called in the log | [`pseudonyms`] |
-//! | versions of broadcasts | [`broadcasts`] |
-//! | a graceful shutdown | [`drain`] |
+//! | log IDs | [`pseudonyms`] |
+//! | broadcast versions | [`broadcasts`] |
+//! | graceful shutdown | [`drain`] |
 //! | errors | [`failure`] |
-//! | the clock and random bytes of a running program | [`system`] |
+//! | the system clock and random bytes | [`system`] |
 //!
-//! The order of calls: [`Service::new`](service::Service::new) with a [`Setup`](service::Setup); [`sweep::run`],
-//! [`idle::run`] and [`settling::run`] as tasks beside it; for each message [`publish::find`], then [`publish::accept`];
-//! for each connection that delivers [`SessionRegistry::register`](session_registry::SessionRegistry::register); and
-//! [`Drain::finish`](drain::Drain::finish) at the end.
+//! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and spawn [`sweep::run`], [`idle::run`] and
+//! [`settling::run`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
+//! [`SessionRegistry::register`](session_registry::SessionRegistry::register) for each session. At shutdown call
+//! [`Drain::finish`](drain::Drain::finish).
 
 pub mod bearer_tokens;
 pub mod broadcasts;

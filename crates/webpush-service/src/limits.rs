@@ -1,4 +1,4 @@
-//! Settings of the service that bound what it takes from others, with their defaults.
+//! Limits and timeouts, with their defaults.
 
 use std::time::Duration;
 use webpush_core::protocol::autopush::AutopushTimeouts;
@@ -7,88 +7,88 @@ use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 use webpush_store::IdleLimits;
 
-/// The TTL of a message that was sent through the 2015 API without one.
+/// Default TTL for the legacy (2015) API, where a message may have none.
 pub const LEGACY_DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// The last stream id that the service promises on a connection.
+/// Last stream ID that the server promises on a connection.
 ///
-/// Ids run out at 2³¹ (RFC 9113 §5.1.1); this leaves room for requests under way.
+/// Stream IDs end at 2³¹ (RFC 9113 §5.1.1). This leaves some for requests under way.
 pub const LAST_PROMISED_STREAM: u32 = (1 << 31) - (1 << 16);
 
-/// Limits that an operator may set.
+/// Limits that an administrator can set.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The longest that a message is kept, whatever its TTL asks for.
+    /// Maximum TTL granted.
     pub max_ttl: Duration,
-    /// How long it is kept if it was sent by PUT, without a TTL; see [`LEGACY_DEFAULT_TTL`].
+    /// TTL of a message sent through the legacy (2015) API without one; see [`LEGACY_DEFAULT_TTL`].
     pub legacy_default_ttl: Duration,
-    /// The largest message body; at least [`SMALLEST_BODY_LIMIT_BYTES`].
+    /// Maximum size of a message body; at least [`SMALLEST_BODY_LIMIT_BYTES`].
     pub max_body_bytes: usize,
-    /// How long a delivered message may stay unacknowledged on a held stream before it is sent again.
+    /// How long a delivered message may stay unacknowledged on an open stream before it is sent again.
     pub redelivery_timeout: Duration,
-    /// How long inboxes are kept that nobody monitors.
+    /// When idle inboxes are removed.
     pub idle: IdleLimits,
-    /// How often something may be asked of the service.
+    /// Rate limits.
     pub rates: Rates,
-    /// How long a peer may take.
+    /// Timeouts for clients.
     pub timeouts: Timeouts,
-    /// The last stream id that is promised on one connection; see [`LAST_PROMISED_STREAM`].
+    /// Last stream ID promised on a connection; see [`LAST_PROMISED_STREAM`].
     pub last_promised_stream: u32,
 }
 
-/// The least that an IPv6 host gets (RFC 6177 §2), in bits: all of it may be one party.
+/// Prefix length that counts as one IPv6 client: the smallest assignment to a site (RFC 6177 §2).
 pub const IPV6_PREFIX: u8 = 64;
 
-/// How often something may be asked of the service (RFC 8030 §8.4).
+/// Rate limits (RFC 8030 §8.4).
 #[derive(Clone, Debug)]
 pub struct Rates {
     /// Messages to one subscription.
     pub subscription: RateLimit,
     /// Messages to one agent, over all its subscriptions.
     pub agent: RateLimit,
-    /// Messages of one application server, known by its VAPID key.
+    /// Messages of one application server, identified by its VAPID key.
     pub sender: RateLimit,
-    /// Application servers without a limit of their own: it is meant for strangers.
+    /// Application servers that the sender limit does not apply to.
     pub exempt_senders: Vec<SenderKey>,
-    /// New subscriptions from one IPv4 address or IPv6 /64.
+    /// New subscriptions from one client network.
     pub registration: RateLimit,
-    /// New receipt subscriptions, which a sender gets by naming none, from one IPv4 address or IPv6 /64.
+    /// New receipt subscriptions from one client network.
     pub receipts: RateLimit,
-    /// Messages that the Matrix gateway sends to other push services for one IPv4 address or IPv6 /64.
+    /// Messages that the Matrix gateway forwards to other push services for one client network.
     pub elsewhere: RateLimit,
-    /// How many leading bits of an IPv6 address are counted as one.
+    /// Prefix length of an IPv6 client network.
     pub ipv6_prefix: u8,
-    /// Applies the limits to clients on this machine, too.
+    /// True if the limits apply to clients on this machine as well.
     pub loopback: bool,
 }
 
-/// How long a peer may take.
+/// Timeouts for clients.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// From the end of a request to the whole head of the next over HTTP/1.1: also the longest idle time.
+    /// HTTP/1.1: from the end of a request to the complete head of the next, idle time included.
     pub head: Duration,
     /// From the head of a request to the end of its body.
     pub body: Duration,
-    /// Between two signs that the peer takes what is sent, on the socket and on each response.
+    /// Maximum time without progress while writing to a socket or a response.
     pub stall: Duration,
-    /// Between two PINGs to an HTTP/2 peer; one that has not answered by the next is gone.
+    /// HTTP/2: interval of PINGs. A peer that has not answered by the next one is closed.
     ///
-    /// Without this a dead peer would swallow messages with TTL 0 until TCP gives up.
+    /// Otherwise messages with TTL 0 would be lost to a dead peer until TCP times out.
     pub keepalive: Duration,
     /// From the opening of a WebSocket to the agent's hello.
     pub hello: Duration,
-    /// The silence after which an agent on a WebSocket is pinged.
+    /// Idle time after which a WebSocket agent is pinged.
     pub websocket_ping: Duration,
-    /// How long it may take for any sign of life then.
+    /// How long a pinged WebSocket agent may take to send anything.
     pub websocket_pong: Duration,
-    /// When the service stops: how long it goes on as before, but not ready, so that load balancers see it.
+    /// Shutdown: how long the server continues as before, but not ready, for load balancers to notice.
     pub drain_delay: Duration,
-    /// After that: over how long sessions are ended, so that agents don't all come back at once.
+    /// Shutdown: window over which sessions are closed, so that agents do not all reconnect at once.
     pub drain: Duration,
 }
 
 impl Limits {
-    /// Returns the timeouts of an agent on a WebSocket.
+    /// Returns the timeouts of a WebSocket agent.
     #[must_use]
     pub const fn autopush(&self) -> AutopushTimeouts {
         AutopushTimeouts {
@@ -116,7 +116,7 @@ impl Default for Limits {
 }
 
 impl Default for Rates {
-    /// Returns limits under which agents and senders have more room than one subscription.
+    /// Returns rates that allow an agent or sender more than one subscription.
     fn default() -> Self {
         Self {
             subscription: RateLimit::at(1_000, 1, 10_000),
@@ -149,14 +149,14 @@ impl Default for Timeouts {
     }
 }
 
-const _: () = assert!(LAST_PROMISED_STREAM < 1 << 31, "stream ids have 31 bits");
+const _: () = assert!(LAST_PROMISED_STREAM < 1 << 31, "stream IDs have 31 bits");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_default_rates_are_rates() {
+    fn every_default_rate_is_limited() {
         let Rates { subscription, agent, sender, registration, receipts, elsewhere, .. } = Rates::default();
         for limit in [subscription, agent, sender, registration, receipts, elsewhere] {
             assert_ne!(limit, RateLimit::Off);

@@ -1,13 +1,12 @@
-//! A span for each request that sends a message, in the trace that its sender began, and one for the way of the
-//! message to its agent. They go to an OpenTelemetry collector.
+//! OpenTelemetry spans: one per push request, in the trace of its sender, and one per delivery of a message.
 //!
-//! A build without the feature `otlp` has the same functions, which do nothing.
+//! Without the feature `otlp` the same functions do nothing.
 
 #[cfg(not(feature = "otlp"))]
 mod absent;
 #[cfg(feature = "otlp")]
 mod exported;
-// Its test needs no exporter.
+// Its test needs no OpenTelemetry.
 #[cfg(any(test, feature = "otlp"))]
 mod pending;
 

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 
-/// An inbox that never exists: its sealed URL depends on nothing but the key.
+/// An inbox that never exists. Its sealed URL depends only on the key.
 const NOBODY: InboxId = InboxId::from_bytes([0; 16]);
 
 /// The length of an ID, which is a block of AES.
@@ -51,7 +51,7 @@ pub struct Pseudonym([u8; BLOCK_BYTES]);
 pub struct InvalidPseudonym;
 
 impl Pseudonyms {
-    /// Derives the keys from the oldest sealing key, so that adding sealing keys leaves log IDs as they were.
+    /// Derives the keys from the oldest sealing key, so that log IDs survive key rotations.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
         let sealed = keyring.path(&Capability::SubscriptionSet(NOBODY), keyring.oldest());
@@ -100,9 +100,9 @@ impl Pseudonyms {
     }
 }
 
-/// AES-256 on single blocks. IDs are unique, so ECB mode leaks nothing: equal blocks mean equal IDs.
+/// AES-256 on single blocks. IDs are unique, so ECB mode reveals only whether two IDs are equal.
 ///
-/// No operation fails for a key and a block of these lengths. If one did, the block would be zeros, never the ID itself.
+/// No operation fails for keys and blocks of these lengths. If one did, the result would be zeros, never the ID itself.
 struct BlockCipher(Option<(EncryptingKey, DecryptingKey)>);
 
 impl BlockCipher {

@@ -1,5 +1,7 @@
-//! The path of one message from a parsed request to the store (RFC 8030 §5), whatever protocol it came by: [`find`] the
-//! subscription by its URL, then [`accept`] the message. The protocols keep their headers and answers to themselves.
+//! The publish path of all protocols, from a parsed request to the store (RFC 8030 §5).
+//!
+//! [`find`] the subscription by its URL, then [`accept`] the message. Request formats and responses belong to the
+//! protocols.
 
 mod receipts;
 
@@ -22,22 +24,22 @@ use webpush_core::publish::{self, AcceptContext, Acceptance, PublishRequest, Ret
 use webpush_core::subscription::Subscription;
 use webpush_store::{Applied, Durability, Op};
 
-/// A message that was taken.
+/// An accepted message.
 pub struct Published {
-    /// The message, as its URL names it.
+    /// Identifies the message in its URL.
     pub entry: EntryRef,
     /// The sealing key of that URL.
     pub key: KeyId,
     /// The TTL granted.
     pub ttl: Duration,
-    /// The receipt subscription that will hear of it, if one was asked for.
+    /// The receipt subscription, if a receipt was requested.
     pub receipts: Option<Receipts>,
 }
 
-/// Returns the subscription that a push URL names, and charges the rates that are due before the body is read.
+/// Looks up the subscription of a push URL, and charges the rate limits that apply before the body is read.
 ///
 /// # Errors
-/// [`Problem::NotFound`], or [`Problem::TooManyRequests`] as [`PushStage`] says.
+/// Fails with [`Problem::NotFound`], or with [`Problem::TooManyRequests`] (see [`PushStage`]).
 pub async fn find(
     service: &Service,
     peer: &ClientAddr,
@@ -50,11 +52,10 @@ pub async fn find(
     Ok(subscription)
 }
 
-/// Takes on what was asked for, in whatever protocol; returns when it is durable. Of the headers only the credentials are
-/// looked at.
+/// Accepts a message, and returns once it is durable. Reads only the credentials from `headers`.
 ///
 /// # Errors
-/// A [`Failure`]; the message was not accepted then, except that a store that failed may have it.
+/// After a [`Failure`] the message was not accepted; after [`Failure::Store`] it may have been stored.
 pub async fn accept(
     service: &Service,
     peer: &ClientAddr,
@@ -67,7 +68,7 @@ pub async fn accept(
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(peer, PushStage::Authenticated(sender.key()))?;
     }
-    let receipts = receipts::asked_for(service, peer, &request, now).await?;
+    let receipts = receipts::requested(service, peer, &request, now).await?;
     let Acceptance { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(service.random()?),
@@ -82,10 +83,10 @@ pub async fn accept(
     service.rate_limits.load().charge(peer, PushStage::Accepted(subscription))?;
     service.traces.begin(&draft, subscription.protocol);
     service.spans.record_message(&draft, &service.pseudonyms);
-    let leaves_traces = receipts.is_some() || draft.topic.is_some();
+    let must_be_stored = receipts.is_some() || draft.topic.is_some();
     let key = draft.key;
     let entry = match retention {
-        Retention::NowOrNever if !leaves_traces => offer(service, draft),
+        Retention::NowOrNever if !must_be_stored => offer(service, draft),
         Retention::NowOrNever => {
             let message = store(service, draft, receipts.as_ref()).await?;
             offer_stored(service, message).await?
@@ -97,12 +98,12 @@ pub async fn accept(
         agent = %service.pseudonyms.inbox(entry.inbox),
         subscription = %service.pseudonyms.subscription(subscription.id),
         message_log_id = %service.pseudonyms.message(entry.message),
-        "a message was accepted"
+        "message accepted"
     );
     Ok(Published { entry, key, ttl, receipts })
 }
 
-/// Stores the message, together with the receipt subscription if it is new.
+/// Stores the message, together with a new receipt subscription.
 async fn store(
     service: &Service,
     draft: Draft,
@@ -114,7 +115,7 @@ async fn store(
     match service.commit(ops, Durability::Durable).await?.pop() {
         Some(Applied::Appended(appended)) => Ok(appended.message),
         Some(Applied::Duplicate(message)) => Ok(message),
-        // The subscription was removed between the look-up and the commit.
+        // The subscription was removed between lookup and commit.
         _ => {
             if let Some(receipts) = new {
                 let remove = vec![Op::RemoveInbox(receipts.inbox.id)];
@@ -125,23 +126,24 @@ async fn store(
     }
 }
 
-/// TTL 0 (RFC 8030 §5.2): whoever listens gets it; if nobody does, it has expired.
+/// Delivers a TTL 0 message to connected sessions, or drops it if there are none (RFC 8030 §5.2).
 fn offer(service: &Service, draft: Draft) -> EntryRef {
     let entry = OutboundEntry::Unstored(Arc::new(draft));
-    let named = entry.entry_ref();
+    let entry_ref = entry.entry_ref();
     let sessions = service.registry.offer(&entry);
     service.metrics.messages.count_offered(sessions);
     if sessions == 0 {
-        service.traces.record_end(named.message, Outcome::Expired);
-        let agent = service.pseudonyms.inbox(named.inbox);
-        tracing::debug!(%agent, "a message with TTL 0 found nobody listening");
+        service.traces.record_end(entry_ref.message, Outcome::Expired);
+        let agent = service.pseudonyms.inbox(entry_ref.inbox);
+        tracing::debug!(%agent, "dropped a message with TTL 0: the agent is not connected");
     }
-    named
+    entry_ref
 }
 
-/// TTL 0 with a receipt owed or a topic: the message is stored, so that its acknowledgement finds it and the one it
-/// replaces goes (RFC 8030 §5.4), but it is never fetched, since it has expired. The sweep ends it soon after if no
-/// acknowledgement comes.
+/// Delivers a stored TTL 0 message, or expires it if no session is connected.
+///
+/// A message with a receipt or topic is stored even with TTL 0, so that its acknowledgement is matched and the message
+/// with the same topic is replaced (RFC 8030 §5.4). As it has expired, it is never fetched, and the sweep ends it.
 async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, Failure> {
     let entry = message.entry_ref();
     let sessions = service.registry.offer(&Entry::Message(message).into());

@@ -1,11 +1,10 @@
-//! How often something may be asked of the service (RFC 8030 §8.4). Peers on this machine are not limited, unless the
-//! operator wants that.
+//! Rate limits (RFC 8030 §8.4). By default clients on this machine are exempt.
 //!
-//! | what | key | when its table is full |
+//! | limited | key | when the table is full |
 //! |---|---|---|
-//! | messages | subscription; agent; application server | the fullest buckets are forgotten: open |
-//! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 prefix | the same |
-//! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 prefix | refused: closed, since rows stay behind |
+//! | messages | subscription; agent; application server | evicts the fullest buckets |
+//! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 prefix | evicts the fullest buckets |
+//! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 prefix | refuses: these leave rows in the store |
 
 mod push;
 mod table;
@@ -19,21 +18,21 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
-use table::{Table, WhenCrowded};
+use table::{BucketTable, WhenFull};
 use webpush_core::env::Env;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::rate::RateLimit;
 use webpush_core::subscription::SenderKey;
 
-/// Buckets that a rate limit keeps for one kind of key; each costs about 40 bytes.
+/// Maximum number of buckets per rate limit, of about 40 bytes each.
 const RATE_BUCKETS: usize = 1 << 16;
 
-/// A sender's key, short: the key itself is five times as long.
+/// The hash of a sender's key, which is shorter than the key.
 type SenderHash = [u8; 16];
 
-/// What is left of one rate for each key, unless it is off.
-type Buckets<K> = Option<Arc<Table<K>>>;
+/// The buckets of one rate, unless it is off.
+type Buckets<K> = Option<Arc<BucketTable<K>>>;
 
 /// All rate limits of the service.
 pub struct RateLimits {
@@ -50,10 +49,10 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// With full buckets.
+    /// Creates rate limits with full buckets.
     #[must_use]
     pub fn new(rates: &Rates, env: Env) -> Self {
-        let nothing = Self {
+        let unlimited = Self {
             env,
             loopback: false,
             ipv6_prefix: rates.ipv6_prefix,
@@ -65,52 +64,52 @@ impl RateLimits {
             receipts: None,
             elsewhere: None,
         };
-        nothing.with_rates(rates)
+        unlimited.with_rates(rates)
     }
 
-    /// With the buckets of these for rates that stay the same, and full ones for others: a bucket that was emptied at
-    /// another rate could take days to fill.
+    /// Creates rate limits for other rates. Unchanged rates keep their buckets; changed ones begin with full buckets, because
+    /// an empty bucket could take days to fill at the new rate.
     #[must_use]
     pub fn with_rates(&self, rates: &Rates) -> Self {
         Self {
             env: self.env.clone(),
             loopback: rates.loopback,
             ipv6_prefix: rates.ipv6_prefix,
-            subscriptions: buckets(&self.subscriptions, rates.subscription, WhenCrowded::Forget),
-            agents: buckets(&self.agents, rates.agent, WhenCrowded::Forget),
-            senders: buckets(&self.senders, rates.sender, WhenCrowded::Forget),
-            exempt_senders: rates.exempt_senders.iter().map(short).collect(),
-            registrations: buckets(&self.registrations, rates.registration, WhenCrowded::Refuse),
-            receipts: buckets(&self.receipts, rates.receipts, WhenCrowded::Refuse),
-            elsewhere: buckets(&self.elsewhere, rates.elsewhere, WhenCrowded::Forget),
+            subscriptions: self.buckets(&self.subscriptions, rates.subscription, WhenFull::Evict),
+            agents: self.buckets(&self.agents, rates.agent, WhenFull::Evict),
+            senders: self.buckets(&self.senders, rates.sender, WhenFull::Evict),
+            exempt_senders: rates.exempt_senders.iter().map(sender_hash).collect(),
+            registrations: self.buckets(&self.registrations, rates.registration, WhenFull::Refuse),
+            receipts: self.buckets(&self.receipts, rates.receipts, WhenFull::Refuse),
+            elsewhere: self.buckets(&self.elsewhere, rates.elsewhere, WhenFull::Evict),
         }
     }
 
-    /// Counts a new subscription or agent, in any protocol.
+    /// Charges a new subscription or agent, in any protocol.
     ///
     /// # Errors
-    /// [`Problem::TooManyRequests`].
+    /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
     pub fn charge_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.registrations.as_ref(), self.network(peer), LimitKind::Registration)
+        self.charge_key(peer, self.registrations.as_ref(), self.network(peer), LimitKind::Registration)
     }
 
-    /// Counts a new receipt subscription (RFC 8030 §5.1): senders are meant to name the one they have.
+    /// Charges a new receipt subscription (RFC 8030 §5.1). Senders should reuse theirs.
     ///
     /// # Errors
-    /// [`Problem::TooManyRequests`].
+    /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
     pub fn charge_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.receipts.as_ref(), self.network(peer), LimitKind::Receipts)
+        self.charge_key(peer, self.receipts.as_ref(), self.network(peer), LimitKind::Receipts)
     }
 
-    /// Counts a message to another push service, which a stranger has the Matrix gateway send.
+    /// Charges a message that the Matrix gateway forwards to another push service.
     ///
     /// # Errors
-    /// [`Problem::TooManyRequests`].
+    /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
     pub fn charge_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.count(peer, self.elsewhere.as_ref(), self.network(peer), LimitKind::Elsewhere)
+        self.charge_key(peer, self.elsewhere.as_ref(), self.network(peer), LimitKind::Elsewhere)
     }
 
-    /// What a peer is counted as, if it is limited.
+    /// Returns the network that a client is charged to, or `None` if it is exempt.
     #[must_use]
     pub fn limited_network(&self, peer: &ClientAddr) -> Option<Network> {
         (self.loopback || !peer.is_loopback()).then(|| self.network(peer))
@@ -120,35 +119,39 @@ impl RateLimits {
         peer.network(self.ipv6_prefix)
     }
 
-    fn count<K: Copy + Eq + Hash>(
+    fn charge_key<K: Copy + Eq + Hash>(
         &self,
         peer: &ClientAddr,
-        table: Option<&Arc<Table<K>>>,
+        table: Option<&Arc<BucketTable<K>>>,
         key: K,
         limit: LimitKind,
     ) -> Result<(), Problem> {
         let (Some(table), Some(_)) = (table, self.limited_network(peer)) else { return Ok(()) };
-        // Enough nanoseconds for five centuries.
         let now = u64::try_from(self.env.monotonic().elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         table
             .take(key, now)
             .map_err(|wait| Problem::TooManyRequests { limit, retry_after_seconds: whole_seconds(wait) })
     }
-}
 
-fn buckets<K: Copy + Eq + Hash>(
-    before: &Buckets<K>,
-    limit: RateLimit,
-    when_crowded: WhenCrowded,
-) -> Buckets<K> {
-    match (limit, before) {
-        (RateLimit::Off, _) => None,
-        (RateLimit::At(rate), Some(table)) if table.rate() == rate => Some(Arc::clone(table)),
-        (RateLimit::At(rate), _) => Some(Arc::new(Table::new(rate, RATE_BUCKETS, when_crowded))),
+    fn buckets<K: Copy + Eq + Hash>(
+        &self,
+        before: &Buckets<K>,
+        limit: RateLimit,
+        when_full: WhenFull,
+    ) -> Buckets<K> {
+        match (limit, before) {
+            (RateLimit::Off, _) => None,
+            (RateLimit::At(rate), Some(table)) if table.rate() == rate => Some(Arc::clone(table)),
+            (RateLimit::At(rate), _) => {
+                // Without random bytes the server generates no IDs either, so the seed does not matter.
+                let seed = self.env.random().unwrap_or_default();
+                Some(Arc::new(BucketTable::new(rate, RATE_BUCKETS, when_full, seed)))
+            }
+        }
     }
 }
 
-fn short(sender: &SenderKey) -> SenderHash {
+fn sender_hash(sender: &SenderKey) -> SenderHash {
     let mut hash = SenderHash::default();
     for (to, from) in hash.iter_mut().zip(digest(&SHA256, &sender.0).as_ref()) {
         *to = *from;
@@ -156,7 +159,7 @@ fn short(sender: &SenderKey) -> SenderHash {
     hash
 }
 
-/// Rounded up, and at least 1: 0 would be an invitation to try at once (RFC 9110 §10.2.3 has whole seconds).
+/// Rounds up to whole seconds (RFC 9110 §10.2.3), and to at least 1: clients would retry at once after 0.
 fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
@@ -182,7 +185,7 @@ mod tests {
         Err(Problem::TooManyRequests { limit, retry_after_seconds })
     }
 
-    /// A subscription that anybody may push to.
+    /// Returns a subscription that is not restricted to one sender.
     pub(super) fn subscription(agent: u8, id: u8) -> Subscription {
         Subscription {
             agent: InboxId::from_bytes([agent; 16]),
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn registration_is_counted_by_network() {
+    fn registration_is_charged_by_network() {
         let limits = limits(|rates| rates.registration = "1/m:1".parse().unwrap());
         for (address, expected) in [
             ("192.0.2.1", Ok(())),
@@ -242,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_ten_thousand_to_a_subscription_is_no_abuse() {
+    fn a_burst_of_ten_thousand_to_one_subscription_is_allowed() {
         let limits = limits(|_| {});
         let to = subscription(1, 1);
         assert!((0..10_000).all(|_| limits.charge(&peer("192.0.2.1"), PushStage::Found(&to)).is_ok()));
     }
 
     #[test]
-    fn a_rate_that_changes_begins_anew_and_one_that_stays_keeps_its_counts() {
+    fn a_changed_rate_begins_with_full_buckets_and_an_unchanged_one_keeps_its_own() {
         let one = |rates: &mut Rates| rates.agent = "1/m:1".parse().unwrap();
         let (first, peer) = (limits(one), peer("192.0.2.1"));
         let to = subscription(1, 1);
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_whole_seconds_and_never_none() {
+    fn waits_are_whole_seconds_and_never_zero() {
         for (wait, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
             assert_eq!(whole_seconds(Duration::from_millis(wait)), seconds);
         }

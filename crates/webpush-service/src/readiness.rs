@@ -1,57 +1,47 @@
-//! Whether the service can do its work: the store can be written, there is a certificate where one is to be had by ACME, and
-//! it has not been asked to stop.
+//! Readiness: the store accepts writes, all ACME certificates are there, and the server is not shutting down.
 //!
-//! What the last commits came to is known. If there were none lately, or one has failed, a commit that changes nothing is
-//! tried: one at a time, one a second at most, however many ask.
+//! A recent durable commit proves that the store accepts writes. Otherwise a check commits a probe that leaves nothing
+//! behind: one at a time and at most one per second, regardless of the number of callers.
 
-use crate::service::Service;
+mod check;
+
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::timeout;
+use tokio::sync::Mutex;
 use webpush_core::env::{Env, MonotonicTime};
-use webpush_core::id::InboxId;
-use webpush_core::inbox::{Inbox, Owner};
-use webpush_store::{Durability, Op};
+use webpush_store::Durability;
 
-/// For so long a durable commit shows that the store can be written.
+/// How long a durable commit counts as proof that the store accepts writes.
 const RECENT: Duration = Duration::from_secs(10);
-/// The shortest time between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The longest that a try may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// The inbox that a try makes and removes; ids of others are random.
-const TRIED: InboxId = InboxId::from_bytes([0; 16]);
 
-/// What is known of it.
+/// The state that readiness is determined from.
 pub struct Readiness {
     env: Env,
     draining: AtomicBool,
-    /// Handshakes fail for some of the domains that certificates are had for by ACME.
-    lacks_certificate: AtomicBool,
-    /// A commit has failed since the last one that did not.
+    /// True if TLS handshakes fail for a domain because its ACME certificate is missing.
+    certificate_missing: AtomicBool,
+    /// True if a commit failed since the last successful one.
     store_was_down: AtomicBool,
-    /// Monotonic milliseconds at which a durable commit was over last, plus one; 0 if none was.
+    /// Monotonic milliseconds of the last durable commit, plus one; 0 if there was none.
     written: AtomicU64,
-    /// When it was tried last, and with what result.
-    tried: Mutex<Option<(MonotonicTime, Result<(), NotReady>)>>,
-    /// A try that took too long may still be in the store.
-    trying: AtomicBool,
+    /// Time and result of the last probe.
+    last_probe: Mutex<Option<(MonotonicTime, Result<(), NotReady>)>>,
+    /// True while a probe is in the store, even after its caller timed out.
+    probing: AtomicBool,
 }
 
-/// Why a service is not ready.
+/// Why a server is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReady {
-    /// It stops.
+    /// It is shutting down.
     Draining,
-    /// The authority has issued no certificate yet.
+    /// An ACME certificate is missing.
     NoCertificate,
-    /// The store can't be written.
+    /// The store does not accept writes.
     StoreDown,
-    /// The store does not say.
+    /// The store did not respond in time.
     StoreSlow,
 }
 
@@ -60,10 +50,10 @@ impl NotReady {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Draining => "the service stops",
-            Self::NoCertificate => "there is no TLS certificate for all of acme.domains yet",
-            Self::StoreDown => "the store can't be written",
-            Self::StoreSlow => "the store does not answer in time",
+            Self::Draining => "the server is shutting down",
+            Self::NoCertificate => "no TLS certificate yet for some of acme.domains",
+            Self::StoreDown => "the store cannot be written",
+            Self::StoreSlow => "the store did not respond in time",
         }
     }
 }
@@ -77,51 +67,51 @@ impl fmt::Display for NotReady {
 impl Error for NotReady {}
 
 impl Readiness {
-    /// Creates the state of a service that has committed nothing yet.
+    /// Creates the state of a service without commits.
     #[must_use]
     pub fn new(env: Env) -> Self {
         Self {
             env,
             draining: AtomicBool::new(false),
-            lacks_certificate: AtomicBool::new(false),
+            certificate_missing: AtomicBool::new(false),
             store_was_down: AtomicBool::new(false),
             written: AtomicU64::new(0),
-            tried: Mutex::default(),
-            trying: AtomicBool::new(false),
+            last_probe: Mutex::default(),
+            probing: AtomicBool::new(false),
         }
     }
 
-    /// The service stops: it is not ready from now on.
+    /// Records that the server is shutting down.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether it stops.
+    /// Returns true if the server is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether a certificate is still to come.
-    pub fn set_certificate_missing(&self, lacks: bool) {
-        self.lacks_certificate.store(lacks, Ordering::Release);
+    /// Records whether an ACME certificate is missing.
+    pub fn set_certificate_missing(&self, missing: bool) {
+        self.certificate_missing.store(missing, Ordering::Release);
     }
 
-    /// A commit is over; whether one before it had failed.
+    /// Records a successful commit. Returns true if the store was down before.
     pub(crate) fn committed(&self, durability: Durability) -> bool {
         if durability == Durability::Durable {
             self.written.store(self.now() + 1, Ordering::Release);
         }
-        // Looked at first: this is asked for every commit, and seldom so.
+        // The load keeps the common case free of a write.
         self.store_was_down.load(Ordering::Acquire) && self.store_was_down.swap(false, Ordering::AcqRel)
     }
 
-    /// A commit has failed.
+    /// Records a failed commit.
     pub(crate) fn failed(&self) {
         self.store_was_down.store(true, Ordering::Release);
     }
 
-    fn was_written_lately(&self) -> bool {
+    fn was_written_recently(&self) -> bool {
         let written = self.written.load(Ordering::Acquire);
         let is_recent =
             written > 0 && u128::from((self.now() + 1).saturating_sub(written)) < RECENT.as_millis();
@@ -130,67 +120,6 @@ impl Readiness {
 
     fn now(&self) -> u64 {
         u64::try_from(self.env.monotonic().elapsed_since_start().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Service {
-    /// Whether the service can do its work. Takes two seconds at most for whoever asks first, and for those who wait
-    /// behind.
-    ///
-    /// # Errors
-    /// [`NotReady`] says why not.
-    pub async fn check_readiness(&self) -> Result<(), NotReady> {
-        let readiness = &self.readiness;
-        if readiness.is_draining() {
-            return Err(NotReady::Draining);
-        }
-        self.store_works().await?;
-        // Last: what else is the matter must not be hidden by an authority that does not answer.
-        if readiness.lacks_certificate.load(Ordering::Acquire) {
-            return Err(NotReady::NoCertificate);
-        }
-        Ok(())
-    }
-
-    async fn store_works(&self) -> Result<(), NotReady> {
-        let readiness = &self.readiness;
-        if readiness.was_written_lately() {
-            return Ok(());
-        }
-        let mut tried = readiness.tried.lock().await;
-        // That it worked says nothing any more once a commit has failed.
-        if let Some((at, result)) = *tried
-            && self.monotonic().since(at) < PAUSE
-            && (result.is_err() || !readiness.store_was_down.load(Ordering::Acquire))
-        {
-            return result;
-        }
-        let result = self.try_to_write().await;
-        *tried = Some((self.monotonic(), result));
-        result
-    }
-
-    async fn try_to_write(&self) -> Result<(), NotReady> {
-        let readiness = Arc::clone(&self.readiness);
-        if readiness.trying.swap(true, Ordering::AcqRel) {
-            return Err(NotReady::StoreSlow);
-        }
-        let (created, key) = (self.now(), self.keyring.current());
-        let inbox = Inbox { id: TRIED, owner: Owner::Agent, created, key };
-        let (answer, answered) = oneshot::channel();
-        self.submit(
-            vec![Op::CreateInbox(inbox), Op::RemoveInbox(TRIED)],
-            Durability::Durable,
-            move |result| {
-                readiness.trying.store(false, Ordering::Release);
-                drop(answer.send(result.map(drop)));
-            },
-        );
-        match timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(_)) | Err(_)) => Err(NotReady::StoreDown),
-            Err(_) => Err(NotReady::StoreSlow),
-        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! The cipher of capability URLs, which [`webpush_core::capability`] leaves to its caller.
+//! The cipher of capability URLs.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use webpush_core::capability::{NONCE_BYTES, SealingCipher, TAG_BYTES};
 
-/// AES-256-GCM-SIV as `aws-lc-rs` has it.
+/// AES-256-GCM-SIV of `aws-lc-rs`.
 #[derive(Debug)]
 pub struct Aes256GcmSiv(LessSafeKey);
 
@@ -31,7 +31,7 @@ mod tests {
     use webpush_core::capability::{Capability, KeyId, Keyring};
     use webpush_core::id::InboxId;
 
-    /// The cipher of version 0.1.0, which has sealed the URLs given out by it.
+    /// The cipher that sealed the URLs of version 0.1.0.
     struct RustCrypto(aes_gcm_siv::Aes256GcmSiv);
 
     impl SealingCipher for RustCrypto {
@@ -56,14 +56,14 @@ mod tests {
     }
 
     #[test]
-    fn urls_given_out_before_go_on_working() {
+    fn urls_of_earlier_versions_still_open() {
         let keys = [(KeyId(7), [1; 32])];
-        let (before, now) =
+        let (earlier, current) =
             (Keyring::new::<RustCrypto>(&keys).unwrap(), Keyring::new::<Aes256GcmSiv>(&keys).unwrap());
         let capability = Capability::SubscriptionSet(InboxId::from_bytes([3; 16]));
-        let url = before.path(&capability, KeyId(7)).unwrap();
-        assert_eq!(now.open(&url), Some(capability));
-        assert_eq!(now.path(&capability, KeyId(7)), Some(url));
+        let url = earlier.path(&capability, KeyId(7)).unwrap();
+        assert_eq!(current.open(&url), Some(capability));
+        assert_eq!(current.path(&capability, KeyId(7)), Some(url));
     }
 
     proptest! {

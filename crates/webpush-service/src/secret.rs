@@ -1,15 +1,15 @@
-//! Text that must not be shown.
+//! Text that must not be printed.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A password or token from the configuration. It can't be printed by accident.
+/// A password or token from the configuration. Its `Debug` output hides the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text, for where it is used.
+    /// Returns the text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_not_printed() {
+    fn debug_output_hides_the_text() {
         let secret: Secret = "open sesame".parse().unwrap();
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert_eq!(secret.expose(), "open sesame");

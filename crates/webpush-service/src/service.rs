@@ -1,4 +1,4 @@
-//! What every request handler shares: the store, the keys, the limits, and who is listening.
+//! The state shared by all request handlers and connections.
 
 mod commit_feed;
 mod reads;
@@ -11,7 +11,7 @@ use crate::pseudonyms::Pseudonyms;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::session_registry::SessionRegistry;
-use crate::settling::Settling;
+use crate::settling::SettleQueue;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::system;
@@ -28,75 +28,75 @@ use webpush_core::protocol::autopush::Versions;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Backend, Durability, Op, Store as _, StoreError};
 
-/// One running service.
+/// A running service.
 pub struct Service {
     env: Env,
     store: Arc<Backend>,
-    /// What URLs are sealed with.
+    /// Seals capability URLs.
     pub keyring: Keyring,
-    /// What things are called in the log.
+    /// Log IDs.
     pub pseudonyms: Pseudonyms,
-    /// The public origin, as it goes into URLs: no path, no slash at the end.
+    /// The public origin, without a path or trailing slash.
     pub origin: String,
-    /// Finds out who sends.
+    /// Verifies VAPID headers.
     pub vapid: VapidCache,
-    /// The bounds in force. They may be replaced while the service runs, so nobody keeps what is loaded over a wait.
+    /// Limits and timeouts. A reload replaces them, so load them anew after each `await`.
     pub limits: ArcSwap<Limits>,
-    /// How often something may be asked.
+    /// Rate limits.
     pub rate_limits: ArcSwap<RateLimits>,
-    /// Who may subscribe.
+    /// Restricts who may subscribe.
     pub subscribe_tokens: ArcSwap<SubscribeTokens>,
-    /// Who is listening.
+    /// Open sessions.
     pub registry: Arc<SessionRegistry>,
-    /// When the next message expires.
+    /// Time of the next expiry.
     pub sweep_timer: Arc<SweepTimer>,
-    /// What is counted.
+    /// Counters and histograms.
     pub metrics: Arc<Metrics>,
-    /// The way of each message that was accepted lately.
+    /// Traces of recent messages.
     pub traces: Arc<Traces>,
-    /// Whether it can work.
+    /// State for readiness checks.
     pub readiness: Arc<Readiness>,
-    /// Acknowledgements that are to be settled soon.
-    pub settling: Settling,
-    /// The versions of broadcasts.
+    /// Acknowledgements to be settled in batches.
+    pub(crate) settling: SettleQueue,
+    /// Broadcast versions.
     pub broadcasts: Broadcasts,
-    /// What a collector is told.
+    /// OpenTelemetry spans.
     pub spans: Spans,
-    /// What the operator set, for the operator to see.
+    /// The effective configuration, for the admin API.
     pub configuration: ArcSwap<ConfigSummary>,
 }
 
-/// The configuration.
+/// The effective configuration, as administrators see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigSummary {
-    /// As a file would have it, with the source of each value and without secrets.
+    /// The configuration as TOML, with the source of each value and without secrets.
     pub toml: String,
-    /// The settings of it that take effect at the next start.
+    /// Changed settings that take effect after a restart.
     pub pending_restart: Vec<String>,
 }
 
-/// What a service is put together from.
+/// The parts of a service.
 pub struct Setup {
     /// The clock and the source of random bytes.
     pub env: Env,
-    /// Where inboxes live.
+    /// The store.
     pub store: Arc<Backend>,
-    /// What URLs are sealed with.
+    /// Seals capability URLs.
     pub keyring: Keyring,
     /// The public origin.
     pub origin: String,
-    /// The bounds in force.
+    /// Limits and timeouts.
     pub limits: Limits,
-    /// Who may subscribe.
+    /// Restricts who may subscribe.
     pub subscribe_tokens: SubscribeTokens,
-    /// How much is kept of the way of messages.
+    /// Size of the trace buffer.
     pub trace: trace::TraceConfig,
-    /// What a collector is told.
+    /// OpenTelemetry spans.
     pub spans: Spans,
 }
 
 impl Setup {
-    /// Creates a setup with defaults for all else: the environment of this machine, no spans.
+    /// Creates a setup with the system's environment, default limits, open subscription and no spans.
     #[must_use]
     pub fn new(store: impl Into<Arc<Backend>>, keyring: Keyring, origin: impl Into<String>) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Setup {
 }
 
 impl Service {
-    /// Puts a service together.
+    /// Creates a service and observes the commits of its store.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
         let Setup { env, store, keyring, origin, limits, subscribe_tokens, trace, spans } = setup;
@@ -145,7 +145,7 @@ impl Service {
             sweep_timer,
             metrics,
             readiness,
-            settling: Settling::default(),
+            settling: SettleQueue::default(),
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),
             spans,
@@ -171,22 +171,21 @@ impl Service {
         self.env.monotonic()
     }
 
-    /// Returns `N` random bytes of a cryptographic source.
+    /// Returns `N` cryptographically secure random bytes.
     ///
     /// # Errors
-    /// [`EntropyError`] if the source has none to give; then no id can be made.
+    /// Fails with [`EntropyError`] if the source fails.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
         self.env.random()
     }
 
-    /// Puts other bounds in the place of these. What is open keeps the times that it began with; rates that stay the same
-    /// keep their counts.
+    /// Replaces the limits. Open connections keep their timeouts; unchanged rates keep their buckets.
     pub fn replace_limits(&self, limits: Limits) {
         self.rate_limits.store(Arc::new(self.rate_limits.load().with_rates(&limits.rates)));
         self.limits.store(Arc::new(limits));
     }
 
-    /// Tells agents of other versions of broadcasts, if they are others.
+    /// Sets the broadcast versions, and notifies autopush agents if they changed.
     pub fn set_broadcasts(&self, versions: Versions) {
         if versions != *self.broadcasts.versions() {
             self.broadcasts.replace(versions);
@@ -194,23 +193,22 @@ impl Service {
         }
     }
 
-    /// Applies operations and returns when they are as durable as asked.
+    /// Applies operations, and returns once they are as durable as requested.
     ///
     /// # Errors
-    /// [`StoreError`]; then it is not known which operations were applied.
+    /// After a [`StoreError`] it is unknown which operations were applied.
     pub async fn commit(&self, ops: Vec<Op>, durability: Durability) -> Result<Vec<Applied>, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        // Nobody may be waiting any more; what was done is done.
-        self.submit(ops, durability, |result| drop(answer.send(result)));
-        answered.await.unwrap_or(Err(StoreError::Unavailable))
+        let (sender, receiver) = oneshot::channel();
+        self.submit(ops, durability, |result| drop(sender.send(result)));
+        receiver.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// An agent has said that it has these.
+    /// Traces the acknowledgement of entries.
     pub fn record_acknowledged(&self, entries: &[EntryRef]) {
         entries.iter().for_each(|entry| self.traces.record(entry.message, Stage::Acknowledged));
     }
 
-    /// A message was handed to its agent's connection; a receipt is nothing here.
+    /// Records that an entry was written to its agent's connection; `sent` is `None` for a receipt.
     pub fn record_sent(&self, sent: Option<SentMessage>, now: Timestamp) {
         self.metrics.messages.observe_delivery(sent.map(|sent| sent.accepted), now);
         if let Some(sent) = sent {
@@ -219,34 +217,34 @@ impl Service {
         }
     }
 
-    /// Applies operations of which nobody waits for the end.
+    /// Applies operations without waiting for the result.
     pub fn commit_detached(&self, ops: Vec<Op>, durability: Durability) {
         self.submit(ops, durability, drop);
     }
 
-    /// Applies operations, and calls `answer` on the store's thread when they are as durable as asked.
+    /// Applies operations, and calls `done` on the store's thread once they are as durable as requested.
     pub(crate) fn submit(
         &self,
         ops: Vec<Op>,
         durability: Durability,
-        answer: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
+        done: impl FnOnce(Result<Vec<Applied>, StoreError>) + Send + 'static,
     ) {
-        self.store.commit(ops, durability, Box::new(answer));
+        self.store.commit(ops, durability, Box::new(done));
     }
 
-    /// [`Service::commit`] of one operation.
+    /// Applies one operation, like [`Service::commit`].
     ///
     /// # Errors
-    /// As there.
+    /// After a [`StoreError`] it is unknown whether the operation was applied.
     pub async fn commit_one(&self, op: Op, durability: Durability) -> Result<Applied, StoreError> {
         self.commit(vec![op], durability).await?.pop().ok_or(StoreError::Unavailable)
     }
 }
 
-/// A message that was handed to a connection.
+/// A message that was written to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentMessage {
-    /// Which one.
+    /// The message.
     pub message: MessageId,
     /// When it was accepted.
     pub accepted: Timestamp,

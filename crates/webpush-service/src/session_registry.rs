@@ -1,6 +1,6 @@
-//! Who is listening to which inbox, and how they hear of what was committed to it.
+//! The open sessions of each inbox, and their notification of commits.
 //!
-//! A wake may be lost harmlessly: it carries the position before it, so a session sees the gap and reads the inbox.
+//! A lost wakeup is harmless: each carries the position before it, so the session notices the gap and reads the inbox.
 
 mod block_reason;
 
@@ -24,32 +24,32 @@ use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
 
-/// Every listening session, by inbox.
+/// All open sessions, by inbox.
 pub struct SessionRegistry {
-    shards: [Mutex<HashMap<InboxId, Listeners>>; SHARDS],
-    listening: Counters<4>,
+    shards: [Mutex<HashMap<InboxId, InboxSessions>>; SHARDS],
+    open: Counters<4>,
     opened: Counters<4>,
     traces: Arc<Traces>,
 }
 
-/// How a session listens.
+/// How messages reach a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// By server push, as RFC 8030 has it.
+    /// HTTP/2 server push (RFC 8030).
     Rfc8030,
-    /// By server push, at the URL of a device (draft-thomson).
+    /// HTTP/2 server push at the URL of a device, in the legacy (2015) API.
     Legacy,
-    /// As events.
+    /// Server-sent events.
     Events,
-    /// On a WebSocket. Its agent has one connection at a time.
+    /// An autopush WebSocket. An agent has one at a time.
     Autopush,
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Self; 4] = [Self::Rfc8030, Self::Legacy, Self::Events, Self::Autopush];
 
-    /// Its name in metrics.
+    /// Returns the value of the metrics label `protocol`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -70,13 +70,13 @@ impl Default for SessionRegistry {
 }
 
 /// The sessions of one inbox.
-struct Listeners {
-    /// The last position that they were told of.
+struct InboxSessions {
+    /// The last position that they were notified of.
     last: Position,
     slots: SessionSlots,
 }
 
-/// There is one for most inboxes, which then needs no list.
+/// Most inboxes have one session, which needs no list.
 enum SessionSlots {
     One(Arc<SessionSlot>),
     Several(Vec<Arc<SessionSlot>>),
@@ -90,7 +90,7 @@ impl SessionSlots {
         }
     }
 
-    /// Whether any are left.
+    /// Removes a slot, and returns true if others are left.
     fn remove(&mut self, slot: &Arc<SessionSlot>) -> bool {
         match self {
             Self::One(only) => !Arc::ptr_eq(only, slot),
@@ -113,87 +113,93 @@ impl Deref for SessionSlots {
     }
 }
 
-/// Where news for one session waits until it looks.
+/// Pending notifications of one session.
 struct SessionSlot {
     scope: Scope,
-    way: Transport,
-    /// What its driver says of it: what is held back, and below which urgency ([`BlockReason`] and four times [`Urgency`]).
-    says: AtomicU8,
-    post: Mutex<Pending>,
+    transport: Transport,
+    /// The reason why the session sends nothing, and its minimum urgency, as [`pack`] combines them.
+    state: AtomicU8,
+    pending: Mutex<Pending>,
 }
 
 #[derive(Default)]
 struct Pending {
-    news: Wakeup,
-    /// Somebody was told, and has not looked since.
-    told: bool,
-    /// Who is to be told.
+    wakeup: Wakeup,
+    /// True if the session has not polled since it was notified.
+    notified: bool,
+    /// Wakes the session's task.
     waker: Option<Waker>,
 }
 
 impl SessionSlot {
-    fn new(scope: &Scope, way: Transport) -> Self {
-        let says = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
-        Self { scope: *scope, way, says, post: Mutex::default() }
+    fn new(scope: &Scope, transport: Transport) -> Self {
+        let state = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
+        Self { scope: *scope, transport, state, pending: Mutex::default() }
     }
 
-    /// Changes the news and tells the session.
-    fn tell(&self, change: impl FnOnce(&mut Wakeup)) {
-        let mut post = lock(&self.post);
-        change(&mut post.news);
-        post.told = true;
-        let waker = post.waker.take();
-        drop(post);
+    /// Changes the pending wakeup, and notifies the session.
+    fn notify(&self, change: impl FnOnce(&mut Wakeup)) {
+        let mut pending = lock(&self.pending);
+        change(&mut pending.wakeup);
+        pending.notified = true;
+        let waker = pending.waker.take();
+        drop(pending);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 }
 
-/// What has happened to a session's inbox since it looked last.
+/// Changes to a session's inbox since the last [`SessionHandle::take`].
 #[derive(Debug, Default)]
 pub struct Wakeup {
-    /// New entries. Boxed, since most of the time there are none.
+    /// New entries. Boxed, because most of the time there are none.
     pub update: Option<Box<InboxUpdate>>,
-    /// There were more entries than are handed over: `woken` has none.
+    /// True if there were more entries than a wakeup carries; then `update` has none.
     overflowed: bool,
-    /// What it listens to was removed.
+    /// True if the inbox or subscription was removed.
     pub removed: bool,
-    /// Its agent has come back on another connection.
+    /// True if the agent has reconnected on another connection.
     pub superseded: bool,
 }
 
-/// A session's place in the registry; it is left when this is dropped.
+/// A session's entry in the registry, removed on drop.
+///
+/// Wait for [`SessionHandle::notified`], then call [`SessionHandle::take`], and repeat.
 pub struct SessionHandle {
     registry: Arc<SessionRegistry>,
     slot: Arc<SessionSlot>,
 }
 
 impl SessionRegistry {
-    /// Nobody listens yet. When a session is told of a message is stamped there.
+    /// Creates an empty registry that records notifications in `traces`.
     #[must_use]
     pub fn new(traces: Arc<Traces>) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, listening: Counters::default(), opened: Counters::default(), traces }
+        Self { shards, open: Counters::default(), opened: Counters::default(), traces }
     }
 
-    /// Starts listening. From now on everything that is committed is told. An agent on a WebSocket has one connection at a
-    /// time: an older one is told that it is superseded.
+    /// Registers a session, which is notified of every commit from now on.
+    ///
+    /// A new WebSocket supersedes older ones of the same agent.
     #[must_use]
-    pub fn register(self: &Arc<Self>, scope: &Scope, way: Transport) -> SessionHandle {
-        let slot = Arc::new(SessionSlot::new(scope, way));
-        self.listening.add(way as usize, 1);
-        self.opened.add(way as usize, 1);
+    pub fn register(self: &Arc<Self>, scope: &Scope, transport: Transport) -> SessionHandle {
+        let slot = Arc::new(SessionSlot::new(scope, transport));
+        self.open.add(transport as usize, 1);
+        self.opened.add(transport as usize, 1);
         let mut shard = self.shard(scope.inbox);
         match shard.entry(scope.inbox) {
-            InboxSlot::Vacant(shelf) => {
+            InboxSlot::Vacant(vacant) => {
                 let slots = SessionSlots::One(Arc::clone(&slot));
-                shelf.insert(Listeners { last: Position::START, slots });
+                vacant.insert(InboxSessions { last: Position::START, slots });
             }
-            InboxSlot::Occupied(mut listeners) => {
-                let slots = &mut listeners.get_mut().slots;
-                for older in slots.iter().filter(|older| way == Transport::Autopush && older.way == way) {
-                    older.tell(|news| news.superseded = true);
+            InboxSlot::Occupied(mut sessions) => {
+                let slots = &mut sessions.get_mut().slots;
+                let is_superseded = |older: &&Arc<SessionSlot>| {
+                    transport == Transport::Autopush && older.transport == transport
+                };
+                for older in slots.iter().filter(is_superseded) {
+                    older.notify(|wakeup| wakeup.superseded = true);
                 }
                 slots.push(Arc::clone(&slot));
             }
@@ -202,36 +208,45 @@ impl SessionRegistry {
         SessionHandle { registry: Arc::clone(self), slot }
     }
 
-    /// Lets every agent with one connection look whether there is news for all of them.
+    /// Wakes all WebSocket sessions, so that they read the broadcast versions or notice a shutdown.
     pub fn wake_websockets(&self) {
         for shard in &self.shards {
-            for slot in lock(shard).values().flat_map(|listeners| listeners.slots.iter()) {
-                if slot.way == Transport::Autopush {
-                    slot.tell(|_| {});
+            for slot in lock(shard).values().flat_map(|sessions| sessions.slots.iter()) {
+                if slot.transport == Transport::Autopush {
+                    slot.notify(|_| {});
                 }
             }
         }
     }
 
-    /// Tells sessions what a commit did. Called in the order of commits, by the store's thread.
+    /// Notifies sessions of a commit. Called on the store's thread, in the order of commits.
     pub fn announce(&self, applied: &[Applied]) {
         for change in applied {
             match change {
                 Applied::Appended(appended) => {
                     self.traces.record_stored(&appended.message);
                     if !appended.is_dropped() {
-                        self.arrived(&Entry::Message(Arc::clone(&appended.message)), appended.replaced);
+                        self.announce_entry(
+                            &Entry::Message(Arc::clone(&appended.message)),
+                            appended.replaced,
+                        );
                     }
                     appended
                         .receipts
                         .iter()
-                        .for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
+                        .for_each(|receipt| self.announce_entry(&Entry::Receipt(*receipt), None));
                 }
                 Applied::Settled(settled) => {
-                    settled.receipt.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
+                    settled
+                        .receipt
+                        .iter()
+                        .for_each(|receipt| self.announce_entry(&Entry::Receipt(*receipt), None));
                 }
                 Applied::Removed(removed) => {
-                    removed.receipts.iter().for_each(|receipt| self.arrived(&Entry::Receipt(*receipt), None));
+                    removed
+                        .receipts
+                        .iter()
+                        .for_each(|receipt| self.announce_entry(&Entry::Receipt(*receipt), None));
                 }
                 Applied::Created
                 | Applied::Duplicate(_)
@@ -243,91 +258,90 @@ impl SessionRegistry {
         }
     }
 
-    /// How many listen so now.
+    /// Returns the number of open sessions.
     #[must_use]
-    pub fn session_count(&self, way: Transport) -> u64 {
-        self.listening.get(way as usize)
+    pub fn session_count(&self, transport: Transport) -> u64 {
+        self.open.get(transport as usize)
     }
 
-    /// How often somebody began to listen so.
+    /// Returns the number of sessions opened so far.
     #[must_use]
-    pub fn opened_count(&self, way: Transport) -> u64 {
-        self.opened.get(way as usize)
+    pub fn opened_count(&self, transport: Transport) -> u64 {
+        self.opened.get(transport as usize)
     }
 
-    /// Whether somebody listens to an inbox.
+    /// Returns true if an inbox has an open session.
     #[must_use]
     pub fn has_session(&self, inbox: InboxId) -> bool {
         self.shard(inbox).contains_key(&inbox)
     }
 
-    /// Who would take a message of that urgency.
+    /// Determines whether an agent would receive a message of this urgency now.
     #[must_use]
     pub fn availability(&self, inbox: InboxId, urgency: Urgency) -> Availability {
         let shard = self.shard(inbox);
-        let Some(listeners) = shard.get(&inbox) else { return Availability::NoSession };
-        let said = listeners.slots.iter().map(|slot| unpack(slot.says.load(Ordering::Relaxed)));
-        let lowest = said.min_by_key(|(_, floor)| *floor);
-        match lowest {
-            Some((held, floor)) if floor <= urgency => Availability::Session(held),
-            Some((_, floor)) => Availability::BelowMinUrgency(floor),
+        let Some(sessions) = shard.get(&inbox) else { return Availability::NoSession };
+        let states = sessions.slots.iter().map(|slot| unpack(slot.state.load(Ordering::Relaxed)));
+        match states.min_by_key(|(_, minimum)| *minimum) {
+            Some((reason, minimum)) if minimum <= urgency => Availability::Session(reason),
+            Some((_, minimum)) => Availability::BelowMinUrgency(minimum),
             None => Availability::NoSession,
         }
     }
 
-    /// Tells every session that there may be entries nobody told of.
+    /// Notifies all sessions that entries may have been committed without an announcement.
     pub fn announce_gap(&self) {
         for shard in &self.shards {
-            for slot in lock(shard).values().flat_map(|listeners| listeners.slots.iter()) {
-                slot.tell(|news| news.update_mut().missed = true);
+            for slot in lock(shard).values().flat_map(|sessions| sessions.slots.iter()) {
+                slot.notify(|wakeup| wakeup.update_mut().missed = true);
             }
         }
     }
 
-    /// Offers a message with TTL 0 to the sessions that listen now, and returns how many took it.
+    /// Offers a message with TTL 0 to the open sessions, and returns how many accepted it.
     #[must_use]
     pub fn offer(&self, entry: &OutboundEntry) -> usize {
         let Some(message) = entry.message() else { return 0 };
         let shard = self.shard(message.agent);
-        let Some(listeners) = shard.get(&message.agent) else { return 0 };
-        let mut taken = 0;
+        let Some(sessions) = shard.get(&message.agent) else { return 0 };
+        let mut accepted = 0;
         self.traces.record(message.id, Stage::Notified);
-        for slot in listeners.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
-            slot.tell(|news| {
-                let live = &mut news.update_mut().live;
+        for slot in sessions.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
+            slot.notify(|wakeup| {
+                let live = &mut wakeup.update_mut().live;
                 if live.len() < UPDATE_ENTRIES {
                     live.push(entry.clone());
-                    taken += 1;
+                    accepted += 1;
                 }
             });
         }
-        taken
+        accepted
     }
 
     /// Ends the sessions of a removed subscription, or of a removed inbox (RFC 8030 §7.3).
     pub fn end_sessions(&self, inbox: InboxId, only: Option<SubscriptionId>) {
         let shard = self.shard(inbox);
-        for slot in shard.get(&inbox).into_iter().flat_map(|listeners| listeners.slots.iter()) {
+        for slot in shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter()) {
             if only.is_none() || slot.scope.subscription == only {
-                slot.tell(|news| news.removed = true);
+                slot.notify(|wakeup| wakeup.removed = true);
             }
         }
     }
 
-    fn arrived(&self, entry: &Entry, replaced: Option<EntryRef>) {
+    fn announce_entry(&self, entry: &Entry, replaced: Option<EntryRef>) {
         let inbox = entry.entry_ref().inbox;
         let mut shard = self.shard(inbox);
-        let Some(listeners) = shard.get_mut(&inbox) else { return };
-        let previous = std::mem::replace(&mut listeners.last, entry.position());
+        let Some(sessions) = shard.get_mut(&inbox) else { return };
+        let previous = std::mem::replace(&mut sessions.last, entry.position());
         if let Entry::Message(message) = entry {
             self.traces.record(message.id, Stage::Notified);
         }
-        for slot in listeners.slots.iter() {
-            slot.tell(|news| news.add(previous, entry, replaced));
+        for slot in sessions.slots.iter() {
+            slot.notify(|wakeup| wakeup.add(previous, entry, replaced));
         }
     }
 
-    fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, Listeners>> {
+    fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, InboxSessions>> {
         lock(&self.shards[usize::from(inbox.as_bytes()[0]) % SHARDS])
     }
 }
@@ -335,20 +349,20 @@ impl SessionRegistry {
 impl Wakeup {
     fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
         let overflowed = self.overflowed;
-        let woken = self.update_mut();
-        // What waits here and was replaced meanwhile must not be sent any more (RFC 8030 §5.4).
+        let update = self.update_mut();
+        // A replaced message must not be sent any more (RFC 8030 §5.4).
         if let Some(replaced) = replaced {
-            woken.entries.retain(|waiting| waiting.entry_ref() != replaced);
+            update.entries.retain(|waiting| waiting.entry_ref() != replaced);
         }
-        if woken.last == Position::START {
-            woken.previous = previous;
+        if update.last == Position::START {
+            update.previous = previous;
         }
-        woken.last = entry.position();
-        let overflowed = overflowed || woken.entries.len() == UPDATE_ENTRIES;
+        update.last = entry.position();
+        let overflowed = overflowed || update.entries.len() == UPDATE_ENTRIES;
         if overflowed {
-            woken.entries.clear();
+            update.entries.clear();
         } else {
-            woken.entries.push(entry.clone());
+            update.entries.push(entry.clone());
         }
         self.overflowed = overflowed;
     }
@@ -359,62 +373,62 @@ impl Wakeup {
 }
 
 impl SessionHandle {
-    /// Says what holds this session back, for whoever asks why a message does not go.
-    pub fn set_block_reason(&self, held: BlockReason, min_urgency: Urgency) {
-        self.slot.says.store(pack(held, min_urgency), Ordering::Relaxed);
+    /// Records why this session sends nothing, and its minimum urgency, for message traces.
+    pub fn set_block_reason(&self, reason: BlockReason, min_urgency: Urgency) {
+        self.slot.state.store(pack(reason, min_urgency), Ordering::Relaxed);
     }
 
-    /// Waits until there may be news.
+    /// Waits for a notification.
     pub async fn notified(&self) {
         poll_fn(|cx| self.poll_notified(cx)).await;
     }
 
-    /// [`SessionHandle::arrived`] for one task that asks again and again.
+    /// Polls for a notification, and registers the task's waker if there is none. One task may poll at a time.
     pub fn poll_notified(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut post = lock(&self.slot.post);
-        if std::mem::take(&mut post.told) {
+        let mut pending = lock(&self.slot.pending);
+        if std::mem::take(&mut pending.notified) {
             return Poll::Ready(());
         }
-        match &mut post.waker {
+        match &mut pending.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
         Poll::Pending
     }
 
-    /// Whether what it listens to was removed; new entries stay where they are.
+    /// Returns true if the inbox or subscription was removed. Leaves the wakeup pending.
     #[must_use]
     pub fn is_removed(&self) -> bool {
-        lock(&self.slot.post).news.removed
+        lock(&self.slot.pending).wakeup.removed
     }
 
-    /// Whether its agent has come back on another connection; new entries stay where they are.
+    /// Returns true if the agent has reconnected on another connection. Leaves the wakeup pending.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
-        lock(&self.slot.post).news.superseded
+        lock(&self.slot.pending).wakeup.superseded
     }
 
-    /// Takes the news.
+    /// Takes the pending wakeup.
     #[must_use]
     pub fn take(&self) -> Wakeup {
-        std::mem::take(&mut lock(&self.slot.post).news)
+        std::mem::take(&mut lock(&self.slot.pending).wakeup)
     }
 }
 
 impl Drop for SessionHandle {
     fn drop(&mut self) {
-        self.registry.listening.subtract(self.slot.way as usize, 1);
+        self.registry.open.subtract(self.slot.transport as usize, 1);
         let inbox = self.slot.scope.inbox;
         let mut shard = self.registry.shard(inbox);
-        if let InboxSlot::Occupied(mut listeners) = shard.entry(inbox)
-            && !listeners.get_mut().slots.remove(&self.slot)
+        if let InboxSlot::Occupied(mut sessions) = shard.entry(inbox)
+            && !sessions.get_mut().slots.remove(&self.slot)
         {
-            listeners.remove();
+            sessions.remove();
         }
     }
 }
 
-/// A panic while one of these locks was held can't leave half a change that would do harm.
+/// Ignores poisoning: no lock here is held across code that could leave a partial change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,66 +1,55 @@
-//! Acknowledgements that nobody waits for, settled many at once: a commit has its price, however little is in it.
+//! Settles acknowledgements in batches, because every commit has a fixed cost.
+
+mod queue;
+
+pub(crate) use queue::SettleQueue;
 
 use crate::service::Service;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_store::{Durability, Op};
 
-/// How long an acknowledgement may wait for others. A crash in this time repeats a delivery, as it may for a while longer,
-/// until the store has synced.
-const PATIENCE: Duration = Duration::from_millis(5);
-/// So many are settled at once.
+/// How long an acknowledgement may wait for others.
+///
+/// A crash in this time repeats a delivery, as it does until the store has synced.
+const MAX_DELAY: Duration = Duration::from_millis(5);
+/// Number of acknowledgements that are settled without further delay.
 const BATCH: usize = 64;
 
-/// What was acknowledged and is not settled yet.
-#[derive(Default)]
-pub struct Settling {
-    waiting: Mutex<Vec<Op>>,
-    arrived: Notify,
-}
-
-impl Settling {
-    fn waiting(&self) -> MutexGuard<'_, Vec<Op>> {
-        // Whoever panicked while holding it left whole operations.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Service {
-    /// Settles entries soon, with others.
+    /// Queues acknowledged entries to be settled.
     pub fn settle_soon(&self, entries: Vec<EntryRef>) {
         self.record_acknowledged(&entries);
-        let mut waiting = self.settling.waiting();
+        let mut waiting = self.settling.lock();
         let was_empty = waiting.is_empty();
         waiting.extend(entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)));
         if waiting.len() >= BATCH {
             self.submit_settled(waiting);
         } else if was_empty {
-            self.settling.arrived.notify_one();
+            self.settling.filled.notify_one();
         }
     }
 
-    /// Hands everything that waits to the store: what is committed from now on comes after it.
+    /// Submits all queued acknowledgements, before any later commit.
     pub fn settle_now(&self) {
-        self.submit_settled(self.settling.waiting());
+        self.submit_settled(self.settling.lock());
     }
 
-    fn submit_settled(&self, mut waiting: MutexGuard<'_, Vec<Op>>) {
+    fn submit_settled(&self, mut waiting: std::sync::MutexGuard<'_, Vec<Op>>) {
         let ops = std::mem::take(&mut *waiting);
-        // Under the lock, or a batch could be overtaken by the one after it.
+        // Still locked, so that batches are submitted in order.
         if !ops.is_empty() {
             self.commit_detached(ops, Durability::Lazy);
         }
     }
 }
 
-/// Settles what waits, for ever.
+/// Settles queued acknowledgements after a short delay. Never returns.
 pub async fn run(service: &Service) {
     loop {
-        service.settling.arrived.notified().await;
-        tokio::time::sleep(PATIENCE).await;
+        service.settling.filled.notified().await;
+        tokio::time::sleep(MAX_DELAY).await;
         service.settle_now();
     }
 }

@@ -1,58 +1,60 @@
-//! Who may subscribe: anybody, or holders of a token. Anyone with a push URL may push either way.
+//! Tokens that restrict who may subscribe. Anyone with a push URL may push in either case.
 //!
-//! A token comes as `Authorization: Bearer <token>` (RFC 6750 §2.1), or in front of the path as `/t/<token>/…`, since
-//! several user agents can only be given a URL.
+//! Clients send a token as `Authorization: Bearer TOKEN` (RFC 6750 §2.1), or as a path prefix `/t/TOKEN/`, because several
+//! user agents can be configured only with a URL.
 
 use crate::bearer_tokens::{self, BearerTokens, TokenSource};
 use crate::client_addr::Caller;
 use http::HeaderMap;
+use webpush_core::env::Env;
 use webpush_core::problem::Problem;
 
-/// What a path with a token in it begins with.
+/// Prefix of a path with a token.
 const PATH_PREFIX: &str = "/t/";
 
-/// The tokens that let their holders subscribe.
+/// The tokens that allow clients to subscribe, if the server requires one.
 pub struct SubscribeTokens {
-    known: Option<BearerTokens>,
+    tokens: Option<BearerTokens>,
 }
 
 impl SubscribeTokens {
-    /// None needed.
+    /// Allows anyone to subscribe.
     #[must_use]
     pub const fn open() -> Self {
-        Self { known: None }
+        Self { tokens: None }
     }
 
-    /// Those of a source; without one, none needed.
+    /// Reads the tokens of a source. Without one, anyone may subscribe.
     ///
     /// # Errors
-    /// As [`BearerTokens::load`].
-    pub fn load(source: Option<&TokenSource>) -> anyhow::Result<Self> {
-        Ok(Self { known: source.map(BearerTokens::load).transpose()? })
+    /// Fails if [`BearerTokens::load`] fails.
+    pub fn load(source: Option<&TokenSource>, env: &Env) -> anyhow::Result<Self> {
+        Ok(Self { tokens: source.map(|source| BearerTokens::load(source, env)).transpose()? })
     }
 
-    /// What to put in front of `/subscribe`, for people to read.
+    /// Returns the prefix of `/subscribe` in examples.
     #[must_use]
     pub const fn example_prefix(&self) -> &'static str {
-        if self.known.is_some() { "/t/TOKEN" } else { "" }
+        if self.tokens.is_some() { "/t/TOKEN" } else { "" }
     }
 
-    /// Takes a token off a path: what is left, and whether it was a valid one. Where none is needed any will do, as the
-    /// URLs that agents were given must outlive a change of mind.
+    /// Strips the token from a path, and returns the rest and true if there was a valid token.
+    ///
+    /// If no token is required any is valid, so that configured URLs keep working after the requirement is dropped.
     ///
     /// # Errors
-    /// [`Problem::TokenRequired`] when it is wrong, whatever the rest of the path is.
+    /// Fails with [`Problem::TokenRequired`] for a wrong token.
     pub fn strip<'a>(&self, path: &'a str) -> Result<(&'a str, bool), Problem> {
         let Some((token, rest)) = split(path) else { return Ok((path, false)) };
         if self.admits(token) { Ok((rest, true)) } else { Err(Problem::TokenRequired { wrong: true }) }
     }
 
-    /// Whether a caller may subscribe.
+    /// Checks that a caller may subscribe.
     ///
     /// # Errors
-    /// [`Problem::TokenRequired`].
+    /// Fails with [`Problem::TokenRequired`] if a required token is missing or wrong.
     pub fn check(&self, caller: Caller<'_>, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.known.is_none() || caller.token_in_path {
+        if self.tokens.is_none() || caller.token_in_path {
             return Ok(());
         }
         match bearer_tokens::from_headers(headers) {
@@ -62,11 +64,11 @@ impl SubscribeTokens {
     }
 
     fn admits(&self, token: &str) -> bool {
-        self.known.as_ref().is_none_or(|known| known.contains(token))
+        self.tokens.as_ref().is_none_or(|tokens| tokens.contains(token))
     }
 }
 
-/// A token and the path behind it, which keeps its first slash.
+/// Splits a path into its token and the rest, which starts with a slash.
 fn split(path: &str) -> Option<(&str, &str)> {
     let rest = path.strip_prefix(PATH_PREFIX)?;
     match rest.find('/') {
@@ -84,7 +86,7 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef";
 
     fn tokens(text: &str) -> SubscribeTokens {
-        SubscribeTokens { known: Some(BearerTokens::parse(text).unwrap()) }
+        SubscribeTokens { tokens: Some(BearerTokens::parse(text, &crate::system::env()).unwrap()) }
     }
 
     fn checked(tokens: &SubscribeTokens, authorization: &[&str]) -> Result<(), Problem> {
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_by_header() {
+    fn a_token_in_a_header_is_accepted() {
         let tokens = tokens(&format!("# laptop\n\n  {TOKEN}  \nanother-token-of-mine\n"));
         assert_eq!(checked(&tokens, &[&format!("Bearer {TOKEN}")]), Ok(()));
         assert_eq!(checked(&tokens, &["vapid t=x, k=y", &format!("bearer  {TOKEN}")]), Ok(()));
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_off_a_path() {
+    fn a_token_is_stripped_from_a_path() {
         let tokens = tokens(TOKEN);
         assert_eq!(tokens.strip("/t/0123456789abcdef/subscribe"), Ok(("/subscribe", true)));
         assert_eq!(tokens.strip("/t/0123456789abcdef"), Ok(("/", true)));

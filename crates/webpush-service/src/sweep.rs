@@ -1,4 +1,4 @@
-//! Ends messages whose TTL has run out (RFC 8030 §5.2): a timer at the next deadline, no scan.
+//! Expires messages (RFC 8030 §5.2), with a timer for the next deadline instead of scans.
 
 mod timer;
 
@@ -6,18 +6,16 @@ pub use timer::SweepTimer;
 
 use crate::service::Service;
 use std::time::Duration;
+use timer::GRACE;
 use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
 use webpush_store::{Durability, Op, StoreError};
 
-/// Expired messages settled in one transaction, so that sweeping never holds up a push for long.
+/// Maximum number of messages per commit, so that a sweep does not delay pushes.
 const SLICE: usize = 500;
-/// How long after its TTL a message is ended. It is not delivered any more, but an acknowledgement that was on its way
-/// still counts. With [`PAUSE`] this keeps a receipt for an expired message within two seconds.
-const GRACE: Duration = Duration::from_secs(1);
-/// The shortest time between two sweeps: messages that expire close together go together.
+/// Minimum time between two sweeps, so that messages that expire close together share a commit.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a sweep waits after the store could not be reached.
+/// Pause after the store failed.
 const RETRY: Duration = Duration::from_secs(5);
 
 const _: () = assert!(
@@ -25,7 +23,7 @@ const _: () = assert!(
     "the receipt of an expired message is due within two seconds"
 );
 
-/// Sweeps until it is dropped.
+/// Runs the sweep. Never returns.
 pub async fn run(service: &Service) {
     let timer = &service.sweep_timer;
     loop {
@@ -43,7 +41,7 @@ pub async fn run(service: &Service) {
     }
 }
 
-/// Settles everything that has expired; says when the next one will.
+/// Settles all expired messages, and returns when the next one expires.
 async fn sweep(service: &Service) -> Result<Timestamp, StoreError> {
     loop {
         let due = service.due(service.now().before(GRACE), SLICE).await?;

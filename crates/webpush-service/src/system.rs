@@ -1,4 +1,4 @@
-//! The environment of a running program: the system clock and a cryptographic source of random bytes.
+//! The system's clock and cryptographically secure random bytes.
 
 use std::sync::Arc;
 use webpush_core::env::{Entropy, EntropyError, Env};
@@ -9,16 +9,16 @@ use webpush_store::system::SystemClock;
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[allow(clippy::disallowed_methods, reason = "everything else calls this")]
+    #[allow(clippy::disallowed_methods, reason = "the seam that all other code uses")]
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
         aws_lc_rs::rand::fill(bytes).map_err(|_| EntropyError)
     }
 }
 
-/// Returns the environment of this machine.
+/// Returns the system's environment.
 ///
-/// A program calls this once and passes the result to [`Service::new`](crate::service::Service::new) and to its store.
-/// Commands that run without a service may call it where they need the time.
+/// A server calls this once, and passes the result to [`Service::new`](crate::service::Service::new) and to its store.
+/// Commands that run without a service may call it wherever they need it.
 #[must_use]
 pub fn env() -> Env {
     Env::new(Arc::new(SystemClock), Arc::new(SystemEntropy))

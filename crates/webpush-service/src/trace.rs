@@ -1,13 +1,12 @@
-//! The way of each message that was accepted lately: which stage it reached and when, with ids only.
+//! Message traces: the stages that recent messages have reached, and when.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what is kept of a message, and how | `table.rs` |
-//! | why it goes no further | [`state`] |
-//! | which agents are slow | [`slowest`] |
+//! | the table of traces | `table.rs` |
+//! | the state of a message, and the reason for it | [`state`] |
+//! | the slowest agents | [`slowest`] |
 //!
-//! A stage is stamped where it happens, in a row that is there already: nothing is allocated for a message. Newer messages
-//! replace the oldest.
+//! Newer messages replace the oldest. Traces hold IDs, but no payloads or headers, and allocate nothing per message.
 
 pub mod slowest;
 pub mod state;
@@ -18,19 +17,19 @@ pub use table::{STAGES, Stage, Trace};
 use crate::system;
 use std::sync::OnceLock;
 use std::time::Duration;
-use table::Table;
+use table::TraceTable;
 use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::MessageId;
 use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
 use webpush_core::subscription::Protocol;
 
-/// How much is kept.
+/// Size of the trace buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceConfig {
-    /// For how long a message can be looked up; nothing is kept at zero.
+    /// How long a trace is kept; zero disables traces.
     pub keep: Duration,
-    /// Of so many messages.
+    /// Maximum number of messages.
     pub messages: usize,
 }
 
@@ -40,91 +39,91 @@ impl Default for TraceConfig {
     }
 }
 
-/// What is known of the messages that were accepted lately.
+/// The traces of recent messages.
 pub struct Traces {
-    settings: TraceConfig,
-    /// Made for the first message.
-    table: OnceLock<Table>,
+    config: TraceConfig,
+    /// Allocated for the first message.
+    table: OnceLock<TraceTable>,
     env: Env,
-    began: MonotonicTime,
+    started: MonotonicTime,
 }
 
 impl Traces {
-    /// Empty.
+    /// Creates an empty buffer.
     #[must_use]
-    pub fn new(settings: TraceConfig, env: Env) -> Self {
-        let began = env.monotonic();
-        Self { settings, table: OnceLock::new(), env, began }
+    pub fn new(config: TraceConfig, env: Env) -> Self {
+        let started = env.monotonic();
+        Self { config, table: OnceLock::new(), env, started }
     }
 
-    /// Nothing is ever kept.
+    /// Creates a buffer that keeps nothing.
     #[must_use]
     pub fn disabled() -> Self {
         Self::new(TraceConfig { keep: Duration::ZERO, messages: 0 }, system::env())
     }
 
-    /// For how long a message can be looked up, if at all.
+    /// Returns how long a trace is kept, or `None` if traces are disabled.
     #[must_use]
     pub const fn keep(&self) -> Option<Duration> {
-        let TraceConfig { keep, messages } = self.settings;
+        let TraceConfig { keep, messages } = self.config;
         if keep.is_zero() || messages == 0 { None } else { Some(keep) }
     }
 
-    /// A message was accepted, for a subscription of that protocol.
+    /// Begins the trace of an accepted message.
     pub fn begin(&self, message: &Draft, protocol: Protocol) {
         if self.keep().is_some() {
-            let table = self.table.get_or_init(|| Table::new(self.settings.messages));
+            let table = self.table.get_or_init(|| TraceTable::new(self.config.messages));
             table.insert(message, protocol, self.now());
         }
     }
 
-    /// A message was stored, under its position.
+    /// Records that a message was stored, and its position.
     pub fn record_stored(&self, message: &Message) {
         if let Some(table) = self.table.get() {
             table.record_stored(message, self.now());
         }
     }
 
-    /// A message has come to a stage.
+    /// Records that a message reached a stage.
     pub fn record(&self, message: MessageId, stage: Stage) {
         if let Some(table) = self.table.get() {
             table.record(message, stage, self.now());
         }
     }
 
-    /// A message has ended.
+    /// Records the outcome of a message.
     pub fn record_end(&self, message: MessageId, outcome: Outcome) {
         if let Some(table) = self.table.get() {
             table.record_end(message, outcome, self.now());
         }
     }
 
-    /// An agent said of a message that it could not use it, with a code.
+    /// Records the code of an agent's negative acknowledgement.
     pub fn record_nack(&self, message: MessageId, code: u16) {
         if let Some(table) = self.table.get() {
             table.record_nack(message, code);
         }
     }
 
-    /// What is known of a message, if that is kept.
+    /// Returns the trace of a message, unless it has expired or was replaced.
     #[must_use]
     pub fn find(&self, message: MessageId) -> Option<Trace> {
-        self.table.get()?.find(message).filter(|trace| self.is_kept(trace))
+        self.table.get()?.find(message).filter(|trace| self.is_current(trace))
     }
 
-    /// All that is kept.
+    /// Iterates over all traces, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = Trace> {
-        self.table.get().into_iter().flat_map(Table::all).filter(|trace| self.is_kept(trace))
+        self.table.get().into_iter().flat_map(TraceTable::iter).filter(|trace| self.is_current(trace))
     }
 
-    /// The present, as times in a [`Trace`] are written.
+    /// Returns the present time on the clock of [`Trace::at`].
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.env.monotonic().since(self.began)
+        self.env.monotonic().since(self.started)
     }
 
-    fn is_kept(&self, trace: &Trace) -> bool {
-        self.now().saturating_sub(trace.accepted()) <= self.settings.keep
+    fn is_current(&self, trace: &Trace) -> bool {
+        self.now().saturating_sub(trace.accepted()) <= self.config.keep
     }
 }
 

@@ -84,7 +84,11 @@ mod tests {
     }
 
     fn this_machine() -> AdminAuth {
-        AdminAuth::ThisMachine { owner: Box::new(BearerTokens::parse("0123456789abcdef").unwrap()) }
+        AdminAuth::ThisMachine {
+            owner: Box::new(
+                BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
+            ),
+        }
     }
 
     #[test]
@@ -132,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_token_opens() {
-        let gate = AdminAuth::Token(Box::new(BearerTokens::parse("0123456789abcdef").unwrap()));
+        let gate = AdminAuth::Token(Box::new(
+            BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
+        ));
         assert!(gate.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdef"), Right::Ask).is_ok());
         let wrong = gate.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdeF"), Right::Ask);
         assert!(matches!(wrong, Err(Refusal::TokenRequired { wrong: true })));

@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use webpush_http::answer::Answer;
-use webpush_service::metrics;
+use webpush_service::metrics::report;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -17,7 +17,7 @@ const OPEN_METRICS: HeaderValue =
 pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
     let is_ready = admin.service.check_readiness().await.is_ok();
     let service = Arc::clone(&admin.service);
-    let shown = spawn_blocking(move || metrics::text(service, is_ready)).await;
+    let shown = spawn_blocking(move || report::open_metrics(service, is_ready)).await;
     let Ok(Ok(text)) = shown else { return Err(Refusal::Failed) };
     let mut answer = Response::new(Bytes::from(text));
     answer.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use webpush_client::private_file;
 use webpush_core::base64url;
+use webpush_core::env::Env;
 use webpush_service::bearer_tokens::BearerTokens;
 
 /// The name of the file in the data folder.
@@ -17,10 +18,10 @@ pub const FILE_NAME: &str = "admin-token";
 ///
 /// # Errors
 /// When the file can't be written.
-pub(super) fn make(folder: &Path) -> anyhow::Result<BearerTokens> {
-    let text = format!("{}\n", base64url::encode(webpush_service::system::env().random::<24>()?));
+pub(super) fn make(folder: &Path, env: &Env) -> anyhow::Result<BearerTokens> {
+    let text = format!("{}\n", base64url::encode(env.random::<24>()?));
     private_file::replace(&folder.join(FILE_NAME), text.as_bytes())?;
-    BearerTokens::parse(&text)
+    BearerTokens::parse(&text, env)
 }
 
 /// The token, for a client that may read the folder.
@@ -35,11 +36,11 @@ mod tests {
 
     #[test]
     fn each_start_has_its_own() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, env) = (tempfile::tempdir().unwrap(), webpush_service::system::env());
         assert_eq!(read(folder.path()), None);
-        let first = make(folder.path()).unwrap();
+        let first = make(folder.path(), &env).unwrap();
         let token = read(folder.path()).unwrap();
         assert!(first.contains(&token) && !first.contains("0123456789abcdef"));
-        assert!(!make(folder.path()).unwrap().contains(&token));
+        assert!(!make(folder.path(), &env).unwrap().contains(&token));
     }
 }

@@ -271,7 +271,7 @@ async fn peer_defect_11_health_is_503_while_the_store_is_down() {
         assert_eq!(output, serde_json::json!({"status": "ERROR", "version": env!("CARGO_PKG_VERSION")}));
     }
     let (status, _, body) = is_ready().await;
-    assert!(status == 503 && body.contains("the store can't be written"), "{body}");
+    assert!(status == 503 && body.contains("the store cannot be written"), "{body}");
     assert_eq!(ask(&admin, "GET", "/health", "").await.0, 200, "the process is there");
     assert_eq!(health(&mut peer, "/__lbheartbeat__").await, StatusCode::OK, "it asks nothing of the store");
     let metrics = Exposition::parse(&ask(&admin, "GET", "/metrics", "").await.2);

@@ -116,7 +116,7 @@ async fn a_server_that_shuts_down_is_never_ready() {
     }
     assert_eq!(told(&admin, "/ready").await.0, 200);
     server.signal("TERM");
-    let stops = json!({"status": "not ready", "reason": "the service stops"});
+    let stops = json!({"status": "not ready", "reason": "the server is shutting down"});
     let mut answer = told(&admin, "/ready").await;
     while answer.0 == 200 {
         // The signal may not have arrived yet.
@@ -126,7 +126,7 @@ async fn a_server_that_shuts_down_is_never_ready() {
     assert_eq!(told(&admin, "/__lbheartbeat__").await.0, 503);
     assert_eq!(told(&admin, "/health").await, (200, json!({"status": "live"})));
     let (ready, live) = (health(&["--admin", &admin]), health(&["--live", "--admin", &admin]));
-    assert_eq!(ready, (Some(1), "webpush-server: not ready: the service stops\n".to_owned()));
+    assert_eq!(ready, (Some(1), "webpush-server: not ready: the server is shutting down\n".to_owned()));
     assert_eq!(live, (Some(0), String::new()));
     server.signal("TERM");
     assert!(!server.wait().await, "it was cut");

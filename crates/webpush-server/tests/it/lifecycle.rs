@@ -124,7 +124,7 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--admin", "9090"], "not an address"),
         (&["--admin", "0.0.0.0:0"], "--admin-token-file"),
         (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
-        (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have letters"),
+        (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have only letters"),
     ] {
         let output = refused(dir.path(), args);
         assert!(output.contains(expected), "{args:?}: {output}");

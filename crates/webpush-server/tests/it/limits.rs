@@ -133,7 +133,7 @@ fn wrong_limits_are_one_clear_sentence() {
         ("--max-connections", "0", "0"),
         ("--stall-timeout", "0s", "greater than zero"),
         ("--subscribe-token-file", "/nowhere/tokens", "/nowhere/tokens"),
-        ("--subscribe-token-file", &empty, "holds no token"),
+        ("--subscribe-token-file", &empty, "no token"),
         ("--subscribe-token-file", &short, "line 1: a token needs at least 16 characters"),
     ] {
         let printed = refused(dir.path(), &[flag, value]);

@@ -34,7 +34,7 @@ async fn an_agent_has_one_log_id_which_follows_from_its_url() {
     assert!(server.wait().await);
 
     let log = std::fs::read_to_string(path).unwrap();
-    let accepted = log.lines().find(|line| line.contains("a message was accepted")).unwrap();
+    let accepted = log.lines().find(|line| line.contains("message accepted")).unwrap();
     assert!(of_push.iter().chain(&of_message).all(|name| accepted.contains(name)), "{accepted}");
     let listens = log.lines().find(|line| line.contains("an agent begins to listen")).unwrap();
     assert!(listens.contains(&of_push[0]), "{listens}");

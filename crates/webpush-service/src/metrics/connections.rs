@@ -4,33 +4,33 @@ use super::exposition::Exposition;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Connections.
+/// Counters of connections.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     open: AtomicU64,
     opened: AtomicU64,
     refused: AtomicU64,
-    most: AtomicU64,
+    limit: AtomicU64,
 }
 
 impl ConnectionCounts {
-    /// There may be so many.
-    pub fn set_limit(&self, most: usize) {
-        self.most.store(most as u64, Ordering::Relaxed);
+    /// Records the connection limit.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit as u64, Ordering::Relaxed);
     }
 
-    /// One was accepted.
+    /// Counts an accepted connection.
     pub fn count_opened(&self) {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One is no more.
+    /// Counts a closed connection.
     pub fn count_closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One found no place.
+    /// Counts a connection closed because of a limit.
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -39,14 +39,14 @@ impl ConnectionCounts {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        out.gauge("connections", "Connections to the public listener.", get(&self.open))?;
-        out.gauge("connections_limit", "Connections that there may be at once.", get(&self.most))?;
-        out.counter("connections_opened", "Connections that were accepted.", get(&self.opened))?;
+        out.gauge("connections", "Open connections to the public listener.", get(&self.open))?;
+        out.gauge("connections_limit", "Maximum number of open connections.", get(&self.limit))?;
+        out.counter("connections_opened", "Connections accepted.", get(&self.opened))?;
         out.counter(
             "connections_refused",
-            "Connections that were closed at once, because there were as many as may be.",
+            "Connections closed immediately because a connection limit was reached.",
             get(&self.refused),
         )
     }

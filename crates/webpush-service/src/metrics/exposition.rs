@@ -1,4 +1,4 @@
-//! Metrics as text: OpenMetrics, by way of `prometheus-client`.
+//! Encodes metrics as OpenMetrics text with `prometheus-client`.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_store::statistics::Distribution;
 
-/// What the names of all metrics begin with.
+/// Prefix of all metric names.
 const PREFIX: &str = "webpush";
 
-/// Numbers by one label, whose values are a closed set: each has its place, so that nothing is looked up to count.
+/// Counters by one label with `N` known values. The index of a value is its position in the list of values.
 #[derive(Debug)]
 pub(crate) struct Counters<const N: usize>([AtomicU64; N]);
 
@@ -22,34 +22,34 @@ impl<const N: usize> Default for Counters<N> {
 }
 
 impl<const N: usize> Counters<N> {
-    pub(crate) fn add(&self, place: usize, more: u64) {
-        self.0[place].fetch_add(more, Ordering::Relaxed);
+    pub(crate) fn add(&self, index: usize, more: u64) {
+        self.0[index].fetch_add(more, Ordering::Relaxed);
     }
 
-    pub(crate) fn subtract(&self, place: usize, less: u64) {
-        self.0[place].fetch_sub(less, Ordering::Relaxed);
+    pub(crate) fn subtract(&self, index: usize, less: u64) {
+        self.0[index].fetch_sub(less, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self, place: usize) -> u64 {
-        self.0[place].load(Ordering::Relaxed)
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        self.0[index].load(Ordering::Relaxed)
     }
 
-    /// With what each is called.
-    pub(super) fn named(&self, names: [&'static str; N]) -> impl Iterator<Item = (&'static str, u64)> {
+    /// Returns each counter with its label value.
+    pub(super) fn labeled(&self, names: [&'static str; N]) -> impl Iterator<Item = (&'static str, u64)> {
         names.into_iter().zip(&self.0).map(|(name, number)| (name, number.load(Ordering::Relaxed)))
     }
 
-    /// The same as one row of a table.
+    /// Returns each counter with two label values, of which the first is `row`.
     pub(super) fn row(
         &self,
         row: &'static str,
         names: [&'static str; N],
     ) -> impl Iterator<Item = ([&'static str; 2], u64)> {
-        self.named(names).map(move |(name, number)| ([row, name], number))
+        self.labeled(names).map(move |(name, number)| ([row, name], number))
     }
 }
 
-/// Where metrics are written. Each is declared by being written: name without prefix and unit, and what it means.
+/// The encoder of metrics. Names have no prefix and no unit.
 pub(super) struct Exposition<'a>(DescriptorEncoder<'a>);
 
 impl Exposition<'_> {
@@ -67,7 +67,7 @@ impl Exposition<'_> {
         self.begin(name, help, None, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&number, None)
     }
 
-    /// In bytes.
+    /// Encodes a counter in bytes.
     pub(super) fn byte_counter(&mut self, name: &str, help: &str, bytes: u64) -> fmt::Result {
         let mut metric = self.begin(name, help, Some(&Unit::Bytes), MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, _, u64>(&bytes, None)
@@ -87,7 +87,7 @@ impl Exposition<'_> {
         Ok(())
     }
 
-    /// Counters by two labels.
+    /// Encodes counters by two labels.
     pub(super) fn table(
         &mut self,
         name: &str,
@@ -107,9 +107,9 @@ impl Exposition<'_> {
         self.begin(name, help, None, MetricType::Gauge)?.encode_gauge(&signed(number))
     }
 
-    /// 1 if so, 0 if not.
-    pub(super) fn flag(&mut self, name: &str, help: &str, is_so: bool) -> fmt::Result {
-        self.gauge(name, help, u64::from(is_so))
+    /// Encodes a gauge that is 0 or 1.
+    pub(super) fn flag(&mut self, name: &str, help: &str, is_set: bool) -> fmt::Result {
+        self.gauge(name, help, u64::from(is_set))
     }
 
     pub(super) fn bytes(&mut self, name: &str, help: &str, bytes: u64) -> fmt::Result {
@@ -130,63 +130,69 @@ impl Exposition<'_> {
         Ok(())
     }
 
-    /// A point in time, in seconds since 1970-01-01 UTC.
+    /// Encodes a Unix timestamp.
     pub(super) fn timestamp(&mut self, name: &str, help: &str, seconds: f64) -> fmt::Result {
         self.begin(name, help, Some(&Unit::Seconds), MetricType::Gauge)?.encode_gauge(&seconds)
     }
 
-    /// Of so many parts of a second each.
-    pub(super) fn times(&mut self, name: &str, help: &str, of: &Distribution, parts: f64) -> fmt::Result {
+    /// Encodes a histogram of times, recorded in units of 1/`per_second` s.
+    pub(super) fn times(
+        &mut self,
+        name: &str,
+        help: &str,
+        times: &Distribution,
+        per_second: f64,
+    ) -> fmt::Result {
         let metric = self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        histogram(metric, of, parts)
+        histogram(metric, times, per_second)
     }
 
-    /// Of numbers without a unit.
-    pub(super) fn sizes(&mut self, name: &str, help: &str, of: &Distribution) -> fmt::Result {
-        histogram(self.begin(name, help, None, MetricType::Histogram)?, of, 1.0)
+    /// Encodes a histogram of numbers without a unit.
+    pub(super) fn sizes(&mut self, name: &str, help: &str, sizes: &Distribution) -> fmt::Result {
+        histogram(self.begin(name, help, None, MetricType::Histogram)?, sizes, 1.0)
     }
 
     pub(super) fn info(
         &mut self,
         name: &str,
         help: &str,
-        of: &[(&'static str, &'static str)],
+        labels: &[(&'static str, &'static str)],
     ) -> fmt::Result {
-        self.begin(name, help, None, MetricType::Info)?.encode_info(&of)
+        self.begin(name, help, None, MetricType::Info)?.encode_info(&labels)
     }
 }
 
-fn histogram(mut metric: MetricEncoder<'_>, of: &Distribution, parts: f64) -> fmt::Result {
-    let bounds = of.bounds.iter().map(|bound| *bound as f64 / parts).chain([f64::INFINITY]);
-    let buckets: Vec<_> = bounds.zip(of.counts.iter().copied()).collect();
-    let count = of.counts.iter().sum();
-    metric.encode_histogram::<NoLabelSet>(of.sum as f64 / parts, count, &buckets, None)
+fn histogram(mut metric: MetricEncoder<'_>, values: &Distribution, divisor: f64) -> fmt::Result {
+    let bounds = values.bounds.iter().map(|bound| *bound as f64 / divisor).chain([f64::INFINITY]);
+    let buckets: Vec<_> = bounds.zip(values.counts.iter().copied()).collect();
+    let count = values.counts.iter().sum();
+    metric.encode_histogram::<NoLabelSet>(values.sum as f64 / divisor, count, &buckets, None)
 }
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The whole text of what a function writes.
-pub(super) fn write(
-    show: impl Fn(&mut Exposition<'_>) -> fmt::Result + Send + Sync + 'static,
+/// Returns the text of the metrics that a function encodes.
+pub(super) fn encode(
+    metrics: impl Fn(&mut Exposition<'_>) -> fmt::Result + Send + Sync + 'static,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Shown(show)));
-    let mut written = String::new();
-    text::encode(&mut written, &registry)?;
-    Ok(written)
+    registry.register_collector(Box::new(FnCollector(metrics)));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
 }
 
-struct Shown<F>(F);
+struct FnCollector<F>(F);
 
-impl<F> fmt::Debug for Shown<F> {
+impl<F> fmt::Debug for FnCollector<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shown").finish_non_exhaustive()
+        f.debug_struct("FnCollector").finish_non_exhaustive()
     }
 }
 
-impl<F> Collector for Shown<F>
+impl<F> Collector for FnCollector<F>
 where
     F: Fn(&mut Exposition<'_>) -> fmt::Result + Send + Sync + 'static,
 {

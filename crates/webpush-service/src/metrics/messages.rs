@@ -1,4 +1,4 @@
-//! Messages and receipts: what came in, what became of it, and how long that took.
+//! Messages and receipts: acceptance, outcome and latency.
 
 use super::exposition::{Counters, Exposition};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const PROTOCOLS: [&str; ProtocolKind::ALL.len()] = {
 const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "cancelled", "dropped"];
 const LIVE: [&str; 2] = ["taken", "nobody"];
 
-/// In milliseconds. The clock that stamps messages has no more.
+/// Bounds of the histograms, in milliseconds: the precision of the timestamps of messages.
 const TIMES: &[u64] = &[1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300_000, 3_600_000, 86_400_000];
 
 /// Messages and receipts.
@@ -46,24 +46,24 @@ impl Default for Messages {
 }
 
 impl Messages {
-    /// A message was accepted, for a subscription of that protocol.
+    /// Counts an accepted message.
     pub fn count_accepted(&self, protocol: Protocol) {
         self.accepted.add(protocol.kind() as usize, 1);
     }
 
-    /// A message with TTL 0 was offered to whoever listens, and so many sessions took it.
+    /// Counts a message with TTL 0 that `sessions` sessions accepted.
     pub fn count_offered(&self, sessions: usize) {
         self.live.add(usize::from(sessions == 0), 1);
     }
 
-    /// An entry was handed to its agent's connection; a message says when it was accepted.
+    /// Records the latency of an entry written to its agent's connection; `accepted` is `None` for a receipt.
     pub fn observe_delivery(&self, accepted: Option<Timestamp>, now: Timestamp) {
         if let Some(accepted) = accepted {
             self.delivery.note(millis(accepted, now));
         }
     }
 
-    /// Counts what a commit has ended besides what it was meant to end.
+    /// Counts messages and receipts that a commit ended as a side effect.
     pub fn count_committed(&self, applied: &[Applied]) {
         for change in applied {
             let receipts_dropped = match change {
@@ -94,7 +94,7 @@ impl Messages {
         }
     }
 
-    /// A message was settled, which had been accepted at that time.
+    /// Counts a settled message.
     pub fn count_settled(&self, outcome: Outcome, accepted: Timestamp, now: Timestamp) {
         self.end(outcome, 1);
         if outcome == Outcome::Delivered {
@@ -102,66 +102,66 @@ impl Messages {
         }
     }
 
-    /// How many messages and receipts were dropped for the quota of their inbox (RFC 8030 §7.2).
+    /// Returns how many messages and receipts were dropped because an inbox was full (RFC 8030 §7.2).
     #[must_use]
     pub fn dropped(&self) -> (u64, u64) {
         (self.ended.get(Outcome::Dropped as usize), self.receipts_dropped.load(Ordering::Relaxed))
     }
 
-    /// From acceptance to delivery, and to acknowledgement.
+    /// Returns the times from acceptance to delivery, and to acknowledgement.
     pub(super) fn times(&self) -> (Distribution, Distribution) {
         (self.delivery.distribution(), self.acknowledgement.distribution())
     }
 
-    pub(super) fn all_accepted(&self) -> u64 {
-        self.accepted.named(PROTOCOLS).map(|(_, number)| number).sum()
+    pub(super) fn total_accepted(&self) -> u64 {
+        self.accepted.labeled(PROTOCOLS).map(|(_, number)| number).sum()
     }
 
-    /// By outcome.
-    pub(super) fn all_ended(&self) -> BTreeMap<&'static str, u64> {
-        self.ended.named(OUTCOMES).collect()
+    /// Returns the number of ended messages by outcome.
+    pub(super) fn ended_by_outcome(&self) -> BTreeMap<&'static str, u64> {
+        self.ended.labeled(OUTCOMES).collect()
     }
 
     fn end(&self, outcome: Outcome, messages: usize) {
         self.ended.add(outcome as usize, messages as u64);
     }
 
-    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, out: &mut Exposition<'_>) -> fmt::Result {
         out.counters(
             "messages_accepted",
-            "Messages that were accepted, by the protocol of their subscription.",
+            "Messages accepted, by protocol of the subscription.",
             "protocol",
-            self.accepted.named(PROTOCOLS),
+            self.accepted.labeled(PROTOCOLS),
         )?;
         out.counters(
             "messages_live",
-            "Accepted messages with TTL 0, by whether anybody listened. Those that owe a receipt or have a topic are stored \
-             and end like others as well.",
+            "Messages with TTL 0 accepted, by result: taken by a session, or nobody connected. Those with a receipt or topic \
+             also count in messages_ended.",
             "result",
-            self.live.named(LIVE),
+            self.live.labeled(LIVE),
         )?;
         out.counters(
             "messages_ended",
-            "Stored messages by how they ended: delivered is acknowledged, replaced by one of the same topic, cancelled with \
-             their subscription or by their sender, dropped for the quota of their agent.",
+            "Stored messages ended, by outcome: delivered (acknowledged), expired, replaced (same topic), cancelled (deleted \
+             by the sender or with the subscription), dropped (quota).",
             "outcome",
-            self.ended.named(OUTCOMES),
+            self.ended.labeled(OUTCOMES),
         )?;
         let (_, receipts) = self.dropped();
         out.counter(
             "receipts_dropped",
-            "Receipts that were dropped for the quota of their inbox.",
+            "Receipts dropped because the quota of their inbox was exceeded.",
             receipts,
         )?;
         out.times(
             "message_delivery",
-            "From the acceptance of a message until it was handed to its agent's connection, for each time it was.",
+            "Seconds from acceptance to each write to the agent's connection.",
             &self.delivery.distribution(),
             1e3,
         )?;
         out.times(
             "message_acknowledgement",
-            "From the acceptance of a message until its acknowledgement was settled.",
+            "Seconds from acceptance to the settled acknowledgement.",
             &self.acknowledgement.distribution(),
             1e3,
         )
@@ -177,24 +177,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_delivered_took_time_to_be_acknowledged() {
+    fn only_delivered_messages_count_in_the_acknowledgement_histogram() {
         let messages = Messages::default();
         let [accepted, now] = [1_000, 1_030].map(Timestamp::from_millis);
         for outcome in [Outcome::Delivered, Outcome::Expired, Outcome::Expired, Outcome::Canceled] {
             messages.count_settled(outcome, accepted, now);
         }
-        // A clock that was set back.
+        // The clock was set back.
         messages.count_settled(Outcome::Delivered, now, accepted);
-        let ended: Vec<_> = messages.ended.named(OUTCOMES).map(|(_, number)| number).collect();
+        let ended: Vec<_> = messages.ended.labeled(OUTCOMES).map(|(_, number)| number).collect();
         assert_eq!(ended, [2, 2, 0, 1, 0]);
         let times = messages.acknowledgement.distribution();
         assert_eq!((times.counts.iter().sum::<u64>(), times.sum), (2, 30));
         messages.observe_delivery(None, now);
-        assert_eq!(messages.delivery.distribution().counts.iter().sum::<u64>(), 0, "it is no message");
+        assert_eq!(messages.delivery.distribution().counts.iter().sum::<u64>(), 0, "a receipt");
     }
 
     #[test]
-    fn outcomes_stand_where_they_are_named() {
+    fn labels_are_in_the_order_of_the_outcomes() {
         for (outcome, name) in [
             (Outcome::Delivered, "delivered"),
             (Outcome::Expired, "expired"),

@@ -1,4 +1,4 @@
-//! The process, the folder it writes to, and the certificate it shows.
+//! The process, its data directory and its TLS certificate.
 
 use super::exposition::Exposition;
 use rustix::process::{Resource, getrlimit};
@@ -15,8 +15,8 @@ use webpush_core::time::Timestamp;
 pub struct Process {
     started: Timestamp,
     data_dir: OnceLock<PathBuf>,
-    /// In seconds since 1970-01-01 UTC; 0 without TLS.
-    certificate_expires: AtomicU64,
+    /// Unix timestamp in seconds; 0 without TLS.
+    certificate_expiry: AtomicU64,
 }
 
 impl Process {
@@ -25,68 +25,67 @@ impl Process {
         Self { started, ..Self::default() }
     }
 
-    /// Says where the data is.
+    /// Sets the data directory to measure. Later calls change nothing.
     pub fn set_data_dir(&self, data_dir: &Path) {
-        // The first word counts: a process has one data folder.
         let _ = self.data_dir.set(data_dir.to_owned());
     }
 
-    /// Says until when the certificate is good that is shown from now on, if there is one and it says so.
+    /// Sets the expiry of the TLS certificate in use, if it has one.
     pub fn set_certificate_expiry(&self, at: Option<Timestamp>) {
-        self.certificate_expires.store(at.map_or(0, |at| at.as_millis() / 1000), Ordering::Relaxed);
+        self.certificate_expiry.store(at.map_or(0, |at| at.as_millis() / 1000), Ordering::Relaxed);
     }
 
-    /// What it takes, and since when.
+    /// Returns the values for the dashboard. Reads files.
     pub fn summary(&self) -> Value {
-        let folder = self.data_dir.get();
-        let disk = folder.and_then(|folder| rustix::fs::statvfs(folder).ok());
+        let data_dir = self.data_dir.get();
+        let disk = data_dir.and_then(|data_dir| rustix::fs::statvfs(data_dir).ok());
         json!({
             "started": self.started.as_millis(),
             "memory_bytes": resident_bytes(),
-            "data_bytes": folder.map(|folder| size_of(folder)),
-            "free_bytes": disk.map(|found| found.f_bavail.saturating_mul(found.f_frsize)),
-            "certificate_expires": match self.certificate_expires.load(Ordering::Relaxed) {
+            "data_bytes": data_dir.map(|data_dir| size_of(data_dir)),
+            "free_bytes": disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            "certificate_expires": match self.certificate_expiry.load(Ordering::Relaxed) {
                 0 => None,
                 at => Some(at.saturating_mul(1000)),
             },
         })
     }
 
-    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
-        out.info("build", "What runs here.", &[("version", env!("CARGO_PKG_VERSION"))])?;
+    pub(super) fn encode(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        out.info("build", "Version of the server.", &[("version", env!("CARGO_PKG_VERSION"))])?;
         let started = self.started.as_millis() as f64 / 1e3;
-        out.timestamp(
-            "process_start_time",
-            "When the process was started, in seconds since 1970-01-01 UTC.",
-            started,
-        )?;
+        out.timestamp("process_start_time", "Start of the process, as a Unix timestamp.", started)?;
         let descriptors = [open_descriptors(), descriptor_limit().map(|limit| limit as u64)];
         if let [Some(open), Some(limit)] = descriptors {
-            out.gauge("process_open_fds", "File descriptors that are open.", open)?;
-            out.gauge("process_max_fds", "File descriptors that may be open.", limit)?;
+            out.gauge("process_open_fds", "Open file descriptors.", open)?;
+            out.gauge("process_max_fds", "Maximum number of open file descriptors.", limit)?;
         }
         if let Some(bytes) = resident_bytes() {
-            out.bytes("process_resident_memory", "Memory that the process takes.", bytes)?;
+            out.bytes("process_resident_memory", "Resident memory of the process.", bytes)?;
         }
-        if let Some(folder) = self.data_dir.get() {
-            out.bytes("data_size", "What the files in the data folder take.", size_of(folder))?;
-            if let Ok(found) = rustix::fs::statvfs(folder) {
-                let available = found.f_bavail.saturating_mul(found.f_frsize);
-                out.bytes("data_available", "What is free where the data folder is.", available)?;
+        if let Some(data_dir) = self.data_dir.get() {
+            out.bytes("data_size", "Size of the files in the data directory.", size_of(data_dir))?;
+            if let Ok(disk) = rustix::fs::statvfs(data_dir) {
+                let available = disk.f_bavail.saturating_mul(disk.f_frsize);
+                out.bytes(
+                    "data_available",
+                    "Free space on the file system of the data directory.",
+                    available,
+                )?;
             }
         }
-        match self.certificate_expires.load(Ordering::Relaxed) {
+        match self.certificate_expiry.load(Ordering::Relaxed) {
             0 => Ok(()),
             at => out.timestamp(
                 "tls_certificate_expiry_timestamp",
-                "Until when the TLS certificate is good that is shown now, in seconds since 1970-01-01 UTC.",
+                "Expiry of the TLS certificate in use, as a Unix timestamp.",
                 at as f64,
             ),
         }
     }
 }
 
-/// Returns how many file descriptors this process may have open; `None` if there is no limit.
+/// Returns the limit of open file descriptors, or `None` if there is none.
 #[must_use]
 pub fn descriptor_limit() -> Option<usize> {
     getrlimit(Resource::Nofile).current.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
@@ -102,12 +101,12 @@ fn resident_bytes() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Files that go while they are counted count nothing.
-fn size_of(folder: &Path) -> u64 {
-    let Ok(files) = fs::read_dir(folder) else { return 0 };
+/// Returns the size of all files in a directory. Files removed meanwhile count as empty.
+fn size_of(directory: &Path) -> u64 {
+    let Ok(files) = fs::read_dir(directory) else { return 0 };
     let size = |file: fs::DirEntry| match file.metadata() {
-        Ok(found) if found.is_dir() => size_of(&file.path()),
-        Ok(found) => found.len(),
+        Ok(metadata) if metadata.is_dir() => size_of(&file.path()),
+        Ok(metadata) => metadata.len(),
         Err(_) => 0,
     };
     files.flatten().map(size).sum()
@@ -118,17 +117,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_says_what_a_process_takes() {
+    fn descriptors_and_memory_are_read_from_proc() {
         assert!(open_descriptors().unwrap() > 2);
         assert!(resident_bytes().unwrap() > 100_000);
     }
 
     #[test]
-    fn a_folder_is_as_large_as_its_files() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("inner")).unwrap();
-        fs::write(folder.path().join("a"), "12345").unwrap();
-        fs::write(folder.path().join("inner/b"), "123").unwrap();
-        assert_eq!(size_of(folder.path()), 8);
+    fn the_size_of_a_directory_is_that_of_its_files() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("inner")).unwrap();
+        fs::write(directory.path().join("a"), "12345").unwrap();
+        fs::write(directory.path().join("inner/b"), "123").unwrap();
+        assert_eq!(size_of(directory.path()), 8);
     }
 }

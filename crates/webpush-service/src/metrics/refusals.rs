@@ -1,4 +1,4 @@
-//! Requests that were answered with an error, and why.
+//! Requests refused, by error.
 
 use super::exposition::{Counters, Exposition};
 use std::fmt;
@@ -30,22 +30,22 @@ const CLAIMS: [Claim; 8] = [
     Claim::Signature,
 ];
 
-/// Errors that were answered.
+/// Counters of refused requests.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// By name.
+    /// Counters by error name.
     problems: OnceLock<Vec<(&'static str, AtomicU64)>>,
     limits: Counters<8>,
     claims: Counters<8>,
 }
 
 impl Refusals {
-    /// Sets the names that errors are counted by, so that each is shown from the start. Later calls change nothing.
+    /// Sets the names of all errors, so that each is exposed from the start. Later calls change nothing.
     pub fn set_names(&self, names: impl Iterator<Item = &'static str>) {
         self.problems.get_or_init(|| names.map(|name| (name, AtomicU64::new(0))).collect());
     }
 
-    /// Counts an error by its name; `problem` tells what was limited, or which claim of a VAPID token was invalid.
+    /// Counts an error by its name, and by the exceeded limit or invalid VAPID claim of `problem`.
     pub fn count(&self, name: &str, problem: Option<&Problem>) {
         if let Some((_, number)) = self.problems().iter().find(|(problem, _)| *problem == name) {
             number.fetch_add(1, Ordering::Relaxed);
@@ -61,38 +61,38 @@ impl Refusals {
         self.problems.get().map_or(&[], Vec::as_slice)
     }
 
-    /// How many there were, whatever the reason.
-    pub(super) fn all(&self) -> u64 {
+    /// Returns the number of all errors.
+    pub(super) fn total(&self) -> u64 {
         self.problems().iter().map(|(_, number)| number.load(Ordering::Relaxed)).sum()
     }
 
-    /// Those that there were, by name, the most frequent first.
+    /// Returns the errors that occurred and their numbers, the most frequent first.
     pub fn summary(&self) -> Vec<(&'static str, u64)> {
         let numbers = self.problems().iter().map(|(name, number)| (*name, number.load(Ordering::Relaxed)));
-        let mut there: Vec<_> = numbers.filter(|(_, number)| *number > 0).collect();
-        there.sort_by_key(|(name, number)| (std::cmp::Reverse(*number), *name));
-        there
+        let mut occurred: Vec<_> = numbers.filter(|(_, number)| *number > 0).collect();
+        occurred.sort_by_key(|(name, number)| (std::cmp::Reverse(*number), *name));
+        occurred
     }
 
-    pub(super) fn show(&self, out: &mut Exposition<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let problems = self.problems().iter().map(|(name, number)| (*name, number.load(Ordering::Relaxed)));
         out.counters(
             "requests_refused",
-            "Requests that were answered with an error, by its name; /errors explains them.",
+            "Requests refused with an error, by name; /errors explains each.",
             "problem",
             problems,
         )?;
         out.counters(
             "rate_limited",
-            "Requests that were too many (429), by what there was too much of.",
+            "Requests refused with 429, by the rate limit exceeded.",
             "limit",
-            self.limits.named(LIMITS),
+            self.limits.labeled(LIMITS),
         )?;
         out.counters(
             "vapid_failures",
-            "Senders whose VAPID header did not hold, by the first claim that did not.",
+            "Invalid VAPID headers, by the first invalid part.",
             "claim",
-            self.claims.named(CLAIMS.map(Claim::as_str)),
+            self.claims.labeled(CLAIMS.map(Claim::as_str)),
         )
     }
 }
@@ -103,8 +103,8 @@ mod tests {
     use webpush_core::problem::LimitKind;
 
     #[test]
-    fn claims_and_limits_stand_where_they_are_named() {
-        assert!(CLAIMS.iter().enumerate().all(|(place, claim)| *claim as usize == place));
+    fn labels_are_in_the_order_of_claims_and_limits() {
+        assert!(CLAIMS.iter().enumerate().all(|(index, claim)| *claim as usize == index));
         for (limit, name) in [
             (LimitKind::Subscription, "subscription"),
             (LimitKind::Agent, "agent"),

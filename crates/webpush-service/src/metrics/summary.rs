@@ -1,23 +1,25 @@
-//! The few numbers that the page of the admin listener draws. They only grow, or are as they are now: who reads two samples
-//! has the rates between them.
+//! The numbers shown on the dashboard.
+//!
+//! They are counters and gauges; the dashboard computes rates from successive samples.
 
 use crate::service::Service;
 use crate::session_registry::Transport;
 use serde_json::{Map, Value, json};
 use webpush_store::statistics::Distribution;
 
-/// The present, in numbers.
+/// Returns a sample of the current values.
 #[must_use]
 pub fn sample(service: &Service) -> Value {
     let metrics = &*service.metrics;
     let store = service.statistics().unwrap_or_default();
-    let sessions: u64 = Transport::ALL.into_iter().map(|way| service.registry.session_count(way)).sum();
+    let sessions: u64 =
+        Transport::ALL.into_iter().map(|transport| service.registry.session_count(transport)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
         "at": service.now().as_millis(),
-        "accepted": metrics.messages.all_accepted(),
-        "ended": metrics.messages.all_ended(),
-        "refused": metrics.refusals.all(),
+        "accepted": metrics.messages.total_accepted(),
+        "ended": metrics.messages.ended_by_outcome(),
+        "refused": metrics.refusals.total(),
         "connections": metrics.connections.open_now(),
         "sessions": sessions,
         "backlog": store.entries,
@@ -29,8 +31,9 @@ pub fn sample(service: &Service) -> Value {
     })
 }
 
-/// The largest values of the buckets of each histogram of a sample but the last: milliseconds, microseconds for commits,
-/// and requests for groups.
+/// Returns the upper bounds of the histogram buckets, except the last, which has none.
+///
+/// They are in milliseconds, for commits in microseconds, for groups in requests.
 #[must_use]
 pub fn bounds(service: &Service) -> Value {
     let store = service.statistics().unwrap_or_default();
@@ -43,13 +46,15 @@ pub fn bounds(service: &Service) -> Value {
     })
 }
 
-/// How many listen, by how.
+/// Returns the number of open sessions by transport.
 #[must_use]
 pub fn sessions(service: &Service) -> Value {
-    let one = |way: Transport| (way.as_str().to_owned(), service.registry.session_count(way).into());
-    Value::Object(Transport::ALL.into_iter().map(one).collect::<Map<_, _>>())
+    let count = |transport: Transport| {
+        (transport.as_str().to_owned(), service.registry.session_count(transport).into())
+    };
+    Value::Object(Transport::ALL.into_iter().map(count).collect::<Map<_, _>>())
 }
 
-fn histogram(of: &Distribution) -> Value {
-    json!({"counts": of.counts, "sum": of.sum})
+fn histogram(values: &Distribution) -> Value {
+    json!({"counts": values.counts, "sum": values.sum})
 }

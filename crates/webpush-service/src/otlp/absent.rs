@@ -1,4 +1,4 @@
-//! A build without the exporter: the same functions, which do nothing and cost nothing.
+//! The functions of a build without the feature `otlp`, which do nothing.
 
 use crate::pseudonyms::Pseudonyms;
 use http::StatusCode;
@@ -10,54 +10,54 @@ use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
-/// No traces.
+/// The spans of a service: none.
 #[derive(Clone, Debug)]
 pub struct Spans;
 
-/// No span.
+/// The span of a request: none.
 #[derive(Debug)]
 pub struct Span;
 
 impl Spans {
-    /// None.
+    /// Does nothing.
     pub const fn disabled() -> Self {
         Self
     }
 
-    /// No span.
+    /// Does nothing.
     pub fn start(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
         Span
     }
 
-    /// Nothing.
+    /// Does nothing.
     pub const fn record_subscription(&self, _: &Subscription) {}
 
-    /// Nothing.
+    /// Does nothing.
     pub const fn record_message(&self, _: &Draft, _: &Pseudonyms) {}
 
-    /// Nothing.
+    /// Does nothing.
     pub const fn record_written(&self, _: MessageId) {}
 
-    /// Nothing.
+    /// Does nothing.
     pub const fn record_end(&self, _: MessageId, _: Outcome) {}
 
-    /// No time.
+    /// Returns zero.
     pub const fn flush_timeout(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Done at once.
+    /// Completes at once.
     pub fn close(&self) -> Ready<()> {
         ready(())
     }
 }
 
 impl Span {
-    /// The future as it is.
+    /// Returns the future unchanged.
     pub const fn instrument<F: Future>(&self, future: F) -> F {
         future
     }
 
-    /// Nothing.
+    /// Does nothing.
     pub const fn end(self, _: StatusCode) {}
 }

@@ -1,4 +1,4 @@
-//! Spans, and the exporter that takes them.
+//! Spans that are exported to a collector.
 
 use super::pending::Pending;
 use crate::pseudonyms::Pseudonyms;
@@ -7,6 +7,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::time::now;
 use opentelemetry::trace::{
     FutureExt as _, Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _,
     TracerProvider as _,
@@ -24,18 +25,18 @@ use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
-/// The longest that the last spans are waited for when the service stops.
-const FLUSH: Duration = Duration::from_secs(5);
-/// The program, in traces.
+/// Maximum time to export the last spans at shutdown.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Service name in traces.
 pub const NAME: &str = "webpush-server";
-/// The sender's trace (W3C Trace Context). `tracestate` is not read: it may hold anything, and would be exported.
+/// The sender's trace (W3C Trace Context). `tracestate` is ignored: it may hold anything, and would be exported.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Makes spans, if there is somewhere to export them to.
+/// Records spans, if an exporter is configured.
 #[derive(Clone)]
-pub struct Spans(Option<Arc<Exporting>>);
+pub struct Spans(Option<Arc<Exporter>>);
 
-struct Exporting {
+struct Exporter {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     pending: Mutex<Pending<SpanContext>>,
@@ -45,24 +46,24 @@ struct Exporting {
 pub struct Span(Option<Context>);
 
 impl Spans {
-    /// None.
+    /// Creates spans that are not recorded.
     pub const fn disabled() -> Self {
         Self(None)
     }
 
-    /// Hands spans to this provider.
+    /// Creates spans that a provider records.
     #[must_use]
     pub fn new(provider: SdkTracerProvider) -> Self {
         let tracer = provider.tracer(NAME);
-        Self(Some(Arc::new(Exporting { provider, tracer, pending: Mutex::default() })))
+        Self(Some(Arc::new(Exporter { provider, tracer, pending: Mutex::default() })))
     }
 
-    /// The span of a request, if one of that name is due and its sender did not decide against it.
+    /// Starts the span of a request if `name` returns one, and its sender's trace is sampled.
     pub fn start(&self, head: &Parts, name: impl FnOnce() -> Option<&'static str>) -> Span {
         let Some(exporting) = &self.0 else { return Span(None) };
         let Some(name) = name() else { return Span(None) };
         let parent =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &OfSender(&head.headers));
+            TraceContextPropagator::new().extract_with_context(&Context::new(), &Traceparent(&head.headers));
         let span = exporting
             .tracer
             .span_builder(name)
@@ -72,7 +73,7 @@ impl Spans {
         Span(span.is_recording().then(|| parent.with_span(span)))
     }
 
-    /// The request that is served is for this subscription.
+    /// Adds the protocol of the subscription to the current request's span.
     pub fn record_subscription(&self, subscription: &Subscription) {
         if self.0.is_some() {
             let protocol = KeyValue::new("webpush.protocol", subscription.protocol.kind().as_str());
@@ -80,9 +81,10 @@ impl Spans {
         }
     }
 
-    /// The request that is served sends this message, which may still be refused by the store. To be said before it is
-    /// stored: it may be settled as soon as it is.
-    pub fn record_message(&self, message: &Draft, names: &Pseudonyms) {
+    /// Adds a message to the current request's span, and prepares the span of its delivery.
+    ///
+    /// Call this before the message is stored, because it may be settled immediately afterwards.
+    pub fn record_message(&self, message: &Draft, pseudonyms: &Pseudonyms) {
         let Some(exporting) = &self.0 else { return };
         Context::map_current(|context| {
             let span = context.span();
@@ -91,62 +93,65 @@ impl Spans {
             }
             let bytes = i64::try_from(message.body.len()).unwrap_or(i64::MAX);
             span.set_attribute(KeyValue::new("webpush.message.size", bytes));
-            let named = vec![
-                KeyValue::new("webpush.agent", names.inbox(message.agent).to_string()),
-                KeyValue::new("webpush.subscription", names.subscription(message.subscription).to_string()),
-                KeyValue::new("webpush.message", names.message(message.id).to_string()),
+            let attributes = vec![
+                KeyValue::new("webpush.agent", pseudonyms.inbox(message.agent).to_string()),
+                KeyValue::new(
+                    "webpush.subscription",
+                    pseudonyms.subscription(message.subscription).to_string(),
+                ),
+                KeyValue::new("webpush.message", pseudonyms.message(message.id).to_string()),
             ];
-            span.add_event("message", named);
-            exporting.pending().insert(message.id, span.span_context().clone());
+            span.add_event("message", attributes);
+            exporting.pending().insert(message.id, span.span_context().clone(), now());
         });
     }
 
-    /// A message was written to the connection of its agent.
+    /// Records that a message was written to its agent's connection.
     pub fn record_written(&self, message: MessageId) {
         if let Some(exporting) = &self.0 {
-            exporting.pending().written(message);
+            exporting.pending().set_written(message, now());
         }
     }
 
-    /// A message has ended so.
+    /// Ends the span of a delivery.
     pub fn record_end(&self, message: MessageId, outcome: Outcome) {
         let Some(exporting) = &self.0 else { return };
-        let Some(taken) = exporting.pending().remove(message) else { return };
-        let parent = Context::new().with_remote_span_context(taken.span);
+        let Some(delivery) = exporting.pending().remove(message) else { return };
+        let parent = Context::new().with_remote_span_context(delivery.span);
         let mut span = exporting
             .tracer
             .span_builder("deliver")
-            .with_start_time(taken.at)
-            .with_attributes([KeyValue::new("webpush.outcome", word_for_outcome(outcome))])
+            .with_start_time(delivery.started)
+            .with_attributes([KeyValue::new("webpush.outcome", outcome_name(outcome))])
             .start_with_context(&exporting.tracer, &parent);
-        if let Some(written) = taken.written {
+        if let Some(written) = delivery.written {
             span.add_event_with_timestamp("written", written, Vec::new());
         }
         span.end();
     }
 
-    /// How long [`Spans::close`] may take.
+    /// Returns the maximum duration of [`Spans::close`].
     pub fn flush_timeout(&self) -> Duration {
-        self.0.as_ref().map_or(Duration::ZERO, |_| FLUSH)
+        self.0.as_ref().map_or(Duration::ZERO, |_| FLUSH_TIMEOUT)
     }
 
-    /// Exports what is left.
+    /// Exports the remaining spans.
     pub async fn close(&self) {
         let Some(exporting) = self.0.clone() else { return };
-        // That it did not work out was said where it was tried.
-        let closing = spawn_blocking(move || exporting.provider.shutdown_with_timeout(FLUSH));
-        let _ = timeout(FLUSH, closing).await;
+        // The exporter logs its own errors.
+        let closing = spawn_blocking(move || exporting.provider.shutdown_with_timeout(FLUSH_TIMEOUT));
+        let _ = timeout(FLUSH_TIMEOUT, closing).await;
     }
 }
 
-impl Exporting {
+impl Exporter {
     fn pending(&self) -> MutexGuard<'_, Pending<SpanContext>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Span {
-    /// What is done in there belongs to the span.
+    /// Runs a future in the span.
     pub fn instrument<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             None => Either::Left(future),
@@ -154,7 +159,7 @@ impl Span {
         }
     }
 
-    /// The request was answered.
+    /// Ends the span with the status of the response.
     pub fn end(self, status: StatusCode) {
         let Some(context) = self.0 else { return };
         let span = context.span();
@@ -166,10 +171,10 @@ impl Span {
     }
 }
 
-/// The headers of a request, of which one counts.
-struct OfSender<'h>(&'h HeaderMap);
+/// Reads `traceparent` from the headers of a request.
+struct Traceparent<'h>(&'h HeaderMap);
 
-impl Extractor for OfSender<'_> {
+impl Extractor for Traceparent<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         match single(self.0, &TRACEPARENT) {
             Single::Value(value) if key == TRACEPARENT => str::from_utf8(value).ok(),
@@ -182,7 +187,7 @@ impl Extractor for OfSender<'_> {
     }
 }
 
-const fn word_for_outcome(outcome: Outcome) -> &'static str {
+const fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Delivered => "delivered",
         Outcome::Expired => "expired",

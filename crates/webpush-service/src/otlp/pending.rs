@@ -1,74 +1,73 @@
-//! Messages that are on their way, and the spans of the requests that sent them.
-
-#![allow(clippy::disallowed_methods, reason = "the SDK stamps other spans of a trace with this clock")]
+//! Messages whose delivery span has not ended.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 use webpush_core::id::MessageId;
 
-/// So many are remembered. A message that waits longer for its agent than it takes for so many more to come has only the
-/// span of its request.
-const MOST: usize = 8192;
+/// Maximum number of messages. When exceeded, the oldest one gets no delivery span.
+const MAX_PENDING: usize = 8192;
 
-/// Traced messages, the oldest of which are forgotten.
+/// Traced messages that have not ended.
 pub(super) struct Pending<Span> {
-    taken: HashMap<MessageId, Taken<Span>>,
-    /// Also of messages that have ended.
+    deliveries: HashMap<MessageId, Delivery<Span>>,
+    /// Insertion order, including messages that have ended.
     order: VecDeque<MessageId>,
 }
 
-/// What is remembered of a message.
-pub(super) struct Taken<Span> {
-    /// The span of its request.
+/// The delivery of one message.
+pub(super) struct Delivery<Span> {
+    /// The span of the push request.
     pub(super) span: Span,
-    pub(super) at: SystemTime,
-    /// When it was written to the connection of its agent, for the last time.
+    pub(super) started: SystemTime,
+    /// Time of the last write to the agent's connection.
     pub(super) written: Option<SystemTime>,
 }
 
 impl<Span> Default for Pending<Span> {
     fn default() -> Self {
-        Self { taken: HashMap::default(), order: VecDeque::default() }
+        Self { deliveries: HashMap::default(), order: VecDeque::default() }
     }
 }
 
 impl<Span> Pending<Span> {
-    pub(super) fn insert(&mut self, message: MessageId, span: Span) {
-        if self.order.len() >= MOST
+    pub(super) fn insert(&mut self, message: MessageId, span: Span, now: SystemTime) {
+        if self.order.len() >= MAX_PENDING
             && let Some(oldest) = self.order.pop_front()
         {
-            self.taken.remove(&oldest);
+            self.deliveries.remove(&oldest);
         }
         self.order.push_back(message);
-        self.taken.insert(message, Taken { span, at: SystemTime::now(), written: None });
+        self.deliveries.insert(message, Delivery { span, started: now, written: None });
     }
 
-    pub(super) fn written(&mut self, message: MessageId) {
-        if let Some(taken) = self.taken.get_mut(&message) {
-            taken.written = Some(SystemTime::now());
+    pub(super) fn set_written(&mut self, message: MessageId, now: SystemTime) {
+        if let Some(delivery) = self.deliveries.get_mut(&message) {
+            delivery.written = Some(now);
         }
     }
 
-    pub(super) fn remove(&mut self, message: MessageId) -> Option<Taken<Span>> {
-        self.taken.remove(&message)
+    pub(super) fn remove(&mut self, message: MessageId) -> Option<Delivery<Span>> {
+        self.deliveries.remove(&message)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
-    fn the_oldest_are_forgotten_and_others_are_found_once() {
+    fn the_oldest_are_evicted_and_others_are_removed_once() {
         let id = |number: usize| MessageId::from_bytes((number as u128).to_be_bytes());
+        let later = UNIX_EPOCH + Duration::from_secs(1);
         let mut pending = Pending::default();
-        (0..=MOST).for_each(|number| pending.insert(id(number), number));
+        (0..=MAX_PENDING).for_each(|number| pending.insert(id(number), number, UNIX_EPOCH));
         assert!(pending.remove(id(0)).is_none());
-        (0..2).for_each(|number| pending.written(id(number)));
-        let taken = pending.remove(id(1)).unwrap();
-        assert!(taken.span == 1 && taken.written.is_some_and(|written| taken.at <= written));
+        (0..2).for_each(|number| pending.set_written(id(number), later));
+        let delivery = pending.remove(id(1)).unwrap();
+        assert_eq!((delivery.span, delivery.started, delivery.written), (1, UNIX_EPOCH, Some(later)));
         assert!(pending.remove(id(1)).is_none());
-        (0..3 * MOST).for_each(|number| pending.insert(id(MOST + number), number));
-        assert!(pending.taken.len() == MOST && pending.order.len() == MOST);
+        (0..3 * MAX_PENDING).for_each(|number| pending.insert(id(MAX_PENDING + number), number, UNIX_EPOCH));
+        assert!(pending.deliveries.len() == MAX_PENDING && pending.order.len() == MAX_PENDING);
     }
 }

@@ -13,7 +13,7 @@ fn parsed(log_id: Pseudonym) -> Pseudonym {
 
 proptest! {
     #[test]
-    fn a_log_id_leads_back_to_its_id(bytes: [u8; 16], key: [u8; 32]) {
+    fn a_log_id_decrypts_to_its_id(bytes: [u8; 16], key: [u8; 32]) {
         let names = names(&[(KeyId(1), key)]);
         let inbox = InboxId::from_bytes(bytes);
         prop_assert_eq!(names.inbox_id(parsed(names.inbox(inbox))), inbox);
@@ -24,14 +24,14 @@ proptest! {
     }
 
     #[test]
-    fn every_log_id_is_that_of_one_id(bytes: [u8; 16]) {
+    fn every_log_id_belongs_to_one_id(bytes: [u8; 16]) {
         let (names, log_id) = (names(&[(KeyId(1), [1; 32])]), Pseudonym(bytes));
         prop_assert_eq!(names.inbox(names.inbox_id(log_id)), log_id);
     }
 }
 
 #[test]
-fn a_log_id_stays_over_a_rotation_and_is_another_with_other_keys() {
+fn a_log_id_survives_a_rotation_and_differs_with_other_keys() {
     let (old, new) = ((KeyId(1), [1; 32]), (KeyId(2), [2; 32]));
     let id = InboxId::from_bytes([7; 16]);
     let log_id = names(&[old]).inbox(id);
@@ -43,7 +43,7 @@ fn a_log_id_stays_over_a_rotation_and_is_another_with_other_keys() {
 }
 
 #[test]
-fn a_log_id_hides_the_id_and_is_another_for_each_kind() {
+fn a_log_id_hides_the_id_and_differs_by_kind() {
     let (names, bytes) = (names(&[(KeyId(1), [1; 32])]), [7; 16]);
     let inbox = names.inbox(InboxId::from_bytes(bytes));
     let text = inbox.to_string();

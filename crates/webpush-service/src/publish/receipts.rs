@@ -1,4 +1,4 @@
-//! Delivery receipts as a sender asks for them (RFC 8030 §5.1): which receipt subscription is owed one.
+//! Delivery receipts (RFC 8030 §5.1): the receipt subscription of a push.
 
 use crate::client_addr::ClientAddr;
 use crate::failure::Failure;
@@ -13,14 +13,14 @@ use webpush_core::time::Timestamp;
 
 /// The receipt subscription of one push.
 pub struct Receipts {
-    /// Where the receipt goes.
+    /// The inbox of the receipt.
     pub inbox: Inbox,
-    /// It was made for this push, and is stored with it.
+    /// True if it is created together with the message.
     pub is_new: bool,
 }
 
-/// The receipt subscription that the sender named, or a new one; `None` when no receipt was asked for.
-pub(super) async fn asked_for(
+/// Returns the receipt subscription named by the sender, or a new one; `None` if no receipt was requested.
+pub(super) async fn requested(
     service: &Service,
     peer: &ClientAddr,
     request: &PublishRequest,
@@ -30,7 +30,7 @@ pub(super) async fn asked_for(
         return Ok(None);
     }
     let receipts = match &request.receipt_subscription {
-        Some(link) => Receipts { inbox: named(service, link).await?, is_new: false },
+        Some(link) => Receipts { inbox: find(service, link).await?, is_new: false },
         None => {
             service.rate_limits.load().charge_receipts(peer)?;
             let id = InboxId::from_bytes(service.random()?);
@@ -41,9 +41,9 @@ pub(super) async fn asked_for(
     Ok(Some(receipts))
 }
 
-async fn named(service: &Service, link: &Link) -> Result<Inbox, Failure> {
-    let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
-    let Some(Capability::ReceiptSubscription(id)) = opened else {
+async fn find(service: &Service, link: &Link) -> Result<Inbox, Failure> {
+    let capability = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
+    let Some(Capability::ReceiptSubscription(id)) = capability else {
         return Err(Problem::ReceiptSubscriptionUnknown.into());
     };
     let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Receipts);

@@ -1,32 +1,32 @@
-//! The rate policy of a push request: which rates it is charged to, and when.
+//! The rate policy of push requests.
 //!
 //! | stage | charged | reason |
 //! |---|---|---|
-//! | found | subscription and agent, if anybody may push to it | needs only the URL, so a flood is refused before its bodies are read |
-//! | authenticated | sender | an unverified key is anybody's claim: others could use up the rate of its owner |
-//! | accepted | subscription and agent, if it is restricted to one sender | before, anyone who knows the URL could use up the rate of that sender |
+//! | found | subscription and agent, unless restricted to one sender | needs only the URL, so a flood is refused before its bodies are read |
+//! | authenticated | sender | with unverified keys, others could exhaust a sender's rate |
+//! | accepted | subscription and agent, if restricted to one sender | earlier, anyone who knows the URL could exhaust that sender's rate |
 
 use super::RateLimits;
 use crate::client_addr::ClientAddr;
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::subscription::{SenderKey, Subscription};
 
-/// How far a push request has come. Each stage is charged once, in this order.
+/// A stage of a push request. Each is charged once, in this order.
 #[derive(Clone, Copy, Debug)]
 pub enum PushStage<'a> {
-    /// Its subscription exists; nothing of the request but the URL has been looked at.
+    /// The subscription of its URL exists.
     Found(&'a Subscription),
     /// The signature of its sender is valid.
     Authenticated(&'a SenderKey),
-    /// It meets all conditions of its subscription, and is stored next.
+    /// It meets all conditions of its subscription, and is about to be stored.
     Accepted(&'a Subscription),
 }
 
 impl RateLimits {
-    /// Charges a push request for reaching a stage.
+    /// Charges a push request for a stage.
     ///
     /// # Errors
-    /// [`Problem::TooManyRequests`].
+    /// Fails with [`Problem::TooManyRequests`] if a rate is exceeded.
     pub fn charge(&self, peer: &ClientAddr, stage: PushStage<'_>) -> Result<(), Problem> {
         match stage {
             PushStage::Found(subscription) if subscription.sender.is_none() => {
@@ -41,17 +41,17 @@ impl RateLimits {
     }
 
     fn charge_message(&self, peer: &ClientAddr, to: &Subscription) -> Result<(), Problem> {
-        self.count(peer, self.subscriptions.as_ref(), to.id, LimitKind::Subscription)?;
-        self.count(peer, self.agents.as_ref(), to.agent, LimitKind::Agent)
+        self.charge_key(peer, self.subscriptions.as_ref(), to.id, LimitKind::Subscription)?;
+        self.charge_key(peer, self.agents.as_ref(), to.agent, LimitKind::Agent)
     }
 
     fn charge_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
         let Some(table) = &self.senders else { return Ok(()) };
-        let sender = super::short(sender);
+        let sender = super::sender_hash(sender);
         if self.exempt_senders.contains(&sender) {
             return Ok(());
         }
-        self.count(peer, Some(table), sender, LimitKind::Sender)
+        self.charge_key(peer, Some(table), sender, LimitKind::Sender)
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     const SENDER: SenderKey = SenderKey([1; 65]);
 
     #[test]
-    fn an_open_subscription_is_charged_before_the_body_and_a_restricted_one_once_its_sender_is_known() {
+    fn an_open_subscription_is_charged_before_the_body_and_a_restricted_one_after_authentication() {
         for (restricted_to, charged_when_found) in [(None, true), (Some(SENDER), false)] {
             let limits = limits(|rates| rates.subscription = "1/m:1".parse().unwrap());
             let (peer, mut to) = (peer("192.0.2.1"), subscription(1, 1));

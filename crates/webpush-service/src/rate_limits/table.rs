@@ -1,40 +1,41 @@
-//! Token buckets by key, in bounded memory: full buckets are those that may be forgotten, so nothing fills them by timer.
+//! Token buckets by key, in bounded memory. A full bucket equals a missing one, so no timer refills them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use webpush_core::rate::{Bucket, Rate};
 
-/// Locks of one table; requests for different keys seldom meet.
+/// Number of shards, each with its own lock.
 const SHARDS: usize = 16;
 
-/// What happens to a new key when every bucket of a table is in use.
+/// How a full table treats a new key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WhenCrowded {
-    /// The fullest buckets are forgotten, and their keys get a new burst: senders must not suffer from each other.
-    Forget,
-    /// The key is refused: what is limited leaves something behind, so there must be a bound to it all.
+pub(super) enum WhenFull {
+    /// Evicts the fullest buckets, whose keys get a new burst: clients must not suffer from each other.
+    Evict,
+    /// Refuses the key: requests of this kind leave rows in the store, so their total rate is bounded.
     Refuse,
 }
 
-/// The buckets of one rate limit. Hashing is keyed by the process, so nobody can aim keys at one shard.
-pub(super) struct Table<K> {
+/// The buckets of one rate limit.
+pub(super) struct BucketTable<K> {
     shards: [Mutex<HashMap<K, Bucket>>; SHARDS],
-    hasher: RandomState,
+    /// Keeps clients from choosing keys that fall into one shard.
+    seed: [u8; 16],
     rate: Rate,
-    most_in_shard: usize,
-    when_crowded: WhenCrowded,
+    max_in_shard: usize,
+    when_full: WhenFull,
 }
 
-impl<K: Copy + Eq + Hash> Table<K> {
-    pub(super) fn new(rate: Rate, most: usize, when_crowded: WhenCrowded) -> Self {
+impl<K: Copy + Eq + Hash> BucketTable<K> {
+    pub(super) fn new(rate: Rate, max: usize, when_full: WhenFull, seed: [u8; 16]) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            seed,
             rate,
-            most_in_shard: most.div_ceil(SHARDS),
-            when_crowded,
+            max_in_shard: max.div_ceil(SHARDS),
+            when_full,
         }
     }
 
@@ -42,15 +43,17 @@ impl<K: Copy + Eq + Hash> Table<K> {
         self.rate
     }
 
-    /// Takes one event's worth out of the bucket of a key, or says how long until it could.
+    /// Takes one token out of the bucket of a key.
+    ///
+    /// # Errors
+    /// Returns the time until a token is available.
     pub(super) fn take(&self, key: K, now: u64) -> Result<(), Duration> {
-        let shard = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS;
-        // A holder of this lock can't panic half-way through anything that matters.
-        let mut buckets = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        // Poisoning is harmless: each bucket is valid on its own.
+        let mut buckets = self.shards[self.shard(&key)].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get_mut(&key) {
             return bucket.take(self.rate, now);
         }
-        if buckets.len() >= self.most_in_shard {
+        if buckets.len() >= self.max_in_shard {
             self.make_room(&mut buckets, now)?;
         }
         let mut bucket = Bucket::FULL;
@@ -59,25 +62,33 @@ impl<K: Copy + Eq + Hash> Table<K> {
         taken
     }
 
-    /// Forgets all full buckets. If that leaves less than an eighth free, the next ones go too or the key is refused:
-    /// an eighth at a time, so that a crowd costs each of its members a constant.
+    fn shard(&self, key: &K) -> usize {
+        let mut hasher = DefaultHasher::new();
+        self.seed.hash(&mut hasher);
+        key.hash(&mut hasher);
+        usize::try_from(hasher.finish()).unwrap_or_default() % SHARDS
+    }
+
+    /// Removes full buckets. If less than an eighth is free then, evicts the fullest others or refuses the key.
+    ///
+    /// Freeing an eighth at a time makes the cost per key constant on average.
     fn make_room(&self, buckets: &mut HashMap<K, Bucket>, now: u64) -> Result<(), Duration> {
         buckets.retain(|_, bucket| !bucket.is_full(now));
-        let least_free = (self.most_in_shard / 8).max(1);
-        let most_kept = self.most_in_shard - least_free;
-        if buckets.len() <= most_kept {
+        let min_free = (self.max_in_shard / 8).max(1);
+        let max_kept = self.max_in_shard - min_free;
+        if buckets.len() <= max_kept {
             return Ok(());
         }
-        match self.when_crowded {
-            WhenCrowded::Forget => {
+        match self.when_full {
+            WhenFull::Evict => {
                 let mut fullness: Vec<Bucket> = buckets.values().copied().collect();
-                let (_, limit, _) = fullness.select_nth_unstable(least_free - 1);
+                let (_, limit, _) = fullness.select_nth_unstable(min_free - 1);
                 let limit = *limit;
                 buckets.retain(|_, bucket| *bucket > limit);
                 Ok(())
             }
-            WhenCrowded::Refuse if buckets.len() < self.most_in_shard => Ok(()),
-            WhenCrowded::Refuse => {
+            WhenFull::Refuse if buckets.len() < self.max_in_shard => Ok(()),
+            WhenFull::Refuse => {
                 let next = buckets.values().min().map(|bucket| bucket.until_full(now));
                 Err(next.unwrap_or_default())
             }
@@ -95,15 +106,15 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
-    const MOST: usize = SHARDS * 32;
+    const MAX: usize = SHARDS * 32;
 
-    fn table(when_crowded: WhenCrowded) -> Table<u32> {
-        Table::new(Rate::new(1, Duration::from_secs(1), 2).unwrap(), MOST, when_crowded)
+    fn table(when_full: WhenFull) -> BucketTable<u32> {
+        BucketTable::new(Rate::new(1, Duration::from_secs(1), 2).unwrap(), MAX, when_full, [7; 16])
     }
 
     #[test]
     fn keys_have_buckets_of_their_own() {
-        let table = table(WhenCrowded::Forget);
+        let table = table(WhenFull::Evict);
         for key in [1, 2] {
             assert!(table.take(key, 0).is_ok() && table.take(key, 0).is_ok());
             assert_eq!(table.take(key, 0), Err(Duration::from_secs(1)));
@@ -112,17 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_let_through_within_the_bound() {
-        let table = table(WhenCrowded::Forget);
+    fn eviction_keeps_the_table_bounded() {
+        let table = table(WhenFull::Evict);
         for key in 0..100_000 {
             assert!(table.take(key, u64::from(key)).is_ok());
         }
-        assert!(table.len() <= MOST, "{}", table.len());
+        assert!(table.len() <= MAX, "{}", table.len());
     }
 
     #[test]
-    fn who_used_most_is_remembered_longest() {
-        let table = table(WhenCrowded::Forget);
+    fn the_emptiest_buckets_are_kept_longest() {
+        let table = table(WhenFull::Evict);
         assert!(table.take(0, 0).is_ok() && table.take(0, 0).is_ok());
         for key in 1..100_000 {
             assert!(table.take(key, 0).is_ok());
@@ -131,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_leaves_something_behind_is_refused_until_there_is_room() {
-        let table = table(WhenCrowded::Refuse);
-        let let_in = (0..100_000).filter(|key| table.take(*key, 0).is_ok()).count();
-        assert_eq!((let_in, table.len()), (MOST, MOST));
+    fn a_full_table_refuses_new_keys_until_a_bucket_is_full() {
+        let table = table(WhenFull::Refuse);
+        let accepted = (0..100_000).filter(|key| table.take(*key, 0).is_ok()).count();
+        assert_eq!((accepted, table.len()), (MAX, MAX));
         assert_eq!(table.take(200_000, SECOND / 2), Err(Duration::from_millis(500)));
         assert!(table.take(200_000, SECOND).is_ok());
     }

@@ -1,7 +1,9 @@
+use super::check::PROBE;
 use super::*;
 use crate::sealing::Aes256GcmSiv;
-use crate::service::Setup;
+use crate::service::{Service, Setup};
 use futures_util::future::join_all;
+use std::sync::Arc;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_store::memory::{Faults, MemoryStore};
 
@@ -12,29 +14,28 @@ fn service() -> (Arc<Service>, Faults) {
     (Service::new(Setup::new(store, keyring, "https://push.example")), faults)
 }
 
-/// As if the last try were long ago.
-async fn later(service: &Service) {
-    let mut tried = service.readiness.tried.lock().await;
-    *tried = None;
+/// Makes the next check probe again.
+async fn forget_last_probe(service: &Service) {
+    *service.readiness.last_probe.lock().await = None;
 }
 
 #[tokio::test]
-async fn many_that_ask_cost_one_commit_that_leaves_nothing() {
+async fn concurrent_checks_share_one_probe_that_leaves_nothing_behind() {
     let (service, faults) = service();
-    let asked = join_all((0..100).map(|_| service.check_readiness())).await;
-    assert!(asked.into_iter().all(|ready| ready == Ok(())));
-    assert_eq!((faults.commits(), service.inbox(TRIED).await), (1, Ok(None)));
+    let checks = join_all((0..100).map(|_| service.check_readiness())).await;
+    assert!(checks.into_iter().all(|ready| ready == Ok(())));
+    assert_eq!((faults.commits(), service.inbox(PROBE).await), (1, Ok(None)));
 }
 
 #[tokio::test]
-async fn what_was_committed_lately_needs_no_try() {
+async fn after_a_recent_commit_no_probe_is_needed() {
     let (service, faults) = service();
     service.commit(Vec::new(), Durability::Durable).await.unwrap();
     assert_eq!((service.check_readiness().await, faults.commits()), (Ok(()), 1));
 }
 
 #[tokio::test]
-async fn a_failure_is_known_at_once_and_its_end_is_found_without_anybody_who_commits() {
+async fn a_failure_is_known_at_once_and_recovery_is_noticed_without_other_commits() {
     let (service, faults) = service();
     assert_eq!(service.check_readiness().await, Ok(()));
     faults.fail_commits(true);
@@ -45,16 +46,16 @@ async fn a_failure_is_known_at_once_and_its_end_is_found_without_anybody_who_com
     }
     assert_eq!(faults.commits(), before + 1);
     faults.fail_commits(false);
-    later(&service).await;
+    forget_last_probe(&service).await;
     assert_eq!(service.check_readiness().await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_hangs_is_waited_for_once_and_not_for_ever() {
+async fn a_hanging_disk_is_probed_once_with_a_timeout() {
     let (service, faults) = service();
     faults.hold_commits();
     for _ in 0..3 {
-        later(&service).await;
+        forget_last_probe(&service).await;
         assert_eq!(service.check_readiness().await, Err(NotReady::StoreSlow));
     }
     assert_eq!(faults.commits(), 1);
@@ -63,7 +64,7 @@ async fn a_disk_that_hangs_is_waited_for_once_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn whose_certificate_is_still_to_come_is_not_ready() {
+async fn a_server_without_its_certificate_is_not_ready() {
     let (service, faults) = service();
     service.readiness.set_certificate_missing(true);
     assert_eq!((service.check_readiness().await, faults.commits()), (Err(NotReady::NoCertificate), 1));
@@ -72,7 +73,7 @@ async fn whose_certificate_is_still_to_come_is_not_ready() {
 }
 
 #[tokio::test]
-async fn who_stops_is_not_ready() {
+async fn a_draining_server_is_not_ready() {
     let (service, faults) = service();
     service.readiness.set_draining();
     assert_eq!((service.check_readiness().await, faults.commits()), (Err(NotReady::Draining), 0));

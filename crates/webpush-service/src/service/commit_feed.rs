@@ -1,4 +1,4 @@
-//! The one observer of all commits: it wakes sessions, counts, traces, and keeps the sweep's timer and readiness right.
+//! The observer of all commits.
 
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
@@ -13,8 +13,10 @@ use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, Settled};
 
-/// Everything that derives its state from commits. The store's thread drives it, not the submitter's task: a client
-/// that hangs up between the commit and its response must not leave a stored message unannounced.
+/// Notifies sessions, and updates metrics, traces, spans, readiness and the sweep timer.
+///
+/// It runs on the store's thread rather than in the submitter's task, so that a message is announced even if its sender
+/// disconnects between the commit and the response.
 pub(super) struct CommitFeed {
     pub(super) registry: Arc<SessionRegistry>,
     pub(super) sweep_timer: Arc<SweepTimer>,
@@ -27,10 +29,10 @@ pub(super) struct CommitFeed {
 
 impl CommitObserver for CommitFeed {
     fn committed(&self, CommitEvent { applied, origin, durability }: &CommitEvent<'_>) {
-        // What others commit is for them to count, and says nothing of this handle.
+        // Other handles count their own commits.
         let is_own = *origin == Origin::Own;
         if is_own && self.readiness.committed(*durability) {
-            // What failed may have been written all the same, and no event told of it.
+            // The failed commit may have been applied without an event.
             self.missed();
         }
         self.registry.announce(applied);

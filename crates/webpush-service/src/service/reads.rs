@@ -1,4 +1,4 @@
-//! Reads of the store. Nobody but the service has the store itself.
+//! Reads of the store, which is private to the service.
 
 use super::Service;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
@@ -8,7 +8,7 @@ use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 use webpush_store::{Detail, Due, IdleCheck, Snapshot, Statistics, Store as _, StoreError};
 
-/// The futures are those of the store itself: a wrapper would only make them larger.
+// Returning the store's futures directly keeps the callers' futures small.
 #[allow(
     clippy::missing_errors_doc,
     reason = "each fails as the method of `Store` does, if the store cannot answer"
@@ -61,7 +61,7 @@ impl Service {
         self.store.latest(scope, now)
     }
 
-    /// Lists messages that have ended.
+    /// Lists expired messages.
     pub fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Due, StoreError>> + Send {
         self.store.due(now, limit)
     }

@@ -1,40 +1,40 @@
-//! What holds a session back, for whoever asks why a message does not go.
+//! Why a session does not send a message, for message traces.
 
 use webpush_core::urgency::Urgency;
 
-/// What holds back the session of an agent on a WebSocket.
+/// What blocks a WebSocket session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockReason {
-    /// Nothing, as far as that is known.
+    /// Nothing that is known.
     Nothing,
-    /// Its agent has as many messages as may be under way.
+    /// The agent has its maximum of unacknowledged messages.
     Window,
-    /// Its connection takes no more bytes.
+    /// The connection accepts no more data.
     Socket,
 }
 
-/// Who would take a message.
+/// Whether an agent would receive a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// Nobody listens to its inbox.
+    /// Its inbox has no open session.
     NoSession,
-    /// Whoever listens takes nothing below this.
+    /// The urgency is below the minimum of all sessions, which is given.
     BelowMinUrgency(Urgency),
-    /// Somebody does; what holds that session back.
+    /// A session accepts the urgency, but may be blocked.
     Session(BlockReason),
 }
 
-/// Both in one number.
-pub(super) const fn pack(held: BlockReason, min_urgency: Urgency) -> u8 {
-    held as u8 | (min_urgency as u8) << 2
+/// Packs a reason (2 bits) and a minimum urgency (2 bits) into one byte.
+pub(super) const fn pack(reason: BlockReason, min_urgency: Urgency) -> u8 {
+    reason as u8 | (min_urgency as u8) << 2
 }
 
-/// What [`pack`] made of it.
-pub(super) fn unpack(said: u8) -> (BlockReason, Urgency) {
-    let held = match said & 3 {
+/// Reverses [`pack`].
+pub(super) fn unpack(packed: u8) -> (BlockReason, Urgency) {
+    let reason = match packed & 3 {
         1 => BlockReason::Window,
         2 => BlockReason::Socket,
         _ => BlockReason::Nothing,
     };
-    (held, Urgency::ALL[usize::from(said >> 2 & 3)])
+    (reason, Urgency::ALL[usize::from(packed >> 2 & 3)])
 }

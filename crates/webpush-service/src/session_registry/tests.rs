@@ -41,55 +41,55 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
     })]);
 }
 
-fn listen(registry: &Arc<SessionRegistry>) -> SessionHandle {
+fn register(registry: &Arc<SessionRegistry>) -> SessionHandle {
     let inbox = InboxId::from_bytes([1; 16]);
     registry.register(&Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
 }
 
-fn positions(news: &Wakeup) -> (u64, u64, Vec<u64>) {
-    let woken = news.update.as_ref().unwrap();
-    let entries = woken.entries.iter().map(|entry| entry.position().get()).collect();
-    (woken.previous.get(), woken.last.get(), entries)
+fn positions(wakeup: &Wakeup) -> (u64, u64, Vec<u64>) {
+    let update = wakeup.update.as_ref().unwrap();
+    let entries = update.entries.iter().map(|entry| entry.position().get()).collect();
+    (update.previous.get(), update.last.get(), entries)
 }
 
 #[test]
-fn news_carry_the_position_before_them() {
+fn a_wakeup_carries_the_position_before_it() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    let listener = listen(&registry);
+    let session = register(&registry);
     commit(&registry, 4, None);
     commit(&registry, 6, None);
-    assert_eq!(positions(&listener.take()), (0, 6, vec![4, 6]));
+    assert_eq!(positions(&session.take()), (0, 6, vec![4, 6]));
     commit(&registry, 9, None);
-    assert_eq!(positions(&listener.take()), (6, 9, vec![9]));
-    assert!(listener.take().update.is_none());
+    assert_eq!(positions(&session.take()), (6, 9, vec![9]));
+    assert!(session.take().update.is_none());
 }
 
 #[test]
 fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    let listener = listen(&registry);
+    let session = register(&registry);
     commit(&registry, 4, None);
     commit(&registry, 5, Some(4));
-    assert_eq!(positions(&listener.take()), (0, 5, vec![5]));
+    assert_eq!(positions(&session.take()), (0, 5, vec![5]));
 }
 
 #[test]
-fn an_overflow_stays_one_until_it_is_taken() {
+fn an_overflow_lasts_until_the_wakeup_is_taken() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    let listener = listen(&registry);
+    let session = register(&registry);
     let many = u64::try_from(UPDATE_ENTRIES).unwrap() + 1;
     (1..=many).for_each(|position| commit(&registry, position, None));
     commit(&registry, many + 1, Some(many));
-    assert_eq!(positions(&listener.take()), (0, many + 1, vec![]));
+    assert_eq!(positions(&session.take()), (0, many + 1, vec![]));
     commit(&registry, many + 2, None);
-    assert_eq!(positions(&listener.take()), (many + 1, many + 2, vec![many + 2]));
+    assert_eq!(positions(&session.take()), (many + 1, many + 2, vec![many + 2]));
 }
 
 #[test]
 fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
     let registry: Arc<SessionRegistry> = Arc::default();
     assert_eq!(registry.offer(&live()), 0);
-    let (one, two) = (listen(&registry), listen(&registry));
+    let (one, two) = (register(&registry), register(&registry));
     assert_eq!(registry.offer(&live()), 2);
     assert_eq!(one.take().update.unwrap().live.len(), 1);
     drop(two);
@@ -103,7 +103,7 @@ fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
 }
 
 #[test]
-fn an_agent_that_comes_back_supersedes_itself_and_nobody_else() {
+fn a_reconnecting_agent_supersedes_only_its_own_websocket() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
@@ -124,8 +124,8 @@ fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
         subscription: Some(SubscriptionId::from_bytes([n; 16])),
         min_urgency: Urgency::VeryLow,
     };
-    let listen_to = |n| registry.register(&only(n), Transport::Rfc8030);
-    let (removed, kept, set) = (listen_to(2), listen_to(3), listen(&registry));
+    let register_for = |n| registry.register(&only(n), Transport::Rfc8030);
+    let (removed, kept, set) = (register_for(2), register_for(3), register(&registry));
     registry.end_sessions(inbox, Some(SubscriptionId::from_bytes([2; 16])));
     assert!(removed.is_removed() && !kept.is_removed() && !set.is_removed());
     registry.end_sessions(inbox, None);
@@ -133,7 +133,7 @@ fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
 }
 
 #[test]
-fn who_would_take_a_message_is_known_by_its_urgency() {
+fn availability_depends_on_urgency_and_block_reason() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let inbox = InboxId::from_bytes([1; 16]);
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
@@ -142,9 +142,9 @@ fn who_would_take_a_message_is_known_by_its_urgency() {
     assert_eq!(registry.availability(inbox, Urgency::Low), Availability::BelowMinUrgency(Urgency::Normal));
     assert_eq!(registry.availability(inbox, Urgency::Normal), Availability::Session(BlockReason::Nothing));
     let second = registry.register(&scope, Transport::Autopush);
-    for held in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
-        second.set_block_reason(held, Urgency::Low);
-        assert_eq!(registry.availability(inbox, Urgency::Low), Availability::Session(held));
+    for reason in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
+        second.set_block_reason(reason, Urgency::Low);
+        assert_eq!(registry.availability(inbox, Urgency::Low), Availability::Session(reason));
     }
     drop((first, second));
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);

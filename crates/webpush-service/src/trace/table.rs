@@ -1,27 +1,25 @@
-//! A bounded table of traces: one row for each message, in sets of eight that are locked one by one.
+//! A bounded table of traces: one row per message, in sets of eight rows with a lock each.
 //!
-//! A message belongs to one set, by bits of its ID, and replaces the oldest message there. A lock is held for a few
-//! writes to one row, so threads seldom meet.
+//! Bits of a message's ID determine its set, where it replaces the oldest message.
 
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, MessageId, Position};
 use webpush_core::message::{Draft, Message, Outcome};
-
 use webpush_core::subscription::{Protocol, ProtocolKind};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
-/// Rows of a set.
+/// Number of rows in a set.
 const WAYS: usize = 8;
 
-/// A stage of a message's way from request to acknowledgement.
+/// A stage of a message, from request to acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// The request was validated, and a message was made of it.
+    /// The request was validated.
     Accepted,
-    /// The message is on disk.
+    /// The message was written to disk.
     Stored,
     /// A session of its agent was notified.
     Notified,
@@ -59,9 +57,9 @@ pub struct Trace {
     pub entry: EntryRef,
     /// The protocol of its subscription.
     pub protocol: ProtocolKind,
-    /// When it was accepted, by the clock.
+    /// Wall-clock time of its acceptance.
     pub accepted_at: Timestamp,
-    /// The urgency that its sender asked for.
+    /// The urgency that its sender requested.
     pub urgency: Urgency,
     /// True if its TTL is 0.
     pub is_now_or_never: bool,
@@ -71,7 +69,7 @@ pub struct Trace {
     pub outcome: Option<Outcome>,
     /// The code of its agent's negative acknowledgement.
     pub code: Option<u16>,
-    /// How often it was written to a connection; 255 means that or more.
+    /// Number of times it was written to a connection, up to 255.
     pub written: u8,
 }
 
@@ -89,21 +87,20 @@ impl Trace {
     }
 }
 
-/// All sets.
-pub(super) struct Table(Box<[Mutex<Set>]>);
+pub(super) struct TraceTable(Box<[Mutex<Set>]>);
 
 #[derive(Default)]
 struct Set {
     rows: [Option<Row>; WAYS],
-    /// The row that the next message takes: the oldest.
+    /// The oldest row, which the next message replaces.
     next: usize,
 }
 
-/// A trace with its times as numbers: about 100 bytes.
+/// A trace in compact form: about 100 bytes.
 struct Row {
     entry: EntryRef,
     accepted_at: Timestamp,
-    /// Microseconds since the service started, of each stage.
+    /// Time of each stage, in microseconds since the service started.
     times: [Option<NonZeroU64>; STAGES.len()],
     protocol: ProtocolKind,
     urgency: Urgency,
@@ -113,13 +110,13 @@ struct Row {
     written: u8,
 }
 
-impl Table {
+impl TraceTable {
     /// Creates an empty table for `messages`, rounded up to whole sets.
     pub(super) fn new(messages: usize) -> Self {
         Self((0..messages.div_ceil(WAYS)).map(|_| Mutex::default()).collect())
     }
 
-    /// Begins the trace of an accepted message. The oldest one of its set is dropped.
+    /// Begins a trace, which replaces the oldest one of its set.
     pub(super) fn insert(&self, message: &Draft, protocol: Protocol, now: Duration) {
         let entry = EntryRef { inbox: message.agent, position: Position::START, message: message.id };
         let mut row = Row {
@@ -156,7 +153,7 @@ impl Table {
         });
     }
 
-    /// The first outcome counts.
+    /// Records the end of a message. Only the first outcome counts.
     pub(super) fn record_end(&self, message: MessageId, outcome: Outcome, now: Duration) {
         self.change(message, |row| {
             row.stamp(Stage::Ended, now);
@@ -172,8 +169,8 @@ impl Table {
         self.set(message).row(message).map(|row| row.trace())
     }
 
-    /// Returns all traces, set by set: each set as it is when it is reached.
-    pub(super) fn all(&self) -> impl Iterator<Item = Trace> {
+    /// Iterates over all traces. Each set is copied when the iterator reaches it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Trace> {
         self.0.iter().flat_map(|set| {
             let set = lock(set);
             let traces: [Option<Trace>; WAYS] =
@@ -202,7 +199,7 @@ impl Set {
 }
 
 impl Row {
-    /// Notes when a stage was reached. The first time counts: what comes again was there before.
+    /// Records the time of a stage. Only the first time counts.
     fn stamp(&mut self, stage: Stage, now: Duration) {
         let micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX).max(1);
         let time = &mut self.times[stage as usize];
@@ -224,7 +221,7 @@ impl Row {
     }
 }
 
-/// A panic while a set is locked leaves whole rows.
+/// Ignores poisoning: a panic while a set is locked leaves whole rows.
 fn lock(set: &Mutex<Set>) -> MutexGuard<'_, Set> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }

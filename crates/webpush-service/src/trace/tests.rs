@@ -7,7 +7,7 @@ use webpush_core::subscription::ProtocolKind;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
-/// All ids of one number are of one set: they differ where rows are told apart, and agree where sets are.
+/// Returns an ID that differs by `number`, but always belongs to the same set.
 fn id(number: u8) -> MessageId {
     let mut bytes = [7; 16];
     (bytes[0], bytes[8]) = (number, number);
@@ -35,7 +35,7 @@ fn traces(messages: usize) -> Traces {
 }
 
 #[test]
-fn every_stage_is_kept_and_the_first_time_counts() {
+fn every_stage_is_recorded_and_the_first_time_counts() {
     let traces = traces(64);
     traces.begin(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
     traces.record_stored(&message(1).into_message(Position::new(9)));
@@ -60,7 +60,7 @@ fn every_stage_is_kept_and_the_first_time_counts() {
 }
 
 #[test]
-fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
+fn the_oldest_trace_is_replaced_and_later_stages_of_it_are_ignored() {
     let traces = traces(8);
     (0..9).for_each(|number| traces.begin(&message(number), Protocol::Rfc8030));
     assert!(traces.find(id(0)).is_none());
@@ -69,7 +69,7 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
     let kept: Vec<_> = traces.iter().collect();
     assert_eq!(kept.len(), 8);
     assert!(kept.iter().all(|trace| trace.written == 0 && trace.outcome.is_none()));
-    // A new one in an old place has nothing of the one before it.
+    // A new trace inherits nothing from the one it replaces.
     traces.record(id(1), Stage::Written);
     traces.begin(&message(9), Protocol::Rfc8030);
     let trace = traces.find(id(9)).unwrap();
@@ -77,38 +77,39 @@ fn the_oldest_of_a_set_makes_room_and_what_comes_late_for_it_changes_nothing() {
 }
 
 #[test]
-fn nothing_is_kept_unless_it_is_wanted_nor_for_longer() {
-    for settings in [
+fn disabled_and_expired_traces_are_not_found() {
+    for config in [
         TraceConfig { keep: Duration::ZERO, ..TraceConfig::default() },
         TraceConfig { messages: 0, ..TraceConfig::default() },
         TraceConfig { keep: Duration::from_nanos(1), ..TraceConfig::default() },
     ] {
-        let traces = Traces::new(settings, system::env());
+        let traces = Traces::new(config, system::env());
         traces.begin(&message(1), Protocol::Rfc8030);
         traces.record(id(1), Stage::Notified);
-        assert!(traces.find(id(1)).is_none() && traces.iter().next().is_none(), "{settings:?}");
+        assert!(traces.find(id(1)).is_none() && traces.iter().next().is_none(), "{config:?}");
     }
     assert!(Traces::disabled().keep().is_none());
 }
 
 #[test]
-fn the_slowest_agents_come_first_and_those_that_wait_count() {
+fn the_slowest_agents_come_first_and_unacknowledged_messages_count() {
     let traces = traces(64);
     for number in [1, 2, 3] {
         traces.begin(&message(number), Protocol::Rfc8030);
         traces.record(id(number), Stage::Written);
     }
     traces.record(id(2), Stage::Acknowledged);
-    // It says nothing of its agent.
+    // An expired message says nothing about its agent.
     traces.record_end(id(3), Outcome::Expired);
     let slowest = traces.slowest(8);
-    let agents: Vec<_> = slowest.iter().map(|(agent, pace)| (agent.as_bytes()[0], pace.waiting)).collect();
-    assert_eq!(agents, [(1, 1), (2, 0)], "one waits still, the other had it at once");
+    let agents: Vec<_> =
+        slowest.iter().map(|(agent, latency)| (agent.as_bytes()[0], latency.waiting)).collect();
+    assert_eq!(agents, [(1, 1), (2, 0)]);
     assert_eq!(traces.slowest(1).len(), 1);
 }
 
 #[test]
-fn threads_that_write_at_once_leave_whole_messages() {
+fn concurrent_writers_leave_consistent_traces() {
     let traces = traces(16);
     std::thread::scope(|threads| {
         for thread in 0..4_u8 {

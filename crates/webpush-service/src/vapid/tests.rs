@@ -20,7 +20,7 @@ fn signed(key: &VapidKey) -> String {
     key.authorization(ORIGIN, None, NOW).unwrap()
 }
 
-/// Nobody makes one up, tests neither.
+/// Verifies a token: there is no other way to create a `VerifiedSender`.
 pub(super) fn verified_sender() -> VerifiedSender {
     cache().verify(&headers(&signed(&VapidKey::generate().unwrap())), NOW).unwrap().unwrap()
 }
@@ -49,7 +49,7 @@ fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
 }
 
 #[test]
-fn a_remembered_token_ends_when_it_says() {
+fn a_cached_token_expires() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
     let end = cache.verify(&headers, NOW).unwrap().unwrap().expires();
@@ -62,7 +62,7 @@ fn a_remembered_token_ends_when_it_says() {
 }
 
 #[test]
-fn refused_tokens_are_not_remembered_and_a_good_one_lends_them_nothing() {
+fn invalid_tokens_are_not_cached_and_do_not_match_a_valid_one() {
     let (cache, one, two) = (cache(), VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let good = signed(&one);
     cache.verify(&headers(&good), NOW).unwrap();
@@ -76,7 +76,7 @@ fn refused_tokens_are_not_remembered_and_a_good_one_lends_them_nothing() {
     let late = NOW.after(Duration::from_secs(24 * 3600));
     let early = headers(&one.authorization(ORIGIN, None, late).unwrap());
     assert_eq!(claim(cache.verify(&early, NOW)), Claim::Expiry);
-    assert_eq!(cache.signature_checks(), 3, "what is wrong anyway costs no check");
+    assert_eq!(cache.signature_checks(), 3, "invalid claims cost no signature check");
 }
 
 #[test]

@@ -1,44 +1,46 @@
-//! A bounded memory in two token_cache: when the young one is full it becomes the old one, and the old one is
-//! forgotten. What is used meanwhile moves on, so no order of use needs to be kept.
+//! A bounded cache of verified VAPID tokens, in two generations.
+//!
+//! When the young generation is full it replaces the old one. Tokens in use move back to the young generation, so no
+//! order of use needs to be kept.
 
 use std::collections::HashMap;
 use std::mem;
 use webpush_core::sender::VerifiedSender;
 
-/// Verified tokens remembered in one generation; there are two, so at most twice as many, in 15 MB.
+/// Maximum number of tokens in one generation of all shards. Both generations take up to 15 MB.
 const VAPID_CACHE_ENTRIES: usize = 32_768;
 
-/// Parts with a lock of their own, so that requests on several cores seldom meet.
+/// Number of shards, each with its own lock.
 pub(super) const SHARDS: usize = 16;
 
-/// The entries of one generation in one shard.
+/// Maximum number of tokens in one generation of one shard.
 const GENERATION_ENTRIES: usize = VAPID_CACHE_ENTRIES / SHARDS;
-const _: () = assert!(GENERATION_ENTRIES > 0, "a token must be remembered at least until the next one");
+const _: () = assert!(GENERATION_ENTRIES > 0, "a generation holds at least one token");
 
-/// What a token is remembered by: a SHA-256 digest.
-pub(super) type TokenName = [u8; 32];
+/// SHA-256 digest of a token and its key.
+pub(super) type TokenDigest = [u8; 32];
 
 #[derive(Default)]
 pub(super) struct TokenCache {
-    young: HashMap<TokenName, VerifiedSender>,
-    old: HashMap<TokenName, VerifiedSender>,
+    young: HashMap<TokenDigest, VerifiedSender>,
+    old: HashMap<TokenDigest, VerifiedSender>,
 }
 
 impl TokenCache {
-    pub(super) fn get(&mut self, name: &TokenName) -> Option<VerifiedSender> {
-        if let Some(sender) = self.young.get(name) {
+    pub(super) fn get(&mut self, digest: &TokenDigest) -> Option<VerifiedSender> {
+        if let Some(sender) = self.young.get(digest) {
             return Some(*sender);
         }
-        let sender = self.old.remove(name)?;
-        self.insert(*name, sender);
+        let sender = self.old.remove(digest)?;
+        self.insert(*digest, sender);
         Some(sender)
     }
 
-    pub(super) fn insert(&mut self, name: TokenName, sender: VerifiedSender) {
+    pub(super) fn insert(&mut self, digest: TokenDigest, sender: VerifiedSender) {
         if self.young.len() == GENERATION_ENTRIES {
             self.old = mem::take(&mut self.young);
         }
-        self.young.insert(name, sender);
+        self.young.insert(digest, sender);
     }
 }
 
@@ -47,22 +49,22 @@ mod tests {
     use super::*;
     use crate::vapid::tests::verified_sender;
 
-    fn name(number: usize) -> TokenName {
-        let mut name = TokenName::default();
-        name[..8].copy_from_slice(&number.to_be_bytes());
-        name
+    fn digest(number: usize) -> TokenDigest {
+        let mut digest = TokenDigest::default();
+        digest[..8].copy_from_slice(&number.to_be_bytes());
+        digest
     }
 
     #[test]
-    fn the_memory_is_bounded_and_keeps_what_is_used() {
+    fn the_cache_is_bounded_and_keeps_tokens_in_use() {
         let sender = verified_sender();
-        let mut token_cache = TokenCache::default();
+        let mut cache = TokenCache::default();
         for number in 0..GENERATION_ENTRIES * 5 {
-            token_cache.insert(name(number), sender);
-            assert_eq!(token_cache.get(&name(0)), Some(sender), "used all the time");
-            assert!(token_cache.young.len() <= GENERATION_ENTRIES);
-            assert!(token_cache.old.len() <= GENERATION_ENTRIES);
+            cache.insert(digest(number), sender);
+            assert_eq!(cache.get(&digest(0)), Some(sender), "in use");
+            assert!(cache.young.len() <= GENERATION_ENTRIES);
+            assert!(cache.old.len() <= GENERATION_ENTRIES);
         }
-        assert_eq!(token_cache.get(&name(1)), None, "not used for two token_cache");
+        assert_eq!(cache.get(&digest(1)), None, "not used for two generations");
     }
 }

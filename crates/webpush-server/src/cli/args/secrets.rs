@@ -37,6 +37,6 @@ pub(crate) struct SecretArgs {
 }
 
 fn parse_token(text: &str) -> Result<Secret, String> {
-    bearer_tokens::validate(text)?;
+    bearer_tokens::validate(text).map_err(|error| error.to_string())?;
     text.parse().map_err(|never: std::convert::Infallible| never.to_string())
 }

@@ -12,6 +12,7 @@ use webpush_config::layers::{EffectiveConfig, Layers};
 use webpush_config::{reference, schema};
 use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::BearerTokens;
+use webpush_service::system;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
@@ -109,7 +110,7 @@ fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
     if let Some(acme) = &settings.acme {
         look(&["acme.directory_ca_file", "acme.domains"], check_trust(acme.directory_ca_file.as_deref()));
     }
-    let tokens = |source| BearerTokens::load(source).map(drop);
+    let tokens = |source| BearerTokens::load(source, &system::env()).map(drop);
     let subscribe = settings.subscribe_tokens.as_ref().map_or(Ok(()), tokens);
     look(&["subscribe.tokens_file", "subscribe.tokens"], subscribe);
     if let Some(admin) = &settings.admin {
