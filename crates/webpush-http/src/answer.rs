@@ -1,21 +1,21 @@
-//! Responses as the resources make them.
+//! Responses of the resources.
 
-use crate::problem::Failure;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use webpush_service::failure::Failure;
 
-/// A whole response.
+/// A complete response.
 pub type Answer = Response<Bytes>;
 
-/// An answer without a body.
+/// Returns a response without a body.
 pub fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
     answer
 }
 
-/// Adds headers to an answer.
+/// Adds headers to a response.
 pub(crate) fn with(
     mut answer: Answer,
     headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
@@ -26,12 +26,12 @@ pub(crate) fn with(
     answer
 }
 
-/// Marks a response that holds capability URLs: no cache may keep those.
+/// Forbids caching of a response that has capability URLs.
 pub fn no_store<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// A header value made of our own URLs and numbers.
+/// Returns a header value made of our own URLs and numbers.
 pub(crate) fn value(text: String) -> Result<HeaderValue, Failure> {
     Ok(HeaderValue::try_from(text)?)
 }

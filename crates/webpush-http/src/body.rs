@@ -1,4 +1,4 @@
-//! Reading request bodies, from either version, never more than a limit.
+//! Request bodies of both HTTP versions, read within a limit.
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use webpush_core::problem::Problem;
 
-/// The most that is read of a body only to be thrown away.
+/// The most that is read of a body only to be discarded.
 const MOST_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// A request body that has not been read yet.
@@ -24,21 +24,22 @@ enum Source {
 }
 
 impl Body {
-    /// Of an HTTP/1.1 request; it may take so long to arrive.
+    /// Creates the body of an HTTP/1.1 request. `patience` bounds the time until it has arrived.
     #[must_use]
     pub const fn http1(body: hyper::body::Incoming, patience: Duration) -> Self {
         Self { source: Source::Http1(body), patience }
     }
 
-    /// Of an HTTP/2 request; it may take so long to arrive.
+    /// Creates the body of an HTTP/2 request. `patience` bounds the time until it has arrived.
     #[must_use]
     pub const fn http2(body: RecvStream, patience: Duration) -> Self {
         Self { source: Source::Http2(body), patience }
     }
 
-    /// Reads everything.
+    /// Reads the whole body.
     ///
     /// # Errors
+    ///
     /// [`Problem::BodyTooLarge`] as soon as that is known; [`Problem::BodyIncomplete`].
     pub async fn read(&mut self, headers: &HeaderMap, limit: usize) -> Result<Bytes, Problem> {
         let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -56,8 +57,9 @@ impl Body {
         timeout(patience, read).await.unwrap_or(Err(Problem::BodyIncomplete))
     }
 
-    /// Takes what is left of a body that nobody wants, up to a bound. Clients exist that lose an answer which comes
-    /// while they still send (curl 7.88, for one).
+    /// Reads and discards the rest of a body, up to a bound.
+    ///
+    /// Some clients lose a response that arrives while they still send (curl 7.88, for one).
     pub async fn discard(&mut self) {
         let patience = self.patience;
         let read = async {
@@ -69,13 +71,13 @@ impl Body {
                 }
             }
         };
-        // A body that doesn't come is not wanted either.
         drop(timeout(patience, read).await);
     }
 
-    /// The next part, if there is one more; it may take as long to arrive as a whole body. For bodies that are not kept.
+    /// Returns the next part, for bodies that are not kept; `None` at the end.
     ///
     /// # Errors
+    ///
     /// [`Problem::BodyIncomplete`].
     pub async fn next_part(&mut self) -> Result<Option<Bytes>, Problem> {
         let patience = self.patience;
@@ -108,7 +110,7 @@ impl Body {
     }
 }
 
-/// The parts so far. Most bodies come in one part, which is then passed on without a copy.
+/// The parts so far. Most bodies are one part, which is passed on without a copy.
 struct Whole {
     limit: usize,
     first: Bytes,

@@ -1,5 +1,4 @@
-//! A connection whose HTTP version is known: its requests go to the router, and answers, streams of events, pushes and
-//! WebSockets go back.
+//! Connections of each HTTP version, between the router and the drivers of delivery.
 
 pub mod event_flow;
 pub mod half_closed;

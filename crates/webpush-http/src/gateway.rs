@@ -1,14 +1,15 @@
-//! A push gateway for Matrix (Push Gateway API): homeservers hand it notifications, and it hands each device's on to the
-//! push URL that the device has as its pushkey, which is how UnifiedPush clients get them.
+//! The push gateway for Matrix homeservers (Push Gateway API).
+//!
+//! It forwards each device's notification to the push URL that is the device's pushkey, as UnifiedPush clients expect.
 //!
 //! | step of a notification | look in |
 //! |---|---|
-//! | the request and its answer | [`crate::resources::matrix`] |
-//! | which devices, and what each is sent | [`webpush_core::matrix`] |
-//! | a push URL of this service or of another | [`target`] |
-//! | whether there is room for one to another push service | [`limiter`] |
-//! | a request to it | [`outgoing`], by way of [`addresses`] |
-//! | what the homeserver is told | [`verdict`] |
+//! | the request and its response | [`crate::resources::matrix`] |
+//! | the devices, and the message for each | [`webpush_core::matrix`] |
+//! | a push URL, ours or another service's | [`target`] |
+//! | limits of requests to other push services | [`limiter`] |
+//! | such a request | [`outgoing`], which connects by [`addresses`] |
+//! | the result for the homeserver | [`verdict`] |
 
 pub mod addresses;
 pub mod error;
@@ -25,64 +26,64 @@ use outgoing::Outgoing;
 use std::time::Duration;
 use webpush_core::address::CidrBlock;
 
-/// The time that a request to another push service may take in all: turn, name, connection, TLS, answer.
+/// Time limit of a request to another push service, from waiting for a permit to the response.
 ///
-/// A name that is looked up keeps its place until the system gives up, which may take longer.
+/// A name lookup holds its permit until the system gives up, which may take longer.
 pub(crate) const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whose push URLs the gateway is for.
+/// The push URLs that the gateway forwards to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Scope {
-    /// Those of any push service
+pub enum GatewayScope {
+    /// Push URLs of any service
     #[default]
     All,
-    /// Those of this service
+    /// Push URLs of this server
     Own,
-    /// There is no gateway
+    /// No gateway
     Off,
 }
 
-/// What a gateway is run with.
+/// The configuration of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
-    /// Whose push URLs it is for.
-    pub scope: Scope,
-    /// Addresses that may be reached although they are not public.
+    /// The push URLs that it forwards to.
+    pub scope: GatewayScope,
+    /// Addresses that may be connected to although they are not public.
     pub allowed: Vec<CidrBlock>,
-    /// How long a request to another push service may take.
+    /// Time limit of a request to another push service.
     pub patience: Duration,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { scope: Scope::default(), allowed: Vec::new(), patience: GATEWAY_PATIENCE }
+        Self { scope: GatewayScope::default(), allowed: Vec::new(), patience: GATEWAY_PATIENCE }
     }
 }
 
-/// The gateway as the service has it.
+/// A gateway for Matrix homeservers.
 #[derive(Default)]
 pub enum Gateway {
     /// Push URLs of any push service.
     All(Outgoing),
-    /// Those of this service.
+    /// Push URLs of this server.
     Own,
-    /// None.
+    /// No gateway.
     #[default]
     Off,
 }
 
 impl Gateway {
-    /// As the settings say.
+    /// Creates a gateway.
     #[must_use]
-    pub fn new(settings: GatewayConfig) -> Self {
-        match settings.scope {
-            Scope::All => Self::All(Outgoing::new(settings.allowed, settings.patience)),
-            Scope::Own => Self::Own,
-            Scope::Off => Self::Off,
+    pub fn new(config: GatewayConfig) -> Self {
+        match config.scope {
+            GatewayScope::All => Self::All(Outgoing::new(config.allowed, config.patience)),
+            GatewayScope::Own => Self::Own,
+            GatewayScope::Off => Self::Off,
         }
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no gateway.
     #[must_use]
     pub const fn is_off(&self) -> bool {
         matches!(self, Self::Off)

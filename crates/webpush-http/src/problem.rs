@@ -1,5 +1,6 @@
-//! Errors on the wire: the members of RFC 9457 and those that autopush-rs has, in one body. What each says is in one
-//! table.
+//! Error responses: the members of RFC 9457 and those of autopush-rs in one body.
+//!
+//! `table` has one row for each error.
 
 mod catalogue;
 mod table;
@@ -23,21 +24,21 @@ use webpush_store::StoreError;
 
 pub use webpush_service::failure::{Failure, InternalError};
 
-pub(crate) use catalogue::{Entry, entries, names};
+pub(crate) use catalogue::{CatalogueEntry, entries, names};
 
-/// After how many seconds a sender should try again when the store is not available, or the gateway has no room.
+/// `Retry-After` when the store is not available, or the gateway is busy.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// An error that a response can describe.
 #[derive(Clone, Copy, Debug)]
 pub enum ErrorKind<'a> {
-    /// Of the service.
+    /// An error of the service.
     Failure(&'a Failure),
-    /// Of the Matrix gateway.
+    /// An error of the Matrix gateway.
     Gateway(GatewayError),
 }
 
-/// Why a request was not served: [`ErrorKind`], owned.
+/// An owned [`ErrorKind`].
 #[derive(Clone, Debug)]
 pub enum RequestError {
     /// An error of the service.
@@ -46,24 +47,24 @@ pub enum RequestError {
     Gateway(GatewayError),
 }
 
-/// What an operator may choose about errors, and what they need to know of the service.
+/// The form of error responses.
 #[derive(Clone, Debug)]
 pub struct ErrorStyle {
-    /// The public origin, which has the page that explains errors.
+    /// The public origin, where the page of errors is.
     pub origin: String,
-    /// What invalid VAPID is answered.
+    /// The status for an invalid VAPID header.
     pub vapid_status: VapidErrorStatus,
-    /// Where it is counted what was answered.
+    /// Counts error responses.
     pub refusals: Arc<Refusals>,
 }
 
-/// The status for a sender whose VAPID header does not hold. One that has none where it is needed is always 401.
+/// The status for an invalid VAPID header. A missing one is always 401.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum VapidErrorStatus {
     /// 403 (RFC 8292 §4.2)
     #[default]
     Rfc,
-    /// 401, as autopush-rs answers
+    /// 401, as autopush-rs responds
     Autopush,
 }
 
@@ -74,7 +75,7 @@ impl ErrorStyle {
         self.answer_with(ErrorKind::Failure(failure), &[])
     }
 
-    /// The same with more members, or others in the place of these (RFC 9457 §3.2).
+    /// Returns such a response with further members, which may replace others (RFC 9457 §3.2).
     #[must_use]
     pub(crate) fn answer_with(&self, error: ErrorKind<'_>, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(error, self.vapid_status);
@@ -95,7 +96,7 @@ impl ErrorStyle {
         answer
     }
 
-    /// Counts an error that is told in a message of its protocol, and returns its status and sentence.
+    /// Counts an error that is sent in a message of its protocol, and returns its status and text.
     #[must_use]
     pub fn tell(&self, failure: &Failure) -> (StatusCode, String) {
         let error = ErrorKind::Failure(failure);
@@ -106,7 +107,7 @@ impl ErrorStyle {
 }
 
 impl<'a> ErrorKind<'a> {
-    /// Returns the status and the sentence of the response, as the RFCs have them.
+    /// Returns the status and the text of the response.
     #[must_use]
     pub fn status_and_detail(self) -> (StatusCode, String) {
         let Description { status, detail, .. } = describe(self, VapidErrorStatus::Rfc);
@@ -156,7 +157,7 @@ fn add_headers_of_problem(problem: &Problem, status: StatusCode, headers: &mut H
             let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        // A subscription does not come back.
+        // A removed subscription does not come back.
         Problem::Gone => {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
         }
@@ -164,7 +165,7 @@ fn add_headers_of_problem(problem: &Problem, status: StatusCode, headers: &mut H
     }
 }
 
-/// Returns the error for a method that a resource does not have.
+/// Returns the error for a method that a resource does not support.
 pub(crate) fn not_allowed(allow: &'static str) -> Failure {
     Problem::MethodNotAllowed { allow }.into()
 }

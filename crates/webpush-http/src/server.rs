@@ -1,4 +1,4 @@
-//! What requests over HTTP need beside the service: how errors are worded, whom to trust, and the Matrix gateway.
+//! The HTTP server around a service.
 
 use crate::gateway::Gateway;
 use crate::problem::{self, ErrorStyle, VapidErrorStatus};
@@ -7,13 +7,13 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use webpush_service::service::Service;
 
-/// The service, as it is reached over HTTP.
+/// The service and its HTTP configuration.
 pub struct HttpServer {
     /// The service.
     pub service: Arc<Service>,
-    /// How errors are worded.
+    /// The form of error responses.
     pub error_style: ErrorStyle,
-    /// Trusted reverse proxies. They may be replaced while the server runs.
+    /// Trusted reverse proxies, which can be replaced at runtime.
     pub proxies: ArcSwap<Proxies>,
     /// The push gateway for Matrix homeservers.
     pub gateway: Gateway,

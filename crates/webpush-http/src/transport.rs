@@ -1,4 +1,4 @@
-//! A connection up to the point where its HTTP version is known: is there room, who is it from, TLS, which version.
+//! Connections before HTTP: permits, PROXY protocol, TLS, HTTP version, client addresses.
 
 pub mod certificate;
 pub mod connections;
@@ -14,10 +14,10 @@ pub mod tls;
 
 use std::time::Duration;
 
-/// The most bytes of headers in one request; more is 431 (RFC 6585 §5).
+/// Bytes of headers in one request; more is 431 (RFC 6585 §5).
 ///
 /// It also bounds an HTTP/2 CONTINUATION flood (CVE-2024-27316): `h2` counts the frames that this many bytes can need.
 pub const HEADER_BYTES: usize = 16 * 1024;
 
-/// How long a client may take until its HTTP version is known; TLS has as long again before that.
+/// Bounds the TLS handshake, and again the time until the HTTP version is known.
 pub(crate) const OPENING: Duration = Duration::from_secs(10);

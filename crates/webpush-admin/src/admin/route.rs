@@ -9,7 +9,7 @@ use http::request::Parts;
 use std::sync::Arc;
 use webpush_http::answer::{Answer, no_store};
 use webpush_http::body::Body;
-use webpush_http::resources::health::{self, Question};
+use webpush_http::resources::health::{self, HealthCheck};
 
 /// What the paths of agents, copies and keys begin with.
 const ADMIN: &str = "/admin/";
@@ -39,7 +39,7 @@ async fn reply(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Repl
 async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
     let path = head.uri.path();
     // Whoever looks whether the service is there has no token, and learns nothing else.
-    if let Some(question) = Question::on_admin(path) {
+    if let Some(question) = HealthCheck::on_admin(path) {
         return match head.method {
             Method::GET | Method::HEAD => Ok(health::answer(&admin.service, question).await),
             _ => Err(Refusal::NotAllowed { allow: "GET, HEAD" }),

@@ -1,4 +1,4 @@
-//! A stream of events over HTTP/2: the peer's flow control is its pace.
+//! Server-sent events over HTTP/2, paced by the peer's flow control.
 
 use crate::delivery::events::{EventRequest, Events};
 use crate::h2::connection_lifetime::ConnectionLifetime;
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     request: EventRequest,
     mut respond: SendResponse<Bytes>,
     close_deadline: CloseDeadline,
-    retirement: &ConnectionLifetime,
+    lifetime: &ConnectionLifetime,
 ) {
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
@@ -31,11 +31,11 @@ pub(crate) async fn run(
     if let Ok(date) = HeaderValue::try_from(now.http_date()) {
         head.headers_mut().insert(DATE, date);
     }
-    // A peer that has reset the stream or is gone needs nothing more.
+    // The peer has reset the stream or is gone.
     let Ok(mut stream) = respond.send_response(head, false) else { return };
     loop {
         let part = tokio::select! {
-            _ = poll_fn(|cx| stream.poll_reset(cx)) => return retirement.was_left(begun, events.server().service.monotonic()),
+            _ = poll_fn(|cx| stream.poll_reset(cx)) => return lifetime.record_monitor_reset(begun, events.server().service.monotonic()),
             part = events.next() => part,
         };
         let sent = match part {
@@ -48,7 +48,11 @@ pub(crate) async fn run(
     }
 }
 
-/// Hands a part over as the peer's flow control lets it; a peer that takes nothing for that long is given up.
+/// Sends a part as flow control permits.
+///
+/// # Errors
+///
+/// If the peer takes nothing for `patience`, has reset the stream or is gone.
 async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duration) -> Result<(), h2::Error> {
     while !part.is_empty() {
         stream.reserve_capacity(part.len());

@@ -1,8 +1,8 @@
-//! Clients of HTTP/1.1 that have closed their side of the connection.
+//! Detects HTTP/1.1 clients that have closed their side of the connection.
 //!
-//! One that has sent a whole request may do that and still wants its answer. But a client that is to be sent events and
-//! has closed has mostly gone away; it must not be counted as listening, since a message with TTL 0 would be lost on it.
-//! `hyper` does not read while it writes, so whoever makes the events has to look.
+//! A client may do so after its request and still expect the response. One that receives server-sent events has usually
+//! gone away, and must not count as connected: a TTL 0 message would be lost on it. `hyper` does not read while it
+//! writes, so the event stream has to look.
 
 use bytes::BytesMut;
 use std::io;
@@ -11,23 +11,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket that can be looked at while `hyper` has it.
-pub(crate) struct Watched<S>(Arc<Mutex<Socket<S>>>);
+/// A socket that can be polled for its end while `hyper` owns it.
+pub(crate) struct SharedSocket<S>(Arc<Mutex<Socket<S>>>);
 
 struct Socket<S> {
     stream: S,
-    /// What was read by looking: `hyper` gets it first.
+    /// Bytes that were read while looking for the end; `hyper` reads them first.
     early: BytesMut,
 }
 
-/// How much is read ahead of `hyper`. A client that is sent events has little reason to send anything.
+/// The most that is read ahead of `hyper`; a client that receives events has little reason to send.
 const MOST_EARLY_BYTES: usize = 4096;
 
-/// Waits until the client has closed its side. Made for every connection, used by those that stream.
+/// Polls for the end of the client's side. Created for every connection, used by those that stream.
 pub(crate) type Closing = Arc<dyn Fn(&mut Context<'_>) -> Poll<()> + Send + Sync>;
 
-impl<S: AsyncRead + Unpin + Send + 'static> Watched<S> {
-    /// Of a stream of which these bytes were read early.
+impl<S: AsyncRead + Unpin + Send + 'static> SharedSocket<S> {
+    /// Creates a socket from a stream and bytes that were read from it.
     pub(crate) fn new(stream: S, early: BytesMut) -> (Self, Closing) {
         let socket = Arc::new(Mutex::new(Socket { stream, early }));
         let looked_at = Arc::clone(&socket);
@@ -35,8 +35,8 @@ impl<S: AsyncRead + Unpin + Send + 'static> Watched<S> {
     }
 }
 
-impl<S> Watched<S> {
-    /// The stream and what was read early, once nobody can look at it any more.
+impl<S> SharedSocket<S> {
+    /// Returns the stream and the bytes read ahead, once the [`Closing`] was dropped.
     pub(crate) fn into_inner(self) -> Option<(S, BytesMut)> {
         let socket = Arc::into_inner(self.0)?.into_inner().unwrap_or_else(PoisonError::into_inner);
         Some((socket.stream, socket.early))
@@ -44,7 +44,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> Socket<S> {
-    /// Reads on until the client closes; one that sends very much ahead counts as closed.
+    /// Reads until the client closes. One that sends more than the buffer takes counts as closed.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 512];
         while self.early.len() < MOST_EARLY_BYTES {
@@ -58,7 +58,7 @@ impl<S: AsyncRead + Unpin> Socket<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SharedSocket<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut socket = lock(&self.0);
         if !socket.early.is_empty() {
@@ -70,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SharedSocket<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut lock(&self.0).stream).poll_write(cx, buf)
     }
@@ -96,7 +96,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// One task has both sides, so nobody ever waits here; nor is anything half done if it panicked.
+/// Both sides are in one task, so this never blocks.
 fn lock<S>(socket: &Mutex<Socket<S>>) -> MutexGuard<'_, Socket<S>> {
     socket.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -108,9 +108,9 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     #[tokio::test]
-    async fn a_close_is_seen_and_nothing_is_lost() {
+    async fn a_close_is_detected_and_no_byte_is_lost() {
         let (mut client, server) = duplex(64);
-        let (mut watched, closing) = Watched::new(server, BytesMut::new());
+        let (mut watched, closing) = SharedSocket::new(server, BytesMut::new());
         let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
         assert!(look().await.is_pending());
         client.write_all(b"next").await.unwrap();
@@ -123,9 +123,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_stream_is_given_back_with_what_was_read_early() {
+    async fn the_stream_is_returned_with_the_bytes_read_ahead() {
         let (mut client, server) = duplex(64);
-        let (mut watched, closing) = Watched::new(server, BytesMut::from("GET /"));
+        let (mut watched, closing) = SharedSocket::new(server, BytesMut::from("GET /"));
         let mut read = [0; 4];
         watched.read_exact(&mut read).await.unwrap();
         client.write_all(b" more").await.unwrap();
@@ -136,9 +136,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_ahead_hides_no_close() {
+    async fn bytes_sent_ahead_do_not_hide_a_close() {
         let (mut client, server) = duplex(64);
-        let (_watched, closing) = Watched::new(server, BytesMut::new());
+        let (_watched, closing) = SharedSocket::new(server, BytesMut::new());
         let look = || poll_fn(|cx| Poll::Ready(closing(cx)));
         client.write_all(b"\r\n").await.unwrap();
         assert!(look().await.is_pending());
@@ -147,9 +147,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_sends_very_much_ahead_is_not_listening() {
+    async fn a_client_that_fills_the_buffer_counts_as_closed() {
         let (mut client, server) = duplex(2 * MOST_EARLY_BYTES);
-        let (_watched, closing) = Watched::new(server, BytesMut::new());
+        let (_watched, closing) = SharedSocket::new(server, BytesMut::new());
         client.write_all(&[b'x'; MOST_EARLY_BYTES]).await.unwrap();
         poll_fn(|cx| closing(cx)).await;
     }

@@ -1,8 +1,9 @@
-//! One HTTP/1.1 connection: what most application servers speak. It has no server push; agents may ask for
-//! events.
+//! HTTP/1.1 connections, which most application servers use.
+//!
+//! There is no server push; agents may request server-sent events or a WebSocket.
 
 use crate::body::Body;
-use crate::connection::half_closed::{Closing, Watched};
+use crate::connection::half_closed::{Closing, SharedSocket};
 use crate::delivery::events::Events;
 use crate::delivery::websocket::{self, Arrival};
 use crate::resources::outcome::RouteOutcome;
@@ -31,51 +32,51 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::{CloseDeadline, Draining};
 
-/// A response body: whole, or events as they come, which `hyper` asks for when the ones before are written.
+/// A complete response body, or server-sent events, which `hyper` requests as it has written the last.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
 type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
-/// An agent whose WebSocket is being opened.
-struct Opened {
+/// A WebSocket that is being opened.
+struct Upgrade {
     upgraded: OnUpgrade,
     peer: ClientAddr,
     may_subscribe: bool,
 }
 
-/// Where a request leaves it.
-type Slot = Arc<Mutex<Option<Opened>>>;
+/// Passes the WebSocket from its request to the connection.
+type Slot = Arc<Mutex<Option<Upgrade>>>;
 
-/// Serves a connection of which these bytes were read early, until it ends or becomes a WebSocket.
+/// Serves a connection until it ends or becomes a WebSocket. `early` are bytes that were read from it.
 pub(crate) async fn serve<S>(
     stream: S,
     early: BytesMut,
-    neighbour: DirectPeer,
+    direct_peer: DirectPeer,
     server: Arc<HttpServer>,
     draining: Draining,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slot = Slot::default();
-    converse(stream, early, neighbour, Arc::clone(&server), draining.clone(), Arc::clone(&slot)).await;
+    converse(stream, early, direct_peer, Arc::clone(&server), draining.clone(), Arc::clone(&slot)).await;
     let opened = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Opened { upgraded, peer, may_subscribe }) = opened else { return };
-    // An agent that is gone before its socket is open leaves nothing behind.
+    let Some(Upgrade { upgraded, peer, may_subscribe }) = opened else { return };
+    // An agent that disconnects before its WebSocket is open leaves nothing behind.
     let Ok(upgraded) = upgraded.await else { return };
-    // The stream itself: what was needed to speak HTTP on it is not needed any more.
-    let Ok(parts) = upgraded.downcast::<TokioIo<Watched<S>>>() else { return };
+    // Only the stream: nothing of HTTP is needed from here on.
+    let Ok(parts) = upgraded.downcast::<TokioIo<SharedSocket<S>>>() else { return };
     let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
     let early = [&parts.read_buf[..], &rest[..]].concat();
-    let arrival = Arrival { peer, may_subscribe, early, permit: Some(place) };
-    // A task of its own: that of the connection had more to keep.
+    let arrival = Arrival { peer, may_subscribe, early, permit: Some(permit) };
+    // A task of its own, which is smaller than that of the connection.
     tokio::spawn(websocket::run(stream, arrival, server, draining));
 }
 
-/// Answers requests until the connection ends, or speaks HTTP no more.
+/// Handles requests until the connection ends or switches protocols.
 async fn converse<S>(
     stream: S,
     early: BytesMut,
-    neighbour: DirectPeer,
+    direct_peer: DirectPeer,
     server: Arc<HttpServer>,
     mut draining: Draining,
     slot: Slot,
@@ -83,29 +84,29 @@ async fn converse<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let head = server.service.limits.load().timeouts.head;
-    let (stream, closing) = Watched::new(stream, early);
+    let (stream, closing) = SharedSocket::new(stream, early);
     let to_requests = draining.clone();
-    let is_asked = AtomicBool::new(false);
-    let asked = &is_asked;
+    let has_request = AtomicBool::new(false);
+    let has_request = &has_request;
     let respond = service_fn(move |request: Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
+        has_request.store(true, Ordering::Relaxed);
         let server = Arc::clone(&server);
         let (draining, closing, slot) = (to_requests.clone(), Arc::clone(&closing), Arc::clone(&slot));
-        async move { Ok::<_, Infallible>(respond(server, &neighbour, request, draining, closing, &slot).await) }
+        async move { Ok::<_, Infallible>(respond(server, &direct_peer, request, draining, closing, &slot).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADER_BYTES);
-    // A client that has said all it has to say still wants its answer.
+    // A client that has closed its side still expects the response.
     builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
-    // A connection that ends in an error has nobody left to tell.
+    // An error of the connection concerns nobody else.
     tokio::select! {
         _ = &mut connection => return,
         () = draining.begun() => {}
     }
-    // Told to end before its first request, `hyper` would not read it any more.
+    // After `graceful_shutdown`, `hyper` would not read a first request any more.
     let first_request = poll_fn(|cx| match connection.as_mut().poll(cx) {
-        Poll::Pending if !is_asked.load(Ordering::Relaxed) => Poll::Pending,
+        Poll::Pending if !has_request.load(Ordering::Relaxed) => Poll::Pending,
         Poll::Pending => Poll::Ready(ControlFlow::Continue(())),
         Poll::Ready(_) => Poll::Ready(ControlFlow::Break(())),
     });
@@ -120,21 +121,21 @@ async fn converse<S>(
 
 async fn respond(
     server: Arc<HttpServer>,
-    neighbour: &DirectPeer,
+    direct_peer: &DirectPeer,
     request: Request<Incoming>,
     draining: Draining,
     closing: Closing,
-    slot: &Mutex<Option<Opened>>,
+    slot: &Mutex<Option<Upgrade>>,
 ) -> Response<ResponseBody> {
     let mut request = request;
     let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let body = Body::http1(body, server.service.limits.load().timeouts.body);
-    let answer = match route::serve(&server, neighbour, &head, body).await {
+    let answer = match route::serve(&server, direct_peer, &head, body).await {
         RouteOutcome::Answer(answer) => answer,
         RouteOutcome::Monitor(monitor, _) => monitor.unsupported(&server),
         RouteOutcome::WebSocket(opening) => {
-            let opened = Opened { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
+            let opened = Upgrade { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
@@ -150,7 +151,7 @@ async fn respond(
     answer.map(|body| Either::Left(Full::new(body)))
 }
 
-/// Ends when the events do, or when the client has closed its side: then nobody listens any more.
+/// Returns the events as frames, until they end or the client has closed its side.
 fn frames(events: Events, closing: Closing) -> EventFrames {
     Box::pin(unfold((events, closing), |(mut events, closing)| async {
         let part = tokio::select! {

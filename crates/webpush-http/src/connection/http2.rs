@@ -1,4 +1,6 @@
-//! One HTTP/2 connection: its requests run side by side within its task, so an idle agent costs one task.
+//! HTTP/2 connections.
+//!
+//! The requests of a connection run concurrently within its task, so an idle agent costs one task.
 
 use crate::answer::Answer;
 use crate::body::Body;
@@ -9,7 +11,7 @@ use crate::h2::flow::Responder;
 use crate::h2::inbound::Inbound;
 use crate::h2::ping::{PingState, Pinger};
 use crate::h2::write_backlog::{MeteredIo, WriteBacklog};
-use crate::resources::autopush::opening::not_here;
+use crate::resources::autopush::opening::unsupported_upgrade;
 use crate::resources::outcome::RouteOutcome;
 use crate::resources::route;
 use crate::server::HttpServer;
@@ -31,13 +33,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use webpush_service::drain::{CloseDeadline, Draining};
 
-/// Open requests of one HTTP/2 connection, as the service announces it (RFC 9113 §5.1.2).
+/// Open requests of one HTTP/2 connection, as announced to the client (RFC 9113 §5.1.2).
 const CONCURRENT_STREAMS: u32 = 256;
 
-/// Requests of one HTTP/2 connection that are under way at once.
+/// Requests of one HTTP/2 connection that are handled at once.
 ///
-/// More than [`CONCURRENT_STREAMS`], since one that its client has reset is no stream any more but may still be at work
-/// (CVE-2023-44487, rapid reset).
+/// More than [`CONCURRENT_STREAMS`], since a request that the client has reset is no open stream any more but may still
+/// be at work (CVE-2023-44487, rapid reset).
 const CONNECTION_REQUESTS: usize = 512;
 
 const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
@@ -45,42 +47,42 @@ const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every 
 /// Streams reset by the client that `h2` may still hold; more ends the connection (CVE-2023-44487).
 const PENDING_RESET_STREAMS: usize = 20;
 
-/// Streams that `h2` reset for mistakes of the client; more ends the connection (CVE-2025-8671).
-const MISTAKEN_STREAMS: usize = 256;
+/// Streams that `h2` reset for errors of the client; more ends the connection (CVE-2025-8671).
+const LOCAL_ERROR_RESET_STREAMS: usize = 256;
 
-/// Streams that the service reset and `h2` remembers, so that late frames for them are no errors.
+/// Streams reset by the server that `h2` remembers, so that late frames for them are no errors.
 const REMEMBERED_RESET_STREAMS: usize = 64;
 
-/// Serves a connection until it ends. It has its place as long.
+/// Serves a connection until it ends.
 pub(crate) fn serve<S>(
     stream: S,
-    neighbour: DirectPeer,
+    direct_peer: DirectPeer,
     server: Arc<HttpServer>,
     draining: Draining,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pressure = Arc::new(WriteBacklog::default());
+    let backlog = Arc::new(WriteBacklog::default());
     let inbound = Arc::new(Inbound::default());
-    let io = MeteredIo::new(stream, Arc::clone(&pressure), Arc::clone(&inbound));
-    // On the heap: what is given to a future and comes out of it would otherwise be kept room for as long as it is used.
+    let io = MeteredIo::new(stream, Arc::clone(&backlog), Arc::clone(&inbound));
+    // On the heap, or the future would reserve space for the handshake as long as it lives.
     let opening = Box::pin(open(io, draining.clone()));
     async move {
-        let _place = place;
-        // Not `if let`, which keeps room for the connection twice.
+        let _permit = permit;
+        // Not `if let`, which reserves space for the connection twice.
         let Some(mut connection) = opening.await else { return };
-        converse(&mut connection, &pressure, &inbound, &neighbour, &server, draining).await;
+        converse(&mut connection, &backlog, &inbound, &direct_peer, &server, draining).await;
     }
 }
 
-/// Answers requests until the connection ends.
+/// Handles requests until the connection ends.
 async fn converse<S>(
     connection: &mut h2::server::Connection<MeteredIo<S>, Bytes>,
-    pressure: &WriteBacklog,
+    backlog: &WriteBacklog,
     inbound: &Inbound,
-    neighbour: &DirectPeer,
+    direct_peer: &DirectPeer,
     server: &Arc<HttpServer>,
     draining: Draining,
 ) where
@@ -91,14 +93,14 @@ async fn converse<S>(
         (limits.timeouts.keepalive, limits.last_promised_stream)
     };
     let Some(ping_pong) = connection.ping_pong() else { return };
-    let pulse = PingState::default();
-    let mut heart = Pinger::new(ping_pong, keepalive);
-    let retirement = ConnectionLifetime::new(last_promised_stream);
+    let ping_state = PingState::default();
+    let mut pinger = Pinger::new(ping_pong, keepalive);
+    let lifetime = ConnectionLifetime::new(last_promised_stream);
     let mut requests = FuturesUnordered::new();
     let mut stopping = false;
     let mut close_deadline = CloseDeadline::new(draining);
     loop {
-        if retirement.is_flooded() {
+        if lifetime.is_flooded() {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         }
         let has_room = requests.len() < CONNECTION_REQUESTS;
@@ -109,7 +111,7 @@ async fn converse<S>(
             } else {
                 connection.poll_closed(cx).map(|closed| closed.err().map(Err))
             };
-            pressure.polled(connection.max_concurrent_send_streams());
+            backlog.record_poll(connection.max_concurrent_send_streams());
             poll
         });
         tokio::select! {
@@ -117,25 +119,25 @@ async fn converse<S>(
             accepted = accepted => match accepted {
                 Some(Ok((request, respond))) => {
                     let connection = server_push::Connection {
-                        backlog: pressure,
-                        ping: &pulse,
+                        backlog,
+                        ping: &ping_state,
                         inbound,
-                        lifetime: &retirement,
+                        lifetime: &lifetime,
                         close_deadline: close_deadline.clone(),
                     };
-                    // Boxed, as the set keeps room for one more than there are.
-                    requests.push(Box::pin(handle(server, neighbour, request, respond, connection)));
+                    // Boxed, as the set reserves space for one more than it has.
+                    requests.push(Box::pin(handle(server, direct_peer, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
-            // One that is asked for nothing ends at once, one with sessions when their time has come.
+            // An idle connection ends immediately, one with sessions at their deadline.
             () = close_deadline.reached_or_idle(is_idle), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
-            () = heart.beat_until_dead(&pulse) => return,
-            () = retirement.out_of_ids(), if !stopping => {
+            () = pinger.run(&ping_state) => return,
+            () = lifetime.out_of_ids(), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -143,7 +145,7 @@ async fn converse<S>(
     }
 }
 
-/// Begins to speak HTTP/2, unless the peer does not or the service stops.
+/// Performs the handshake; `None` if the peer fails it or the server shuts down.
 async fn open<S>(
     io: MeteredIo<S>,
     mut draining: Draining,
@@ -157,23 +159,24 @@ where
     }
 }
 
-/// What floods of streams, frames and headers are bounded by.
+/// Returns the settings, which bound floods of streams, frames and headers.
 fn builder() -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(CONCURRENT_STREAMS)
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
-        .max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
+        .max_local_error_reset_streams(Some(LOCAL_ERROR_RESET_STREAMS))
         .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS);
     builder
 }
 
-/// A monitor may be held for days. So what is only needed to find out what is asked for, the head of the request and much
-/// more, is behind a pointer and goes before that begins.
+/// Handles a request.
+///
+/// A monitor may be held for days, so everything that only routing needs is on the heap and freed before it begins.
 fn handle<'a>(
     server: &'a Arc<HttpServer>,
-    neighbour: &'a DirectPeer,
+    direct_peer: &'a DirectPeer,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     connection: server_push::Connection<'a>,
@@ -181,7 +184,7 @@ fn handle<'a>(
     let outcome = Box::pin(async move {
         let (head, body) = request.into_parts();
         let body = Body::http2(body, server.service.limits.load().timeouts.body);
-        (route::serve(server, neighbour, &head, body).await, head.method == Method::HEAD)
+        (route::serve(server, direct_peer, &head, body).await, head.method == Method::HEAD)
     });
     async move {
         match outcome.await {
@@ -194,7 +197,7 @@ fn handle<'a>(
                     .await;
             }
             (RouteOutcome::WebSocket(_), is_head) => {
-                let refusal = server.error_style.answer(&not_here());
+                let refusal = server.error_style.answer(&unsupported_upgrade());
                 answer(server, refusal, is_head, respond, connection.lifetime).await;
             }
             (RouteOutcome::Answer(whole), is_head) => {
@@ -209,11 +212,11 @@ async fn answer(
     answer: Answer,
     is_head: bool,
     mut respond: SendResponse<Bytes>,
-    retirement: &ConnectionLifetime,
+    lifetime: &ConnectionLifetime,
 ) {
     let (patience, now) = (server.service.limits.load().timeouts.stall, server.service.now());
     if is_reset(&mut respond).await {
-        retirement.was_reset(server.service.monotonic());
+        lifetime.record_reset(server.service.monotonic());
     } else if is_head {
         Responder { respond, patience, now }.send_head(answer);
     } else {
@@ -221,7 +224,7 @@ async fn answer(
     }
 }
 
-/// Whether the client wants no answer any more.
+/// Returns true if the client has reset the request.
 async fn is_reset(respond: &mut SendResponse<Bytes>) -> bool {
     poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await
 }

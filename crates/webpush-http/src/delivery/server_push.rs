@@ -10,7 +10,7 @@ use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::Responder;
 use crate::h2::inbound::Inbound;
 use crate::h2::ping::PingState;
-use crate::h2::write_backlog::{Permit, WriteBacklog};
+use crate::h2::write_backlog::{PushPermit, WriteBacklog};
 use crate::problem::Failure;
 use crate::server::HttpServer;
 use bytes::Bytes;
@@ -62,7 +62,7 @@ enum Outgoing<'a> {
 
 /// A step of [`Outgoing`].
 enum Progress<'a> {
-    Admitted(Permit<'a>),
+    Admitted(PushPermit<'a>),
     Opened { by_peer: bool },
     Flown { is_complete: bool, body_queued: bool },
     Confirmed,
@@ -108,7 +108,7 @@ pub fn run<'a>(
         };
         let service = driver.agent.service();
         let Some(response) = response else {
-            return driver.transport.connection.lifetime.was_left(begun, service.monotonic());
+            return driver.transport.connection.lifetime.record_monitor_reset(begun, service.monotonic());
         };
         let (patience, now) = (service.limits.load().timeouts.stall, service.now());
         Responder { respond: driver.transport.respond, patience, now }.send(response).await;
@@ -228,7 +228,7 @@ impl<'a> ServerPush<'a> {
             }
             (Progress::Flown { is_complete: true, body_queued }, Outgoing::Flowing(push)) => {
                 if body_queued {
-                    self.connection.backlog.handed_over();
+                    self.connection.backlog.record_body();
                 }
                 service.record_sent(push.sent, service.now());
                 HandedOver { input: Input::Sent { confirmed: false }, confirmation: push.confirmation }

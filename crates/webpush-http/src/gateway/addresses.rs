@@ -1,8 +1,10 @@
-//! From a host that a stranger named to a connection: its name is looked up once, and what is connected to is an address
-//! that was checked. So no answer of the DNS can turn a request towards this machine or its network.
+//! Connects to a host that a stranger named.
+//!
+//! The name is looked up once and the connection goes to an address that was checked, so no DNS response can direct a
+//! request to this machine or its network.
 
-use super::limiter::NotificationPermit;
-use super::outgoing::SendError;
+use super::error::SendError;
+use super::limiter::RequestPermit;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -10,57 +12,58 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use webpush_core::address::{CidrBlock, is_public};
 
-/// How long it tries one address of a host before the next.
+/// Time limit of one address of a host.
 const GATEWAY_CONNECT: Duration = Duration::from_secs(3);
 
-/// Connects to an address of a host that may be reached. Gives the place back that it was lent.
+/// Connects to a permitted address of a host, and returns the permit as well.
 pub(super) async fn connect(
     host: &str,
     port: u16,
     allowed: &[CidrBlock],
-    place: NotificationPermit,
-) -> Result<(TcpStream, NotificationPermit), SendError> {
-    let (found, place) = look_up(host.to_owned(), port, place).await?;
+    permit: RequestPermit,
+) -> Result<(TcpStream, RequestPermit), SendError> {
+    let (found, permit) = look_up(host.to_owned(), port, permit).await?;
     for address in permitted(found, allowed)? {
         if let Ok(Ok(socket)) = timeout(GATEWAY_CONNECT, TcpStream::connect(address)).await {
-            // One small request: to wait for more only delays it.
-            socket.set_nodelay(true).map_err(|_| SendError::Passing("the connection broke"))?;
-            return Ok((socket, place));
+            socket.set_nodelay(true).map_err(|_| SendError::Temporary("the connection broke"))?;
+            return Ok((socket, permit));
         }
     }
-    Err(SendError::Passing("no address of the host takes connections"))
+    Err(SendError::Temporary("no address of the host takes connections"))
 }
 
-/// The system's look-up blocks a thread and can't be called off, so it keeps the place until it ends, whether or not
-/// somebody still waits: there are never more look-ups than places.
+/// Looks up a name.
+///
+/// The system's lookup blocks a thread and cannot be canceled, so it holds the permit until it ends: there are never more
+/// lookups than permits.
 async fn look_up(
     host: String,
     port: u16,
-    place: NotificationPermit,
-) -> Result<(Vec<SocketAddr>, NotificationPermit), SendError> {
+    permit: RequestPermit,
+) -> Result<(Vec<SocketAddr>, RequestPermit), SendError> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok((vec![SocketAddr::new(address, port)], place));
+        return Ok((vec![SocketAddr::new(address, port)], permit));
     }
     let looking_up = tokio::task::spawn_blocking(move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        (found, place)
+        (found, permit)
     });
     let found: (io::Result<Vec<_>>, _) =
-        looking_up.await.map_err(|_| SendError::Passing("the look-up was ended"))?;
+        looking_up.await.map_err(|_| SendError::Temporary("the name lookup was canceled"))?;
     match found {
-        (Ok(found), place) if !found.is_empty() => Ok((found, place)),
-        _ => Err(SendError::Passing("the name of the host is not found")),
+        (Ok(found), permit) if !found.is_empty() => Ok((found, permit)),
+        _ => Err(SendError::Temporary("the name of the host is not found")),
     }
 }
 
-/// Those that may be reached, in the order of the resolver.
+/// Returns the permitted addresses, in the order of the resolver.
 fn permitted(found: Vec<SocketAddr>, allowed: &[CidrBlock]) -> Result<Vec<SocketAddr>, SendError> {
-    let may_be_reached = |address: &SocketAddr| {
+    let is_permitted = |address: &SocketAddr| {
         is_public(address.ip()) || allowed.iter().any(|block| block.contains(address.ip()))
     };
-    let permitted: Vec<_> = found.into_iter().filter(may_be_reached).collect();
+    let permitted: Vec<_> = found.into_iter().filter(is_permitted).collect();
     if permitted.is_empty() {
-        return Err(SendError::Lasting("the host has no public address (--matrix-allow-address)"));
+        return Err(SendError::Permanent("the host has no public address (--matrix-allow-address)"));
     }
     Ok(permitted)
 }
@@ -69,14 +72,14 @@ fn permitted(found: Vec<SocketAddr>, allowed: &[CidrBlock]) -> Result<Vec<Socket
 mod tests {
     use super::*;
 
-    fn of(found: &[&str], allowed: &[&str]) -> Result<Vec<String>, SendError> {
+    fn permitted_of(found: &[&str], allowed: &[&str]) -> Result<Vec<String>, SendError> {
         let found = found.iter().map(|address| address.parse().unwrap()).collect();
         let allowed: Vec<_> = allowed.iter().map(|block| block.parse().unwrap()).collect();
         permitted(found, &allowed).map(|list| list.iter().map(ToString::to_string).collect())
     }
 
     #[test]
-    fn only_public_or_allowed_addresses_are_left() {
+    fn only_public_or_allowed_addresses_are_permitted() {
         for (found, allowed, left) in [
             (
                 &["1.1.1.1:443", "[2606:4700::1111]:443"][..],
@@ -87,12 +90,15 @@ mod tests {
             (&["127.0.0.1:443"], &["127.0.0.0/8"], &["127.0.0.1:443"]),
             (&["10.0.0.1:443", "10.0.0.2:443"], &["10.0.0.2"], &["10.0.0.2:443"]),
         ] {
-            assert_eq!(of(found, allowed).unwrap(), left, "{found:?} {allowed:?}");
+            assert_eq!(permitted_of(found, allowed).unwrap(), left, "{found:?} {allowed:?}");
         }
         for found in
             ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[64:ff9b::7f00:1]:1", "169.254.169.254:80"]
         {
-            assert!(matches!(of(&[found], &["10.0.0.0/8"]), Err(SendError::Lasting(_))), "{found}");
+            assert!(
+                matches!(permitted_of(&[found], &["10.0.0.0/8"]), Err(SendError::Permanent(_))),
+                "{found}"
+            );
         }
     }
 }

@@ -1,39 +1,40 @@
-//! Where a pushkey leads: for UnifiedPush it is a push URL.
+//! The target of a pushkey, which is a push URL for UnifiedPush.
 
 use crate::resources::aliases;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_core::id::{InboxId, SubscriptionId};
 
-/// The longest push URL of another service: UnifiedPush has 1,000 bytes.
+/// The longest push URL of another service; UnifiedPush permits 1,000 bytes.
 pub(crate) const PUSHKEY_BYTES: usize = 1024;
 
 /// A push URL.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Of this service, with or without a query (`?up=1` is common).
+    /// A subscription of this server; the URL may have a query (`?up=1` is common).
     Here(InboxId, SubscriptionId),
-    /// Of another one.
+    /// A URL of another service.
     Elsewhere(CapabilityUrl),
 }
 
 impl Target {
-    /// Reads a pushkey. `None` when it can't be a push URL: one of ours that was never given out, or another one without
-    /// TLS, which would show its capability to everybody on the way.
+    /// Parses a pushkey; `None` if it is no push URL.
+    ///
+    /// URLs of other services must have TLS, since the URL is a capability.
     #[must_use]
-    pub fn of(pushkey: &str, origin: &str, keyring: &Keyring) -> Option<Self> {
+    pub fn from_pushkey(pushkey: &str, origin: &str, keyring: &Keyring) -> Option<Self> {
         if pushkey.len() > PUSHKEY_BYTES {
             return None;
         }
         let url = CapabilityUrl::parse(pushkey).ok()?;
         if url.origin() == origin {
-            return opened(keyring, url.uri().path());
+            return open(keyring, url.uri().path());
         }
         url.is_https().then_some(Self::Elsewhere(url))
     }
 }
 
-fn opened(keyring: &Keyring, path: &str) -> Option<Target> {
+fn open(keyring: &Keyring, path: &str) -> Option<Target> {
     match keyring.open(&aliases::resolve(path).path)? {
         Capability::Push(agent, id) => Some(Target::Here(agent, id)),
         _ => None,
@@ -52,8 +53,8 @@ mod tests {
         Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap()
     }
 
-    fn of(pushkey: &str) -> Option<Target> {
-        Target::of(pushkey, ORIGIN, &keyring())
+    fn target(pushkey: &str) -> Option<Target> {
+        Target::from_pushkey(pushkey, ORIGIN, &keyring())
     }
 
     #[test]
@@ -68,7 +69,7 @@ mod tests {
             format!("{ORIGIN}{push}#fragment"),
             format!("https://PUSH.example:443{push}"),
         ] {
-            assert_eq!(of(&own), Some(Target::Here(agent, id)), "{own}");
+            assert_eq!(target(&own), Some(Target::Here(agent, id)), "{own}");
         }
         let subscription = path(Capability::Subscription(agent, id));
         for wrong in [
@@ -79,10 +80,13 @@ mod tests {
             ORIGIN.to_owned(),
             format!("http://push.example{push}"),
         ] {
-            assert_eq!(of(&wrong), None, "{wrong}");
+            assert_eq!(target(&wrong), None, "{wrong}");
         }
-        let in_the_clear =
-            Target::of(&format!("http://127.0.0.1:8080{push}"), "http://127.0.0.1:8080", &keyring());
+        let in_the_clear = Target::from_pushkey(
+            &format!("http://127.0.0.1:8080{push}"),
+            "http://127.0.0.1:8080",
+            &keyring(),
+        );
         assert_eq!(in_the_clear, Some(Target::Here(agent, id)), "where the service itself has no TLS");
     }
 
@@ -95,7 +99,7 @@ mod tests {
             ("https://push.example:8443/push/AAAA", "push.example", 8443, "/push/AAAA"),
             ("https://ntfy.example:/x", "ntfy.example", 443, "/x"),
         ] {
-            let Some(Target::Elsewhere(url)) = of(pushkey) else { panic!("{pushkey} is refused") };
+            let Some(Target::Elsewhere(url)) = target(pushkey) else { panic!("{pushkey} is refused") };
             assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{pushkey}");
         }
         for wrong in [
@@ -114,8 +118,8 @@ mod tests {
             "https://ntfy.example/a b",
             "https://ntfy.example/\r\nHost: x",
         ] {
-            assert_eq!(of(wrong), None, "{wrong}");
+            assert_eq!(target(wrong), None, "{wrong}");
         }
-        assert_eq!(of(&format!("https://ntfy.example/{}", "x".repeat(PUSHKEY_BYTES))), None, "too long");
+        assert_eq!(target(&format!("https://ntfy.example/{}", "x".repeat(PUSHKEY_BYTES))), None, "too long");
     }
 }

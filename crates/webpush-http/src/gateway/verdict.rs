@@ -1,29 +1,29 @@
-//! What one device's delivery means for its homeserver: nothing, or that the pushkey is to be forgotten, or that the
-//! notification is to be sent again. To be forgotten costs a person all notifications, so only what can't change by
-//! waiting leads to it.
+//! The result of a delivery, as the homeserver is told.
+//!
+//! A rejected pushkey costs its user all notifications, so only permanent failures lead to that.
 
 use super::error::GatewayError;
-use super::limiter::NoRoom;
-use super::outgoing::SendError;
+use super::error::SendError;
+use super::limiter::LimitExceeded;
 use crate::gateway::GATEWAY_PATIENCE;
 use crate::problem::{Failure, RequestError};
 use http::StatusCode;
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_service::metrics::GatewayOutcome;
 
-/// The end of one device's delivery.
+/// The result of one device's delivery.
 #[derive(Debug)]
 pub enum Verdict {
-    /// There is nothing more to do.
+    /// Nothing more is to be done.
     Done,
-    /// The pushkey will never work: it goes into `rejected`.
+    /// The pushkey will never work, and is reported in `rejected`.
     Rejected,
     /// It may work later.
     TryAgain(RequestError),
 }
 
 impl Verdict {
-    /// Returns what is counted of it.
+    /// Returns the outcome to count.
     #[must_use]
     pub const fn outcome(&self) -> GatewayOutcome {
         match self {
@@ -33,42 +33,42 @@ impl Verdict {
         }
     }
 
-    /// Of a push URL of this service.
+    /// Creates the verdict of a push URL of this server.
     #[must_use]
-    pub fn of_own(failure: Failure) -> Self {
+    pub fn from_failure(failure: Failure) -> Self {
         match failure {
             // The subscription is gone, or takes messages only with a key that a gateway does not have.
             Failure::Problem(Problem::NotFound | Problem::VapidRequired | Problem::VapidInvalid { .. }) => {
                 Self::Rejected
             }
-            // A rate that is used up; no other problem is the pushkey's fault.
+            // An exceeded rate limit; no other problem is a fault of the pushkey.
             Failure::Problem(_) | Failure::Store(_) | Failure::Internal(_) => Self::TryAgain(failure.into()),
         }
     }
 
-    /// Of a push URL of another service.
+    /// Creates the verdict of a push URL of another service.
     #[must_use]
-    pub fn of_other(answer: Result<StatusCode, SendError>) -> Self {
+    pub fn from_response(answer: Result<StatusCode, SendError>) -> Self {
         match answer {
-            Ok(status) => of_status(status),
-            Err(SendError::Lasting(why)) => {
-                tracing::debug!(why, "a pushkey is rejected");
+            Ok(status) => from_status(status),
+            Err(SendError::Permanent(why)) => {
+                tracing::debug!(why, "rejected a pushkey");
                 Self::Rejected
             }
-            Err(SendError::Passing(why)) => {
-                tracing::debug!(why, "another push service was not reached");
+            Err(SendError::Temporary(why)) => {
+                tracing::debug!(why, "cannot reach another push service");
                 Self::TryAgain(RequestError::Gateway(GatewayError::PushService))
             }
         }
     }
 }
 
-impl From<NoRoom> for RequestError {
-    fn from(no_room: NoRoom) -> Self {
-        match no_room {
-            NoRoom::InAll => Self::Gateway(GatewayError::Busy),
-            // By then none of those that wait now does.
-            NoRoom::ForPeer => Problem::TooManyRequests {
+impl From<LimitExceeded> for RequestError {
+    fn from(exceeded: LimitExceeded) -> Self {
+        match exceeded {
+            LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
+            // By then those that wait now have ended.
+            LimitExceeded::ForPeer => Problem::TooManyRequests {
                 limit: LimitKind::Notifications,
                 retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
             }
@@ -77,17 +77,17 @@ impl From<NoRoom> for RequestError {
     }
 }
 
-fn of_status(status: StatusCode) -> Verdict {
+fn from_status(status: StatusCode) -> Verdict {
     match status {
         status if status.is_success() => Verdict::Done,
-        // The same bytes would be too large for it again, and until the homeserver gives up on this notification it would
-        // send that device no other.
+        // The same bytes would be too large again, and the homeserver would send this device no other notification until
+        // it gives up on this one.
         StatusCode::PAYLOAD_TOO_LARGE => Verdict::Done,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
             Verdict::TryAgain(RequestError::Gateway(GatewayError::PushService))
         }
         status if status.is_client_error() => Verdict::Rejected,
-        // A redirect may come of a proxy that is being mended, like an error of the server.
+        // A redirect may come from a proxy under maintenance, like a server error.
         _ => Verdict::TryAgain(RequestError::Gateway(GatewayError::PushService)),
     }
 }
@@ -119,11 +119,11 @@ mod tests {
         ] {
             for status in statuses {
                 let status = StatusCode::from_u16(*status).unwrap();
-                assert_eq!(name(&Verdict::of_other(Ok(status))), verdict, "{status}");
+                assert_eq!(name(&Verdict::from_response(Ok(status))), verdict, "{status}");
             }
         }
-        assert_eq!(name(&Verdict::of_other(Err(SendError::Lasting("")))), "rejected");
-        assert_eq!(name(&Verdict::of_other(Err(SendError::Passing("")))), "again");
+        assert_eq!(name(&Verdict::from_response(Err(SendError::Permanent("")))), "rejected");
+        assert_eq!(name(&Verdict::from_response(Err(SendError::Temporary("")))), "again");
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
             (Failure::from(StoreError::Corrupt), "again"),
             (Failure::from(InternalError::MissingSealingKey), "again"),
         ] {
-            assert_eq!(name(&Verdict::of_own(failure)), verdict);
+            assert_eq!(name(&Verdict::from_failure(failure)), verdict);
         }
     }
 }

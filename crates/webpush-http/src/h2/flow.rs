@@ -1,4 +1,4 @@
-//! Responses on HTTP/2 streams, at the pace that the peer's flow control sets.
+//! Responses on HTTP/2 streams, paced by the peer's flow control.
 
 use crate::answer::Answer;
 use bytes::Bytes;
@@ -11,18 +11,18 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use webpush_core::time::Timestamp;
 
-/// A request that has not been answered yet.
+/// Sends the response to a request.
 pub struct Responder {
-    /// The stream that it came on.
+    /// The stream of the request.
     pub respond: SendResponse<Bytes>,
-    /// How long the peer may take nothing of the answer.
+    /// How long the peer may read nothing of the response.
     pub patience: Duration,
-    /// The time of the answer, for its `Date`.
+    /// The time of the response, for its `Date`.
     pub now: Timestamp,
 }
 
 impl Responder {
-    /// Answers. A peer that is gone needs no answer.
+    /// Sends the response. Errors are ignored: they mean that the peer is gone.
     pub async fn send(mut self, answer: Answer) {
         let (response, body) = with_date_and_length(answer, self.now);
         if let Ok(stream) = self.respond.send_response(response, body.is_empty()) {
@@ -30,7 +30,7 @@ impl Responder {
         }
     }
 
-    /// Answers a HEAD request: as GET, without the body (RFC 9110 §9.3.2).
+    /// Responds to HEAD: as to GET, without the body (RFC 9110 §9.3.2).
     pub(crate) fn send_head(mut self, answer: Answer) {
         let (response, _) = with_date_and_length(answer, self.now);
         drop(self.respond.send_response(response, true));
@@ -48,12 +48,12 @@ fn with_date_and_length(answer: Answer, now: Timestamp) -> (Response<()>, Bytes)
     (Response::from_parts(head, ()), body)
 }
 
-/// A response body that goes out as the peer's flow control lets it.
+/// A response body that is sent as flow control permits.
 pub struct Flow {
     stream: SendStream<Bytes>,
     rest: Bytes,
     patience: Duration,
-    /// When the peer must have taken more.
+    /// When the peer must have read more.
     deadline: Instant,
 }
 
@@ -62,8 +62,9 @@ impl Flow {
         Self { stream, rest, patience, deadline: Instant::now() + patience }
     }
 
-    /// Begins a pushed response; `None` when the peer has taken the promise back. `patience` is how long the peer may
-    /// take nothing of it.
+    /// Begins a pushed response; `None` if the peer has reset the promise.
+    ///
+    /// `patience` is how long the peer may read nothing of it.
     #[must_use]
     pub fn begin(
         mut promised: SendPushedResponse<Bytes>,
@@ -76,10 +77,11 @@ impl Flow {
         Some(Self::new(stream, body, patience))
     }
 
-    /// Waits until the first part of the body may be sent; nothing is sent yet.
+    /// Waits until the first part of the body may be sent, without sending it.
     ///
     /// # Errors
-    /// When the peer reset the stream or is gone.
+    ///
+    /// If the peer has reset the stream or is gone.
     pub async fn open(&mut self) -> Result<(), h2::Error> {
         while !self.rest.is_empty() && self.stream.capacity() == 0 {
             self.more_capacity().await?;
@@ -87,11 +89,11 @@ impl Flow {
         Ok(())
     }
 
-    /// Hands the rest of the body over, part by part. May be called again after it was cancelled. Says whether there was
-    /// any, which `h2` has just queued then.
+    /// Sends the rest of the body, and returns true if there was any. Cancel safe.
     ///
     /// # Errors
-    /// When the peer reset the stream, takes nothing, or is gone.
+    ///
+    /// If the peer has reset the stream, reads nothing or is gone.
     pub async fn run(&mut self) -> Result<bool, h2::Error> {
         let any = !self.rest.is_empty();
         while !self.rest.is_empty() {

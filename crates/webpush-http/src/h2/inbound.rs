@@ -1,7 +1,7 @@
-//! Reads the frames of a peer on their way to `h2`, for two facts that `h2` does not report.
+//! Reads frames on their way to `h2`, for two facts that `h2` does not report.
 //!
-//! They are: which pushes the peer has reset, and whether it accepts pushes at all. Only the head of each frame is looked
-//! at, and the payload of SETTINGS. Malformed frames are for `h2` to refuse.
+//! These are the pushes that the peer has reset, and whether it accepts pushes at all. Only frame heads and the payload of
+//! SETTINGS are read. Malformed frames are left for `h2` to refuse.
 
 use crate::h2::resets::Resets;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const ENABLE_PUSH: u16 = 2;
 
-/// Facts from the frames of a peer so far. Shared by a connection, its socket and its monitors.
+/// Facts from the frames of a peer. Shared by a connection, its socket and its monitors.
 #[derive(Default)]
 pub struct Inbound {
     /// The pushes that the peer has reset.
@@ -33,12 +33,12 @@ impl Inbound {
     }
 }
 
-/// Follows the frames of a connection through reads of any size.
+/// Parses the frames of a connection from reads of any size.
 pub struct FrameReader {
     /// Payload bytes that are still to come; at first, bytes of the preface.
     payload: usize,
     in_settings: bool,
-    /// A head or setting, as far as it has come.
+    /// The head or setting so far.
     part: [u8; HEAD_BYTES],
     filled: u8,
 }
@@ -93,7 +93,7 @@ impl FrameReader {
         self.in_settings = kind == SETTINGS && self.payload > 0;
         if kind == RST_STREAM {
             // The first bit is reserved.
-            inbound.resets.note(u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]));
+            inbound.resets.record(u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]));
         }
     }
 }

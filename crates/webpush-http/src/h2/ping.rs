@@ -1,4 +1,4 @@
-//! PING (RFC 9113 §6.7): whether a peer is still there, and whether it has read what it was sent.
+//! PING (RFC 9113 §6.7): keepalive, and confirmation that the peer has read everything before it.
 
 use h2::{Ping, PingPong};
 use std::future::poll_fn;
@@ -7,58 +7,60 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// What the requests of a connection see of its PINGs.
+/// State of a connection's PINGs, shared with its requests.
 #[derive(Default)]
 pub struct PingState {
     wanted: AtomicU64,
-    answered: AtomicU64,
-    ask: Notify,
-    heard: Notify,
+    confirmed: AtomicU64,
+    requested: Notify,
+    acknowledged: Notify,
 }
 
 impl PingState {
-    /// Waits until the peer has answered a PING that was sent from now on. It then has read all that had been written
-    /// to the socket before.
+    /// Waits until the peer has acknowledged a PING sent after this call.
+    ///
+    /// It has then read everything that was written to the socket before.
     pub async fn confirm(&self) {
         let mine = self.wanted.fetch_add(1, Ordering::AcqRel) + 1;
-        self.ask.notify_one();
+        self.requested.notify_one();
         loop {
-            let heard = self.heard.notified();
-            if self.answered.load(Ordering::Acquire) >= mine {
+            let acknowledged = self.acknowledged.notified();
+            if self.confirmed.load(Ordering::Acquire) >= mine {
                 return;
             }
-            heard.await;
+            acknowledged.await;
         }
     }
 }
 
-/// The connection's side: sends the PINGs, one at a time as `h2` has it.
+/// Sends the PINGs of a connection, one at a time as `h2` requires.
 pub struct Pinger {
     ping_pong: PingPong,
     interval: Interval,
-    /// The last confirmation that the PING on its way is for, and whether a whole interval has begun since.
-    on_its_way: Option<(u64, bool)>,
+    /// The last confirmation that the PING in flight is for, and whether a whole interval has begun since.
+    in_flight: Option<(u64, bool)>,
 }
 
 impl Pinger {
-    /// `keepalive` is how often the peer is asked; one that has not answered by the next time is gone. Without this a
-    /// dead peer would swallow messages with TTL 0 until TCP gives up.
+    /// Creates a pinger that sends a PING every `keepalive`. A peer that has not responded by the next one is gone.
+    ///
+    /// Without it a dead peer would swallow TTL 0 messages until TCP gives up.
     #[must_use]
     pub fn new(ping_pong: PingPong, keepalive: Duration) -> Self {
         let mut interval = interval_at(Instant::now() + keepalive, keepalive);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ping_pong, interval, on_its_way: None }
+        Self { ping_pong, interval, in_flight: None }
     }
 
-    /// Asks when it is time to or when somebody wants to know. Returns when the peer is gone.
-    pub async fn beat_until_dead(&mut self, pulse: &PingState) {
+    /// Sends PINGs when one is due or requested. Returns when the peer is gone.
+    pub async fn run(&mut self, state: &PingState) {
         loop {
-            let waiting = self.on_its_way.is_some();
+            let waiting = self.in_flight.is_some();
             let alive = tokio::select! {
-                pong = poll_fn(|cx| self.ping_pong.poll_pong(cx)), if waiting => pong.is_ok() && self.hear(pulse),
-                () = pulse.ask.notified(), if !waiting => self.ask(pulse),
-                _ = self.interval.tick() => match &mut self.on_its_way {
-                    None => self.ask(pulse),
+                pong = poll_fn(|cx| self.ping_pong.poll_pong(cx)), if waiting => pong.is_ok() && self.on_pong(state),
+                () = state.requested.notified(), if !waiting => self.send(state),
+                _ = self.interval.tick() => match &mut self.in_flight {
+                    None => self.send(state),
                     Some((_, overdue)) => !std::mem::replace(overdue, true),
                 },
             };
@@ -68,17 +70,17 @@ impl Pinger {
         }
     }
 
-    fn ask(&mut self, pulse: &PingState) -> bool {
-        self.on_its_way = Some((pulse.wanted.load(Ordering::Acquire), false));
+    fn send(&mut self, state: &PingState) -> bool {
+        self.in_flight = Some((state.wanted.load(Ordering::Acquire), false));
         self.ping_pong.send_ping(Ping::opaque()).is_ok()
     }
 
-    fn hear(&mut self, pulse: &PingState) -> bool {
-        if let Some((wanted, _)) = self.on_its_way.take() {
-            pulse.answered.store(wanted, Ordering::Release);
-            pulse.heard.notify_waiters();
+    fn on_pong(&mut self, state: &PingState) -> bool {
+        if let Some((wanted, _)) = self.in_flight.take() {
+            state.confirmed.store(wanted, Ordering::Release);
+            state.acknowledged.notify_waiters();
         }
-        let more = pulse.wanted.load(Ordering::Acquire) > pulse.answered.load(Ordering::Acquire);
-        !more || self.ask(pulse)
+        let more = state.wanted.load(Ordering::Acquire) > state.confirmed.load(Ordering::Acquire);
+        !more || self.send(state)
     }
 }

@@ -1,6 +1,7 @@
-//! Which pushes the peer of an HTTP/2 connection has reset (RST_STREAM, RFC 9113 §6.4), also after they were sent whole:
-//! `h2` considers those resets meaningless and does not report them. For a message that nobody acknowledges, a reset is
-//! the only way to say that it was not accepted.
+//! Pushes that the peer has reset (RST_STREAM, RFC 9113 §6.4), also after they were sent completely.
+//!
+//! `h2` does not report resets of completed streams. For a message without acknowledgement, a reset is the only way to
+//! refuse it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The pushes of a connection that are watched for a reset.
 #[derive(Default)]
 pub struct Resets {
-    /// The pushes that are watched, and whether each was reset. No more than its monitors have under way.
+    /// True for a push that was reset. Bounded by the pushes in flight.
     watched: Mutex<BTreeMap<u32, bool>>,
 }
 
@@ -19,27 +20,26 @@ pub struct Watch<'a> {
 }
 
 impl Resets {
-    /// Begins to watch a promised stream.
+    /// Starts to watch a promised stream.
     pub fn watch(&self, stream: u32) -> Watch<'_> {
         self.watched().insert(stream, false);
         Watch { resets: self, stream }
     }
 
-    /// Notes that the peer has reset a stream.
-    pub(super) fn note(&self, stream: u32) {
+    /// Records a reset of the peer.
+    pub(super) fn record(&self, stream: u32) {
         if let Some(was_reset) = self.watched().get_mut(&stream) {
             *was_reset = true;
         }
     }
 
-    /// Nothing that may panic runs under the lock.
     fn watched(&self) -> MutexGuard<'_, BTreeMap<u32, bool>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Watch<'_> {
-    /// Whether a reset has come by now.
+    /// Returns true if the push was reset.
     #[must_use]
     pub fn was_reset(&self) -> bool {
         self.resets.watched().get(&self.stream).copied().unwrap_or_default()
@@ -57,11 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watch_that_is_dropped_leaves_nothing() {
+    fn a_dropped_watch_is_removed() {
         let resets = Resets::default();
         let (one, other) = (resets.watch(2), resets.watch(4));
-        resets.note(4);
-        resets.note(6);
+        resets.record(4);
+        resets.record(6);
         assert!(!one.was_reset() && other.was_reset());
         drop((one, other));
         assert!(resets.watched().is_empty());

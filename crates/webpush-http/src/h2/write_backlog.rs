@@ -1,8 +1,8 @@
-//! How far the peer of an HTTP/2 connection lags behind, which `h2` does not tell: it queues frames without bound.
+//! Bounds the frames that wait to be written, which `h2` queues without limit.
 //!
-//! Whenever `h2` is polled it writes all frames it may send, until there are none or the socket is full. So after a
-//! poll that did not end with a full socket, nothing is queued but what the peer's limits hold back: flow control, which
-//! a push waits for by itself, and the number of streams the peer takes (RFC 9113 §5.1.2), which is never exceeded here.
+//! A poll of `h2` writes until nothing is left or the socket is full. If the socket is not full, only the peer's limits
+//! hold frames back: flow control, which each push waits for, and concurrent streams (RFC 9113 §5.1.2), which are never
+//! exceeded here.
 
 use crate::h2::inbound::{FrameReader, Inbound};
 use std::io;
@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Promises queued on a connection before it must have been written out.
-const MOST_UNWRITTEN: usize = 32;
+/// Unwritten promises on a connection; more wait.
+const MAX_UNWRITTEN: usize = 32;
 
-/// Shared by a connection, its socket and its monitors.
+/// Unwritten frames of a connection. Shared by the connection, its socket and its monitors.
 #[derive(Default)]
 pub struct WriteBacklog {
     socket_full: AtomicBool,
@@ -25,22 +25,24 @@ pub struct WriteBacklog {
 }
 
 struct Queue {
-    /// Promised since everything had been written.
+    /// Promises since everything was written.
     unwritten: usize,
-    /// A body was handed over since everything had been written.
+    /// A body was queued since everything was written.
     body_unwritten: bool,
-    /// Pushes that wait for flow control.
-    under_way: usize,
-    /// Pushes that the peer takes at the same time.
+    /// Pushes in flight.
+    in_flight: usize,
+    /// Concurrent pushes that the peer permits.
     limit: usize,
-    /// The stream that the unwritten promises are on. `h2` numbers promises when they are made but writes them stream
-    /// by stream, so two streams at a time would break the order of numbers (RFC 9113 §5.1.1).
+    /// The stream of the unwritten promises.
+    ///
+    /// `h2` numbers promises as they are made but writes them by stream, so those of two streams would be out of order
+    /// (RFC 9113 §5.1.1).
     parent: u32,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { unwritten: 0, body_unwritten: false, under_way: 0, limit: usize::MAX, parent: 0 }
+        Self { unwritten: 0, body_unwritten: false, in_flight: 0, limit: usize::MAX, parent: 0 }
     }
 }
 
@@ -50,41 +52,41 @@ impl Queue {
     }
 }
 
-/// The right to push one entry, until its body is handed over.
-pub struct Permit<'a>(&'a WriteBacklog);
+/// The permit to push one entry, held until its body is queued.
+pub struct PushPermit<'a>(&'a WriteBacklog);
 
-impl Drop for Permit<'_> {
+impl Drop for PushPermit<'_> {
     fn drop(&mut self) {
-        self.0.queue().under_way -= 1;
+        self.0.queue().in_flight -= 1;
         self.0.relieved.notify_waiters();
     }
 }
 
 impl WriteBacklog {
-    /// Waits until one more push may be promised on the stream.
-    pub async fn admit(&self, parent: u32) -> Permit<'_> {
+    /// Waits until another push may be promised on the stream.
+    pub async fn admit(&self, parent: u32) -> PushPermit<'_> {
         loop {
             let relieved = self.relieved.notified();
             {
                 let mut queue = self.queue();
                 let in_order = queue.unwritten == 0 || queue.parent == parent;
-                if in_order && queue.unwritten < MOST_UNWRITTEN && queue.under_way < queue.limit {
+                if in_order && queue.unwritten < MAX_UNWRITTEN && queue.in_flight < queue.limit {
                     queue.parent = parent;
                     queue.unwritten += 1;
-                    queue.under_way += 1;
-                    return Permit(self);
+                    queue.in_flight += 1;
+                    return PushPermit(self);
                 }
             }
             relieved.await;
         }
     }
 
-    /// To be called when the last part of a body was handed to `h2`, which will then be polled.
-    pub fn handed_over(&self) {
+    /// Records that the last part of a body was queued. `h2` must be polled afterwards.
+    pub fn record_body(&self) {
         self.queue().body_unwritten = true;
     }
 
-    /// Waits until everything queued has been written out.
+    /// Waits until everything queued was written.
     pub async fn written(&self) {
         loop {
             let relieved = self.relieved.notified();
@@ -95,8 +97,8 @@ impl WriteBacklog {
         }
     }
 
-    /// To be called after each poll of the connection, with the number of pushes the peer takes at the same time.
-    pub fn polled(&self, limit: usize) {
+    /// Records a poll of the connection, after which the peer permits `limit` concurrent pushes.
+    pub fn record_poll(&self, limit: usize) {
         let relieved = {
             let mut queue = self.queue();
             let raised = limit > std::mem::replace(&mut queue.limit, limit);
@@ -112,28 +114,27 @@ impl WriteBacklog {
         }
     }
 
-    /// Nothing that may panic runs under the lock.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A socket that reports when it is full, and what the frames of its peer say.
+/// A socket that records when it is full, and facts from the frames of its peer.
 pub struct MeteredIo<S> {
     stream: S,
-    pressure: Arc<WriteBacklog>,
+    backlog: Arc<WriteBacklog>,
     inbound: Arc<Inbound>,
     frames: FrameReader,
 }
 
 impl<S> MeteredIo<S> {
-    /// Wraps a socket, and reports to these.
-    pub fn new(stream: S, pressure: Arc<WriteBacklog>, inbound: Arc<Inbound>) -> Self {
-        Self { stream, pressure, inbound, frames: FrameReader::default() }
+    /// Wraps a socket.
+    pub fn new(stream: S, backlog: Arc<WriteBacklog>, inbound: Arc<Inbound>) -> Self {
+        Self { stream, backlog, inbound, frames: FrameReader::default() }
     }
 
-    fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
-        self.pressure.socket_full.store(poll.is_pending(), Ordering::Release);
+    fn record<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.backlog.socket_full.store(poll.is_pending(), Ordering::Release);
         poll
     }
 }
@@ -155,7 +156,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredIo<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(poll)
+        self.record(poll)
     }
 
     fn poll_write_vectored(
@@ -164,7 +165,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredIo<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(poll)
+        self.record(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -173,7 +174,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredIo<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.note(poll)
+        self.record(poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

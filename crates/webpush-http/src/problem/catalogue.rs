@@ -1,4 +1,4 @@
-//! Everything that an error can name, for people to read.
+//! A list of all errors, for the page of errors and for tests.
 
 use super::table::{Description, describe};
 use super::{Failure, InternalError, RequestError, VapidErrorStatus};
@@ -11,36 +11,36 @@ use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_core::sender::Claim;
 use webpush_store::StoreError;
 
-/// What there is to say about one name.
-pub(crate) struct Entry {
+/// One error in the list.
+pub(crate) struct CatalogueEntry {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) status: StatusCode,
-    /// The numbers of autopush-rs that it may come with; `None` is none.
+    /// The error numbers of autopush-rs that it may have; `None` is none.
     pub(crate) errnos: Vec<Option<u16>>,
-    /// An example: numbers and names in it vary.
+    /// An example of the text, in which numbers and names vary.
     pub(crate) detail: String,
 }
 
-/// One entry for each name.
-pub(crate) fn entries(vapid_status: VapidErrorStatus) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
+/// Returns one entry for each name.
+pub(crate) fn entries(vapid_status: VapidErrorStatus) -> Vec<CatalogueEntry> {
+    let mut entries: Vec<CatalogueEntry> = Vec::new();
     for error in samples() {
         let Description { status, errno, name, title, detail } = describe(error.kind(), vapid_status);
         match entries.last_mut().filter(|entry| entry.name == name) {
             Some(entry) => entry.errnos.push(errno),
-            None => entries.push(Entry { name, title, status, errnos: vec![errno], detail }),
+            None => entries.push(CatalogueEntry { name, title, status, errnos: vec![errno], detail }),
         }
     }
     entries
 }
 
-/// All names.
+/// Returns all names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     entries(VapidErrorStatus::default()).into_iter().map(|entry| entry.name)
 }
 
-/// One error for each name and number; those of one name stand together.
+/// Returns an example for each name and number, grouped by name.
 pub(super) fn samples() -> impl Iterator<Item = RequestError> {
     let problems = [
         Problem::TtlMissing,

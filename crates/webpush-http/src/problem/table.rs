@@ -1,4 +1,4 @@
-//! What went wrong, row by row: status, number, name, title and sentence.
+//! The table of errors: status, number, name, title and text of each.
 
 use super::{ErrorKind, Failure, RETRY_AFTER_SECONDS, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
@@ -8,10 +8,10 @@ use webpush_core::encoding::{CRYPTO_KEY, ENCRYPTION};
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_store::StoreError;
 
-/// One row of the table.
+/// One row.
 pub(super) struct Description {
     pub(super) status: StatusCode,
-    /// The number that autopush-rs has for it, which senders may know; `None` where it has none.
+    /// The error number of autopush-rs, which senders may know; `None` if it has none.
     pub(super) errno: Option<u16>,
     pub(super) name: &'static str,
     pub(super) title: &'static str,
@@ -30,7 +30,7 @@ impl Description {
     }
 }
 
-/// The row of a failure.
+/// Returns the row of an error.
 pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> Description {
     match error {
         ErrorKind::Failure(Failure::Problem(problem)) => of_problem(problem, vapid_status),
@@ -41,7 +41,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "The message store is not available",
             format!("Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."),
         ),
-        // Number 201 tells senders to try again, which mends nothing here.
+        // Number 201 would tell senders to try again, which does not help here.
         ErrorKind::Failure(Failure::Store(StoreError::Corrupt)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             None,
@@ -60,7 +60,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             StatusCode::BAD_GATEWAY,
             None,
             "push-service",
-            "Another push service did not take the notification",
+            "Another push service did not accept the notification",
             "The push service of a device could not be reached, or asked to try again. Send the notification again; \
              devices that had it get it twice.",
         ),
@@ -91,28 +91,28 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             BAD,
             Some(if *negative { 114 } else { 111 }),
             "ttl-malformed",
-            "The TTL header can't be read",
-            "TTL must be there once and be a whole number of seconds, digits only (RFC 8030 section 5.2).",
+            "The TTL header is malformed",
+            "TTL must occur once and be a whole number of seconds, digits only (RFC 8030 section 5.2).",
         ),
         Problem::UrgencyMalformed => Description::new(
             BAD,
             None,
             "urgency-malformed",
-            "The Urgency header can't be read",
-            "Urgency must be there once and be one of very-low, low, normal and high (RFC 8030 section 5.3).",
+            "The Urgency header is malformed",
+            "Urgency must occur once and be one of very-low, low, normal and high (RFC 8030 section 5.3).",
         ),
         Problem::TopicMalformed => Description::new(
             BAD,
             Some(113),
             "topic-malformed",
-            "The Topic header can't be read",
-            "Topic must be there once and have 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4).",
+            "The Topic header is malformed",
+            "Topic must occur once and have 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4).",
         ),
         Problem::HeaderMalformed { name } => Description::new(
             BAD,
             of_header(name),
             "header-malformed",
-            "A header can't be read",
+            "A header is malformed",
             format!("The header {name} does not follow its grammar."),
         ),
         Problem::HeaderTooLarge { name, limit } => Description::new(
@@ -120,41 +120,41 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             of_header(name),
             "header-too-large",
             "A header is too large",
-            format!("The header {name} may have {limit} bytes."),
+            format!("The header {name} exceeds the limit of {limit} bytes."),
         ),
         Problem::BodyTooLarge { limit } => Description::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             Some(104),
             "body-too-large",
             "The body is too large",
-            format!("A body here may have {limit} bytes."),
+            format!("The body exceeds the limit of {limit} bytes."),
         ),
         Problem::BodyIncomplete => Description::new(
             BAD,
             None,
             "body-incomplete",
             "The body did not arrive",
-            "The body did not arrive whole, or took too long.",
+            "The body is incomplete, or took too long.",
         ),
         Problem::SetUnknown => Description::new(
             BAD,
             None,
             "set-unknown",
             "The subscription set is unknown",
-            "The Link header names a subscription set that is not here. Leave it out to get a new one.",
+            "The Link header names a subscription set that does not exist. Omit it to get a new one.",
         ),
         Problem::ReceiptSubscriptionUnknown => Description::new(
             BAD,
             None,
             "receipt-subscription-unknown",
             "The receipt subscription is unknown",
-            "The Link header names a receipt subscription that is not here. Leave it out to get a new one.",
+            "The Link header names a receipt subscription that does not exist. Omit it to get a new one.",
         ),
         Problem::OptionsMalformed { detail } => Description::new(
             BAD,
             None,
             "options-malformed",
-            "The subscription options can't be used",
+            "The subscription options are invalid",
             format!("{detail} (RFC 8292 section 4.1)"),
         ),
         Problem::VapidRequired => Description::new(
@@ -195,7 +195,7 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "token-required",
             "Only holders of a token may subscribe here",
             if *wrong {
-                "The token is not one of this server's. Its operator gives them out."
+                "The token is invalid. Ask the operator of the server for one."
             } else {
                 "Send Authorization: Bearer and a token, or put /t/ and the token in front of the path. The operator of \
                  the server gives tokens out."
@@ -205,22 +205,22 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             StatusCode::NOT_FOUND,
             Some(102),
             "not-found",
-            "There is nothing here",
-            "The URL was never given out by this server, or what it named has expired or was deleted.",
+            "Not found",
+            "The URL is not one of this server's, or its resource has expired or was deleted.",
         ),
         Problem::Gone => Description::new(
             StatusCode::GONE,
             Some(106),
             "gone",
-            "The subscription is no more",
-            "It was removed by its user agent, or because nobody used it for long. Forget its URL.",
+            "The subscription was removed",
+            "Its user agent removed it, or did not connect for a long time. Delete its URL.",
         ),
         Problem::MethodNotAllowed { allow } => Description::new(
             StatusCode::METHOD_NOT_ALLOWED,
             None,
             "method-not-allowed",
-            "The method is not for this resource",
-            format!("This resource answers {allow}."),
+            "The method is not supported",
+            format!("This resource supports {allow}."),
         ),
         Problem::NotificationMalformed { detail } => Description::new(
             StatusCode::BAD_REQUEST,
@@ -228,7 +228,7 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "notification-malformed",
             "The body is not a notification",
             format!(
-                "{detail}. Expected is {{\"notification\": {{\"devices\": [{{\"pushkey\": \"https://...\"}}]}}}} as \
+                "{detail}. Expected: {{\"notification\": {{\"devices\": [{{\"pushkey\": \"https://...\"}}]}}}} as \
                  in the Matrix Push Gateway API."
             ),
         ),
@@ -244,14 +244,14 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             StatusCode::UPGRADE_REQUIRED,
             None,
             "websocket-version",
-            "The WebSocket has another version",
-            "Only version 13 of the WebSocket protocol is spoken here (RFC 6455).",
+            "The WebSocket version is not supported",
+            "Only version 13 of the WebSocket protocol is supported (RFC 6455).",
         ),
         Problem::UpgradeMalformed { detail } => Description::new(
             StatusCode::BAD_REQUEST,
             None,
             "upgrade-malformed",
-            "The WebSocket can't be opened",
+            "The WebSocket handshake is malformed",
             format!("{detail} (RFC 6455 section 4.2.1)."),
         ),
         Problem::PushUnsupported { events_available } => Description::new(
@@ -285,7 +285,7 @@ const fn of_what(limit: LimitKind) -> &'static str {
     }
 }
 
-/// The headers that say how a message is encrypted have a number of their own.
+/// Returns the error number of a malformed header; encryption headers have their own.
 fn of_header(name: &HeaderName) -> Option<u16> {
     [CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY].contains(name).then_some(110)
 }

@@ -1,4 +1,4 @@
-//! The front page: what this is.
+//! The front page.
 
 use crate::answer::Answer;
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use webpush_service::service::Service;
 
-/// The front page.
+/// Returns the front page.
 pub(crate) fn front(service: &Service) -> Answer {
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     text(format!(

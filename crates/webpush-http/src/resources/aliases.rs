@@ -1,22 +1,22 @@
-//! Paths of autopush-rs, for clients and senders that build on them: each means a resource of ours, with the same token.
+//! Paths of autopush-rs, as aliases of ours with the same token.
 
 use crate::problem::Failure;
 use std::borrow::Cow;
 use webpush_core::capability::Capability;
 use webpush_core::problem::Problem;
 
-/// How paths of autopush-rs begin, and ours. The first that fits counts.
+/// Prefixes of autopush-rs and ours. The first that matches counts.
 const ALIASES: [(&str, &str); 4] =
     [("/wpush/v1/", "/push/"), ("/wpush/v2/", "/push/"), ("/wpush/", "/push/"), ("/m/", "/message/")];
 
-/// What a path means.
+/// A path, with its alias resolved.
 pub struct Resource<'a> {
-    /// Our path for it.
+    /// The path of ours.
     pub path: Cow<'a, str>,
     is_alias: bool,
 }
 
-/// Finds out what a path means. One that is no alias means itself.
+/// Resolves a path. One that is no alias stays as it is.
 pub fn resolve(path: &str) -> Resource<'_> {
     let own = |(theirs, ours)| path.strip_prefix(theirs).map(|token| format!("{ours}{token}"));
     match ALIASES.into_iter().find_map(own) {
@@ -26,9 +26,11 @@ pub fn resolve(path: &str) -> Resource<'_> {
 }
 
 impl Resource<'_> {
-    /// A failure as it is said here. Senders of autopush-rs are used to 410 for a subscription that is no more, and to 404
-    /// for a URL that was never given out. On our own path both are 404 (RFC 8030 §7.3).
-    pub(crate) fn in_its_words(&self, failure: Failure, open: Option<Capability>) -> Failure {
+    /// Returns the failure that a client of this path expects.
+    ///
+    /// Senders of autopush-rs expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths
+    /// both are 404 (RFC 8030 §7.3).
+    pub(crate) fn for_client(&self, failure: Failure, open: Option<Capability>) -> Failure {
         match (failure, open) {
             (Failure::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.is_alias => {
                 Problem::Gone.into()
@@ -44,7 +46,7 @@ mod tests {
     use webpush_core::id::{InboxId, SubscriptionId};
 
     #[test]
-    fn old_paths_mean_ours_and_nothing_else_changes() {
+    fn aliases_are_resolved_and_other_paths_stay() {
         for (path, own) in [
             ("/wpush/v1/token", "/push/token"),
             ("/wpush/v2/token", "/push/token"),
@@ -64,11 +66,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_subscription_that_was_asked_for_by_an_old_path_is_gone() {
+    fn only_a_removed_subscription_on_an_alias_is_gone() {
         let push = Capability::Push(InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
         let set = Capability::SubscriptionSet(InboxId::from_bytes([1; 16]));
         let is_gone = |path, problem: Problem, open| {
-            let failure = resolve(path).in_its_words(problem.into(), open);
+            let failure = resolve(path).for_client(problem.into(), open);
             matches!(failure, Failure::Problem(Problem::Gone))
         };
         assert!(is_gone("/wpush/v2/token", Problem::NotFound, Some(push)));

@@ -1,3 +1,3 @@
-//! What autopush needs of HTTP: the handshake of its WebSocket. The rest is in [`crate::delivery::websocket`].
+//! The WebSocket handshake of autopush; the rest is in [`crate::delivery::websocket`].
 
 pub mod opening;

@@ -1,4 +1,4 @@
-//! Cross-origin requests: any web page may use a URL that it was given, and so be a sender or an agent.
+//! Cross-origin requests: any web page may use a capability URL, as a sender or an agent.
 
 use crate::answer::{Answer, empty, with};
 use http::header::{
@@ -9,12 +9,12 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use webpush_core::capability::is_capability_path;
 
-/// Whether pages of any origin may use a resource: those whose URL is the right to use them.
+/// Returns true if pages of any origin may use a resource: if its URL is a capability.
 pub(crate) fn applies(path: &str) -> bool {
     is_capability_path(path)
 }
 
-/// Lets a page see the answer and the headers it needs of it.
+/// Lets a page read the response and the headers that it needs.
 pub(crate) fn expose<B>(answer: &mut Response<B>) {
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -27,7 +27,7 @@ pub(crate) fn expose<B>(answer: &mut Response<B>) {
     );
 }
 
-/// Answers an OPTIONS request, a preflight or not. The headers that a page wants to send are allowed as asked for.
+/// Responds to OPTIONS. A preflight is granted the headers that it requests.
 pub(crate) fn preflight(methods: &'static str, request: &HeaderMap) -> Answer {
     let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let fixed = [

@@ -1,7 +1,7 @@
-//! The page that explains every error, for people. Bodies of errors link into it.
+//! The page that explains every error. Error responses link to it.
 
 use crate::answer::{Answer, with};
-use crate::problem::{Entry, ErrorStyle, entries};
+use crate::problem::{CatalogueEntry, ErrorStyle, entries};
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -29,14 +29,14 @@ section:target { border-color: currentcolor }
 
 const FOOT: &str = "</main>\n</body>\n</html>\n";
 
-/// Every error that an answer can name.
+/// Returns the page.
 pub(crate) fn page(style: &ErrorStyle) -> Answer {
     let mut body = HEAD.to_owned();
     for entry in entries(style.vapid_status) {
         body.push_str(&section(&entry));
     }
     body.push_str(FOOT);
-    // It holds nothing that a browser would have to run or fetch.
+    // The page has no scripts and fetches nothing.
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
@@ -45,8 +45,8 @@ pub(crate) fn page(style: &ErrorStyle) -> Answer {
     with(Response::new(Bytes::from(body)), headers)
 }
 
-fn section(entry: &Entry) -> String {
-    let Entry { name, title, status, errnos, detail } = entry;
+fn section(entry: &CatalogueEntry) -> String {
+    let CatalogueEntry { name, title, status, errnos, detail } = entry;
     let errnos: Vec<_> = errnos
         .iter()
         .map(|errno| errno.map_or_else(|| "none".to_owned(), |errno| errno.to_string()))
@@ -79,10 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_a_place_on_the_page_once() {
+    fn every_name_is_an_anchor_once() {
         let page = text(VapidErrorStatus::Rfc);
         let entries = entries(VapidErrorStatus::Rfc);
-        for Entry { name, .. } in &entries {
+        for CatalogueEntry { name, .. } in &entries {
             assert_eq!(page.matches(&format!(" id=\"{name}\"")).count(), 1, "{name}");
         }
         assert_eq!(page.matches(" id=").count(), entries.len());
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_what_this_server_answers() {
+    fn the_page_shows_the_configured_status() {
         let of_vapid = |status| format!("<code>vapid-invalid</code></a>, status {status}, errno 109<");
         assert!(text(VapidErrorStatus::Rfc).contains(&of_vapid("403 Forbidden")));
         assert!(text(VapidErrorStatus::Autopush).contains(&of_vapid("401 Unauthorized")));
     }
 
     #[test]
-    fn nothing_on_the_page_is_taken_for_markup_or_fetched() {
+    fn the_page_is_escaped_and_fetches_nothing() {
         assert_eq!(escaped("<a href=\"x\">&amp;"), "&lt;a href=&quot;x&quot;&gt;&amp;amp;");
         let page = text(VapidErrorStatus::Rfc);
         assert!(page.contains("expected &quot;https://push.example&quot;"), "{page}");

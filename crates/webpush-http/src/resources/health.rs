@@ -1,5 +1,6 @@
-//! Whether the service is there and can work, for load balancers and containers: on both listeners, without a token. The
-//! paths are those of Dockerflow and of autopush-rs, whose answer stays 200 when its database is gone.
+//! Health checks for load balancers and containers, on both listeners and without a token.
+//!
+//! The paths are those of Dockerflow and autopush-rs.
 
 use crate::answer::{Answer, no_store};
 use bytes::Bytes;
@@ -9,47 +10,47 @@ use serde_json::{Value, json};
 use webpush_service::readiness::NotReady;
 use webpush_service::service::Service;
 
-/// Which commit was built, if whoever built it says so: the same sources make the same program.
+/// The commit, if the build sets it: builds are reproducible, so it is not read from the repository.
 const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
 
-/// What is asked.
+/// A health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Is the process there?
+pub enum HealthCheck {
+    /// Is the process alive?
     Live,
-    /// Should it get requests, as far as that is known without looking?
+    /// Should it get requests? Answered without a test of the store.
     Balancing,
-    /// Can it work?
-    Ready(Words),
+    /// Can it serve requests? Tests the store.
+    Ready(Audience),
     /// Which version is it?
     Version,
 }
 
-/// How an answer is worded.
+/// The form of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
-    /// With the reason, for the operator.
+pub enum Audience {
+    /// With the reason, for operators.
     Admin,
-    /// As autopush-rs does, for everybody.
+    /// As autopush-rs responds.
     Public,
 }
 
-impl Question {
-    /// By a path on the admin listener.
+impl HealthCheck {
+    /// Returns the check of a path on the admin listener.
     pub fn on_admin(path: &str) -> Option<Self> {
         match path {
             "/health" | "/healthz" => Some(Self::Live),
-            "/ready" | "/readyz" | "/__heartbeat__" => Some(Self::Ready(Words::Admin)),
+            "/ready" | "/readyz" | "/__heartbeat__" => Some(Self::Ready(Audience::Admin)),
             "/__lbheartbeat__" => Some(Self::Balancing),
             "/__version__" => Some(Self::Version),
             _ => None,
         }
     }
 
-    /// By a path on the public listener, where autopush-rs has it.
+    /// Returns the check of a path on the public listener.
     pub(crate) fn on_public(path: &str) -> Option<Self> {
         match path {
-            "/health" | "/__heartbeat__" => Some(Self::Ready(Words::Public)),
+            "/health" | "/__heartbeat__" => Some(Self::Ready(Audience::Public)),
             "/status" | "/__lbheartbeat__" => Some(Self::Balancing),
             "/__version__" => Some(Self::Version),
             _ => None,
@@ -57,14 +58,16 @@ impl Question {
     }
 }
 
-/// Answers a question.
-pub async fn answer(service: &Service, question: Question) -> Answer {
-    let (status, body) = match question {
-        Question::Live => (StatusCode::OK, json!({"status": "live"})),
-        Question::Balancing if service.readiness.is_draining() => of(Words::Public, Err(NotReady::Draining)),
-        Question::Balancing => of(Words::Public, Ok(())),
-        Question::Ready(words) => of(words, service.check_readiness().await),
-        Question::Version => {
+/// Performs a check.
+pub async fn answer(service: &Service, check: HealthCheck) -> Answer {
+    let (status, body) = match check {
+        HealthCheck::Live => (StatusCode::OK, json!({"status": "live"})),
+        HealthCheck::Balancing if service.readiness.is_draining() => {
+            report(Audience::Public, Err(NotReady::Draining))
+        }
+        HealthCheck::Balancing => report(Audience::Public, Ok(())),
+        HealthCheck::Ready(audience) => report(audience, service.check_readiness().await),
+        HealthCheck::Version => {
             let (name, version) = ("webpush-server", env!("CARGO_PKG_VERSION"));
             let mut body = json!({"name": name, "version": version, "source": env!("CARGO_PKG_REPOSITORY")});
             if let Some(commit) = COMMIT {
@@ -80,12 +83,12 @@ pub async fn answer(service: &Service, question: Question) -> Answer {
     answer
 }
 
-fn of(words: Words, ready: Result<(), NotReady>) -> (StatusCode, Value) {
+fn report(audience: Audience, ready: Result<(), NotReady>) -> (StatusCode, Value) {
     let status = if ready.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = match (words, ready) {
-        (Words::Admin, Ok(())) => json!({"status": "ready"}),
-        (Words::Admin, Err(why)) => json!({"status": "not ready", "reason": why.reason()}),
-        (Words::Public, ready) => {
+    let body = match (audience, ready) {
+        (Audience::Admin, Ok(())) => json!({"status": "ready"}),
+        (Audience::Admin, Err(why)) => json!({"status": "not ready", "reason": why.reason()}),
+        (Audience::Public, ready) => {
             json!({"status": if ready.is_ok() { "OK" } else { "ERROR" }, "version": env!("CARGO_PKG_VERSION")})
         }
     };

@@ -1,12 +1,13 @@
-//! The API of the Node `webpush-server` of 2015 (draft-thomson-webpush-http2). Its entry is `/devices`; what is made from
-//! there speaks this protocol, and nothing else does.
+//! The legacy (2015) API of the Node `webpush-server` (draft-thomson-webpush-http2).
+//!
+//! Its entry is `/devices`. Resources created there use this protocol, all others do not.
 //!
 //! | resource | look in |
 //! |---|---|
 //! | `/devices`, `/devices/…/channels` | [`registration`] |
 //! | `/devices/…`, `/devices/…/channels/…` | [`resources`] |
 //! | `/updates/…` | [`update`] |
-//! | what the protocol adds to an error, and to the end of a monitor | [`answer`] |
+//! | additions to errors and to the end of a monitor | [`answer`] |
 
 pub mod answer;
 pub mod registration;

@@ -1,9 +1,9 @@
-//! `/_matrix/push/v1/notify`: where Matrix homeservers send notifications (Push Gateway API).
+//! `/_matrix/push/v1/notify`, where Matrix homeservers send notifications (Push Gateway API).
 
 use crate::answer::Answer;
 use crate::body::Body;
 use crate::gateway::Gateway;
-use crate::gateway::limiter::DeliveryPermit;
+use crate::gateway::limiter::NotificationPermit;
 use crate::gateway::outgoing::{GATEWAY_NAME, Outgoing};
 use crate::gateway::target::Target;
 use crate::gateway::verdict::Verdict;
@@ -24,17 +24,17 @@ use webpush_core::urgency::Urgency;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::service::Service;
 
-/// The path, which homeservers insist on.
+/// The path, which homeservers require.
 pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
 
-/// How long a notification is worth keeping: a day, after which homeservers give it up as well.
+/// TTL of a notification: a day, after which homeservers give up on it as well.
 const TTL_SECONDS: u32 = 86_400;
 
-/// Hands a notification on to every device that it is for, and says which of them the homeserver is to forget.
+/// Forwards a notification to its devices, and reports the pushkeys that the homeserver is to remove.
 ///
-/// If one could not have it for now the answer is an error, since a homeserver sends again only then («should retry»).
-/// Those that had it get it twice, which shows nobody anything new, for they know it by its event; not to get it would be
-/// a loss. Homeservers make a request for each pusher anyhow. Sygnal answers the same.
+/// If a delivery failed temporarily the response is an error, as only then the homeserver sends again. The other devices
+/// then get the notification twice, which they recognize by its event. Homeservers send a request for each device anyway,
+/// and Sygnal responds the same.
 pub(crate) async fn notify(
     server: &HttpServer,
     peer: &ClientAddr,
@@ -43,12 +43,12 @@ pub(crate) async fn notify(
 ) -> Result<Answer, Failure> {
     let service = &*server.service;
     refuse_loops(&head.headers)?;
-    // The body goes with this line: others may take their time, and what is kept for so long is what they are sent.
-    let (headers, errands) = errands(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
-    let way = OnceLock::new();
-    let deliveries = errands.into_iter().map(async |Delivery { pushkey, what }| {
+    // The body is dropped here: while other services respond, only their messages are kept.
+    let (headers, deliveries) = deliveries(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
+    let route = OnceLock::new();
+    let deliveries = deliveries.into_iter().map(async |Delivery { pushkey, what }| {
         let here = matches!(&what, Some((Target::Here(..), _)));
-        let verdict = deliver(server, peer, &headers, &way, what).await;
+        let verdict = deliver(server, peer, &headers, &route, what).await;
         service.metrics.gateway.count_delivery(here, verdict.outcome());
         (pushkey, verdict)
     });
@@ -66,14 +66,13 @@ pub(crate) async fn notify(
     Ok(json(serde_json::json!({ "rejected": rejected }).to_string()))
 }
 
-/// The answer to a homeserver that something went wrong: a problem, with the members that Matrix has for errors beside
-/// its own (RFC 9457 §3.2).
+/// Returns an error response: a problem with the members of Matrix errors (RFC 9457 §3.2).
 pub(crate) fn failed(error: ErrorKind<'_>, style: &ErrorStyle) -> Answer {
     let (status, detail) = error.status_and_detail();
     style.answer_with(error, &[("errcode", errcode(status)), ("error", &detail)])
 }
 
-/// A request with our own name in it is on its way round: a pushkey that leads back here under another name.
+/// Refuses a request that a gateway has sent, whose pushkey leads back here under another name.
 fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
     let is_ours = |via: &HeaderValue| via.to_str().is_ok_and(|via| via.contains(GATEWAY_NAME));
     if headers.get_all(VIA).iter().any(is_ours) {
@@ -84,8 +83,10 @@ fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The body is plain JSON. That it says otherwise is the custom of UnifiedPush gateways: push services exist that take
-/// nothing without an encoding, and what clients read is this.
+/// Returns the headers of a message.
+///
+/// The body is plain JSON. UnifiedPush gateways send this encoding all the same, since some push services refuse a message
+/// without one.
 fn push_headers(urgency: Urgency) -> HeaderMap {
     HeaderMap::from_iter([
         (HeaderName::from_static("ttl"), HeaderValue::from(TTL_SECONDS)),
@@ -97,49 +98,51 @@ fn push_headers(urgency: Urgency) -> HeaderMap {
 /// One device of a notification.
 struct Delivery {
     pushkey: String,
-    /// Where to, and the message; `None` if the pushkey will never work.
+    /// The target and the message; `None` if the pushkey will never work.
     what: Option<(Target, Bytes)>,
 }
 
-/// All that is to be done for a notification, and the headers of its messages.
-fn errands(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Delivery>), Problem> {
+/// Returns the headers of a notification's messages, and the delivery to each device.
+fn deliveries(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Delivery>), Problem> {
     let notification = Notification::parse(body)?;
-    let errands = notification.devices().iter().map(|device| {
-        let target = Target::of(device.pushkey(), &service.origin, &service.keyring);
+    let deliveries = notification.devices().iter().map(|device| {
+        let target = Target::from_pushkey(device.pushkey(), &service.origin, &service.keyring);
         let what = target.map(|target| (target, notification.message(device)));
         Delivery { pushkey: device.pushkey().to_owned(), what }
     });
-    Ok((push_headers(notification.urgency()), errands.collect()))
+    Ok((push_headers(notification.urgency()), deliveries.collect()))
 }
 
-/// How a notification gets to other push services.
+/// The route of a notification to other push services.
 enum Route<'s> {
-    Open(&'s Outgoing, DeliveryPermit),
+    Open(&'s Outgoing, NotificationPermit),
     Closed(RequestError),
 }
 
 impl<'s> Route<'s> {
-    fn of(server: &'s HttpServer, peer: &ClientAddr) -> Self {
+    fn new(server: &'s HttpServer, peer: &ClientAddr) -> Self {
         let service = &*server.service;
         match &server.gateway {
             Gateway::All(outgoing) => {
-                match outgoing.room.admit(service.rate_limits.load().limited_network(peer)) {
-                    Ok(seat) => Self::Open(outgoing, seat),
-                    Err(no_room) => Self::Closed(no_room.into()),
+                match outgoing.limiter.admit(service.rate_limits.load().limited_network(peer)) {
+                    Ok(permit) => Self::Open(outgoing, permit),
+                    Err(exceeded) => Self::Closed(exceeded.into()),
                 }
             }
-            // Not rejected: the pushkey is good, and the operator may change their mind.
+            // Not rejected: the pushkey is valid, and the configuration may change.
             Gateway::Own | Gateway::Off => Self::Closed(Problem::ForeignPushkey.into()),
         }
     }
 }
 
-/// The way is found when the first device needs one: a notification for devices of this service alone takes no room.
+/// Delivers one message.
+///
+/// The route is created for the first device that needs it: a notification for this server's devices takes no permit.
 async fn deliver<'s>(
     server: &'s HttpServer,
     peer: &ClientAddr,
     headers: &HeaderMap,
-    way: &OnceLock<Route<'s>>,
+    route: &OnceLock<Route<'s>>,
     what: Option<(Target, Bytes)>,
 ) -> Verdict {
     let service = &*server.service;
@@ -147,14 +150,14 @@ async fn deliver<'s>(
         Some((Target::Here(agent, id), message)) => {
             match publish::deliver(service, peer, headers, message, agent, id).await {
                 Ok(()) => Verdict::Done,
-                Err(failure) => Verdict::of_own(failure),
+                Err(failure) => Verdict::from_failure(failure),
             }
         }
-        Some((Target::Elsewhere(url), message)) => match way.get_or_init(|| Route::of(server, peer)) {
-            Route::Open(outgoing, seat) => {
+        Some((Target::Elsewhere(url), message)) => match route.get_or_init(|| Route::new(server, peer)) {
+            Route::Open(outgoing, permit) => {
                 let counted = service.rate_limits.load().charge_elsewhere(peer);
                 match counted {
-                    Ok(()) => Verdict::of_other(outgoing.post(seat, &url, headers, message).await),
+                    Ok(()) => Verdict::from_response(outgoing.post(permit, &url, headers, message).await),
                     Err(problem) => Verdict::TryAgain(problem.into()),
                 }
             }
@@ -164,8 +167,9 @@ async fn deliver<'s>(
     }
 }
 
-/// The error codes of Matrix (Client-Server API, «Standard error response»); 404 and 405 are those of its «Unsupported
-/// endpoints».
+/// Returns the Matrix error code (Client-Server API, "Standard error response").
+///
+/// 404 and 405 have that of "Unsupported endpoints".
 fn errcode(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "M_BAD_JSON",

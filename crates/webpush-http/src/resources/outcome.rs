@@ -6,11 +6,11 @@ use crate::delivery::events::EventRequest;
 use crate::resources::autopush::opening::Opening;
 use webpush_service::session_registry::SessionHandle;
 
-/// What a request leads to.
+/// The result of a request.
 pub enum RouteOutcome {
     /// A response.
     Answer(Answer),
-    /// A stream of pushes, for a transport that has them.
+    /// A stream of pushes, over HTTP/2.
     Monitor(Box<Monitor>, SessionHandle),
     /// A stream of events.
     Events(Box<EventRequest>),

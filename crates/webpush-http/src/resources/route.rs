@@ -1,4 +1,4 @@
-//! Which resource a request is for. Both HTTP versions come through here.
+//! The router of both HTTP versions.
 
 use crate::answer::Answer;
 use crate::body::Body;
@@ -8,7 +8,7 @@ use crate::resources::aliases;
 use crate::resources::autopush::opening::{self, Opening};
 use crate::resources::cors;
 use crate::resources::errors_page;
-use crate::resources::health::{self, Question};
+use crate::resources::health::{self, HealthCheck};
 use crate::resources::legacy;
 use crate::resources::legacy::{registration, resources, update};
 use crate::resources::matrix;
@@ -28,15 +28,15 @@ use webpush_core::protocol::legacy::{DEVICES, is_legacy_path};
 use webpush_service::client_addr::Caller;
 use webpush_service::service::Service;
 
-/// Serves one request. Every failure has become an answer.
+/// Serves one request. Failures become responses.
 pub async fn serve(
     server: &HttpServer,
-    neighbour: &DirectPeer,
+    direct_peer: &DirectPeer,
     head: &Parts,
     mut body: Body,
 ) -> RouteOutcome {
     let service = &*server.service;
-    let peer = neighbour.client(&server.proxies, &head.headers);
+    let peer = direct_peer.client(&server.proxies, &head.headers);
     let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
@@ -56,7 +56,7 @@ pub async fn serve(
                 tracing::error!(%error, "internal error");
             }
             body.discard().await;
-            let failure = resource.in_its_words(failure, open);
+            let failure = resource.for_client(failure, open);
             RouteOutcome::Answer(match path {
                 matrix::PATH => matrix::failed(ErrorKind::Failure(&failure), &server.error_style),
                 _ if is_legacy_path(path) => legacy::answer::failed(&failure, &server.error_style),
@@ -75,7 +75,7 @@ pub async fn serve(
     outcome
 }
 
-/// What a request is called that sends messages.
+/// Returns the name of a span for a request that sends messages.
 fn span_name(method: &Method, open: Option<Capability>, path: &str) -> Option<&'static str> {
     match (open, method) {
         (Some(Capability::Push(..)), &Method::POST) | (Some(Capability::Update(..)), &Method::PUT) => {
@@ -98,7 +98,7 @@ async fn dispatch(
     match open {
         Some(capability) => on_capability(service, caller, head, body, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
-        None if path == "/" && head.method == Method::GET && opening::is_asked_for(head) => {
+        None if path == "/" && head.method == Method::GET && opening::is_requested(head) => {
             let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
             Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
         }
@@ -179,9 +179,9 @@ async fn on_fixed_path(
     path: &str,
 ) -> Result<Answer, Failure> {
     let service = &*server.service;
-    if let Some(question) = Question::on_public(path) {
+    if let Some(check) = HealthCheck::on_public(path) {
         return match head.method {
-            Method::GET | Method::HEAD => Ok(health::answer(service, question).await),
+            Method::GET | Method::HEAD => Ok(health::answer(service, check).await),
             _ => Err(not_allowed("GET, HEAD")),
         };
     }

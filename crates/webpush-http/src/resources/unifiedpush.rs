@@ -1,5 +1,4 @@
-//! What UnifiedPush asks of a push server to find out what it is. The questions have left its specification, but
-//! applications and servers still ask them.
+//! UnifiedPush discovery, which applications still use although it has left the specification.
 
 use crate::answer::{Answer, no_store};
 use crate::problem::Failure;
@@ -10,7 +9,7 @@ use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::problem::Problem;
 use webpush_service::service::Service;
 
-/// `GET` of a push resource: whether UnifiedPush applications may use it.
+/// `GET` of a push resource confirms that UnifiedPush applications may use it.
 pub(crate) async fn endpoint(
     service: &Service,
     agent: InboxId,
@@ -18,17 +17,17 @@ pub(crate) async fn endpoint(
 ) -> Result<Answer, Failure> {
     service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     let mut answer = json(r#"{"unifiedpush":{"version":1}}"#);
-    // It is true for as long as the subscription is there.
+    // True only until the subscription is removed.
     no_store(&mut answer);
     Ok(answer)
 }
 
-/// `GET` of the place for notifications: whether there is a gateway, and for what.
+/// `GET` of the notification path confirms that there is a gateway.
 pub(crate) fn gateway() -> Answer {
     json(r#"{"unifiedpush":{"gateway":"matrix"}}"#)
 }
 
-/// An answer in JSON.
+/// Returns a JSON response.
 pub(crate) fn json(body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(body.into());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! The certificate that handshakes are answered with, and those that answer challenges of TLS-ALPN-01 (RFC 8737).
+//! The certificate of TLS handshakes, and those of TLS-ALPN-01 challenges (RFC 8737).
 
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
@@ -10,18 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webpush_core::time::Timestamp;
 use x509_cert::der::Decode as _;
 
-/// The protocol of a challenge: a handshake, and nothing after it (RFC 8737 §4).
+/// The ALPN protocol of a challenge, which ends after the handshake (RFC 8737 §4).
 pub const ACME_TLS: &[u8] = b"acme-tls/1";
 
-/// The certificate in force. It can be replaced; open connections go on as they began.
+/// The current certificate. Replacing it does not affect open connections.
 pub struct Certificate {
-    /// There may be none yet: then handshakes fail.
+    /// Handshakes fail while there is none.
     current: ArcSwapOption<CertifiedKey>,
-    /// By server name; `None` where nobody will be challenged.
+    /// By server name; `None` without ACME.
     challenges: Option<Mutex<HashMap<String, Arc<CertifiedKey>>>>,
 }
 
-/// From when to when a certificate is good.
+/// The period in which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.
@@ -31,38 +31,38 @@ pub struct Validity {
 }
 
 impl Certificate {
-    /// One to begin with.
+    /// Creates a certificate without challenges.
     #[must_use]
     pub fn new(first: CertifiedKey) -> Arc<Self> {
         Arc::new(Self { current: ArcSwapOption::from_pointee(first), challenges: None })
     }
 
-    /// None to begin with, until challenges were answered.
+    /// Creates an empty one that can answer challenges.
     #[must_use]
     pub fn challenged() -> Arc<Self> {
         Arc::new(Self { current: ArcSwapOption::empty(), challenges: Some(Mutex::default()) })
     }
 
-    /// Answers handshakes from now on with another one.
+    /// Replaces the certificate for new handshakes.
     pub fn replace(&self, next: CertifiedKey) {
         self.current.store(Some(Arc::new(next)));
     }
 
-    /// Answers the challenge for a name from now on.
+    /// Begins to answer the challenge for a name.
     pub fn answer(&self, name: String, certificate: CertifiedKey) {
         if let Some(mut challenges) = self.challenges() {
             challenges.insert(name, Arc::new(certificate));
         }
     }
 
-    /// Answers no challenge any more.
+    /// Ends all challenges.
     pub fn forget_challenges(&self) {
         if let Some(mut challenges) = self.challenges() {
             challenges.clear();
         }
     }
 
-    /// The protocols that handshakes may agree on, most wanted first.
+    /// Returns the ALPN protocols, preferred first.
     pub(crate) fn protocols(&self) -> Vec<Vec<u8>> {
         let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         protocols.extend(self.challenges.as_ref().map(|_| ACME_TLS.to_vec()));
@@ -96,16 +96,16 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// From when to when a certificate is good, as far as it can be read.
+/// Returns the validity of a certificate; `None` if it cannot be parsed.
 #[must_use]
 pub fn validity(certificate: &CertifiedKey) -> Option<Validity> {
-    Validity::of(certificate.cert.first()?)
+    Validity::from_der(certificate.cert.first()?)
 }
 
 impl Validity {
-    /// Of one certificate, as far as it can be read.
+    /// Returns the validity of a certificate; `None` if it cannot be parsed.
     #[must_use]
-    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub fn from_der(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
         let validity = certificate.tbs_certificate().validity();
         let at = |time: &x509_cert::time::Time| Timestamp::default().after(time.to_unix_duration());
@@ -113,7 +113,7 @@ impl Validity {
     }
 }
 
-/// Until when a certificate is good, as far as it can be read.
+/// Returns the expiry of a certificate; `None` if it cannot be parsed.
 #[must_use]
 pub fn expiry(certificate: &CertifiedKey) -> Option<Timestamp> {
     Some(validity(certificate)?.until)

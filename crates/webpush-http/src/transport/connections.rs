@@ -1,4 +1,4 @@
-//! How many connections there may be: one more is closed at once, which costs less than to let it wait.
+//! Connection limits. A connection over the limit is closed immediately, which costs less than to let it wait.
 
 use crate::gateway::GATEWAY_REQUESTS;
 use crate::transport::log_throttle::LogThrottle;
@@ -8,63 +8,59 @@ use std::sync::{Arc, Mutex, PoisonError};
 use webpush_service::client_addr::Network;
 use webpush_service::metrics::Metrics;
 
-/// Descriptors that are kept for files and [`GATEWAY_REQUESTS`] when the number of connections follows from their limit.
+/// Descriptors reserved for files and [`GATEWAY_REQUESTS`] when the limit follows from their number.
 const RESERVED_DESCRIPTORS: usize = 128 + GATEWAY_REQUESTS;
 
-/// The places for connections.
+/// The permits for connections.
 pub struct Connections {
-    /// What those share that are not counted by address.
+    /// The share of connections that are not counted by network.
     any: Arc<Share>,
-    most: usize,
-    most_of_one: Option<usize>,
-    /// When it was said last that there is no place.
-    said: LogThrottle,
-    /// The same for one address.
-    said_of_one: LogThrottle,
+    limit: usize,
+    limit_per_network: Option<usize>,
+    limit_log: LogThrottle,
+    network_limit_log: LogThrottle,
 }
 
-/// The place of one connection. It is free again when this is dropped. It costs one pointer.
+/// The permit of one connection, which is returned when dropped. It takes one word.
 pub struct ConnectionPermit {
     share: Arc<Share>,
 }
 
-/// Who has places.
+/// The connections of one network, or those that are not counted.
 struct Share {
-    places: Arc<Places>,
+    permits: Arc<Permits>,
     network: Option<Network>,
 }
 
-struct Places {
+struct Permits {
     free: AtomicUsize,
-    /// How many each has that is counted.
-    taken: Mutex<HashMap<Network, usize>>,
+    by_network: Mutex<HashMap<Network, usize>>,
     metrics: Arc<Metrics>,
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Share { places, network } = &*self.share;
+        let Share { permits, network } = &*self.share;
         if let Some(network) = network {
-            places.give_back(network);
+            permits.give_back(network);
         }
-        places.free.fetch_add(1, Ordering::AcqRel);
-        places.metrics.connections.count_closed();
+        permits.free.fetch_add(1, Ordering::AcqRel);
+        permits.metrics.connections.count_closed();
     }
 }
 
-impl Places {
-    /// Whether there was one for it.
-    fn take(&self, network: Network, most: usize) -> bool {
-        // A holder of this lock can't panic half-way through anything that matters.
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+impl Permits {
+    /// Returns true if the network was below its limit.
+    fn take(&self, network: Network, limit: usize) -> bool {
+        let mut taken = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
         let number = taken.entry(network).or_default();
-        let has_room = *number < most;
+        let has_room = *number < limit;
         *number += usize::from(has_room);
         has_room
     }
 
     fn give_back(&self, network: &Network) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = taken.get_mut(network) {
             *number -= 1;
             if *number == 0 {
@@ -75,27 +71,30 @@ impl Places {
 }
 
 impl Connections {
-    /// So many places, or as many as the process may have descriptors, less those for files; for one address all, or so many.
+    /// Creates the permits.
+    ///
+    /// `limit` defaults to the number of file descriptors, less those reserved.
     #[must_use]
-    pub fn new(most: Option<usize>, most_of_one: Option<usize>, metrics: Arc<Metrics>) -> Self {
-        let most = most.unwrap_or_else(|| default_most(descriptors()));
-        metrics.connections.set_limit(most);
-        let places = Arc::new(Places { free: most.into(), taken: Mutex::default(), metrics });
-        let any = Arc::new(Share { places, network: None });
-        Self { any, most, most_of_one, said: LogThrottle::new(), said_of_one: LogThrottle::new() }
+    pub fn new(limit: Option<usize>, limit_per_network: Option<usize>, metrics: Arc<Metrics>) -> Self {
+        let limit = limit.unwrap_or_else(|| default_limit(descriptors()));
+        metrics.connections.set_limit(limit);
+        let permits = Arc::new(Permits { free: limit.into(), by_network: Mutex::default(), metrics });
+        let any = Arc::new(Share { permits, network: None });
+        let (limit_log, network_limit_log) = (LogThrottle::new(), LogThrottle::new());
+        Self { any, limit, limit_per_network, limit_log, network_limit_log }
     }
 
-    /// A place, to be held as long as the connection is.
+    /// Returns a permit; `None` if the limit is reached.
     #[must_use]
     pub fn admit(&self) -> Option<ConnectionPermit> {
         let one_less = |free: usize| free.checked_sub(1);
-        let Places { free, metrics, .. } = &*self.any.places;
+        let Permits { free, metrics, .. } = &*self.any.permits;
         if free.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_err() {
             metrics.connections.count_refused();
-            if self.said.is_due() {
+            if self.limit_log.is_due() {
                 tracing::warn!(
-                    most = self.most,
-                    "as many connections as may be (--max-connections): more are refused"
+                    limit = self.limit,
+                    "connection limit reached (--max-connections): refusing new connections"
                 );
             }
             return None;
@@ -104,29 +103,28 @@ impl Connections {
         Some(ConnectionPermit { share: Arc::clone(&self.any) })
     }
 
-    /// The place of a connection of which it is known by now as what it is counted, if it is. `None` if that has as many as one
-    /// may have.
+    /// Charges a permit to the client's network; `None` if the network is at its limit.
     #[must_use]
-    pub fn count(&self, mut place: ConnectionPermit, network: Option<Network>) -> Option<ConnectionPermit> {
-        let (Some(most), Some(network)) = (self.most_of_one, network) else { return Some(place) };
-        let places = &self.any.places;
-        if !places.take(network, most) {
-            places.metrics.connections.count_refused();
-            if self.said_of_one.is_due() {
+    pub fn charge(&self, mut permit: ConnectionPermit, network: Option<Network>) -> Option<ConnectionPermit> {
+        let (Some(limit), Some(network)) = (self.limit_per_network, network) else { return Some(permit) };
+        let permits = &self.any.permits;
+        if !permits.take(network, limit) {
+            permits.metrics.connections.count_refused();
+            if self.network_limit_log.is_due() {
                 tracing::warn!(
-                    most,
-                    "as many connections of one address as may be (--max-connections-per-address): more are refused"
+                    limit,
+                    "connection limit of one address reached (--max-connections-per-address): refusing its new connections"
                 );
             }
             return None;
         }
-        place.share = Arc::new(Share { places: Arc::clone(places), network: Some(network) });
-        Some(place)
+        permit.share = Arc::new(Share { permits: Arc::clone(permits), network: Some(network) });
+        Some(permit)
     }
 }
 
-/// Half of the descriptors where that is less than what files need.
-fn default_most(descriptors: usize) -> usize {
+/// At least half of the descriptors, however few there are.
+fn default_limit(descriptors: usize) -> usize {
     descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(descriptors / 2).max(1)
 }
 
@@ -142,33 +140,34 @@ mod tests {
     use webpush_service::client_addr::ClientAddr;
 
     #[test]
-    fn the_number_follows_from_the_descriptors() {
+    fn the_limit_follows_from_the_descriptors() {
         assert!(descriptors() > 0);
-        for (descriptors, most) in [(1024, 832), (200, 100), (1, 1)] {
-            assert_eq!(default_most(descriptors), most);
+        for (descriptors, limit) in [(1024, 832), (200, 100), (1, 1)] {
+            assert_eq!(default_limit(descriptors), limit);
         }
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_connection_is_gone() {
+    fn a_dropped_permit_can_be_taken_again() {
         let connections = Connections::new(Some(1), None, Arc::default());
-        let place = connections.admit();
-        assert!(place.is_some() && connections.admit().is_none());
-        drop(place);
+        let permit = connections.admit();
+        assert!(permit.is_some() && connections.admit().is_none());
+        drop(permit);
         assert!(connections.admit().is_some());
     }
+
     #[test]
-    fn an_address_has_so_many_places_and_others_have_theirs() {
+    fn each_network_has_its_own_limit() {
         let network = |last: u8| Some(ClientAddr::new([192, 0, 2, last].into()).network(64));
         let connections = Connections::new(Some(5), Some(2), Arc::default());
-        let place = |network| connections.count(connections.admit().unwrap(), network);
-        let held = [place(network(1)), place(network(1)), place(network(2))];
+        let admit = |network| connections.charge(connections.admit().unwrap(), network);
+        let held = [admit(network(1)), admit(network(1)), admit(network(2))];
         assert!(held.iter().all(Option::is_some));
-        assert!(place(network(1)).is_none(), "a third of the same");
-        let uncounted = [place(None), place(None)];
+        assert!(admit(network(1)).is_none(), "a third of the same");
+        let uncounted = [admit(None), admit(None)];
         assert!(uncounted.iter().all(Option::is_some) && connections.admit().is_none(), "all five are taken");
         drop(held);
-        assert!(connections.any.places.taken.lock().unwrap().is_empty(), "nobody is remembered");
-        assert!(place(network(1)).is_some());
+        assert!(connections.any.permits.by_network.lock().unwrap().is_empty());
+        assert!(admit(network(1)).is_some());
     }
 }

@@ -1,7 +1,7 @@
-//! Whom proxies name in `X-Forwarded-For` or `Forwarded` (RFC 7239), beginning with what the nearest one has written.
+//! Addresses in `X-Forwarded-For` or `Forwarded` (RFC 7239), nearest proxy first.
 //!
-//! It is read from the right, as a proxy adds to the right of what it was sent: what a client made up is to the left, and
-//! must not change how the rest is read. An open quotation mark there would, if this were read from the left.
+//! The header is read from the right, where each proxy adds its part. A client can only write to the left, and must not
+//! change how the rest is read: an unclosed quotation mark would, if the header were read from the left.
 
 use clap::ValueEnum;
 use http::HeaderMap;
@@ -9,29 +9,28 @@ use http::header::{FORWARDED, HeaderName, HeaderValue, ValueIter};
 use std::iter::Rev;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What `Forwarded` had been for long before it was written down.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The header in which proxies say for whom they ask. A client can send the other one as it likes.
+/// The header in which proxies name the client. The other one is ignored, as clients can forge it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ForwardedHeader {
-    /// What most proxies write
+    /// Written by most proxies
     #[default]
     XForwardedFor,
     /// RFC 7239
     Forwarded,
 }
 
-/// The hops of a request, the nearest first: an address, or nothing where something else is said.
+/// The hops of a request, nearest first: `Some(address)`, or `None` for a hidden or malformed one.
 pub struct Hops<'a> {
     header: ForwardedHeader,
     lines: Rev<ValueIter<'a, HeaderValue>>,
-    /// What is left of the line that is being read.
+    /// The unread part of the present line.
     rest: Option<&'a [u8]>,
 }
 
 impl<'a> Hops<'a> {
-    /// Of the head of a request.
+    /// Creates an iterator over the hops in the headers of a request.
     #[must_use]
     pub fn new(header: ForwardedHeader, headers: &'a HeaderMap) -> Self {
         let name = match header {
@@ -65,7 +64,7 @@ impl Iterator for Hops<'_> {
     }
 }
 
-/// What is before the last separator that is not quoted, and what is behind it.
+/// Splits at the last separator that is not quoted.
 fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
     let mut quoted = false;
     for (at, &byte) in text.iter().enumerate().rev() {
@@ -82,7 +81,7 @@ fn is_escaped(before: &[u8]) -> bool {
     before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// The value of `for`, which may be there once (RFC 7239 §4).
+/// Returns the value of `for`, which may occur once (RFC 7239 §4).
 fn for_parameter(element: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     let mut rest = Some(element);
@@ -98,7 +97,7 @@ fn for_parameter(element: &[u8]) -> Option<&[u8]> {
     found
 }
 
-/// No address needs an escape, so what has one is none.
+/// Removes quotation marks. Escapes are not removed, as no address needs one.
 fn unquoted(value: &[u8]) -> Option<&[u8]> {
     match value.strip_prefix(b"\"") {
         Some(quoted) => quoted.strip_suffix(b"\""),
@@ -106,8 +105,9 @@ fn unquoted(value: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// An address, perhaps with a port: `192.0.2.1:80`, `[2001:db8::1]:80`, also `2001:db8::1`. Neither `unknown` nor `_name`
-/// says who it is (RFC 7239 §6).
+/// Parses an address with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
+///
+/// `unknown` and `_name` are no addresses (RFC 7239 §6).
 fn node(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     if let Some(bracketed) = text.strip_prefix('[') {
@@ -123,7 +123,7 @@ fn node(text: &[u8]) -> Option<IpAddr> {
     is_port(port).then_some(address.into())
 }
 
-/// A number, or a name that hides it (RFC 7239 §6.2).
+/// Returns true for a number or an obfuscated port (RFC 7239 §6.2).
 fn is_port(text: &str) -> bool {
     let hidden = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     match text.strip_prefix('_') {

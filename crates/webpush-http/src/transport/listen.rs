@@ -1,4 +1,4 @@
-//! The listening socket, and each connection up to the point where its HTTP version is known.
+//! The listening socket, and its connections until their HTTP version is known.
 
 use crate::connection::http1;
 use crate::connection::http2;
@@ -22,53 +22,50 @@ use tokio_rustls::TlsAcceptor;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 
-/// The pause after the operating system refused a connection, mostly for want of descriptors.
+/// Pause after a failed `accept`, which mostly means that file descriptors are exhausted.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
-/// When it was said that others than proxies connect.
-static UNTRUSTED: LogThrottle = LogThrottle::new();
-/// When it was said that proxies send no header.
-static HEADERLESS: LogThrottle = LogThrottle::new();
+static UNTRUSTED_LOG: LogThrottle = LogThrottle::new();
+static NO_HEADER_LOG: LogThrottle = LogThrottle::new();
 
-/// What a connection comes through before it can ask for anything.
+/// Settings of a listener.
 pub struct Front {
-    /// Whether there is a place for it.
+    /// Connection limits.
     pub connections: Arc<Connections>,
-    /// Each begins with a header of the PROXY protocol, and comes from a trusted proxy.
+    /// Connections come from trusted proxies and begin with a PROXY protocol header.
     pub proxy_protocol: bool,
-    /// The certificate, with TLS.
+    /// Accepts TLS; `None` for plain text.
     pub tls: Option<TlsAcceptor>,
 }
 
-/// Takes connections until the service stops.
+/// Accepts connections until the server shuts down.
 pub async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut draining: Draining) {
     let front = Arc::new(front);
     let mut refused = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            // First, so that what is not taken is left to the next process, if it listens on the same socket.
+            // First, so that waiting connections are left to the next process on the same socket.
             () = draining.begun() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, address)) => {
                 refused = false;
-                let Some(place) = front.connections.admit() else { continue };
+                let Some(permit) = front.connections.admit() else { continue };
                 let connection = connection(
                     stream,
                     ClientAddr::new(address.ip()),
                     Arc::clone(&front),
                     Arc::clone(&server),
                     draining.clone(),
-                    place,
+                    permit,
                 );
                 tokio::spawn(connection);
             }
             Err(error) => {
-                // ProxyHeader once, not for every connection of a flood.
                 if !std::mem::replace(&mut refused, true) {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "cannot accept connections");
                 }
                 sleep(REFUSED_PAUSE).await;
             }
@@ -82,25 +79,28 @@ async fn connection(
     front: Arc<Front>,
     server: Arc<HttpServer>,
     mut draining: Draining,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) {
-    // Frames are written when they are whole; waiting for more would only delay a message.
+    // Frames are written when they are complete: Nagle's algorithm would only delay them.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let neighbour = if front.proxy_protocol {
-        // On the heap, as it is over soon.
+    let direct_peer = if front.proxy_protocol {
+        // On the heap, as it ends soon.
         match Box::pin(through_proxy(&mut stream, peer, &server, &mut draining)).await {
-            Some(neighbour) => neighbour,
+            Some(direct_peer) => direct_peer,
             None => return,
         }
     } else {
         DirectPeer::new(peer, &server.proxies.load())
     };
-    let network = neighbour.alone().and_then(|peer| server.service.rate_limits.load().limited_network(peer));
-    let Some(place) = front.connections.count(place, network) else { return };
+    let network =
+        direct_peer.alone().and_then(|peer| server.service.rate_limits.load().limited_network(peer));
+    let Some(permit) = front.connections.charge(permit, network) else { return };
     let stream = StallGuard::new(stream, server.service.limits.load().timeouts.stall);
-    let Some(acceptor) = &front.tls else { return plain(stream, neighbour, server, draining, place).await };
+    let Some(acceptor) = &front.tls else {
+        return plain(stream, direct_peer, server, draining, permit).await;
+    };
     let accepted = tokio::select! {
         accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
         () = draining.first_request_overdue() => return,
@@ -108,22 +108,22 @@ async fn connection(
     let Ok(Ok(mut stream)) = accepted else { return };
     let agreed = stream.get_ref().1.alpn_protocol();
     if agreed == Some(ACME_TLS) {
-        // The authority has seen what it wanted to (RFC 8737 §4). It need not wait for our goodbye.
+        // The handshake was all that the authority needed (RFC 8737 §4).
         let _ = timeout(OPENING, stream.shutdown()).await;
         return;
     }
     let is_http2 = agreed == Some(b"h2");
-    // Behind a pointer: it is large, and handed on more than once.
+    // On the heap: it is large, and moved more than once.
     let stream = Box::new(stream);
-    // Tasks of their own, here and below: that of the opening had other things to keep.
+    // Tasks of their own, here and below, which are smaller than that of the handshake.
     if is_http2 {
-        tokio::spawn(http2::serve(stream, neighbour, server, draining, place));
+        tokio::spawn(http2::serve(stream, direct_peer, server, draining, permit));
     } else {
-        tokio::spawn(http1::serve(stream, BytesMut::new(), neighbour, server, draining, place));
+        tokio::spawn(http1::serve(stream, BytesMut::new(), direct_peer, server, draining, permit));
     }
 }
 
-/// Whom the header of the PROXY protocol names.
+/// Returns the client that the PROXY protocol header names; `None` to close the connection.
 async fn through_proxy(
     stream: &mut TcpStream,
     peer: ClientAddr,
@@ -132,9 +132,9 @@ async fn through_proxy(
 ) -> Option<DirectPeer> {
     let proxies = server.proxies.load_full();
     if !proxies.trust(&peer) {
-        if UNTRUSTED.is_due() {
+        if UNTRUSTED_LOG.is_due() {
             tracing::warn!(
-                "a connection came from an address that is not among --trusted-proxies: with --proxy-protocol it is refused"
+                "refused a connection from an address that is not in --trusted-proxies (--proxy-protocol is on)"
             );
         }
         return None;
@@ -143,10 +143,10 @@ async fn through_proxy(
         read = proxy_header::read(stream, peer, &proxies) => read,
         () = draining.first_request_overdue() => return None,
     };
-    if read.is_none() && HEADERLESS.is_due() {
+    if read.is_none() && NO_HEADER_LOG.is_due() {
         tracing::warn!(
-            "a trusted proxy opened a connection without a header of the PROXY protocol: it must send one (nginx: \
-             proxy_protocol on; HAProxy: send-proxy-v2), or --proxy-protocol must go"
+            "refused a connection of a trusted proxy without a PROXY protocol header: let the proxy send one (nginx: \
+             proxy_protocol on; HAProxy: send-proxy-v2), or turn --proxy-protocol off"
         );
     }
     read
@@ -154,10 +154,10 @@ async fn through_proxy(
 
 async fn plain<S>(
     stream: S,
-    neighbour: DirectPeer,
+    direct_peer: DirectPeer,
     server: Arc<HttpServer>,
     mut draining: Draining,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -168,10 +168,10 @@ async fn plain<S>(
     match detected {
         Ok(Ok((Version::Http1, stream))) => {
             let (early, stream) = stream.into_parts();
-            tokio::spawn(http1::serve(stream, early, neighbour, server, draining, place));
+            tokio::spawn(http1::serve(stream, early, direct_peer, server, draining, permit));
         }
         Ok(Ok((Version::Http2, stream))) => {
-            tokio::spawn(http2::serve(stream, neighbour, server, draining, place));
+            tokio::spawn(http2::serve(stream, direct_peer, server, draining, permit));
         }
         Ok(Err(_)) | Err(_) => {}
     }
@@ -180,7 +180,8 @@ async fn plain<S>(
 /// Opens the listening socket.
 ///
 /// # Errors
-/// When no address of the host can be listened on.
+///
+/// If no address of the host can be bound.
 pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((host, port)).await
 }

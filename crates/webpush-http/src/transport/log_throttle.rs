@@ -1,4 +1,4 @@
-//! What is said once a minute, not for every connection of a flood.
+//! Limits a log message to one per minute.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,21 +6,21 @@ use tokio::time::Instant;
 
 const SECONDS: u64 = 60;
 
-/// From where seconds are counted.
+/// The origin of the seconds below.
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// When something was said last: in seconds, plus one.
+/// When a message was logged last, in seconds plus one; 0 is never.
 #[derive(Debug)]
 pub struct LogThrottle(AtomicU64);
 
 impl LogThrottle {
-    /// Never yet.
+    /// Creates a throttle that lets the first message through.
     #[must_use]
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether it is to be said now. Then it counts as said.
+    /// Returns true if the message may be logged, which then counts as logged.
     pub fn is_due(&self) -> bool {
         self.is_due_at(BEGUN.elapsed().as_secs() + 1)
     }
@@ -44,9 +44,9 @@ mod tests {
 
     #[test]
     fn once_a_minute() {
-        let seldom = LogThrottle::new();
+        let throttle = LogThrottle::new();
         let due: Vec<_> =
-            [1, 1, 60, 61, 61, 120, 500].into_iter().filter(|now| seldom.is_due_at(*now)).collect();
+            [1, 1, 60, 61, 61, 120, 500].into_iter().filter(|now| throttle.is_due_at(*now)).collect();
         assert_eq!(due, [1, 61, 500]);
     }
 }

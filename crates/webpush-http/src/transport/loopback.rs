@@ -1,5 +1,6 @@
-//! A connection to this service from inside of it: what comes out of it is what a client of the public port gets, whatever
-//! certificate, proxy or address is between that and the world.
+//! Connections to this server from within the process.
+//!
+//! They give the responses of the public port, whatever certificate, proxy or address is in front of it.
 
 use crate::connection::http1;
 use crate::server::HttpServer;
@@ -12,10 +13,10 @@ use tokio::io::{DuplexStream, duplex};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 
-/// What may wait in a connection, each way.
+/// Buffer of a connection, each way.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Makes such connections.
+/// Opens connections within the process.
 pub struct LoopbackClient {
     server: Arc<HttpServer>,
     connections: Arc<Connections>,
@@ -23,20 +24,20 @@ pub struct LoopbackClient {
 }
 
 impl LoopbackClient {
-    /// To this service; they end when it stops.
+    /// Creates a client; its connections end when the server shuts down.
     #[must_use]
     pub const fn new(server: Arc<HttpServer>, connections: Arc<Connections>, draining: Draining) -> Self {
         Self { server, connections, draining }
     }
 
-    /// The client's end of one that speaks HTTP/1.1, if there is a place for it.
+    /// Opens an HTTP/1.1 connection; `None` if the connection limit is reached.
     #[must_use]
     pub fn connect(&self) -> Option<DuplexStream> {
-        let place = self.connections.admit()?;
+        let permit = self.connections.admit()?;
         let (ours, theirs) = duplex(BUFFER_BYTES);
-        let neighbour = DirectPeer::itself(ClientAddr::new(Ipv4Addr::LOCALHOST.into()));
+        let direct_peer = DirectPeer::itself(ClientAddr::new(Ipv4Addr::LOCALHOST.into()));
         let (server, draining) = (Arc::clone(&self.server), self.draining.clone());
-        tokio::spawn(http1::serve(ours, BytesMut::new(), neighbour, server, draining, place));
+        tokio::spawn(http1::serve(ours, BytesMut::new(), direct_peer, server, draining, permit));
         Some(theirs)
     }
 }

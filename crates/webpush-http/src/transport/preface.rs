@@ -1,4 +1,4 @@
-//! Telling HTTP/2 with prior knowledge from HTTP/1.1 on one port (RFC 9113 §3.3): by the first bytes.
+//! Detects HTTP/2 with prior knowledge by its first bytes (RFC 9113 §3.3).
 
 use bytes::BytesMut;
 use std::io;
@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-/// What an HTTP/2 client sends first (RFC 9113 §3.4).
+/// The client connection preface (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Which version a client speaks.
+/// An HTTP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Anything that does not begin with the HTTP/2 preface.
@@ -18,10 +18,11 @@ pub enum Version {
     Http2,
 }
 
-/// Reads until the version is clear, and gives the stream back as if nothing had been read.
+/// Reads until the version is known, and returns a stream from which all bytes can be read again.
 ///
 /// # Errors
-/// When the connection fails or ends before that.
+///
+/// If the connection fails or ends before that.
 pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version, PrefixedStream<S>)> {
     let mut bytes = [0; PREFACE.len()];
     let mut length = 0;
@@ -49,7 +50,7 @@ pub struct PrefixedStream<S> {
 }
 
 impl<S> PrefixedStream<S> {
-    /// The first bytes, as far as they were not read again, and the stream that goes on after them.
+    /// Returns the first bytes that were not read again, and the stream behind them.
     pub fn into_parts(self) -> (BytesMut, S) {
         (BytesMut::from(&self.bytes[self.next..self.length]), self.stream)
     }

@@ -1,6 +1,6 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy that passes bytes on says before them, also before TLS.
+//! The PROXY protocol, versions 1 and 2: a header that a TCP proxy sends before all other bytes.
 //!
-//! Whether a connection begins with such a header is configured and never found out from its bytes, or a client could write one.
+//! It is only read where it is configured and never detected, or a client could write one.
 
 use crate::transport::proxies::{DirectPeer, Proxies};
 use ppp::v2::{Addresses, Command, PROTOCOL_PREFIX};
@@ -12,46 +12,46 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use webpush_service::client_addr::ClientAddr;
 
-/// How long it may take. A proxy sends it at once; the protocol wants room for one lost packet.
+/// Time limit. A proxy sends the header immediately; the specification asks for time to resend a packet.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More than addresses and what proxies add to them; a header of version 1 has 107 bytes at most.
+/// The longest header that is accepted, more than the addresses and extensions that proxies send.
 const LONGEST: usize = 2048;
-/// What a header of version 2 has before its addresses; their length is the end of it.
+/// The fixed part of a version 2 header, which ends with the length of the rest.
 const FIXED: usize = 16;
 /// The end of a header of version 1.
 const END: &[u8] = b"\r\n";
 /// The longest header of version 1.
 const LONGEST_TEXT: usize = 107;
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ProxyHeader {
-    /// The connection is that of this client.
+    /// The connection is forwarded for this client.
     Client(IpAddr),
-    /// It is the proxy's own, or of somebody who has no address.
-    Nobody,
+    /// The connection is the proxy's own, or the client has no IP address.
+    Local,
 }
 
-/// How many more bytes a header has, as far as that can be known.
+/// The length of a header, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HeaderError {
-    /// All that have come belong to it, and more will.
-    Some,
-    /// So many, and then it is whole.
+enum HeaderLength {
+    /// It is longer than the bytes so far.
+    Longer,
+    /// It has this number of bytes.
     Exactly(usize),
 }
 
-/// Reads the header off a connection, and nothing behind it. `None` is one that must go no further.
+/// Reads the header and nothing behind it; `None` if the connection is to be closed.
 pub(crate) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Proxies) -> Option<DirectPeer> {
-    let header = timeout(PATIENCE, whole(stream)).await.ok()??;
+    let header = timeout(PATIENCE, read_bytes(stream)).await.ok()??;
     Some(match parse(&header)? {
         ProxyHeader::Client(address) => DirectPeer::named(proxy, address, proxies),
-        ProxyHeader::Nobody => DirectPeer::itself(proxy),
+        ProxyHeader::Local => DirectPeer::itself(proxy),
     })
 }
 
-/// What has come is looked at before it is taken: behind the header begins what is not ours.
-async fn whole(stream: &mut TcpStream) -> Option<Vec<u8>> {
+/// Reads the bytes of the header. They are peeked at first, as TLS or HTTP begins behind them.
+async fn read_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut header = Vec::new();
     let mut peeked = vec![0; LONGEST];
     loop {
@@ -62,42 +62,41 @@ async fn whole(stream: &mut TcpStream) -> Option<Vec<u8>> {
         }
         let before = header.len();
         header.extend_from_slice(&peeked[..come]);
-        let missing = missing(&header)?;
-        let taken = match missing {
-            HeaderError::Exactly(length) if length <= header.len() => length - before,
-            HeaderError::Some | HeaderError::Exactly(_) => come,
+        let known = header_length(&header)?;
+        let taken = match known {
+            HeaderLength::Exactly(length) if length <= header.len() => length - before,
+            HeaderLength::Longer | HeaderLength::Exactly(_) => come,
         };
         stream.read_exact(&mut peeked[..taken]).await.ok()?;
         header.truncate(before + taken);
-        if missing == HeaderError::Exactly(header.len()) {
+        if known == HeaderLength::Exactly(header.len()) {
             return Some(header);
         }
     }
 }
 
-/// `None` if this begins no header, or one that is too long.
-fn missing(begun: &[u8]) -> Option<HeaderError> {
+/// Returns the length of the header that begins so; `None` if it is none, or too long.
+fn header_length(begun: &[u8]) -> Option<HeaderLength> {
     if begun.starts_with(PROTOCOL_PREFIX) {
         let Some([high, low]) = begun.get(FIXED - 2..FIXED) else {
-            return Some(HeaderError::Some);
+            return Some(HeaderLength::Longer);
         };
         let length = FIXED + usize::from(u16::from_be_bytes([*high, *low]));
-        return (length <= LONGEST).then_some(HeaderError::Exactly(length));
+        return (length <= LONGEST).then_some(HeaderLength::Exactly(length));
     }
     if PROTOCOL_PREFIX.starts_with(begun) {
-        return Some(HeaderError::Some);
+        return Some(HeaderLength::Longer);
     }
     let prefix = v1::PROTOCOL_PREFIX.as_bytes();
     if !begun.starts_with(prefix) && !prefix.starts_with(begun) {
         return None;
     }
     match begun.windows(END.len()).position(|two| two == END) {
-        Some(end) => (end + END.len() <= LONGEST_TEXT).then_some(HeaderError::Exactly(end + END.len())),
-        None => (begun.len() < LONGEST_TEXT).then_some(HeaderError::Some),
+        Some(end) => (end + END.len() <= LONGEST_TEXT).then_some(HeaderLength::Exactly(end + END.len())),
+        None => (begun.len() < LONGEST_TEXT).then_some(HeaderLength::Longer),
     }
 }
 
-/// A header that is whole.
 fn parse(header: &[u8]) -> Option<ProxyHeader> {
     if header.starts_with(PROTOCOL_PREFIX) {
         let header = v2::Header::try_from(header).ok()?;
@@ -109,14 +108,14 @@ fn parse(header: &[u8]) -> Option<ProxyHeader> {
                 ProxyHeader::Client(addresses.source_address.into())
             }
             (Command::Proxy, Addresses::Unix(_) | Addresses::Unspecified) | (Command::Local, _) => {
-                ProxyHeader::Nobody
+                ProxyHeader::Local
             }
         });
     }
     Some(match v1::Header::try_from(header).ok()?.addresses {
         v1::Addresses::Tcp4(addresses) => ProxyHeader::Client(addresses.source_address.into()),
         v1::Addresses::Tcp6(addresses) => ProxyHeader::Client(addresses.source_address.into()),
-        v1::Addresses::Unknown => ProxyHeader::Nobody,
+        v1::Addresses::Unknown => ProxyHeader::Local,
     })
 }
 

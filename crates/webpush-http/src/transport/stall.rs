@@ -1,7 +1,7 @@
-//! A socket whose peer has to read: writing fails once nothing could be written for a while.
+//! Fails writes to a peer that stops reading.
 //!
-//! Neither hyper nor `h2` has a time-out for writing, so without this a peer that stops reading would keep its answers,
-//! and its place among the connections, until TCP gives up, which it never does while the peer's window is closed.
+//! Neither hyper nor `h2` has a timeout for writes. Without one a peer that stops reading would keep its responses and its
+//! connection permit until TCP gives up, which it never does while the peer's window is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -11,21 +11,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use webpush_core::time::CompactDuration;
 
-/// A stream that fails when the other side takes nothing.
+/// A stream whose writes time out.
 pub struct StallGuard<S> {
     stream: S,
     patience: CompactDuration,
-    /// There while a write waits: an idle connection has no timer.
+    /// The timer of a pending write; an idle connection has none.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> StallGuard<S> {
-    /// Lets each write wait so long.
+    /// Fails a write that makes no progress for `patience`.
     pub fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience: patience.into(), waiting: None }
     }
 
-    /// The stream itself.
+    /// Returns the stream itself.
     pub const fn get_ref(&self) -> &S {
         &self.stream
     }
@@ -90,7 +90,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn a_write_without_progress_times_out() {
         let (near, mut far) = duplex(4);
         let mut near = StallGuard::new(near, PATIENCE);
         near.write_all(b"1234").await.unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_peer_is_waited_for_as_long_as_it_takes_something() {
+    async fn a_slow_peer_that_makes_progress_does_not_time_out() {
         let (near, mut far) = duplex(1);
         let mut near = StallGuard::new(near, Duration::from_secs(3600));
         let write = async { near.write_all(b"1234").await.unwrap() };

@@ -1,4 +1,6 @@
-//! TLS (RFC 8030 §3, RFC 9325): 1.2 and 1.3, `h2` before `http/1.1`, no early data (RFC 8470: sends are not idempotent).
+//! TLS 1.2 and 1.3 (RFC 8030 §3, RFC 9325).
+//!
+//! `h2` is preferred to `http/1.1`. There is no early data, as sends are not idempotent (RFC 8470).
 
 mod pkcs12;
 
@@ -28,7 +30,7 @@ pub enum Identity {
     Pfx {
         /// The file.
         file: PathBuf,
-        /// What opens it.
+        /// Its password.
         password: Password,
     },
 }
@@ -36,7 +38,7 @@ pub enum Identity {
 /// Where a password is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
-    /// It is empty.
+    /// The password is empty.
     None,
     /// In a file.
     File(PathBuf),
@@ -44,10 +46,11 @@ pub enum Password {
     Given(Secret),
 }
 
-/// Makes an acceptor that answers with a certificate.
+/// Creates an acceptor for a certificate.
 ///
 /// # Errors
-/// When the provider of cryptography does not have what TLS 1.2 and 1.3 need.
+///
+/// If the cryptography provider lacks TLS 1.2 or 1.3.
 pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
     let protocols = certificate.protocols();
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -62,14 +65,15 @@ pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
 /// Reads an identity.
 ///
 /// # Errors
-/// When a file can't be read, holds no key or certificate, or the two don't belong together.
+///
+/// If a file cannot be read or has no key or certificate, or the two do not match.
 pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
     let (chain, key) = match identity {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
         Identity::Pfx { file, password } => pkcs12::read(file, password)?,
     };
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .with_context(|| format!("the certificate and key {} can't be used", identity.names()))
+        .with_context(|| format!("cannot use the certificate and key {}", identity.names()))
 }
 
 impl Identity {
@@ -83,10 +87,10 @@ impl Identity {
 
 fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
-    let chain = read().with_context(|| format!("the certificate file {} can't be read", path.display()))?;
+    let chain = read().with_context(|| format!("cannot read the certificate file {}", path.display()))?;
     if chain.is_empty() {
         bail!(
-            "{} holds no certificate: a PEM file with «BEGIN CERTIFICATE» is expected (--cert is the certificate, \
+            "{} has no certificate: expected a PEM file with 'BEGIN CERTIFICATE' (--cert is the certificate, \
              --key the private key)",
             path.display()
         );
@@ -99,12 +103,12 @@ fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     match PrivateKeyDer::from_pem_file(path) {
         Ok(key) => Ok(key),
         Err(Error::NoItemsFound) => bail!(
-            "{} holds no private key: a PEM file with «BEGIN PRIVATE KEY» is expected (--key is the private key, \
+            "{} has no private key: expected a PEM file with 'BEGIN PRIVATE KEY' (--key is the private key, \
              --cert the certificate)",
             path.display()
         ),
         Err(error) => {
-            Err(error).with_context(|| format!("the private key file {} can't be read", path.display()))
+            Err(error).with_context(|| format!("cannot read the private key file {}", path.display()))
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn certificate(diagnosis: &Diagnosis) -> Result<Vec<CheckResult
         Ok(dialed) => {
             let until = dialed
                 .certificate
-                .and_then(|certificate| Validity::of(&certificate).map(|validity| validity.until));
+                .and_then(|certificate| Validity::from_der(&certificate).map(|validity| validity.until));
             Ok(vec![of_expiry(until, webpush_service::system::env().now())])
         }
         Err(error) => Err(of_failure(&error)),

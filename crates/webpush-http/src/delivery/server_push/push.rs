@@ -4,7 +4,7 @@ use super::super::confirmation::Confirmation;
 use super::super::entry::QueuedEntry;
 use super::ServerPush;
 use crate::h2::flow::Flow;
-use crate::h2::write_backlog::Permit;
+use crate::h2::write_backlog::PushPermit;
 use http::Request;
 use http::header::LINK;
 use webpush_core::protocol::server_push;
@@ -17,7 +17,7 @@ pub(super) struct Push<'a> {
     /// What to record once it was handed over.
     pub(super) sent: Option<SentMessage>,
     /// Makes room for another push on the connection when it is dropped.
-    pub(super) _permit: Permit<'a>,
+    pub(super) _permit: PushPermit<'a>,
     pub(super) confirmation: Option<Confirmation<'a>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> ServerPush<'a> {
         Ok(match self.respond.push_request(request) {
             Ok(promised) => {
                 let stream = promised.stream_id().as_u32();
-                self.connection.lifetime.promised(stream);
+                self.connection.lifetime.record_promise(stream);
                 let confirmation = Confirmation::new(pushed.acknowledgement, &inbound.resets, stream);
                 let patience = service.limits.load().timeouts.stall;
                 Flow::begin(promised, pushed.response, patience)

@@ -12,31 +12,32 @@ use http::{HeaderMap, StatusCode, Version};
 use webpush_core::problem::Problem;
 use webpush_service::client_addr::ClientAddr;
 
-/// The subprotocol that Firefox offers. Others offer none, and nothing depends on it.
+/// The subprotocol that Firefox offers. Other clients offer none, and nothing depends on it.
 const SUBPROTOCOL: &str = "push-notification";
-/// What the key is hashed with (RFC 6455 §1.3).
+/// The GUID that is hashed with the key (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// An agent that is to be served on a WebSocket.
+/// A valid WebSocket handshake.
 #[derive(Debug)]
 pub struct Opening {
     accept: HeaderValue,
     subprotocol: bool,
-    /// Whose it is.
+    /// The client.
     pub peer: ClientAddr,
-    /// It may make subscriptions: it has shown a token, or none is needed.
+    /// The client has presented a subscribe token, or needs none.
     pub may_subscribe: bool,
 }
 
-/// Whether a request asks for a WebSocket.
-pub(crate) fn is_asked_for(head: &Parts) -> bool {
+/// Returns true if a request asks for a WebSocket.
+pub(crate) fn is_requested(head: &Parts) -> bool {
     head.version == Version::HTTP_11 && names(&head.headers, &UPGRADE, "websocket")
 }
 
 impl Opening {
-    /// Reads the head of the request.
+    /// Parses the head of the request.
     ///
     /// # Errors
+    ///
     /// [`Problem::WebSocketVersion`], [`Problem::UpgradeMalformed`].
     pub(crate) fn parse(head: &Parts, peer: ClientAddr, may_subscribe: bool) -> Result<Self, Problem> {
         let headers = &head.headers;
@@ -59,8 +60,9 @@ impl Opening {
         Ok(Self { accept, subprotocol, peer, may_subscribe })
     }
 
-    /// The response that switches protocols. Of what was offered only the subprotocol is taken; extensions, compression
-    /// among them, are declined by not being named (RFC 6455 §9.1).
+    /// Returns the response that switches protocols.
+    ///
+    /// Extensions, such as compression, are declined by not being named (RFC 6455 §9.1).
     pub(crate) fn answer(&self) -> Answer {
         let mut answer = empty(StatusCode::SWITCHING_PROTOCOLS);
         let headers = answer.headers_mut();
@@ -74,12 +76,12 @@ impl Opening {
     }
 }
 
-/// What a client is told that asks in a way that HTTP/2 does not have (RFC 9113 §8.6).
-pub(crate) fn not_here() -> Failure {
+/// Returns the error for an upgrade, which HTTP/2 does not have (RFC 9113 §8.6).
+pub(crate) fn unsupported_upgrade() -> Failure {
     Problem::UpgradeMalformed { detail: "HTTP/2 has no Upgrade" }.into()
 }
 
-/// Whether a list header names this, in any case (RFC 6455 §4.2.1).
+/// Returns true if a list header has this item, in any case (RFC 6455 §4.2.1).
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(wanted))
@@ -114,7 +116,7 @@ mod tests {
             ("sec-websocket-protocol", "chat, push-notification"),
             ("sec-websocket-extensions", "permessage-deflate"),
         ]);
-        assert!(is_asked_for(&head));
+        assert!(is_requested(&head));
         let answer = parse(&head).unwrap().answer();
         assert_eq!(answer.status(), 101);
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_opening_is_said() {
+    fn malformed_handshakes_are_refused() {
         let version = ("sec-websocket-version", "13");
         let connection = ("connection", "Upgrade");
         assert_eq!(parse(&head(&[connection])).unwrap_err(), Problem::WebSocketVersion);

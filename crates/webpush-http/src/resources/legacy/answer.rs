@@ -1,4 +1,4 @@
-//! What the legacy API adds to an error, and to the end of a monitor.
+//! Additions of the legacy API to errors, and to the end of a monitor.
 
 use crate::answer::{Answer, value, with};
 use crate::problem::{ErrorStyle, Failure, InternalError};
@@ -10,14 +10,14 @@ use webpush_core::id::InboxId;
 use webpush_core::protocol::legacy::{cache_control, registration_links, with_error_members};
 use webpush_service::service::Service;
 
-/// The answer to a request that was not served.
+/// Returns an error response.
 pub(crate) fn failed(failure: &Failure, style: &ErrorStyle) -> Answer {
     let mut answer = style.answer(failure);
     add_error_members(&mut answer);
     answer
 }
 
-/// Adds the members that errors had in 2015 to the body of an error; other answers stay as they are.
+/// Adds the members of 2015 to the body of an error response.
 fn add_error_members(answer: &mut Answer) {
     if answer.status().is_client_error() || answer.status().is_server_error() {
         let body = with_error_members(answer.status(), answer.body());
@@ -25,8 +25,9 @@ fn add_error_members(answer: &mut Answer) {
     }
 }
 
-/// The answer that ends a monitor of a device. When nothing is wrong it names the registration and says how long it is kept
-/// from now on if nobody listens any more (draft-02).
+/// Completes the response that ends a monitor of a device.
+///
+/// On success it names the registration and how long it is kept without another monitor (draft-02).
 pub(crate) fn ending(server: &HttpServer, device: InboxId, key: KeyId, mut answer: Answer) -> Answer {
     if !answer.status().is_success() {
         add_error_members(&mut answer);
@@ -39,7 +40,7 @@ pub(crate) fn ending(server: &HttpServer, device: InboxId, key: KeyId, mut answe
     }
 }
 
-/// The links of a device in the words of both drafts, and its lifetime.
+/// Returns the links of a device, with the relations of both drafts, and its lifetime.
 pub(crate) fn about_registration(
     service: &Service,
     device: InboxId,

@@ -1,5 +1,6 @@
-//! New devices and new channels. A device is an agent's inbox, and also a subscription set of RFC 8030: both kinds of
-//! subscription may live in it.
+//! New devices and channels.
+//!
+//! A device is an agent's inbox and also a subscription set of RFC 8030, so it may have both kinds of subscription.
 
 use super::answer::{about_registration, path};
 use crate::answer::{Answer, empty, value, with};
@@ -23,7 +24,7 @@ use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Durability, Op};
 
-/// `POST /devices`. What the body says was never looked at.
+/// `POST /devices` creates a device. The body has never had a meaning.
 pub async fn register(
     service: &Service,
     caller: Caller<'_>,
@@ -40,13 +41,13 @@ pub async fn register(
     let location = format!("{}{}", service.origin, path(service, Capability::Device(id), key)?);
     let set = link(&service.origin, &path(service, Capability::SubscriptionSet(id), key)?, SET_REL);
     let [(_, links), lifetime] = about_registration(service, id, key, first_lifetime(service))?;
-    // One header, as it was.
+    // One header, as in 2015.
     let links = [links.as_bytes(), b", ", set.as_bytes()].concat();
     let links = value(String::from_utf8(links).unwrap_or_default())?;
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, links), lifetime]))
 }
 
-/// `POST` to the channels of a device: a new channel. Its URL is for the agent, `Location` for senders.
+/// `POST` to the channels of a device creates one. The link is for the agent, `Location` for senders.
 pub async fn subscribe(
     service: &Service,
     peer: &ClientAddr,
@@ -72,7 +73,7 @@ pub async fn subscribe(
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
 }
 
-/// How long a device is kept from now on if it never listens.
+/// Returns how long a new device is kept if it never listens.
 fn first_lifetime(service: &Service) -> Duration {
     service.limits.load().idle.never_monitored.min(service.limits.load().idle.unused)
 }

@@ -1,4 +1,4 @@
-//! Where senders send to a channel.
+//! The URL of a channel for its senders.
 
 use crate::answer::{Answer, value};
 use crate::body::Body;
@@ -14,7 +14,7 @@ use webpush_service::client_addr::ClientAddr;
 use webpush_service::publish::{accept, find};
 use webpush_service::service::Service;
 
-/// `PUT` sends, for as long as `TTL` says or else by default.
+/// `PUT` sends a message, which may have a TTL.
 pub async fn update(
     service: &Service,
     peer: &ClientAddr,
@@ -37,11 +37,11 @@ pub async fn update(
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
     let published = accept(service, peer, &head.headers, &channel, request).await?;
     let mut answer = publish::answer(service, &published)?;
-    // 202 stays: it says that a receipt will come (RFC 8030 §5.1), which no sender of 2015 asks for.
+    // 202 stays, as it announces a receipt (RFC 8030 §5.1), which no sender of 2015 requests.
     if answer.status() == StatusCode::CREATED {
         *answer.status_mut() = StatusCode::OK;
     }
-    // How long it is kept (draft-02). The answer to a PUT is never cached (RFC 9110 §9.3.4).
+    // The TTL (draft-02). A response to PUT is never cached (RFC 9110 §9.3.4).
     let kept = value(format!("max-age={}", published.ttl.as_secs()))?;
     answer.headers_mut().insert(CACHE_CONTROL, kept);
     Ok(answer)

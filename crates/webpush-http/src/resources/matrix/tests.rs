@@ -10,47 +10,50 @@ use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::MemoryStore;
 
-/// The errands of a notification for devices with these pushkeys, with as much else in it as a gateway takes.
-fn errands_of(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
+/// Returns the deliveries of a notification of the greatest size to devices with these pushkeys.
+fn deliveries_to(pushkeys: &[String], filling: &str) -> Vec<Delivery> {
     let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
     let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
     let devices: Vec<_> = pushkeys.iter().map(|pushkey| serde_json::json!({ "pushkey": pushkey })).collect();
     let devices = serde_json::Value::from(devices).to_string();
-    let of = |filling: &str| format!(r#"{{"notification":{{"devices":{devices},"x":[{filling}0]}}}}"#);
-    let body = of(&filling.repeat((GATEWAY_BODY_BYTES - of("").len()) / filling.len()));
-    errands(&Service::new(setup), body.as_bytes()).unwrap().1
+    let body = |filling: &str| format!(r#"{{"notification":{{"devices":{devices},"x":[{filling}0]}}}}"#);
+    let body = body(&filling.repeat((GATEWAY_BODY_BYTES - body("").len()) / filling.len()));
+    deliveries(&Service::new(setup), body.as_bytes()).unwrap().1
 }
 
-/// What they keep until the last of them is done, in bytes: pushkeys, URLs of about as many, and messages.
-fn kept(errands: &[Delivery]) -> usize {
-    let of = |errand: &Delivery| {
-        let message = errand.what.as_ref().map_or(0, |(_, message)| message.len() + errand.pushkey.len());
-        errand.pushkey.capacity() + message
+/// Returns the bytes held until the last delivery ends: pushkeys, push URLs and messages.
+fn held_bytes(deliveries: &[Delivery]) -> usize {
+    let bytes = |delivery: &Delivery| {
+        let message = delivery.what.as_ref().map_or(0, |(_, message)| message.len() + delivery.pushkey.len());
+        delivery.pushkey.capacity() + message
     };
-    errands.iter().map(of).sum()
+    deliveries.iter().map(bytes).sum()
 }
 
 #[test]
-fn what_waits_for_others_is_what_they_are_sent() {
+fn only_the_messages_are_held_while_they_are_sent() {
     let short = |number| vec!["https://ntfy.example/x".to_owned(); number];
     for filling in [r#"{"":0},"#, "[],", r#"{"a":{"b":{}}},"#] {
-        assert!(kept(&errands_of(&short(1), filling)) < 200, "{filling}");
-        assert!(kept(&errands_of(&short(GATEWAY_DEVICES), filling)) < GATEWAY_DEVICES * 200, "{filling}");
+        assert!(held_bytes(&deliveries_to(&short(1), filling)) < 200, "{filling}");
+        assert!(
+            held_bytes(&deliveries_to(&short(GATEWAY_DEVICES), filling)) < GATEWAY_DEVICES * 200,
+            "{filling}"
+        );
     }
     let junk = vec!["junk".to_owned(); GATEWAY_DEVICES];
     assert_eq!(
-        kept(&errands_of(&junk, "0,")),
+        held_bytes(&deliveries_to(&junk, "0,")),
         "junk".len() * GATEWAY_DEVICES,
         "no message for what is rejected"
     );
     let long = format!("https://ntfy.example/{}", "x".repeat(PUSHKEY_BYTES - 21));
-    let errands = errands_of(&vec![long; GATEWAY_DEVICES], "0,");
-    assert!(errands.iter().all(|errand| errand.what.is_some()));
-    assert!(kept(&errands) <= GATEWAY_DEVICES * (2 * PUSHKEY_BYTES + SMALLEST_BODY_LIMIT_BYTES));
+    let deliveries = deliveries_to(&vec![long; GATEWAY_DEVICES], "0,");
+    assert!(deliveries.iter().all(|delivery| delivery.what.is_some()));
+    assert!(held_bytes(&deliveries) <= GATEWAY_DEVICES * (2 * PUSHKEY_BYTES + SMALLEST_BODY_LIMIT_BYTES));
 }
 
 #[test]
-fn errors_are_those_of_matrix_too() {
+fn errors_have_the_members_of_matrix() {
     let style = ErrorStyle {
         origin: "https://push.example".into(),
         vapid_status: VapidErrorStatus::Rfc,
@@ -75,7 +78,7 @@ fn errors_are_those_of_matrix_too() {
 }
 
 #[test]
-fn what_a_gateway_sent_is_refused_however_it_came() {
+fn a_request_of_a_gateway_is_refused() {
     for (via, refused) in [
         (None, false),
         (Some("1.1 nginx"), false),

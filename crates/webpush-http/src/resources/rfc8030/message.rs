@@ -1,4 +1,4 @@
-//! A message's own URL: reading it, and acknowledging it (RFC 8030 §6.2) or taking it back.
+//! The URL of a message: reading, acknowledging (RFC 8030 §6.2) and canceling it.
 
 use crate::answer::{Answer, empty, with};
 use crate::problem::Failure;
@@ -12,7 +12,7 @@ use webpush_core::protocol::rfc8030;
 use webpush_service::service::Service;
 use webpush_store::{Applied, Durability, Op, StoreError};
 
-/// `GET`: the message while it lives. Knowing the URL is the right to read it (RFC 8030 §8.3).
+/// `GET` returns the message until it ends. The URL is the capability to read it (RFC 8030 §8.3).
 pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
     match service.entry(entry).await? {
         Some(Entry::Message(message)) if !message.is_expired(service.now()) => {
@@ -22,7 +22,7 @@ pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, 
     }
 }
 
-/// The body and its type are the sender's: a browser must not take them for a page of this origin.
+/// Keeps browsers from showing a body of the sender as a page of this origin.
 pub(crate) fn guarded(message: Answer) -> Answer {
     let guards = [
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -31,11 +31,12 @@ pub(crate) fn guarded(message: Answer) -> Answer {
     with(message, guards)
 }
 
-/// `DELETE`: it is never delivered again. The agent has it, or its sender takes it back: the protocol of its subscription
-/// says which of the two knows this URL.
+/// `DELETE` settles the message.
+///
+/// The agent acknowledges it, or the sender cancels it: the protocol of the subscription decides who knows the URL.
 pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
     if !entry.is_stored() {
-        // A message with TTL 0 was never stored; having been delivered was its end.
+        // A TTL 0 message is never stored; its delivery was its end.
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     let outcome = outcome_of_delete(service, &entry).await?;
@@ -51,7 +52,7 @@ pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
 async fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
     let message = match service.entry(entry).await {
         Ok(Some(Entry::Message(message))) => message,
-        // A receipt is its sender's; and what is damaged by now may have been delivered before.
+        // A receipt has no subscription, and a damaged message may have been delivered before.
         Ok(Some(Entry::Receipt(_))) | Err(StoreError::Corrupt) => return Ok(Outcome::Delivered),
         Ok(None) => return Err(Problem::NotFound.into()),
         Err(error) => return Err(error.into()),

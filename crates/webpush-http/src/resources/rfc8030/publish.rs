@@ -1,4 +1,4 @@
-//! `POST` to a push resource: the path of one message, from request to answer (RFC 8030 §5).
+//! `POST` to a push resource (RFC 8030 §5).
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
@@ -15,7 +15,7 @@ use webpush_service::client_addr::ClientAddr;
 use webpush_service::publish::{Published, Receipts, accept, find};
 use webpush_service::service::Service;
 
-/// Takes a message; answers when it is durable.
+/// Accepts a message, and responds once it is durable.
 pub(crate) async fn publish(
     service: &Service,
     peer: &ClientAddr,
@@ -32,7 +32,7 @@ pub(crate) async fn publish(
     answer(service, &published)
 }
 
-/// Takes a message that did not come as a request of its own, as if it had come with these headers.
+/// Accepts a message that did not arrive as a request, as if it had these headers.
 pub(crate) async fn deliver(
     service: &Service,
     peer: &ClientAddr,
@@ -46,7 +46,7 @@ pub(crate) async fn deliver(
     accept(service, peer, headers, &subscription, request).await.map(drop)
 }
 
-/// 201, or 202 when a receipt will come (RFC 8030 §5, §5.1).
+/// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).
 pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
     let Published { entry, key, ttl, receipts } = published;
     let path = |capability, key| {

@@ -1,4 +1,4 @@
-//! `POST /subscribe`: a new subscription (RFC 8030 §4), in a new subscription set or in the one named (§4.1).
+//! `POST /subscribe`: a new subscription (RFC 8030 §4) in a new or an existing set (§4.1).
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
@@ -18,12 +18,12 @@ use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
 
-/// The largest body read; RFC 8030 has none, RFC 8292 §4.1 has one short member.
+/// The largest body that is read. RFC 8030 has none, RFC 8292 §4.1 has one short member.
 pub(crate) const MOST_BODY_BYTES: usize = 4096;
-/// When to try again to subscribe in a set that is full: not soon, since it is for the agent to make room.
+/// `Retry-After` of a full set: the agent has to remove subscriptions first.
 const SET_RETRY_SECONDS: u64 = 3600;
 
-/// Makes the subscription; answers when it is durable.
+/// Creates a subscription, and responds once it is durable.
 pub(crate) async fn subscribe(
     service: &Service,
     caller: Caller<'_>,
@@ -39,16 +39,16 @@ pub(crate) async fn subscribe(
         Some(link) => Some(existing_set(service, &link).await?),
         None => None,
     };
-    make(service, set, sender).await
+    create(service, set, sender).await
 }
 
-/// Makes a subscription of a new agent, which is ours: whoever asked for it was let in elsewhere.
+/// Creates a subscription of a new agent for the server itself, without checks.
 pub async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
-    make(service, None, None).await
+    create(service, None, None).await
 }
 
-/// Makes a subscription in a set, or in a new one.
-async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
+/// Creates a subscription in a set, or in a new one.
+async fn create(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
     let now = service.now();
     let mut ops = Vec::with_capacity(2);
     let agent = match set {
@@ -69,13 +69,17 @@ async fn make(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) 
         protocol: Protocol::Rfc8030,
     };
     ops.push(Op::Subscribe(subscription.clone()));
-    // It is missing when the set was removed between the look-up and the commit.
+    // It is missing if the set was removed between the lookup and the commit.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
     subscribed(&applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
     created(service, &subscription, agent.key)
 }
 
-/// Whether a subscription was made; if not, it is because there is no room, or its agent is `missing`.
+/// Checks the result of a subscribe operation.
+///
+/// # Errors
+///
+/// [`Problem::TooManyRequests`] if the set is full; `missing` if the agent is gone.
 pub(crate) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Problem> {
     match applied {
         Applied::Created => Ok(()),

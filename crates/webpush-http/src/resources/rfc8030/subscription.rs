@@ -1,5 +1,4 @@
-//! A subscription, a subscription set, a receipt subscription and a device as their owner sees them: monitoring and
-//! removal.
+//! Monitoring and removal of subscriptions, subscription sets, receipt subscriptions and devices.
 
 use crate::answer::{Answer, empty};
 use crate::delivery::events::EventRequest;
@@ -18,8 +17,9 @@ use webpush_service::service::Service;
 use webpush_service::session_registry::Transport;
 use webpush_store::{Applied, Durability, Op};
 
-/// `GET`: begins to listen (RFC 8030 §6), by server push or, where RFC 8030 is spoken, as a stream of events. The look-up
-/// comes after, so that a removal in between is not missed.
+/// `GET` begins to listen (RFC 8030 §6), by server push or server-sent events.
+///
+/// The session is registered before the lookup, so that a removal in between is not missed.
 pub(crate) async fn monitor(
     service: &Service,
     head: &Parts,
@@ -52,7 +52,7 @@ pub(crate) async fn monitor(
     let key = key.ok_or(Problem::NotFound)?;
     tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
     let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
-    // Lost, it only makes the agent look as if it had last come an hour or a day earlier.
+    // If this is lost, the agent only seems to have connected an hour or a day earlier.
     service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
     let origin = head.uri.scheme_str().zip(head.uri.authority());
     let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));

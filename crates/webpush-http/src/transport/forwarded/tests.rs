@@ -50,7 +50,7 @@ fn r7239_4_forwarded_is_read_from_the_right_over_all_its_lines() {
     }
 }
 
-/// What a client may send: bytes that a header may have, with those that mean something oftener.
+/// Bytes that a client may send, those with a meaning more often.
 fn made_up() -> impl Strategy<Value = Vec<u8>> {
     let meaning = prop::sample::select(b"\",;=\\[]:. for127".to_vec());
     let any = prop::sample::select((b' '..=b'~').chain(128..=255).collect::<Vec<u8>>());
@@ -67,7 +67,7 @@ fn written(address: IpAddr, port: Option<u16>) -> (String, String) {
 }
 
 proptest! {
-    /// Whatever the client sends, appended to it or on a line of its own, the proxy's word is what is read first.
+    /// The address added by the proxy is read first, on the client's line or on a line of its own.
     #[test]
     fn what_the_proxy_adds_comes_first(
         made_up in made_up(),
@@ -83,7 +83,7 @@ proptest! {
         }
     }
 
-    /// Each hop is one element: there are no more than separators, and one more for each line.
+    /// There are no more hops than separators, and one more for each line.
     #[test]
     fn nothing_is_read_twice(lines in prop::collection::vec(made_up(), 0..4)) {
         let lines: Vec<&[u8]> = lines.iter().map(|line| &line[..]).collect();
@@ -93,7 +93,7 @@ proptest! {
         }
     }
 
-    /// What was written by a chain of proxies is read back as it was.
+    /// The addresses that a chain of proxies wrote are read back.
     #[test]
     fn a_chain_is_read_back(chain in prop::collection::vec((any::<IpAddr>(), proptest::option::of(any::<u16>())), 0..6)) {
         let expected: Vec<_> = chain.iter().rev().map(|(address, _)| Some(*address)).collect();

@@ -11,9 +11,11 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 fn said(header: &[u8]) -> Option<ProxyHeader> {
-    match missing(header)? {
-        HeaderError::Exactly(length) if length == header.len() => parse(header),
-        HeaderError::Exactly(_) | HeaderError::Some => panic!("{header:?} is not whole, or more than that"),
+    match header_length(header)? {
+        HeaderLength::Exactly(length) if length == header.len() => parse(header),
+        HeaderLength::Exactly(_) | HeaderLength::Longer => {
+            panic!("{header:?} is not whole, or more than that")
+        }
     }
 }
 
@@ -29,16 +31,16 @@ fn what_a_header_says() {
     for (header, expected) in [
         (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), one),
         (b"PROXY TCP6 ::1 2001:db8::2 56324 443\r\n".to_vec(), six),
-        (b"PROXY UNKNOWN\r\n".to_vec(), ProxyHeader::Nobody),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), ProxyHeader::Nobody),
+        (b"PROXY UNKNOWN\r\n".to_vec(), ProxyHeader::Local),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), ProxyHeader::Local),
         (binary(1, 0x11, &v4), one),
         (binary(1, 0x11, &tlv), one),
         (binary(1, 0x21, &v6), six),
         // Of the proxy itself, whatever else it says.
-        (binary(0, 0x00, &[]), ProxyHeader::Nobody),
-        (binary(0, 0x11, &v4), ProxyHeader::Nobody),
-        (binary(1, 0x00, &[]), ProxyHeader::Nobody),
-        (binary(1, 0x31, &[b'/'; 216]), ProxyHeader::Nobody),
+        (binary(0, 0x00, &[]), ProxyHeader::Local),
+        (binary(0, 0x11, &v4), ProxyHeader::Local),
+        (binary(1, 0x00, &[]), ProxyHeader::Local),
+        (binary(1, 0x31, &[b'/'; 216]), ProxyHeader::Local),
     ] {
         assert_eq!(said(&header), Some(expected), "{}", header.escape_ascii());
     }
@@ -62,19 +64,19 @@ fn what_is_no_header() {
     for begun in
         [&b"GET / HTTP/1.1\r\n"[..], b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01", b"PROXI", b"\r\n\r\nGET"]
     {
-        assert_eq!(missing(begun), None, "{}", begun.escape_ascii());
+        assert_eq!(header_length(begun), None, "{}", begun.escape_ascii());
     }
 }
 
 #[test]
 fn a_header_has_a_length_that_it_may_not_exceed() {
     let text = |length: usize| format!("PROXY UNKNOWN {}\r\n", "x".repeat(length - 16)).into_bytes();
-    assert_eq!(missing(&text(107)), Some(HeaderError::Exactly(107)));
-    assert_eq!(missing(&text(108)), None);
-    assert_eq!(missing(&text(120)[..106]), Some(HeaderError::Some));
-    assert_eq!(missing(&text(120)[..107]), None);
-    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 16])), Some(HeaderError::Exactly(LONGEST)));
-    assert_eq!(missing(&binary(1, 0, &[0; LONGEST - 15])[..16]), None);
+    assert_eq!(header_length(&text(107)), Some(HeaderLength::Exactly(107)));
+    assert_eq!(header_length(&text(108)), None);
+    assert_eq!(header_length(&text(120)[..106]), Some(HeaderLength::Longer));
+    assert_eq!(header_length(&text(120)[..107]), None);
+    assert_eq!(header_length(&binary(1, 0, &[0; LONGEST - 16])), Some(HeaderLength::Exactly(LONGEST)));
+    assert_eq!(header_length(&binary(1, 0, &[0; LONGEST - 15])[..16]), None);
 }
 
 fn headers() -> impl Strategy<Value = Vec<u8>> {
@@ -110,7 +112,7 @@ proptest! {
                 drop(client);
             };
             let reading = async {
-                let read = whole(&mut stream).await;
+                let read = read_bytes(&mut stream).await;
                 let mut rest = Vec::new();
                 stream.read_to_end(&mut rest).await.unwrap();
                 (read, rest)
@@ -124,7 +126,7 @@ proptest! {
     #[test]
     fn no_bytes_are_too_strange(begun in prop::collection::vec(any::<u8>(), 0..300)) {
         for bytes in [begun.clone(), [PROTOCOL_PREFIX, &begun].concat(), [&b"PROXY "[..], &begun].concat()] {
-            if let Some(HeaderError::Exactly(length)) = missing(&bytes) && length <= bytes.len() {
+            if let Some(HeaderLength::Exactly(length)) = header_length(&bytes) && length <= bytes.len() {
                 let _ = parse(&bytes[..length]);
             }
         }

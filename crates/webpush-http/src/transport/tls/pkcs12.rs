@@ -1,4 +1,6 @@
-//! PKCS#12 files. Reading one needs pre-release cryptography, so it is a feature that only packages and the image turn on.
+//! PKCS#12 files.
+//!
+//! Reading one needs pre-release cryptography, so it is a feature that only packages and the image enable.
 
 use super::Password;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

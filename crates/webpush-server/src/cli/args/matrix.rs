@@ -4,7 +4,7 @@ use super::limits::parse_timeout;
 use std::time::Duration;
 use webpush_config::setting::NeedsRestart;
 use webpush_core::address::CidrBlock;
-use webpush_http::gateway::{GatewayConfig, Scope};
+use webpush_http::gateway::{GatewayConfig, GatewayScope};
 
 /// Flags for the Matrix gateway.
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,7 @@ use webpush_http::gateway::{GatewayConfig, Scope};
 pub(crate) struct MatrixArgs {
     /// Push URLs that Matrix homeservers may send notifications to
     #[arg(long, env = "WEBPUSH_SERVER_MATRIX__GATEWAY", add = NeedsRestart, value_name = "SCOPE", value_enum, default_value_t)]
-    matrix_gateway: Scope,
+    matrix_gateway: GatewayScope,
 
     /// Addresses or CIDR blocks that the gateway may connect to although they are not public; repeatable
     #[arg(long, env = "WEBPUSH_SERVER_MATRIX__ALLOW_ADDRESSES", add = NeedsRestart, value_name = "CIDR", value_delimiter = ',')]
