@@ -132,6 +132,7 @@ data_dir = "/var/lib/webpush-server"
 #quota_bytes = "256MiB"
 #quota_receipts = 10000
 #quota_subscriptions = 10000
+#row_cache = "256MiB"
 #expire_unused_after = "24h"
 #expire_idle_after = "60d"
 
