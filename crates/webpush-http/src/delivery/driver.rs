@@ -211,7 +211,9 @@ impl<T: Transport> Driver<T> {
         let Self { agent, transport } = self;
         let done = match command {
             ProtocolCommand::Session(Command::Fetch { after }) => agent.fetch(after).await,
-            ProtocolCommand::Session(Command::Settle { entries, .. }) => agent.settle(entries).await,
+            ProtocolCommand::Session(Command::Settle { entries, .. }) => {
+                settle(agent.service(), entries).await
+            }
             ProtocolCommand::Session(Command::Finish(end)) => {
                 return transport.end(Ok(end), agent).await;
             }
@@ -316,13 +318,6 @@ impl<P: DeliveryProtocol> Agent<P> {
         Ok(())
     }
 
-    /// Awaited, so that an agent that acknowledges without end is slowed down.
-    async fn settle(&mut self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
-        self.service().record_acknowledged(&entries);
-        let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
-        self.service().commit(ops, Durability::Durable).await.map(drop)
-    }
-
     /// Records why messages wait, for those who ask about one.
     fn report(&self) {
         if let (Some(listener), Some(session)) = (&self.listener, self.protocol.session()) {
@@ -396,5 +391,14 @@ impl<P: DeliveryProtocol> Agent<P> {
         self.timer.poll_until(Instant::now() + left, cx)
     }
 }
+/// Settles acknowledged entries durably.
+///
+/// It is awaited, so that an agent that acknowledges without end is slowed down.
+async fn settle(service: &Service, entries: Vec<EntryRef>) -> Result<(), StoreError> {
+    service.record_acknowledged(&entries);
+    let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
+    service.commit(ops, Durability::Durable).await.map(drop)
+}
+
 #[cfg(test)]
 pub(super) mod tests;

@@ -128,7 +128,7 @@ async fn tls_and_http2_follow_the_header() {
         assert_eq!(subscribe(stream, "").await, Some(status));
     }
     let stream = connected(&server, &[]).await;
-    assert!(handshake(stream, &files, &[b"http/1.1"]).await.is_err(), "without a header");
+    assert!(handshake(stream, &files, &[b"http/1.1"]).await.is_err(), "without a PROXY");
 }
 
 #[tokio::test]
@@ -161,13 +161,13 @@ async fn without_a_header_and_from_others_nothing_is_taken() {
         assert_eq!(subscribe(connected(&server, header).await, "").await, None);
     }
     assert_eq!(subscribe(connected(&server, &text("192.0.2.1")).await, "").await, Some(201), "it goes on");
-    server.logged(&["WARN", "without a header of the PROXY protocol"]).await;
-    assert_eq!(server.log().matches("without a header").count(), 1, "{}", server.log());
+    server.logged(&["WARN", "without a PROXY protocol header"]).await;
+    assert_eq!(server.log().matches("without a PROXY").count(), 1, "{}", server.log());
 
     let strangers = ["--proxy-protocol", "--trusted-proxies", "192.0.2.1"];
     let server = Server::start_with_log(&[&strangers[..], &log].concat());
     assert_eq!(subscribe(connected(&server, &text("192.0.2.1")).await, "").await, None);
-    server.logged(&["WARN", "not among --trusted-proxies"]).await;
+    server.logged(&["WARN", "not in --trusted-proxies"]).await;
 }
 
 #[tokio::test]
