@@ -5,7 +5,7 @@
 mod pkcs12;
 
 use crate::transport::certificate::Certificate;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
@@ -72,8 +72,15 @@ pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
         Identity::Pfx { file, password } => pkcs12::read(file, password)?,
     };
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .with_context(|| format!("cannot use the certificate and key {}", identity.names()))
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| {
+        match (&error, identity) {
+            (rustls::Error::InconsistentKeys(_), Identity::Pem { key, cert }) => {
+                anyhow!("the private key {} does not match the certificate {}", key.display(), cert.display())
+            }
+            _ => anyhow::Error::new(error)
+                .context(format!("cannot use the certificate and key {}", identity.names())),
+        }
+    })
 }
 
 impl Identity {

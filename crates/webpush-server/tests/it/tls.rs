@@ -166,5 +166,5 @@ async fn unusable_identities_are_explained() {
     let other = tempfile::tempdir().unwrap();
     let other_key = self::files(other.path()).key;
     let output = crate::support::refused(dir.path(), &["--key", &other_key, "--cert", &files.cert]);
-    assert!(output.contains("can't be used"), "{output}");
+    assert!(output.contains("does not match the certificate"), "{output}");
 }
