@@ -1,32 +1,32 @@
-//! What only the operator of the service may ask, on a listener apart from the public one.
+//! The admin API and dashboard, on a listener of their own.
 //!
-//! | step of a request | look in |
+//! | Topic | Files |
 //! |---|---|
-//! | where it may come in | [`address`], `listen.rs` |
-//! | a connection, and its requests | `connection.rs` |
-//! | who may ask | `gate.rs`; the owner of the data folder [`owner_token`] |
-//! | which resource | `route.rs` |
-//! | what is below `/admin/` | `resources.rs`: `agents.rs`, `subscriptions.rs` and how they are found `find.rs`, `backlog.rs`, `copies.rs`, `import.rs`, `sealing_keys.rs`; where a message is `messages.rs`; what the page shows `status.rs` and `history.rs`, its «try it» `attempt/`; long answers `reply.rs` |
-//! | the other resources | `broadcasts.rs`, `metrics.rs`; the page `pages.rs`; whether the service is there and can work: `http/health.rs` |
-//! | errors | `refusal.rs` |
+//! | listener | [`address`], `listen.rs` |
+//! | connections | `connection.rs` |
+//! | access | `auth.rs`, [`admin_token`] |
+//! | routing | `route.rs` |
+//! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `find.rs`, `backlog.rs`, `copies.rs`, `import.rs`, `sealing_keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
+//! | other resources | `broadcasts.rs`, `metrics.rs`, `pages.rs` (the dashboard) |
+//! | responses | `reply.rs`, `error.rs` |
 
 pub mod address;
+pub mod admin_token;
 mod agents;
 mod auth;
 mod backlog;
 mod broadcasts;
 mod connection;
 mod copies;
+mod error;
 mod find;
 mod history;
 mod import;
-mod json;
 mod listen;
 mod messages;
 mod metrics;
-pub mod owner_token;
 mod pages;
-mod refusal;
+mod query;
 mod reply;
 mod resources;
 mod route;
@@ -35,7 +35,7 @@ mod self_test;
 mod status;
 mod subscriptions;
 
-use crate::broadcasts::Sources;
+use crate::broadcasts::BroadcastSources;
 use address::Address;
 use auth::AdminAuth;
 use history::History;
@@ -52,31 +52,31 @@ use webpush_service::bearer_tokens::{BearerTokens, TokenSource};
 use webpush_service::drain::Draining;
 use webpush_service::service::Service;
 
-/// Connections at once; the next ones wait.
+/// Maximum number of concurrent connections; others wait.
 const CONNECTIONS: usize = 64;
 
-/// Snapshots of the store at once; the next ones wait.
-const PICTURES: usize = 2;
+/// Maximum number of concurrent store snapshots; others wait.
+const SNAPSHOTS: usize = 2;
 
 /// The pause after the operating system refused a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
-/// What an admin listener is run with.
+/// Configuration of the admin listener.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
-    /// Where it listens.
+    /// The address to listen on.
     pub address: Address,
-    /// The tokens that those who ask need.
+    /// The tokens that clients need.
     pub tokens: Option<TokenSource>,
-    /// Nobody asked for this address: if somebody else has it, the service does without.
-    pub may_be_taken: bool,
+    /// True if the server starts without the listener when the address is in use.
+    pub is_optional: bool,
 }
 
 impl AdminConfig {
-    /// Whether it may listen there, as far as that can be said without asking for the addresses of a name.
+    /// Checks that the address is safe without a token. Does not resolve host names.
     ///
     /// # Errors
-    /// When it would let everybody in.
+    /// Fails if the listener would be open to everyone.
     pub fn check(&self) -> anyhow::Result<()> {
         match &self.address {
             Address::Tcp(text) if self.tokens.is_none() => {
@@ -87,39 +87,40 @@ impl AdminConfig {
     }
 }
 
-/// A listener that is open, and whom it lets ask.
+/// An open admin listener.
 pub struct AdminServer {
     listener: Listener,
-    gate: AdminAuth,
+    auth: AdminAuth,
     data_dir: PathBuf,
 }
 
-/// What the resources share.
+/// State shared by the resources.
 struct Admin {
     service: Arc<Service>,
-    gate: AdminAuth,
-    /// Locked while a file is written: for threads that may block only.
-    broadcasts: Arc<Mutex<Sources>>,
-    /// The folder of the keys.
+    auth: AdminAuth,
+    /// Locked while a file is written, so only for blocking threads.
+    broadcasts: Arc<Mutex<BroadcastSources>>,
+    /// The directory of the keys.
     data_dir: PathBuf,
-    /// Who reads all of the store; a snapshot takes memory.
+    /// Limits store snapshots, which take memory.
     snapshots: Arc<Semaphore>,
-    /// Whoever imports or changes keys.
+    /// Serializes imports and key changes.
     changing: tokio::sync::Mutex<()>,
-    /// What was counted in the last minutes.
+    /// Samples of the last minutes.
     history: History,
-    /// How an agent of our own comes in.
-    inside: LoopbackClient,
-    /// The places of those who try it.
-    attempts: Arc<Semaphore>,
+    /// Connects the self-test to the server.
+    loopback: LoopbackClient,
+    /// Limits concurrent self-tests.
+    self_tests: Arc<Semaphore>,
 }
 
 impl AdminServer {
-    /// Opens the listener, or takes the socket that was passed on in its place. What only the owner of the data folder may
-    /// do takes the token in it, where nothing else says who asks.
+    /// Opens the listener, or takes an inherited socket.
+    ///
+    /// Without other tokens, a TCP listener gets an admin token in the data directory.
     ///
     /// # Errors
-    /// When that can't be done, or would let everybody in.
+    /// Fails if the listener cannot be opened or would be open to everyone.
     pub async fn open(
         settings: &AdminConfig,
         inherited: Option<AdminSocket>,
@@ -133,7 +134,7 @@ impl AdminServer {
         };
         let listener = match bound {
             Ok(listener) => listener,
-            Err(error) if settings.may_be_taken => {
+            Err(error) if settings.is_optional => {
                 tracing::warn!(
                     "there is no admin listener: {error:#}; --admin names another address, or says off"
                 );
@@ -141,41 +142,41 @@ impl AdminServer {
             }
             Err(error) => return Err(error),
         };
-        let gate = match (tokens, &listener) {
+        let auth = match (tokens, &listener) {
             (Some(tokens), _) => AdminAuth::Token(Box::new(tokens)),
             (None, Listener::Tcp(..)) => {
-                AdminAuth::ThisMachine { owner: Box::new(owner_token::make(data_dir, env)?) }
+                AdminAuth::ThisMachine { owner: Box::new(admin_token::create(data_dir, env)?) }
             }
             (None, Listener::Unix(..)) => AdminAuth::Open,
         };
-        Ok(Some(Self { listener, gate, data_dir: data_dir.to_owned() }))
+        Ok(Some(Self { listener, auth, data_dir: data_dir.to_owned() }))
     }
 
-    /// Where it listens, for people to read.
+    /// Returns the address for display.
     #[must_use]
     pub fn shown(&self) -> String {
         self.listener.shown()
     }
 
-    /// Takes connections until the service stops.
+    /// Accepts connections until the server drains.
     pub async fn serve(
         self,
         service: Arc<Service>,
-        broadcasts: Arc<Mutex<Sources>>,
-        inside: LoopbackClient,
+        broadcasts: Arc<Mutex<BroadcastSources>>,
+        loopback: LoopbackClient,
         draining: Draining,
     ) {
-        let Self { listener, gate, data_dir } = self;
+        let Self { listener, auth, data_dir } = self;
         let admin = Arc::new(Admin {
             service,
-            gate,
+            auth,
             broadcasts,
             data_dir,
-            snapshots: Arc::new(Semaphore::new(PICTURES)),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             changing: tokio::sync::Mutex::default(),
             history: History::default(),
-            inside,
-            attempts: Arc::new(Semaphore::new(self_test::AT_ONCE)),
+            loopback,
+            self_tests: Arc::new(Semaphore::new(self_test::MAX_CONCURRENT)),
         });
         tokio::select! {
             () = admin.history.run(&admin.service) => {}
@@ -184,7 +185,7 @@ impl AdminServer {
     }
 }
 
-/// Takes connections until the service stops.
+/// Accepts connections until the server drains.
 async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut refused = false;
@@ -213,21 +214,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_an_address_that_nobody_asked_for_may_be_taken() {
-        let (folder, other) =
+    async fn an_address_in_use_is_an_error_unless_optional() {
+        let (data_dir, other) =
             (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let address = Address::Tcp(other.local_addr().unwrap().to_string());
-        let mut settings = AdminConfig { address, tokens: None, may_be_taken: true };
+        let mut settings = AdminConfig { address, tokens: None, is_optional: true };
         assert!(
-            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .unwrap()
                 .is_none()
         );
-        settings.may_be_taken = false;
+        settings.is_optional = false;
         let error = format!(
             "{:#}",
-            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .err()
                 .unwrap()
@@ -235,7 +236,7 @@ mod tests {
         assert!(error.contains("--admin"), "{error}");
         drop(other);
         assert!(
-            AdminServer::open(&settings, None, folder.path(), &webpush_service::system::env())
+            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .unwrap()
                 .is_some()

@@ -24,9 +24,9 @@ mod values;
 mod write;
 
 pub use import::Import;
-pub use line::{Counts, Kind, Line};
-pub use read::{ArchiveError, Reader, lines_of};
-pub use restore::{Restored, restore};
+pub use line::{ArchiveKind, Counts, Line};
+pub use read::{ArchiveError, Reader, lines};
+pub use restore::{RestoreSummary, restore};
 pub use write::Writer;
 
 use webpush_core::id::Position;
@@ -37,20 +37,20 @@ const FORMAT: u32 = 1;
 
 /// How far positions leap when a backup is put back. An agent may remember one from after the backup; whatever comes
 /// then must lie behind it.
-const LEAP: u64 = 1 << 32;
+const POSITION_GAP: u64 = 1 << 32;
 
 /// No line is longer: a message with all its headers takes a quarter of it.
 pub const LINE_BYTES: usize = 64 * 1024;
 
-fn leapt(position: Position) -> Position {
-    Position::new(position.get().saturating_add(LEAP))
+fn advanced(position: Position) -> Position {
+    Position::new(position.get().saturating_add(POSITION_GAP))
 }
 
 /// Where the service that a file is of was, leaps: agents may remember positions from after the file was made. Everything
 /// else stays where it was.
-fn moved_on(record: Record) -> Record {
+fn with_position_gap(record: Record) -> Record {
     match record {
-        Record::Position(position) => Record::Position(leapt(position)),
+        Record::Position(position) => Record::Position(advanced(position)),
         record => record,
     }
 }

@@ -4,4 +4,4 @@
 mod file;
 mod sources;
 
-pub use sources::{Sources, Unchanged, write};
+pub use sources::{BroadcastSources, ChangeError, write};

@@ -1,4 +1,4 @@
-//! The data directory of a service.
+//! The data directory of a server.
 
 use anyhow::Context as _;
 use std::fs;
@@ -6,27 +6,26 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-/// The directory of the store, in the data directory.
-pub const STORE_FOLDER: &str = "store";
+/// Name of the store's directory in the data directory.
+pub const STORE_DIR: &str = "store";
 
-/// Creates the data directory, with its parents. Their names are on disk when this returns: a power cut must not take what
-/// is in them.
+/// Creates the data directory and its parents, and syncs them so that they survive a power failure.
 ///
 /// # Errors
 /// Fails if a directory cannot be created or synced.
-pub fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
-    make_folders(folder)
-        .with_context(|| format!("the data folder {} can't be made (--data-dir)", folder.display()))
+pub fn create_data_dir(data_dir: &Path) -> anyhow::Result<()> {
+    create_dirs(data_dir)
+        .with_context(|| format!("cannot create the data directory {} (--data-dir)", data_dir.display()))
 }
 
-/// Creates a directory with its parents, as [`make_data_folder`] does.
+/// Creates a directory and its parents, and syncs them so that they survive a power failure.
 ///
 /// # Errors
 /// Fails if a directory cannot be created or synced.
-pub fn make_folders(folder: &Path) -> io::Result<()> {
-    let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for parent in made.into_iter().filter_map(Path::parent) {
+pub fn create_dirs(directory: &Path) -> io::Result<()> {
+    let created: Vec<_> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for parent in created.into_iter().filter_map(Path::parent) {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         fs::File::open(parent)?.sync_all()?;
     }

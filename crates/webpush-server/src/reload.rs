@@ -5,7 +5,7 @@ use crate::server_config::ServerConfig;
 use crate::service_manager;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
-use webpush_admin::broadcasts::Sources;
+use webpush_admin::broadcasts::BroadcastSources;
 use webpush_http::server::HttpServer;
 use webpush_http::transport::certificate::{self, Certificate};
 use webpush_http::transport::tls;
@@ -34,7 +34,7 @@ pub struct Reload {
     /// The certificate, if it is read from files.
     pub certificate: Option<Arc<Certificate>>,
     /// The versions of broadcasts.
-    pub broadcasts: Arc<Mutex<Sources>>,
+    pub broadcasts: Arc<Mutex<BroadcastSources>>,
 }
 
 /// Reloads at each signal.
@@ -82,7 +82,7 @@ impl Reload {
         let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         broadcasts.configure(settings.broadcasts);
         // Under the lock, so that concurrent changes are announced in their order.
-        self.server.service.set_broadcasts(broadcasts.in_force());
+        self.server.service.set_broadcasts(broadcasts.effective());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
         let effective = ConfigSummary { toml: settings.toml, pending_restart: needs_restart.clone() };

@@ -18,8 +18,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
-use webpush_admin::broadcasts::Sources;
-use webpush_admin::data_dir::{STORE_FOLDER, make_data_folder};
+use webpush_admin::broadcasts::BroadcastSources;
+use webpush_admin::data_dir::{STORE_DIR, create_data_dir};
 use webpush_admin::keys_file;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
@@ -98,8 +98,8 @@ pub async fn run(
         },
     );
     service.configuration.store(Arc::new(ConfigSummary { toml: settings.toml, pending_restart: Vec::new() }));
-    let broadcasts = Sources::open(&settings.data_dir, settings.broadcasts)?;
-    service.broadcasts.replace(broadcasts.in_force());
+    let broadcasts = BroadcastSources::open(&settings.data_dir, settings.broadcasts)?;
+    service.broadcasts.replace(broadcasts.effective());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.set_data_dir(&settings.data_dir);
     service.metrics.process.set_certificate_expiry(expiry);
@@ -245,8 +245,8 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
 }
 
 fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backend>, Keyring)> {
-    make_data_folder(data_dir)?;
-    let store_dir = data_dir.join(STORE_FOLDER);
+    create_data_dir(data_dir)?;
+    let store_dir = data_dir.join(STORE_DIR);
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = keys_file::load_or_create(data_dir, store_dir.exists())?;
     let store = EmbeddedStore::open(&store_dir, options)

@@ -1,10 +1,10 @@
 //! Agents: how many, which, and removing one. What is shown lets nobody send to one or receive as it.
 
 use super::Admin;
-use super::find::{NO_AGENT, agent, before, inbox_id, looking, snapshot};
-use super::refusal::Refusal;
+use super::error::AdminError;
+use super::find::{NO_AGENT, agent, inbox_id, predecessor, read_blocking, snapshot};
+use super::query::{MAX_LIMIT, Query};
 use super::reply::{Reply, json};
-use super::resources::{MOST_LISTED, Query};
 use super::subscriptions::SubscriptionRow;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ struct AgentRow {
 
 /// One page of agents, in the order of their IDs.
 #[derive(Serialize)]
-pub(super) struct Page {
+pub(super) struct AgentPage {
     agents: Vec<AgentRow>,
     /// The log ID of the last row, if more follow.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub(super) struct Page {
 }
 
 #[derive(Default, Serialize)]
-struct Counted {
+struct AgentCounts {
     agents: u64,
     listening: u64,
     subscriptions: u64,
@@ -48,21 +48,21 @@ struct Counted {
 
 /// What came of a removal.
 #[derive(Serialize)]
-pub(super) struct Revoked {
+pub(super) struct RemovalCounts {
     pub(super) messages: usize,
     pub(super) receipts: usize,
 }
 
 /// Serves `GET /admin/agents`.
-pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refusal> {
+pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
     let after = query.after.as_deref().map(|after| inbox_id(&admin.service, after)).transpose()?;
-    let page = looking(admin, move |admin| page(&admin.service, after, query.limit()));
+    let page = read_blocking(admin, move |admin| page(&admin.service, after, query.limit()));
     json(&page.await?)
 }
 
 /// Reads the page after an inbox, which may have gone. Blocks.
-pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> Result<Page, Refusal> {
-    let mut page = Page { agents: Vec::new(), next: None };
+pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> Result<AgentPage, AdminError> {
+    let mut page = AgentPage { agents: Vec::new(), next: None };
     for record in snapshot(service, &Detail { after, ..Detail::INBOXES })? {
         match record? {
             Record::Inbox(record) if record.inbox.owner == Owner::Agent => {
@@ -79,39 +79,39 @@ pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> R
 }
 
 /// `GET /admin/agents/count`.
-pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, Refusal> {
-    let counted = looking(admin, |admin| {
-        let mut counted = Counted::default();
+pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, AdminError> {
+    let counts = read_blocking(admin, |admin| {
+        let mut counts = AgentCounts::default();
         let detail = Detail { after: None, subscriptions: true, entries: Entries::None };
         for record in snapshot(&admin.service, &detail)? {
             match record? {
-                Record::Inbox(kept) if kept.inbox.owner == Owner::Agent => {
-                    counted.agents += 1;
-                    counted.listening += u64::from(admin.service.registry.has_session(kept.inbox.id));
+                Record::Inbox(record) if record.inbox.owner == Owner::Agent => {
+                    counts.agents += 1;
+                    counts.listening += u64::from(admin.service.registry.has_session(record.inbox.id));
                 }
-                Record::Inbox(_) => counted.receipt_subscriptions += 1,
+                Record::Inbox(_) => counts.receipt_subscriptions += 1,
                 Record::Subscription(subscription) => {
-                    counted.subscriptions += 1;
-                    *counted.by_protocol.entry(subscription.protocol.kind().as_str()).or_default() += 1;
+                    counts.subscriptions += 1;
+                    *counts.by_protocol.entry(subscription.protocol.kind().as_str()).or_default() += 1;
                 }
                 Record::Position(_) | Record::Entry(_) => {}
             }
         }
-        Ok(counted)
+        Ok(counts)
     });
-    json(&counted.await?)
+    json(&counts.await?)
 }
 
 /// Serves `GET /admin/agents/ID`: the agent with its subscriptions, at most as many as a list may have.
-pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Refusal> {
+pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, AdminError> {
     let id = agent(&admin.service, log_id).await?;
-    let shown = looking(admin, move |admin| {
+    let shown = read_blocking(admin, move |admin| {
         let (mut agent, mut rows) = (None, Vec::new());
-        let detail = Detail { after: before(id), subscriptions: true, entries: Entries::None };
+        let detail = Detail { after: predecessor(id), subscriptions: true, entries: Entries::None };
         for record in snapshot(&admin.service, &detail)? {
             match record? {
                 Record::Inbox(record) if record.inbox.id == id => agent = Some(row(&admin.service, &record)),
-                Record::Subscription(subscription) if rows.len() < MOST_LISTED => {
+                Record::Subscription(subscription) if rows.len() < MAX_LIMIT => {
                     rows.push(SubscriptionRow::new(&admin.service, &subscription));
                 }
                 // The next inbox, or more subscriptions than are listed.
@@ -119,23 +119,23 @@ pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Refu
                 Record::Position(_) | Record::Entry(_) => {}
             }
         }
-        let mut shown = serde_json::to_value(agent.ok_or(NO_AGENT)?).map_err(|_| Refusal::Failed)?;
-        shown["list"] = serde_json::to_value(rows).map_err(|_| Refusal::Failed)?;
+        let mut shown = serde_json::to_value(agent.ok_or(NO_AGENT)?).map_err(|_| AdminError::Internal)?;
+        shown["list"] = serde_json::to_value(rows).map_err(|_| AdminError::Internal)?;
         Ok(shown)
     });
     json(&shown.await?)
 }
 
 /// Serves `DELETE /admin/agents/ID`: as if the agent had deleted itself (RFC 8030 §7.3.1).
-pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Refusal> {
+pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, AdminError> {
     let id = agent(&admin.service, log_id).await?;
     match admin.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await? {
-        Applied::Removed(removed) => json(&Revoked::from(&removed)),
+        Applied::Removed(removed) => json(&RemovalCounts::from(&removed)),
         _ => Err(NO_AGENT),
     }
 }
 
-impl From<&Removed> for Revoked {
+impl From<&Removed> for RemovalCounts {
     fn from(removed: &Removed) -> Self {
         Self { messages: removed.messages, receipts: removed.receipts.len() }
     }

@@ -1,62 +1,61 @@
-//! Who may ask.
+//! Access to the admin listener.
 
-use super::refusal::Refusal;
+use super::error::AdminError;
 use http::HeaderMap;
 use http::header::{HOST, HeaderValue, ORIGIN};
 use http::uri::Authority;
 use std::net::IpAddr;
 use webpush_service::bearer_tokens::{self, BearerTokens};
 
-/// Whom a listener lets ask.
+/// The clients that may use a listener.
 pub(super) enum AdminAuth {
-    /// Whoever can connect: the file system says who that is.
+    /// All that can connect: permissions of the socket file decide.
     Open,
-    /// Whoever is on this machine; for what is the owner's alone, whoever can read the data folder.
+    /// Local clients; admin access requires the admin token.
     ThisMachine {
-        /// The token in the data folder.
+        /// The token in the data directory.
         owner: Box<BearerTokens>,
     },
-    /// Whoever has a token.
+    /// Clients that send one of these tokens.
     Token(Box<BearerTokens>),
 }
 
-/// What a request is about to do.
+/// The access that a request requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
-    /// What does no harm to whoever is on the same machine.
-    Ask,
-    /// What shows secrets, or changes what agents have.
-    Own,
+pub(super) enum Access {
+    /// Reading status, harmless to other local users.
+    Read,
+    /// Reading secrets or modifying data.
+    Admin,
 }
 
 impl AdminAuth {
-    pub(super) fn check(&self, headers: &HeaderMap, right: Right) -> Result<(), Refusal> {
+    pub(super) fn check(&self, headers: &HeaderMap, access: Access) -> Result<(), AdminError> {
         if !is_same_origin(headers) {
-            return Err(Refusal::ForeignPage);
+            return Err(AdminError::ForeignOrigin);
         }
         match self {
             Self::Open => Ok(()),
-            // A page in a browser on this machine can't ask elsewhere than at its own origin, but it can have the name of
-            // that lead here («DNS rebinding»). It can't do that with an address.
+            // A web page can make its own host name resolve to this address (DNS rebinding), but not an IP address.
             Self::ThisMachine { .. } if !headers.get_all(HOST).iter().all(is_no_name) => {
-                Err(Refusal::ForeignHost)
+                Err(AdminError::ForeignHost)
             }
-            Self::ThisMachine { .. } if right == Right::Ask => Ok(()),
+            Self::ThisMachine { .. } if access == Access::Read => Ok(()),
             Self::ThisMachine { owner }
                 if bearer_tokens::from_headers(headers).is_some_and(|token| owner.contains(token)) =>
             {
                 Ok(())
             }
-            Self::ThisMachine { .. } => Err(Refusal::OwnersOnly),
+            Self::ThisMachine { .. } => Err(AdminError::AdminTokenRequired),
             Self::Token(tokens) => match bearer_tokens::from_headers(headers) {
                 Some(token) if tokens.contains(token) => Ok(()),
-                token => Err(Refusal::TokenRequired { wrong: token.is_some() }),
+                token => Err(AdminError::TokenRequired { wrong: token.is_some() }),
             },
         }
     }
 }
 
-/// A page of somebody else may send a request here, although it can't read the answer; a browser says whose page it is.
+/// Returns false for requests of foreign web pages, which could send them without reading the response.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
     let from_here = |origin: &HeaderValue| {
@@ -92,17 +91,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_owners_takes_the_token_of_the_data_folder() {
-        let (gate, nothing) = (this_machine(), HeaderMap::new());
-        assert!(gate.check(&nothing, Right::Ask).is_ok());
-        assert!(matches!(gate.check(&nothing, Right::Own), Err(Refusal::OwnersOnly)));
+    fn admin_access_requires_the_admin_token() {
+        let (auth, nothing) = (this_machine(), HeaderMap::new());
+        assert!(auth.check(&nothing, Access::Read).is_ok());
+        assert!(matches!(auth.check(&nothing, Access::Admin), Err(AdminError::AdminTokenRequired)));
         let token = headers(&AUTHORIZATION, "Bearer 0123456789abcdef");
-        assert!(gate.check(&token, Right::Own).is_ok());
-        assert!(AdminAuth::Open.check(&nothing, Right::Own).is_ok());
+        assert!(auth.check(&token, Access::Admin).is_ok());
+        assert!(AdminAuth::Open.check(&nothing, Access::Admin).is_ok());
     }
 
     #[test]
-    fn pages_of_others_may_not_ask() {
+    fn requests_of_foreign_pages_are_rejected() {
         for (origin, here) in [
             ("http://127.0.0.1:9090", true),
             ("https://127.0.0.1:9090", true),
@@ -112,39 +111,39 @@ mod tests {
         ] {
             let mut asked = headers(&HOST, "127.0.0.1:9090");
             asked.insert(ORIGIN, origin.parse().unwrap());
-            for gate in [this_machine(), AdminAuth::Open] {
-                assert_eq!(gate.check(&asked, Right::Ask).is_ok(), here, "{origin}");
+            for auth in [this_machine(), AdminAuth::Open] {
+                assert_eq!(auth.check(&asked, Access::Read).is_ok(), here, "{origin}");
             }
         }
     }
 
     #[test]
-    fn without_a_token_no_name_but_localhost_leads_here() {
-        let gate = this_machine();
+    fn without_tokens_the_only_host_name_allowed_is_localhost() {
+        let auth = this_machine();
         for host in ["127.0.0.1:9090", "[::1]:9090", "localhost", "LocalHost:9090"] {
-            assert!(gate.check(&headers(&HOST, host), Right::Ask).is_ok(), "{host}");
+            assert!(auth.check(&headers(&HOST, host), Access::Read).is_ok(), "{host}");
         }
         for host in ["push.example:9090", "localhost.example", "127.0.0.1.example", "x y", ""] {
             assert!(
-                matches!(gate.check(&headers(&HOST, host), Right::Ask), Err(Refusal::ForeignHost)),
+                matches!(auth.check(&headers(&HOST, host), Access::Read), Err(AdminError::ForeignHost)),
                 "{host}"
             );
         }
-        assert!(gate.check(&HeaderMap::new(), Right::Ask).is_ok());
-        assert!(AdminAuth::Open.check(&headers(&HOST, "any.example"), Right::Ask).is_ok());
+        assert!(auth.check(&HeaderMap::new(), Access::Read).is_ok());
+        assert!(AdminAuth::Open.check(&headers(&HOST, "any.example"), Access::Read).is_ok());
     }
 
     #[test]
-    fn a_token_opens() {
-        let gate = AdminAuth::Token(Box::new(
+    fn a_token_grants_access() {
+        let auth = AdminAuth::Token(Box::new(
             BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
         ));
-        assert!(gate.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdef"), Right::Ask).is_ok());
-        let wrong = gate.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdeF"), Right::Ask);
-        assert!(matches!(wrong, Err(Refusal::TokenRequired { wrong: true })));
+        assert!(auth.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdef"), Access::Read).is_ok());
+        let wrong = auth.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdeF"), Access::Read);
+        assert!(matches!(wrong, Err(AdminError::TokenRequired { wrong: true })));
         assert!(matches!(
-            gate.check(&HeaderMap::new(), Right::Ask),
-            Err(Refusal::TokenRequired { wrong: false })
+            auth.check(&HeaderMap::new(), Access::Read),
+            Err(AdminError::TokenRequired { wrong: false })
         ));
     }
 }

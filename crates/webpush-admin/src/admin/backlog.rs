@@ -1,10 +1,10 @@
 //! The backlog: what waits for agents that are away.
 
 use super::Admin;
-use super::find::{looking, snapshot};
-use super::refusal::Refusal;
+use super::error::AdminError;
+use super::find::{read_blocking, snapshot};
+use super::query::Query;
 use super::reply::{Reply, json};
-use super::resources::Query;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,11 +25,11 @@ struct Backlog {
     receipts: u64,
     /// When the oldest message was accepted, in milliseconds since 1970.
     oldest: Option<u64>,
-    largest: Vec<Large>,
+    largest: Vec<LargestInbox>,
 }
 
 #[derive(Serialize)]
-struct Large {
+struct LargestInbox {
     agent: String,
     messages: u64,
     bytes: u64,
@@ -40,23 +40,23 @@ struct Large {
 type Candidate = (u64, u64, InboxId, Option<u64>);
 
 /// `GET /admin/backlog`.
-pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refusal> {
-    let most = query.limit.unwrap_or(LARGEST);
-    let backlog = looking(admin, move |admin| {
+pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
+    let max = query.limit.unwrap_or(LARGEST);
+    let backlog = read_blocking(admin, move |admin| {
         let (mut backlog, mut largest) = (Backlog::default(), BinaryHeap::new());
-        let mut present: Option<Candidate> = None;
+        let mut current: Option<Candidate> = None;
         let detail = Detail { entries: Entries::First, ..Detail::INBOXES };
         for record in snapshot(&admin.service, &detail)? {
             match record? {
                 Record::Inbox(InboxRecord { inbox, holds, .. }) => {
-                    keep(&mut largest, present.take(), most);
+                    keep(&mut largest, current.take(), max);
                     match inbox.owner {
                         Owner::Receipts => backlog.receipts += holds.entries,
                         Owner::Agent if holds.entries > 0 => {
                             backlog.agents += 1;
                             backlog.messages += holds.entries;
                             backlog.bytes += holds.body_bytes;
-                            present = Some((holds.entries, holds.body_bytes, inbox.id, None));
+                            current = Some((holds.entries, holds.body_bytes, inbox.id, None));
                         }
                         Owner::Agent => {}
                     }
@@ -64,15 +64,15 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
                 Record::Entry(Entry::Message(message)) => {
                     let accepted = message.accepted.as_millis();
                     backlog.oldest = Some(backlog.oldest.map_or(accepted, |oldest| oldest.min(accepted)));
-                    if let Some((_, _, _, oldest)) = &mut present {
+                    if let Some((_, _, _, oldest)) = &mut current {
                         *oldest = Some(accepted);
                     }
                 }
                 Record::Entry(Entry::Receipt(_)) | Record::Subscription(_) | Record::Position(_) => {}
             }
         }
-        keep(&mut largest, present, most);
-        let row = |Reverse((messages, bytes, inbox, oldest)): Reverse<Candidate>| Large {
+        keep(&mut largest, current, max);
+        let row = |Reverse((messages, bytes, inbox, oldest)): Reverse<Candidate>| LargestInbox {
             agent: admin.service.pseudonyms.inbox(inbox).to_string(),
             messages,
             bytes,
@@ -84,9 +84,9 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refu
     json(&backlog.await?)
 }
 
-fn keep(largest: &mut BinaryHeap<Reverse<Candidate>>, one: Option<Candidate>, most: usize) {
+fn keep(largest: &mut BinaryHeap<Reverse<Candidate>>, one: Option<Candidate>, max: usize) {
     largest.extend(one.map(Reverse));
-    if largest.len() > most {
+    if largest.len() > max {
         largest.pop();
     }
 }

@@ -1,8 +1,8 @@
 //! The versions of broadcasts: what they are, and setting them while the service runs.
 
 use super::Admin;
-use super::refusal::Refusal;
-use crate::broadcasts::{Sources, Unchanged};
+use super::error::AdminError;
+use crate::broadcasts::{BroadcastSources, ChangeError};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
@@ -16,10 +16,10 @@ use webpush_http::body::Body;
 /// The longest end of a line: files and shells add one.
 const LINE_END_BYTES: usize = 2;
 
-/// `GET /broadcasts`: the versions that agents are told, by name.
-pub(super) fn list(admin: &Admin) -> Result<Answer, Refusal> {
+/// `GET /broadcasts`: the versions that agents receive, by name.
+pub(super) fn list(admin: &Admin) -> Result<Answer, AdminError> {
     let versions = admin.service.broadcasts.versions();
-    let json = serde_json::to_vec(&*versions).map_err(|_| Refusal::Failed)?;
+    let json = serde_json::to_vec(&*versions).map_err(|_| AdminError::Internal)?;
     let mut answer = Response::new(Bytes::from(json));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(answer)
@@ -31,44 +31,44 @@ pub(super) async fn put(
     name: &str,
     headers: &HeaderMap,
     body: &mut Body,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, AdminError> {
     let name = decoded(name)?;
     let text = body.read(headers, BROADCAST_VERSION_CHARACTERS + LINE_END_BYTES).await;
     let text = text.map_err(|problem| match problem {
-        Problem::BodyTooLarge { .. } => Refusal::wrong(InvalidBroadcast::Version),
-        _ => Refusal::wrong("the body did not arrive whole, or took too long"),
+        Problem::BodyTooLarge { .. } => AdminError::bad_request(InvalidBroadcast::Version),
+        _ => AdminError::bad_request("the body did not arrive whole, or took too long"),
     })?;
     let text = String::from_utf8_lossy(&text);
     let version = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-    let broadcast = Broadcast::new(name, version).map_err(Refusal::wrong)?;
+    let broadcast = Broadcast::new(name, version).map_err(AdminError::bad_request)?;
     change(admin, |sources| sources.set(broadcast)).await
 }
 
 /// `DELETE /broadcasts/NAME`: takes back what was set.
-pub(super) async fn delete(admin: &Arc<Admin>, name: &str) -> Result<Answer, Refusal> {
+pub(super) async fn delete(admin: &Arc<Admin>, name: &str) -> Result<Answer, AdminError> {
     let name = decoded(name)?;
-    change(admin, move |sources| sources.take_back(&name)).await
+    change(admin, move |sources| sources.unset(&name)).await
 }
 
 /// Makes a change durable, then tells agents. On a thread that may wait for a disk, and to the end, even if whoever asked
 /// has hung up.
 async fn change(
     admin: &Arc<Admin>,
-    change: impl FnOnce(&mut Sources) -> Result<(), Unchanged> + Send + 'static,
-) -> Result<Answer, Refusal> {
+    change: impl FnOnce(&mut BroadcastSources) -> Result<(), ChangeError> + Send + 'static,
+) -> Result<Answer, AdminError> {
     let admin = Arc::clone(admin);
     let changed = tokio::task::spawn_blocking(move || {
         let mut sources = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut sources)?;
         // Still locked, so that of two changes the later one is told last.
-        admin.service.set_broadcasts(sources.in_force());
+        admin.service.set_broadcasts(sources.effective());
         Ok(empty(StatusCode::NO_CONTENT))
     });
-    changed.await.map_err(|_| Refusal::Failed)?.map_err(Refusal::Unchanged)
+    changed.await.map_err(|_| AdminError::Internal)?.map_err(AdminError::Broadcast)
 }
 
 /// The name that a path means (RFC 3986 §2.1). What is not UTF-8 fits no broadcast.
-fn decoded(path: &str) -> Result<String, Refusal> {
+fn decoded(path: &str) -> Result<String, AdminError> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {
@@ -77,7 +77,9 @@ fn decoded(path: &str) -> Result<String, Refusal> {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 let code = digit(rest.next()).zip(digit(rest.next())).map(|(high, low)| high << 4 | low);
                 let code = code.and_then(|code| u8::try_from(code).ok());
-                code.ok_or_else(|| Refusal::wrong("two hexadecimal digits must follow a % in a path"))?
+                code.ok_or_else(|| {
+                    AdminError::bad_request("two hexadecimal digits must follow a % in a path")
+                })?
             }
             byte => byte,
         });

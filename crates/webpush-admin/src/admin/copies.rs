@@ -1,10 +1,10 @@
 //! Backups and exports: a snapshot of the store with the keys of its URLs, while the service goes on.
 
 use super::Admin;
+use super::error::AdminError;
 use super::find::snapshot;
-use super::refusal::Refusal;
 use super::reply::{Content, Reply};
-use crate::archive::{Kind, Writer};
+use crate::archive::{ArchiveKind, Writer};
 use crate::keys_file;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -18,10 +18,10 @@ use webpush_store::Detail;
 const PIECES: usize = 2;
 
 /// `GET /admin/backup` and `GET /admin/export`. What was acknowledged to anybody before this was asked for is on it.
-pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refusal> {
-    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| Refusal::Failed)?;
+pub(super) async fn write(admin: &Arc<Admin>, kind: ArchiveKind) -> Result<Reply, AdminError> {
+    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
     let admin = Arc::clone(admin);
-    let writer = spawn_blocking(move || begin(&admin, kind)).await.map_err(|_| Refusal::Failed)??;
+    let writer = spawn_blocking(move || begin(&admin, kind)).await.map_err(|_| AdminError::Internal)??;
     let (sender, pieces) = mpsc::channel(PIECES);
     spawn_blocking(move || {
         for piece in writer {
@@ -37,19 +37,19 @@ pub(super) async fn write(admin: &Arc<Admin>, kind: Kind) -> Result<Reply, Refus
     Ok(reply)
 }
 
-fn begin(admin: &Admin, kind: Kind) -> Result<Writer, Refusal> {
+fn begin(admin: &Admin, kind: ArchiveKind) -> Result<Writer, AdminError> {
     // What agents are told is of the same moment.
     let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = snapshot(&admin.service, &Detail::EVERYTHING)?;
     let set = match kind {
-        Kind::Backup => broadcasts.set_here(),
-        Kind::Export => Versions::new(),
+        ArchiveKind::Backup => broadcasts.overrides(),
+        ArchiveKind::Export => Versions::new(),
     };
     drop(broadcasts);
     // Keys are never taken away: there is one for all that is on the snapshot.
     let keys = keys_file::read(&admin.data_dir).map_err(|error| {
         tracing::error!(%error, "the sealing keys can't be read for a copy");
-        Refusal::Failed
+        AdminError::Internal
     })?;
     Ok(Writer::new(kind, &admin.service.origin, &keys, set, snapshot))
 }

@@ -1,8 +1,8 @@
 //! Finds the agent or subscription that a log ID, a URL or a uaid names.
 
 use super::Admin;
-use super::auth::Right;
-use super::refusal::Refusal;
+use super::auth::Access;
+use super::error::AdminError;
 use super::reply::{Reply, json};
 use http::{HeaderMap, Uri};
 use std::sync::Arc;
@@ -22,18 +22,23 @@ use webpush_store::{Detail, Snapshot, StoreError};
 /// More than any URL of this service has.
 const URL_BYTES: usize = 1024;
 
-pub(super) const NO_AGENT: Refusal =
-    Refusal::NoSuch("There is no such agent: it was never here, has gone, or was removed.");
-const NO_LOG_ID: Refusal =
-    Refusal::NoSuch("There is no agent with this log ID. To look up a uaid, send the admin token.");
-pub(super) const NO_SUBSCRIPTION: Refusal =
-    Refusal::NoSuch("There is no such subscription: it was never here, or was removed.");
+pub(super) const NO_AGENT: AdminError =
+    AdminError::NoSuch("There is no such agent: it was never here, has gone, or was removed.");
+const NO_LOG_ID: AdminError =
+    AdminError::NoSuch("There is no agent with this log ID. To look up a uaid, send the admin token.");
+pub(super) const NO_SUBSCRIPTION: AdminError =
+    AdminError::NoSuch("There is no such subscription: it was never here, or was removed.");
 
 /// Serves `POST /admin/find`: returns the log IDs for a URL of this service, a uaid or the log ID of an agent. The text is
 /// in the body, since paths are logged by proxies. Only a log ID is looked up without the admin token.
-pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Body) -> Result<Reply, Refusal> {
+pub(super) async fn find(
+    admin: &Arc<Admin>,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Reply, AdminError> {
     let text = body.read(headers, URL_BYTES).await;
-    let text = text.map_err(|_| Refusal::wrong("the body is one URL of this service, a uaid or a log ID"))?;
+    let text =
+        text.map_err(|_| AdminError::bad_request("the body is one URL of this service, a uaid or a log ID"))?;
     let text = String::from_utf8_lossy(&text);
     let (service, text) = (&admin.service, text.trim());
     // Both a log ID and a uaid are 32 digits; no text is both.
@@ -41,15 +46,15 @@ pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Bod
         Ok(agent) => {
             return json(&serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() }));
         }
-        Err(Refusal::NoSuch(_)) if admin.gate.check(headers, Right::Own).is_err() => {
+        Err(AdminError::NoSuch(_)) if admin.auth.check(headers, Access::Admin).is_err() => {
             return Err(NO_LOG_ID);
         }
         // It may be a uaid or a URL.
-        Err(Refusal::NoSuch(_) | Refusal::Wrong(_)) => {}
+        Err(AdminError::NoSuch(_) | AdminError::BadRequest(_)) => {}
         Err(error) => return Err(error),
     }
-    admin.gate.check(headers, Right::Own)?;
-    let (agent, subscription) = meant(admin, text)?;
+    admin.auth.check(headers, Access::Admin)?;
+    let (agent, subscription) = resolve(admin, text)?;
     if service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Err(NO_AGENT);
     }
@@ -63,7 +68,7 @@ pub(super) async fn find(admin: &Arc<Admin>, headers: &HeaderMap, body: &mut Bod
     json(&found)
 }
 
-fn meant(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>), Refusal> {
+fn resolve(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>), AdminError> {
     if let Some(agent) = names::agent(text) {
         return Ok((agent, None));
     }
@@ -81,54 +86,54 @@ fn meant(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>),
         ) => Ok((agent, None)),
         Some(Capability::Message(entry)) => Ok((entry.inbox, None)),
         Some(Capability::ReceiptSubscription(_)) => {
-            Err(Refusal::wrong("that is the URL of a receipt subscription, which no agent has"))
+            Err(AdminError::bad_request("that is the URL of a receipt subscription, which no agent has"))
         }
-        None => Err(Refusal::wrong(
+        None => Err(AdminError::bad_request(
             "this service gave out no such URL, and it is neither a uaid nor a log ID of 32 hexadecimal digits",
         )),
     }
 }
 
 /// Does something that reads all of the store, on a thread that may take its time.
-pub(super) async fn looking<T: Send + 'static>(
+pub(super) async fn read_blocking<T: Send + 'static>(
     admin: &Arc<Admin>,
-    look: impl FnOnce(&Admin) -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| Refusal::Failed)?;
+    look: impl FnOnce(&Admin) -> Result<T, AdminError> + Send + 'static,
+) -> Result<T, AdminError> {
+    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
     let admin = Arc::clone(admin);
     let looked = spawn_blocking(move || {
         let looked = look(&admin);
         drop(place);
         looked
     });
-    looked.await.map_err(|_| Refusal::Failed)?
+    looked.await.map_err(|_| AdminError::Internal)?
 }
 
-/// Opens a snapshot. Blocks, so it is only for threads that may, as those of [`looking`].
+/// Opens a snapshot. Blocks, so it is only for threads that may, as those of [`read_blocking`].
 pub(super) fn snapshot(service: &Service, detail: &Detail) -> Result<Snapshot, StoreError> {
     Handle::current().block_on(service.snapshot(detail))
 }
 
 /// Returns the inbox before this one in the order of snapshots, as [`Detail::after`] excludes the inbox it names.
-pub(super) fn before(inbox: InboxId) -> Option<InboxId> {
+pub(super) fn predecessor(inbox: InboxId) -> Option<InboxId> {
     let before = u128::from_be_bytes(*inbox.as_bytes()).checked_sub(1)?;
     Some(InboxId::from_bytes(before.to_be_bytes()))
 }
 
 /// Returns the inbox that a log ID names, which may have gone.
-pub(super) fn inbox_id(service: &Service, log_id: &str) -> Result<InboxId, Refusal> {
-    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
+pub(super) fn inbox_id(service: &Service, log_id: &str) -> Result<InboxId, AdminError> {
+    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
     Ok(service.pseudonyms.inbox_id(log_id))
 }
 
 /// Returns the subscription that a log ID names, which may have gone.
-pub(super) fn subscription_id(service: &Service, log_id: &str) -> Result<SubscriptionId, Refusal> {
-    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
+pub(super) fn subscription_id(service: &Service, log_id: &str) -> Result<SubscriptionId, AdminError> {
+    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
     Ok(service.pseudonyms.subscription_id(log_id))
 }
 
 /// Looks up the agent that a log ID names.
-pub(super) async fn agent(service: &Service, log_id: &str) -> Result<InboxId, Refusal> {
+pub(super) async fn agent(service: &Service, log_id: &str) -> Result<InboxId, AdminError> {
     let id = inbox_id(service, log_id)?;
     match service.inbox(id).await? {
         Some(inbox) if inbox.owner == Owner::Agent => Ok(id),
@@ -141,7 +146,7 @@ pub(super) async fn subscription(
     service: &Service,
     agent_log_id: &str,
     log_id: &str,
-) -> Result<Subscription, Refusal> {
+) -> Result<Subscription, AdminError> {
     let id = subscription_id(service, log_id)?;
     let agent = agent(service, agent_log_id).await?;
     service.subscription(agent, id).await?.ok_or(NO_SUBSCRIPTION)

@@ -1,4 +1,4 @@
-//! What was counted in the last minutes, so that a page that is opened has a past to show.
+//! Samples of the last minutes, so that the charts of the dashboard are filled when it is opened.
 
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use webpush_service::metrics::summary;
 use webpush_service::service::Service;
 
-/// From one sample to the next.
+/// Interval between samples.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Ten minutes of them, less than 1 KiB each.
 const SAMPLES: usize = 120;
@@ -23,7 +23,7 @@ impl History {
         self.lock().iter().cloned().collect()
     }
 
-    /// Takes samples for ever.
+    /// Records samples until dropped.
     pub(super) async fn run(&self, service: &Service) {
         let mut ticks = interval(PAUSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,7 +39,7 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Value>> {
-        // Whoever panicked while holding it left whole samples.
+        // A panic cannot leave a partial sample.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,15 +1,14 @@
 //! Where one message is: the stages it has reached, and why it goes no further. Only log IDs are shown.
 
 use super::Admin;
-use super::json::json_answer;
-use super::refusal::Refusal;
+use super::error::AdminError;
+use super::reply::{self, Reply};
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use std::time::Duration;
 use webpush_core::capability::Capability;
 use webpush_core::id::EntryRef;
 use webpush_core::protocol::autopush::names;
-use webpush_http::answer::Answer;
 use webpush_http::body::Body;
 use webpush_service::pseudonyms::Pseudonym;
 use webpush_service::service::Service;
@@ -20,27 +19,28 @@ use webpush_service::trace::{STAGES, Trace};
 const MOST_URL_BYTES: usize = 4096;
 
 /// Serves `GET /admin/messages/ID`, where ID is a log ID.
-pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Answer, Refusal> {
+pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Reply, AdminError> {
     let service = &admin.service;
-    let log_id: Pseudonym = log_id.parse().map_err(Refusal::wrong)?;
-    let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
+    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
+    let keep = service.traces.keep().ok_or(AdminError::TracingDisabled)?;
     let trace = service.traces.find(service.pseudonyms.message_id(log_id));
-    let trace = trace.ok_or_else(|| Refusal::not_traced(keep, None))?;
-    json_answer(&report(service, &trace).await)
+    let trace = trace.ok_or_else(|| AdminError::not_traced(keep, None))?;
+    reply::json(&report(service, &trace).await)
 }
 
 /// `POST /admin/trace`: the body is the URL that its sender got, or the `version` that its agent got.
-pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) -> Result<Answer, Refusal> {
+pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) -> Result<Reply, AdminError> {
     let service = &admin.service;
     let url = body.read(headers, MOST_URL_BYTES).await;
-    let url = url.map_err(|_| Refusal::wrong("the body is the URL of a message, and this one is not"))?;
-    let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(Refusal::wrong)?;
-    let keep = service.traces.keep().ok_or(Refusal::NothingTraced)?;
+    let url =
+        url.map_err(|_| AdminError::bad_request("the body is the URL of a message, and this one is not"))?;
+    let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(AdminError::bad_request)?;
+    let keep = service.traces.keep().ok_or(AdminError::TracingDisabled)?;
     let Some(trace) = service.traces.find(entry.message) else {
         let is_stored = service.entry(&entry).await.ok().map(|found| found.is_some());
-        return Err(Refusal::not_traced(keep, is_stored));
+        return Err(AdminError::not_traced(keep, is_stored));
     };
-    json_answer(&report(service, &trace).await)
+    reply::json(&report(service, &trace).await)
 }
 
 /// The message that a URL or a `version` means; nothing of what was given is repeated.

@@ -1,7 +1,7 @@
 //! `/metrics`: what the service counts, as OpenMetrics text.
 
 use super::Admin;
-use super::refusal::Refusal;
+use super::error::AdminError;
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -14,11 +14,11 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// All metrics as they are now. Files are looked at for some of them.
-pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
+pub(super) async fn show(admin: &Admin) -> Result<Answer, AdminError> {
     let is_ready = admin.service.check_readiness().await.is_ok();
     let service = Arc::clone(&admin.service);
     let shown = spawn_blocking(move || report::open_metrics(service, is_ready)).await;
-    let Ok(Ok(text)) = shown else { return Err(Refusal::Failed) };
+    let Ok(Ok(text)) = shown else { return Err(AdminError::Internal) };
     let mut answer = Response::new(Bytes::from(text));
     answer.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
     Ok(answer)

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use webpush_http::answer::Answer;
 use webpush_store::StoreError;
 
-use super::refusal::Refusal;
+use super::error::AdminError;
 
 /// An answer.
 pub(super) type Reply = Response<Content>;
@@ -55,8 +55,8 @@ pub(super) fn whole(answer: Answer) -> Reply {
     answer.map(|bytes| Content::Whole((!bytes.is_empty()).then_some(bytes)))
 }
 
-pub(super) fn json(value: &impl Serialize) -> Result<Reply, Refusal> {
-    let json = serde_json::to_vec(value).map_err(|_| Refusal::Failed)?;
+pub(super) fn json(value: &impl Serialize) -> Result<Reply, AdminError> {
+    let json = serde_json::to_vec(value).map_err(|_| AdminError::Internal)?;
     let mut answer = Response::new(Bytes::from(json));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(whole(answer))

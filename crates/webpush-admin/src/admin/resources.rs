@@ -1,70 +1,32 @@
-//! What is below `/admin/`: agents and subscriptions, messages, the backlog, copies, keys, and what the page shows.
+//! The resources below `/admin/`.
 
-use super::auth::Right;
-use super::refusal::Refusal;
-use super::reply::{Reply, whole};
+use super::auth::Access;
+use super::error::AdminError;
+use super::query::Query;
+use super::reply::Reply;
 use super::{
     Admin, agents, backlog, copies, find, import, messages, sealing_keys, self_test, status, subscriptions,
 };
-use crate::archive::Kind;
+use crate::archive::ArchiveKind;
 use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
 use webpush_http::body::Body;
-
-/// The most that a list shows at once, and how much it shows unless that is asked for.
-pub(super) const MOST_LISTED: usize = 1000;
-const LISTED: usize = 100;
-
-/// What a list is asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
-    /// Only what comes after this.
-    pub(super) after: Option<String>,
-    /// Only what this agent has.
-    pub(super) agent: Option<String>,
-    pub(super) limit: Option<usize>,
-}
-
-impl Query {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let mut query = Self::default();
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("after", name)) => query.after = Some(name.to_owned()),
-                Some(("agent", name)) => query.agent = Some(name.to_owned()),
-                Some(("limit", number)) => {
-                    let limit = number.parse().ok().filter(|limit| (1..=MOST_LISTED).contains(limit));
-                    let limit = limit.ok_or_else(|| {
-                        Refusal::wrong(format_args!("limit is a number from 1 to {MOST_LISTED}"))
-                    })?;
-                    query.limit = Some(limit);
-                }
-                _ => return Err(Refusal::wrong("a list can be asked for after, agent and limit")),
-            }
-        }
-        Ok(query)
-    }
-
-    pub(super) fn limit(&self) -> usize {
-        self.limit.unwrap_or(LISTED)
-    }
-}
 
 pub(super) async fn serve(
     admin: &Arc<Admin>,
     head: &Parts,
     path: &str,
     body: &mut Body,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, AdminError> {
     let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
     let parts: Vec<&str> = path.split('/').collect();
-    // Whoever may not ask is told nothing else.
-    admin.gate.check(&head.headers, Right::Ask)?;
-    let (allow, right) = allowed(&parts, method).ok_or(Refusal::NotFound)?;
-    admin.gate.check(&head.headers, right)?;
+    // First, so that clients without access learn nothing about resources.
+    admin.auth.check(&head.headers, Access::Read)?;
+    let (allow, access) = allowed(&parts, method).ok_or(AdminError::NotFound)?;
+    admin.auth.check(&head.headers, access)?;
     if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
-        return Err(Refusal::NotAllowed { allow });
+        return Err(AdminError::MethodNotAllowed { allow });
     }
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     match (&parts[..], method) {
@@ -77,23 +39,23 @@ pub(super) async fn serve(
         (["subscriptions", agent, log_id], _) => subscriptions::revoke(admin, agent, log_id).await,
         (["find"], _) => find::find(admin, &head.headers, body).await,
         (["backlog"], _) => backlog::show(admin, query).await,
-        (["backup"], _) => copies::write(admin, Kind::Backup).await,
-        (["export"], _) => copies::write(admin, Kind::Export).await,
+        (["backup"], _) => copies::write(admin, ArchiveKind::Backup).await,
+        (["export"], _) => copies::write(admin, ArchiveKind::Export).await,
         (["import"], _) => import::import(admin, body).await,
-        (["status"], _) => status::show(admin).await.map(whole),
-        (["history"], _) => status::history(admin).map(whole),
-        (["messages", log_id], _) => messages::by_log_id(admin, log_id).await.map(whole),
-        (["trace"], _) => messages::by_url(admin, &head.headers, body).await.map(whole),
-        (["try"], _) => self_test::begin(admin, &head.headers, body).await,
+        (["status"], _) => status::show(admin).await,
+        (["history"], _) => status::history(admin),
+        (["messages", log_id], _) => messages::by_log_id(admin, log_id).await,
+        (["trace"], _) => messages::by_url(admin, &head.headers, body).await,
+        (["try"], _) => self_test::start(admin, &head.headers, body).await,
         (["keys"], &Method::GET) => sealing_keys::list(admin),
         (["keys"], _) => sealing_keys::rotate(admin).await,
-        _ => Err(Refusal::NotFound),
+        _ => Err(AdminError::NotFound),
     }
 }
 
-/// The methods of a resource, and who may use this one.
-fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Right)> {
-    let (allow, asking) = match parts {
+/// Returns the methods of a resource, and the access that `method` requires.
+fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Access)> {
+    let (allow, is_read_only) = match parts {
         ["agents" | "backlog" | "subscriptions" | "status" | "history"] => ("GET", true),
         ["agents", "count"] | ["messages", _] => ("GET", true),
         ["trace" | "try" | "find"] => ("POST", true),
@@ -103,7 +65,7 @@ fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Right)> {
         ["keys"] => ("GET, POST", method == Method::GET),
         _ => return None,
     };
-    Some((allow, if asking { Right::Ask } else { Right::Own }))
+    Some((allow, if is_read_only { Access::Read } else { Access::Admin }))
 }
 
 #[cfg(test)]
@@ -111,38 +73,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_shows_secrets_or_changes_something_is_the_owners() {
-        for (path, method, right) in [
-            ("agents", Method::GET, Right::Ask),
-            ("agents/count", Method::GET, Right::Ask),
-            ("agents/x", Method::GET, Right::Ask),
-            ("agents/x", Method::DELETE, Right::Own),
-            ("subscriptions/x/y", Method::DELETE, Right::Own),
-            ("backup", Method::GET, Right::Own),
-            ("export", Method::GET, Right::Own),
-            ("import", Method::POST, Right::Own),
-            ("find", Method::POST, Right::Ask),
-            ("keys", Method::GET, Right::Ask),
-            ("keys", Method::POST, Right::Own),
-            ("messages/x", Method::GET, Right::Ask),
-            ("try", Method::POST, Right::Ask),
+    fn resources_that_reveal_secrets_or_modify_data_require_admin_access() {
+        for (path, method, access) in [
+            ("agents", Method::GET, Access::Read),
+            ("agents/count", Method::GET, Access::Read),
+            ("agents/x", Method::GET, Access::Read),
+            ("agents/x", Method::DELETE, Access::Admin),
+            ("subscriptions/x/y", Method::DELETE, Access::Admin),
+            ("backup", Method::GET, Access::Admin),
+            ("export", Method::GET, Access::Admin),
+            ("import", Method::POST, Access::Admin),
+            ("find", Method::POST, Access::Read),
+            ("keys", Method::GET, Access::Read),
+            ("keys", Method::POST, Access::Admin),
+            ("messages/x", Method::GET, Access::Read),
+            ("try", Method::POST, Access::Read),
         ] {
             let parts: Vec<_> = path.split('/').collect();
-            assert_eq!(allowed(&parts, &method).unwrap().1, right, "{method} {path}");
+            assert_eq!(allowed(&parts, &method).unwrap().1, access, "{method} {path}");
         }
         assert!(allowed(&["else"], &Method::GET).is_none());
-    }
-
-    #[test]
-    fn lists_are_bounded() {
-        assert_eq!(Query::parse("").unwrap().limit(), LISTED);
-        let query = Query::parse("after=ab/cd&limit=1000&agent=ef").unwrap();
-        assert_eq!(
-            (query.limit(), query.after.as_deref(), query.agent.as_deref()),
-            (1000, Some("ab/cd"), Some("ef"))
-        );
-        for wrong in ["limit=0", "limit=1001", "limit=x", "limit", "order=1"] {
-            assert!(Query::parse(wrong).is_err(), "{wrong}");
-        }
     }
 }

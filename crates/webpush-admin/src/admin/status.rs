@@ -1,30 +1,29 @@
-//! How the service is, for the page: all of it in one answer, and what was counted in the last minutes.
+//! The status of the service and its recent history, for the dashboard.
 
 use super::Admin;
-use super::json::json_answer;
+use super::error::AdminError;
 use super::messages::millis;
-use super::refusal::Refusal;
+use super::reply::{self, Reply};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
-use webpush_http::answer::Answer;
 use webpush_service::metrics::summary;
 use webpush_service::service::Service;
 
-/// So many agents are named as the slowest.
+/// Number of slowest agents in the status.
 const SLOWEST: usize = 8;
 
-/// `GET /admin/status`. It looks at files.
-pub(super) async fn show(admin: &Admin) -> Result<Answer, Refusal> {
+/// Serves `GET /admin/status`.
+pub(super) async fn show(admin: &Admin) -> Result<Reply, AdminError> {
     let ready = admin.service.check_readiness().await.err().map(|why| why.reason());
     let service = Arc::clone(&admin.service);
-    let status = spawn_blocking(move || status(&service, ready)).await.map_err(|_| Refusal::Failed)?;
-    json_answer(&status)
+    let status = spawn_blocking(move || status(&service, ready)).await.map_err(|_| AdminError::Internal)?;
+    reply::json(&status)
 }
 
-/// `GET /admin/history`: samples, the oldest first.
-pub(super) fn history(admin: &Admin) -> Result<Answer, Refusal> {
-    json_answer(&Value::Array(admin.history.samples()))
+/// Serves `GET /admin/history`: samples, the oldest first.
+pub(super) fn history(admin: &Admin) -> Result<Reply, AdminError> {
+    reply::json(&Value::Array(admin.history.samples()))
 }
 
 fn status(service: &Service, not_ready: Option<&str>) -> Value {

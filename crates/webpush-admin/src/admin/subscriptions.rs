@@ -1,13 +1,13 @@
 //! Lists, shows and revokes subscriptions. Two log IDs name each: `AGENT/SUBSCRIPTION`.
 
 use super::Admin;
-use super::agents::Revoked;
+use super::agents::RemovalCounts;
+use super::error::AdminError;
 use super::find::{
-    NO_SUBSCRIPTION, agent, before, inbox_id, looking, snapshot, subscription, subscription_id,
+    NO_SUBSCRIPTION, agent, inbox_id, predecessor, read_blocking, snapshot, subscription, subscription_id,
 };
-use super::refusal::Refusal;
+use super::query::Query;
 use super::reply::{Reply, json};
-use super::resources::Query;
 use serde::Serialize;
 use std::sync::Arc;
 use webpush_core::id::{InboxId, SubscriptionId};
@@ -28,7 +28,7 @@ pub(super) struct SubscriptionRow {
 
 /// One page of subscriptions, in the order of agents and then of subscriptions.
 #[derive(Serialize)]
-pub(super) struct Page {
+pub(super) struct SubscriptionPage {
     subscriptions: Vec<SubscriptionRow>,
     /// The name of the last row, if more follow.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,22 +50,22 @@ impl SubscriptionRow {
 }
 
 /// Serves `GET /admin/subscriptions`: those of all agents, or of one.
-pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Refusal> {
+pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
     let only = match &query.agent {
         Some(log_id) => Some(agent(&admin.service, log_id).await?),
         None => None,
     };
     let after = query.after.as_deref().map(|after| cursor(&admin.service, after)).transpose()?;
-    let page = looking(admin, move |admin| page(&admin.service, only, after, query.limit()));
+    let page = read_blocking(admin, move |admin| page(&admin.service, only, after, query.limit()));
     json(&page.await?)
 }
 
 /// The last subscription of the page before, which may have gone.
 type Cursor = (InboxId, SubscriptionId);
 
-fn cursor(service: &Service, text: &str) -> Result<Cursor, Refusal> {
+fn cursor(service: &Service, text: &str) -> Result<Cursor, AdminError> {
     let (agent, subscription) = text.split_once('/').ok_or_else(|| {
-        Refusal::wrong("after must be AGENT/SUBSCRIPTION, as the page before has it in next")
+        AdminError::bad_request("after must be AGENT/SUBSCRIPTION, as the page before has it in next")
     })?;
     Ok((inbox_id(service, agent)?, subscription_id(service, subscription)?))
 }
@@ -76,10 +76,10 @@ pub(super) fn page(
     only: Option<InboxId>,
     after: Option<Cursor>,
     limit: usize,
-) -> Result<Page, Refusal> {
-    let mut page = Page { subscriptions: Vec::new(), next: None };
+) -> Result<SubscriptionPage, AdminError> {
+    let mut page = SubscriptionPage { subscriptions: Vec::new(), next: None };
     let first = only.or_else(|| after.map(|(agent, _)| agent));
-    let detail = Detail { after: first.and_then(before), subscriptions: true, entries: Entries::None };
+    let detail = Detail { after: first.and_then(predecessor), subscriptions: true, entries: Entries::None };
     for record in snapshot(service, &detail)? {
         match record? {
             Record::Inbox(record) if only.is_some_and(|only| only != record.inbox.id) => break,
@@ -97,17 +97,17 @@ pub(super) fn page(
 }
 
 /// Serves `GET /admin/subscriptions/AGENT/ID`.
-pub(super) async fn show(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, Refusal> {
+pub(super) async fn show(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, AdminError> {
     let found = subscription(&admin.service, agent, log_id).await?;
     json(&SubscriptionRow::new(&admin.service, &found))
 }
 
 /// Serves `DELETE /admin/subscriptions/AGENT/ID`: as if its agent had unsubscribed (RFC 8030 §7.3).
-pub(super) async fn revoke(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, Refusal> {
+pub(super) async fn revoke(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, AdminError> {
     let found = subscription(&admin.service, agent, log_id).await?;
     let op = Op::Unsubscribe(found.agent, found.id);
     match admin.service.commit_one(op, Durability::Durable).await? {
-        Applied::Removed(removed) => json(&Revoked::from(&removed)),
+        Applied::Removed(removed) => json(&RemovalCounts::from(&removed)),
         _ => Err(NO_SUBSCRIPTION),
     }
 }

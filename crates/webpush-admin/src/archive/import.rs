@@ -1,8 +1,8 @@
 //! Putting agents into a service that runs, inbox by inbox. What is there stays as it is.
 
 use super::line::{Counts, Line};
-use super::moved_on;
 use super::read::{ArchiveError, Reader};
+use super::with_position_gap;
 use webpush_core::capability::KeyId;
 use webpush_core::id::InboxId;
 use webpush_store::{Op, Record};
@@ -35,7 +35,7 @@ impl Import {
         is_there: impl FnOnce(InboxId) -> F,
     ) -> Result<Option<Vec<Op>>, E> {
         let line = self.reader.take(text)?;
-        let counts = Counts::of(&line);
+        let counts = Counts::for_line(&line);
         if let Line::Key { id, secret } = &line {
             self.keys.push((KeyId(*id), secret.0));
         }
@@ -54,7 +54,7 @@ impl Import {
         let is_of_inbox = !matches!(record, Some(Record::Position(_)) | None);
         if !(is_of_inbox && self.is_known) {
             self.added += counts;
-            self.ops.extend(record.map(|record| Op::Restore(moved_on(record))));
+            self.ops.extend(record.map(|record| Op::Restore(with_position_gap(record))));
         }
         Ok(due)
     }

@@ -1,6 +1,6 @@
 //! The lines of a file.
 
-use super::values::{Bits, Key, Latin1, Octets};
+use super::values::{Base64Bytes, IdBytes, Key, Latin1};
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
@@ -43,7 +43,7 @@ pub enum Line {
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ArchiveKind {
     /// All of one data folder, with checksums.
     Backup,
     /// Agents to be moved.
@@ -56,7 +56,7 @@ pub struct Begin {
     /// The format of the file.
     pub format: u32,
     /// What kind of file it is.
-    pub kind: Kind,
+    pub kind: ArchiveKind,
     /// Who wrote it.
     pub program: String,
     /// The origin of the service.
@@ -68,8 +68,8 @@ pub struct Begin {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InboxLine {
-    pub id: Bits,
-    pub owner: OwnerWord,
+    pub id: IdBytes,
+    pub owner: OwnerName,
     pub created: u64,
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,7 @@ pub struct InboxLine {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OwnerWord {
+pub enum OwnerName {
     Agent,
     Receipts,
 }
@@ -86,22 +86,22 @@ pub enum OwnerWord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionLine {
-    pub agent: Bits,
-    pub id: Bits,
+    pub agent: IdBytes,
+    pub id: IdBytes,
     pub created: u64,
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sender: Option<Octets>,
+    pub sender: Option<Base64Bytes>,
     /// Files of early builds call it otherwise.
     #[serde(alias = "dialect")]
-    pub protocol: ProtocolWord,
+    pub protocol: ProtocolName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channel: Option<Bits>,
+    pub channel: Option<IdBytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ProtocolWord {
+pub enum ProtocolName {
     Rfc8030,
     Autopush,
     #[serde(alias = "thomson")]
@@ -111,9 +111,9 @@ pub enum ProtocolWord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageLine {
-    pub id: Bits,
-    pub agent: Bits,
-    pub subscription: Bits,
+    pub id: IdBytes,
+    pub agent: IdBytes,
+    pub subscription: IdBytes,
     pub position: u64,
     pub accepted: u64,
     pub expires: u64,
@@ -124,26 +124,26 @@ pub struct MessageLine {
     pub headers: [Option<Latin1>; 4],
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receipt: Option<Bits>,
-    pub body: Octets,
+    pub receipt: Option<IdBytes>,
+    pub body: Base64Bytes,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptLine {
-    pub inbox: Bits,
+    pub inbox: IdBytes,
     pub position: u64,
     /// The message that it is about: its id, inbox and position.
-    pub message: Bits,
-    pub of: Bits,
+    pub message: IdBytes,
+    pub of: IdBytes,
     pub at: u64,
     pub key: u8,
-    pub status: StatusWord,
+    pub status: StatusName,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StatusWord {
+pub enum StatusName {
     Acknowledged,
     Failed,
 }
@@ -165,7 +165,7 @@ pub struct Counts {
 impl Counts {
     /// What one line adds.
     #[must_use]
-    pub fn of(line: &Line) -> Self {
+    pub fn for_line(line: &Line) -> Self {
         let mut counts = Self::default();
         match line {
             Line::Inbox(_) => counts.inboxes = 1,

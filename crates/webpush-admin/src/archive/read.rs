@@ -1,6 +1,6 @@
 //! Reading a file line by line, and noticing what was cut or damaged.
 
-use super::line::{Counts, Kind, Line};
+use super::line::{ArchiveKind, Counts, Line};
 use super::{FORMAT, LINE_BYTES};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::fmt;
@@ -22,7 +22,7 @@ pub enum ArchiveError {
 /// What has been read of a file so far.
 pub struct Reader {
     lines: u64,
-    kind: Option<Kind>,
+    kind: Option<ArchiveKind>,
     digest: Context,
     counts: Counts,
     ended: bool,
@@ -74,7 +74,7 @@ impl Reader {
             _ => {}
         }
         self.checked = matches!(line, Line::Check(_));
-        self.counts += Counts::of(&line);
+        self.counts += Counts::for_line(&line);
         self.digest.update(text);
         self.digest.update(b"\n");
         Ok(line)
@@ -86,8 +86,8 @@ impl Reader {
     /// [`ArchiveError::Cut`] when that was not the end.
     pub fn finish(&self) -> Result<Counts, ArchiveError> {
         let is_whole = match self.kind {
-            Some(Kind::Backup) => self.ended && self.checked,
-            Some(Kind::Export) => self.ended,
+            Some(ArchiveKind::Backup) => self.ended && self.checked,
+            Some(ArchiveKind::Export) => self.ended,
             None => false,
         };
         if is_whole { Ok(self.counts) } else { Err(ArchiveError::Cut) }
@@ -110,7 +110,7 @@ impl Reader {
 }
 
 /// The lines of a file, without their ends.
-pub fn lines_of(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+pub fn lines(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();
         let read = file.by_ref().take(LINE_BYTES as u64).read_until(b'\n', &mut line);

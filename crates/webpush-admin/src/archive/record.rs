@@ -1,9 +1,9 @@
 //! Records of a store as lines, and back.
 
 use super::line::{
-    InboxLine, Line, MessageLine, OwnerWord, ProtocolWord, ReceiptLine, StatusWord, SubscriptionLine,
+    InboxLine, Line, MessageLine, OwnerName, ProtocolName, ReceiptLine, StatusName, SubscriptionLine,
 };
-use super::values::{Exactly, Latin1, Octets};
+use super::values::{Base64Bytes, FixedBytes, Latin1};
 use bytes::Bytes;
 use std::sync::Arc;
 use webpush_core::capability::KeyId;
@@ -64,10 +64,10 @@ const MOST_POSITION: u64 = 1 << 62;
 fn inbox_line(kept: &InboxRecord) -> InboxLine {
     let Inbox { id, owner, created, key } = &kept.inbox;
     InboxLine {
-        id: Exactly(*id.as_bytes()),
+        id: FixedBytes(*id.as_bytes()),
         owner: match owner {
-            Owner::Agent => OwnerWord::Agent,
-            Owner::Receipts => OwnerWord::Receipts,
+            Owner::Agent => OwnerName::Agent,
+            Owner::Receipts => OwnerName::Receipts,
         },
         created: created.as_millis(),
         key: key.0,
@@ -77,8 +77,8 @@ fn inbox_line(kept: &InboxRecord) -> InboxLine {
 
 fn kept(line: &InboxLine) -> InboxRecord {
     let owner = match line.owner {
-        OwnerWord::Agent => Owner::Agent,
-        OwnerWord::Receipts => Owner::Receipts,
+        OwnerName::Agent => Owner::Agent,
+        OwnerName::Receipts => Owner::Receipts,
     };
     let created = Timestamp::from_millis(line.created);
     InboxRecord {
@@ -91,16 +91,16 @@ fn kept(line: &InboxLine) -> InboxRecord {
 fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
     let Subscription { agent, id, created, key, sender, protocol } = subscription;
     let (protocol, channel) = match protocol {
-        Protocol::Rfc8030 => (ProtocolWord::Rfc8030, None),
-        Protocol::Autopush(channel) => (ProtocolWord::Autopush, Some(Exactly(*channel.as_bytes()))),
-        Protocol::Legacy => (ProtocolWord::Legacy, None),
+        Protocol::Rfc8030 => (ProtocolName::Rfc8030, None),
+        Protocol::Autopush(channel) => (ProtocolName::Autopush, Some(FixedBytes(*channel.as_bytes()))),
+        Protocol::Legacy => (ProtocolName::Legacy, None),
     };
     SubscriptionLine {
-        agent: Exactly(*agent.as_bytes()),
-        id: Exactly(*id.as_bytes()),
+        agent: FixedBytes(*agent.as_bytes()),
+        id: FixedBytes(*id.as_bytes()),
         created: created.as_millis(),
         key: key.0,
-        sender: sender.map(|SenderKey(point)| Octets(point.to_vec())),
+        sender: sender.map(|SenderKey(point)| Base64Bytes(point.to_vec())),
         protocol,
         channel,
     }
@@ -108,12 +108,12 @@ fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
 
 fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
     let protocol = match (line.protocol, line.channel) {
-        (ProtocolWord::Rfc8030, None) => Protocol::Rfc8030,
-        (ProtocolWord::Legacy, None) => Protocol::Legacy,
-        (ProtocolWord::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
+        (ProtocolName::Rfc8030, None) => Protocol::Rfc8030,
+        (ProtocolName::Legacy, None) => Protocol::Legacy,
+        (ProtocolName::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
         _ => return Err("a subscription has a channel if it is of autopush, and only then"),
     };
-    let point = |octets: &Octets| octets.0.clone().try_into().map(SenderKey);
+    let point = |octets: &Base64Bytes| octets.0.clone().try_into().map(SenderKey);
     let sender = line.sender.as_ref().map(point).transpose();
     Ok(Subscription {
         agent: InboxId::from_bytes(line.agent.0),
@@ -128,9 +128,9 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
 fn message_line(message: &Message) -> MessageLine {
     let topic = message.topic.as_ref();
     MessageLine {
-        id: Exactly(*message.id.as_bytes()),
-        agent: Exactly(*message.agent.as_bytes()),
-        subscription: Exactly(*message.subscription.as_bytes()),
+        id: FixedBytes(*message.id.as_bytes()),
+        agent: FixedBytes(*message.agent.as_bytes()),
+        subscription: FixedBytes(*message.subscription.as_bytes()),
         position: message.position.get(),
         accepted: message.accepted.as_millis(),
         expires: message.expires.as_millis(),
@@ -138,8 +138,8 @@ fn message_line(message: &Message) -> MessageLine {
         topic: topic.map(|topic| topic.as_bytes().iter().copied().map(char::from).collect()),
         headers: message.encoding.parts().map(|part| part.map(|part| Latin1(part.to_vec()))),
         key: message.key.0,
-        receipt: message.receipt.map(|inbox| Exactly(*inbox.as_bytes())),
-        body: Octets(message.body.to_vec()),
+        receipt: message.receipt.map(|inbox| FixedBytes(*inbox.as_bytes())),
+        body: Base64Bytes(message.body.to_vec()),
     }
 }
 
@@ -166,15 +166,15 @@ fn message(line: MessageLine) -> Result<Message, &'static str> {
 fn receipt_line(receipt: &Receipt) -> ReceiptLine {
     let Receipt { inbox, position, about, key, status } = receipt;
     ReceiptLine {
-        inbox: Exactly(*inbox.as_bytes()),
+        inbox: FixedBytes(*inbox.as_bytes()),
         position: position.get(),
-        message: Exactly(*about.message.as_bytes()),
-        of: Exactly(*about.inbox.as_bytes()),
+        message: FixedBytes(*about.message.as_bytes()),
+        of: FixedBytes(*about.inbox.as_bytes()),
         at: about.position.get(),
         key: key.0,
         status: match status {
-            ReceiptStatus::Acknowledged => StatusWord::Acknowledged,
-            ReceiptStatus::Failed => StatusWord::Failed,
+            ReceiptStatus::Acknowledged => StatusName::Acknowledged,
+            ReceiptStatus::Failed => StatusName::Failed,
         },
     }
 }
@@ -191,8 +191,8 @@ fn receipt(line: &ReceiptLine) -> Receipt {
         about,
         key: KeyId(line.key),
         status: match line.status {
-            StatusWord::Acknowledged => ReceiptStatus::Acknowledged,
-            StatusWord::Failed => ReceiptStatus::Failed,
+            StatusName::Acknowledged => ReceiptStatus::Acknowledged,
+            StatusName::Failed => ReceiptStatus::Failed,
         },
     }
 }

@@ -1,10 +1,10 @@
 //! Putting a whole file into a new data folder, while nobody serves from it.
 
 use super::line::{Counts, Line};
-use super::read::{Reader, lines_of};
-use super::{LINE_BYTES, moved_on};
+use super::read::{Reader, lines};
+use super::{LINE_BYTES, with_position_gap};
 use crate::broadcasts;
-use crate::data_dir::{STORE_FOLDER, make_data_folder};
+use crate::data_dir::{STORE_DIR, create_data_dir};
 use crate::keys_file;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File};
@@ -22,21 +22,21 @@ const BATCH: usize = 1000;
 
 /// What was put into a folder.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoreSummary {
     /// What is in the file.
     pub counts: Counts,
     /// What of it belongs to nothing, or was there twice.
-    pub left_out: usize,
+    pub skipped: usize,
 }
 
 /// Reads a file to its end before anything is written, then makes the folder that it is of.
 ///
 /// # Errors
 /// When the file is not whole, or the folder has something already, or can't be written.
-pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<Restored> {
+pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<RestoreSummary> {
     let shown = file.display();
     let cannot = || format!("{shown} can't be restored");
-    for name in [STORE_FOLDER, keys_file::FILE_NAME] {
+    for name in [STORE_DIR, keys_file::FILE_NAME] {
         if folder.join(name).exists() {
             bail!(
                 "{} has a {name} already, and nothing is written over it: name a folder that is not there yet",
@@ -45,8 +45,8 @@ pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<Restored> {
         }
     }
     let found = read(file, |_| Ok(())).with_context(cannot)?;
-    make_data_folder(folder)?;
-    let store_folder = folder.join(STORE_FOLDER);
+    create_data_dir(folder)?;
+    let store_folder = folder.join(STORE_DIR);
     // Whoever has made one since is a service that runs.
     let mut made = fs::DirBuilder::new();
     made.mode(0o700)
@@ -57,12 +57,12 @@ pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<Restored> {
         // Half of it must not be taken for the whole. That it can't be removed is less than why it should be.
         drop(fs::remove_dir_all(&store_folder));
     }
-    filled.map(|left_out| Restored { counts: found, left_out })
+    filled.map(|skipped| RestoreSummary { counts: found, skipped })
 }
 
 fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<usize> {
     let store = EmbeddedStore::open(store_folder, Options::default())?;
-    let mut left_out = 0;
+    let mut skipped = 0;
     let (mut keys, mut set, mut batch) = (Vec::new(), Versions::new(), Vec::new());
     read(file, |line| {
         match line {
@@ -73,22 +73,22 @@ fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<usize
             }
             line => {
                 let record = line.record().map_err(anyhow::Error::msg)?;
-                batch.extend(record.map(|record| Op::Restore(moved_on(record))));
+                batch.extend(record.map(|record| Op::Restore(with_position_gap(record))));
             }
         }
         if batch.len() >= BATCH {
-            left_out += commit(&store, std::mem::take(&mut batch))?;
+            skipped += commit(&store, std::mem::take(&mut batch))?;
         }
         Ok(())
     })?;
-    left_out += commit(&store, batch)?;
+    skipped += commit(&store, batch)?;
     store.close();
     if !set.is_empty() {
         broadcasts::write(folder, &set)?;
     }
     // Last: a folder with a store and no keys is one that nobody serves from.
     keys_file::write_new(folder, &keys)?;
-    Ok(left_out)
+    Ok(skipped)
 }
 
 /// How many were left out: of a store that was damaged, what belongs to a subscription that could not be read.
@@ -98,15 +98,15 @@ fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> anyhow::Result<usize> {
     let (answer, answered) = mpsc::channel();
     store.commit(ops, Durability::Durable, Box::new(move |result| drop(answer.send(result))));
     let applied = answered.recv().context("the store ended")??;
-    let left_out = applied.iter().zip(is_inbox).filter(|(applied, _)| **applied != Applied::Created);
-    left_out.map(|(_, is_inbox)| if is_inbox { bail!("it holds an inbox twice") } else { Ok(1) }).sum()
+    let skipped = applied.iter().zip(is_inbox).filter(|(applied, _)| **applied != Applied::Created);
+    skipped.map(|(_, is_inbox)| if is_inbox { bail!("it holds an inbox twice") } else { Ok(1) }).sum()
 }
 
 /// Reads all of a file, and says whether it is whole.
 fn read(file: &Path, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
     let mut reader = Reader::default();
     let file = BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?);
-    for line in lines_of(file) {
+    for line in lines(file) {
         each(reader.take(&line?)?)?;
     }
     Ok(reader.finish()?)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::broadcasts;
-use crate::data_dir::STORE_FOLDER;
+use crate::data_dir::STORE_DIR;
 use crate::keys_file;
 use bytes::Bytes;
 use std::path::Path;
@@ -79,7 +79,7 @@ fn records() -> Vec<Record> {
     records
 }
 
-fn written(kind: Kind) -> Vec<u8> {
+fn written(kind: ArchiveKind) -> Vec<u8> {
     let keys = [(KeyId(0), [1; 32]), (KeyId(255), [2; 32])];
     let set = [("a/b".to_owned(), "\"1\"".to_owned())].into();
     let snapshot = Box::new(records().into_iter().map(Ok));
@@ -89,7 +89,7 @@ fn written(kind: Kind) -> Vec<u8> {
 
 fn read(file: &[u8]) -> Result<Counts, String> {
     let mut reader = Reader::default();
-    for line in lines_of(file) {
+    for line in lines(file) {
         let line = reader.take(&line.unwrap()).map_err(|fault| fault.to_string())?;
         line.record()?;
     }
@@ -104,21 +104,21 @@ fn restored(file: &[u8], folder: &Path) -> anyhow::Result<Counts> {
 
 #[test]
 fn what_was_written_is_put_back() {
-    for kind in [Kind::Backup, Kind::Export] {
+    for kind in [ArchiveKind::Backup, ArchiveKind::Export] {
         let folder = tempfile::tempdir().unwrap();
         let counts = restored(&written(kind), folder.path()).unwrap();
         assert_eq!(counts, Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 });
         let data = folder.path().join("data");
-        let store = EmbeddedStore::open(&data.join(STORE_FOLDER), Options::default()).unwrap();
+        let store = EmbeddedStore::open(&data.join(STORE_DIR), Options::default()).unwrap();
         let there =
             block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         let mut expected = records();
         // Once for the restore, and once for the opening.
-        expected[0] = Record::Position(leapt(leapt(Position::new(20))));
+        expected[0] = Record::Position(advanced(advanced(Position::new(20))));
         assert_eq!(there, expected);
         let keys = keys_file::read(&data).unwrap();
         assert_eq!(keys, [(KeyId(0), [1; 32]), (KeyId(255), [2; 32])]);
-        let set = broadcasts::Sources::open(&data, [].into()).unwrap().in_force();
+        let set = broadcasts::BroadcastSources::open(&data, [].into()).unwrap().effective();
         assert_eq!(set, [("a/b".to_owned(), "\"1\"".to_owned())].into());
         let again = format!("{:#}", restored(&written(kind), folder.path()).unwrap_err());
         assert!(again.contains("has a store already"), "{again}");
@@ -127,7 +127,7 @@ fn what_was_written_is_put_back() {
 
 #[test]
 fn a_file_of_an_early_build_is_read() {
-    let today = String::from_utf8(written(Kind::Export)).unwrap();
+    let today = String::from_utf8(written(ArchiveKind::Export)).unwrap();
     let early = today.replace(r#""protocol":"legacy""#, r#""dialect":"thomson""#);
     assert_ne!(early, today);
     assert_eq!(read(early.as_bytes()), read(today.as_bytes()));
@@ -135,7 +135,7 @@ fn a_file_of_an_early_build_is_read() {
 
 #[test]
 fn every_cut_and_every_flipped_bit_of_a_backup_is_noticed() {
-    let whole = written(Kind::Backup);
+    let whole = written(ArchiveKind::Backup);
     assert!(read(&whole).is_ok());
     // The last byte is the end of the last line, which is whole without it.
     for length in 0..whole.len() - 1 {
@@ -151,7 +151,7 @@ fn every_cut_and_every_flipped_bit_of_a_backup_is_noticed() {
 #[test]
 fn nothing_is_made_of_a_file_that_is_not_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = written(Kind::Backup);
+    let whole = written(ArchiveKind::Backup);
     let error = format!("{:#}", restored(&whole[..whole.len() / 2], folder.path()).unwrap_err());
     assert!(error.contains("can't be restored"), "{error}");
     assert!(!folder.path().join("data").exists());
@@ -159,7 +159,7 @@ fn nothing_is_made_of_a_file_that_is_not_whole() {
 
 #[test]
 fn what_is_wrong_with_a_file_is_said_without_showing_it() {
-    let text = String::from_utf8(written(Kind::Export)).unwrap();
+    let text = String::from_utf8(written(ArchiveKind::Export)).unwrap();
     for (from, to, said) in [
         ("\"format\":1", "\"format\":2", "take a newer one"),
         ("\"messages\":2", "\"messages\":3", "but there are"),
@@ -178,9 +178,9 @@ fn what_is_wrong_with_a_file_is_said_without_showing_it() {
 
 #[test]
 fn an_import_leaves_out_what_is_there() {
-    let file = written(Kind::Export);
+    let file = written(ArchiveKind::Export);
     let mut import = Import::default();
-    for line in lines_of(&file[..]) {
+    for line in lines(&file[..]) {
         let due = block_on(import.take(&line.unwrap(), async |inbox| Ok::<_, ArchiveError>(inbox == AGENT)))
             .unwrap();
         assert!(due.is_none());

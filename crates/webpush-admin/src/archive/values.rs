@@ -7,43 +7,43 @@ use webpush_core::base64url;
 
 /// Bytes in base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Octets(pub Vec<u8>);
+pub struct Base64Bytes(pub Vec<u8>);
 
 /// `N` bytes in base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Exactly<const N: usize>(pub [u8; N]);
+pub struct FixedBytes<const N: usize>(pub [u8; N]);
 
 /// An id.
-pub(super) type Bits = Exactly<16>;
+pub(super) type IdBytes = FixedBytes<16>;
 /// A key, or a checksum.
-pub(super) type Key = Exactly<32>;
+pub(super) type Key = FixedBytes<32>;
 
 /// Bytes of a header, each as the character with its number: mostly they are text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latin1(pub Vec<u8>);
 
-impl Serialize for Octets {
+impl Serialize for Base64Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&base64url::encode(&self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Octets {
+impl<'de> Deserialize<'de> for Base64Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         base64url::decode(&text).map(Self).ok_or_else(|| D::Error::custom("not base64url"))
     }
 }
 
-impl<const N: usize> Serialize for Exactly<N> {
+impl<const N: usize> Serialize for FixedBytes<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&base64url::encode(self.0))
     }
 }
 
-impl<'de, const N: usize> Deserialize<'de> for Exactly<N> {
+impl<'de, const N: usize> Deserialize<'de> for FixedBytes<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Octets(bytes) = Octets::deserialize(deserializer)?;
+        let Base64Bytes(bytes) = Base64Bytes::deserialize(deserializer)?;
         bytes.try_into().map(Self).map_err(|_| D::Error::custom(format_args!("not {N} bytes")))
     }
 }
@@ -62,15 +62,15 @@ impl<'de> Deserialize<'de> for Latin1 {
     }
 }
 
-impl fmt::Debug for Octets {
+impl fmt::Debug for Base64Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Octets(…)")
+        f.write_str("Base64Bytes(…)")
     }
 }
 
-impl<const N: usize> fmt::Debug for Exactly<N> {
+impl<const N: usize> fmt::Debug for FixedBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Exactly(…)")
+        f.write_str("FixedBytes(…)")
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writing a file: piece by piece, in bounded memory.
 
 use super::FORMAT;
-use super::line::{Begin, Counts, Kind, Line};
-use super::values::Exactly;
+use super::line::{ArchiveKind, Begin, Counts, Line};
+use super::values::FixedBytes;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use webpush_core::capability::KeyId;
@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// A file in the making: its pieces, in order.
 pub struct Writer {
-    kind: Kind,
+    kind: ArchiveKind,
     /// What is written before the records.
     head: Vec<Line>,
     snapshot: Snapshot,
@@ -28,7 +28,7 @@ impl Writer {
     /// Of all that is on a snapshot, with the keys of its URLs.
     #[must_use]
     pub fn new(
-        kind: Kind,
+        kind: ArchiveKind,
         origin: &str,
         keys: &[(KeyId, [u8; 32])],
         broadcasts: Versions,
@@ -41,7 +41,7 @@ impl Writer {
             origin: origin.to_owned(),
             taken: system::env().now().as_millis(),
         };
-        let keys = keys.iter().map(|(id, secret)| Line::Key { id: id.0, secret: Exactly(*secret) });
+        let keys = keys.iter().map(|(id, secret)| Line::Key { id: id.0, secret: FixedBytes(*secret) });
         let broadcasts = broadcasts.into_iter().map(|(name, version)| Line::Broadcast { name, version });
         let head = [Line::Begin(begin)].into_iter().chain(keys).chain(broadcasts).collect();
         let (digest, counts) = (Context::new(&SHA256), Counts::default());
@@ -60,16 +60,16 @@ impl Writer {
             };
             let record: Record = record?;
             let line = Line::from(&record);
-            self.counts += Counts::of(&line);
+            self.counts += Counts::for_line(&line);
             push(&mut piece, &line);
         }
         if self.is_over {
             push(&mut piece, &Line::End(self.counts));
         }
-        if self.kind == Kind::Backup {
+        if self.kind == ArchiveKind::Backup {
             self.digest.update(&piece);
             let so_far = self.digest.clone().finish();
-            let checksum = so_far.as_ref().try_into().map(Exactly).unwrap_or(Exactly([0; 32]));
+            let checksum = so_far.as_ref().try_into().map(FixedBytes).unwrap_or(FixedBytes([0; 32]));
             let begin = piece.len();
             push(&mut piece, &Line::Check(checksum));
             self.digest.update(&piece[begin..]);

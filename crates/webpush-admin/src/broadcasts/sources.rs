@@ -1,4 +1,4 @@
-//! Where the versions of broadcasts come from: the configuration, and over it what was set while the service ran.
+//! Sources of broadcast versions: the configuration, overridden by versions set at run time.
 
 use super::file;
 use std::io;
@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_core::protocol::autopush::{Broadcast, Versions};
 
-/// Both sources.
+/// The broadcast versions of the configuration and those set at run time.
 #[derive(Debug)]
-pub struct Sources {
+pub struct BroadcastSources {
     configured: Versions,
-    /// What wins over it. The file has the same.
+    /// Overrides the configuration. The file has the same.
     set: Versions,
     file: PathBuf,
 }
 
-/// Why a broadcast was not changed.
+/// The reason a broadcast was not changed.
 #[derive(Debug)]
-pub enum Unchanged {
-    /// There are as many as may be.
+pub enum ChangeError {
+    /// The limit on broadcasts is reached.
     Full,
-    /// What was not set can't be taken back.
+    /// The broadcast was not set at run time.
     NotSet {
-        /// The configuration has it.
-        configured: bool,
+        /// True if the configuration has it.
+        is_configured: bool,
     },
-    /// It is not known to be on disk.
+    /// The file could not be written or synced.
     NotWritten(io::Error),
 }
 
-impl Sources {
+impl BroadcastSources {
     /// What the configuration says, and what the data folder keeps.
     ///
     /// # Errors
@@ -39,14 +39,14 @@ impl Sources {
         Ok(Self { configured, set: file::load(&file)?, file })
     }
 
-    /// Puts another configuration in the place of this one.
+    /// Replaces the configuration.
     pub fn configure(&mut self, configured: Versions) {
         self.configured = configured;
     }
 
-    /// The versions that agents are told.
+    /// The versions that agents receive.
     #[must_use]
-    pub fn in_force(&self) -> Versions {
+    pub fn effective(&self) -> Versions {
         let mut versions = self.configured.clone();
         versions.extend(self.set.clone());
         versions
@@ -55,10 +55,10 @@ impl Sources {
     /// Sets a version. When this returns it is on disk.
     ///
     /// # Errors
-    /// [`Unchanged`].
-    pub fn set(&mut self, broadcast: Broadcast) -> Result<(), Unchanged> {
+    /// [`ChangeError`].
+    pub fn set(&mut self, broadcast: Broadcast) -> Result<(), ChangeError> {
         if self.set.len() >= BROADCASTS && !self.set.contains_key(broadcast.name()) {
-            return Err(Unchanged::Full);
+            return Err(ChangeError::Full);
         }
         let mut set = self.set.clone();
         broadcast.insert_into(&mut set);
@@ -68,24 +68,24 @@ impl Sources {
     /// Takes back what was set; then the configuration counts again. When this returns that is on disk.
     ///
     /// # Errors
-    /// [`Unchanged`].
-    pub fn take_back(&mut self, name: &str) -> Result<(), Unchanged> {
+    /// [`ChangeError`].
+    pub fn unset(&mut self, name: &str) -> Result<(), ChangeError> {
         let mut set = self.set.clone();
         if set.remove(name).is_none() {
-            return Err(Unchanged::NotSet { configured: self.configured.contains_key(name) });
+            return Err(ChangeError::NotSet { is_configured: self.configured.contains_key(name) });
         }
         self.keep(set)
     }
 
     /// What was set, and so is in the folder.
     #[must_use]
-    pub fn set_here(&self) -> Versions {
+    pub fn overrides(&self) -> Versions {
         self.set.clone()
     }
 
-    fn keep(&mut self, set: Versions) -> Result<(), Unchanged> {
+    fn keep(&mut self, set: Versions) -> Result<(), ChangeError> {
         if set != self.set {
-            file::save(&self.file, &set).map_err(Unchanged::NotWritten)?;
+            file::save(&self.file, &set).map_err(ChangeError::NotWritten)?;
             self.set = set;
         }
         Ok(())
@@ -108,7 +108,7 @@ mod tests {
         pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect()
     }
 
-    fn set(sources: &mut Sources, name: &str, version: &str) -> Result<(), Unchanged> {
+    fn set(sources: &mut BroadcastSources, name: &str, version: &str) -> Result<(), ChangeError> {
         sources.set(Broadcast::new(name, version).unwrap())
     }
 
@@ -116,21 +116,24 @@ mod tests {
     fn what_is_set_wins_until_it_is_taken_back_and_outlives_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let configured = versions(&[("a", "1"), ("b", "1")]);
-        let mut sources = Sources::open(folder.path(), configured.clone()).unwrap();
-        assert_eq!(sources.in_force(), configured);
+        let mut sources = BroadcastSources::open(folder.path(), configured.clone()).unwrap();
+        assert_eq!(sources.effective(), configured);
         set(&mut sources, "a", "\"2\"").unwrap();
         set(&mut sources, "c/d", "it's = 3").unwrap();
         let in_force = versions(&[("a", "\"2\""), ("b", "1"), ("c/d", "it's = 3")]);
-        assert_eq!(sources.in_force(), in_force);
+        assert_eq!(sources.effective(), in_force);
 
-        let mut again = Sources::open(folder.path(), configured.clone()).unwrap();
-        assert_eq!(again.in_force(), in_force);
-        again.take_back("a").unwrap();
-        again.take_back("c/d").unwrap();
-        assert_eq!(again.in_force(), configured);
-        assert_eq!(Sources::open(folder.path(), configured.clone()).unwrap().in_force(), configured);
+        let mut again = BroadcastSources::open(folder.path(), configured.clone()).unwrap();
+        assert_eq!(again.effective(), in_force);
+        again.unset("a").unwrap();
+        again.unset("c/d").unwrap();
+        assert_eq!(again.effective(), configured);
+        assert_eq!(
+            BroadcastSources::open(folder.path(), configured.clone()).unwrap().effective(),
+            configured
+        );
         for (name, is_configured) in [("a", true), ("c/d", false)] {
-            let Err(Unchanged::NotSet { configured }) = again.take_back(name) else {
+            let Err(ChangeError::NotSet { is_configured: configured }) = again.unset(name) else {
                 panic!("{name} was there")
             };
             assert_eq!(configured, is_configured);
@@ -140,20 +143,20 @@ mod tests {
     #[test]
     fn there_are_not_too_many() {
         let folder = tempfile::tempdir().unwrap();
-        let mut sources = Sources::open(folder.path(), Versions::new()).unwrap();
+        let mut sources = BroadcastSources::open(folder.path(), Versions::new()).unwrap();
         sources.set = (0..BROADCASTS).map(|number| (number.to_string(), "1".to_owned())).collect();
-        assert!(matches!(set(&mut sources, "more", "1"), Err(Unchanged::Full)));
+        assert!(matches!(set(&mut sources, "more", "1"), Err(ChangeError::Full)));
         set(&mut sources, "0", "2").unwrap();
-        sources.take_back("1").unwrap();
+        sources.unset("1").unwrap();
         set(&mut sources, "more", "1").unwrap();
     }
 
     #[test]
     fn what_cannot_be_written_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut sources = Sources::open(folder.path(), versions(&[("a", "1")])).unwrap();
+        let mut sources = BroadcastSources::open(folder.path(), versions(&[("a", "1")])).unwrap();
         drop(folder);
-        assert!(matches!(set(&mut sources, "a", "2"), Err(Unchanged::NotWritten(_))));
-        assert_eq!(sources.in_force(), versions(&[("a", "1")]));
+        assert!(matches!(set(&mut sources, "a", "2"), Err(ChangeError::NotWritten(_))));
+        assert_eq!(sources.effective(), versions(&[("a", "1")]));
     }
 }

@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
-use webpush_admin::data_dir::make_folders;
+use webpush_admin::data_dir::create_dirs;
 use webpush_client::private_file;
 use webpush_client::url::CapabilityUrl;
 
@@ -42,7 +42,7 @@ impl Cache {
     /// Fails if it cannot be created.
     pub fn open(data_dir: &Path, acme_directory: &str) -> anyhow::Result<Self> {
         let path = data_dir.join(SUBDIRECTORY).join(file_name(acme_directory));
-        make_folders(&path)
+        create_dirs(&path)
             .with_context(|| format!("cannot create the directory {} (--data-dir)", path.display()))?;
         Ok(Self { path })
     }

@@ -23,7 +23,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use webpush_admin::admin;
 use webpush_admin::admin::address::{Address, Listen};
-use webpush_admin::admin::owner_token;
+use webpush_admin::admin::admin_token;
 use webpush_config::error::ConfigError;
 
 /// Time limit for a connection and the start of an answer.
@@ -76,9 +76,9 @@ impl AdminClient {
         let (admin, data_dir) = listener(line)?;
         let token = match &admin.tokens {
             Some(source) => Some(source.read_first()?),
-            None => owner_token::read(&data_dir),
+            None => admin_token::read(&data_dir),
         };
-        let missing = token.is_none().then(|| data_dir.join(owner_token::FILE_NAME));
+        let missing = token.is_none().then(|| data_dir.join(admin_token::FILE_NAME));
         Ok(Self { address: admin.address, token, missing })
     }
 

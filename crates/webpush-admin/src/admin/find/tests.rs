@@ -50,7 +50,7 @@ async fn commit(service: &Service, ops: Vec<Op>) {
 /// Reads a page where blocking is allowed.
 async fn read<T: Serialize + Send + 'static>(
     service: &Arc<Service>,
-    page: impl FnOnce(&Service) -> Result<T, Refusal> + Send + 'static,
+    page: impl FnOnce(&Service) -> Result<T, AdminError> + Send + 'static,
 ) -> Value {
     let service = Arc::clone(service);
     serde_json::to_value(spawn_blocking(move || page(&service).unwrap()).await.unwrap()).unwrap()
@@ -73,17 +73,19 @@ async fn a_log_id_of_another_kind_is_not_found_and_a_malformed_one_is_refused() 
     let (service, _) = service(0..3).await;
     let log_id = service.pseudonyms.inbox(id(1)).to_string();
     let other = service.pseudonyms.subscription(SubscriptionId::from_bytes([1; 16])).to_string();
-    assert!(matches!(agent(&service, &other).await, Err(Refusal::NoSuch(_))));
-    assert!(matches!(subscription(&service, &log_id, &log_id).await, Err(Refusal::NoSuch(_))));
+    assert!(matches!(agent(&service, &other).await, Err(AdminError::NoSuch(_))));
+    assert!(matches!(subscription(&service, &log_id, &log_id).await, Err(AdminError::NoSuch(_))));
     for wrong in ["", "0123456789abcdef", &log_id[1..]] {
-        let Err(Refusal::Wrong(said)) = agent(&service, wrong).await else { panic!("{wrong} was taken") };
+        let Err(AdminError::BadRequest(said)) = agent(&service, wrong).await else {
+            panic!("{wrong} was taken")
+        };
         assert!(said.contains("32 hexadecimal digits"), "{said}");
-        assert!(matches!(subscription(&service, &log_id, wrong).await, Err(Refusal::Wrong(_))));
+        assert!(matches!(subscription(&service, &log_id, wrong).await, Err(AdminError::BadRequest(_))));
     }
     let receipts = Inbox { id: id(9), owner: Owner::Receipts, created: CREATED, key: KEY };
     commit(&service, vec![Op::CreateInbox(receipts)]).await;
     let log_id = service.pseudonyms.inbox(id(9)).to_string();
-    assert!(matches!(agent(&service, &log_id).await, Err(Refusal::NoSuch(_))));
+    assert!(matches!(agent(&service, &log_id).await, Err(AdminError::NoSuch(_))));
 }
 
 #[tokio::test]

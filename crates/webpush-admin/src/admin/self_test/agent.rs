@@ -1,8 +1,8 @@
 //! The agent of an attempt: one of RFC 8030 that listens to events.
 
 use super::error::SelfTestError;
+use super::progress::StepReporter;
 use super::push::{self, TEXT};
-use super::told::Told;
 use crate::admin::Admin;
 use http::Method;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use webpush_http::resources::rfc8030::subscribe;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From the subscription to its end, which comes whatever happens in between.
-pub(super) async fn attempt(admin: &Admin, told: &Told) -> Result<(), SelfTestError> {
-    let subscription = subscribe(admin, told).await?;
+pub(super) async fn attempt(admin: &Admin, reporter: &StepReporter) -> Result<(), SelfTestError> {
+    let subscription = subscribe(admin, reporter).await?;
     let mut connection = push::connect(admin).await?;
-    let receiving = timeout(PATIENCE, receive(admin, &subscription, &mut connection, told));
+    let receiving = timeout(PATIENCE, receive(admin, &subscription, &mut connection, reporter));
     let tried = receiving.await.unwrap_or(Err(SelfTestError::NotDelivered(PATIENCE.as_secs())));
     // With its set goes the agent.
     let mut connection = push::connect(admin).await?;
     unsubscribe(&mut connection, subscription.set.as_ref().unwrap_or(&subscription.subscription)).await?;
     if tried.is_ok() {
-        told.step("agent", "unsubscribed", "nothing is left of this").await;
+        reporter.step("agent", "unsubscribed", "nothing is left of this").await;
     }
     tried
 }
@@ -39,30 +39,30 @@ async fn receive(
     admin: &Admin,
     subscription: &AgentSubscription,
     connection: &mut Connection,
-    told: &Told,
+    reporter: &StepReporter,
 ) -> Result<(), SelfTestError> {
     let mut listening = push::connect(admin).await?;
     let listen = request(Method::GET, &subscription.subscription)?;
     let events = Events::start(&mut listening, listen, None).await?;
     let mut events = events.ok_or(SelfTestError::StreamEnded)?;
-    told.step("agent", "listens", "by server-sent events").await;
-    let message = push::push(admin, &subscription.push_subscription(), told).await?;
+    reporter.step("agent", "listens", "by server-sent events").await;
+    let message = push::push(admin, &subscription.push_subscription(), reporter).await?;
     let (url, answer) = events.next().await?.ok_or(SelfTestError::StreamEnded)?.receive()?;
-    told.step("agent", "received", format!("{} bytes", answer.body.len())).await;
+    reporter.step("agent", "received", format!("{} bytes", answer.body.len())).await;
     if decrypt(&subscription.keys, &answer.body)? != TEXT.as_bytes() {
         return Err(SelfTestError::OtherText);
     }
-    told.step("agent", "decrypted", TEXT).await;
+    reporter.step("agent", "decrypted", TEXT).await;
     let acknowledged = connection.exchange(request(Method::DELETE, &url)?).await?;
     if !acknowledged.status.is_success() {
         let error = StatusError::new(connection.origin(), Operation::Acknowledge, &acknowledged);
         return Err(ClientError::from(error).into());
     }
-    push::follow(admin, message, told).await
+    push::follow(admin, message, reporter).await
 }
 
 /// Without a token: whoever may use this listener may try the service.
-async fn subscribe(admin: &Admin, told: &Told) -> Result<AgentSubscription, SelfTestError> {
+async fn subscribe(admin: &Admin, reporter: &StepReporter) -> Result<AgentSubscription, SelfTestError> {
     let service = &admin.service;
     let keys = AgentKeys::generate()?;
     let url = CapabilityUrl::parse(&service.origin)?;
@@ -72,6 +72,6 @@ async fn subscribe(admin: &Admin, told: &Told) -> Result<AgentSubscription, Self
     })?;
     let (head, body) = made.into_parts();
     let answer = Answer { status: head.status, headers: head.headers, body };
-    told.step("agent", "subscribed", "a new agent of RFC 8030, with keys of its own").await;
+    reporter.step("agent", "subscribed", "a new agent of RFC 8030, with keys of its own").await;
     Ok(read_subscription(&url, &answer, keys)?)
 }

@@ -1,7 +1,7 @@
 //! The sender of an attempt, and what the service says of its message.
 
 use super::error::SelfTestError;
-use super::told::Told;
+use super::progress::StepReporter;
 use crate::admin::Admin;
 use std::time::Duration;
 use webpush_client::connection::Connection;
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection to the service from inside.
 pub(super) async fn connect(admin: &Admin) -> Result<Connection, SelfTestError> {
-    let socket = admin.inside.connect().ok_or(SelfTestError::ConnectionLimit)?;
+    let socket = admin.loopback.connect().ok_or(SelfTestError::ConnectionLimit)?;
     Ok(Connection::over(socket, admin.service.origin.clone()).await?)
 }
 
@@ -31,18 +31,19 @@ pub(super) async fn connect(admin: &Admin) -> Result<Connection, SelfTestError> 
 pub(super) async fn push(
     admin: &Admin,
     to: &PushSubscription,
-    told: &Told,
+    reporter: &StepReporter,
 ) -> Result<MessageId, SelfTestError> {
     let mut connection = connect(admin).await?;
     let sender = Sender { key: VapidKey::generate()?, subject: None };
     let urgency = Some(Urgency::High);
     let delivery = Delivery { ttl_seconds: TTL_SECONDS, urgency, ..Delivery::default() };
-    told.step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
+    reporter
+        .step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
         .await;
     let now = admin.service.now();
     let sent = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender), now).await?;
     let SendResponse { status, message, .. } = sent;
-    told.step("sender", "answered", format!("{status}")).await;
+    reporter.step("sender", "answered", format!("{status}")).await;
     let path = message.map(|url| url.path().to_owned()).unwrap_or_default();
     match admin.service.keyring.open(&path) {
         Some(Capability::Message(entry)) => Ok(entry.message),
@@ -51,7 +52,11 @@ pub(super) async fn push(
 }
 
 /// Tells the stages of a message as it comes to them, until it has ended.
-pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Result<(), SelfTestError> {
+pub(super) async fn follow(
+    admin: &Admin,
+    message: MessageId,
+    reporter: &StepReporter,
+) -> Result<(), SelfTestError> {
     let service = &admin.service;
     if service.traces.keep().is_none() {
         return Ok(());
@@ -64,7 +69,7 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
         for stage in STAGES {
             if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
                 seen[stage as usize] = true;
-                told.step_at("service", stage.as_str(), at, said_of(stage, current.state)).await;
+                reporter.step_at("service", stage.as_str(), at, said_of(stage, current.state)).await;
             }
         }
         if current.is_final {
@@ -75,7 +80,7 @@ pub(super) async fn follow(admin: &Admin, message: MessageId, told: &Told) -> Re
         }
         if current.reason != waits_for {
             waits_for.clone_from(&current.reason);
-            told.step("service", "waits", current.reason.unwrap_or_default()).await;
+            reporter.step("service", "waits", current.reason.unwrap_or_default()).await;
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -36,7 +36,7 @@ impl AdminArgs {
         let tokens = TokenSource::new(self.admin_token_file, tokens, "--admin-token-file");
         match self.admin {
             Listen::Off => None,
-            Listen::On(address) => Some(admin::AdminConfig { address, tokens, may_be_taken: is_default }),
+            Listen::On(address) => Some(admin::AdminConfig { address, tokens, is_optional: is_default }),
         }
     }
 }

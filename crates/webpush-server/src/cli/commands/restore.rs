@@ -4,7 +4,7 @@ use crate::cli::render::terminal;
 use crate::cli::runtime::exit;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use webpush_admin::archive::{self, Restored};
+use webpush_admin::archive::{self, RestoreSummary};
 
 /// Create a data directory from a backup
 ///
@@ -25,10 +25,10 @@ pub(crate) struct RestoreArgs {
 #[must_use]
 pub(crate) fn run(args: &RestoreArgs) -> ExitCode {
     let restored = archive::restore(&args.file, &args.data_dir);
-    let restored = restored.and_then(|Restored { counts, left_out }| {
-        if left_out > 0 {
+    let restored = restored.and_then(|RestoreSummary { counts, skipped }| {
+        if skipped > 0 {
             terminal::warning(&format!(
-                "skipped {left_out} of these: the store was damaged when the file was created, and what they belong to is \
+                "skipped {skipped} of these: the store was damaged when the file was created, and what they belong to is \
                  missing"
             ));
         }

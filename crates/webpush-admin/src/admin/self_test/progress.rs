@@ -1,4 +1,4 @@
-//! What an attempt tells, line by line.
+//! Reports the steps of a self-test as lines of JSON.
 
 use super::error::SelfTestError;
 use crate::admin::messages::millis;
@@ -13,54 +13,53 @@ use tokio::sync::mpsc;
 use webpush_service::service::Service;
 use webpush_store::StoreError;
 
-/// More steps than an attempt has, so that nobody waits for whoever reads them.
+/// Capacity of the channel: more than the steps of a self-test, so that slow clients do not delay it.
 const STEPS: usize = 64;
 
-/// Lines as they come; the store has no part in them.
+/// The lines of a response. None is an error.
 pub(super) type Lines = mpsc::Receiver<Result<Bytes, StoreError>>;
 
-/// Where steps are told. Times are in milliseconds since the attempt began.
-pub(super) struct Told {
+/// Sends steps to the client, with times in milliseconds since the start.
+pub(super) struct StepReporter {
     service: Arc<Service>,
-    began: Duration,
+    started: Duration,
     lines: mpsc::Sender<Result<Bytes, StoreError>>,
 }
 
-/// The two ends of what is told.
-pub(super) fn channel(service: Arc<Service>) -> (Told, Lines) {
-    let (lines, told) = mpsc::channel(STEPS);
-    let began = service.traces.now();
-    (Told { service, began, lines }, told)
+pub(super) fn channel(service: Arc<Service>) -> (StepReporter, Lines) {
+    let (sender, receiver) = mpsc::channel(STEPS);
+    let started = service.traces.now();
+    (StepReporter { service, started, lines: sender }, receiver)
 }
 
-/// The response whose body they are.
+/// Returns a response whose body is the lines.
 pub(super) fn answer(lines: Lines) -> Reply {
     let mut answer = Response::new(Content::Pieces(lines));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     answer
 }
 
-impl Told {
-    /// Somebody did something just now.
+impl StepReporter {
+    /// Reports a step that just happened.
     pub(super) async fn step(&self, who: &str, step: &str, detail: impl Into<Value>) {
         self.step_at(who, step, self.service.traces.now(), detail).await;
     }
 
-    /// It was at that time, as times of a trace are written.
+    /// Reports a step that happened at a time of the trace clock.
     pub(super) async fn step_at(&self, who: &str, step: &str, at: Duration, detail: impl Into<Value>) {
-        let ms = millis(at.saturating_sub(self.began));
+        let ms = millis(at.saturating_sub(self.started));
         self.line(json!({"who": who, "step": step, "ms": ms, "detail": detail.into()})).await;
     }
 
-    /// It is over.
-    pub(super) async fn end(&self, ended: Result<(), SelfTestError>) {
-        let ms = millis(self.service.traces.now().saturating_sub(self.began));
-        let error = ended.err().map(|error| error.sentence());
+    /// Reports the result.
+    pub(super) async fn end(&self, result: Result<(), SelfTestError>) {
+        let ms = millis(self.service.traces.now().saturating_sub(self.started));
+        let error = result.err().map(|error| error.sentence());
         self.line(json!({"end": true, "ok": error.is_none(), "ms": ms, "error": error})).await;
     }
 
-    /// Whoever has gone away meanwhile is not told.
     async fn line(&self, line: Value) {
+        // The client may have disconnected.
         let _ = self.lines.send(Ok(Bytes::from(format!("{line}\n")))).await;
     }
 }
