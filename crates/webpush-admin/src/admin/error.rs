@@ -158,7 +158,7 @@ impl AdminError {
             ),
             Self::Broadcast(ChangeError::NotWritten(_)) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The data directory cannot be written, so nothing was changed; the log has the reason.",
+                "Writing to the data directory failed, so the change may be lost; the log has the reason.",
             ),
             Self::NoSuch(message) => (StatusCode::NOT_FOUND, *message),
             Self::Conflict(message) => return (StatusCode::CONFLICT, sentence(message)),

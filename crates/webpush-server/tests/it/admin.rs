@@ -80,7 +80,7 @@ async fn invalid_requests_are_explained() {
         ("PUT", "/broadcasts/errors", "1", 400, "No broadcast can be called errors"),
         ("PUT", "/broadcasts/a%2", "1", 400, "hexadecimal"),
         ("PUT", "/broadcasts/a?b", "1", 400, "%3F"),
-        ("DELETE", "/broadcasts/a", "", 404, "There is no broadcast of this name."),
+        ("DELETE", "/broadcasts/a", "", 404, "There is no broadcast with this name."),
         ("GET", "/broadcasts/a", "", 405, "PUT, DELETE"),
         ("PUT", "/broadcasts", "1", 405, "GET, HEAD"),
         ("GET", "/nothing", "", 404, "/broadcasts"),

@@ -162,7 +162,7 @@ async fn unknown_messages_are_explained() {
     let path = url.strip_prefix("http://").unwrap().split_once('/').unwrap().1;
     let (status, answer) = trace(&server, &format!("/{path}")).await;
     let detail = answer["detail"].as_str().unwrap();
-    assert!(status == 404 && detail.contains("it is stored, and waits for its agent"), "{status} {detail}");
+    assert!(status == 404 && detail.contains("is stored, and waits for its agent"), "{status} {detail}");
     server.kill();
     let server = Server::start_on(dir.path(), &[&ADMIN[..], &["--trace-keep", "0"]].concat());
     let (status, answer) = trace(&server, &format!("/{path}")).await;
