@@ -70,7 +70,7 @@ impl ServerConfig {
     /// Checks that clients on other machines will not send push URLs unencrypted.
     ///
     /// # Errors
-    /// Fails if they would. A host name is not resolved; [`ServerConfig::check_address`] checks its address.
+    /// Fails if they would. A host name is not resolved; its address is checked when it is bound.
     pub fn check_host(&self) -> anyhow::Result<()> {
         let (host, bare) = self.host();
         bare.parse().map_or(Ok(()), |address| self.check_address(&host, address))
