@@ -96,7 +96,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists at most `limit` messages that have ended at `now`, and when the next one will.
     ///
-    /// The end of a message is [`webpush_core::message::Draft::ends`].
+    /// The end of a message is [`webpush_core::message::removal_time`].
     fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Due, StoreError>> + Send;
 
     /// Lists at most `limit` idle inboxes, each to be removed with [`Op::RemoveIdle`].
