@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use webpush_service::readiness::NotReady;
 use webpush_service::service::Service;
-use webpush_service::session_registry::Transport;
+use webpush_service::session_registry::TransportKind;
 
 /// Interval between checks of a store that does not respond.
 const RETRY: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ pub async fn keep_watchdog(service: Arc<Service>, status: String) {
     let is_alive = || async { needs_no_restart(service.check_readiness().await) };
     let report = || {
         let sessions: u64 =
-            Transport::ALL.iter().map(|transport| service.registry.session_count(*transport)).sum();
+            TransportKind::ALL.iter().map(|transport| service.registry.session_count(*transport)).sum();
         let status = format!("{status}; {sessions} sessions");
         spawn_blocking(move || notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]));
     };

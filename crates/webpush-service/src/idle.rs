@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::sealing::Aes256GcmSiv;
     use crate::service::Setup;
-    use crate::session_registry::Transport;
+    use crate::session_registry::TransportKind;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
     use webpush_core::id::InboxId;
@@ -107,7 +107,7 @@ mod tests {
     async fn an_agent_with_an_open_session_is_not_idle() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), subscription: None, min_urgency: Urgency::VeryLow };
-        let listener = service.registry.register(&scope, Transport::Rfc8030);
+        let listener = service.registry.register(&scope, TransportKind::Rfc8030);
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
         assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "its activity was recorded");

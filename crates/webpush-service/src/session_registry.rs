@@ -34,7 +34,7 @@ pub struct SessionRegistry {
 
 /// How messages reach a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum TransportKind {
     /// HTTP/2 server push (RFC 8030).
     Rfc8030,
     /// HTTP/2 server push at the URL of a device, in the legacy (2015) API.
@@ -45,7 +45,7 @@ pub enum Transport {
     Autopush,
 }
 
-impl Transport {
+impl TransportKind {
     /// All transports.
     pub const ALL: [Self; 4] = [Self::Rfc8030, Self::Legacy, Self::Events, Self::Autopush];
 
@@ -116,7 +116,7 @@ impl Deref for SessionSlots {
 /// Pending notifications of one session.
 struct SessionSlot {
     scope: Scope,
-    transport: Transport,
+    transport: TransportKind,
     /// The reason why the session sends nothing, and its minimum urgency, as [`pack`] combines them.
     state: AtomicU8,
     pending: Mutex<Pending>,
@@ -132,7 +132,7 @@ struct Pending {
 }
 
 impl SessionSlot {
-    fn new(scope: &Scope, transport: Transport) -> Self {
+    fn new(scope: &Scope, transport: TransportKind) -> Self {
         let state = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
         Self { scope: *scope, transport, state, pending: Mutex::default() }
     }
@@ -183,7 +183,7 @@ impl SessionRegistry {
     ///
     /// A new WebSocket supersedes older ones of the same agent.
     #[must_use]
-    pub fn register(self: &Arc<Self>, scope: &Scope, transport: Transport) -> SessionHandle {
+    pub fn register(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
         let slot = Arc::new(SessionSlot::new(scope, transport));
         self.open.add(transport as usize, 1);
         self.opened.add(transport as usize, 1);
@@ -196,7 +196,7 @@ impl SessionRegistry {
             InboxSlot::Occupied(mut sessions) => {
                 let slots = &mut sessions.get_mut().slots;
                 let is_superseded = |older: &&Arc<SessionSlot>| {
-                    transport == Transport::Autopush && older.transport == transport
+                    transport == TransportKind::Autopush && older.transport == transport
                 };
                 for older in slots.iter().filter(is_superseded) {
                     older.notify(|wakeup| wakeup.superseded = true);
@@ -212,7 +212,7 @@ impl SessionRegistry {
     pub fn wake_websockets(&self) {
         for shard in &self.shards {
             for slot in lock(shard).values().flat_map(|sessions| sessions.slots.iter()) {
-                if slot.transport == Transport::Autopush {
+                if slot.transport == TransportKind::Autopush {
                     slot.notify(|_| {});
                 }
             }
@@ -260,13 +260,13 @@ impl SessionRegistry {
 
     /// Returns the number of open sessions.
     #[must_use]
-    pub fn session_count(&self, transport: Transport) -> u64 {
+    pub fn session_count(&self, transport: TransportKind) -> u64 {
         self.open.get(transport as usize)
     }
 
     /// Returns the number of sessions opened so far.
     #[must_use]
-    pub fn opened_count(&self, transport: Transport) -> u64 {
+    pub fn opened_count(&self, transport: TransportKind) -> u64 {
         self.opened.get(transport as usize)
     }
 

@@ -397,7 +397,7 @@ async fn find(service: &Service, id: InboxId) -> Result<Option<(InboxId, Session
 fn listen(service: &Service, agent: InboxId) -> SessionHandle {
     // The session holds the minimum urgency, which changes.
     let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
-    service.registry.register(&scope, session_registry::Transport::Autopush)
+    service.registry.register(&scope, session_registry::TransportKind::Autopush)
 }
 
 /// Renders an entry; `None` if it is no longer wanted, or its subscription is gone.

@@ -2,7 +2,7 @@
 
 use super::exposition::{Counters, Exposition};
 use crate::broadcasts::Broadcasts;
-use crate::session_registry::{SessionRegistry, Transport};
+use crate::session_registry::{SessionRegistry, TransportKind};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,7 +57,7 @@ impl Agents {
         registry: &SessionRegistry,
         broadcasts: &Broadcasts,
     ) -> fmt::Result {
-        let transports = || Transport::ALL.into_iter();
+        let transports = || TransportKind::ALL.into_iter();
         out.gauges(
             "sessions",
             "Open sessions, by transport: rfc8030 and legacy use server push, events server-sent events, autopush a WebSocket.",

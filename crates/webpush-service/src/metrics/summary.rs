@@ -3,7 +3,7 @@
 //! They are counters and gauges; the dashboard computes rates from successive samples.
 
 use crate::service::Service;
-use crate::session_registry::Transport;
+use crate::session_registry::TransportKind;
 use serde_json::{Map, Value, json};
 use webpush_store::statistics::Distribution;
 
@@ -13,7 +13,7 @@ pub fn sample(service: &Service) -> Value {
     let metrics = &*service.metrics;
     let store = service.statistics().unwrap_or_default();
     let sessions: u64 =
-        Transport::ALL.into_iter().map(|transport| service.registry.session_count(transport)).sum();
+        TransportKind::ALL.into_iter().map(|transport| service.registry.session_count(transport)).sum();
     let (delivery, acknowledgement) = metrics.messages.times();
     json!({
         "at": service.now().as_millis(),
@@ -49,10 +49,10 @@ pub fn bounds(service: &Service) -> Value {
 /// Returns the number of open sessions by transport.
 #[must_use]
 pub fn sessions(service: &Service) -> Value {
-    let count = |transport: Transport| {
+    let count = |transport: TransportKind| {
         (transport.as_str().to_owned(), service.registry.session_count(transport).into())
     };
-    Value::Object(Transport::ALL.into_iter().map(count).collect::<Map<_, _>>())
+    Value::Object(TransportKind::ALL.into_iter().map(count).collect::<Map<_, _>>())
 }
 
 fn histogram(values: &Distribution) -> Value {

@@ -43,7 +43,8 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
 
 fn register(registry: &Arc<SessionRegistry>) -> SessionHandle {
     let inbox = InboxId::from_bytes([1; 16]);
-    registry.register(&Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }, Transport::Rfc8030)
+    registry
+        .register(&Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }, TransportKind::Rfc8030)
 }
 
 fn positions(wakeup: &Wakeup) -> (u64, u64, Vec<u64>) {
@@ -97,7 +98,7 @@ fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
     drop(one);
     assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
     assert_eq!(
-        (registry.session_count(Transport::Rfc8030), registry.opened_count(Transport::Rfc8030)),
+        (registry.session_count(TransportKind::Rfc8030), registry.opened_count(TransportKind::Rfc8030)),
         (0, 2)
     );
 }
@@ -107,9 +108,9 @@ fn a_reconnecting_agent_supersedes_only_its_own_websocket() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
-    let monitor = registry.register(&scope, Transport::Rfc8030);
-    let first = registry.register(&scope, Transport::Autopush);
-    let second = registry.register(&scope, Transport::Autopush);
+    let monitor = registry.register(&scope, TransportKind::Rfc8030);
+    let first = registry.register(&scope, TransportKind::Autopush);
+    let second = registry.register(&scope, TransportKind::Autopush);
     assert!(first.is_superseded() && !second.is_superseded() && !monitor.is_superseded());
     drop(first);
     assert_eq!(registry.offer(&live()), 2);
@@ -124,7 +125,7 @@ fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
         subscription: Some(SubscriptionId::from_bytes([n; 16])),
         min_urgency: Urgency::VeryLow,
     };
-    let register_for = |n| registry.register(&only(n), Transport::Rfc8030);
+    let register_for = |n| registry.register(&only(n), TransportKind::Rfc8030);
     let (removed, kept, set) = (register_for(2), register_for(3), register(&registry));
     registry.end_sessions(inbox, Some(SubscriptionId::from_bytes([2; 16])));
     assert!(removed.is_removed() && !kept.is_removed() && !set.is_removed());
@@ -138,10 +139,10 @@ fn availability_depends_on_urgency_and_block_reason() {
     let inbox = InboxId::from_bytes([1; 16]);
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
     let scope = Scope { inbox, subscription: None, min_urgency: Urgency::Normal };
-    let first = registry.register(&scope, Transport::Rfc8030);
+    let first = registry.register(&scope, TransportKind::Rfc8030);
     assert_eq!(registry.availability(inbox, Urgency::Low), Availability::BelowMinUrgency(Urgency::Normal));
     assert_eq!(registry.availability(inbox, Urgency::Normal), Availability::Session(BlockReason::Nothing));
-    let second = registry.register(&scope, Transport::Autopush);
+    let second = registry.register(&scope, TransportKind::Autopush);
     for reason in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
         second.set_block_reason(reason, Urgency::Low);
         assert_eq!(registry.availability(inbox, Urgency::Low), Availability::Session(reason));

@@ -22,7 +22,7 @@ async fn a_wakeup_while_entries_are_under_way_is_not_lost() {
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
     let registry = Arc::clone(&server.service.registry);
-    let listener = registry.register(&scope, session_registry::Transport::Rfc8030);
+    let listener = registry.register(&scope, session_registry::TransportKind::Rfc8030);
     let mut agent = Agent::new(server, Session::new(scope, WaitMode::Indefinite, None), Some(listener));
     let (idle, busy) = (true, false);
     let mut is_woken = |can_take| {

@@ -14,7 +14,7 @@ use webpush_core::protocol::event_stream;
 use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::Scope;
 use webpush_service::service::Service;
-use webpush_service::session_registry::Transport;
+use webpush_service::session_registry::TransportKind;
 use webpush_store::{Applied, Durability, Op};
 
 /// `GET` begins to listen (RFC 8030 §6), by server push or server-sent events.
@@ -40,9 +40,9 @@ pub(crate) async fn monitor(
     let scope = Scope { inbox, subscription: only, min_urgency: request.min_urgency };
     let is_device = matches!(capability, Capability::Device(_));
     let way = match is_device {
-        true => Transport::Legacy,
-        false if event_stream::is_requested(&head.headers) => Transport::Events,
-        false => Transport::Rfc8030,
+        true => TransportKind::Legacy,
+        false if event_stream::is_requested(&head.headers) => TransportKind::Events,
+        false => TransportKind::Rfc8030,
     };
     let listener = service.registry.register(&scope, way);
     let key = match only {
@@ -57,7 +57,7 @@ pub(crate) async fn monitor(
     let origin = head.uri.scheme_str().zip(head.uri.authority());
     let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
     let monitor = Monitor { scope, request, entrance, origin };
-    if way != Transport::Events {
+    if way != TransportKind::Events {
         return Ok(RouteOutcome::Monitor(Box::new(monitor), listener));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
