@@ -109,7 +109,7 @@ fn run(connection: &mut AutopushConnection, command: Command, closed: bool, now:
     closed
 }
 
-/// A cipher without encryption that recognizes its own tags, so that versions of messages can be created and parsed.
+/// A cipher that does not encrypt and has a checksum as tag, so that versions can be created and parsed.
 struct Cipher;
 
 impl SealingCipher for Cipher {

@@ -1,4 +1,4 @@
-// The dashboard of the admin listener in Firefox, whose pushes come from the same service: then "try it" sends to this browser.
+// The dashboard of the admin listener in Firefox, whose pushes come from the same service: then the self-test sends to this browser.
 
 import assert from 'node:assert/strict';
 import { inOrder } from './checks.mjs';
@@ -26,12 +26,12 @@ const steps = {
     await page.click('#try');
     await page.waitForSelector('.try-end.is-good, .try-end.is-bad', { timeout: 40_000 });
     const [end] = await texts('#try-end');
-    assert.match(end, /^It works/);
+    assert.match(end, /^Passed in/);
     assert.equal(await page.$eval('#try-note', (note) => note.hidden), true);
     const found = await texts('#try-steps li');
     for (const step of [
       /browser.*subscribed – at the push service of this browser/,
-      /sender.*answered – 201 Created/,
+      /sender.*response – 201 Created/,
       /service.*stored/,
       /service.*written/,
       /browser.*received – and decrypted: It works/,

@@ -1,7 +1,7 @@
-// The page of the admin listener in Chromium as Debian packages it, headless: it draws, asks nobody else, fits a phone, and
-// its "try it" shows every step.
+// The dashboard in headless Chromium of Debian: it draws, requests nothing from elsewhere, fits a phone, and its self-test
+// shows every step.
 //
-// WEBPUSH_SCREENSHOTS names a directory for what it looked like; WEBPUSH_TRAFFIC_SECONDS lets there be more to see.
+// WEBPUSH_SCREENSHOTS is a directory for screenshots; WEBPUSH_TRAFFIC_SECONDS sends messages for longer before them.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const VIEWS = [
   { name: 'dark-390', width: 390, height: 844, theme: 'dark' },
 ];
 
-/** All steps of an attempt with a built-in agent, in their order of time. */
+/** All steps of a self-test with the built-in agent, in the order of their times. */
 const STEPS = [
   'subscribed', 'listens', 'sends', 'accepted', 'stored', 'notified', 'written', 'received', 'decrypted', 'acknowledged',
   'ended', 'unsubscribed',
@@ -73,8 +73,8 @@ async function look(view) {
   await page.focus('#try');
   await page.keyboard.press('Enter');
   await waitFor(page, () => /is-(good|bad)/.test(document.getElementById('try-end').className));
-  assert.match(await text(page, '#try-end'), /^It works: all of it took [\d.]+ (µs|ms|s)\.$/);
-  assert.match(await text(page, '#try-note'), /^Not in this browser: .+ So a built-in agent tries it\.$/);
+  assert.match(await text(page, '#try-end'), /^Passed in [\d.]+ (µs|ms|s)\.$/);
+  assert.match(await text(page, '#try-note'), /^Using the built-in agent instead of this browser: .+\.$/);
   const steps = await page.$$eval('#try-steps li b', (found) => found.map((one) => one.textContent));
   assert.deepEqual(steps.filter((step) => STEPS.includes(step)), STEPS);
 
@@ -121,7 +121,7 @@ const steps = {
       await page.keyboard.press('Enter');
       await page.waitForSelector(what, { timeout: 30_000 });
     }
-    assert.match(await text(page, '#errors'), /No request was refused/);
+    assert.match(await text(page, '#errors'), /No requests were refused/);
     // Chromium writes each answer of 401 to the console itself.
     assert.deepEqual(page.wrong.filter((said) => !said.includes('401')), []);
     await page.browserContext().close();

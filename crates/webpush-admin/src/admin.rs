@@ -6,31 +6,32 @@
 //! | connections | `connection.rs` |
 //! | access | `auth.rs`, [`admin_token`] |
 //! | routing | `route.rs` |
-//! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `find.rs`, `backlog.rs`, `copies.rs`, `import.rs`, `sealing_keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
+//! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `removal.rs`, `find.rs`, `backlog.rs`, `archives.rs`, `import.rs`, `keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
 //! | other resources | `broadcasts.rs`, `metrics.rs`, `pages.rs` (the dashboard) |
 //! | responses | `reply.rs`, `error.rs` |
 
 pub mod address;
 pub mod admin_token;
 mod agents;
+mod archives;
 mod auth;
 mod backlog;
 mod broadcasts;
 mod connection;
-mod copies;
 mod error;
 mod find;
 mod history;
 mod import;
+mod keys;
 mod listen;
 mod messages;
 mod metrics;
 mod pages;
 mod query;
+mod removal;
 mod reply;
 mod resources;
 mod route;
-mod sealing_keys;
 mod self_test;
 mod status;
 mod subscriptions;
@@ -58,15 +59,15 @@ const CONNECTIONS: usize = 64;
 /// Maximum number of concurrent store snapshots; others wait.
 const SNAPSHOTS: usize = 2;
 
-/// The pause after the operating system refused a connection.
-const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+/// Pause after a connection could not be accepted.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Configuration of the admin listener.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
     /// The address to listen on.
     pub address: Address,
-    /// The tokens that clients need.
+    /// The tokens that clients need; without them, only local clients are allowed.
     pub tokens: Option<TokenSource>,
     /// True if the server starts without the listener when the address is in use.
     pub is_optional: bool,
@@ -98,15 +99,14 @@ pub struct AdminServer {
 struct Admin {
     service: Arc<Service>,
     auth: AdminAuth,
-    /// Locked while a file is written, so only for blocking threads.
+    /// Locked while the file is written, so only blocking threads may lock it.
     broadcasts: Arc<Mutex<BroadcastSources>>,
-    /// The directory of the keys.
+    /// The directory of the sealing keys.
     data_dir: PathBuf,
     /// Limits store snapshots, which take memory.
     snapshots: Arc<Semaphore>,
-    /// Serializes imports and key changes.
-    changing: tokio::sync::Mutex<()>,
-    /// Samples of the last minutes.
+    /// Serializes imports and rotations, which both write the sealing keys.
+    key_lock: tokio::sync::Mutex<()>,
     history: History,
     /// Connects the self-test to the server.
     loopback: LoopbackClient,
@@ -122,21 +122,22 @@ impl AdminServer {
     /// # Errors
     /// Fails if the listener cannot be opened or would be open to everyone.
     pub async fn open(
-        settings: &AdminConfig,
+        config: &AdminConfig,
         inherited: Option<AdminSocket>,
         data_dir: &Path,
         env: &Env,
     ) -> anyhow::Result<Option<Self>> {
-        let tokens = settings.tokens.as_ref().map(|source| BearerTokens::load(source, env)).transpose()?;
+        let tokens = config.tokens.as_ref().map(|source| BearerTokens::load(source, env)).transpose()?;
         let bound = match inherited {
             Some(socket) => Listener::inherit(socket, tokens.is_some()),
-            None => Listener::bind(&settings.address, tokens.is_some()).await,
+            None => Listener::bind(&config.address, tokens.is_some()).await,
         };
         let listener = match bound {
             Ok(listener) => listener,
-            Err(error) if settings.is_optional => {
+            Err(error) if config.is_optional => {
                 tracing::warn!(
-                    "there is no admin listener: {error:#}; --admin names another address, or says off"
+                    "admin listener disabled: {error:#}; choose another address with --admin, or turn it off with \
+                     --admin off"
                 );
                 return Ok(None);
             }
@@ -145,7 +146,7 @@ impl AdminServer {
         let auth = match (tokens, &listener) {
             (Some(tokens), _) => AdminAuth::Token(Box::new(tokens)),
             (None, Listener::Tcp(..)) => {
-                AdminAuth::ThisMachine { owner: Box::new(admin_token::create(data_dir, env)?) }
+                AdminAuth::LocalClients { admin_token: Box::new(admin_token::create(data_dir, env)?) }
             }
             (None, Listener::Unix(..)) => AdminAuth::Open,
         };
@@ -154,8 +155,8 @@ impl AdminServer {
 
     /// Returns the address for display.
     #[must_use]
-    pub fn shown(&self) -> String {
-        self.listener.shown()
+    pub fn display_address(&self) -> String {
+        self.listener.display_address()
     }
 
     /// Accepts connections until the server drains.
@@ -173,7 +174,7 @@ impl AdminServer {
             broadcasts,
             data_dir,
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
-            changing: tokio::sync::Mutex::default(),
+            key_lock: tokio::sync::Mutex::default(),
             history: History::default(),
             loopback,
             self_tests: Arc::new(Semaphore::new(self_test::MAX_CONCURRENT)),
@@ -187,23 +188,23 @@ impl AdminServer {
 
 /// Accepts connections until the server drains.
 async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut refused = false;
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(&places) => accepted,
+            accepted = listener.accept(&permits) => accepted,
             () = draining.begun() => return,
         };
         match accepted {
-            Ok((stream, place)) => {
-                refused = false;
-                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), place));
+            Ok((stream, permit)) => {
+                is_failing = false;
+                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), permit));
             }
             Err(error) => {
-                if !std::mem::replace(&mut refused, true) {
-                    tracing::warn!(%error, "a connection to the admin listener could not be accepted");
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "cannot accept connections on the admin listener");
                 }
-                sleep(REFUSED_PAUSE).await;
+                sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
@@ -218,17 +219,17 @@ mod tests {
         let (data_dir, other) =
             (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let address = Address::Tcp(other.local_addr().unwrap().to_string());
-        let mut settings = AdminConfig { address, tokens: None, is_optional: true };
+        let mut config = AdminConfig { address, tokens: None, is_optional: true };
         assert!(
-            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
+            AdminServer::open(&config, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .unwrap()
                 .is_none()
         );
-        settings.is_optional = false;
+        config.is_optional = false;
         let error = format!(
             "{:#}",
-            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
+            AdminServer::open(&config, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .err()
                 .unwrap()
@@ -236,7 +237,7 @@ mod tests {
         assert!(error.contains("--admin"), "{error}");
         drop(other);
         assert!(
-            AdminServer::open(&settings, None, data_dir.path(), &webpush_service::system::env())
+            AdminServer::open(&config, None, data_dir.path(), &webpush_service::system::env())
                 .await
                 .unwrap()
                 .is_some()

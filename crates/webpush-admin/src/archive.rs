@@ -1,17 +1,16 @@
-//! What a service holds, as a file of lines: for backups, and to move agents to another service.
+//! Archives: the data of a server as lines of JSON, for backups and exports.
 //!
-//! Each line is a JSON object with one member. A file begins with `begin` and ends with `end`, which says how much was
-//! between, so that one that was cut is noticed. In a backup each line is also covered by a checksum that follows.
-//! `docs/backup.md` describes it for others.
+//! Each line is an object with one member. The first line is `begin`. `end` has the number of records, so that a
+//! truncated file is noticed; in a backup, checksums cover every line. `docs/backup.md` describes the format.
 //!
-//! | to find | look in |
+//! | Topic | File |
 //! |---|---|
-//! | the lines | `line.rs` |
-//! | records of a store as lines, and back | `record.rs`, `values.rs` |
+//! | lines | `line.rs` |
+//! | conversion between records and lines | `record.rs`, `values.rs` |
 //! | writing | `write.rs` |
-//! | reading, and noticing damage | `read.rs` |
-//! | putting a whole file into a new folder | `restore.rs` |
-//! | putting agents into a service that runs | `import.rs` |
+//! | reading and verifying | `read.rs` |
+//! | restoring into a new data directory | `restore.rs` |
+//! | importing into a running server | `import.rs` |
 
 mod import;
 mod line;
@@ -25,32 +24,32 @@ mod write;
 
 pub use import::Import;
 pub use line::{ArchiveKind, Counts, Line};
-pub use read::{ArchiveError, Reader, lines};
+pub use read::{ArchiveError, ArchiveReader, lines};
 pub use restore::{RestoreSummary, restore};
-pub use write::Writer;
+pub use write::ArchiveWriter;
 
 use webpush_core::id::Position;
 use webpush_store::Record;
 
-/// The format that is written. One that is newer is not read.
+/// The version of the format.
 const FORMAT: u32 = 1;
 
-/// How far positions leap when a backup is put back. An agent may remember one from after the backup; whatever comes
-/// then must lie behind it.
+/// How far positions skip ahead in a restored store.
+///
+/// An agent may remember a position from after the backup; those of new messages must be higher.
 const POSITION_GAP: u64 = 1 << 32;
 
-/// No line is longer: a message with all its headers takes a quarter of it.
+/// Maximum length of a line, four times that of a message with all its headers.
 pub const LINE_BYTES: usize = 64 * 1024;
 
-fn advanced(position: Position) -> Position {
+fn skip_ahead(position: Position) -> Position {
     Position::new(position.get().saturating_add(POSITION_GAP))
 }
 
-/// Where the service that a file is of was, leaps: agents may remember positions from after the file was made. Everything
-/// else stays where it was.
+/// Lets the positions of new entries skip ahead; other records are unchanged.
 fn with_position_gap(record: Record) -> Record {
     match record {
-        Record::Position(position) => Record::Position(advanced(position)),
+        Record::Position(position) => Record::Position(skip_ahead(position)),
         record => record,
     }
 }

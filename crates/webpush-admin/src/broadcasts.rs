@@ -1,5 +1,4 @@
-//! Where the versions of broadcasts come from: the configuration, and a file of the data directory with what was set at run
-//! time.
+//! Versions of broadcasts: those of the configuration, and those set at run time, which a file keeps.
 
 mod file;
 mod sources;

@@ -1,12 +1,11 @@
-//! The operator's side: the admin listener with its dashboard and API, backups and exports, and what the data directory
-//! holds beside the store.
+//! Administration of a server: the admin listener, backups and exports, and the files beside the store.
 //!
-//! | to find | look in |
+//! | Topic | Module |
 //! |---|---|
-//! | the listener, who may ask, the API, the dashboard | [`admin`] |
-//! | backups, exports, restore | [`archive`] |
-//! | the directory of a service, and the keys that URLs are sealed with | [`data_dir`], [`keys_file`] |
-//! | versions of broadcasts, as configured and as set at run time | [`broadcasts`] |
+//! | admin listener: access, API, dashboard | [`admin`] |
+//! | backups, exports, imports, restores | [`archive`] |
+//! | data directory, and the keys that seal URLs | [`data_dir`], [`sealing_keys`] |
+//! | broadcast versions from the configuration and the admin API | [`broadcasts`] |
 //!
 //! [`AdminServer::open`](admin::AdminServer::open) opens the listener; its future runs beside the public one.
 
@@ -14,4 +13,4 @@ pub mod admin;
 pub mod archive;
 pub mod broadcasts;
 pub mod data_dir;
-pub mod keys_file;
+pub mod sealing_keys;

@@ -1,4 +1,8 @@
-//! Random bytes for keys, salts and masks.
+//! The source of randomness of this crate: keys, salts, masks and signatures.
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::signature::{EcdsaKeyPair, Signature};
 
 /// The operating system returned no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,6 +11,11 @@ pub(crate) struct NoEntropy;
 /// Returns random bytes.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoEntropy)?;
+    rand::fill(&mut bytes).map_err(|_| NoEntropy)?;
     Ok(bytes)
+}
+
+/// Signs a message, with a random nonce.
+pub(crate) fn sign(key: &EcdsaKeyPair, message: &[u8]) -> Result<Signature, Unspecified> {
+    key.sign(&SystemRandom::new(), message)
 }

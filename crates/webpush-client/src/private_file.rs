@@ -1,4 +1,6 @@
-//! Files with secrets: readable by their owner only, written atomically, and synced before the call returns.
+//! Files with secrets, readable only by their owner.
+//!
+//! They are written atomically, and synced before the call returns.
 //!
 //! ```
 //! use webpush_client::private_file;

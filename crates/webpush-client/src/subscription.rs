@@ -56,8 +56,10 @@ impl PushSubscription {
         }
     }
 
-    /// Reads the first JSON value of a text: a browser's subscription, the first line of `listen` (with `--json` or
-    /// without), or its state file.
+    /// Reads the first JSON value of a text.
+    ///
+    /// It is a browser's subscription, the first line that `listen` prints (with or without `--json`), or the state file
+    /// of `listen`.
     ///
     /// # Errors
     /// [`SubscriptionError`].

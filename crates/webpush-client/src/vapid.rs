@@ -1,8 +1,8 @@
 //! VAPID keys and tokens (RFC 8292).
 
+use crate::entropy;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -167,8 +167,7 @@ impl VapidKey {
         let claims = serde_json::to_vec(&claims).map_err(|_| KeyError::Signature)?;
         let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
         let signed = format!("{header}.{}", base64url::encode(claims));
-        let signature =
-            self.0.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| KeyError::Signature)?;
+        let signature = entropy::sign(&self.0, signed.as_bytes()).map_err(|_| KeyError::Signature)?;
         Ok(format!("vapid t={signed}.{}, k={}", base64url::encode(signature), self.public()))
     }
 }

@@ -225,7 +225,9 @@ impl Setting {
         if self.is_list() { format!("expected a list of {form}") } else { format!("expected {form}") }
     }
 
-    /// Returns the message of the value parser. Those of clap span several lines and repeat the command line.
+    /// Returns the message of the value parser.
+    ///
+    /// Those of clap span several lines and repeat the command line.
     fn message(&self, error: &clap::Error) -> String {
         match (error.kind(), error.source(), error.get(ContextKind::InvalidValue)) {
             (ErrorKind::ValueValidation, Some(reason), _)

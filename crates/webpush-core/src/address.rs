@@ -86,7 +86,7 @@ impl CidrBlock {
         self.0.contains(&address)
     }
 
-    /// Returns the IPv4 block for an IPv4-mapped one (`::ffff:10.0.0.0/104`), and every other block unchanged.
+    /// Converts an IPv4-mapped block (`::ffff:10.0.0.0/104`) to IPv4; returns others unchanged.
     #[must_use]
     pub fn canonical(self) -> Self {
         let Self(IpCidr::V6(block)) = self else { return self };

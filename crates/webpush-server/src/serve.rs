@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
 use webpush_admin::data_dir::{STORE_DIR, create_data_dir};
-use webpush_admin::keys_file;
+use webpush_admin::sealing_keys;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
@@ -248,7 +248,7 @@ fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backe
     create_data_dir(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);
     // Before the store is created: a store without keys means that the keys were lost.
-    let keyring = keys_file::load_or_create(data_dir, store_dir.exists())?;
+    let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
     let store = EmbeddedStore::open(&store_dir, options)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
     Ok((store.into(), keyring))
@@ -257,8 +257,9 @@ fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backe
 /// Prints the startup line, from which scripts read the origin.
 fn announce(service: &Service, address: &str, data_dir: &Path, admin_server: Option<&AdminServer>) {
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
-    let admin =
-        admin_server.map(|admin_server| format!(", admin on {}", admin_server.shown())).unwrap_or_default();
+    let admin = admin_server
+        .map(|admin_server| format!(", admin on {}", admin_server.display_address()))
+        .unwrap_or_default();
     let line = format!(
         "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",
         env!("CARGO_PKG_VERSION"),

@@ -1,25 +1,25 @@
-//! Where an admin listener is: an address and a port, or a socket in the file system.
+//! Addresses of the admin listener: host and port, or the path of a Unix socket.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where it is when nothing else is said.
+/// The default address.
 pub const DEFAULT: &str = "127.0.0.1:9090";
 
-/// What a socket in the file system is written with.
+/// Prefix of the path of a Unix socket.
 const UNIX: &str = "unix:";
-/// What the address of its page may be written with.
+/// Optional prefix of host and port, as in the address bar of a browser.
 const HTTP: &str = "http://";
-/// What no listener is written with.
+/// Disables the listener.
 const OFF: &str = "off";
 
-/// Whether there is a listener, and where.
+/// The value of `--admin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// There is none.
+    /// No listener.
     Off,
-    /// It is there.
+    /// A listener at this address.
     On(Address),
 }
 
@@ -31,7 +31,7 @@ impl FromStr for Listen {
     }
 }
 
-/// The address as the operator wrote it.
+/// An address as the operator wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// Host and port.
@@ -47,7 +47,6 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix(UNIX).filter(|path| !path.is_empty()) {
             return Ok(Self::Unix(path.into()));
         }
-        // As a browser shows where the page is.
         let address = text.strip_prefix(HTTP).map_or(text, |rest| rest.strip_suffix('/').unwrap_or(rest));
         match address.rsplit_once(':') {
             Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
@@ -60,7 +59,7 @@ impl FromStr for Address {
     }
 }
 
-/// An IPv6 address needs brackets, or its end could be the port.
+/// Returns true for a host; an IPv6 address needs brackets, since its end could be the port.
 fn is_host(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     !bare.unwrap_or(text).is_empty() && (bare.is_some() || !text.contains(':'))
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_of_two_kinds_and_nothing_else_passes() {
+    fn addresses_are_host_and_port_or_a_unix_socket() {
         for text in ["127.0.0.1:9090", "[::1]:0", "localhost:9090", "unix:/run/admin.sock", "unix:admin"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }

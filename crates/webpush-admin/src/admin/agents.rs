@@ -1,9 +1,12 @@
-//! Agents: how many, which, and removing one. What is shown lets nobody send to one or receive as it.
+//! Lists, counts, shows and revokes agents.
+//!
+//! Responses have log IDs instead of URLs, so their readers can neither send to an agent nor receive as it.
 
 use super::Admin;
 use super::error::AdminError;
 use super::find::{NO_AGENT, agent, inbox_id, predecessor, read_blocking, snapshot};
 use super::query::{MAX_LIMIT, Query};
+use super::removal::RemovalCounts;
 use super::reply::{Reply, json};
 use super::subscriptions::SubscriptionRow;
 use serde::Serialize;
@@ -13,14 +16,14 @@ use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
 use webpush_core::time::Timestamp;
 use webpush_service::service::Service;
-use webpush_store::{Applied, Detail, Durability, Entries, InboxRecord, Op, Record, Removed};
+use webpush_store::{Applied, Detail, Durability, Entries, InboxRecord, Op, Record};
 
 /// One agent in a list. Times are milliseconds since 1970.
 #[derive(Serialize)]
 struct AgentRow {
     agent: String,
     created: u64,
-    /// The beginning of the hour in which it last began to listen, if it ever did.
+    /// Hour in which it last began to listen, if it ever did.
     listened: Option<u64>,
     listening: bool,
     subscriptions: u64,
@@ -46,13 +49,6 @@ struct AgentCounts {
     receipt_subscriptions: u64,
 }
 
-/// What came of a removal.
-#[derive(Serialize)]
-pub(super) struct RemovalCounts {
-    pub(super) messages: usize,
-    pub(super) receipts: usize,
-}
-
 /// Serves `GET /admin/agents`.
 pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
     let after = query.after.as_deref().map(|after| inbox_id(&admin.service, after)).transpose()?;
@@ -60,7 +56,7 @@ pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
     json(&page.await?)
 }
 
-/// Reads the page after an inbox, which may have gone. Blocks.
+/// Reads the page after an inbox, which may have been removed. Blocks.
 pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> Result<AgentPage, AdminError> {
     let mut page = AgentPage { agents: Vec::new(), next: None };
     for record in snapshot(service, &Detail { after, ..Detail::INBOXES })? {
@@ -78,7 +74,7 @@ pub(super) fn page(service: &Service, after: Option<InboxId>, limit: usize) -> R
     Ok(page)
 }
 
-/// `GET /admin/agents/count`.
+/// Serves `GET /admin/agents/count`.
 pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, AdminError> {
     let counts = read_blocking(admin, |admin| {
         let mut counts = AgentCounts::default();
@@ -102,7 +98,7 @@ pub(super) async fn count(admin: &Arc<Admin>) -> Result<Reply, AdminError> {
     json(&counts.await?)
 }
 
-/// Serves `GET /admin/agents/ID`: the agent with its subscriptions, at most as many as a list may have.
+/// Serves `GET /admin/agents/ID`: the agent with up to [`MAX_LIMIT`] subscriptions.
 pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, AdminError> {
     let id = agent(&admin.service, log_id).await?;
     let shown = read_blocking(admin, move |admin| {
@@ -132,12 +128,6 @@ pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Ad
     match admin.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await? {
         Applied::Removed(removed) => json(&RemovalCounts::from(&removed)),
         _ => Err(NO_AGENT),
-    }
-}
-
-impl From<&Removed> for RemovalCounts {
-    fn from(removed: &Removed) -> Self {
-        Self { messages: removed.messages, receipts: removed.receipts.len() }
     }
 }
 

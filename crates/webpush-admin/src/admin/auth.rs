@@ -9,12 +9,12 @@ use webpush_service::bearer_tokens::{self, BearerTokens};
 
 /// The clients that may use a listener.
 pub(super) enum AdminAuth {
-    /// All that can connect: permissions of the socket file decide.
+    /// Every client that can connect: the permissions of the socket file decide.
     Open,
     /// Local clients; admin access requires the admin token.
-    ThisMachine {
+    LocalClients {
         /// The token in the data directory.
-        owner: Box<BearerTokens>,
+        admin_token: Box<BearerTokens>,
     },
     /// Clients that send one of these tokens.
     Token(Box<BearerTokens>),
@@ -37,16 +37,16 @@ impl AdminAuth {
         match self {
             Self::Open => Ok(()),
             // A web page can make its own host name resolve to this address (DNS rebinding), but not an IP address.
-            Self::ThisMachine { .. } if !headers.get_all(HOST).iter().all(is_no_name) => {
+            Self::LocalClients { .. } if !headers.get_all(HOST).iter().all(is_ip_literal_or_localhost) => {
                 Err(AdminError::ForeignHost)
             }
-            Self::ThisMachine { .. } if access == Access::Read => Ok(()),
-            Self::ThisMachine { owner }
-                if bearer_tokens::from_headers(headers).is_some_and(|token| owner.contains(token)) =>
+            Self::LocalClients { .. } if access == Access::Read => Ok(()),
+            Self::LocalClients { admin_token }
+                if bearer_tokens::from_headers(headers).is_some_and(|token| admin_token.contains(token)) =>
             {
                 Ok(())
             }
-            Self::ThisMachine { .. } => Err(AdminError::AdminTokenRequired),
+            Self::LocalClients { .. } => Err(AdminError::AdminTokenRequired),
             Self::Token(tokens) => match bearer_tokens::from_headers(headers) {
                 Some(token) if tokens.contains(token) => Ok(()),
                 token => Err(AdminError::TokenRequired { wrong: token.is_some() }),
@@ -58,15 +58,15 @@ impl AdminAuth {
 /// Returns false for requests of foreign web pages, which could send them without reading the response.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    let from_here = |origin: &HeaderValue| {
+    let is_same = |origin: &HeaderValue| {
         let origin = origin.as_bytes();
         let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
     };
-    headers.get_all(ORIGIN).iter().all(from_here)
+    headers.get_all(ORIGIN).iter().all(is_same)
 }
 
-fn is_no_name(host: &HeaderValue) -> bool {
+fn is_ip_literal_or_localhost(host: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
     let host = authority.host();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -82,9 +82,9 @@ mod tests {
         HeaderMap::from_iter([(name.clone(), value.parse().unwrap())])
     }
 
-    fn this_machine() -> AdminAuth {
-        AdminAuth::ThisMachine {
-            owner: Box::new(
+    fn local_clients() -> AdminAuth {
+        AdminAuth::LocalClients {
+            admin_token: Box::new(
                 BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
             ),
         }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn admin_access_requires_the_admin_token() {
-        let (auth, nothing) = (this_machine(), HeaderMap::new());
+        let (auth, nothing) = (local_clients(), HeaderMap::new());
         assert!(auth.check(&nothing, Access::Read).is_ok());
         assert!(matches!(auth.check(&nothing, Access::Admin), Err(AdminError::AdminTokenRequired)));
         let token = headers(&AUTHORIZATION, "Bearer 0123456789abcdef");
@@ -102,24 +102,24 @@ mod tests {
 
     #[test]
     fn requests_of_foreign_pages_are_rejected() {
-        for (origin, here) in [
+        for (origin, is_same) in [
             ("http://127.0.0.1:9090", true),
             ("https://127.0.0.1:9090", true),
             ("http://127.0.0.1:9091", false),
             ("https://page.example", false),
             ("null", false),
         ] {
-            let mut asked = headers(&HOST, "127.0.0.1:9090");
-            asked.insert(ORIGIN, origin.parse().unwrap());
-            for auth in [this_machine(), AdminAuth::Open] {
-                assert_eq!(auth.check(&asked, Access::Read).is_ok(), here, "{origin}");
+            let mut headers = headers(&HOST, "127.0.0.1:9090");
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            for auth in [local_clients(), AdminAuth::Open] {
+                assert_eq!(auth.check(&headers, Access::Read).is_ok(), is_same, "{origin}");
             }
         }
     }
 
     #[test]
     fn without_tokens_the_only_host_name_allowed_is_localhost() {
-        let auth = this_machine();
+        let auth = local_clients();
         for host in ["127.0.0.1:9090", "[::1]:9090", "localhost", "LocalHost:9090"] {
             assert!(auth.check(&headers(&HOST, host), Access::Read).is_ok(), "{host}");
         }

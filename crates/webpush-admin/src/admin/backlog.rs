@@ -1,4 +1,4 @@
-//! The backlog: what waits for agents that are away.
+//! The backlog: stored messages that agents have not acknowledged, and the largest inboxes.
 
 use super::Admin;
 use super::error::AdminError;
@@ -13,17 +13,17 @@ use webpush_core::id::InboxId;
 use webpush_core::inbox::{Entry, Owner};
 use webpush_store::{Detail, Entries, InboxRecord, Record};
 
-/// How many of the largest inboxes are shown unless that is asked for.
+/// Number of largest inboxes unless the query has a limit.
 const LARGEST: usize = 10;
 
 #[derive(Default, Serialize)]
 struct Backlog {
     messages: u64,
     bytes: u64,
-    /// Agents that something waits for.
+    /// Agents with messages.
     agents: u64,
     receipts: u64,
-    /// When the oldest message was accepted, in milliseconds since 1970.
+    /// Acceptance time of the oldest message, in milliseconds since 1970.
     oldest: Option<u64>,
     largest: Vec<LargestInbox>,
 }
@@ -36,10 +36,10 @@ struct LargestInbox {
     oldest: Option<u64>,
 }
 
-/// Of one agent, by how much it has; the oldest is known when the next record has come.
+/// Messages, bytes, agent and acceptance time of the oldest message, which the next record has.
 type Candidate = (u64, u64, InboxId, Option<u64>);
 
-/// `GET /admin/backlog`.
+/// Serves `GET /admin/backlog`.
 pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
     let max = query.limit.unwrap_or(LARGEST);
     let backlog = read_blocking(admin, move |admin| {
@@ -49,7 +49,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
         for record in snapshot(&admin.service, &detail)? {
             match record? {
                 Record::Inbox(InboxRecord { inbox, holds, .. }) => {
-                    keep(&mut largest, current.take(), max);
+                    push_bounded(&mut largest, current.take(), max);
                     match inbox.owner {
                         Owner::Receipts => backlog.receipts += holds.entries,
                         Owner::Agent if holds.entries > 0 => {
@@ -71,7 +71,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
                 Record::Entry(Entry::Receipt(_)) | Record::Subscription(_) | Record::Position(_) => {}
             }
         }
-        keep(&mut largest, current, max);
+        push_bounded(&mut largest, current, max);
         let row = |Reverse((messages, bytes, inbox, oldest)): Reverse<Candidate>| LargestInbox {
             agent: admin.service.pseudonyms.inbox(inbox).to_string(),
             messages,
@@ -84,8 +84,9 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
     json(&backlog.await?)
 }
 
-fn keep(largest: &mut BinaryHeap<Reverse<Candidate>>, one: Option<Candidate>, max: usize) {
-    largest.extend(one.map(Reverse));
+/// Adds a candidate, and removes the smallest if there are more than `max`.
+fn push_bounded(largest: &mut BinaryHeap<Reverse<Candidate>>, candidate: Option<Candidate>, max: usize) {
+    largest.extend(candidate.map(Reverse));
     if largest.len() > max {
         largest.pop();
     }

@@ -1,4 +1,4 @@
-//! The versions of broadcasts: what they are, and setting them while the service runs.
+//! Lists, sets and deletes versions of broadcasts.
 
 use super::Admin;
 use super::error::AdminError;
@@ -13,10 +13,10 @@ use webpush_core::protocol::autopush::{Broadcast, InvalidBroadcast};
 use webpush_http::answer::{Answer, empty};
 use webpush_http::body::Body;
 
-/// The longest end of a line: files and shells add one.
+/// Length of a CRLF, since files and shells often add a line end.
 const LINE_END_BYTES: usize = 2;
 
-/// `GET /broadcasts`: the versions that agents receive, by name.
+/// Serves `GET /broadcasts`: the versions that agents receive, by name.
 pub(super) fn list(admin: &Admin) -> Result<Answer, AdminError> {
     let versions = admin.service.broadcasts.versions();
     let json = serde_json::to_vec(&*versions).map_err(|_| AdminError::Internal)?;
@@ -25,7 +25,7 @@ pub(super) fn list(admin: &Admin) -> Result<Answer, AdminError> {
     Ok(answer)
 }
 
-/// `PUT /broadcasts/NAME`: the body is the version.
+/// Serves `PUT /broadcasts/NAME`: the body is the version.
 pub(super) async fn put(
     admin: &Arc<Admin>,
     name: &str,
@@ -36,7 +36,7 @@ pub(super) async fn put(
     let text = body.read(headers, BROADCAST_VERSION_CHARACTERS + LINE_END_BYTES).await;
     let text = text.map_err(|problem| match problem {
         Problem::BodyTooLarge { .. } => AdminError::bad_request(InvalidBroadcast::Version),
-        _ => AdminError::bad_request("the body did not arrive whole, or took too long"),
+        _ => AdminError::bad_request("the request body is incomplete or took too long"),
     })?;
     let text = String::from_utf8_lossy(&text);
     let version = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -44,14 +44,15 @@ pub(super) async fn put(
     change(admin, |sources| sources.set(broadcast)).await
 }
 
-/// `DELETE /broadcasts/NAME`: takes back what was set.
+/// Serves `DELETE /broadcasts/NAME`: removes a version that was set.
 pub(super) async fn delete(admin: &Arc<Admin>, name: &str) -> Result<Answer, AdminError> {
     let name = decoded(name)?;
     change(admin, move |sources| sources.unset(&name)).await
 }
 
-/// Makes a change durable, then tells agents. On a thread that may wait for a disk, and to the end, even if whoever asked
-/// has hung up.
+/// Makes a change durable, then notifies agents.
+///
+/// Runs to its end on a blocking thread, even if the client disconnects.
 async fn change(
     admin: &Arc<Admin>,
     change: impl FnOnce(&mut BroadcastSources) -> Result<(), ChangeError> + Send + 'static,
@@ -60,14 +61,14 @@ async fn change(
     let changed = tokio::task::spawn_blocking(move || {
         let mut sources = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut sources)?;
-        // Still locked, so that of two changes the later one is told last.
+        // Still locked, so that agents learn of changes in their order.
         admin.service.set_broadcasts(sources.effective());
         Ok(empty(StatusCode::NO_CONTENT))
     });
     changed.await.map_err(|_| AdminError::Internal)?.map_err(AdminError::Broadcast)
 }
 
-/// The name that a path means (RFC 3986 §2.1). What is not UTF-8 fits no broadcast.
+/// Decodes a name in a path (RFC 3986 §2.1). Invalid UTF-8 matches no broadcast.
 fn decoded(path: &str) -> Result<String, AdminError> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
@@ -78,7 +79,7 @@ fn decoded(path: &str) -> Result<String, AdminError> {
                 let code = digit(rest.next()).zip(digit(rest.next())).map(|(high, low)| high << 4 | low);
                 let code = code.and_then(|code| u8::try_from(code).ok());
                 code.ok_or_else(|| {
-                    AdminError::bad_request("two hexadecimal digits must follow a % in a path")
+                    AdminError::bad_request("a % in the path must be followed by two hexadecimal digits")
                 })?
             }
             byte => byte,

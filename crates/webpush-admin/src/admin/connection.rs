@@ -1,6 +1,6 @@
-//! One connection: HTTP/1.1.
+//! Serves HTTP/1.1 on a connection.
 
-use super::listen::Stream;
+use super::listen::AdminStream;
 use super::{Admin, route};
 use http::Request;
 use hyper::body::Incoming;
@@ -16,12 +16,12 @@ use webpush_http::transport::HEADER_BYTES;
 use webpush_http::transport::stall::StallGuard;
 use webpush_service::drain::Draining;
 
-/// Serves a connection until it ends. It has its place as long.
+/// Serves a connection until it ends, and holds its permit until then.
 pub(super) async fn serve(
-    stream: Box<dyn Stream>,
+    stream: Box<dyn AdminStream>,
     admin: Arc<Admin>,
     mut draining: Draining,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
     let timeouts = admin.service.limits.load().timeouts.clone();
     let stream = StallGuard::new(stream, timeouts.stall);
@@ -37,7 +37,7 @@ pub(super) async fn serve(
     builder.timer(TokioTimer::new()).header_read_timeout(timeouts.head).max_buf_size(HEADER_BYTES);
     builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
-    // A connection that ends in an error has nobody left to tell.
+    // An error is ignored: the client is gone.
     tokio::select! {
         _ = &mut connection => return,
         () = draining.begun() => {}

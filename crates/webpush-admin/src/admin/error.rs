@@ -10,7 +10,7 @@ use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_http::answer::Answer;
 use webpush_store::StoreError;
 
-/// Why a request failed.
+/// An error response.
 #[derive(Debug)]
 pub(super) enum AdminError {
     /// The listener requires a token.
@@ -31,11 +31,11 @@ pub(super) enum AdminError {
         /// The value of `Allow`.
         allow: &'static str,
     },
-    /// The request is invalid. The message is a sentence without capital and full stop.
+    /// The request is invalid. The message has no capital letter and no full stop.
     BadRequest(String),
     /// A broadcast was not changed.
     Broadcast(ChangeError),
-    /// The named object does not exist. The message is a sentence.
+    /// The object does not exist. The message is a sentence.
     NoSuch(&'static str),
     /// The operation conflicts with the state of the server.
     Conflict(String),
@@ -52,7 +52,7 @@ pub(super) enum AdminError {
     },
     /// Too many operations of this kind are running.
     Busy(&'static str),
-    /// A fault of the server.
+    /// An internal error.
     Internal,
 }
 
@@ -128,7 +128,7 @@ impl AdminError {
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
-                "There is no such resource; there are / (dashboard), /admin/status, /admin/messages/ID, /admin/agents, \
+                "There is no such resource. Resources: / (dashboard), /admin/status, /admin/messages/ID, /admin/agents, \
                  /admin/subscriptions, /admin/backlog, /admin/backup, /admin/export, /admin/import, /admin/keys, \
                  /broadcasts, /metrics, /health and /ready.",
             ),
@@ -171,8 +171,10 @@ impl AdminError {
 
 fn not_traced(keep: Duration, is_stored: Option<bool>) -> String {
     let stored = match is_stored {
-        Some(true) => " It is stored, and waits for its agent.",
-        Some(false) => " It is not stored: it has ended, or its TTL was 0.",
+        Some(true) => " The message is stored and waits for its agent.",
+        Some(false) => {
+            " The message is not stored: it was delivered, has expired or was removed, or its TTL was 0."
+        }
         None => "",
     };
     let seconds = keep.as_secs();

@@ -1,4 +1,4 @@
-//! Finds the agent or subscription that a log ID, a URL or a uaid names.
+//! Looks up agents and subscriptions by log ID, URL or uaid, and opens snapshots for lists.
 
 use super::Admin;
 use super::auth::Access;
@@ -19,29 +19,31 @@ use webpush_service::pseudonyms::Pseudonym;
 use webpush_service::service::Service;
 use webpush_store::{Detail, Snapshot, StoreError};
 
-/// More than any URL of this service has.
-const URL_BYTES: usize = 1024;
+/// Maximum length of the request body, more than that of any URL of this server.
+const MAX_BODY_BYTES: usize = 1024;
 
 pub(super) const NO_AGENT: AdminError =
-    AdminError::NoSuch("There is no such agent: it was never here, has gone, or was removed.");
+    AdminError::NoSuch("There is no such agent: it never existed, or was removed.");
 const NO_LOG_ID: AdminError =
     AdminError::NoSuch("There is no agent with this log ID. To look up a uaid, send the admin token.");
 pub(super) const NO_SUBSCRIPTION: AdminError =
-    AdminError::NoSuch("There is no such subscription: it was never here, or was removed.");
+    AdminError::NoSuch("There is no such subscription: it never existed, or was removed.");
 
-/// Serves `POST /admin/find`: returns the log IDs for a URL of this service, a uaid or the log ID of an agent. The text is
-/// in the body, since paths are logged by proxies. Only a log ID is looked up without the admin token.
+/// Serves `POST /admin/find`: returns the log IDs of an agent or a subscription.
+///
+/// The body is a URL of this server, a uaid, or the log ID of an agent; proxies would log it in a path. Without the
+/// admin token, only a log ID is looked up.
 pub(super) async fn find(
     admin: &Arc<Admin>,
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<Reply, AdminError> {
-    let text = body.read(headers, URL_BYTES).await;
-    let text =
-        text.map_err(|_| AdminError::bad_request("the body is one URL of this service, a uaid or a log ID"))?;
+    let text = body.read(headers, MAX_BODY_BYTES).await;
+    let text = text
+        .map_err(|_| AdminError::bad_request("the body must be a URL of this server, a uaid or a log ID"))?;
     let text = String::from_utf8_lossy(&text);
     let (service, text) = (&admin.service, text.trim());
-    // Both a log ID and a uaid are 32 digits; no text is both.
+    // Log IDs and uaids both have 32 digits, but no agent has a log ID that is the uaid of another.
     match agent(service, text).await {
         Ok(agent) => {
             return json(&serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() }));
@@ -49,7 +51,7 @@ pub(super) async fn find(
         Err(AdminError::NoSuch(_)) if admin.auth.check(headers, Access::Admin).is_err() => {
             return Err(NO_LOG_ID);
         }
-        // It may be a uaid or a URL.
+        // The text may be a uaid or a URL.
         Err(AdminError::NoSuch(_) | AdminError::BadRequest(_)) => {}
         Err(error) => return Err(error),
     }
@@ -85,54 +87,56 @@ fn resolve(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>
             Capability::SubscriptionSet(agent) | Capability::Device(agent) | Capability::Channels(agent),
         ) => Ok((agent, None)),
         Some(Capability::Message(entry)) => Ok((entry.inbox, None)),
-        Some(Capability::ReceiptSubscription(_)) => {
-            Err(AdminError::bad_request("that is the URL of a receipt subscription, which no agent has"))
-        }
+        Some(Capability::ReceiptSubscription(_)) => Err(AdminError::bad_request(
+            "this is the URL of a receipt subscription, which does not belong to an agent",
+        )),
         None => Err(AdminError::bad_request(
-            "this service gave out no such URL, and it is neither a uaid nor a log ID of 32 hexadecimal digits",
+            "this is neither a URL of this server, nor a uaid, nor a log ID (32 hexadecimal digits)",
         )),
     }
 }
 
-/// Does something that reads all of the store, on a thread that may take its time.
+/// Runs a function that reads a snapshot on a blocking thread.
+///
+/// Waits while [`SNAPSHOTS`](super::SNAPSHOTS) others run.
 pub(super) async fn read_blocking<T: Send + 'static>(
     admin: &Arc<Admin>,
-    look: impl FnOnce(&Admin) -> Result<T, AdminError> + Send + 'static,
+    read: impl FnOnce(&Admin) -> Result<T, AdminError> + Send + 'static,
 ) -> Result<T, AdminError> {
-    let place = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
+    let permit = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
     let admin = Arc::clone(admin);
-    let looked = spawn_blocking(move || {
-        let looked = look(&admin);
-        drop(place);
-        looked
+    let result = spawn_blocking(move || {
+        let result = read(&admin);
+        drop(permit);
+        result
     });
-    looked.await.map_err(|_| AdminError::Internal)?
+    result.await.map_err(|_| AdminError::Internal)?
 }
 
-/// Opens a snapshot. Blocks, so it is only for threads that may, as those of [`read_blocking`].
+/// Opens a snapshot. Blocks, so call it only from [`read_blocking`] or another blocking thread.
 pub(super) fn snapshot(service: &Service, detail: &Detail) -> Result<Snapshot, StoreError> {
     Handle::current().block_on(service.snapshot(detail))
 }
 
-/// Returns the inbox before this one in the order of snapshots, as [`Detail::after`] excludes the inbox it names.
+/// Returns the inbox ID before this one, for [`Detail::after`], which is exclusive.
 pub(super) fn predecessor(inbox: InboxId) -> Option<InboxId> {
     let before = u128::from_be_bytes(*inbox.as_bytes()).checked_sub(1)?;
     Some(InboxId::from_bytes(before.to_be_bytes()))
 }
 
-/// Returns the inbox that a log ID names, which may have gone.
+/// Converts a log ID to the ID of an inbox, which may not exist.
 pub(super) fn inbox_id(service: &Service, log_id: &str) -> Result<InboxId, AdminError> {
     let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
     Ok(service.pseudonyms.inbox_id(log_id))
 }
 
-/// Returns the subscription that a log ID names, which may have gone.
+/// Converts a log ID to the ID of a subscription, which may not exist.
 pub(super) fn subscription_id(service: &Service, log_id: &str) -> Result<SubscriptionId, AdminError> {
     let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
     Ok(service.pseudonyms.subscription_id(log_id))
 }
 
-/// Looks up the agent that a log ID names.
+/// Looks up an agent by its log ID.
 pub(super) async fn agent(service: &Service, log_id: &str) -> Result<InboxId, AdminError> {
     let id = inbox_id(service, log_id)?;
     match service.inbox(id).await? {
@@ -141,7 +145,7 @@ pub(super) async fn agent(service: &Service, log_id: &str) -> Result<InboxId, Ad
     }
 }
 
-/// Looks up the subscription of an agent that two log IDs name.
+/// Looks up a subscription by the log IDs of its agent and of itself.
 pub(super) async fn subscription(
     service: &Service,
     agent_log_id: &str,

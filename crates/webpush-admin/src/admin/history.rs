@@ -1,4 +1,4 @@
-//! Samples of the last minutes, so that the charts of the dashboard are filled when it is opened.
+//! Samples of the last ten minutes, so that the charts of the dashboard are filled when it is opened.
 
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -9,23 +9,23 @@ use webpush_service::metrics::summary;
 use webpush_service::service::Service;
 
 /// Interval between samples.
-const PAUSE: Duration = Duration::from_secs(5);
-/// Ten minutes of them, less than 1 KiB each.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum number of samples: ten minutes, less than 1 KiB each.
 const SAMPLES: usize = 120;
 
-/// The last samples.
+/// The most recent samples.
 #[derive(Default)]
 pub(super) struct History(Mutex<VecDeque<Value>>);
 
 impl History {
-    /// The oldest first.
+    /// Returns the samples, the oldest first.
     pub(super) fn samples(&self) -> Vec<Value> {
         self.lock().iter().cloned().collect()
     }
 
     /// Records samples until dropped.
     pub(super) async fn run(&self, service: &Service) {
-        let mut ticks = interval(PAUSE);
+        let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

@@ -1,4 +1,4 @@
-//! The listening socket.
+//! The socket of the admin listener.
 
 use super::address::Address;
 use anyhow::{Context as _, bail};
@@ -12,127 +12,131 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A socket in the file system is for the user that the service runs as.
+/// Mode of a Unix socket: only the user that the server runs as may connect.
 const SOCKET_MODE: u32 = 0o600;
 
-/// With this bit of its mode everybody may connect to a socket (unix(7)).
-const OTHERS: u32 = 0o002;
+/// Mode bit that allows every user to connect to a Unix socket (unix(7)).
+const OTHERS_WRITE: u32 = 0o002;
 
-/// A connection, whatever it came over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+/// An accepted connection.
+pub(super) trait AdminStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> AdminStream for S {}
 
-/// A socket for the operator that was passed on by a service manager.
+/// A socket inherited from the service manager.
 #[derive(Debug)]
 pub enum AdminSocket {
-    /// At an address.
+    /// A TCP socket.
     Tcp(std::net::TcpListener),
-    /// In the file system, with the mode that its owner gave it.
+    /// A Unix socket, with the mode that the service manager gave it.
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// The socket, open.
+/// An open socket.
 pub(super) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, SocketName),
+    Unix(UnixListener, SocketPath),
 }
 
-/// The name of a socket in the file system.
-pub(super) enum SocketName {
-    /// It goes when this is dropped.
-    Ours(SocketFile),
-    /// It is that of whoever has passed the socket on.
-    Theirs(PathBuf),
+/// The path of a Unix socket.
+pub(super) enum SocketPath {
+    /// Created by this process.
+    Own(SocketFile),
+    /// Created by the service manager.
+    Inherited(PathBuf),
 }
 
-/// A name that goes when this is dropped.
+/// A file that is removed on drop.
 pub(super) struct SocketFile(PathBuf);
 
 impl Listener {
-    /// Opens it, on an address that others reach only if that is meant.
-    pub(super) async fn bind(address: &Address, others_may_reach_it: bool) -> anyhow::Result<Self> {
-        let cannot = || format!("can't listen on {address} (--admin)");
+    /// Opens a socket. Without tokens, only a loopback address or a Unix socket is allowed.
+    pub(super) async fn bind(address: &Address, has_tokens: bool) -> anyhow::Result<Self> {
+        let failed = || format!("cannot listen on {address} (--admin)");
         match address {
             Address::Tcp(text) => {
-                let listener = TcpListener::bind(text).await.with_context(cannot)?;
-                let bound = listener.local_addr().with_context(cannot)?;
-                if !others_may_reach_it {
+                let listener = TcpListener::bind(text).await.with_context(failed)?;
+                let bound = listener.local_addr().with_context(failed)?;
+                if !has_tokens {
                     check(address, bound)?;
                 }
                 Ok(Self::Tcp(listener, bound))
             }
             Address::Unix(path) => {
-                let listener = bind_unix(path).await.with_context(cannot)?;
+                let listener = bind_unix(path).await.with_context(failed)?;
                 let file = SocketFile(path.clone());
-                fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).with_context(cannot)?;
-                Ok(Self::Unix(listener, SocketName::Ours(file)))
+                fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).with_context(failed)?;
+                Ok(Self::Unix(listener, SocketPath::Own(file)))
             }
         }
     }
 
-    /// Takes a socket that was passed on. Who may connect to one in the file system is for those to say who made it.
-    pub(super) fn inherit(socket: AdminSocket, others_may_reach_it: bool) -> anyhow::Result<Self> {
-        let cannot = "can't listen on the socket «admin» that was passed on (LISTEN_FDS)";
+    /// Takes an inherited socket. The mode of a Unix socket is checked, but not changed.
+    pub(super) fn inherit(socket: AdminSocket, has_tokens: bool) -> anyhow::Result<Self> {
+        let failed = "cannot listen on the inherited socket \"admin\" (LISTEN_FDS)";
         match socket {
             AdminSocket::Tcp(listener) => {
-                listener.set_nonblocking(true).context(cannot)?;
-                let bound = listener.local_addr().context(cannot)?;
-                if !others_may_reach_it {
+                listener.set_nonblocking(true).context(failed)?;
+                let bound = listener.local_addr().context(failed)?;
+                if !has_tokens {
                     check(&Address::Tcp(bound.to_string()), bound)?;
                 }
-                Ok(Self::Tcp(TcpListener::from_std(listener).context(cannot)?, bound))
+                Ok(Self::Tcp(TcpListener::from_std(listener).context(failed)?, bound))
             }
             AdminSocket::Unix(listener) => {
-                listener.set_nonblocking(true).context(cannot)?;
-                let address = listener.local_addr().context(cannot)?;
-                let name = address.as_pathname().unwrap_or_else(|| Path::new("(without a name)")).to_owned();
-                let mode = fs::metadata(&name).map_or(0, |found| found.permissions().mode());
-                if !others_may_reach_it && mode & OTHERS != 0 {
+                listener.set_nonblocking(true).context(failed)?;
+                let address = listener.local_addr().context(failed)?;
+                let path = address.as_pathname().unwrap_or_else(|| Path::new("(unnamed)")).to_owned();
+                let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
+                if !has_tokens && mode & OTHERS_WRITE != 0 {
                     bail!(
-                        "{cannot}: {} lets everybody in, and whoever comes in owns the service: set SocketMode=0600 in \
-                         its unit, or give --admin-token-file",
-                        name.display()
+                        "{failed}: every user can connect to {} and administer the server: set SocketMode=0600 in its unit, \
+                         or use --admin-token-file",
+                        path.display()
                     );
                 }
-                Ok(Self::Unix(UnixListener::from_std(listener).context(cannot)?, SocketName::Theirs(name)))
+                Ok(Self::Unix(UnixListener::from_std(listener).context(failed)?, SocketPath::Inherited(path)))
             }
         }
     }
 
-    pub(super) fn shown(&self) -> String {
+    /// Returns the address for display.
+    pub(super) fn display_address(&self) -> String {
         match self {
             Self::Tcp(_, bound) => bound.to_string(),
-            Self::Unix(_, SocketName::Ours(SocketFile(path)) | SocketName::Theirs(path)) => {
+            Self::Unix(_, SocketPath::Own(SocketFile(path)) | SocketPath::Inherited(path)) => {
                 Address::Unix(path.clone()).to_string()
             }
         }
     }
 
-    /// The next connection, once there is a place for it.
+    /// Waits for a permit, then for the next connection.
     pub(super) async fn accept(
         &self,
-        places: &Arc<Semaphore>,
-    ) -> io::Result<(Box<dyn Stream>, OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+        permits: &Arc<Semaphore>,
+    ) -> io::Result<(Box<dyn AdminStream>, OwnedSemaphorePermit)> {
+        let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
         Ok(match self {
-            Self::Tcp(listener, _) => (Box::new(listener.accept().await?.0), place),
-            Self::Unix(listener, _) => (Box::new(listener.accept().await?.0), place),
+            Self::Tcp(listener, _) => (Box::new(listener.accept().await?.0), permit),
+            Self::Unix(listener, _) => (Box::new(listener.accept().await?.0), permit),
         })
     }
 }
 
-/// Whether an address may be listened on without a token.
+/// Checks that only local clients can reach an address, as required without tokens.
+///
+/// # Errors
+/// Fails if it is not a loopback address.
 pub(super) fn check(address: &Address, bound: SocketAddr) -> anyhow::Result<()> {
     if !bound.ip().to_canonical().is_loopback() {
         bail!(
-            "{address} (--admin) can be reached from other machines, and whoever reaches it can change what the service \
-             does: give --admin-token-file, or listen on 127.0.0.1 or a Unix socket"
+            "{address} (--admin) can be reached from other machines, and anyone who reaches it could administer the server: \
+             use --admin-token-file, or listen on 127.0.0.1 or a Unix socket"
         );
     }
     Ok(())
 }
 
-/// A socket that nobody listens on is what a killed process has left, and is replaced.
+/// Binds a Unix socket. Replaces the socket file that a killed process left behind.
 async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_abandoned(path).await => {
@@ -144,14 +148,14 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn is_abandoned(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
     is_socket && UnixStream::connect(path).await.err().is_some_and(refused)
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // It may have been removed by somebody else, which is what is wanted.
+        // Fails if another process has removed it already.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -165,20 +169,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_is_the_owners_and_goes_with_its_listener() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+    async fn a_unix_socket_is_private_and_removed_with_its_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
         let listener = bind(&path).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
-        assert!(bind(&path).await.is_err(), "somebody listens there");
+        assert!(bind(&path).await.is_err(), "the socket is in use");
         drop(listener);
         assert!(!path.exists());
     }
 
     #[tokio::test]
     async fn only_an_abandoned_socket_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         drop(bind(&path).await.unwrap());
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_others_reach_must_be_meant() {
+    async fn an_address_that_others_can_reach_needs_tokens() {
         let everywhere = Address::Tcp("0.0.0.0:0".into());
         let error = Listener::bind(&everywhere, false).await.err().unwrap().to_string();
         assert!(error.contains("--admin-token-file"), "{error}");

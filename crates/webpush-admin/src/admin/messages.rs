@@ -1,4 +1,4 @@
-//! Where one message is: the stages it has reached, and why it goes no further. Only log IDs are shown.
+//! Message traces: the stages a message has reached, and why it waits. Responses have only log IDs.
 
 use super::Admin;
 use super::error::AdminError;
@@ -15,8 +15,8 @@ use webpush_service::service::Service;
 use webpush_service::trace::state::{MessageState, message_state};
 use webpush_service::trace::{STAGES, Trace};
 
-/// More than the URL of a message has with the longest origin.
-const MOST_URL_BYTES: usize = 4096;
+/// Maximum length of the request body, more than that of a message URL with the longest origin.
+const MAX_URL_BYTES: usize = 4096;
 
 /// Serves `GET /admin/messages/ID`, where ID is a log ID.
 pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Reply, AdminError> {
@@ -28,13 +28,12 @@ pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Reply, Admi
     reply::json(&report(service, &trace).await)
 }
 
-/// `POST /admin/trace`: the body is the URL that its sender got, or the `version` that its agent got.
+/// Serves `POST /admin/trace`: the body is a message URL, or the `version` of an autopush message.
 pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) -> Result<Reply, AdminError> {
     let service = &admin.service;
-    let url = body.read(headers, MOST_URL_BYTES).await;
-    let url =
-        url.map_err(|_| AdminError::bad_request("the body is the URL of a message, and this one is not"))?;
-    let entry = opened(service, String::from_utf8_lossy(&url).trim()).map_err(AdminError::bad_request)?;
+    let url = body.read(headers, MAX_URL_BYTES).await;
+    let url = url.map_err(|_| AdminError::bad_request("the body must be a message URL or a version"))?;
+    let entry = resolve(service, String::from_utf8_lossy(&url).trim()).map_err(AdminError::bad_request)?;
     let keep = service.traces.keep().ok_or(AdminError::TracingDisabled)?;
     let Some(trace) = service.traces.find(entry.message) else {
         let is_stored = service.entry(&entry).await.ok().map(|found| found.is_some());
@@ -43,34 +42,33 @@ pub(super) async fn by_url(admin: &Admin, headers: &HeaderMap, body: &mut Body) 
     reply::json(&report(service, &trace).await)
 }
 
-/// The message that a URL or a `version` means; nothing of what was given is repeated.
-fn opened(service: &Service, text: &str) -> Result<EntryRef, String> {
+/// Resolves a message URL or a `version`. Errors do not quote the text.
+fn resolve(service: &Service, text: &str) -> Result<EntryRef, String> {
     if !text.contains('/') {
         return names::message(text, &service.keyring)
-            .ok_or_else(|| "this is neither the URL of a message nor a version of this service".to_owned());
+            .ok_or_else(|| "this is neither a message URL nor a version of this server".to_owned());
     }
     let uri: Uri = text.parse().map_err(|_| "this is not a URL".to_owned())?;
     if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())
         && !format!("{scheme}://{authority}").eq_ignore_ascii_case(&service.origin)
     {
         let origin = &service.origin;
-        return Err(format!("this is a URL of {scheme}://{authority}, and the service is {origin}"));
+        return Err(format!("this is a URL of {scheme}://{authority}, and this server is {origin}"));
     }
     match service.keyring.open(uri.path()) {
         Some(Capability::Message(entry)) => Ok(entry),
         Some(_) => {
-            Err("this is a URL of this service, but not that of a message, which a sender gets as Location \
-                        in the answer to its push"
+            Err("this is a URL of this server, but not of a message: senders receive message URLs as Location in the \
+                 response to a push"
                 .to_owned())
         }
         None => {
-            Err("this is not the URL of a message of this service: it was cut, or sealed with other keys"
-                .to_owned())
+            Err("this is not a message URL of this server: it is truncated, or sealed with other keys".to_owned())
         }
     }
 }
 
-/// All that is known of a message.
+/// Returns the trace and current state of a message.
 pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
     let names = &service.pseudonyms;
     let MessageState { state, reason, is_final } = message_state(service, trace).await;
@@ -95,7 +93,7 @@ pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
     })
 }
 
-/// With microseconds.
+/// Converts to milliseconds with three decimals.
 pub(super) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

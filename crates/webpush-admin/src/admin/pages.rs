@@ -1,5 +1,6 @@
-//! The page: a view of what `status.rs` says, and of `attempt/`. Its files are part of this program, and ask nobody else for
-//! anything. They hold nothing that is not known to everybody, so they need no token; what they show does.
+//! The files of the dashboard, which are compiled into the program.
+//!
+//! They contain no data and load nothing from elsewhere, so they need no token; the API behind them may.
 
 use bytes::Bytes;
 use http::Response;
@@ -9,13 +10,13 @@ use http::header::{
 };
 use webpush_http::answer::Answer;
 
-/// Only files of this listener, no code in the page itself, no other page around it, and nothing sent elsewhere.
+/// Allows only files and requests of this listener; forbids inline code and framing.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
-const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const RESOURCES: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -23,7 +24,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// One file of the dashboard.
+/// A file of the dashboard.
 pub(super) struct Asset {
     path: &'static str,
     media_type: &'static str,
@@ -51,9 +52,9 @@ const ASSETS: &[Asset] = &[
     file!("/dashboard/worker.js", "worker.js", SCRIPT),
 ];
 
-/// The file at a path.
+/// Returns the file at a path.
 pub(super) fn find(path: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|page| page.path == path)
+    ASSETS.iter().find(|asset| asset.path == path)
 }
 
 impl Asset {
@@ -65,8 +66,8 @@ impl Asset {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(OPENER, SAME_ORIGIN);
-        headers.insert(RESOURCES, SAME_ORIGIN);
+        headers.insert(OPENER_POLICY, SAME_ORIGIN);
+        headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
         answer
     }
 }

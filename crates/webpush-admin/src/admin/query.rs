@@ -1,4 +1,4 @@
-//! The query of a list.
+//! Query parameters of lists.
 
 use super::error::AdminError;
 use percent_encoding::percent_decode_str;
@@ -8,7 +8,7 @@ pub(super) const MAX_LIMIT: usize = 1000;
 /// Number of rows unless the query has a limit.
 const DEFAULT_LIMIT: usize = 100;
 
-/// The parameters of a list.
+/// Parsed query parameters.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     /// The log ID after which the list continues.

@@ -1,5 +1,6 @@
-//! Answers as they are sent: whole, or piece by piece.
+//! Responses, whole or streamed.
 
+use super::error::AdminError;
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -11,15 +12,13 @@ use tokio::sync::mpsc;
 use webpush_http::answer::Answer;
 use webpush_store::StoreError;
 
-use super::error::AdminError;
-
-/// An answer.
+/// A response.
 pub(super) type Reply = Response<Content>;
 
-/// Its body.
+/// A response body.
 pub(super) enum Content {
     Whole(Option<Bytes>),
-    /// Pieces as they are made. After an error the connection is cut, so that nobody takes it for the end.
+    /// Streamed. An error closes the connection, so that the body does not look complete.
     Pieces(mpsc::Receiver<Result<Bytes, StoreError>>),
 }
 

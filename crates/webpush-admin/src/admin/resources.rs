@@ -5,7 +5,7 @@ use super::error::AdminError;
 use super::query::Query;
 use super::reply::Reply;
 use super::{
-    Admin, agents, backlog, copies, find, import, messages, sealing_keys, self_test, status, subscriptions,
+    Admin, agents, archives, backlog, find, import, keys, messages, self_test, status, subscriptions,
 };
 use crate::archive::ArchiveKind;
 use http::Method;
@@ -39,16 +39,16 @@ pub(super) async fn serve(
         (["subscriptions", agent, log_id], _) => subscriptions::revoke(admin, agent, log_id).await,
         (["find"], _) => find::find(admin, &head.headers, body).await,
         (["backlog"], _) => backlog::show(admin, query).await,
-        (["backup"], _) => copies::write(admin, ArchiveKind::Backup).await,
-        (["export"], _) => copies::write(admin, ArchiveKind::Export).await,
+        (["backup"], _) => archives::serve(admin, ArchiveKind::Backup).await,
+        (["export"], _) => archives::serve(admin, ArchiveKind::Export).await,
         (["import"], _) => import::import(admin, body).await,
         (["status"], _) => status::show(admin).await,
         (["history"], _) => status::history(admin),
         (["messages", log_id], _) => messages::by_log_id(admin, log_id).await,
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await,
         (["try"], _) => self_test::start(admin, &head.headers, body).await,
-        (["keys"], &Method::GET) => sealing_keys::list(admin),
-        (["keys"], _) => sealing_keys::rotate(admin).await,
+        (["keys"], &Method::GET) => keys::list(admin),
+        (["keys"], _) => keys::rotate(admin).await,
         _ => Err(AdminError::NotFound),
     }
 }

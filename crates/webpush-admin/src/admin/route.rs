@@ -55,7 +55,7 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     admin.auth.check(&head.headers, Access::Read)?;
     if let Some(name) = path.strip_prefix(ONE_BROADCAST) {
         if head.uri.query().is_some() {
-            return Err(AdminError::bad_request("a question mark in a name is written %3F"));
+            return Err(AdminError::bad_request("write a question mark in a name as %3F"));
         }
         return match head.method {
             Method::PUT => {

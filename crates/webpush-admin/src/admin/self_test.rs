@@ -29,9 +29,9 @@ use webpush_http::body::Body;
 /// Maximum number of concurrent self-tests.
 pub(super) const MAX_CONCURRENT: usize = 4;
 /// Time limit of a self-test.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// More than a subscription has, with what a browser adds to it.
-const MOST_BODY_BYTES: usize = 8 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Maximum length of the request body, more than that of a subscription with the additions of browsers.
+const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// The request body.
 #[derive(Deserialize)]
@@ -46,34 +46,35 @@ pub(super) async fn start(
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<Reply, AdminError> {
-    let body = body.read(headers, MOST_BODY_BYTES).await;
-    let body =
-        body.map_err(|_| AdminError::bad_request("the body did not arrive whole, or is no subscription"))?;
-    let asked: SelfTestRequest = match &*body {
+    let body = body.read(headers, MAX_BODY_BYTES).await;
+    let body = body.map_err(|_| AdminError::bad_request("the request body is incomplete or too large"))?;
+    let request: SelfTestRequest = match &*body {
         [] => SelfTestRequest { subscription: None },
         body => serde_json::from_slice(body).map_err(|_| {
-            AdminError::bad_request("the body is {} or {\"subscription\": …} as a browser writes it")
+            AdminError::bad_request(
+                "the body must be {} or {\"subscription\": …} with a subscription as browsers serialize it",
+            )
         })?,
     };
-    let browser = match asked.subscription {
-        Some(json) => Some(of_this_service(admin, &json.to_string())?),
+    let browser = match request.subscription {
+        Some(json) => Some(parse_own_subscription(admin, &json.to_string())?),
         None => None,
     };
-    let place = Arc::clone(&admin.self_tests).try_acquire_owned();
-    let place = place.map_err(|_| AdminError::Busy("too many self-tests are running; try again later"))?;
+    let permit = Arc::clone(&admin.self_tests).try_acquire_owned();
+    let permit = permit.map_err(|_| AdminError::Busy("too many self-tests are running; try again later"))?;
     let (reporter, lines) = progress::channel(Arc::clone(&admin.service));
     let admin = Arc::clone(admin);
     tokio::spawn(async move {
-        let tried = timeout(PATIENCE, attempt(&admin, browser, &reporter)).await;
-        let ended = tried.unwrap_or(Err(SelfTestError::NotDelivered(PATIENCE.as_secs())));
-        reporter.end(ended).await;
-        drop(place);
+        let result = timeout(TIMEOUT, run(&admin, browser, &reporter)).await;
+        let result = result.unwrap_or(Err(SelfTestError::NotDelivered(TIMEOUT.as_secs())));
+        reporter.end(result).await;
+        drop(permit);
     });
     Ok(progress::answer(lines))
 }
 
-/// Only messages to this service can be followed, and nothing is sent elsewhere from here.
-fn of_this_service(admin: &Admin, json: &str) -> Result<PushSubscription, AdminError> {
+/// Parses a subscription. Rejects those of other push services, so that nothing is sent to them.
+fn parse_own_subscription(admin: &Admin, json: &str) -> Result<PushSubscription, AdminError> {
     let subscription =
         PushSubscription::read(json).map_err(|error| AdminError::bad_request(error.to_string()))?;
     let (theirs, ours) = (subscription.endpoint.origin(), &admin.service.origin);
@@ -81,11 +82,11 @@ fn of_this_service(admin: &Admin, json: &str) -> Result<PushSubscription, AdminE
         return Ok(subscription);
     }
     Err(AdminError::bad_request(format!(
-        "this browser takes its pushes from {theirs}, and this service is {ours}"
+        "this browser receives its pushes from {theirs}, and this server is {ours}"
     )))
 }
 
-async fn attempt(
+async fn run(
     admin: &Admin,
     browser: Option<PushSubscription>,
     reporter: &StepReporter,
@@ -95,6 +96,6 @@ async fn attempt(
             let message = push::push(admin, &subscription, reporter).await?;
             push::follow(admin, message, reporter).await
         }
-        None => agent::attempt(admin, reporter).await,
+        None => agent::run(admin, reporter).await,
     }
 }

@@ -15,7 +15,7 @@ const SLOWEST: usize = 8;
 
 /// Serves `GET /admin/status`.
 pub(super) async fn show(admin: &Admin) -> Result<Reply, AdminError> {
-    let ready = admin.service.check_readiness().await.err().map(|why| why.reason());
+    let ready = admin.service.check_readiness().await.err().map(|error| error.reason());
     let service = Arc::clone(&admin.service);
     let status = spawn_blocking(move || status(&service, ready)).await.map_err(|_| AdminError::Internal)?;
     reply::json(&status)
@@ -28,12 +28,12 @@ pub(super) fn history(admin: &Admin) -> Result<Reply, AdminError> {
 
 fn status(service: &Service, not_ready: Option<&str>) -> Value {
     let traces = &service.traces;
-    let slowest = traces.slowest(SLOWEST).into_iter().map(|(agent, pace)| {
+    let slowest = traces.slowest(SLOWEST).into_iter().map(|(agent, latency)| {
         json!({
             "agent": service.pseudonyms.inbox(agent).to_string(),
-            "messages": pace.messages,
-            "waiting": pace.waiting,
-            "longest_ms": millis(pace.longest),
+            "messages": latency.messages,
+            "waiting": latency.waiting,
+            "longest_ms": millis(latency.longest),
             "listens": service.registry.has_session(agent),
         })
     });

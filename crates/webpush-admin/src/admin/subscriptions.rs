@@ -1,12 +1,12 @@
 //! Lists, shows and revokes subscriptions. Two log IDs name each: `AGENT/SUBSCRIPTION`.
 
 use super::Admin;
-use super::agents::RemovalCounts;
 use super::error::AdminError;
 use super::find::{
     NO_SUBSCRIPTION, agent, inbox_id, predecessor, read_blocking, snapshot, subscription, subscription_id,
 };
 use super::query::Query;
+use super::removal::RemovalCounts;
 use super::reply::{Reply, json};
 use serde::Serialize;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct SubscriptionRow {
     subscription: String,
     created: u64,
     protocol: &'static str,
-    /// Whether only one sender may push to it.
+    /// True if only one sender may push to it.
     restricted: bool,
     sealing_key: u8,
 }
@@ -30,7 +30,7 @@ pub(super) struct SubscriptionRow {
 #[derive(Serialize)]
 pub(super) struct SubscriptionPage {
     subscriptions: Vec<SubscriptionRow>,
-    /// The name of the last row, if more follow.
+    /// The log IDs of the last row, if more follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -38,9 +38,9 @@ pub(super) struct SubscriptionPage {
 impl SubscriptionRow {
     pub(super) fn new(service: &Service, subscription: &Subscription) -> Self {
         let Subscription { agent, id, .. } = subscription;
-        let names = &service.pseudonyms;
+        let pseudonyms = &service.pseudonyms;
         Self {
-            subscription: format!("{}/{}", names.inbox(*agent), names.subscription(*id)),
+            subscription: format!("{}/{}", pseudonyms.inbox(*agent), pseudonyms.subscription(*id)),
             created: subscription.created.as_millis(),
             protocol: subscription.protocol.kind().as_str(),
             restricted: subscription.sender.is_some(),
@@ -49,7 +49,7 @@ impl SubscriptionRow {
     }
 }
 
-/// Serves `GET /admin/subscriptions`: those of all agents, or of one.
+/// Serves `GET /admin/subscriptions`: the subscriptions of all agents, or of one.
 pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, AdminError> {
     let only = match &query.agent {
         Some(log_id) => Some(agent(&admin.service, log_id).await?),
@@ -60,12 +60,12 @@ pub(super) async fn list(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
     json(&page.await?)
 }
 
-/// The last subscription of the page before, which may have gone.
+/// The last subscription of the previous page, which may have been removed.
 type Cursor = (InboxId, SubscriptionId);
 
 fn cursor(service: &Service, text: &str) -> Result<Cursor, AdminError> {
     let (agent, subscription) = text.split_once('/').ok_or_else(|| {
-        AdminError::bad_request("after must be AGENT/SUBSCRIPTION, as the page before has it in next")
+        AdminError::bad_request("after must be AGENT/SUBSCRIPTION: the value of next of the previous page")
     })?;
     Ok((inbox_id(service, agent)?, subscription_id(service, subscription)?))
 }

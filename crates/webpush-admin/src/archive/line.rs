@@ -1,6 +1,6 @@
-//! The lines of a file.
+//! The lines of an archive.
 
-use super::values::{Base64Bytes, IdBytes, Key, Latin1};
+use super::values::{Base64Bytes, IdBytes, KeyBytes, Latin1};
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
@@ -10,21 +10,21 @@ use std::ops::AddAssign;
 pub enum Line {
     /// The first line.
     Begin(Begin),
-    /// A sealing key; the last one seals what is new.
+    /// A sealing key; the last one is the current key.
     Key {
-        /// Its id.
+        /// Its ID.
         id: u8,
         /// The key.
-        secret: Key,
+        secret: KeyBytes,
     },
-    /// A broadcast that was set.
+    /// A broadcast version that was set at run time.
     Broadcast {
         /// Its name.
         name: String,
         /// Its version.
         version: String,
     },
-    /// No position up to this one is assigned again.
+    /// The last position that was assigned.
     Position(u64),
     /// An inbox.
     Inbox(InboxLine),
@@ -35,33 +35,31 @@ pub enum Line {
     /// A receipt in the last inbox.
     Receipt(ReceiptLine),
     /// The SHA-256 of everything before this line.
-    Check(Key),
+    Check(KeyBytes),
     /// The last line.
     End(Counts),
 }
 
-/// What kind of file it is.
+/// Purpose of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArchiveKind {
-    /// All of one data folder, with checksums.
+    /// A copy of a data directory, with checksums.
     Backup,
-    /// Agents to be moved.
+    /// Agents for another server.
     Export,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Begin {
-    /// The format of the file.
     pub format: u32,
-    /// What kind of file it is.
     pub kind: ArchiveKind,
-    /// Who wrote it.
+    /// Name and version of the program that wrote it.
     pub program: String,
-    /// The origin of the service.
+    /// The origin of the server.
     pub origin: String,
-    /// When it was begun, in milliseconds since 1970.
+    /// Time of the snapshot, in milliseconds since 1970.
     pub taken: u64,
 }
 
@@ -92,7 +90,7 @@ pub struct SubscriptionLine {
     pub key: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Base64Bytes>,
-    /// Files of early builds call it otherwise.
+    /// Early builds used another name.
     #[serde(alias = "dialect")]
     pub protocol: ProtocolName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,9 +131,11 @@ pub struct MessageLine {
 pub struct ReceiptLine {
     pub inbox: IdBytes,
     pub position: u64,
-    /// The message that it is about: its id, inbox and position.
+    /// ID of the message.
     pub message: IdBytes,
+    /// Inbox of the message.
     pub of: IdBytes,
+    /// Position of the message.
     pub at: u64,
     pub key: u8,
     pub status: StatusName,
@@ -148,7 +148,7 @@ pub enum StatusName {
     Failed,
 }
 
-/// How much there is of what.
+/// Number of records of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -163,7 +163,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What one line adds.
+    /// Counts the record of one line.
     #[must_use]
     pub fn for_line(line: &Line) -> Self {
         let mut counts = Self::default();
@@ -184,11 +184,11 @@ impl Counts {
 }
 
 impl AddAssign for Counts {
-    fn add_assign(&mut self, more: Self) {
-        self.inboxes += more.inboxes;
-        self.subscriptions += more.subscriptions;
-        self.messages += more.messages;
-        self.receipts += more.receipts;
+    fn add_assign(&mut self, other: Self) {
+        self.inboxes += other.inboxes;
+        self.subscriptions += other.subscriptions;
+        self.messages += other.messages;
+        self.receipts += other.receipts;
     }
 }
 

@@ -1,115 +1,118 @@
-//! Reading a file line by line, and noticing what was cut or damaged.
+//! Reads an archive line by line, and detects truncated and damaged files.
 
 use super::line::{ArchiveKind, Counts, Line};
 use super::{FORMAT, LINE_BYTES};
 use aws_lc_rs::digest::{Context, SHA256};
+use std::error::Error;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
-/// Why a file can't be used.
+/// An archive cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArchiveError {
-    /// A line is not as it should be.
-    Line(u64, String),
-    /// Bytes are not what was written: up to this line.
+    /// A line is invalid.
+    InvalidLine {
+        /// Its number, from 1.
+        number: u64,
+        /// The reason, without content of the line.
+        reason: String,
+    },
+    /// The checksum in this line does not match the bytes before it.
     Damaged(u64),
-    /// It does not end as it should.
-    Cut,
-    /// It is of a later program.
-    Newer(u32),
+    /// The end is missing.
+    Truncated,
+    /// A later version wrote it, in this format.
+    NewerFormat(u32),
 }
 
-/// What has been read of a file so far.
-pub struct Reader {
+/// Parses and verifies an archive.
+///
+/// Pass each line to [`read_line`](Self::read_line), and call [`finish`](Self::finish) after the last one.
+pub struct ArchiveReader {
     lines: u64,
     kind: Option<ArchiveKind>,
     digest: Context,
     counts: Counts,
-    ended: bool,
-    /// Whether all lines so far are covered by a checksum.
-    checked: bool,
+    has_ended: bool,
+    /// True if a checksum covers all lines so far.
+    is_verified: bool,
 }
 
-impl Default for Reader {
+impl Default for ArchiveReader {
     fn default() -> Self {
         Self {
             lines: 0,
             kind: None,
             digest: Context::new(&SHA256),
             counts: Counts::default(),
-            ended: false,
-            checked: false,
+            has_ended: false,
+            is_verified: false,
         }
     }
 }
 
-impl Reader {
-    /// Takes the next line, without its end.
+impl ArchiveReader {
+    /// Parses the next line, given without its line end.
     ///
     /// # Errors
-    /// [`ArchiveError`]: the rest is not worth reading.
-    pub fn take(&mut self, text: &[u8]) -> Result<Line, ArchiveError> {
+    /// [`ArchiveError`]. Nothing can be read after an error.
+    pub fn read_line(&mut self, text: &[u8]) -> Result<Line, ArchiveError> {
         self.lines += 1;
-        let wrong = |number, what: &str| ArchiveError::Line(number, what.to_owned());
-        let line: Line = serde_json::from_slice(text).map_err(|error| self.unreadable(&error))?;
+        let line: Line = serde_json::from_slice(text).map_err(|error| self.malformed(&error))?;
         match (&line, self.kind) {
             (Line::Begin(begin), None) if begin.format > FORMAT => {
-                return Err(ArchiveError::Newer(begin.format));
+                return Err(ArchiveError::NewerFormat(begin.format));
             }
             (Line::Begin(begin), None) => self.kind = Some(begin.kind),
-            (Line::Begin(_), Some(_)) => return Err(wrong(self.lines, "it begins once more")),
-            (_, None) => return Err(wrong(1, "it does not begin like a file of webpush-server")),
+            (Line::Begin(_), Some(_)) => return Err(self.invalid_line("begin occurs twice")),
+            (_, None) => return Err(self.invalid_line("expected begin")),
             (Line::Check(checksum), Some(_)) if self.digest.clone().finish().as_ref() != checksum.0 => {
                 return Err(ArchiveError::Damaged(self.lines));
             }
             (Line::Check(_), Some(_)) => {}
-            (_, Some(_)) if self.ended => return Err(wrong(self.lines, "something follows its end")),
+            (_, Some(_)) if self.has_ended => return Err(self.invalid_line("it follows the end")),
             (Line::End(counts), Some(_)) if *counts != self.counts => {
-                return Err(ArchiveError::Line(
-                    self.lines,
-                    format!("it should have {counts}, but there are {}", self.counts),
-                ));
+                return Err(self.invalid_line(format!("expected {counts}, found {}", self.counts)));
             }
-            (Line::End(_), Some(_)) => self.ended = true,
+            (Line::End(_), Some(_)) => self.has_ended = true,
             _ => {}
         }
-        self.checked = matches!(line, Line::Check(_));
+        self.is_verified = matches!(line, Line::Check(_));
         self.counts += Counts::for_line(&line);
         self.digest.update(text);
         self.digest.update(b"\n");
         Ok(line)
     }
 
-    /// To be called after the last line.
+    /// Checks that the archive is complete, and returns the counts of its records.
     ///
     /// # Errors
-    /// [`ArchiveError::Cut`] when that was not the end.
+    /// [`ArchiveError::Truncated`].
     pub fn finish(&self) -> Result<Counts, ArchiveError> {
-        let is_whole = match self.kind {
-            Some(ArchiveKind::Backup) => self.ended && self.checked,
-            Some(ArchiveKind::Export) => self.ended,
+        let is_complete = match self.kind {
+            Some(ArchiveKind::Backup) => self.has_ended && self.is_verified,
+            Some(ArchiveKind::Export) => self.has_ended,
             None => false,
         };
-        if is_whole { Ok(self.counts) } else { Err(ArchiveError::Cut) }
+        if is_complete { Ok(self.counts) } else { Err(ArchiveError::Truncated) }
     }
 
-    /// That the last line is not as it should be.
+    /// Returns the error for an invalid last line. The reason must not quote it.
     #[must_use]
-    pub fn wrong(&self, what: &str) -> ArchiveError {
-        ArchiveError::Line(self.lines, what.to_owned())
+    pub fn invalid_line(&self, reason: impl Into<String>) -> ArchiveError {
+        ArchiveError::InvalidLine { number: self.lines, reason: reason.into() }
     }
 
-    /// What was wrong with the JSON; never what it holds.
-    fn unreadable(&self, error: &serde_json::Error) -> ArchiveError {
-        let what = match error.classify() {
-            serde_json::error::Category::Eof => "it ends in its midst".to_owned(),
-            _ => format!("it can't be understood from column {} on", error.column()),
-        };
-        ArchiveError::Line(self.lines, what)
+    /// Describes a JSON error by its position, since the message of the parser may quote secrets.
+    fn malformed(&self, error: &serde_json::Error) -> ArchiveError {
+        match error.classify() {
+            serde_json::error::Category::Eof => self.invalid_line("unexpected end of JSON"),
+            _ => self.invalid_line(format!("invalid at column {}", error.column())),
+        }
     }
 }
 
-/// The lines of a file, without their ends.
+/// Splits a file into lines, without their line ends.
 pub fn lines(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();
@@ -117,7 +120,7 @@ pub fn lines(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>
         match read {
             Ok(0) => None,
             Ok(_) => {
-                // One that is too long is cut here, and so is no JSON.
+                // A longer line is split here, so it is not valid JSON.
                 let _ = line.pop_if(|byte| *byte == b'\n');
                 Some(Ok(line))
             }
@@ -129,19 +132,20 @@ pub fn lines(mut file: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>
 impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(number, what) => write!(f, "line {number} is wrong: {what}"),
+            Self::InvalidLine { number: 1, reason } => {
+                write!(f, "not a backup or export of webpush-server (line 1: {reason})")
+            }
+            Self::InvalidLine { number, reason } => write!(f, "line {number} is invalid: {reason}"),
             Self::Damaged(number) => {
-                write!(f, "it is damaged: what is before line {number} is not what was written")
+                write!(f, "the file is damaged: the checksum in line {number} does not match")
             }
-            Self::Cut => f.write_str("it was cut: its end is missing"),
-            Self::Newer(format) => {
-                write!(
-                    f,
-                    "it is of format {format}, and this program reads format {FORMAT}: take a newer one"
-                )
-            }
+            Self::Truncated => f.write_str("the file is truncated: its end is missing"),
+            Self::NewerFormat(format) => write!(
+                f,
+                "the file has format {format}, and this version reads only up to {FORMAT}: use a newer webpush-server"
+            ),
         }
     }
 }
 
-impl std::error::Error for ArchiveError {}
+impl Error for ArchiveError {}

@@ -1,4 +1,4 @@
-//! Records of a store as lines, and back.
+//! Converts between records of a store and lines.
 
 use super::line::{
     InboxLine, Line, MessageLine, OwnerName, ProtocolName, ReceiptLine, StatusName, SubscriptionLine,
@@ -22,7 +22,7 @@ impl From<&Record> for Line {
     fn from(record: &Record) -> Self {
         match record {
             Record::Position(position) => Self::Position(position.get()),
-            Record::Inbox(kept) => Self::Inbox(inbox_line(kept)),
+            Record::Inbox(record) => Self::Inbox(inbox_line(record)),
             Record::Subscription(subscription) => Self::Subscription(subscription_line(subscription)),
             Record::Entry(Entry::Message(message)) => Self::Message(message_line(message)),
             Record::Entry(Entry::Receipt(receipt)) => Self::Receipt(receipt_line(receipt)),
@@ -31,14 +31,14 @@ impl From<&Record> for Line {
 }
 
 impl Line {
-    /// The record that a line is of; nothing for lines about the file, and an error for what no store can hold.
+    /// Converts the line to a record; `None` for lines that are not records.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails with the reason if no store can hold the record.
     pub fn record(self) -> Result<Option<Record>, &'static str> {
         let record = match self {
             Self::Position(position) => Record::Position(Position::new(position)),
-            Self::Inbox(line) => Record::Inbox(kept(&line)),
+            Self::Inbox(line) => Record::Inbox(inbox(&line)),
             Self::Subscription(line) => Record::Subscription(subscription(&line)?),
             Self::Message(line) => Record::Entry(Entry::Message(Arc::new(message(line)?))),
             Self::Receipt(line) => Record::Entry(Entry::Receipt(receipt(&line))),
@@ -51,18 +51,18 @@ impl Line {
             Record::Entry(entry) => entry.position(),
             Record::Inbox(_) | Record::Subscription(_) => return Ok(Some(record)),
         };
-        if position.get() > MOST_POSITION {
-            return Err("a position is beyond what any service has come to");
+        if position.get() > MAX_POSITION {
+            return Err("the position is too high");
         }
         Ok(Some(record))
     }
 }
 
-/// What comes after it must be counted for ever.
-const MOST_POSITION: u64 = 1 << 62;
+/// Leaves room for the positions of new entries.
+const MAX_POSITION: u64 = 1 << 62;
 
-fn inbox_line(kept: &InboxRecord) -> InboxLine {
-    let Inbox { id, owner, created, key } = &kept.inbox;
+fn inbox_line(record: &InboxRecord) -> InboxLine {
+    let Inbox { id, owner, created, key } = &record.inbox;
     InboxLine {
         id: FixedBytes(*id.as_bytes()),
         owner: match owner {
@@ -71,11 +71,11 @@ fn inbox_line(kept: &InboxRecord) -> InboxLine {
         },
         created: created.as_millis(),
         key: key.0,
-        monitored: kept.monitored.map(Timestamp::as_millis),
+        monitored: record.monitored.map(Timestamp::as_millis),
     }
 }
 
-fn kept(line: &InboxLine) -> InboxRecord {
+fn inbox(line: &InboxLine) -> InboxRecord {
     let owner = match line.owner {
         OwnerName::Agent => Owner::Agent,
         OwnerName::Receipts => Owner::Receipts,
@@ -111,7 +111,7 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
         (ProtocolName::Rfc8030, None) => Protocol::Rfc8030,
         (ProtocolName::Legacy, None) => Protocol::Legacy,
         (ProtocolName::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
-        _ => return Err("a subscription has a channel if it is of autopush, and only then"),
+        _ => return Err("only autopush subscriptions have a channel, and all of them do"),
     };
     let point = |octets: &Base64Bytes| octets.0.clone().try_into().map(SenderKey);
     let sender = line.sender.as_ref().map(point).transpose();
@@ -120,7 +120,7 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
         id: SubscriptionId::from_bytes(line.id.0),
         created: Timestamp::from_millis(line.created),
         key: KeyId(line.key),
-        sender: sender.map_err(|_| "a sender has a key of 65 bytes")?,
+        sender: sender.map_err(|_| "sender is not 65 bytes")?,
         protocol,
     })
 }
@@ -145,17 +145,16 @@ fn message_line(message: &Message) -> MessageLine {
 
 fn message(line: MessageLine) -> Result<Message, &'static str> {
     let headers = line.headers.each_ref().map(|part| part.as_ref().map(|Latin1(bytes)| &bytes[..]));
-    let topic =
-        line.topic.map(|topic| Topic::parse(topic.as_bytes()).ok_or("that is no topic")).transpose()?;
+    let topic = line.topic.map(|topic| Topic::parse(topic.as_bytes()).ok_or("invalid topic")).transpose()?;
     let draft = Draft {
         id: MessageId::from_bytes(line.id.0),
         agent: InboxId::from_bytes(line.agent.0),
         subscription: SubscriptionId::from_bytes(line.subscription.0),
         accepted: Timestamp::from_millis(line.accepted),
         expires: Timestamp::from_millis(line.expires),
-        urgency: Urgency::parse(line.urgency.as_bytes()).ok_or("that is no urgency")?,
+        urgency: Urgency::parse(line.urgency.as_bytes()).ok_or("invalid urgency")?,
         topic,
-        encoding: Encoding::from_parts(headers).ok_or("a header has a value that HTTP does not allow")?,
+        encoding: Encoding::from_parts(headers).ok_or("invalid header value")?,
         key: KeyId(line.key),
         receipt: line.receipt.map(|inbox| InboxId::from_bytes(inbox.0)),
         body: Bytes::from(line.body.0),

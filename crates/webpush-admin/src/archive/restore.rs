@@ -1,11 +1,11 @@
-//! Putting a whole file into a new data folder, while nobody serves from it.
+//! Restores an archive into a new data directory.
 
 use super::line::{Counts, Line};
-use super::read::{Reader, lines};
+use super::read::{ArchiveReader, lines};
 use super::{LINE_BYTES, with_position_gap};
 use crate::broadcasts;
 use crate::data_dir::{STORE_DIR, create_data_dir};
-use crate::keys_file;
+use crate::sealing_keys;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -20,56 +20,52 @@ use webpush_store::{Applied, Durability, Op, Record, Store};
 /// Operations in one commit.
 const BATCH: usize = 1000;
 
-/// What was put into a folder.
+/// Result of a restore.
 #[derive(Debug)]
 pub struct RestoreSummary {
-    /// What is in the file.
+    /// Counts of the archive.
     pub counts: Counts,
-    /// What of it belongs to nothing, or was there twice.
+    /// Number of skipped records: duplicates, and those whose inbox or subscription is missing.
     pub skipped: usize,
 }
 
-/// Reads a file to its end before anything is written, then makes the folder that it is of.
+/// Verifies the whole file, then creates the data directory.
 ///
 /// # Errors
-/// When the file is not whole, or the folder has something already, or can't be written.
-pub fn restore(file: &Path, folder: &Path) -> anyhow::Result<RestoreSummary> {
-    let shown = file.display();
-    let cannot = || format!("{shown} can't be restored");
-    for name in [STORE_DIR, keys_file::FILE_NAME] {
-        if folder.join(name).exists() {
-            bail!(
-                "{} has a {name} already, and nothing is written over it: name a folder that is not there yet",
-                folder.display()
-            );
+/// Fails if the file is invalid, or the directory cannot be written or contains data of a server.
+pub fn restore(file: &Path, data_dir: &Path) -> anyhow::Result<RestoreSummary> {
+    let failed = || format!("cannot restore {}", file.display());
+    for name in [STORE_DIR, sealing_keys::FILE_NAME] {
+        if data_dir.join(name).exists() {
+            bail!("{} already contains {name}: choose a new directory (--data-dir)", data_dir.display());
         }
     }
-    let found = read(file, |_| Ok(())).with_context(cannot)?;
-    create_data_dir(folder)?;
-    let store_folder = folder.join(STORE_DIR);
-    // Whoever has made one since is a service that runs.
-    let mut made = fs::DirBuilder::new();
-    made.mode(0o700)
-        .create(&store_folder)
-        .with_context(|| format!("{} can't be made, so nothing was restored", store_folder.display()))?;
-    let filled = fill(file, folder, &store_folder).with_context(cannot);
+    let counts = read(file, |_| Ok(())).with_context(failed)?;
+    create_data_dir(data_dir)?;
+    let store_dir = data_dir.join(STORE_DIR);
+    // Fails if a server has started in this directory since the check.
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&store_dir)
+        .with_context(|| format!("cannot create {}", store_dir.display()))?;
+    let filled = fill(file, data_dir, &store_dir).with_context(failed);
     if filled.is_err() {
-        // Half of it must not be taken for the whole. That it can't be removed is less than why it should be.
-        drop(fs::remove_dir_all(&store_folder));
+        // A partial store must not look complete. The first error matters more than one of the cleanup.
+        drop(fs::remove_dir_all(&store_dir));
     }
-    filled.map(|skipped| RestoreSummary { counts: found, skipped })
+    filled.map(|skipped| RestoreSummary { counts, skipped })
 }
 
-fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<usize> {
-    let store = EmbeddedStore::open(store_folder, Options::default())?;
+fn fill(file: &Path, data_dir: &Path, store_dir: &Path) -> anyhow::Result<usize> {
+    let store = EmbeddedStore::open(store_dir, Options::default())?;
     let mut skipped = 0;
-    let (mut keys, mut set, mut batch) = (Vec::new(), Versions::new(), Vec::new());
+    let (mut keys, mut versions, mut batch) = (Vec::new(), Versions::new(), Vec::new());
     read(file, |line| {
         match line {
             Line::Key { id, secret } => keys.push((KeyId(id), secret.0)),
             Line::Broadcast { name, version } => {
                 let broadcast = Broadcast::new(name, version);
-                broadcast.map_err(|unfit| anyhow::Error::msg(unfit.to_string()))?.insert_into(&mut set);
+                broadcast.map_err(|error| anyhow::Error::msg(error.to_string()))?.insert_into(&mut versions);
             }
             line => {
                 let record = line.record().map_err(anyhow::Error::msg)?;
@@ -83,31 +79,33 @@ fn fill(file: &Path, folder: &Path, store_folder: &Path) -> anyhow::Result<usize
     })?;
     skipped += commit(&store, batch)?;
     store.close();
-    if !set.is_empty() {
-        broadcasts::write(folder, &set)?;
+    if !versions.is_empty() {
+        broadcasts::write(data_dir, &versions)?;
     }
-    // Last: a folder with a store and no keys is one that nobody serves from.
-    keys_file::write_new(folder, &keys)?;
+    // The keys come last: no server starts in a directory that has a store and no keys.
+    sealing_keys::write_new(data_dir, &keys)?;
     Ok(skipped)
 }
 
-/// How many were left out: of a store that was damaged, what belongs to a subscription that could not be read.
+/// Commits operations; returns the number of skipped records.
+///
+/// The backup of a damaged store can lack the subscriptions that its messages belong to.
 fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> anyhow::Result<usize> {
     let is_inbox: Vec<bool> =
         ops.iter().map(|op| matches!(op, Op::Restore(Record::Inbox(_) | Record::Position(_)))).collect();
-    let (answer, answered) = mpsc::channel();
-    store.commit(ops, Durability::Durable, Box::new(move |result| drop(answer.send(result))));
-    let applied = answered.recv().context("the store ended")??;
+    let (sender, receiver) = mpsc::channel();
+    store.commit(ops, Durability::Durable, Box::new(move |result| drop(sender.send(result))));
+    let applied = receiver.recv().context("the store stopped")??;
     let skipped = applied.iter().zip(is_inbox).filter(|(applied, _)| **applied != Applied::Created);
-    skipped.map(|(_, is_inbox)| if is_inbox { bail!("it holds an inbox twice") } else { Ok(1) }).sum()
+    skipped.map(|(_, is_inbox)| if is_inbox { bail!("an inbox occurs twice") } else { Ok(1) }).sum()
 }
 
-/// Reads all of a file, and says whether it is whole.
+/// Passes each line of a file to `each`, and checks that the file is complete.
 fn read(file: &Path, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
-    let mut reader = Reader::default();
+    let mut reader = ArchiveReader::default();
     let file = BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?);
     for line in lines(file) {
-        each(reader.take(&line?)?)?;
+        each(reader.read_line(&line?)?)?;
     }
     Ok(reader.finish()?)
 }

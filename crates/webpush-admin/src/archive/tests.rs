@@ -1,7 +1,7 @@
 use super::*;
 use crate::broadcasts;
 use crate::data_dir::STORE_DIR;
-use crate::keys_file;
+use crate::sealing_keys;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,13 +22,15 @@ use webpush_store::{Detail, InboxRecord, InboxUsage, Record, Store};
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const RECEIPTS: InboxId = InboxId::from_bytes([2; 16]);
 
-/// Something of everything.
+/// Returns records of every kind.
 fn records() -> Vec<Record> {
     let at = Timestamp::from_millis;
-    let kept = |id, owner, monitored, entries, body_bytes, subscriptions| {
-        let inbox = Inbox { id, owner, created: at(5), key: KeyId(255) };
-        let holds = InboxUsage { entries, body_bytes, subscriptions };
-        Record::Inbox(InboxRecord { inbox, monitored, holds })
+    let inbox = |id, owner, monitored, entries, body_bytes, subscriptions| {
+        Record::Inbox(InboxRecord {
+            inbox: Inbox { id, owner, created: at(5), key: KeyId(255) },
+            monitored,
+            holds: InboxUsage { entries, body_bytes, subscriptions },
+        })
     };
     let protocols = [Protocol::Rfc8030, Protocol::Autopush(ChannelId::from_bytes([3; 16])), Protocol::Legacy];
     let subscriptions = protocols.into_iter().zip(1..).map(|(protocol, number)| Subscription {
@@ -69,77 +71,75 @@ fn records() -> Vec<Record> {
         status,
     };
     let entry = |receipt| Record::Entry(Entry::Receipt(receipt));
-    let mut records = vec![Record::Position(Position::new(20)), kept(AGENT, Owner::Agent, None, 2, 256, 3)];
+    let mut records = vec![Record::Position(Position::new(20)), inbox(AGENT, Owner::Agent, None, 2, 256, 3)];
     records.extend(subscriptions.map(Record::Subscription));
     let messages = [plain.into_message(Position::new(9)), empty.into_message(Position::new(11))];
     records.extend(messages.map(|message| Record::Entry(Entry::Message(Arc::new(message)))));
-    records.push(kept(RECEIPTS, Owner::Receipts, Some(at(3_600_000)), 2, 0, 0));
+    records.push(inbox(RECEIPTS, Owner::Receipts, Some(at(3_600_000)), 2, 0, 0));
     records.push(entry(receipt(12, ReceiptStatus::Acknowledged)));
     records.push(entry(receipt(13, ReceiptStatus::Failed)));
     records
 }
 
-fn written(kind: ArchiveKind) -> Vec<u8> {
+fn archive(kind: ArchiveKind) -> Vec<u8> {
     let keys = [(KeyId(0), [1; 32]), (KeyId(255), [2; 32])];
     let set = [("a/b".to_owned(), "\"1\"".to_owned())].into();
     let snapshot = Box::new(records().into_iter().map(Ok));
-    let pieces = Writer::new(kind, "https://push.example", &keys, set, snapshot);
+    let pieces = ArchiveWriter::new(kind, "https://push.example", &keys, set, snapshot);
     pieces.map(Result::unwrap).collect::<Vec<_>>().concat()
 }
 
 fn read(file: &[u8]) -> Result<Counts, String> {
-    let mut reader = Reader::default();
+    let mut reader = ArchiveReader::default();
     for line in lines(file) {
-        let line = reader.take(&line.unwrap()).map_err(|fault| fault.to_string())?;
+        let line = reader.read_line(&line.unwrap()).map_err(|error| error.to_string())?;
         line.record()?;
     }
-    reader.finish().map_err(|fault| fault.to_string())
+    reader.finish().map_err(|error| error.to_string())
 }
 
-fn restored(file: &[u8], folder: &Path) -> anyhow::Result<Counts> {
-    let path = folder.join("file");
+fn restore_into(directory: &Path, file: &[u8]) -> anyhow::Result<Counts> {
+    let path = directory.join("file");
     std::fs::write(&path, file).unwrap();
-    Ok(restore(&path, &folder.join("data"))?.counts)
+    Ok(restore(&path, &directory.join("data"))?.counts)
 }
 
 #[test]
-fn what_was_written_is_put_back() {
+fn archives_are_restored() {
     for kind in [ArchiveKind::Backup, ArchiveKind::Export] {
-        let folder = tempfile::tempdir().unwrap();
-        let counts = restored(&written(kind), folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let counts = restore_into(directory.path(), &archive(kind)).unwrap();
         assert_eq!(counts, Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 });
-        let data = folder.path().join("data");
+        let data = directory.path().join("data");
         let store = EmbeddedStore::open(&data.join(STORE_DIR), Options::default()).unwrap();
-        let there =
+        let restored =
             block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         let mut expected = records();
-        // Once for the restore, and once for the opening.
-        expected[0] = Record::Position(advanced(advanced(Position::new(20))));
-        assert_eq!(there, expected);
-        let keys = keys_file::read(&data).unwrap();
+        // Both the restore and the opening skip ahead.
+        expected[0] = Record::Position(skip_ahead(skip_ahead(Position::new(20))));
+        assert_eq!(restored, expected);
+        let keys = sealing_keys::read(&data).unwrap();
         assert_eq!(keys, [(KeyId(0), [1; 32]), (KeyId(255), [2; 32])]);
-        let set = broadcasts::BroadcastSources::open(&data, [].into()).unwrap().effective();
-        assert_eq!(set, [("a/b".to_owned(), "\"1\"".to_owned())].into());
-        let again = format!("{:#}", restored(&written(kind), folder.path()).unwrap_err());
-        assert!(again.contains("has a store already"), "{again}");
+        let versions = broadcasts::BroadcastSources::open(&data, [].into()).unwrap().effective();
+        assert_eq!(versions, [("a/b".to_owned(), "\"1\"".to_owned())].into());
+        let again = format!("{:#}", restore_into(directory.path(), &archive(kind)).unwrap_err());
+        assert!(again.contains("already contains store"), "{again}");
     }
 }
 
 #[test]
-fn a_file_of_an_early_build_is_read() {
-    let today = String::from_utf8(written(ArchiveKind::Export)).unwrap();
-    let early = today.replace(r#""protocol":"legacy""#, r#""dialect":"thomson""#);
-    assert_ne!(early, today);
-    assert_eq!(read(early.as_bytes()), read(today.as_bytes()));
+fn an_archive_of_an_early_build_is_read() {
+    let early = include_bytes!("tests/early-build.jsonl");
+    assert_eq!(read(early), read(&archive(ArchiveKind::Export)));
 }
 
 #[test]
-fn every_cut_and_every_flipped_bit_of_a_backup_is_noticed() {
-    let whole = written(ArchiveKind::Backup);
+fn every_truncation_and_bit_flip_of_a_backup_is_detected() {
+    let whole = archive(ArchiveKind::Backup);
     assert!(read(&whole).is_ok());
-    // The last byte is the end of the last line, which is whole without it.
+    // The last byte ends the last line, which is complete without it.
     for length in 0..whole.len() - 1 {
-        assert!(read(&whole[..length]).is_err(), "cut after {length}");
+        assert!(read(&whole[..length]).is_err(), "truncated after {length}");
     }
     for index in 0..whole.len() - 1 {
         let mut damaged = whole.clone();
@@ -149,40 +149,41 @@ fn every_cut_and_every_flipped_bit_of_a_backup_is_noticed() {
 }
 
 #[test]
-fn nothing_is_made_of_a_file_that_is_not_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = written(ArchiveKind::Backup);
-    let error = format!("{:#}", restored(&whole[..whole.len() / 2], folder.path()).unwrap_err());
-    assert!(error.contains("can't be restored"), "{error}");
-    assert!(!folder.path().join("data").exists());
+fn a_truncated_file_is_not_restored() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = archive(ArchiveKind::Backup);
+    let error = format!("{:#}", restore_into(directory.path(), &whole[..whole.len() / 2]).unwrap_err());
+    assert!(error.contains("cannot restore"), "{error}");
+    assert!(!directory.path().join("data").exists());
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said_without_showing_it() {
-    let text = String::from_utf8(written(ArchiveKind::Export)).unwrap();
-    for (from, to, said) in [
-        ("\"format\":1", "\"format\":2", "take a newer one"),
-        ("\"messages\":2", "\"messages\":3", "but there are"),
+fn errors_describe_a_file_without_quoting_it() {
+    let text = String::from_utf8(archive(ArchiveKind::Export)).unwrap();
+    for (from, to, expected) in [
+        ("\"format\":1", "\"format\":2", "newer webpush-server"),
+        ("\"messages\":2", "\"messages\":3", "found 2 inboxes"),
         ("\"very-low\"", "\"SECRET\"", "urgency"),
-        ("{\"begin\"", "{\"bogus\"", "line 1 is wrong"),
-        ("\"owner\":\"agent\"", "\"owner\":\"SECRET\"", "can't be understood"),
-        ("{\"end\"", "{\"END\"", "can't be understood"),
+        ("{\"begin\"", "{\"bogus\"", "(line 1: invalid at column"),
+        ("\"owner\":\"agent\"", "\"owner\":\"SECRET\"", "invalid at column"),
+        ("{\"end\"", "{\"END\"", "invalid at column"),
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text, "{from}");
         let error = read(changed.as_bytes()).unwrap_err();
-        assert!(error.contains(said) && !error.contains("SECRET"), "{error}");
+        assert!(error.contains(expected) && !error.contains("SECRET"), "{error}");
     }
-    assert!(read(b"").unwrap_err().contains("cut"));
+    assert!(read(b"").unwrap_err().contains("truncated"));
 }
 
 #[test]
-fn an_import_leaves_out_what_is_there() {
-    let file = written(ArchiveKind::Export);
+fn an_import_skips_existing_inboxes() {
+    let file = archive(ArchiveKind::Export);
     let mut import = Import::default();
     for line in lines(&file[..]) {
-        let due = block_on(import.take(&line.unwrap(), async |inbox| Ok::<_, ArchiveError>(inbox == AGENT)))
-            .unwrap();
+        let due =
+            block_on(import.add_line(&line.unwrap(), async |inbox| Ok::<_, ArchiveError>(inbox == AGENT)))
+                .unwrap();
         assert!(due.is_none());
     }
     let (ops, all, added) = import.finish().unwrap();

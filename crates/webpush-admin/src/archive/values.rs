@@ -1,24 +1,24 @@
-//! Values within lines. None of them prints: they are halves of URLs, keys and payloads.
+//! Values in lines. `Debug` omits them, since they are parts of URLs, keys and payloads.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use webpush_core::base64url;
 
-/// Bytes in base64url.
+/// Bytes as base64url.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Base64Bytes(pub Vec<u8>);
 
-/// `N` bytes in base64url.
+/// `N` bytes as base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FixedBytes<const N: usize>(pub [u8; N]);
 
-/// An id.
+/// An ID.
 pub(super) type IdBytes = FixedBytes<16>;
 /// A key, or a checksum.
-pub(super) type Key = FixedBytes<32>;
+pub(super) type KeyBytes = FixedBytes<32>;
 
-/// Bytes of a header, each as the character with its number: mostly they are text.
+/// Bytes of a header as Latin-1: each byte is the character with the same number.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latin1(pub Vec<u8>);
 
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Latin1 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = text.chars().map(u8::try_from).collect::<Result<_, _>>();
-        bytes.map(Self).map_err(|_| D::Error::custom("it has a character that no header has"))
+        bytes.map(Self).map_err(|_| D::Error::custom("not Latin-1"))
     }
 }
 

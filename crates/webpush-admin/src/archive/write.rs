@@ -1,4 +1,4 @@
-//! Writing a file: piece by piece, in bounded memory.
+//! Writes an archive in pieces, in bounded memory.
 
 use super::FORMAT;
 use super::line::{ArchiveKind, Begin, Counts, Line};
@@ -10,22 +10,22 @@ use webpush_core::protocol::autopush::Versions;
 use webpush_service::system;
 use webpush_store::{Record, Snapshot, StoreError};
 
-/// A piece ends after the line that reaches this. In a backup a checksum ends it.
+/// Size after which a piece ends. In a backup, each piece ends with a checksum.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// A file in the making: its pieces, in order.
-pub struct Writer {
+/// An iterator over the pieces of an archive.
+pub struct ArchiveWriter {
     kind: ArchiveKind,
-    /// What is written before the records.
+    /// Lines before the records.
     head: Vec<Line>,
     snapshot: Snapshot,
     digest: Context,
     counts: Counts,
-    is_over: bool,
+    has_ended: bool,
 }
 
-impl Writer {
-    /// Of all that is on a snapshot, with the keys of its URLs.
+impl ArchiveWriter {
+    /// Creates an archive of a snapshot, with the keys of its URLs.
     #[must_use]
     pub fn new(
         kind: ArchiveKind,
@@ -45,7 +45,7 @@ impl Writer {
         let broadcasts = broadcasts.into_iter().map(|(name, version)| Line::Broadcast { name, version });
         let head = [Line::Begin(begin)].into_iter().chain(keys).chain(broadcasts).collect();
         let (digest, counts) = (Context::new(&SHA256), Counts::default());
-        Self { kind, head, snapshot, digest, counts, is_over: false }
+        Self { kind, head, snapshot, digest, counts, has_ended: false }
     }
 
     fn piece(&mut self) -> Result<Bytes, StoreError> {
@@ -55,7 +55,7 @@ impl Writer {
         }
         while piece.len() < PIECE_BYTES {
             let Some(record) = self.snapshot.next() else {
-                self.is_over = true;
+                self.has_ended = true;
                 break;
             };
             let record: Record = record?;
@@ -63,13 +63,13 @@ impl Writer {
             self.counts += Counts::for_line(&line);
             push(&mut piece, &line);
         }
-        if self.is_over {
+        if self.has_ended {
             push(&mut piece, &Line::End(self.counts));
         }
         if self.kind == ArchiveKind::Backup {
             self.digest.update(&piece);
-            let so_far = self.digest.clone().finish();
-            let checksum = so_far.as_ref().try_into().map(FixedBytes).unwrap_or(FixedBytes([0; 32]));
+            let digest = self.digest.clone().finish();
+            let checksum = digest.as_ref().try_into().map(FixedBytes).unwrap_or(FixedBytes([0; 32]));
             let begin = piece.len();
             push(&mut piece, &Line::Check(checksum));
             self.digest.update(&piece[begin..]);
@@ -78,21 +78,21 @@ impl Writer {
     }
 }
 
-impl Iterator for Writer {
+impl Iterator for ArchiveWriter {
     type Item = Result<Bytes, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
+        if self.has_ended {
             return None;
         }
         let piece = self.piece();
-        self.is_over |= piece.is_err();
+        self.has_ended |= piece.is_err();
         Some(piece)
     }
 }
 
 fn push(piece: &mut Vec<u8>, line: &Line) {
-    // Nothing in a line can fail to be JSON; if it did, the line is missing and the file is noticed as cut.
+    // Lines always serialize. If one did not, the counts of the end would reveal that it is missing.
     if serde_json::to_writer(&mut *piece, line).is_ok() {
         piece.push(b'\n');
     }

@@ -1,4 +1,4 @@
-//! The file that keeps what was set while the service ran. It has the form of a configuration file.
+//! The file of the versions that were set at run time, in the format of the configuration file.
 
 use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
@@ -10,21 +10,20 @@ use webpush_client::private_file;
 use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 use webpush_core::protocol::autopush::{Broadcast, Versions};
 
-/// Its name in the data folder.
+/// Name of the file in the data directory.
 pub(super) const NAME: &str = "broadcasts.toml";
 
 const HEADER: &str = "\
-# The versions of broadcasts that were set over the admin listener of webpush-server. They win over its configuration.
-# Written by the service: change them there.
+# Versions of broadcasts that were set through the admin API of webpush-server. They override its configuration.
+# The server overwrites this file: change versions through the admin API.
 ";
 
-/// Reads the file; nothing was ever set where there is none.
+/// Reads the file. A missing file has no versions.
 pub(super) fn load(path: &Path) -> anyhow::Result<Versions> {
-    let shown = path.display();
     match fs::read_to_string(path) {
-        Ok(text) => parse(&text).with_context(|| format!("cannot use {shown}")),
+        Ok(text) => parse(&text).with_context(|| format!("{} is invalid", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Versions::new()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
@@ -38,8 +37,9 @@ struct Tables {
 
 fn parse(text: &str) -> anyhow::Result<Versions> {
     let tables: Tables = toml::from_str(text).map_err(|error| {
-        let place = error.to_string();
-        anyhow!("{}: {}", place.lines().next().unwrap_or_default(), error.message())
+        // The first line has the position; the others quote the file.
+        let text = error.to_string();
+        anyhow!("{}: {}", text.lines().next().unwrap_or_default(), error.message())
     })?;
     ensure!(tables.broadcasts.len() <= BROADCASTS, "there are more than {BROADCASTS} broadcasts");
     let mut versions = Versions::new();
@@ -50,7 +50,7 @@ fn parse(text: &str) -> anyhow::Result<Versions> {
     Ok(versions)
 }
 
-/// Replaces the file, or leaves it as it is.
+/// Replaces the file atomically.
 pub(super) fn save(path: &Path, versions: &Versions) -> io::Result<()> {
     let table = BTreeMap::from([("broadcasts", versions)]);
     let text = toml::to_string(&table).map_err(io::Error::other)?;
@@ -62,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_whatever_it_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(NAME);
+    fn names_and_versions_with_any_character_are_stored() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
         assert_eq!(load(&path).unwrap(), Versions::new());
         let printable: String = (b' '..=b'~').map(char::from).collect();
         let name: String = printable.trim_start().to_owned();
@@ -73,13 +73,13 @@ mod tests {
             save(&path, versions).unwrap();
             assert_eq!(&load(&path).unwrap(), versions);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
-    fn a_file_that_was_spoilt_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(NAME);
+    fn an_invalid_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
         fs::write(&path, "[broadcasts]\na = 1").unwrap();
         let error = format!("{:#}", load(&path).unwrap_err());
         assert!(error.contains("broadcasts.toml") && error.contains("line 2"), "{error}");

@@ -10,8 +10,8 @@ use webpush_core::protocol::autopush::{Broadcast, Versions};
 #[derive(Debug)]
 pub struct BroadcastSources {
     configured: Versions,
-    /// Overrides the configuration. The file has the same.
-    set: Versions,
+    /// The content of the file.
+    overrides: Versions,
     file: PathBuf,
 }
 
@@ -30,13 +30,13 @@ pub enum ChangeError {
 }
 
 impl BroadcastSources {
-    /// What the configuration says, and what the data folder keeps.
+    /// Combines the configuration with the file of the data directory.
     ///
     /// # Errors
-    /// When the file in the folder can't be used.
-    pub fn open(folder: &Path, configured: Versions) -> anyhow::Result<Self> {
-        let file = folder.join(file::NAME);
-        Ok(Self { configured, set: file::load(&file)?, file })
+    /// Fails if the file cannot be read or is invalid.
+    pub fn open(data_dir: &Path, configured: Versions) -> anyhow::Result<Self> {
+        let file = data_dir.join(file::NAME);
+        Ok(Self { configured, overrides: file::load(&file)?, file })
     }
 
     /// Replaces the configuration.
@@ -48,56 +48,56 @@ impl BroadcastSources {
     #[must_use]
     pub fn effective(&self) -> Versions {
         let mut versions = self.configured.clone();
-        versions.extend(self.set.clone());
+        versions.extend(self.overrides.clone());
         versions
     }
 
-    /// Sets a version. When this returns it is on disk.
+    /// Sets a version, durably.
     ///
     /// # Errors
-    /// [`ChangeError`].
+    /// [`ChangeError::Full`], [`ChangeError::NotWritten`].
     pub fn set(&mut self, broadcast: Broadcast) -> Result<(), ChangeError> {
-        if self.set.len() >= BROADCASTS && !self.set.contains_key(broadcast.name()) {
+        if self.overrides.len() >= BROADCASTS && !self.overrides.contains_key(broadcast.name()) {
             return Err(ChangeError::Full);
         }
-        let mut set = self.set.clone();
-        broadcast.insert_into(&mut set);
-        self.keep(set)
+        let mut overrides = self.overrides.clone();
+        broadcast.insert_into(&mut overrides);
+        self.save(overrides)
     }
 
-    /// Takes back what was set; then the configuration counts again. When this returns that is on disk.
+    /// Removes a version that was set, durably. The version of the configuration applies again.
     ///
     /// # Errors
-    /// [`ChangeError`].
+    /// [`ChangeError::NotSet`], [`ChangeError::NotWritten`].
     pub fn unset(&mut self, name: &str) -> Result<(), ChangeError> {
-        let mut set = self.set.clone();
-        if set.remove(name).is_none() {
+        let mut overrides = self.overrides.clone();
+        if overrides.remove(name).is_none() {
             return Err(ChangeError::NotSet { is_configured: self.configured.contains_key(name) });
         }
-        self.keep(set)
+        self.save(overrides)
     }
 
-    /// What was set, and so is in the folder.
+    /// Returns the versions that were set at run time.
     #[must_use]
     pub fn overrides(&self) -> Versions {
-        self.set.clone()
+        self.overrides.clone()
     }
 
-    fn keep(&mut self, set: Versions) -> Result<(), ChangeError> {
-        if set != self.set {
-            file::save(&self.file, &set).map_err(ChangeError::NotWritten)?;
-            self.set = set;
+    fn save(&mut self, overrides: Versions) -> Result<(), ChangeError> {
+        if overrides != self.overrides {
+            file::save(&self.file, &overrides).map_err(ChangeError::NotWritten)?;
+            self.overrides = overrides;
         }
         Ok(())
     }
 }
 
-/// Writes what was set into the folder of a service that does not run.
+/// Writes the versions that were set into the data directory of a server that is not running.
 ///
 /// # Errors
-/// When it can't be written.
-pub fn write(folder: &Path, set: &Versions) -> io::Result<()> {
-    file::save(&folder.join(file::NAME), set)
+/// Fails if the file cannot be written.
+pub fn write(data_dir: &Path, overrides: &Versions) -> io::Result<()> {
+    file::save(&data_dir.join(file::NAME), overrides)
 }
 
 #[cfg(test)]
@@ -113,23 +113,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_wins_until_it_is_taken_back_and_outlives_the_process() {
-        let folder = tempfile::tempdir().unwrap();
+    fn set_versions_override_the_configuration_and_survive_restarts() {
+        let data_dir = tempfile::tempdir().unwrap();
         let configured = versions(&[("a", "1"), ("b", "1")]);
-        let mut sources = BroadcastSources::open(folder.path(), configured.clone()).unwrap();
+        let mut sources = BroadcastSources::open(data_dir.path(), configured.clone()).unwrap();
         assert_eq!(sources.effective(), configured);
         set(&mut sources, "a", "\"2\"").unwrap();
         set(&mut sources, "c/d", "it's = 3").unwrap();
-        let in_force = versions(&[("a", "\"2\""), ("b", "1"), ("c/d", "it's = 3")]);
-        assert_eq!(sources.effective(), in_force);
+        let effective = versions(&[("a", "\"2\""), ("b", "1"), ("c/d", "it's = 3")]);
+        assert_eq!(sources.effective(), effective);
 
-        let mut again = BroadcastSources::open(folder.path(), configured.clone()).unwrap();
-        assert_eq!(again.effective(), in_force);
+        let mut again = BroadcastSources::open(data_dir.path(), configured.clone()).unwrap();
+        assert_eq!(again.effective(), effective);
         again.unset("a").unwrap();
         again.unset("c/d").unwrap();
         assert_eq!(again.effective(), configured);
         assert_eq!(
-            BroadcastSources::open(folder.path(), configured.clone()).unwrap().effective(),
+            BroadcastSources::open(data_dir.path(), configured.clone()).unwrap().effective(),
             configured
         );
         for (name, is_configured) in [("a", true), ("c/d", false)] {
@@ -141,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn there_are_not_too_many() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sources = BroadcastSources::open(folder.path(), Versions::new()).unwrap();
-        sources.set = (0..BROADCASTS).map(|number| (number.to_string(), "1".to_owned())).collect();
+    fn the_number_of_broadcasts_is_limited() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let mut sources = BroadcastSources::open(data_dir.path(), Versions::new()).unwrap();
+        sources.overrides = (0..BROADCASTS).map(|number| (number.to_string(), "1".to_owned())).collect();
         assert!(matches!(set(&mut sources, "more", "1"), Err(ChangeError::Full)));
         set(&mut sources, "0", "2").unwrap();
         sources.unset("1").unwrap();
@@ -152,10 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sources = BroadcastSources::open(folder.path(), versions(&[("a", "1")])).unwrap();
-        drop(folder);
+    fn a_failed_write_changes_nothing() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let mut sources = BroadcastSources::open(data_dir.path(), versions(&[("a", "1")])).unwrap();
+        drop(data_dir);
         assert!(matches!(set(&mut sources, "a", "2"), Err(ChangeError::NotWritten(_))));
         assert_eq!(sources.effective(), versions(&[("a", "1")]));
     }

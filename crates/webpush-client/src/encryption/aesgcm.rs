@@ -1,5 +1,6 @@
-//! The older `aesgcm` coding (draft-ietf-webpush-encryption-04 with draft-ietf-httpbis-encryption-encoding-03), for
-//! decryption only: some senders still use it.
+//! Decryption of the older `aesgcm` coding, which some senders still use.
+//!
+//! It is draft-ietf-webpush-encryption-04 with draft-ietf-httpbis-encryption-encoding-03.
 //!
 //! Salt and sender key are in header fields. A record is: padding length 2 │ padding (zeros) │ plaintext │ tag 16.
 

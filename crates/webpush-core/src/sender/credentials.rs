@@ -23,7 +23,9 @@ const _: () = assert!(VAPID_KEY_CHARACTERS >= 88, "a key with padding must fit")
 pub enum CredentialsForm {
     /// `Authorization: vapid t=…, k=…` (RFC 8292 §3).
     Rfc8292,
-    /// `Authorization: WebPush …` or `Bearer …` with `Crypto-Key: p256ecdsa=…` (draft-ietf-webpush-vapid-01 §2.2, §3).
+    /// `Authorization: WebPush …` or `Bearer …` with `Crypto-Key: p256ecdsa=…`.
+    ///
+    /// See draft-ietf-webpush-vapid-01 §2.2 and §3.
     Draft01,
 }
 

@@ -4,7 +4,7 @@ use super::check_result::CheckResult;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use webpush_admin::keys_file;
+use webpush_admin::sealing_keys;
 
 const DIRECTORY: &str = "data dir";
 const DISK: &str = "disk";
@@ -37,7 +37,7 @@ pub fn directory(path: &Path) -> CheckResult {
             format!("chmod 700 {shown}"),
         );
     }
-    let keys = path.join(keys_file::FILE_NAME);
+    let keys = path.join(sealing_keys::FILE_NAME);
     match fs::metadata(&keys) {
         Ok(file) if open_to_others(&file) => CheckResult::bad(
             DIRECTORY,
@@ -125,7 +125,7 @@ mod tests {
     fn a_data_directory_that_others_can_read_is_bad() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path();
-        let keys = path.join(keys_file::FILE_NAME);
+        let keys = path.join(sealing_keys::FILE_NAME);
         let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         set(path, 0o700);
         assert!(

@@ -68,7 +68,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
         assert!(!output.contains(secret.rsplit('/').next().unwrap()));
     }
     let (well, _, error) = run(Some(&server), &["agents", "show", "https://other.example/push/x"]).await;
-    assert!(!well && error.contains("gave out no such URL"), "{error}");
+    assert!(!well && error.contains("neither a URL of this server"), "{error}");
     let (well, _, error) = run(Some(&server), &["agents", "show"]).await;
     assert!(!well && error.contains("missing argument: AGENT"), "{error}");
 }

@@ -110,7 +110,7 @@ async fn a_backup_under_load_has_all_accepted_messages_and_no_acknowledged_ones(
     let restore = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
     run_ok(None, &restore).await;
     let (well, _, error) = run(None, &restore).await;
-    assert!(!well && error.contains("has a store already"), "{error}");
+    assert!(!well && error.contains("already contains store"), "{error}");
     let server = start(elsewhere.path());
     let mut peer = server.connect_as(ORIGIN).await;
     let (pushes, _) = peer.drain(&subscription).await;
@@ -147,7 +147,7 @@ async fn a_damaged_backup_is_not_restored() {
         std::fs::write(&file, damaged).unwrap();
         let args = ["restore", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
         let (well, printed, error) = run(None, &args).await;
-        assert!(!well && printed.is_empty() && error.contains("can't be restored"), "{printed}{error}");
+        assert!(!well && printed.is_empty() && error.contains("cannot restore"), "{printed}{error}");
         assert!(!data.exists());
     }
 }
@@ -202,8 +202,8 @@ async fn imported_agents_keep_their_urls() {
     let mut peer = to.connect_as(ORIGIN).await;
     assert_eq!(peer.drain(&urls.subscription).await.0.len(), 1, "the next process has the keys");
     let (well, _, error) = run(Some(&start(third.path())), &["import", file.to_str().unwrap()]).await;
-    assert!(!well && error.contains("ealing key 1 is another one here"), "{error}");
+    assert!(!well && error.contains("he ID 1 belongs to a different sealing key"), "{error}");
     std::fs::write(&file, "{}\n").unwrap();
     let (well, _, error) = run(Some(&to), &["import", file.to_str().unwrap()]).await;
-    assert!(!well && error.contains("line 1 is wrong"), "{error}");
+    assert!(!well && error.contains("(line 1: "), "{error}");
 }

@@ -169,7 +169,7 @@ async fn the_self_test_leaves_nothing_behind() {
         "agent subscribed",
         "agent listens",
         "sender sends",
-        "sender answered",
+        "sender response",
         "agent received",
         "agent decrypted",
         "service accepted",
@@ -186,7 +186,7 @@ async fn the_self_test_leaves_nothing_behind() {
     assert!(end["end"] == true && end["ok"] == true && end["error"].is_null(), "{end}");
     let at = |step: &str| lines.iter().find(|line| line["step"] == step).unwrap()["ms"].as_f64().unwrap();
     assert!(
-        at("sends") <= at("accepted") && at("stored") <= at("answered") && at("written") <= at("received")
+        at("sends") <= at("accepted") && at("stored") <= at("response") && at("written") <= at("received")
     );
     let status = json(&server, "/admin/status").await;
     assert_eq!(status["sample"]["backlog"].as_u64().unwrap_or_default(), 0);
@@ -202,9 +202,9 @@ async fn a_browser_subscription_is_tested_if_it_belongs_to_this_server() {
     };
     let elsewhere = subscription("https://elsewhere.example/push/x");
     for (body, expected) in [
-        (&*elsewhere, "This browser takes its pushes from https://elsewhere.example"),
+        (&*elsewhere, "This browser receives its pushes from https://elsewhere.example"),
         ("{\"subscription\":7}", "Not a push subscription"),
-        ("[", "as a browser writes it"),
+        ("[", "as browsers serialize it"),
     ] {
         let (status, _, answer) = ask(&server.admin, "POST", "/admin/try", body).await;
         assert!(status == 400 && answer.contains(expected), "{status} {answer}");

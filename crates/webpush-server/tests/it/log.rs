@@ -30,7 +30,7 @@ async fn an_agent_has_one_log_id_which_follows_from_its_url() {
     assert_eq!(names(&urls.set, &server), of_push[..1], "the agent is one, whatever URL it is asked by");
     assert_ne!(names(&others.set, &server), of_push[..1]);
     let missing = String::from_utf8(ask(&urls.push, Path::new("/nowhere")).stderr).unwrap();
-    assert!(missing.contains("/nowhere/sealing-keys can't be read (--data-dir)"), "{missing}");
+    assert!(missing.contains("cannot read /nowhere/sealing-keys (--data-dir)"), "{missing}");
     assert!(server.wait().await);
 
     let log = std::fs::read_to_string(path).unwrap();

@@ -140,10 +140,10 @@ async fn unknown_messages_are_explained() {
     let url = send(&mut sender, &urls.push, &[("ttl", "60")]).await;
     let cut = &url[..url.len() - 1];
     for (body, status, expected) in [
-        (cut, 400, "not the URL of a message of this service"),
-        (&urls.push, 400, "not that of a message, which a sender gets as Location"),
+        (cut, 400, "not a message URL of this server"),
+        (&urls.push, 400, "but not of a message: senders receive message URLs as Location"),
         ("https://elsewhere.example/message/x", 400, "This is a URL of https://elsewhere.example"),
-        ("nonsense", 400, "neither the URL of a message nor a version"),
+        ("nonsense", 400, "neither a message URL nor a version"),
     ] {
         let (found, answer) = trace(&server, body).await;
         let detail = answer["detail"].as_str().unwrap();
@@ -162,7 +162,7 @@ async fn unknown_messages_are_explained() {
     let path = url.strip_prefix("http://").unwrap().split_once('/').unwrap().1;
     let (status, answer) = trace(&server, &format!("/{path}")).await;
     let detail = answer["detail"].as_str().unwrap();
-    assert!(status == 404 && detail.contains("is stored, and waits for its agent"), "{status} {detail}");
+    assert!(status == 404 && detail.contains("is stored and waits for its agent"), "{status} {detail}");
     server.kill();
     let server = Server::start_on(dir.path(), &[&ADMIN[..], &["--trace-keep", "0"]].concat());
     let (status, answer) = trace(&server, &format!("/{path}")).await;
@@ -194,7 +194,7 @@ async fn the_command_shows_a_line_for_each_stage_and_follows_a_message() {
 
     let wrong = run_trace(server.dir(), &server.admin, &["https://elsewhere.example/message/x"]).await;
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("and the service is http://"));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("and this server is http://"));
 }
 
 async fn run_trace(dir: &Path, admin: &str, args: &[&str]) -> Output {

@@ -1,33 +1,33 @@
-// Asking the listener that this page is from. With a token if it wants one, which is asked for once and kept by the tab.
+// Requests to the admin API. If it requires a token, prompts for one, which the tab keeps.
 
 const KEY = "webpush-server admin token";
-let asking = null;
+let prompt = null;
 
-/** Fetches; the answer is one of 2xx, or this throws with the sentence of the service. */
+/** Returns a response with a 2xx status; otherwise throws the detail of the error. */
 export async function ask(path, options = {}) {
   for (;;) {
     const token = sessionStorage.getItem(KEY);
     const headers = token ? { authorization: `Bearer ${token}` } : {};
-    const answer = await fetch(path, { cache: "no-store", ...options, headers });
-    if (answer.ok) return answer;
-    if (answer.status === 401) {
+    const response = await fetch(path, { cache: "no-store", ...options, headers });
+    if (response.ok) return response;
+    if (response.status === 401) {
       await newToken(token);
       continue;
     }
-    const said = await answer.json().catch(() => ({}));
-    throw new Error(said.detail ?? `The service answered ${answer.status}.`);
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `The server returned ${response.status}.`);
   }
 }
 
 export const askJson = async (path, options) => (await ask(path, options)).json();
 
-/** All who need a token wait for the same answer. */
-function newToken(refused) {
-  if (refused === sessionStorage.getItem(KEY) || !refused) asking ??= fromPerson(Boolean(refused));
-  return asking ?? Promise.resolve();
+/** Prompts for a token, once for all requests that wait for one. */
+function newToken(rejected) {
+  if (rejected === sessionStorage.getItem(KEY) || !rejected) prompt ??= showPrompt(Boolean(rejected));
+  return prompt ?? Promise.resolve();
 }
 
-function fromPerson(wasWrong) {
+function showPrompt(wasWrong) {
   const dialog = document.getElementById("token-dialog");
   const field = document.getElementById("token");
   document.getElementById("token-wrong").hidden = !wasWrong;
@@ -36,10 +36,10 @@ function fromPerson(wasWrong) {
   return new Promise((done) => {
     document.getElementById("token-form").onsubmit = () => {
       sessionStorage.setItem(KEY, field.value.trim());
-      asking = null;
+      prompt = null;
       done();
     };
-    // Without a token there is nothing to show, so there is no way around it.
+    // Nothing can be shown without a token, so the dialog cannot be dismissed.
     dialog.oncancel = (event) => event.preventDefault();
   });
 }

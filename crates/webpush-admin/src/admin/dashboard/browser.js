@@ -1,17 +1,16 @@
-// This browser as the agent of an attempt: its page subscribes with a worker, if the push service of the browser is the
-// one that this page is about.
+// The browser as the agent of a self-test: subscribes with a service worker, if this server is its push service.
 
 const WORKER = "/dashboard/worker.js";
 
-/** A subscription and how to end it, or why there is none. */
-export async function subscribeHere(told) {
+/** Returns a subscription and a function that ends it, or the reason there is none. Reports each step. */
+export async function subscribeHere(report) {
   if (!window.isSecureContext || !("serviceWorker" in navigator) || !("PushManager" in window)) {
-    return { why: "it offers no push to this page, which needs https or an address of this machine." };
+    return { reason: "the Push API needs https or a loopback address." };
   }
   if ((await Notification.requestPermission()) !== "granted") {
-    return { why: "notifications are not permitted for this page." };
+    return { reason: "notifications are not allowed for this page." };
   }
-  told("permitted", "notifications of this page");
+  report("permitted", "notifications");
   let registration, subscription;
   try {
     registration = await navigator.serviceWorker.register(WORKER);
@@ -19,24 +18,24 @@ export async function subscribeHere(told) {
     subscription = await registration.pushManager.subscribe({ userVisibleOnly: true });
   } catch (error) {
     await registration?.unregister();
-    return { why: `it could not subscribe (${error.message.replace(/\.$/, "")}).` };
+    return { reason: `subscribing failed (${error.message.replace(/\.$/, "")}).` };
   }
-  told("subscribed", "at the push service of this browser");
-  const heard = (event) => {
-    if (event.data?.pushed != null) told("received", `and decrypted: ${event.data.pushed}`);
+  report("subscribed", "at the push service of this browser");
+  const onMessage = (event) => {
+    if (event.data?.pushed != null) report("received", `and decrypted: ${event.data.pushed}`);
   };
-  navigator.serviceWorker.addEventListener("message", heard);
+  navigator.serviceWorker.addEventListener("message", onMessage);
   navigator.serviceWorker.startMessages();
   const leave = async () => {
-    navigator.serviceWorker.removeEventListener("message", heard);
+    navigator.serviceWorker.removeEventListener("message", onMessage);
     await subscription.unsubscribe();
     await registration.unregister();
   };
   const { origin } = new URL(subscription.endpoint);
-  const ours = document.getElementById("origin").textContent;
-  if (origin !== ours) {
+  const own = document.getElementById("origin").textContent;
+  if (origin !== own) {
     await leave();
-    return { why: `it takes its pushes from ${origin}, not from ${ours} (docs/firefox.md says how to change that).` };
+    return { reason: `it receives its pushes from ${origin}, not from ${own} (to change that, see docs/firefox.md).` };
   }
   return { subscription: subscription.toJSON(), leave };
 }

@@ -1,17 +1,17 @@
-// Numbers as people read them: few digits, always with a unit, and as wide one moment as the next.
+// Formats numbers with few digits and a unit.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 export const count = (number) => (number == null ? "–" : whole.format(number));
 
-/** Three digits that count. */
+/** Three significant digits. */
 export function few(number) {
   if (number == null) return "–";
   if (number >= 100) return whole.format(number);
   return number >= 10 ? number.toFixed(1) : number === 0 ? "0" : number.toFixed(2);
 }
 
-/** A label of an axis: no digit more than it needs. */
+/** An axis label, without trailing zeros. */
 export const round = (number) => String(Number(number.toPrecision(3)));
 
 export function roundMillis(ms) {

@@ -1,22 +1,22 @@
-// The page: asks the service every two seconds how it is, and shows that.
+// The dashboard: polls the status of the server and shows it.
 
 import { askJson } from "./ask.js";
 import { count, duration, few, millis, round, roundMillis } from "./format.js";
 import { Plot } from "./plot.js";
 import { Samples, latest } from "./series.js";
 import { showConfiguration, showErrors, showFacts, showSessions, showSlowest } from "./tables.js";
-import { listenForTries } from "./try.js";
+import { initForms } from "./try.js";
 
-const PAUSE_MS = 2000;
+const POLL_INTERVAL_MS = 2000;
 const MICROS = 1e-3;
 
 const samples = new Samples();
 const perSecond = (value) => (value == null ? "–" : few(value));
-const NAMES = ["to the agent", "acknowledged", "95 %"];
+const LATENCIES = ["delivered p50", "acknowledged p50", "acknowledged p95"];
 const plots = {
   messages: new Plot("plot-messages", "Messages per second", ["accepted", "acknowledged", "refused"], perSecond, round),
-  latency: new Plot("plot-latency", "Time from acceptance", NAMES, millis, roundMillis),
-  commits: new Plot("plot-commits", "Store: a commit on disk", ["median", "95 %"], millis, roundMillis),
+  latency: new Plot("plot-latency", "Latency", LATENCIES, millis, roundMillis),
+  commits: new Plot("plot-commits", "Commit latency", ["p50", "p95"], millis, roundMillis),
   sessions: new Plot("plot-sessions", "Sessions and backlog", ["sessions", "stored"], count, round),
 };
 
@@ -67,26 +67,26 @@ function show(status) {
   draw();
 }
 
-/** Asks for ever; a page that nobody looks at asks nothing. */
+/** Polls while the page is visible. */
 async function watch() {
   for (;;) {
     if (!document.hidden) {
       try {
         show(await askJson("/admin/status"));
       } catch {
-        showState("does not answer", "is-bad");
+        showState("unreachable", "is-bad");
       }
     }
-    await new Promise((done) => setTimeout(done, PAUSE_MS));
+    await new Promise((done) => setTimeout(done, POLL_INTERVAL_MS));
   }
 }
 
 async function begin() {
-  listenForTries();
+  initForms();
   try {
     samples.add(...(await askJson("/admin/history")));
   } catch {
-    // There is no past then, and the present says what is the matter.
+    // Start without history; the status will show the error.
   }
   await watch();
 }

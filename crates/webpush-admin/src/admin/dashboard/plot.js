@@ -1,4 +1,4 @@
-// A plot: curves over the last minutes, with axes that say what they are. Drawn anew with each sample, at the size it has.
+// A line chart of the last minutes, which is redrawn with each sample.
 
 const NS = "http://www.w3.org/2000/svg";
 const LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 22;
@@ -20,7 +20,7 @@ function element(name, className, text) {
 export class Plot {
   #figure; #svg; #values; #title; #format; #label; #names; #data; #cursor = null;
 
-  /** Into a figure: what it shows, the names of its curves, and how a value is written, in words and on the axis. */
+  /** Takes the ID of a figure, a title, the names of the series, and formatters for the legend and for the axis. */
   constructor(id, title, names, format, label) {
     [this.#title, this.#names, this.#format, this.#label] = [title, names, format, label];
     this.#figure = document.getElementById(id);
@@ -41,13 +41,13 @@ export class Plot {
     this.#listen();
   }
 
-  /** Shows other values: for each curve a list of [time, value], from one time to another. */
+  /** Shows the series, each a list of [time, value], between two times. */
   show(from, to, series) {
     this.#data = { from, to, series };
     this.#draw();
   }
 
-  /** A pointer, or the arrow keys, ask for the values at a time. */
+  /** Moves the cursor with the pointer or the arrow keys. */
   #listen() {
     const point = (at) => { this.#cursor = at; this.#draw(); };
     this.#svg.addEventListener("pointermove", (event) => {
@@ -85,7 +85,7 @@ export class Plot {
     }
     if (!known.length) {
       const middle = { class: "empty", x: (LEFT + width) / 2, y: height / 2 - 4, "text-anchor": "middle" };
-      parts.push(shape("text", middle, "nothing yet"));
+      parts.push(shape("text", middle, "no data"));
     }
     series.forEach((curve, at) => parts.push(...this.#curve(curve, at, x, y)));
     if (this.#cursor != null && known.length) {
@@ -94,10 +94,10 @@ export class Plot {
     }
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#svg.replaceChildren(...parts);
-    this.#say(from, to, series);
+    this.#showValues(from, to, series);
   }
 
-  /** Curves have gaps where nothing is known; a value alone is a dot. */
+  /** A missing value makes a gap, and a single value a dot. */
   #curve(curve, at, x, y) {
     const parts = [];
     let run = [];
@@ -123,16 +123,16 @@ export class Plot {
     return parts;
   }
 
-  /** In the legend, and for those who do not see the curves. */
-  #say(from, to, series) {
+  /** Shows the values at the cursor in the legend and to screen readers. */
+  #showValues(from, to, series) {
     const time = this.#cursor == null ? null : from + this.#cursor * (to - from);
-    const said = series.map((curve, at) => {
+    const values = series.map((curve, at) => {
       const text = this.#format(time == null ? latestOf(curve) : nearest(curve, time));
       this.#values[at].textContent = text;
       return `${this.#names[at]} ${text}`;
     });
     const when = time == null ? "now" : `${Math.round((to - time) / 1000)} seconds ago`;
-    this.#svg.setAttribute("aria-label", `${this.#title}, ${when}: ${said.join(", ")}`);
+    this.#svg.setAttribute("aria-label", `${this.#title}, ${when}: ${values.join(", ")}`);
   }
 }
 
@@ -141,7 +141,7 @@ function ago(ms) {
   return ms < 60_000 ? `${Math.round(ms / 1000)} s ago` : `${ms / 60_000} min ago`;
 }
 
-/** The last value that there is, if it is not old. */
+/** The last value, if it is recent. */
 function latestOf(curve) {
   return curve.slice(-5).findLast(([, value]) => value != null)?.[1] ?? null;
 }
@@ -152,10 +152,10 @@ function nearest(curve, time) {
   return best && Math.abs(best[0] - time) < 15000 ? best[1] : null;
 }
 
-/** A round number that is not less, and round steps up to it. */
-function scale(most) {
-  if (!most) return { max: 4, step: 1 };
-  const size = 10 ** Math.floor(Math.log10(most / 4));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * size).find((one) => one * 4 >= most);
+/** A rounded maximum, and steps up to it. */
+function scale(max) {
+  if (!max) return { max: 4, step: 1 };
+  const size = 10 ** Math.floor(Math.log10(max / 4));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * size).find((one) => one * 4 >= max);
   return { max: step * 4, step };
 }

@@ -1,6 +1,6 @@
-// From samples, whose numbers only grow, to what happened between them.
+// Computes rates and quantiles from samples, whose counters only grow.
 
-/** What is shown: the shortest of these that has all there is. */
+/** Time spans of the charts; the shortest that contains all samples is used. */
 const WINDOWS_MS = [60_000, 120_000, 300_000, 600_000];
 const LONGEST_MS = WINDOWS_MS.at(-1);
 
@@ -12,7 +12,7 @@ export class Samples {
   add(...samples) {
     for (const sample of samples) {
       const last = this.#all.at(-1);
-      // A service that was started again counts from zero.
+      // A restarted server counts from zero.
       if (last && sample.accepted < last.accepted) this.#all = [];
       if (!this.#all.length || sample.at > this.#all.at(-1).at) this.#all.push(sample);
     }
@@ -27,17 +27,17 @@ export class Samples {
 
   get to() { return this.#all.at(-1)?.at ?? Date.now(); }
 
-  /** What a sample says, as it is. */
+  /** The values themselves. */
   level(read) {
     return this.#all.map((sample) => [sample.at, read(sample)]);
   }
 
-  /** How much more it was each second. */
+  /** Increase per second. */
   rate(read) {
     return this.#pairs((before, after, seconds) => (read(after) - read(before)) / seconds);
   }
 
-  /** A quantile of what was noted between two samples, in milliseconds; nothing where nothing was noted. */
+  /** A quantile of the observations between two samples, in milliseconds; null without observations. */
   quantile(name, part, scale = 1) {
     const bounds = this.bounds[name] ?? [];
     return this.#pairs((before, after) => {
@@ -47,7 +47,7 @@ export class Samples {
     });
   }
 
-  /** The mean of what was noted between two samples. */
+  /** The mean of the observations between two samples. */
   mean(name) {
     return this.#pairs((before, after) => {
       const count = total(after[name].counts) - total(before[name].counts);
@@ -63,12 +63,12 @@ export class Samples {
   }
 }
 
-/** The last value that there is. */
+/** The last value. */
 export const latest = (series) => series.at(-1)?.[1] ?? null;
 
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** As if values lay evenly within a bucket; beyond the last bound it is that bound. */
+/** Interpolates linearly within a bucket; the last bound stands for all values above it. */
 function quantile(counts, bounds, part) {
   const all = total(counts);
   if (all <= 0) return null;

@@ -1,4 +1,4 @@
-// Tables and facts. Rows are replaced, and as many are kept free as a table usually has, so that nothing below moves.
+// Tables, the list of facts, and the configuration.
 
 import { bytes, count, duration, millis } from "./format.js";
 
@@ -9,7 +9,7 @@ function cell(text, className = "") {
   return made;
 }
 
-function rows(id, list, none) {
+function fill(id, list, empty) {
   const table = document.getElementById(id);
   const columns = table.tHead.rows[0].cells.length;
   const made = list.map((cells) => {
@@ -19,7 +19,7 @@ function rows(id, list, none) {
   });
   if (!made.length) {
     const row = document.createElement("tr");
-    const nothing = cell(none, "nothing");
+    const nothing = cell(empty, "nothing");
     nothing.colSpan = columns;
     row.append(nothing);
     made.push(row);
@@ -35,19 +35,19 @@ const TRANSPORTS = {
 };
 
 export function showSessions(sessions) {
-  const most = Math.max(1, ...Object.values(sessions));
-  rows("sessions", Object.entries(TRANSPORTS).map(([name, title]) => {
+  const max = Math.max(1, ...Object.values(sessions));
+  fill("sessions", Object.entries(TRANSPORTS).map(([name, title]) => {
     const listening = sessions[name] ?? 0;
     const bar = document.createElement("div");
     bar.className = listening ? "bar" : "bar is-none";
-    bar.style.width = `${(100 * listening) / most}%`;
+    bar.style.width = `${(100 * listening) / max}%`;
     const holder = cell("");
     holder.append(bar);
     return [cell(title), holder, cell(count(listening), "number")];
   }));
 }
 
-/** The public port explains each of its errors. */
+/** Links to the explanation of an error, on the public listener. */
 function errorCell(name, origin) {
   const made = cell("");
   const link = document.createElement("a");
@@ -57,18 +57,18 @@ function errorCell(name, origin) {
 }
 
 export function showErrors(refusals, origin) {
-  rows("errors", refusals.slice(0, 8).map(([name, number]) => [errorCell(name, origin), cell(count(number), "number")]),
-    "No request was refused since the start.");
+  fill("errors", refusals.slice(0, 8).map(([name, number]) => [errorCell(name, origin), cell(count(number), "number")]),
+    "No requests were refused.");
 }
 
 export function showSlowest(slowest, traceSeconds) {
-  const none = traceSeconds == null ? "The way of messages is not kept (trace.keep)." : "No agent was sent a message in the last minutes.";
-  rows("slowest", slowest.map((agent) => [
+  const empty = traceSeconds == null ? "Message traces are disabled (trace.keep)." : "No messages were sent in the last minutes.";
+  fill("slowest", slowest.map((agent) => [
     cell(agent.agent, "mono"),
     cell(count(agent.messages), "number"),
-    cell(agent.listens ? count(agent.waiting) : `${count(agent.waiting)} · away`, "number"),
+    cell(agent.listens ? count(agent.waiting) : `${count(agent.waiting)} · offline`, "number"),
     cell(millis(agent.longest_ms), "number"),
-  ]), none);
+  ]), empty);
 }
 
 export function showFacts(status) {
@@ -77,17 +77,17 @@ export function showFacts(status) {
   const facts = [
     ["Store", sample.store_up ? "up" : "down"],
     ["On disk", bytes(process.data_bytes)],
-    ["Free there", bytes(process.free_bytes)],
+    ["Free disk space", bytes(process.free_bytes)],
     ["Stored messages and receipts", count(sample.backlog)],
     ["Memory", bytes(process.memory_bytes)],
     ["Connections", count(sample.connections)],
-    ["Certificate", expires ? `good for ${duration(expires - status.now)}` : "none: no TLS here"],
+    ["TLS certificate", expires ? `expires in ${duration(expires - status.now)}` : "none"],
   ];
   document.getElementById("facts").replaceChildren(...facts.flatMap(([name, value]) => {
-    const [term, said] = [document.createElement("dt"), document.createElement("dd")];
-    [term.textContent, said.textContent] = [name, value];
-    if (value === "down") said.className = "bad";
-    return [term, said];
+    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+    [term.textContent, detail.textContent] = [name, value];
+    if (value === "down") detail.className = "bad";
+    return [term, detail];
   }));
 }
 

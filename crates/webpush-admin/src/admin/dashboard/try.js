@@ -1,10 +1,10 @@
-// «Try it», and «Where is a message?»: steps with their times, in order, as they are told.
+// The self-test and message traces: lists of steps with their times.
 
 import { ask, askJson } from "./ask.js";
 import { subscribeHere } from "./browser.js";
 import { millis } from "./format.js";
 
-/** A list of steps: each has who, step, ms and perhaps a detail. */
+/** A list of steps in the order of their times. Each has who, step, ms and an optional detail. */
 class Steps {
   #list; #steps = [];
 
@@ -51,9 +51,9 @@ function end(id, text, kind) {
   place.className = `try-end ${kind}`;
 }
 
-/** Lines of JSON as they come. */
-async function* lines(answer) {
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+/** Yields each line of JSON as it arrives. */
+async function* lines(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
@@ -64,18 +64,18 @@ async function* lines(answer) {
   }
 }
 
-async function attempt(steps, subscription) {
+async function runOnServer(steps, subscription) {
   const body = JSON.stringify(subscription ? { subscription } : {});
   for await (const line of lines(await ask("/admin/try", { method: "POST", body }))) {
     if (!line.end) steps.add(line);
     else if (!line.ok) throw new Error(line.error);
     else return line.ms;
   }
-  throw new Error("the service stopped before the attempt had ended");
+  throw new Error("the connection closed before the self-test ended");
 }
 
-/** In this browser where that can be, otherwise with an agent of the service. */
-async function tryIt(steps, note, insideOnly) {
+/** Runs a self-test with this browser if possible, otherwise with the built-in agent. */
+async function selfTest(steps, note, insideOnly) {
   if (!insideOnly) {
     const began = performance.now();
     const here = await subscribeHere((step, detail) => {
@@ -85,19 +85,19 @@ async function tryIt(steps, note, insideOnly) {
       const offset = performance.now() - began;
       const shifted = { add: (step) => steps.add({ ...step, ms: step.ms + offset }) };
       try {
-        return (await attempt(shifted, here.subscription)) + offset;
+        return (await runOnServer(shifted, here.subscription)) + offset;
       } finally {
         await here.leave();
       }
     }
-    note.textContent = `Not in this browser: ${here.why} So a built-in agent tries it.`;
+    note.textContent = `Using the built-in agent instead of this browser: ${here.reason}`;
     note.hidden = false;
   }
   steps.clear();
-  return attempt(steps, null);
+  return runOnServer(steps, null);
 }
 
-export function listenForTries() {
+export function initForms() {
   const steps = new Steps("try-steps");
   const note = document.getElementById("try-note");
   const buttons = ["try", "try-inside"].map((id) => document.getElementById(id));
@@ -106,20 +106,20 @@ export function listenForTries() {
       buttons.forEach((one) => { one.disabled = true; });
       steps.clear();
       note.hidden = true;
-      end("try-end", "On its way …", "quiet");
+      end("try-end", "Running …", "quiet");
       try {
-        const ms = await tryIt(steps, note, button.id === "try-inside");
-        end("try-end", `It works: all of it took ${millis(ms)}.`, "is-good");
+        const ms = await selfTest(steps, note, button.id === "try-inside");
+        end("try-end", `Passed in ${millis(ms)}.`, "is-good");
       } catch (error) {
-        end("try-end", `It did not work: ${error.message}`, "is-bad");
+        end("try-end", `Failed: ${error.message}`, "is-bad");
       }
       buttons.forEach((one) => { one.disabled = false; });
     });
   }
-  listenForSearches();
+  initTraceForm();
 }
 
-function listenForSearches() {
+function initTraceForm() {
   const steps = new Steps("find-steps");
   document.getElementById("find").addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -76,10 +76,10 @@ async fn a_log_id_of_another_kind_is_not_found_and_a_malformed_one_is_refused() 
     assert!(matches!(agent(&service, &other).await, Err(AdminError::NoSuch(_))));
     assert!(matches!(subscription(&service, &log_id, &log_id).await, Err(AdminError::NoSuch(_))));
     for wrong in ["", "0123456789abcdef", &log_id[1..]] {
-        let Err(AdminError::BadRequest(said)) = agent(&service, wrong).await else {
-            panic!("{wrong} was taken")
+        let Err(AdminError::BadRequest(message)) = agent(&service, wrong).await else {
+            panic!("{wrong} was accepted")
         };
-        assert!(said.contains("32 hexadecimal digits"), "{said}");
+        assert!(message.contains("32 hexadecimal digits"), "{message}");
         assert!(matches!(subscription(&service, &log_id, wrong).await, Err(AdminError::BadRequest(_))));
     }
     let receipts = Inbox { id: id(9), owner: Owner::Receipts, created: CREATED, key: KEY };
@@ -89,7 +89,7 @@ async fn a_log_id_of_another_kind_is_not_found_and_a_malformed_one_is_refused() 
 }
 
 #[tokio::test]
-async fn pages_have_each_agent_once_while_agents_come_and_go() {
+async fn pages_list_each_agent_once_while_agents_are_created_and_removed() {
     let (service, _) = service((0..100).map(|n| n * 2)).await;
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
@@ -99,7 +99,7 @@ async fn pages_have_each_agent_once_while_agents_come_and_go() {
         let Some(next) = page["next"].as_str() else { break };
         let last = inbox_id(&service, next).unwrap();
         after = Some(last);
-        // The cursor itself goes, and one comes on either side of it.
+        // Remove the agent of the cursor, and create one on either side of it.
         let n = last.as_bytes()[0];
         commit(&service, vec![Op::RemoveInbox(last), create(n - 1), create(n + 1)]).await;
     }
@@ -108,7 +108,7 @@ async fn pages_have_each_agent_once_while_agents_come_and_go() {
 }
 
 #[tokio::test]
-async fn pages_of_subscriptions_go_on_within_and_after_an_agent() {
+async fn pages_of_subscriptions_continue_within_and_after_an_agent() {
     let (service, _) = service(0..5).await;
     let (mut seen, mut after) = (Vec::new(), None);
     loop {

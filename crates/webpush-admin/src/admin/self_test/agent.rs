@@ -1,4 +1,4 @@
-//! The agent of an attempt: one of RFC 8030 that listens to events.
+//! The built-in agent, which receives messages as server-sent events (RFC 8030).
 
 use super::error::SelfTestError;
 use super::progress::StepReporter;
@@ -17,22 +17,22 @@ use webpush_client::url::CapabilityUrl;
 use webpush_http::problem::ErrorKind;
 use webpush_http::resources::rfc8030::subscribe;
 
-/// For the message to come: less than the whole attempt has, so that there is time to clean up.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Time limit for the message, shorter than that of the self-test to leave time for the cleanup.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// From the subscription to its end, which comes whatever happens in between.
-pub(super) async fn attempt(admin: &Admin, reporter: &StepReporter) -> Result<(), SelfTestError> {
+/// Subscribes, receives a message and unsubscribes, even if receiving fails.
+pub(super) async fn run(admin: &Admin, reporter: &StepReporter) -> Result<(), SelfTestError> {
     let subscription = subscribe(admin, reporter).await?;
     let mut connection = push::connect(admin).await?;
-    let receiving = timeout(PATIENCE, receive(admin, &subscription, &mut connection, reporter));
-    let tried = receiving.await.unwrap_or(Err(SelfTestError::NotDelivered(PATIENCE.as_secs())));
-    // With its set goes the agent.
+    let receiving = timeout(DELIVERY_TIMEOUT, receive(admin, &subscription, &mut connection, reporter));
+    let received = receiving.await.unwrap_or(Err(SelfTestError::NotDelivered(DELIVERY_TIMEOUT.as_secs())));
+    // Deleting the subscription set removes the agent.
     let mut connection = push::connect(admin).await?;
     unsubscribe(&mut connection, subscription.set.as_ref().unwrap_or(&subscription.subscription)).await?;
-    if tried.is_ok() {
-        reporter.step("agent", "unsubscribed", "nothing is left of this").await;
+    if received.is_ok() {
+        reporter.step("agent", "unsubscribed", "cleaned up").await;
     }
-    tried
+    received
 }
 
 async fn receive(
@@ -45,12 +45,12 @@ async fn receive(
     let listen = request(Method::GET, &subscription.subscription)?;
     let events = Events::start(&mut listening, listen, None).await?;
     let mut events = events.ok_or(SelfTestError::StreamEnded)?;
-    reporter.step("agent", "listens", "by server-sent events").await;
+    reporter.step("agent", "listens", "for server-sent events").await;
     let message = push::push(admin, &subscription.push_subscription(), reporter).await?;
     let (url, answer) = events.next().await?.ok_or(SelfTestError::StreamEnded)?.receive()?;
     reporter.step("agent", "received", format!("{} bytes", answer.body.len())).await;
     if decrypt(&subscription.keys, &answer.body)? != TEXT.as_bytes() {
-        return Err(SelfTestError::OtherText);
+        return Err(SelfTestError::WrongText);
     }
     reporter.step("agent", "decrypted", TEXT).await;
     let acknowledged = connection.exchange(request(Method::DELETE, &url)?).await?;
@@ -61,17 +61,17 @@ async fn receive(
     push::follow(admin, message, reporter).await
 }
 
-/// Without a token: whoever may use this listener may try the service.
+/// Creates a subscription without a subscribe token: access to this listener is enough.
 async fn subscribe(admin: &Admin, reporter: &StepReporter) -> Result<AgentSubscription, SelfTestError> {
     let service = &admin.service;
     let keys = AgentKeys::generate()?;
     let url = CapabilityUrl::parse(&service.origin)?;
-    let made = subscribe::for_ourselves(service).await;
-    let made = made.map_err(|failure| {
+    let created = subscribe::for_ourselves(service).await;
+    let created = created.map_err(|failure| {
         SelfTestError::NoSubscription(ErrorKind::Failure(&failure).status_and_detail().1)
     })?;
-    let (head, body) = made.into_parts();
+    let (head, body) = created.into_parts();
     let answer = Answer { status: head.status, headers: head.headers, body };
-    reporter.step("agent", "subscribed", "a new agent of RFC 8030, with keys of its own").await;
+    reporter.step("agent", "subscribed", "new RFC 8030 agent with its own keys").await;
     Ok(read_subscription(&url, &answer, keys)?)
 }

@@ -1,34 +1,34 @@
-//! How a self-test fails.
+//! Errors of the self-test.
 
 use std::error::Error;
 use std::fmt;
 use webpush_client::error::ClientError;
 
-/// A self-test did not get its message to the end.
+/// A self-test failed.
 #[derive(Debug)]
 pub(super) enum SelfTestError {
     /// A request failed.
     Client(ClientError),
     /// The message did not arrive within this number of seconds.
     NotDelivered(u64),
-    /// The service refused to create a subscription, for this reason.
+    /// The server refused to create a subscription, for this reason.
     NoSubscription(String),
-    /// The server has as many connections as its limit allows.
+    /// The connection limit is reached.
     ConnectionLimit,
-    /// The service ended the stream of events.
+    /// The server closed the event stream.
     StreamEnded,
-    /// The message that arrived is not the one that was sent.
-    OtherText,
-    /// The answer to the push has no URL of a message.
+    /// The received text differs from the one that was sent.
+    WrongText,
+    /// The response to the push has no message URL.
     NoMessageUrl,
     /// The trace of the message was evicted by newer ones.
     TraceEvicted,
-    /// The message ended in another way than by delivery.
+    /// The message ended without being delivered.
     Ended {
         /// Its last state.
         state: &'static str,
         /// The reason.
-        why: String,
+        reason: String,
     },
 }
 
@@ -47,15 +47,15 @@ impl fmt::Display for SelfTestError {
         match self {
             Self::Client(error) => error.fmt(f),
             Self::NotDelivered(seconds) => write!(f, "the message did not arrive within {seconds} s"),
-            Self::NoSubscription(why) => write!(f, "cannot create a subscription: {why}"),
+            Self::NoSubscription(reason) => write!(f, "cannot create a subscription: {reason}"),
             Self::ConnectionLimit => f.write_str("the connection limit is reached (--max-connections)"),
-            Self::StreamEnded => f.write_str("the service ended the stream of events"),
-            Self::OtherText => f.write_str("the text that arrived is not the one that was sent"),
-            Self::NoMessageUrl => f.write_str("the answer to the push has no URL of a message"),
+            Self::StreamEnded => f.write_str("the server closed the event stream"),
+            Self::WrongText => f.write_str("the received text differs from the one that was sent"),
+            Self::NoMessageUrl => f.write_str("the response to the push has no message URL"),
             Self::TraceEvicted => {
                 f.write_str("cannot follow the message: newer messages evicted its trace (trace.messages)")
             }
-            Self::Ended { state, why } => write!(f, "the message is {state}: {why}"),
+            Self::Ended { state, reason } => write!(f, "the message is {state}: {reason}"),
         }
     }
 }

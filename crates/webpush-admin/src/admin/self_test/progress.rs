@@ -16,7 +16,7 @@ use webpush_store::StoreError;
 /// Capacity of the channel: more than the steps of a self-test, so that slow clients do not delay it.
 const STEPS: usize = 64;
 
-/// The lines of a response. None is an error.
+/// The lines of a response, which are never errors.
 pub(super) type Lines = mpsc::Receiver<Result<Bytes, StoreError>>;
 
 /// Sends steps to the client, with times in milliseconds since the start.

@@ -1,4 +1,4 @@
-//! The sender of an attempt, and what the service says of its message.
+//! The sender: pushes a message, and follows its trace.
 
 use super::error::SelfTestError;
 use super::progress::StepReporter;
@@ -14,20 +14,20 @@ use webpush_core::urgency::Urgency;
 use webpush_service::trace::state::message_state;
 use webpush_service::trace::{STAGES, Stage};
 
-/// What is sent.
-pub(super) const TEXT: &str = "It works: this message went all the way.";
-/// Long enough for a browser to show it, and short enough to leave nothing behind.
+/// The text of the message.
+pub(super) const TEXT: &str = "It works: this message was delivered.";
+/// TTL of the message: enough for a browser to receive it, and short if it does not.
 const TTL_SECONDS: u32 = 60;
-/// How often it is looked whether a message went on.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Interval at which the trace is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A connection to the service from inside.
+/// Opens an in-process connection to the server.
 pub(super) async fn connect(admin: &Admin) -> Result<Connection, SelfTestError> {
     let socket = admin.loopback.connect().ok_or(SelfTestError::ConnectionLimit)?;
     Ok(Connection::over(socket, admin.service.origin.clone()).await?)
 }
 
-/// Encrypts, signs with a new key, and pushes; the message that came of it.
+/// Encrypts a message, signs it with a new key and pushes it; returns the ID of the message.
 pub(super) async fn push(
     admin: &Admin,
     to: &PushSubscription,
@@ -43,7 +43,7 @@ pub(super) async fn push(
     let now = admin.service.now();
     let sent = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender), now).await?;
     let SendResponse { status, message, .. } = sent;
-    reporter.step("sender", "answered", format!("{status}")).await;
+    reporter.step("sender", "response", format!("{status}")).await;
     let path = message.map(|url| url.path().to_owned()).unwrap_or_default();
     match admin.service.keyring.open(&path) {
         Some(Capability::Message(entry)) => Ok(entry.message),
@@ -51,7 +51,7 @@ pub(super) async fn push(
     }
 }
 
-/// Tells the stages of a message as it comes to them, until it has ended.
+/// Reports the stages of a message until it has ended.
 pub(super) async fn follow(
     admin: &Admin,
     message: MessageId,
@@ -62,38 +62,38 @@ pub(super) async fn follow(
         return Ok(());
     }
     let mut seen = [false; STAGES.len()];
-    let mut waits_for = None;
+    let mut last_reason = None;
     loop {
         let trace = service.traces.find(message).ok_or(SelfTestError::TraceEvicted)?;
         let current = message_state(service, &trace).await;
         for stage in STAGES {
             if let Some(at) = trace.at(stage).filter(|_| !seen[stage as usize]) {
                 seen[stage as usize] = true;
-                reporter.step_at("service", stage.as_str(), at, said_of(stage, current.state)).await;
+                reporter.step_at("service", stage.as_str(), at, describe(stage, current.state)).await;
             }
         }
         if current.is_final {
             return match current.state {
                 "delivered" => Ok(()),
-                state => Err(SelfTestError::Ended { state, why: current.reason.unwrap_or_default() }),
+                state => Err(SelfTestError::Ended { state, reason: current.reason.unwrap_or_default() }),
             };
         }
-        if current.reason != waits_for {
-            waits_for.clone_from(&current.reason);
+        if current.reason != last_reason {
+            last_reason.clone_from(&current.reason);
             reporter.step("service", "waits", current.reason.unwrap_or_default()).await;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// For whoever sees these words for the first time.
-fn said_of(stage: Stage, state: &str) -> String {
+/// Explains a stage to users who do not know it.
+fn describe(stage: Stage, state: &str) -> String {
     match stage {
-        Stage::Accepted => "the request was judged and is a message".to_owned(),
-        Stage::Stored => "it is on disk".to_owned(),
-        Stage::Notified => "the agent's session was told".to_owned(),
-        Stage::Written => "it was handed to the agent's connection".to_owned(),
-        Stage::Acknowledged => "the agent said that it has it".to_owned(),
+        Stage::Accepted => "request validated".to_owned(),
+        Stage::Stored => "on disk".to_owned(),
+        Stage::Notified => "session notified".to_owned(),
+        Stage::Written => "written to the agent's connection".to_owned(),
+        Stage::Acknowledged => "the agent confirmed receipt".to_owned(),
         Stage::Ended => state.to_owned(),
     }
 }

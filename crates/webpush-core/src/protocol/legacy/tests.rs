@@ -65,7 +65,7 @@ fn d1_monitor_a_a_promise_names_the_channel_and_carries_what_the_sender_said() {
 }
 
 #[test]
-fn d1_set_a_each_message_goes_in_the_form_of_its_own_dialect() {
+fn d1_set_a_each_message_goes_in_the_form_of_its_own_protocol() {
     let rfc8030 = pushed(message(&[]), Protocol::Rfc8030).unwrap();
     assert!(rfc8030.path.starts_with("/message/") && rfc8030.link.is_some());
     assert_eq!(rfc8030.acknowledgement, Acknowledgement::ByAgent);

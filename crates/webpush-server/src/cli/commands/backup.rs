@@ -10,7 +10,7 @@ use http::Method;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use webpush_admin::archive::{Counts, LINE_BYTES, Reader};
+use webpush_admin::archive::{ArchiveReader, Counts, LINE_BYTES};
 use webpush_client::private_file::Replacement;
 
 const HELP: &str = "\
@@ -71,13 +71,13 @@ async fn fetch(client: AdminClient, path: &str, file: &Path) -> anyhow::Result<(
 /// Writes the response as it arrives, and checks that it is complete.
 async fn fetch_into(client: &AdminClient, path: &str, file: &mut Replacement) -> anyhow::Result<Counts> {
     let mut body = client.demand(Method::GET, path, Bytes::new()).await?.into_body();
-    let (mut reader, mut rest) = (Reader::default(), BytesMut::new());
+    let (mut reader, mut rest) = (ArchiveReader::default(), BytesMut::new());
     while let Some(piece) = next_piece(&mut body).await? {
         file.write_all(&piece).map_err(|error| file.failed(error))?;
         rest.extend_from_slice(&piece);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = rest.split_to(end + 1);
-            reader.take(&line[..end]).context("the server sent an invalid archive")?;
+            reader.read_line(&line[..end]).context("the server sent an invalid archive")?;
         }
         if rest.len() > LINE_BYTES {
             bail!("the server sent an invalid archive: a line is longer than {LINE_BYTES} bytes");

@@ -15,7 +15,7 @@ use http::Method;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use webpush_admin::keys_file;
+use webpush_admin::sealing_keys;
 use webpush_client::connection::Connector;
 use webpush_client::url::CapabilityUrl;
 use webpush_config::error::ConfigError;
@@ -146,8 +146,8 @@ fn own_url(
 
 /// Returns the keys of a data directory that can be read.
 fn keyring(directory: &Path) -> Option<webpush_core::capability::Keyring> {
-    let file = directory.join(keys_file::FILE_NAME);
-    file.exists().then(|| keys_file::load_or_create(directory, true).ok()).flatten()
+    let file = directory.join(sealing_keys::FILE_NAME);
+    file.exists().then(|| sealing_keys::load_or_create(directory, true).ok()).flatten()
 }
 
 async fn metrics(line: &ArgMatches) -> anyhow::Result<String> {

@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::sync::mpsc::{self, Receiver};
-use webpush_admin::archive::{Counts, LINE_BYTES, Reader, lines};
+use webpush_admin::archive::{ArchiveReader, Counts, LINE_BYTES, lines};
 
 const PIECE_BYTES: usize = 64 * 1024;
 /// Maximum number of pieces waiting to be sent.
@@ -49,9 +49,9 @@ async fn send(client: AdminClient, file: &Path) -> anyhow::Result<()> {
 }
 
 fn check(file: &Path) -> anyhow::Result<Counts> {
-    let mut reader = Reader::default();
+    let mut reader = ArchiveReader::default();
     for line in lines(BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?)) {
-        reader.take(&line?)?;
+        reader.read_line(&line?)?;
     }
     Ok(reader.finish()?)
 }

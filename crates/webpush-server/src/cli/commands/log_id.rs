@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use webpush_admin::keys_file;
+use webpush_admin::sealing_keys;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
 use webpush_service::pseudonyms::Pseudonyms;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &LogIdArgs) -> ExitCode {
 }
 
 fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
-    let log_ids = log_ids(path, &keys_file::load(directory)?)
+    let log_ids = log_ids(path, &sealing_keys::load(directory)?)
         .context("the server with this data directory did not create this URL (--data-dir)")?;
     io::stdout().write_all(log_ids.as_bytes()).context("cannot write to standard output")
 }

@@ -21,7 +21,7 @@ async fn both() -> Both {
 }
 
 #[tokio::test]
-async fn d1_set_a_either_monitor_gets_each_message_in_the_form_of_its_own_dialect() {
+async fn d1_set_a_either_monitor_gets_each_message_in_the_form_of_its_own_protocol() {
     let Both { peer, device, rfc8030, .. } = &mut both().await;
     for monitored in [device.url.clone(), rfc8030.set.clone()] {
         send(peer, &device.update, "one").await;

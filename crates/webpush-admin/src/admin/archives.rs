@@ -1,0 +1,57 @@
+//! Backups and exports: a snapshot of the store with the keys of its URLs.
+
+use super::Admin;
+use super::error::AdminError;
+use super::find::snapshot;
+use super::reply::{Content, Reply};
+use crate::archive::{ArchiveKind, ArchiveWriter};
+use crate::sealing_keys;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use webpush_core::protocol::autopush::Versions;
+use webpush_store::Detail;
+
+/// Maximum number of pieces that wait for the client to read.
+const PIECES: usize = 2;
+
+/// Serves `GET /admin/backup` and `GET /admin/export`.
+///
+/// The archive has everything that was acknowledged to a client before the request.
+pub(super) async fn serve(admin: &Arc<Admin>, kind: ArchiveKind) -> Result<Reply, AdminError> {
+    let permit = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
+    let admin = Arc::clone(admin);
+    let archive = spawn_blocking(move || open(&admin, kind)).await.map_err(|_| AdminError::Internal)??;
+    let (sender, pieces) = mpsc::channel(PIECES);
+    spawn_blocking(move || {
+        for piece in archive {
+            // The client may have disconnected.
+            if sender.blocking_send(piece).is_err() {
+                break;
+            }
+        }
+        drop(permit);
+    });
+    let mut reply = Response::new(Content::Pieces(pieces));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    Ok(reply)
+}
+
+fn open(admin: &Admin, kind: ArchiveKind) -> Result<ArchiveWriter, AdminError> {
+    // Locked until the snapshot exists, so that both are of the same moment.
+    let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = snapshot(&admin.service, &Detail::EVERYTHING)?;
+    let versions = match kind {
+        ArchiveKind::Backup => broadcasts.overrides(),
+        ArchiveKind::Export => Versions::new(),
+    };
+    drop(broadcasts);
+    // Keys are never removed, so these open every URL of the snapshot.
+    let keys = sealing_keys::read(&admin.data_dir).map_err(|error| {
+        tracing::error!("cannot read the sealing keys for a backup or export: {error:#}");
+        AdminError::Internal
+    })?;
+    Ok(ArchiveWriter::new(kind, &admin.service.origin, &keys, versions, snapshot))
+}
