@@ -9,12 +9,13 @@ use std::time::Duration;
 use webpush_core::capability::{KeyId, Keyring, NONCE_BYTES, SealingCipher, TAG_BYTES};
 use webpush_core::id::Position;
 use webpush_core::protocol::autopush::{
-    Action, AutopushConnection, AutopushTimeouts, Command, Input, Registration, Versions, names,
+    Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, Registration, Versions,
+    names,
 };
 use webpush_core::session;
 use webpush_core::time::Timestamp;
 use webpush_core::websocket::WEBSOCKET_MESSAGE_BYTES;
-use webpush_core::websocket::{Reader, WebSocketMessage};
+use webpush_core::websocket::{WebSocketMessage, WebSocketReader};
 
 /// Reads the bytes at once, and in chunks of the size in the first byte. The results must be equal.
 pub(crate) fn websocket(bytes: &[u8]) {
@@ -26,7 +27,7 @@ pub(crate) fn websocket(bytes: &[u8]) {
 
 /// Describes all messages, and the code of a violation.
 fn read(bytes: &[u8], at_once: usize) -> Vec<String> {
-    let (mut reader, mut all) = (Reader::default(), Vec::new());
+    let (mut reader, mut all) = (WebSocketReader::default(), Vec::new());
     for part in bytes.chunks(at_once) {
         reader.feed(part);
         loop {
@@ -62,15 +63,15 @@ pub(crate) fn autopush(bytes: &[u8]) {
         let Some((kind, rest)) = line.split_first() else { continue };
         let Ok(text) = str::from_utf8(rest) else { continue };
         match kind {
-            b'p' => connection.handle(Input::Ping, now),
-            b'h' => connection.handle(Input::Activity, now),
-            b's' => connection.handle(Input::Superseded, now),
-            b'd' => connection.handle(Input::Draining(now.after(Duration::from_secs(5))), now),
+            b'p' => connection.handle(AutopushInput::Ping, now),
+            b'h' => connection.handle(AutopushInput::Activity, now),
+            b's' => connection.handle(AutopushInput::Superseded, now),
+            b'd' => connection.handle(AutopushInput::Draining(now.after(Duration::from_secs(5))), now),
             b't' => {
                 now = now.after(Duration::from_secs(rest.len() as u64 * 30));
-                connection.handle(Input::Deadline, now);
+                connection.handle(AutopushInput::Deadline, now);
             }
-            _ => connection.handle(Input::Text(text, &keyring), now),
+            _ => connection.handle(AutopushInput::Text(text, &keyring), now),
         }
         let mut commands = 0;
         while let Some(command) = connection.next_command() {
@@ -82,29 +83,29 @@ pub(crate) fn autopush(bytes: &[u8]) {
 }
 
 /// Carries out a command with an empty inbox. Returns true if the connection is closed.
-fn run(connection: &mut AutopushConnection, command: Command, closed: bool, now: Timestamp) -> bool {
-    let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
+fn run(connection: &mut AutopushConnection, command: AutopushCommand, closed: bool, now: Timestamp) -> bool {
+    let settles = matches!(command, AutopushCommand::Session(session::Command::Settle { .. }));
     assert!(settles || !closed, "{command:?} after the close");
     match command {
-        Command::Action(Action::Send(text)) => assert!(text.starts_with('{') && text.ends_with('}')),
-        Command::Action(Action::Identify(agent)) => {
+        AutopushCommand::Action(Action::Send(text)) => assert!(text.starts_with('{') && text.ends_with('}')),
+        AutopushCommand::Action(Action::Identify(agent)) => {
             let agent = agent.unwrap_or_else(|| names::new_agent([7; 16]));
-            connection.handle(Input::Identified(agent), now);
+            connection.handle(AutopushInput::Identified(agent), now);
         }
-        Command::Action(Action::Register { channel, .. }) => {
+        AutopushCommand::Action(Action::Register { channel, .. }) => {
             let endpoint = Registration::Endpoint("https://push.example/push/x".to_owned());
-            connection.handle(Input::Registered(channel, endpoint), now);
+            connection.handle(AutopushInput::Registered(channel, endpoint), now);
         }
-        Command::Action(Action::Unregister { channel, .. }) => {
-            connection.handle(Input::Unregistered(channel, 200), now)
+        AutopushCommand::Action(Action::Unregister { channel, .. }) => {
+            connection.handle(AutopushInput::Unregistered(channel, 200), now)
         }
-        Command::Session(session::Command::Fetch { after }) => {
+        AutopushCommand::Session(session::Command::Fetch { after }) => {
             let page =
                 session::Page { entries: Vec::new(), scanned: after.max(Position::START), more: false };
-            connection.handle(Input::Session(session::Input::Fetched(page)), now);
+            connection.handle(AutopushInput::Session(session::Input::Fetched(page)), now);
         }
-        Command::Session(_) | Command::Action(Action::Ping | Action::ReportError { .. }) => {}
-        Command::Action(Action::Close(_)) => return true,
+        AutopushCommand::Session(_) | AutopushCommand::Action(Action::Ping | Action::ReportError { .. }) => {}
+        AutopushCommand::Action(Action::Close(_)) => return true,
     }
     closed
 }

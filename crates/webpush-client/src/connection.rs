@@ -5,11 +5,11 @@ mod http2;
 mod streamed;
 
 pub use http1::to_origin_form;
-pub use http2::{Promise, PushEvent, PushStream};
+pub use http2::{PushEvent, PushPromise, PushStream};
 pub use streamed::ResponseStream;
 
-pub use crate::answer::Answer;
 use crate::error::{Cause, ClientError, Phase, ProtocolError};
+pub use crate::full_response::FullResponse;
 use crate::trust;
 use crate::url::{CapabilityUrl, UrlError};
 use bytes::Bytes;
@@ -26,9 +26,9 @@ use tokio_rustls::TlsConnector;
 /// Timeout for the socket and all handshakes together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout from the start of a request to the end of the response.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum length of a response body.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The ALPN protocol of HTTP/2.
 pub const H2: &[u8] = b"h2";
@@ -71,8 +71,8 @@ pub struct RawConnection {
 }
 
 enum Protocol {
-    Http1(http1::Requests),
-    Http2(http2::Requests),
+    Http1(http1::Http1Client),
+    Http2(http2::Http2Client),
 }
 
 impl Default for Connector {
@@ -115,10 +115,12 @@ impl Connector {
         match (http2, protocols) {
             (true, _) => {
                 let push = protocols == Protocols::Http2;
-                http2::Requests::start(raw.stream, &origin, push).await.map(Protocol::Http2)
+                http2::Http2Client::start(raw.stream, &origin, push).await.map(Protocol::Http2)
             }
             (false, Protocols::Http2) => Err(ClientError::protocol(origin, ProtocolError::NoHttp2)),
-            (false, Protocols::Any) => http1::Requests::start(raw.stream, &origin).await.map(Protocol::Http1),
+            (false, Protocols::Any) => {
+                http1::Http1Client::start(raw.stream, &origin).await.map(Protocol::Http1)
+            }
         }
     }
 
@@ -161,7 +163,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let protocol = http1::Requests::start(socket, &origin).await.map(Protocol::Http1)?;
+        let protocol = http1::Http1Client::start(socket, &origin).await.map(Protocol::Http1)?;
         Ok(Self { origin, protocol })
     }
 
@@ -175,14 +177,14 @@ impl Connection {
     ///
     /// # Errors
     /// [`ClientError::Transport`] if there is no response in time; [`ClientError::Protocol`] if it is too large.
-    pub async fn exchange(&mut self, request: Request<Bytes>) -> Result<Answer, ClientError> {
+    pub async fn exchange(&mut self, request: Request<Bytes>) -> Result<FullResponse, ClientError> {
         let answer = async {
             match &mut self.protocol {
                 Protocol::Http1(requests) => requests.exchange(request, &self.origin).await,
                 Protocol::Http2(requests) => requests.exchange(request, &self.origin).await,
             }
         };
-        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, answer).await
+        within(RESPONSE_TIMEOUT, &self.origin, Phase::Exchange, answer).await
     }
 
     /// Returns true if other requests can be sent while a response is streamed.
@@ -202,7 +204,7 @@ impl Connection {
                 Protocol::Http2(requests) => requests.stream(request, &self.origin).await,
             }
         };
-        within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, response).await
+        within(RESPONSE_TIMEOUT, &self.origin, Phase::Exchange, response).await
     }
 
     /// Sends a monitoring request, during which the server pushes messages (RFC 8030 §6).
@@ -214,7 +216,7 @@ impl Connection {
             Protocol::Http1(_) => Err(ClientError::protocol(&*self.origin, ProtocolError::NoServerPush)),
             Protocol::Http2(requests) => {
                 let response = requests.monitor(request, &self.origin);
-                within(ANSWER_TIMEOUT, &self.origin, Phase::Exchange, response).await
+                within(RESPONSE_TIMEOUT, &self.origin, Phase::Exchange, response).await
             }
         }
     }
@@ -231,5 +233,5 @@ async fn within<T>(
 }
 
 fn too_large(origin: &str) -> ClientError {
-    ClientError::protocol(origin, ProtocolError::TooLarge(MAX_ANSWER_BYTES))
+    ClientError::protocol(origin, ProtocolError::TooLarge(MAX_RESPONSE_BYTES))
 }

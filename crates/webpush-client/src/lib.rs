@@ -30,13 +30,13 @@
 //! # Ok::<(), webpush_client::encryption::CryptoError>(())
 //! ```
 
-mod answer;
 pub mod connection;
 pub mod encryption;
 mod entropy;
 pub mod error;
+pub mod event_source;
 pub mod event_stream;
-pub mod events;
+mod full_response;
 pub mod monitor;
 pub mod private_file;
 pub mod send;

@@ -1,9 +1,9 @@
 //! Receives, decrypts and acknowledges messages (RFC 8030 §6).
 
-use crate::connection::{Answer, Connection, Connector, Promise, Protocols, PushEvent, PushStream};
+use crate::connection::{Connection, Connector, FullResponse, Protocols, PushEvent, PushPromise, PushStream};
 use crate::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
 use crate::error::{ClientError, Operation, ProtocolError, StatusError};
-use crate::events::{EventMessage, Events};
+use crate::event_source::{EventMessage, EventSource};
 use crate::side_connection::SideConnection;
 use crate::subscribe::request;
 use crate::url::CapabilityUrl;
@@ -47,19 +47,19 @@ impl Via<'_> {
 ///
 /// # Calling protocol
 ///
-/// Call [`Monitor::next`] until it returns [`Event::Ended`] or fails. Receive each message with [`Message::receive`], and
-/// acknowledge it once it is handled: unacknowledged messages are delivered again.
+/// Call [`Monitor::next`] until it returns [`Event::Ended`] or fails. Receive each message with
+/// [`ReceivedMessage::receive`], and acknowledge it once it is handled: unacknowledged messages are delivered again.
 ///
 /// ```no_run
 /// use webpush_client::connection::Connector;
-/// use webpush_client::monitor::{Event, Message, Monitor, Via, Wait};
+/// use webpush_client::monitor::{Event, Monitor, ReceivedMessage, Via, Wait};
 /// use webpush_client::state_file::AgentSubscription;
 ///
 /// # async fn example(own: &AgentSubscription) -> Result<(), webpush_client::error::ClientError> {
 /// let connector = Connector::default();
 /// let mut monitor = Monitor::start(&connector, &own.subscription, Wait::Forever, Via::Push).await?;
 /// while let Event::Message(incoming) = monitor.next().await? {
-///     let message = Message::receive(incoming, &own.keys).await?;
+///     let message = ReceivedMessage::receive(incoming, &own.keys).await?;
 ///     println!("{:?}", message.text);
 ///     monitor.acknowledge(&message.url).await?;
 /// }
@@ -76,7 +76,7 @@ pub struct Monitor {
 #[allow(clippy::large_enum_variant, reason = "one per connection, and never moved")]
 enum Source {
     Pushes(PushStream),
-    Events(Events),
+    Events(EventSource),
     /// Nothing was stored.
     Ended,
 }
@@ -92,13 +92,13 @@ pub enum Event {
 /// A message that is not received yet.
 pub enum IncomingMessage {
     /// By server push.
-    Promise(Promise),
+    Promise(PushPromise),
     /// By server-sent event.
     Event(EventMessage),
 }
 
 /// A received message.
-pub struct Message {
+pub struct ReceivedMessage {
     /// Its URL, for the acknowledgement and to detect duplicates.
     pub url: CapabilityUrl,
     /// Its `Content-Encoding`.
@@ -111,7 +111,7 @@ impl Monitor {
     /// Connects and sends the monitoring request.
     ///
     /// # Errors
-    /// [`ClientError::Transport`] if the connection fails; see also [`Events::start`].
+    /// [`ClientError::Transport`] if the connection fails; see also [`EventSource::start`].
     pub async fn start(
         connector: &Connector,
         subscription: &CapabilityUrl,
@@ -125,9 +125,9 @@ impl Monitor {
         }
         let source = match via {
             Via::Push => Source::Pushes(connection.monitor(request.map(drop)).await?),
-            Via::Events { after } => {
-                Events::start(&mut connection, request, after).await?.map_or(Source::Ended, Source::Events)
-            }
+            Via::Events { after } => EventSource::start(&mut connection, request, after)
+                .await?
+                .map_or(Source::Ended, Source::Events),
         };
         Ok(Self { connection, source, side_connection: SideConnection::new(connector.clone()) })
     }
@@ -149,12 +149,12 @@ impl Monitor {
         };
         match pushes.next().await? {
             PushEvent::Promise(promise) => Ok(Event::Message(IncomingMessage::Promise(promise))),
-            PushEvent::Answered(answer) if answer.status.is_success() => Ok(Event::Ended),
-            PushEvent::Answered(answer) => Err(self.refused(&answer)),
+            PushEvent::Response(answer) if answer.status.is_success() => Ok(Event::Ended),
+            PushEvent::Response(answer) => Err(self.refused(&answer)),
         }
     }
 
-    fn refused(&self, answer: &Answer) -> ClientError {
+    fn refused(&self, answer: &FullResponse) -> ClientError {
         let origin = self.connection.origin();
         if answer.status == StatusCode::HTTP_VERSION_NOT_SUPPORTED {
             return ClientError::protocol(origin, ProtocolError::NoServerPush);
@@ -190,7 +190,7 @@ impl Monitor {
     }
 }
 
-impl Message {
+impl ReceivedMessage {
     /// Receives a message and decrypts it.
     ///
     /// # Errors
@@ -209,8 +209,12 @@ impl Message {
     }
 }
 
-fn text(encoding: Option<&str>, answer: &Answer, keys: &AgentKeys) -> Result<Option<Vec<u8>>, CryptoError> {
-    let Answer { headers, body, .. } = answer;
+fn text(
+    encoding: Option<&str>,
+    answer: &FullResponse,
+    keys: &AgentKeys,
+) -> Result<Option<Vec<u8>>, CryptoError> {
+    let FullResponse { headers, body, .. } = answer;
     match encoding {
         // Only a message without content may be unencrypted (RFC 8291 §1).
         None | Some("identity") if body.is_empty() => Ok(None),
@@ -236,7 +240,7 @@ mod tests {
     use crate::encryption::encrypt;
 
     fn read(keys: &AgentKeys, encoding: Option<&str>, body: Vec<u8>) -> Result<Option<Vec<u8>>, CryptoError> {
-        let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() };
+        let answer = FullResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() };
         text(encoding, &answer, keys)
     }
 

@@ -1,6 +1,6 @@
 //! Encrypts and sends messages (RFC 8030 §5).
 
-use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::connection::{Connection, Connector, FullResponse, Protocols};
 use crate::encryption::encrypt;
 use crate::error::{ClientError, Operation, StatusError};
 use crate::subscribe::{linked, location, request};
@@ -16,9 +16,9 @@ use webpush_core::urgency::Urgency;
 
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 
-/// Delivery options of a message.
+/// Options of a message.
 #[derive(Debug, Default)]
-pub struct Delivery {
+pub struct SendOptions {
     /// TTL in seconds (RFC 8030 §5.2).
     pub ttl_seconds: u32,
     /// Urgency (§5.3).
@@ -55,16 +55,16 @@ pub struct SendResponse {
 ///
 /// ```no_run
 /// use webpush_client::connection::Connector;
-/// use webpush_client::send::{Delivery, Sender, send};
+/// use webpush_client::send::{SendOptions, Sender, send};
 /// use webpush_client::subscription::PushSubscription;
 /// use webpush_client::vapid::VapidKey;
 ///
 /// # async fn example(json: &str, now: webpush_core::time::Timestamp) -> Result<(), webpush_client::error::ClientError> {
 /// let subscription = PushSubscription::read(json)?;
 /// let sender = Sender { key: VapidKey::generate()?, subject: Some("mailto:ops@example.net".to_owned()) };
-/// let delivery = Delivery { ttl_seconds: 3600, ..Delivery::default() };
+/// let options = SendOptions { ttl_seconds: 3600, ..SendOptions::default() };
 /// let connector = Connector::default();
-/// let accepted = send(&connector, &subscription, b"Dinner is ready", &delivery, Some(&sender), now).await?;
+/// let accepted = send(&connector, &subscription, b"Dinner is ready", &options, Some(&sender), now).await?;
 /// println!("{}", accepted.status);
 /// # Ok(())
 /// # }
@@ -77,11 +77,11 @@ pub async fn send(
     connector: &Connector,
     to: &PushSubscription,
     text: &[u8],
-    delivery: &Delivery,
+    options: &SendOptions,
     sender: Option<&Sender>,
     now: Timestamp,
 ) -> Result<SendResponse, ClientError> {
-    let request = message_request(to, text, delivery, sender, now)?;
+    let request = message_request(to, text, options, sender, now)?;
     let mut connection = connector.connect(&to.endpoint, Protocols::Any).await?;
     exchange(&mut connection, to, request).await
 }
@@ -94,11 +94,11 @@ pub async fn send_over(
     connection: &mut Connection,
     to: &PushSubscription,
     text: &[u8],
-    delivery: &Delivery,
+    options: &SendOptions,
     sender: Option<&Sender>,
     now: Timestamp,
 ) -> Result<SendResponse, ClientError> {
-    exchange(connection, to, message_request(to, text, delivery, sender, now)?).await
+    exchange(connection, to, message_request(to, text, options, sender, now)?).await
 }
 
 async fn exchange(
@@ -117,7 +117,7 @@ async fn exchange(
 fn message_request(
     to: &PushSubscription,
     text: &[u8],
-    delivery: &Delivery,
+    options: &SendOptions,
     sender: Option<&Sender>,
     now: Timestamp,
 ) -> Result<Request<Bytes>, ClientError> {
@@ -126,14 +126,14 @@ fn message_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(HeaderName::from_static("ttl"), delivery.ttl_seconds.into());
-    if let Some(urgency) = delivery.urgency {
+    headers.insert(HeaderName::from_static("ttl"), options.ttl_seconds.into());
+    if let Some(urgency) = options.urgency {
         headers.insert(HeaderName::from_static("urgency"), HeaderValue::from_static(urgency.as_str()));
     }
-    if let Some(topic) = delivery.topic {
+    if let Some(topic) = options.topic {
         headers.insert(HeaderName::from_static("topic"), value(topic.as_bytes())?);
     }
-    if delivery.receipt {
+    if options.receipt {
         headers.insert(HeaderName::from_static("prefer"), HeaderValue::from_static("respond-async"));
     }
     if let Some(Sender { key, subject }) = sender {
@@ -150,7 +150,7 @@ fn value(bytes: &[u8]) -> Result<HeaderValue, ClientError> {
 }
 
 /// Parses the response to an accepted message. Malformed headers are ignored.
-fn accepted(endpoint: &CapabilityUrl, answer: &Answer) -> SendResponse {
+fn accepted(endpoint: &CapabilityUrl, answer: &FullResponse) -> SendResponse {
     let ttl = answer.headers.get("ttl").and_then(|value| value.to_str().ok());
     SendResponse {
         status: answer.status,
@@ -172,8 +172,8 @@ mod tests {
         PushSubscription { endpoint: CapabilityUrl::parse("https://push.example/push/p").unwrap(), keys }
     }
 
-    fn headers(delivery: &Delivery, sender: Option<&Sender>) -> HeaderMap {
-        message_request(&subscription(), b"", delivery, sender, Timestamp::default())
+    fn headers(options: &SendOptions, sender: Option<&Sender>) -> HeaderMap {
+        message_request(&subscription(), b"", options, sender, Timestamp::default())
             .unwrap()
             .headers()
             .clone()
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn r8030_5_a_request_says_no_more_than_it_was_told() {
-        let headers = headers(&Delivery { ttl_seconds: 60, ..Delivery::default() }, None);
+        let headers = headers(&SendOptions { ttl_seconds: 60, ..SendOptions::default() }, None);
         assert_eq!(
             (headers["ttl"].as_bytes(), headers["content-encoding"].as_bytes()),
             (&b"60"[..], &b"aes128gcm"[..])
@@ -194,13 +194,13 @@ mod tests {
     #[test]
     fn r8030_5_every_wish_has_its_header() {
         let sender = Sender { key: VapidKey::generate().unwrap(), subject: None };
-        let delivery = Delivery {
+        let options = SendOptions {
             ttl_seconds: 0,
             urgency: Some(Urgency::VeryLow),
             topic: Topic::parse(b"upd"),
             receipt: true,
         };
-        let headers = headers(&delivery, Some(&sender));
+        let headers = headers(&options, Some(&sender));
         for (name, value) in
             [("ttl", "0"), ("urgency", "very-low"), ("topic", "upd"), ("prefer", "respond-async")]
         {
@@ -219,7 +219,7 @@ mod tests {
             r#"</receipt-subscription/r>; rel="urn:ietf:params:push:receipt""#.parse().unwrap(),
         );
         headers.insert("ttl", "30".parse().unwrap());
-        let answer = Answer { status: StatusCode::ACCEPTED, headers, body: Bytes::new() };
+        let answer = FullResponse { status: StatusCode::ACCEPTED, headers, body: Bytes::new() };
         let accepted = accepted(&subscription().endpoint, &answer);
         assert_eq!(accepted.message.unwrap().expose(), "https://push.example/message/m");
         assert_eq!(accepted.receipt.unwrap().expose(), "https://push.example/receipt-subscription/r");
@@ -229,8 +229,8 @@ mod tests {
     #[tokio::test]
     async fn large_texts_are_refused_before_anything_is_sent() {
         let text = vec![0; 5000];
-        let (connector, delivery, now) = (Connector::default(), Delivery::default(), Timestamp::default());
-        let sent = send(&connector, &subscription(), &text, &delivery, None, now).await;
+        let (connector, options, now) = (Connector::default(), SendOptions::default(), Timestamp::default());
+        let sent = send(&connector, &subscription(), &text, &options, None, now).await;
         assert!(matches!(sent, Err(ClientError::Crypto(CryptoError::TooLarge(5000)))), "{sent:?}");
     }
 }

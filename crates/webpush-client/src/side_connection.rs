@@ -1,6 +1,6 @@
 //! A second connection, for requests while HTTP/1.1 streams a response.
 
-use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::connection::{Connection, Connector, FullResponse, Protocols};
 use crate::error::ClientError;
 use crate::url::CapabilityUrl;
 use bytes::Bytes;
@@ -22,7 +22,7 @@ impl SideConnection {
         &mut self,
         url: &CapabilityUrl,
         request: Request<Bytes>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<FullResponse, ClientError> {
         // The server may have closed it because it was idle.
         if let Some(mut connection) = self.connection.take()
             && let Ok(answer) = connection.exchange(request.clone()).await

@@ -1,6 +1,6 @@
 //! Creates and deletes subscriptions (RFC 8030 §4, §7.3).
 
-use crate::connection::{Answer, Connection, Connector, Protocols};
+use crate::connection::{Connection, Connector, FullResponse, Protocols};
 use crate::encryption::AgentKeys;
 use crate::error::{ClientError, Operation, ProtocolError, StatusError};
 use crate::state_file::AgentSubscription;
@@ -75,7 +75,7 @@ pub async fn unsubscribe(
 /// [`ClientError::Protocol`] if a required header is missing.
 pub fn read_subscription(
     url: &CapabilityUrl,
-    answer: &Answer,
+    answer: &FullResponse,
     keys: AgentKeys,
 ) -> Result<AgentSubscription, ClientError> {
     let endpoint = linked(url, answer, PUSH)?.ok_or_else(|| lacks(url, "a link to the push resource"))?;
@@ -96,7 +96,7 @@ pub fn request(method: Method, url: &CapabilityUrl) -> Result<Request<Bytes>, Cl
 }
 
 /// Returns the resource in `Location`.
-pub(super) fn location(url: &CapabilityUrl, answer: &Answer) -> Result<CapabilityUrl, ClientError> {
+pub(super) fn location(url: &CapabilityUrl, answer: &FullResponse) -> Result<CapabilityUrl, ClientError> {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let resource = location.and_then(|location| url.join(location).ok());
     resource.ok_or_else(|| lacks(url, "a usable Location"))
@@ -105,7 +105,7 @@ pub(super) fn location(url: &CapabilityUrl, answer: &Answer) -> Result<Capabilit
 /// Returns the target of the link with this relation.
 pub(super) fn linked(
     url: &CapabilityUrl,
-    answer: &Answer,
+    answer: &FullResponse,
     rel: &str,
 ) -> Result<Option<CapabilityUrl>, ClientError> {
     let links = links(&answer.headers).map_err(|_| lacks(url, "a well-formed Link"))?;
@@ -123,12 +123,12 @@ mod tests {
     use http::HeaderMap;
     use http::header::LINK;
 
-    fn answer(headers: &[(http::HeaderName, &str)]) -> Answer {
+    fn answer(headers: &[(http::HeaderName, &str)]) -> FullResponse {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, value.parse().unwrap());
         }
-        Answer { status: StatusCode::CREATED, headers: map, body: Bytes::new() }
+        FullResponse { status: StatusCode::CREATED, headers: map, body: Bytes::new() }
     }
 
     fn read(headers: &[(http::HeaderName, &str)]) -> Result<AgentSubscription, ClientError> {

@@ -5,7 +5,7 @@
 //!
 //! | role | item |
 //! |---|---|
-//! | server, reading | [`Reader`] |
+//! | server, reading | [`WebSocketReader`] |
 //! | server, writing | [`mod@write`] |
 //! | client | [`client`] |
 
@@ -18,5 +18,5 @@ mod violation;
 pub mod write;
 
 pub use message::WebSocketMessage;
-pub use reader::{Reader, WEBSOCKET_MESSAGE_BYTES};
+pub use reader::{WEBSOCKET_MESSAGE_BYTES, WebSocketReader};
 pub use violation::Violation;

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use std::io::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use webpush_core::websocket::{Reader, WebSocketMessage, write};
+use webpush_core::websocket::{WebSocketMessage, WebSocketReader, write};
 
 /// The protocol of a null server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -74,7 +74,7 @@ async fn answer(mut request: Request<Incoming>) -> hyper::Result<Response<Empty<
 }
 
 async fn echo(mut stream: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
-    let (mut reader, mut bytes, mut out) = (Reader::default(), [0; 4096], Vec::new());
+    let (mut reader, mut bytes, mut out) = (WebSocketReader::default(), [0; 4096], Vec::new());
     loop {
         let read = stream.read(&mut bytes).await?;
         if read == 0 {

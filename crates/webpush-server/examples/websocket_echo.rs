@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use webpush_core::websocket::{Reader, WebSocketMessage, write};
+use webpush_core::websocket::{WebSocketMessage, WebSocketReader, write};
 
 fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
@@ -53,7 +53,7 @@ fn serve(stream: TcpStream) -> anyhow::Result<()> {
 }
 
 fn echo(from: &mut BufReader<TcpStream>, to: &mut TcpStream) -> anyhow::Result<()> {
-    let (mut reader, mut bytes) = (Reader::default(), [0; 4096]);
+    let (mut reader, mut bytes) = (WebSocketReader::default(), [0; 4096]);
     loop {
         let length = from.read(&mut bytes)?;
         if length == 0 {

@@ -1,7 +1,7 @@
 //! HTTP/1.1: one request after another.
 
-use super::streamed::{Body, ResponseStream};
-use super::{Answer, MAX_ANSWER_BYTES, too_large};
+use super::streamed::{ResponseStream, StreamedBody};
+use super::{FullResponse, MAX_RESPONSE_BYTES, too_large};
 use crate::error::{Cause, ClientError, Phase};
 use bytes::Bytes;
 use http::header::HOST;
@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(super) struct Requests(SendRequest<Full<Bytes>>);
+pub(super) struct Http1Client(SendRequest<Full<Bytes>>);
 
-impl Requests {
+impl Http1Client {
     pub(super) async fn start<S>(socket: S, origin: &str) -> Result<Self, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -32,9 +32,9 @@ impl Requests {
         &mut self,
         request: Request<Bytes>,
         origin: &str,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<FullResponse, ClientError> {
         let (head, body) = self.begin(request, origin).await?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
+        let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 return too_large(origin);
             }
@@ -43,7 +43,7 @@ impl Requests {
                 .map_or_else(|other| Cause::Io(io::Error::other(other)), |error| Cause::Http1(*error));
             ClientError::transport(origin, Phase::Exchange, error)
         })?;
-        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+        Ok(FullResponse { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 
     pub(super) async fn stream(
@@ -52,7 +52,7 @@ impl Requests {
         origin: &str,
     ) -> Result<ResponseStream, ClientError> {
         let (head, body) = self.begin(request, origin).await?.into_parts();
-        let (body, origin) = (Body::Http1(body), origin.to_owned());
+        let (body, origin) = (StreamedBody::Http1(body), origin.to_owned());
         Ok(ResponseStream { status: head.status, headers: head.headers, body, origin })
     }
 

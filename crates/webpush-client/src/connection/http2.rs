@@ -1,7 +1,7 @@
 //! HTTP/2: requests, and server push while a request is open.
 
-use super::streamed::{Body, ResponseStream};
-use super::{ANSWER_TIMEOUT, Answer, MAX_ANSWER_BYTES, too_large, within};
+use super::streamed::{ResponseStream, StreamedBody};
+use super::{FullResponse, MAX_RESPONSE_BYTES, RESPONSE_TIMEOUT, too_large, within};
 use crate::error::{ClientError, Phase, ProtocolError};
 use crate::url::CapabilityUrl;
 use bytes::{Bytes, BytesMut};
@@ -21,7 +21,7 @@ const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * (MAX_PUSHED_STREAMS +
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PONG_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct Requests(SendRequest<Bytes>);
+pub(super) struct Http2Client(SendRequest<Bytes>);
 
 /// An open monitoring request (RFC 8030 §6).
 pub struct PushStream {
@@ -29,27 +29,27 @@ pub struct PushStream {
     promises: PushPromises,
     /// False once the server cannot push any more.
     can_push: bool,
-    response: BoxFuture<'static, Result<Answer, ClientError>>,
+    response: BoxFuture<'static, Result<FullResponse, ClientError>>,
     /// The response, until all promises are returned.
-    answer: Option<Answer>,
+    answer: Option<FullResponse>,
 }
 
 /// An event of a monitoring request.
 pub enum PushEvent {
     /// The server pushes a message.
-    Promise(Promise),
+    Promise(PushPromise),
     /// The response to the monitoring request. The server pushes no more messages.
-    Answered(Answer),
+    Response(FullResponse),
 }
 
 /// A promised message. Dropping it cancels the push.
-pub struct Promise {
+pub struct PushPromise {
     url: Result<CapabilityUrl, ClientError>,
     response: PushedResponseFuture,
     origin: String,
 }
 
-impl Requests {
+impl Http2Client {
     pub(super) async fn start<S>(socket: S, origin: &str, push: bool) -> Result<Self, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -94,7 +94,7 @@ impl Requests {
         &self,
         request: Request<Bytes>,
         origin: &str,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<FullResponse, ClientError> {
         let (head, body) = request.into_parts();
         let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
         whole(response.await.map_err(|error| broken(origin, error))?, origin).await
@@ -108,7 +108,7 @@ impl Requests {
         let (head, body) = request.into_parts();
         let response = self.begin(Request::from_parts(head, ()), body, origin).await?;
         let (head, body) = response.await.map_err(|error| broken(origin, error))?.into_parts();
-        let (body, origin) = (Body::Http2(body), origin.to_owned());
+        let (body, origin) = (StreamedBody::Http2(body), origin.to_owned());
         Ok(ResponseStream { status: head.status, headers: head.headers, body, origin })
     }
 
@@ -150,12 +150,12 @@ impl PushStream {
             if !self.can_push
                 && let Some(answer) = self.answer.take()
             {
-                return Ok(PushEvent::Answered(answer));
+                return Ok(PushEvent::Response(answer));
             }
         }
     }
 
-    fn promise(&self, promise: h2::client::PushPromise) -> Promise {
+    fn promise(&self, promise: h2::client::PushPromise) -> PushPromise {
         let (request, response) = promise.into_parts();
         let url = CapabilityUrl::parse(&request.uri().to_string()).map_err(ClientError::from);
         let url = url.and_then(|url| {
@@ -165,37 +165,37 @@ impl PushStream {
             }
             Err(ClientError::protocol(&*self.origin, ProtocolError::ForeignMessage(url.origin())))
         });
-        Promise { url, response, origin: self.origin.clone() }
+        PushPromise { url, response, origin: self.origin.clone() }
     }
 }
 
-impl Promise {
+impl PushPromise {
     /// Receives the message.
     ///
     /// # Errors
     /// [`ProtocolError::ForeignMessage`]; otherwise see [`super::Connection::exchange`].
-    pub async fn receive(self) -> Result<(CapabilityUrl, Answer), ClientError> {
+    pub async fn receive(self) -> Result<(CapabilityUrl, FullResponse), ClientError> {
         let Self { url, response, origin } = self;
         let url = url?;
         let work = async { whole(response.await.map_err(|error| broken(&origin, error))?, &origin).await };
-        Ok((url, within(ANSWER_TIMEOUT, &origin, Phase::Exchange, work).await?))
+        Ok((url, within(RESPONSE_TIMEOUT, &origin, Phase::Exchange, work).await?))
     }
 }
 
 /// Reads the body to its end and releases flow-control capacity.
-async fn whole(response: Response<RecvStream>, origin: &str) -> Result<Answer, ClientError> {
+async fn whole(response: Response<RecvStream>, origin: &str) -> Result<FullResponse, ClientError> {
     let (head, mut stream) = response.into_parts();
     let mut body = BytesMut::new();
     while let Some(data) = stream.data().await {
         let data = data.map_err(|error| broken(origin, error))?;
-        if body.len() + data.len() > MAX_ANSWER_BYTES {
+        if body.len() + data.len() > MAX_RESPONSE_BYTES {
             return Err(too_large(origin));
         }
         body.extend_from_slice(&data);
         // Fails only if the stream has ended, which needs no more capacity.
         let _ = stream.flow_control().release_capacity(data.len());
     }
-    Ok(Answer { status: head.status, headers: head.headers, body: body.freeze() })
+    Ok(FullResponse { status: head.status, headers: head.headers, body: body.freeze() })
 }
 
 /// Completes when the peer does not acknowledge a ping in time.

@@ -1,6 +1,6 @@
 //! Streamed responses.
 
-use super::{Answer, MAX_ANSWER_BYTES, too_large};
+use super::{FullResponse, MAX_RESPONSE_BYTES, too_large};
 use crate::error::{Cause, ClientError, Phase};
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -18,11 +18,11 @@ pub struct ResponseStream {
     pub status: StatusCode,
     /// The header fields.
     pub headers: HeaderMap,
-    pub(super) body: Body,
+    pub(super) body: StreamedBody,
     pub(super) origin: String,
 }
 
-pub(super) enum Body {
+pub(super) enum StreamedBody {
     Http1(Incoming),
     Http2(RecvStream),
 }
@@ -42,19 +42,19 @@ impl ResponseStream {
     ///
     /// # Errors
     /// See [`ResponseStream::part`]; [`ProtocolError::TooLarge`](crate::error::ProtocolError::TooLarge).
-    pub async fn whole(mut self) -> Result<Answer, ClientError> {
+    pub async fn whole(mut self) -> Result<FullResponse, ClientError> {
         let mut body = BytesMut::new();
         while let Some(part) = self.part().await? {
-            if body.len() + part.len() > MAX_ANSWER_BYTES {
+            if body.len() + part.len() > MAX_RESPONSE_BYTES {
                 return Err(too_large(&self.origin));
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer { status: self.status, headers: self.headers, body: body.freeze() })
+        Ok(FullResponse { status: self.status, headers: self.headers, body: body.freeze() })
     }
 }
 
-impl Body {
+impl StreamedBody {
     async fn part(&mut self) -> Result<Option<Bytes>, Cause> {
         match self {
             Self::Http1(body) => loop {

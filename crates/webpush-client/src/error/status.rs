@@ -1,7 +1,7 @@
 //! Responses with an unexpected status code.
 
 use super::Fault;
-use crate::answer::Answer;
+use crate::full_response::FullResponse;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use serde::Deserialize;
@@ -53,7 +53,7 @@ struct Problem {
 impl StatusError {
     /// Creates the error from a response.
     #[must_use]
-    pub fn new(origin: &str, operation: Operation, answer: &Answer) -> Self {
+    pub fn new(origin: &str, operation: Operation, answer: &FullResponse) -> Self {
         let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Self {
             origin: origin.to_owned(),
@@ -126,8 +126,8 @@ mod tests {
     use super::*;
     use http::HeaderMap;
 
-    fn answer(status: u16, body: &'static str) -> Answer {
-        Answer {
+    fn answer(status: u16, body: &'static str) -> FullResponse {
+        FullResponse {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: body.as_bytes().into(),

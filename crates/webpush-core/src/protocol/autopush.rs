@@ -24,5 +24,7 @@ pub mod reply;
 pub mod request;
 
 pub use broadcasts::{Broadcast, InvalidBroadcast, Versions};
-pub use connection::{Action, AutopushConnection, AutopushTimeouts, Close, Command, Input, Registration};
+pub use connection::{
+    Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, Close, Registration,
+};
 pub use names::ChannelName;

@@ -73,7 +73,7 @@ fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Reader, write};
+    use super::super::{WebSocketReader, write};
     use super::*;
     use proptest::prelude::*;
 
@@ -92,7 +92,7 @@ mod tests {
             let mut out = Vec::new();
             text(&mut out, &written, [1, 2, 3, 4]);
             pong(&mut out, b"p", [5, 6, 7, 8]);
-            let mut reader = Reader::default();
+            let mut reader = WebSocketReader::default();
             reader.feed(&out);
             assert_eq!(reader.next(), Ok(Some(WebSocketMessage::Text(&written))), "{length}");
             assert_eq!(reader.next(), Ok(Some(WebSocketMessage::Pong)));

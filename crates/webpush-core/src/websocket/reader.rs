@@ -15,15 +15,15 @@ pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 * 1024;
 /// most one incomplete frame is buffered. Stop after [`WebSocketMessage::Close`] or an error.
 ///
 /// ```
-/// use webpush_core::websocket::{Reader, WebSocketMessage};
+/// use webpush_core::websocket::{WebSocketMessage, WebSocketReader};
 ///
-/// let mut reader = Reader::default();
+/// let mut reader = WebSocketReader::default();
 /// reader.feed(&[0x89, 0x80, 1, 2, 3, 4]);
 /// assert_eq!(reader.next(), Ok(Some(WebSocketMessage::Ping(b""))));
 /// assert_eq!(reader.next(), Ok(None));
 /// ```
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct WebSocketReader {
     buffer: Vec<u8>,
     /// Length of the part of the buffer that was returned already.
     consumed: usize,
@@ -40,7 +40,7 @@ struct FragmentedMessage {
     checked: usize,
 }
 
-impl Reader {
+impl WebSocketReader {
     /// Buffers bytes from the socket.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.discard_consumed();

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
 use webpush_core::protocol::autopush::{
-    Action, AutopushConnection, Close, Input, Registration, names, reply,
+    Action, AutopushConnection, AutopushInput, Close, Registration, names, reply,
 };
 use webpush_core::session::{End, Scope};
 use webpush_core::urgency::Urgency;
@@ -212,14 +212,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
                         Registration::Refused { status: status.as_u16(), reason: why }
                     }
                 };
-                agent.handle(Input::Registered(channel, registration));
+                agent.handle(AutopushInput::Registered(channel, registration));
             }
             Action::Unregister { agent: id, channel } => {
                 let status = match unregister(agent.service(), id, channel.id).await {
                     Ok(()) => 200,
                     Err(failure) => agent.server.error_style.tell(&failure).0.as_u16(),
                 };
-                agent.handle(Input::Unregistered(channel, status));
+                agent.handle(AutopushInput::Unregistered(channel, status));
             }
             // `perform_now` has performed these.
             Action::Send(_) | Action::Ping | Action::Close(_) | Action::ReportError { .. } => {}
@@ -295,24 +295,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
         let (closed_by, code, reason) = match self.socket.next() {
             Ok(None) => return ControlFlow::Continue(()),
             Ok(Some(WebSocketMessage::Text(text))) => {
-                protocol.handle(Input::Text(text, &service.keyring), now);
+                protocol.handle(AutopushInput::Text(text, &service.keyring), now);
                 return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Binary(_))) => {
                 let close = Close::new(1003, "binary messages are not part of this protocol");
-                protocol.handle(Input::Close(close), now);
+                protocol.handle(AutopushInput::Close(close), now);
                 return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Ping(payload))) => {
                 let payload = payload.to_vec();
-                protocol.handle(Input::Ping, now);
+                protocol.handle(AutopushInput::Ping, now);
                 if self.closing.is_none() {
                     self.socket.pong(&payload);
                 }
                 return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Pong)) => {
-                protocol.handle(Input::Activity, now);
+                protocol.handle(AutopushInput::Activity, now);
                 return ControlFlow::Continue(());
             }
             Ok(Some(WebSocketMessage::Close(code))) => (ClosedBy::Agent, code, ""),
@@ -331,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
         let generation = agent.service().broadcasts.generation();
         if self.socket.has_room() && generation != std::mem::replace(&mut self.broadcasts, generation) {
             let versions = agent.service().broadcasts.versions();
-            agent.handle(Input::Broadcasts(versions));
+            agent.handle(AutopushInput::Broadcasts(versions));
         }
     }
 
@@ -353,7 +353,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
         };
         agent.listener = Some(listener);
         tracing::debug!(agent = %agent.service().pseudonyms.inbox(id), way = "autopush", "an agent begins to listen");
-        agent.handle(Input::Identified(id));
+        agent.handle(AutopushInput::Identified(id));
         // From now on the registry tells of a shutdown and of broadcasts.
         self.shutdown = None;
         self.handle_wakeup(agent);
@@ -369,14 +369,14 @@ fn drain(draining: &Draining, agent: &mut Agent<AutopushConnection>) {
         Some(_) => now.after(draining.next_close().saturating_duration_since(Instant::now())),
         None => now,
     };
-    agent.handle(Input::Draining(at));
+    agent.handle(AutopushInput::Draining(at));
 }
 
 /// Closes the connection of an agent that is to try again later (1013, registered by RFC 6455 §11.7).
 fn refuse(failure: Failure, agent: &mut Agent<AutopushConnection>) {
     let (_, why) = agent.server.error_style.tell(&failure);
     agent.queue.clear();
-    agent.handle(Input::Close(Close::new(1013, why)));
+    agent.handle(AutopushInput::Close(Close::new(1013, why)));
 }
 
 /// Looks up an agent and listens for it; `None` if it is unknown.

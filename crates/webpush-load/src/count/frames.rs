@@ -3,7 +3,7 @@
 use super::samples::MASK;
 use anyhow::ensure;
 use std::hint::black_box;
-use webpush_core::websocket::{self, Reader, WebSocketMessage, client};
+use webpush_core::websocket::{self, WebSocketMessage, WebSocketReader, client};
 
 /// As long as an acknowledgement.
 const READ_BYTES: usize = 150;
@@ -18,7 +18,7 @@ pub fn read(times: u32) -> anyhow::Result<()> {
     let text = "x".repeat(READ_BYTES);
     let mut frame = Vec::new();
     client::text(&mut frame, &text, MASK);
-    let mut reader = Reader::default();
+    let mut reader = WebSocketReader::default();
     for _ in 0..times {
         reader.feed(black_box(&frame));
         ensure!(reader.next() == Ok(Some(WebSocketMessage::Text(&text))), "it was read wrongly");

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::capability::Capability;
 use webpush_core::protocol::autopush::{
-    Action, AutopushConnection, AutopushTimeouts, Command, Input, Versions, names, reply,
+    Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, Versions, names, reply,
 };
 use webpush_core::protocol::server_push;
 use webpush_core::session::{self, Page, Session, WaitMode};
 use webpush_core::subscription::Protocol;
-use webpush_core::websocket::{Reader, WebSocketMessage, client, write};
+use webpush_core::websocket::{WebSocketMessage, WebSocketReader, client, write};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,25 +51,29 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let mut connection =
         AutopushConnection::new(&AutopushTimeouts::default(), Arc::new(Versions::default()), NOW);
-    connection.handle(Input::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
+    connection.handle(AutopushInput::Text(r#"{"messageType":"hello","use_webpush":true}"#, &keyring), NOW);
     ensure!(
-        matches!(connection.next_command(), Some(Command::Action(Action::Identify(None)))),
+        matches!(connection.next_command(), Some(AutopushCommand::Action(Action::Identify(None)))),
         "it asks who that is"
     );
-    connection.handle(Input::Identified(SCOPE.inbox), NOW);
-    ensure!(matches!(connection.next_command(), Some(Command::Action(Action::Send(_)))), "it says hello");
+    connection.handle(AutopushInput::Identified(SCOPE.inbox), NOW);
+    ensure!(
+        matches!(connection.next_command(), Some(AutopushCommand::Action(Action::Send(_)))),
+        "it says hello"
+    );
     let fetch = connection.next_command();
     ensure!(
-        matches!(fetch, Some(Command::Session(session::Command::Fetch { .. }))),
+        matches!(fetch, Some(AutopushCommand::Session(session::Command::Fetch { .. }))),
         "it begins with a fetch"
     );
-    connection.handle(Input::Session(session::Input::Fetched(Page::default())), NOW);
+    connection.handle(AutopushInput::Session(session::Input::Fetched(Page::default())), NOW);
 
-    let (mut reader, mut acknowledgement, mut frame) = (Reader::default(), String::new(), Vec::new());
+    let (mut reader, mut acknowledgement, mut frame) =
+        (WebSocketReader::default(), String::new(), Vec::new());
     for number in 1..=times {
-        connection.handle(Input::Session(session::Input::Update(samples::woken(number))), NOW);
+        connection.handle(AutopushInput::Session(session::Input::Update(samples::woken(number))), NOW);
         let deliver = connection.next_command();
-        let Some(Command::Session(session::Command::Deliver(entry))) = deliver else {
+        let Some(AutopushCommand::Session(session::Command::Deliver(entry))) = deliver else {
             bail!("message {number} is not delivered");
         };
         let message = entry.message().context("it is no message")?;
@@ -77,7 +81,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         let mut out = Vec::new();
         write::text(&mut out, &reply::notification(message, CHANNEL, &version));
         black_box(&out);
-        connection.handle(Input::Session(session::Input::Sent { confirmed: false }), NOW);
+        connection.handle(AutopushInput::Session(session::Input::Sent { confirmed: false }), NOW);
         ensure!(connection.next_command().is_none(), "it is for its agent to acknowledge");
 
         // The agent's part: without an allocation after the first time.
@@ -90,9 +94,9 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
 
         reader.feed(&frame);
         let Ok(Some(WebSocketMessage::Text(text))) = reader.next() else { bail!("no message in the frame") };
-        connection.handle(Input::Text(text, &keyring), NOW);
+        connection.handle(AutopushInput::Text(text, &keyring), NOW);
         let settle = connection.next_command();
-        let Some(Command::Session(session::Command::Settle { entries, .. })) = settle else {
+        let Some(AutopushCommand::Session(session::Command::Settle { entries, .. })) = settle else {
             bail!("message {number} is not settled");
         };
         ensure!(entries == [entry.entry_ref()], "it is another message");

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use webpush_client::connection::{Answer, Connection, Connector, Protocols};
+use webpush_client::connection::{Connection, Connector, FullResponse, Protocols};
 use webpush_client::error::ClientError;
 use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
@@ -66,7 +66,7 @@ async fn exchange(
     connector: &Connector,
     open: &mut Option<Connection>,
     request: Request<Bytes>,
-) -> Result<Answer, AuthorityError> {
+) -> Result<FullResponse, AuthorityError> {
     // Resource URLs come from the CA, and must not lead to plain HTTP.
     let url = CapabilityUrl::parse(&request.uri().to_string())?;
     if !url.is_https() {
@@ -111,7 +111,7 @@ impl<E: Into<ClientError>> From<E> for AuthorityError {
     }
 }
 
-fn response(answer: Answer) -> BytesResponse {
+fn response(answer: FullResponse) -> BytesResponse {
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;

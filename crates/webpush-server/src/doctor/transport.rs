@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::DATE;
 use http::{Method, Request};
 use std::time::{Duration, UNIX_EPOCH};
-use webpush_client::connection::{Answer, Connector, H2, HTTP1, Protocols};
+use webpush_client::connection::{Connector, FullResponse, H2, HTTP1, Protocols};
 use webpush_client::error::{ClientError, is_ca_used_as_server};
 use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
@@ -102,7 +102,10 @@ fn tls_advice(error: &rustls::Error) -> &'static str {
 }
 
 /// Requests the version over HTTP/1.1; returns the answer if it is one of this program.
-pub(super) async fn answers(diagnosis: &Diagnosis, report: &mut impl FnMut(CheckResult)) -> Option<Answer> {
+pub(super) async fn answers(
+    diagnosis: &Diagnosis,
+    report: &mut impl FnMut(CheckResult),
+) -> Option<FullResponse> {
     let answer = match with_timeout(version(&diagnosis.connector, &diagnosis.url, Protocols::Any)).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -147,7 +150,7 @@ async fn version(
     connector: &Connector,
     url: &CapabilityUrl,
     protocols: Protocols,
-) -> Result<Answer, ClientError> {
+) -> Result<FullResponse, ClientError> {
     let url = url.join("/__version__")?;
     let request = Request::builder().method(Method::GET).uri(url.uri().clone()).body(Bytes::new());
     let request = request?;
@@ -155,7 +158,7 @@ async fn version(
 }
 
 /// Compares the server's clock with the one here.
-pub(super) fn clock(answer: &Answer, now: Timestamp) -> CheckResult {
+pub(super) fn clock(answer: &FullResponse, now: Timestamp) -> CheckResult {
     let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let Some(there) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
         return CheckResult::skipped(CLOCK, "the answer has no Date header");
@@ -184,7 +187,7 @@ mod tests {
     fn clocks_may_differ_a_little() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
-        let answer = Answer { status: StatusCode::OK, headers, body: Bytes::new() };
+        let answer = FullResponse { status: StatusCode::OK, headers, body: Bytes::new() };
         for (now, verdict) in [
             (784_111_777, CheckStatus::Good),
             (784_111_797, CheckStatus::Warning),
@@ -192,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(clock(&answer, Timestamp::from_millis(now * 1000)).verdict, verdict, "{now}");
         }
-        let none = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
+        let none = FullResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
         assert_eq!(clock(&none, Timestamp::default()).verdict, CheckStatus::Skipped);
     }
 

@@ -7,10 +7,10 @@ use crate::admin::Admin;
 use http::Method;
 use std::time::Duration;
 use tokio::time::timeout;
-use webpush_client::connection::{Answer, Connection};
+use webpush_client::connection::{Connection, FullResponse};
 use webpush_client::encryption::{AgentKeys, decrypt};
 use webpush_client::error::{ClientError, Operation, StatusError};
-use webpush_client::events::Events;
+use webpush_client::event_source::EventSource;
 use webpush_client::state_file::AgentSubscription;
 use webpush_client::subscribe::{read_subscription, request, unsubscribe};
 use webpush_client::url::CapabilityUrl;
@@ -43,7 +43,7 @@ async fn receive(
 ) -> Result<(), SelfTestError> {
     let mut listening = push::connect(admin).await?;
     let listen = request(Method::GET, &subscription.subscription)?;
-    let events = Events::start(&mut listening, listen, None).await?;
+    let events = EventSource::start(&mut listening, listen, None).await?;
     let mut events = events.ok_or(SelfTestError::StreamEnded)?;
     reporter.step("agent", "listens", "for server-sent events").await;
     let message = push::push(admin, &subscription.push_subscription(), reporter).await?;
@@ -71,7 +71,7 @@ async fn subscribe(admin: &Admin, reporter: &StepReporter) -> Result<AgentSubscr
         SelfTestError::NoSubscription(ErrorKind::Failure(&failure).status_and_detail().1)
     })?;
     let (head, body) = created.into_parts();
-    let answer = Answer { status: head.status, headers: head.headers, body };
+    let answer = FullResponse { status: head.status, headers: head.headers, body };
     reporter.step("agent", "subscribed", "new RFC 8030 agent with its own keys").await;
     Ok(read_subscription(&url, &answer, keys)?)
 }

@@ -5,7 +5,7 @@ use super::progress::StepReporter;
 use crate::admin::Admin;
 use std::time::Duration;
 use webpush_client::connection::Connection;
-use webpush_client::send::{Delivery, SendResponse, Sender, send_over};
+use webpush_client::send::{SendOptions, SendResponse, Sender, send_over};
 use webpush_client::subscription::PushSubscription;
 use webpush_client::vapid::VapidKey;
 use webpush_core::capability::Capability;
@@ -36,12 +36,12 @@ pub(super) async fn push(
     let mut connection = connect(admin).await?;
     let sender = Sender { key: VapidKey::generate()?, subject: None };
     let urgency = Some(Urgency::High);
-    let delivery = Delivery { ttl_seconds: TTL_SECONDS, urgency, ..Delivery::default() };
+    let options = SendOptions { ttl_seconds: TTL_SECONDS, urgency, ..SendOptions::default() };
     reporter
         .step("sender", "sends", format!("{} bytes, encrypted (RFC 8291) and signed (VAPID)", TEXT.len()))
         .await;
     let now = admin.service.now();
-    let sent = send_over(&mut connection, to, TEXT.as_bytes(), &delivery, Some(&sender), now).await?;
+    let sent = send_over(&mut connection, to, TEXT.as_bytes(), &options, Some(&sender), now).await?;
     let SendResponse { status, message, .. } = sent;
     reporter.step("sender", "response", format!("{status}")).await;
     let path = message.map(|url| url.path().to_owned()).unwrap_or_default();

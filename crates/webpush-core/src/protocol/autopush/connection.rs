@@ -37,7 +37,9 @@ use std::time::Duration;
 /// use std::sync::Arc;
 /// use webpush_core::capability::{KeyId, Keyring};
 /// # use webpush_core::capability::{NONCE_BYTES, SealingCipher, TAG_BYTES};
-/// use webpush_core::protocol::autopush::{Action, AutopushConnection, AutopushTimeouts, Command, Input, names};
+/// use webpush_core::protocol::autopush::{
+///     Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, names,
+/// };
 /// use webpush_core::time::Timestamp;
 ///
 /// # struct Cipher;
@@ -50,11 +52,11 @@ use std::time::Duration;
 /// let keyring = Keyring::new::<Cipher>(&[(KeyId(1), [7; 32])]).expect("one key");
 /// let mut connection = AutopushConnection::new(&AutopushTimeouts::default(), Arc::default(), now);
 ///
-/// connection.handle(Input::Text(r#"{"messageType":"hello"}"#, &keyring), now);
-/// assert_eq!(connection.next_command(), Some(Command::Action(Action::Identify(None))));
-/// connection.handle(Input::Identified(names::new_agent([7; 16])), now);
-/// assert!(matches!(connection.next_command(), Some(Command::Action(Action::Send(_)))));
-/// assert!(matches!(connection.next_command(), Some(Command::Session(_))), "a fetch of the inbox");
+/// connection.handle(AutopushInput::Text(r#"{"messageType":"hello"}"#, &keyring), now);
+/// assert_eq!(connection.next_command(), Some(AutopushCommand::Action(Action::Identify(None))));
+/// connection.handle(AutopushInput::Identified(names::new_agent([7; 16])), now);
+/// assert!(matches!(connection.next_command(), Some(AutopushCommand::Action(Action::Send(_)))));
+/// assert!(matches!(connection.next_command(), Some(AutopushCommand::Session(_))), "a fetch of the inbox");
 /// assert_eq!(connection.next_command(), None);
 /// ```
 #[derive(Debug)]
@@ -72,7 +74,7 @@ pub struct AutopushConnection {
 enum Phase {
     /// Waits for `hello` until a deadline.
     Greeting(Timestamp),
-    /// Waits for [`Input::Identified`]. Holds the broadcasts for the reply to `hello`.
+    /// Waits for [`AutopushInput::Identified`]. Holds the broadcasts for the reply to `hello`.
     Identifying(Box<BroadcastUpdate>),
     /// The agent is identified; messages are delivered.
     Live(Box<Session>),
@@ -111,7 +113,7 @@ impl Default for AutopushTimeouts {
 
 /// An event of a connection.
 #[derive(Debug)]
-pub enum Input<'a> {
+pub enum AutopushInput<'a> {
     /// A text message of the agent.
     Text(&'a str, &'a Keyring),
     /// A WebSocket ping of the agent (RFC 6455 §5.5.2).
@@ -155,7 +157,7 @@ pub enum Registration {
 /// A command of the session, or an [`Action`].
 ///
 /// [`session::Command::Finish`] is never returned: the end of the session closes the connection.
-pub type Command = ProtocolCommand<Action>;
+pub type AutopushCommand = ProtocolCommand<Action>;
 
 /// A command of the connection itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -232,16 +234,16 @@ impl AutopushConnection {
     /// Returns the next command; `None` until the next event.
     ///
     /// Actions precede commands of the session, and follow them once the connection is closed.
-    pub fn next_command(&mut self) -> Option<Command> {
+    pub fn next_command(&mut self) -> Option<AutopushCommand> {
         let closed = matches!(self.phase, Phase::Closed(_));
         if closed && let Some(settle) = self.next_session_command() {
             return Some(settle);
         }
-        let action = self.actions.pop_front().map(Command::Action);
+        let action = self.actions.pop_front().map(AutopushCommand::Action);
         if closed { action } else { action.or_else(|| self.next_session_command()) }
     }
 
-    fn next_session_command(&mut self) -> Option<Command> {
+    fn next_session_command(&mut self) -> Option<AutopushCommand> {
         let closed = matches!(self.phase, Phase::Closed(_));
         let (Phase::Live(session) | Phase::Closed(Some(session))) = &mut self.phase else { return None };
         loop {
@@ -253,12 +255,12 @@ impl AutopushConnection {
                 }
                 session::Command::Finish(_) => {}
                 session::Command::Fetch { .. } | session::Command::Deliver(_) if closed => {}
-                command => return Some(Command::Session(command)),
+                command => return Some(AutopushCommand::Session(command)),
             }
         }
     }
 
-    /// Returns the time at which to handle [`Input::Deadline`] unless another event comes first.
+    /// Returns the time at which to handle [`AutopushInput::Deadline`] unless another event comes first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let phase_deadline = match &self.phase {
@@ -286,28 +288,32 @@ impl AutopushConnection {
     }
 
     /// Handles an event.
-    pub fn handle(&mut self, input: Input<'_>, now: Timestamp) {
+    pub fn handle(&mut self, input: AutopushInput<'_>, now: Timestamp) {
         match input {
-            Input::Text(text, keyring) => self.handle_text(text, keyring, now),
-            Input::Ping => self.keepalive.on_ping(now),
-            Input::Activity => self.keepalive.on_activity(now),
-            Input::Identified(agent) => self.start_session(agent),
-            Input::Registered(channel, registration) => self.send(match registration {
+            AutopushInput::Text(text, keyring) => self.handle_text(text, keyring, now),
+            AutopushInput::Ping => self.keepalive.on_ping(now),
+            AutopushInput::Activity => self.keepalive.on_activity(now),
+            AutopushInput::Identified(agent) => self.start_session(agent),
+            AutopushInput::Registered(channel, registration) => self.send(match registration {
                 Registration::Endpoint(endpoint) => reply::registered(&channel.text, &endpoint),
                 Registration::Refused { status, reason } => {
                     reply::not_registered(&channel.text, status, &reason)
                 }
             }),
-            Input::Unregistered(channel, status) => self.send(reply::unregistered(&channel.text, status)),
-            Input::Session(input) => self.handle_session_input(input, now),
-            Input::Broadcasts(versions) => {
+            AutopushInput::Unregistered(channel, status) => {
+                self.send(reply::unregistered(&channel.text, status))
+            }
+            AutopushInput::Session(input) => self.handle_session_input(input, now),
+            AutopushInput::Broadcasts(versions) => {
                 let update = self.broadcasts.update(versions);
                 self.send_broadcasts(&update);
             }
-            Input::Superseded => self.close(Close::new(1000, "the agent has connected again elsewhere")),
-            Input::Close(close) => self.close(close),
-            Input::Draining(at) => self.close_at = at,
-            Input::Deadline => self.handle_deadline(now),
+            AutopushInput::Superseded => {
+                self.close(Close::new(1000, "the agent has connected again elsewhere"))
+            }
+            AutopushInput::Close(close) => self.close(close),
+            AutopushInput::Draining(at) => self.close_at = at,
+            AutopushInput::Deadline => self.handle_deadline(now),
         }
     }
 
@@ -449,7 +455,7 @@ impl AutopushConnection {
     }
 }
 
-impl From<session::Input> for Input<'_> {
+impl From<session::Input> for AutopushInput<'_> {
     fn from(input: session::Input) -> Self {
         match input {
             session::Input::Deadline => Self::Deadline,
@@ -460,14 +466,14 @@ impl From<session::Input> for Input<'_> {
 }
 
 impl DeliveryProtocol for AutopushConnection {
-    type Input<'a> = Input<'a>;
+    type Input<'a> = AutopushInput<'a>;
     type Action = Action;
 
-    fn handle(&mut self, input: Input<'_>, now: Timestamp) {
+    fn handle(&mut self, input: AutopushInput<'_>, now: Timestamp) {
         Self::handle(self, input, now);
     }
 
-    fn next_command(&mut self) -> Option<Command> {
+    fn next_command(&mut self) -> Option<AutopushCommand> {
         Self::next_command(self)
     }
 

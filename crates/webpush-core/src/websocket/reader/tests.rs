@@ -32,7 +32,7 @@ fn read(bytes: &[u8]) -> Vec<String> {
 }
 
 fn read_in(bytes: &[u8], at_once: usize) -> Vec<String> {
-    let (mut reader, mut all) = (Reader::default(), Vec::new());
+    let (mut reader, mut all) = (WebSocketReader::default(), Vec::new());
     for part in bytes.chunks(at_once) {
         reader.feed(part);
         loop {
@@ -134,7 +134,7 @@ fn messages_are_bounded_in_one_frame_or_many() {
 
 #[test]
 fn an_idle_connection_keeps_no_buffer() {
-    let mut reader = Reader::default();
+    let mut reader = WebSocketReader::default();
     for bytes in [frame(0x81, &[b'x'; 5000]), [frame(0x01, b"a"), frame(0x80, b"b")].concat()] {
         reader.feed(&bytes);
         while reader.next().unwrap().is_some() {}

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use webpush_core::websocket::{Reader, Violation, WebSocketMessage, write};
+use webpush_core::websocket::{Violation, WebSocketMessage, WebSocketReader, write};
 
 /// How much is read at once. It is on the stack: an idle agent has no buffer.
 const READ_BYTES: usize = 4096;
@@ -15,7 +15,7 @@ const MOST_UNWRITTEN_BYTES: usize = 64 * 1024;
 /// One agent's socket.
 pub(super) struct Socket<S> {
     stream: S,
-    reader: Reader,
+    reader: WebSocketReader,
     unwritten: Vec<u8>,
     /// What was written may still have to be flushed, by TLS.
     unflushed: bool,
@@ -45,7 +45,7 @@ pub(super) enum Io {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// On a stream of which these bytes were read early.
     pub(super) fn new(stream: S, early: &[u8]) -> Self {
-        let (mut reader, unwritten) = (Reader::default(), Vec::new());
+        let (mut reader, unwritten) = (WebSocketReader::default(), Vec::new());
         reader.feed(early);
         Self { stream, reader, unwritten, unflushed: false, unread: true, sending: Sending::Open }
     }
@@ -101,10 +101,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Poll::Pending => {}
             }
         }
-        self.poll_read(cx, Reader::feed)
+        self.poll_read(cx, WebSocketReader::feed)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&mut Reader, &[u8])) -> Poll<Io> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut WebSocketReader, &[u8]),
+    ) -> Poll<Io> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut bytes);
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {

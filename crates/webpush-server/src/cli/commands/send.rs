@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use webpush_client::connection::Connector;
 use webpush_client::private_file;
-use webpush_client::send::{Delivery, SendResponse, Sender, send};
+use webpush_client::send::{SendOptions, SendResponse, Sender, send};
 use webpush_client::subscription::PushSubscription;
 use webpush_client::url::CapabilityUrl;
 use webpush_client::vapid::VapidKey;
@@ -126,8 +126,12 @@ async fn send_one(args: &SendArgs) -> Result<Exit, Failure> {
     }
     let subscription = PushSubscription::read(&subscription_text(&args.subscription)?)?;
     let text = if args.text == STDIN { read_stdin()? } else { args.text.clone().into_bytes() };
-    let delivery =
-        Delivery { ttl_seconds: args.ttl, urgency: args.urgency, topic: args.topic, receipt: args.receipt };
+    let options = SendOptions {
+        ttl_seconds: args.ttl,
+        urgency: args.urgency,
+        topic: args.topic,
+        receipt: args.receipt,
+    };
     let sender = match &args.vapid_key {
         Some(path) => Some(Sender {
             key: VapidKey::read(&private_file::read(path)?)
@@ -138,7 +142,7 @@ async fn send_one(args: &SendArgs) -> Result<Exit, Failure> {
     };
     let connector = Connector::new(args.ca_file.clone());
     let accepted =
-        send(&connector, &subscription, &text, &delivery, sender.as_ref(), system::env().now()).await?;
+        send(&connector, &subscription, &text, &options, sender.as_ref(), system::env().now()).await?;
     print(args, &accepted).map_err(Failure::Output)?;
     remark(args, &accepted);
     Ok(Exit::Success)

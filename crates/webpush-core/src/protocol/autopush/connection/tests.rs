@@ -29,24 +29,24 @@ fn open() -> AutopushConnection {
 fn live() -> AutopushConnection {
     let mut connection = open();
     say(&mut connection, r#"{"messageType":"hello"}"#);
-    connection.handle(Input::Identified(agent()), NOW);
+    connection.handle(AutopushInput::Identified(agent()), NOW);
     commands(&mut connection);
-    connection.handle(Input::Session(session::Input::Fetched(session::Page::default())), NOW);
+    connection.handle(AutopushInput::Session(session::Input::Fetched(session::Page::default())), NOW);
     assert_eq!(commands(&mut connection), []);
     connection
 }
 
-fn say(connection: &mut AutopushConnection, text: &str) -> Vec<Command> {
-    connection.handle(Input::Text(text, &keyring()), NOW);
+fn say(connection: &mut AutopushConnection, text: &str) -> Vec<AutopushCommand> {
+    connection.handle(AutopushInput::Text(text, &keyring()), NOW);
     commands(connection)
 }
 
-fn commands(connection: &mut AutopushConnection) -> Vec<Command> {
+fn commands(connection: &mut AutopushConnection) -> Vec<AutopushCommand> {
     std::iter::from_fn(|| connection.next_command()).collect()
 }
 
-fn send(text: impl Into<String>) -> Command {
-    Command::Action(Action::Send(Cow::Owned(text.into())))
+fn send(text: impl Into<String>) -> AutopushCommand {
+    AutopushCommand::Action(Action::Send(Cow::Owned(text.into())))
 }
 
 fn entry(position: u64) -> EntryRef {
@@ -60,39 +60,42 @@ fn ack(entry: EntryRef) -> String {
     )
 }
 
-fn settle(entries: Vec<EntryRef>, durable: bool) -> Command {
-    Command::Session(session::Command::Settle { entries, durable })
+fn settle(entries: Vec<EntryRef>, durable: bool) -> AutopushCommand {
+    AutopushCommand::Session(session::Command::Settle { entries, durable })
 }
 
 #[test]
 fn the_reply_to_hello_precedes_the_inbox() {
     let mut connection = open();
     let hello = r#"{"messageType":"hello","uaid":"","broadcasts":{"news":"1","old":"1"},"use_webpush":true}"#;
-    assert_eq!(say(&mut connection, hello), [Command::Action(Action::Identify(None))]);
-    connection.handle(Input::Identified(agent()), NOW);
+    assert_eq!(say(&mut connection, hello), [AutopushCommand::Action(Action::Identify(None))]);
+    connection.handle(AutopushInput::Identified(agent()), NOW);
     let uaid = names::uaid(agent());
     let reply = format!(
         r#"{{"messageType":"hello","uaid":"{uaid}","status":200,"use_webpush":true,"broadcasts":{{"errors":{{"old":"Broadcast not found"}},"news":"2"}}}}"#
     );
     let fetch = session::Command::Fetch { after: Position::START };
-    assert_eq!(commands(&mut connection), [send(reply), Command::Session(fetch)]);
+    assert_eq!(commands(&mut connection), [send(reply), AutopushCommand::Session(fetch)]);
 }
 
 #[test]
 fn a_known_agent_is_identified_by_its_uaid() {
     let hello = format!(r#"{{"messageType":"hello","uaid":"{}"}}"#, names::uaid(agent()));
-    assert_eq!(say(&mut open(), &hello), [Command::Action(Action::Identify(Some(agent())))]);
+    assert_eq!(say(&mut open(), &hello), [AutopushCommand::Action(Action::Identify(Some(agent())))]);
 }
 
 #[test]
 fn hello_must_be_the_first_message_and_the_only_one() {
     for text in [r#"{"messageType":"register","channelID":"x"}"#, r#"{"messageType":"ack","updates":[]}"#] {
         let close = Close::policy("hello must be the first message");
-        assert_eq!(say(&mut open(), text), [Command::Action(Action::Close(close))], "{text}");
+        assert_eq!(say(&mut open(), text), [AutopushCommand::Action(Action::Close(close))], "{text}");
     }
-    assert_eq!(say(&mut open(), "{}"), [Command::Action(Action::Send("{}".into()))]);
+    assert_eq!(say(&mut open(), "{}"), [AutopushCommand::Action(Action::Send("{}".into()))]);
     let close = Close::policy("hello has been said before");
-    assert_eq!(say(&mut live(), r#"{"messageType":"hello"}"#), [Command::Action(Action::Close(close))]);
+    assert_eq!(
+        say(&mut live(), r#"{"messageType":"hello"}"#),
+        [AutopushCommand::Action(Action::Close(close))]
+    );
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn malformed_messages_close_the_connection() {
     for text in ["", "[]", "nonsense", r#"{"messageType":"register"}"#] {
         let commands = say(&mut live(), text);
         assert!(
-            matches!(&commands[..], [Command::Action(Action::Close(Close { code: 1007, .. }))]),
+            matches!(&commands[..], [AutopushCommand::Action(Action::Close(Close { code: 1007, .. }))]),
             "{commands:?}"
         );
     }
@@ -120,10 +123,10 @@ fn acknowledgements_settle_messages_in_any_order() {
 #[test]
 fn acknowledgements_during_the_close_count() {
     let mut connection = live();
-    connection.handle(Input::Superseded, NOW);
+    connection.handle(AutopushInput::Superseded, NOW);
     assert!(matches!(
         &commands(&mut connection)[..],
-        [Command::Action(Action::Close(Close { code: 1000, .. }))]
+        [AutopushCommand::Action(Action::Close(Close { code: 1000, .. }))]
     ));
     assert_eq!(say(&mut connection, &ack(entry(3))), [settle(vec![entry(3)], true)]);
     assert_eq!(say(&mut connection, "{}"), []);
@@ -137,20 +140,20 @@ fn replies_to_register_repeat_the_channel_id() {
     let channel = ChannelName::parse(text.clone()).unwrap();
     let registered =
         say(&mut connection, &format!(r#"{{"messageType":"register","channelID":"{text}","key":"BN="}}"#));
-    let command = Command::Action(Action::Register {
+    let command = AutopushCommand::Action(Action::Register {
         agent: agent(),
         channel: channel.clone(),
         key: Some("BN=".into()),
     });
     assert_eq!(registered, [command]);
     let endpoint = Registration::Endpoint("https://push.example/push/x".into());
-    connection.handle(Input::Registered(channel.clone(), endpoint), NOW);
+    connection.handle(AutopushInput::Registered(channel.clone(), endpoint), NOW);
     let reply = format!(
         r#"{{"messageType":"register","channelID":"{text}","status":200,"pushEndpoint":"https://push.example/push/x"}}"#
     );
     assert_eq!(commands(&mut connection), [send(reply)]);
     let refused = Registration::Refused { status: 429, reason: "Too many".into() };
-    connection.handle(Input::Registered(channel, refused), NOW);
+    connection.handle(AutopushInput::Registered(channel, refused), NOW);
     let reply = format!(
         r#"{{"messageType":"register","channelID":"{text}","status":429,"pushEndpoint":"","error":"Too many"}}"#
     );
@@ -165,9 +168,9 @@ fn unregister_succeeds_for_unknown_channels() {
     let mut connection = live();
     let channel = ChannelName::parse(CHANNEL.to_owned()).unwrap();
     let text = format!(r#"{{"messageType":"unregister","channelID":"{CHANNEL}","code":200}}"#);
-    let command = Command::Action(Action::Unregister { agent: agent(), channel: channel.clone() });
+    let command = AutopushCommand::Action(Action::Unregister { agent: agent(), channel: channel.clone() });
     assert_eq!(say(&mut connection, &text), [command]);
-    connection.handle(Input::Unregistered(channel, 200), NOW);
+    connection.handle(AutopushInput::Unregistered(channel, 200), NOW);
     let reply = format!(r#"{{"messageType":"unregister","channelID":"{CHANNEL}","status":200}}"#);
     assert_eq!(commands(&mut connection), [send(reply)]);
     let reply = r#"{"messageType":"unregister","channelID":"x","status":200}"#;
@@ -182,9 +185,9 @@ fn broadcasts_are_sent_when_they_change() {
         |version: u8| send(format!(r#"{{"messageType":"broadcast","broadcasts":{{"news":"{version}"}}}}"#));
     assert_eq!(say(&mut connection, subscribe), [update(2)]);
     let changed = Arc::new(Versions::from([("news".to_owned(), "3".to_owned())]));
-    connection.handle(Input::Broadcasts(Arc::clone(&changed)), NOW);
+    connection.handle(AutopushInput::Broadcasts(Arc::clone(&changed)), NOW);
     assert_eq!(commands(&mut connection), [update(3)]);
-    connection.handle(Input::Broadcasts(changed), NOW);
+    connection.handle(AutopushInput::Broadcasts(changed), NOW);
     assert_eq!(commands(&mut connection), []);
 }
 
@@ -195,7 +198,7 @@ fn an_agent_raises_and_lowers_its_minimum_urgency() {
     let reply = |status: u16| send(format!(r#"{{"messageType":"urgency","status":{status}}}"#));
     assert_eq!(say(&mut connection, &urgency("high")), [reply(200)]);
     assert_eq!(connection.scope().unwrap().min_urgency, Urgency::High);
-    let fetch = Command::Session(session::Command::Fetch { after: Position::START });
+    let fetch = AutopushCommand::Session(session::Command::Fetch { after: Position::START });
     assert_eq!(say(&mut connection, &urgency("low")), [reply(200), fetch], "excluded messages are fetched");
     assert_eq!(say(&mut connection, &urgency("loud")), [reply(400)]);
 }
@@ -205,10 +208,10 @@ fn a_connection_without_hello_is_closed() {
     let mut connection = open();
     let until = connection.next_deadline().unwrap();
     assert_eq!(until, NOW.after(AutopushTimeouts::default().hello));
-    connection.handle(Input::Deadline, until);
+    connection.handle(AutopushInput::Deadline, until);
     assert_eq!(
         commands(&mut connection),
-        [Command::Action(Action::Close(Close::policy("no hello came in time")))]
+        [AutopushCommand::Action(Action::Close(Close::policy("no hello came in time")))]
     );
 }
 
@@ -216,13 +219,13 @@ fn a_connection_without_hello_is_closed() {
 fn a_silent_agent_is_pinged_and_closed() {
     let mut connection = live();
     let ping = connection.next_deadline().unwrap();
-    connection.handle(Input::Deadline, ping);
-    assert_eq!(commands(&mut connection), [Command::Action(Action::Ping)]);
+    connection.handle(AutopushInput::Deadline, ping);
+    assert_eq!(commands(&mut connection), [AutopushCommand::Action(Action::Ping)]);
     let timeout = connection.next_deadline().unwrap();
-    connection.handle(Input::Deadline, timeout);
+    connection.handle(AutopushInput::Deadline, timeout);
     assert_eq!(
         commands(&mut connection),
-        [Command::Action(Action::Close(Close::policy("no answer to a ping came in time")))]
+        [AutopushCommand::Action(Action::Close(Close::policy("no answer to a ping came in time")))]
     );
 }
 
@@ -230,12 +233,12 @@ fn a_silent_agent_is_pinged_and_closed() {
 fn draining_closes_at_the_given_time() {
     let mut connection = live();
     let at = NOW.after(Duration::from_secs(3));
-    connection.handle(Input::Draining(at), NOW);
+    connection.handle(AutopushInput::Draining(at), NOW);
     assert_eq!((commands(&mut connection), connection.next_deadline()), (vec![], Some(at)));
-    connection.handle(Input::Deadline, at);
+    connection.handle(AutopushInput::Deadline, at);
     assert!(matches!(
         &commands(&mut connection)[..],
-        [Command::Action(Action::Close(Close { code: 1001, .. }))]
+        [AutopushCommand::Action(Action::Close(Close { code: 1001, .. }))]
     ));
 }
 

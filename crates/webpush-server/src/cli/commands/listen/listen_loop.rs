@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use webpush_client::connection::Connector;
 use webpush_client::error::Fault;
-use webpush_client::monitor::{self, Event, IncomingMessage, Message, Monitor, Wait};
+use webpush_client::monitor::{self, Event, IncomingMessage, Monitor, ReceivedMessage, Wait};
 use webpush_client::state_file::AgentSubscription;
 
 /// The state of the loop.
@@ -87,7 +87,7 @@ impl<'a> ListenLoop<'a> {
     ///
     /// Fails only if the command must end.
     async fn receive(&mut self, monitor: &mut Monitor, incoming: IncomingMessage) -> Result<bool, Failure> {
-        let message = match Message::receive(incoming, &self.subscribed.keys).await {
+        let message = match ReceivedMessage::receive(incoming, &self.subscribed.keys).await {
             Ok(message) => message,
             Err(error) => {
                 terminal::warning(&format!("cannot receive a message: {}", error.sentence()));
@@ -113,7 +113,11 @@ impl<'a> ListenLoop<'a> {
     }
 
     /// Prints a message and runs the command. Returns true if the message is to be acknowledged.
-    async fn handle(&mut self, message: &Message, before: Option<HandlingProgress>) -> Result<bool, Failure> {
+    async fn handle(
+        &mut self,
+        message: &ReceivedMessage,
+        before: Option<HandlingProgress>,
+    ) -> Result<bool, Failure> {
         let path = message.url.path();
         let data = match &message.text {
             Ok(data) => data.as_deref(),

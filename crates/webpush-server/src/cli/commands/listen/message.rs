@@ -6,7 +6,7 @@ use std::io;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use webpush_client::monitor::Message;
+use webpush_client::monitor::ReceivedMessage;
 use webpush_core::base64url;
 
 /// A message as `--json` prints it.
@@ -20,7 +20,7 @@ struct MessageOutput<'a> {
 }
 
 /// Prints a message on a line of its own.
-pub(super) fn print(json: bool, message: &Message, data: Option<&[u8]>) -> io::Result<()> {
+pub(super) fn print(json: bool, message: &ReceivedMessage, data: Option<&[u8]>) -> io::Result<()> {
     let text = data.and_then(|data| str::from_utf8(data).ok());
     if json {
         return terminal::json(&MessageOutput {

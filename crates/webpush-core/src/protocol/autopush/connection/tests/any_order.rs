@@ -99,16 +99,16 @@ impl Driver {
     }
 
     /// Passes an input and returns the commands.
-    fn run(&mut self, step: &Step) -> Vec<Command> {
+    fn run(&mut self, step: &Step) -> Vec<AutopushCommand> {
         let channel = || ChannelName::parse(CHANNEL.to_owned()).unwrap();
         let session = match step {
             Step::Text(text) => {
-                self.connection.handle(Input::Text(text, &self.keyring), self.now);
+                self.connection.handle(AutopushInput::Text(text, &self.keyring), self.now);
                 return commands(&mut self.connection);
             }
             Step::Acknowledged(position) => {
                 let text = ack(entry(*position));
-                self.connection.handle(Input::Text(&text, &self.keyring), self.now);
+                self.connection.handle(AutopushInput::Text(&text, &self.keyring), self.now);
                 return commands(&mut self.connection);
             }
             Step::Fetched { entries, more } => {
@@ -125,39 +125,40 @@ impl Driver {
             Step::Sent => session::Input::Sent { confirmed: false },
             Step::Skipped => session::Input::Skipped,
             Step::Gone => session::Input::Gone,
-            Step::Ping => return self.handle(Input::Ping),
-            Step::Activity => return self.handle(Input::Activity),
-            Step::Identified => return self.handle(Input::Identified(agent())),
+            Step::Ping => return self.handle(AutopushInput::Ping),
+            Step::Activity => return self.handle(AutopushInput::Activity),
+            Step::Identified => return self.handle(AutopushInput::Identified(agent())),
             Step::Registered(true) => {
-                return self.handle(Input::Registered(channel(), Registration::Endpoint("/push/x".into())));
+                return self
+                    .handle(AutopushInput::Registered(channel(), Registration::Endpoint("/push/x".into())));
             }
             Step::Registered(false) => {
                 let refused = Registration::Refused { status: 429, reason: "Too many".into() };
-                return self.handle(Input::Registered(channel(), refused));
+                return self.handle(AutopushInput::Registered(channel(), refused));
             }
-            Step::Unregistered => return self.handle(Input::Unregistered(channel(), 200)),
+            Step::Unregistered => return self.handle(AutopushInput::Unregistered(channel(), 200)),
             Step::Broadcasts(version) => {
                 let versions = Versions::from([("news".to_owned(), version.to_string())]);
-                return self.handle(Input::Broadcasts(Arc::new(versions)));
+                return self.handle(AutopushInput::Broadcasts(Arc::new(versions)));
             }
-            Step::Superseded => return self.handle(Input::Superseded),
-            Step::Close => return self.handle(Input::Close(Close::new(1013, "later"))),
+            Step::Superseded => return self.handle(AutopushInput::Superseded),
+            Step::Close => return self.handle(AutopushInput::Close(Close::new(1013, "later"))),
             Step::Draining(seconds) => {
                 let at = self.now.after(Duration::from_secs((*seconds).into()));
-                return self.handle(Input::Draining(at));
+                return self.handle(AutopushInput::Draining(at));
             }
             Step::Wait(seconds) => {
                 self.now = self.now.after(Duration::from_secs((*seconds).into()));
                 return match self.connection.next_deadline() {
-                    Some(deadline) if deadline <= self.now => self.handle(Input::Deadline),
+                    Some(deadline) if deadline <= self.now => self.handle(AutopushInput::Deadline),
                     _ => Vec::new(),
                 };
             }
         };
-        self.handle(Input::Session(session))
+        self.handle(AutopushInput::Session(session))
     }
 
-    fn handle(&mut self, input: Input<'_>) -> Vec<Command> {
+    fn handle(&mut self, input: AutopushInput<'_>) -> Vec<AutopushCommand> {
         self.connection.handle(input, self.now);
         commands(&mut self.connection)
     }
@@ -176,9 +177,9 @@ proptest! {
             prop_assert_eq!(&commands, &other.run(step));
             prop_assert!(commands.len() <= MAX_COMMANDS, "{} commands", commands.len());
             for command in commands {
-                let settles = matches!(command, Command::Session(session::Command::Settle { .. }));
+                let settles = matches!(command, AutopushCommand::Session(session::Command::Settle { .. }));
                 prop_assert!(settles || !closed, "{:?} after the close", command);
-                closed |= matches!(command, Command::Action(Action::Close(_)));
+                closed |= matches!(command, AutopushCommand::Action(Action::Close(_)));
             }
             prop_assert!(!closed || one.connection.next_deadline().is_none());
         }
@@ -195,7 +196,7 @@ proptest! {
                 if deadline > driver.now {
                     break;
                 }
-                driver.handle(Input::Deadline);
+                driver.handle(AutopushInput::Deadline);
             }
             prop_assert!(driver.connection.next_deadline().is_none_or(|deadline| deadline > driver.now));
         }

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 /// A response with its whole body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct FullResponse {
     /// The status code.
     pub status: StatusCode,
     /// The header fields.

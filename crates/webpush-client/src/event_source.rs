@@ -1,6 +1,6 @@
 //! Receives messages as server-sent events.
 
-use crate::connection::{Answer, Connection, ResponseStream};
+use crate::connection::{Connection, FullResponse, ResponseStream};
 use crate::error::{ClientError, Operation, ProtocolError, StatusError};
 use crate::event_stream::{EventReader, StreamEvent};
 use crate::url::CapabilityUrl;
@@ -14,7 +14,7 @@ use webpush_core::base64url;
 const MEDIA_TYPE: &str = "text/event-stream";
 
 /// An open stream of events.
-pub struct Events {
+pub struct EventSource {
     stream: ResponseStream,
     reader: EventReader,
     origin: String,
@@ -22,7 +22,7 @@ pub struct Events {
 }
 
 /// A message from an event.
-pub struct EventMessage(Box<Result<(CapabilityUrl, Answer), ClientError>>);
+pub struct EventMessage(Box<Result<(CapabilityUrl, FullResponse), ClientError>>);
 
 /// The data of a message event.
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct MessageJson {
     body: String,
 }
 
-impl Events {
+impl EventSource {
     /// Requests events, optionally those after an ID.
     ///
     /// Returns `None` if nothing is stored and the request does not wait.
@@ -97,7 +97,7 @@ impl Events {
         self.last_id.as_deref()
     }
 
-    fn message(&self, data: &str) -> Result<(CapabilityUrl, Answer), ClientError> {
+    fn message(&self, data: &str) -> Result<(CapabilityUrl, FullResponse), ClientError> {
         let origin = &*self.origin;
         let wrong = || ClientError::protocol(origin, ProtocolError::NotAMessage);
         let json: MessageJson = serde_json::from_str(data).map_err(|_| wrong())?;
@@ -112,7 +112,7 @@ impl Events {
             headers.insert(name, header_value(value).ok_or_else(wrong)?);
         }
         let body = base64url::decode_lenient(&json.body).ok_or_else(wrong)?.into();
-        Ok((url, Answer { status: StatusCode::OK, headers, body }))
+        Ok((url, FullResponse { status: StatusCode::OK, headers, body }))
     }
 }
 
@@ -121,7 +121,7 @@ impl EventMessage {
     ///
     /// # Errors
     /// [`ClientError::Protocol`] for an event that is not a message of this service.
-    pub fn receive(self) -> Result<(CapabilityUrl, Answer), ClientError> {
+    pub fn receive(self) -> Result<(CapabilityUrl, FullResponse), ClientError> {
         *self.0
     }
 }
