@@ -1,6 +1,12 @@
-//! Listening agents: one driver per transport, each a loop around a [`webpush_core::session::Session`].
+//! Delivery to connected agents, with one driver for all transports.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the loop, and the interface of a transport | `driver` |
+//! | the state of an agent that all transports need | `agent`, `entry`, `timer` |
+//! | the transports | [`server_push`], [`events`], [`websocket`] |
 
-mod confirmation;
+mod agent;
 mod driver;
 mod entry;
 pub mod events;
@@ -9,70 +15,90 @@ pub mod server_push;
 mod timer;
 pub mod websocket;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, empty};
 use crate::resources::cors;
 use crate::resources::legacy;
 use crate::server::HttpServer;
-use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use webpush_core::capability::KeyId;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030::MonitorRequest;
-use webpush_core::session::{Redelivery, Scope};
+use webpush_core::session::{End, Redelivery, Scope};
 use webpush_service::service::Service;
+use webpush_store::StoreError;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// An agent that listens from now on, on whatever transport it came.
-pub struct Monitor {
-    /// What it listens to.
+/// A request for the messages of an inbox, by server push or server-sent events.
+pub struct DeliveryRequest {
+    /// The part of the inbox to deliver.
     pub scope: Scope,
-    /// How it asked.
-    pub request: MonitorRequest,
-    /// Through which URL it listens.
-    pub entrance: Entrance,
-    /// The origin it asked at, as it sees it, perhaps through a proxy. Promised requests carry the same (RFC 9113 §8.4).
+    /// The preferences in the headers of the request.
+    pub preferences: MonitorRequest,
+    /// The requested resource.
+    pub resource: DeliveryResource,
+    /// The origin of the request as the client sees it, perhaps through a proxy.
+    ///
+    /// Promised requests must have the same (RFC 9113 §8.4).
     pub origin: Option<String>,
 }
 
-/// Through which URL an agent listens: what the answer to its request looks like, and how long messages are held for
-/// lost. The messages themselves look as their own protocol has it.
+/// The kind of resource that an agent requests messages from.
+///
+/// It decides about the response to the request and about redelivery. The messages follow the protocols of their
+/// subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entrance {
-    /// A subscription, a set or a receipt subscription (RFC 8030 §6).
+pub enum DeliveryResource {
+    /// A subscription, a subscription set or a receipt subscription (RFC 8030 §6).
     Rfc8030,
-    /// A device (draft-thomson), whose URL is sealed with this key.
+    /// A device of the legacy API, with the key that seals its URL.
     Device(KeyId),
 }
 
-impl Monitor {
-    /// After which time what was not acknowledged is sent again on the same stream. A device gets it with its next request.
+impl DeliveryRequest {
+    /// Returns the time after which an unacknowledged message is sent again.
+    ///
+    /// A device gets it with its next request.
     fn redelivery(&self, service: &Service) -> Redelivery {
-        match self.entrance {
-            Entrance::Rfc8030 => Some(service.limits.load().redelivery_timeout),
-            Entrance::Device(_) => None,
+        match self.resource {
+            DeliveryResource::Rfc8030 => Some(service.limits.load().redelivery_timeout),
+            DeliveryResource::Device(_) => None,
         }
     }
 
-    /// The answer to an agent that can't take pushes.
+    /// Returns the response to an agent that cannot receive pushes.
     pub(crate) fn unsupported(&self, server: &HttpServer) -> Answer {
-        let events_available = self.entrance == Entrance::Rfc8030;
+        let events_available = self.resource == DeliveryResource::Rfc8030;
         let mut answer = server.error_style.answer(&Problem::PushUnsupported { events_available }.into());
         cors::expose(&mut answer);
         self.complete(server, answer)
     }
 
-    /// The answer that ends its request, with what the protocol of its URL adds.
+    /// Returns the response at the end of the session (RFC 8030 §6, §7.3).
+    fn ending(&self, end: Result<End, StoreError>, server: &HttpServer) -> Answer {
+        let mut answer = match end {
+            Ok(End::Nothing) => empty(StatusCode::NO_CONTENT),
+            Ok(End::Complete) => empty(StatusCode::OK),
+            Ok(End::Gone) => server.error_style.answer(&Problem::NotFound.into()),
+            Err(error) => server.error_style.answer(&error.into()),
+        };
+        if answer.status().is_success() {
+            self.add_applied_preference(answer.headers_mut());
+        }
+        self.complete(server, answer)
+    }
+
     fn complete(&self, server: &HttpServer, answer: Answer) -> Answer {
-        match self.entrance {
-            Entrance::Rfc8030 => answer,
-            Entrance::Device(key) => legacy::answer::ending(server, self.scope.inbox, key, answer),
+        match self.resource {
+            DeliveryResource::Rfc8030 => answer,
+            DeliveryResource::Device(key) => legacy::answer::ending(server, self.scope.inbox, key, answer),
         }
     }
 
-    /// Says that a wait was applied if one was asked for (RFC 7240 §3).
+    /// Confirms the `wait` preference, if the request had one (RFC 7240 §3).
     fn add_applied_preference(&self, headers: &mut HeaderMap) {
-        if let Some(wait) = self.request.wait
+        if let Some(wait) = self.preferences.wait
             && let Ok(applied) = HeaderValue::try_from(format!("wait={wait}"))
         {
             headers.insert(PREFERENCE_APPLIED, applied);

@@ -1,10 +1,10 @@
-//! HTTP in front of the service: two versions, TLS, the resources of all protocols, and delivery to connected agents.
+//! HTTP in front of the service: connections, resources, and delivery to connected agents.
 //!
 //! | step | look in |
 //! |---|---|
 //! | a connection is accepted: permits, PROXY protocol, TLS, HTTP version, client addresses | [`transport`] |
 //! | its requests, by HTTP version | [`connection`] |
-//! | what `h2` does not tell of its peer | [`h2`] |
+//! | additions to the crate `h2` | [`h2`] |
 //! | which resource a request is for, and the resources by protocol | [`resources`] |
 //! | messages to connected agents: server push, server-sent events, WebSocket | [`delivery`] |
 //! | push URLs of other services, for Matrix homeservers | [`gateway`] |

@@ -4,6 +4,7 @@ mod commit_feed;
 mod reads;
 
 use crate::broadcasts::Broadcasts;
+use crate::failure::InternalError;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
@@ -21,7 +22,7 @@ use arc_swap::ArcSwap;
 use commit_feed::CommitFeed;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use webpush_core::capability::Keyring;
+use webpush_core::capability::{Capability, KeyId, Keyring};
 use webpush_core::env::{EntropyError, Env, MonotonicTime};
 use webpush_core::id::{EntryRef, MessageId};
 use webpush_core::protocol::autopush::Versions;
@@ -169,6 +170,15 @@ impl Service {
     #[must_use]
     pub fn monotonic(&self) -> MonotonicTime {
         self.env.monotonic()
+    }
+
+    /// Returns the path of a capability URL, sealed with `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`InternalError::MissingSealingKey`].
+    pub fn path(&self, capability: Capability, key: KeyId) -> Result<String, InternalError> {
+        self.keyring.path(&capability, key).ok_or(InternalError::MissingSealingKey)
     }
 
     /// Returns `N` cryptographically secure random bytes.

@@ -11,7 +11,6 @@ use crate::trace::{Stage, Traces};
 use block_reason::{pack, unpack};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as InboxSlot;
-use std::future::poll_fn;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,7 +149,7 @@ impl SessionSlot {
     }
 }
 
-/// Changes to a session's inbox since the last [`SessionHandle::take`].
+/// Changes to a session's inbox since the last [`SessionHandle::take_if`].
 #[derive(Debug, Default)]
 pub struct Wakeup {
     /// New entries. Boxed, because most of the time there are none.
@@ -165,7 +164,7 @@ pub struct Wakeup {
 
 /// A session's entry in the registry, removed on drop.
 ///
-/// Wait for [`SessionHandle::notified`], then call [`SessionHandle::take`], and repeat.
+/// Call [`SessionHandle::take_if`], wait for [`SessionHandle::poll_notified`], and repeat.
 pub struct SessionHandle {
     registry: Arc<SessionRegistry>,
     slot: Arc<SessionSlot>,
@@ -347,6 +346,12 @@ impl SessionRegistry {
 }
 
 impl Wakeup {
+    /// Returns true if the session must end.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        self.removed || self.superseded
+    }
+
     fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
         let overflowed = self.overflowed;
         let update = self.update_mut();
@@ -378,12 +383,9 @@ impl SessionHandle {
         self.slot.state.store(pack(reason, min_urgency), Ordering::Relaxed);
     }
 
-    /// Waits for a notification.
-    pub async fn notified(&self) {
-        poll_fn(|cx| self.poll_notified(cx)).await;
-    }
-
-    /// Polls for a notification, and registers the task's waker if there is none. One task may poll at a time.
+    /// Polls for a notification, and registers the task's waker if there is none.
+    ///
+    /// Only one task may poll.
     pub fn poll_notified(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut pending = lock(&self.slot.pending);
         if std::mem::take(&mut pending.notified) {
@@ -396,22 +398,11 @@ impl SessionHandle {
         Poll::Pending
     }
 
-    /// Returns true if the inbox or subscription was removed. Leaves the wakeup pending.
+    /// Takes the pending wakeup if it meets a condition, and otherwise leaves it pending.
     #[must_use]
-    pub fn is_removed(&self) -> bool {
-        lock(&self.slot.pending).wakeup.removed
-    }
-
-    /// Returns true if the agent has reconnected on another connection. Leaves the wakeup pending.
-    #[must_use]
-    pub fn is_superseded(&self) -> bool {
-        lock(&self.slot.pending).wakeup.superseded
-    }
-
-    /// Takes the pending wakeup.
-    #[must_use]
-    pub fn take(&self) -> Wakeup {
-        std::mem::take(&mut lock(&self.slot.pending).wakeup)
+    pub fn take_if(&self, condition: impl FnOnce(&Wakeup) -> bool) -> Option<Wakeup> {
+        let wakeup = &mut lock(&self.slot.pending).wakeup;
+        condition(wakeup).then(|| std::mem::take(wakeup))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Server-sent events over HTTP/2, paced by the peer's flow control.
 
-use crate::delivery::events::{EventRequest, Events};
+use crate::delivery::events::{EventRequest, EventStream};
 use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::Responder;
 use crate::server::HttpServer;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
 ) {
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match Events::begin(server, request, close_deadline).await {
+    let (mut head, mut events) = match EventStream::begin(server, request, close_deadline).await {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience, now }.send(answer).await,
     };
@@ -35,7 +35,7 @@ pub(crate) async fn run(
     let Ok(mut stream) = respond.send_response(head, false) else { return };
     loop {
         let part = tokio::select! {
-            _ = poll_fn(|cx| stream.poll_reset(cx)) => return lifetime.record_monitor_reset(begun, events.server().service.monotonic()),
+            _ = poll_fn(|cx| stream.poll_reset(cx)) => return lifetime.record_session_reset(begun, events.server().service.monotonic()),
             part = events.next() => part,
         };
         let sent = match part {

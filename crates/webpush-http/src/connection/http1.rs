@@ -4,8 +4,8 @@
 
 use crate::body::Body;
 use crate::connection::half_closed::{Closing, SharedSocket};
-use crate::delivery::events::Events;
-use crate::delivery::websocket::{self, Arrival};
+use crate::delivery::events::EventStream;
+use crate::delivery::websocket::{self, Handshake};
 use crate::resources::outcome::RouteOutcome;
 use crate::resources::route;
 use crate::server::HttpServer;
@@ -67,9 +67,9 @@ pub(crate) async fn serve<S>(
     let Ok(parts) = upgraded.downcast::<TokioIo<SharedSocket<S>>>() else { return };
     let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
     let early = [&parts.read_buf[..], &rest[..]].concat();
-    let arrival = Arrival { peer, may_subscribe, early, permit: Some(permit) };
+    let handshake = Handshake { peer, may_subscribe, early, permit: Some(permit) };
     // A task of its own, which is smaller than that of the connection.
-    tokio::spawn(websocket::run(stream, arrival, server, draining));
+    tokio::spawn(websocket::run(stream, handshake, server, draining));
 }
 
 /// Handles requests until the connection ends or switches protocols.
@@ -133,14 +133,14 @@ async fn respond(
     let body = Body::http1(body, server.service.limits.load().timeouts.body);
     let answer = match route::serve(&server, direct_peer, &head, body).await {
         RouteOutcome::Answer(answer) => answer,
-        RouteOutcome::Monitor(monitor, _) => monitor.unsupported(&server),
+        RouteOutcome::ServerPush(request, _) => request.unsupported(&server),
         RouteOutcome::WebSocket(opening) => {
             let opened = Upgrade { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }
         RouteOutcome::Events(request) => {
-            match Events::begin(server, *request, CloseDeadline::new(draining)).await {
+            match EventStream::begin(server, *request, CloseDeadline::new(draining)).await {
                 Ok((head, events)) => {
                     return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
                 }
@@ -152,7 +152,7 @@ async fn respond(
 }
 
 /// Returns the events as frames, until they end or the client has closed its side.
-fn frames(events: Events, closing: Closing) -> EventFrames {
+fn frames(events: EventStream, closing: Closing) -> EventFrames {
     Box::pin(unfold((events, closing), |(mut events, closing)| async {
         let part = tokio::select! {
             biased;

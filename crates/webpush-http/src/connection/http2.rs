@@ -118,7 +118,7 @@ async fn converse<S>(
             biased;
             accepted = accepted => match accepted {
                 Some(Ok((request, respond))) => {
-                    let connection = server_push::Connection {
+                    let connection = server_push::PushConnection {
                         backlog,
                         ping: &ping_state,
                         inbound,
@@ -173,13 +173,13 @@ fn builder() -> h2::server::Builder {
 
 /// Handles a request.
 ///
-/// A monitor may be held for days, so everything that only routing needs is on the heap and freed before it begins.
+/// A session may last for days, so everything that only routing needs is on the heap, and freed before it starts.
 fn handle<'a>(
     server: &'a Arc<HttpServer>,
     direct_peer: &'a DirectPeer,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    connection: server_push::Connection<'a>,
+    connection: server_push::PushConnection<'a>,
 ) -> impl Future<Output = ()> + Send + 'a {
     let outcome = Box::pin(async move {
         let (head, body) = request.into_parts();
@@ -188,11 +188,11 @@ fn handle<'a>(
     });
     async move {
         match outcome.await {
-            (RouteOutcome::Monitor(monitor, listener), _) => {
-                server_push::run(server, monitor, listener, respond, connection).await
+            (RouteOutcome::ServerPush(request, session_handle), _) => {
+                server_push::run(server, request, session_handle, respond, connection).await
             }
             (RouteOutcome::Events(request), _) => {
-                let server_push::Connection { close_deadline, lifetime, .. } = connection;
+                let server_push::PushConnection { close_deadline, lifetime, .. } = connection;
                 Box::pin(event_flow::run(Arc::clone(server), *request, respond, close_deadline, lifetime))
                     .await;
             }

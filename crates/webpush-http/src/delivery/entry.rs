@@ -1,4 +1,4 @@
-//! An entry between the session, which handed it out, and the agent.
+//! An entry that a session has handed out, until it is sent.
 
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::message::{Draft, LIVE_DELIVERY_TIMEOUT, Message};
@@ -7,9 +7,9 @@ use webpush_core::time::Timestamp;
 use webpush_service::service::{SentMessage, Service};
 use webpush_store::StoreError;
 
-/// An entry that the session has handed out.
+/// An entry that waits for the transport.
 pub(super) struct QueuedEntry {
-    pub(super) entry: OutboundEntry,
+    entry: OutboundEntry,
     since: Timestamp,
 }
 
@@ -19,13 +19,35 @@ impl QueuedEntry {
         Self { entry, since: now }
     }
 
-    /// Returns what to record once the entry was handed over; `None` for a receipt.
+    /// Returns the record for [`Service::record_sent`]; `None` for a receipt.
     pub(super) fn sent(&self) -> Option<SentMessage> {
         let message = self.entry.message()?;
         Some(SentMessage { message: message.id, accepted: message.accepted })
     }
 
-    /// Returns true if the entry is still to be sent.
+    /// Renders the entry; `None` if it is no longer wanted, or `render` returns `None`.
+    ///
+    /// `render` gets the subscription, which is `None` for a receipt, or if it was removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the entry may still be wanted.
+    pub(super) async fn render<T>(
+        &self,
+        service: &Service,
+        render: impl FnOnce(&OutboundEntry, Option<&Subscription>) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        if !self.is_wanted(service).await {
+            return Ok(None);
+        }
+        let subscription = match self.entry.message() {
+            Some(message) => service.subscription(message.agent, message.subscription).await?,
+            None => None,
+        };
+        Ok(render(&self.entry, subscription.as_ref()))
+    }
+
+    /// Returns true if the entry should still be sent.
     ///
     /// While it waited its TTL may have elapsed (RFC 8030 §5.2), or it was replaced (§5.4) or acknowledged elsewhere
     /// (§6.2).
@@ -43,21 +65,11 @@ impl QueuedEntry {
             OutboundEntry::Stored(Entry::Message(message)) => is_stored(service, message).await,
         }
     }
-
-    /// Returns the subscription of a message; `None` for a receipt, or if the subscription was removed.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]; the entry may still be wanted.
-    pub(super) async fn subscription(&self, service: &Service) -> Result<Option<Subscription>, StoreError> {
-        match self.entry.message() {
-            Some(message) => service.subscription(message.agent, message.subscription).await,
-            None => Ok(None),
-        }
-    }
 }
 
-/// Returns true if the store has the message or cannot be read: a duplicate is better than a loss.
+/// Returns true unless the message has ended.
+///
+/// Also if the store cannot be read: a duplicate is better than a loss.
 async fn is_stored(service: &Service, message: &Message) -> bool {
     !matches!(service.entry(&message.entry_ref()).await, Ok(None))
 }

@@ -1,25 +1,23 @@
 //! Delivery by server-sent events, over either HTTP version, for agents without server push.
 //!
-//! The stream is pulled: the next part is rendered when the one before has left, so a slow agent has at most one page of
+//! The stream is pulled: the next part is rendered when the previous one has left. So a slow agent has at most one page of
 //! its inbox in memory.
 
-use super::driver::{Agent, Driver, Transport};
+use super::agent::Agent;
+use super::driver::{Driver, Transport};
 use super::entry::QueuedEntry;
-use super::{Monitor, receipt_ack};
-use crate::answer::{Answer, empty};
-use crate::problem::Failure;
+use super::{DeliveryRequest, receipt_ack};
+use crate::answer::Answer;
 use crate::resources::cors;
 use crate::server::HttpServer;
 use bytes::Bytes;
+use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use webpush_core::id::Position;
-use webpush_core::problem::Problem;
 use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, PREAMBLE, event};
 use webpush_core::session::{End, Input, Session};
 use webpush_service::drain::CloseDeadline;
@@ -27,8 +25,9 @@ use webpush_service::service::SentMessage;
 use webpush_service::session_registry::SessionHandle;
 use webpush_store::StoreError;
 
-/// Time without an event after which a comment is sent, which keeps proxies from closing the stream and reveals an agent
-/// that is gone.
+/// Time without an event after which a comment is sent.
+///
+/// Comments keep proxies from closing the stream, and reveal agents that are gone.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Asks proxies not to buffer the response.
@@ -37,9 +36,9 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 /// A request for events.
 pub struct EventRequest {
     /// The request.
-    pub monitor: Monitor,
-    /// The registration of the agent.
-    pub listener: SessionHandle,
+    pub request: DeliveryRequest,
+    /// The registration of the session.
+    pub session_handle: SessionHandle,
     /// The agent has everything up to this position.
     pub after: Position,
     /// The events are receipts.
@@ -47,10 +46,10 @@ pub struct EventRequest {
 }
 
 /// A stream of events.
-pub struct Events(Driver<EventStream>);
+pub struct EventStream(Driver<EventTransport>);
 
-struct EventStream {
-    monitor: Monitor,
+struct EventTransport {
+    request: DeliveryRequest,
     close_deadline: CloseDeadline,
     stage: Stage,
     /// When to send a comment.
@@ -59,9 +58,9 @@ struct EventStream {
 
 #[derive(Clone, Copy)]
 enum Stage {
-    /// Nothing was written.
+    /// Nothing was sent.
     New,
-    /// The last part was an entry, which has left when the next part is asked for.
+    /// The last part was an entry, which has left when the next part is requested.
     Delivering(Option<SentMessage>),
     Waiting,
     Over,
@@ -73,50 +72,44 @@ enum Event {
     Quiet,
 }
 
-/// What ends a run of the driver.
+/// The output of a run of the driver.
 enum Pause {
     Part(Bytes),
     End(Result<End, StoreError>),
 }
 
-impl Events {
-    /// Begins to listen, and returns the head of the response and the stream that follows it.
+impl EventStream {
+    /// Starts the session, and returns the head of the response and the stream that follows it.
     ///
     /// # Errors
     ///
     /// The whole response, if no stream follows.
-    #[allow(clippy::result_large_err, reason = "the error is a response like the other, and handled at once")]
+    #[allow(clippy::result_large_err, reason = "both are responses, and handled at once")]
     pub async fn begin(
         server: Arc<HttpServer>,
         request: EventRequest,
         close_deadline: CloseDeadline,
     ) -> Result<(Response<()>, Self), Answer> {
-        let EventRequest { monitor, listener, after, receipts } = request;
+        let EventRequest { request, session_handle, after, receipts } = request;
         let service = &server.service;
-        if receipts && let Err(error) = receipt_ack::settle(service, monitor.scope.inbox, after).await {
-            return Err(refusal(&server, error));
+        if receipts && let Err(error) = receipt_ack::settle(service, request.scope.inbox, after).await {
+            return Err(exposed(request.ending(Err(error), &server)));
         }
         // Receipts are not acknowledged one by one, so no acknowledgement can be missing.
-        let redelivery = (!receipts).then_some(service.limits.load().redelivery_timeout);
-        let session =
-            Session::resume(monitor.scope, monitor.request.wait_mode, redelivery, after, service.now());
-        let agent = Agent::new(server, session, Some(listener));
+        let redelivery = request.redelivery(service).filter(|_| !receipts);
+        let wait_mode = request.preferences.wait_mode;
+        let session = Session::resume(request.scope, wait_mode, redelivery, after, service.now());
+        let agent = Agent::new(server, session, Some(session_handle));
         let transport =
-            EventStream { monitor, close_deadline, stage: Stage::New, quiet_until: Instant::now() };
+            EventTransport { request, close_deadline, stage: Stage::New, quiet_until: Instant::now() };
         let mut driver = Driver { agent, transport };
         match driver.run_commands().await {
+            ControlFlow::Break(Pause::End(end)) => {
+                Err(exposed(driver.transport.request.ending(end, &driver.agent.server)))
+            }
             ControlFlow::Continue(()) | ControlFlow::Break(Pause::Part(_)) => {
                 Ok((driver.transport.head(), Self(driver)))
             }
-            ControlFlow::Break(Pause::End(Ok(End::Nothing | End::Complete))) => {
-                let mut answer = empty(StatusCode::NO_CONTENT);
-                driver.transport.monitor.add_applied_preference(answer.headers_mut());
-                Err(exposed(answer))
-            }
-            ControlFlow::Break(Pause::End(Ok(End::Gone))) => {
-                Err(refusal(&driver.agent.server, Problem::NotFound))
-            }
-            ControlFlow::Break(Pause::End(Err(error))) => Err(refusal(&driver.agent.server, error)),
         }
     }
 
@@ -125,13 +118,13 @@ impl Events {
         &self.0.agent.server
     }
 
-    /// Returns the next part of the stream, to be called when the one before has left; `None` at the end.
+    /// Returns the next part of the stream; `None` at the end. Call it when the previous part has left.
     pub async fn next(&mut self) -> Option<Bytes> {
         let Driver { agent, transport } = &mut self.0;
         match std::mem::replace(&mut transport.stage, Stage::Waiting) {
             Stage::New => return Some(Bytes::from_static(PREAMBLE.as_bytes())),
-            // It was written, which does not show that it was read; nothing else will before the next request.
-            Stage::Delivering(sent) => agent.sent(sent),
+            // It was written, which does not show that it was read. Nothing else will before the next request.
+            Stage::Delivering(message) => agent.record_sent(message),
             Stage::Waiting => {}
             Stage::Over => {
                 transport.stage = Stage::Over;
@@ -139,20 +132,18 @@ impl Events {
             }
         }
         transport.quiet_until = Instant::now() + KEEP_ALIVE_INTERVAL;
-        let pause = self.0.run().await;
-        if !matches!(pause, Pause::Part(_)) {
-            self.0.transport.stage = Stage::Over;
-        }
-        match pause {
+        match self.0.run().await {
             Pause::Part(part) => Some(part),
-            Pause::End(Ok(End::Gone)) => Some(Bytes::from_static(GONE.as_bytes())),
-            // The agent learns the reason with its next request.
-            Pause::End(_) => None,
+            Pause::End(end) => {
+                self.0.transport.stage = Stage::Over;
+                // After any other end, the agent learns the reason with its next request.
+                matches!(end, Ok(End::Gone)).then_some(Bytes::from_static(GONE.as_bytes()))
+            }
         }
     }
 }
 
-impl Transport for EventStream {
+impl Transport for EventTransport {
     type Protocol = Session;
     type Event = Event;
     type Output = Pause;
@@ -181,29 +172,20 @@ impl Transport for EventStream {
 
     async fn deliver(&mut self, entry: QueuedEntry, agent: &mut Agent<Session>) -> ControlFlow<Pause> {
         let service = agent.service();
-        let rendered = if entry.is_wanted(service).await {
-            let subscription = match entry.subscription(service).await {
-                Ok(subscription) => subscription,
-                Err(error) => return self.end(Err(error), agent).await,
-            };
-            event(&entry.entry, subscription.as_ref(), &service.keyring, &service.origin)
-        } else {
-            None
-        };
-        match rendered {
-            Some(event) => {
+        let rendered = entry.render(service, |entry, subscription| {
+            event(entry, subscription, &service.keyring, &service.origin)
+        });
+        match rendered.await {
+            Ok(Some(event)) => {
                 self.stage = Stage::Delivering(entry.sent());
                 ControlFlow::Break(Pause::Part(event.into()))
             }
-            None => {
-                agent.withheld();
+            Ok(None) => {
+                agent.record_skipped();
                 ControlFlow::Continue(())
             }
+            Err(error) => self.end(Err(error), agent).await,
         }
-    }
-
-    async fn perform(&mut self, action: Infallible, _: &mut Agent<Session>) {
-        match action {}
     }
 
     async fn end(&mut self, end: Result<End, StoreError>, _: &mut Agent<Session>) -> ControlFlow<Pause> {
@@ -211,21 +193,17 @@ impl Transport for EventStream {
     }
 }
 
-impl EventStream {
+impl EventTransport {
     fn head(&self) -> Response<()> {
         let mut head = Response::new(());
         let headers = head.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-        self.monitor.add_applied_preference(headers);
+        self.request.add_applied_preference(headers);
         cors::expose(&mut head);
         head
     }
-}
-
-fn refusal(server: &HttpServer, failure: impl Into<Failure>) -> Answer {
-    exposed(server.error_style.answer(&failure.into()))
 }
 
 fn exposed(mut answer: Answer) -> Answer {

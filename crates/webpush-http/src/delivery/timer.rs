@@ -5,19 +5,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How late a deadline may be met.
-///
-/// Deadlines are in milliseconds, and setting the timer anew for less costs more than it is worth.
+/// How late a timer may fire. Resetting it for less is not worth the cost.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// A timer that takes one word until there is a deadline.
+/// A timer that takes one word while there is no deadline.
 #[derive(Default)]
 pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
     /// Completes at `deadline`.
     ///
-    /// The timer is set anew only to be earlier: most deadlines have moved on by the time it fires.
+    /// The timer is reset only to an earlier time, because most deadlines have moved on by the time it fires.
     pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         loop {
@@ -46,7 +44,7 @@ mod tests {
     use std::task::Waker;
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_that_moves_is_met_when_it_comes() {
+    async fn a_moving_deadline_is_met() {
         let mut timer = Timer::default();
         let start = Instant::now();
         let mut is_due = |seconds| {

@@ -1,14 +1,14 @@
 //! Delivery on a WebSocket, to agents that speak autopush.
 
-mod registration;
 mod socket;
 
-use super::driver::{Agent, Driver, Transport};
+use super::agent::Agent;
+use super::driver::{Driver, Transport};
 use super::entry::QueuedEntry;
 use crate::problem::Failure;
+use crate::resources::autopush::registration::{Registrant, register, unregister};
 use crate::server::HttpServer;
 use crate::transport::connections::ConnectionPermit;
-use registration::{Registrant, register, unregister};
 use socket::{Io, Socket};
 use std::future::{poll_fn, ready};
 use std::ops::ControlFlow;
@@ -30,17 +30,17 @@ use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::metrics::ClosedBy;
 use webpush_service::service::Service;
-use webpush_service::session_registry::{self, SessionHandle};
+use webpush_service::session_registry::{SessionHandle, TransportKind};
 use webpush_store::{Durability, Op, StoreError};
 
 /// How long the agent may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A WebSocket that was opened just now.
-pub struct Arrival {
+/// The result of an opening handshake.
+pub struct Handshake {
     /// The address of the agent.
     pub peer: ClientAddr,
-    /// The agent has presented a subscribe token, or needs none.
+    /// True if the agent has presented a subscribe token, or needs none.
     pub may_subscribe: bool,
     /// Frames that were read with the request.
     pub early: Vec<u8>,
@@ -48,30 +48,30 @@ pub struct Arrival {
     pub permit: Option<ConnectionPermit>,
 }
 
-/// Serves an agent until it leaves.
+/// Serves an agent until it disconnects.
 pub fn run<S>(
     stream: S,
-    arrival: Arrival,
+    handshake: Handshake,
     server: Arc<HttpServer>,
     draining: Draining,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Arrival { peer, may_subscribe, early, permit } = arrival;
+    let Handshake { peer, may_subscribe, early, permit } = handshake;
     let service = &server.service;
     let timeouts = service.limits.load().autopush();
     let broadcasts = service.broadcasts.generation();
     let versions = service.broadcasts.versions();
     let connection = AutopushConnection::new(&timeouts, versions, service.now());
-    let begun = |mut draining: Draining| async move { draining.begun().await };
+    let shutdown = |mut draining: Draining| async move { draining.begun().await };
     let transport = WebSocket {
         socket: Socket::new(stream, &early),
         peer,
         may_subscribe,
         broadcasts,
-        closing: None,
-        shutdown: Some(Box::pin(begun(draining.clone()))),
+        close_timer: None,
+        shutdown: Some(Box::pin(shutdown(draining.clone()))),
         draining,
         is_draining: false,
         _permit: permit,
@@ -90,10 +90,10 @@ struct WebSocket<S> {
     may_subscribe: bool,
     /// The generation of the broadcasts that the protocol knows.
     broadcasts: u32,
-    /// Set once a close was sent: the end of the wait for the answer.
-    closing: Option<Pin<Box<Sleep>>>,
+    /// Limits the wait for the answer to a close; `None` until a close was sent.
+    close_timer: Option<Pin<Box<Sleep>>>,
     draining: Draining,
-    /// Completes at shutdown. Only for an agent that is not registered: the registry wakes the others.
+    /// Completes at shutdown. `None` for a registered agent, which the registry wakes.
     shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The protocol knows of the shutdown.
     is_draining: bool,
@@ -107,9 +107,7 @@ enum Event {
     Written,
     /// The peer has closed the stream, or is gone.
     Closed,
-    /// The agent has not answered a close in time.
     CloseTimeout,
-    /// The server shuts down.
     Draining,
 }
 
@@ -122,14 +120,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
     const HANDLES_WAKEUPS: bool = true;
 
     fn is_ready(&self) -> bool {
-        self.closing.is_none() && self.socket.has_room()
+        self.close_timer.is_none() && self.socket.has_room()
     }
 
     fn next_event(&mut self) -> impl Future<Output = Event> + Send {
         poll_fn(|cx| self.poll_event(cx))
     }
 
-    /// Not `async`: its future would be larger than that of any wait.
+    /// Not `async`, because its future would be larger than that of a wait.
     fn handle_event(
         &mut self,
         event: Event,
@@ -140,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
             Event::Frames => flow = self.read(agent),
             Event::Written => self.update_broadcasts(agent),
             Event::Closed => {
-                if self.closing.is_none() {
+                if self.close_timer.is_none() {
                     agent.service().metrics.agents.count_close(ClosedBy::Agent, None);
                 }
                 flow = ControlFlow::Break(());
@@ -164,12 +162,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
         entry: QueuedEntry,
         agent: &mut Agent<AutopushConnection>,
     ) -> ControlFlow<()> {
-        match render(agent.service(), &entry).await {
+        let keyring = &agent.service().keyring;
+        let rendered = entry.render(agent.service(), |entry, subscription| {
+            let (message, channel) = (entry.message()?, subscription?.channel()?);
+            let version = names::version(entry.entry_ref(), message.key, keyring)?;
+            Some(reply::notification(message, channel, &version))
+        });
+        match rendered.await {
             Ok(Some(text)) => {
                 self.socket.text(&text);
-                agent.sent(entry.sent());
+                agent.record_sent(entry.sent());
             }
-            Ok(None) => agent.withheld(),
+            Ok(None) => agent.record_skipped(),
             Err(error) => return self.end(Err(error), agent).await,
         }
         ControlFlow::Continue(())
@@ -181,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
             Action::Ping => self.socket.ping(),
             Action::Close(Close { code, reason }) => {
                 agent.queue.clear();
-                agent.listener = None;
+                agent.session_handle = None;
                 self.close(Some(code), &reason);
                 let service = agent.service();
                 service.metrics.agents.count_close(ClosedBy::Service, Some(code));
@@ -226,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
         }
     }
 
-    /// Closes the connection after a failure; otherwise the protocol has closed it.
+    /// Closes the connection after an error; otherwise the protocol has closed it.
     async fn end(
         &mut self,
         end: Result<End, StoreError>,
@@ -235,13 +239,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
         match end {
             Ok(_) => ControlFlow::Break(()),
             Err(error) => {
-                refuse(error.into(), agent);
+                refuse(&error.into(), agent);
                 ControlFlow::Continue(())
             }
         }
     }
 
-    /// On the heap: most agents are idle most of the time.
+    /// Most agents are idle most of the time.
     fn store_future<F: Future + Send>(future: F) -> impl Future<Output = F::Output> + Send {
         Box::pin(future)
     }
@@ -271,12 +275,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
     }
 
     fn poll_close_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+        self.close_timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 
-    /// Closes the socket in order; one that cannot be is gone already.
+    /// Completes the closing handshake, if one was started.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closing.is_none() || self.poll_close_timeout(cx).is_ready() {
+        if self.close_timer.is_none() || self.poll_close_timeout(cx).is_ready() {
             return Poll::Ready(());
         }
         self.socket.poll_end(cx).map(drop)
@@ -284,49 +288,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
 
     fn close(&mut self, code: Option<u16>, reason: &str) {
         self.socket.close(code, reason);
-        self.closing = Some(Box::pin(sleep(CLOSE_TIMEOUT)));
+        self.close_timer = Some(Box::pin(sleep(CLOSE_TIMEOUT)));
     }
 
     /// Reads a message or a control frame.
     fn read(&mut self, agent: &mut Agent<AutopushConnection>) -> ControlFlow<()> {
-        let Agent { server, protocol, .. } = agent;
-        let service = &server.service;
-        let now = service.now();
-        let (closed_by, code, reason) = match self.socket.next() {
+        let service = &agent.server.service;
+        let input = match self.socket.next() {
             Ok(None) => return ControlFlow::Continue(()),
-            Ok(Some(WebSocketMessage::Text(text))) => {
-                protocol.handle(AutopushInput::Text(text, &service.keyring), now);
-                return ControlFlow::Continue(());
-            }
+            Ok(Some(WebSocketMessage::Text(text))) => AutopushInput::Text(text, &service.keyring),
             Ok(Some(WebSocketMessage::Binary(_))) => {
-                let close = Close::new(1003, "binary messages are not part of this protocol");
-                protocol.handle(AutopushInput::Close(close), now);
-                return ControlFlow::Continue(());
+                AutopushInput::Close(Close::new(1003, "binary messages are not part of this protocol"))
             }
             Ok(Some(WebSocketMessage::Ping(payload))) => {
                 let payload = payload.to_vec();
-                protocol.handle(AutopushInput::Ping, now);
-                if self.closing.is_none() {
+                if self.close_timer.is_none() {
                     self.socket.pong(&payload);
                 }
-                return ControlFlow::Continue(());
+                AutopushInput::Ping
             }
-            Ok(Some(WebSocketMessage::Pong)) => {
-                protocol.handle(AutopushInput::Activity, now);
-                return ControlFlow::Continue(());
-            }
-            Ok(Some(WebSocketMessage::Close(code))) => (ClosedBy::Agent, code, ""),
+            Ok(Some(WebSocketMessage::Pong)) => AutopushInput::Activity,
+            Ok(Some(WebSocketMessage::Close(code))) => return self.stop(ClosedBy::Agent, code, "", service),
             // Nothing more can be read, not even the answer to the close.
-            Err(Violation { code, reason }) => (ClosedBy::Service, Some(code), reason),
+            Err(Violation { code, reason }) => {
+                return self.stop(ClosedBy::Service, Some(code), reason, service);
+            }
         };
-        if self.closing.is_none() {
+        agent.protocol.handle(input, service.now());
+        ControlFlow::Continue(())
+    }
+
+    /// Stops reading, after a close of the agent or a violation of the WebSocket protocol.
+    fn stop(&mut self, by: ClosedBy, code: Option<u16>, reason: &str, service: &Service) -> ControlFlow<()> {
+        if self.close_timer.is_none() {
             self.close(code, reason);
-            service.metrics.agents.count_close(closed_by, code);
+            service.metrics.agents.count_close(by, code);
         }
         ControlFlow::Break(())
     }
 
-    /// Passes on changed broadcasts, if the socket has room.
+    /// Passes changed broadcasts to the protocol, if the socket has room.
     fn update_broadcasts(&mut self, agent: &mut Agent<AutopushConnection>) {
         let generation = agent.service().broadcasts.generation();
         if self.socket.has_room() && generation != std::mem::replace(&mut self.broadcasts, generation) {
@@ -336,33 +337,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
     }
 
     async fn identify(&mut self, known: Option<InboxId>, agent: &mut Agent<AutopushConnection>) {
+        let service = agent.service();
         let found = match known {
-            Some(id) => find(agent.service(), id).await,
+            Some(id) => find(service, id).await.map(|session_handle| Some((id, session_handle?))),
             None => Ok(None),
         };
-        let (id, listener) = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => match agent.service().random() {
-                Ok(random) => {
-                    let id = names::new_agent(random);
-                    (id, listen(agent.service(), id))
-                }
-                Err(error) => return refuse(error.into(), agent),
-            },
-            Err(error) => return refuse(error.into(), agent),
+        let new = || {
+            let id = names::new_agent(service.random()?);
+            Ok((id, register_session(service, id)))
         };
-        agent.listener = Some(listener);
-        tracing::debug!(agent = %agent.service().pseudonyms.inbox(id), way = "autopush", "an agent begins to listen");
+        let identified = match found {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => new(),
+            Err(error) => Err(error.into()),
+        };
+        let (id, session_handle) = match identified {
+            Ok(identified) => identified,
+            Err(failure) => return refuse(&failure, agent),
+        };
+        tracing::debug!(agent = %service.pseudonyms.inbox(id), transport = "autopush", "an agent has connected");
+        agent.session_handle = Some(session_handle);
         agent.handle(AutopushInput::Identified(id));
-        // From now on the registry tells of a shutdown and of broadcasts.
+        // From now on the registry reports a shutdown and new broadcasts.
         self.shutdown = None;
         self.handle_wakeup(agent);
     }
 }
 
-/// Sets the time to close at.
+/// Tells the protocol when to close the connection.
 ///
-/// Agents are closed one after the other, so that they do not all return at once; one that has not said hello, at once.
+/// Agents are closed one after the other, so that they do not all reconnect at once. One that has not said hello is closed
+/// immediately.
 fn drain(draining: &Draining, agent: &mut Agent<AutopushConnection>) {
     let now = agent.service().now();
     let at = match agent.protocol.scope() {
@@ -372,44 +377,32 @@ fn drain(draining: &Draining, agent: &mut Agent<AutopushConnection>) {
     agent.handle(AutopushInput::Draining(at));
 }
 
-/// Closes the connection of an agent that is to try again later (1013, registered by RFC 6455 §11.7).
-fn refuse(failure: Failure, agent: &mut Agent<AutopushConnection>) {
-    let (_, why) = agent.server.error_style.tell(&failure);
+/// Closes the connection of an agent that should try again later (1013, registered by RFC 6455 §11.7).
+fn refuse(failure: &Failure, agent: &mut Agent<AutopushConnection>) {
+    let (_, reason) = agent.server.error_style.tell(failure);
     agent.queue.clear();
-    agent.handle(AutopushInput::Close(Close::new(1013, why)));
+    agent.handle(AutopushInput::Close(Close::new(1013, reason)));
 }
 
-/// Looks up an agent and listens for it; `None` if it is unknown.
+/// Registers the session of a known agent; `None` if it is unknown.
 ///
-/// It listens before the lookup, so that nothing that is stored in between is missed. The commit also waits until
-/// acknowledgements of its last connection are applied, so that those messages are not sent again.
-async fn find(service: &Service, id: InboxId) -> Result<Option<(InboxId, SessionHandle)>, StoreError> {
-    let listener = listen(service, id);
+/// It is registered before the lookup, so that it is notified of everything that is stored in between. The commit also
+/// waits until acknowledgements of the last connection are applied, so that those messages are not sent again.
+async fn find(service: &Service, id: InboxId) -> Result<Option<SessionHandle>, StoreError> {
+    let session_handle = register_session(service, id);
     if service.inbox(id).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Ok(None);
     }
     service.settle_now();
     service.commit_one(Op::Touch(id, service.now()), Durability::Lazy).await?;
     service.metrics.agents.count_returning();
-    Ok(Some((id, listener)))
+    Ok(Some(session_handle))
 }
 
-fn listen(service: &Service, agent: InboxId) -> SessionHandle {
-    // The session holds the minimum urgency, which changes.
+fn register_session(service: &Service, agent: InboxId) -> SessionHandle {
+    // The protocol checks the minimum urgency, which the agent can change.
     let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
-    service.registry.register(&scope, session_registry::TransportKind::Autopush)
-}
-
-/// Renders an entry; `None` if it is no longer wanted, or its subscription is gone.
-async fn render(service: &Service, entry: &QueuedEntry) -> Result<Option<String>, StoreError> {
-    let Some(message) = entry.entry.message() else { return Ok(None) };
-    if !entry.is_wanted(service).await {
-        return Ok(None);
-    }
-    let subscription = entry.subscription(service).await?;
-    let channel = subscription.and_then(|subscription| subscription.channel());
-    let version = names::version(entry.entry.entry_ref(), message.key, &service.keyring);
-    Ok(channel.zip(version).map(|(channel, version)| reply::notification(message, channel, &version)))
+    service.registry.register(&scope, TransportKind::Autopush)
 }
 
 #[cfg(test)]

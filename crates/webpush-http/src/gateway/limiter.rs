@@ -27,7 +27,7 @@ pub const GATEWAY_PEER_REQUESTS: usize = GATEWAY_REQUESTS / 4;
 /// Permits for notifications and their requests.
 pub struct GatewayLimiter {
     all: Bounds,
-    /// By client network. No more are alive than notifications and requests; the others go with the next new one.
+    /// By client network. Adding one removes the unused ones, so the permits bound their number.
     shares: Mutex<HashMap<Network, Weak<Bounds>>>,
 }
 

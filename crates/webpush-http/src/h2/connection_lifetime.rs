@@ -11,7 +11,7 @@ use webpush_core::rate::{Bucket, RateLimit};
 /// How often a client may reset requests before their response (CVE-2023-44487), as in nghttp2.
 const RESETS: RateLimit = RateLimit::at(33, 1, 1000);
 
-/// A monitor that is reset before this time counts as a reset request.
+/// A session that is reset before this time counts as a reset request.
 const SHORT_STREAM: Duration = Duration::from_secs(1);
 
 /// Decides when a connection ends. Shared by the connection and its requests.
@@ -73,8 +73,8 @@ impl ConnectionLifetime {
         }
     }
 
-    /// Records a monitor that was reset, which is no misuse once it ran for a while.
-    pub fn record_monitor_reset(&self, begun: MonotonicTime, now: MonotonicTime) {
+    /// Records a session that was reset, which is no misuse once it has lasted for a while.
+    pub fn record_session_reset(&self, begun: MonotonicTime, now: MonotonicTime) {
         if now.since(begun) < SHORT_STREAM {
             self.record_reset(now);
         }

@@ -37,14 +37,15 @@ impl PingState {
 pub struct Pinger {
     ping_pong: PingPong,
     interval: Interval,
-    /// The last confirmation that the PING in flight is for, and whether a whole interval has begun since.
+    /// The last confirmation that the PING in flight is for, and true once it is overdue.
     in_flight: Option<(u64, bool)>,
 }
 
 impl Pinger {
-    /// Creates a pinger that sends a PING every `keepalive`. A peer that has not responded by the next one is gone.
+    /// Creates a pinger that sends a PING every `keepalive`.
     ///
-    /// Without it a dead peer would swallow TTL 0 messages until TCP gives up.
+    /// A peer that has not responded by the next one is gone. Otherwise TTL 0 messages to a dead peer would be lost until
+    /// TCP gives up.
     #[must_use]
     pub fn new(ping_pong: PingPong, keepalive: Duration) -> Self {
         let mut interval = interval_at(Instant::now() + keepalive, keepalive);

@@ -1,3 +1,6 @@
-//! The WebSocket handshake of autopush; the rest is in [`crate::delivery::websocket`].
+//! Autopush: the WebSocket handshake and subscriptions.
+//!
+//! Messages are delivered by [`crate::delivery::websocket`].
 
 pub mod opening;
+pub(crate) mod registration;

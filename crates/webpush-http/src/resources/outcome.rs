@@ -1,7 +1,7 @@
 //! The outcome of routing one request.
 
 use crate::answer::Answer;
-use crate::delivery::Monitor;
+use crate::delivery::DeliveryRequest;
 use crate::delivery::events::EventRequest;
 use crate::resources::autopush::opening::Opening;
 use webpush_service::session_registry::SessionHandle;
@@ -11,7 +11,7 @@ pub enum RouteOutcome {
     /// A response.
     Answer(Answer),
     /// A stream of pushes, over HTTP/2.
-    Monitor(Box<Monitor>, SessionHandle),
+    ServerPush(Box<DeliveryRequest>, SessionHandle),
     /// A stream of events.
     Events(Box<EventRequest>),
     /// A WebSocket.

@@ -1,4 +1,6 @@
-//! Connection limits. A connection over the limit is closed immediately, which costs less than to let it wait.
+//! Connection limits.
+//!
+//! A connection over the limit is closed immediately, because waiting connections would cost resources.
 
 use crate::gateway::GATEWAY_REQUESTS;
 use crate::transport::log_throttle::LogThrottle;

@@ -12,9 +12,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use webpush_service::client_addr::ClientAddr;
 
-/// Time limit. A proxy sends the header immediately; the specification asks for time to resend a packet.
+/// How long a header may take.
+///
+/// A proxy sends it immediately; the specification asks for time to resend a packet.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest header that is accepted, more than the addresses and extensions that proxies send.
+/// The longest accepted header, with room for the addresses and extensions that proxies send.
 const LONGEST: usize = 2048;
 /// The fixed part of a version 2 header, which ends with the length of the rest.
 const FIXED: usize = 16;
@@ -35,13 +37,13 @@ enum ProxyHeader {
 /// The length of a header, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeaderLength {
-    /// It is longer than the bytes so far.
+    /// Longer than the bytes so far.
     Longer,
-    /// It has this number of bytes.
+    /// The number of bytes.
     Exactly(usize),
 }
 
-/// Reads the header and nothing behind it; `None` if the connection is to be closed.
+/// Reads the header and nothing after it; `None` if it is missing or malformed.
 pub(crate) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Proxies) -> Option<DirectPeer> {
     let header = timeout(PATIENCE, read_bytes(stream)).await.ok()??;
     Some(match parse(&header)? {
@@ -50,7 +52,7 @@ pub(crate) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Pr
     })
 }
 
-/// Reads the bytes of the header. They are peeked at first, as TLS or HTTP begins behind them.
+/// Reads the bytes of the header. They are peeked at first, because TLS or HTTP follows.
 async fn read_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut header = Vec::new();
     let mut peeked = vec![0; LONGEST];
@@ -75,7 +77,7 @@ async fn read_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns the length of the header that begins so; `None` if it is none, or too long.
+/// Returns the length of the header that starts like this; `None` if it is malformed or too long.
 fn header_length(begun: &[u8]) -> Option<HeaderLength> {
     if begun.starts_with(PROTOCOL_PREFIX) {
         let Some([high, low]) = begun.get(FIXED - 2..FIXED) else {

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_http::delivery::websocket::{self, Arrival};
+use webpush_http::delivery::websocket::{self, Handshake};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::certificate;
 use webpush_http::transport::tls::{self, Identity};
@@ -116,7 +116,7 @@ async fn wave(
 ) -> anyhow::Result<()> {
     let expected = ANSWERED.load(Ordering::Relaxed) + count;
     for _ in 0..count {
-        let arrival = Arrival {
+        let handshake = Handshake {
             peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
@@ -124,14 +124,14 @@ async fn wave(
         };
         let (server, draining) = (Arc::clone(server), drain.draining());
         match encryption {
-            None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, arrival, server, draining))),
+            None => drop(tokio::spawn(websocket::run(Plain { said: 0 }, handshake, server, draining))),
             Some(encryption) => {
                 let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
                 tokio::spawn(async move {
                     // One that fails is missed in the count.
                     let Ok(stream) = acceptor.accept(line).await else { return };
                     // As the service does it: the task of the opening had other things to keep.
-                    tokio::spawn(websocket::run(Box::new(stream), arrival, server, draining));
+                    tokio::spawn(websocket::run(Box::new(stream), handshake, server, draining));
                 });
             }
         }

@@ -13,7 +13,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::urgency::Urgency;
-use webpush_http::delivery::websocket::{Arrival, run};
+use webpush_http::delivery::websocket::{Handshake, run};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
@@ -49,13 +49,13 @@ impl LoopbackClient {
     /// Opens a WebSocket on a stream with a buffer of `bytes`.
     pub(crate) fn open(&self, bytes: usize) -> Agent<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
-        let arrival = Arrival {
+        let handshake = Handshake {
             peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
             permit: None,
         };
-        tokio::spawn(run(far, arrival, Arc::clone(&self.server), self.drain.draining()));
+        tokio::spawn(run(far, handshake, Arc::clone(&self.server), self.drain.draining()));
         Agent::on(near)
     }
 

@@ -36,6 +36,6 @@ async fn an_agent_has_one_log_id_which_follows_from_its_url() {
     let log = std::fs::read_to_string(path).unwrap();
     let accepted = log.lines().find(|line| line.contains("message accepted")).unwrap();
     assert!(of_push.iter().chain(&of_message).all(|name| accepted.contains(name)), "{accepted}");
-    let listens = log.lines().find(|line| line.contains("an agent begins to listen")).unwrap();
+    let listens = log.lines().find(|line| line.contains("an agent has connected")).unwrap();
     assert!(listens.contains(&of_push[0]), "{listens}");
 }

@@ -1,66 +1,63 @@
 //! One pushed entry: the promised request and its response.
 
-use super::super::confirmation::Confirmation;
 use super::super::entry::QueuedEntry;
 use super::ServerPush;
+use super::confirmation::DeliveryOutcome;
+use crate::answer::Answer;
 use crate::h2::flow::Flow;
 use crate::h2::write_backlog::PushPermit;
+use crate::server::HttpServer;
 use http::Request;
 use http::header::LINK;
+use std::ops::ControlFlow;
 use webpush_core::protocol::server_push;
-use webpush_service::service::{SentMessage, Service};
-use webpush_store::StoreError;
 
 /// A promised entry.
 pub(super) struct Push<'a> {
+    pub(super) entry: QueuedEntry,
     pub(super) flow: Flow,
-    /// What to record once it was handed over.
-    pub(super) sent: Option<SentMessage>,
-    /// Makes room for another push on the connection when it is dropped.
-    pub(super) _permit: PushPermit<'a>,
-    pub(super) confirmation: Option<Confirmation<'a>>,
-}
-
-/// The result of an attempt to promise an entry.
-pub(super) enum Promise<'a> {
-    Made(Flow, Option<Confirmation<'a>>),
-    /// This entry cannot be promised, and stays in the inbox.
-    Skipped,
-    /// The peer accepts no pushes any more.
-    Impossible,
+    /// The outcome once the response is sent.
+    pub(super) outcome: DeliveryOutcome<'a>,
+    _permit: PushPermit<'a>,
 }
 
 impl<'a> ServerPush<'a> {
     /// Promises an entry and begins its response.
+    ///
+    /// Returns `None` if the entry is no longer wanted, or cannot be promised.
+    /// Breaks with the response to the request if the store fails, or the peer accepts no more pushes.
     pub(super) async fn promise(
         &mut self,
-        entry: &QueuedEntry,
-        service: &Service,
-    ) -> Result<Promise<'a>, StoreError> {
-        let subscription = entry.subscription(service).await?;
-        let (subscription, entry) = (subscription.as_ref(), &entry.entry);
-        let pushed =
-            server_push::push_promise(entry, subscription, &service.keyring, &service.origin, service.now());
-        let Some(pushed) = pushed else { return Ok(Promise::Skipped) };
-        let origin = self.monitor.origin.as_deref().unwrap_or(&service.origin);
-        let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else {
-            return Ok(Promise::Skipped);
+        entry: QueuedEntry,
+        permit: PushPermit<'a>,
+        server: &HttpServer,
+    ) -> ControlFlow<Option<Answer>, Option<Push<'a>>> {
+        let service = &*server.service;
+        let rendered = entry.render(service, |entry, subscription| {
+            let now = service.now();
+            server_push::push_promise(entry, subscription, &service.keyring, &service.origin, now)
+        });
+        let pushed = match rendered.await {
+            Ok(Some(pushed)) => pushed,
+            Ok(None) => return ControlFlow::Continue(None),
+            // Skipping it would lose it for this session.
+            Err(error) => return ControlFlow::Break(Some(self.request.ending(Err(error), server))),
         };
-        if let Some(link) = &pushed.link {
-            request.headers_mut().insert(LINK, link.clone());
-        }
-        let inbound = self.connection.inbound;
-        Ok(match self.respond.push_request(request) {
-            Ok(promised) => {
-                let stream = promised.stream_id().as_u32();
-                self.connection.lifetime.record_promise(stream);
-                let confirmation = Confirmation::new(pushed.acknowledgement, &inbound.resets, stream);
-                let patience = service.limits.load().timeouts.stall;
-                Flow::begin(promised, pushed.response, patience)
-                    .map_or(Promise::Skipped, |flow| Promise::Made(flow, confirmation))
-            }
-            Err(_) if inbound.accepts_pushes() => Promise::Skipped,
-            Err(_) => Promise::Impossible,
-        })
+        let origin = self.request.origin.as_deref().unwrap_or(&service.origin);
+        let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else {
+            return ControlFlow::Continue(None);
+        };
+        request.headers_mut().extend(pushed.link.map(|link| (LINK, link)));
+        let promised = match self.respond.push_request(request) {
+            Ok(promised) => promised,
+            Err(_) if self.connection.inbound.accepts_pushes() => return ControlFlow::Continue(None),
+            Err(_) => return ControlFlow::Break(Some(self.request.unsupported(server))),
+        };
+        let stream = promised.stream_id().as_u32();
+        self.connection.lifetime.record_promise(stream);
+        let resets = &self.connection.inbound.resets;
+        let outcome = DeliveryOutcome::for_promise(pushed.acknowledgement, resets, stream);
+        let flow = Flow::begin(promised, pushed.response, service.limits.load().timeouts.stall);
+        ControlFlow::Continue(flow.map(|flow| Push { entry, flow, outcome, _permit: permit }))
     }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket on its stream: what came, what is to go, both at once.
+//! A WebSocket on its stream: reads and writes at the same time.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,19 +7,19 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use webpush_core::websocket::{Violation, WebSocketMessage, WebSocketReader, write};
 
-/// How much is read at once. It is on the stack: an idle agent has no buffer.
+/// Bytes of one read. The buffer is on the stack, so an idle agent has none.
 const READ_BYTES: usize = 4096;
-/// As long as more than this waits to be written nothing more is begun, and nothing is read.
-const MOST_UNWRITTEN_BYTES: usize = 64 * 1024;
+/// While more than this is unwritten, nothing is read and no message is sent.
+const MAX_UNWRITTEN_BYTES: usize = 64 * 1024;
 
 /// One agent's socket.
 pub(super) struct Socket<S> {
     stream: S,
     reader: WebSocketReader,
     unwritten: Vec<u8>,
-    /// What was written may still have to be flushed, by TLS.
+    /// TLS may still have to flush written bytes.
     unflushed: bool,
-    /// The reader may have a whole message.
+    /// The reader may have a complete message.
     unread: bool,
     sending: Sending,
 }
@@ -27,30 +27,30 @@ pub(super) struct Socket<S> {
 /// The sending side.
 enum Sending {
     Open,
-    /// A close is the last of what waits to be written.
+    /// The last unwritten frame is a close.
     Closing,
     Ended,
 }
 
-/// What has happened on a socket.
+/// An event of a socket.
 pub(super) enum Io {
-    /// Something came: look for whole messages.
+    /// Bytes have arrived: look for complete messages.
     Read,
-    /// All was written.
+    /// Everything was written.
     Written,
-    /// The other side has closed, or is not there any more.
+    /// The peer has closed the stream, or is gone.
     Closed,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// On a stream of which these bytes were read early.
+    /// Creates a socket on a stream. `early` are bytes that were read from it.
     pub(super) fn new(stream: S, early: &[u8]) -> Self {
         let (mut reader, unwritten) = (WebSocketReader::default(), Vec::new());
         reader.feed(early);
         Self { stream, reader, unwritten, unflushed: false, unread: true, sending: Sending::Open }
     }
 
-    /// The next message that has come whole.
+    /// Returns the next complete message.
     pub(super) fn next(&mut self) -> Result<Option<WebSocketMessage<'_>>, Violation> {
         let next = self.reader.next();
         self.unread = !matches!(next, Ok(None));
@@ -74,24 +74,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         write::pong(&mut self.unwritten, payload);
     }
 
-    /// Nothing more is sent after this. The sending side ends with it and not with the answer, for Firefox gives none: only
-    /// the end of the stream tells it to connect again.
+    /// Sends a close, after which nothing may be sent.
+    ///
+    /// The sending side ends with the close rather than with the answer: Firefox sends no answer, and reconnects only at
+    /// the end of the stream.
     pub(super) fn close(&mut self, code: Option<u16>, reason: &str) {
         write::close(&mut self.unwritten, code, reason);
         self.sending = Sending::Closing;
     }
 
-    /// Whether something waits to be written.
     pub(super) const fn is_writing(&self) -> bool {
         !self.unwritten.is_empty() || self.unflushed || matches!(self.sending, Sending::Closing)
     }
 
-    /// Whether more may be begun.
+    /// Returns true if another message may be read or sent.
     pub(super) const fn has_room(&self) -> bool {
-        self.unwritten.len() <= MOST_UNWRITTEN_BYTES
+        self.unwritten.len() <= MAX_UNWRITTEN_BYTES
     }
 
-    /// Writes what waits and reads what comes.
+    /// Writes unwritten bytes and reads.
     pub(super) fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Io> {
         if self.is_writing() {
             match self.poll_write(cx) {
@@ -121,8 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes the close and waits for the other side to end as well: what is left unread when a socket is closed makes the
-    /// kernel reset the connection, and the close would be lost with it.
+    /// Writes the close, and reads until the peer has ended its side too.
+    ///
+    /// If a socket is closed with unread bytes, the kernel resets the connection, and the close is lost.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_writing() {
             ready!(self.poll_write(cx))?;
@@ -158,7 +160,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     #[tokio::test]
-    async fn the_sending_side_ends_with_a_close_and_what_comes_is_still_read() {
+    async fn the_sending_side_ends_with_a_close_and_the_other_side_is_still_read() {
         let (stream, mut peer) = duplex(1024);
         let mut socket = Socket::new(stream, b"");
         socket.close(Some(1001), "");

@@ -1,24 +1,24 @@
-//! The memory that an idle agent takes.
+//! Memory of an idle agent.
 
 use super::*;
-use crate::delivery::driver::tests::server;
+use crate::delivery::agent::tests::server;
 use crate::transport::stall::StallGuard;
 use std::net::{IpAddr, Ipv4Addr};
 use tokio::net::{TcpListener, TcpStream};
 use webpush_service::drain::Drain;
 
-/// Bytes that the runtime adds to a future to make a task of it, on 64-bit machines.
+/// Bytes that the runtime adds to a future to make it a task, on 64-bit machines.
 const TASK_BYTES: usize = 96;
 
-/// Tasks are aligned to 128 bytes, so a few bytes more would cost each agent as much.
+/// Tasks are aligned to 128 bytes, so a few more bytes would cost each agent another 128.
 #[tokio::test]
 async fn the_task_of_an_agent_takes_512_bytes() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let peer = ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let arrival = Arrival { peer, may_subscribe: true, early: Vec::new(), permit: None };
+    let handshake = Handshake { peer, may_subscribe: true, early: Vec::new(), permit: None };
     let drain = Drain::default();
-    let agent = run(StallGuard::new(stream, Duration::ZERO), arrival, server(), drain.draining());
+    let agent = run(StallGuard::new(stream, Duration::ZERO), handshake, server(), drain.draining());
     let bytes = size_of_val(&agent) + TASK_BYTES;
     assert!(bytes <= 512, "{bytes} bytes");
 }

@@ -1,7 +1,7 @@
 //! Additions of the legacy API to errors, and to the end of a monitor.
 
 use crate::answer::{Answer, value, with};
-use crate::problem::{ErrorStyle, Failure, InternalError};
+use crate::problem::{ErrorStyle, Failure};
 use crate::server::HttpServer;
 use http::header::{CACHE_CONTROL, HeaderValue, LINK};
 use std::time::Duration;
@@ -47,13 +47,8 @@ pub(crate) fn about_registration(
     key: KeyId,
     lifetime: Duration,
 ) -> Result<[(http::HeaderName, HeaderValue); 2], Failure> {
-    let channels = path(service, Capability::Channels(device), key)?;
-    let device = path(service, Capability::Device(device), key)?;
+    let channels = service.path(Capability::Channels(device), key)?;
+    let device = service.path(Capability::Device(device), key)?;
     let links = value(registration_links(&device, &channels))?;
     Ok([(LINK, links), (CACHE_CONTROL, value(cache_control(lifetime))?)])
-}
-
-pub(crate) fn path(service: &Service, capability: Capability, key: KeyId) -> Result<String, Failure> {
-    let path = service.keyring.path(&capability, key);
-    path.ok_or(Failure::Internal(InternalError::MissingSealingKey))
 }

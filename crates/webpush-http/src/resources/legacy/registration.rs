@@ -2,7 +2,7 @@
 //!
 //! A device is an agent's inbox and also a subscription set of RFC 8030, so it may have both kinds of subscription.
 
-use super::answer::{about_registration, path};
+use super::answer::about_registration;
 use crate::answer::{Answer, empty, value, with};
 use crate::body::Body;
 use crate::problem::Failure;
@@ -38,8 +38,8 @@ pub async fn register(
     let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
     service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;
 
-    let location = format!("{}{}", service.origin, path(service, Capability::Device(id), key)?);
-    let set = link(&service.origin, &path(service, Capability::SubscriptionSet(id), key)?, SET_REL);
+    let location = format!("{}{}", service.origin, service.path(Capability::Device(id), key)?);
+    let set = link(&service.origin, &service.path(Capability::SubscriptionSet(id), key)?, SET_REL);
     let [(_, links), lifetime] = about_registration(service, id, key, first_lifetime(service))?;
     // One header, as in 2015.
     let links = [links.as_bytes(), b", ", set.as_bytes()].concat();
@@ -67,8 +67,8 @@ pub async fn subscribe(
     let applied = service.commit_one(Op::Subscribe(subscription), Durability::Durable).await?;
     subscribed(&applied, Problem::NotFound)?;
 
-    let location = format!("{}{}", service.origin, path(service, Capability::Update(agent, id), key)?);
-    let channel = link("", &path(service, Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
+    let location = format!("{}{}", service.origin, service.path(Capability::Update(agent, id), key)?);
+    let channel = link("", &service.path(Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
     let lifetime = (CACHE_CONTROL, value(cache_control(first_lifetime(service)))?);
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
 }

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::{Failure, InternalError};
+use crate::problem::Failure;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
@@ -49,17 +49,14 @@ pub(crate) async fn deliver(
 /// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).
 pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
     let Published { entry, key, ttl, receipts } = published;
-    let path = |capability, key| {
-        service.keyring.path(&capability, key).ok_or(Failure::Internal(InternalError::MissingSealingKey))
-    };
-    let url = [&*service.origin, &path(Capability::Message(*entry), *key)?].concat();
+    let url = [&*service.origin, &service.path(Capability::Message(*entry), *key)?].concat();
     let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     let mut answer = with(
         empty(status),
         [(LOCATION, value(url)?), (HeaderName::from_static("ttl"), HeaderValue::from(ttl.as_secs()))],
     );
     if let Some(Receipts { inbox, .. }) = receipts {
-        let path = path(Capability::ReceiptSubscription(inbox.id), inbox.key)?;
+        let path = service.path(Capability::ReceiptSubscription(inbox.id), inbox.key)?;
         let headers = [
             (LINK, value(link(&service.origin, &path, RECEIPT_REL))?),
             (HeaderName::from_static("preference-applied"), HeaderValue::from_static("respond-async")),

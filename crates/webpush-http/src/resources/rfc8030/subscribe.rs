@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::{Failure, InternalError};
+use crate::problem::Failure;
 use http::StatusCode;
 use http::header::{LINK, LOCATION};
 use http::request::Parts;
@@ -49,30 +49,35 @@ pub async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
 
 /// Creates a subscription in a set, or in a new one.
 async fn create(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
-    let now = service.now();
     let mut ops = Vec::with_capacity(2);
     let agent = match set {
         Some(set) => set,
         None => {
             let id = InboxId::from_bytes(service.random()?);
-            let inbox = Inbox { id, owner: Owner::Agent, created: now, key: service.keyring.current() };
+            let inbox =
+                Inbox { id, owner: Owner::Agent, created: service.now(), key: service.keyring.current() };
             ops.push(Op::CreateInbox(inbox.clone()));
             inbox
         }
     };
-    let subscription = Subscription {
-        agent: agent.id,
-        id: SubscriptionId::from_bytes(service.random()?),
-        created: now,
-        key: service.keyring.current(),
-        sender,
-        protocol: Protocol::Rfc8030,
-    };
+    let subscription = new_subscription(service, agent.id, sender, Protocol::Rfc8030)?;
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing if the set was removed between the lookup and the commit.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
     subscribed(&applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
     created(service, &subscription, agent.key)
+}
+
+/// Creates a subscription with a random ID, sealed with the current key.
+pub(crate) fn new_subscription(
+    service: &Service,
+    agent: InboxId,
+    sender: Option<SenderKey>,
+    protocol: Protocol,
+) -> Result<Subscription, Failure> {
+    let id = SubscriptionId::from_bytes(service.random()?);
+    let (created, key) = (service.now(), service.keyring.current());
+    Ok(Subscription { agent, id, created, key, sender, protocol })
 }
 
 /// Checks the result of a subscribe operation.
@@ -100,12 +105,9 @@ async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> R
 
 fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
     let Subscription { agent, id, key, .. } = *subscription;
-    let path = |capability, key| {
-        service.keyring.path(&capability, key).ok_or(Failure::Internal(InternalError::MissingSealingKey))
-    };
-    let location = format!("{}{}", service.origin, path(Capability::Subscription(agent, id), key)?);
-    let push = link(&service.origin, &path(Capability::Push(agent, id), key)?, PUSH_REL);
-    let set = link(&service.origin, &path(Capability::SubscriptionSet(agent), set_key)?, SET_REL);
+    let location = format!("{}{}", service.origin, service.path(Capability::Subscription(agent, id), key)?);
+    let push = link(&service.origin, &service.path(Capability::Push(agent, id), key)?, PUSH_REL);
+    let set = link(&service.origin, &service.path(Capability::SubscriptionSet(agent), set_key)?, SET_REL);
     let headers = [(LOCATION, value(location)?), (LINK, value(push)?), (LINK, value(set)?)];
     let mut answer = with(empty(StatusCode::CREATED), headers);
     no_store(&mut answer);

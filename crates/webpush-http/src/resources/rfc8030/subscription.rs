@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty};
 use crate::delivery::events::EventRequest;
-use crate::delivery::{Entrance, Monitor};
+use crate::delivery::{DeliveryRequest, DeliveryResource};
 use crate::problem::Failure;
 use crate::resources::outcome::RouteOutcome;
 use http::StatusCode;
@@ -17,7 +17,7 @@ use webpush_service::service::Service;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::{Applied, Durability, Op};
 
-/// `GET` begins to listen (RFC 8030 §6), by server push or server-sent events.
+/// `GET` starts a session (RFC 8030 §6), by server push or server-sent events.
 ///
 /// The session is registered before the lookup, so that a removal in between is not missed.
 pub(crate) async fn monitor(
@@ -25,7 +25,7 @@ pub(crate) async fn monitor(
     head: &Parts,
     capability: Capability,
 ) -> Result<RouteOutcome, Failure> {
-    let request = MonitorRequest::parse(&head.headers, service.now())?;
+    let preferences = MonitorRequest::parse(&head.headers, service.now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
         Capability::SubscriptionSet(inbox)
@@ -37,32 +37,32 @@ pub(crate) async fn monitor(
         | Capability::Channel(..)
         | Capability::Update(..) => return Err(Problem::NotFound.into()),
     };
-    let scope = Scope { inbox, subscription: only, min_urgency: request.min_urgency };
+    let scope = Scope { inbox, subscription: only, min_urgency: preferences.min_urgency };
     let is_device = matches!(capability, Capability::Device(_));
-    let way = match is_device {
+    let transport = match is_device {
         true => TransportKind::Legacy,
         false if event_stream::is_requested(&head.headers) => TransportKind::Events,
         false => TransportKind::Rfc8030,
     };
-    let listener = service.registry.register(&scope, way);
+    let session_handle = service.registry.register(&scope, transport);
     let key = match only {
         Some(id) => service.subscription(inbox, id).await?.map(|subscription| subscription.key),
         None => service.inbox(inbox).await?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
-    tracing::debug!(agent = %service.pseudonyms.inbox(inbox), way = way.as_str(), "an agent begins to listen");
-    let entrance = if is_device { Entrance::Device(key) } else { Entrance::Rfc8030 };
+    tracing::debug!(agent = %service.pseudonyms.inbox(inbox), transport = transport.as_str(), "an agent has connected");
+    let resource = if is_device { DeliveryResource::Device(key) } else { DeliveryResource::Rfc8030 };
     // If this is lost, the agent only seems to have connected an hour or a day earlier.
     service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
     let origin = head.uri.scheme_str().zip(head.uri.authority());
     let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
-    let monitor = Monitor { scope, request, entrance, origin };
-    if way != TransportKind::Events {
-        return Ok(RouteOutcome::Monitor(Box::new(monitor), listener));
+    let request = DeliveryRequest { scope, preferences, resource, origin };
+    if transport != TransportKind::Events {
+        return Ok(RouteOutcome::ServerPush(Box::new(request), session_handle));
     }
     let after = event_stream::resume_after(&head.headers, &service.keyring, inbox);
     let receipts = matches!(capability, Capability::ReceiptSubscription(_));
-    Ok(RouteOutcome::Events(Box::new(EventRequest { monitor, listener, after, receipts })))
+    Ok(RouteOutcome::Events(Box::new(EventRequest { request, session_handle, after, receipts })))
 }
 
 /// `DELETE` of a subscription (RFC 8030 §7.3).

@@ -7,7 +7,7 @@ use webpush_core::session::{Scope, Session, WaitMode};
 use webpush_core::urgency::Urgency;
 use webpush_service::sealing::Aes256GcmSiv;
 use webpush_service::service::Setup;
-use webpush_service::session_registry;
+use webpush_service::session_registry::TransportKind;
 use webpush_store::memory::MemoryStore;
 
 pub(in crate::delivery) fn server() -> Arc<HttpServer> {
@@ -17,17 +17,17 @@ pub(in crate::delivery) fn server() -> Arc<HttpServer> {
 }
 
 #[tokio::test]
-async fn a_wakeup_while_entries_are_under_way_is_not_lost() {
+async fn a_wakeup_while_entries_are_sent_is_not_lost() {
     let server = server();
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
     let registry = Arc::clone(&server.service.registry);
-    let listener = registry.register(&scope, session_registry::TransportKind::Rfc8030);
-    let mut agent = Agent::new(server, Session::new(scope, WaitMode::Indefinite, None), Some(listener));
+    let session_handle = registry.register(&scope, TransportKind::Rfc8030);
+    let mut agent = Agent::new(server, Session::new(scope, WaitMode::Indefinite, None), Some(session_handle));
     let (idle, busy) = (true, false);
-    let mut is_woken = |can_take| {
-        let woken = agent.poll_wakeup(can_take, &mut Context::from_waker(Waker::noop())).is_ready();
-        (woken, agent.listener.as_ref().is_some_and(|listener| listener.take().update.is_some()))
+    let mut is_woken = |is_idle| {
+        let woken = agent.poll_wakeup(is_idle, false, &mut Context::from_waker(Waker::noop())).is_ready();
+        (woken, agent.session_handle.as_ref().unwrap().take_if(|wakeup| wakeup.update.is_some()).is_some())
     };
     assert_eq!(is_woken(idle), (false, false));
     registry.announce_gap();

@@ -1,0 +1,171 @@
+//! A connected agent: its protocol, its registration, and the entries that wait for its transport.
+
+use super::entry::QueuedEntry;
+use super::timer::Timer;
+use crate::server::HttpServer;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::time::Instant;
+use webpush_core::id::{EntryRef, Position};
+use webpush_core::message::Outcome;
+use webpush_core::session::{DeliveryProtocol, Input, Queue};
+use webpush_service::service::{SentMessage, Service};
+use webpush_service::session_registry::{BlockReason, SessionHandle};
+use webpush_store::{Durability, Op, StoreError};
+
+/// A connected agent, on any transport.
+pub(super) struct Agent<P> {
+    pub(super) server: Arc<HttpServer>,
+    pub(super) protocol: P,
+    /// `None` until the agent is identified, and after its connection was closed.
+    pub(super) session_handle: Option<SessionHandle>,
+    /// Entries that wait for the transport.
+    pub(super) queue: Queue<QueuedEntry>,
+    timer: Timer,
+    /// The source that is polled first. It changes, so that no source starves the others.
+    first_source: u8,
+    is_ready: bool,
+    can_end: bool,
+}
+
+/// The result of a wait.
+pub(super) enum Next<E> {
+    Event(E),
+    Wakeup,
+    /// An entry can be delivered.
+    Entry,
+    Deadline,
+}
+
+/// Sources that take turns: events of the transport, wakeups, and entries that can be delivered.
+const SOURCES: u8 = 3;
+
+impl<P: DeliveryProtocol> Agent<P> {
+    pub(super) fn new(server: Arc<HttpServer>, protocol: P, session_handle: Option<SessionHandle>) -> Self {
+        let (queue, timer) = (Queue::default(), Timer::default());
+        let (first_source, is_ready, can_end) = (0, false, true);
+        Self { server, protocol, session_handle, queue, timer, first_source, is_ready, can_end }
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        &self.server.service
+    }
+
+    pub(super) fn handle(&mut self, input: P::Input<'_>) {
+        self.protocol.handle(input, self.server.service.now());
+    }
+
+    /// Records that the oldest entry was sent. Its agent will acknowledge it.
+    pub(super) fn record_sent(&mut self, message: Option<SentMessage>) {
+        let now = self.service().now();
+        self.service().record_sent(message, now);
+        self.protocol.handle(Input::Sent { confirmed: false }.into(), now);
+    }
+
+    /// Records that the oldest entry has ended, or cannot be sent.
+    pub(super) fn record_skipped(&mut self) {
+        self.handle(Input::Skipped.into());
+    }
+
+    /// Reads a page of the inbox.
+    pub(super) async fn fetch(&mut self, after: Position) -> Result<(), StoreError> {
+        let Some(session) = self.protocol.session() else { return Ok(()) };
+        let page = self.server.service.fetch(session.scope(), after, self.service().now()).await?;
+        let is_excluded = page.entries.is_empty() && page.more;
+        self.handle(Input::Fetched(page).into());
+        if is_excluded {
+            // A long inbox without an entry for this session must not delay the other sessions of the thread.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Settles acknowledged entries durably.
+    ///
+    /// The connection waits for it, which slows down an agent that acknowledges endlessly.
+    pub(super) async fn settle(&mut self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
+        self.service().record_acknowledged(&entries);
+        let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
+        self.service().commit(ops, Durability::Durable).await.map(drop)
+    }
+
+    /// Prepares a wait with the present state of the transport, and records for traces why messages wait.
+    pub(super) fn prepare(&mut self, is_ready: bool, can_end: bool) {
+        (self.is_ready, self.can_end) = (is_ready, can_end);
+        if let (Some(handle), Some(session)) = (&self.session_handle, self.protocol.session()) {
+            let reason = match (session.is_full(), is_ready) {
+                (true, _) => BlockReason::Window,
+                (false, false) => BlockReason::Socket,
+                (false, true) => BlockReason::Nothing,
+            };
+            handle.set_block_reason(reason, session.scope().min_urgency);
+        }
+    }
+
+    /// Polls the event and the other sources. `all_wakeups` includes those without a change to the inbox.
+    pub(super) fn poll_next<E>(
+        &mut self,
+        mut event: Pin<&mut impl Future<Output = E>>,
+        all_wakeups: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Next<E>> {
+        let can_deliver = self.is_ready && !self.queue.is_empty();
+        let is_idle = self.protocol.session().is_none_or(|session| !session.is_sending());
+        self.first_source = (self.first_source + 1) % SOURCES;
+        for source in 0..SOURCES {
+            let poll = match (self.first_source + source) % SOURCES {
+                0 => event.as_mut().poll(cx).map(Next::Event),
+                1 => self.poll_wakeup(is_idle, all_wakeups, cx).map(|()| Next::Wakeup),
+                _ if can_deliver => Poll::Ready(Next::Entry),
+                _ => Poll::Pending,
+            };
+            if poll.is_ready() {
+                return poll;
+            }
+        }
+        if self.can_end { self.poll_deadline(is_idle, cx).map(|()| Next::Deadline) } else { Poll::Pending }
+    }
+
+    /// Handles changes to the inbox.
+    ///
+    /// While entries are being sent only the end of the session is handled. Updates stay in the registry, because a wakeup
+    /// would cancel the event that the transport waits for.
+    fn poll_wakeup(&mut self, is_idle: bool, all_wakeups: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(handle) = &self.session_handle else { return Poll::Pending };
+        let wakeup = loop {
+            let wakeup = handle.take_if(|wakeup| wakeup.is_end() || is_idle && wakeup.update.is_some());
+            if let Some(wakeup) = wakeup {
+                break wakeup;
+            }
+            ready!(handle.poll_notified(cx));
+            if all_wakeups {
+                return Poll::Ready(());
+            }
+        };
+        if wakeup.superseded {
+            self.handle(Input::Superseded.into());
+        }
+        if wakeup.removed {
+            self.handle(Input::Gone.into());
+        }
+        if let Some(update) = wakeup.update {
+            self.handle(Input::Update(*update).into());
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_deadline(&mut self, is_idle: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.protocol.next_deadline() else {
+            if is_idle {
+                self.timer.clear();
+            }
+            return Poll::Pending;
+        };
+        let remaining = self.server.service.now().until(deadline);
+        self.timer.poll_until(Instant::now() + remaining, cx)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

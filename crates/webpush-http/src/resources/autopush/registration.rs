@@ -1,0 +1,74 @@
+//! `register` and `unregister`: subscriptions of an autopush agent.
+//!
+//! The checks are those of `POST /subscribe`.
+
+use crate::problem::Failure;
+use crate::resources::rfc8030::subscribe::{new_subscription, subscribed};
+use webpush_core::capability::Capability;
+use webpush_core::id::{ChannelId, InboxId};
+use webpush_core::inbox::{Inbox, Owner};
+use webpush_core::problem::Problem;
+use webpush_core::sender::parse_key;
+use webpush_core::subscription::{Protocol, Subscription};
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::service::Service;
+use webpush_service::vapid::P256;
+use webpush_store::{Applied, Durability, Op};
+
+/// An agent that registers a channel.
+pub(crate) struct Registrant<'a> {
+    pub(crate) peer: &'a ClientAddr,
+    /// True if the agent has presented a subscribe token, or needs none.
+    pub(crate) may_subscribe: bool,
+    pub(crate) agent: InboxId,
+}
+
+/// Creates a subscription, or finds the existing one of the channel and key.
+///
+/// Returns its push URL once it is durable.
+pub(crate) async fn register(
+    service: &Service,
+    registrant: &Registrant<'_>,
+    channel: ChannelId,
+    key: Option<&str>,
+) -> Result<String, Failure> {
+    let malformed = |_| Problem::OptionsMalformed {
+        detail: "The key is not the base64url of an uncompressed P-256 point",
+    };
+    let sender = key.map(|key| parse_key(key, &P256).map_err(malformed)).transpose()?;
+    let existing = service.channel(registrant.agent, channel).await?;
+    if let Some(existing) = existing.as_ref().filter(|existing| existing.sender == sender) {
+        return endpoint(service, existing);
+    }
+    if !registrant.may_subscribe {
+        return Err(Problem::TokenRequired { wrong: false }.into());
+    }
+    service.rate_limits.load().charge_registration(registrant.peer)?;
+    let subscription = new_subscription(service, registrant.agent, sender, Protocol::Autopush(channel))?;
+    let mut ops = Vec::with_capacity(4);
+    if service.inbox(registrant.agent).await?.is_none() {
+        let (id, created) = (registrant.agent, subscription.created);
+        let inbox = Inbox { id, owner: Owner::Agent, created, key: subscription.key };
+        ops.extend([Op::CreateInbox(inbox), Op::Touch(id, created)]);
+    }
+    // With another key the channel is another subscription: the previous sender must not reach it any more.
+    ops.extend(existing.map(|existing| Op::Unsubscribe(existing.agent, existing.id)));
+    ops.push(Op::Subscribe(subscription.clone()));
+    // It is missing if another connection of this agent registered the channel, or removed the agent, meanwhile.
+    let applied = service.commit(ops, Durability::Durable).await?.pop();
+    subscribed(&applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
+    endpoint(service, &subscription)
+}
+
+fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, Failure> {
+    let push = Capability::Push(subscription.agent, subscription.id);
+    Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
+}
+
+/// Removes the subscription of a channel with its messages, if it exists.
+pub(crate) async fn unregister(service: &Service, agent: InboxId, channel: ChannelId) -> Result<(), Failure> {
+    if let Some(existing) = service.channel(agent, channel).await? {
+        service.commit_one(Op::Unsubscribe(agent, existing.id), Durability::Durable).await?;
+    }
+    Ok(())
+}
