@@ -110,7 +110,7 @@ fn run(connection: &mut AutopushConnection, command: AutopushCommand, closed: bo
     closed
 }
 
-/// A cipher that does not encrypt and has a checksum as tag, so that versions can be created and parsed.
+/// A cipher that does not encrypt. Its tags are checksums, so that versions can be created and parsed.
 struct Cipher;
 
 impl SealingCipher for Cipher {

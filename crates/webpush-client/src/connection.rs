@@ -5,7 +5,7 @@ mod http2;
 mod streamed;
 
 pub use http1::to_origin_form;
-pub use http2::{PushEvent, PushPromise, PushStream};
+pub use http2::{PromisedMessage, PushEvent, PushStream};
 pub use streamed::ResponseStream;
 
 use crate::error::{Cause, ClientError, Phase, ProtocolError};

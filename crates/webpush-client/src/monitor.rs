@@ -1,6 +1,8 @@
 //! Receives, decrypts and acknowledges messages (RFC 8030 §6).
 
-use crate::connection::{Connection, Connector, FullResponse, Protocols, PushEvent, PushPromise, PushStream};
+use crate::connection::{
+    Connection, Connector, FullResponse, PromisedMessage, Protocols, PushEvent, PushStream,
+};
 use crate::encryption::{AgentKeys, CryptoError, LegacyParameters, decrypt, decrypt_aesgcm};
 use crate::error::{ClientError, Operation, ProtocolError, StatusError};
 use crate::event_source::{EventMessage, EventSource};
@@ -92,7 +94,7 @@ pub enum Event {
 /// A message that is not received yet.
 pub enum IncomingMessage {
     /// By server push.
-    Promise(PushPromise),
+    Promise(PromisedMessage),
     /// By server-sent event.
     Event(EventMessage),
 }

@@ -7,7 +7,7 @@ use http::uri::Authority;
 use std::net::IpAddr;
 use webpush_service::bearer_tokens::{self, BearerTokens};
 
-/// The clients that may use a listener.
+/// The access rules of a listener.
 pub(super) enum AdminAuth {
     /// Every client that can connect: the permissions of the socket file decide.
     Open,

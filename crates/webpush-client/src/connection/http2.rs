@@ -37,13 +37,13 @@ pub struct PushStream {
 /// An event of a monitoring request.
 pub enum PushEvent {
     /// The server pushes a message.
-    Promise(PushPromise),
+    Promise(PromisedMessage),
     /// The response to the monitoring request. The server pushes no more messages.
     Response(FullResponse),
 }
 
 /// A promised message. Dropping it cancels the push.
-pub struct PushPromise {
+pub struct PromisedMessage {
     url: Result<CapabilityUrl, ClientError>,
     response: PushedResponseFuture,
     origin: String,
@@ -155,7 +155,7 @@ impl PushStream {
         }
     }
 
-    fn promise(&self, promise: h2::client::PushPromise) -> PushPromise {
+    fn promise(&self, promise: h2::client::PushPromise) -> PromisedMessage {
         let (request, response) = promise.into_parts();
         let url = CapabilityUrl::parse(&request.uri().to_string()).map_err(ClientError::from);
         let url = url.and_then(|url| {
@@ -165,11 +165,11 @@ impl PushStream {
             }
             Err(ClientError::protocol(&*self.origin, ProtocolError::ForeignMessage(url.origin())))
         });
-        PushPromise { url, response, origin: self.origin.clone() }
+        PromisedMessage { url, response, origin: self.origin.clone() }
     }
 }
 
-impl PushPromise {
+impl PromisedMessage {
     /// Receives the message.
     ///
     /// # Errors
