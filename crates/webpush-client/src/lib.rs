@@ -1,6 +1,6 @@
 //! A Web Push client: user agent and application server.
 //!
-//! | topic | module |
+//! | Topic | Module |
 //! |---|---|
 //! | create and delete subscriptions, RFC 8030 §4 | [`subscribe`] |
 //! | receive messages, RFC 8030 §6, by server push or server-sent events | [`monitor`] |
@@ -10,7 +10,7 @@
 //! | subscriptions in the format of browsers; URLs | [`subscription`], [`url`] |
 //! | persistent state of a listener | [`state_file`] |
 //! | sockets, TLS, HTTP/1.1 and HTTP/2 | [`connection`], [`trust`] |
-//! | server-sent events | [`events`], [`event_stream`] |
+//! | server-sent events | [`event_source`], [`event_stream`] |
 //! | WebSockets for autopush, RFC 6455 | [`websocket`] |
 //! | secret files with atomic replacement | [`private_file`] |
 //! | errors | [`error`] |

@@ -9,7 +9,7 @@
 //!   └────────┴──────────┴────────┴─▶ one command line, parsed by clap
 //! ```
 //!
-//! | to find | look in |
+//! | Topic | Module |
 //! |---|---|
 //! | declarations | [`setting`], [`sections`] |
 //! | the sources and their precedence | [`layers`]; [`file`](mod@file), [`environment`], [`credentials`] |
