@@ -84,7 +84,7 @@ def dropped():
 
 
 @check
-def cancelled_monitor():
+def canceled_monitor():
     """a monitor that is reset leaves the connection usable and the messages where they were"""
     agent, sender = Agent(), Agent()
     subscription, push = agent.subscribe()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use webpush_service::failure::Failure;
+use webpush_service::error::ServiceError;
 
 /// A complete response.
 pub type Answer = Response<Bytes>;
@@ -32,6 +32,6 @@ pub fn no_store<B>(answer: &mut Response<B>) {
 }
 
 /// Returns a header value made of our own URLs and numbers.
-pub(crate) fn value(text: String) -> Result<HeaderValue, Failure> {
+pub(crate) fn value(text: String) -> Result<HeaderValue, ServiceError> {
     Ok(HeaderValue::try_from(text)?)
 }

@@ -22,7 +22,7 @@ use webpush_core::problem::Problem;
 use webpush_service::metrics::Refusals;
 use webpush_store::StoreError;
 
-pub use webpush_service::failure::{Failure, InternalError};
+pub use webpush_service::error::{InternalError, ServiceError};
 
 pub(crate) use catalogue::{CatalogueEntry, entries, names};
 
@@ -33,16 +33,16 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 #[derive(Clone, Copy, Debug)]
 pub enum ErrorKind<'a> {
     /// An error of the service.
-    Failure(&'a Failure),
+    Service(&'a ServiceError),
     /// An error of the Matrix gateway.
     Gateway(GatewayError),
 }
 
 /// An owned [`ErrorKind`].
 #[derive(Clone, Debug)]
-pub enum RequestError {
+pub enum HttpError {
     /// An error of the service.
-    Failure(Failure),
+    Service(ServiceError),
     /// An error of the Matrix gateway.
     Gateway(GatewayError),
 }
@@ -71,8 +71,8 @@ pub enum VapidErrorStatus {
 impl ErrorStyle {
     /// Returns the response to a request that failed.
     #[must_use]
-    pub fn answer(&self, failure: &Failure) -> Answer {
-        self.answer_with(ErrorKind::Failure(failure), &[])
+    pub fn answer(&self, failure: &ServiceError) -> Answer {
+        self.answer_with(ErrorKind::Service(failure), &[])
     }
 
     /// Returns such a response with further members, which may replace others (RFC 9457 §3.2).
@@ -98,8 +98,8 @@ impl ErrorStyle {
 
     /// Counts an error that is sent in a message of its protocol, and returns its status and text.
     #[must_use]
-    pub fn tell(&self, failure: &Failure) -> (StatusCode, String) {
-        let error = ErrorKind::Failure(failure);
+    pub fn tell(&self, failure: &ServiceError) -> (StatusCode, String) {
+        let error = ErrorKind::Service(failure);
         let Description { name, .. } = describe(error, self.vapid_status);
         self.refusals.count(name, error.problem());
         error.status_and_detail()
@@ -116,19 +116,19 @@ impl<'a> ErrorKind<'a> {
 
     const fn problem(self) -> Option<&'a Problem> {
         match self {
-            Self::Failure(Failure::Problem(problem)) => Some(problem),
-            Self::Failure(_) | Self::Gateway(_) => None,
+            Self::Service(ServiceError::Problem(problem)) => Some(problem),
+            Self::Service(_) | Self::Gateway(_) => None,
         }
     }
 
     fn add_headers(self, status: StatusCode, headers: &mut HeaderMap) {
         match self {
-            Self::Failure(Failure::Problem(problem)) => add_headers_of_problem(problem, status, headers),
-            Self::Failure(Failure::Store(StoreError::Unavailable | StoreError::Busy))
+            Self::Service(ServiceError::Problem(problem)) => add_headers_of_problem(problem, status, headers),
+            Self::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy))
             | Self::Gateway(GatewayError::Busy) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
-            Self::Failure(Failure::Store(StoreError::Corrupt) | Failure::Internal(_))
+            Self::Service(ServiceError::Store(StoreError::Corrupt) | ServiceError::Internal(_))
             | Self::Gateway(GatewayError::PushService) => {}
         }
     }
@@ -166,54 +166,54 @@ fn add_headers_of_problem(problem: &Problem, status: StatusCode, headers: &mut H
 }
 
 /// Returns the error for a method that a resource does not support.
-pub(crate) fn not_allowed(allow: &'static str) -> Failure {
+pub(crate) fn not_allowed(allow: &'static str) -> ServiceError {
     Problem::MethodNotAllowed { allow }.into()
 }
 
-impl RequestError {
+impl HttpError {
     /// Returns a reference to the error, for a response to describe.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind<'_> {
         match self {
-            Self::Failure(failure) => ErrorKind::Failure(failure),
+            Self::Service(failure) => ErrorKind::Service(failure),
             Self::Gateway(error) => ErrorKind::Gateway(*error),
         }
     }
 }
 
-impl fmt::Display for RequestError {
+impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failure(failure) => failure.fmt(f),
+            Self::Service(failure) => failure.fmt(f),
             Self::Gateway(error) => error.fmt(f),
         }
     }
 }
 
-impl Error for RequestError {
+impl Error for HttpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failure(failure) => failure.source(),
+            Self::Service(failure) => failure.source(),
             Self::Gateway(error) => error.source(),
         }
     }
 }
 
-impl From<Failure> for RequestError {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+impl From<ServiceError> for HttpError {
+    fn from(failure: ServiceError) -> Self {
+        Self::Service(failure)
     }
 }
 
-impl From<Problem> for RequestError {
+impl From<Problem> for HttpError {
     fn from(problem: Problem) -> Self {
-        Self::Failure(problem.into())
+        Self::Service(problem.into())
     }
 }
 
-impl From<StoreError> for RequestError {
+impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
+        Self::Service(error.into())
     }
 }
 

@@ -131,8 +131,9 @@ fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, token)| !token.is_empty() && !token.starts_with('#'))
 }
 
-/// Returns the token of the first `Authorization` header with the scheme Bearer; others may have other schemes (RFC 9110
-/// §11.4).
+/// Returns the token of the first `Authorization` header with the scheme Bearer.
+///
+/// Other headers may have other schemes (RFC 9110 §11.4).
 #[must_use]
 pub fn from_headers(headers: &HeaderMap) -> Option<&str> {
     headers.get_all(AUTHORIZATION).iter().find_map(|value| {

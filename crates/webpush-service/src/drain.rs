@@ -123,7 +123,7 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(60);
 
-    /// Returns when the sessions of `connections` connections, two each, are closed after the shutdown began.
+    /// Returns when the sessions of each connection, two each, are closed after the shutdown began.
     async fn close_times(connections: usize) -> Vec<[Duration; 2]> {
         let drain = Drain::default();
         let start = Instant::now();

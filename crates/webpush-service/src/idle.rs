@@ -26,7 +26,9 @@ pub async fn run(service: &Service) {
     }
 }
 
-/// Removes all inboxes that are idle at `now`, and returns their number. Inboxes with an open session count as active.
+/// Removes all inboxes that are idle at `now`, and returns their number.
+///
+/// Inboxes with an open session count as active.
 async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
     let check = IdleCheck { now, limits: service.limits.load().idle };
     let mut removed = 0;

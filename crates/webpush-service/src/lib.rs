@@ -17,7 +17,7 @@
 //! | log IDs | [`pseudonyms`] |
 //! | broadcast versions | [`broadcasts`] |
 //! | graceful shutdown | [`drain`] |
-//! | errors | [`failure`] |
+//! | errors | [`error`] |
 //! | the system clock and random bytes | [`system`] |
 //!
 //! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and spawn [`sweep::run`], [`idle::run`] and
@@ -29,7 +29,7 @@ pub mod bearer_tokens;
 pub mod broadcasts;
 pub mod client_addr;
 pub mod drain;
-pub mod failure;
+pub mod error;
 pub mod idle;
 pub mod limits;
 pub mod metrics;

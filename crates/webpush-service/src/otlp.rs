@@ -1,6 +1,6 @@
-//! OpenTelemetry spans: one per push request, in the trace of its sender, and one per delivery of a message.
+//! OpenTelemetry spans: one per push request, and one per delivery of a message.
 //!
-//! Without the feature `otlp` the same functions do nothing.
+//! They belong to the trace of the sender. Without the feature `otlp` the same functions do nothing.
 
 #[cfg(not(feature = "otlp"))]
 mod absent;
@@ -11,6 +11,6 @@ mod exported;
 mod pending;
 
 #[cfg(not(feature = "otlp"))]
-pub use absent::{Span, Spans};
+pub use absent::{NoSpan as Span, NoSpans as Spans};
 #[cfg(feature = "otlp")]
 pub use exported::{NAME, Span, Spans};

@@ -8,7 +8,7 @@ mod receipts;
 pub use receipts::Receipts;
 
 use crate::client_addr::ClientAddr;
-use crate::failure::Failure;
+use crate::error::ServiceError;
 use crate::rate_limits::PushStage;
 use crate::service::Service;
 use http::HeaderMap;
@@ -36,7 +36,9 @@ pub struct Published {
     pub receipts: Option<Receipts>,
 }
 
-/// Looks up the subscription of a push URL, and charges the rate limits that apply before the body is read.
+/// Looks up the subscription of a push URL, and charges its rate limits.
+///
+/// Call it before the body is read, so that a refused request costs little.
 ///
 /// # Errors
 /// Fails with [`Problem::NotFound`], or with [`Problem::TooManyRequests`] (see [`PushStage`]).
@@ -45,7 +47,7 @@ pub async fn find(
     peer: &ClientAddr,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<Subscription, Failure> {
+) -> Result<Subscription, ServiceError> {
     let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     service.spans.record_subscription(&subscription);
     service.rate_limits.load().charge(peer, PushStage::Found(&subscription))?;
@@ -55,14 +57,14 @@ pub async fn find(
 /// Accepts a message, and returns once it is durable. Reads only the credentials from `headers`.
 ///
 /// # Errors
-/// After a [`Failure`] the message was not accepted; after [`Failure::Store`] it may have been stored.
+/// After a [`ServiceError`] the message was not accepted; after [`ServiceError::Store`] it may have been stored.
 pub async fn accept(
     service: &Service,
     peer: &ClientAddr,
     headers: &HeaderMap,
     subscription: &Subscription,
     request: PublishRequest,
-) -> Result<Published, Failure> {
+) -> Result<Published, ServiceError> {
     let now = service.now();
     let sender = service.vapid.verify(headers, now)?;
     if let Some(sender) = &sender {
@@ -108,7 +110,7 @@ async fn store(
     service: &Service,
     draft: Draft,
     receipts: Option<&Receipts>,
-) -> Result<Arc<Message>, Failure> {
+) -> Result<Arc<Message>, ServiceError> {
     let new = receipts.filter(|receipts| receipts.is_new);
     let mut ops: Vec<_> = new.map(|receipts| Op::CreateInbox(receipts.inbox.clone())).into_iter().collect();
     ops.push(Op::Append(draft));
@@ -144,7 +146,7 @@ fn offer(service: &Service, draft: Draft) -> EntryRef {
 ///
 /// A message with a receipt or topic is stored even with TTL 0, so that its acknowledgement is matched and the message
 /// with the same topic is replaced (RFC 8030 §5.4). As it has expired, it is never fetched, and the sweep ends it.
-async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, Failure> {
+async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, ServiceError> {
     let entry = message.entry_ref();
     let sessions = service.registry.offer(&Entry::Message(message).into());
     service.metrics.messages.count_offered(sessions);

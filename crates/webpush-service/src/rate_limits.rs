@@ -67,8 +67,10 @@ impl RateLimits {
         unlimited.with_rates(rates)
     }
 
-    /// Creates rate limits for other rates. Unchanged rates keep their buckets; changed ones begin with full buckets, because
-    /// an empty bucket could take days to fill at the new rate.
+    /// Creates rate limits for other rates.
+    ///
+    /// Unchanged rates keep their buckets. Changed ones start with full buckets, because an empty bucket could take days to
+    /// fill at the new rate.
     #[must_use]
     pub fn with_rates(&self, rates: &Rates) -> Self {
         Self {
@@ -159,7 +161,9 @@ fn sender_hash(sender: &SenderKey) -> SenderHash {
     hash
 }
 
-/// Rounds up to whole seconds (RFC 9110 §10.2.3), and to at least 1: clients would retry at once after 0.
+/// Rounds up to whole seconds (RFC 9110 §10.2.3), and to at least 1.
+///
+/// Clients would retry immediately after 0.
 fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -1,4 +1,6 @@
-//! Readiness: the store accepts writes, all ACME certificates are there, and the server is not shutting down.
+//! Readiness for load balancers.
+//!
+//! The server is ready if the store accepts writes, it has all ACME certificates, and it is not shutting down.
 //!
 //! A recent durable commit proves that the store accepts writes. Otherwise a check commits a probe that leaves nothing
 //! behind: one at a time and at most one per second, regardless of the number of callers.

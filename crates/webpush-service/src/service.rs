@@ -4,7 +4,7 @@ mod commit_feed;
 mod reads;
 
 use crate::broadcasts::Broadcasts;
-use crate::failure::InternalError;
+use crate::error::InternalError;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;

@@ -41,7 +41,7 @@ pub enum Op {
     Append(Draft),
     /// Ends an entry and records the receipt it owes, if any. Ending what has ended does nothing.
     Settle(EntryRef, Outcome),
-    /// Removes a subscription and ends its messages as cancelled (RFC 8030 §7.3).
+    /// Removes a subscription and ends its messages as canceled (RFC 8030 §7.3).
     Unsubscribe(InboxId, SubscriptionId),
     /// Removes an inbox with all its subscriptions and entries.
     ///

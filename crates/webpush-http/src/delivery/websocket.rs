@@ -5,7 +5,7 @@ mod socket;
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
 use super::entry::QueuedEntry;
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use crate::resources::autopush::registration::{Registrant, register, unregister};
 use crate::server::HttpServer;
 use crate::transport::connections::ConnectionPermit;
@@ -378,7 +378,7 @@ fn drain(draining: &Draining, agent: &mut Agent<AutopushConnection>) {
 }
 
 /// Closes the connection of an agent that should try again later (1013, registered by RFC 6455 §11.7).
-fn refuse(failure: &Failure, agent: &mut Agent<AutopushConnection>) {
+fn refuse(failure: &ServiceError, agent: &mut Agent<AutopushConnection>) {
     let (_, reason) = agent.server.error_style.tell(failure);
     agent.queue.clear();
     agent.handle(AutopushInput::Close(Close::new(1013, reason)));

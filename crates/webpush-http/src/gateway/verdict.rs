@@ -6,7 +6,7 @@ use super::error::GatewayError;
 use super::error::SendError;
 use super::limiter::LimitExceeded;
 use crate::gateway::GATEWAY_PATIENCE;
-use crate::problem::{Failure, RequestError};
+use crate::problem::{HttpError, ServiceError};
 use http::StatusCode;
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_service::metrics::GatewayOutcome;
@@ -19,7 +19,7 @@ pub enum Verdict {
     /// The pushkey will never work, and is reported in `rejected`.
     Rejected,
     /// It may work later.
-    TryAgain(RequestError),
+    TryAgain(HttpError),
 }
 
 impl Verdict {
@@ -35,14 +35,16 @@ impl Verdict {
 
     /// Creates the verdict of a push URL of this server.
     #[must_use]
-    pub fn from_failure(failure: Failure) -> Self {
+    pub fn from_failure(failure: ServiceError) -> Self {
         match failure {
             // The subscription is gone, or takes messages only with a key that a gateway does not have.
-            Failure::Problem(Problem::NotFound | Problem::VapidRequired | Problem::VapidInvalid { .. }) => {
-                Self::Rejected
-            }
+            ServiceError::Problem(
+                Problem::NotFound | Problem::VapidRequired | Problem::VapidInvalid { .. },
+            ) => Self::Rejected,
             // An exceeded rate limit; no other problem is a fault of the pushkey.
-            Failure::Problem(_) | Failure::Store(_) | Failure::Internal(_) => Self::TryAgain(failure.into()),
+            ServiceError::Problem(_) | ServiceError::Store(_) | ServiceError::Internal(_) => {
+                Self::TryAgain(failure.into())
+            }
         }
     }
 
@@ -57,13 +59,13 @@ impl Verdict {
             }
             Err(SendError::Temporary(why)) => {
                 tracing::debug!(why, "cannot reach another push service");
-                Self::TryAgain(RequestError::Gateway(GatewayError::PushService))
+                Self::TryAgain(HttpError::Gateway(GatewayError::PushService))
             }
         }
     }
 }
 
-impl From<LimitExceeded> for RequestError {
+impl From<LimitExceeded> for HttpError {
     fn from(exceeded: LimitExceeded) -> Self {
         match exceeded {
             LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
@@ -84,11 +86,11 @@ fn from_status(status: StatusCode) -> Verdict {
         // it gives up on this one.
         StatusCode::PAYLOAD_TOO_LARGE => Verdict::Done,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Verdict::TryAgain(RequestError::Gateway(GatewayError::PushService))
+            Verdict::TryAgain(HttpError::Gateway(GatewayError::PushService))
         }
         status if status.is_client_error() => Verdict::Rejected,
         // A redirect may come from a proxy under maintenance, like a server error.
-        _ => Verdict::TryAgain(RequestError::Gateway(GatewayError::PushService)),
+        _ => Verdict::TryAgain(HttpError::Gateway(GatewayError::PushService)),
     }
 }
 
@@ -135,9 +137,9 @@ mod tests {
             (Problem::VapidRequired.into(), "rejected"),
             (claim.into(), "rejected"),
             (limited.into(), "again"),
-            (Failure::from(StoreError::Unavailable), "again"),
-            (Failure::from(StoreError::Corrupt), "again"),
-            (Failure::from(InternalError::MissingSealingKey), "again"),
+            (ServiceError::from(StoreError::Unavailable), "again"),
+            (ServiceError::from(StoreError::Corrupt), "again"),
+            (ServiceError::from(InternalError::MissingSealingKey), "again"),
         ] {
             assert_eq!(name(&Verdict::from_failure(failure)), verdict);
         }

@@ -1,7 +1,7 @@
 //! A list of all errors, for the page of errors and for tests.
 
 use super::table::{Description, describe};
-use super::{Failure, InternalError, RequestError, VapidErrorStatus};
+use super::{HttpError, InternalError, ServiceError, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LINK};
@@ -41,7 +41,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns an example for each name and number, grouped by name.
-pub(super) fn samples() -> impl Iterator<Item = RequestError> {
+pub(super) fn samples() -> impl Iterator<Item = HttpError> {
     let problems = [
         Problem::TtlMissing,
         Problem::TtlMalformed { negative: false },
@@ -76,11 +76,11 @@ pub(super) fn samples() -> impl Iterator<Item = RequestError> {
         Problem::PushUnsupported { events_available: true },
     ];
     let faults = [
-        Failure::Store(StoreError::Unavailable),
-        Failure::Store(StoreError::Corrupt),
-        Failure::Internal(InternalError::MissingSealingKey),
+        ServiceError::Store(StoreError::Unavailable),
+        ServiceError::Store(StoreError::Corrupt),
+        ServiceError::Internal(InternalError::MissingSealingKey),
     ];
     let gateway = [GatewayError::PushService, GatewayError::Busy];
-    let failures = problems.into_iter().map(Failure::Problem).chain(faults);
-    failures.map(RequestError::Failure).chain(gateway.map(RequestError::Gateway))
+    let failures = problems.into_iter().map(ServiceError::Problem).chain(faults);
+    failures.map(HttpError::Service).chain(gateway.map(HttpError::Gateway))
 }

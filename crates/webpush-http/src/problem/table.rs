@@ -1,6 +1,6 @@
 //! The table of errors: status, number, name, title and text of each.
 
-use super::{ErrorKind, Failure, RETRY_AFTER_SECONDS, VapidErrorStatus};
+use super::{ErrorKind, RETRY_AFTER_SECONDS, ServiceError, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderName};
@@ -33,23 +33,27 @@ impl Description {
 /// Returns the row of an error.
 pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> Description {
     match error {
-        ErrorKind::Failure(Failure::Problem(problem)) => of_problem(problem, vapid_status),
-        ErrorKind::Failure(Failure::Store(StoreError::Unavailable | StoreError::Busy)) => Description::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Some(201),
-            "store-unavailable",
-            "The message store is not available",
-            format!("Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."),
-        ),
+        ErrorKind::Service(ServiceError::Problem(problem)) => of_problem(problem, vapid_status),
+        ErrorKind::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy)) => {
+            Description::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some(201),
+                "store-unavailable",
+                "The message store is not available",
+                format!(
+                    "Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
+                ),
+            )
+        }
         // Number 201 would tell senders to try again, which does not help here.
-        ErrorKind::Failure(Failure::Store(StoreError::Corrupt)) => Description::new(
+        ErrorKind::Service(ServiceError::Store(StoreError::Corrupt)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             None,
             "store-corrupt",
             "A stored record is damaged",
             "The server's log names the file.",
         ),
-        ErrorKind::Failure(Failure::Internal(error)) => Description::new(
+        ErrorKind::Service(ServiceError::Internal(error)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             None,
             "internal",

@@ -7,11 +7,11 @@ fn style(vapid_status: VapidErrorStatus) -> ErrorStyle {
     ErrorStyle { origin: "https://push.example".to_owned(), vapid_status, refusals: Default::default() }
 }
 
-fn parts(failure: impl Into<RequestError>) -> (u16, Value, Answer) {
+fn parts(failure: impl Into<HttpError>) -> (u16, Value, Answer) {
     parts_in(&style(VapidErrorStatus::Rfc), failure)
 }
 
-fn parts_in(style: &ErrorStyle, failure: impl Into<RequestError>) -> (u16, Value, Answer) {
+fn parts_in(style: &ErrorStyle, failure: impl Into<HttpError>) -> (u16, Value, Answer) {
     let answer = style.answer_with(failure.into().kind(), &[]);
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap(), answer)
 }
@@ -58,7 +58,7 @@ fn an_unavailable_store_is_503_with_retry_after() {
 
 #[test]
 fn a_busy_gateway_is_503_with_retry_after() {
-    let (status, _, answer) = parts(RequestError::Gateway(GatewayError::Busy));
+    let (status, _, answer) = parts(HttpError::Gateway(GatewayError::Busy));
     assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (503, "5"));
 }
 

@@ -1,6 +1,6 @@
 //! Paths of autopush-rs, as aliases of ours with the same token.
 
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use std::borrow::Cow;
 use webpush_core::capability::Capability;
 use webpush_core::problem::Problem;
@@ -30,9 +30,9 @@ impl Resource<'_> {
     ///
     /// Senders of autopush-rs expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths
     /// both are 404 (RFC 8030 §7.3).
-    pub(crate) fn for_client(&self, failure: Failure, open: Option<Capability>) -> Failure {
+    pub(crate) fn for_client(&self, failure: ServiceError, open: Option<Capability>) -> ServiceError {
         match (failure, open) {
-            (Failure::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.is_alias => {
+            (ServiceError::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.is_alias => {
                 Problem::Gone.into()
             }
             (failure, _) => failure,
@@ -71,7 +71,7 @@ mod tests {
         let set = Capability::SubscriptionSet(InboxId::from_bytes([1; 16]));
         let is_gone = |path, problem: Problem, open| {
             let failure = resolve(path).for_client(problem.into(), open);
-            matches!(failure, Failure::Problem(Problem::Gone))
+            matches!(failure, ServiceError::Problem(Problem::Gone))
         };
         assert!(is_gone("/wpush/v2/token", Problem::NotFound, Some(push)));
         assert!(!is_gone("/push/token", Problem::NotFound, Some(push)));

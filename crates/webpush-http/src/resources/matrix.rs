@@ -7,7 +7,7 @@ use crate::gateway::limiter::NotificationPermit;
 use crate::gateway::outgoing::{GATEWAY_NAME, Outgoing};
 use crate::gateway::target::Target;
 use crate::gateway::verdict::Verdict;
-use crate::problem::{ErrorKind, ErrorStyle, Failure, RequestError};
+use crate::problem::{ErrorKind, ErrorStyle, HttpError, ServiceError};
 use crate::resources::rfc8030::publish;
 use crate::resources::unifiedpush::json;
 use crate::server::HttpServer;
@@ -40,7 +40,7 @@ pub(crate) async fn notify(
     peer: &ClientAddr,
     head: &Parts,
     body: &mut Body,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     let service = &*server.service;
     refuse_loops(&head.headers)?;
     // The body is dropped here: while other services respond, only their messages are kept.
@@ -57,8 +57,8 @@ pub(crate) async fn notify(
         match verdict {
             Verdict::Done => {}
             Verdict::Rejected => rejected.push(pushkey),
-            Verdict::TryAgain(RequestError::Failure(failure)) => return Err(failure),
-            Verdict::TryAgain(error @ RequestError::Gateway(_)) => {
+            Verdict::TryAgain(HttpError::Service(failure)) => return Err(failure),
+            Verdict::TryAgain(error @ HttpError::Gateway(_)) => {
                 return Ok(failed(error.kind(), &server.error_style));
             }
         }
@@ -116,7 +116,7 @@ fn deliveries(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Delivery
 /// The route of a notification to other push services.
 enum Route<'s> {
     Open(&'s Outgoing, NotificationPermit),
-    Closed(RequestError),
+    Closed(HttpError),
 }
 
 impl<'s> Route<'s> {

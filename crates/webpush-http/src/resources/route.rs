@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::body::Body;
-use crate::problem::{ErrorKind, Failure, not_allowed};
+use crate::problem::{ErrorKind, ServiceError, not_allowed};
 use crate::resources::about;
 use crate::resources::aliases;
 use crate::resources::autopush::opening::{self, Opening};
@@ -52,13 +52,13 @@ pub async fn serve(
     let mut outcome = match span.instrument(dispatched).await {
         Ok(outcome) => outcome,
         Err(failure) => {
-            if let Failure::Internal(error) = &failure {
+            if let ServiceError::Internal(error) = &failure {
                 tracing::error!(%error, "internal error");
             }
             body.discard().await;
             let failure = resource.for_client(failure, open);
             RouteOutcome::Answer(match path {
-                matrix::PATH => matrix::failed(ErrorKind::Failure(&failure), &server.error_style),
+                matrix::PATH => matrix::failed(ErrorKind::Service(&failure), &server.error_style),
                 _ if is_legacy_path(path) => legacy::answer::failed(&failure, &server.error_style),
                 _ => server.error_style.answer(&failure),
             })
@@ -93,7 +93,7 @@ async fn dispatch(
     body: &mut Body,
     path: &str,
     open: Option<Capability>,
-) -> Result<RouteOutcome, Failure> {
+) -> Result<RouteOutcome, ServiceError> {
     let service = &*server.service;
     match open {
         Some(capability) => on_capability(service, caller, head, body, capability).await,
@@ -112,7 +112,7 @@ async fn on_capability(
     head: &Parts,
     body: &mut Body,
     capability: Capability,
-) -> Result<RouteOutcome, Failure> {
+) -> Result<RouteOutcome, ServiceError> {
     let answer = match (capability, &head.method) {
         (Capability::Push(agent, id), &Method::POST) => {
             publish::publish(service, caller.peer, head, body, agent, id).await?
@@ -177,7 +177,7 @@ async fn on_fixed_path(
     head: &Parts,
     body: &mut Body,
     path: &str,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     let service = &*server.service;
     if let Some(check) = HealthCheck::on_public(path) {
         return match head.method {

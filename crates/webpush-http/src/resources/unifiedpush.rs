@@ -1,7 +1,7 @@
 //! UnifiedPush discovery, which applications still use although it has left the specification.
 
 use crate::answer::{Answer, no_store};
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -14,7 +14,7 @@ pub(crate) async fn endpoint(
     service: &Service,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     let mut answer = json(r#"{"unifiedpush":{"version":1}}"#);
     // True only until the subscription is removed.

@@ -96,7 +96,7 @@ async fn known_traffic_is_counted_exactly() {
         ("webpush_messages_live_total", &[("result", "taken")], 1.0),
         ("webpush_messages_ended_total", &[("outcome", "replaced")], 1.0),
         ("webpush_messages_ended_total", &[("outcome", "dropped")], 1.0),
-        ("webpush_messages_ended_total", &[("outcome", "cancelled")], 1.0),
+        ("webpush_messages_ended_total", &[("outcome", "canceled")], 1.0),
         ("webpush_messages_ended_total", &[("outcome", "expired")], 0.0),
         ("webpush_message_acknowledgement_seconds_count", &[], 3.0),
         ("webpush_requests_refused_total", &[("problem", "ttl-missing")], 1.0),

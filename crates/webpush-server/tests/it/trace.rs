@@ -109,7 +109,7 @@ async fn the_trace_shows_how_a_message_ended_without_its_agent() {
     assert_eq!(trace(&server, &waiting).await.1["reason"], "the agent is not connected");
     assert_eq!(sender.delete(&urls.subscription).await, StatusCode::NO_CONTENT);
     let found = trace(&server, &waiting).await.1;
-    assert_eq!((&found["state"], &found["final"]), (&json!("cancelled"), &json!(true)));
+    assert_eq!((&found["state"], &found["final"]), (&json!("canceled"), &json!(true)));
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// 2⁶⁴ divided by the golden ratio: steps of this size around a circle leave no large gap, for any number of steps.
+/// 2⁶⁴ divided by the golden ratio.
+///
+/// Steps of this size around a circle leave no large gap, for any number of steps.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Hands out times in a window, evenly spread without knowing their number in advance.

@@ -11,7 +11,7 @@ use webpush_store::statistics::Distribution;
 /// Prefix of all metric names.
 const PREFIX: &str = "webpush";
 
-/// Counters by one label with `N` known values. The index of a value is its position in the list of values.
+/// Counters by one label with `N` known values, which are addressed by index.
 #[derive(Debug)]
 pub(crate) struct Counters<const N: usize>([AtomicU64; N]);
 

@@ -15,7 +15,7 @@ const PROTOCOLS: [&str; ProtocolKind::ALL.len()] = {
     [rfc8030.as_str(), autopush.as_str(), legacy.as_str()]
 };
 /// In the order of [`Outcome`].
-const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "cancelled", "dropped"];
+const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "canceled", "dropped"];
 const LIVE: [&str; 2] = ["taken", "nobody"];
 
 /// Bounds of the histograms, in milliseconds: the precision of the timestamps of messages.
@@ -56,7 +56,9 @@ impl Messages {
         self.live.add(usize::from(sessions == 0), 1);
     }
 
-    /// Records the latency of an entry written to its agent's connection; `accepted` is `None` for a receipt.
+    /// Records the latency of an entry written to its agent's connection.
+    ///
+    /// `accepted` is `None` for a receipt, which has no latency.
     pub fn observe_delivery(&self, accepted: Option<Timestamp>, now: Timestamp) {
         if let Some(accepted) = accepted {
             self.delivery.note(millis(accepted, now));
@@ -142,7 +144,7 @@ impl Messages {
         )?;
         out.counters(
             "messages_ended",
-            "Stored messages ended, by outcome: delivered (acknowledged), expired, replaced (same topic), cancelled (deleted \
+            "Stored messages ended, by outcome: delivered (acknowledged), expired, replaced (same topic), canceled (deleted \
              by the sender or with the subscription), dropped (quota).",
             "outcome",
             self.ended.labeled(OUTCOMES),
@@ -199,7 +201,7 @@ mod tests {
             (Outcome::Delivered, "delivered"),
             (Outcome::Expired, "expired"),
             (Outcome::Replaced, "replaced"),
-            (Outcome::Canceled, "cancelled"),
+            (Outcome::Canceled, "canceled"),
             (Outcome::Dropped, "dropped"),
         ] {
             assert_eq!(OUTCOMES[outcome as usize], name);

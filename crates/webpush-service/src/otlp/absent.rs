@@ -10,23 +10,23 @@ use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
-/// The spans of a service: none.
+/// Stands in for the spans of a service.
 #[derive(Clone, Debug)]
-pub struct Spans;
+pub struct NoSpans;
 
-/// The span of a request: none.
+/// Stands in for the span of a request.
 #[derive(Debug)]
-pub struct Span;
+pub struct NoSpan;
 
-impl Spans {
+impl NoSpans {
     /// Does nothing.
     pub const fn disabled() -> Self {
         Self
     }
 
     /// Does nothing.
-    pub fn start(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> Span {
-        Span
+    pub fn start(&self, _: &Parts, _: impl FnOnce() -> Option<&'static str>) -> NoSpan {
+        NoSpan
     }
 
     /// Does nothing.
@@ -52,7 +52,7 @@ impl Spans {
     }
 }
 
-impl Span {
+impl NoSpan {
     /// Returns the future unchanged.
     pub const fn instrument<F: Future>(&self, future: F) -> F {
         future

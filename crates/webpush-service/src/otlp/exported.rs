@@ -29,7 +29,9 @@ use webpush_core::subscription::Subscription;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Service name in traces.
 pub const NAME: &str = "webpush-server";
-/// The sender's trace (W3C Trace Context). `tracestate` is ignored: it may hold anything, and would be exported.
+/// The sender's trace (W3C Trace Context).
+///
+/// `tracestate` is ignored, because it may hold anything, and would be exported.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Records spans, if an exporter is configured.
@@ -192,7 +194,7 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Delivered => "delivered",
         Outcome::Expired => "expired",
         Outcome::Replaced => "replaced",
-        Outcome::Canceled => "cancelled",
+        Outcome::Canceled => "canceled",
         Outcome::Dropped => "dropped",
     }
 }

@@ -1,7 +1,7 @@
 //! Delivery receipts (RFC 8030 §5.1): the receipt subscription of a push.
 
 use crate::client_addr::ClientAddr;
-use crate::failure::Failure;
+use crate::error::ServiceError;
 use crate::service::Service;
 use webpush_core::capability::Capability;
 use webpush_core::header::Link;
@@ -19,13 +19,15 @@ pub struct Receipts {
     pub is_new: bool,
 }
 
-/// Returns the receipt subscription named by the sender, or a new one; `None` if no receipt was requested.
+/// Returns the receipt subscription that the sender named, or a new one.
+///
+/// Returns `None` if no receipt was requested.
 pub(super) async fn requested(
     service: &Service,
     peer: &ClientAddr,
     request: &PublishRequest,
     now: Timestamp,
-) -> Result<Option<Receipts>, Failure> {
+) -> Result<Option<Receipts>, ServiceError> {
     if !request.wants_receipt {
         return Ok(None);
     }
@@ -41,7 +43,7 @@ pub(super) async fn requested(
     Ok(Some(receipts))
 }
 
-async fn find(service: &Service, link: &Link) -> Result<Inbox, Failure> {
+async fn find(service: &Service, link: &Link) -> Result<Inbox, ServiceError> {
     let capability = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
     let Some(Capability::ReceiptSubscription(id)) = capability else {
         return Err(Problem::ReceiptSubscriptionUnknown.into());

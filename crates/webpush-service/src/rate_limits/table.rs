@@ -1,4 +1,6 @@
-//! Token buckets by key, in bounded memory. A full bucket equals a missing one, so no timer refills them.
+//! Token buckets by key, in bounded memory.
+//!
+//! A full bucket is the same as a missing one, so no timer refills them.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -69,8 +71,9 @@ impl<K: Copy + Eq + Hash> BucketTable<K> {
         usize::try_from(hasher.finish()).unwrap_or_default() % SHARDS
     }
 
-    /// Removes full buckets. If less than an eighth is free then, evicts the fullest others or refuses the key.
+    /// Removes full buckets.
     ///
+    /// If less than an eighth of the table is free afterwards, it also evicts the fullest others, or refuses the key.
     /// Freeing an eighth at a time makes the cost per key constant on average.
     fn make_room(&self, buckets: &mut HashMap<K, Bucket>, now: u64) -> Result<(), Duration> {
         buckets.retain(|_, bucket| !bucket.is_full(now));

@@ -2,10 +2,10 @@
 
 use webpush_core::urgency::Urgency;
 
-/// What blocks a WebSocket session.
+/// The reason that a session sends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockReason {
-    /// Nothing that is known.
+    /// No known reason.
     Nothing,
     /// The agent has its maximum of unacknowledged messages.
     Window,
@@ -13,12 +13,12 @@ pub enum BlockReason {
     Socket,
 }
 
-/// Whether an agent would receive a message now.
+/// The ability of an agent to receive a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// Its inbox has no open session.
     NoSession,
-    /// The urgency is below the minimum of all sessions, which is given.
+    /// The urgency is below this minimum, the lowest of all sessions.
     BelowMinUrgency(Urgency),
     /// A session accepts the urgency, but may be blocked.
     Session(BlockReason),

@@ -37,7 +37,7 @@ impl Traces {
     }
 }
 
-/// Returns the time since a message was written, and true if it is still waiting for its acknowledgement.
+/// Returns the time since a message was written, and true if it still waits for acknowledgement.
 ///
 /// Returns `None` for messages that ended in another way, or need no acknowledgement.
 fn ack_time(trace: &Trace, now: Duration) -> Option<(Duration, bool)> {

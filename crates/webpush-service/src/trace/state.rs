@@ -25,7 +25,7 @@ pub async fn message_state(service: &Service, trace: &Trace) -> MessageState {
     if trace.at(Stage::Stored).is_some() && matches!(service.entry(&trace.entry).await, Ok(None)) {
         // It may have ended since the trace was read.
         let latest = service.traces.find(trace.entry.message);
-        let removed = || ended("cancelled", "its subscription was removed");
+        let removed = || ended("canceled", "its subscription was removed");
         return latest.as_ref().and_then(final_state).unwrap_or_else(removed);
     }
     let nack = nack_reason(trace);
@@ -48,7 +48,7 @@ fn final_state(trace: &Trace) -> Option<MessageState> {
         }
         Outcome::Expired => ended("expired", "its TTL ran out"),
         Outcome::Replaced => ended("replaced", "a newer message has the same topic"),
-        Outcome::Canceled => ended("cancelled", "its sender deleted it, or its subscription was removed"),
+        Outcome::Canceled => ended("canceled", "its sender deleted it, or its subscription was removed"),
         Outcome::Dropped => ended("dropped", "the agent's inbox is full (--quota-messages, --quota-bytes)"),
     })
 }

@@ -68,7 +68,7 @@ async fn subscribe(admin: &Admin, reporter: &StepReporter) -> Result<AgentSubscr
     let url = CapabilityUrl::parse(&service.origin)?;
     let created = subscribe::for_ourselves(service).await;
     let created = created.map_err(|failure| {
-        SelfTestError::NoSubscription(ErrorKind::Failure(&failure).status_and_detail().1)
+        SelfTestError::NoSubscription(ErrorKind::Service(&failure).status_and_detail().1)
     })?;
     let (head, body) = created.into_parts();
     let answer = FullResponse { status: head.status, headers: head.headers, body };

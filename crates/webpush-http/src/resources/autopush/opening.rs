@@ -1,7 +1,7 @@
 //! The opening of a WebSocket (RFC 6455 §4.2), over HTTP/1.1.
 
 use crate::answer::{Answer, empty};
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -77,7 +77,7 @@ impl Opening {
 }
 
 /// Returns the error for an upgrade, which HTTP/2 does not have (RFC 9113 §8.6).
-pub(crate) fn unsupported_upgrade() -> Failure {
+pub(crate) fn unsupported_upgrade() -> ServiceError {
     Problem::UpgradeMalformed { detail: "HTTP/2 has no Upgrade" }.into()
 }
 

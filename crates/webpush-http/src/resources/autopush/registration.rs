@@ -2,7 +2,7 @@
 //!
 //! The checks are those of `POST /subscribe`.
 
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use crate::resources::rfc8030::subscribe::{new_subscription, subscribed};
 use webpush_core::capability::Capability;
 use webpush_core::id::{ChannelId, InboxId};
@@ -31,7 +31,7 @@ pub(crate) async fn register(
     registrant: &Registrant<'_>,
     channel: ChannelId,
     key: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<String, ServiceError> {
     let malformed = |_| Problem::OptionsMalformed {
         detail: "The key is not the base64url of an uncompressed P-256 point",
     };
@@ -60,13 +60,17 @@ pub(crate) async fn register(
     endpoint(service, &subscription)
 }
 
-fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, Failure> {
+fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, ServiceError> {
     let push = Capability::Push(subscription.agent, subscription.id);
     Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
 }
 
 /// Removes the subscription of a channel with its messages, if it exists.
-pub(crate) async fn unregister(service: &Service, agent: InboxId, channel: ChannelId) -> Result<(), Failure> {
+pub(crate) async fn unregister(
+    service: &Service,
+    agent: InboxId,
+    channel: ChannelId,
+) -> Result<(), ServiceError> {
     if let Some(existing) = service.channel(agent, channel).await? {
         service.commit_one(Op::Unsubscribe(agent, existing.id), Durability::Durable).await?;
     }

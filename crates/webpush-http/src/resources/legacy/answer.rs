@@ -1,7 +1,7 @@
 //! Additions of the legacy API to errors, and to the end of a monitor.
 
 use crate::answer::{Answer, value, with};
-use crate::problem::{ErrorStyle, Failure};
+use crate::problem::{ErrorStyle, ServiceError};
 use crate::server::HttpServer;
 use http::header::{CACHE_CONTROL, HeaderValue, LINK};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use webpush_core::protocol::legacy::{cache_control, registration_links, with_err
 use webpush_service::service::Service;
 
 /// Returns an error response.
-pub(crate) fn failed(failure: &Failure, style: &ErrorStyle) -> Answer {
+pub(crate) fn failed(failure: &ServiceError, style: &ErrorStyle) -> Answer {
     let mut answer = style.answer(failure);
     add_error_members(&mut answer);
     answer
@@ -46,7 +46,7 @@ pub(crate) fn about_registration(
     device: InboxId,
     key: KeyId,
     lifetime: Duration,
-) -> Result<[(http::HeaderName, HeaderValue); 2], Failure> {
+) -> Result<[(http::HeaderName, HeaderValue); 2], ServiceError> {
     let channels = service.path(Capability::Channels(device), key)?;
     let device = service.path(Capability::Device(device), key)?;
     let links = value(registration_links(&device, &channels))?;

@@ -5,7 +5,7 @@
 use super::answer::about_registration;
 use crate::answer::{Answer, empty, value, with};
 use crate::body::Body;
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use crate::resources::rfc8030::subscribe::{MOST_BODY_BYTES, subscribed};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, LINK, LOCATION};
@@ -30,7 +30,7 @@ pub async fn register(
     caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.peer)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
@@ -54,7 +54,7 @@ pub async fn subscribe(
     head: &Parts,
     body: &mut Body,
     device: InboxId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     service.rate_limits.load().charge_registration(peer)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = parse_restriction(&head.headers, &options, &P256)?;

@@ -1,7 +1,7 @@
 //! A device and a channel as their agent sees them.
 
 use crate::answer::{Answer, empty};
-use crate::problem::{Failure, not_allowed};
+use crate::problem::{ServiceError, not_allowed};
 use crate::resources::cors;
 use crate::resources::outcome::RouteOutcome;
 use crate::resources::rfc8030::message;
@@ -18,7 +18,7 @@ use webpush_core::urgency::Urgency;
 use webpush_service::service::Service;
 
 /// A device: `GET` receives what is sent to all its channels, `DELETE` removes it with them.
-pub async fn device(service: &Service, head: &Parts, device: InboxId) -> Result<RouteOutcome, Failure> {
+pub async fn device(service: &Service, head: &Parts, device: InboxId) -> Result<RouteOutcome, ServiceError> {
     match head.method {
         Method::GET => subscription::monitor(service, head, Capability::Device(device)).await,
         Method::DELETE => subscription::remove_inbox(service, device).await.map(RouteOutcome::Answer),
@@ -33,7 +33,7 @@ pub async fn channel(
     head: &Parts,
     device: InboxId,
     id: SubscriptionId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     match head.method {
         Method::GET | Method::HEAD => last_message(service, device, id).await,
         Method::DELETE => subscription::unsubscribe(service, device, id).await,
@@ -43,7 +43,11 @@ pub async fn channel(
 }
 
 /// The newest message that has not arrived yet, or 204. Reading it is no acknowledgement.
-async fn last_message(service: &Service, device: InboxId, id: SubscriptionId) -> Result<Answer, Failure> {
+async fn last_message(
+    service: &Service,
+    device: InboxId,
+    id: SubscriptionId,
+) -> Result<Answer, ServiceError> {
     service.subscription(device, id).await?.ok_or(Problem::NotFound)?;
     let scope = Scope { inbox: device, subscription: Some(id), min_urgency: Urgency::VeryLow };
     match service.latest(&scope, service.now()).await? {

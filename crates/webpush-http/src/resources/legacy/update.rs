@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, value};
 use crate::body::Body;
-use crate::problem::{Failure, not_allowed};
+use crate::problem::{ServiceError, not_allowed};
 use crate::resources::cors;
 use crate::resources::rfc8030::publish;
 use http::header::CACHE_CONTROL;
@@ -22,7 +22,7 @@ pub async fn update(
     body: &mut Body,
     device: InboxId,
     id: SubscriptionId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     match head.method {
         Method::PUT => {}
         Method::OPTIONS => return Ok(cors::preflight("PUT, OPTIONS", &head.headers)),

@@ -61,14 +61,14 @@ fn errors_have_the_members_of_matrix() {
     };
     let limited = Problem::TooManyRequests { limit: LimitKind::Agent, retry_after_seconds: 7 };
     for (failure, status, errcode) in [
-        (RequestError::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
+        (HttpError::from(Problem::NotificationMalformed { detail: "It is wrong" }), 400, "M_BAD_JSON"),
         (Problem::ForeignPushkey.into(), 403, "M_FORBIDDEN"),
         (Problem::NotFound.into(), 404, "M_UNRECOGNIZED"),
         (Problem::MethodNotAllowed { allow: "GET" }.into(), 405, "M_UNRECOGNIZED"),
         (Problem::BodyTooLarge { limit: 1 }.into(), 413, "M_TOO_LARGE"),
         (limited.into(), 429, "M_LIMIT_EXCEEDED"),
-        (RequestError::Gateway(GatewayError::PushService), 502, "M_UNKNOWN"),
-        (RequestError::Gateway(GatewayError::Busy), 503, "M_UNKNOWN"),
+        (HttpError::Gateway(GatewayError::PushService), 502, "M_UNKNOWN"),
+        (HttpError::Gateway(GatewayError::Busy), 503, "M_UNKNOWN"),
     ] {
         let answer = failed(failure.kind(), &style);
         let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();

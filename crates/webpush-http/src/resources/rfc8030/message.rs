@@ -1,7 +1,7 @@
 //! The URL of a message: reading, acknowledging (RFC 8030 §6.2) and canceling it.
 
 use crate::answer::{Answer, empty, with};
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use webpush_core::id::EntryRef;
@@ -13,7 +13,7 @@ use webpush_service::service::Service;
 use webpush_store::{Applied, Durability, Op, StoreError};
 
 /// `GET` returns the message until it ends. The URL is the capability to read it (RFC 8030 §8.3).
-pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, Failure> {
+pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, ServiceError> {
     match service.entry(entry).await? {
         Some(Entry::Message(message)) if !message.is_expired(service.now()) => {
             Ok(guarded(rfc8030::message_response(&message)))
@@ -34,7 +34,7 @@ pub(crate) fn guarded(message: Answer) -> Answer {
 /// `DELETE` settles the message.
 ///
 /// The agent acknowledges it, or the sender cancels it: the protocol of the subscription decides who knows the URL.
-pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, Failure> {
+pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, ServiceError> {
     if !entry.is_stored() {
         // A TTL 0 message is never stored; its delivery was its end.
         return Ok(empty(StatusCode::NO_CONTENT));
@@ -49,7 +49,7 @@ pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer,
     }
 }
 
-async fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, Failure> {
+async fn outcome_of_delete(service: &Service, entry: &EntryRef) -> Result<Outcome, ServiceError> {
     let message = match service.entry(entry).await {
         Ok(Some(Entry::Message(message))) => message,
         // A receipt has no subscription, and a damaged message may have been delivered before.

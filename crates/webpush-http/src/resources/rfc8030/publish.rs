@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
@@ -23,7 +23,7 @@ pub(crate) async fn publish(
     body: &mut Body,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     let subscription = find(service, peer, agent, id).await?;
     let most = service.limits.load().max_body_bytes;
     let body = body.read(&head.headers, most).await?;
@@ -40,14 +40,14 @@ pub(crate) async fn deliver(
     body: Bytes,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<(), Failure> {
+) -> Result<(), ServiceError> {
     let subscription = find(service, peer, agent, id).await?;
     let request = PublishRequest::parse(headers, body)?;
     accept(service, peer, headers, &subscription, request).await.map(drop)
 }
 
 /// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).
-pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, Failure> {
+pub(crate) fn answer(service: &Service, published: &Published) -> Result<Answer, ServiceError> {
     let Published { entry, key, ttl, receipts } = published;
     let url = [&*service.origin, &service.path(Capability::Message(*entry), *key)?].concat();
     let status = if receipts.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };

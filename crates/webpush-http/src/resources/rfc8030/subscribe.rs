@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, empty, no_store, value, with};
 use crate::body::Body;
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use http::StatusCode;
 use http::header::{LINK, LOCATION};
 use http::request::Parts;
@@ -29,7 +29,7 @@ pub(crate) async fn subscribe(
     caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.peer)?;
     let named = set_link(&head.headers)?;
@@ -43,12 +43,16 @@ pub(crate) async fn subscribe(
 }
 
 /// Creates a subscription of a new agent for the server itself, without checks.
-pub async fn for_ourselves(service: &Service) -> Result<Answer, Failure> {
+pub async fn for_ourselves(service: &Service) -> Result<Answer, ServiceError> {
     create(service, None, None).await
 }
 
 /// Creates a subscription in a set, or in a new one.
-async fn create(service: &Service, set: Option<Inbox>, sender: Option<SenderKey>) -> Result<Answer, Failure> {
+async fn create(
+    service: &Service,
+    set: Option<Inbox>,
+    sender: Option<SenderKey>,
+) -> Result<Answer, ServiceError> {
     let mut ops = Vec::with_capacity(2);
     let agent = match set {
         Some(set) => set,
@@ -74,7 +78,7 @@ pub(crate) fn new_subscription(
     agent: InboxId,
     sender: Option<SenderKey>,
     protocol: Protocol,
-) -> Result<Subscription, Failure> {
+) -> Result<Subscription, ServiceError> {
     let id = SubscriptionId::from_bytes(service.random()?);
     let (created, key) = (service.now(), service.keyring.current());
     Ok(Subscription { agent, id, created, key, sender, protocol })
@@ -96,14 +100,14 @@ pub(crate) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Prob
     }
 }
 
-async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, Failure> {
+async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, ServiceError> {
     let opened = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
     let Some(Capability::SubscriptionSet(id)) = opened else { return Err(Problem::SetUnknown.into()) };
     let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Agent);
     inbox.ok_or_else(|| Problem::SetUnknown.into())
 }
 
-fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, Failure> {
+fn created(service: &Service, subscription: &Subscription, set_key: KeyId) -> Result<Answer, ServiceError> {
     let Subscription { agent, id, key, .. } = *subscription;
     let location = format!("{}{}", service.origin, service.path(Capability::Subscription(agent, id), key)?);
     let push = link(&service.origin, &service.path(Capability::Push(agent, id), key)?, PUSH_REL);

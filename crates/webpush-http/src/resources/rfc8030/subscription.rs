@@ -3,7 +3,7 @@
 use crate::answer::{Answer, empty};
 use crate::delivery::events::EventRequest;
 use crate::delivery::{DeliveryRequest, DeliveryResource};
-use crate::problem::Failure;
+use crate::problem::ServiceError;
 use crate::resources::outcome::RouteOutcome;
 use http::StatusCode;
 use http::request::Parts;
@@ -24,7 +24,7 @@ pub(crate) async fn monitor(
     service: &Service,
     head: &Parts,
     capability: Capability,
-) -> Result<RouteOutcome, Failure> {
+) -> Result<RouteOutcome, ServiceError> {
     let preferences = MonitorRequest::parse(&head.headers, service.now())?;
     let (inbox, only) = match capability {
         Capability::Subscription(agent, id) => (agent, Some(id)),
@@ -70,18 +70,18 @@ pub(crate) async fn unsubscribe(
     service: &Service,
     agent: InboxId,
     id: SubscriptionId,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ServiceError> {
     let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
     answer(&removed)
 }
 
 /// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
-pub(crate) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, Failure> {
+pub(crate) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, ServiceError> {
     let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
     answer(&removed)
 }
 
-fn answer(removed: &Applied) -> Result<Answer, Failure> {
+fn answer(removed: &Applied) -> Result<Answer, ServiceError> {
     match removed {
         Applied::Removed(_) => Ok(empty(StatusCode::NO_CONTENT)),
         _ => Err(Problem::NotFound.into()),

@@ -162,7 +162,7 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
 
 /// Returns the answer of a server that refuses.
 fn refused(findings: Vec<ClaimCheck>, problem: Problem) -> Explanation {
-    let (status, detail) = problem::RequestError::from(problem).kind().status_and_detail();
+    let (status, detail) = problem::HttpError::from(problem).kind().status_and_detail();
     Explanation { pass: false, findings: rows(findings), status: Some(status.as_u16()), detail }
 }
 

@@ -79,6 +79,6 @@ async fn d1_withdraw_a_delete_acknowledges_for_an_rfc_8030_agent_and_withdraws_e
         assert_eq!(receipts(&service).await, [status], "{protocol:?}");
         assert_eq!(service.entry(&entry).await, Ok(None));
         let again = delete(&service, entry).await.unwrap_err();
-        assert!(matches!(again, Failure::Problem(Problem::NotFound)), "{again:?}");
+        assert!(matches!(again, ServiceError::Problem(Problem::NotFound)), "{again:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request failed.
+//! Errors of requests.
 
 use http::header::InvalidHeaderValue;
 use std::error::Error;
@@ -7,18 +7,18 @@ use webpush_core::env::EntropyError;
 use webpush_core::problem::Problem;
 use webpush_store::StoreError;
 
-/// A failed request, by who is at fault.
+/// The error of a request, by its cause.
 #[derive(Clone, Debug)]
-pub enum Failure {
-    /// The request: a fault of the client.
+pub enum ServiceError {
+    /// The request is invalid.
     Problem(Problem),
-    /// The store.
+    /// The store failed.
     Store(StoreError),
-    /// The server itself.
+    /// The server failed.
     Internal(InternalError),
 }
 
-/// A fault of the server.
+/// An internal error of the server.
 #[derive(Clone, Debug)]
 pub enum InternalError {
     /// No ID could be generated.
@@ -29,7 +29,7 @@ pub enum InternalError {
     InvalidHeader,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(_) => f.write_str("invalid request"),
@@ -49,7 +49,7 @@ impl fmt::Display for InternalError {
     }
 }
 
-impl Error for Failure {
+impl Error for ServiceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Problem(problem) => Some(problem),
@@ -68,31 +68,31 @@ impl Error for InternalError {
     }
 }
 
-impl From<Problem> for Failure {
+impl From<Problem> for ServiceError {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<InternalError> for Failure {
+impl From<InternalError> for ServiceError {
     fn from(error: InternalError) -> Self {
         Self::Internal(error)
     }
 }
 
-impl From<EntropyError> for Failure {
+impl From<EntropyError> for ServiceError {
     fn from(error: EntropyError) -> Self {
         Self::Internal(InternalError::Entropy(error))
     }
 }
 
-impl From<InvalidHeaderValue> for Failure {
+impl From<InvalidHeaderValue> for ServiceError {
     fn from(_: InvalidHeaderValue) -> Self {
         Self::Internal(InternalError::InvalidHeader)
     }
