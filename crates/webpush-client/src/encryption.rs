@@ -42,10 +42,10 @@ impl fmt::Display for CryptoError {
             }
             Self::Key => "a key is not a P-256 key",
             Self::Header => "its encryption header is malformed",
-            Self::Truncated => "it is cut short",
-            Self::Forged => "it was not encrypted for this subscription, or was changed on the way",
+            Self::Truncated => "it is truncated",
+            Self::Forged => "it was not encrypted for this subscription, or was modified in transit",
             Self::Padding => "its padding is malformed",
-            Self::Randomness => "the system has no randomness to offer",
+            Self::Randomness => "the operating system returned no random bytes",
         };
         f.write_str(text)
     }

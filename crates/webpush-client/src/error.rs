@@ -152,7 +152,7 @@ impl fmt::Display for ClientError {
             Self::Crypto(error) => error.fmt(f),
             Self::File(error) => error.fmt(f),
             Self::Trust(error) => error.fmt(f),
-            Self::Request(_) => f.write_str("cannot make the request"),
+            Self::Request(_) => f.write_str("cannot create the request"),
             Self::Transport(error) => error.fmt(f),
             Self::Protocol { origin, error } => write!(f, "{origin} {error}"),
             Self::Status(error) => error.fmt(f),

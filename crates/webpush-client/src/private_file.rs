@@ -100,7 +100,7 @@ impl Replacement {
 
     fn new(path: &Path) -> io::Result<Self> {
         let Some(name) = path.file_name() else {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "this is not the name of a file"));
+            return Err(io::Error::new(ErrorKind::InvalidInput, "not a file name"));
         };
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
@@ -173,10 +173,9 @@ impl fmt::Display for FileError {
         let path = self.path.display();
         match self.operation {
             FileOperation::Read => write!(f, "cannot read {path}"),
-            FileOperation::Create if self.source.kind() == ErrorKind::AlreadyExists => write!(
-                f,
-                "{path} exists already, and an overwritten key is lost: choose another name, or move it away"
-            ),
+            FileOperation::Create if self.source.kind() == ErrorKind::AlreadyExists => {
+                write!(f, "{path} already exists: choose another name, or move it away")
+            }
             FileOperation::Write | FileOperation::Create => write!(f, "cannot write {path}"),
         }
     }
@@ -219,7 +218,7 @@ mod tests {
         create(&path, b"one").unwrap();
         let error = create(&path, b"two").unwrap_err();
         assert_eq!(error.source.kind(), ErrorKind::AlreadyExists);
-        assert!(error.to_string().contains("exists already"), "{error}");
+        assert!(error.to_string().contains("already exists"), "{error}");
         assert_eq!(read(&path).unwrap(), "one");
         assert_eq!(files(directory.path()), 1);
         #[cfg(unix)]

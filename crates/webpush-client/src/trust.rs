@@ -34,7 +34,7 @@ impl fmt::Display for TrustError {
                  name a PEM file of CA certificates",
             ),
             Self::File { path, .. } => write!(f, "cannot read CA certificates from {}", path.display()),
-            Self::Empty(path) => write!(f, "{} has no certificate (expected PEM)", path.display()),
+            Self::Empty(path) => write!(f, "{} contains no certificate (expected PEM)", path.display()),
             Self::Tls(_) => f.write_str("cannot set up TLS"),
         }
     }

@@ -54,12 +54,12 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Entropy => "the operating system gave no random bytes for a key",
+            Self::Entropy => "the operating system returned no random bytes",
             Self::Invalid => {
                 "not a VAPID key: expected a P-256 private key as PEM, or JSON with publicKey and privateKey; \
                  create one with 'webpush-server keys --out FILE'"
             }
-            Self::Export => "cannot write the private key out",
+            Self::Export => "cannot export the private key",
             Self::Signature => "cannot sign the VAPID token",
         })
     }

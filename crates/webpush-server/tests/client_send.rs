@@ -181,7 +181,7 @@ async fn local_failures() {
         (&["send", "-", "-"], 1, "only one of"),
         (&["send", "/nowhere.json", "x"], 1, "cannot read /nowhere.json"),
         (&["send", text(&subscription), "x", "--vapid-key", text(&subscription)], 1, "not a VAPID key"),
-        (&["keys", "--out", text(&subscription)], 1, "exists already"),
+        (&["keys", "--out", text(&subscription)], 1, "already exists"),
         (&["send", text(&subscription)], 2, "<TEXT>"),
         (&["listen", &format!("http://{closed}")], 6, "cannot connect"),
     ] {

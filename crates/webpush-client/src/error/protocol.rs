@@ -59,23 +59,28 @@ impl ProtocolError {
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoHttp2 => f.write_str("does not speak HTTP/2, which server push needs (RFC 8030 §6)"),
-            Self::NoServerPush => f.write_str("has no server push on this connection (RFC 8030 §6)"),
-            Self::NotHttp2(_) => f.write_str(
-                "answered with something other than HTTP/2; is it the URL of a push service (RFC 8030)?",
-            ),
-            Self::TooLarge(most) => write!(f, "sent more than {most} bytes, more than any answer needs"),
-            Self::Lacks(what) => {
-                write!(f, "answered without {what}; is it the URL of a push service (RFC 8030)?")
+            Self::NoHttp2 => f.write_str("does not support HTTP/2, which server push requires (RFC 8030 §6)"),
+            Self::NoServerPush => {
+                f.write_str("does not support server push on this connection (RFC 8030 §6)")
             }
-            Self::RedirectLoop => f.write_str("redirects in circles"),
-            Self::NoEvents => f.write_str("does not deliver server-sent events"),
+            Self::NotHttp2(_) => {
+                f.write_str("did not respond with HTTP/2; is it the URL of a push service (RFC 8030)?")
+            }
+            Self::TooLarge(limit) => write!(f, "sent a response of more than {limit} bytes"),
+            Self::Lacks(what) => {
+                write!(f, "sent a response without {what}; is it the URL of a push service (RFC 8030)?")
+            }
+            Self::RedirectLoop => f.write_str("redirected too many times"),
+            Self::NoEvents => f.write_str("does not support server-sent events"),
             Self::EventTooLong => f.write_str("sent an event that is too long"),
             Self::NotAMessage => f.write_str("sent an event that is not a message"),
             Self::ForeignMessage(origin) => {
-                write!(f, "sent a message of {origin}; check its public origin (--origin of the server)")
+                write!(
+                    f,
+                    "sent a message that belongs to {origin}; check its public origin (--origin of the server)"
+                )
             }
-            Self::NotUpgraded(line) => write!(f, "did not open a WebSocket: it answered \"{line}\""),
+            Self::NotUpgraded(line) => write!(f, "rejected the WebSocket handshake: \"{line}\""),
             Self::WebSocket(violation) => write!(f, "sent an invalid WebSocket frame: {}", violation.reason),
         }
     }

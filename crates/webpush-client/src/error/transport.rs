@@ -116,7 +116,7 @@ impl fmt::Display for Tls<'_> {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             ) => write!(f, "the server's certificate is for another name ({})", self.0),
             error if is_ca_used_as_server(error) => f.write_str(
-                "the server's certificate is a CA certificate (CA:TRUE) and can't be used as a server certificate",
+                "the server's certificate is a CA certificate (CA:TRUE) and cannot be used as a server certificate",
             ),
             error => write!(f, "the TLS handshake failed: {error}"),
         }

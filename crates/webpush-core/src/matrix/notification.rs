@@ -59,13 +59,13 @@ impl Notification {
         let mut notification = body
             .get("notification")
             .and_then(|notification| members(notification.get()))
-            .ok_or_else(|| malformed("It has no member notification that is an object"))?;
+            .ok_or_else(|| malformed("Its member notification is missing or not an object"))?;
         let devices: Vec<&RawValue> = notification
             .remove("devices")
             .and_then(|devices| serde_json::from_str(devices.get()).ok())
-            .ok_or_else(|| malformed("Its notification has no member devices that is an array"))?;
+            .ok_or_else(|| malformed("Its member notification.devices is missing or not an array"))?;
         if devices.is_empty() || devices.len() > GATEWAY_DEVICES {
-            return Err(malformed("Its notification is not for 1 to 32 devices"));
+            return Err(malformed("Its member notification.devices does not have 1 to 32 items"));
         }
         let devices: Option<Vec<_>> = devices.into_iter().map(with_pushkey).collect();
         let devices = devices.ok_or_else(|| malformed("A device is not an object with a pushkey"))?;

@@ -85,11 +85,11 @@ impl<'a> Credentials<'a> {
                 _ => continue,
             };
             if slot.replace(value).is_some() {
-                return Err(ClaimCheck::failed(claim, "one parameter of this name", "several"));
+                return Err(ClaimCheck::failed(claim, "exactly one parameter with this name", "several"));
             }
         }
         let missing =
-            |claim| ClaimCheck::failed(claim, "a parameter of this name, as in vapid t=..., k=...", "none");
+            |claim| ClaimCheck::failed(claim, "a parameter with this name, as in vapid t=..., k=...", "none");
         let token = token.ok_or_else(|| missing(Claim::Token))?;
         Self::new(CredentialsForm::Rfc8292, token, key.ok_or_else(|| missing(Claim::Key))?)
     }
@@ -132,7 +132,7 @@ impl fmt::Debug for Credentials<'_> {
 
 fn text(bytes: &[u8]) -> Result<&str, ClaimCheck> {
     std::str::from_utf8(bytes)
-        .map_err(|_| ClaimCheck::failed(Claim::Authorization, "printable ASCII", "bytes that are no text"))
+        .map_err(|_| ClaimCheck::failed(Claim::Authorization, "printable ASCII", "bytes that are not text"))
 }
 
 /// Returns the `p256ecdsa` parameter of the `Crypto-Key` headers.

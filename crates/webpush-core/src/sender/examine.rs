@@ -62,8 +62,7 @@ pub fn verify(
     }
     let mut examination = unsigned.check_signature(curve);
     examination.sender.ok_or_else(|| {
-        let unsigned =
-            || ClaimCheck::failed(Claim::Signature, "one that verifies", "none that could be checked");
+        let unsigned = || ClaimCheck::failed(Claim::Signature, "a valid signature", "none");
         take_failed(&mut examination.checks).unwrap_or_else(unsigned).into()
     })
 }
@@ -158,7 +157,7 @@ fn expiry(exp: Option<&Value>, now: Timestamp) -> (ClaimCheck, Option<Timestamp>
 
 /// RFC 8292 §2.1: optional and not restricted.
 fn subject(sub: Option<&Value>) -> ClaimCheck {
-    ClaimCheck::new(Claim::Subject, true, "anything, best a mailto: or https: URL", json(sub))
+    ClaimCheck::new(Claim::Subject, true, "a mailto: or https: URL (recommended)", json(sub))
 }
 
 /// RFC 7515 §5.2, RFC 7518 §3.4.
@@ -166,7 +165,7 @@ fn signature(key: &SenderKey, token: &Token<'_>, curve: &impl Curve) -> ClaimChe
     let (passed, found) = match token.signature.as_deref().map(<&[u8; 64]>::try_from) {
         Some(Ok(signature)) if curve.verifies(key, token.signed, signature) => (true, "64 bytes that verify"),
         Some(Ok(_)) => (false, "64 bytes that do not verify"),
-        Some(Err(_)) => (false, "another number of bytes than 64"),
+        Some(Err(_)) => (false, "another length than 64 bytes"),
         None => (false, "text that is not base64url"),
     };
     ClaimCheck::new(Claim::Signature, passed, "64 bytes (r and s) that verify under k", found)

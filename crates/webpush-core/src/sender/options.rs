@@ -34,14 +34,14 @@ pub fn parse_restriction(
         return Ok(None);
     }
     let options: Options =
-        object(body).ok_or_else(|| malformed("They are not one JSON object with each name once"))?;
+        object(body).ok_or_else(|| malformed("They are not a JSON object with unique names"))?;
     match options.vapid {
         None => Ok(None),
         Some(Value::String(text)) => parse_key(&text, curve).map(Some).map_err(|error| {
             malformed(match error {
                 SenderKeyError::Encoding => "Their vapid member is not base64url",
                 SenderKeyError::Length => {
-                    "Their vapid member does not have the 65 bytes of an uncompressed P-256 point"
+                    "Their vapid member is not 65 bytes, the length of an uncompressed P-256 point"
                 }
                 SenderKeyError::Form => "Their vapid member is not an uncompressed P-256 point",
                 SenderKeyError::OffCurve => "Their vapid member is a point that is not on P-256",

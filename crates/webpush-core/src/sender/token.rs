@@ -39,12 +39,12 @@ impl<'a> Token<'a> {
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             let found = format!("{} parts", text.split('.').count());
-            return Err(ClaimCheck::failed(Claim::Token, "a JWT: three parts with dots between", found));
+            return Err(ClaimCheck::failed(Claim::Token, "a JWT: three parts separated by dots", found));
         };
         let signed = &text.as_bytes()[..header.len() + 1 + claims.len()];
         let unreadable = |part| {
-            let expected = "base64url of a JSON object, each name in it once";
-            move || ClaimCheck::failed(Claim::Token, expected, format!("a {part} that is something else"))
+            let expected = "base64url of a JSON object with unique names";
+            move || ClaimCheck::failed(Claim::Token, expected, format!("an invalid {part}"))
         };
         let header: Header = json(header).ok_or_else(unreadable("header"))?;
         let claims = json(claims).ok_or_else(unreadable("claims part"))?;

@@ -32,7 +32,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(WebSocketMessage<'_>, usize)>, Viol
         return Err(Violation::protocol("a message is fragmented"));
     }
     if head.payload_bytes > MESSAGE_BYTES {
-        return Err(Violation { code: 1009, reason: "a message has more than 128 KiB" });
+        return Err(Violation { code: 1009, reason: "a message exceeds 128 KiB" });
     }
     let payload = usize::try_from(head.payload_bytes).ok().and_then(|length| {
         let end = head.bytes.checked_add(length)?;

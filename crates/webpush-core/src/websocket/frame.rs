@@ -52,7 +52,7 @@ impl Head {
     pub(super) fn parse(bytes: &[u8], direction: Direction) -> Result<Option<Self>, Violation> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         if first & 0x70 != 0 {
-            return Err(Violation::protocol("reserved bits are set, but no extension was agreed on"));
+            return Err(Violation::protocol("reserved bits are set, but no extension was negotiated"));
         }
         let opcode = Opcode::ALL.into_iter().find(|opcode| *opcode as u8 == first & 0x0f);
         let opcode = opcode.ok_or(Violation::protocol("a frame has an unknown opcode"))?;

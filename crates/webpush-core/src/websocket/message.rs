@@ -29,7 +29,9 @@ impl<'a> WebSocketMessage<'a> {
             Opcode::Ping => Self::Ping(payload),
             Opcode::Pong => Self::Pong,
             Opcode::Close => Self::Close(close_code(payload)?),
-            Opcode::Continuation => return Err(Violation::protocol("there is no message to continue")),
+            Opcode::Continuation => {
+                return Err(Violation::protocol("a continuation frame follows no message"));
+            }
         })
     }
 }
@@ -37,11 +39,11 @@ impl<'a> WebSocketMessage<'a> {
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     match payload.split_first_chunk() {
         None if payload.is_empty() => Ok(None),
-        None => Err(Violation::protocol("a close has half a code")),
+        None => Err(Violation::protocol("the status code of a close is incomplete")),
         Some((code, reason)) => {
             let code = u16::from_be_bytes(*code);
             if !close::may_be_sent(code) {
-                return Err(Violation::protocol("a close has a code that may not be sent"));
+                return Err(Violation::protocol("the status code of a close is not allowed"));
             }
             str::from_utf8(reason).map_err(|_| Violation::NOT_TEXT)?;
             Ok(Some(code))

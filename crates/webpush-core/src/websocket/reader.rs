@@ -94,11 +94,11 @@ impl WebSocketReader {
         let message = match (head.opcode, &mut self.message) {
             (Opcode::Continuation, Some(message)) => message,
             (Opcode::Continuation, None) => {
-                return Err(Violation::protocol("there is no message to continue"));
+                return Err(Violation::protocol("a continuation frame follows no message"));
             }
             (opcode, none @ None) => none.insert(Box::new(FragmentedMessage::new(opcode == Opcode::Text))),
             (_, Some(_)) => {
-                return Err(Violation::protocol("a message begins before the last one has ended"));
+                return Err(Violation::protocol("a message starts before the previous one has ended"));
             }
         };
         message.payload.extend_from_slice(&self.buffer[payload.clone()]);

@@ -28,5 +28,5 @@ impl Violation {
     }
 
     pub(super) const NOT_TEXT: Self = Self { code: 1007, reason: "a text message is not UTF-8" };
-    pub(super) const TOO_LARGE: Self = Self { code: 1009, reason: "a message has more than 64 KiB" };
+    pub(super) const TOO_LARGE: Self = Self { code: 1009, reason: "a message exceeds 64 KiB" };
 }

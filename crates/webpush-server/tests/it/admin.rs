@@ -70,14 +70,14 @@ async fn invalid_requests_are_explained() {
     let server = Server::start_with(&LOOPBACK);
     let long = "x".repeat(300);
     for (method, path, body, status, expected) in [
-        ("PUT", "/broadcasts/a", "", 400, "The version of a broadcast has 1 to 256"),
-        ("PUT", "/broadcasts/a", &*long, 400, "The version of a broadcast has 1 to 256"),
-        ("PUT", "/broadcasts/a", "1\n2", 400, "in one line."),
+        ("PUT", "/broadcasts/a", "", 400, "The version of a broadcast must be 1 to 256"),
+        ("PUT", "/broadcasts/a", &*long, 400, "The version of a broadcast must be 1 to 256"),
+        ("PUT", "/broadcasts/a", "1\n2", 400, "on one line."),
         ("PUT", "/broadcasts/a", "ä", 400, "ASCII"),
-        ("PUT", "/broadcasts/", "1", 400, "The name of a broadcast has 1 to 128"),
+        ("PUT", "/broadcasts/", "1", 400, "The name of a broadcast must be 1 to 128"),
         ("PUT", &format!("/broadcasts/{long}"), "1", 400, "The name of a broadcast"),
-        ("PUT", "/broadcasts/a%20b", "1", 400, "no spaces"),
-        ("PUT", "/broadcasts/errors", "1", 400, "No broadcast can be called errors"),
+        ("PUT", "/broadcasts/a%20b", "1", 400, "without spaces"),
+        ("PUT", "/broadcasts/errors", "1", 400, "The name errors is reserved"),
         ("PUT", "/broadcasts/a%2", "1", 400, "hexadecimal"),
         ("PUT", "/broadcasts/a?b", "1", 400, "%3F"),
         ("DELETE", "/broadcasts/a", "", 404, "There is no broadcast with this name."),

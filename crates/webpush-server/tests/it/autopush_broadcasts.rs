@@ -70,7 +70,7 @@ async fn a_removed_agent_gets_a_new_uaid() {
     let (mut agent, uaid, _) = inside.registered(100_000).await;
     let id = names::agent(&uaid).unwrap();
     inside.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await.unwrap();
-    agent.assert_closed(1000, "say hello without uaid").await;
+    agent.assert_closed(1000, "send hello without uaid").await;
     let mut agent = inside.open(100_000);
     assert_ne!(agent.hello(Some(&uaid)).await, uaid);
 }

@@ -49,17 +49,17 @@ async fn invalid_json_closes_with_1007_and_the_reason() {
         ("hello", "not a JSON object"),
         ("[]", "not a JSON object"),
         ("null", "not a JSON object"),
-        ("{", "the message can't be read"),
-        ("{}{}", "the message can't be read"),
-        (r#"{"messageType":7}"#, "the message can't be read"),
+        ("{", "the message cannot be parsed"),
+        ("{}{}", "the message cannot be parsed"),
+        (r#"{"messageType":7}"#, "the message cannot be parsed"),
         (r#"{"messageType":"hello","messageType":"ack"}"#, "duplicate field"),
         (r#"{"messageType":"register"}"#, "missing field `channelID`"),
-        (r#"{"messageType":"register","channelID":7}"#, "register can't be read"),
+        (r#"{"messageType":"register","channelID":7}"#, "register cannot be parsed"),
         (r#"{"messageType":"unregister"}"#, "missing field `channelID`"),
         (r#"{"messageType":"ack"}"#, "missing field `updates`"),
         (r#"{"messageType":"ack","updates":[{}]}"#, "missing field `version`"),
         (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
-        (&nested, "the message can't be read"),
+        (&nested, "the message cannot be parsed"),
     ] {
         let (mut agent, _) = Agent::new(&server).await;
         agent.send_text(text).await;
@@ -67,7 +67,7 @@ async fn invalid_json_closes_with_1007_and_the_reason() {
     }
     let mut agent = Agent::open(&server).await;
     agent.send_text(r#"{"messageType":"hello","uaid":7}"#).await;
-    agent.assert_closed(1007, "hello can't be read").await;
+    agent.assert_closed(1007, "hello cannot be parsed").await;
 }
 
 #[tokio::test]
@@ -80,11 +80,11 @@ async fn invalid_frames_close_with_the_matching_code() {
         (frame(0xc1, b"{}"), 1002, "reserved"),
         (frame(0xa1, b"{}"), 1002, "reserved"),
         (frame(0x83, b""), 1002, "opcode"),
-        (frame(0x80, b"{}"), 1002, "continue"),
+        (frame(0x80, b"{}"), 1002, "continuation"),
         (frame(0x09, b""), 1002, "control"),
         (frame(PING, &[b'p'; 126]), 1002, "control"),
         (unmasked, 1002, "masked"),
-        (frame(CLOSE, b"\x03"), 1002, "half a code"),
+        (frame(CLOSE, b"\x03"), 1002, "the status code of a close is incomplete"),
         (frame(CLOSE, &1005_u16.to_be_bytes()), 1002, "code"),
         (frame(TEXT, b"{\"\xff\"}"), 1007, "UTF-8"),
         (endless, 1009, "64 KiB"),

@@ -109,7 +109,7 @@ async fn hello_must_be_first_and_unique() {
     }
     let (mut agent, _) = Agent::new(&server).await;
     agent.send_text(r#"{"messageType":"hello"}"#).await;
-    agent.assert_closed(1008, "hello has been said before").await;
+    agent.assert_closed(1008, "hello was already sent").await;
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ async fn hello_has_a_timeout_regardless_of_other_frames() {
     agent.ping().await;
     agent.send(&frame(crate::agent::PING, b"")).await;
     assert_eq!(agent.next().await, Some(Frame::Pong(Vec::new())));
-    agent.assert_closed(1008, "no hello came in time").await;
+    agent.assert_closed(1008, "hello was not received in time").await;
     // Half a hello does not count.
     let mut agent = Agent::open(&server).await;
     agent.send(&frame(0x01, br#"{"messageType":"#)).await;
-    agent.assert_closed(1008, "no hello came in time").await;
+    agent.assert_closed(1008, "hello was not received in time").await;
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn an_agent_that_does_not_answer_pings_is_disconnected() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) =
         with_channel(&["--websocket-ping", "1s", "--websocket-pong", "1s"]).await;
     assert_eq!(agent.next().await, Some(Frame::Ping));
-    agent.assert_closed(1008, "no answer to a ping came in time").await;
+    agent.assert_closed(1008, "the ping was not answered in time").await;
     let headers = [("ttl", "0"), ("prefer", "respond-async")];
     let response = sender.post(&url, &headers, "to nobody").await;
     let receipts = crate::support::link(response.headers(), "urn:ietf:params:push:receipt");
@@ -54,7 +54,7 @@ async fn a_new_connection_of_an_agent_replaces_the_old_one() {
     let mut new = Agent::again(&server, &uaid).await;
     assert_eq!(texts(&new.notifications(2).await), ["0", "1"], "they were not acknowledged");
     match agent.next().await {
-        Some(Frame::Close(Some(1000), why)) => assert!(why.contains("connected again"), "{why}"),
+        Some(Frame::Close(Some(1000), why)) => assert!(why.contains("newer connection"), "{why}"),
         other => panic!("{other:?}"),
     }
     // Acknowledgements of the old connection still count while it closes; nothing else does.
@@ -80,7 +80,7 @@ async fn the_last_of_many_connections_of_one_agent_is_served() {
     }
     let mut last = all.pop().unwrap();
     for mut older in all {
-        older.assert_closed(1000, "connected again").await;
+        older.assert_closed(1000, "newer connection").await;
     }
     assert_nothing_before(&mut last, &mut sender, &url).await;
 }
@@ -102,7 +102,7 @@ async fn shutdown_closes_every_agent_gracefully() {
     let mut half_open = Agent::open(&server).await;
     half_open.ping().await;
     server.signal("TERM");
-    half_open.assert_closed(1001, "the service stops").await;
+    half_open.assert_closed(1001, "the server is shutting down").await;
     match agent.next().await {
         Some(Frame::Close(Some(1001), _)) => {}
         other => panic!("{other:?}"),
@@ -112,7 +112,7 @@ async fn shutdown_closes_every_agent_gracefully() {
     agent.send(&frame(CLOSE, &1001_u16.to_be_bytes())).await;
     assert_eq!(agent.next().await, None);
     for mut other in others {
-        other.assert_closed(1001, "connect again in a moment").await;
+        other.assert_closed(1001, "shutting down; reconnect").await;
     }
     assert!(server.wait().await, "it ended in order");
     let server = start();

@@ -50,7 +50,7 @@ async fn compression_is_not_negotiated_and_not_accepted() {
     agent.hello(None).await;
     // `{}`, compressed nevertheless.
     agent.send(&frame(0xc1, b"\xaa\xae\x05\x00")).await;
-    agent.assert_closed(1002, "no extension was agreed on").await;
+    agent.assert_closed(1002, "no extension was negotiated").await;
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn agents_are_also_served_over_tls() {
     let message = agent.notification().await;
     assert_eq!(message.text, "x".repeat(4096));
     agent.send_text(json!({"no": "object"}).to_string() + "x").await;
-    agent.assert_closed(1007, "can't be read").await;
+    agent.assert_closed(1007, "cannot be parsed").await;
     let stream = tls::connect(&server, &files, &[]).await;
     let mut agent = open(stream, "/", "").await.1.unwrap();
     assert_eq!(agent.hello(Some(&uaid)).await, uaid);
@@ -144,6 +144,6 @@ async fn a_handshake_whose_body_never_arrives_times_out() {
     let server = Server::start_with(&["--hello-timeout", "1s"]);
     for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut agent = open(connect(&server).await, "/", body).await.1.unwrap();
-        agent.assert_closed(1008, "no hello came in time").await;
+        agent.assert_closed(1008, "hello was not received in time").await;
     }
 }

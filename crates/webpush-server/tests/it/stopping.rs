@@ -20,7 +20,7 @@ async fn sessions_of_every_protocol_end_in_order_within_the_window() {
     }
     server.signal("TERM");
     for mut socket in sockets {
-        socket.assert_closed(1001, "connect again in a moment").await;
+        socket.assert_closed(1001, "shutting down; reconnect").await;
     }
     for (monitor, agent) in monitors {
         assert_eq!(monitor.end().await.status(), StatusCode::NO_CONTENT);

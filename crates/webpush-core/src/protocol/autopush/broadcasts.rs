@@ -97,15 +97,12 @@ impl fmt::Display for InvalidBroadcast {
         match self {
             Self::Name => write!(
                 f,
-                "the name of a broadcast has 1 to {BROADCAST_NAME_CHARACTERS} visible ASCII characters, no spaces"
+                "the name of a broadcast must be 1 to {BROADCAST_NAME_CHARACTERS} visible ASCII characters without spaces"
             ),
-            Self::Reserved => write!(
-                f,
-                "no broadcast can be called {NOT_FOUND}, where agents are told which ones are not there"
-            ),
+            Self::Reserved => write!(f, "the name {NOT_FOUND} is reserved by the protocol"),
             Self::Version => write!(
                 f,
-                "the version of a broadcast has 1 to {BROADCAST_VERSION_CHARACTERS} ASCII characters in one line"
+                "the version of a broadcast must be 1 to {BROADCAST_VERSION_CHARACTERS} ASCII characters on one line"
             ),
         }
     }

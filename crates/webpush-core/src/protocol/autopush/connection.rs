@@ -249,7 +249,7 @@ impl AutopushConnection {
         loop {
             match session.next_command()? {
                 session::Command::Finish(End::Gone) if !closed => {
-                    let reason = "the agent was removed: say hello without uaid to get a new one";
+                    let reason = "the agent was removed; send hello without uaid to create a new one";
                     self.close(Close::new(1000, reason));
                     return self.next_command();
                 }
@@ -309,7 +309,7 @@ impl AutopushConnection {
                 self.send_broadcasts(&update);
             }
             AutopushInput::Superseded => {
-                self.close(Close::new(1000, "the agent has connected again elsewhere"))
+                self.close(Close::new(1000, "replaced by a newer connection of the agent"))
             }
             AutopushInput::Close(close) => self.close(close),
             AutopushInput::Draining(at) => self.close_at = at,
@@ -336,9 +336,7 @@ impl AutopushConnection {
                 self.actions.push_back(Action::Identify(agent));
             }
             (Phase::Greeting(_), _) => self.close(Close::policy("hello must be the first message")),
-            (Phase::Live(_), Request::Hello { .. }) => {
-                self.close(Close::policy("hello has been said before"))
-            }
+            (Phase::Live(_), Request::Hello { .. }) => self.close(Close::policy("hello was already sent")),
             (Phase::Live(session), request) => {
                 let agent = session.scope().inbox;
                 self.handle_request(agent, request, keyring, now);
@@ -417,19 +415,19 @@ impl AutopushConnection {
     fn handle_deadline(&mut self, now: Timestamp) {
         match &self.phase {
             Phase::Greeting(deadline) if *deadline <= now => {
-                return self.close(Close::policy("no hello came in time"));
+                return self.close(Close::policy("hello was not received in time"));
             }
             Phase::Live(_) => self.handle_session_input(session::Input::Deadline, now),
             _ => {}
         }
         if self.close_at <= now {
-            return self.close(Close::new(1001, "the service stops; connect again in a moment"));
+            return self.close(Close::new(1001, "the server is shutting down; reconnect"));
         }
         match self.keepalive.check(now) {
             KeepaliveAction::Wait => {}
             KeepaliveAction::Ping if matches!(self.phase, Phase::Closed(_)) => {}
             KeepaliveAction::Ping => self.actions.push_back(Action::Ping),
-            KeepaliveAction::Close => self.close(Close::policy("no answer to a ping came in time")),
+            KeepaliveAction::Close => self.close(Close::policy("the ping was not answered in time")),
         }
     }
 

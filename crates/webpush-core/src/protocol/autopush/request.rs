@@ -103,7 +103,7 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnObject => f.write_str("the message is not a JSON object"),
-            Self::Unreadable { message, source } => write!(f, "{message} can't be read: {source}"),
+            Self::Unreadable { message, source } => write!(f, "{message} cannot be parsed: {source}"),
         }
     }
 }
@@ -348,12 +348,12 @@ mod tests {
         for (text, expected) in [
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),
-            ("{", "the message can't be read"),
-            (r#"{"messageType":1}"#, "the message can't be read"),
-            (r#"{"messageType":"register"}"#, "register can't be read: missing field `channelID`"),
-            (r#"{"messageType":"ack"}"#, "ack can't be read: missing field `updates`"),
-            (r#"{"messageType":"ack","updates":[{"version":7}]}"#, "ack can't be read"),
-            (r#"{"messageType":"hello","broadcasts":[]}"#, "hello can't be read"),
+            ("{", "the message cannot be parsed"),
+            (r#"{"messageType":1}"#, "the message cannot be parsed"),
+            (r#"{"messageType":"register"}"#, "register cannot be parsed: missing field `channelID`"),
+            (r#"{"messageType":"ack"}"#, "ack cannot be parsed: missing field `updates`"),
+            (r#"{"messageType":"ack","updates":[{"version":7}]}"#, "ack cannot be parsed"),
+            (r#"{"messageType":"hello","broadcasts":[]}"#, "hello cannot be parsed"),
             (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
         ] {
             let reason = Request::parse(text).unwrap_err().to_string();

@@ -91,7 +91,7 @@ fn hello_must_be_the_first_message_and_the_only_one() {
         assert_eq!(say(&mut open(), text), [AutopushCommand::Action(Action::Close(close))], "{text}");
     }
     assert_eq!(say(&mut open(), "{}"), [AutopushCommand::Action(Action::Send("{}".into()))]);
-    let close = Close::policy("hello has been said before");
+    let close = Close::policy("hello was already sent");
     assert_eq!(
         say(&mut live(), r#"{"messageType":"hello"}"#),
         [AutopushCommand::Action(Action::Close(close))]
@@ -211,7 +211,7 @@ fn a_connection_without_hello_is_closed() {
     connection.handle(AutopushInput::Deadline, until);
     assert_eq!(
         commands(&mut connection),
-        [AutopushCommand::Action(Action::Close(Close::policy("no hello came in time")))]
+        [AutopushCommand::Action(Action::Close(Close::policy("hello was not received in time")))]
     );
 }
 
@@ -225,7 +225,7 @@ fn a_silent_agent_is_pinged_and_closed() {
     connection.handle(AutopushInput::Deadline, timeout);
     assert_eq!(
         commands(&mut connection),
-        [AutopushCommand::Action(Action::Close(Close::policy("no answer to a ping came in time")))]
+        [AutopushCommand::Action(Action::Close(Close::policy("the ping was not answered in time")))]
     );
 }
 
