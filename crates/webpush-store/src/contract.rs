@@ -60,7 +60,7 @@ pub use topics::{
     an_ended_message_is_not_replaced,
 };
 
-use crate::{Appended, Applied, Backend, Durability, Op, Quota, Store, StoreError};
+use crate::{AppendResult, Applied, Backend, Durability, Op, Quota, Store, StoreError};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -241,7 +241,7 @@ async fn seeded_with(open: Open<'_>, quota: Quota) -> Backend {
     store
 }
 
-async fn append(store: &Backend, messages: Vec<Draft>) -> Vec<Appended> {
+async fn append(store: &Backend, messages: Vec<Draft>) -> Vec<AppendResult> {
     let applied = commit(store, messages.into_iter().map(Op::Append).collect()).await;
     let appended = applied.into_iter().filter_map(|applied| match applied {
         Applied::Appended(appended) => Some(appended),

@@ -28,6 +28,7 @@
 //! | what it says of itself | `gauges`, how many entries there are `entry_count_scan` |
 
 mod accounting;
+mod applier;
 mod apply;
 mod batch_markers;
 mod changes;
@@ -93,7 +94,7 @@ use id_hash::IdHash;
 use memtables::{MemtableSet, Reader};
 use recent_appends::RecentAppends;
 use recovery::Trust;
-use request::{Job, Request};
+use request::{CommitRequest, Job};
 use row_cache::{PackedRow, RowCache};
 use row_caches::RowCaches;
 use rows::{Table, read_inbox, read_subscription, subscription_key};
@@ -246,7 +247,13 @@ impl EmbeddedStore {
         let (sender, receiver) = sync_channel(0);
         let done = Box::new(move |_| drop(sender));
         let now = self.shared.options.env.monotonic();
-        drop(self.jobs.send(Job::Commit(Request::new(self.id, Vec::new(), Durability::Durable, now, done))));
+        drop(self.jobs.send(Job::Commit(CommitRequest::new(
+            self.id,
+            Vec::new(),
+            Durability::Durable,
+            now,
+            done,
+        ))));
         let _: Result<(), _> = receiver.recv();
     }
 
@@ -288,7 +295,7 @@ impl Store for EmbeddedStore {
         }
         // If the writer is gone, the request is dropped, which answers it as unavailable.
         let now = self.shared.options.env.monotonic();
-        let queued = self.jobs.try_send(Job::Commit(Request::new(self.id, ops, durability, now, done)));
+        let queued = self.jobs.try_send(Job::Commit(CommitRequest::new(self.id, ops, durability, now, done)));
         match queued {
             Ok(()) => self.shared.gauges.submitted.add(1),
             Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),

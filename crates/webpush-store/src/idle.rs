@@ -1,4 +1,4 @@
-//! When an inbox that nobody monitors has been left alone for long enough to go.
+//! Removal of idle inboxes.
 
 use std::time::Duration;
 use webpush_core::id::InboxId;
@@ -7,14 +7,14 @@ use webpush_core::time::Timestamp;
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
-/// How long inboxes are kept that nobody monitors.
+/// How long an inbox that nobody monitors is kept.
 ///
-/// Stores keep time by the hour: an inbox goes up to an hour late, and never early.
+/// Stores record times by the hour, so an inbox may be removed up to an hour late, but never early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleLimits {
-    /// Since its creation, for an agent's inbox that nobody ever monitored and that holds no message.
+    /// From the creation of an agent's inbox that was never monitored and has no messages.
     pub never_monitored: Duration,
-    /// Since it was monitored last, or else created, for any inbox, whatever it holds.
+    /// From the time when any inbox was last monitored, or from its creation.
     pub unused: Duration,
 }
 
@@ -25,28 +25,28 @@ impl Default for IdleLimits {
     }
 }
 
-/// One look for idle inboxes: only what is idle then may be removed for it.
+/// One check for idle inboxes. Only inboxes that are idle at its time may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleCheck {
-    /// The time of the look.
+    /// The time of the check.
     pub now: Timestamp,
     /// How long inboxes are kept.
     pub limits: IdleLimits,
 }
 
-/// Which of the two limits an inbox is under.
+/// The limit that applies to an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum IdleClass {
-    /// An agent's, empty, and never monitored.
+    /// [`IdleLimits::never_monitored`]: an empty inbox of an agent, never monitored.
     Fresh,
-    /// Any other.
+    /// [`IdleLimits::unused`].
     Used,
 }
 
 impl IdleClass {
     pub(crate) const ALL: [Self; 2] = [Self::Fresh, Self::Used];
 
-    pub(crate) const fn of(owner: Owner, monitored: bool, entries: u64) -> Self {
+    pub(crate) const fn new(owner: Owner, monitored: bool, entries: u64) -> Self {
         match owner {
             Owner::Agent if !monitored && entries == 0 => Self::Fresh,
             Owner::Agent | Owner::Receipts => Self::Used,
@@ -54,18 +54,18 @@ impl IdleClass {
     }
 }
 
-/// The hour since 1970 that a time is in.
+/// Returns the hours since 1970.
 pub(crate) const fn hour(time: Timestamp) -> u64 {
     time.as_millis() / HOUR_MILLIS
 }
 
-/// When an hour since 1970 begins.
+/// Returns the first moment of an hour since 1970.
 pub(crate) const fn beginning(hour: u64) -> Timestamp {
     Timestamp::from_millis(hour.saturating_mul(HOUR_MILLIS))
 }
 
 impl IdleCheck {
-    /// The first hour in which an inbox of this class must have been used to be kept.
+    /// Returns the hour in which, or after which, an inbox of this class must have been used to be kept.
     pub(crate) fn kept_from(&self, class: IdleClass) -> u64 {
         let IdleLimits { never_monitored, unused } = self.limits;
         let limit = match class {
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn only_an_empty_agent_that_was_never_monitored_is_fresh() {
-        assert_eq!(IdleClass::of(Owner::Agent, false, 0), IdleClass::Fresh);
+        assert_eq!(IdleClass::new(Owner::Agent, false, 0), IdleClass::Fresh);
         for (owner, monitored, entries) in
             [(Owner::Agent, true, 0), (Owner::Agent, false, 1), (Owner::Receipts, false, 0)]
         {
-            assert_eq!(IdleClass::of(owner, monitored, entries), IdleClass::Used);
+            assert_eq!(IdleClass::new(owner, monitored, entries), IdleClass::Used);
         }
     }
 }

@@ -37,7 +37,7 @@ pub use backend::Backend;
 pub use error::StoreError;
 pub use idle::{IdleCheck, IdleLimits};
 pub use observer::{CommitEvent, CommitObserver, Origin};
-pub use op::{Appended, Applied, Durability, Op, Removed, Settled};
+pub use op::{AppendResult, Applied, Durability, Op, RemovalResult, SettleResult};
 pub use quota::Quota;
 pub use snapshot::{Detail, Entries, InboxRecord, InboxUsage, Record, Snapshot};
 pub use statistics::Statistics;

@@ -10,12 +10,14 @@ use webpush_core::receipt::Receipt;
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// How safe a commit must be before it is over.
+/// When a commit completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// On disk. For everything that somebody is told about.
+    /// When it is on disk. For every change that a response confirms.
     Durable,
-    /// With the next durable batch. For acknowledgements whose loss only repeats a delivery.
+    /// Immediately. It reaches the disk with the next durable commit.
+    ///
+    /// For changes whose loss only repeats a delivery.
     Lazy,
 }
 
@@ -33,13 +35,12 @@ pub enum Op {
     /// [`Applied::Missing`] if there is no such agent, [`Applied::Refused`] if it has reached its quota of subscriptions,
     /// and [`Applied::Taken`] if it has another subscription of the same channel.
     Subscribe(Subscription),
-    /// Stores a message under the next position of its inbox.
+    /// Stores a message at the next position of its inbox.
     ///
     /// Replaces the outstanding message with the same topic of the same subscription (RFC 8030 §5.4), then drops messages
-    /// until the inbox is within its [`Quota`](crate::Quota).
-    /// [`Applied::Missing`] if its subscription is not there.
+    /// until the inbox is within its [`Quota`](crate::Quota). [`Applied::Missing`] if its subscription does not exist.
     Append(Draft),
-    /// Ends an entry and records the receipt it owes, if any. Ending what has ended does nothing.
+    /// Ends an entry and records the receipt that it owes, if any. Does nothing if the entry has ended.
     Settle(EntryRef, Outcome),
     /// Removes a subscription and ends its messages as canceled (RFC 8030 §7.3).
     Unsubscribe(InboxId, SubscriptionId),
@@ -47,17 +48,17 @@ pub enum Op {
     ///
     /// Its messages end as canceled (RFC 8030 §7.3.1).
     RemoveInbox(InboxId),
-    /// Notes that an agent monitors an inbox.
+    /// Records that an agent monitors an inbox, at most once an hour.
     ///
-    /// Recorded once an hour at most; meant for [`Durability::Lazy`].
+    /// Meant for [`Durability::Lazy`].
     Touch(InboxId, Timestamp),
     /// Removes an inbox like [`Op::RemoveInbox`], but only if it is still idle.
     ///
-    /// [`Applied::Missing`] if it was used since [`Store::idle`](crate::Store::idle) named it.
+    /// [`Applied::Missing`] if it was used since [`Store::idle`](crate::Store::idle) listed it.
     RemoveIdle(InboxId, IdleCheck),
-    /// Restores a record of a [`Snapshot`](crate::Snapshot) with its position, whatever the quota.
+    /// Restores a record of a [`Snapshot`](crate::Snapshot) with its position, regardless of the quota.
     ///
-    /// [`Applied::Created`], or [`Applied::Taken`] where a record exists already, which stays as it is;
+    /// [`Applied::Created`], or [`Applied::Taken`] if the record already exists, which is left unchanged.
     /// [`Applied::Missing`] if its inbox or subscription does not exist.
     Restore(Record),
 }
@@ -65,91 +66,91 @@ pub enum Op {
 /// The result of one [`Op`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// The inbox or subscription is there now; of what was to be restored, whatever it is.
+    /// The inbox or subscription was created, or the record was restored.
     Created,
-    /// The message is there now.
-    Appended(Appended),
-    /// The message was stored by an earlier [`Op::Append`], at the position that it has here.
+    /// The message was stored.
+    Appended(AppendResult),
+    /// The message was already stored, at the given position, by an earlier [`Op::Append`].
     ///
     /// Nothing changed, and the message may have ended since.
     Duplicate(Arc<Message>),
-    /// The entry is gone now.
-    Settled(Settled),
-    /// The subscription or inbox is gone now.
-    Removed(Removed),
-    /// The inbox counts as monitored at that time now.
+    /// The entry has ended.
+    Settled(SettleResult),
+    /// The subscription or inbox was removed.
+    Removed(RemovalResult),
+    /// The time was recorded.
     Touched,
     /// The agent has reached its limit of subscriptions.
     Refused,
-    /// The agent has another subscription of that channel, or the record to restore exists already.
+    /// The agent has another subscription of that channel, or the record to restore already exists.
     Taken,
-    /// There was nothing to do it to.
+    /// The target of the operation does not exist.
     Missing,
 }
 
-/// A stored message.
+/// The result of [`Op::Append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
+pub struct AppendResult {
     /// The message with its position.
     pub message: Arc<Message>,
-    /// The one it replaced.
+    /// The message that it replaced.
     pub replaced: Option<EntryRef>,
-    /// The messages of this inbox that were dropped for its quota; the new one may be among them.
+    /// The messages of the inbox that were dropped to meet its quota, perhaps including the new one.
     pub dropped: Vec<EntryRef>,
-    /// The receipts that the senders of those now have waiting.
+    /// The receipts for the messages that ended.
     pub receipts: Vec<Receipt>,
-    /// How many receipts were dropped to make room for these.
+    /// The number of receipts that were dropped to make room for these.
     pub receipts_dropped: usize,
 }
 
-impl Appended {
-    /// Returns true if the message was dropped at once, so that no session must learn of it.
+impl AppendResult {
+    /// Returns true if the new message was dropped itself, so that no session must deliver it.
     #[must_use]
     pub fn is_dropped(&self) -> bool {
         self.dropped.iter().any(|dropped| dropped.position == self.message.position)
     }
 }
 
-/// An ended entry.
+/// The result of [`Op::Settle`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The entry that ended.
+pub struct SettleResult {
+    /// The entry.
     pub entry: EntryRef,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// When the message that ended was accepted; nothing for a receipt, or for what is too damaged to tell.
+    /// When the message was accepted; `None` for a receipt or a damaged message.
     pub accepted: Option<Timestamp>,
-    /// The receipt that its sender now has waiting.
+    /// The receipt for the sender.
     pub receipt: Option<Receipt>,
-    /// How many receipts were dropped to make room for it.
+    /// The number of receipts that were dropped to make room for it.
     pub receipts_dropped: usize,
 }
 
-impl Settled {
-    /// An entry that owed no receipt, and of whose acceptance nothing is known.
+impl SettleResult {
+    /// Creates the result for an entry without a receipt or a time of acceptance.
     #[must_use]
     pub const fn new(entry: EntryRef, outcome: Outcome) -> Self {
         Self { entry, outcome, accepted: None, receipt: None, receipts_dropped: 0 }
     }
 }
 
-/// A removed subscription or inbox.
+/// The result of [`Op::Unsubscribe`], [`Op::RemoveInbox`] or [`Op::RemoveIdle`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// The inbox that was removed, or whose subscription was.
+pub struct RemovalResult {
+    /// The inbox.
     pub inbox: InboxId,
-    /// The subscription that was removed; `None` if the whole inbox was.
+    /// The removed subscription; `None` if the whole inbox was removed.
     pub subscription: Option<SubscriptionId>,
-    /// How many messages ended with it.
+    /// The number of messages that were canceled.
     pub messages: usize,
-    /// The receipts that their senders now have waiting. The first of very many may be dropped again.
+    /// The receipts for these messages. If there are very many, the first ones may have been dropped again.
     pub receipts: Vec<Receipt>,
-    /// How many receipts were dropped to make room for these.
+    /// The number of receipts that were dropped to make room for these.
     pub receipts_dropped: usize,
 }
 
-impl Removed {
-    /// A removal that ended no messages.
+impl RemovalResult {
+    /// Creates the result of a removal that canceled no messages.
     #[must_use]
     pub const fn new(inbox: InboxId, subscription: Option<SubscriptionId>) -> Self {
         Self { inbox, subscription, messages: 0, receipts: Vec::new(), receipts_dropped: 0 }

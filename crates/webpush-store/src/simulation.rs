@@ -12,6 +12,6 @@ mod disk;
 mod random;
 mod world;
 
-pub use disk::{Faults, SimulatedDisk, SimulatedFile};
+pub use disk::{DiskFaults, SimulatedDisk, SimulatedFile};
 pub use random::Random;
 pub use world::{SeededEntropy, SimulatedClock, env};

@@ -22,7 +22,7 @@ use webpush_store::contract::block_on;
 use webpush_store::disk::Disk;
 use webpush_store::embedded::{EmbeddedStore, Options, Stepper};
 use webpush_store::memory::MemoryStore;
-use webpush_store::simulation::{self, Faults, Random, SimulatedClock, SimulatedDisk};
+use webpush_store::simulation::{self, DiskFaults, Random, SimulatedClock, SimulatedDisk};
 use webpush_store::{Applied, Detail, Durability, Op, Quota, Record, Store, StoreError};
 
 const DIRECTORY: &str = "/store";
@@ -188,7 +188,7 @@ impl Run {
         self.durable = self.confirmed.len() - 1;
     }
 
-    fn rounds(&mut self, faults: impl Fn(&mut Random, u64) -> Faults) {
+    fn rounds(&mut self, faults: impl Fn(&mut Random, u64) -> DiskFaults) {
         for _ in 0..ROUNDS {
             if self.random.one_in(10) {
                 let at = self.disk.operations();
@@ -197,7 +197,7 @@ impl Run {
             }
             self.round();
         }
-        self.disk.set_faults(Faults::default());
+        self.disk.set_faults(DiskFaults::default());
         if self.random.one_in(2) {
             let (store, stepper) = self.store.take().unwrap();
             stepper.close();
@@ -247,12 +247,12 @@ fn what_was_promised_survives_a_power_cut_at_any_operation() {
     for seed in 0..4 {
         let undisturbed = {
             let mut run = Run::new(seed);
-            run.rounds(|_, _| Faults::default());
+            run.rounds(|_, _| DiskFaults::default());
             run.disk.operations()
         };
         for at in (8..undisturbed).step_by(5) {
             let mut run = Run::new(seed);
-            run.disk.set_faults(Faults { power_cut_at: Some(at), ..Faults::default() });
+            run.disk.set_faults(DiskFaults { power_cut_at: Some(at), ..DiskFaults::default() });
             for _ in 0..ROUNDS {
                 run.round();
                 if run.disk.operations() > at + 12 {
@@ -268,7 +268,7 @@ fn what_was_promised_survives_a_power_cut_at_any_operation() {
 fn what_was_promised_survives_power_cuts_failures_and_a_full_disk() {
     for seed in 1000..1300 {
         Run::new(seed).rounds(|random, at| {
-            let (mut faults, after) = (Faults::default(), at + random.below(30));
+            let (mut faults, after) = (DiskFaults::default(), at + random.below(30));
             match random.below(4) {
                 0 => faults.power_cut_at = Some(after),
                 1 => faults.failing = after..after + 1 + random.below(5),
@@ -284,7 +284,10 @@ fn what_was_promised_survives_power_cuts_failures_and_a_full_disk() {
 fn a_run_can_be_repeated() {
     let run = |seed| {
         let mut run = Run::new(seed);
-        run.rounds(|random, at| Faults { power_cut_at: Some(at + random.below(20)), ..Faults::default() });
+        run.rounds(|random, at| DiskFaults {
+            power_cut_at: Some(at + random.below(20)),
+            ..DiskFaults::default()
+        });
         let (store, _) = run.store.as_ref().unwrap();
         (run.disk.operations(), snapshot(store))
     };

@@ -1,7 +1,7 @@
 //! The response to revoking an agent or a subscription.
 
 use serde::Serialize;
-use webpush_store::Removed;
+use webpush_store::RemovalResult;
 
 /// Number of entries that were removed.
 #[derive(Serialize)]
@@ -10,8 +10,8 @@ pub(super) struct RemovalCounts {
     receipts: usize,
 }
 
-impl From<&Removed> for RemovalCounts {
-    fn from(removed: &Removed) -> Self {
+impl From<&RemovalResult> for RemovalCounts {
+    fn from(removed: &RemovalResult) -> Self {
         Self { messages: removed.messages, receipts: removed.receipts.len() }
     }
 }

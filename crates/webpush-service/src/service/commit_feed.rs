@@ -11,7 +11,7 @@ use webpush_core::env::Env;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
-use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, Settled};
+use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, SettleResult};
 
 /// Notifies sessions, and updates metrics, traces, spans, readiness and the sweep timer.
 ///
@@ -47,7 +47,7 @@ impl CommitObserver for CommitFeed {
                     appended.replaced.iter().for_each(|old| self.ended(old, Outcome::Replaced));
                     appended.dropped.iter().for_each(|old| self.ended(old, Outcome::Dropped));
                 }
-                Applied::Settled(Settled { entry, outcome, accepted: Some(accepted), .. }) => {
+                Applied::Settled(SettleResult { entry, outcome, accepted: Some(accepted), .. }) => {
                     if is_own {
                         let now: Timestamp = *now.get_or_insert_with(|| self.env.now());
                         self.metrics.messages.count_settled(*outcome, *accepted, now);

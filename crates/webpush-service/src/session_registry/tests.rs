@@ -4,7 +4,7 @@ use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::time::Timestamp;
-use webpush_store::Appended;
+use webpush_store::AppendResult;
 
 fn draft() -> Draft {
     Draft {
@@ -32,7 +32,7 @@ fn live() -> OutboundEntry {
 
 fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
     let replaced = replaced.map(|position| message(position).entry_ref());
-    registry.announce(&[Applied::Appended(Appended {
+    registry.announce(&[Applied::Appended(AppendResult {
         message: message(position),
         replaced,
         dropped: Vec::new(),

@@ -1,10 +1,10 @@
 //! Rules of removing subscriptions and inboxes (RFC 8030 §7.3).
 
 use super::*;
-use crate::{Due, Removed};
+use crate::{Due, RemovalResult};
 use webpush_core::receipt::ReceiptStatus;
 
-async fn removed(store: &Backend, op: Op) -> Removed {
+async fn removed(store: &Backend, op: Op) -> RemovalResult {
     match commit(store, vec![op]).await.pop() {
         Some(Applied::Removed(removed)) => removed,
         _ => unreachable!("it was there to be removed"),
@@ -65,6 +65,6 @@ pub async fn remove_inbox_takes_its_receipts(open: Open<'_>) {
         settle(&store, entry, Outcome::Delivered).await;
     }
     let end = removed(&store, Op::RemoveInbox(RECEIPTS)).await;
-    assert_eq!(end, Removed::new(RECEIPTS, None));
+    assert_eq!(end, RemovalResult::new(RECEIPTS, None));
     assert_eq!(contents(&store, RECEIPTS).await, []);
 }

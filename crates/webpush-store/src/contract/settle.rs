@@ -1,7 +1,7 @@
 //! Rules of ending entries and of the receipts they owe.
 
 use super::*;
-use crate::Settled;
+use crate::SettleResult;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
 
 fn receipt_of(applied: Applied) -> Option<Receipt> {
@@ -53,7 +53,10 @@ pub async fn a_gone_receipt_inbox_gets_nothing(open: Open<'_>) {
     commit(&store, vec![Op::RemoveInbox(RECEIPTS)]).await;
     let settled = settle(&store, entry, Outcome::Delivered).await;
     let accepted = Some(message(1).accepted);
-    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::new(entry, Outcome::Delivered) }));
+    assert_eq!(
+        settled,
+        Applied::Settled(SettleResult { accepted, ..SettleResult::new(entry, Outcome::Delivered) })
+    );
     assert_eq!(contents(&store, RECEIPTS).await, []);
 }
 
@@ -66,7 +69,7 @@ pub async fn a_receipt_is_settled_like_any_entry(open: Open<'_>) {
     let settled = settle(&store, receipt.entry_ref(), Outcome::Delivered).await;
     assert_eq!(
         settled,
-        Applied::Settled(Settled::new(receipt.entry_ref(), Outcome::Delivered)),
+        Applied::Settled(SettleResult::new(receipt.entry_ref(), Outcome::Delivered)),
         "it is no message"
     );
     assert_eq!(settle(&store, receipt.entry_ref(), Outcome::Delivered).await, Applied::Missing);
@@ -92,6 +95,9 @@ pub async fn an_entry_is_named_by_position_and_id(open: Open<'_>) {
     assert_eq!(found.map(|entry| entry.entry_ref()), Some(all[1]));
     let settled = settle(&store, all[1], Outcome::Delivered).await;
     let accepted = Some(message(1).accepted);
-    assert_eq!(settled, Applied::Settled(Settled { accepted, ..Settled::new(all[1], Outcome::Delivered) }));
+    assert_eq!(
+        settled,
+        Applied::Settled(SettleResult { accepted, ..SettleResult::new(all[1], Outcome::Delivered) })
+    );
     assert_eq!(contents(&store, AGENT).await, [all[0], all[2]]);
 }

@@ -1,6 +1,6 @@
 //! Keeping usages, and what is derived from them, right.
 
-use super::apply::Applier;
+use super::applier::Applier;
 use super::entry_row::{EntryHead, salvage_entry_head};
 use super::key::Key;
 use super::read::inbox_rows;

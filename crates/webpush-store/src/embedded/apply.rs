@@ -1,12 +1,10 @@
 //! The changes that each operation makes to rows.
 
 use super::accounting::{EntrySize, subscription_keys};
-use super::changes::Changes;
-use super::ending::{Ended, Ending, MessageEnding};
+use super::applier::Applier;
+use super::ending::{Ending, EndingKind, MessageEnding};
 use super::entry_row::{EntryHead, message_value, salvage_entry_head};
 use super::read::{self, find};
-use super::recent_appends::RecentAppends;
-use super::row_caches::RowCaches;
 use super::rows::{
     Table, channel_key, channel_value, deadline_key, entry_key, idle_key, inbox_value, message_id_value,
     position_value, read_position, read_subscription, subscription_key, subscription_value, topic_key,
@@ -14,36 +12,13 @@ use super::rows::{
 use super::usage_row::UsageRow;
 use super::value::Value;
 use super::view::View;
-use crate::{Appended, Applied, IdleCheck, Op, Quota, Settled, StoreError, idle};
+use crate::{AppendResult, Applied, IdleCheck, Op, SettleResult, StoreError, idle};
 use std::sync::Arc;
-use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{ChannelId, EntryRef, InboxId, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
-use webpush_core::time::Timestamp;
-
-/// Applies operations to changes.
-pub(super) struct Applier<'a> {
-    pub(super) changes: Changes<'a>,
-    pub(super) quota: Quota,
-    pub(super) rows: &'a RowCaches,
-    pub(super) appends: &'a mut RecentAppends,
-    /// Positions are assigned above this one.
-    pub(super) floor: Position,
-    /// The highest position that was assigned in any inbox; never below the floor.
-    pub(super) highest: Position,
-    /// The earliest deadline that was added.
-    pub(super) earliest: Option<Timestamp>,
-    /// Receipts that the present operation has dropped.
-    pub(super) receipts_dropped: usize,
-    /// How many entries there are more than before.
-    pub(super) entries: i64,
-    /// Set when something was restored: then a key may be put again.
-    pub(super) restores: bool,
-    /// Set when damage made a usage row be counted again.
-    pub(super) recounts: bool,
-}
 
 impl Applier<'_> {
     /// Applies one request: all of its operations, or after an error none.
@@ -176,7 +151,7 @@ impl Applier<'_> {
         };
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let message = Arc::new(message);
-        Ok(Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped }))
+        Ok(Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped }))
     }
 
     /// Ends the message that a new one replaces.
@@ -195,7 +170,7 @@ impl Applier<'_> {
         };
         match salvage_entry_head(new.agent, position, &value) {
             Some(EntryHead::Message(old)) if old.expires > new.accepted => {
-                let ending = Ending { position, what: Ended::Message(MessageEnding::of(&old)) };
+                let ending = Ending { position, kind: EndingKind::Message(MessageEnding::new(&old)) };
                 self.end(new.agent, &ending, Outcome::Replaced)?;
                 Ok(ending.entry_ref(new.agent))
             }
@@ -208,11 +183,11 @@ impl Applier<'_> {
         let ending = self.ending(entry.inbox, entry.position, &value);
         let receipt = self.end(entry.inbox, &ending, outcome)?;
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        let accepted = match &ending.what {
-            Ended::Message(message) => Some(message.accepted),
-            Ended::Receipt(_) | Ended::Unreadable => None,
+        let accepted = match &ending.kind {
+            EndingKind::Message(message) => Some(message.accepted),
+            EndingKind::Receipt(_) | EndingKind::Unreadable => None,
         };
-        Ok(Applied::Settled(Settled { entry: *entry, outcome, accepted, receipt, receipts_dropped }))
+        Ok(Applied::Settled(SettleResult { entry: *entry, outcome, accepted, receipt, receipts_dropped }))
     }
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, StoreError> {

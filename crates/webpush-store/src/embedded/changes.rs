@@ -5,7 +5,7 @@
 use super::damage::DamageReporter;
 use super::key::Key;
 use super::memtable::Tables;
-use super::memtables::Layers;
+use super::memtables::MemtableLayers;
 use super::rows::Table;
 use super::value::Value;
 use super::view::{Row, View, merge_overlay};
@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 
 /// Changes on top of what is there. One request can be taken back without the ones before it.
 pub(super) struct Changes<'a> {
-    base: Layers<'a>,
+    base: MemtableLayers<'a>,
     rows: Tables,
     /// Undo log: values overwritten by the current request.
     undo: Vec<(Table, Key, Option<Option<Value>>)>,
@@ -22,7 +22,7 @@ pub(super) struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     /// Only the writer makes one: nothing else may be written before it is written itself.
-    pub(super) fn new(base: Layers<'a>) -> Self {
+    pub(super) fn new(base: MemtableLayers<'a>) -> Self {
         Self { base, rows: Tables::default(), undo: Vec::new() }
     }
 

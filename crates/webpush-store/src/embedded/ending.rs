@@ -1,13 +1,13 @@
-//! How entries end, and the receipts that this leaves.
+//! The end of entries, and the receipts for it.
 
 use super::accounting::EntrySize;
-use super::apply::Applier;
+use super::applier::Applier;
 use super::entry_row::{EntryHead, MessageHead, read_entry_head, receipt_value, salvage_entry_head};
 use super::read::inbox_rows;
 use super::rows::{Table, deadline_key, entry_key, read_position, topic_key};
 use super::value::Value;
 use super::view::View;
-use crate::{Applied, Removed, StoreError, position};
+use crate::{Applied, RemovalResult, StoreError, position};
 use webpush_core::capability::KeyId;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::Owner;
@@ -16,17 +16,17 @@ use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 
-/// The parts of an entry that are needed to end it.
+/// The parts of an entry that its end needs.
 pub(super) struct Ending {
     pub(super) position: Position,
-    pub(super) what: Ended,
+    pub(super) kind: EndingKind,
 }
 
-pub(super) enum Ended {
+pub(super) enum EndingKind {
     Message(MessageEnding),
-    /// About this message.
+    /// The receipt for this message.
     Receipt(MessageId),
-    /// Damaged too much to tell.
+    /// Too damaged to read.
     Unreadable,
 }
 
@@ -43,18 +43,18 @@ pub(super) struct MessageEnding {
 
 impl Ending {
     const fn size(&self) -> Option<EntrySize> {
-        match &self.what {
-            Ended::Message(message) => Some(message.size),
-            Ended::Receipt(_) => Some(EntrySize::RECEIPT),
-            Ended::Unreadable => None,
+        match &self.kind {
+            EndingKind::Message(message) => Some(message.size),
+            EndingKind::Receipt(_) => Some(EntrySize::RECEIPT),
+            EndingKind::Unreadable => None,
         }
     }
 
     pub(super) fn entry_ref(&self, inbox: InboxId) -> Option<EntryRef> {
-        let message = match &self.what {
-            Ended::Message(message) => message.id,
-            Ended::Receipt(message) => *message,
-            Ended::Unreadable => return None,
+        let message = match &self.kind {
+            EndingKind::Message(message) => message.id,
+            EndingKind::Receipt(message) => *message,
+            EndingKind::Unreadable => return None,
         };
         Some(EntryRef { inbox, position: self.position, message })
     }
@@ -73,7 +73,7 @@ impl Applier<'_> {
         }
         if let Some(only) = subscription {
             endings.retain(
-                |ending| matches!(&ending.what, Ended::Message(message) if message.subscription == only),
+                |ending| matches!(&ending.kind, EndingKind::Message(message) if message.subscription == only),
             );
         }
         let mut receipts = Vec::new();
@@ -81,8 +81,8 @@ impl Applier<'_> {
             receipts.extend(self.end(inbox, ending, Outcome::Canceled)?);
         }
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        let messages = endings.iter().filter(|ending| matches!(ending.what, Ended::Message(_))).count();
-        Ok(Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped }))
+        let messages = endings.iter().filter(|ending| matches!(ending.kind, EndingKind::Message(_))).count();
+        Ok(Applied::Removed(RemovalResult { inbox, subscription, messages, receipts, receipts_dropped }))
     }
 
     pub(super) fn ending(&self, inbox: InboxId, position: Position, value: &Value) -> Ending {
@@ -90,21 +90,21 @@ impl Applier<'_> {
             self.changes.damage().report(Table::Entries);
             salvage_entry_head(inbox, position, value)
         });
-        let what = head.map_or(Ended::Unreadable, |head| match head {
-            EntryHead::Message(message) => Ended::Message(MessageEnding::of(&message)),
-            EntryHead::Receipt(receipt) => Ended::Receipt(receipt.message()),
+        let kind = head.map_or(EndingKind::Unreadable, |head| match head {
+            EntryHead::Message(message) => EndingKind::Message(MessageEnding::new(&message)),
+            EntryHead::Receipt(receipt) => EndingKind::Receipt(receipt.message()),
         });
-        Ending { position, what }
+        Ending { position, kind }
     }
 
-    /// Removes an entry with all that points to it, and records the receipt it owes.
+    /// Removes an entry with its index rows, and records the receipt that it owes.
     pub(super) fn end(
         &mut self,
         inbox: InboxId,
         ending: &Ending,
         outcome: Outcome,
     ) -> Result<Option<Receipt>, StoreError> {
-        let Ending { position, what } = ending;
+        let Ending { position, kind } = ending;
         self.entries -= 1;
         if let Some(size) = ending.size() {
             self.count_out(inbox, *position, size)?;
@@ -113,7 +113,7 @@ impl Applier<'_> {
         if ending.size().is_none() {
             self.recount(inbox)?;
         }
-        let Ended::Message(message) = what else { return Ok(None) };
+        let EndingKind::Message(message) = kind else { return Ok(None) };
         self.changes.remove(Table::Deadlines, &deadline_key(message.ends, inbox, *position));
         if let Some(topic) = &message.topic {
             let key = topic_key(inbox, message.subscription, topic);
@@ -149,7 +149,7 @@ impl Applier<'_> {
 }
 
 impl MessageEnding {
-    pub(super) fn of(message: &MessageHead) -> Self {
+    pub(super) fn new(message: &MessageHead) -> Self {
         Self {
             accepted: message.accepted,
             id: message.id,

@@ -37,7 +37,7 @@ impl EntryCountScan {
         let stop = Arc::<AtomicBool>::default();
         let (gauges, stopped) = (Arc::clone(gauges), Arc::clone(&stop));
         let changed: BTreeMap<_, _> =
-            memtable.iter().flat_map(|memtable| memtable.of(Table::Usages).clone()).collect();
+            memtable.iter().flat_map(|memtable| memtable.rows(Table::Usages).clone()).collect();
         let usages = engine.all(Table::Usages);
         let count = move || {
             let newer = changed.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));

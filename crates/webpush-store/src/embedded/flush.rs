@@ -46,7 +46,7 @@ impl FlushJob {
     /// Writes it as one batch. The segments go after that: what is left of them is not read again.
     pub(super) fn complete(&self, engine: &Engine, disk: &Disk) -> Result<(), EngineError> {
         let rows = Table::ALL.into_iter().flat_map(|table| {
-            let rows = self.memtable.of(table).iter().map(move |(key, value)| (table, key, value));
+            let rows = self.memtable.rows(table).iter().map(move |(key, value)| (table, key, value));
             rows.filter(|(table, key, value)| !is_there(engine, *table, key, value.as_ref()))
         });
         let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));

@@ -4,7 +4,7 @@
 //! each victim is found by looking at the first of them, until the inbox is empty and the ranks are gone with the
 //! entries. So a flood costs one scan of the inbox, and an inbox that is never full pays nothing.
 
-use super::apply::Applier;
+use super::applier::Applier;
 use super::entry_row::read_entry_urgency;
 use super::read::inbox_rows;
 use super::rows::{Table, entry_key, rank_key, read_rank_key};

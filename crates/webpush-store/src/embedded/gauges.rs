@@ -1,6 +1,6 @@
 //! Counters and gauges of the store. The writer updates them.
 
-use super::request::Request;
+use super::request::CommitRequest;
 use crate::Durability;
 use crate::statistics::{Histogram, Statistics};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -70,7 +70,7 @@ impl Default for Gauges {
 
 impl Gauges {
     /// Records a group that was written at `now`, and how long its sync took if there was one.
-    pub(super) fn note_group(&self, group: &[Request], sync: Option<Duration>, now: MonotonicTime) {
+    pub(super) fn note_group(&self, group: &[CommitRequest], sync: Option<Duration>, now: MonotonicTime) {
         self.groups.note(group.len() as u64);
         let Some(sync) = sync else { return };
         self.syncs.note(micros(sync));

@@ -23,7 +23,7 @@ const SALT_BYTES: usize = 8;
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// The segment that is written.
-pub(super) struct Log {
+pub(super) struct CommitLog {
     disk: Disk,
     env: Env,
     directory: PathBuf,
@@ -38,7 +38,7 @@ pub(super) struct Log {
     buffer: Vec<u8>,
 }
 
-impl Log {
+impl CommitLog {
     /// Begins a segment after a frame.
     pub(super) fn begin(disk: &Disk, env: &Env, directory: &Path, frame: u64) -> io::Result<Self> {
         let salt = env.random().map_err(io::Error::other)?;
@@ -207,8 +207,8 @@ mod tests {
 
     const SEGMENT_FRAMES: u64 = 5;
 
-    fn begin(directory: &Path, frame: u64) -> io::Result<Log> {
-        Log::begin(&Disk::System, &system::env(), directory, frame)
+    fn begin(directory: &Path, frame: u64) -> io::Result<CommitLog> {
+        CommitLog::begin(&Disk::System, &system::env(), directory, frame)
     }
 
     /// Two segments of frames after the 100th, each of which has a row of its own.
@@ -232,7 +232,7 @@ mod tests {
     /// The numbers of the frames that are read, and how many are missing.
     fn read(directory: &Path, frame: u64) -> (Vec<u64>, u64) {
         let replay = replay(&Disk::System, directory, frame, Position::START).unwrap();
-        let rows = replay.memtable.of(Table::Entries).keys();
+        let rows = replay.memtable.rows(Table::Entries).keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
         assert_eq!(replay.frame, last);

@@ -63,7 +63,7 @@ impl Memtable {
         self.tables[table as usize].insert(key, value.map(Value::from));
     }
 
-    pub(super) const fn of(&self, table: Table) -> &Rows {
+    pub(super) const fn rows(&self, table: Table) -> &Rows {
         &self.tables[table as usize]
     }
 
@@ -72,7 +72,7 @@ impl Memtable {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
-        self.of(table).range(keys)
+        self.rows(table).range(keys)
     }
 
     /// About how much memory it takes.
@@ -100,7 +100,7 @@ mod tests {
             change(&mut memtable, table, Some(b"value"));
             assert_eq!(memtable.bytes(), ROW_BYTES + 5);
             change(&mut memtable, table, None);
-            assert_eq!((memtable.of(table).len(), memtable.bytes()), (0, 0));
+            assert_eq!((memtable.rows(table).len(), memtable.bytes()), (0, 0));
         }
     }
 
@@ -114,7 +114,7 @@ mod tests {
         memtable.replay(Table::Deadlines, Key::from(*b"key"), Some(b"value"));
         memtable.replay(Table::Deadlines, Key::from(*b"key"), None);
         for table in [Table::Entries, Table::Ranks, Table::Deadlines] {
-            assert_eq!(memtable.of(table).get(&Key::from(*b"key")), Some(&None));
+            assert_eq!(memtable.rows(table).get(&Key::from(*b"key")), Some(&None));
         }
     }
 }

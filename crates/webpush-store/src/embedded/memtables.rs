@@ -79,14 +79,14 @@ impl Memtables {
     /// Returns the changed value of a row; `None` if only the engine can tell.
     fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Value>> {
         let key = Key::from(key);
-        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.of(table).get(&key));
-        self.active.of(table).get(&key).or_else(leaving)
+        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.rows(table).get(&key));
+        self.active.rows(table).get(&key).or_else(leaving)
     }
 
     /// A copy of the changes of a table from a key on. Values are shared.
     pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
-        let leaving = self.leaving.iter().flat_map(|leaving| leaving.of(table).range(from..));
-        merge_changes(leaving, self.active.of(table).range(from..)).map(to_owned).collect()
+        let leaving = self.leaving.iter().flat_map(|leaving| leaving.rows(table).range(from..));
+        merge_changes(leaving, self.active.rows(table).range(from..)).map(to_owned).collect()
     }
 
     pub(super) fn range(
@@ -103,12 +103,12 @@ impl Memtables {
 /// The view of the writer.
 ///
 /// While it exists nothing leaves the memtables, so that rows which a flush has already written are still covered.
-pub(super) struct Layers<'a> {
+pub(super) struct MemtableLayers<'a> {
     pub(super) memtables: RwLockReadGuard<'a, Memtables>,
     pub(super) engine: &'a Engine,
 }
 
-impl View for Layers<'_> {
+impl View for MemtableLayers<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         match self.memtables.get(table, key) {
             Some(changed) => Ok(changed.clone()),
@@ -172,7 +172,7 @@ impl Reader<'_> {
         // Rows before this were not looked at in every layer.
         let mut reach = *keys.start();
         for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
-            for (number, (key, value)) in memtable.of(table).range(keys.clone()).rev().enumerate() {
+            for (number, (key, value)) in memtable.rows(table).range(keys.clone()).rev().enumerate() {
                 if number == most {
                     reach = reach.max(key.next());
                     break;

@@ -7,14 +7,14 @@ use webpush_core::env::MonotonicTime;
 
 /// A job in the writer's queue.
 pub(super) enum Job {
-    Commit(Request),
+    Commit(CommitRequest),
     /// Gives the engine everything; the sender is dropped when it has it.
     Flush(SyncSender<()>),
     Close,
 }
 
 /// A commit that waits. Whatever happens to it, `done` is called once.
-pub(super) struct Request {
+pub(super) struct CommitRequest {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
     /// The handle that it came through.
@@ -23,7 +23,7 @@ pub(super) struct Request {
     done: Option<Done>,
 }
 
-impl Request {
+impl CommitRequest {
     pub(super) fn new(
         handle: HandleId,
         ops: Vec<Op>,
@@ -41,7 +41,7 @@ impl Request {
     }
 }
 
-impl Drop for Request {
+impl Drop for CommitRequest {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
             done(Err(StoreError::Unavailable));

@@ -1,7 +1,7 @@
 //! Putting back what was on a snapshot.
 
 use super::accounting::EntrySize;
-use super::apply::Applier;
+use super::applier::Applier;
 use super::entry_row::{message_value, receipt_value};
 use super::read;
 use super::rows::{

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Quota;
 use crate::contract::{block_on, commit_blocking};
-use crate::{Applied, Settled};
+use crate::{Applied, SettleResult};
 use bytes::Bytes;
 use key::Key;
 use rows::{deadline_key, entry_key};
@@ -100,8 +100,10 @@ fn a_damaged_entry_hides_no_other_and_can_be_ended() {
     assert_eq!(fetch(&store), [all[0], all[2]]);
     assert_eq!(store.damaged_records(), 1);
     assert_eq!(block_on(store.entry(&all[1])), Err(StoreError::Corrupt));
-    let settled =
-        Settled { accepted: Some(Timestamp::from_millis(1)), ..Settled::new(all[1], Outcome::Expired) };
+    let settled = SettleResult {
+        accepted: Some(Timestamp::from_millis(1)),
+        ..SettleResult::new(all[1], Outcome::Expired)
+    };
     let settled = Applied::Settled(settled);
     assert_eq!(commit_blocking(&store, vec![Op::Settle(all[1], Outcome::Expired)]), [settled]);
     assert_eq!((rows_left(&store, Table::Entries), rows_left(&store, Table::Deadlines)), (2, 2));
@@ -211,7 +213,7 @@ fn a_request_that_meets_damage_changes_nothing() {
     assert_eq!(block_on(store.inbox(AGENT)), Err(StoreError::Corrupt));
     let engine = store.shared.engine.read().unwrap();
     let engine = engine.as_ref().unwrap();
-    let layers = memtables::Layers { memtables: store.shared.memtables.read(), engine };
+    let layers = memtables::MemtableLayers { memtables: store.shared.memtables.read(), engine };
     let mut changes = changes::Changes::new(layers);
     changes.put(Table::Topics, b"kept", Value::from(b"1"));
     changes.accept_request();

@@ -62,7 +62,7 @@ impl UsageRow {
     }
 
     pub(super) const fn idle_place(&self, inbox: InboxId) -> IdlePlace {
-        (IdleClass::of(self.owner, self.monitored, self.entries), self.hour, inbox)
+        (IdleClass::new(self.owner, self.monitored, self.entries), self.hour, inbox)
     }
 
     pub(super) fn value(&self, inbox: InboxId) -> Value {

@@ -9,7 +9,7 @@ mod run;
 
 pub(super) use run::{gather, run};
 
-use super::apply::Applier;
+use super::applier::Applier;
 use super::batch_markers::BatchMarkers;
 use super::changes::Changes;
 use super::directory::{self, log_directory};
@@ -18,12 +18,12 @@ use super::engine_error::EngineError;
 use super::entry_count_scan::EntryCountScan;
 use super::flush::{Flush, FlushJob};
 use super::group_commit_delay::GroupCommitDelay;
-use super::log::Log;
+use super::log::CommitLog;
 use super::memtable::{Rows, Tables};
-use super::memtables::Layers;
+use super::memtables::MemtableLayers;
 use super::recent_appends::RecentAppends;
 use super::recovery::Start;
-use super::request::Request;
+use super::request::CommitRequest;
 use super::row_caches::RowChanges;
 use super::shared::Shared;
 use super::usage_audit::usage_adds_up;
@@ -48,7 +48,7 @@ const FLUSH_POLL: Duration = Duration::from_millis(100);
 /// One thing that the writer does.
 pub(super) enum Step {
     /// Commits requests, as one group.
-    Commit(Vec<Request>),
+    Commit(Vec<CommitRequest>),
     /// Gives the engine everything, then drops the sender.
     Flush(SyncSender<()>),
     /// Does what is due by now.
@@ -75,7 +75,7 @@ struct AppliedGroup {
 /// The writer's side of a store. Dropping it leaves the store as a crash would.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
-    pub(super) log: Log,
+    pub(super) log: CommitLog,
     /// The highest position that was assigned in any inbox; never below the floor.
     pub(super) position: Position,
     /// Positions are assigned above this one.
@@ -109,7 +109,7 @@ impl Writer {
         lock: DiskFile,
     ) -> io::Result<Self> {
         let Shared { options, directory, .. } = &*shared;
-        let log = Log::begin(&options.disk, &options.env, &log_directory(directory), start.last.frame)?;
+        let log = CommitLog::begin(&options.disk, &options.env, &log_directory(directory), start.last.frame)?;
         let entry_count_scan = {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let memtable = start.flush_job.as_ref().map(|flush_job| Arc::clone(&flush_job.memtable));
@@ -214,7 +214,7 @@ impl Writer {
     /// Applies, writes and answers.
     ///
     /// Requests that are left in the group failed, and their outcome is unknown.
-    fn commit(&mut self, group: &mut Vec<Request>, now: MonotonicTime) -> Result<(), EngineError> {
+    fn commit(&mut self, group: &mut Vec<CommitRequest>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(group) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
@@ -244,9 +244,9 @@ impl Writer {
     }
 
     /// Finds out what a group changes. Nothing is changed yet.
-    fn apply(&mut self, group: &mut [Request]) -> Option<AppliedGroup> {
+    fn apply(&mut self, group: &mut [CommitRequest]) -> Option<AppliedGroup> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        let layers = Layers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
+        let layers = MemtableLayers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
         let mut applier = Applier {
             changes: Changes::new(layers),
             quota: self.shared.options.quota,
@@ -260,7 +260,7 @@ impl Writer {
             restores: false,
             recounts: false,
         };
-        let apply = |request: &mut Request| applier.apply_request(std::mem::take(&mut request.ops));
+        let apply = |request: &mut CommitRequest| applier.apply_request(std::mem::take(&mut request.ops));
         let answers = group.iter_mut().map(apply).collect();
         debug_assert!(
             applier.recounts || usage_adds_up(&applier.changes),

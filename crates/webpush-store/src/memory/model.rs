@@ -1,7 +1,7 @@
 //! The content of the model, and what each operation does to it.
 
 use crate::idle::{self, IdleClass, IdlePlace};
-use crate::{Appended, Applied, Due, IdleCheck, Op, Quota, Removed, Settled, position};
+use crate::{AppendResult, Applied, Due, IdleCheck, Op, Quota, RemovalResult, SettleResult, position};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -85,7 +85,7 @@ impl Model {
                     };
                     let receipt = self.end(key, outcome);
                     let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-                    Applied::Settled(Settled { entry, outcome, accepted, receipt, receipts_dropped })
+                    Applied::Settled(SettleResult { entry, outcome, accepted, receipt, receipts_dropped })
                 }
                 None => Applied::Missing,
             },
@@ -156,7 +156,7 @@ impl Model {
         self.entries.insert((message.agent, message.position), Entry::Message(Arc::clone(&message)));
         let (dropped, receipts) = self.drop_messages(&message);
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Applied::Appended(Appended { message, replaced, dropped, receipts, receipts_dropped })
+        Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped })
     }
 
     /// Drops what an inbox holds beyond its quota now that a new message is there.
@@ -211,7 +211,7 @@ impl Model {
             .collect();
         let receipts = keys.into_iter().filter_map(|key| self.end(key, Outcome::Canceled)).collect();
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Applied::Removed(Removed { inbox, subscription, messages, receipts, receipts_dropped })
+        Applied::Removed(RemovalResult { inbox, subscription, messages, receipts, receipts_dropped })
     }
 
     /// Removes an entry and records the receipt that it owes.
@@ -293,7 +293,7 @@ impl Model {
     fn idle_place(&self, inbox: &Inbox) -> IdlePlace {
         let monitored = self.monitored.get(&inbox.id).copied();
         let entries = self.inbox_entries(inbox.id).count() as u64;
-        let class = IdleClass::of(inbox.owner, monitored.is_some(), entries);
+        let class = IdleClass::new(inbox.owner, monitored.is_some(), entries);
         (class, monitored.unwrap_or_else(|| idle::hour(inbox.created)), inbox.id)
     }
 

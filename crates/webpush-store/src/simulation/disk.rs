@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Faults to come. Operations that change something are counted from 0; reads are not.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
+pub struct DiskFaults {
     /// During this operation the power is cut.
     pub power_cut_at: Option<u64>,
     /// These operations fail.
@@ -43,7 +43,7 @@ pub struct SimulatedFile {
 struct State {
     random: Random,
     clock: SimulatedClock,
-    faults: Faults,
+    faults: DiskFaults,
     operations: u64,
     lives: u64,
     is_off: bool,
@@ -70,7 +70,7 @@ impl SimulatedDisk {
         Self(Arc::new(Mutex::new(State {
             random: Random::new(seed),
             clock: clock.clone(),
-            faults: Faults::default(),
+            faults: DiskFaults::default(),
             operations: 0,
             lives: 0,
             is_off: false,
@@ -84,7 +84,7 @@ impl SimulatedDisk {
     }
 
     /// Sets what goes wrong from now on.
-    pub fn set_faults(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: DiskFaults) {
         self.state().faults = faults;
     }
 
@@ -106,7 +106,7 @@ impl SimulatedDisk {
     pub fn restart(&self) {
         let mut state = self.state();
         state.cut();
-        (state.is_off, state.faults) = (false, Faults::default());
+        (state.is_off, state.faults) = (false, DiskFaults::default());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

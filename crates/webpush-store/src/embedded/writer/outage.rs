@@ -5,7 +5,7 @@ use crate::embedded::directory::{self, log_directory};
 use crate::embedded::engine::Engine;
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::entry_count_scan::EntryCountScan;
-use crate::embedded::log::Log;
+use crate::embedded::log::CommitLog;
 use crate::embedded::recovery::{Trust, recover};
 use crate::embedded::shared::Shared;
 use crate::embedded::watermark::Watermark;
@@ -97,7 +97,7 @@ impl Writer {
         let engine = Engine::open(disk, &directory::engine_directory(directory), options.cache_bytes)?;
         // The group that failed may be there or not; the ones before it must be.
         let start = recover(&engine, disk, directory, Some(self.synced), Trust::Nothing)?;
-        self.log = Log::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
+        self.log = CommitLog::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
         // Positions that were handed out may have got nowhere.
         self.position = start.last.position.max(self.position);
         (self.floor, self.is_floor_synced) = (self.position, false);

@@ -1,7 +1,7 @@
 //! The thread around a writer: it waits for jobs, and sleeps where the writer says so.
 
 use super::{Step, Writer};
-use crate::embedded::request::{Job, Request};
+use crate::embedded::request::{CommitRequest, Job};
 use crate::system;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
@@ -59,7 +59,10 @@ fn wait(writer: &Writer, jobs: &Receiver<Job>) -> Waited {
 }
 
 /// Takes what waits already, up to a bound; and what comes after that, if it is not a commit.
-pub(in crate::embedded) fn gather(first: Request, jobs: &Receiver<Job>) -> (Vec<Request>, Option<Job>) {
+pub(in crate::embedded) fn gather(
+    first: CommitRequest,
+    jobs: &Receiver<Job>,
+) -> (Vec<CommitRequest>, Option<Job>) {
     let mut count = first.ops.len();
     let mut group = vec![first];
     while count < GROUP_OPS {
