@@ -133,7 +133,7 @@ pub fn import_keys(data_dir: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])
         return Ok(());
     }
     if existing.len() == 1 {
-        // New keys go between the first one, which log IDs are derived from, and the last one, which seals.
+        // Imported keys go between the first key, which log IDs are derived from, and the last one, which seals.
         rotate_avoiding(data_dir, keyring, keys)?;
     }
     let path = data_dir.join(FILE_NAME);

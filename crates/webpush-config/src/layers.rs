@@ -23,9 +23,9 @@ const CONFIG_FLAG: &str = "config";
 
 /// The sources of settings.
 ///
-/// Flags and environment variables are read once, when this is created. [`Layers::resolve`] reads the files.
+/// Flags and environment variables are read once, when this is created. [`ConfigLayers::resolve`] reads the files.
 #[derive(Clone)]
-pub struct Layers {
+pub struct ConfigLayers {
     settings: Vec<Setting>,
     rules: &'static [Rule],
     broadcasts: BroadcastRules,
@@ -48,7 +48,7 @@ pub struct EffectiveConfig {
     pub broadcasts: BroadcastVersions,
 }
 
-impl Layers {
+impl ConfigLayers {
     /// Creates the layers from a parsed command line and the environment.
     #[must_use]
     pub fn new(

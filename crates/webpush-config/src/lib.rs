@@ -25,14 +25,14 @@
 //! ```
 //! use clap::{Arg, Command};
 //! use webpush_config::broadcasts::BroadcastRules;
-//! use webpush_config::layers::Layers;
+//! use webpush_config::layers::ConfigLayers;
 //! use webpush_config::setting::{settings_of, without_variables};
 //!
 //! let port = Arg::new("port").long("port").env("WEBPUSH_SERVER_LISTEN__PORT").value_name("PORT").default_value("8080");
 //! let program = Command::new("server").arg(port);
 //! let line = without_variables(program.clone()).get_matches_from(["server", "--port", "7"]);
 //! let broadcasts = BroadcastRules { check: |_, _| Ok(()), max: 0 };
-//! let layers = Layers::new(settings_of(&program), &[], broadcasts, &line, []);
+//! let layers = ConfigLayers::new(settings_of(&program), &[], broadcasts, &line, []);
 //! let resolved = layers.with_default_path("/nowhere".as_ref()).resolve()?;
 //! assert_eq!(resolved.command_line(), ["--port=7"]);
 //! # Ok::<(), webpush_config::error::ConfigErrors>(())

@@ -137,6 +137,7 @@ pub(super) const WORDS: &[Word] = &[
     identifier("obey_next", "run_next_command"),
     identifier("obey_at_once", "run_now"),
     identifier("take_in", "import_keys or add_keys"),
+    module("keys_file", "sealing_keys"),
     identifier("owner_token", "admin_token"),
     identifier("OwnerToken", "AdminToken"),
 ];

@@ -43,7 +43,7 @@ pub(super) async fn find(
         .map_err(|_| AdminError::bad_request("the body must be a URL of this server, a uaid or a log ID"))?;
     let text = String::from_utf8_lossy(&text);
     let (service, text) = (&admin.service, text.trim());
-    // Log IDs and uaids both have 32 digits, but no agent has a log ID that is the uaid of another.
+    // Log IDs and uaids both have 32 digits, so a text that is not the log ID of an agent may still be a uaid.
     match agent(service, text).await {
         Ok(agent) => {
             return json(&serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() }));
@@ -51,7 +51,6 @@ pub(super) async fn find(
         Err(AdminError::NoSuch(_)) if admin.auth.check(headers, Access::Admin).is_err() => {
             return Err(NO_LOG_ID);
         }
-        // The text may be a uaid or a URL.
         Err(AdminError::NoSuch(_) | AdminError::BadRequest(_)) => {}
         Err(error) => return Err(error),
     }

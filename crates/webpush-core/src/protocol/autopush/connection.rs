@@ -9,7 +9,7 @@
 use super::broadcasts::{BroadcastSubscriptions, BroadcastUpdate, Versions};
 use super::names::{self, ChannelName};
 use super::reply;
-use super::request::{ChannelParameter, DeliveryError, Request};
+use super::request::{AgentRequest, ChannelParameter, DeliveryError};
 use crate::capability::Keyring;
 use crate::id::{InboxId, MessageId};
 use crate::session::Queue;
@@ -319,64 +319,67 @@ impl AutopushConnection {
 
     fn handle_text(&mut self, text: &str, keyring: &Keyring, now: Timestamp) {
         self.keepalive.on_activity(now);
-        let request = match Request::parse(text) {
+        let request = match AgentRequest::parse(text) {
             Ok(request) => request,
             Err(error) => return self.close(Close::new(1007, error.to_string())),
         };
         match (&self.phase, request) {
-            (_, Request::Other) => {}
-            (Phase::Live(_), Request::Nack(error)) => self.report_error(error, keyring),
-            (_, Request::Nack(_)) => {}
-            (_, Request::Ping) => {
+            (_, AgentRequest::Other) => {}
+            (Phase::Live(_), AgentRequest::Nack(error)) => self.report_error(error, keyring),
+            (_, AgentRequest::Nack(_)) => {}
+            (_, AgentRequest::Ping) => {
                 self.keepalive.on_ping(now);
                 self.send(reply::PONG);
             }
-            (Phase::Greeting(_), Request::Hello { agent, broadcasts }) => {
+            (Phase::Greeting(_), AgentRequest::Hello { agent, broadcasts }) => {
                 self.phase = Phase::Identifying(Box::new(self.broadcasts.follow(broadcasts)));
                 self.actions.push_back(Action::Identify(agent));
             }
             (Phase::Greeting(_), _) => self.close(Close::policy("hello must be the first message")),
-            (Phase::Live(_), Request::Hello { .. }) => self.close(Close::policy("hello was already sent")),
+            (Phase::Live(_), AgentRequest::Hello { .. }) => {
+                self.close(Close::policy("hello was already sent"))
+            }
             (Phase::Live(session), request) => {
                 let agent = session.scope().inbox;
                 self.handle_request(agent, request, keyring, now);
             }
-            (Phase::Closed(Some(_)), Request::Ack { versions, .. }) => {
+            (Phase::Closed(Some(_)), AgentRequest::Ack { versions, .. }) => {
                 self.acknowledge(&versions, keyring, now);
             }
             (Phase::Identifying(_) | Phase::Closed(_), _) => {}
         }
     }
 
-    fn handle_request(&mut self, agent: InboxId, request: Request, keyring: &Keyring, now: Timestamp) {
+    fn handle_request(&mut self, agent: InboxId, request: AgentRequest, keyring: &Keyring, now: Timestamp) {
         match request {
-            Request::Register { channel: ChannelParameter::Valid(channel), key } => {
+            AgentRequest::Register { channel: ChannelParameter::Valid(channel), key } => {
                 self.actions.push_back(Action::Register { agent, channel, key });
             }
-            Request::Register { channel: ChannelParameter::Invalid(text), .. } => {
+            AgentRequest::Register { channel: ChannelParameter::Invalid(text), .. } => {
                 self.send(reply::not_registered(&text, 400, "channelID must be a UUID"));
             }
-            Request::Unregister { channel: ChannelParameter::Valid(channel) } => {
+            AgentRequest::Unregister { channel: ChannelParameter::Valid(channel) } => {
                 self.actions.push_back(Action::Unregister { agent, channel });
             }
             // No subscription can have an invalid channel ID, so there is nothing to remove.
-            Request::Unregister { channel: ChannelParameter::Invalid(text) } => {
+            AgentRequest::Unregister { channel: ChannelParameter::Invalid(text) } => {
                 self.send(reply::unregistered(&text, 200));
             }
-            Request::Ack { versions, errors } => {
+            AgentRequest::Ack { versions, errors } => {
                 errors.into_iter().for_each(|error| self.report_error(error, keyring));
                 self.acknowledge(&versions, keyring, now);
             }
-            Request::BroadcastSubscribe(versions) => {
+            AgentRequest::BroadcastSubscribe(versions) => {
                 let update = self.broadcasts.follow(versions);
                 self.send_broadcasts(&update);
             }
-            Request::Urgency(Some(min_urgency)) => {
+            AgentRequest::Urgency(Some(min_urgency)) => {
                 self.send(reply::urgency(200));
                 self.handle_session_input(session::Input::MinUrgency(min_urgency), now);
             }
-            Request::Urgency(None) => self.send(reply::urgency(400)),
-            Request::Hello { .. } | Request::Ping | Request::Nack(_) | Request::Other => {}
+            AgentRequest::Urgency(None) => self.send(reply::urgency(400)),
+            AgentRequest::Hello { .. } | AgentRequest::Ping | AgentRequest::Nack(_) | AgentRequest::Other => {
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A message of an agent. Unknown members are ignored.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum AgentRequest {
     /// The first message of a connection.
     Hello {
         /// The agent; `None` if it is new, or its `uaid` is invalid.
@@ -87,7 +87,7 @@ const DELIVERED: u16 = 100;
 
 /// A message of an agent is malformed. The text becomes the reason of the close.
 #[derive(Debug)]
-pub enum RequestError {
+pub enum AgentRequestError {
     /// The text is not a JSON object.
     NotAnObject,
     /// A required member is missing, or a member has the wrong type.
@@ -99,7 +99,7 @@ pub enum RequestError {
     },
 }
 
-impl fmt::Display for RequestError {
+impl fmt::Display for AgentRequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnObject => f.write_str("the message is not a JSON object"),
@@ -108,7 +108,7 @@ impl fmt::Display for RequestError {
     }
 }
 
-impl Error for RequestError {
+impl Error for AgentRequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NotAnObject => None,
@@ -117,14 +117,14 @@ impl Error for RequestError {
     }
 }
 
-impl Request {
+impl AgentRequest {
     /// Parses a text message.
     ///
     /// # Errors
-    /// [`RequestError`] if the message is malformed.
-    pub fn parse(text: &str) -> Result<Self, RequestError> {
+    /// [`AgentRequestError`] if the message is malformed.
+    pub fn parse(text: &str) -> Result<Self, AgentRequestError> {
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(RequestError::NotAnObject);
+            return Err(AgentRequestError::NotAnObject);
         }
         if text.starts_with(ACK) {
             return Self::ack(text);
@@ -168,7 +168,7 @@ impl Request {
         }
     }
 
-    fn ack(text: &str) -> Result<Self, RequestError> {
+    fn ack(text: &str) -> Result<Self, AgentRequestError> {
         let Ack { updates } = read(text, "ack")?;
         let codes =
             updates.iter().filter_map(|update| Some((code_number(update.code.as_ref()?), &update.version)));
@@ -184,8 +184,8 @@ fn code_number(code: &serde_json::Value) -> u16 {
     code.as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default()
 }
 
-fn read<'a, T: Deserialize<'a>>(text: &'a str, message: &'static str) -> Result<T, RequestError> {
-    serde_json::from_str(text).map_err(|source| RequestError::Unreadable { message, source })
+fn read<'a, T: Deserialize<'a>>(text: &'a str, message: &'static str) -> Result<T, AgentRequestError> {
+    serde_json::from_str(text).map_err(|source| AgentRequestError::Unreadable { message, source })
 }
 
 #[derive(Deserialize)]
@@ -246,20 +246,20 @@ mod tests {
 
     const UAID: &str = "c0ffee0001234567a9abcdef01234567";
 
-    fn parse(text: &str) -> Request {
-        Request::parse(text).unwrap()
+    fn parse(text: &str) -> AgentRequest {
+        AgentRequest::parse(text).unwrap()
     }
 
     #[test]
     fn hello_messages_of_known_clients_are_parsed() {
-        let hello = |agent| Request::Hello { agent, broadcasts: Versions::new() };
+        let hello = |agent| AgentRequest::Hello { agent, broadcasts: Versions::new() };
         // KUnifiedPush, Sunup, Firefox.
         assert_eq!(parse(r#"{"messageType":"hello"}"#), hello(None));
         let known = format!(r#"{{"messageType":"hello","uaid":"{UAID}","use_webpush":true}}"#);
         assert_eq!(parse(&known), hello(names::agent(UAID)));
         let firefox = r#"{"messageType":"hello","broadcasts":{"a/b":"\"1\""},"use_webpush":true}"#;
         let broadcasts = Versions::from([("a/b".to_owned(), "\"1\"".to_owned())]);
-        assert_eq!(parse(firefox), Request::Hello { agent: None, broadcasts });
+        assert_eq!(parse(firefox), AgentRequest::Hello { agent: None, broadcasts });
         for odd in [
             r#""uaid":null"#,
             r#""uaid":"""#,
@@ -275,14 +275,14 @@ mod tests {
         let text = "C0FFEE00-0123-4567-89AB-CDEF01234567";
         let register = format!(r#"{{"messageType":"register","channelID":"{text}","key":"BN="}}"#);
         let channel = ChannelParameter::Valid(ChannelName::parse(text.to_owned()).unwrap());
-        assert_eq!(parse(&register), Request::Register { channel, key: Some("BN=".into()) });
+        assert_eq!(parse(&register), AgentRequest::Register { channel, key: Some("BN=".into()) });
         let bad = r#"{"messageType":"unregister","channelID":"x","code":200}"#;
-        assert_eq!(parse(bad), Request::Unregister { channel: ChannelParameter::Invalid("x".into()) });
+        assert_eq!(parse(bad), AgentRequest::Unregister { channel: ChannelParameter::Invalid("x".into()) });
         for no_key in [r#","key":null"#, r#","key":"""#, ""] {
             let text = format!(r#"{{"messageType":"register","channelID":"x"{no_key}}}"#);
             assert_eq!(
                 parse(&text),
-                Request::Register { channel: ChannelParameter::Invalid("x".into()), key: None }
+                AgentRequest::Register { channel: ChannelParameter::Invalid("x".into()), key: None }
             );
         }
     }
@@ -295,7 +295,7 @@ mod tests {
     fn acknowledgements_with_and_without_code() {
         let text =
             r#"{"messageType":"ack","updates":[{"channelID":"a","version":"1","code":100},{"version":"2"}]}"#;
-        let ack = |versions: &[&str], errors: &[(u16, &str)]| Request::Ack {
+        let ack = |versions: &[&str], errors: &[(u16, &str)]| AgentRequest::Ack {
             versions: versions.iter().map(|version| (*version).to_owned()).collect(),
             errors: errors.iter().map(|(code, version)| error(*code, Some(version))).collect(),
         };
@@ -315,19 +315,19 @@ mod tests {
             (r#"{"messageType":"nack","code":-1}"#, 0, None),
             (r#"{"messageType":"nack","code":1,"code":2}"#, 0, None),
         ] {
-            assert_eq!(parse(text), Request::Nack(error(code, version)), "{text}");
+            assert_eq!(parse(text), AgentRequest::Nack(error(code, version)), "{text}");
         }
     }
 
     #[test]
     fn pings_and_unknown_messages() {
         for ping in ["{}", " { } \n", r#"{"messageType":"ping"}"#] {
-            assert_eq!(parse(ping), Request::Ping, "{ping}");
+            assert_eq!(parse(ping), AgentRequest::Ping, "{ping}");
         }
         for other in
             [r#"{"messageType":"Hello"}"#, r#"{"messageType":"of the future","data":[1,{}]}"#, r#"{"a":1}"#]
         {
-            assert_eq!(parse(other), Request::Other, "{other}");
+            assert_eq!(parse(other), AgentRequest::Other, "{other}");
         }
     }
 
@@ -335,11 +335,11 @@ mod tests {
     fn urgency_is_one_of_four_values() {
         assert_eq!(
             parse(r#"{"messageType":"urgency","min":"very-low"}"#),
-            Request::Urgency(Some(Urgency::VeryLow))
+            AgentRequest::Urgency(Some(Urgency::VeryLow))
         );
-        assert_eq!(parse(r#"{"messageType":"urgency","min":"loud"}"#), Request::Urgency(None));
+        assert_eq!(parse(r#"{"messageType":"urgency","min":"loud"}"#), AgentRequest::Urgency(None));
         for none in [r#"{"messageType":"urgency"}"#, r#"{"messageType":"urgency","min":5}"#] {
-            assert_eq!(parse(none), Request::Urgency(None));
+            assert_eq!(parse(none), AgentRequest::Urgency(None));
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
             (r#"{"messageType":"hello","broadcasts":[]}"#, "hello cannot be parsed"),
             (r#"{"messageType":"broadcast_subscribe"}"#, "missing field `broadcasts`"),
         ] {
-            let reason = Request::parse(text).unwrap_err().to_string();
+            let reason = AgentRequest::parse(text).unwrap_err().to_string();
             assert!(reason.contains(expected), "{text}: {reason}");
         }
     }

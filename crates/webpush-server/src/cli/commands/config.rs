@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command, Subcommand};
 use std::io;
 use std::process::ExitCode;
 use webpush_config::error::ConfigError;
-use webpush_config::layers::{EffectiveConfig, Layers};
+use webpush_config::layers::{ConfigLayers, EffectiveConfig};
 use webpush_config::{reference, schema};
 use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::BearerTokens;
@@ -76,7 +76,7 @@ fn pretty(value: &serde_json::Value) -> io::Result<()> {
     terminal::line(&serde_json::to_string_pretty(value)?)
 }
 
-fn check(layers: &Layers) -> ExitCode {
+fn check(layers: &ConfigLayers) -> ExitCode {
     match layers.resolve() {
         Err(faults) => tell(faults.iter()),
         Ok(resolved) => match unusable(&resolved) {

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use webpush_config::broadcasts::BroadcastRules;
-use webpush_config::layers::{EffectiveConfig, Layers};
+use webpush_config::layers::{ConfigLayers, EffectiveConfig};
 use webpush_config::rules::Rule;
 use webpush_config::setting::{self, FormerKey, NeedsRestart, Setting};
 use webpush_config::source::Source;
@@ -209,8 +209,8 @@ pub(crate) fn declared() -> Vec<Setting> {
 }
 
 /// Returns the sources of settings: this command line, and the environment of the process.
-pub(crate) fn layers(line: &ArgMatches) -> Layers {
-    Layers::new(declared(), RULES, BROADCASTS, line, std::env::vars_os())
+pub(crate) fn layers(line: &ArgMatches) -> ConfigLayers {
+    ConfigLayers::new(declared(), RULES, BROADCASTS, line, std::env::vars_os())
 }
 
 /// Returns the server configuration of resolved settings.
@@ -224,7 +224,7 @@ pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfi
 
 /// Runs the server until a signal.
 #[must_use]
-pub(crate) fn run(layers: Layers) -> ExitCode {
+pub(crate) fn run(layers: ConfigLayers) -> ExitCode {
     let resolved = match layers.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
@@ -268,7 +268,7 @@ pub(crate) fn run(layers: Layers) -> ExitCode {
 }
 
 /// Reads all sources, and compares them with those at the start.
-fn read_config(layers: Layers, at_start: EffectiveConfig) -> ReadConfig {
+fn read_config(layers: ConfigLayers, at_start: EffectiveConfig) -> ReadConfig {
     Box::new(move || {
         let resolved = layers.resolve()?;
         let mut needs_restart = at_start.differing(&resolved);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use webpush_config::layers::{EffectiveConfig, Layers};
+use webpush_config::layers::{ConfigLayers, EffectiveConfig};
 use webpush_config::setting::without_variables;
 use webpush_config::source::Source;
 use webpush_config::{reference, schema};
@@ -42,12 +42,12 @@ impl Sources {
         self.variable("CREDENTIALS_DIRECTORY", &directory)
     }
 
-    fn layers(&self) -> Layers {
+    fn layers(&self) -> ConfigLayers {
         let words = std::iter::once("webpush-server").chain(self.flags.iter().map(String::as_str));
         let line = without_variables(command()).try_get_matches_from(words).unwrap();
         let variables =
             self.variables.iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
-        let layers = Layers::new(serve::declared(), serve::RULES, serve::BROADCASTS, &line, variables);
+        let layers = ConfigLayers::new(serve::declared(), serve::RULES, serve::BROADCASTS, &line, variables);
         layers.with_default_path(&self.directory.path().join("c.toml"))
     }
 
