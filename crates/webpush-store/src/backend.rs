@@ -1,4 +1,4 @@
-//! The backends that a program can choose from at run time.
+//! The backends that a program can choose at run time.
 
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
@@ -12,7 +12,7 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// A store of any kind. An enum rather than a trait object, so that no read has to box its future.
+/// A store of any kind. An enum rather than a trait object, so that reads need no boxed futures.
 pub enum Backend {
     /// The durable store of one machine.
     Embedded(EmbeddedStore),
@@ -23,7 +23,7 @@ pub enum Backend {
 impl Backend {
     /// Returns another handle to the same store.
     ///
-    /// A handle is what one process has of a store: commits and closes of one are not those of the other.
+    /// A handle belongs to one process: commits and closing of one do not affect the other.
     #[must_use]
     pub fn handle(&self) -> Self {
         match self {
@@ -57,7 +57,7 @@ impl From<MemoryStore> for Arc<Backend> {
     }
 }
 
-/// Evaluates an expression with the store that this backend is.
+/// Evaluates an expression with the store of the backend.
 macro_rules! with {
     ($backend:ident, $store:ident => $call:expr) => {
         match $backend {

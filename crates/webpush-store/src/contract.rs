@@ -1,7 +1,7 @@
-//! The contract of a [`Store`], as checks that run: one function for each rule.
+//! The contract of a [`Store`] as executable checks: one function per rule.
 //!
-//! A check takes a function that opens the store under test. When it is called again, after the store was closed, it
-//! must open the same store with what the first one left. [`crate::contract_tests`] makes a test of each rule.
+//! A check takes a function that opens the store under test. When it is called again after the store was closed, it must
+//! open the same store with its content. [`crate::contract_tests`] makes a test of each rule.
 
 #![allow(clippy::expect_used, reason = "a check that fails must stop its test")]
 
@@ -79,7 +79,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 
-/// Opens the store under test, with these bounds for each inbox.
+/// Opens the store under test, with this quota for each inbox.
 pub type Open<'a> = &'a dyn Fn(Quota) -> Backend;
 
 /// Makes one `#[test]` of each rule.
@@ -121,7 +121,7 @@ macro_rules! contract_tests {
     };
 }
 
-/// Runs a future on this thread until it ends.
+/// Runs a future to completion on this thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -139,7 +139,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Commits durably and blocks until the end.
+/// Commits durably, and blocks until the result.
 ///
 /// # Panics
 /// If the commit fails.
@@ -151,7 +151,7 @@ async fn commit(store: &impl Store, ops: Vec<Op>) -> Vec<Applied> {
     submit(store, ops, Durability::Durable).await.expect("the store works")
 }
 
-/// Submits a commit at once, and returns a future of its end.
+/// Submits a commit immediately, and returns a future of its result.
 fn submit<S: Store>(
     store: &S,
     ops: Vec<Op>,

@@ -1,7 +1,7 @@
-//! Files and directories of a store: those of this machine, or simulated ones that a seed makes fail.
+//! Files and directories of a store, on this machine or on a simulated disk.
 //!
-//! Everything that a store does to files goes through a [`Disk`]. It is a closed enum, so that the real one costs a
-//! branch beside each system call and no allocation.
+//! All file operations of a store go through a [`Disk`]. It is a closed enum, so that the real one costs only a branch
+//! per system call.
 
 mod system;
 
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Where a store keeps its files.
+/// The disk of a store.
 #[derive(Clone, Debug, Default)]
 pub enum Disk {
     /// The file system of this machine.
@@ -21,7 +21,7 @@ pub enum Disk {
     Simulated(SimulatedDisk),
 }
 
-/// An open file. Reads and writes move one cursor.
+/// An open file. Reads and writes share one cursor.
 #[derive(Debug)]
 pub(crate) enum DiskFile {
     System(File),
@@ -29,7 +29,7 @@ pub(crate) enum DiskFile {
 }
 
 impl Disk {
-    /// Returns true if there is a file or a directory.
+    /// Returns true if a file or directory exists.
     pub(crate) fn exists(&self, path: &Path) -> bool {
         match self {
             Self::System => system::exists(path),
@@ -37,7 +37,7 @@ impl Disk {
         }
     }
 
-    /// Returns the length of a file in bytes, if it can be told.
+    /// Returns the length of a file in bytes, if it is known.
     pub(crate) fn length(&self, path: &Path) -> Option<u64> {
         match self {
             Self::System => system::length(path),
@@ -45,7 +45,7 @@ impl Disk {
         }
     }
 
-    /// Creates a directory and its parents if they are not there.
+    /// Creates a directory and its missing parents.
     pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
         match self {
             Self::System => system::create_directory(path),
@@ -53,7 +53,7 @@ impl Disk {
         }
     }
 
-    /// Opens a file. A new one is lost with the power until its directory is synced.
+    /// Opens a file. A power cut loses a new one unless its directory is synced.
     pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<DiskFile> {
         Ok(match self {
             Self::System => DiskFile::System(system::open(path, mode)?),
@@ -76,7 +76,7 @@ impl Disk {
         Ok(content)
     }
 
-    /// Lists the files and directories in a directory, in no order.
+    /// Lists the files and directories in a directory, in any order.
     pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         match self {
             Self::System => system::list(directory),
@@ -84,7 +84,7 @@ impl Disk {
         }
     }
 
-    /// Renames a file, over the one that has that name, whole or not at all.
+    /// Renames a file atomically, replacing an existing one.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match self {
             Self::System => system::rename(from, to),
@@ -100,7 +100,7 @@ impl Disk {
         }
     }
 
-    /// Removes a directory with all that is in it.
+    /// Removes a directory with its content.
     pub(crate) fn remove_directory(&self, path: &Path) -> io::Result<()> {
         match self {
             Self::System => system::remove_directory(path),
@@ -108,7 +108,7 @@ impl Disk {
         }
     }
 
-    /// Returns when the disk has the names that were created, changed and removed in a directory.
+    /// Syncs the names in a directory.
     pub(crate) fn sync_directory(&self, path: &Path) -> io::Result<()> {
         match self {
             Self::System => system::sync_directory(path),
@@ -116,7 +116,7 @@ impl Disk {
         }
     }
 
-    /// Replaces the content of a file, whole or not at all; returns when the disk has it.
+    /// Replaces the content of a file atomically, and syncs it.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
         let mut file = self.open(&new, OpenMode::Truncate)?;
@@ -128,7 +128,7 @@ impl Disk {
 }
 
 impl DiskFile {
-    /// Returns when the disk has the content, so that it outlives a power cut.
+    /// Syncs the content, so that it survives a power cut.
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         match self {
             Self::System(file) => file.sync_data(),
@@ -136,7 +136,7 @@ impl DiskFile {
         }
     }
 
-    /// [`DiskFile::sync_data`], and everything else about the file.
+    /// Like [`DiskFile::sync_data`], but also syncs the metadata.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
         match self {
             Self::System(file) => file.sync_all(),

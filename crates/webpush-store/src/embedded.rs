@@ -1,31 +1,31 @@
 //! The durable store of one machine.
 //!
-//! It is a log, synced in groups, and behind it rows in [fjall](https://docs.rs/fjall).
+//! It is a log that is synced in groups, with tables in [fjall](https://docs.rs/fjall) behind it.
 //!
 //! ```text
 //!   commit ──▶ queue ──▶ writer: apply to changes ──▶ one frame of the log, one sync ──▶ memtables ──▶ done, done …
 //!                                                                                      │ after seconds, what is left
 //!   reads  ──▶ row caches, or the memtables over ─────────────────────────── engine ◀───┘
 //! ```
-//! While a sync runs, requests queue up and share the next one. Most messages are settled before their memtable goes
-//! to the engine, and never get there. When a write fails the store is down: it answers [`StoreError::Unavailable`] at
-//! once, and opens the engine anew until it can be written again.
+//! While a sync runs, requests queue up and share the next one. Most messages are settled before their memtable is flushed
+//! to the engine, and never reach it. When a write fails the store is down: it returns [`StoreError::Unavailable`], and
+//! reopens the engine until it can be written again.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what an operation does | `apply`, `ending`, on `changes` |
-//! | what an inbox holds, and what goes when it is full | `usage`, `accounting`, `full` |
-//! | how rows look on disk, and their keys in memory; for counting what that costs | `rows`, `entry_row`, `fields`; `key`; `codecs` |
-//! | groups and syncs; failure | `writer`, `request`, `group_commit_delay`; `writer::outage` |
-//! | threads, or none of them | `writer::run`, `tasks`, `stepper` |
-//! | the log | `log`, its frames `frame` |
-//! | rows that the engine does not have yet | `memtable`, `memtables`; how they get there `flush` |
-//! | what readers and the writer see | `view`, `memtables` |
-//! | snapshots of a moment, and putting back what is on them | `snapshot`, `restore` |
-//! | look-ups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
-//! | how loss is noticed | `marks`, `watermark`, `recovery` |
+//! | the effects of operations | `apply`, `ending`, on `changes` |
+//! | the usage of an inbox, and its quota | `usage_row`, `accounting`, `full` |
+//! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`; `codecs` |
+//! | group commit; failures | `writer`, `request`, `group_commit_delay`; `writer::outage` |
+//! | threads, or their replacement in simulations | `writer::run`, `tasks`, `stepper` |
+//! | the log and its frames | `log`, `frame` |
+//! | rows that are not flushed yet, and their flush | `memtable`, `memtables`; `flush` |
+//! | the rows that readers and the writer see | `view`, `memtables` |
+//! | snapshots, and restoring them | `snapshot`, `restore` |
+//! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
+//! | detection of loss | `batch_markers`, `watermark`, `recovery` |
 //! | the directory: lock, format | `directory` |
-//! | what it says of itself | `gauges`, how many entries there are `entry_count_scan` |
+//! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
 
 mod accounting;
 mod applier;
@@ -116,7 +116,7 @@ use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 use writer::Writer;
 
-/// Requests that may wait for the writer; more are refused.
+/// Maximum number of requests that wait for the writer; more are refused.
 const QUEUE_REQUESTS: usize = 16_384;
 
 /// A store in a directory of this machine.
@@ -131,7 +131,7 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a directory; creates both if they are not there.
+    /// Opens the store in a directory, and creates both if they do not exist.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
@@ -144,9 +144,9 @@ impl EmbeddedStore {
         Ok(store)
     }
 
-    /// Opens the store without any thread, for simulations.
+    /// Opens the store without threads, for simulations.
     ///
-    /// Nothing that is submitted is done before the [`Stepper`] is told to.
+    /// Nothing is done until the [`Stepper`] is called.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
@@ -173,7 +173,7 @@ impl EmbeddedStore {
         if trust == Trust::Nothing {
             directory::rewrite_journals(&disk, directory).map_err(failed)?;
         }
-        // The engine syncs what it has when it opens, so segments of the log whose frames it has may go.
+        // The engine syncs its content when it opens, so segments of the log with frames that it has can be removed.
         let engine = Engine::open(&disk, &directory::engine_directory(directory), options.cache_bytes);
         let engine = engine.map_err(engine_failed)?;
         let start = recovery::recover(&engine, &disk, directory, synced, trust).map_err(engine_failed)?;
@@ -203,7 +203,7 @@ impl EmbeddedStore {
         Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))
     }
 
-    /// Returns another handle to the same store. The store closes when all of its handles have.
+    /// Returns another handle to the same store. The store closes with its last handle.
     #[must_use]
     pub fn handle(&self) -> Self {
         self.shared.handles.fetch_add(1, Ordering::AcqRel);
@@ -223,7 +223,7 @@ impl EmbeddedStore {
         self.recovery
     }
 
-    /// Damaged records that were met and left out since the engine was opened.
+    /// Returns the number of damaged records skipped since the engine was opened.
     ///
     /// Zero while the store is down.
     #[must_use]
@@ -231,18 +231,18 @@ impl EmbeddedStore {
         self.read(|rows| Ok(rows.engine.damage().count())).unwrap_or_default()
     }
 
-    /// Returns when the engine has everything that was submitted.
+    /// Waits until everything submitted before is flushed to the engine.
     ///
-    /// For tests, to which the time of that matters.
+    /// For tests that depend on it.
     #[doc(hidden)]
     pub fn flush(&self) {
         let (sender, receiver) = sync_channel(0);
         drop(self.jobs.send(Job::Flush(sender)));
-        // Nothing is sent: it is dropped when that is done.
+        // Nothing is sent: the sender is dropped when the flush is done.
         let _: Result<(), _> = receiver.recv();
     }
 
-    /// Returns when everything submitted before is durable, or has failed.
+    /// Waits until everything submitted before is durable, or has failed.
     fn sync(&self) {
         let (sender, receiver) = sync_channel(0);
         let done = Box::new(move |_| drop(sender));
@@ -293,7 +293,7 @@ impl Store for EmbeddedStore {
         if self.is_closed.load(Ordering::Acquire) {
             return done(Err(StoreError::Unavailable));
         }
-        // If the writer is gone, the request is dropped, which answers it as unavailable.
+        // If the writer has ended, the request is dropped, which calls `done` with an error.
         let now = self.shared.options.env.monotonic();
         let queued = self.jobs.try_send(Job::Commit(CommitRequest::new(self.id, ops, durability, now, done)));
         match queued {
@@ -326,7 +326,7 @@ impl Store for EmbeddedStore {
         let id = self.read(|rows| read::channel(rows, agent, channel))?;
         let Some(id) = id else { return Ok(None) };
         let found = self.subscription(agent, id).await?;
-        // Between the two looks it may have been removed.
+        // It may have been removed between the two lookups.
         Ok(found.filter(|subscription| subscription.channel() == Some(channel)))
     }
 
@@ -369,14 +369,14 @@ impl Store for EmbeddedStore {
         }
         let is_last = self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1;
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // A `done` may close the store: the writer then ends by itself when nobody can submit any more.
+        // A `done` may close the store: the writer then ends by itself when all senders are dropped.
         let is_elsewhere =
             writer.as_ref().is_some_and(|writer| writer.thread().id() != thread::current().id());
         let ending = if is_last { writer.take() } else { None };
         drop(writer);
         match ending {
             Some(writer) if is_elsewhere => {
-                // Both fail only if the writer is gone already.
+                // Both fail only if the writer has ended already.
                 drop(self.jobs.send(Job::Close));
                 drop(writer.join());
             }

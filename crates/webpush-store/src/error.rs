@@ -1,13 +1,13 @@
-//! Why a store did not answer.
+//! Errors of a store.
 
 use std::fmt;
 
-/// Why a store did not answer.
+/// The reason why a store operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// The disk is full or failing, or the store is closed. It may work again later.
+    /// The disk is full or failing, or the store is closed. It may recover.
     Unavailable,
-    /// Too many requests are queued. Nothing of this one was done.
+    /// Too many requests are queued. Nothing was applied.
     Busy,
     /// A stored record is damaged.
     Corrupt,

@@ -47,9 +47,9 @@ use webpush_core::inbox::Entry;
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
 
-/// Returns true if a read with this scope hands the entry out.
+/// Returns true if a read with this scope includes the entry.
 ///
-/// A receipt has no subscription and no urgency: only a scope that names a subscription leaves it out.
+/// A receipt has no subscription and no urgency: only a scope of one subscription excludes it.
 fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
     match entry {
         Entry::Message(message) => {

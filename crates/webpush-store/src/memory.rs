@@ -1,8 +1,8 @@
 //! A store in memory, for tests and simulations.
 //!
-//! It is the reference model that other stores are compared with.
+//! It is the reference model with which other stores are compared.
 //!
-//! It has no indexes. Every read searches everything, so that it is easy to see that it is right.
+//! It has no indexes: every read searches everything, so that it is obviously correct.
 
 mod commits;
 mod faults;
@@ -28,7 +28,7 @@ use webpush_core::time::Timestamp;
 
 /// A handle to a model in memory.
 ///
-/// A commit ends before `commit` returns, unless another one is just ending.
+/// A commit completes before `commit` returns, unless another one is just completing.
 pub struct MemoryStore(Arc<Handle>);
 
 struct Handle {
@@ -38,7 +38,7 @@ struct Handle {
     faults: FaultState,
 }
 
-/// The state that all handles share.
+/// The state shared by all handles.
 #[derive(Default)]
 struct Shared {
     model: Mutex<Model>,
@@ -69,14 +69,14 @@ impl MemoryStore {
         Self::on(Arc::clone(&self.0.shared))
     }
 
-    /// Returns a new handle to the same model, as if a process had started again on what the last one left.
+    /// Returns a new handle to the same model, as if its process had restarted.
     #[must_use]
     pub fn reopen(&self) -> Self {
         self.0.shared.model().reopen();
         self.handle()
     }
 
-    /// Does the same as [`MemoryStore::reopen`], with other limits.
+    /// Like [`MemoryStore::reopen`], with other limits.
     #[must_use]
     pub fn reopen_with(&self, quota: Quota) -> Self {
         self.0.shared.model().quota = quota;
@@ -110,7 +110,7 @@ impl Handle {
             let mut model = self.shared.model();
             let applies = !fails && !self.closed.load(Ordering::Acquire);
             let applied = applies.then(|| ops.into_iter().map(|op| model.apply(op)).collect());
-            // While the model is locked, so that commits end in the order in which they were applied.
+            // While the model is locked, so that commits complete in the order in which they were applied.
             self.shared.commits.applied(self.id, applied, durability, done);
         }
         self.shared.commits.end_all();

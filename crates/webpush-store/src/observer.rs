@@ -1,44 +1,44 @@
-//! Observation of commits: every change reaches everything that derives its state from commits.
+//! Observation of commits, for state that is derived from them.
 
 use crate::{Applied, Durability};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Learns of every commit of a store; registered with [`Store::watch`](crate::Store::watch).
+/// Observes every commit of a store; registered with [`Store::watch`](crate::Store::watch).
 ///
 /// The store calls it on its own thread, for each commit in the order in which commits are applied, before the
 /// submitter's [`Done`](crate::Done). An observer must be quick, must not block, must not panic, and must not call
 /// [`Store::watch`](crate::Store::watch) or [`Store::close`](crate::Store::close).
 pub trait CommitObserver: Send + Sync + 'static {
-    /// A commit was applied, and is as durable as its submitter asked for.
+    /// A commit was applied, with the requested durability.
     fn committed(&self, event: &CommitEvent<'_>);
 
-    /// A commit failed, and it is unknown what of it was applied.
+    /// A commit failed, and it is unknown which operations were applied.
     ///
-    /// Not called for a commit that was refused as [`Busy`](crate::StoreError::Busy).
+    /// Not called for a commit that failed with [`Busy`](crate::StoreError::Busy).
     fn failed(&self);
 
-    /// The store may hold changes that no event told of, for example of a commit that failed.
+    /// The store may have changes without an event, for example of a failed commit.
     ///
-    /// Everything that was derived from events has to be looked up again.
+    /// State that is derived from events must be read again.
     fn missed(&self);
 }
 
 /// One applied commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitEvent<'a> {
-    /// One result for each operation.
+    /// One result per operation.
     pub applied: &'a [Applied],
     /// The handle that committed.
     pub origin: Origin,
-    /// How durable the commit is.
+    /// The durability of the commit.
     pub durability: Durability,
 }
 
-/// Through which handle a commit came, seen from an observer.
+/// The handle of a commit, as an observer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The handle that the observer was registered with.
+    /// The handle with which the observer was registered.
     Own,
     /// Another handle to the same store.
     Other,
@@ -65,7 +65,7 @@ impl Observers {
         self.registered.write().unwrap_or_else(PoisonError::into_inner).push((handle, observer));
     }
 
-    /// Removes the observers of a handle that is closed.
+    /// Removes the observers of a closed handle.
     pub(crate) fn remove(&self, handle: HandleId) {
         self.registered.write().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| *of != handle);
     }

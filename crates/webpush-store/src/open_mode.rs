@@ -1,23 +1,23 @@
-//! How files are opened and locked, on each kind of disk.
+//! Modes of opening a file, and errors of locking one, on every kind of disk.
 
 use std::io;
 
-/// How a file is opened.
+/// The mode in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenMode {
-    /// To read it. Fails if it is not there.
+    /// Read. Fails if the file does not exist.
     Read,
-    /// To read and write it from its beginning; creates it if it is not there.
+    /// Read and write from the beginning. Creates the file if it does not exist.
     Write,
-    /// To write it; creates it, or empties it first.
+    /// Write. Creates the file, or truncates it.
     Truncate,
 }
 
-/// Why a file could not be locked.
+/// The reason why a file could not be locked.
 #[derive(Debug)]
 pub(crate) enum LockError {
-    /// Another holder has it.
+    /// Another process or handle has locked it.
     Taken,
-    /// The operating system refuses.
+    /// The operating system refused.
     Io(io::Error),
 }

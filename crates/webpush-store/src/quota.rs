@@ -1,21 +1,21 @@
-//! How much one inbox may hold.
+//! Limits of one inbox.
 
-/// Bounds of each inbox, so that no sender and no agent can fill the store (RFC 8030 §8.4).
+/// Limits of each inbox, so that no sender or agent can fill the store (RFC 8030 §8.4).
 ///
-/// When a message makes its inbox hold too much, the store ends others of that inbox as
-/// [`Dropped`](webpush_core::message::Outcome::Dropped) (RFC 8030 §7.2), one by one until it holds no more than it may
-/// and never one more than that takes: the least urgent first, and the oldest first among equals. The new message is
-/// one among them: it goes when it is less urgent than all that is stored. A message that is larger than the whole
-/// quota goes alone. Expired messages count until they are swept. Of receipts the oldest go.
+/// When a message makes its inbox exceed the quota, the store ends messages of that inbox as
+/// [`Dropped`](webpush_core::message::Outcome::Dropped) (RFC 8030 §7.2), one by one and no more than necessary: the least
+/// urgent first, and the oldest first among equals. The new message is one of them: it is dropped if it is less urgent
+/// than all stored messages. Of a message that is larger than the whole quota, only itself is dropped. Expired messages
+/// count until they are swept. Of receipts, the oldest are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Messages in an agent's inbox.
     pub messages: u64,
-    /// Bytes of the bodies of these messages together.
+    /// Total bytes of the bodies of these messages.
     pub body_bytes: u64,
     /// Receipts in the inbox of a receipt subscription.
     pub receipts: u64,
-    /// Subscriptions of an agent; one more is refused.
+    /// Subscriptions of an agent; more are refused.
     pub subscriptions: u64,
 }
 

@@ -1,9 +1,9 @@
-//! A world that a seed decides: disk, clock and random bytes.
+//! A simulated environment that depends only on a seed: disk, clock and random bytes.
 //!
-//! The disk loses, tears and refuses writes; the clock stands until it is moved; the random bytes come again.
+//! The disk loses, tears and refuses writes; the clock stands still until it is moved; the random bytes are repeatable.
 //!
-//! A store that is opened with these and stepped by hand ([`EmbeddedStore::open_stepped`]) does the same each time that
-//! it is run with the same seed.
+//! A store that is opened with them and stepped by hand ([`EmbeddedStore::open_stepped`]) behaves the same in each run with
+//! the same seed.
 //!
 //! [`EmbeddedStore::open_stepped`]: crate::embedded::EmbeddedStore::open_stepped
 

@@ -1,4 +1,4 @@
-//! Snapshots: what a store holds at one moment, record by record. For copies, counts and lists.
+//! Snapshots: the records of a store at one moment, for backups, counts and lists.
 
 use crate::StoreError;
 use webpush_core::id::{InboxId, Position};
@@ -9,39 +9,39 @@ use webpush_core::time::Timestamp;
 /// The records of one moment, read one by one.
 ///
 /// First comes [`Record::Position`]; then each inbox in the order of IDs, followed by its subscriptions and by its entries
-/// in the order of acceptance. Damaged records are left out. Nothing follows an error.
+/// in the order of acceptance. Damaged records are skipped. Nothing follows an error.
 pub type Snapshot = Box<dyn Iterator<Item = Result<Record, StoreError>> + Send>;
 
-/// The parts of a store that a snapshot shows.
+/// The parts of a store that a snapshot includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// Only inboxes after this one.
     pub after: Option<InboxId>,
-    /// Set to show subscriptions.
+    /// True to include subscriptions.
     pub subscriptions: bool,
-    /// Which entries are.
+    /// The entries to include.
     pub entries: Entries,
 }
 
-/// Entries on a snapshot.
+/// The entries in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entries {
     /// None.
     None,
-    /// The oldest of each inbox.
+    /// The oldest entry of each inbox.
     First,
-    /// All, expired ones included.
+    /// All, including expired ones.
     All,
 }
 
 impl Detail {
-    /// Everything that a store holds.
+    /// Everything in the store.
     pub const EVERYTHING: Self = Self { after: None, subscriptions: true, entries: Entries::All };
     /// Only inboxes.
     pub const INBOXES: Self = Self { after: None, subscriptions: false, entries: Entries::None };
 }
 
-/// One thing that a store holds.
+/// A record of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// No position up to this one is assigned again.
@@ -54,23 +54,23 @@ pub enum Record {
     Entry(Entry),
 }
 
-/// An inbox, and what is known of it.
+/// An inbox with its use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxRecord {
     /// The inbox.
     pub inbox: Inbox,
-    /// The beginning of the hour in which it was last monitored, if it ever was.
+    /// The beginning of the hour in which it was last monitored; `None` if it never was.
     pub monitored: Option<Timestamp>,
-    /// How much it holds. Counted anew where it is put back.
+    /// Its size, which is recounted when the inbox is restored.
     pub holds: InboxUsage,
 }
 
-/// How much an inbox holds.
+/// The size of an inbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxUsage {
-    /// Messages or receipts, expired ones that are still there included.
+    /// Messages or receipts, including expired ones that are still stored.
     pub entries: u64,
-    /// Bytes of their bodies.
+    /// Total bytes of their bodies.
     pub body_bytes: u64,
     /// Subscriptions.
     pub subscriptions: u64,

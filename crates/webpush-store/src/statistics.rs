@@ -2,55 +2,55 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How a store is, and what it has done since it was opened.
+/// The state of a store, and its activity since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// True while the store can be read and written, as far as is known.
     pub is_up: bool,
-    /// How often it went down, because something could not be written.
+    /// Number of outages, each caused by a failed write.
     pub outages: u64,
-    /// Requests that wait to be taken up.
+    /// Requests in the queue.
     pub waiting: u64,
-    /// Durable commits, in microseconds from their submission until they were on disk.
+    /// Latency of durable commits from submission to disk, in microseconds.
     pub commits: Distribution,
-    /// Syncs, in microseconds.
+    /// Latency of syncs, in microseconds.
     pub syncs: Distribution,
-    /// Groups of requests that shared a frame of the log and a sync, in requests.
+    /// Sizes of commit groups, in requests.
     pub groups: Distribution,
-    /// Bytes of the segment of the log that is written.
+    /// Bytes of the active segment of the log.
     pub log_bytes: u64,
     /// Bytes written to the log.
     pub log_written_bytes: u64,
-    /// Approximate memory in bytes of rows that the engine does not have yet.
+    /// Approximate memory of rows that are not flushed yet, in bytes.
     ///
-    /// Rows on their way to it are not included.
+    /// Rows whose flush has started are not included.
     pub generation_bytes: u64,
-    /// How often such rows went to the engine.
+    /// Number of flushes.
     pub flushes: u64,
     /// Stored messages and receipts.
     ///
-    /// `None` until they are counted, which begins when the store is opened.
+    /// `None` until the count that starts when the store is opened has ended.
     pub entries: Option<u64>,
-    /// Damaged records that were met and left out.
+    /// Damaged records that were skipped.
     pub damaged_records: u64,
-    /// Committed batches that the disk was found to have lost when the store was opened.
+    /// Committed batches found missing from the disk when the store was opened.
     pub batches_lost: u64,
 }
 
-/// How often something was how large.
+/// A histogram.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Distribution {
-    /// The largest values of all buckets but the last.
+    /// The upper bounds of all buckets but the last.
     pub bounds: &'static [u64],
-    /// How many values are in each bucket; one more than there are bounds.
+    /// The number of values in each bucket, of which there is one more than bounds.
     pub counts: Vec<u64>,
-    /// All values together.
+    /// The sum of all values.
     pub sum: u64,
 }
 
-/// A [`Distribution`] in the making.
+/// Collects a [`Distribution`].
 ///
-/// To note a value takes two additions that no other thread waits for.
+/// Recording a value takes two additions, without contention.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
@@ -61,7 +61,7 @@ pub struct Histogram {
 impl Histogram {
     /// Creates an empty histogram.
     ///
-    /// `bounds` are the largest values of its buckets, the smallest first. One more bucket has what is larger.
+    /// `bounds` are the upper bounds of its buckets in ascending order. One more bucket has larger values.
     #[must_use]
     pub fn new(bounds: &'static [u64]) -> Self {
         Self {
@@ -71,14 +71,14 @@ impl Histogram {
         }
     }
 
-    /// Notes a value.
+    /// Records a value.
     pub fn note(&self, value: u64) {
         let bucket = self.bounds.iter().take_while(|bound| **bound < value).count();
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// Returns the values noted so far.
+    /// Returns the values recorded so far.
     #[must_use]
     pub fn distribution(&self) -> Distribution {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();

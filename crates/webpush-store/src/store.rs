@@ -11,13 +11,13 @@ use webpush_core::time::Timestamp;
 /// Receives the result of a commit, once.
 ///
 /// The store calls it in the order of submission on a thread of its own: it must be quick, must not block and must not
-/// panic. A commit that is refused at once ends before `commit` returns, on the caller's thread.
+/// panic. For a commit that is refused immediately, it is called on the caller's thread before `commit` returns.
 pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 
 /// Inboxes with their subscriptions and entries.
 ///
-/// A value of this type is a handle: what one process has of a store. Other handles may write to the same store at the
-/// same time. Commits of one handle are applied in the order of submission.
+/// A value of this type is a handle of one process. Other handles may write to the same store at the same time. Commits
+/// of one handle are applied in the order of submission.
 ///
 /// # Batches
 ///
@@ -30,15 +30,16 @@ pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 ///
 /// # Unknown outcomes
 ///
-/// After an error other than [`StoreError::Busy`] it is unknown what of a batch was applied. It is safe to submit it
-/// again: every operation is idempotent. An [`Op::Append`] is recognized by its inbox and message ID. If an earlier one
-/// was applied, the message is not stored again, even if it has ended since, and the answer is [`Applied::Duplicate`]
-/// with its position. A store recognizes at least the last 50,000 messages that were appended since it was opened.
+/// After an error other than [`StoreError::Busy`] it is unknown which operations of a batch were applied. It is safe to
+/// submit it again, because every operation is idempotent. An [`Op::Append`] is recognized by its inbox and message ID. If
+/// an earlier one was applied, the message is not stored again, even if it has ended since, and the result is
+/// [`Applied::Duplicate`] with its position. A store recognizes at least the last 50,000 messages appended since it was
+/// opened.
 ///
 /// # Positions
 ///
 /// Each entry has a [`Position`] in its inbox. Later entries have higher ones, and none is assigned twice, even if the
-/// inbox is removed and created again, or if a crash loses commits. Nothing else may be concluded from a position.
+/// inbox is removed and created again, or if a crash loses commits. Nothing else follows from a position.
 ///
 /// # Reads
 ///
@@ -114,14 +115,14 @@ pub trait Store: Send + Sync + 'static {
     /// with an error.
     fn snapshot(&self, detail: &Detail) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
 
-    /// Returns metrics of the store, if it has any. Quick, whatever state the store is in.
+    /// Returns metrics of the store, if it has any. Fast in every state of the store.
     fn statistics(&self) -> Option<Statistics> {
         None
     }
 
-    /// Closes this handle: finishes what was submitted through it, and makes that durable.
+    /// Closes this handle: completes its submitted commits, and makes them durable.
     ///
-    /// Blocks until that is done, and must not be called by a [`Done`]. From then on everything fails with
+    /// Blocks until then, and must not be called by a [`Done`]. From then on every call fails with
     /// [`StoreError::Unavailable`]. The store itself closes with its last handle.
     fn close(&self);
 }
@@ -131,6 +132,6 @@ pub trait Store: Send + Sync + 'static {
 pub struct Due {
     /// The messages to settle as expired.
     pub entries: Vec<EntryRef>,
-    /// When the first message not listed here ends, if there is one.
+    /// The end of the first message not listed, if there is one.
     pub next: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! The clock of this machine, and a random source that needs nothing but the standard library.
+//! The clock of this machine, and random bytes from the standard library.
 
 #![allow(clippy::disallowed_methods, reason = "this is what everything else calls instead")]
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use webpush_core::env::{Clock, Entropy, EntropyError, Env, MonotonicTime};
 use webpush_core::time::Timestamp;
 
-/// The start of monotonic time: one for the process, so that readings of different instances compare.
+/// The start of monotonic time, one for the process so that instances can be compared.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The clock of the operating system.
@@ -30,8 +30,8 @@ impl Clock for SystemClock {
 
 /// Random bytes from the keys of the standard library's hash maps.
 ///
-/// Not a cryptographic source: good enough for salts of checksums and hashes, which is all that a store needs, but not
-/// for ids, tokens or keys. Programs pass a cryptographic source to the store in [`Options::env`].
+/// Not cryptographically secure: sufficient for salts of checksums and hashes, which is all that a store needs, but not
+/// for IDs, tokens or keys. Programs pass a cryptographic source in [`Options::env`].
 ///
 /// [`Options::env`]: crate::embedded::Options::env
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +47,7 @@ impl Entropy for HashEntropy {
     }
 }
 
-/// Lets the calling thread sleep.
+/// Suspends the calling thread.
 pub(crate) fn sleep(length: Duration) {
     thread::sleep(length);
 }

@@ -1,4 +1,4 @@
-//! Rules of subscriptions that their agent has a name for.
+//! Rules of subscriptions with a channel.
 
 use super::*;
 use webpush_core::id::ChannelId;
@@ -17,7 +17,7 @@ async fn found(store: &Backend, agent: InboxId) -> Option<SubscriptionId> {
 
 /// A channel is found until its subscription or its agent is removed.
 ///
-/// That includes after the store was opened again.
+/// Also after the store was reopened.
 pub async fn a_channel_is_found_until_it_is_unsubscribed(open: Open<'_>) {
     let store = open(Quota::default());
     assert_eq!(found(&store, AGENT).await, None);
@@ -36,7 +36,7 @@ pub async fn a_channel_is_found_until_it_is_unsubscribed(open: Open<'_>) {
     assert_eq!(found(&store, AGENT).await, None);
 }
 
-/// Two agents may use the same name.
+/// Two agents may use the same channel ID.
 pub async fn a_channel_is_of_one_agent(open: Open<'_>) {
     let store = open(Quota::default());
     let agents = [(AGENT, SUBSCRIPTION), (OTHER_AGENT, OTHER_SUBSCRIPTION)];

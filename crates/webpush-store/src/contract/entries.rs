@@ -1,4 +1,4 @@
-//! Rules of messages as they are stored.
+//! Rules of stored messages.
 
 use super::*;
 use crate::StoreError;
@@ -34,7 +34,7 @@ pub async fn positions_are_never_reused(open: Open<'_>) {
     assert!(append_one(&store, message(9)).await.position > last);
 }
 
-/// An operation finds what the ones before it in the same batch did.
+/// An operation sees the changes of earlier ones in the same batch.
 pub async fn a_batch_sees_itself(open: Open<'_>) {
     let store = open(Quota::default());
     commit(&store, vec![inbox(AGENT, Owner::Agent), subscription(AGENT, SUBSCRIPTION)]).await;
@@ -89,7 +89,7 @@ fn kind(applied: &Applied) -> &'static str {
     }
 }
 
-/// Subscriptions need their inbox, messages their subscription, removals what they remove.
+/// Subscriptions need their inbox, messages their subscription, removals their target.
 pub async fn nothing_goes_into_what_is_missing(open: Open<'_>) {
     let store = open(Quota::default());
     let ops = vec![
@@ -107,7 +107,7 @@ pub async fn nothing_goes_into_what_is_missing(open: Open<'_>) {
     assert_eq!(contents(&store, AGENT).await, []);
 }
 
-/// Every field that was written is read, also by the next process.
+/// Every field is read as it was written, also by the next process.
 pub async fn every_field_is_kept(open: Open<'_>) {
     let store = seeded(open).await;
     let sender = Some(SenderKey([4; 65]));
@@ -156,7 +156,7 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     assert_eq!(store.entry(&receipt.entry_ref()).await, Ok(Some(Entry::Receipt(receipt))));
 }
 
-/// A lazy commit is applied in its turn, and is on disk once the store is closed.
+/// A lazy commit is applied in order, and is on disk once the store is closed.
 pub async fn a_lazy_commit_is_kept_by_a_close(open: Open<'_>) {
     let store = seeded(open).await;
     let entry = append_one(&store, message(1)).await;

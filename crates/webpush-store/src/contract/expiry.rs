@@ -1,9 +1,9 @@
-//! Rules of finding what has expired.
+//! Rules of expiry.
 
 use super::*;
 use crate::Due;
 
-/// The oldest deadline comes first; `next` is the first deadline of what is not named.
+/// The oldest deadline comes first; `next` is the first deadline that is not listed.
 pub async fn due_in_deadline_order(open: Open<'_>) {
     let store = seeded(open).await;
     assert_eq!(store.due(at(1_000_000), 10).await, Ok(Due::default()));
@@ -35,7 +35,7 @@ pub async fn due_in_deadline_order(open: Open<'_>) {
     assert_eq!(after.entries, [early, b, c]);
 }
 
-/// Receipts don't expire.
+/// Receipts do not expire.
 pub async fn due_never_names_receipts(open: Open<'_>) {
     let store = seeded(open).await;
     let entry = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(1) }).await;

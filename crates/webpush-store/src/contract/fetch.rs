@@ -3,7 +3,7 @@
 use super::*;
 use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
 
-/// Other subscriptions, lower urgencies and expired messages are left out, but count as seen.
+/// Other subscriptions, lower urgencies and expired messages are excluded, but count as scanned.
 pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
     let store = seeded(open).await;
     let urgent = |number, urgency| Draft { urgency, ..message(number) };
@@ -42,7 +42,7 @@ pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
     assert_eq!(fetch(&store, everything(OTHER_AGENT), Position::START, 10).await, Page::default());
 }
 
-/// A page holds [`FETCH_ENTRIES`] entries; the next one begins where it ended.
+/// A page holds [`FETCH_ENTRIES`] entries, and the next one starts where it ended.
 pub async fn fetch_pages(open: Open<'_>) {
     let store = seeded(open).await;
     let count = 2 * FETCH_ENTRIES;
@@ -60,7 +60,7 @@ pub async fn fetch_pages(open: Open<'_>) {
     assert!(sent.into_iter().map(|appended| Entry::Message(appended.message)).eq(got));
 }
 
-/// A fetch looks at [`FETCH_SCAN_ROWS`] rows at most, and says how far it came.
+/// A fetch scans at most [`FETCH_SCAN_ROWS`] rows, and returns how far it got.
 pub async fn fetch_stops_after_scanning_enough(open: Open<'_>) {
     let store = seeded(open).await;
     let low = |number| Draft { urgency: Urgency::VeryLow, ..message(number) };

@@ -4,7 +4,7 @@ use super::*;
 use crate::{CommitEvent, CommitObserver, Origin};
 use std::sync::Mutex;
 
-/// Writes down what it is told.
+/// Records its events.
 #[derive(Default)]
 struct Journal(Mutex<Vec<(Origin, Vec<Applied>)>>);
 
@@ -39,7 +39,7 @@ fn position_of(applied: &Applied) -> Position {
     }
 }
 
-/// Two writers to one inbox lose nothing: each position is given once, in the order of acceptance.
+/// Two writers to one inbox lose nothing: each position is assigned once, in the order of acceptance.
 pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
@@ -73,7 +73,7 @@ pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     assert_eq!(told.iter().filter(|(origin, _)| *origin == Origin::Own).count(), 50);
 }
 
-/// Writers on threads of their own get distinct positions, each in the order of its own commits.
+/// Writers on different threads get distinct positions, each in the order of its own commits.
 pub async fn two_threads_write_to_one_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let write = |store: Backend, first: u64| {
@@ -93,9 +93,9 @@ pub async fn two_threads_write_to_one_inbox(open: Open<'_>) {
     assert_eq!(all.len(), 40);
 }
 
-/// An observer learns of every commit of every handle until its own handle is closed.
+/// An observer sees every commit of every handle until its own handle is closed.
 ///
-/// It learns of them in order, and before the submitter does.
+/// It sees them in order, and before the submitter gets the result.
 pub async fn a_watch_sees_every_handle(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
@@ -114,7 +114,7 @@ pub async fn a_watch_sees_every_handle(open: Open<'_>) {
     assert_eq!(others.take(), [], "its handle is closed");
 }
 
-/// A message that is submitted again, through whatever handle, is stored once and keeps its position.
+/// A message that is submitted again, through any handle, is stored once and keeps its position.
 pub async fn a_commit_that_is_submitted_twice_is_stored_once(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
@@ -139,7 +139,7 @@ pub async fn a_commit_that_is_submitted_twice_is_stored_once(open: Open<'_>) {
     assert_eq!(elsewhere.len(), 1, "another inbox may have a message of the same ID");
 }
 
-/// A handle that vanishes takes nothing with it: what it submitted is applied, and the others go on.
+/// A dropped handle affects no commit: those it submitted are applied, and other handles continue.
 pub async fn a_handle_may_vanish_in_the_middle(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();

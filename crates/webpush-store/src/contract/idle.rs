@@ -1,4 +1,4 @@
-//! Rules of inboxes that nobody monitors.
+//! Rules of idle inboxes.
 
 use super::*;
 use crate::IdleCheck;
@@ -15,9 +15,9 @@ async fn idle(store: &Backend, now: u64) -> Vec<InboxId> {
     store.idle(&check(now), 10).await.expect("the store can be read")
 }
 
-/// An agent that nobody monitored for a day goes, unless messages wait for it.
+/// An agent that was never monitored is idle after a day, unless it has messages.
 ///
-/// A receipt subscription does not.
+/// A receipt subscription is not.
 pub async fn an_empty_agent_that_nobody_monitors_is_idle(open: Open<'_>) {
     let store = seeded(open).await;
     assert_eq!(idle(&store, DAY + HOUR - 1).await, [], "an hour late at most, but never early");
@@ -33,7 +33,7 @@ pub async fn an_empty_agent_that_nobody_monitors_is_idle(open: Open<'_>) {
     assert_eq!(idle(&store, 2 * DAY).await, [AGENT, OTHER_AGENT]);
 }
 
-/// Whatever an inbox holds, it goes when nobody has monitored it for sixty days.
+/// An inbox that was not monitored for sixty days is idle, whatever it holds.
 pub async fn an_inbox_that_nobody_uses_is_idle(open: Open<'_>) {
     let store = seeded(open).await;
     append_one(&store, message(1)).await;
@@ -54,7 +54,7 @@ pub async fn an_inbox_that_nobody_uses_is_idle(open: Open<'_>) {
     assert_eq!(idle(&store, 100 * DAY).await.len(), 3, "to be made again is not to be monitored");
 }
 
-/// An inbox that was used after it was listed stays; one that goes takes everything with it.
+/// An inbox that is used after it was listed is kept. A removed one leaves nothing behind.
 pub async fn only_what_is_still_idle_is_removed(open: Open<'_>) {
     let store = seeded(open).await;
     let late = check(70 * DAY);

@@ -11,7 +11,7 @@ async fn removed(store: &Backend, op: Op) -> RemovalResult {
     }
 }
 
-/// Unsubscribing ends this subscription's messages and no others, and leaves nothing of them behind.
+/// Unsubscribing ends the messages of the subscription and no others, and leaves no rows behind.
 pub async fn unsubscribe_cancels_its_messages(open: Open<'_>) {
     let store = seeded(open).await;
     let owing = append_one(&store, Draft { receipt: Some(RECEIPTS), ..topical(1, "news") }).await;
@@ -57,7 +57,7 @@ pub async fn remove_inbox_cancels_everything(open: Open<'_>) {
     assert_eq!(commit(&store, vec![Op::RemoveInbox(AGENT)]).await, [Applied::Missing]);
 }
 
-/// Removing a receipt subscription takes the receipts that wait there; they owe nothing.
+/// Removing a receipt subscription removes its receipts, which owe nothing.
 pub async fn remove_inbox_takes_its_receipts(open: Open<'_>) {
     let store = seeded(open).await;
     for number in 0..2 {

@@ -1,4 +1,4 @@
-//! Rules of what an inbox may hold (RFC 8030 §7.2, §8.4).
+//! Rules of quotas (RFC 8030 §7.2, §8.4).
 
 use super::*;
 use webpush_core::receipt::ReceiptStatus;
@@ -15,7 +15,7 @@ fn sized(number: u64, bytes: usize) -> Draft {
     Draft { body: Bytes::from(vec![7; bytes]), ..message(number) }
 }
 
-/// The least urgent go first, of equals the oldest, and never one more than is needed.
+/// The least urgent messages are dropped first, of equals the oldest, and no more than necessary.
 pub async fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open<'_>) {
     let store = seeded_with(open, quota(4, 1000)).await;
     let urgencies = [Urgency::Normal, Urgency::Low, Urgency::High, Urgency::Low];
@@ -37,7 +37,7 @@ pub async fn a_full_inbox_drops_the_least_urgent_and_oldest(open: Open<'_>) {
     assert_eq!(store.due(at(1000), 10).await.map(|due| due.entries.len()), Ok(5));
 }
 
-/// The new message is one among the others: it goes at once when it is less urgent than all.
+/// The new message is dropped itself if it is less urgent than all others.
 pub async fn a_new_message_may_be_the_one_to_go(open: Open<'_>) {
     let store = seeded_with(open, quota(2, 1000)).await;
     let kept = append_each(&store, (0..2).map(message)).await;
@@ -53,7 +53,7 @@ pub async fn a_new_message_may_be_the_one_to_go(open: Open<'_>) {
     assert_eq!((equal[0].is_dropped(), &equal[0].dropped), (false, &vec![kept[0]]));
 }
 
-/// Messages go until there is room for the new one; one that is too large alone goes alone.
+/// Messages are dropped until the new one fits; one that is too large alone is dropped alone.
 pub async fn bytes_count_as_well(open: Open<'_>) {
     let store = seeded_with(open, quota(100, 100)).await;
     let all = append_each(&store, (0..4).map(|number| sized(number, 25))).await;
@@ -66,7 +66,7 @@ pub async fn bytes_count_as_well(open: Open<'_>) {
     assert_eq!(append(&store, vec![sized(7, 0)]).await[0].dropped, []);
 }
 
-/// A sender that asked for a receipt learns that the message failed.
+/// A sender that requested a receipt learns that the message failed.
 pub async fn a_dropped_message_owes_its_receipt(open: Open<'_>) {
     let store = seeded_with(open, quota(1, 1000)).await;
     let owing = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(1) }).await;
@@ -77,7 +77,7 @@ pub async fn a_dropped_message_owes_its_receipt(open: Open<'_>) {
     assert_eq!(settle(&store, owing, Outcome::Delivered).await, Applied::Missing);
 }
 
-/// Whatever ends leaves its room to others; also to those that come after the store was opened again.
+/// Ended entries make room for others, also after the store was reopened.
 pub async fn every_end_leaves_room(open: Open<'_>) {
     let three = quota(3, 1000);
     let store = seeded_with(open, three).await;
@@ -113,7 +113,7 @@ pub async fn every_end_leaves_room(open: Open<'_>) {
     assert_eq!(append(&smaller, vec![message(60)]).await[0].dropped.len(), 3);
 }
 
-/// Of receipts the oldest go; how many went is told with the change that made them go.
+/// The oldest receipts are dropped; their number is in the result of the operation that dropped them.
 pub async fn a_full_receipt_inbox_drops_the_oldest(open: Open<'_>) {
     let store = seeded_with(open, Quota { receipts: 2, ..Quota::default() }).await;
     let owing = |number| Draft { receipt: Some(RECEIPTS), ..message(number) };
@@ -134,7 +134,7 @@ pub async fn a_full_receipt_inbox_drops_the_oldest(open: Open<'_>) {
     );
 }
 
-/// The number of subscriptions of an agent is bounded; one that exists may always be written again.
+/// The number of subscriptions of an agent is limited; an existing one can always be written again.
 pub async fn subscriptions_are_bounded(open: Open<'_>) {
     let two = Quota { subscriptions: 2, ..Quota::default() };
     let store = seeded_with(open, two).await;

@@ -1,4 +1,4 @@
-//! Rules of ending entries and of the receipts they owe.
+//! Rules of the end of entries, and of their receipts.
 
 use super::*;
 use crate::SettleResult;
@@ -23,7 +23,7 @@ pub async fn settling_twice_does_nothing(open: Open<'_>) {
     assert_eq!(store.due(at(2000), 10).await, Ok(crate::Due::default()));
 }
 
-/// Every outcome gives the receipt that [`ReceiptStatus::from_outcome`] says, if one was asked for.
+/// Every outcome causes the receipt of [`ReceiptStatus::from_outcome`], if one was requested.
 pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     let store = seeded(open).await;
     let outcomes =
@@ -46,7 +46,7 @@ pub async fn receipts_say_how_messages_end(open: Open<'_>) {
     assert_eq!(fetch(&store, one_subscription, Position::START, 10).await.entries, []);
 }
 
-/// When the receipt subscription was removed, the message ends all the same.
+/// If the receipt subscription was removed, the message still ends.
 pub async fn a_gone_receipt_inbox_gets_nothing(open: Open<'_>) {
     let store = seeded(open).await;
     let entry = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(1) }).await;
@@ -60,7 +60,7 @@ pub async fn a_gone_receipt_inbox_gets_nothing(open: Open<'_>) {
     assert_eq!(contents(&store, RECEIPTS).await, []);
 }
 
-/// A receipt is acknowledged like a message, by the message it is about, and owes nothing itself.
+/// A receipt is settled like a message, by the message it is about, and owes nothing itself.
 pub async fn a_receipt_is_settled_like_any_entry(open: Open<'_>) {
     let store = seeded(open).await;
     let entry = append_one(&store, Draft { receipt: Some(RECEIPTS), ..message(1) }).await;
@@ -76,7 +76,7 @@ pub async fn a_receipt_is_settled_like_any_entry(open: Open<'_>) {
     assert_eq!(contents(&store, RECEIPTS).await, []);
 }
 
-/// Both must be right: nothing is searched for, and nothing else is taken for it.
+/// Position and message ID must both match.
 pub async fn an_entry_is_named_by_position_and_id(open: Open<'_>) {
     let store = seeded(open).await;
     let all = append_each(&store, (0..3).map(message)).await;

@@ -1,4 +1,4 @@
-//! Rules of snapshots, and of putting back what is on them.
+//! Rules of snapshots, and of restoring their records.
 
 use super::*;
 use crate::IdleLimits;
@@ -19,7 +19,7 @@ async fn restore(store: &Backend, records: Vec<Record>) -> Vec<Applied> {
     commit(store, records.into_iter().map(Op::Restore).collect()).await
 }
 
-/// A store with something of every kind, and the last position that it has assigned.
+/// A store with a record of every kind, and its last position.
 async fn rich(open: Open<'_>) -> (Backend, Position) {
     let store = seeded(open).await;
     let owed = Draft { receipt: Some(RECEIPTS), ..message(1) };
@@ -44,7 +44,7 @@ fn kinds(records: &[Record]) -> String {
     records.iter().map(kind).collect()
 }
 
-/// Each inbox comes with what it holds, in the order of IDs, in the detail that is asked for.
+/// Each inbox is followed by its content, in the order of IDs, in the requested detail.
 pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
@@ -61,7 +61,7 @@ pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     assert_eq!(kinds(&snapshot(&store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING }).await), "p");
 }
 
-/// A snapshot has what was committed before it was opened and nothing later, also if it is read late.
+/// A snapshot has the commits before it was opened and none after, also if it is read late.
 pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let before = everything_of(&store).await;
@@ -72,14 +72,14 @@ pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
     assert_eq!(kinds(&everything_of(&store).await), "pismiri");
 }
 
-/// A closed store gives none.
+/// A closed store opens no snapshot.
 pub async fn a_closed_store_shows_nothing(open: Open<'_>) {
     let (store, _) = rich(open).await;
     store.close();
     assert!(store.snapshot(&Detail::EVERYTHING).await.is_err());
 }
 
-/// A snapshot restored into an empty store gives the same store, which goes on the same.
+/// A snapshot restored into an empty store gives an equal store.
 pub async fn a_picture_can_be_put_back(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
@@ -104,7 +104,7 @@ pub async fn a_picture_can_be_put_back(open: Open<'_>) {
     assert_eq!(contents(&open(Quota::default()), AGENT).await, []);
 }
 
-/// Records that exist stay as they are, and nothing is restored without its inbox or subscription.
+/// Existing records are kept, and nothing is restored without its inbox or subscription.
 pub async fn nothing_is_put_over_what_is_there(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let records = everything_of(&store).await;
@@ -120,7 +120,7 @@ pub async fn nothing_is_put_over_what_is_there(open: Open<'_>) {
     assert_eq!(kinds(&everything_of(&store).await), "p");
 }
 
-/// A position that is put back is not assigned again, whatever has become of its entry.
+/// A restored position is not assigned again, whether its entry still exists or not.
 pub async fn a_position_that_is_put_back_is_taken(open: Open<'_>) {
     let store = seeded(open).await;
     let far = Position::new(1 << 40);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A new message ends the outstanding one of its topic, and says so.
+/// A new message ends the outstanding one of its topic, and returns it.
 pub async fn a_topic_replaces_what_is_outstanding(open: Open<'_>) {
     let store = seeded(open).await;
     let old = append_one(&store, topical(1, "news")).await;

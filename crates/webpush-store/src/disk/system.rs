@@ -1,4 +1,4 @@
-//! The file system of this machine. The only place of the store that calls it.
+//! The file system of this machine. Only this file of the store calls it.
 
 #![allow(clippy::disallowed_methods, reason = "this is what everything else calls instead")]
 

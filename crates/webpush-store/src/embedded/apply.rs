@@ -21,7 +21,7 @@ use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
 impl Applier<'_> {
-    /// Applies one request: all of its operations, or after an error none.
+    /// Applies all operations of a request, or none after an error.
     pub(super) fn apply_request(&mut self, ops: Vec<Op>) -> Result<Vec<Applied>, StoreError> {
         let entries = self.entries;
         let applied = ops.into_iter().map(|op| self.apply(op)).collect();
@@ -105,9 +105,9 @@ impl Applier<'_> {
         }
     }
 
-    /// Removes what a subscription was called.
+    /// Removes the channel of a subscription.
     ///
-    /// A name that is left behind for damage stands for nothing, and can be taken again.
+    /// A channel row that is left behind after damage refers to nothing, so the channel can be used again.
     fn forget_channel(&mut self, agent: InboxId, id: SubscriptionId, row: Option<&Value>) {
         let subscription = row.and_then(|row| read_subscription(agent, id, row));
         if let Some(channel) = subscription.and_then(|subscription| subscription.channel()) {
@@ -156,7 +156,7 @@ impl Applier<'_> {
 
     /// Ends the message that a new one replaces.
     ///
-    /// One that has expired has ended by that: it is left to be swept, with the receipt it owes.
+    /// An expired message has ended already: the sweep removes it and sends its receipt.
     fn replace(&mut self, new: &Draft) -> Result<Option<EntryRef>, StoreError> {
         let Some(topic) = &new.topic else { return Ok(None) };
         let key = topic_key(new.agent, new.subscription, topic);

@@ -2,9 +2,9 @@
 //!
 //! They show the loss of a batch that the engine does not report.
 //!
-//! When fjall opens a journal with damage in its middle it drops what follows and says nothing (its issue #311). A
-//! hole in the numbers is what such a loss leaves; or the frames of the [`super::log`] go on after one that the last
-//! mark does not reach.
+//! When fjall opens a journal with damage in its middle, it silently drops the rest (its issue #311). Such a loss leaves a
+//! gap in the numbers, or the frames of the [`super::log`] continue after a frame that the last marker does not
+//! reach.
 
 use super::engine::Engine;
 use super::fields::{RowWriter, unseal};
@@ -16,26 +16,28 @@ use super::watermark::Watermark;
 use crate::StoreError;
 use webpush_core::id::Position;
 
-/// BatchMarkers that are kept: more than there are batches in journals that wait to be replayed.
+/// Number of markers to keep: more than there are batches in journals that wait to be replayed.
 const WINDOW: u64 = 1 << 17;
-/// BatchMarkers that are removed at once.
+/// Number of markers to remove together.
 const TRIM: u64 = 1 << 10;
 
-/// The last batch and the last frame that the engine has.
+/// The last batch and the last frame that the engine contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchMarkers {
     /// The number of the last batch.
     batch: u64,
-    /// From here on there must be a mark of every batch.
+    /// Every batch from this one on must have a marker.
     first: u64,
-    /// The last frame of the log that it has.
+    /// The last frame of the log that the engine contains.
     pub(super) frame: u64,
-    /// The last position that was assigned up to there.
+    /// The last position that was assigned by then.
     pub(super) position: Position,
 }
 
 impl BatchMarkers {
-    /// Reads what the engine has, and how many batches are missing. After a loss the marks must begin anew.
+    /// Reads the markers, and counts missing batches.
+    ///
+    /// After a loss the markers must start anew.
     pub(super) fn read(engine: &Engine) -> Result<(Self, u64), StoreError> {
         let mut found = Self { batch: 0, first: 1, frame: 0, position: Position::START };
         let mut present = Vec::new();
@@ -47,17 +49,17 @@ impl BatchMarkers {
         let last = present.last().copied().unwrap_or(0);
         let counted = present.len() - present.partition_point(|batch| *batch < found.first);
         let missing = (last + 1).saturating_sub(found.first).saturating_sub(counted as u64);
-        // A last mark that is damaged has lost what it said.
+        // The content of a damaged last marker is lost.
         let lost = missing.max(last - found.batch);
         Ok((Self { batch: last, ..found }, lost))
     }
 
-    /// Returns true if nothing was ever written.
+    /// Returns true if no batch was ever written.
     pub(super) const fn are_none(self) -> bool {
         self.batch == 0
     }
 
-    /// Numbers the next batch, with which the engine has this much of the log, and adds its mark.
+    /// Numbers the next batch, which contains the log up to this frame, and adds its marker.
     pub(super) fn mark(self, last: Watermark, rows: &mut Rows) -> Self {
         let batch = self.batch + 1;
         let mut next = Self { batch, frame: last.frame, position: last.position, ..self };
@@ -71,9 +73,9 @@ impl BatchMarkers {
         next
     }
 
-    /// Adds a mark that replaces all others.
+    /// Adds a marker that replaces all others.
     ///
-    /// It is the last one of a store that is closed in good order, or the first after a loss.
+    /// It is the last one of a store that is closed cleanly, or the first one after a loss.
     pub(super) fn mark_anew(mut self, last: Watermark, rows: &mut Rows) -> Self {
         self.forget_before(self.batch + 1, rows);
         self.mark(last, rows)

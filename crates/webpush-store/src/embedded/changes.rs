@@ -1,6 +1,6 @@
 //! The changes of a group of requests before they are written.
 //!
-//! Later operations read what earlier ones did.
+//! Later operations see the changes of earlier ones.
 
 use super::damage::DamageReporter;
 use super::key::Key;
@@ -12,7 +12,7 @@ use super::view::{Row, View, merge_overlay};
 use crate::StoreError;
 use std::ops::RangeInclusive;
 
-/// Changes on top of what is there. One request can be taken back without the ones before it.
+/// Changes on top of the existing rows. One request can be undone without those before it.
 pub(super) struct Changes<'a> {
     base: MemtableLayers<'a>,
     rows: Tables,
@@ -21,7 +21,7 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// Only the writer makes one: nothing else may be written before it is written itself.
+    /// Only the writer creates changes, and nothing else may be written before they are.
     pub(super) fn new(base: MemtableLayers<'a>) -> Self {
         Self { base, rows: Tables::default(), undo: Vec::new() }
     }
@@ -59,7 +59,7 @@ impl<'a> Changes<'a> {
         self.rows[table as usize].get(&Key::from(key)).map(Option::is_some)
     }
 
-    /// Returns the changed rows of a table, as they are after and were before.
+    /// Returns the changed rows of a table, with their new and their old value.
     pub(super) fn changed_rows(
         &self,
         table: Table,

@@ -1,6 +1,4 @@
-//! How a message is written, for `cargo xtask budget`, which counts what that costs.
-//!
-//! Nobody else needs it from outside.
+//! The encoding of a message, for `cargo xtask budget`, which counts its cost.
 
 use super::entry_row::{message_value, read_entry};
 use super::frame;
@@ -27,7 +25,7 @@ impl Codecs {
     /// Rows of a frame: the entry and its deadline.
     pub const ROWS: usize = 2;
 
-    /// Of a message with a position.
+    /// A message with a position.
     #[must_use]
     pub fn new(message: Message) -> Self {
         let Message { position, draft: Draft { id, agent, expires, .. } } = message;
@@ -39,16 +37,16 @@ impl Codecs {
         Self { message, tables, written: Vec::new(), read: Vec::new() }
     }
 
-    /// Writes its row and reads that.
+    /// Encodes and decodes its row.
     #[must_use]
     pub fn entry(&self) -> Option<Entry> {
         read_entry(self.message.agent, self.message.position, &message_value(&self.message))
     }
 
-    /// Writes its frame and reads that; how many rows are in it.
+    /// Encodes and decodes its frame, and returns the number of rows in it.
     ///
     /// # Errors
-    /// None that a buffer has.
+    /// None, as a buffer cannot fail.
     pub fn frame(&mut self) -> io::Result<Option<usize>> {
         frame::encode(&mut self.written, SALT, NUMBER, self.message.position, &self.tables);
         let frame = frame::read(&mut &self.written[..], SALT, NUMBER, &mut self.read)?;

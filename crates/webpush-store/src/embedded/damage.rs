@@ -1,4 +1,4 @@
-//! Counts stored records that are not what was written, and logs them.
+//! Counts and logs stored records that differ from what was written.
 
 use super::engine_error::EngineError;
 use super::rows::Table;

@@ -1,11 +1,11 @@
-//! The place where the search for the next deadline starts.
+//! The start of the search for the next deadline.
 //!
-//! Removed deadlines before it are not read again and again.
+//! It skips the removed deadlines of earlier scans.
 
 use std::sync::{Mutex, PoisonError};
 use webpush_core::time::Timestamp;
 
-/// Nothing is left before [`Cursor::from`].
+/// No deadline before [`Cursor::from`] is left.
 #[derive(Default)]
 pub(super) struct DeadlineCursor {
     scan: Mutex<()>,
@@ -15,14 +15,14 @@ pub(super) struct DeadlineCursor {
 #[derive(Default)]
 struct Cursor {
     from: Timestamp,
-    /// The earliest deadline that was added during the present scan.
+    /// The earliest deadline that was added during the current scan.
     added: Option<Timestamp>,
 }
 
 impl DeadlineCursor {
-    /// Scans from where something may be left.
+    /// Scans from the first deadline that may be left.
     ///
-    /// The scan gives its result and the first deadline that it found.
+    /// The scan returns its result and the first deadline that it found.
     pub(super) fn scan<T, E>(
         &self,
         scan: impl FnOnce(Timestamp) -> Result<(T, Option<Timestamp>), E>,
@@ -41,14 +41,16 @@ impl DeadlineCursor {
         Ok(result)
     }
 
-    /// A deadline was added; called after it can be read, so that a scan that misses it is still going on.
+    /// Records a new deadline.
+    ///
+    /// Call it once the deadline can be read, so that a scan which misses it has not ended.
     pub(super) fn added(&self, deadline: Timestamp) {
         let mut cursor = self.lock();
         cursor.from = cursor.from.min(deadline);
         cursor.added = Some(cursor.added.map_or(deadline, |added| added.min(deadline)));
     }
 
-    /// The rows are others now.
+    /// Starts again, after the store was reopened with other rows.
     pub(super) fn reset(&self) {
         self.added(Timestamp::default());
     }

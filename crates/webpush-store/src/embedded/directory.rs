@@ -2,12 +2,12 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `format` | one line: whose directory it is and which version of the format it has |
+//! | `format` | one line: the name of the program, and the version of the format |
 //! | `lock` | locked while a process has the store open |
 //! | `watermark` | see [`super::watermark`] |
-//! | `sound`, `unsound` | one of them is there, empty: whether a write or a sync has failed since all was certainly on disk |
+//! | `sound`, `unsound` | an empty file with one of the names: unsound after a write or sync has failed, until everything is on disk |
 //! | `log/` | segments; see [`super::log`] |
-//! | `engine/` | fjall's |
+//! | `engine/` | files of fjall |
 
 use super::open_error::OpenError;
 use super::watermark;
@@ -20,26 +20,26 @@ const PREFIX: &str = "webpush-server store ";
 const FORMAT_FILE: &str = "format";
 const SOUND: &str = "sound";
 const UNSOUND: &str = "unsound";
-/// The file that fjall writes last when it makes a database.
+/// The file that fjall writes last when it creates a database.
 const ENGINE_MARKER: &str = "version";
 
-/// Changes the data in a directory from one version of the format to the next.
+/// Migrates the data in a directory to the next version of the format.
 ///
-/// Must do no harm when run again after it was interrupted.
+/// It may be interrupted, and is then run again.
 type Step = fn(&Disk, &Path) -> io::Result<()>;
 
-/// The steps from version 1 to 2, from 2 to 3, and so on to the present one.
+/// The migrations from version 1 to 2, from 2 to 3, and so on to the current one.
 const STEPS: &[Step] = &[
-    // Version 2 has a log. Version 1 is like an empty one, but a program that knows only version 1 would not read it.
+    // Version 2 has a log. Version 1 equals one with an empty log, but a program that only knows version 1 would not read it.
     |_, _| Ok(()),
-    // Version 3 assigns positions per inbox. Usage rows of version 2 hold none, and whenever a store is opened, positions
-    // begin above all that were assigned before. A program that knows only version 2 would lose the last position.
+    // Version 3 assigns positions per inbox. Usage rows of version 2 have none, and opening a store always moves the floor of
+    // positions above all assigned ones. A program that only knows version 2 would lose the last position.
     |_, _| Ok(()),
 ];
 
-/// Creates the directory if it is not there, locks it, and brings its format up to date.
+/// Creates the directory if it does not exist, locks it, and migrates its format.
 ///
-/// It is locked until the returned file is dropped.
+/// The lock is held until the returned file is dropped.
 pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenError> {
     let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
     make_directory(disk, directory).map_err(failed)?;
@@ -53,9 +53,9 @@ pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenErr
     Ok(lock)
 }
 
-/// Creates the directory if it is not there.
+/// Creates the directory if it does not exist.
 ///
-/// Its content can't be found after a power cut unless its own name is on disk.
+/// Its name is synced, without which its content could not be found after a power cut.
 fn make_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
     if disk.exists(directory) {
         return Ok(());
@@ -64,7 +64,7 @@ fn make_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
     directory.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)))
 }
 
-/// The directory that a relative path begins in has no name there.
+/// The directory at which a relative path starts has no name in the path.
 fn or_present(directory: &Path) -> &Path {
     if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
 }
@@ -110,7 +110,7 @@ fn write_format(disk: &Disk, directory: &Path, version: usize) -> io::Result<()>
     disk.replace(&directory.join(FORMAT_FILE), format!("{PREFIX}{version}\n").as_bytes())
 }
 
-/// Removes an engine whose creation was interrupted: it can't be opened, and holds nothing.
+/// Removes an engine whose creation was interrupted. It cannot be opened, and is empty.
 fn clear_unfinished_engine(disk: &Disk, directory: &Path) -> io::Result<()> {
     let engine = engine_directory(directory);
     let ever_used = disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
@@ -127,7 +127,9 @@ fn make_log_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
 
 /// Records that a write or a sync has failed.
 ///
-/// From then on reads may return what the disk never got, also in the next process. Needs no room, and no sync: what is read wrongly is lost with the power as well.
+/// From then on reads may return data that the disk never got, also in the next process.
+///
+/// This needs neither space nor a sync: a power cut loses the record together with the wrong data.
 pub(super) fn distrust(disk: &Disk, directory: &Path) {
     if let Err(error) = disk.rename(&directory.join(SOUND), &directory.join(UNSOUND))
         && error.kind() != io::ErrorKind::NotFound
@@ -146,20 +148,20 @@ pub(super) fn trust(disk: &Disk, directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns true if reads return what the disk has.
+/// Returns true if reads return the data that is on disk.
 pub(super) fn is_sound(disk: &Disk, directory: &Path) -> bool {
     !disk.exists(&directory.join(UNSOUND))
 }
 
 /// Writes the journals of a failed engine to new files, before the engine is opened again.
 ///
-/// After a failed sync the system may count pages as written that never were: what is read back is then not what the
-/// disk has, and no later sync of that file would say so. Bytes that are written anew are really synced.
+/// After a failed sync the system may mark pages as written that never were. Reads then return data that is not on disk,
+/// and no later sync of the file reports it. Bytes that are written to a new file are really synced.
 pub(super) fn rewrite_journals(disk: &Disk, directory: &Path) -> io::Result<()> {
     for path in disk.list(&engine_directory(directory))? {
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let content = disk.read(&path)?;
-            // A journal is longer than what is in it; its last entry never ends with a zero.
+            // A journal is longer than its content, and its last entry never ends with a zero.
             let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             disk.replace(&path, &content[..used])?;
         }

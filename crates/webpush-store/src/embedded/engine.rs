@@ -1,6 +1,6 @@
-//! Sorted tables on disk: what a store needs of an engine, and the two that there are.
+//! Sorted tables on disk: the interface of an engine, and its two implementations.
 //!
-//! A closed enum, so that reads are neither boxed nor called through a table of functions.
+//! A closed enum, so that reads are neither boxed nor dispatched dynamically.
 
 mod fjall_engine;
 mod map_engine;
@@ -26,9 +26,9 @@ pub(super) struct Engine {
 }
 
 enum Tables {
-    /// An LSM tree in files of this machine.
+    /// An LSM tree in files.
     Fjall(FjallEngine),
-    /// Maps in memory behind a journal, on a simulated disk.
+    /// Maps in memory with a journal on a simulated disk.
     Map(MapEngine),
 }
 
@@ -39,9 +39,9 @@ enum Rows<F, M> {
 }
 
 impl Engine {
-    /// Opens the engine in a directory, or creates it there.
+    /// Opens the engine in a directory, or creates it.
     ///
-    /// Everything that it has is durable from then on.
+    /// All of its content is durable from then on.
     pub(super) fn open(disk: &Disk, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         let damage = Arc::new(DamageReporter::new(directory));
         let tables = match disk {
@@ -51,7 +51,7 @@ impl Engine {
         Ok(Self { tables, damage })
     }
 
-    /// Writes rows as one batch, and syncs it with all that was written before.
+    /// Writes rows as one batch, and syncs it with everything written before.
     pub(super) fn write<'a>(
         &self,
         rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
@@ -67,9 +67,9 @@ impl Engine {
         Arc::clone(&self.damage)
     }
 
-    /// Returns all rows of a table as they are now; `None` where one can't be read.
+    /// Returns the present rows of a table; `None` for one that cannot be read.
     ///
-    /// They may be read while the engine is used, or longer: it is not closed before they are dropped.
+    /// The iterator may outlive this handle: the engine is not closed before it is dropped.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
         match &self.tables {
             Tables::Fjall(engine) => Rows::Fjall(engine.all(table)),
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// Returns the rows of a table from a key on, like [`Engine::all`], with the errors.
+    /// Returns the rows of a table from a key on, like [`Engine::all`], but with errors.
     pub(super) fn rows_from(
         &self,
         table: Table,
@@ -89,7 +89,7 @@ impl Engine {
         }
     }
 
-    /// Returns rows as they are now, the last one first.
+    /// Returns the present rows, the last one first.
     pub(super) fn scan_back(
         &self,
         table: Table,

@@ -1,4 +1,4 @@
-//! Why the engine did not do what it was asked for.
+//! Errors of the engine.
 
 use std::error::Error;
 use std::fmt;
@@ -9,20 +9,20 @@ use std::io;
 pub enum EngineError {
     /// The operating system refused a read, a write or a sync.
     Io(io::Error),
-    /// The disk returned other bytes than it was given.
+    /// The disk returned different bytes than were written.
     Damaged(Box<dyn Error + Send + Sync>),
-    /// A write in the background failed earlier, so none is accepted any more.
+    /// A background write failed earlier, so no write is accepted any more.
     Poisoned,
-    /// Another process has the engine's files open.
+    /// Another process has opened the engine's files.
     Locked,
     /// The thread of a flush has panicked.
     FlushPanicked,
-    /// The rows that tell which batches the engine has can't be read.
+    /// The rows that record which batches the engine contains cannot be read.
     MarkersUnreadable,
 }
 
 impl EngineError {
-    /// Returns true if the disk returned other bytes than it was given.
+    /// Returns true if the disk returned different bytes than were written.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))

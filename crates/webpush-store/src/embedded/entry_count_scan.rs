@@ -1,7 +1,7 @@
 //! The number of stored entries.
 //!
-//! It is counted once when the store is opened, from the usage rows of all inboxes, and updated with each change. There
-//! may be many inboxes, so the scan runs beside the writer, on a snapshot.
+//! It is counted once when the store is opened, from the usage rows of all inboxes, and updated with each change. As
+//! there may be many inboxes, the scan runs concurrently with the writer, on a snapshot.
 
 use super::engine::Engine;
 use super::gauges::Gauges;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use webpush_core::id::InboxId;
 
-/// A count that may be under way.
+/// A count, perhaps still running.
 #[derive(Default)]
 pub(super) struct EntryCountScan {
     stop: Arc<AtomicBool>,
@@ -23,7 +23,7 @@ pub(super) struct EntryCountScan {
 }
 
 impl EntryCountScan {
-    /// Begins to count what the engine has, and what it does not have yet.
+    /// Starts to count the rows of the engine and those not flushed yet.
     ///
     /// Nothing may be committed before this returns.
     pub(super) fn begin(
@@ -45,7 +45,7 @@ impl EntryCountScan {
                 .take_while(|_| !stopped.load(Ordering::Relaxed))
                 .flatten()
                 .filter(|(key, _)| !changed.contains_key(key));
-            // A damaged one counts nothing: its inbox is counted anew when it is used.
+            // A damaged row counts nothing: its inbox is recounted when it is used.
             let entries = newer.chain(older).filter_map(|(key, value)| {
                 let inbox = InboxId::from_bytes(key[..].try_into().ok()?);
                 Some(UsageRow::read(inbox, &value)?.entries)
@@ -60,7 +60,7 @@ impl EntryCountScan {
         Ok(Self { stop, task: Some(task) })
     }
 
-    /// Returns when nothing is read any more.
+    /// Waits until nothing is read any more.
     pub(super) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(task) = self.task.take() {
@@ -68,7 +68,7 @@ impl EntryCountScan {
         }
     }
 
-    /// Runs the scan if it waits for that.
+    /// Runs the scan if it is waiting to be run.
     pub(super) fn run(&mut self) {
         self.task = self.task.take().map(Task::run);
     }

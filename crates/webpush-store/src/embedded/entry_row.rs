@@ -1,6 +1,6 @@
-//! How messages and receipts are written on disk.
+//! The encoding of messages and receipts on disk.
 //!
-//! Kind and message id come first, so that a look for the id reads no more.
+//! Kind and message ID come first, so that a lookup by ID reads no more.
 
 use super::fields::{Fields, RowWriter, unseal, unseal_unchecked};
 use super::rows::{entry_key, read_urgency, urgency_byte};
@@ -19,11 +19,11 @@ use webpush_core::urgency::Urgency;
 
 const MESSAGE: u8 = 1;
 const RECEIPT: u8 = 2;
-/// The length of a forwarded header that is not there; one that is there is far shorter.
+/// The length that stands for a missing forwarded header; others are far shorter.
 const ABSENT: u16 = u16::MAX;
-/// All of a message row that is there in every message, and room for a receipt inbox.
+/// The fixed part of a message row, with room for a receipt inbox.
 const MESSAGE_HEAD_BYTES: usize = 80;
-/// Two ids and two times.
+/// Two IDs and two times.
 const BEFORE_URGENCY_BYTES: usize = 48;
 
 pub(super) fn message_value(message: &Message) -> Value {
@@ -60,16 +60,16 @@ pub(super) fn receipt_value(receipt: &Receipt) -> Value {
     row.seal(&entry_key(receipt.inbox, receipt.position))
 }
 
-/// The message that a row is of or about, if the row is whole enough to tell.
+/// Returns the message of a row or receipt, if the row is intact enough.
 pub(super) fn read_entry_id(value: &[u8]) -> Option<MessageId> {
     let mut fields = unseal_unchecked(value)?;
     fields.u8()?;
     fields.array().map(MessageId::from_bytes)
 }
 
-/// How urgent a row's message is, if the row is whole enough to tell.
+/// Returns the urgency of a row's message, if the row is intact enough.
 ///
-/// A receipt is of the lowest urgency.
+/// A receipt has the lowest urgency.
 pub(super) fn read_entry_urgency(value: &[u8]) -> Option<Urgency> {
     let mut fields = unseal_unchecked(value)?;
     match fields.u8()? {
@@ -83,7 +83,7 @@ pub(super) fn read_entry(inbox: InboxId, position: Position, value: &[u8]) -> Op
     read(unseal(&entry_key(inbox, position), value)?, inbox, position)
 }
 
-/// The fields of an entry that a store needs to end it: all but the headers and the body.
+/// The fields of an entry that its end needs: all but the headers and the body.
 pub(super) enum EntryHead {
     Message(MessageHead),
     Receipt(Receipt),
@@ -102,14 +102,14 @@ pub(super) struct MessageHead {
     pub(super) body_bytes: u64,
 }
 
-/// Reads the head of an entry. The rest is checked, but neither decoded nor copied.
+/// Reads the head of an entry. The rest is verified, but neither decoded nor copied.
 pub(super) fn read_entry_head(inbox: InboxId, position: Position, value: &[u8]) -> Option<EntryHead> {
     head(unseal(&entry_key(inbox, position), value)?, inbox, position)
 }
 
 /// Reads the head of an entry even if the entry is damaged.
 ///
-/// An entry that is removed must leave no other rows behind.
+/// A removed entry must leave no index rows behind.
 pub(super) fn salvage_entry_head(inbox: InboxId, position: Position, value: &[u8]) -> Option<EntryHead> {
     head(unseal_unchecked(value)?, inbox, position)
 }
@@ -142,7 +142,7 @@ fn read(mut fields: Fields<'_>, inbox: InboxId, position: Position) -> Option<En
     }
 }
 
-/// Reads the fields of a message up to its headers; the size of its body is left at zero.
+/// Reads the fields of a message up to its headers. The size of its body is left at zero.
 fn message_head(fields: &mut Fields<'_>, id: MessageId) -> Option<MessageHead> {
     let subscription = SubscriptionId::from_bytes(fields.array()?);
     let (accepted, expires) = (fields.timestamp()?, fields.timestamp()?);

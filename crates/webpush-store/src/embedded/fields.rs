@@ -9,11 +9,11 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const ROW_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
-/// A value in the making.
+/// A value that is being written.
 pub(super) struct RowWriter(Vec<u8>);
 
 impl RowWriter {
-    /// `bytes` is how long the fields will be together.
+    /// Creates a value. `bytes` is the total length of the fields.
     pub(super) fn new(bytes: usize) -> Self {
         let mut row = Vec::with_capacity(1 + bytes + CHECKSUM_BYTES);
         row.push(ROW_VERSION);
@@ -44,13 +44,13 @@ impl RowWriter {
     }
 }
 
-/// The fields of a value that is what was written under this key.
+/// Returns the fields of an intact value.
 pub(super) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Option<Fields<'a>> {
     let (row, sum) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
     (checksum(key, row) == *sum).then(|| unseal_unchecked(value)).flatten()
 }
 
-/// The fields of a value that may be damaged.
+/// Returns the fields of a value that may be damaged.
 pub(super) fn unseal_unchecked(value: &[u8]) -> Option<Fields<'_>> {
     let (row, _) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
     let (version, fields) = row.split_first()?;

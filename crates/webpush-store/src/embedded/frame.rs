@@ -1,11 +1,11 @@
-//! Frames: how the changes of a group are written to the log, whole or not at all.
+//! Frames: the changes of a commit group in the log, which are atomic.
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 8 | checksum of all that follows, and of the salt of its segment |
+//! | 8 | checksum of the rest, and of the salt of its segment |
 //! | 8 | length of the rows |
 //! | 8 | number of the frame |
-//! | 8 | the last position that was assigned |
+//! | 8 | last assigned position |
 //! | … | rows: table, length of the key, length of the value (all ones: the row is removed), key, value |
 
 use super::fields::Fields;
@@ -20,10 +20,10 @@ const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 32;
 const REMOVED: u32 = u32::MAX;
 
-/// A row as a frame has it; without a value it is removed.
+/// A row of a frame; `None` as the value removes it.
 pub(super) type FrameRow<'a> = (Table, Key, Option<&'a [u8]>);
 
-/// A frame that is what was written.
+/// An intact frame.
 #[derive(Debug, PartialEq)]
 pub(super) struct Frame<'a> {
     pub(super) number: u64,
@@ -31,13 +31,13 @@ pub(super) struct Frame<'a> {
     pub(super) rows: Vec<FrameRow<'a>>,
 }
 
-/// Writes a frame over what the buffer holds.
+/// Writes a frame to the buffer, replacing its content.
 pub(super) fn encode(buffer: &mut Vec<u8>, salt: u64, number: u64, position: Position, tables: &Tables) {
     buffer.clear();
     buffer.resize(HEAD_BYTES, 0);
     for table in Table::ALL {
         for (key, value) in &tables[table as usize] {
-            // Values are a little more than what was asked for in one request.
+            // The values are little more than the bodies of the requests.
             let length =
                 value.as_ref().map_or(REMOVED, |value| u32::try_from(value.len()).unwrap_or(REMOVED));
             buffer.extend_from_slice(&[table as u8, u8::try_from(key.len()).unwrap_or(u8::MAX)]);
@@ -54,9 +54,9 @@ pub(super) fn encode(buffer: &mut Vec<u8>, salt: u64, number: u64, position: Pos
     buffer[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Reads the next frame of a segment over what the buffer holds.
+/// Reads the next frame of a segment to the buffer, replacing its content.
 ///
-/// Nothing when it is not whole; and then there is none after it, whatever the rest looks like.
+/// Returns `None` if it is incomplete. Then no other frame follows, whatever the remaining bytes look like.
 pub(super) fn read<'a>(
     file: &mut impl Read,
     salt: u64,
@@ -66,7 +66,7 @@ pub(super) fn read<'a>(
     buffer.clear();
     file.by_ref().take(HEAD_BYTES as u64).read_to_end(buffer)?;
     let Some(length) = buffer.get(8..16).and_then(|length| Fields(length).u64()) else { return Ok(None) };
-    // A damaged length reads no more than there is.
+    // A damaged length reads no more than the segment has.
     file.by_ref().take(length).read_to_end(buffer)?;
     Ok(decode(buffer, salt).filter(|frame| frame.number == number))
 }

@@ -1,8 +1,8 @@
 //! Dropping entries of an inbox that exceeds its quota.
 //!
-//! The first time that an inbox is full, all its entries get ranks: rows that sort by urgency and position. From then on
-//! each victim is found by looking at the first of them, until the inbox is empty and the ranks are gone with the
-//! entries. So a flood costs one scan of the inbox, and an inbox that is never full pays nothing.
+//! When an inbox is full for the first time, all its entries get ranks: rows that sort by urgency and position. From then
+//! on the first rank is the next victim, until the inbox is empty and the ranks are gone with the entries. So a flood
+//! costs one scan of the inbox, and an inbox that is never full costs nothing.
 
 use super::applier::Applier;
 use super::entry_row::read_entry_urgency;
@@ -19,7 +19,7 @@ use webpush_core::receipt::Receipt;
 use webpush_core::urgency::Urgency;
 
 impl Applier<'_> {
-    /// Drops what an inbox holds beyond its quota now that a message was added.
+    /// Drops entries until an inbox with a new message is within its quota.
     pub(super) fn drop_messages(
         &mut self,
         new: &Message,
@@ -35,7 +35,7 @@ impl Applier<'_> {
         Ok((dropped, receipts))
     }
 
-    /// Drops the oldest receipts beyond the quota; they owe nothing.
+    /// Drops the oldest receipts that exceed the quota. They owe no receipts.
     pub(super) fn drop_receipts(&mut self, inbox: InboxId) -> Result<(), StoreError> {
         let quota = self.quota;
         let mut dropped = Vec::new();
@@ -59,7 +59,7 @@ impl Applier<'_> {
                 dropped.extend(ending.entry_ref(inbox));
                 receipts.extend(self.end(inbox, &ending, Outcome::Dropped)?);
             }
-            // A rank without its entry is of no use.
+            // A rank without an entry is useless.
             Ok(None) | Err(StoreError::Corrupt) => {
                 self.changes.damage().report(Table::Ranks);
                 self.recount(inbox)?;
@@ -69,7 +69,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The least urgent entry of an inbox that is too full, and of those the oldest.
+    /// Returns the oldest of the least urgent entries of an inbox that is over its quota.
     fn victim(
         &mut self,
         inbox: InboxId,
@@ -78,7 +78,7 @@ impl Applier<'_> {
         let Some(mut usage) = self.usage(inbox)?.filter(&is_full) else { return Ok(None) };
         let mut found = self.first_rank(inbox, &mut usage)?;
         if found.is_none() {
-            // The ranks are all gone and yet it counts as full: one of both is damaged.
+            // No ranks are left, but the inbox counts as full: one of both is damaged.
             usage = self.recount(inbox)?;
             found = if is_full(&usage) { self.first_rank(inbox, &mut usage)? } else { None };
         }
@@ -94,7 +94,7 @@ impl Applier<'_> {
         let mut first = None;
         for (urgency, floor) in Urgency::ALL.into_iter().zip(&mut floors) {
             first = self.first_rank_of(inbox, urgency, *floor)?;
-            // Positions only grow: a later entry comes after all that were assigned.
+            // Positions only grow, so a later entry comes after all existing ones.
             *floor = first.unwrap_or_else(|| position::next(before.last));
             if first.is_some() {
                 break;

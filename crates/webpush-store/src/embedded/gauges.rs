@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use webpush_core::env::MonotonicTime;
 
-/// In microseconds: a sync takes from some 20 µs to what a disk under load makes of it.
+/// In microseconds. A sync takes from about 20 µs to far longer on a disk under load.
 const TIMES: &[u64] =
     &[50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
-/// In requests; a group has at most some thousand.
+/// In requests. A group has at most a few thousand.
 const GROUPS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 
-/// A number that only grows.
+/// A monotonic counter.
 #[derive(Default)]
 pub(super) struct Count(AtomicU64);
 
@@ -27,19 +27,19 @@ impl Count {
     }
 }
 
-/// All that is counted.
+/// All counters and gauges.
 pub(super) struct Gauges {
-    /// Requests that were put into the queue, and those that were taken out.
+    /// Requests that entered the queue, and those that left it.
     pub(super) submitted: Count,
     pub(super) taken: Count,
     pub(super) outages: Count,
     pub(super) log_written: Count,
     pub(super) flushes: Count,
-    /// Entries: those that a entry_count_scan has found, and what has changed since it began.
+    /// Entries: those that a scan has counted, and changes since it started.
     pub(super) entries: AtomicI64,
-    /// The entry_count_scan is over.
+    /// True when the scan has ended.
     pub(super) entries_known: AtomicBool,
-    /// The last position that was assigned.
+    /// The last assigned position.
     pub(super) position: AtomicU64,
     commits: Histogram,
     syncs: Histogram,
@@ -69,7 +69,7 @@ impl Default for Gauges {
 }
 
 impl Gauges {
-    /// Records a group that was written at `now`, and how long its sync took if there was one.
+    /// Records a group that was written at `now`, and the time of its sync, if any.
     pub(super) fn note_group(&self, group: &[CommitRequest], sync: Option<Duration>, now: MonotonicTime) {
         self.groups.note(group.len() as u64);
         let Some(sync) = sync else { return };
@@ -79,20 +79,20 @@ impl Gauges {
         }
     }
 
-    /// Notes how large the present memtable is, in the log and in memory.
+    /// Records the size of the active memtable, in the log and in memory.
     pub(super) fn note_sizes(&self, log: u64, memtable: usize) {
         self.log_bytes.store(log, Ordering::Relaxed);
         self.generation_bytes.store(memtable as u64, Ordering::Relaxed);
     }
 
-    /// Returns the statistics, without those that only the store as a whole knows.
+    /// Returns the statistics, without those that only the whole store knows.
     pub(super) fn statistics(&self) -> Statistics {
-        // Loaded before the count, which is whole once it is known.
+        // Loaded before the count, which is complete once this is set.
         let is_known = self.entries_known.load(Ordering::Acquire);
         let entries = u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or_default();
         Statistics {
             outages: self.outages.get(),
-            // Counted after it was put there, so it may have been taken before that.
+            // Requests are counted after they are queued, so this one may have left the queue before.
             waiting: self.submitted.get().saturating_sub(self.taken.get()),
             commits: self.commits.distribution(),
             syncs: self.syncs.distribution(),

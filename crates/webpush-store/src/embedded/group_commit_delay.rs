@@ -1,16 +1,16 @@
-//! How long the writer waits for more before it syncs.
+//! The delay before the writer takes the next group.
 //!
-//! A sync has its price in processor time, however much it makes durable, and where many send at once most of a small
-//! group's price is the sync. So if the last group was small, but not of one or two senders, the writer rests for about as
-//! long as two syncs take before it takes what has come. A message that comes alone never waits.
+//! A sync costs processor time, however much it makes durable, and under load most of the cost of a small group is its
+//! sync. So after a small group, unless it came from one or two senders, the writer pauses for about the time of two
+//! syncs before it takes the next group. A single message is never delayed.
 
 use std::time::Duration;
 
-/// Sizes of groups that are followed by a pause.
+/// Sizes of groups after which the writer pauses.
 ///
-/// Smaller groups may be all there is; larger ones have shared the sync.
+/// Smaller groups may be the whole load, and larger ones have shared the sync.
 const SMALL: std::ops::RangeInclusive<usize> = 4..=32;
-/// The longest rest; a disk on which a sync takes longer gathers enough meanwhile.
+/// The longest pause. On a slower disk, requests gather during the sync itself.
 const LONGEST: Duration = Duration::from_micros(250);
 
 /// Decides how long to pause before the next group, from the last one.
@@ -21,12 +21,12 @@ pub(super) struct GroupCommitDelay {
 }
 
 impl GroupCommitDelay {
-    /// Notes a group, and how long its sync took.
+    /// Records the size of a group, and the time of its sync.
     pub(super) const fn note(&mut self, requests: usize, sync: Duration) {
         (self.requests, self.sync) = (requests, sync);
     }
 
-    /// How long to rest before the next group is taken.
+    /// Returns the pause before the next group.
     pub(super) fn rest(&self) -> Option<Duration> {
         SMALL.contains(&self.requests).then(|| (self.sync * 2).min(LONGEST)).filter(|rest| !rest.is_zero())
     }

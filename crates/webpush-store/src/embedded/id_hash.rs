@@ -1,22 +1,22 @@
 //! Hashes of IDs.
 //!
-//! A push looks up ten of them. One hash of the standard library costs 300 instructions, one of these 40.
+//! A push looks up ten of them. A hash of the standard library costs 300 instructions, one of these 40.
 
 use std::hash::{BuildHasher, Hasher};
 use webpush_core::env::{EntropyError, Env};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Makes hashes of ids.
+/// Builds hashers for IDs.
 ///
-/// Its secret makes those of each map others, as agents may choose what they are called.
+/// Each map has its own secret, because agents can choose some IDs.
 #[derive(Clone, Copy)]
 pub(super) struct IdHash(u64);
 
-/// A hash in the making.
+/// A hasher for an ID.
 pub(super) struct IdHasher(u64);
 
 impl IdHash {
-    /// Creates hashes with a secret of their own.
+    /// Creates a builder with its own secret.
     pub(super) fn new(env: &Env) -> Result<Self, EntropyError> {
         env.random().map(u64::from_le_bytes).map(Self)
     }
@@ -35,7 +35,7 @@ impl Hasher for IdHasher {
         self.0 = xxh3_64_with_seed(bytes, self.0);
     }
 
-    /// An array's length comes before its bytes, and says nothing.
+    /// The length prefix of an array carries no information.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {

@@ -1,29 +1,29 @@
-//! Keys of rows in memory: of one size, without an allocation, and compared eight bytes at a time.
+//! Keys of rows in memory: of fixed size, without allocation, and compared eight bytes at a time.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 
-/// The longest key: two ids and a topic.
+/// The longest key: two IDs and a topic.
 pub(super) const KEY_BYTES: usize = 64;
 
 /// The key of a row. Sorts like its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Zeros after the end.
+    /// Padded with zeros.
     bytes: [u8; KEY_BYTES],
     length: u8,
 }
 
 impl Key {
-    /// A key that was read; nothing when it is longer than any that is written.
+    /// Creates a key from bytes that were read; `None` if they are longer than any key.
     pub(super) fn read(key: &[u8]) -> Option<Self> {
         let mut bytes = [0; KEY_BYTES];
         bytes.get_mut(..key.len())?.copy_from_slice(key);
         Some(Self { bytes, length: u8::try_from(key.len()).ok()? })
     }
 
-    /// The first key after this one.
+    /// Returns the next key in order.
     pub(super) fn next(mut self) -> Self {
         if usize::from(self.length) < KEY_BYTES {
             self.length += 1;
@@ -44,7 +44,7 @@ impl Key {
 }
 
 impl From<&[u8]> for Key {
-    /// Only of keys that [`super::rows`] makes.
+    /// Only for keys of [`super::rows`].
     fn from(key: &[u8]) -> Self {
         debug_assert!(key.len() <= KEY_BYTES, "no key is longer");
         Self::read(key).unwrap_or_default()
@@ -80,7 +80,7 @@ impl AsRef<[u8]> for Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Where one ends the other has zeros or more, so only of two that are the same so far the length tells.
+        // A shorter key is padded with zeros, so the length decides only between keys that are equal up to there.
         self.words().cmp(other.words()).then(self.length.cmp(&other.length))
     }
 }

@@ -1,11 +1,11 @@
-//! The log: frames of all that the engine may not have yet, in segments.
+//! The log: frames that the engine may not contain yet, in segments.
 //!
-//! A segment has the frames of one memtable and goes when the engine has them. Numbers of frames have no hole, also
-//! from one segment to the next.
+//! A segment has the frames of one memtable, and is removed when the engine contains them. Frames are numbered without
+//! gaps, also from one segment to the next.
 //!
-//! A segment that goes is kept as the next one's file: to write over what is there costs a sync less than to make a
-//! file longer. A frame is then followed by bytes of an older segment. The checksums tell: each segment begins with a
-//! random salt of its own, which they depend on, so that nobody can make a body that passes for a frame later.
+//! The file of a removed segment is recycled, because overwriting a file costs a sync less than extending it. A frame may
+//! then be followed by bytes of an older segment. Checksums tell them apart: they include a random salt of the segment, so
+//! that no sender can make a body that passes for a frame later.
 
 use super::frame;
 use super::memtable::{Memtable, Tables};
@@ -19,10 +19,10 @@ use webpush_core::id::Position;
 const EXTENSION: &str = "frames";
 const SPARE: &str = "spare";
 const SALT_BYTES: usize = 8;
-/// Memory that is kept for the next frame.
+/// Memory that is retained for the next frame.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// The segment that is written.
+/// The active segment.
 pub(super) struct CommitLog {
     disk: Disk,
     env: Env,
@@ -34,20 +34,20 @@ pub(super) struct CommitLog {
     frame: u64,
     bytes: u64,
     is_synced: bool,
-    /// The frame in the making; kept for its memory.
+    /// The buffer for frames, which is reused.
     buffer: Vec<u8>,
 }
 
 impl CommitLog {
-    /// Begins a segment after a frame.
+    /// Starts a segment after a frame.
     pub(super) fn begin(disk: &Disk, env: &Env, directory: &Path, frame: u64) -> io::Result<Self> {
         let salt = env.random().map_err(io::Error::other)?;
         let first = frame + 1;
         let path = directory.join(format!("{first:020}.{EXTENSION}"));
-        // Without a spare one it is made; what an earlier life has left under this name must not be taken for its own.
+        // A new file is created unless one can be recycled. A file with this name from an earlier process must not be used.
         let is_spare = disk.rename(&directory.join(SPARE), &path).is_ok();
         let file = disk.open(&path, if is_spare { OpenMode::Write } else { OpenMode::Truncate })?;
-        // A file that is not in its directory can't be synced.
+        // A file that is not in its directory cannot be synced.
         disk.sync_directory(directory)?;
         Ok(Self {
             disk: disk.clone(),
@@ -63,7 +63,7 @@ impl CommitLog {
         })
     }
 
-    /// Appends a frame. After an error nobody knows what the segment has of it.
+    /// Appends a frame. After an error it is unknown how much of it the segment contains.
     pub(super) fn append(&mut self, position: Position, tables: &Tables) -> io::Result<()> {
         frame::encode(&mut self.buffer, self.salt, self.frame + 1, position, tables);
         self.is_synced = false;
@@ -78,7 +78,7 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Returns when all frames are on disk.
+    /// Syncs all frames.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if !self.is_synced {
             self.file.sync_data()?;
@@ -87,7 +87,7 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Syncs this segment and begins the next; gives the file of this one.
+    /// Syncs this segment and starts the next; returns the file of this one.
     pub(super) fn turn(&mut self) -> io::Result<PathBuf> {
         self.sync()?;
         let mut next = Self::begin(&self.disk, &self.env, &self.directory, self.frame)?;
@@ -99,7 +99,7 @@ impl CommitLog {
         self.frame
     }
 
-    /// Returns true if the segment has no frame yet.
+    /// Returns true if the segment has no frames.
     pub(super) const fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -121,22 +121,22 @@ pub(super) fn recycle_segment(disk: &Disk, segment: &Path) -> io::Result<()> {
 
 /// The content of the segments.
 pub(super) struct Replay {
-    /// Rows that the engine does not have.
+    /// Rows that the engine does not contain.
     pub(super) memtable: Memtable,
-    /// The segments that it came from.
+    /// The segments of these rows.
     pub(super) segments: Vec<PathBuf>,
     /// The number of the last frame.
     pub(super) frame: u64,
-    /// The last position that was assigned.
+    /// The last assigned position.
     pub(super) position: Position,
-    /// How many frames are missing before the last.
+    /// The number of missing frames before the last.
     pub(super) missing: u64,
 }
 
-/// Reads the frames after those that the engine has, and removes the segments that have none.
+/// Reads the frames after those that the engine contains, and removes segments without such frames.
 ///
-/// A segment is read up to its first frame that is not whole. At the end of all that is one that was being written; if
-/// not, numbers are missing, or the watermark is not reached.
+/// A segment is read up to its first incomplete frame. At the end of the log that is the one that was being written;
+/// otherwise numbers are missing, or the watermark is not reached.
 pub(super) fn replay(disk: &Disk, directory: &Path, frame: u64, position: Position) -> io::Result<Replay> {
     let memtable = Memtable::default();
     let mut replay = Replay { memtable, segments: Vec::new(), frame, position, missing: 0 };
@@ -144,7 +144,7 @@ pub(super) fn replay(disk: &Disk, directory: &Path, frame: u64, position: Positi
         if replay.read(disk, first, &path)? {
             replay.segments.push(path);
         } else {
-            // Not to be used again: frames behind one that is not whole may be of this very number.
+            // Not reused, because frames after an incomplete one may have this very number.
             disk.remove(&path)?;
         }
     }
@@ -152,10 +152,10 @@ pub(super) fn replay(disk: &Disk, directory: &Path, frame: u64, position: Positi
 }
 
 impl Replay {
-    /// Reads a segment; returns true if it has frames that the engine does not have.
+    /// Reads a segment; returns true if it has frames that the engine does not contain.
     fn read(&mut self, disk: &Disk, first: u64, path: &Path) -> io::Result<bool> {
         let file = disk.open(path, OpenMode::Read)?;
-        // Frames that are read must stay, and no later sync covers this file.
+        // Frames that are read must survive, and no later sync covers this file.
         file.sync_data()?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
         let mut salt = [0; SALT_BYTES];
@@ -181,7 +181,7 @@ impl Replay {
     }
 }
 
-/// All segments with the numbers of their first frames, in order.
+/// Returns all segments with the numbers of their first frames, in order.
 fn segments(disk: &Disk, directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut segments = Vec::new();
     for path in disk.list(directory)? {

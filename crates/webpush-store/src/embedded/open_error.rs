@@ -1,19 +1,19 @@
-//! Why a store can't be opened, in words for its operator.
+//! Errors of opening a store, as messages for its operator.
 
 use super::engine_error::EngineError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a store can't be opened.
+/// The reason why a store cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// Another process, or this one, has it open.
+    /// The store is open in another process, or in this one.
     Locked {
         /// The data directory.
         directory: PathBuf,
     },
-    /// A newer version of the program has written it.
+    /// A newer version of the program has written the directory.
     Newer {
         /// The data directory.
         directory: PathBuf,
@@ -22,7 +22,7 @@ pub enum OpenError {
         /// The newest version that this program knows.
         supported: usize,
     },
-    /// It holds data, but not such a store.
+    /// The directory has data, but not of a store.
     Foreign {
         /// The data directory.
         directory: PathBuf,
@@ -31,14 +31,14 @@ pub enum OpenError {
     Corrupt {
         /// The data directory.
         directory: PathBuf,
-        /// Why the engine could not be opened.
+        /// The error of the engine.
         source: EngineError,
     },
-    /// The operating system refuses.
+    /// The operating system refused an operation.
     Io {
         /// The data directory.
         directory: PathBuf,
-        /// Why.
+        /// Its error.
         error: io::Error,
     },
 }

@@ -12,17 +12,17 @@ pub struct Options {
     ///
     /// The default has no cryptographic source; see [`system::HashEntropy`].
     pub env: Env,
-    /// Where the files are: of this machine, or simulated ones.
+    /// The disk for the files, which may be simulated.
     pub disk: Disk,
-    /// Memory for blocks of tables that were read.
+    /// Memory for cached blocks of tables.
     pub cache_bytes: u64,
     /// Limit of the memory for subscriptions, inboxes and usage rows, of which a push reads one each.
     ///
     /// Memory is taken as rows are read and written: about 150 bytes for an agent with one subscription.
     pub row_cache_bytes: u64,
-    /// How much an inbox may hold. When it is lowered, a fuller inbox shrinks with its next message.
+    /// Quota of an inbox. If it is lowered, a fuller inbox shrinks with its next message.
     pub quota: Quota,
-    /// When a memtable goes to the engine. Nothing that an operator sets: tests do.
+    /// When to flush a memtable. For tests; operators cannot set it.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
 }
@@ -41,17 +41,17 @@ impl Default for Options {
     }
 }
 
-/// Limits of a memtable; at the first that is reached it is flushed to the engine.
+/// Limits of a memtable. It is flushed when it reaches one of them.
 ///
-/// The last two bound memory and the time to read the log: there are at most two memtables.
+/// The last two bound memory and the time to read the log, as there are at most two memtables.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct MemtableBounds {
-    /// Far longer than a message takes to an agent that listens and back.
+    /// Far longer than the round trip of a message to a connected agent.
     pub age: Duration,
     /// In memory.
     pub bytes: usize,
-    /// In the log, where also that is which leaves no trace in memory.
+    /// In the log, which also has the changes that cancel out in memory.
     pub log_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Reads: one inbox, one entry, and what has expired.
+//! Reads of inboxes, entries and deadlines.
 
 use super::entry_row::{read_entry, read_entry_id};
 use super::memtables::Reader;
@@ -19,13 +19,13 @@ use webpush_core::time::Timestamp;
 
 const LAST: Position = Position::new(u64::MAX);
 
-/// Looks an entry up by its position; nothing when another one is there. The value may be damaged.
+/// Looks up an entry by its position; `None` if another one is there. The value may be damaged.
 pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Value>, StoreError> {
     let there = view.get(Table::Entries, &entry_key(entry.inbox, entry.position))?;
     Ok(there.filter(|value| read_entry_id(value) == Some(entry.message)))
 }
 
-/// Which subscription has a channel. It may be gone.
+/// Returns the subscription of a channel. It may have been removed.
 pub(super) fn channel(
     view: &impl View,
     agent: InboxId,
@@ -47,7 +47,7 @@ pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>,
     }
 }
 
-/// Returns the rows of an inbox from a position on. Damaged rows are reported and left out.
+/// Returns the rows of an inbox from a position on. Damaged rows are reported and skipped.
 pub(super) fn inbox_rows(
     view: &impl View,
     inbox: InboxId,
@@ -100,7 +100,7 @@ pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result
     Ok(None)
 }
 
-/// Lists messages that have ended, and returns the first deadline that exists.
+/// Lists messages that have ended, and the first deadline.
 ///
 /// No deadline before `from` may exist.
 pub(super) fn due(
@@ -122,7 +122,7 @@ pub(super) fn due(
             view.damage().report(Table::Deadlines);
             continue;
         };
-        // A deadline whose message is damaged can't be settled: naming it would keep the sweep busy for ever.
+        // A deadline whose message is damaged cannot be settled: listing it would keep the sweep busy forever.
         let there = view.get(Table::Entries, &entry_key(inbox, position));
         if !matches!(there, Ok(Some(value)) if read_entry_id(&value) == Some(message)) {
             continue;
@@ -137,7 +137,7 @@ pub(super) fn due(
     Ok((due, first))
 }
 
-/// Which inboxes are idle. Both classes are in the order of their hours: no other inbox is looked at.
+/// Lists idle inboxes. Both classes are in the order of their hours, so no other inbox is read.
 pub(super) fn idle(view: &impl View, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
     let mut idle = Vec::new();
     for class in IdleClass::ALL {
@@ -153,7 +153,7 @@ pub(super) fn idle(view: &impl View, check: &IdleCheck, limit: usize) -> Result<
                 row => row?,
             };
             let Some(place) = read_idle_key(&key) else { continue };
-            // A place that its inbox does not know can't be removed: naming it would keep the sweep busy for ever.
+            // A row that contradicts its inbox cannot be removed: listing it would keep the sweep busy forever.
             let usage = view.get(Table::Usages, place.2.as_bytes());
             let usage = usage.ok().flatten().and_then(|value| UsageRow::read(place.2, &value));
             if usage.is_some_and(|usage| usage.idle_place(place.2) == place) {

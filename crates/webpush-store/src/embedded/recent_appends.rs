@@ -1,7 +1,7 @@
-//! IDs of messages appended recently, so that a commit that is submitted again stores nothing twice.
+//! IDs of messages appended recently, so that a commit that is submitted again stores no duplicates.
 //!
-//! Two generations of [`GENERATION`] messages: the young one is added to; when it is full, it becomes the old one, and the
-//! old one is forgotten. 24 bytes each, and at most 3.3 MB of memory together.
+//! Two generations of [`GENERATION`] messages: when the young one is full, it becomes the old one, and the old one is
+//! dropped. A message takes 24 bytes, and all of them at most 3.3 MB.
 
 use super::id_hash::IdHash;
 use std::collections::HashMap;
@@ -13,16 +13,16 @@ const GENERATION: usize = 57_344;
 /// A message ID mixed with the ID of its inbox. Message IDs are random, so no two messages share one.
 type Key = u128;
 
-/// An odd number, so that no two inboxes become the same.
+/// An odd number, so that different inboxes stay different.
 const MIX: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// The positions of messages by their IDs.
+/// The positions of messages by ID.
 pub(super) struct RecentAppends {
     young: HashMap<Key, Position, IdHash>,
     old: HashMap<Key, Position, IdHash>,
     /// Messages of the group that is being committed.
     group: Vec<Key>,
-    /// Where those of its present request begin.
+    /// The start of those of the current request.
     request: usize,
 }
 
@@ -32,13 +32,13 @@ impl RecentAppends {
         Self { young: none(), old: none(), group: Vec::new(), request: 0 }
     }
 
-    /// Returns the position of a message that was appended before.
+    /// Returns the position of a message that was already appended.
     pub(super) fn position(&self, inbox: InboxId, message: MessageId) -> Option<Position> {
         let key = key(inbox, message);
         self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
 
-    /// Adds a message of the present request.
+    /// Adds a message of the current request.
     pub(super) fn add(&mut self, inbox: InboxId, message: MessageId, position: Position) {
         if self.young.len() >= GENERATION {
             let young = HashMap::with_capacity_and_hasher(GENERATION, *self.young.hasher());
@@ -57,7 +57,7 @@ impl RecentAppends {
         self.forget_from(self.request);
     }
 
-    /// Ends the group: it is stored or not. Until this is called after a failure, that is unknown.
+    /// Ends the group, whether it was stored or not. After a failure that is unknown until this is called.
     pub(super) fn end_group(&mut self, is_stored: bool) {
         if !is_stored {
             self.forget_from(0);

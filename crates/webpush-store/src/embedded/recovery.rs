@@ -16,33 +16,33 @@ use std::sync::Arc;
 /// The result of recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Committed batches that the disk has lost.
+    /// The number of committed batches that the disk has lost.
     ///
-    /// Zero unless something is damaged: a crash or a power cut loses none.
+    /// Zero unless files are damaged: crashes and power cuts lose none.
     pub batches_lost: u64,
 }
 
-/// Where a store goes on.
+/// The state from which a store continues.
 pub(super) struct Start {
     pub(super) marks: BatchMarkers,
-    /// The last frame on disk, and the floor of positions, which is on disk with the next frame.
+    /// The last frame on disk, and the floor of positions, which reaches the disk with the next frame.
     pub(super) last: Watermark,
-    /// Rows that the log has and the engine does not have yet.
+    /// Rows in the log that the engine does not contain yet.
     pub(super) flush_job: Option<FlushJob>,
     pub(super) recovery: Recovery,
 }
 
-/// How far reads of the log can be trusted.
+/// The trust in reads of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     Disk,
-    /// A sync has failed: the system may take pages for written that never were.
+    /// A sync has failed: the system may have marked pages as written that never were.
     Nothing,
 }
 
-/// Reads the log, looks for losses, and says so.
+/// Reads the log, and detects and logs losses.
 ///
-/// An engine that can't be written is not open: unless there is much to write, or if it can't wait, it is written here.
+/// An engine that cannot be written must not be opened. So rows are written to it here, unless there are few and it can wait.
 pub(super) fn recover(
     engine: &Engine,
     disk: &Disk,
@@ -67,7 +67,7 @@ pub(super) fn recover(
     let position = position::floor_after(position.max(synced.position));
     let last = Watermark { frame: frame.max(synced.frame), position };
     if marks.are_none() && segments.is_empty() && batches_lost == 0 && trust == Trust::Disk {
-        // A new store. That it can be written was seen when it was made.
+        // A new store, whose creation has shown that it can be written.
         return Ok(Start { marks, last, flush_job: None, recovery: Recovery::default() });
     }
     let mut rows = Rows::new();

@@ -8,16 +8,16 @@ use webpush_core::env::MonotonicTime;
 /// A job in the writer's queue.
 pub(super) enum Job {
     Commit(CommitRequest),
-    /// Gives the engine everything; the sender is dropped when it has it.
+    /// Flushes everything to the engine; the sender is dropped afterwards.
     Flush(SyncSender<()>),
     Close,
 }
 
-/// A commit that waits. Whatever happens to it, `done` is called once.
+/// A waiting commit. `done` is called exactly once, whatever happens.
 pub(super) struct CommitRequest {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
-    /// The handle that it came through.
+    /// The handle that submitted it.
     pub(super) handle: HandleId,
     pub(super) submitted: MonotonicTime,
     done: Option<Done>,

@@ -1,4 +1,4 @@
-//! Putting back what was on a snapshot.
+//! Restoring records of a snapshot.
 
 use super::accounting::EntrySize;
 use super::applier::Applier;
@@ -90,7 +90,7 @@ impl Applier<'_> {
         self.earliest = Some(self.earliest.map_or(ends, |earliest| earliest.min(ends)));
         if let Some(topic) = &message.topic {
             let key = topic_key(agent, subscription, topic);
-            // The latest is the one to replace.
+            // A new message replaces the latest one.
             let latest = self.changes.get(Table::Topics, &key)?;
             let latest = latest.and_then(|value| read_position(&key, &value));
             if latest.is_none_or(|latest| latest < position) {

@@ -1,4 +1,4 @@
-//! How keys and values are written on disk.
+//! The encoding of keys and values on disk.
 //!
 //! Numbers in keys are big-endian, so that keys sort like the numbers.
 
@@ -21,21 +21,21 @@ pub(super) enum Table {
     Inboxes,
     /// Agent, subscription → [`Subscription`].
     Subscriptions,
-    /// Agent, channel → subscription id. Only of subscriptions that their agent has a name for.
+    /// Agent, channel → subscription ID. Only for subscriptions with a channel.
     Channels,
     /// Inbox, position → entry.
     Entries,
     /// Agent, subscription, topic → position of the message to replace.
     Topics,
-    /// Deadline, inbox, position → message id.
+    /// Deadline, inbox, position → message ID.
     Deadlines,
     /// Inbox → its [`UsageRow`](super::usage_row::UsageRow).
     Usages,
-    /// Idle class, hour, inbox → nothing: which inbox to look at next for being idle.
+    /// Idle class, hour, inbox → empty. The order in which inboxes become idle.
     Idle,
-    /// Inbox, urgency, position → nothing: what to drop first. Only of inboxes that were full.
+    /// Inbox, urgency, position → empty. The order of dropping, for inboxes that were full.
     Ranks,
-    /// Number of a batch of the engine → its mark; see [`super::marks`].
+    /// Number of a batch of the engine → its marker; see [`super::batch_markers`].
     Batches,
 }
 
@@ -53,7 +53,7 @@ impl Table {
         Self::Batches,
     ];
 
-    /// Returns true if each key is put once in its life: positions are never used again.
+    /// Returns true if no key is ever put twice, because positions are not reused.
     ///
     /// Restored rows are the exception.
     pub(super) const fn puts_each_key_once(self) -> bool {
@@ -187,14 +187,14 @@ pub(super) fn read_inbox(id: InboxId, value: &[u8]) -> Option<Inbox> {
     Some(Inbox { id, owner, created: fields.timestamp()?, key: KeyId(fields.u8()?) })
 }
 
-/// The length of a sender's key, by which a row with one is told from a row without.
+/// The length of a sender's key, which marks a row that has one.
 const SENDER_BYTES: usize = 65;
 /// Marks the row of an autopush subscription, before its channel.
 const AUTOPUSH: u8 = 1;
 /// Marks the row of a subscription of the legacy (2015) API.
 const LEGACY: u8 = 2;
 
-/// Creation, sealing key, sender if there is one; then nothing for RFC 8030, else the protocol.
+/// Creation time, sealing key, and the sender if any; then nothing for RFC 8030, or the protocol.
 pub(super) fn subscription_value(subscription: &Subscription) -> Value {
     let mut row = RowWriter::new(9 + SENDER_BYTES + 17);
     row.u64(subscription.created.as_millis()).u8(subscription.key.0);
@@ -222,7 +222,7 @@ pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]
     Some(Subscription { agent, id, created, key, sender, protocol })
 }
 
-/// Of a channel: which subscription it is.
+/// The value of a channel: its subscription.
 pub(super) fn channel_value(key: &[u8], id: SubscriptionId) -> Value {
     let mut row = RowWriter::new(16);
     row.bytes(id.as_bytes());
@@ -233,12 +233,12 @@ pub(super) fn read_channel(key: &[u8], value: &[u8]) -> Option<SubscriptionId> {
     unseal(key, value)?.array().map(SubscriptionId::from_bytes)
 }
 
-/// Of a row whose key says everything.
+/// The value of a row whose key has all information.
 pub(super) fn empty_value(key: &[u8]) -> Value {
     RowWriter::new(0).seal(key)
 }
 
-/// Of a topic: where the message to replace is.
+/// The value of a topic: the position of the message to replace.
 pub(super) fn position_value(key: &[u8], position: Position) -> Value {
     let mut row = RowWriter::new(8);
     row.u64(position.get());
@@ -249,7 +249,7 @@ pub(super) fn read_position(key: &[u8], value: &[u8]) -> Option<Position> {
     unseal(key, value)?.u64().map(Position::new)
 }
 
-/// Of a deadline: which message it is.
+/// The value of a deadline: its message.
 pub(super) fn message_id_value(key: &[u8], id: MessageId) -> Value {
     let mut row = RowWriter::new(16);
     row.bytes(id.as_bytes());

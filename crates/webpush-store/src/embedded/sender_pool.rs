@@ -37,7 +37,7 @@ impl SenderPool {
             return Some(Arc::clone(shared));
         }
         if keys.table.len() >= self.limit {
-            // Searches all keys, but not for every one that is refused.
+            // Searches all keys, but not for each refused one.
             if keys.refused == 0 {
                 keys.table.retain(|shared| Arc::strong_count(shared) > 1);
             }

@@ -17,19 +17,19 @@ use std::sync::{Arc, RwLock};
 pub(super) struct Shared {
     pub(super) directory: PathBuf,
     pub(super) options: Options,
-    /// Where flushes and scans run.
+    /// Runs flushes and scans.
     pub(super) mode: TaskMode,
     /// `None` while the store is down or closed.
     ///
-    /// Readers hold the lock while they read, so that nobody has the engine any more when it was taken out.
+    /// Readers hold the lock while they read, so that the engine is unused once it was taken out.
     pub(super) engine: RwLock<Option<Engine>>,
     pub(super) memtables: MemtableSet,
     pub(super) deadlines: DeadlineCursor,
     pub(super) rows: RowCaches,
     pub(super) snapshots: SnapshotRegistry,
     pub(super) observers: Observers,
-    /// Handles that are not closed.
+    /// Open handles.
     pub(super) handles: AtomicUsize,
-    /// Behind a reference of its own, for threads that must not keep the rest alive.
+    /// In an `Arc` of its own, for threads that must not keep the rest alive.
     pub(super) gauges: Arc<Gauges>,
 }

@@ -1,8 +1,8 @@
-//! Snapshots: the rows of one moment, of the memtables and the engine, joined by inbox.
+//! Snapshots: the rows of one moment from memtables and engine, joined by inbox.
 //!
-//! All that is taken at once is where to read: changes that the engine does not have are copied (their values are shared),
-//! and the engine keeps what it had. So readers of snapshots block nobody. But an engine is closed only when nobody reads it,
-//! and a reader may be slow: closing the engine takes the rows away from all snapshots.
+//! Opening one only fixes what to read: changes that are not flushed are copied (their values are shared), and the engine
+//! keeps its old rows. So readers of snapshots block nobody. But an engine can only be closed when nobody reads it, and a
+//! reader may be slow: closing the engine ends all snapshots.
 
 use super::damage::DamageReporter;
 use super::engine::Engine;
@@ -19,7 +19,7 @@ use webpush_core::id::{InboxId, Position};
 
 type Slot = Mutex<Option<SnapshotState>>;
 
-/// The snapshots that are being read.
+/// The open snapshots.
 #[derive(Default)]
 pub(super) struct SnapshotRegistry(Mutex<Vec<Weak<Slot>>>);
 
@@ -37,7 +37,7 @@ impl SnapshotRegistry {
         SnapshotCursor(slot)
     }
 
-    /// Ends all of them: nobody reads the engine when this returns.
+    /// Ends all snapshots. Afterwards none of them reads the engine.
     pub(super) fn end(&self) {
         for slot in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if let Some(slot) = slot.upgrade() {
@@ -47,7 +47,7 @@ impl SnapshotRegistry {
     }
 }
 
-/// A snapshot as it is read.
+/// A snapshot that is being read.
 pub(super) struct SnapshotCursor(Arc<Slot>);
 
 impl Iterator for SnapshotCursor {
@@ -68,21 +68,21 @@ type TableRows = Peekable<Box<dyn Iterator<Item = Result<Row, StoreError>> + Sen
 
 /// The rows of one moment.
 struct SnapshotState {
-    /// Until it was told.
+    /// Until the floor of positions was returned.
     position: Option<Position>,
     inboxes: TableRows,
     usages: TableRows,
     subscriptions: TableRows,
     entries: TableRows,
     detail: Detail,
-    /// Whose subscriptions and entries come next.
+    /// The inbox whose subscriptions and entries come next.
     present: Option<InboxId>,
     damage: Arc<DamageReporter>,
 }
 
 impl SnapshotState {
     fn new(rows: &Reader<'_>, position: impl FnOnce() -> Position, detail: Detail) -> Self {
-        // While this is held the writer changes nothing, and nothing leaves the memtables.
+        // While this is held, the writer changes nothing, and no memtable is dropped.
         let memtables = rows.memtables.read();
         let from = detail.after.map_or_else(Key::default, |after| Key::from(&after.as_bytes()[..]).next());
         let table = |table, is_wanted| table_rows(&memtables, rows.engine, table, (is_wanted, from));
@@ -169,9 +169,9 @@ impl SnapshotState {
     }
 }
 
-/// Returns the rows of a table from a key on; none unless they are wanted.
+/// Returns the rows of a table from a key on; none if the detail excludes them.
 ///
-/// They are those of the moment, while `memtables` is held.
+/// They are the rows of this moment while `memtables` is held.
 fn table_rows(
     memtables: &Memtables,
     engine: &Engine,
@@ -187,7 +187,7 @@ fn table_rows(
     rows.peekable()
 }
 
-/// The next row of an inbox, if it has one more. Those of inboxes before it belong to nobody.
+/// Returns the next row of an inbox. Rows of inboxes before it are orphans, and are skipped.
 fn row_of(rows: &mut TableRows, inbox: InboxId) -> Result<Option<Row>, StoreError> {
     loop {
         let is_its = match rows.peek() {

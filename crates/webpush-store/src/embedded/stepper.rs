@@ -5,9 +5,10 @@ use super::writer::{Step, Writer, gather};
 use std::sync::mpsc::Receiver;
 use webpush_core::env::MonotonicTime;
 
-/// The writer of a store, stepped by hand.
+/// Steps the writer of a store.
 ///
-/// Made by [`EmbeddedStore::open_stepped`](super::EmbeddedStore::open_stepped). Nothing that was submitted is done before [`Stepper::step`] is called. Dropping it leaves the store as a crash would.
+/// Created by [`EmbeddedStore::open_stepped`](super::EmbeddedStore::open_stepped). Nothing is done until
+/// [`Stepper::step`] is called. Dropping the stepper leaves the store like a crash.
 pub struct Stepper {
     writer: Writer,
     jobs: Receiver<Job>,
@@ -20,9 +21,9 @@ impl Stepper {
         Self { writer, jobs, next: None, is_closed: false }
     }
 
-    /// Does the next job that was submitted, or what is due by now if none was.
+    /// Runs the next submitted job, or work that is due if there is none.
     ///
-    /// Commits that wait behind each other share a group. Returns false if nothing was submitted.
+    /// Waiting commits share a group. Returns false if no job was submitted.
     pub fn step(&mut self) -> bool {
         let job = self.next.take().or_else(|| self.jobs.try_recv().ok());
         let is_asked = job.is_some();
@@ -42,7 +43,7 @@ impl Stepper {
         is_asked
     }
 
-    /// Does what was submitted, closes the store and leaves its directory as a program that ends does.
+    /// Runs all jobs, closes the store, and leaves its directory like a program that ends.
     pub fn close(mut self) {
         while self.step() {}
         if !self.is_closed {
@@ -51,12 +52,12 @@ impl Stepper {
         }
     }
 
-    /// Runs the tasks beside the writer: a flush of a memtable, a count of the entries.
+    /// Runs background tasks: a flush of a memtable, or a scan of the entries.
     pub fn run_tasks(&mut self) {
         self.writer.run_tasks();
     }
 
-    /// Returns when [`Stepper::step`] has something to do even if nothing is submitted before.
+    /// Returns the time at which [`Stepper::step`] has work even without a job.
     #[must_use]
     pub fn wake_at(&self) -> Option<MonotonicTime> {
         self.writer.wake_at(self.writer.now())

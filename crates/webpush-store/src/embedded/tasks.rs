@@ -1,4 +1,4 @@
-//! Work beside the writer: on a thread of its own, or kept until a simulation runs it.
+//! Background tasks: on threads of their own, or deferred until a simulation runs them.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 pub(super) enum TaskMode {
     /// Each on a thread of its own.
     Threads,
-    /// On the caller's thread, when it asks for them or needs their result.
+    /// On the caller's thread, when it runs them or needs their result.
     Stepped,
 }
 
-/// A task that is under way.
+/// A started task.
 pub(super) struct Task<T>(State<T>);
 
 enum State<T> {
@@ -25,7 +25,7 @@ impl<T: Send + 'static> Task<T> {
     /// Starts a task.
     ///
     /// # Errors
-    /// If the operating system has no thread for it.
+    /// If the operating system cannot create a thread.
     pub(super) fn start(
         mode: TaskMode,
         name: &str,
@@ -37,7 +37,7 @@ impl<T: Send + 'static> Task<T> {
         }))
     }
 
-    /// Returns true if the result is there.
+    /// Returns true if the result is available.
     pub(super) fn is_finished(&self) -> bool {
         match &self.0 {
             State::Running(thread) => thread.is_finished(),
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Task<T> {
         }
     }
 
-    /// Runs the task if it waits for that.
+    /// Runs the task if it is deferred.
     pub(super) fn run(self) -> Self {
         Self(match self.0 {
             State::Waiting(work) => State::Finished(work()),
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Task<T> {
         })
     }
 
-    /// Waits for the result; runs the task if it waits for that. `None` if it has panicked.
+    /// Waits for the result, and runs the task first if it is deferred. `None` if it has panicked.
     pub(super) fn join(self) -> Option<T> {
         match self.0 {
             State::Running(thread) => thread.join().ok(),
@@ -63,10 +63,10 @@ impl<T: Send + 'static> Task<T> {
         }
     }
 
-    /// Returns when the task is over and will do no more; one that has not begun never does.
+    /// Waits until the task has ended. A deferred task is dropped.
     pub(super) fn end(self) {
         if let State::Running(thread) = self.0 {
-            // Its end is all that counts.
+            // Only its end matters.
             drop(thread.join());
         }
     }

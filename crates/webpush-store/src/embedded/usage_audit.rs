@@ -1,6 +1,6 @@
-//! An invariant that builds with debug assertions check after each group.
+//! An invariant that debug builds check after each group.
 //!
-//! A group changes the usage row of each inbox by exactly what it adds to the inbox and removes from it.
+//! A group changes the usage row of each inbox by exactly the entries and subscriptions that it adds and removes.
 
 use super::changes::Changes;
 use super::entry_row::{EntryHead, salvage_entry_head};
@@ -10,12 +10,12 @@ use super::value::Value;
 use std::collections::BTreeMap;
 use webpush_core::id::InboxId;
 
-/// The gain of one inbox: entries, bytes of their bodies, subscriptions.
+/// The change of an inbox: entries, bytes of bodies, subscriptions.
 type Gain = [i64; 3];
 
-/// Returns true if the usage rows change like the rows that they count.
+/// Returns true if usage rows change like the rows that they count.
 ///
-/// Looks at the changed rows alone.
+/// Only changed rows are read.
 pub(super) fn usage_adds_up(changes: &Changes<'_>) -> bool {
     let mut gains: BTreeMap<InboxId, Gain> = BTreeMap::new();
     let mut gain = |inbox, gained: Gain, sign: i64| {

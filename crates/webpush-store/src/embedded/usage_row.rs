@@ -1,6 +1,6 @@
-//! The usage row of an inbox: how much it holds, its last position, and when it was used last.
+//! The usage row of an inbox: its size, its last position, and the time of its last use.
 //!
-//! It is small, and is written with every change to the inbox.
+//! It is small, because it is written with every change to the inbox.
 
 use super::fields::{RowWriter, unseal};
 use super::value::Value;
@@ -13,33 +13,33 @@ use webpush_core::urgency::Urgency;
 const RECEIPTS: u8 = 1;
 const MONITORED: u8 = 2;
 const RANKED: u8 = 4;
-/// The row holds a position. Those of format version 2 and before hold none.
+/// The row has a position. Rows of format version 2 and earlier have none.
 const POSITION: u8 = 8;
 
-/// The first positions at which ranks of each urgency may be left. Those before were removed.
+/// The first positions at which ranks of each urgency may remain. Earlier ones were removed.
 pub(super) type Floors = [Position; Urgency::ALL.len()];
 
-/// The facts about an inbox that positions and quotas need.
+/// The data of an inbox that positions and quotas need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UsageRow {
     pub(super) owner: Owner,
     pub(super) entries: u64,
     pub(super) body_bytes: u64,
     pub(super) subscriptions: u64,
-    /// The last position that was assigned in it, or one from before it was created.
+    /// The last position assigned in the inbox, or one from before its creation.
     pub(super) last: Position,
-    /// True once anybody has monitored it.
+    /// True if the inbox was ever monitored.
     pub(super) monitored: bool,
-    /// When it was monitored last, or else created; see [`idle::hour`].
+    /// The hour in which it was last monitored, or created; see [`idle::hour`].
     pub(super) hour: u64,
-    /// Set while its entries have ranks: from when it is full until it is empty.
+    /// Set while its entries have ranks: from the time it is full until it is empty.
     ///
-    /// Most inboxes are never full, so that most messages need no rank.
+    /// Most inboxes are never full, so most messages need no rank.
     pub(super) ranked: Option<Floors>,
 }
 
 impl UsageRow {
-    /// Creates the row of a new inbox. `last` must not be before any position that an inbox of this ID had.
+    /// Creates the row of a new inbox. `last` must be at least any position that an inbox with this ID had.
     pub(super) const fn new(inbox: &Inbox, last: Position) -> Self {
         Self {
             owner: inbox.owner,

@@ -2,5 +2,5 @@
 
 /// The bytes of a row.
 ///
-/// The type is the engine's own, so that reads need no copy; nothing else depends on that.
+/// The type is that of the engine, so that reads need no copy. Nothing else depends on it.
 pub(super) type Value = fjall::Slice;

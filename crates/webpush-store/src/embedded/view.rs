@@ -1,4 +1,4 @@
-//! Rows as they are read, in layers: newer changes cover older rows.
+//! Views of rows in layers, of which newer changes hide older rows.
 
 use super::damage::DamageReporter;
 use super::key::Key;
@@ -12,18 +12,18 @@ use std::ops::RangeInclusive;
 /// A key with its value.
 pub(super) type Row = (Key, Value);
 
-/// Rows as they are read: of the engine alone, or with changes that it does not have yet.
+/// A view of rows: the engine alone, or with changes that are not flushed yet.
 pub(super) trait View {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError>;
 
-    /// Rows in the order of their keys.
+    /// Returns rows in key order.
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>>;
 
-    /// Where damaged rows are reported.
+    /// Returns the reporter for damaged rows.
     fn damage(&self) -> &DamageReporter;
 }
 
-/// Changed rows over old ones. Both are in the order of keys; where both have a key the change counts.
+/// Merges changed rows over old ones, both in key order. A change hides the old row with its key.
 pub(super) fn merge_overlay(
     old: impl Iterator<Item = Result<Row, StoreError>>,
     changed: impl Iterator<Item = (Key, Option<Value>)>,
@@ -51,7 +51,7 @@ pub(super) fn merge_overlay(
     })
 }
 
-/// Newer changes over older ones, in the order of keys.
+/// Merges newer changes over older ones, in key order.
 pub(super) fn merge_changes<'a>(
     old: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,
     new: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,

@@ -1,6 +1,6 @@
-//! The watermark file: the last frame that was certainly on disk.
+//! The watermark file: a frame that is certainly on disk, at most about a second old.
 //!
-//! It is kept outside the log and the engine, so that the loss of their ends is noticed. It may lag behind by a second.
+//! It is outside the log and the engine, so that the loss of their ends is noticed.
 
 use super::fields::checksum;
 use crate::disk::{Disk, DiskFile};
@@ -15,7 +15,7 @@ pub(super) const FILE_NAME: &str = "watermark";
 const REWRITE_INTERVAL: Duration = Duration::from_secs(1);
 const BYTES: usize = 20;
 
-/// The last frame and position that were synced.
+/// The last synced frame and position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watermark {
     pub(super) frame: u64,
@@ -29,9 +29,9 @@ pub(super) struct WatermarkFile {
 }
 
 impl WatermarkFile {
-    /// Opens or makes the file; it is read before it is written.
+    /// Opens or creates the file. It is read before it is written.
     ///
-    /// Anything but a whole watermark counts as none.
+    /// A damaged watermark counts as none.
     pub(super) fn open(disk: &Disk, directory: &Path) -> io::Result<(Self, Option<Watermark>)> {
         let path = directory.join(FILE_NAME);
         let mut file = disk.open(&path, OpenMode::Write)?;
@@ -44,16 +44,16 @@ impl WatermarkFile {
         Ok((Self { file, written: None }, watermark))
     }
 
-    /// Writes what was synced, if the last time was long enough ago.
+    /// Writes the watermark, unless the last write is too recent.
     ///
-    /// A failure only makes the file lag more.
+    /// After a failure the file only lags more.
     pub(super) fn note(&mut self, synced: Watermark, now: MonotonicTime) {
         if self.written.is_none_or(|written| now.since(written) >= REWRITE_INTERVAL) {
             self.write(synced, now);
         }
     }
 
-    /// Writes what was synced.
+    /// Writes the watermark.
     pub(super) fn write(&mut self, synced: Watermark, now: MonotonicTime) {
         self.written = Some(now);
         let content = encode(synced);

@@ -1,11 +1,11 @@
-//! The end of commits to the model, in the order in which they were applied.
+//! Completion of commits to the model, in the order in which they were applied.
 
 use crate::observer::{HandleId, Observers};
 use crate::{Applied, Done, Durability, StoreError};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Commits that were applied and have not ended, and their observers.
+/// Commits that were applied but not completed, and their observers.
 #[derive(Default)]
 pub(super) struct Commits {
     pub(super) observers: Observers,
@@ -15,7 +15,7 @@ pub(super) struct Commits {
 #[derive(Default)]
 struct Queue {
     commits: VecDeque<Commit>,
-    /// A thread is ending commits, and will end those that are added meanwhile.
+    /// A thread is completing commits, including those added meanwhile.
     is_ending: bool,
 }
 
@@ -38,7 +38,7 @@ impl Commits {
         self.queue().commits.push_back(Commit { handle, applied, durability, done });
     }
 
-    /// Ends the commits that were applied, unless another thread, or a caller of this one, is doing that.
+    /// Completes the applied commits, unless another thread or a caller of this one does.
     pub(super) fn end_all(&self) {
         let mut queue = self.queue();
         while !queue.is_ending

@@ -32,14 +32,14 @@ pub(super) struct FaultState {
 }
 
 impl Faults {
-    /// Makes commits fail; nothing of them is applied.
+    /// Makes commits fail without being applied.
     ///
     /// They return [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_commits(&self, fail: bool) {
         self.0.faults.fails_commits.store(fail, Ordering::Release);
     }
 
-    /// Makes look-ups of subscriptions by ID fail.
+    /// Makes lookups of subscriptions by ID fail.
     ///
     /// They return [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_subscription_reads(&self, fail: bool) {
@@ -51,12 +51,12 @@ impl Faults {
         self.0.faults.fails_snapshots.store(fail, Ordering::Release);
     }
 
-    /// Holds commits back, like a disk that does not respond, until [`Faults::release_commits`].
+    /// Delays commits, like a disk that does not respond, until [`Faults::release_commits`].
     pub fn hold_commits(&self) {
         self.0.faults.holds_commits.store(true, Ordering::Release);
     }
 
-    /// Applies the commits that were held back, in the order of submission, and holds none from then on.
+    /// Applies the delayed commits in the order of submission, and delays no more.
     pub fn release_commits(&self) {
         let faults = &self.0.faults;
         faults.holds_commits.store(false, Ordering::Release);

@@ -1,4 +1,4 @@
-//! The content of the model, and what each operation does to it.
+//! The content of the model, and the effect of each operation.
 
 use crate::idle::{self, IdleClass, IdlePlace};
 use crate::{AppendResult, Applied, Due, IdleCheck, Op, Quota, RemovalResult, SettleResult, position};
@@ -16,7 +16,7 @@ use webpush_core::time::Timestamp;
 
 type Key = (InboxId, Position);
 
-/// Everything, in the plainest form.
+/// The content, in the simplest form.
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) quota: Quota,
@@ -25,15 +25,15 @@ pub(super) struct Model {
     pub(super) entries: BTreeMap<Key, Entry>,
     /// The last hour in which an inbox was monitored.
     pub(super) monitored: BTreeMap<InboxId, u64>,
-    /// The last position that was assigned in each inbox, or one from before it was created.
+    /// The last position assigned in each inbox, or one from before its creation.
     last: BTreeMap<InboxId, Position>,
     /// Positions are assigned above this one.
     pub(super) floor: Position,
-    /// The highest position that was assigned in any inbox; never below the floor.
+    /// The highest position assigned in any inbox; at least the floor.
     pub(super) highest: Position,
-    /// The positions of messages that were appended since the store was opened.
+    /// The positions of messages appended since the store was opened.
     appended: BTreeMap<(InboxId, MessageId), Position>,
-    /// Receipts that the present operation has dropped.
+    /// Receipts that the current operation has dropped.
     receipts_dropped: usize,
 }
 
@@ -42,7 +42,7 @@ impl Model {
         Self { quota, ..Self::default() }
     }
 
-    /// Does what opening a store again does.
+    /// Has the effect of reopening a store.
     pub(super) fn reopen(&mut self) {
         self.floor = position::floor_after(self.highest);
         self.highest = self.floor;
@@ -159,7 +159,7 @@ impl Model {
         Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped })
     }
 
-    /// Drops what an inbox holds beyond its quota now that a new message is there.
+    /// Drops entries until an inbox with a new message is within its quota.
     fn drop_messages(&mut self, new: &Message) -> (Vec<EntryRef>, Vec<Receipt>) {
         let (mut dropped, mut receipts) = (Vec::new(), Vec::new());
         while let Some(victim) = self.victim(new) {
@@ -186,9 +186,9 @@ impl Model {
         (too_many || too_large).then(|| least.entry_ref())
     }
 
-    /// The message that a new one replaces.
+    /// Returns the message that a new one replaces.
     ///
-    /// One that has expired has ended already, though it may still be there.
+    /// An expired message has ended already, even if it is still stored.
     fn outstanding(&self, new: &Draft) -> Option<EntryRef> {
         new.topic?;
         let same = |old: &Message| old.subscription == new.subscription && old.topic == new.topic;
@@ -308,14 +308,14 @@ impl Model {
         position
     }
 
-    /// Notes that an entry has a position.
+    /// Records the position of an entry.
     pub(super) fn took(&mut self, inbox: InboxId, position: Position) {
         let last = self.last.entry(inbox).or_default();
         *last = position.max(*last);
         self.highest = self.highest.max(position);
     }
 
-    /// Notes that an inbox was created.
+    /// Records the creation of an inbox.
     pub(super) fn begin(&mut self, inbox: InboxId) {
         self.last.entry(inbox).or_insert(self.highest);
     }

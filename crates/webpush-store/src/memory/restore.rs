@@ -1,4 +1,4 @@
-//! SnapshotRegistry of the model, and putting back what is on them.
+//! Snapshots of the model, and restoring their records.
 
 use super::model::Model;
 use crate::idle;

@@ -1,11 +1,11 @@
-//! The content of a simulated file: as it is read, as the disk has it, and what lies between the two.
+//! The content of a simulated file: as it is read, and as it is on disk.
 
 use super::random::Random;
 
-/// The unit that a disk writes whole or not at all.
+/// The unit that a disk writes atomically.
 const SECTOR_BYTES: usize = 512;
 
-/// A change of a file since it was synced.
+/// A change of a file since its last sync.
 #[derive(Clone, Debug)]
 enum Change {
     Write { offset: usize, bytes: Vec<u8> },
@@ -47,15 +47,15 @@ impl FileBytes {
 
     /// Fails to make everything durable.
     ///
-    /// Some of it is, and the rest never will be, though it can still be read: this is how systems behave that mark
-    /// pages as written when a sync fails.
+    /// A part is durable. The rest never will be, but can still be read, like on systems that mark pages as written when a
+    /// sync fails.
     pub(super) fn fail_to_sync(&mut self, random: &mut Random) {
         for change in std::mem::take(&mut self.unsynced) {
             self.write_some(change, random);
         }
     }
 
-    /// Cuts the power: of what was not synced some is lost and some is torn.
+    /// Cuts the power, which loses or tears some of the changes since the last sync.
     pub(super) fn cut(&mut self, random: &mut Random) {
         self.fail_to_sync(random);
         self.visible.clone_from(&self.durable);

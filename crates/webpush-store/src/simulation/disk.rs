@@ -1,4 +1,4 @@
-//! A disk in memory that a seed makes lose, tear and refuse what is written to it.
+//! A disk in memory that loses, tears and refuses writes, depending on a seed.
 
 use super::content::FileBytes;
 use super::random::Random;
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Faults to come. Operations that change something are counted from 0; reads are not.
+/// Faults to inject. Operations that change something are counted from 0; reads are not counted.
 #[derive(Clone, Debug, Default)]
 pub struct DiskFaults {
-    /// During this operation the power is cut.
+    /// The power is cut during this operation.
     pub power_cut_at: Option<u64>,
     /// These operations fail.
     pub failing: Range<u64>,
-    /// Bytes that all files may have together; more do not fit.
+    /// Bytes that all files may have together.
     pub capacity: Option<u64>,
     /// Each operation takes a random time up to this.
     pub longest_delay: Duration,
@@ -34,7 +34,7 @@ pub struct SimulatedFile {
     disk: SimulatedDisk,
     file: u64,
     cursor: usize,
-    /// How often the power was cut before it was opened: handles do not outlive that.
+    /// The number of power cuts before it was opened, which handles do not survive.
     lives: u64,
     is_lock: bool,
 }
@@ -51,7 +51,7 @@ struct State {
     directories: BTreeSet<PathBuf>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
-    /// Changes of names that the disk may not have yet, in order.
+    /// Changes of names that may not be on disk yet, in order.
     unsynced: Vec<Naming>,
     locked: BTreeSet<u64>,
 }
@@ -64,7 +64,7 @@ enum Naming {
 }
 
 impl SimulatedDisk {
-    /// Creates an empty disk. A seed decides its faults; operations move `clock` by their time.
+    /// Creates an empty disk. A seed determines its faults; operations advance `clock` by their duration.
     #[must_use]
     pub fn new(seed: u64, clock: &SimulatedClock) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -83,12 +83,12 @@ impl SimulatedDisk {
         })))
     }
 
-    /// Sets what goes wrong from now on.
+    /// Sets the faults to inject from now on.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.state().faults = faults;
     }
 
-    /// Returns how many operations have changed something, or failed to.
+    /// Returns the number of operations that have changed something, or failed to.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
@@ -100,9 +100,9 @@ impl SimulatedDisk {
         self.state().is_off
     }
 
-    /// Cuts the power and switches it on again, without faults from then on.
+    /// Cuts the power and restores it, without faults from then on.
     ///
-    /// Writes that were not synced are lost or torn, as the seed decides.
+    /// Changes since the last sync are lost or torn, depending on the seed.
     pub fn restart(&self) {
         let mut state = self.state();
         state.cut();
@@ -234,7 +234,7 @@ impl SimulatedFile {
         let begun = state.begin().and_then(|()| state.check_room(self.file, self.cursor + bytes.len()));
         let written = match begun {
             Ok(()) => bytes.len(),
-            // Of a write that fails a part may have been written.
+            // A part of a failed write may have been written.
             Err(_) => state.random.index(bytes.len()),
         };
         state.file(self.file).write(self.cursor, &bytes[..written]);
@@ -246,7 +246,7 @@ impl SimulatedFile {
     pub(crate) fn sync(&self) -> io::Result<()> {
         let mut state = self.state()?;
         if let Err(error) = state.begin() {
-            // After a power cut the content is settled when the disk is switched on.
+            // After a power cut the content is determined when the power is restored.
             if !state.is_off {
                 let State { files, random, .. } = &mut *state;
                 files.entry(self.file).or_default().fail_to_sync(random);
@@ -289,7 +289,7 @@ impl Drop for SimulatedFile {
 }
 
 impl State {
-    /// Begins an operation that changes something: it may fail instead.
+    /// Starts an operation that changes something, which may fail instead.
     fn begin(&mut self) -> io::Result<()> {
         self.check_power()?;
         let operation = self.operations;

@@ -1,6 +1,6 @@
-//! Random numbers that a seed decides.
+//! Random numbers from a seed.
 
-/// A generator of random numbers (SplitMix64). Not for anything secret.
+/// A generator of random numbers (SplitMix64), not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -26,12 +26,12 @@ impl Random {
         if bound == 0 { 0 } else { number % bound }
     }
 
-    /// Returns true once in `of` times.
+    /// Returns true with a probability of one in `of`.
     pub const fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == 0
     }
 
-    /// Returns an index into something of that length; zero if it has none.
+    /// Returns an index into a sequence of that length; zero if it is empty.
     pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Time that stands until it is moved, and random bytes that come again.
+//! A clock that stands still until it is moved, and repeatable random bytes.
 
 use super::random::Random;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use webpush_core::env::{Clock, Entropy, EntropyError, Env, MonotonicTime};
 use webpush_core::time::Timestamp;
 
-/// A clock that stands until it is moved. Clones are the same clock.
+/// A clock that stands still until it is moved. Clones are the same clock.
 #[derive(Clone, Debug, Default)]
 pub struct SimulatedClock(Arc<AtomicU64>);
 
@@ -36,7 +36,7 @@ impl Clock for SimulatedClock {
     }
 }
 
-/// Random bytes that a seed decides.
+/// Random bytes from a seed.
 #[derive(Debug)]
 pub struct SeededEntropy(Mutex<Random>);
 

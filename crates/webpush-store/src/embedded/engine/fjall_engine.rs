@@ -1,4 +1,4 @@
-//! The one place that speaks to fjall: keyspaces, reads, atomic writes, and what its errors mean.
+//! The adapter of fjall: keyspaces, reads, atomic writes, and the meaning of its errors.
 
 use crate::StoreError;
 use crate::disk::Disk;
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// The smallest that fjall allows.
+/// The smallest size that fjall allows.
 ///
-/// Journals are replayed at open, so this bounds how long that takes.
+/// Journals are replayed at open, so this bounds the time to open.
 const JOURNAL_BYTES: u64 = 64 * MEBIBYTE;
 
-/// Bounds of the backlog of fjall's background work, below its own (4 and 30).
+/// Limits of the backlog of fjall's background work, below its own (4 and 30).
 ///
-/// At its own it waits without end, even when that work has failed. The store waits earlier, and notices a failure.
+/// At its own limits fjall waits forever, even if that work has failed. The store waits earlier, and notices a failure.
 const SEALED_MEMTABLES: usize = 3;
 const FIRST_LEVEL_TABLES: usize = 24;
 const ROOM_POLL: Duration = Duration::from_millis(2);
@@ -63,7 +63,7 @@ impl FjallEngine {
         Ok(Self { db, keyspaces, damage })
     }
 
-    /// Writes rows as one batch, and syncs it with all that was written before.
+    /// Writes rows as one batch, and syncs it with everything written before.
     pub(in crate::embedded) fn write<'a>(
         &self,
         rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
@@ -82,10 +82,10 @@ impl FjallEngine {
         Ok(batch.commit()?)
     }
 
-    /// Makes the keyspace of a table, and returns when the disk has it.
+    /// Creates the keyspace of a table durably.
     fn make_keyspace(&self, table: Table) -> Result<&Keyspace, EngineError> {
         let keyspace = self.db.keyspace(table.name(), || options_of(table))?;
-        // fjall syncs what is in the new directory, but not the one that it is in.
+        // fjall syncs the content of the new directory, but not its parent.
         keyspace.path().parent().map_or(Ok(()), |directory| Disk::System.sync_directory(directory))?;
         Ok(self.keyspaces[table as usize].get_or_init(|| keyspace))
     }
@@ -96,16 +96,16 @@ impl FjallEngine {
                 || keyspace.l0_table_count() >= FIRST_LEVEL_TABLES
         };
         while self.keyspaces.iter().filter_map(OnceLock::get).any(is_full) {
-            // Says whether a background task has failed.
+            // Reports whether a background task has failed.
             self.db.persist(PersistMode::Buffer)?;
             system::sleep(ROOM_POLL);
         }
         Ok(())
     }
 
-    /// Returns all rows of a table as they are now.
+    /// Returns the present rows of a table.
     ///
-    /// They may be read while the engine is used, or longer: it is not closed before they are dropped.
+    /// The iterator may outlive this handle: the engine is not closed before it is dropped.
     pub(in crate::embedded) fn all(
         &self,
         table: Table,
@@ -115,7 +115,7 @@ impl FjallEngine {
         rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
     }
 
-    /// [`FjallEngine::all`] from a key on, with what can't be read.
+    /// [`FjallEngine::all`] from a key on, with errors.
     pub(in crate::embedded) fn rows_from(
         &self,
         table: Table,
@@ -132,7 +132,7 @@ impl FjallEngine {
 }
 
 impl FjallEngine {
-    /// Rows as they are now, the last one first.
+    /// Returns the present rows, the last one first.
     pub(in crate::embedded) fn scan_back(
         &self,
         table: Table,
@@ -141,7 +141,7 @@ impl FjallEngine {
         self.range(table, keys).rev().map(move |found| row(&self.damage, table, found))
     }
 
-    /// Rows as they are now, whole batches only, whatever is written while they are read.
+    /// Returns the rows of whole batches at this time, regardless of later writes.
     fn range(
         &self,
         table: Table,
@@ -169,7 +169,7 @@ impl View for FjallEngine {
 fn options_of(table: Table) -> KeyspaceCreateOptions {
     let mebibytes = match table {
         Table::Entries => 16,
-        // Written to tables last, so that a mark outlives in the journal what it marks.
+        // The last table to be written, so that a marker in the journal outlives what it marks.
         Table::Batches => 64,
         Table::Inboxes
         | Table::Subscriptions
@@ -207,7 +207,7 @@ mod tests {
         engine.write([(table, &Key::from(*b"key"), &value.map(Value::from))].into_iter())
     }
 
-    /// How many rows a table has, read in both directions.
+    /// Returns the number of rows of a table, reading in both directions.
     fn count(engine: &FjallEngine, table: Table) -> usize {
         let all = || Key::from([0; 1])..=Key::from([u8::MAX; 33]);
         let count = engine.scan(table, all()).count();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn keyspaces(directory: &Path) -> usize {
-        // That of fjall itself is not counted.
+        // fjall's own keyspace is not counted.
         fs::read_dir(directory.join("keyspaces")).unwrap().count() - 1
     }
 
@@ -247,7 +247,7 @@ mod tests {
         fs::create_dir(&half_made).unwrap();
         let engine = open(directory.path());
         assert!(!half_made.exists());
-        // Without it the name of a keyspace cannot be noted, after its files were made.
+        // Without it the name of a keyspace cannot be recorded after its files were created.
         fs::remove_dir(directory.path().join("keyspaces").join("0").join("tables")).unwrap();
         assert!(write(&engine, Table::Entries, Some(b"value")).is_err());
         drop(engine);

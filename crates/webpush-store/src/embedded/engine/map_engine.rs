@@ -1,7 +1,7 @@
 //! The engine of simulations: maps in memory behind a journal.
 //!
-//! Its journal is on the disk that it is given, so whatever that disk loses, tears or refuses happens to this engine as
-//! well. Batches are atomic, and durable when [`MapEngine::write`] returns; after a failed write none is accepted.
+//! Its journal is on the given disk, so this engine suffers whatever that disk loses, tears or refuses.
+//! Batches are atomic, and durable when [`MapEngine::write`] returns. After a failed write none is accepted.
 
 use crate::disk::{Disk, DiskFile};
 use crate::embedded::engine_error::EngineError;
@@ -22,16 +22,16 @@ use webpush_core::id::Position;
 const JOURNAL: &str = "0.jnl";
 /// Written when an engine is complete; see [`crate::embedded::directory`].
 const MARKER: &str = "version";
-/// Of no use here: a journal is never written over an older one.
+/// Unused: a journal is never written over an older one.
 const SALT: u64 = 0;
-/// The end of each batch: a journal does not end in zeros.
+/// The end of each batch, as a journal must not end in zeros.
 const END: u8 = 0xff;
 
 type Maps = [BTreeMap<Key, Value>; Table::ALL.len()];
 
 /// Sorted maps behind a journal.
 pub(super) struct MapEngine {
-    /// Replaced when a reader still has the old ones.
+    /// Replaced when a reader still has the old maps.
     maps: RwLock<Arc<Maps>>,
     journal: Mutex<Journal>,
 }
@@ -43,7 +43,7 @@ struct Journal {
 }
 
 impl MapEngine {
-    /// Opens the engine in a directory, or creates it there.
+    /// Opens the engine in a directory, or creates it.
     pub(super) fn open(disk: &Disk, directory: &Path) -> Result<Self, EngineError> {
         disk.create_directory(directory)?;
         let path = directory.join(JOURNAL);
@@ -51,7 +51,7 @@ impl MapEngine {
         if disk.exists(&path) {
             read_journal(&disk.read(&path)?, &mut maps)?;
         }
-        // Written anew, without the torn end that a power cut may have left.
+        // Rewritten without the torn end that a power cut may have left.
         disk.replace(&path, &encode(1, &changes_to(&maps)))?;
         if !disk.exists(&directory.join(MARKER)) {
             disk.replace(&directory.join(MARKER), b"1\n")?;
@@ -77,19 +77,19 @@ impl MapEngine {
         Ok(())
     }
 
-    /// Looks a row up.
+    /// Looks up a row.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Value> {
         self.now()[table as usize].get(&Key::read(key)?).cloned()
     }
 
-    /// Returns the rows in a range of keys as they are now.
+    /// Returns the present rows in a range of keys.
     pub(super) fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> Scan {
         let is_over = keys.is_empty();
         let (first, last) = keys.into_inner();
         Scan { maps: self.now(), table, from: Bound::Included(first), to: Bound::Included(last), is_over }
     }
 
-    /// Returns the rows from a key on as they are now.
+    /// Returns the present rows from a key on.
     pub(super) fn from(&self, table: Table, from: Key) -> Scan {
         Scan { maps: self.now(), table, from: Bound::Included(from), to: Bound::Unbounded, is_over: false }
     }
@@ -153,7 +153,7 @@ fn apply(changes: Tables, maps: &mut Maps) {
     }
 }
 
-/// Rows of one moment. Read from one end only: bounds that meet are no range.
+/// The rows of one moment. Read from one end only, as bounds that meet are no range.
 pub(super) struct Scan {
     maps: Arc<Maps>,
     table: Table,

@@ -1,4 +1,4 @@
-//! Outages: while the disk fails the writer refuses everything, and reopens the store until it works.
+//! Outages: while the disk fails, the writer refuses all requests, and retries to open the store.
 
 use super::{Step, Writer};
 use crate::embedded::directory::{self, log_directory};
@@ -13,15 +13,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use webpush_core::env::MonotonicTime;
 
-/// How long to wait before a failed engine is opened again, and how long at most after many failures.
+/// Delay before a failed engine is reopened: at first, and at most after many failures.
 const REOPEN_DELAY: Duration = Duration::from_millis(250);
 const REOPEN_DELAY_LIMIT: Duration = Duration::from_secs(5);
 
-/// The present outage, and the ones before it.
+/// The current outage, and the number of earlier ones.
 pub(super) struct Outages {
-    /// When to open the engine again; `None` while it is open.
+    /// When to reopen the engine; `None` while it is open.
     retry_at: Option<MonotonicTime>,
-    /// How long to wait before the next try; grows while tries fail, and when the store fails soon again.
+    /// Delay before the next attempt. Grows with failed attempts, and if the store soon fails again.
     delay: Duration,
     back_since: Option<MonotonicTime>,
 }
@@ -59,19 +59,19 @@ impl Outages {
 }
 
 impl Writer {
-    /// Closes the engine, so that everything is refused from now on.
+    /// Closes the engine, after which all requests are refused.
     pub(super) fn go_down(&mut self, now: MonotonicTime) {
         directory::distrust(&self.shared.options.disk, &self.shared.directory);
         self.shared.gauges.outages.add(1);
         self.entry_count_scan.stop();
-        // Its result shows when the engine is opened again.
+        // Errors show when the engine is reopened.
         drop(self.end_flush());
         drop(self.set_engine(None));
         self.shared.memtables.rotate_with(None);
         self.outages.begin(now);
     }
 
-    /// Refuses a step, and tries to open the store again if it is time.
+    /// Refuses a step, and reopens the store if it is time.
     pub(super) fn step_down(&mut self, step: Step, now: MonotonicTime) {
         if let Step::Commit(group) = step {
             self.shared.gauges.taken.add(group.len() as u64);
@@ -95,10 +95,10 @@ impl Writer {
         let disk = &options.disk;
         directory::rewrite_journals(disk, directory)?;
         let engine = Engine::open(disk, &directory::engine_directory(directory), options.cache_bytes)?;
-        // The group that failed may be there or not; the ones before it must be.
+        // The failed group may be present or not; earlier ones must be.
         let start = recover(&engine, disk, directory, Some(self.synced), Trust::Nothing)?;
         self.log = CommitLog::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
-        // Positions that were handed out may have got nowhere.
+        // Assigned positions may be lost.
         self.position = start.last.position.max(self.position);
         (self.floor, self.is_floor_synced) = (self.position, false);
         let is_stored = self.group_frame.take().is_some_and(|frame| frame <= start.last.frame);
@@ -113,7 +113,7 @@ impl Writer {
         tracing::info!(directory = %directory.display(), "storage available again");
         self.entry_count_scan = EntryCountScan::begin(*mode, &self.shared.gauges, &engine, None)?;
         drop(self.set_engine(Some(engine)));
-        // The commits that failed may have been applied.
+        // The failed commits may have been applied.
         self.shared.observers.missed();
         Ok(())
     }

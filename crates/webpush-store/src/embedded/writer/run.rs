@@ -1,14 +1,14 @@
-//! The thread around a writer: it waits for jobs, and sleeps where the writer says so.
+//! The thread of a writer, which waits for jobs and for work that is due.
 
 use super::{Step, Writer};
 use crate::embedded::request::{CommitRequest, Job};
 use crate::system;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-/// Operations that share a batch; one request may exceed it.
+/// Maximum number of operations in a batch; one request may exceed it.
 const GROUP_OPS: usize = 1024;
 
-/// Steps a writer until the store is closed, or nobody is left who could ask for anything.
+/// Steps a writer until the store is closed, or all its handles are dropped.
 pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
     let env = writer.shared.options.env.clone();
     let mut next = None;
@@ -36,12 +36,12 @@ pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
     }
 }
 
-/// Why a wait is over.
+/// The end of a wait.
 enum Waited {
     Job(Job),
-    /// Something is due.
+    /// Work is due.
     Time,
-    /// All handles of the store are gone.
+    /// All handles are dropped.
     Nobody,
 }
 
@@ -58,7 +58,7 @@ fn wait(writer: &Writer, jobs: &Receiver<Job>) -> Waited {
     }
 }
 
-/// Takes what waits already, up to a bound; and what comes after that, if it is not a commit.
+/// Takes waiting commits, up to a limit, and the job after them if it is not a commit.
 pub(in crate::embedded) fn gather(
     first: CommitRequest,
     jobs: &Receiver<Job>,
