@@ -15,28 +15,28 @@ use tokio::time::timeout;
 
 /// Concurrent connection attempts.
 const AT_ONCE: usize = 64;
-/// One agent that takes longer than this to connect ends the run.
+/// If an agent takes longer than this to connect, the run fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How agents listen.
+/// How agents receive messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Via {
-    /// Autopush, each on its WebSocket.
+    /// Autopush, on a WebSocket per agent.
     Websocket,
-    /// RFC 8030: a held request over HTTP/2.
+    /// RFC 8030, by a request over HTTP/2 that stays open.
     Push,
 }
 
-/// Which agents.
+/// The agents of a run.
 #[derive(clap::Args)]
 pub struct AudienceArgs {
     /// User agents
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub agents: usize,
-    /// How they listen
+    /// How they receive messages
     #[arg(long, value_enum, default_value_t = Via::Websocket)]
     pub via: Via,
-    /// Held requests on each connection, with --via push
+    /// Open requests on each connection, with --via push
     #[arg(long, value_name = "N", default_value_t = 1)]
     monitors_per_connection: usize,
     /// Percentage of slow agents, with --via websocket
@@ -50,18 +50,18 @@ pub struct AudienceArgs {
     slow_delay: u64,
 }
 
-/// Agents that listen, until this is dropped.
+/// Connected agents, until this is dropped.
 pub struct Audience {
-    /// Where senders push to them.
+    /// Their push URLs.
     pub endpoints: Vec<String>,
     agents: JoinSet<anyhow::Result<()>>,
 }
 
 impl AudienceArgs {
-    /// Connects them all, each with a subscription.
+    /// Connects all agents, each with a subscription.
     ///
     /// # Errors
-    /// When one of them can't.
+    /// If one of them fails.
     pub async fn gather(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
         ensure!(self.slow <= 100, "--slow: of a hundred");
         let audience = match self.via {
@@ -89,10 +89,10 @@ impl AudienceArgs {
         Ok(Audience { endpoints, agents: self.hold(dialer, subscriptions, tally).await? })
     }
 
-    /// Connects agents that have subscribed, and lets each hold a request.
+    /// Connects agents that have subscribed, each with an open request.
     ///
     /// # Errors
-    /// When one of them can't.
+    /// If one of them fails.
     pub async fn hold(
         &self,
         dialer: &Dialer,
@@ -122,7 +122,7 @@ impl AudienceArgs {
 }
 
 impl Audience {
-    /// Returns how many agents have disconnected, and the error of one of them.
+    /// Returns the number of agents that have disconnected, and the error of one of them.
     pub fn lost(&mut self) -> (usize, Option<anyhow::Error>) {
         let (mut lost, mut reason) = (0, None);
         while let Some(ended) = self.agents.try_join_next() {
@@ -133,10 +133,10 @@ impl Audience {
     }
 }
 
-/// A new agent with one channel, and where to push to it.
+/// Connects a new agent with one channel, and returns its push URL.
 ///
 /// # Errors
-/// When the server refuses.
+/// If the server refuses.
 pub async fn registered(dialer: Dialer, number: usize) -> anyhow::Result<(Agent, String)> {
     let mut agent = Agent::hello(&dialer, None).await?;
     let endpoint = agent.register(&uuid(number as u64)).await?;
@@ -146,7 +146,7 @@ pub async fn registered(dialer: Dialer, number: usize) -> anyhow::Result<(Agent,
 /// Creates `count` subscriptions on one connection, then closes it.
 ///
 /// # Errors
-/// When the server refuses.
+/// If the server refuses.
 pub async fn subscribe(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<Subscription>> {
     let connection = Connection::open(dialer).await?;
     all(count, |_| {
@@ -156,10 +156,10 @@ pub async fn subscribe(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<Subs
     .await
 }
 
-/// Runs a task `count` times, some of them concurrently; returns the results in no order.
+/// Runs a task `count` times, with limited concurrency. Returns the results in any order.
 ///
 /// # Errors
-/// The first that fails, or takes longer than a minute.
+/// The first error, or a timeout of a minute.
 pub async fn all<T, F>(count: usize, mut begin: impl FnMut(usize) -> F) -> anyhow::Result<Vec<T>>
 where
     T: Send + 'static,

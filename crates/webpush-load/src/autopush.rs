@@ -1,4 +1,4 @@
-//! Agents that speak autopush.
+//! Autopush agents.
 
 use crate::body;
 use crate::dial::Dialer;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One agent on its WebSocket.
+/// An agent on its WebSocket.
 pub struct Agent {
     socket: WebSocket,
     /// Its `uaid`.
@@ -26,10 +26,10 @@ pub struct Habits {
 }
 
 impl Agent {
-    /// Connects and says hello, as a new agent or as one that was here before.
+    /// Connects and says hello, as a new agent or as a returning one.
     ///
     /// # Errors
-    /// When the server does not answer as it should.
+    /// If the response is unexpected.
     pub async fn hello(dialer: &Dialer, before: Option<&str>) -> anyhow::Result<Self> {
         let mut socket = WebSocket::open(dialer).await?;
         let name = before.map(|name| format!(r#""uaid":"{name}","#)).unwrap_or_default();
@@ -44,20 +44,20 @@ impl Agent {
         Ok(Self { socket, name })
     }
 
-    /// Registers a channel; its push URL.
+    /// Registers a channel, and returns its push URL.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// If the server refuses.
     pub async fn register(&mut self, channel: &str) -> anyhow::Result<String> {
         self.socket.send(&format!(r#"{{"messageType":"register","channelID":"{channel}"}}"#)).await?;
         let endpoint = self.socket.next(|text| member(text, "pushEndpoint").map(str::to_owned)).await?;
         endpoint.filter(|endpoint| !endpoint.is_empty()).context("a channel was not registered")
     }
 
-    /// Takes messages for ever, and acknowledges each in a frame and a write of its own, as clients do.
+    /// Receives messages endlessly, and acknowledges each in a frame and a write of its own, as clients do.
     ///
     /// # Errors
-    /// When the connection ends.
+    /// If the connection ends.
     pub async fn listen(mut self, habits: Habits, tally: &Tally) -> anyhow::Result<()> {
         let mut late: VecDeque<(Instant, String)> = VecDeque::new();
         loop {
@@ -83,7 +83,7 @@ impl Agent {
         }
     }
 
-    /// Stays connected until the server ends it.
+    /// Stays connected until the server closes the connection.
     ///
     /// # Errors
     /// Always, in the end.
@@ -93,7 +93,7 @@ impl Agent {
         }
     }
 
-    /// Goes away in order.
+    /// Disconnects cleanly.
     pub async fn leave(self) {
         self.socket.leave().await;
     }
@@ -105,7 +105,7 @@ impl Agent {
     }
 }
 
-/// Counts a notification; what is to be answered. Other messages are passed over.
+/// Counts a notification, and returns the acknowledgement. Ignores other messages.
 fn take(text: &str, tally: &Tally) -> Option<String> {
     let (channel, version) = (member(text, "channelID")?, member(text, "version")?);
     if let Some(stamp) = member(text, "data").and_then(body::stamp_of_base64) {

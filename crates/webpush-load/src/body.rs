@@ -9,7 +9,7 @@ use webpush_core::base64url;
 pub const STAMP_BYTES: usize = 16;
 /// Largest body that every service must accept (RFC 8030 §7.2).
 const MOST_BYTES: usize = 4096;
-/// Sizes of the mix, in turns: mostly short, some of maximum length.
+/// Sizes of the mix in rotation: mostly short, some of maximum length.
 const MIX: [usize; 10] = [200, 200, 1000, 200, 400, 200, 2500, 200, 400, 4000];
 const FILLER: [u8; MOST_BYTES] = [0x5a; MOST_BYTES];
 /// Characters of base64url that hold a stamp, in whole groups.
@@ -24,27 +24,27 @@ pub enum Sizes {
     Mixed,
 }
 
-/// Identifies a message, and says when it was due.
+/// Identifies a message and its due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// Its number.
+    /// The number of the message.
     pub number: u64,
-    /// When it was due, after the beginning of the run.
+    /// Its due time, from the start of the run.
     pub due: Duration,
 }
 
-/// The beginning of a run, which stamps count from.
+/// The start of a run, from which stamps count.
 #[derive(Clone, Copy)]
 pub struct Beginning(Instant);
 
 impl Beginning {
-    /// Now.
+    /// Creates the start of a run that starts now.
     #[must_use]
     pub fn now() -> Self {
         Self(Instant::now())
     }
 
-    /// How long ago it was.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
@@ -75,14 +75,14 @@ impl Sizes {
     }
 }
 
-/// Adds a body of that length.
+/// Appends a body of that length.
 pub fn write(out: &mut Vec<u8>, stamp: Stamp, length: usize) {
     out.extend_from_slice(&stamp.number.to_be_bytes());
     out.extend_from_slice(&u64::try_from(stamp.due.as_nanos()).unwrap_or(u64::MAX).to_be_bytes());
     out.extend_from_slice(&FILLER[..length.saturating_sub(STAMP_BYTES)]);
 }
 
-/// Reads the stamp that a body begins with.
+/// Reads the stamp at the start of a body.
 #[must_use]
 pub fn stamp(body: &[u8]) -> Option<Stamp> {
     let (number, rest) = body.split_first_chunk()?;
@@ -90,21 +90,21 @@ pub fn stamp(body: &[u8]) -> Option<Stamp> {
     Some(Stamp { number: u64::from_be_bytes(*number), due: Duration::from_nanos(u64::from_be_bytes(*due)) })
 }
 
-/// [`stamp`] of a body in base64url, of which no more than that is decoded.
+/// Reads the stamp of a base64url body, and decodes no more than that.
 #[must_use]
 pub fn stamp_of_base64(text: &str) -> Option<Stamp> {
     let start = text.get(..STAMP_CHARACTERS).unwrap_or(text);
     stamp(&base64url::decode_lenient(start)?)
 }
 
-/// Names of channels: a UUID of a number, the same in each run.
+/// Returns a channel ID: a UUID of a number, the same in each run.
 #[must_use]
 pub fn uuid(number: u64) -> String {
     let spread = format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     format!("{}-{}-4{}-8000-{number:012x}", &spread[..8], &spread[8..12], &spread[12..15])
 }
 
-/// Bytes in base64url, as a service would send them.
+/// Returns bytes in base64url, as a service sends them.
 #[must_use]
 pub fn base64(bytes: &[u8]) -> String {
     base64url::encode(bytes)

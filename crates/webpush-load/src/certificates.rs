@@ -1,4 +1,4 @@
-//! A certificate for one run: the server shows it, the load trusts it and nothing else.
+//! A certificate for one run, which only the load trusts.
 
 use anyhow::Context as _;
 use std::fs;
@@ -13,10 +13,10 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Makes one for `localhost` and the loopback addresses.
+    /// Creates a certificate for `localhost` and the loopback addresses.
     ///
     /// # Errors
-    /// When there is no randomness, or the directory can't be written.
+    /// If no random bytes are available, or the directory cannot be written.
     pub fn generate(directory: &Path) -> anyhow::Result<Self> {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).context("no certificate could be made")?;

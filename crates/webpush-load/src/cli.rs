@@ -7,25 +7,25 @@ use clap::Parser;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
-/// A load for push services on this machine, and the limits of the machine beside it.
+/// Load for push services on this machine, and the limits of the machine.
 ///
-/// Prints one figure a line. Processor time is the server's alone, also where the load runs on the same cores.
+/// Prints one figure per line. Processor time is that of the server alone, also if the load runs on the same cores.
 #[derive(Parser)]
 #[command(name = "webpush-load")]
 enum Measurement {
-    /// Messages to agents that listen: pushed, stored, delivered, acknowledged
+    /// Messages to connected agents: pushed, stored, delivered, acknowledged
     Online(online::Args),
-    /// Messages to agents that are not there
+    /// Messages to agents that are not connected
     Absent(absent::Args),
     /// Deliver stored messages to agents that reconnect
     Drain(drain::Args),
-    /// Agents that do nothing: memory of each, connecting, processor time at rest
+    /// Idle agents: memory of each, connecting, processor time while idle
     Idle(idle::Args),
-    /// Starts with an empty data directory
+    /// Startup with an empty data directory
     Start(start::Args),
-    /// A crash with many messages stored, until the first message is accepted again
+    /// A crash with many stored messages, until the first message is accepted again
     Restart(restart::Args),
-    /// Many sessions in this process, on transports in memory
+    /// Many sessions in this process, on in-memory transports
     Sessions(sessions::Args),
     /// The store without a network
     Store(store::Args),

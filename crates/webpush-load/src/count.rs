@@ -7,12 +7,12 @@
 //!
 //! | scenario | once is |
 //! |---|---|
-//! | `parse`, `accept`, `vapid` | [`requests`]: the head of a push read; the push decided on; a token that is remembered |
-//! | `seal`, `open` | [`urls`]: a message's URL made; a push URL opened |
-//! | `rfc8030`, `autopush` | [`sessions`]: a message from the wakeup of its session to its settling |
-//! | `read-frame`, `write-frame` | [`frames`]: of a WebSocket |
-//! | `entry-row`, `log-frame`, `store` | [`stored`]: codecs there and back; a message appended durably and settled |
-//! | `service` | [`service`]: a message through a whole service, posted, stored, delivered, acknowledged and settled |
+//! | `parse`, `accept`, `vapid` | [`requests`]: parses the head of a push; accepts it; verifies a cached token |
+//! | `seal`, `open` | [`urls`]: makes the URL of a message; opens a push URL |
+//! | `rfc8030`, `autopush` | [`sessions`]: a message from the wakeup of its session to its settlement |
+//! | `read-frame`, `write-frame` | [`frames`]: one WebSocket frame |
+//! | `entry-row`, `log-frame`, `store` | [`stored`]: encodes and decodes; appends a message durably and settles it |
+//! | `service` | [`service`]: a message through a whole service: posted, stored, delivered, acknowledged and settled |
 
 pub mod frames;
 pub mod requests;
@@ -26,7 +26,7 @@ use anyhow::{Context as _, bail};
 use std::env::args;
 use std::process::ExitCode;
 
-/// Runs a scenario that many times.
+/// Runs a scenario a number of times.
 pub type Scenario = fn(u32) -> anyhow::Result<()>;
 
 /// The scenarios, by name.

@@ -31,7 +31,7 @@ pub enum Speak {
 /// Connects to one origin.
 #[derive(Clone)]
 pub struct Dialer {
-    /// Host and port as they go into `Host`.
+    /// Host and port for `Host`.
     pub authority: String,
     /// `http` or `https`.
     pub scheme: &'static str,
@@ -47,10 +47,10 @@ struct Tls {
 }
 
 impl Dialer {
-    /// Creates a dialer for an origin on this machine; with TLS it trusts the certificate in `ca`.
+    /// Creates a dialer for an origin on this machine. With TLS it trusts the certificate in `ca`.
     ///
     /// # Errors
-    /// When it is not a loopback origin, or the certificate can't be read.
+    /// If it is not a loopback origin, or the certificate cannot be read.
     pub fn new(origin: &str, trusted: Option<&Path>) -> anyhow::Result<Self> {
         let uri: http::Uri = origin.parse().with_context(|| format!("{origin} is no URL"))?;
         let authority = uri.authority().with_context(|| format!("{origin} has no host"))?;
@@ -70,7 +70,7 @@ impl Dialer {
         Ok(Self { authority: authority.to_string(), scheme, address, tls })
     }
 
-    /// As it goes into tokens and absolute URLs.
+    /// Returns the origin for tokens and absolute URLs.
     #[must_use]
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)
@@ -79,7 +79,7 @@ impl Dialer {
     /// Opens a connection.
     ///
     /// # Errors
-    /// When there is none, or the TLS handshake fails.
+    /// If the connection or the TLS handshake fails.
     pub async fn connect(&self, speak: Speak) -> anyhow::Result<Stream> {
         let stream = TcpStream::connect(self.address).await;
         let stream = stream.with_context(|| format!("no connection to {}", self.address))?;
@@ -105,7 +105,7 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // Each agent stands for a separate machine, which has no session ticket of another.
+        // Each agent stands for a separate machine, which has no session ticket of another one.
         http1.resumption = Resumption::disabled();
         let mut http2 = http1.clone();
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -34,14 +34,14 @@ impl Figures {
         }
     }
 
-    /// The lines.
+    /// Returns the lines.
     #[must_use]
     pub fn lines(&self) -> String {
         self.0.iter().map(|(name, value)| format!("{name:<44} {}\n", shown(*value))).collect()
     }
 }
 
-/// With four digits that count, or as a whole number.
+/// Formats a value with four significant digits, or as an integer.
 fn shown(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 1000.0 || value.fract() == 0.0 => 0,

@@ -80,7 +80,7 @@ fn bucket(value: u64) -> usize {
     shift as usize * STEPS + step
 }
 
-/// The largest value of a bucket.
+/// Returns the largest value of a bucket.
 fn upper_end(index: usize) -> u64 {
     if index < 2 * STEPS {
         return index as u64;

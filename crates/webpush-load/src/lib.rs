@@ -1,21 +1,21 @@
-//! A load generator for push services, and the limits of the machine it runs on.
+//! A load generator for push services, and measurements of the limits of the machine.
 //!
-//! For measurements over real sockets of this machine; nothing that is shipped depends on it.
+//! It uses real sockets of this machine. Nothing that is shipped depends on it.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the command line | [`cli`], one file per command in [`scenario`] |
-//! | latencies, and what a run reports | [`histogram`], [`figures`] |
+//! | latencies, and the report of a run | [`histogram`], [`figures`] |
 //! | processor time and memory of the server | [`process`] |
-//! | the server: started for the run, or one that runs | [`target`], [`running`], [`certificates`]; autopush-rs, [`peer`] |
+//! | the server: started for the run, or already running | [`target`], [`running`], [`certificates`]; autopush-rs, [`peer`] |
 //! | sockets, TLS | [`dial`] |
-//! | the client's side of a WebSocket | [`websocket`]; its frames: `client::frames` of the server |
-//! | agents: autopush, and held requests over HTTP/2 | [`autopush`], [`monitors`]; those that many of them make, [`audience`] |
-//! | what happened to messages on the agents' side | [`tally`] |
-//! | senders: one connection, many workers, when each message is due | [`post`], [`senders`], [`send_rate`] |
-//! | what is sent: bodies, VAPID tokens | [`body`], [`tokens`] |
+//! | the client side of a WebSocket | [`websocket`] |
+//! | agents: autopush, and open requests over HTTP/2; groups of them | [`autopush`], [`monitors`]; [`audience`] |
+//! | received messages | [`tally`] |
+//! | senders: connection, workers, due times | [`post`], [`senders`], [`send_rate`] |
+//! | bodies and VAPID tokens | [`body`], [`tokens`] |
 //! | servers that do nothing | [`null`] |
-//! | parts of the path of a message, for `cargo xtask budget`, which counts | [`count`], a program of its own |
+//! | parts of the path of a message, for `cargo xtask budget` | [`count`], a program of its own |
 
 pub mod audience;
 pub mod autopush;

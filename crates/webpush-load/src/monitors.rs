@@ -1,6 +1,6 @@
 //! RFC 8030 agents over HTTP/2 server push.
 //!
-//! Each holds a GET open; every message that is pushed on it is acknowledged with DELETE.
+//! Each keeps a GET open, and acknowledges every pushed message with DELETE.
 
 use crate::body;
 use crate::dial::{Dialer, Speak};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Concurrent pushes that a client allows on one connection.
 const PUSHED_STREAMS: u32 = 256;
 
-/// One agent's connection, or that of a proxy with many agents behind it; copies share it.
+/// The connection of an agent, or of a proxy with many agents behind it. Clones share it.
 #[derive(Clone)]
 pub struct Connection {
     send: SendRequest<Bytes>,
@@ -35,12 +35,12 @@ impl Connection {
     /// Connects.
     ///
     /// # Errors
-    /// When there is no connection.
+    /// If there is no connection.
     pub async fn open(dialer: &Dialer) -> anyhow::Result<Self> {
         let stream = dialer.connect(Speak::Http2).await?;
         let mut builder = h2::client::Builder::new();
         let (send, connection) = builder.max_concurrent_streams(PUSHED_STREAMS).handshake(stream).await?;
-        // Its end is seen by every request on it.
+        // Every request on it notices its end.
         tokio::spawn(connection);
         Ok(Self { send, origin: dialer.origin() })
     }
@@ -48,7 +48,7 @@ impl Connection {
     /// Subscribes (RFC 8030 §4).
     ///
     /// # Errors
-    /// When the server refuses.
+    /// If the server refuses.
     pub async fn subscribe(&self) -> anyhow::Result<Subscription> {
         let request = Request::post(format!("{}/subscribe", self.origin)).body(())?;
         let answer = self.send.clone().ready().await?.send_request(request, true)?.0.await?;
@@ -63,10 +63,10 @@ impl Connection {
         })
     }
 
-    /// Holds a request for a subscription open and receives pushed messages without end.
+    /// Keeps a request for a subscription open, and receives pushed messages endlessly.
     ///
     /// # Errors
-    /// When the server responds to the request: nothing more is pushed then.
+    /// If the server responds to the request, after which it pushes no more.
     pub async fn listen(self, subscription: Subscription, tally: Arc<Tally>) -> anyhow::Result<()> {
         let request = Request::get(subscription.resource.as_str()).body(())?;
         drop(subscription);
@@ -84,7 +84,7 @@ impl Connection {
 
 /// Reads a message and acknowledges it (RFC 8030 §6.2).
 ///
-/// A message that is lost with its connection is missing in the tally.
+/// A message that is lost with its connection is missing from the tally.
 async fn take(
     mut send: SendRequest<Bytes>,
     message: Uri,

@@ -1,4 +1,4 @@
-//! Servers that do nothing: what the protocols alone cost on this machine.
+//! Servers that do nothing, which show the cost of the protocols alone on this machine.
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -18,7 +18,7 @@ use webpush_core::websocket::{WebSocketMessage, WebSocketReader, write};
 /// The protocol of a null server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Null {
-    /// hyper: reads any request and answers 201.
+    /// hyper: reads any request and returns 201.
     #[value(name = "http1")]
     Http1,
     /// `h2`: the same.
@@ -32,7 +32,7 @@ pub enum Null {
 /// Serves until it is killed.
 ///
 /// # Errors
-/// When there is no socket.
+/// If there is no socket.
 pub async fn serve(null: Null) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut out = std::io::stdout();
@@ -48,7 +48,7 @@ pub async fn serve(null: Null) -> anyhow::Result<()> {
     }
 }
 
-/// A connection that breaks has nobody left to tell, here and below.
+/// Errors of a connection are ignored, here and below.
 async fn over_http1(stream: TcpStream) {
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
     let _ = connection.with_upgrades().await;

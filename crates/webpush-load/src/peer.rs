@@ -7,20 +7,20 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest wait for each process to listen.
+/// How long to wait for each process to listen.
 const START: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
-/// Its URLs are sealed and its databases empty for this run only, so the key is no secret.
+/// The URLs and databases are only used for this run, so the key is no secret.
 const KEY: &str = "[AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]";
 const AUTH_KEYS: &str = r#"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#;
 
 /// A running autopush-rs.
 pub struct Peer {
-    /// Where agents connect.
+    /// The address for agents.
     pub origin: String,
-    /// Its own two processes; Redis is not counted.
+    /// Its own two processes, without Redis.
     pub pids: Vec<u32>,
-    /// Ended in this order.
+    /// Killed in this order.
     _children: Vec<KilledOnDrop>,
 }
 
@@ -29,17 +29,17 @@ struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is what is wanted.
+        // Both fail only if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Peer {
-    /// Starts the builds in a directory, and Redis from the PATH, which keeps nothing on disk.
+    /// Starts the builds in a directory, and Redis from the PATH without persistence.
     ///
     /// # Errors
-    /// When one of them does not come up.
+    /// If one of them does not start.
     pub fn start(directory: &Path) -> anyhow::Result<Self> {
         let [redis_port, port, router_port, endpoint_port] = free_ports()?;
         let shown = |number: u16| number.to_string();

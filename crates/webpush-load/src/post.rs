@@ -1,4 +1,4 @@
-//! One sender's connection: pushes, one at a time.
+//! The connection of a sender, which pushes one message at a time.
 
 use crate::dial::{Dialer, Speak, Stream};
 use anyhow::{Context as _, ensure};
@@ -32,7 +32,7 @@ pub struct Push<'a> {
     pub body: &'a [u8],
 }
 
-/// The longest answer, with its body.
+/// The longest response, with its body.
 const ANSWER_BYTES: usize = 16 * 1024;
 
 /// A connection over HTTP/1.1.
@@ -47,7 +47,7 @@ impl Http1 {
     /// Connects.
     ///
     /// # Errors
-    /// When there is no connection.
+    /// If there is no connection.
     pub async fn connect(dialer: &Dialer) -> anyhow::Result<Self> {
         let stream = dialer.connect(Speak::Http1).await?;
         let (request, answer) = (Vec::new(), vec![0; ANSWER_BYTES]);
@@ -57,7 +57,7 @@ impl Http1 {
     /// Pushes a message and returns the status.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// If the connection breaks.
     pub async fn push(&mut self, push: &Push<'_>) -> anyhow::Result<u16> {
         let Push { path, authorization, ttl, body } = push;
         let (request, authority) = (&mut self.request, &self.authority);
@@ -100,7 +100,7 @@ fn whole_answer(bytes: &[u8]) -> anyhow::Result<Option<u16>> {
     Ok((bytes.len() >= end + 4 + length.unwrap_or(0)).then_some(status))
 }
 
-/// A connection over HTTP/2; copies share it.
+/// A connection over HTTP/2. Clones share it.
 #[derive(Clone)]
 pub struct Http2 {
     send: SendRequest<Bytes>,
@@ -111,11 +111,11 @@ impl Http2 {
     /// Connects.
     ///
     /// # Errors
-    /// When there is no connection.
+    /// If there is no connection.
     pub async fn connect(dialer: &Dialer) -> anyhow::Result<Self> {
         let stream = dialer.connect(Speak::Http2).await?;
         let (send, connection) = h2::client::Builder::new().enable_push(false).handshake(stream).await?;
-        // Its end is seen by every request on it.
+        // Every request on it notices its end.
         tokio::spawn(connection);
         Ok(Self { send, origin: dialer.origin() })
     }
@@ -123,7 +123,7 @@ impl Http2 {
     /// Pushes a message and returns the status.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// If the connection breaks.
     pub async fn push(&mut self, push: &Push<'_>) -> anyhow::Result<u16> {
         let Push { path, authorization, ttl, body } = push;
         let mut request = Request::post(format!("{}{path}", self.origin))

@@ -19,11 +19,11 @@ pub struct Process {
     pids: Vec<u32>,
 }
 
-/// The processor time of a process up to a moment.
+/// The processor time of a process up to a point in time.
 pub struct Sample {
     user: Duration,
     system: Duration,
-    /// By process and thread: its name and its time, in nanoseconds.
+    /// By process and thread: the name, and the time in nanoseconds.
     threads: BTreeMap<(u32, u32), (String, Duration)>,
     at: Instant,
 }
@@ -32,9 +32,9 @@ pub struct Sample {
 pub struct CpuUsage {
     /// In total.
     pub total: Duration,
-    /// In the kernel, to a tick of 10 ms.
+    /// In the kernel, with a resolution of 10 ms.
     system: Duration,
-    /// In user and kernel mode, to a tick.
+    /// In user and kernel mode, with a resolution of 10 ms.
     ticks: Duration,
     /// By thread name without number; threads that ended between the samples are missing.
     pub by_thread: BTreeMap<String, Duration>,
@@ -67,7 +67,7 @@ impl Process {
     /// Samples its processor time.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn sample(&self) -> anyhow::Result<Sample> {
         let (mut user, mut system, mut threads) = (Duration::ZERO, Duration::ZERO, BTreeMap::new());
         for pid in &self.pids {
@@ -88,7 +88,7 @@ impl Process {
     /// Returns the processor time since an earlier sample.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn usage_since(&self, earlier: &Sample) -> anyhow::Result<CpuUsage> {
         Ok(self.sample()?.since(earlier))
     }
@@ -96,7 +96,7 @@ impl Process {
     /// Returns its current memory.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn memory(&self) -> anyhow::Result<Memory> {
         let mut memory = Memory { resident: 0.0, anonymous: 0.0 };
         for pid in &self.pids {
@@ -107,10 +107,10 @@ impl Process {
         Ok(memory)
     }
 
-    /// Waits until it does nothing, a minute at most: what was begun before must not count for what comes.
+    /// Waits until it is idle, for up to a minute, so that earlier work is not measured.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn wait_until_quiet(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < MAX_SETTLING {
@@ -134,20 +134,20 @@ impl Sample {
         let user = self.user.saturating_sub(earlier.user);
         let system = self.system.saturating_sub(earlier.system);
         let threads: Duration = by_thread.values().sum();
-        // Threads are counted in nanoseconds, but only those that are still there; ticks know of all.
+        // Threads have nanoseconds, but only those that still exist; ticks include all.
         let total = threads.max((user + system).saturating_sub(TICK));
         CpuUsage { total, system, ticks: user + system, by_thread, time: self.at.duration_since(earlier.at) }
     }
 }
 
 impl CpuUsage {
-    /// How much of it was spent in the kernel.
+    /// Returns the share that was spent in the kernel.
     #[must_use]
     pub fn system_share(&self) -> f64 {
         self.system.as_secs_f64() / self.ticks.max(TICK).as_secs_f64()
     }
 
-    /// As a percentage of one core.
+    /// Returns it as a percentage of one core.
     #[must_use]
     pub fn percent_of_a_core(&self) -> f64 {
         100.0 * self.total.as_secs_f64() / self.time.as_secs_f64()
@@ -167,7 +167,7 @@ fn times(stat: &str) -> Option<[Duration; 2]> {
     Some([TICK * fields.next()??, TICK * fields.next()??])
 }
 
-/// Name and time of a thread; `None` if it has ended.
+/// Returns name and time of a thread; `None` if it has ended.
 fn thread(directory: &std::path::Path) -> Option<(String, Duration)> {
     let name = fs::read_to_string(directory.join("comm")).ok()?;
     let schedule = fs::read_to_string(directory.join("schedstat")).ok()?;
@@ -175,7 +175,7 @@ fn thread(directory: &std::path::Path) -> Option<(String, Duration)> {
     Some((name_of_kind(&name), Duration::from_nanos(nanos)))
 }
 
-/// Returns the name that threads of one kind share: without number, as one word.
+/// Returns the common name of threads of one kind: without number, as one word.
 fn name_of_kind(name: &str) -> String {
     let name = name.trim().trim_end_matches(|last: char| last.is_ascii_digit() || "-#:".contains(last));
     name.replace(char::is_whitespace, "-")

@@ -1,4 +1,4 @@
-//! A server as a child process, which never outlives its owner.
+//! A server as a child process, which is killed with its owner.
 
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader};
@@ -8,12 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// From start to the line that names the origin. A large store takes a while.
+/// From the start to the line that names the origin. A large store takes long.
 const START: Duration = Duration::from_secs(120);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
-    /// Where it is, as it says.
+    /// Its origin, as it reports it.
     pub origin: String,
     child: Child,
 }
@@ -22,7 +22,7 @@ impl Running {
     /// Starts webpush-server on a data directory and a port of its own choice.
     ///
     /// # Errors
-    /// When it does not say within two minutes that it serves.
+    /// If it does not report within two minutes that it serves.
     pub fn webpush_server(binary: &Path, data: &Path, arguments: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
         command.args(["--host", "127.0.0.1", "--port", "0", "--data-dir"]).arg(data).args(arguments);
@@ -30,7 +30,7 @@ impl Running {
         Self::start(command)
     }
 
-    /// Starts one of the servers of this program that do nothing.
+    /// Starts one of the null servers of this program.
     ///
     /// # Errors
     /// As [`Running::webpush_server`].
@@ -50,7 +50,7 @@ impl Running {
         thread::spawn(move || {
             let mut first = String::new();
             let read = output.map(|output| BufReader::new(output).read_line(&mut first));
-            // Nobody waits any more if it came too late.
+            // The receiver is gone if the line came too late.
             let _ = read.map(|_| said.send(first));
         });
         let Ok(line) = line.recv_timeout(START) else { bail!("{name} did not say that it serves") };
@@ -68,9 +68,9 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// Ends it as a crash would.
+    /// Kills it, like a crash.
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is what is wanted.
+        // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

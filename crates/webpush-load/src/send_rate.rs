@@ -1,9 +1,9 @@
-//! When messages are sent.
+//! The times at which messages are sent.
 //!
-//! Closed loop: a fixed number is in flight, and the next message follows a response. A slow server gets fewer requests, so
-//! latencies leave out what would have arrived meanwhile (coordinated omission): good for the cost of a message, not for
-//! its latency. Open loop: each message has its due time, whatever the server does, and its latency counts from then, also
-//! when every sender was busy.
+//! Closed loop: a fixed number is in flight, and each response triggers the next message. A slow server gets fewer
+//! requests, so latencies miss what would have arrived meanwhile (coordinated omission). It shows the cost of a message, not
+//! its latency. Open loop: each message has a due time regardless of the server, from which its latency counts, also when
+//! every sender was busy.
 
 use crate::body::Beginning;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 /// Tick of an open loop: timers of the runtime are no finer than a millisecond.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// Hands out the numbers of messages, each when it is its turn.
+/// Hands out the numbers of messages, each at its due time.
 pub struct SendRate {
     next: AtomicU64,
     most: u64,
@@ -32,19 +32,19 @@ struct OpenLoop {
     clock: Option<JoinHandle<()>>,
 }
 
-/// A message that is to be sent now, or was a while ago.
+/// A message that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Its number.
     pub number: u64,
-    /// When it was due, after the beginning.
+    /// Its due time, from the start.
     pub due: Duration,
 }
 
 impl SendRate {
-    /// Begins now, and ends after `length` or `most` messages.
+    /// Starts now, and ends after `length` or `most` messages.
     ///
-    /// With a rate per second it is an open loop.
+    /// A rate per second makes it an open loop.
     #[must_use]
     pub fn new(beginning: Beginning, length: Duration, most: u64, rate: Option<f64>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
@@ -53,10 +53,10 @@ impl SendRate {
         Self { next: AtomicU64::new(0), most, beginning, end: start + length, open, over }
     }
 
-    /// Waits for the next turn; `None` when it is over.
+    /// Waits for the next message; `None` at the end.
     pub async fn next(&self) -> Option<Turn> {
         if let Some(open) = &self.open {
-            // Closed when it is over.
+            // Closed at the end.
             open.due.acquire().await.ok()?.forget();
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl SendRate {
         (!is_over && !self.over.load(Ordering::Relaxed)).then_some(Turn { number, due })
     }
 
-    /// Ends it early.
+    /// Ends the run early.
     pub fn stop(&self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(open) = &self.open {
@@ -92,7 +92,7 @@ impl OpenLoop {
             let mut given = 0;
             while !over.load(Ordering::Relaxed) {
                 let elapsed = beginning.elapsed().saturating_sub(started);
-                // The first is due at once.
+                // The first is due immediately.
                 let due = (elapsed.as_secs_f64() * rate) as usize + 1;
                 permits.add_permits(due.saturating_sub(given));
                 given = due.max(given);
@@ -107,7 +107,7 @@ impl Drop for SendRate {
     fn drop(&mut self) {
         self.stop();
         if let Some(clock) = self.open.as_mut().and_then(|open| open.clock.take()) {
-            // It panics no more than it returns anything.
+            // It neither panics nor returns a value.
             let _ = clock.join();
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn an_open_loop_sticks_to_its_times_when_the_server_does_not() {
         let pace = SendRate::new(Beginning::now(), Duration::from_secs(10), 50, Some(1000.0));
-        // As if the first answer took 20 ms: the turns after that are late, and say so.
+        // As if the first response took 20 ms: later messages are late, and record it.
         let turns = runtime().block_on(async {
             let mut turns = vec![pace.next().await.unwrap()];
             thread::sleep(Duration::from_millis(20));

@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Longest wait for responses after the end of the run.
+/// How long to wait for responses after the end of the run.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Fresh tokens signed for each second of a run: more than any service here verifies.
+/// New tokens signed for each second of a run, more than any service here verifies.
 const TOKENS_A_SECOND: usize = 15_000;
-/// Prime, so that consecutive messages go to agents that have nothing in common.
+/// Prime, so that consecutive messages go to unrelated agents.
 const STRIDE: u64 = 7919;
 
 /// The messages to send.
@@ -26,7 +26,7 @@ pub struct SendArgs {
     /// Version of HTTP that senders use
     #[arg(long, value_enum, value_name = "VERSION", default_value = "1.1")]
     pub http: Http,
-    /// Messages in flight; in an open loop the most of them
+    /// Messages in flight; the maximum in an open loop
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub in_flight: usize,
     /// Streams on each connection over HTTP/2
@@ -38,18 +38,18 @@ pub struct SendArgs {
     /// How senders identify themselves (VAPID)
     #[arg(long, value_enum, default_value_t = Vapid::None)]
     vapid: Vapid,
-    /// Seconds that are measured
+    /// Seconds to measure
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Messages per second in an open loop, with latencies from due times; default: a closed loop
+    /// Messages per second in an open loop, with latencies from due times [default: a closed loop]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
-    /// Seconds for which messages are kept
+    /// TTL of messages in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     ttl: u32,
 }
 
-/// Senders that know whom to push to.
+/// Senders with their push URLs.
 pub struct Senders {
     dialer: Dialer,
     paths: Vec<String>,
@@ -61,13 +61,13 @@ pub struct Senders {
 /// The results of all requests.
 #[derive(Default)]
 pub struct PostResults {
-    /// Answered 201 or 202.
+    /// Responses 201 and 202.
     pub accepted: u64,
-    /// Answered otherwise, by status.
+    /// Other responses, by status.
     pub refused: BTreeMap<u16, u64>,
-    /// From when each was due until its response.
+    /// Latency from the due time to the response.
     pub latency: Histogram,
-    /// How long it took in all.
+    /// Duration of the run.
     pub time: Duration,
 }
 
@@ -87,7 +87,7 @@ impl SendArgs {
     /// Prepares senders for these push URLs.
     ///
     /// # Errors
-    /// When an argument makes no sense.
+    /// If an argument is invalid.
     pub fn senders(
         &self,
         dialer: Dialer,
@@ -109,7 +109,7 @@ impl Senders {
     /// Sends for a time, or until `count` messages are sent.
     ///
     /// # Errors
-    /// When a connection breaks, or an answer does not come.
+    /// If a connection breaks, or a response is missing.
     pub async fn run(self: &Arc<Self>, length: Duration, most: u64) -> anyhow::Result<PostResults> {
         let workers = self.connect().await?;
         let start = self.beginning.elapsed();
@@ -130,7 +130,7 @@ impl Senders {
         Ok(posted)
     }
 
-    /// A connection for each worker, or one for some of them.
+    /// A connection per worker, or per group of workers.
     async fn connect(&self) -> anyhow::Result<Vec<Worker>> {
         let (mut workers, mut shared) = (Vec::new(), None);
         for number in 0..self.args.in_flight {
@@ -199,16 +199,16 @@ impl PostResults {
         self.latency.add(&other.latency);
     }
 
-    /// Accepted a second.
+    /// Returns the accepted messages per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.accepted as f64 / self.time.as_secs_f64()
     }
 
-    /// Fails when something was refused: a figure of a server that refuses is worth nothing.
+    /// Fails if a message was refused, because figures of a server that refuses are useless.
     ///
     /// # Errors
-    /// Then.
+    /// If a message was refused.
     pub fn all_accepted(self) -> anyhow::Result<Self> {
         ensure!(self.refused.is_empty(), "some messages were refused, by status: {:?}", self.refused);
         ensure!(self.accepted > 0, "no message was sent");

@@ -53,7 +53,7 @@ impl Tally {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until `expected` messages are acknowledged; returns false if none is for `patience`.
+    /// Waits until `expected` messages are acknowledged. Returns false after `patience` without progress.
     pub async fn wait_for(&self, expected: u64, patience: Duration) -> bool {
         let (mut last, mut moved) = (self.count(), Instant::now());
         while last < expected {
@@ -69,7 +69,7 @@ impl Tally {
         true
     }
 
-    /// From when each message was due until its agent had it.
+    /// Latency from the due time of each message to its arrival.
     #[must_use]
     pub fn latency(&self) -> Histogram {
         let mut all = Histogram::default();

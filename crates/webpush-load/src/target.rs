@@ -1,4 +1,4 @@
-//! The server that is loaded: started for the run, or one that runs already.
+//! The server under load: started for the run, or already running.
 
 use crate::certificates::Certificate;
 use crate::dial::Dialer;
@@ -9,36 +9,36 @@ use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Which server.
+/// The choice of a server.
 #[derive(clap::Args)]
 pub struct TargetArgs {
-    /// Start this webpush-server for the run, on a data directory of its own
+    /// Start this webpush-server for the run, with its own data directory
     #[arg(long, value_name = "PATH", conflicts_with_all = ["origin", "pid"])]
     pub server: Option<PathBuf>,
-    /// Where that data directory is made [default: the directory for temporary files]
+    /// Directory for that data directory [default: the temporary directory]
     #[arg(long, value_name = "DIRECTORY")]
     pub directory: Option<PathBuf>,
-    /// Let it speak TLS
+    /// Use TLS
     #[arg(long, requires = "server")]
     pub tls: bool,
-    /// One more argument for it, as in --server-arg=--keepalive=1h
+    /// Another argument for it, as in --server-arg=--keepalive=1h
     #[arg(long, value_name = "ARG", requires = "server", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
     /// Start autopush-rs for the run from the directory of its programs; needs redis-server
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["server", "origin", "pid"])]
     peer: Option<PathBuf>,
-    /// Load a running server on this machine: where its agents connect; senders follow its push URLs
+    /// Load a running server on this machine: its URL for agents; senders use its push URLs
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
-    /// The certificate that it shows, PEM
+    /// Its certificate, PEM
     #[arg(long, value_name = "FILE", requires = "origin")]
     ca: Option<PathBuf>,
-    /// Its processes, whose processor time and memory are measured
+    /// IDs of its processes, whose processor time and memory are measured
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pid: Vec<u32>,
 }
 
-/// The server that is loaded.
+/// The server under load.
 pub struct Target {
     /// Connects to it.
     pub dialer: Dialer,
@@ -48,25 +48,25 @@ pub struct Target {
     _started: Option<Started>,
 }
 
-/// Keeps a started server running; dropping it ends the server.
+/// Keeps a started server running. Dropping it ends the server.
 enum Started {
     Ours { _running: Running, _directory: TempDir },
     Peer { _peer: Peer },
 }
 
 impl TargetArgs {
-    /// A directory for the run, which is removed after it.
+    /// Creates a directory for the run, which is removed afterwards.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it cannot be created.
     pub fn make_directory(&self) -> anyhow::Result<TempDir> {
         directory_in(self.directory.as_deref())
     }
 
-    /// Starts the server, or finds the one that runs.
+    /// Starts the server, or finds the running one.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn target(&self) -> anyhow::Result<Target> {
         match (&self.server, &self.peer, &self.origin) {
             (Some(server), _, _) => self.started(server),
@@ -109,19 +109,19 @@ impl TargetArgs {
 }
 
 impl Target {
-    /// Connects to where push URLs lead, which may be another process.
+    /// Connects to the origin of push URLs, which may be another process.
     ///
     /// # Errors
-    /// When that is not this machine.
+    /// If it is not this machine.
     pub fn push_dialer(&self, endpoint: &str) -> anyhow::Result<Dialer> {
         Dialer::new(endpoint, self.trusted.as_deref())
     }
 }
 
-/// A directory that is removed when it is dropped.
+/// Creates a directory that is removed when it is dropped.
 ///
 /// # Errors
-/// When it can't be made.
+/// If it cannot be created.
 pub fn directory_in(parent: Option<&Path>) -> anyhow::Result<TempDir> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
     tempfile::tempdir_in(&parent).with_context(|| format!("no directory can be made in {}", parent.display()))

@@ -1,4 +1,4 @@
-//! Tokens of senders (VAPID, RFC 8292): none, the same each time, or a new one each time.
+//! VAPID tokens of senders (RFC 8292): none, the same each time, or a new one each time.
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -11,25 +11,25 @@ use webpush_core::time::Timestamp;
 /// How senders identify themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Vapid {
-    /// They don't.
+    /// Not at all.
     None,
-    /// With the same token each time: the service may remember it.
+    /// With the same token each time, which the service may cache.
     Repeated,
-    /// With a token that the service has never seen.
+    /// With a new token each time.
     Fresh,
 }
 
-/// Tokens to be used. They are signed before anything is measured.
+/// Tokens to use. They are signed before the measurement.
 pub enum Tokens {
-    /// None is sent.
+    /// No token.
     None,
-    /// Always this.
+    /// The same token.
     Repeated(String),
-    /// Each once.
+    /// Each token once.
     Fresh {
         /// The values of `Authorization`.
         pool: Vec<String>,
-        /// How many are used.
+        /// The number of used ones.
         used: AtomicUsize,
     },
 }
@@ -38,7 +38,7 @@ impl Tokens {
     /// Signs the tokens for `count` messages to an origin.
     ///
     /// # Errors
-    /// When there is no randomness.
+    /// If no random bytes are available.
     pub fn prepare(vapid: Vapid, origin: &str, messages: usize) -> anyhow::Result<Self> {
         let key = VapidKey::generate()?;
         let millis =
@@ -49,7 +49,7 @@ impl Tokens {
             Vapid::None => Self::None,
             Vapid::Repeated => Self::Repeated(sign()?),
             Vapid::Fresh => {
-                // A signature has a random number in it, so each token is another one.
+                // Signatures are randomized, so each token is different.
                 let threads = thread::available_parallelism().map_or(1, usize::from);
                 let share = messages.div_ceil(threads);
                 let pool = thread::scope(|scope| {
@@ -81,7 +81,7 @@ impl Tokens {
     }
 }
 
-/// There is no token left that was not used: the measurement ends early.
+/// All tokens were used: the measurement ends early.
 #[derive(Debug)]
 pub struct UsedUp;
 

@@ -1,4 +1,4 @@
-//! A WebSocket to the server, without a buffer while it is idle.
+//! A WebSocket client without a buffer while it is idle.
 //!
 //! Many thousands of them wait in one process.
 
@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use webpush_core::websocket::{WebSocketMessage, client};
 
-/// Read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 8 * 1024;
-/// For the answer to a close.
+/// How long to wait for the answer to a close.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest head of an answer.
+/// The longest head of a response.
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// An open WebSocket.
@@ -28,10 +28,12 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// Connects and opens it (RFC 6455 §4.1). The key is that of the standard: nothing here depends on it.
+    /// Connects and performs the handshake (RFC 6455 §4.1).
+    ///
+    /// The key is the example of the RFC, as nothing here depends on it.
     ///
     /// # Errors
-    /// When there is no connection, or the server does not agree.
+    /// If the connection or the handshake fails.
     pub async fn open(dialer: &Dialer) -> anyhow::Result<Self> {
         let mut stream = dialer.connect(Speak::Http1).await?;
         let request = format!(
@@ -63,17 +65,17 @@ impl WebSocket {
     /// Sends a text message in one write.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// If the connection is gone.
     pub async fn send(&mut self, text: &str) -> anyhow::Result<()> {
         let mut out = Vec::with_capacity(text.len() + 16);
         client::text(&mut out, text, self.next_mask());
         self.write(&out).await
     }
 
-    /// The next text message, handed to `take`. Responds to pings. May be dropped while it waits.
+    /// Passes the next text message to `take`. Responds to pings. Cancel safe.
     ///
     /// # Errors
-    /// When the connection is closed or the server sends nonsense.
+    /// If the connection is closed, or the server violates the protocol.
     pub async fn next<T>(&mut self, take: impl FnOnce(&str) -> T) -> anyhow::Result<T> {
         loop {
             let read = client::parse(&self.unread).map_err(|violation| anyhow!("{}", violation.reason))?;
@@ -104,14 +106,14 @@ impl WebSocket {
         }
     }
 
-    /// Closes, and waits until the server has closed as well: then it knows that the agent is gone.
+    /// Closes, and waits until the server has closed too, which shows that it has noticed.
     pub async fn leave(mut self) {
         let mut out = Vec::new();
         client::close(&mut out, self.next_mask());
         let closed = async {
             self.write(&out).await?;
             loop {
-                // The server's close is an error here, and the end.
+                // The close of the server is an error here, and expected.
                 self.next(|_| ()).await?;
             }
         };
@@ -120,7 +122,7 @@ impl WebSocket {
 
     /// Reads into a buffer on the stack of the poll.
     ///
-    /// A buffer that waited with the agent would be most of its memory.
+    /// A buffer in the agent would take most of its memory.
     async fn read_more(&mut self) -> anyhow::Result<()> {
         let Self { stream, unread, .. } = self;
         let read = poll_fn(|cx| {
@@ -146,7 +148,7 @@ impl WebSocket {
         self.stream.flush().await.context("the connection broke")
     }
 
-    /// Another one for each frame. It need not be unpredictable here: nobody is between.
+    /// Returns the next masking key. It need not be unpredictable, as there is no intermediary.
     const fn next_mask(&mut self) -> [u8; 4] {
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;

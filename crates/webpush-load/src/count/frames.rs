@@ -1,19 +1,19 @@
-//! Frames of a WebSocket, as the service reads and writes them.
+//! WebSocket frames, as the service reads and writes them.
 
 use super::samples::MASK;
 use anyhow::ensure;
 use std::hint::black_box;
 use webpush_core::websocket::{self, WebSocketMessage, WebSocketReader, client};
 
-/// As long as an acknowledgement.
+/// The length of an acknowledgement.
 const READ_BYTES: usize = 150;
-/// As long as a notification of 200 bytes.
+/// The length of a notification of 200 bytes.
 const WRITTEN_BYTES: usize = 500;
 
-/// Reads one that came whole.
+/// Reads a complete frame.
 ///
 /// # Errors
-/// When it is not read as it was written.
+/// If it is read differently than it was written.
 pub fn read(times: u32) -> anyhow::Result<()> {
     let text = "x".repeat(READ_BYTES);
     let mut frame = Vec::new();
@@ -27,10 +27,10 @@ pub fn read(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes one where nothing waits.
+/// Writes a frame to an empty buffer.
 ///
 /// # Errors
-/// When nothing was written.
+/// If nothing was written.
 pub fn write(times: u32) -> anyhow::Result<()> {
     let text = "x".repeat(WRITTEN_BYTES);
     for _ in 0..times {

@@ -1,4 +1,4 @@
-//! A push request, from its head to the decision on it.
+//! A push request, from its head to its acceptance.
 
 use super::samples::{self, BODY, KEY, NOW, ORIGIN};
 use anyhow::{Context as _, ensure};
@@ -15,10 +15,10 @@ use webpush_core::sender::VerifiedSender;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::vapid::VapidCache;
 
-/// Reads the headers.
+/// Parses the headers.
 ///
 /// # Errors
-/// When they are refused.
+/// If they are refused.
 pub fn parse(times: u32) -> anyhow::Result<()> {
     let headers = samples::headers();
     for _ in 0..times {
@@ -27,10 +27,10 @@ pub fn parse(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Decides on one of a verified sender, to a subscription that is for no other.
+/// Accepts a push of a verified sender to a subscription that is restricted to it.
 ///
 /// # Errors
-/// When it is refused.
+/// If it is refused.
 pub fn judge_one(times: u32) -> anyhow::Result<()> {
     let (cache, credentials) = remembered()?;
     let sender = sender(&cache, &credentials)?;
@@ -46,10 +46,10 @@ pub fn judge_one(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Finds out who sends, from a token that is remembered.
+/// Identifies a sender by a cached token.
 ///
 /// # Errors
-/// When it is not.
+/// If the token is not valid.
 pub fn vapid(times: u32) -> anyhow::Result<()> {
     let (cache, credentials) = remembered()?;
     for _ in 0..times {

@@ -23,7 +23,7 @@ pub(super) const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([0x52
 pub(super) const CHANNEL: ChannelId = ChannelId::from_bytes([0xc4; 16]);
 pub(super) const BODY: [u8; 200] = [0x5a; 200];
 pub(super) const SCOPE: Scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
-/// Of the client's frames.
+/// The mask of the client's frames.
 pub(super) const MASK: [u8; 4] = [1, 2, 3, 4];
 
 pub(super) fn keyring() -> anyhow::Result<Keyring> {
@@ -52,7 +52,7 @@ pub(super) fn headers() -> HeaderMap {
     list.into_iter().map(header).collect()
 }
 
-/// The message of a number, which is its position.
+/// Returns the message with a number, which is its position.
 pub(super) fn message(number: u32) -> Message {
     draft(number).into_message(position(number))
 }

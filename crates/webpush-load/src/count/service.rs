@@ -1,7 +1,7 @@
 //! A message through a whole service in this process.
 //!
-//! It is posted over HTTP/1.1, stored durably, delivered on a WebSocket, acknowledged and settled. One message is under
-//! way at a time, and the other sides are blocking sockets that allocate nothing.
+//! It is posted over HTTP/1.1, stored durably, delivered on a WebSocket, acknowledged and settled. Only one message is in
+//! flight, and the clients are blocking sockets that allocate nothing.
 
 use super::samples::{self, AGENT, CHANNEL, KEY, MASK, SUBSCRIPTION};
 use super::stored;
@@ -30,7 +30,7 @@ const ROOM_BYTES: usize = 4096;
 /// Posts a message and acknowledges it, `times` times.
 ///
 /// # Errors
-/// When one is not delivered, or not gone at the end.
+/// If one is not delivered, or not settled at the end.
 pub fn run(times: u32) -> anyhow::Result<()> {
     let directory = directory_in(None)?;
     let store: Arc<Backend> = stored::open(directory.path())?.into();
@@ -61,7 +61,7 @@ pub fn run(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves for as long as the process lives.
+/// Serves until the process ends.
 fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -70,7 +70,7 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
         let service = Service::new(Setup::new(store, samples::keyring()?, format!("http://{address}")));
         addresses.send(address)?;
         let drain = Drain::default();
-        // Without `settling::run`: it settles by the clock, and so acknowledgements are settled 64 at a time.
+        // Without `settling::run`, which settles by the clock. So acknowledgements are settled in batches of 64.
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
         let front = Front { connections, proxy_protocol: false, tls: None };
@@ -79,7 +79,7 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
     })
 }
 
-/// The other side of a connection.
+/// The client's side of a connection.
 struct Line {
     socket: TcpStream,
     room: [u8; ROOM_BYTES],
@@ -95,7 +95,7 @@ impl Line {
         Ok(Self { socket, room: [0; ROOM_BYTES], filled: 0, taken: 0 })
     }
 
-    /// The next part, as long as `measure` says once it is there.
+    /// Returns the next part, whose length `measure` returns once it is complete.
     fn take(&mut self, measure: impl Fn(&[u8]) -> anyhow::Result<Option<usize>>) -> anyhow::Result<&[u8]> {
         self.room.copy_within(self.taken..self.filled, 0);
         (self.filled, self.taken) = (self.filled - self.taken, 0);
@@ -114,7 +114,7 @@ impl Line {
     }
 }
 
-/// How long a head without a body is, once it is there.
+/// Returns the length of a head without a body, once it is complete.
 fn head_bytes(bytes: &[u8]) -> Option<usize> {
     const END: &[u8] = b"\r\n\r\n";
     bytes.windows(END.len()).position(|window| window == END).map(|start| start + END.len())
@@ -125,7 +125,7 @@ fn frame_bytes(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     Ok(frame.map(|(_, length)| length))
 }
 
-/// An agent that listens.
+/// A connected agent.
 struct Agent {
     line: Line,
     said: String,

@@ -1,4 +1,4 @@
-//! A message and its agent, from the wakeup of the session to the settling, without a socket.
+//! A message and its agent, from the wakeup of the session to the settlement, without a socket.
 
 use super::samples::{self, CHANNEL, KEY, MASK, NOW, ORIGIN, SCOPE};
 use anyhow::{Context as _, bail, ensure};
@@ -17,10 +17,10 @@ use webpush_core::websocket::{WebSocketMessage, WebSocketReader, client, write};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Woken, promised and pushed, handed over; then the DELETE of its URL says which message that is.
+/// Wakes the session, promises and pushes the message, and reads the message of its DELETE.
 ///
 /// # Errors
-/// When the session wants something else.
+/// If the session issues an unexpected command.
 pub fn rfc8030(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let subscription = samples::subscription(Protocol::Rfc8030);
@@ -43,10 +43,10 @@ pub fn rfc8030(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Woken, framed and handed over; then its acknowledgement is read from a frame.
+/// Wakes the session, frames the message, and reads its acknowledgement from a frame.
 ///
 /// # Errors
-/// When the session wants something else.
+/// If the session issues an unexpected command.
 pub fn autopush(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let mut connection =
@@ -84,7 +84,7 @@ pub fn autopush(times: u32) -> anyhow::Result<()> {
         connection.handle(AutopushInput::Session(session::Input::Sent { confirmed: false }), NOW);
         ensure!(connection.next_command().is_none(), "it is for its agent to acknowledge");
 
-        // The agent's part: without an allocation after the first time.
+        // The agent's part, which allocates only the first time.
         acknowledgement.clear();
         frame.clear();
         let begin = r#"{"messageType":"ack","updates":[{"channelID":"#;

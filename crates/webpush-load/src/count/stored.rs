@@ -1,4 +1,4 @@
-//! A message in the store: its encodings, and its whole life.
+//! A message in the store: its encodings, and its life.
 
 use super::samples;
 use crate::target::directory_in;
@@ -12,10 +12,10 @@ use webpush_core::subscription::Protocol;
 use webpush_store::embedded::{Codecs, EmbeddedStore, MemtableBounds, Options};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
-/// Writes the row of a message and reads it again.
+/// Encodes the row of a message and decodes it.
 ///
 /// # Errors
-/// When it is not there.
+/// If they differ.
 pub fn entry_row(times: u32) -> anyhow::Result<()> {
     let codecs = Codecs::new(samples::message(1));
     for _ in 0..times {
@@ -24,10 +24,10 @@ pub fn entry_row(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the frame of a message and reads it again.
+/// Encodes the frame of a message and decodes it.
 ///
 /// # Errors
-/// When it is not there.
+/// If they differ.
 pub fn log_frame(times: u32) -> anyhow::Result<()> {
     let mut codecs = Codecs::new(samples::message(1));
     for _ in 0..times {
@@ -36,10 +36,10 @@ pub fn log_frame(times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Appends a message durably and settles it lazily; each is waited for.
+/// Appends a message durably and settles it lazily, waiting for each.
 ///
 /// # Errors
-/// When the disk fails.
+/// If the disk fails.
 pub fn store(times: u32) -> anyhow::Result<()> {
     let directory = directory_in(None)?;
     let store = open(directory.path())?;
@@ -54,7 +54,7 @@ pub fn store(times: u32) -> anyhow::Result<()> {
         let settle = vec![Op::Settle(appended.message.entry_ref(), Outcome::Delivered)];
         commit(&store, settle, Durability::Lazy, &answers, &answered)?;
     }
-    // To close it costs now more and now less, as its threads end.
+    // The cost of closing varies, as threads end.
     std::mem::forget(store);
     Ok(())
 }
@@ -65,14 +65,14 @@ pub(super) fn open(directory: &Path) -> anyhow::Result<EmbeddedStore> {
     Ok(EmbeddedStore::open(directory, Options { memtable, ..Options::default() })?)
 }
 
-/// Makes the agent and its subscription.
+/// Creates the agent and its subscription.
 pub(super) fn seed(protocol: Protocol) -> Vec<Op> {
     vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(protocol))]
 }
 
 type Answer = Result<Vec<Applied>, StoreError>;
 
-/// Commits and waits for the answer.
+/// Commits and waits for the result.
 pub(super) fn commit(
     store: &impl Store,
     ops: Vec<Op>,

@@ -5,10 +5,10 @@ use anyhow::{Context as _, ensure};
 use std::hint::black_box;
 use webpush_core::capability::Capability;
 
-/// Makes a message's URL.
+/// Makes the URL of a message.
 ///
 /// # Errors
-/// When there is no key.
+/// If its sealing key is missing.
 pub fn seal(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let capability = Capability::Message(samples::message(1).entry_ref());
@@ -21,7 +21,7 @@ pub fn seal(times: u32) -> anyhow::Result<()> {
 /// Opens a push URL.
 ///
 /// # Errors
-/// When it grants something else.
+/// If it grants another capability.
 pub fn open(times: u32) -> anyhow::Result<()> {
     let keyring = samples::keyring()?;
     let capability = Capability::Push(AGENT, SUBSCRIPTION);

@@ -1,4 +1,4 @@
-//! Messages to agents that are not there: what it costs to store one.
+//! Messages to agents that are not connected: the cost of storing one.
 
 use crate::audience::{all, registered};
 use crate::body::Beginning;
@@ -16,17 +16,17 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// User agents that have registered and gone
+    /// Number of user agents that have registered and disconnected
     #[arg(long, value_name = "N", default_value_t = 1000)]
     agents: usize,
     #[command(flatten)]
     send: SendArgs,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks or a message is refused.
+/// If an operation fails, or a message is refused.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let target = args.target.target()?;
     let agents = gone(&target.dialer, args.agents).await?;
@@ -49,10 +49,10 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// Agents that have registered and gone: their names, and where to push to them.
+/// Registers agents that then disconnect; returns their IDs and push URLs.
 ///
 /// # Errors
-/// When the server refuses one.
+/// If the server refuses one.
 pub async fn gone(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<(String, String)>> {
     all(count, |number| {
         let dialer = dialer.clone();

@@ -1,4 +1,4 @@
-//! Stored messages are delivered to agents that reconnect.
+//! Delivery of stored messages to agents that reconnect.
 
 use super::absent::gone;
 use crate::audience::all;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_millis(100);
-/// For all messages to be stored.
+/// How long storing all messages may take.
 const MOST_FILLING: Duration = Duration::from_secs(480);
 
 /// Options.
@@ -23,20 +23,20 @@ const MOST_FILLING: Duration = Duration::from_secs(480);
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// User agents that have registered and gone
+    /// Number of user agents that have registered and disconnected
     #[arg(long, value_name = "N", default_value_t = 500)]
     agents: usize,
-    /// Messages that wait for each
+    /// Number of messages for each
     #[arg(long, value_name = "N", default_value_t = 100)]
     waiting: u64,
     #[command(flatten)]
     send: SendArgs,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks or a message is missing.
+/// If an operation fails, or a message is missing.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let target = args.target.target()?;
     let beginning = Beginning::now();
@@ -51,7 +51,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let tally = Arc::new(Tally::new(beginning));
     let (before, begun) = (target.process.sample()?, Instant::now());
     let names = Arc::new(agents);
-    // An agent takes its messages at once; it does not wait for others to have said hello.
+    // An agent receives its messages immediately, without waiting until others have said hello.
     let listening = all(names.len(), |number| {
         let (dialer, names, tally) = (target.dialer.clone(), Arc::clone(&names), Arc::clone(&tally));
         async move {
@@ -72,7 +72,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     figures.note("messages", stored as f64);
     figures.note("messages_per_second", stored as f64 / time.as_secs_f64());
-    // With connecting and saying hello, a hundredth of which is paid by each of a hundred messages.
+    // Includes connecting and hello, which are shared by the agent's messages.
     figures.note_cpu(&spent, "message", stored);
     Ok(figures)
 }

@@ -1,4 +1,4 @@
-//! Idle agents: server memory per agent, cost of connecting, processor time at rest.
+//! Idle agents: server memory per agent, cost of connecting, processor time while idle.
 
 use crate::audience::{AudienceArgs, Via, all, subscribe};
 use crate::autopush::Agent;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Connected before the measurement: the first agents make the allocator grow.
+/// Agents connected before the measurement, which make the allocator grow.
 const FIRST: usize = 64;
-/// Descriptors of the load itself.
+/// File descriptors of the load itself.
 const SPARE_DESCRIPTORS: usize = 64;
 
 /// Options.
@@ -28,15 +28,15 @@ pub struct Args {
     /// Agents on WebSockets register a channel each; otherwise they only say hello
     #[arg(long)]
     register: bool,
-    /// Seconds at rest that are measured
+    /// Seconds of idleness to measure
     #[arg(long, value_name = "N", default_value_t = 10)]
     rest: u64,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks, or an agent does not stay.
+/// If an operation fails, or an agent disconnects.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let descriptors = descriptors()?;
     ensure!(
@@ -45,7 +45,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         args.audience.agents
     );
     let target = args.target.target()?;
-    // Memory of subscriptions in the store is not memory of listening agents.
+    // Memory of subscriptions in the store is not counted as memory of connected agents.
     let mut subscriptions = match args.audience.via {
         Via::Push => subscribe(&target.dialer, FIRST + args.audience.agents).await?,
         Via::Websocket => Vec::new(),

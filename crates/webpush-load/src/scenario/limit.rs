@@ -1,4 +1,4 @@
-//! The limits of this machine: the disk without a store, HTTP and WebSockets without a service.
+//! The limits of this machine: its disk without a store, HTTP and WebSockets without a service.
 
 use crate::audience::all;
 use crate::body::Beginning;
@@ -33,39 +33,39 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Limit {
-    /// One record appended to a file and synced, again and again
+    /// Append one record to a file and sync it, repeatedly
     Fdatasync {
-        /// Where the file is made [default: the directory for temporary files]
+        /// Directory for the file [default: the temporary directory]
         #[arg(long, value_name = "DIRECTORY")]
         directory: Option<PathBuf>,
-        /// Seconds that are measured
+        /// Seconds to measure
         #[arg(long, value_name = "N", default_value_t = 5)]
         seconds: u64,
     },
-    /// Records appended to a file and synced in groups by one thread
+    /// Append records to a file and sync them in groups, on one thread
     Append(store::LoopArgs),
-    /// Records put into the engine behind our store and synced in groups by one thread
+    /// Put records into the engine of our store and sync them in groups, on one thread
     Engine(store::LoopArgs),
-    /// Requests to a server that answers 201 to everything
+    /// Send requests to a server that always returns 201
     Http(SendArgs),
-    /// Text messages to a server that echoes them
+    /// Send text messages to a server that echoes them
     Websocket {
-        /// Connections, each with one message under way
+        /// Connections, each with one message in flight
         #[arg(long, value_name = "N", default_value_t = 64)]
         in_flight: usize,
-        /// Bytes of each
+        /// Bytes of each message
         #[arg(long, value_name = "BYTES", default_value_t = 400)]
         size: usize,
-        /// Seconds that are measured
+        /// Seconds to measure
         #[arg(long, value_name = "N", default_value_t = 5)]
         seconds: u64,
     },
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks.
+/// If an operation fails.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     match &args.limit {
         Limit::Fdatasync { directory, seconds } => {
@@ -103,7 +103,7 @@ async fn http(send: &SendArgs) -> anyhow::Result<Figures> {
     };
     let running = started(null)?;
     let process = Process::new(vec![running.pid()]);
-    // As long as a push URL is.
+    // The length of a push URL.
     let endpoint = format!("{}/push/{}", running.origin, "x".repeat(66));
     let senders = send.senders(Dialer::new(&running.origin, None)?, &[endpoint], Beginning::now())?;
     senders.run(Duration::from_millis(500), u64::MAX).await?.all_accepted()?;

@@ -1,4 +1,4 @@
-//! Messages to agents that listen: the whole life of each, from its push to its acknowledgement.
+//! Messages to connected agents: the life of each from its push to its acknowledgement.
 
 use crate::audience::AudienceArgs;
 use crate::body::Beginning;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// Messages sent before the measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// Longest gap between messages before the rest counts as lost.
+/// Longest gap between messages before the rest is considered lost.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Wait for the batches that settle acknowledgements: they are part of the cost of a message.
+/// How long to wait for the batches that settle acknowledgements, which a message pays for.
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// Options.
@@ -28,10 +28,10 @@ pub struct Args {
     send: SendArgs,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks or a message is missing.
+/// If an operation fails, or a message is missing.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let target = args.target.target()?;
     let beginning = Beginning::now();
@@ -61,7 +61,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     figures.note("messages", posted.accepted as f64);
     figures.note("messages_per_second", posted.rate());
-    // In a closed loop the next message waits for the one before: see `pace`.
+    // In a closed loop the next message waits for the previous one: see `send_rate`.
     let kind = if args.send.is_open() { "open_loop" } else { "closed_loop" };
     figures.note_latency(&format!("{kind}_post"), &posted.latency);
     figures.note_latency(&format!("{kind}_delivery"), &tally.latency());

@@ -12,35 +12,35 @@ use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// For all messages to be stored.
+/// How long storing all messages may take.
 const MOST_FILLING: Duration = Duration::from_secs(540);
 
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The webpush-server that is started
+    /// The webpush-server to start
     #[arg(long, value_name = "PATH")]
     server: PathBuf,
-    /// Where its data directory is made [default: the directory for temporary files]
+    /// Directory for its data directory [default: the temporary directory]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// Messages that are stored when it is killed
+    /// Number of stored messages when it is killed
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     stored: u64,
-    /// User agents that they are for
+    /// Number of their user agents
     #[arg(long, value_name = "N", default_value_t = 1000)]
     agents: usize,
-    /// How often it is killed and started again
+    /// Number of restarts
     #[arg(long, value_name = "N", default_value_t = 5)]
     times: u32,
     #[command(flatten)]
     send: SendArgs,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When something breaks or a message is refused.
+/// If an operation fails, or a message is refused.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!((1..=100).contains(&args.times), "--times: 1 to 100");
     let directory = directory_in(args.directory.as_deref())?;
@@ -65,7 +65,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         ensure!(status == 201, "the first message was answered {status}");
         times.push(begun.elapsed().as_secs_f64() * 1e3);
     }
-    // The first is after a crash under load; the others show whether that left something behind.
+    // The first restart follows a crash under load; the others show whether that left anything behind.
     let mut figures = Figures::default();
     figures.note("stored", args.stored as f64);
     figures.note("restart_first_ms", times.first().copied().unwrap_or_default());

@@ -1,11 +1,11 @@
 //! Memory of idle sessions in this process, on in-memory transports.
 //!
-//! Shows what the service itself keeps for an idle agent, for more sessions than a machine has sockets.
+//! Shows the memory of the service for an idle agent, with more sessions than a machine has sockets.
 //!
-//! The transport has no buffer: it holds how far hello was read, and with TLS the client until the response to hello. The
-//! share of a socket in user space (its registration, `hyper`'s upgraded connection) is in the figures of `idle`. Bytes are
-//! counted as anonymous memory of the process: a counting allocator would need `unsafe`, and not see what the allocator
-//! itself adds.
+//! The transport has no buffer: it only has the read position in hello, and with TLS the client until the response to hello.
+//! The user-space part of a socket (its registration, `hyper`'s upgraded connection) is in the figures of `idle`. Bytes are
+//! counted as anonymous memory of the process: a counting allocator would need `unsafe`, and miss the overhead of the
+//! allocator.
 
 use crate::certificates::Certificate;
 use crate::figures::Figures;
@@ -42,7 +42,9 @@ const WAVE: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Sessions with a response to hello. A static: a pointer in each would count as theirs.
+/// Sessions with a response to hello.
+///
+/// A static, because a pointer in each session would count as its memory.
 static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 static HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut frame = Vec::new();
@@ -60,18 +62,18 @@ pub struct Args {
     /// Sessions
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     count: usize,
-    /// Each behind TLS
+    /// Use TLS
     #[arg(long)]
     tls: bool,
-    /// Seconds at rest that are measured
+    /// Seconds of idleness to measure
     #[arg(long, value_name = "N", default_value_t = 10)]
     rest: u64,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When a session gets no response to hello.
+/// If a session gets no response to hello.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [7; 32])]).context("a keyring needs a key")?;
     let service = Service::new(Setup::new(MemoryStore::default(), keyring, "http://127.0.0.1"));
@@ -128,9 +130,9 @@ async fn wave(
             Some(encryption) => {
                 let (acceptor, line) = (encryption.acceptor.clone(), encryption.line()?);
                 tokio::spawn(async move {
-                    // One that fails is missed in the count.
+                    // A failed one is missing from the count.
                     let Ok(stream) = acceptor.accept(line).await else { return };
-                    // As the service does it: the task of the opening had other things to keep.
+                    // As in the service: a task of its own, without the state of the opening.
                     tokio::spawn(websocket::run(Box::new(stream), handshake, server, draining));
                 });
             }
@@ -144,7 +146,7 @@ async fn wave(
     Ok(())
 }
 
-/// Says hello, and nothing more.
+/// A transport that says hello, and nothing more.
 struct Plain {
     said: usize,
 }
@@ -157,7 +159,7 @@ impl AsyncRead for Plain {
     ) -> Poll<io::Result<()>> {
         let rest = HELLO.get(self.said..).unwrap_or_default();
         if rest.is_empty() {
-            // Nothing will come, so nobody is to be woken.
+            // Nothing will arrive, so no waker is needed.
             return Poll::Pending;
         }
         let length = rest.len().min(buf.remaining());
@@ -168,7 +170,7 @@ impl AsyncRead for Plain {
 }
 
 impl AsyncWrite for Plain {
-    /// The first that is written is the answer to hello.
+    /// The first write is the response to hello.
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.said != usize::MAX {
             self.said = usize::MAX;
@@ -218,7 +220,7 @@ impl Encryption {
     }
 }
 
-/// Holds its client until that has its answer. The client acts when the server writes.
+/// A transport that has its TLS client until the response. The client acts when the server writes.
 struct Encrypted {
     client: Option<Box<Client>>,
 }
@@ -283,7 +285,7 @@ impl Client {
         Ok(length)
     }
 
-    /// Tickets come before the answer, and are not it.
+    /// Session tickets precede the response.
     fn is_answered(&mut self) -> io::Result<bool> {
         let state = self.connection.process_new_packets().map_err(io::Error::other)?;
         Ok(state.plaintext_bytes_to_read() > 0)

@@ -1,4 +1,4 @@
-//! Startup with an empty data directory, up to the line that says it serves; size of the program.
+//! Startup with an empty data directory until it reports that it serves; size of the program.
 
 use crate::figures::Figures;
 use crate::histogram::Histogram;
@@ -13,21 +13,21 @@ use std::time::Instant;
 /// Options.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The webpush-server that is started
+    /// The webpush-server to start
     #[arg(long, value_name = "PATH")]
     server: PathBuf,
-    /// Where its data directories are made [default: the directory for temporary files]
+    /// Directory for its data directories [default: the temporary directory]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// How often
+    /// Number of starts
     #[arg(long, value_name = "N", default_value_t = 11)]
     times: u32,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// When it does not start.
+/// If it does not start.
 pub fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!((1..=1000).contains(&args.times), "--times: 1 to 1000");
     let directory = directory_in(args.directory.as_deref())?;

@@ -48,7 +48,7 @@ pub struct LoopArgs {
 /// Measures.
 ///
 /// # Errors
-/// When the store or the disk fails.
+/// If the store or the disk fails.
 pub fn run(args: &Args) -> anyhow::Result<Figures> {
     match &args.command {
         Command::Puts(args) => puts::run(args),

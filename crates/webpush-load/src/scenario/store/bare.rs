@@ -25,7 +25,7 @@ type Record = (Vec<u8>, Sender<()>);
 /// Measures a plain file.
 ///
 /// # Errors
-/// When the disk fails.
+/// If the disk fails.
 pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
     let directory = directory_in(args.directory.as_deref())?;
     let mut file = File::create(directory.path().join("log"))?;
@@ -41,7 +41,7 @@ pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
 /// Measures the engine, with the rows that our store keeps of a message.
 ///
 /// # Errors
-/// When the disk fails.
+/// If the disk fails.
 pub fn engine(args: &LoopArgs) -> anyhow::Result<Figures> {
     let directory = directory_in(args.directory.as_deref())?;
     let database = Database::builder(directory.path().join("engine")).open()?;
