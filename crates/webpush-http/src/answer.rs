@@ -31,7 +31,7 @@ pub fn no_store<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Returns a header value made of our own URLs and numbers.
+/// Returns a header value that consists of our own URLs and numbers.
 pub(crate) fn value(text: String) -> Result<HeaderValue, ServiceError> {
     Ok(HeaderValue::try_from(text)?)
 }

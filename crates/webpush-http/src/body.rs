@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use webpush_core::problem::Problem;
 
-/// The most that is read of a body only to be discarded.
+/// Maximum bytes of a body to read and discard.
 const MOST_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// A request body that has not been read yet.
@@ -59,7 +59,7 @@ impl Body {
 
     /// Reads and discards the rest of a body, up to a bound.
     ///
-    /// Some clients lose a response that arrives while they still send (curl 7.88, for one).
+    /// Some clients lose a response that arrives while they still send, for example curl 7.88.
     pub async fn discard(&mut self) {
         let patience = self.patience;
         let read = async {
@@ -74,7 +74,7 @@ impl Body {
         drop(timeout(patience, read).await);
     }
 
-    /// Returns the next part, for bodies that are not kept; `None` at the end.
+    /// Returns the next part, for bodies that are not kept in memory; `None` at the end.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Body {
     }
 }
 
-/// The parts so far. Most bodies are one part, which is passed on without a copy.
+/// The parts so far. Most bodies have one part, which is passed on without a copy.
 struct Whole {
     limit: usize,
     first: Bytes,

@@ -75,7 +75,7 @@ impl ErrorStyle {
         self.answer_with(ErrorKind::Service(failure), &[])
     }
 
-    /// Returns such a response with further members, which may replace others (RFC 9457 §3.2).
+    /// Returns such a response with more members, which may replace others (RFC 9457 §3.2).
     #[must_use]
     pub(crate) fn answer_with(&self, error: ErrorKind<'_>, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(error, self.vapid_status);
@@ -153,7 +153,7 @@ fn add_headers_of_problem(problem: &Problem, status: StatusCode, headers: &mut H
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
         }
         Problem::TokenRequired { wrong } => {
-            // RFC 6750 §3.1: no error code when no token came.
+            // RFC 6750 §3.1: no error code if the request had no token.
             let challenge = if *wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -14,10 +14,10 @@ pub mod tls;
 
 use std::time::Duration;
 
-/// Bytes of headers in one request; more is 431 (RFC 6585 §5).
+/// Maximum bytes of headers in one request; more is 431 (RFC 6585 §5).
 ///
 /// It also bounds an HTTP/2 CONTINUATION flood (CVE-2024-27316): `h2` counts the frames that this many bytes can need.
 pub const HEADER_BYTES: usize = 16 * 1024;
 
-/// Bounds the TLS handshake, and again the time until the HTTP version is known.
+/// Limits the TLS handshake, and then the time until the HTTP version is known.
 pub(crate) const OPENING: Duration = Duration::from_secs(10);

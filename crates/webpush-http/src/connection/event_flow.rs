@@ -52,7 +52,7 @@ pub(crate) async fn run(
 ///
 /// # Errors
 ///
-/// If the peer takes nothing for `patience`, has reset the stream or is gone.
+/// If the peer reads nothing for `patience`, has reset the stream or is gone.
 async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duration) -> Result<(), h2::Error> {
     while !part.is_empty() {
         stream.reserve_capacity(part.len());

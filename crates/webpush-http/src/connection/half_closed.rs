@@ -1,8 +1,8 @@
 //! Detects HTTP/1.1 clients that have closed their side of the connection.
 //!
 //! A client may do so after its request and still expect the response. One that receives server-sent events has usually
-//! gone away, and must not count as connected: a TTL 0 message would be lost on it. `hyper` does not read while it
-//! writes, so the event stream has to look.
+//! disconnected, and must not count as connected: a TTL 0 message would be lost on it. `hyper` does not read while it
+//! writes, so the event stream has to.
 
 use bytes::BytesMut;
 use std::io;
@@ -20,7 +20,7 @@ struct Socket<S> {
     early: BytesMut,
 }
 
-/// The most that is read ahead of `hyper`; a client that receives events has little reason to send.
+/// Maximum bytes to read ahead of `hyper`. A client that receives events has little reason to send.
 const MOST_EARLY_BYTES: usize = 4096;
 
 /// Polls for the end of the client's side. Created for every connection, used by those that stream.
@@ -44,7 +44,7 @@ impl<S> SharedSocket<S> {
 }
 
 impl<S: AsyncRead + Unpin> Socket<S> {
-    /// Reads until the client closes. One that sends more than the buffer takes counts as closed.
+    /// Reads until the client closes. One that fills the buffer counts as closed.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 512];
         while self.early.len() < MOST_EARLY_BYTES {

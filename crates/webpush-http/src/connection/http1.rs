@@ -32,7 +32,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::{CloseDeadline, Draining};
 
-/// A complete response body, or server-sent events, which `hyper` requests as it has written the last.
+/// A complete response body, or server-sent events.
+///
+/// `hyper` requests an event when it has written the last one.
 type ResponseBody = Either<Full<Bytes>, StreamBody<EventFrames>>;
 type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
@@ -63,7 +65,7 @@ pub(crate) async fn serve<S>(
     let Some(Upgrade { upgraded, peer, may_subscribe }) = opened else { return };
     // An agent that disconnects before its WebSocket is open leaves nothing behind.
     let Ok(upgraded) = upgraded.await else { return };
-    // Only the stream: nothing of HTTP is needed from here on.
+    // Only the stream, as nothing of HTTP is needed from here on.
     let Ok(parts) = upgraded.downcast::<TokioIo<SharedSocket<S>>>() else { return };
     let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
     let early = [&parts.read_buf[..], &rest[..]].concat();
@@ -99,12 +101,12 @@ async fn converse<S>(
     // A client that has closed its side still expects the response.
     builder.half_close(true);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond).with_upgrades());
-    // An error of the connection concerns nobody else.
+    // An error of the connection affects nobody else.
     tokio::select! {
         _ = &mut connection => return,
         () = draining.begun() => {}
     }
-    // After `graceful_shutdown`, `hyper` would not read a first request any more.
+    // After `graceful_shutdown`, `hyper` would no longer read a first request.
     let first_request = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Pending if !has_request.load(Ordering::Relaxed) => Poll::Pending,
         Poll::Pending => Poll::Ready(ControlFlow::Continue(())),

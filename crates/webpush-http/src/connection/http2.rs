@@ -38,8 +38,8 @@ const CONCURRENT_STREAMS: u32 = 256;
 
 /// Requests of one HTTP/2 connection that are handled at once.
 ///
-/// More than [`CONCURRENT_STREAMS`], since a request that the client has reset is no open stream any more but may still
-/// be at work (CVE-2023-44487, rapid reset).
+/// More than [`CONCURRENT_STREAMS`], because a request that the client has reset is no longer an open stream but may still
+/// be running (CVE-2023-44487, rapid reset).
 const CONNECTION_REQUESTS: usize = 512;
 
 const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
@@ -67,7 +67,7 @@ where
     let backlog = Arc::new(WriteBacklog::default());
     let inbound = Arc::new(Inbound::default());
     let io = MeteredIo::new(stream, Arc::clone(&backlog), Arc::clone(&inbound));
-    // On the heap, or the future would reserve space for the handshake as long as it lives.
+    // On the heap, or the future would reserve space for the handshake until it ends.
     let opening = Box::pin(open(io, draining.clone()));
     async move {
         let _permit = permit;
@@ -125,13 +125,13 @@ async fn converse<S>(
                         lifetime: &lifetime,
                         close_deadline: close_deadline.clone(),
                     };
-                    // Boxed, as the set reserves space for one more than it has.
+                    // Boxed, because the set reserves space for one more than it has.
                     requests.push(Box::pin(handle(server, direct_peer, request, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
             Some(()) = requests.next(), if !requests.is_empty() => {}
-            // An idle connection ends immediately, one with sessions at their deadline.
+            // An idle connection ends immediately, one with sessions at its deadline.
             () = close_deadline.reached_or_idle(is_idle), if !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();

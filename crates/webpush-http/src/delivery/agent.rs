@@ -90,7 +90,7 @@ impl<P: DeliveryProtocol> Agent<P> {
         self.service().commit(ops, Durability::Durable).await.map(drop)
     }
 
-    /// Prepares a wait with the present state of the transport, and records for traces why messages wait.
+    /// Prepares a wait with the current state of the transport, and records for traces why messages wait.
     pub(super) fn prepare(&mut self, is_ready: bool, can_end: bool) {
         (self.is_ready, self.can_end) = (is_ready, can_end);
         if let (Some(handle), Some(session)) = (&self.session_handle, self.protocol.session()) {

@@ -120,7 +120,7 @@ impl<'a> Transport for ServerPush<'a> {
         matches!(self.outgoing, Outgoing::Idle) && !self.connection.lifetime.is_out_of_ids()
     }
 
-    /// A body that was begun is completed, and entries that nobody acknowledges are confirmed.
+    /// A body that has begun is completed, and entries that nobody acknowledges are confirmed.
     fn can_end(&self) -> bool {
         !matches!(self.outgoing, Outgoing::Sending(_) | Outgoing::Confirming(_))
             && self.unconfirmed.is_empty()

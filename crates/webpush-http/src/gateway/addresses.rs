@@ -1,4 +1,4 @@
-//! Connects to a host that a stranger named.
+//! Connects to a host that an untrusted client named.
 //!
 //! The name is looked up once and the connection goes to an address that was checked, so no DNS response can direct a
 //! request to this machine or its network.

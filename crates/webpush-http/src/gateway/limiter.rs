@@ -13,7 +13,7 @@ use webpush_service::client_addr::Network;
 /// Each takes at most 32 messages of 4,096 bytes and their push URLs.
 pub const GATEWAY_NOTIFICATIONS: usize = 128;
 
-/// Notifications of one IPv4 address or IPv6 /64 that wait.
+/// Waiting notifications of one IPv4 address or IPv6 /64.
 pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
 
 /// Concurrent requests to other push services; more wait.
@@ -156,7 +156,7 @@ mod tests {
         let request = |peer| limiter.admit(peer).unwrap().request().now_or_never();
         let mut slow: Vec<_> = (0..GATEWAY_PEER_REQUESTS).map(|_| request(network("2001:db8::1"))).collect();
         assert!(slow.iter().all(|permit| permit.as_ref().is_some_and(Option::is_some)));
-        // Their notifications are dropped, as when one is canceled while a name is still looked up.
+        // Their notifications are dropped, as when one is canceled during a name lookup.
         assert!(request(network("2001:db8::2")).is_none());
         let others: Vec<_> = (slow.len()..GATEWAY_REQUESTS).map(|_| request(None).unwrap()).collect();
         assert!(request(None).is_none());

@@ -22,14 +22,14 @@ use webpush_client::trust;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::address::CidrBlock;
 
-/// Bytes read of a response: only its head is of interest.
+/// Bytes to read of a response, of which only the head is needed.
 const GATEWAY_ANSWER_BYTES: usize = 16 * 1024;
 
 /// The name of the gateway in `Via` (RFC 9110 §7.6.3), by which it detects loops.
 pub const GATEWAY_NAME: &str = "webpush-server-matrix-gateway";
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 webpush-server-matrix-gateway");
 
-/// All push services support it, and a connection has one request.
+/// All push services support HTTP/1.1, and a connection has one request.
 const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// Sends to other push services.

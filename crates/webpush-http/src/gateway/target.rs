@@ -20,7 +20,7 @@ pub enum Target {
 impl Target {
     /// Parses a pushkey; `None` if it is no push URL.
     ///
-    /// URLs of other services must have TLS, since the URL is a capability.
+    /// URLs of other services must have TLS, because the URL is a capability.
     #[must_use]
     pub fn from_pushkey(pushkey: &str, origin: &str, keyring: &Keyring) -> Option<Self> {
         if pushkey.len() > PUSHKEY_BYTES {

@@ -1,6 +1,6 @@
-//! The result of a delivery, as the homeserver is told.
+//! The result of a delivery, for the homeserver.
 //!
-//! A rejected pushkey costs its user all notifications, so only permanent failures lead to that.
+//! A rejected pushkey costs its user all notifications, so only permanent failures reject it.
 
 use super::error::GatewayError;
 use super::error::SendError;
@@ -11,10 +11,10 @@ use http::StatusCode;
 use webpush_core::problem::{LimitKind, Problem};
 use webpush_service::metrics::GatewayOutcome;
 
-/// The result of one device's delivery.
+/// The result of the delivery to one device.
 #[derive(Debug)]
 pub enum Verdict {
-    /// Nothing more is to be done.
+    /// No retry is needed.
     Done,
     /// The pushkey will never work, and is reported in `rejected`.
     Rejected,
@@ -37,7 +37,7 @@ impl Verdict {
     #[must_use]
     pub fn from_failure(failure: ServiceError) -> Self {
         match failure {
-            // The subscription is gone, or takes messages only with a key that a gateway does not have.
+            // The subscription is gone, or restricted to a key that a gateway does not have.
             ServiceError::Problem(
                 Problem::NotFound | Problem::VapidRequired | Problem::VapidInvalid { .. },
             ) => Self::Rejected,
@@ -69,7 +69,7 @@ impl From<LimitExceeded> for HttpError {
     fn from(exceeded: LimitExceeded) -> Self {
         match exceeded {
             LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
-            // By then those that wait now have ended.
+            // By then the waiting notifications have ended.
             LimitExceeded::ForPeer => Problem::TooManyRequests {
                 limit: LimitKind::Notifications,
                 retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
@@ -82,8 +82,8 @@ impl From<LimitExceeded> for HttpError {
 fn from_status(status: StatusCode) -> Verdict {
     match status {
         status if status.is_success() => Verdict::Done,
-        // The same bytes would be too large again, and the homeserver would send this device no other notification until
-        // it gives up on this one.
+        // A retry would be too large again, and the homeserver would send this device no other notification until it gives up on
+        // this one.
         StatusCode::PAYLOAD_TOO_LARGE => Verdict::Done,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
             Verdict::TryAgain(HttpError::Gateway(GatewayError::PushService))

@@ -38,7 +38,7 @@ impl ConnectionLifetime {
 
     /// Records a promise.
     ///
-    /// IDs are never reused (RFC 9113 §5.1.1), so towards their end the connection is closed and the agent opens another.
+    /// IDs are never reused (RFC 9113 §5.1.1). When they run out, the connection is closed and the agent opens another.
     pub fn record_promise(&self, stream: u32) {
         if stream >= self.last_promised_stream && !self.out_of_ids.swap(true, Ordering::AcqRel) {
             self.notify.notify_waiters();
@@ -64,7 +64,7 @@ impl ConnectionLifetime {
 
     /// Records a request that was reset before its response.
     ///
-    /// Some are users who closed a page; very many are an attack (CVE-2023-44487).
+    /// Some are from users who closed a page; very many are an attack (CVE-2023-44487).
     pub fn record_reset(&self, now: MonotonicTime) {
         let RateLimit::At(rate) = RESETS else { return };
         let now = u64::try_from(now.elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);

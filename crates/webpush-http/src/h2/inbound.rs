@@ -17,7 +17,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const ENABLE_PUSH: u16 = 2;
 
-/// Facts from the frames of a peer. Shared by a connection, its socket and its monitors.
+/// Facts from the frames of a peer. Shared by a connection, its socket and its sessions.
 #[derive(Default)]
 pub struct Inbound {
     /// The pushes that the peer has reset.

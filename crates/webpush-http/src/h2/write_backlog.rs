@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 /// Unwritten promises on a connection; more wait.
 const MAX_UNWRITTEN: usize = 32;
 
-/// Unwritten frames of a connection. Shared by the connection, its socket and its monitors.
+/// Unwritten frames of a connection. Shared by the connection, its socket and its sessions.
 #[derive(Default)]
 pub struct WriteBacklog {
     socket_full: AtomicBool,
@@ -35,7 +35,7 @@ struct Queue {
     limit: usize,
     /// The stream of the unwritten promises.
     ///
-    /// `h2` numbers promises as they are made but writes them by stream, so those of two streams would be out of order
+    /// `h2` numbers promises in the order of creation but writes them by stream, so those of two streams would be out of order
     /// (RFC 9113 §5.1.1).
     parent: u32,
 }

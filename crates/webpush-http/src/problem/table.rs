@@ -45,7 +45,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
                 ),
             )
         }
-        // Number 201 would tell senders to try again, which does not help here.
+        // Number 201 would make senders retry, which does not help here.
         ErrorKind::Service(ServiceError::Store(StoreError::Corrupt)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             None,

@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use webpush_core::capability::Capability;
 use webpush_core::problem::Problem;
 
-/// Prefixes of autopush-rs and ours. The first that matches counts.
+/// Prefixes of autopush-rs and ours. The first match counts.
 const ALIASES: [(&str, &str); 4] =
     [("/wpush/v1/", "/push/"), ("/wpush/v2/", "/push/"), ("/wpush/", "/push/"), ("/m/", "/message/")];
 
 /// A path, with its alias resolved.
 pub struct Resource<'a> {
-    /// The path of ours.
+    /// Our path.
     pub path: Cow<'a, str>,
     is_alias: bool,
 }
 
-/// Resolves a path. One that is no alias stays as it is.
+/// Resolves a path. One that is no alias is returned unchanged.
 pub fn resolve(path: &str) -> Resource<'_> {
     let own = |(theirs, ours)| path.strip_prefix(theirs).map(|token| format!("{ours}{token}"));
     match ALIASES.into_iter().find_map(own) {
@@ -26,9 +26,9 @@ pub fn resolve(path: &str) -> Resource<'_> {
 }
 
 impl Resource<'_> {
-    /// Returns the failure that a client of this path expects.
+    /// Returns the error that a client of this path expects.
     ///
-    /// Senders of autopush-rs expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths
+    /// Senders of autopush-rs expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths,
     /// both are 404 (RFC 8030 §7.3).
     pub(crate) fn for_client(&self, failure: ServiceError, open: Option<Capability>) -> ServiceError {
         match (failure, open) {

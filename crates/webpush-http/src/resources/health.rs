@@ -16,13 +16,13 @@ const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
 /// A health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthCheck {
-    /// Is the process alive?
+    /// Liveness: the process runs.
     Live,
-    /// Should it get requests? Answered without a test of the store.
+    /// Readiness for requests, without a test of the store.
     Balancing,
-    /// Can it serve requests? Tests the store.
+    /// Readiness, with a test of the store.
     Ready(Audience),
-    /// Which version is it?
+    /// The version.
     Version,
 }
 

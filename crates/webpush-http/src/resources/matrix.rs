@@ -27,14 +27,14 @@ use webpush_service::service::Service;
 /// The path, which homeservers require.
 pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
 
-/// TTL of a notification: a day, after which homeservers give up on it as well.
+/// TTL of a notification: a day, after which homeservers give up too.
 const TTL_SECONDS: u32 = 86_400;
 
-/// Forwards a notification to its devices, and reports the pushkeys that the homeserver is to remove.
+/// Forwards a notification to its devices, and reports the pushkeys that the homeserver should remove.
 ///
-/// If a delivery failed temporarily the response is an error, as only then the homeserver sends again. The other devices
-/// then get the notification twice, which they recognize by its event. Homeservers send a request for each device anyway,
-/// and Sygnal responds the same.
+/// If a delivery fails temporarily, the response is an error, without which the homeserver would not retry. The other devices
+/// then get the notification twice, which they recognize by its event. Homeservers send one request per device anyway, and
+/// Sygnal responds the same.
 pub(crate) async fn notify(
     server: &HttpServer,
     peer: &ClientAddr,
@@ -43,7 +43,7 @@ pub(crate) async fn notify(
 ) -> Result<Answer, ServiceError> {
     let service = &*server.service;
     refuse_loops(&head.headers)?;
-    // The body is dropped here: while other services respond, only their messages are kept.
+    // The body is dropped here: while other services respond, only their messages are in memory.
     let (headers, deliveries) = deliveries(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
     let route = OnceLock::new();
     let deliveries = deliveries.into_iter().map(async |Delivery { pushkey, what }| {
@@ -72,7 +72,7 @@ pub(crate) fn failed(error: ErrorKind<'_>, style: &ErrorStyle) -> Answer {
     style.answer_with(error, &[("errcode", errcode(status)), ("error", &detail)])
 }
 
-/// Refuses a request that a gateway has sent, whose pushkey leads back here under another name.
+/// Refuses a request from a gateway, whose pushkey leads back to this server under another name.
 fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
     let is_ours = |via: &HeaderValue| via.to_str().is_ok_and(|via| via.contains(GATEWAY_NAME));
     if headers.get_all(VIA).iter().any(is_ours) {
@@ -85,7 +85,7 @@ fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Returns the headers of a message.
 ///
-/// The body is plain JSON. UnifiedPush gateways send this encoding all the same, since some push services refuse a message
+/// The body is plain JSON. UnifiedPush gateways send this encoding nevertheless, because some push services refuse a message
 /// without one.
 fn push_headers(urgency: Urgency) -> HeaderMap {
     HeaderMap::from_iter([

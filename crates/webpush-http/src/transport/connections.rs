@@ -125,7 +125,7 @@ impl Connections {
     }
 }
 
-/// At least half of the descriptors, however few there are.
+/// Returns at least half of the descriptors, even if there are few.
 fn default_limit(descriptors: usize) -> usize {
     descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(descriptors / 2).max(1)
 }

@@ -25,7 +25,7 @@ pub enum ForwardedHeader {
 pub struct Hops<'a> {
     header: ForwardedHeader,
     lines: Rev<ValueIter<'a, HeaderValue>>,
-    /// The unread part of the present line.
+    /// The unread part of the current line.
     rest: Option<&'a [u8]>,
 }
 
@@ -52,7 +52,7 @@ impl Iterator for Hops<'_> {
             };
             let (before, element) = split_last(rest, b',');
             self.rest = before;
-            // An empty element of a list is none (RFC 9110 §5.6.1).
+            // Empty list elements are ignored (RFC 9110 §5.6.1).
             let element = element.trim_ascii();
             if !element.is_empty() {
                 return Some(match self.header {

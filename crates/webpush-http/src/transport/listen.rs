@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 
-/// Pause after a failed `accept`, which mostly means that file descriptors are exhausted.
+/// Pause after a failed `accept`, which usually means that file descriptors are exhausted.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 static UNTRUSTED_LOG: LogThrottle = LogThrottle::new();
@@ -81,12 +81,12 @@ async fn connection(
     mut draining: Draining,
     permit: ConnectionPermit,
 ) {
-    // Frames are written when they are complete: Nagle's algorithm would only delay them.
+    // Frames are written when they are complete, so Nagle's algorithm would only delay them.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let direct_peer = if front.proxy_protocol {
-        // On the heap, as it ends soon.
+        // On the heap, because it ends soon.
         match Box::pin(through_proxy(&mut stream, peer, &server, &mut draining)).await {
             Some(direct_peer) => direct_peer,
             None => return,
@@ -108,12 +108,12 @@ async fn connection(
     let Ok(Ok(mut stream)) = accepted else { return };
     let agreed = stream.get_ref().1.alpn_protocol();
     if agreed == Some(ACME_TLS) {
-        // The handshake was all that the authority needed (RFC 8737 §4).
+        // The handshake is all that the CA needs (RFC 8737 §4).
         let _ = timeout(OPENING, stream.shutdown()).await;
         return;
     }
     let is_http2 = agreed == Some(b"h2");
-    // On the heap: it is large, and moved more than once.
+    // On the heap, because it is large and moved more than once.
     let stream = Box::new(stream);
     // Tasks of their own, here and below, which are smaller than that of the handshake.
     if is_http2 {

@@ -1,6 +1,6 @@
 //! Connections to this server from within the process.
 //!
-//! They give the responses of the public port, whatever certificate, proxy or address is in front of it.
+//! They show the responses of the public port, regardless of the certificate, proxy or address in front of it.
 
 use crate::connection::http1;
 use crate::server::HttpServer;

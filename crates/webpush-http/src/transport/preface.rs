@@ -41,7 +41,7 @@ pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version,
     Ok((version, PrefixedStream { bytes, next: 0, length, stream }))
 }
 
-/// A stream whose first bytes are read again.
+/// A stream whose first bytes can be read again.
 pub struct PrefixedStream<S> {
     bytes: [u8; PREFACE.len()],
     next: usize,
@@ -50,7 +50,7 @@ pub struct PrefixedStream<S> {
 }
 
 impl<S> PrefixedStream<S> {
-    /// Returns the first bytes that were not read again, and the stream behind them.
+    /// Returns the first bytes that were not read again, and the stream after them.
     pub fn into_parts(self) -> (BytesMut, S) {
         (BytesMut::from(&self.bytes[self.next..self.length]), self.stream)
     }

@@ -1,6 +1,6 @@
 //! The PROXY protocol, versions 1 and 2: a header that a TCP proxy sends before all other bytes.
 //!
-//! It is only read where it is configured and never detected, or a client could write one.
+//! It is only read if it is configured and never detected, because a client could forge it.
 
 use crate::transport::proxies::{DirectPeer, Proxies};
 use ppp::v2::{Addresses, Command, PROTOCOL_PREFIX};

@@ -28,7 +28,7 @@ pub struct Opening {
     pub may_subscribe: bool,
 }
 
-/// Returns true if a request asks for a WebSocket.
+/// Returns true if a request is a WebSocket handshake.
 pub(crate) fn is_requested(head: &Parts) -> bool {
     head.version == Version::HTTP_11 && names(&head.headers, &UPGRADE, "websocket")
 }
@@ -62,7 +62,7 @@ impl Opening {
 
     /// Returns the response that switches protocols.
     ///
-    /// Extensions, such as compression, are declined by not being named (RFC 6455 §9.1).
+    /// It accepts no extensions, such as compression (RFC 6455 §9.1).
     pub(crate) fn answer(&self) -> Answer {
         let mut answer = empty(StatusCode::SWITCHING_PROTOCOLS);
         let headers = answer.headers_mut();
@@ -76,12 +76,12 @@ impl Opening {
     }
 }
 
-/// Returns the error for an upgrade, which HTTP/2 does not have (RFC 9113 §8.6).
+/// Returns the error for an upgrade over HTTP/2, which has none (RFC 9113 §8.6).
 pub(crate) fn unsupported_upgrade() -> ServiceError {
     Problem::UpgradeMalformed { detail: "HTTP/2 has no Upgrade" }.into()
 }
 
-/// Returns true if a list header has this item, in any case (RFC 6455 §4.2.1).
+/// Returns true if a list header has this item, ignoring case (RFC 6455 §4.2.1).
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(wanted))

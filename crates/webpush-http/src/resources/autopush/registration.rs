@@ -51,10 +51,10 @@ pub(crate) async fn register(
         let inbox = Inbox { id, owner: Owner::Agent, created, key: subscription.key };
         ops.extend([Op::CreateInbox(inbox), Op::Touch(id, created)]);
     }
-    // With another key the channel is another subscription: the previous sender must not reach it any more.
+    // With another key the channel is another subscription, which the previous sender must not reach.
     ops.extend(existing.map(|existing| Op::Unsubscribe(existing.agent, existing.id)));
     ops.push(Op::Subscribe(subscription.clone()));
-    // It is missing if another connection of this agent registered the channel, or removed the agent, meanwhile.
+    // It is missing if another connection of the agent has registered the channel, or removed the agent, meanwhile.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
     subscribed(&applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
     endpoint(service, &subscription)

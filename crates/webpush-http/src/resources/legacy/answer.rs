@@ -1,4 +1,4 @@
-//! Additions of the legacy API to errors, and to the end of a monitor.
+//! Additions of the legacy API to errors, and to the end of a session.
 
 use crate::answer::{Answer, value, with};
 use crate::problem::{ErrorStyle, ServiceError};
@@ -25,9 +25,9 @@ fn add_error_members(answer: &mut Answer) {
     }
 }
 
-/// Completes the response that ends a monitor of a device.
+/// Completes the response at the end of a device's session.
 ///
-/// On success it names the registration and how long it is kept without another monitor (draft-02).
+/// On success it has the links of the device, and how long the device is kept without another session (draft-02).
 pub(crate) fn ending(server: &HttpServer, device: InboxId, key: KeyId, mut answer: Answer) -> Answer {
     if !answer.status().is_success() {
         add_error_members(&mut answer);

@@ -24,7 +24,7 @@ use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Durability, Op};
 
-/// `POST /devices` creates a device. The body has never had a meaning.
+/// `POST /devices` creates a device. The body has no meaning.
 pub async fn register(
     service: &Service,
     caller: Caller<'_>,
@@ -73,7 +73,7 @@ pub async fn subscribe(
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
 }
 
-/// Returns how long a new device is kept if it never listens.
+/// Returns how long a new device is kept if it never connects.
 fn first_lifetime(service: &Service) -> Duration {
     service.limits.load().idle.never_monitored.min(service.limits.load().idle.unused)
 }

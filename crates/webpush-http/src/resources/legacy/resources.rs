@@ -17,7 +17,7 @@ use webpush_core::session::Scope;
 use webpush_core::urgency::Urgency;
 use webpush_service::service::Service;
 
-/// A device: `GET` receives what is sent to all its channels, `DELETE` removes it with them.
+/// A device: `GET` receives the messages of all its channels, `DELETE` removes it with them.
 pub async fn device(service: &Service, head: &Parts, device: InboxId) -> Result<RouteOutcome, ServiceError> {
     match head.method {
         Method::GET => subscription::monitor(service, head, Capability::Device(device)).await,
@@ -42,7 +42,7 @@ pub async fn channel(
     }
 }
 
-/// The newest message that has not arrived yet, or 204. Reading it is no acknowledgement.
+/// Returns the newest undelivered message, or 204. Reading it is no acknowledgement.
 async fn last_message(
     service: &Service,
     device: InboxId,

@@ -22,7 +22,7 @@ pub(crate) async fn read(service: &Service, entry: &EntryRef) -> Result<Answer, 
     }
 }
 
-/// Keeps browsers from showing a body of the sender as a page of this origin.
+/// Prevents browsers from showing a body of the sender as a page of this origin.
 pub(crate) fn guarded(message: Answer) -> Answer {
     let guards = [
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

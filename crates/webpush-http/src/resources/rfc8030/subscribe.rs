@@ -18,7 +18,7 @@ use webpush_service::service::Service;
 use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
 
-/// The largest body that is read. RFC 8030 has none, RFC 8292 §4.1 has one short member.
+/// Maximum size of a body. RFC 8030 has no body, and RFC 8292 §4.1 has one short member.
 pub(crate) const MOST_BODY_BYTES: usize = 4096;
 /// `Retry-After` of a full set: the agent has to remove subscriptions first.
 const SET_RETRY_SECONDS: u64 = 3600;

@@ -1,4 +1,4 @@
-//! Monitoring and removal of subscriptions, subscription sets, receipt subscriptions and devices.
+//! Sessions and removal of subscriptions, subscription sets, receipt subscriptions and devices.
 
 use crate::answer::{Answer, empty};
 use crate::delivery::events::EventRequest;
@@ -19,7 +19,7 @@ use webpush_store::{Applied, Durability, Op};
 
 /// `GET` starts a session (RFC 8030 §6), by server push or server-sent events.
 ///
-/// The session is registered before the lookup, so that a removal in between is not missed.
+/// The session is registered before the lookup, so that a removal between the two is not missed.
 pub(crate) async fn monitor(
     service: &Service,
     head: &Parts,

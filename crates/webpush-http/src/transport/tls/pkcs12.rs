@@ -1,6 +1,6 @@
 //! PKCS#12 files.
 //!
-//! Reading one needs pre-release cryptography, so it is a feature that only packages and the image enable.
+//! Reading one needs pre-release cryptography, so the feature is only enabled in packages and the image.
 
 use super::Password;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
