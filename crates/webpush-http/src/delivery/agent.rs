@@ -81,15 +81,6 @@ impl<P: DeliveryProtocol> Agent<P> {
         Ok(())
     }
 
-    /// Settles acknowledged entries durably.
-    ///
-    /// The connection waits for it, which slows down an agent that acknowledges endlessly.
-    pub(super) async fn settle(&mut self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
-        self.service().record_acknowledged(&entries);
-        let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
-        self.service().commit(ops, Durability::Durable).await.map(drop)
-    }
-
     /// Prepares a wait with the current state of the transport, and records for traces why messages wait.
     pub(super) fn prepare(&mut self, is_ready: bool, can_end: bool) {
         (self.is_ready, self.can_end) = (is_ready, can_end);
@@ -165,6 +156,15 @@ impl<P: DeliveryProtocol> Agent<P> {
         let remaining = self.server.service.now().until(deadline);
         self.timer.poll_until(Instant::now() + remaining, cx)
     }
+}
+
+/// Settles acknowledged entries durably.
+///
+/// The connection waits for it, which slows down an agent that acknowledges endlessly.
+pub(super) async fn settle(service: &Service, entries: Vec<EntryRef>) -> Result<(), StoreError> {
+    service.record_acknowledged(&entries);
+    let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
+    service.commit(ops, Durability::Durable).await.map(drop)
 }
 
 #[cfg(test)]
