@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError};
 /// A memtable that leaves.
 pub(super) struct FlushJob {
     pub(super) memtable: Arc<Memtable>,
-    /// Says what the engine has from then on; see [`super::marks`].
+    /// Says what the engine has from then on; see [`super::batch_markers`].
     pub(super) marks: Rows,
     /// Where the log has it.
     pub(super) segments: Vec<PathBuf>,
