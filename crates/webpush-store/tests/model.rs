@@ -292,6 +292,16 @@ proptest! {
             if flushes[number] {
                 store.flush();
             }
+            if flushes[number] || generation_bytes < usize::MAX {
+                // Where a memtable was rotated the store assigns positions above all earlier ones from then on.
+                let position = block_on(model.snapshot(&Detail::INBOXES)).unwrap().next().unwrap().unwrap();
+                for applied in [
+                    commit(&model, vec![Op::Restore(position.clone())], Durability::Lazy),
+                    commit(&store, vec![Op::Restore(position)], Durability::Lazy),
+                ] {
+                    assert_eq!(applied, [Applied::Created]);
+                }
+            }
             if number == copy {
                 store = copied(&store, copy_directory.path(), Options { quota: quota_now, ..options.clone() });
                 // A copy knows no IDs of messages that have gone, like a store that was opened again.

@@ -41,6 +41,7 @@ struct Run {
     disk: SimulatedDisk,
     store: Option<(EmbeddedStore, Stepper)>,
     outages: u64,
+    flushes: u64,
     model: MemoryStore,
     /// Batches since the start that the store has confirmed, and of these how many are on disk for certain.
     confirmed: Vec<Vec<Op>>,
@@ -61,6 +62,7 @@ impl Run {
             disk,
             store: None,
             outages: 0,
+            flushes: 0,
             model: MemoryStore::with_quota(QUOTA),
             confirmed: Vec::new(),
             durable: 0,
@@ -81,7 +83,7 @@ impl Run {
         let opened = EmbeddedStore::open_stepped(Path::new(DIRECTORY), options);
         let opened = opened.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
         assert_eq!(opened.0.recovery().batches_lost, 0, "seed {}", self.seed);
-        (self.store, self.outages) = (Some(opened), 0);
+        (self.store, self.outages, self.flushes) = (Some(opened), 0, 0);
     }
 
     /// Submits batches at once, does them, and compares the answers with those of the model.
@@ -96,7 +98,12 @@ impl Run {
                 Box::new(move |answer| answers.lock().unwrap().push(answer)),
             );
         }
+        // All batches are one group; the memtable may be rotated before it, and after it.
+        stepper.step();
+        let flushes_before = store.statistics().unwrap().flushes;
         while stepper.step() {}
+        let flushes = store.statistics().unwrap().flushes;
+        self.note_rotation(flushes_before);
         let answers = std::mem::take(&mut *answers.lock().unwrap());
         assert_eq!(answers.len(), batches.len(), "each gets one result");
         for ((ops, durability), answer) in batches.into_iter().zip(answers) {
@@ -111,6 +118,15 @@ impl Run {
             if durability == Durability::Durable {
                 self.durable = self.confirmed.len();
             }
+        }
+        self.note_rotation(flushes);
+    }
+
+    /// After a rotation of the memtable, positions are assigned above all earlier ones.
+    fn note_rotation(&mut self, flushes: u64) {
+        if std::mem::replace(&mut self.flushes, flushes) != flushes {
+            let (position, _) = snapshot(&self.model);
+            self.leap(position);
         }
     }
 
@@ -172,11 +188,16 @@ impl Run {
         }
         assert_eq!(snapshot(&model).1, records, "seed {}: of {} batches", self.seed, possible.len());
         assert!(snapshot(&model).0 <= position, "seed {}: a position may be used again", self.seed);
-        // Positions that were lost are not used again.
-        let leap = vec![Op::Restore(Record::Position(position))];
-        commit(&model, leap.clone());
-        self.confirmed.push(leap);
         self.model = model;
+        // Positions that were lost are not used again.
+        self.leap(position);
+    }
+
+    /// Lets the model assign positions above this one in all inboxes.
+    fn leap(&mut self, position: Position) {
+        let leap = vec![Op::Restore(Record::Position(position))];
+        commit(&self.model, leap.clone());
+        self.confirmed.push(leap);
     }
 
     /// Starts the machine again after a power cut, at any moment.

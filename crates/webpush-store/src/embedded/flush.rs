@@ -5,15 +5,17 @@ use super::engine_error::EngineError;
 use super::key::Key;
 use super::log;
 use super::memtable::{Memtable, Rows};
-use super::rows::Table;
+use super::rows::{Table, read_idle_key, read_inbox_key};
 use super::shared::Shared;
 use super::tasks::Task;
 use super::value::Value;
 use super::view::View;
 use crate::disk::Disk;
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use webpush_core::id::InboxId;
 
 /// A memtable that leaves.
 pub(super) struct FlushJob {
@@ -45,9 +47,10 @@ impl FlushJob {
 
     /// Writes it as one batch. The segments go after that: what is left of them is not read again.
     pub(super) fn complete(&self, engine: &Engine, disk: &Disk) -> Result<(), EngineError> {
+        let unchanged = self.memtable.unchanged_usages();
         let rows = Table::ALL.into_iter().flat_map(|table| {
             let rows = self.memtable.rows(table).iter().map(move |(key, value)| (table, key, value));
-            rows.filter(|(table, key, value)| !is_there(engine, *table, key, value.as_ref()))
+            rows.filter(|(table, key, value)| !is_there(engine, &unchanged, *table, key, value.as_ref()))
         });
         let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));
         engine.write(rows.chain(marks))?;
@@ -62,9 +65,22 @@ impl FlushJob {
 
 /// Returns true if the engine has a row already.
 ///
-/// Many topics come and go within a memtable, and a look-up costs less than a row. Entries would never be found, and
-/// usage rows differ by their last position.
-fn is_there(engine: &Engine, table: Table, key: &Key, value: Option<&Value>) -> bool {
-    matches!(table, Table::Idle | Table::Topics)
-        && engine.get(table, key).is_ok_and(|there| there.as_ref() == value)
+/// Many topics come and go within a memtable, and a look-up costs less than a row. Entries would never be found. Usage
+/// rows, and the idle rows that follow from them, are known to be there if they are `unchanged`.
+fn is_there(
+    engine: &Engine,
+    unchanged: &HashSet<InboxId>,
+    table: Table,
+    key: &Key,
+    value: Option<&Value>,
+) -> bool {
+    let is_stored = || engine.get(table, key).is_ok_and(|there| there.as_ref() == value);
+    match table {
+        Table::Usages => read_inbox_key(key).is_some_and(|inbox| unchanged.contains(&inbox)),
+        Table::Idle => {
+            read_idle_key(key).is_some_and(|(_, _, inbox)| unchanged.contains(&inbox)) || is_stored()
+        }
+        Table::Topics => is_stored(),
+        _ => false,
+    }
 }

@@ -1,11 +1,16 @@
 //! Memtables: rows that the engine does not have yet, each as its last change left it.
 
 use super::key::Key;
-use super::rows::Table;
+use super::packed_rows::PackedUsage;
+use super::row_cache::{PackedRow, RowCache};
+use super::rows::{Table, read_inbox_key};
+use super::usage_row::UsageRow;
 use super::value::Value;
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
+use webpush_core::id::InboxId;
 
 /// Changes of one table: a value, or nothing where a row is to be removed.
 pub(super) type Rows = BTreeMap<Key, Option<Value>>;
@@ -23,24 +28,55 @@ pub(super) struct Memtable {
     bytes: usize,
     /// Something was put back, so that a key may have been put before.
     restores: bool,
+    /// Usage rows as they were before their first change here, as far as they were cached.
+    old_usages: Vec<(InboxId, PackedUsage)>,
 }
 
 impl Memtable {
     /// Takes the changes of a group over; `restores` if it put something back.
-    pub(super) fn add(&mut self, changes: Tables, restores: bool) {
+    ///
+    /// `usages` still has the usage rows from before the group.
+    pub(super) fn add(&mut self, changes: Tables, restores: bool, usages: &RowCache<PackedUsage>) {
         self.restores |= restores;
         for (table, rows) in Table::ALL.into_iter().zip(changes) {
             for (key, value) in rows {
-                self.change(table, key, value);
+                let is_first = self.change(table, key, value);
+                if is_first && matches!(table, Table::Usages) {
+                    self.keep_old_usage(&key, usages);
+                }
             }
         }
     }
 
-    fn change(&mut self, table: Table, key: Key, value: Option<Value>) {
+    fn keep_old_usage(&mut self, key: &Key, usages: &RowCache<PackedUsage>) {
+        let Some(inbox) = read_inbox_key(key) else { return };
+        if let Ok(old) = usages.packed(&inbox) {
+            self.old_usages.push((inbox, old));
+            self.bytes += size_of::<(InboxId, PackedUsage)>();
+        }
+    }
+
+    /// Returns the inboxes whose usage rows differ from those before this memtable by their last position at most.
+    ///
+    /// Their rows need not be written: see [`super::writer::Writer::depart`].
+    pub(super) fn unchanged_usages(&self) -> HashSet<InboxId> {
+        let rows = self.rows(Table::Usages);
+        let is_unchanged = |(inbox, old): &&(InboxId, PackedUsage)| {
+            let new = rows.get(&Key::from(*inbox.as_bytes())).and_then(Option::as_ref);
+            let new = new.and_then(|value| UsageRow::read(*inbox, value));
+            let old = old.unpack(inbox);
+            new.is_some_and(|new| UsageRow { last: old.last, ..new } == old)
+        };
+        self.old_usages.iter().filter(is_unchanged).map(|(inbox, _)| *inbox).collect()
+    }
+
+    /// Returns true if the memtable had no change of this row before.
+    fn change(&mut self, table: Table, key: Key, value: Option<Value>) -> bool {
         match self.tables[table as usize].entry(key) {
             Entry::Vacant(place) => {
                 self.bytes += size(value.as_ref());
                 place.insert(value);
+                true
             }
             Entry::Occupied(mut place) => {
                 self.bytes -= size(place.get().as_ref());
@@ -52,6 +88,7 @@ impl Memtable {
                     self.bytes += size(value.as_ref());
                     place.insert(value);
                 }
+                false
             }
         }
     }
@@ -90,7 +127,7 @@ mod tests {
     use super::*;
 
     fn change(memtable: &mut Memtable, table: Table, value: Option<&[u8]>) {
-        memtable.change(table, Key::from(*b"key"), value.map(Value::from));
+        let _ = memtable.change(table, Key::from(*b"key"), value.map(Value::from));
     }
 
     #[test]

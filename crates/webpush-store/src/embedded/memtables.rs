@@ -13,6 +13,8 @@ use super::damage::DamageReporter;
 use super::engine::Engine;
 use super::key::Key;
 use super::memtable::{Memtable, Tables};
+use super::packed_rows::PackedUsage;
+use super::row_cache::RowCache;
 use super::rows::Table;
 use super::value::Value;
 use super::view::{Row, View, merge_changes, merge_overlay};
@@ -47,10 +49,10 @@ impl MemtableSet {
 
     /// Takes the changes of a group over; gives the size of the memtable.
     ///
-    /// `restores` as of [`Memtable::add`].
-    pub(super) fn add(&self, changes: Tables, restores: bool) -> usize {
+    /// `restores` and `usages` are those of [`Memtable::add`].
+    pub(super) fn add(&self, changes: Tables, restores: bool, usages: &RowCache<PackedUsage>) -> usize {
         let mut memtables = self.write();
-        memtables.active.add(changes, restores);
+        memtables.active.add(changes, restores, usages);
         memtables.active.bytes()
     }
 

@@ -91,6 +91,7 @@ impl PackedRow for PackedSubscription {
 ///
 /// Those of inboxes that are full, or that hold 4 GiB, are not packed. The memtables have them, as they change all the
 /// time.
+#[derive(Clone, Copy)]
 pub(super) struct PackedUsage {
     last: [u8; 8],
     body_bytes: u32,

@@ -74,6 +74,14 @@ impl<P: PackedRow> RowCache<P> {
         self.find(key, |packed| packed.unpack(key))
     }
 
+    /// Returns a row as it is cached.
+    pub(super) fn packed(&self, key: &P::Key) -> Result<P, Miss>
+    where
+        P: Copy,
+    {
+        self.find(key, |packed| *packed)
+    }
+
     /// Returns an error if the row is not cached, whether or not it exists.
     pub(super) fn contains(&self, key: &P::Key) -> Result<(), Miss> {
         self.find(key, |_| ())

@@ -302,7 +302,7 @@ impl Writer {
         }
         if is_change {
             let rows = RowChanges::from(&changes);
-            self.bytes = self.shared.memtables.add(changes, restores);
+            self.bytes = self.shared.memtables.add(changes, restores, &self.shared.rows.usages);
             self.since.get_or_insert(now);
             self.shared.rows.apply(rows);
         }
@@ -332,6 +332,9 @@ impl Writer {
     }
 
     /// Takes the present memtable for a flush. Its segment is synced.
+    ///
+    /// The flush may skip usage rows of which only the last position has changed, so positions are assigned above all
+    /// earlier ones from now on.
     pub(super) fn depart(
         &mut self,
         segment: PathBuf,
@@ -343,6 +346,7 @@ impl Writer {
         let mut marks = Rows::new();
         self.marks = mark(self.marks, self.synced, &mut marks);
         (self.since, self.bytes) = (None, 0);
+        self.floor = self.position;
         self.shared.gauges.flushes.add(1);
         FlushJob { memtable: self.shared.memtables.turn(), marks, segments: vec![segment] }
     }

@@ -27,7 +27,12 @@ const EXPIRES: u64 = 1_000_000_000_000;
 
 /// Opens a new store with `inboxes` inboxes, each with a subscription, and listened to once.
 pub(super) fn store(directory: &Path, inboxes: u64) -> anyhow::Result<EmbeddedStore> {
-    let store = EmbeddedStore::open(directory, Options::default())?;
+    store_with(directory, Options::default(), inboxes)
+}
+
+/// Like [`store`], with other options.
+pub(super) fn store_with(directory: &Path, options: Options, inboxes: u64) -> anyhow::Result<EmbeddedStore> {
+    let store = EmbeddedStore::open(directory, options)?;
     batches(&store, 0..inboxes, |number| {
         let (id, key, created) = (inbox(number), KeyId(1), Timestamp::from_millis(1));
         let subscription = Subscription {
