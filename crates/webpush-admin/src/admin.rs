@@ -46,6 +46,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use webpush_core::env::Env;
 use webpush_http::transport::loopback::LoopbackClient;
@@ -160,7 +161,18 @@ impl AdminServer {
     }
 
     /// Accepts connections until the server drains.
-    pub async fn serve(
+    #[must_use]
+    pub fn start(
+        self,
+        service: Arc<Service>,
+        broadcasts: Arc<Mutex<BroadcastSources>>,
+        loopback: LoopbackClient,
+        draining: Draining,
+    ) -> JoinHandle<()> {
+        tokio::spawn(self.serve(service, broadcasts, loopback, draining))
+    }
+
+    async fn serve(
         self,
         service: Arc<Service>,
         broadcasts: Arc<Mutex<BroadcastSources>>,

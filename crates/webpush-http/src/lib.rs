@@ -10,7 +10,7 @@
 //! | push URLs of other services, for Matrix homeservers | [`gateway`] |
 //! | bodies in; answers and errors out | [`body`], [`answer`], [`problem`] |
 //!
-//! Build an [`HttpServer`](server::HttpServer) around a service, then run [`transport::listen::run`] on a bound listener.
+//! Build an [`HttpServer`](server::HttpServer) around a service, then call [`transport::listen::start`] with a bound listener.
 
 pub mod answer;
 pub mod body;

@@ -123,18 +123,13 @@ pub async fn run(
         proxy_protocol: settings.proxy_protocol,
         tls: acceptor,
     };
-    let listening = tokio::spawn(listen::run(listener, front, Arc::clone(&server), drain.draining()));
+    let listening = listen::start(listener, front, Arc::clone(&server), drain.draining());
     let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
     // The admin listener is the last to stop.
     let admin_drain = Drain::default();
     let administering = admin_server.map(|admin_server| {
         let client = LoopbackClient::new(Arc::clone(&server), connections, admin_drain.draining());
-        tokio::spawn(admin_server.serve(
-            Arc::clone(&service),
-            Arc::clone(&broadcasts),
-            client,
-            admin_drain.draining(),
-        ))
+        admin_server.start(Arc::clone(&service), Arc::clone(&broadcasts), client, admin_drain.draining())
     });
     let rate_limits = log.rate_limits();
     let reporting = tokio::spawn({
@@ -148,18 +143,9 @@ pub async fn run(
     });
     let reload = Reload { read_config, log, server: Arc::clone(&server), certificate, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));
-    let sweeping = tokio::spawn({
-        let service = Arc::clone(&service);
-        async move { sweep::run(&service).await }
-    });
-    let settling = tokio::spawn({
-        let service = Arc::clone(&service);
-        async move { settling::run(&service).await }
-    });
-    let removing_idle = tokio::spawn({
-        let service = Arc::clone(&service);
-        async move { idle::run(&service).await }
-    });
+    let sweeping = sweep::start(Arc::clone(&service));
+    let settling = settling::start(Arc::clone(&service));
+    let removing_idle = idle::start(Arc::clone(&service));
 
     let status = format!("serves {} on {address}", service.origin);
     service_manager::ready(&status);

@@ -1,7 +1,9 @@
 //! Removes idle inboxes, so that agents that never return do not fill the disk.
 
 use crate::service::Service;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use webpush_core::time::Timestamp;
 use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
 
@@ -10,10 +12,16 @@ const PERIOD: Duration = Duration::from_secs(3600);
 /// Maximum number of inboxes per commit, so that a run does not delay pushes.
 const SLICE: usize = 100;
 
+/// Starts the removal of idle inboxes, which runs until it is aborted.
+#[must_use]
+pub fn start(service: Arc<Service>) -> JoinHandle<()> {
+    tokio::spawn(async move { run(&service).await })
+}
+
 /// Removes idle inboxes periodically. Never returns.
 ///
 /// The first run is one period after the start, so that agents can reconnect after a long downtime.
-pub async fn run(service: &Service) {
+async fn run(service: &Service) {
     let mut reported = (0, 0);
     loop {
         tokio::time::sleep(PERIOD).await;

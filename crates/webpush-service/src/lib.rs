@@ -20,8 +20,8 @@
 //! | errors | [`error`] |
 //! | the system clock and random bytes | [`system`] |
 //!
-//! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and spawn [`sweep::run`], [`idle::run`] and
-//! [`settling::run`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
+//! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and call [`sweep::start`], [`idle::start`] and
+//! [`settling::start`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
 //! [`SessionRegistry::register`](session_registry::SessionRegistry::register) for each session. At shutdown call
 //! [`Drain::finish`](drain::Drain::finish).
 

@@ -5,7 +5,9 @@ mod queue;
 pub(crate) use queue::SettleQueue;
 
 use crate::service::Service;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_store::{Durability, Op};
@@ -45,8 +47,14 @@ impl Service {
     }
 }
 
+/// Starts the settling of queued acknowledgements, which runs until it is aborted.
+#[must_use]
+pub fn start(service: Arc<Service>) -> JoinHandle<()> {
+    tokio::spawn(async move { run(&service).await })
+}
+
 /// Settles queued acknowledgements after a short delay. Never returns.
-pub async fn run(service: &Service) {
+async fn run(service: &Service) {
     loop {
         service.settling.filled.notified().await;
         tokio::time::sleep(MAX_DELAY).await;

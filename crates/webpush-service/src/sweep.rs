@@ -5,7 +5,9 @@ mod timer;
 pub use timer::SweepTimer;
 
 use crate::service::Service;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use timer::GRACE;
 use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
@@ -23,8 +25,14 @@ const _: () = assert!(
     "the receipt of an expired message is due within two seconds"
 );
 
+/// Starts the sweep, which runs until it is aborted.
+#[must_use]
+pub fn start(service: Arc<Service>) -> JoinHandle<()> {
+    tokio::spawn(async move { run(&service).await })
+}
+
 /// Runs the sweep. Never returns.
-pub async fn run(service: &Service) {
+async fn run(service: &Service) {
     let timer = &service.sweep_timer;
     loop {
         timer.wait_until_due(service.env()).await;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use webpush_service::client_addr::ClientAddr;
@@ -39,7 +40,19 @@ pub struct Front {
 }
 
 /// Accepts connections until the server shuts down.
-pub async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut draining: Draining) {
+///
+/// The task is spawned here, so that the programs that use this crate do not compile all of it again.
+#[must_use]
+pub fn start(
+    listener: TcpListener,
+    front: Front,
+    server: Arc<HttpServer>,
+    draining: Draining,
+) -> JoinHandle<()> {
+    tokio::spawn(run(listener, front, server, draining))
+}
+
+async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut draining: Draining) {
     let front = Arc::new(front);
     let mut refused = false;
     loop {

@@ -70,11 +70,11 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
         let service = Service::new(Setup::new(store, samples::keyring()?, format!("http://{address}")));
         addresses.send(address)?;
         let drain = Drain::default();
-        // Without `settling::run`, which settles by the clock. So acknowledgements are settled in batches of 64.
+        // Without `settling::start`, which settles by the clock. So acknowledgements are settled in batches of 64.
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
         let front = Front { connections, proxy_protocol: false, tls: None };
-        listen::run(listener, front, server, drain.draining()).await;
+        let _ = listen::start(listener, front, server, drain.draining()).await;
         Ok(())
     })
 }
