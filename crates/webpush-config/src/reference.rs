@@ -33,14 +33,15 @@ A flag wins over a variable, a variable over the file, the file over a credentia
 - The file is the one that `--config FILE` or `WEBPUSH_SERVER_CONFIG` names, otherwise
   `/etc/webpush-server/webpush-server.toml` if it exists.
 - The variable of `port` in the table `[listen]` is `WEBPUSH_SERVER_LISTEN__PORT`. An empty variable counts as unset.
-  The variables apply to the server and to commands that ask it, not to `listen`, `send`, `keys`, `explain`, `log-id`
-  and `restore`.
+  The variables apply to the server and to commands that query it, not to `listen`, `send`, `keys`, `explain`,
+  `log-id` and `restore`.
 - A *credential* is a file of that name in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential`).
-- A *time* is a whole number of seconds, or one with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole number of bytes,
-  or one with `KiB`, `MiB` or `GiB`: `"4KiB"`. A *rate* is a count per `s`, `m`, `h` or `d` and a burst:
-  `"1000/s:10000"`, or `"off"`. A *boolean* is `true` or `false`; as a flag it is `--FLAG` or `--FLAG=false`. Lists are
-  `["a", "b"]` in the file, commas in a variable, repeated flags.
-- Relative paths start at the working directory.
+- A *time* is a whole number of seconds, or a whole number with `s`, `m`, `h` or `d`: `"30s"`. A *size* is a whole
+  number of bytes, or a whole number with `KiB`, `MiB` or `GiB`: `"4KiB"`. A *rate* is a count per `s`, `m`, `h` or `d`
+  and a burst: `"1000/s:10000"`, or `"off"`. A *boolean* is `true` or `false`; as a flag it is `--FLAG` or
+  `--FLAG=false`. A list is `["a", "b"]` in the file, separated by commas in a variable, and a repeated flag on the
+  command line.
+- Relative paths are relative to the working directory.
 
 Unknown keys and variables, unusable values and contradictions make startup fail with exit status 2, one line per
 problem:
@@ -64,7 +65,7 @@ its buckets; other limits keep their state. TLS cannot be turned on or off, and 
 
 ## Example file
 
-Commented-out settings have their default, or are examples.
+Commented-out settings show the default or an example.
 
 ```toml
 [listen]
@@ -226,7 +227,7 @@ fn form(setting: &Setting) -> String {
             setting.choices().iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
         }
         Form::Text if setting.is_secret() => "secret".to_owned(),
-        Form::Text => "text".to_owned(),
+        Form::Text => "string".to_owned(),
     };
     if setting.is_list() { format!("list of {form}s") } else { form }
 }

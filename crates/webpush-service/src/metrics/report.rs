@@ -26,7 +26,7 @@ fn encode(
     metrics.process.encode(out)?;
     out.flag(
         "ready",
-        "1 if the server is ready: the store accepts writes, certificates are there, no shutdown.",
+        "1 if the server is ready: the store accepts writes, no certificate is missing, and no shutdown has begun.",
         is_ready,
     )?;
     out.flag("draining", "1 if the server is shutting down.", service.readiness.is_draining())?;

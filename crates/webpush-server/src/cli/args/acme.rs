@@ -34,7 +34,7 @@ pub(crate) struct AcmeArgs {
     )]
     acme_staging: bool,
 
-    /// ACME directory of another CA than Let's Encrypt
+    /// ACME directory of a CA other than Let's Encrypt
     #[arg(long, env = "WEBPUSH_SERVER_ACME__DIRECTORY", add = NeedsRestart, value_name = "URL", value_parser = parse_directory)]
     acme_directory: Option<String>,
 

@@ -62,7 +62,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_RATES__IPV6_PREFIX", value_name = "N", default_value_t = IPV6_PREFIX, value_parser = clap::value_parser!(u8).range(1..=128))]
     ipv6_prefix: u8,
 
-    /// Apply rate limits also to clients on this machine
+    /// Also apply rate limits to clients on this machine
     #[arg(
         long,
         env = "WEBPUSH_SERVER_RATES__LIMIT_LOOPBACK",
@@ -120,11 +120,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = parse_time)]
     drain_delay: Duration,
 
-    /// Then close sessions spread over this time, so that agents do not all reconnect at once
+    /// After that, close sessions spread over this time, so that agents do not all reconnect at once
     #[arg(long, env = "WEBPUSH_SERVER_TIMEOUTS__DRAIN_WINDOW", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     drain_window: Duration,
 
-    /// Promised stream at which an HTTP/2 connection is closed gracefully
+    /// ID of the promised stream at which an HTTP/2 connection is closed gracefully
     #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__LAST_PROMISED_STREAM", value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
     last_promised_stream: u32,
 }

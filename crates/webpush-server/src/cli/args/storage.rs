@@ -38,7 +38,7 @@ pub(crate) struct StorageArgs {
     #[arg(long, env = "WEBPUSH_SERVER_STORAGE__ROW_CACHE", add = NeedsRestart, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     row_cache: u64,
 
-    /// Expire a user agent that never connected and has no messages after this time
+    /// After this time, expire a user agent that never connected and has no messages
     #[arg(
         long,
         alias = "forget-new-after",

@@ -23,8 +23,8 @@ receive their messages: protect it like the data directory. It is created with m
 
 /// Back up the running server to a file
 ///
-/// The backup is online: it has everything that the server acknowledged before the start. It is verified while it is
-/// written, and replaces an older file only when it is complete.
+/// The backup is online: it has everything that the server acknowledged before the command began. It is verified while
+/// it is written, and replaces an older file only when it is complete.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct BackupArgs {

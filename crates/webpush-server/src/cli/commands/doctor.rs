@@ -38,7 +38,7 @@ const HELP: &str = "\
 ///
 /// Checks the name and its addresses, the certificate, HTTP/1.1 and HTTP/2 through any reverse proxy, server push, the
 /// WebSocket, a message from end to end, the origin, an idle connection and the clock; without a URL also the data
-/// directory, the disk and the file descriptor limit. Takes about a minute, for the idle connection.
+/// directory, the disk and the file descriptor limit. Takes about a minute, because of the idle connection.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct DoctorArgs {

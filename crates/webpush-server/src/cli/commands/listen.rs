@@ -62,8 +62,8 @@ const EXAMPLES: &str = "\
 /// Subscribe and print messages as they arrive
 ///
 /// Prints the subscription as JSON, in the format of PushSubscription.toJSON(), for send or any Web Push library; then
-/// one line per message: its text, with control characters escaped (use --json or --exec for the exact bytes). A message
-/// is acknowledged after it was printed and --exec has succeeded; until then the service keeps it.
+/// one line per message: its text, with control characters escaped (use --json or --exec for the exact bytes). A
+/// message is acknowledged once it has been printed and --exec has succeeded; until then the service keeps it.
 ///
 /// Reconnects after 1 to 30 seconds when the connection is lost. Without --state, the subscription is deleted at the
 /// end, because its keys are lost.
@@ -84,11 +84,11 @@ pub(crate) struct ListenArgs {
     #[arg(long, requires = "state")]
     pub renew: bool,
 
-    /// Exit after N messages were acknowledged
+    /// Exit after N messages have been acknowledged
     #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU64>,
 
-    /// Exit after all stored messages were delivered
+    /// Exit after all stored messages have been delivered
     #[arg(long)]
     pub no_wait: bool,
 

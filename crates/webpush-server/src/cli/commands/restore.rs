@@ -16,7 +16,7 @@ pub(crate) struct RestoreArgs {
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 
-    /// New data directory, without data of a server
+    /// New data directory; must not contain data of a server
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     data_dir: PathBuf,
 }

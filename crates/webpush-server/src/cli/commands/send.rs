@@ -59,11 +59,11 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
     pub ttl: u32,
 
-    /// Urgency, which devices that save power filter by [default: normal]
+    /// Urgency, by which devices that save power filter messages [default: normal]
     #[arg(long, value_name = "URGENCY", value_parser = urgency())]
     pub urgency: Option<Urgency>,
 
-    /// Replace the undelivered message of this topic: 1 to 32 of A-Z a-z 0-9 - _
+    /// Replace the undelivered message with this topic: 1 to 32 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub topic: Option<Topic>,
 

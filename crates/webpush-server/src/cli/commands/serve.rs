@@ -216,7 +216,7 @@ pub(crate) fn layers(line: &ArgMatches) -> ConfigLayers {
 /// Returns the server configuration of resolved settings.
 ///
 /// # Errors
-/// Fails if the values, each of them valid, are invalid together.
+/// Fails if the values are invalid together, although each of them is valid.
 pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfig> {
     let AllSettings { flags, secrets } = AllSettings::try_parse_from(resolved.command_line())?;
     Ok(flags.settings(secrets, resolved))

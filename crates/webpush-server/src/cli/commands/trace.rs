@@ -30,9 +30,9 @@ const HELP: &str = "\
 
 /// Show the trace of a message
 ///
-/// Prints when the message was accepted, stored, delivered and acknowledged, or why it waits. Asks the running server over
-/// its admin listener, which keeps traces for some minutes (--trace-keep). Agents and
-/// messages are shown by their log IDs.
+/// Prints when the message was accepted, stored, delivered and acknowledged, or why it is waiting. Asks the running
+/// server over its admin listener; traces are kept for some minutes (--trace-keep). Agents and messages are shown by
+/// their log IDs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct TraceCommandArgs {

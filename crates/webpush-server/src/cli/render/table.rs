@@ -10,7 +10,7 @@ use webpush_service::system;
 /// Options of a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListOptions {
-    /// Start after this ID, the last of the page before
+    /// Start after this ID, the last one of the previous page
     #[arg(long, value_name = "ID")]
     after: Option<String>,
 
