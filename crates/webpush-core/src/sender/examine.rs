@@ -165,7 +165,7 @@ fn signature(key: &SenderKey, token: &Token<'_>, curve: &impl Curve) -> ClaimChe
     let (passed, found) = match token.signature.as_deref().map(<&[u8; 64]>::try_from) {
         Some(Ok(signature)) if curve.verifies(key, token.signed, signature) => (true, "64 bytes that verify"),
         Some(Ok(_)) => (false, "64 bytes that do not verify"),
-        Some(Err(_)) => (false, "another length than 64 bytes"),
+        Some(Err(_)) => (false, "a length other than 64 bytes"),
         None => (false, "text that is not base64url"),
     };
     ClaimCheck::new(Claim::Signature, passed, "64 bytes (r and s) that verify under k", found)

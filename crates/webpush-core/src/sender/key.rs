@@ -30,7 +30,7 @@ impl SenderKeyError {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Encoding => "text that is not base64url",
-            Self::Length => "another length than 65 bytes",
+            Self::Length => "a length other than 65 bytes",
             Self::Form => "65 bytes that do not begin with 4",
             Self::OffCurve => "a point that is not on the curve",
         }

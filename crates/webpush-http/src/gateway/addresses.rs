@@ -29,7 +29,7 @@ pub(super) async fn connect(
             return Ok((socket, permit));
         }
     }
-    Err(SendError::Temporary("no address of the host takes connections"))
+    Err(SendError::Temporary("no address of the host accepts connections"))
 }
 
 /// Looks up a name.
@@ -52,7 +52,7 @@ async fn look_up(
         looking_up.await.map_err(|_| SendError::Temporary("the name lookup was canceled"))?;
     match found {
         (Ok(found), permit) if !found.is_empty() => Ok((found, permit)),
-        _ => Err(SendError::Temporary("the name of the host is not found")),
+        _ => Err(SendError::Temporary("the host name was not found")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sends a message to another push service: one `POST` over TLS, of which only the status counts.
+//! Sends a message to another push service: one `POST` over TLS. Only the response status counts.
 
 use super::addresses;
 use super::error::SendError;
@@ -69,7 +69,8 @@ impl Outgoing {
         body: Bytes,
     ) -> Result<StatusCode, SendError> {
         let posting = async {
-            let permit = notification.request().await.ok_or(SendError::Temporary("the server shuts down"))?;
+            let permit =
+                notification.request().await.ok_or(SendError::Temporary("the server is shutting down"))?;
             // On the heap, so that a request that waits for its permit stays small.
             Box::pin(self.try_post(permit, url, headers, body)).await
         };

@@ -41,7 +41,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
                 "store-unavailable",
                 "The message store is not available",
                 format!(
-                    "Take the request as not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
+                    "Assume that the request was not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
                 ),
             )
         }
@@ -66,7 +66,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "push-service",
             "Another push service did not accept the notification",
             "The push service of a device could not be reached, or asked to try again. Send the notification again; \
-             devices that had it get it twice.",
+             devices that already have it get it twice.",
         ),
         ErrorKind::Gateway(GatewayError::Busy) => Description::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -74,7 +74,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "gateway-busy",
             "Too many notifications wait for other push services",
             format!(
-                "Send the notification again in {RETRY_AFTER_SECONDS} seconds; devices that had it get it twice."
+                "Send the notification again in {RETRY_AFTER_SECONDS} seconds; devices that already have it get it twice."
             ),
         ),
     }
@@ -166,8 +166,8 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             Some(109),
             "vapid-required",
             "The subscription is for one sender",
-            "Say who sends with Authorization: vapid t=..., k=... (RFC 8292 section 3), signed with the key that the \
-             subscription was made for.",
+            "Identify the sender with Authorization: vapid t=..., k=... (RFC 8292 section 3), signed with the key that \
+             the subscription was created for.",
         ),
         Problem::VapidInvalid { claim, expected, found } => Description::new(
             match vapid_status {
@@ -202,7 +202,7 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
                 "The token is invalid. Ask the operator of the server for one."
             } else {
                 "Send Authorization: Bearer and a token, or put /t/ and the token in front of the path. The operator of \
-                 the server gives tokens out."
+                 the server issues tokens."
             },
         ),
         Problem::NotFound => Description::new(

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 use webpush_client::error::ClientError;
 
-/// A check did not get to its end.
+/// A check did not complete.
 #[derive(Debug)]
 pub enum CheckError {
     /// An exchange with the server failed.
@@ -19,7 +19,7 @@ pub enum CheckError {
         /// The status in the answer.
         status: u64,
     },
-    /// This machine has no random bytes to give.
+    /// The operating system returned no random bytes.
     NoEntropy,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for CheckError {
             Self::Autopush { request, status } => {
                 write!(f, "the server refused the {request} message with status {status}")
             }
-            Self::NoEntropy => f.write_str("the operating system gave no random bytes"),
+            Self::NoEntropy => f.write_str("the operating system returned no random bytes"),
         }
     }
 }

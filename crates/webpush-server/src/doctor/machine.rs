@@ -50,7 +50,7 @@ pub fn directory(path: &Path) -> CheckResult {
         ),
         Ok(file) if file.uid() != found.uid() => CheckResult::bad(
             DIRECTORY,
-            format!("{} belongs to another user than the directory", keys.display()),
+            format!("{} does not belong to the owner of the directory", keys.display()),
             format!("chown -R --reference={shown} {shown}"),
         ),
         Ok(_) => CheckResult::good(DIRECTORY, format!("{shown} is private")),

@@ -41,7 +41,7 @@ impl DamageReporter {
             directory = %self.directory.display(),
             keyspace = table.name(),
             %error,
-            "stored records can't be read"
+            "cannot read stored records"
         );
         StoreError::Unavailable
     }

@@ -97,7 +97,7 @@ fn bring_up_to_date(disk: &Disk, directory: &Path, steps: &[Step]) -> Result<(),
     }
     for (version, step) in (2..).zip(steps).skip(found - 1) {
         step(disk, directory).and_then(|()| write_format(disk, directory, version)).map_err(failed)?;
-        tracing::info!(directory = %directory.display(), version, "the format of the store was brought up to date");
+        tracing::info!(directory = %directory.display(), version, "the store was migrated to a newer format");
     }
     Ok(())
 }
@@ -127,14 +127,14 @@ fn make_log_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
 
 /// Records that a write or a sync has failed.
 ///
-/// From then on reads may return data that the disk never got, also in the next process.
+/// From then on reads may return data that the disk never got, even in the next process.
 ///
 /// This needs neither space nor a sync: a power cut loses the record together with the wrong data.
 pub(super) fn distrust(disk: &Disk, directory: &Path) {
     if let Err(error) = disk.rename(&directory.join(SOUND), &directory.join(UNSOUND))
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::error!(directory = %directory.display(), %error, "can't record the storage failure for the next start");
+        tracing::error!(directory = %directory.display(), %error, "cannot record the storage failure for the next start");
     }
 }
 

@@ -11,7 +11,7 @@ pub enum EngineError {
     Io(io::Error),
     /// The disk returned different bytes than were written.
     Damaged(Box<dyn Error + Send + Sync>),
-    /// A background write failed earlier, so no write is accepted any more.
+    /// A background write failed earlier, so no further write is accepted.
     Poisoned,
     /// Another process has opened the engine's files.
     Locked,
@@ -37,7 +37,7 @@ impl fmt::Display for EngineError {
             Self::Poisoned => f.write_str("a write in the background failed; is the disk full?"),
             Self::Locked => f.write_str("another process has the engine's files open"),
             Self::FlushPanicked => f.write_str("the thread of a flush has panicked"),
-            Self::MarkersUnreadable => f.write_str("the batch markers can't be read"),
+            Self::MarkersUnreadable => f.write_str("cannot read the batch markers"),
         }
     }
 }

@@ -64,12 +64,12 @@ impl fmt::Display for OpenError {
             ),
             Self::Corrupt { directory, source } => write!(
                 f,
-                "the store in {} is damaged and can't be opened ({source}): restore a backup, or move the directory away \
-                 to begin with an empty one",
+                "the store in {} is damaged and cannot be opened ({source}): restore a backup, or move the directory away \
+                 to start with an empty one",
                 directory.display()
             ),
             Self::Io { directory, error } => {
-                write!(f, "the store in {} can't be opened: {error}", directory.display())
+                write!(f, "cannot open the store in {}: {error}", directory.display())
             }
         }
     }

@@ -59,7 +59,7 @@ impl WatermarkFile {
         let content = encode(synced);
         let result = self.file.rewind().and_then(|()| self.file.write_all(&content));
         if let Err(error) = result {
-            tracing::warn!(%error, "the watermark file can't be written");
+            tracing::warn!(%error, "cannot write the watermark file");
         }
     }
 }
