@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Lower the ratchet to the breaches that are left
     #[arg(long)]
     update: bool,
-    /// Show every breach, also those that the ratchet allows, in files whose path begins with PREFIX
+    /// Show every breach, including those that the ratchet allows, in files whose path begins with PREFIX
     #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "", conflicts_with = "update")]
     all: Option<String>,
 }

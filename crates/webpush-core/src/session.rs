@@ -128,7 +128,7 @@ pub struct InboxUpdate {
     pub last: Position,
     /// The entries; empty if there are more than [`UPDATE_ENTRIES`].
     pub entries: Vec<Entry>,
-    /// TTL 0 messages, also those stored for a receipt or a topic, which fetches do not return.
+    /// TTL 0 messages, including those stored for a receipt or a topic, which fetches do not return.
     pub live: Vec<OutboundEntry>,
     /// True if there may be further entries without an update, because the store was down.
     pub missed: bool,

@@ -40,7 +40,7 @@ impl Agent {
             .next(|text| (text.contains(r#""messageType":"hello""#), member(text, "uaid").map(str::to_owned)))
             .await?;
         let name = name.filter(|_| said).context("hello was not answered by hello")?;
-        ensure!(before.is_none_or(|before| before == name), "the server does not know an agent any more");
+        ensure!(before.is_none_or(|before| before == name), "the server no longer knows an agent");
         Ok(Self { socket, name })
     }
 

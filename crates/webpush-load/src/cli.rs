@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 /// Load for push services on this machine, and the limits of the machine.
 ///
-/// Prints one figure per line. Processor time is that of the server alone, also if the load runs on the same cores.
+/// Prints one figure per line. Processor time is that of the server alone, even if the load runs on the same cores.
 #[derive(Parser)]
 #[command(name = "webpush-load")]
 enum Measurement {

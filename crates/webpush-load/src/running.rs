@@ -22,7 +22,7 @@ impl Running {
     /// Starts webpush-server on a data directory and a port of its own choice.
     ///
     /// # Errors
-    /// If it does not report within two minutes that it serves.
+    /// If it does not report within two minutes that it is serving.
     pub fn webpush_server(binary: &Path, data: &Path, arguments: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
         command.args(["--host", "127.0.0.1", "--port", "0", "--data-dir"]).arg(data).args(arguments);
@@ -43,7 +43,7 @@ impl Running {
     fn start(mut command: Command) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("{name} can't be started"))?;
+        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let output = child.stdout.take();
         let mut running = Self { origin: String::new(), child };
         let (said, line) = mpsc::channel();
@@ -53,7 +53,7 @@ impl Running {
             // The receiver is gone if the line came too late.
             let _ = read.map(|_| said.send(first));
         });
-        let Ok(line) = line.recv_timeout(START) else { bail!("{name} did not say that it serves") };
+        let Ok(line) = line.recv_timeout(START) else { bail!("{name} did not report that it is serving") };
         let origin =
             line.split_whitespace().find(|word| word.starts_with("http://") || word.starts_with("https://"));
         running.origin = origin.with_context(|| format!("{name} does not serve"))?.to_owned();

@@ -1,9 +1,9 @@
 //! The times at which messages are sent.
 //!
 //! Closed loop: a fixed number is in flight, and each response triggers the next message. A slow server gets fewer
-//! requests, so latencies miss what would have arrived meanwhile (coordinated omission). It shows the cost of a message, not
-//! its latency. Open loop: each message has a due time regardless of the server, from which its latency counts, also when
-//! every sender was busy.
+//! requests, so latencies miss what would have arrived meanwhile (coordinated omission). It shows the cost of a
+//! message, not its latency. Open loop: each message has a due time regardless of the server, from which its latency
+//! counts, even when every sender was busy.
 
 use crate::body::Beginning;
 use std::sync::Arc;

@@ -125,7 +125,7 @@ impl Senders {
             }
             anyhow::Ok(())
         };
-        timeout(length + PATIENCE, all).await.context("the server does not answer any more")??;
+        timeout(length + PATIENCE, all).await.context("the server no longer answers")??;
         posted.time = self.beginning.elapsed().saturating_sub(start);
         Ok(posted)
     }

@@ -2,7 +2,7 @@
 
 use tikv_jemallocator::Jemalloc;
 
-/// A message takes about sixty small allocations, freed on other threads than they were made on.
+/// A message takes about sixty small allocations, which other threads free.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

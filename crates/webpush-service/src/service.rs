@@ -160,13 +160,13 @@ impl Service {
         &self.env
     }
 
-    /// Returns the present wall-clock time.
+    /// Returns the current wall-clock time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.env.now()
     }
 
-    /// Returns the present monotonic time.
+    /// Returns the current monotonic time.
     #[must_use]
     pub fn monotonic(&self) -> MonotonicTime {
         self.env.monotonic()

@@ -355,7 +355,7 @@ impl Wakeup {
     fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
         let overflowed = self.overflowed;
         let update = self.update_mut();
-        // A replaced message must not be sent any more (RFC 8030 §5.4).
+        // A replaced message must no longer be sent (RFC 8030 §5.4).
         if let Some(replaced) = replaced {
             update.entries.retain(|waiting| waiting.entry_ref() != replaced);
         }

@@ -116,7 +116,7 @@ impl Traces {
         self.table.get().into_iter().flat_map(TraceTable::iter).filter(|trace| self.is_current(trace))
     }
 
-    /// Returns the present time on the clock of [`Trace::at`].
+    /// Returns the current time on the clock of [`Trace::at`].
     #[must_use]
     pub fn now(&self) -> Duration {
         self.env.monotonic().since(self.started)

@@ -220,7 +220,7 @@ async fn snapshot(store: &impl Store, detail: &Detail) -> Vec<Record> {
     store.snapshot(detail).await.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Copies a directory as a killed process leaves it, also in the middle of a flush.
+/// Copies a directory as a killed process leaves it, even in the middle of a flush.
 ///
 /// The log comes first, so that rows which have left it by then are in the engine.
 fn copy_as_it_is(from: &Path, to: &Path) {

@@ -27,7 +27,7 @@ pub(super) struct Http2Client(SendRequest<Bytes>);
 pub struct PushStream {
     origin: String,
     promises: PushPromises,
-    /// False once the server cannot push any more.
+    /// False once the server can no longer push.
     can_push: bool,
     response: BoxFuture<'static, Result<FullResponse, ClientError>>,
     /// The response, until all promises are returned.

@@ -50,7 +50,7 @@ const PENDING_RESET_STREAMS: usize = 20;
 /// Streams that `h2` reset for errors of the client; more ends the connection (CVE-2025-8671).
 const LOCAL_ERROR_RESET_STREAMS: usize = 256;
 
-/// Streams reset by the server that `h2` remembers, so that late frames for them are no errors.
+/// Streams reset by the server that `h2` remembers, so that late frames for them are not errors.
 const REMEMBERED_RESET_STREAMS: usize = 64;
 
 /// Serves a connection until it ends.

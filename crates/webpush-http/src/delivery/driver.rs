@@ -31,7 +31,7 @@ pub(super) trait Transport: Sized + Send {
 
     type Output: Send;
 
-    /// True to call [`handle_wakeup`](Self::handle_wakeup) also for wakeups without a change to the inbox.
+    /// True to also call [`handle_wakeup`](Self::handle_wakeup) for wakeups without a change to the inbox.
     const HANDLES_WAKEUPS: bool = false;
 
     /// Returns true if another entry can be delivered now.

@@ -69,7 +69,7 @@ impl QueuedEntry {
 
 /// Returns true unless the message has ended.
 ///
-/// Also if the store cannot be read: a duplicate is better than a loss.
+/// It is also true if the store cannot be read: a duplicate is better than a loss.
 async fn is_stored(service: &Service, message: &Message) -> bool {
     !matches!(service.entry(&message.entry_ref()).await, Ok(None))
 }

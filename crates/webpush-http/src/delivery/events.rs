@@ -1,7 +1,7 @@
 //! Delivery by server-sent events, over either HTTP version, for agents without server push.
 //!
-//! The stream is pulled: the next part is rendered when the previous one has left. So a slow agent has at most one page of
-//! its inbox in memory.
+//! The stream is pulled: the next part is rendered when the previous one has been written. So a slow agent has at most
+//! one page of its inbox in memory.
 
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
@@ -60,7 +60,7 @@ struct EventTransport {
 enum Stage {
     /// Nothing was sent.
     New,
-    /// The last part was an entry, which has left when the next part is requested.
+    /// The last part was an entry, which has been written when the next part is requested.
     Delivering(Option<SentMessage>),
     Waiting,
     Over,
@@ -118,7 +118,7 @@ impl EventStream {
         &self.0.agent.server
     }
 
-    /// Returns the next part of the stream; `None` at the end. Call it when the previous part has left.
+    /// Returns the next part of the stream; `None` at the end. Call it once the previous part is written.
     pub async fn next(&mut self) -> Option<Bytes> {
         let Driver { agent, transport } = &mut self.0;
         match std::mem::replace(&mut transport.stage, Stage::Waiting) {

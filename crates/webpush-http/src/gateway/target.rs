@@ -18,7 +18,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Parses a pushkey; `None` if it is no push URL.
+    /// Parses a pushkey; `None` if it is not a push URL.
     ///
     /// URLs of other services must have TLS, because the URL is a capability.
     #[must_use]

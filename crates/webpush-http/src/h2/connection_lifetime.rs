@@ -73,7 +73,7 @@ impl ConnectionLifetime {
         }
     }
 
-    /// Records a session that was reset, which is no misuse once it has lasted for a while.
+    /// Records a session that was reset, which is not misuse once it has lasted for a while.
     pub fn record_session_reset(&self, begun: MonotonicTime, now: MonotonicTime) {
         if now.since(begun) < SHORT_STREAM {
             self.record_reset(now);

@@ -1,4 +1,4 @@
-//! Pushes that the peer has reset (RST_STREAM, RFC 9113 §6.4), also after they were sent completely.
+//! Pushes that the peer has reset (RST_STREAM, RFC 9113 §6.4), even after they were sent completely.
 //!
 //! `h2` does not report resets of completed streams. For a message without acknowledgement, a reset is the only way to
 //! refuse it.

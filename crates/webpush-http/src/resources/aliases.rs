@@ -16,7 +16,7 @@ pub struct Resource<'a> {
     is_alias: bool,
 }
 
-/// Resolves a path. One that is no alias is returned unchanged.
+/// Resolves a path. One that is not an alias is returned unchanged.
 pub fn resolve(path: &str) -> Resource<'_> {
     let own = |(theirs, ours)| path.strip_prefix(theirs).map(|token| format!("{ours}{token}"));
     match ALIASES.into_iter().find_map(own) {

@@ -107,7 +107,7 @@ fn unquoted(value: &[u8]) -> Option<&[u8]> {
 
 /// Parses an address with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
 ///
-/// `unknown` and `_name` are no addresses (RFC 7239 §6).
+/// `unknown` and `_name` are not addresses (RFC 7239 §6).
 fn node(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     if let Some(bracketed) = text.strip_prefix('[') {

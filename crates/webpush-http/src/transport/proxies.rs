@@ -2,9 +2,9 @@
 //!
 //! | the connection comes from | client |
 //! |---|---|
-//! | no trusted proxy | the peer; its headers are ignored |
-//! | a trusted proxy that names nobody | the proxy |
-//! | a trusted proxy that names a client | the first from the right that is no trusted proxy; if all are, the last of them |
+//! | an untrusted address | the peer; its headers are ignored |
+//! | a trusted proxy that names no client | the proxy |
+//! | a trusted proxy that names a client | the first from the right that is not a trusted proxy; if all are, the last of them |
 //! | a trusted proxy that hides the client, or writes no address | the last proxy that is known; never this machine |
 
 use crate::transport::forwarded::{ForwardedHeader, Hops};
@@ -125,7 +125,7 @@ mod tests {
             ("192.0.2.1", &["198.51.100.1"][..], "192.0.2.1"),
             ("::ffff:192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
             ("::1", &["198.51.100.1"], "::1"),
-            // A proxy that names nobody, and one that does.
+            // A proxy that names no client, and one that does.
             ("127.0.0.1", &[], "127.0.0.1"),
             ("127.0.0.1", &["192.0.2.1"], "192.0.2.1"),
             ("::ffff:10.1.2.3", &["2001:db8::1"], "2001:db8::1"),

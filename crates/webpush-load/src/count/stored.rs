@@ -19,7 +19,7 @@ use webpush_store::{Applied, Durability, Op, Store, StoreError};
 pub fn entry_row(times: u32) -> anyhow::Result<()> {
     let codecs = Codecs::new(samples::message(1));
     for _ in 0..times {
-        black_box(codecs.entry().context("the row can't be read")?);
+        black_box(codecs.entry().context("cannot read the row")?);
     }
     Ok(())
 }
@@ -31,7 +31,7 @@ pub fn entry_row(times: u32) -> anyhow::Result<()> {
 pub fn log_frame(times: u32) -> anyhow::Result<()> {
     let mut codecs = Codecs::new(samples::message(1));
     for _ in 0..times {
-        ensure!(codecs.frame()? == Some(Codecs::ROWS), "the frame can't be read");
+        ensure!(codecs.frame()? == Some(Codecs::ROWS), "cannot read the frame");
     }
     Ok(())
 }

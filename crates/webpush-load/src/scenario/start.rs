@@ -1,4 +1,4 @@
-//! Startup with an empty data directory until it reports that it serves; size of the program.
+//! Startup with an empty data directory until it reports that it is serving; size of the program.
 
 use crate::figures::Figures;
 use crate::histogram::Histogram;

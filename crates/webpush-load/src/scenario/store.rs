@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// For one answer.
+/// How long to wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Options.
@@ -34,18 +34,18 @@ enum Command {
 /// A closed loop.
 #[derive(clap::Args)]
 pub struct LoopArgs {
-    /// Where the files are made [default: the directory for temporary files]
+    /// Directory for the files [default: the temporary directory]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
     /// Records in flight
     #[arg(long, value_name = "N", default_value_t = 64)]
     in_flight: u64,
-    /// Seconds that are measured
+    /// Seconds to measure
     #[arg(long, value_name = "N", default_value_t = 5)]
     seconds: u64,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
 /// If the store or the disk fails.
@@ -85,7 +85,7 @@ fn drive(
     Ok(figures)
 }
 
-/// Records the processor time of this process, with the loop that drives it and without.
+/// Records the processor time of this process, with and without the loop that drives it.
 fn note_cpu(
     figures: &mut Figures,
     process: &Process,

@@ -12,7 +12,7 @@ pub struct MessageState {
     pub state: &'static str,
     /// Why it waits, or why it ended, for operators.
     pub reason: Option<String>,
-    /// True if the state cannot change any more.
+    /// True if the state can no longer change.
     pub is_final: bool,
 }
 

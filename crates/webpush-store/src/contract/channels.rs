@@ -15,9 +15,7 @@ async fn found(store: &Backend, agent: InboxId) -> Option<SubscriptionId> {
     Some(found.id)
 }
 
-/// A channel is found until its subscription or its agent is removed.
-///
-/// Also after the store was reopened.
+/// A channel is found until its subscription or agent is removed, even after the store was reopened.
 pub async fn a_channel_is_found_until_it_is_unsubscribed(open: Open<'_>) {
     let store = open(Quota::default());
     assert_eq!(found(&store, AGENT).await, None);

@@ -77,7 +77,7 @@ pub async fn a_dropped_message_owes_its_receipt(open: Open<'_>) {
     assert_eq!(settle(&store, owing, Outcome::Delivered).await, Applied::Missing);
 }
 
-/// Ended entries make room for others, also after the store was reopened.
+/// Ended entries make room for others, even after the store was reopened.
 pub async fn every_end_leaves_room(open: Open<'_>) {
     let three = quota(3, 1000);
     let store = seeded_with(open, three).await;

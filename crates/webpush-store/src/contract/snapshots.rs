@@ -61,7 +61,7 @@ pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     assert_eq!(kinds(&snapshot(&store, &Detail { after: Some(RECEIPTS), ..Detail::EVERYTHING }).await), "p");
 }
 
-/// A snapshot has the commits before it was opened and none after, also if it is read late.
+/// A snapshot has the commits before it was opened and none after, even if it is read late.
 pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let before = everything_of(&store).await;

@@ -17,7 +17,7 @@ pub async fn a_topic_replaces_what_is_outstanding(open: Open<'_>) {
     assert_eq!(contents(&store, RECEIPTS).await, [], "a replaced message says nothing");
 }
 
-/// Also when both come in one batch.
+/// The same, with both in one batch.
 pub async fn a_topic_replaces_within_a_batch(open: Open<'_>) {
     let store = seeded(open).await;
     let appended = append(&store, (0..4).map(|number| topical(number, "news")).collect()).await;

@@ -1,4 +1,4 @@
-//! Keeping usages, and what is derived from them, right.
+//! Keeps usage rows, and the rows derived from them, correct.
 
 use super::applier::Applier;
 use super::entry_row::{EntryHead, salvage_entry_head};
@@ -25,7 +25,7 @@ impl EntrySize {
 }
 
 impl Applier<'_> {
-    /// The usage of an inbox, if there is such an inbox.
+    /// Returns the usage of an inbox, if the inbox exists.
     pub(super) fn usage(&mut self, inbox: InboxId) -> Result<Option<UsageRow>, StoreError> {
         if self.changes.changed(Table::Usages, inbox.as_bytes()).is_none()
             && let Ok(usage) = self.rows.usages.get(&inbox)
@@ -64,9 +64,9 @@ impl Applier<'_> {
         Ok(Some(after))
     }
 
-    /// Writes a usage, and moves the inbox to where it now is among the idle ones.
+    /// Writes a usage row, and moves the inbox to its new place in the order of idle inboxes.
     ///
-    /// Because both are in one batch, no inbox is ever without its place there.
+    /// Because both are in one batch, no inbox is ever missing from that order.
     pub(super) fn put_usage(&mut self, inbox: InboxId, before: Option<&UsageRow>, after: &UsageRow) {
         self.changes.put(Table::Usages, inbox.as_bytes(), after.value(inbox));
         let (old, new) = (before.map(|usage| usage.idle_place(inbox)), after.idle_place(inbox));
@@ -113,7 +113,7 @@ impl Applier<'_> {
         after
     }
 
-    /// Counts an entry out that is to be removed, before it is.
+    /// Subtracts an entry that is about to be removed.
     pub(super) fn count_out(
         &mut self,
         inbox: InboxId,
@@ -138,7 +138,7 @@ impl Applier<'_> {
         self.changes.put(Table::Ranks, &key, empty_value(&key));
     }
 
-    /// Rebuilds a usage row from the rows of its inbox. Only damage needs that.
+    /// Rebuilds a usage row from the rows of its inbox, which is needed only after damage.
     ///
     /// Removes ranks and idle places that may be wrong.
     pub(super) fn recount(&mut self, inbox: InboxId) -> Result<UsageRow, StoreError> {
@@ -150,9 +150,9 @@ impl Applier<'_> {
             entries: 0,
             body_bytes: 0,
             subscriptions: 0,
-            // Which positions it had is unknown; none is higher.
+            // Its positions are unknown, but none is higher.
             last: self.highest,
-            // Without better knowledge it is kept until somebody has monitored it again.
+            // Its last use is unknown, so the inbox is kept until it is monitored again.
             monitored: false,
             hour: u64::MAX,
             ranked: None,
@@ -180,7 +180,7 @@ impl Applier<'_> {
         Ok(usage)
     }
 
-    /// The keys of rows; what can't be read for damage is left out.
+    /// Returns the keys of rows, without those of damaged rows.
     pub(super) fn keys(&self, table: Table, keys: RangeInclusive<Key>) -> Result<Vec<Key>, StoreError> {
         let rows = self.changes.scan(table, keys).filter(|row| *row != Err(StoreError::Corrupt));
         rows.map(|row| row.map(|(key, _)| key)).collect()

@@ -67,7 +67,7 @@ impl Engine {
         Arc::clone(&self.damage)
     }
 
-    /// Returns the present rows of a table; `None` for one that cannot be read.
+    /// Returns the current rows of a table; `None` for one that cannot be read.
     ///
     /// The iterator may outlive this handle: the engine is not closed before it is dropped.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
@@ -89,7 +89,7 @@ impl Engine {
         }
     }
 
-    /// Returns the present rows, the last one first.
+    /// Returns the current rows, the last one first.
     pub(super) fn scan_back(
         &self,
         table: Table,

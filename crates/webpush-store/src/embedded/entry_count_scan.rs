@@ -60,7 +60,7 @@ impl EntryCountScan {
         Ok(Self { stop, task: Some(task) })
     }
 
-    /// Waits until nothing is read any more.
+    /// Waits until nothing is being read.
     pub(super) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(task) = self.task.take() {

@@ -1,4 +1,4 @@
-//! How a memtable gets into the engine, while the next one gathers.
+//! Flushes a memtable to the engine while the next one fills.
 
 use super::engine::Engine;
 use super::engine_error::EngineError;
@@ -17,27 +17,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use webpush_core::id::InboxId;
 
-/// A memtable that leaves.
+/// A memtable to flush.
 pub(super) struct FlushJob {
     pub(super) memtable: Arc<Memtable>,
-    /// Says what the engine has from then on; see [`super::batch_markers`].
+    /// The marker of what the engine has after the flush; see [`super::batch_markers`].
     pub(super) marks: Rows,
-    /// Where the log has it.
+    /// The segments of the log that hold it.
     pub(super) segments: Vec<PathBuf>,
 }
 
-/// A flush that is under way.
+/// A flush in progress.
 pub(super) type Flush = Task<Result<(), EngineError>>;
 
 impl FlushJob {
-    /// Writes the memtable beside the writer. It stays in memory until the engine has it.
+    /// Writes the memtable concurrently with the writer. It stays in memory until the engine has it.
     pub(super) fn start(self, shared: Arc<Shared>) -> io::Result<Flush> {
         let mode = shared.mode;
         let flush = move || {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let Some(engine) = engine.as_ref() else { return Ok(()) };
             self.complete(engine, &shared.options.disk)?;
-            // Its memory is given back here, not where anyone waits.
+            // Its memory is freed here, where nobody waits for it.
             drop(self);
             shared.memtables.has_left();
             Ok(())
@@ -45,7 +45,7 @@ impl FlushJob {
         Task::start(mode, "store-flush", flush)
     }
 
-    /// Writes it as one batch. The segments go after that: what is left of them is not read again.
+    /// Writes it as one batch, then removes its segments. Any that remain are not read again.
     pub(super) fn complete(&self, engine: &Engine, disk: &Disk) -> Result<(), EngineError> {
         let unchanged = self.memtable.unchanged_usages();
         let rows = Table::ALL.into_iter().flat_map(|table| {
@@ -56,7 +56,7 @@ impl FlushJob {
         engine.write(rows.chain(marks))?;
         for segment in &self.segments {
             if let Err(error) = log::recycle_segment(disk, segment) {
-                tracing::warn!(segment = %segment.display(), %error, "a segment of the log can't be removed");
+                tracing::warn!(segment = %segment.display(), %error, "cannot remove a segment of the log");
             }
         }
         Ok(())

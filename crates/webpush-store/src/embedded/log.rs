@@ -1,7 +1,7 @@
 //! The log: frames that the engine may not contain yet, in segments.
 //!
 //! A segment has the frames of one memtable, and is removed when the engine contains them. Frames are numbered without
-//! gaps, also from one segment to the next.
+//! gaps, even across segments.
 //!
 //! The file of a removed segment is recycled, because overwriting a file costs a sync less than extending it. A frame may
 //! then be followed by bytes of an older segment. Checksums tell them apart: they include a random salt of the segment, so

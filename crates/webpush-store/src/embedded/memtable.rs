@@ -12,13 +12,13 @@ use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 use webpush_core::id::InboxId;
 
-/// Changes of one table: a value, or nothing where a row is to be removed.
+/// Changes of one table: a value, or `None` for a row to be removed.
 pub(super) type Rows = BTreeMap<Key, Option<Value>>;
 
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
 
-/// Memory of a row beside its value: a slot in a tree that is not full, and an allocation.
+/// Memory of a row in addition to its value: a slot in a tree that is not full, and an allocation.
 const ROW_BYTES: usize = 160;
 
 /// Changes that belong together until the engine has them.
@@ -26,14 +26,14 @@ const ROW_BYTES: usize = 160;
 pub(super) struct Memtable {
     tables: Tables,
     bytes: usize,
-    /// Something was put back, so that a key may have been put before.
+    /// True if a record was restored, so that a key may have been put before.
     restores: bool,
     /// Usage rows as they were before their first change here, as far as they were cached.
     old_usages: Vec<(InboxId, PackedUsage)>,
 }
 
 impl Memtable {
-    /// Takes the changes of a group over; `restores` if it put something back.
+    /// Adds the changes of a group. `restores` is true if the group restored a record.
     ///
     /// `usages` still has the usage rows from before the group.
     pub(super) fn add(&mut self, changes: Tables, restores: bool, usages: &RowCache<PackedUsage>) {
@@ -82,7 +82,7 @@ impl Memtable {
                 self.bytes -= size(place.get().as_ref());
                 let is_young = place.get().is_some() && table.puts_each_key_once() && !self.restores;
                 if value.is_none() && is_young {
-                    // Nobody else has it: it leaves no trace.
+                    // Only this memtable has the row, so its removal needs no tombstone.
                     place.remove();
                 } else {
                     self.bytes += size(value.as_ref());
@@ -93,9 +93,9 @@ impl Memtable {
         }
     }
 
-    /// Takes over what was read from the log.
+    /// Adds rows that were read from the log.
     ///
-    /// The engine may have it already, so what is removed leaves a trace.
+    /// The engine may have them already, so a removed row leaves a tombstone.
     pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
         self.tables[table as usize].insert(key, value.map(Value::from));
     }
@@ -112,7 +112,7 @@ impl Memtable {
         self.rows(table).range(keys)
     }
 
-    /// About how much memory it takes.
+    /// Returns its approximate memory in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }

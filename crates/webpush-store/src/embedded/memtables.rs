@@ -1,6 +1,6 @@
 //! The rows that the engine does not have yet.
 //!
-//! They are those of the active memtable, and of the one that is leaving.
+//! They are those of the active memtable, and of the one that is being flushed.
 //!
 //! ```text
 //!   a group ──▶ active memtable ──▶ leaving memtable ──▶ engine
@@ -25,10 +25,10 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webpush_core::session::FETCH_SCAN_ROWS;
 
-/// Rows that a reader copies at once. One more than a fetch looks at, so that it sees one moment.
+/// Rows that a reader copies at once: one more than a fetch scans, so that a fetch sees one moment.
 const CHUNK_ROWS: usize = FETCH_SCAN_ROWS + 1;
 
-/// Shared by the writer, who adds, and readers, who hold its lock only to copy what they look for.
+/// Shared by the writer, which adds rows, and readers, which hold its lock only to copy rows.
 #[derive(Default)]
 pub(super) struct MemtableSet(RwLock<Memtables>);
 
@@ -47,7 +47,7 @@ impl MemtableSet {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the changes of a group over; gives the size of the memtable.
+    /// Adds the changes of a group, and returns the size of the memtable.
     ///
     /// `restores` and `usages` are those of [`Memtable::add`].
     pub(super) fn add(&self, changes: Tables, restores: bool, usages: &RowCache<PackedUsage>) -> usize {
@@ -56,7 +56,7 @@ impl MemtableSet {
         memtables.active.bytes()
     }
 
-    /// Begins a new memtable; the present one leaves.
+    /// Starts a new memtable; the current one is to be flushed.
     pub(super) fn turn(&self) -> Arc<Memtable> {
         let mut memtables = self.write();
         let leaving = Arc::new(std::mem::take(&mut memtables.active));
@@ -64,15 +64,15 @@ impl MemtableSet {
         leaving
     }
 
-    /// Takes a memtable in that is to leave before anything else.
+    /// Adds a memtable that must be flushed before any other.
     pub(super) fn rotate_with(&self, leaving: Option<Arc<Memtable>>) {
         *self.write() = Memtables { active: Memtable::default(), leaving };
     }
 
-    /// The engine has the leaving memtable.
+    /// Drops the memtable that was flushed to the engine.
     pub(super) fn has_left(&self) {
         let left = self.write().leaving.take();
-        // Its memory is given back without the lock.
+        // Its memory is freed without holding the lock.
         drop(left);
     }
 }
@@ -85,7 +85,7 @@ impl Memtables {
         self.active.rows(table).get(&key).or_else(leaving)
     }
 
-    /// A copy of the changes of a table from a key on. Values are shared.
+    /// Returns a copy of the changes of a table from a key on. Values are shared.
     pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
         let leaving = self.leaving.iter().flat_map(|leaving| leaving.rows(table).range(from..));
         merge_changes(leaving, self.active.rows(table).range(from..)).map(to_owned).collect()
@@ -104,7 +104,7 @@ impl Memtables {
 
 /// The view of the writer.
 ///
-/// While it exists nothing leaves the memtables, so that rows which a flush has already written are still covered.
+/// While it exists no memtable is dropped, so rows that a flush has already written are still found in one.
 pub(super) struct MemtableLayers<'a> {
     pub(super) memtables: RwLockReadGuard<'a, Memtables>,
     pub(super) engine: &'a Engine,
@@ -135,7 +135,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The rows of one moment from the first key on, and the last key that they reach to.
+    /// Returns the rows of one moment from the first key on, and the last key that they cover.
     fn chunk(
         &self,
         table: Table,
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         let (mut changed, mut rows) = (Vec::new(), 0);
         let mut reach = *keys.end();
         for change in memtables.range(table, keys.clone()).map(to_owned) {
-            // Entries that are gone are no rows to a fetch.
+            // Removed entries do not count as rows of a fetch.
             rows += usize::from(change.1.is_some() || table != Table::Entries);
             changed.push(change);
             if rows == CHUNK_ROWS {
@@ -171,7 +171,7 @@ impl Reader<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         let memtables = self.memtables.read();
         let mut rows: BTreeMap<Key, Option<Value>> = BTreeMap::new();
-        // Rows before this were not looked at in every layer.
+        // Rows before this were not read in every layer.
         let mut reach = *keys.start();
         for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
             for (number, (key, value)) in memtable.rows(table).range(keys.clone()).rev().enumerate() {
@@ -210,7 +210,7 @@ impl View for Reader<'_> {
         self.engine.get(table, key)
     }
 
-    /// Of one moment as far as [`CHUNK_ROWS`] reach, and then of a later one.
+    /// Each chunk of at most [`CHUNK_ROWS`] rows is of one moment; later chunks may be of later ones.
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
         let mut rest = Some(keys);
         let chunks = from_fn(move || {

@@ -12,13 +12,13 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Many, so that a hash table that grows holds nobody up for long.
+/// Many, so that growing a hash table delays nobody for long.
 const SHARDS: usize = 128;
 
 /// Rows that a shard grows by, in addition to an eighth.
 const GROWTH_ROWS: usize = 8;
 
-/// Memory of a row beside the row: its mark, and at most 24 bytes of the hash table.
+/// Memory of a row in addition to the row itself: its mark, and at most 24 bytes of the hash table.
 ///
 /// The table can double when it is half full, because of rows that were removed.
 const OVERHEAD_BYTES: usize = 1 + 24;
@@ -165,7 +165,7 @@ impl<P: PackedRow> Shard<P> {
         self.table.insert_unique(hash, index as u32, |index| hasher.hash_one(self.rows[*index as usize].0));
     }
 
-    /// Takes the row out of the hash table that was not used for longest, about, and returns its index.
+    /// Removes roughly the least recently used row from the hash table, and returns its index.
     fn evict(&mut self, hasher: &IdHash) -> usize {
         let index = loop {
             let index = self.hand;
@@ -202,7 +202,7 @@ impl<P: PackedRow> Shard<P> {
     }
 }
 
-/// After a panic a shard may hold a row that is not found, or none.
+/// Ignores poisoning: after a panic a shard may lack a row, or hold one that is never found.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -121,7 +121,7 @@ fn a_deadline_without_its_message_does_not_keep_the_sweep_busy() {
     assert_eq!(block_on(store.due(EXPIRES, 10)), Ok(Due::default()));
 }
 
-/// While others look it up all the time: what was told to be gone is never seen again.
+/// While others look up a row all the time: once its removal was reported, it is never seen again.
 #[test]
 fn a_look_up_never_brings_a_removed_row_back() {
     let directory = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ fn damaged_entries_and_lost_ones_leave_the_count_right() {
     let store = EmbeddedStore::open(directory.path(), options).unwrap();
     commit_blocking(&store, vec![message(4)]);
     assert_eq!(fetch(&store).len(), 2);
-    // A kind that is none can't be ended like a message.
+    // An entry of an invalid kind cannot be ended like a message.
     let left = fetch(&store);
     damage(&store, Table::Entries, &entry_key(AGENT, left[0].position), 1);
     commit_blocking(&store, vec![message(5), message(6)]);
@@ -271,7 +271,7 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
     assert!(last.position > next.position);
 }
 
-/// Two messages come in one commit and go in another, while memtables leave all the time.
+/// Two messages are added in one commit and removed in another, while memtables are being flushed.
 #[test]
 fn readers_see_whole_commits_while_generations_leave() {
     let directory = tempfile::tempdir().unwrap();
@@ -314,7 +314,7 @@ fn readers_see_whole_commits_while_generations_leave() {
     });
 }
 
-/// A fetch that meets more rows of removed entries than it may look at.
+/// A fetch that meets more rows of removed entries than it may scan.
 #[test]
 fn entries_that_are_gone_are_no_rows_to_a_fetch() {
     let directory = tempfile::tempdir().unwrap();
@@ -370,7 +370,7 @@ fn what_is_put_back_and_ends_young_does_not_come_again() {
         if flushed {
             store.flush();
         }
-        // All of it in one memtable, over what the engine has.
+        // All of it is in one memtable, on top of the rows in the engine.
         commit_blocking(&store, vec![Op::RemoveInbox(AGENT)]);
         let restore = commit_blocking(&store, records.into_iter().map(Op::Restore).collect());
         assert!(restore.iter().all(|applied| *applied == Applied::Created));

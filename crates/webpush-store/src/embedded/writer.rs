@@ -1,4 +1,4 @@
-//! The writer: what waits is applied in order, written as one frame, and synced once for all.
+//! The writer: applies waiting requests in order, writes them as one frame, and syncs once for all.
 //!
 //! A [`Writer`] has no thread, no queue and no sleep of its own. Call [`Writer::step`] with each job, or with
 //! [`Step::Tick`] when the time that [`Writer::wake_at`] returned has come, until it breaks. `run` does that on a thread,
@@ -42,18 +42,18 @@ use webpush_core::env::MonotonicTime;
 use webpush_core::id::Position;
 use webpush_core::time::Timestamp;
 
-/// How long to wait for a flush that takes longer than a memtable lives, before looking again.
+/// How long to wait for a flush that takes longer than a memtable lives, before checking again.
 const FLUSH_POLL: Duration = Duration::from_millis(100);
 
-/// One thing that the writer does.
+/// One step of the writer.
 pub(super) enum Step {
     /// Commits requests, as one group.
     Commit(Vec<CommitRequest>),
-    /// Gives the engine everything, then drops the sender.
+    /// Flushes everything to the engine, then drops the sender.
     Flush(SyncSender<()>),
-    /// Does what is due by now.
+    /// Does the work that is due.
     Tick,
-    /// Leaves a store that opens at once.
+    /// Closes the store, so that it opens at once the next time.
     Close,
 }
 
@@ -66,9 +66,9 @@ struct AppliedGroup {
     floor: Position,
     /// The earliest deadline that was added.
     earliest: Option<Timestamp>,
-    /// How many entries there are more than before.
+    /// The change in the number of entries.
     entries: i64,
-    /// Set when something was restored.
+    /// True if a record was restored.
     restores: bool,
 }
 
@@ -80,15 +80,15 @@ pub(super) struct Writer {
     pub(super) position: Position,
     /// Positions are assigned above this one.
     pub(super) floor: Position,
-    /// A frame with the floor, or with a higher position, is on disk.
+    /// True if a frame with the floor, or with a higher position, is on disk.
     pub(super) is_floor_synced: bool,
     pub(super) appends: RecentAppends,
-    /// The frame that the present group is written in, until it is known to be on disk.
+    /// The frame of the current group, until it is known to be on disk.
     pub(super) group_frame: Option<u64>,
     /// The last batch that the engine has, or will have when the flush has ended.
     pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
-    /// When the present memtable began, if it has anything; and how large it is in memory.
+    /// When the current memtable got its first row, if it has any; and its size in memory.
     pub(super) since: Option<MonotonicTime>,
     pub(super) bytes: usize,
     pub(super) synced: Watermark,
@@ -187,7 +187,7 @@ impl Writer {
             return Some(retry);
         }
         let old = self.since.map(|since| since.after(self.shared.options.memtable.age));
-        // The result of a flush must be seen also when nothing more comes.
+        // The result of a flush must be noticed even if no request follows.
         let poll = self.flush.is_some().then(|| now.after(FLUSH_POLL));
         match (old, poll) {
             (Some(old), Some(poll)) => Some(old.max(poll)),
@@ -200,7 +200,7 @@ impl Writer {
         self.group_commit_delay.rest()
     }
 
-    /// Returns the present time.
+    /// Returns the current time.
     pub(super) fn now(&self) -> MonotonicTime {
         self.shared.options.env.monotonic()
     }
@@ -211,9 +211,9 @@ impl Writer {
         self.entry_count_scan.run();
     }
 
-    /// Applies, writes and answers.
+    /// Applies the requests of a group, writes their changes, and answers.
     ///
-    /// Requests that are left in the group failed, and their outcome is unknown.
+    /// Requests that are left in the group have failed, and their outcome is unknown.
     fn commit(&mut self, group: &mut Vec<CommitRequest>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(group) else { return Ok(()) };
@@ -243,7 +243,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Finds out what a group changes. Nothing is changed yet.
+    /// Determines the changes of a group, without making them yet.
     fn apply(&mut self, group: &mut [CommitRequest]) -> Option<AppliedGroup> {
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let layers = MemtableLayers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
@@ -309,9 +309,9 @@ impl Writer {
         Ok((sync, now))
     }
 
-    /// Sends the present memtable to the engine when it is old or large.
+    /// Flushes the current memtable when it is old or large.
     ///
-    /// At most one is on its way: if this one is too large before that has left, commits wait.
+    /// At most one flush is in progress: if the current memtable is too large before that one ends, commits wait.
     fn turn_if_due(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
@@ -351,7 +351,7 @@ impl Writer {
         FlushJob { memtable: self.shared.memtables.turn(), marks, segments: vec![segment] }
     }
 
-    /// Waits for the flush that is under way, if there is one.
+    /// Waits for the flush in progress, if there is one.
     pub(super) fn end_flush(&mut self) -> Result<(), EngineError> {
         match self.flush.take() {
             Some(flush) => flush.join().unwrap_or(Err(EngineError::FlushPanicked)),
@@ -359,7 +359,7 @@ impl Writer {
         }
     }
 
-    /// Leaves a store that opens at once, without any question about its last batches.
+    /// Closes the store, so that it opens at once the next time, without doubt about its last batches.
     fn end(&mut self) {
         self.entry_count_scan.stop();
         let flushed = self.end_flush();
@@ -374,13 +374,13 @@ impl Writer {
         if let Err(error) = ended {
             directory::distrust(&self.shared.options.disk, &self.shared.directory);
             let directory = self.shared.directory.display();
-            tracing::error!(%directory, %error, "the store could not be closed in good order");
+            tracing::error!(%directory, %error, "the store could not be closed cleanly");
         }
     }
 
     pub(super) fn set_engine(&self, engine: Option<Engine>) -> Option<Engine> {
         let mut present = self.shared.engine.write().unwrap_or_else(PoisonError::into_inner);
-        // Nobody reads now, and the next engine may hold other rows.
+        // Nobody is reading now, and the next engine may hold other rows.
         self.shared.rows.clear();
         self.shared.snapshots.end();
         std::mem::replace(&mut *present, engine)

@@ -78,7 +78,7 @@ enum Phase {
     Identifying(Box<BroadcastUpdate>),
     /// The agent is identified; messages are delivered.
     Live(Box<Session>),
-    /// Nothing is sent any more. Acknowledgements still settle messages.
+    /// Nothing more is sent. Acknowledgements still settle messages.
     Closed(Option<Box<Session>>),
 }
 

@@ -42,7 +42,7 @@ pub async fn channel(
     }
 }
 
-/// Returns the newest undelivered message, or 204. Reading it is no acknowledgement.
+/// Returns the newest undelivered message, or 204. Reading it does not acknowledge it.
 async fn last_message(
     service: &Service,
     device: InboxId,

@@ -36,7 +36,7 @@ pub(crate) fn guarded(message: Answer) -> Answer {
 /// The agent acknowledges it, or the sender cancels it: the protocol of the subscription decides who knows the URL.
 pub(crate) async fn delete(service: &Service, entry: EntryRef) -> Result<Answer, ServiceError> {
     if !entry.is_stored() {
-        // A TTL 0 message is never stored; its delivery was its end.
+        // A TTL 0 message is never stored: it ended with its delivery.
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     let outcome = outcome_of_delete(service, &entry).await?;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-/// Version 2: command, family with transport, addresses with what else there is.
+/// Version 2: command, family with transport, addresses with any extensions.
 fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
     [PROTOCOL_PREFIX, &[0x20 | command, family], &length, rest].concat()
@@ -36,7 +36,7 @@ fn what_a_header_says() {
         (binary(1, 0x11, &v4), one),
         (binary(1, 0x11, &tlv), one),
         (binary(1, 0x21, &v6), six),
-        // Of the proxy itself, whatever else it says.
+        // A connection of the proxy itself, whatever the rest of the header says.
         (binary(0, 0x00, &[]), ProxyHeader::Local),
         (binary(0, 0x11, &v4), ProxyHeader::Local),
         (binary(1, 0x00, &[]), ProxyHeader::Local),
@@ -90,7 +90,7 @@ fn headers() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// However it comes in pieces, the header is taken whole, and nothing of what is behind it.
+    /// However it is split, the whole header is read, and nothing after it.
     #[test]
     fn the_header_is_taken_and_no_more(header in headers(), pieces in prop::collection::vec(1..60_usize, 1..6)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -133,7 +133,7 @@ proptest! {
     }
 }
 
-/// The clock stands still but where nothing else is left to do.
+/// The clock advances only when nothing else is left to do.
 #[tokio::test(start_paused = true)]
 async fn a_header_that_does_not_come_is_not_waited_for() {
     for begun in [&b""[..], b"PROXY TCP4 ", &PROTOCOL_PREFIX[..7]] {

@@ -14,12 +14,12 @@ use std::thread;
 
 /// Bytes of a stored message of 200 bytes with its keys and index rows.
 const RECORD_BYTES: usize = 320;
-/// The rows of a message: entry, deadline, accounting; keys and values as long as in our store.
+/// The rows of a message: entry, deadline, accounting; keys and values are as long as in our store.
 const ROWS: [(&str, usize, usize); 3] = [("entries", 24, 300), ("deadlines", 32, 21), ("ledgers", 16, 38)];
-/// Records of one sync at most.
+/// Maximum number of records in one sync.
 const GROUP: usize = 1024;
 
-/// One record, and who waits for it.
+/// One record, and the sender to notify when it is durable.
 type Record = (Vec<u8>, Sender<()>);
 
 /// Measures a plain file.
@@ -38,7 +38,7 @@ pub fn file(args: &LoopArgs) -> anyhow::Result<Figures> {
     })
 }
 
-/// Measures the engine, with the rows that our store keeps of a message.
+/// Measures the engine, with the rows that our store keeps for a message.
 ///
 /// # Errors
 /// If the disk fails.
@@ -70,7 +70,7 @@ fn grouped(
     let writer = writer.spawn(move || write_all(&queue, write))?;
     let figures = drive(args, |number, done| {
         let mut record = vec![0x5a; RECORD_BYTES];
-        // Keys of many inboxes: the next is anywhere.
+        // Keys of many inboxes, in no order.
         record[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         jobs.send((record, done)).context("the disk has failed")
     });
@@ -86,7 +86,7 @@ fn write_all(
     while let Ok(first) = queue.recv() {
         let group: Vec<_> = std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)).collect();
         write(&group)?;
-        // Nobody may wait any more at the end.
+        // At the end nobody may be waiting.
         group.iter().for_each(|(_, done)| done.send(()).unwrap_or_default());
     }
     Ok(())

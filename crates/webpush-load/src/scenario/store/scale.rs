@@ -18,22 +18,22 @@ use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::{Applied, Durability, Op, Store as _};
 
 const IN_FLIGHT: u64 = 64;
-/// Acknowledgements settled at once, as the service does it.
+/// Acknowledgements settled at once, as in the service.
 const SETTLED_AT_ONCE: usize = 64;
 
 /// Options.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where the store is made [default: the directory for temporary files]
+    /// Directory for the store [default: the temporary directory]
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// Messages that are in it all the time
+    /// Messages stored throughout
     #[arg(long, value_name = "N", default_value_t = 1000)]
     stored: u64,
     /// Subscriptions, each in an inbox of its own
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     subscriptions: u64,
-    /// Messages that are measured
+    /// Messages to measure
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     messages: u64,
     /// Memory for cached rows, in MiB; 3000 has room for 10,000,000 subscriptions
@@ -41,7 +41,7 @@ pub(super) struct Args {
     row_cache: u64,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub(super) fn run(args: &Args) -> anyhow::Result<Figures> {
     ensure!(args.subscriptions > 0 && args.messages > 0, "--subscriptions, --messages: at least one");
     let directory = directory_in(args.directory.as_deref())?;
@@ -73,7 +73,7 @@ fn come_and_go(store: &EmbeddedStore, args: &Args) -> anyhow::Result<()> {
         while begun - done < IN_FLIGHT && begun < args.messages {
             let sender = sender.clone();
             let stored = Box::new(move |result: Result<Vec<Applied>, _>| {
-                // A message that fails tells nobody, which ends the loop.
+                // A failed message drops its sender, which ends the loop.
                 let mut entries = result.into_iter().flatten().filter_map(entry);
                 let _ = entries.try_for_each(|entry| sender.send(entry));
             });

@@ -22,7 +22,7 @@ const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const BATCH: u64 = 500;
 /// Prime, so that consecutive messages go to inboxes that have nothing in common.
 const STRIDE: u64 = 7919;
-/// Far from now: nothing expires while it is measured.
+/// Far in the future, so that nothing expires during the measurement.
 const EXPIRES: u64 = 1_000_000_000_000;
 
 /// Opens a new store with `inboxes` inboxes, each with a subscription, and listened to once.
@@ -89,7 +89,7 @@ fn inbox(number: u64) -> InboxId {
     InboxId::from_bytes(spread(number))
 }
 
-/// Spread like random ids are, which is the worst for a store.
+/// Spread like random IDs, which is the worst case for a store.
 fn spread(number: u64) -> [u8; 16] {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());

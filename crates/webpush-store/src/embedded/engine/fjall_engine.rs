@@ -103,7 +103,7 @@ impl FjallEngine {
         Ok(())
     }
 
-    /// Returns the present rows of a table.
+    /// Returns the current rows of a table.
     ///
     /// The iterator may outlive this handle: the engine is not closed before it is dropped.
     pub(in crate::embedded) fn all(
@@ -132,7 +132,7 @@ impl FjallEngine {
 }
 
 impl FjallEngine {
-    /// Returns the present rows, the last one first.
+    /// Returns the current rows, the last one first.
     pub(in crate::embedded) fn scan_back(
         &self,
         table: Table,

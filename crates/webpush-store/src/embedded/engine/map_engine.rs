@@ -82,14 +82,14 @@ impl MapEngine {
         self.now()[table as usize].get(&Key::read(key)?).cloned()
     }
 
-    /// Returns the present rows in a range of keys.
+    /// Returns the current rows in a range of keys.
     pub(super) fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> Scan {
         let is_over = keys.is_empty();
         let (first, last) = keys.into_inner();
         Scan { maps: self.now(), table, from: Bound::Included(first), to: Bound::Included(last), is_over }
     }
 
-    /// Returns the present rows from a key on.
+    /// Returns the current rows from a key on.
     pub(super) fn from(&self, table: Table, from: Key) -> Scan {
         Scan { maps: self.now(), table, from: Bound::Included(from), to: Bound::Unbounded, is_over: false }
     }
@@ -153,7 +153,7 @@ fn apply(changes: Tables, maps: &mut Maps) {
     }
 }
 
-/// The rows of one moment. Read from one end only, as bounds that meet are no range.
+/// The rows of one moment. Read from one end only, because bounds that meet are not a valid range.
 pub(super) struct Scan {
     maps: Arc<Maps>,
     table: Table,
