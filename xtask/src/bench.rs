@@ -109,7 +109,7 @@ fn build(root: &Path) -> Result<()> {
             .args(["build", "--quiet", "--profile", "dist", "--package", package])
             .current_dir(root)
             .status();
-        ensure!(status.context("cargo can't be run")?.success(), "{package} could not be built");
+        ensure!(status.context("cannot run cargo")?.success(), "{package} could not be built");
     }
     Ok(())
 }

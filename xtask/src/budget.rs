@@ -39,8 +39,8 @@ const ROWS: &[Row] = &[
     Row::alone("entry-row"),
     Row::alone("log-frame"),
     Row::with_threads("store", [50, 250], 0.5),
-    // Acknowledgements are settled 64 at a time. On a shared processor a response and the next request meet at other
-    // places: 62.3 allocations were counted instead of 60.9.
+    // Acknowledgements are settled 64 at a time. On a shared processor responses and requests interleave differently:
+    // 62.3 allocations were counted instead of 60.9.
     Row::with_threads("service", [64, 320], 2.5),
 ];
 
@@ -125,7 +125,7 @@ fn recount(root: &Path, budget: &Budget, row: &Row, cost: &mut Cost, compiler: &
     Ok(())
 }
 
-/// Returns version and host of the compiler: others produce other instructions.
+/// Returns version and host of the compiler: others produce different instructions.
 fn compiler(root: &Path) -> Result<String> {
     let output = Command::new("rustc").arg("-vV").current_dir(root).output().context("cannot run rustc")?;
     let version = String::from_utf8_lossy(&output.stdout);
@@ -158,7 +158,7 @@ fn count_all(root: &Path, rows: &[&Row]) -> Result<Vec<Cost>> {
     let mut found: Vec<(usize, Result<Cost>)> = thread::scope(|scope| {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        // A thread that panicked leaves counts out, which the check below sees.
+        // If a thread has panicked its counts are missing, which the check below notices.
         threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
     });
     ensure!(found.len() == rows.len(), "some counts are missing");

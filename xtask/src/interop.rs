@@ -142,7 +142,7 @@ fn print_lines(lines: &[String], all: bool) {
 /// Directories: the sources, and temporary files.
 struct Workspace {
     root: PathBuf,
-    /// The target directory, also with `CARGO_TARGET_DIR`.
+    /// The target directory, which `CARGO_TARGET_DIR` can set.
     target: PathBuf,
     scratch: PathBuf,
 }
@@ -278,7 +278,7 @@ impl Bench {
         command.env("WEBPUSH_ORIGIN", &server.origin).env("WEBPUSH_PID", server.process_id().to_string());
         let mut lines = Vec::new();
         let failed = run_to_end(command, &mut lines).err();
-        // A server that died under a client is the finding, whatever the client made of it.
+        // If the server died during a test, report that, whatever the client reported.
         let died = self.server(transport)?.exit_status()?;
         let error = match (died, failed) {
             (Some(status), _) => {

@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Correspondence {
     program: PathBuf,
     origin: String,
-    /// Of the agent; `send` reads it as well.
+    /// The state file of the agent; `send` reads it as well.
     state: PathBuf,
-    /// Whom both trust, if the service has TLS.
+    /// The CA that both trust, if the service has TLS.
     authority: Option<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
-//! `cargo xtask package`: builds the Debian package and tests its whole life on this machine.
+//! `cargo xtask package`: builds the Debian package and tests its whole life cycle on this machine.
 //!
-//! It is installed, run by its unit, sent a message, upgraded, removed and purged. The program is built with the profile
-//! `dist` before.
+//! It is installed, run by its unit, sent a message, upgraded, removed and purged. The program must have been built
+//! with the profile `dist`.
 
 mod claim;
 mod deb;
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let _claim = claim::Claim::of_this_machine()?;
     deb::must_not_be_here()?;
 
-    say("the manual and the completions are well made");
+    say("the manual and the completions are valid");
     assets::check(assets)?;
     if options.lintian {
         needs(&[("lintian", "lintian")])?;
@@ -73,13 +73,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     lived.map(|()| true)
 }
 
-/// The life of the package.
+/// Tests the package from installation to purge.
 fn live(package: &Path) -> Result<()> {
     say("it installs");
     deb::install(package)?;
     deb::check_installed()?;
     let unit = Unit::read(Path::new(deb::UNIT))?;
-    say("its unit is closed enough");
+    say("its unit is confined enough");
     unit.check()?;
 
     let scratch = tempfile::tempdir()?;
@@ -111,7 +111,7 @@ fn live(package: &Path) -> Result<()> {
     agent.fetch("before the upgrade")?;
     running.stop()?;
 
-    say("it goes: removed it leaves configuration and data, purged it leaves nothing");
+    say("removing it keeps configuration and data, purging it leaves nothing");
     as_systemd_leaves_it(&installation.state)?;
     deb::remove(&installation.state)?;
     deb::purge()?;

@@ -128,8 +128,8 @@ impl fmt::Display for ParseRateLimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" is not a rate limit: a number per s, m, h or d, a colon and how many at once, as in \
-             1000/s:10000, none of them 0; or off",
+            "\"{}\" is not a rate limit: expected a number per s, m, h or d, a colon and a burst, such as \
+             1000/s:10000, both above 0; or off",
             self.0
         )
     }

@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     ensure!((1..=MAX_ROUNDS).contains(&rounds), "ROUNDS: 1 to {MAX_ROUNDS}");
     let now = Timestamp::from_millis(1_700_000_000_000);
     let key = VapidKey::generate()?;
-    // Every signature has a random number in it, so each of these is another token.
+    // Signatures are randomized, so each of these is a different token.
     let fresh = requests(&key, ORIGIN, rounds, now)?;
     let elsewhere = requests(&key, "https://elsewhere.example", rounds, now)?;
     let stolen = fresh.iter().map(with_signature_changed).collect::<anyhow::Result<Vec<_>>>()?;

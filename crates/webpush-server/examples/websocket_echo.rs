@@ -85,7 +85,7 @@ fn echo(from: &mut BufReader<TcpStream>, to: &mut TcpStream) -> anyhow::Result<(
     }
 }
 
-/// The service sends no binary messages: they are text messages with another opcode.
+/// The service sends no binary messages: they are text messages with a different opcode.
 fn binary(out: &mut Vec<u8>, payload: &[u8]) {
     let start = out.len();
     write::text(out, &"x".repeat(payload.len()));

@@ -135,7 +135,7 @@ fn append_and_settle(store: &Arc<EmbeddedStore>, number: u64, sender: &Sender<()
 struct Round {
     rate: f64,
     cpu: f64,
-    /// Of the store's writing thread alone.
+    /// The part of the store's writing thread.
     writer_cpu: f64,
 }
 
@@ -166,7 +166,7 @@ fn drive(in_flight: u64, next: &mut u64, submit: impl Fn(u64, &Sender<()>)) -> R
     }
 }
 
-/// The limit: one thread appends what waits to a file and syncs it.
+/// The limit: one thread appends waiting records to a file and syncs it.
 fn bare(path: &Path, in_flight: u64) -> Round {
     let mut file = File::create(path).expect("a file");
     let (jobs, queue) = sync_channel::<(Vec<u8>, Sender<()>)>(GROUP);
@@ -191,7 +191,7 @@ fn bare(path: &Path, in_flight: u64) -> Round {
     result
 }
 
-/// One inbox beyond its quota: what a message costs then, and the scan that comes with the first.
+/// One inbox over its quota: the cost of a message then, and of the scan that the first one causes.
 fn measure_flood(directory: &Path) {
     let store = seeded(directory);
     let full = Options::default().quota.messages;
@@ -235,7 +235,7 @@ fn measure_open(directory: &Path, count: u64) {
 
 /// Leaves a directory as a killed process does.
 ///
-/// Messages came one by one, 64 in flight, and nothing was closed.
+/// Messages were submitted one by one, with 64 in flight, and nothing was closed.
 fn fill_and_die(directory: &Path, count: u64) -> ! {
     let store = seeded(directory);
     let (sender, receiver) = channel();
@@ -270,7 +270,7 @@ fn seeded(directory: &Path) -> EmbeddedStore {
     store
 }
 
-/// Spread like random ids are.
+/// Spread like random IDs.
 fn agent(number: u64) -> InboxId {
     InboxId::from_bytes(spread(number % AGENTS))
 }
@@ -282,7 +282,7 @@ fn spread(number: u64) -> [u8; 16] {
     id
 }
 
-/// Every fifth message has a topic, and replaces the one before of the same agent.
+/// Every fifth message has a topic, and replaces the previous one of the same agent.
 fn message(number: u64) -> Draft {
     Draft {
         id: MessageId::from_bytes(spread(number)),

@@ -40,7 +40,7 @@ const IN_FLIGHT: u64 = 64;
 /// One in this many messages is not settled.
 const SETTLED_OF: usize = 8;
 
-/// Starts a program that can't make a file larger than 8 MiB until its parent lifts that: a full disk.
+/// Starts a program whose files cannot exceed 8 MiB until its parent lifts the limit: a full disk.
 const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
 
 #[test]
@@ -60,7 +60,7 @@ fn kill_again_and_again(task: &str) {
         let mut child = start(dir.path(), task, expected, None);
         let mut acknowledged = child.lines("acked").take(round * 200).last().unwrap();
         child.process.kill().unwrap();
-        // Lines from before it was killed count as well.
+        // Lines from before the kill count as well.
         acknowledged = child.lines("acked").last().unwrap_or(acknowledged);
         child.process.wait().unwrap();
         let numbers = stored(dir.path());
@@ -85,7 +85,7 @@ fn what_was_settled_does_not_come_back_after_a_kill() {
         assert!(certain.iter().copied().eq((0..first).step_by(SETTLED_OF)), "{certain:?}");
         let young = numbers.iter().copied().filter(|number| (first..acknowledged).contains(number));
         assert!(young.eq((first..acknowledged).step_by(SETTLED_OF)));
-        // The last ones may have got as far as to be stored.
+        // The last ones may have been stored already.
         let store = open(dir.path(), Options::default());
         let is_left = |entry: &&Entry| !number(entry).is_multiple_of(SETTLED_OF as u64);
         let settle = |entry: &Entry| Op::Settle(entry.entry_ref(), Outcome::Delivered);
@@ -136,7 +136,7 @@ fn damage_in_the_middle_of_the_log_is_reported() {
 
 #[test]
 fn damage_in_the_middle_of_a_journal_is_reported() {
-    // A batch begins after the end of the one before; without its first byte fjall takes the rest as not written.
+    // A batch begins after the end of the previous one; without its first byte fjall takes the rest as unwritten.
     damage_is_reported("append some, memtables of 1", |dir| flip_journal(dir, |end| end));
 }
 
@@ -261,7 +261,7 @@ fn the_last_done_may_drop_the_store() {
     assert_eq!(receiver.recv(), Ok(Ok(())));
 }
 
-/// Not a test: what the child does. Without [`DIRECTORY`] there is nothing to do.
+/// Not a test: the work of the child. Without [`DIRECTORY`] it does nothing.
 #[test]
 fn child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
@@ -299,7 +299,7 @@ fn append_for_ever(store: &EmbeddedStore, first: u64) {
     }
 }
 
-/// Stores some, settles all of them but the first, and says that.
+/// Stores messages, settles all but the first of each group, and reports them.
 fn settle_for_ever(store: &EmbeddedStore, first: u64) {
     for first in (first..).step_by(SETTLED_OF) {
         let messages = (first..first + SETTLED_OF as u64).map(|number| Op::Append(message(number, 300)));
@@ -337,7 +337,7 @@ fn append_some(store: &EmbeddedStore) {
     std::process::abort();
 }
 
-/// Stores until that fails; then closes, or waits for a line and goes on until it works again.
+/// Stores until it fails; then closes, or waits for a line and continues until the store works again.
 fn fill(store: &EmbeddedStore, close: bool) {
     let (sender, receiver) = channel();
     let put = |number| {
@@ -370,7 +370,7 @@ struct Running {
 }
 
 impl Running {
-    /// The numbers that the child says after a word.
+    /// The numbers that the child prints after a word.
     fn lines<'a>(&'a mut self, word: &'a str) -> impl Iterator<Item = u64> + 'a {
         let lines = self.output.by_ref().lines().map_while(Result::ok);
         lines.filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok())
@@ -396,7 +396,7 @@ fn start(dir: &Path, task: &str, first: u64, under: Option<&str>) -> Running {
     Running { process, output }
 }
 
-/// Opens the store. A child that is being started may hold its lock for a moment.
+/// Opens the store. A starting child may hold its lock for a moment.
 fn open(dir: &Path, options: Options) -> EmbeddedStore {
     loop {
         match EmbeddedStore::open(dir, options.clone()) {

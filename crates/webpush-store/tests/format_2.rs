@@ -1,4 +1,4 @@
-//! Migration of a directory that version 0.1.0 left: URLs given out before go on working.
+//! Migration of a directory that version 0.1.0 left: URLs issued before continue to work.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
@@ -23,9 +23,9 @@ use webpush_store::{Applied, Op, Quota, Store};
 
 /// Has a subscription of each protocol, messages 11 and 12 in the engine, and 13 in the log.
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
-/// Was sent messages 20 to 24, and may hold three.
+/// Got messages 20 to 24, and may hold three.
 const FULL: InboxId = InboxId::from_bytes([2; 16]);
-/// Has the receipt of message 10, which was acknowledged; is owed that of message 11.
+/// Has the receipt for message 10, which was acknowledged; the one for message 11 is still owed.
 const RECEIPTS: InboxId = InboxId::from_bytes([3; 16]);
 const PLAIN: SubscriptionId = SubscriptionId::from_bytes([4; 16]);
 const LEGACY: SubscriptionId = SubscriptionId::from_bytes([5; 16]);

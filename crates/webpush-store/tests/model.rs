@@ -1,4 +1,4 @@
-//! The embedded store does what the model does, whatever is asked of it.
+//! The embedded store does what the model does, for any operations.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
@@ -50,9 +50,9 @@ fn message_id(number: u8) -> MessageId {
 #[derive(Clone, Debug)]
 enum Step {
     Other(Op),
-    /// A message that lives this many milliseconds.
+    /// A message with a TTL of this many milliseconds.
     Append(Draft, u64),
-    /// Ends one of the entries that are there.
+    /// Ends one of the existing entries.
     Settle(usize, Outcome),
 }
 
@@ -170,7 +170,7 @@ async fn entries(store: &MemoryStore) -> Vec<EntryRef> {
     snapshot(store, &Detail::EVERYTHING).await.into_iter().filter_map(entry).collect()
 }
 
-/// Compares everything that can be asked.
+/// Compares the results of all reads.
 async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, check: &IdleCheck) {
     for limit in [0, 2, 100] {
         assert_eq!(model.idle(check, limit).await, store.idle(check, limit).await);
@@ -222,7 +222,7 @@ async fn snapshot(store: &impl Store, detail: &Detail) -> Vec<Record> {
 
 /// Copies a directory as a killed process leaves it, even in the middle of a flush.
 ///
-/// The log comes first, so that rows which have left it by then are in the engine.
+/// The log is copied first, so that rows which have left it by then are in the engine.
 fn copy_as_it_is(from: &Path, to: &Path) {
     for name in ["format", "watermark", "log", "engine"] {
         copy(&from.join(name), &to.join(name));
@@ -231,7 +231,7 @@ fn copy_as_it_is(from: &Path, to: &Path) {
 
 fn copy(from: &Path, to: &Path) {
     if !from.is_dir() {
-        // A segment may go meanwhile.
+        // A segment may be removed meanwhile.
         drop(fs::copy(from, to));
         return;
     }
@@ -241,7 +241,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A new store with what is on a snapshot of another one.
+/// A new store with the records of a snapshot of another one.
 fn copied(store: &impl Store, directory: &Path, options: Options) -> EmbeddedStore {
     let copy = EmbeddedStore::open(directory, options).unwrap();
     for record in block_on(store.snapshot(&Detail::EVERYTHING)).unwrap() {
@@ -304,7 +304,7 @@ proptest! {
             }
             if number == copy {
                 store = copied(&store, copy_directory.path(), Options { quota: quota_now, ..options.clone() });
-                // A copy knows no IDs of messages that have gone, like a store that was opened again.
+                // A copy does not know the IDs of removed messages, like a store that was reopened.
                 model = model.reopen();
                 let position = block_on(model.snapshot(&Detail::INBOXES)).unwrap().next().unwrap().unwrap();
                 commit(&store, vec![Op::Restore(position)], Durability::Lazy);

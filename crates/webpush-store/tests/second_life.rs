@@ -26,7 +26,7 @@ const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 const NOW: Timestamp = Timestamp::from_millis(1);
 
-/// A store whose memtables leave only when they are told to.
+/// A store whose memtables are flushed only on request.
 fn open(directory: &Path) -> EmbeddedStore {
     let mut options = Options::default();
     options.memtable.age = Duration::from_secs(3600);
@@ -74,7 +74,7 @@ fn numbers(store: &EmbeddedStore) -> Vec<u8> {
     page.entries.iter().map(|entry| entry.entry_ref().message.as_bytes()[0]).collect()
 }
 
-/// Everything, as a kill at this moment leaves it.
+/// Copies everything, as a kill at this moment would leave it.
 fn killed(from: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     copy(from, to.path());
@@ -94,7 +94,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The segment that is written.
+/// Returns the active segment.
 fn segment(directory: &Path) -> PathBuf {
     let files = fs::read_dir(directory.join("log")).unwrap().map(|file| file.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "frames")).max().unwrap()
@@ -107,7 +107,7 @@ fn frames_behind_one_that_was_torn_are_never_taken_for_later_ones() {
     let store = open(first.path());
     let entry = append(&store, 1, Durability::Lazy);
     commit(&store, vec![Op::Settle(entry, Outcome::Delivered)], Durability::Lazy);
-    // Without power now: of the two frames the first never got to the disk.
+    // A power cut: of the two frames the first never got to the disk.
     let second = killed(first.path());
     let mut content = fs::read(segment(second.path())).unwrap();
     content[8..4096].fill(0);

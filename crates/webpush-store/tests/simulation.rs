@@ -1,6 +1,7 @@
 //! A store on a disk that loses power, fails and fills up keeps its promises.
 //!
-//! A seed decides what happens when. Each run steps a store by hand and compares it with the model whenever it was opened again. A failure names the seed.
+//! A seed decides what happens when. Each run steps a store by hand and compares it with the model whenever it is
+//! reopened. A failure names the seed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
 
@@ -43,7 +44,7 @@ struct Run {
     outages: u64,
     flushes: u64,
     model: MemoryStore,
-    /// Batches since the start that the store has confirmed, and of these how many are on disk for certain.
+    /// Batches that the store has confirmed since the start, and how many of them are certainly on disk.
     confirmed: Vec<Vec<Op>>,
     durable: usize,
     /// Batches that were submitted and not confirmed.
@@ -86,7 +87,7 @@ impl Run {
         (self.store, self.outages, self.flushes) = (Some(opened), 0, 0);
     }
 
-    /// Submits batches at once, does them, and compares the answers with those of the model.
+    /// Submits batches together, carries them out, and compares the answers with those of the model.
     fn submit(&mut self, batches: Vec<(Vec<Op>, Durability)>) {
         let (store, stepper) = self.store.as_mut().unwrap();
         let answers: Arc<Mutex<Vec<Answer>>> = Arc::default();
@@ -170,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Finds out how much of what was not certain is there, and goes on from there.
+    /// Finds out how many of the uncertain batches are present, and continues from there.
     fn compare(&mut self) {
         let (store, stepper) = self.store.as_mut().unwrap();
         stepper.run_tasks();
@@ -255,7 +256,7 @@ impl Run {
             stepper.step();
         }
         if self.disk.is_off() || !store.statistics().unwrap().is_up {
-            // Room does not come by itself.
+            // Space does not become free by itself.
             return self.restart();
         }
         self.outages = outages;

@@ -32,7 +32,7 @@ fn statistics(store: &EmbeddedStore) -> Statistics {
     store.statistics().unwrap()
 }
 
-/// How many entries it says there are, once it has counted them.
+/// Returns the number of entries that the store reports, once it has counted them.
 fn entries(store: &EmbeddedStore) -> u64 {
     let begun = Instant::now();
     loop {
@@ -93,7 +93,7 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
         vec![Op::Settle(all[0], Outcome::Delivered), Op::Settle(all[1], Outcome::Delivered)],
     );
     assert_eq!(entries(&store), 5, "two are receipts now");
-    // One that is put and removed in one commit, while another of it comes too late.
+    // One is put and settled in one commit; the second settle of it comes too late.
     let settle = Op::Settle(all[2], Outcome::Replaced);
     commit_blocking(&store, vec![message(6, None), settle.clone(), settle]);
     assert_eq!(entries(&store), 5);
@@ -101,7 +101,7 @@ fn entries_are_counted_with_each_change_and_again_when_it_is_opened() {
         if flushed {
             store.flush();
         }
-        // As it would be found after a crash, and as it is.
+        // As it would be after a crash, and as it is.
         let copy = tempfile::tempdir().unwrap();
         let status =
             std::process::Command::new("cp").arg("-r").arg(directory.path()).arg(copy.path()).status();

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::row::Reading;
 
-/// For one run of one command.
+/// Time limit for one run of one command.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LOOK: Duration = Duration::from_millis(50);
 /// The arguments for the measured server; replaced for the peer.
@@ -102,7 +102,7 @@ impl Runs {
     }
 }
 
-/// Takes the first of `{a|b}`, in a quick run the second.
+/// Takes the first of `{a|b}`, or the second in a quick run.
 fn chosen(command: &str, quick: bool) -> String {
     let mut chosen = String::new();
     let mut rest = command;

@@ -7,7 +7,7 @@ use super::measure::Runs;
 /// Something to be measured, as data.
 pub(super) struct Row {
     pub(super) name: &'static str,
-    /// `{a|b}` is a, in a quick run b: then the goal is for another size, and neither met nor missed.
+    /// `{a|b}` is a, or b in a quick run: then the goal is for another size, and neither met nor missed.
     pub(super) what: &'static str,
     pub(super) unit: &'static str,
     pub(super) figure: Reading,
@@ -23,7 +23,7 @@ pub(super) struct Row {
 /// A figure of a command's output.
 #[derive(Clone, Copy)]
 pub(super) struct Reading {
-    /// Run at the root of the repository. `{a|b}` is a, in a quick run b.
+    /// Run at the root of the repository. `{a|b}` is a, or b in a quick run.
     pub(super) command: &'static str,
     pub(super) figure: &'static str,
     /// Runs once in each round of a benchmark: it takes too long to be repeated.
@@ -33,7 +33,7 @@ pub(super) struct Reading {
 /// The upper bound of a figure.
 #[derive(Clone, Copy)]
 pub(super) enum Goal {
-    /// There is no goal; the figure is shown all the same.
+    /// There is no goal; the figure is only shown.
     None,
     AtMost(f64),
     /// The limit and this.

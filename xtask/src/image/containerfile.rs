@@ -58,7 +58,7 @@ impl Containerfile {
                 other => bail!("this task does not know what {other} does to the image"),
             }
         }
-        // So that the tree that is tested is the tree that is shipped: one script makes both.
+        // One script makes both trees, so that the tree that is tested is the tree that is shipped.
         ensure!(copies == ["--from=build /tree /"], "the image must be the tree alone, not {copies:?}");
         for script in [
             "contrib/container/build /build/webpush-server",

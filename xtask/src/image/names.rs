@@ -36,13 +36,13 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let knows = asked[..end + 1] == labels(NAME);
     let answers = u8::from(knows && asked[end + 1..end + 3] == TYPE_A);
 
-    // The id, then: a response, recursion wanted and available, the status.
+    // The ID, then the flags: a response, recursion desired and available, the status.
     let mut answer = question[..2].to_vec();
     let status = if knows { 0 } else { 3 };
     answer.extend([0x81, 0x80 | status, 0, 1, 0, answers, 0, 0, 0, 0]);
     answer.extend(asked);
     if answers == 1 {
-        // The name of the question, type A, class IN, a second to live, four bytes.
+        // The name of the question, type A, class IN, a TTL of one second, four bytes.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
     }
     Some(answer)

@@ -78,7 +78,7 @@ pub(super) const CASES: &[Case] = &[
     script("python-h2-limits-tls", PYTHON_PACKAGES, "python/limits.py", Tls),
     script("python-h2-floods-plain", PYTHON_PACKAGES, "python/floods.py", Plain),
     script("python-h2-floods-tls", PYTHON_PACKAGES, "python/floods.py", Tls),
-    // Both libraries refuse endpoints without https, so these have no plain-text twin.
+    // Both libraries refuse endpoints without https, so these have no plain-text counterpart.
     script("npm-web-push-tls", NODE_PACKAGES, "node/web-push.mjs", Tls),
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
     script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),

@@ -28,7 +28,7 @@ use super::process::{End, Process};
 use super::tool::Tool;
 use super::{Failure, client_environment};
 
-/// Each pair is mostly the start of half a dozen interpreters.
+/// Most of the time of a pair is the startup of half a dozen interpreters.
 const PAIRS_AT_ONCE: usize = 2;
 
 const PAIR_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ pub(super) struct Pair {
 
 /// The setting that all pairs share.
 pub(super) struct Setting {
-    /// Of a server with TLS: web-push speaks nothing else.
+    /// Of a server with TLS: web-push supports nothing else.
     pub(super) origin: String,
     pub(super) ca: PathBuf,
     pub(super) binary: PathBuf,
@@ -233,7 +233,7 @@ impl Sender {
         !matches!(self, Self::Send)
     }
 
-    /// `receipts` is a receipt subscription to use again.
+    /// `receipts` is a receipt subscription to reuse.
     fn command(self, subscription: &Path, text: &str, receipts: Option<&str>, setting: &Setting) -> Command {
         let mut command = match self {
             Self::WebPush | Self::WebPushAesgcm => {
@@ -378,7 +378,7 @@ fn expect<T: PartialEq + std::fmt::Debug>(actual: &T, wanted: &T, what: &str) ->
     Ok(())
 }
 
-/// The line that is a JSON object with this member; others may stand around it.
+/// The line that is a JSON object with this member; other lines may surround it.
 fn object<'a>(lines: &'a [String], name: &str) -> Result<&'a str> {
     let found = lines.iter().find(|line| line.starts_with('{') && member(line, name).is_ok());
     found.map(String::as_str).with_context(|| format!("no JSON object with {name:?} in {lines:?}"))

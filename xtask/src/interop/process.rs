@@ -117,7 +117,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail when the process has ended already, which is what is wanted.
+        // Both fail if the process has ended already, which is the goal.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

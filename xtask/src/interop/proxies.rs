@@ -27,7 +27,7 @@ pub(super) enum Proxy {
 
 /// The two programs while they run.
 pub(super) struct Behind {
-    /// At which clients find the service: that of the proxy.
+    /// The origin at which clients find the service: that of the proxy.
     pub(super) origin: String,
     pub(super) server: Server,
     proxy: Process,
@@ -74,7 +74,7 @@ impl Proxy {
             .context("cannot write a configuration")?;
         let log = directory.join("proxy.log");
         let mut command = self.command(&configuration, directory);
-        // Appended to, as nginx opens it once more for its log of requests.
+        // Opened for appending, because nginx opens it again for its access log.
         command.stderr(File::options().create(true).append(true).open(&log).context("cannot write a log")?);
         let mut behind = Behind { origin, server, proxy: Process::start(command)?, log };
         behind.wait_for_start(places.front)?;
@@ -124,7 +124,7 @@ impl Proxy {
                 ("proxy_send_timeout 15m;", "proxy_send_timeout 3s;".to_owned()),
             ],
             Self::HaproxyHttp => {
-                // HAProxy wants both in one file.
+                // HAProxy needs both in one file.
                 let both = format!("{directory}/push.pem");
                 let pems = [certificate, key].map(std::fs::read_to_string);
                 let [Ok(certificate), Ok(key)] = pems else {
@@ -188,7 +188,7 @@ impl Behind {
         std::fs::read_to_string(&self.log).with_context(|| format!("cannot read {}", self.log.display()))
     }
 
-    /// Both must be there still.
+    /// Both must still be there.
     pub(super) fn check(&mut self) -> Result<()> {
         for (name, ended) in [("server", self.server.exit_status()?), ("proxy", self.proxy.exit_status()?)] {
             if let Some(status) = ended {

@@ -114,7 +114,7 @@ fn base_command(binary: &Path, data: &Path, port: u16) -> Command {
     command
 }
 
-/// The origin in a start line, whatever words stand around it.
+/// The origin in a startup line, whatever words surround it.
 fn origin_in(line: &str) -> Option<String> {
     let start = line.find("https://").or_else(|| line.find("http://"))?;
     let address = &line[start..];

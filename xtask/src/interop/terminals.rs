@@ -15,8 +15,8 @@
 //! (stopped and started)   prints "five"                     send SUBSCRIPTION five
 //! ```
 //!
-//! Listeners that get messages end by `--count`: one that is stopped may have printed what it did not acknowledge yet,
-//! and then has every right to print it again.
+//! Listeners that get messages end by `--count`: one that is stopped may have printed messages that it has not
+//! acknowledged yet, and may then print them again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ use super::Failure;
 use super::process::{End, Process};
 use super::server::Server;
 
-/// For each thing the scenario waits for.
+/// Time limit for each thing that the scenario waits for.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// `listen` connects again after 1 to 30 seconds.
@@ -40,7 +40,7 @@ const RECONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 pub(super) enum Stop {
     /// SIGTERM: a planned restart.
     Terminate,
-    /// SIGKILL: whatever was answered 201 must have been on disk.
+    /// SIGKILL: every message with a 201 must be on disk.
     Kill,
 }
 
@@ -97,7 +97,7 @@ fn play(binary: &Path, scratch: &Path, stop: Stop, said: &mut Vec<String>) -> Re
     expect_messages(listener, &["four"])?;
     said.push("ok    what was acknowledged did not come again".into());
 
-    // A listener that is there does not keep the server from stopping, and finds it again by itself.
+    // A connected listener does not keep the server from stopping, and reconnects by itself.
     let (mut listener, _) = terminals.listen(&server.origin, &[])?;
     stop_server(&mut server, stop)?;
     drop(server);
@@ -121,7 +121,7 @@ fn stop_server(server: &mut Server, stop: Stop) -> Result<()> {
     }
 }
 
-/// The listener must print these and no others, and end well by itself.
+/// The listener must print these and no others, and then exit successfully by itself.
 fn expect_messages(mut listener: Process, messages: &[&str]) -> Result<()> {
     let mut lines = Vec::new();
     let ended = listener.run_to_end(STEP_TIMEOUT, &mut lines)?;

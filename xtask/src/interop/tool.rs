@@ -48,7 +48,7 @@ impl Tool {
             }
             Self::Firefox => with_arguments(FIREFOX, &["--version"]),
             Self::Chromium => with_arguments(CHROMIUM, &["--version"]),
-            // It has nothing to ask that ends with 0.
+            // It has no option that prints something and exits with 0.
             Self::Certutil => with_arguments("sh", &["-c", "command -v certutil"]),
             Self::Nginx => with_arguments("/usr/sbin/nginx", &["-v"]),
             Self::Haproxy => with_arguments("/usr/sbin/haproxy", &["-v"]),

@@ -14,7 +14,7 @@ pub(super) const CONFIGURATION: &str = "/etc/webpush-server/webpush-server.toml"
 pub(super) const UNIT: &str = "/usr/lib/systemd/system/webpush-server.service";
 /// The link that starts the service at boot.
 const ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/webpush-server.service";
-/// Where a package leaves anything.
+/// The paths where a package could leave something.
 const DIRECTORIES: [&str; 5] = ["/etc", "/usr", "/var/lib", "/var/cache", "/run"];
 
 /// Builds the package from `target/dist/webpush-server` and the files of `cargo xtask assets`.
@@ -129,7 +129,7 @@ pub(super) fn tidy_up() {
     ] {
         let _ = fs::remove_dir_all(directory);
     }
-    // `remove_dir_all` leaves a symbolic link, which is what systemd makes of it.
+    // `remove_dir_all` does not follow a symbolic link, which systemd may have put there.
     let _ = fs::remove_file("/var/lib/webpush-server");
 }
 

@@ -35,7 +35,7 @@ impl Installation {
     pub(super) fn prepare(unit: Unit, scratch: &Path, credentials: &[(&str, &Path)]) -> Result<Self> {
         let state = Path::new("/var/lib").join(unit.one("StateDirectory")?);
         let runtime = Path::new("/run").join(unit.one("RuntimeDirectory")?);
-        // The service's user must come through to what is below.
+        // The service's user must be able to reach the directories below.
         fs::set_permissions(scratch, Permissions::from_mode(0o755))?;
         let directory = scratch.join("credentials");
         for own in [&state, &runtime, &directory] {

@@ -1,6 +1,6 @@
 //! Checks the system calls of a program against its unit.
 //!
-//! systemd is not there to enforce the unit: strace refuses system calls outside the filter as the kernel would, and the
+//! There is no systemd to enforce the unit: strace refuses system calls outside the filter as the kernel would, and the
 //! rest is checked in its record.
 
 use std::collections::BTreeSet;

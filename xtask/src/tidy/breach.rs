@@ -1,4 +1,4 @@
-//! A place that breaks a house rule.
+//! A breach of a house rule, and its place.
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ fn check_crate(modules: &Modules, breaches: &mut Vec<Breach>) {
         };
         uses.iter().enumerate().map(kept).collect()
     };
-    // A circle that is there without the arrows up to parents, or without those down to children, is more than a family.
+    // A cycle that remains without the edges to parents, or without those to children, involves more than one family.
     let graphs = [
         without(&|user, used| modules.is_above(used, user)),
         without(&|user, used| modules.is_above(user, used)),

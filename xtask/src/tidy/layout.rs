@@ -7,7 +7,7 @@ use super::source::Source;
 const MAX_LINES: usize = 500;
 /// Module names that do not describe their contents.
 const VAGUE_NAMES: [&str; 6] = ["common", "util", "utils", "helpers", "misc", "types"];
-/// Written so that this file does not hold them.
+/// Split, so that this file does not contain them itself.
 const LEFTOVERS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("dbg", "!(")];
 

@@ -3,7 +3,7 @@
 use super::breach::{Breach, Rule};
 use super::source::Source;
 
-/// The crates of this workspace that each crate may use: arrows point down only.
+/// The crates of this workspace that each crate may use: only those of lower layers.
 ///
 /// A crate that is not listed is refused.
 const CRATES: &[(&str, &[&str])] = &[
@@ -106,7 +106,7 @@ struct Dependency<'a> {
     name: &'a str,
     line: usize,
     is_for_tests: bool,
-    /// A comment above it or behind it.
+    /// A comment above it or after it.
     has_reason: bool,
 }
 

@@ -157,7 +157,7 @@ fn import(tokens: &[&str], mut at: usize, prefix: &[String], imports: &mut BTree
                 }
                 return at + 1;
             }
-            // An import of everything has no name; its path counts.
+            // A glob import has no name; only its path counts.
             "*" => {
                 imports.insert(format!("* of {}", path.join("::")), path);
                 return at + 1;

@@ -7,7 +7,7 @@ use super::words::{EXEMPT, NO_TYPE_NAMES, Scope, WORDS, Word};
 
 /// Longest summary line of a doc comment.
 const SUMMARY_COLUMNS: usize = 100;
-/// Sentences begin otherwise, unless they are questions.
+/// Sentences must not begin with these words, unless they are questions.
 const NO_OPENINGS: [&str; 7] = ["What", "Whether", "Whoever", "So many", "So much", "As many", "As much"];
 
 /// Finds the breaches of a file.

@@ -85,7 +85,7 @@ fn refuse_loops(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Returns the headers of a message.
 ///
-/// The body is plain JSON. UnifiedPush gateways send this encoding nevertheless, because some push services refuse a message
+/// The body is plain JSON. UnifiedPush gateways send this encoding anyway, because some push services refuse a message
 /// without one.
 fn push_headers(urgency: Urgency) -> HeaderMap {
     HeaderMap::from_iter([

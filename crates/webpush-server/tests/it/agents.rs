@@ -30,7 +30,7 @@ async fn agents_and_subscriptions_are_counted_listed_and_shown_without_their_url
     assert_eq!(counted["listening"], 1);
     let listed = json(&server, &["agents"]).await;
     assert_eq!(listed["agents"].as_array().unwrap().len(), 2);
-    // Paging returns the same.
+    // Paging returns the same result.
     let first = json(&server, &["agents", "--limit", "1"]).await;
     let next = first["next"].as_str().unwrap();
     let rest = json(&server, &["agents", "--after", next]).await;

@@ -61,7 +61,7 @@ async fn without_a_body_there_is_neither_data_nor_headers() {
 #[tokio::test]
 async fn bodies_of_every_size_arrive_complete_and_in_order() {
     let (_server, mut sender, Registered { mut agent, push: url, .. }) = with_channel(&[]).await;
-    // With the rest of the notification, these lengths need all three forms of frame lengths.
+    // With the rest of the notification, these lengths need all three encodings of a frame length.
     let lengths = [1, 2, 3, 50, 4095, 4096];
     for length in lengths {
         push(&mut sender, &url, &[TTL], "x".repeat(length)).await;

@@ -48,7 +48,7 @@ async fn compression_is_not_negotiated_and_not_accepted() {
     assert!(!head.to_lowercase().contains("sec-websocket-extensions"), "{head}");
     let mut agent = agent.unwrap();
     agent.hello(None).await;
-    // `{}`, compressed nevertheless.
+    // `{}`, compressed although no extension was negotiated.
     agent.send(&frame(0xc1, b"\xaa\xae\x05\x00")).await;
     agent.assert_closed(1002, "no extension was negotiated").await;
 }

@@ -147,7 +147,7 @@ async fn the_shown_configuration_has_no_secrets() {
 async fn run_self_test(server: &Server, body: &str) -> Vec<Value> {
     let (status, head, answer) = ask(&server.admin, "POST", "/admin/try", body).await;
     assert!(status == 200 && head.contains("content-type: application/x-ndjson"), "{head}\n{answer}");
-    // The body is chunked: what is between the sizes is JSON.
+    // The body is chunked: the lines between the sizes are JSON.
     answer
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -109,7 +109,7 @@ async fn a_server_that_shuts_down_is_never_ready() {
     let dir = tempfile::tempdir().unwrap();
     let admin = format!("unix:{}", dir.path().join("admin.sock").display());
     let server = Server::start_with(&["--admin", &admin, "--drain-window", "1h"]);
-    // Its session ends within the hour; the server shuts down until then.
+    // Its session ends within the hour; until then the server is shutting down.
     let mut agents = Vec::new();
     for _ in 0..4 {
         agents.push(Registered::new(&server).await);

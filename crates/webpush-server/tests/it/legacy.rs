@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// A device with one channel.
 struct Device {
-    /// Where it receives.
+    /// The URL at which it receives.
     url: String,
     /// Returns its links by relation, resolved.
     links: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
 //! Integration tests: the real program, real sockets, and clients.
 //!
-//! Tests are named after the row of `docs/internals/conformance.md` that they defend.
+//! Tests are named after the row of `docs/internals/conformance.md` that they cover.
 
 #![allow(
     clippy::unwrap_used,

@@ -40,7 +40,7 @@ async fn known_traffic_is_counted_exactly() {
     let mut peer = server.connect().await;
     let (one, two) = (peer.subscribe().await, peer.subscribe().await);
 
-    // Three are stored, of which one is replaced and one acknowledged.
+    // Three are stored; one of them is replaced and one acknowledged.
     let plain = peer.push(&one.push, "x").await;
     for _ in 0..2 {
         peer.push_with(&one.push, &[("ttl", "60"), ("topic", "a")], "x").await;

@@ -46,7 +46,7 @@ impl NoSpans {
         Duration::ZERO
     }
 
-    /// Completes at once.
+    /// Completes immediately.
     pub fn close(&self) -> Ready<()> {
         ready(())
     }

@@ -53,7 +53,7 @@ pub(super) enum Step {
     Flush(SyncSender<()>),
     /// Does the work that is due.
     Tick,
-    /// Closes the store, so that it opens at once the next time.
+    /// Closes the store, so that the next start needs no recovery.
     Close,
 }
 
@@ -359,7 +359,7 @@ impl Writer {
         }
     }
 
-    /// Closes the store, so that it opens at once the next time, without doubt about its last batches.
+    /// Closes the store, so that the next start needs no recovery and does not doubt its last batches.
     fn end(&mut self) {
         self.entry_count_scan.stop();
         let flushed = self.end_flush();

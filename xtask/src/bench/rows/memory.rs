@@ -26,7 +26,7 @@ const MOST_MONITORS: &str = idle!("--agents {19000|4000} --via push");
 const MOST_MONITORS_TLS: &str = idle!("--agents {19000|4000} --via push --tls");
 const SESSIONS: &str = "target/dist/webpush-load sessions --count {1000000|100000} --rest {10|3}";
 const SESSIONS_TLS: &str = "target/dist/webpush-load sessions --count {100000|10000} --rest {10|3} --tls";
-/// Without that flag, which the peer has not: these are measured of both.
+/// Without that flag, which the peer lacks: these are measured for both.
 const HELLO: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
                      --rest {10|3} --agents {4000|1000}";
 const REGISTERED: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \

@@ -37,7 +37,7 @@ const NULL_HTTP1: Reading =
 const NULL_HTTP1_1: &str = "target/dist/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
 const NULL_HTTP2: Reading =
     reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 2", CPU_OF_POST);
-/// One message out and one in, as a notification and its acknowledgement are.
+/// One message out and one in, like a notification and its acknowledgement.
 const NULL_WEBSOCKET: Reading = reading(
     "target/dist/webpush-load limit websocket --seconds {5|2} --in-flight 64",
     "server_cpu_us_per_echo",

@@ -48,7 +48,7 @@ async fn d1_set_a_held_monitors_of_both_get_what_is_sent_live() {
     let mut of_set = two.monitor(&rfc8030.set, &[]).await;
     let message = peer.push(&rfc8030.push, "for both").await;
     assert_eq!((of_device.next().await.url(), of_set.next().await.url()), (message.clone(), message));
-    // The first monitor that has read it settles it, so the other may miss it; one gets it.
+    // The first monitor that has read it settles it, so one gets it and the other may miss it.
     send(peer, &device.update, "draft").await;
     let pushed = tokio::select! {
         pushed = of_device.next() => pushed,
