@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A sender of the matrix: curl over HTTP/2, with a receipt asked for. node/matrix-encrypt.mjs encrypts the body.
+# A sender of the matrix: curl over HTTP/2, requesting a receipt. node/matrix-encrypt.mjs encrypts the body.
 #
 #     matrix-sender.sh SUBSCRIPTION TEXT [RECEIPTS]    prints {"status":…,"message":…,"receipt":…}
 set -euo pipefail

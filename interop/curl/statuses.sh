@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Requests by hand, right and wrong, with curl: which status each gets. Arguments go to curl (--http1.1, --http2, …).
+# Valid and invalid requests with curl, and the status of each. Arguments go to curl (--http1.1, --http2, …).
 set -uo pipefail
 
 : "${WEBPUSH_ORIGIN:?not set: run this by cargo xtask interop}"
@@ -30,7 +30,7 @@ call() {
     [[ ${written##* } == "$version" ]] || wrong "HTTP/$version was asked for, curl got '$written': $(cat "$directory/error")"
 }
 
-# header NAME: its value in the last answer (lines of a repeated one joined).
+# header NAME: its value in the last response (lines of a repeated header are joined).
 header() {
     grep -i "^$1:" "$directory/headers" | sed 's/^[^:]*: *//' | tr -d '\r' | paste -sd, -
 }
@@ -51,18 +51,18 @@ expect() {
     echo "ok    $name: $wanted"
 }
 
-# expect_header NAME PATTERN: a glob that the last answer's header must match, whatever its case.
+# expect_header NAME PATTERN: a glob that the header of the last response must match, ignoring case.
 expect_header() {
     local value
     value=$(header "$1")
     shopt -s nocasematch
-    # The pattern is meant as one.
+    # The pattern must not be quoted.
     # shellcheck disable=SC2053
     [[ $value == $2 ]] && echo "ok      $1: $value" || wrong "  $1: '$value' is not like '$2'"
     shopt -u nocasematch
 }
 
-# link RELATION: its target in the last answer.
+# link RELATION: its target in the last response.
 link() {
     header link | grep -o "<[^>]*>; rel=\"$1\"" | sed 's/^<\([^>]*\)>.*/\1/'
 }
@@ -107,7 +107,7 @@ expect 202 "respond-async" "${ok[@]}" -H 'Prefer: respond-async' "${text[@]}" "$
 [[ $(link urn:ietf:params:push:receipt) == "$origin"/receipt-subscription/* ]] ||
     wrong "  receipt link: '$(header link)'"
 
-# Sends that are not
+# Sends that are refused
 expect 400 "no TTL" -X POST "${text[@]}" "$push"
 expect 400 "an empty TTL" -X POST -H 'TTL;' "${text[@]}" "$push"
 expect 400 "TTL -1" -X POST -H 'TTL: -1' "${text[@]}" "$push"
@@ -126,8 +126,8 @@ expect 400 "two Topics" "${ok[@]}" -H 'Topic: a' -H 'Topic: b' "${text[@]}" "$pu
 expect 413 "4097 bytes" "${ok[@]}" --data-binary "@$directory/4097" "$push"
 expect 413 "4097 bytes of unknown length" "${ok[@]}" -T - "$push" <"$directory/4097"
 
-# An answer given before the whole body was read is easily lost by a client that is still sending: curl 7.88 then
-# reports a stream error and no status at all. Whether it happens is a matter of timing, hence many times.
+# A response sent before the whole body was read is easily lost by a client that is still sending: curl 7.88 then
+# reports a stream error and no status at all. That depends on timing, so the request is repeated many times.
 lost=0
 why=
 for _ in {1..20}; do
@@ -176,7 +176,7 @@ for name in authorization content-encoding ttl urgency topic; do
     expect_header access-control-allow-headers "*$name*"
 done
 
-# curl takes no pushes, over neither version, so it cannot monitor
+# curl does not support server push, over either version, so it cannot monitor
 for url in "$subscription" "$set"; do
     expect 505 "monitoring without server push" "$url"
     expect 505 "monitoring without server push, wait=0" -H 'Prefer: wait=0' "$url"

@@ -11,7 +11,7 @@ from report import ORIGIN, PUSH, Wrong, check, end, expect
 
 REG = "urn:ietf:params:push:reg"
 SUB = "urn:ietf:params:push:sub"
-# Of the report: what was sent and received but for settings, windows and priorities.
+# The frames to report: all but those of settings, windows and priorities.
 WORTH_SHOWING = re.compile(r"(recv|send) (\(|HEADERS|DATA|PUSH_PROMISE|PING|RST_STREAM)|^ +(:?[a-z-]+): |^\{")
 
 
@@ -23,7 +23,7 @@ def transcript(nghttp):
 
 
 def exchange(nghttp, method, url, *options, body=None):
-    """One request; status, headers and body of its answer."""
+    """Sends one request; returns status, headers and body of the response."""
     with tempfile.NamedTemporaryFile() as data:
         if body is not None:
             data.write(body.encode())
@@ -37,7 +37,7 @@ def exchange(nghttp, method, url, *options, body=None):
     expect(len(statuses), 1, f"answers to {method}")
     stream, status = statuses[0]
     headers = dict(re.findall(rf"recv \(stream_id={stream}\) ([\w-]+): (.*)$", report, re.MULTILINE))
-    # nghttp writes a body as it comes, in front of the line about its frame.
+    # nghttp writes a body as it arrives, before the line about its frame.
     content = re.search(rf"(?:^|\n)(.*)\[ *[\d.]+\] recv DATA frame <length=\d+, .*stream_id={stream}>", report)
     return int(status), headers, content[1] if content else ""
 
@@ -128,8 +128,8 @@ def stored(nghttp):
     report = "\n".join(monitor.seen)
     expect(report.count("recv PUSH_PROMISE"), 2, "promises")
     expect(bool(re.search(rf'link: <{device.removeprefix(ORIGIN)}>; rel="{REG}"', report)), True, "registration link")
-    # nghttp takes a path once and resets the second promise of it, though all of it may have come by then. The first has
-    # arrived, for nghttp has answered the PINGs; the second comes again.
+    # nghttp accepts a path once and resets its second promise, though all of it may have arrived by then. The first has
+    # arrived, because nghttp has answered the PINGs; the second is redelivered.
     expect(monitor.statuses(), ["200"] * 2, "statuses of one push and the GET")
     expect(report.count("send RST_STREAM"), 1, "promises that nghttp has reset")
     again = nghttp(device, "--header=prefer: wait=0")

@@ -1,4 +1,4 @@
-"""nghttp as a user agent of the matrix: it subscribes, monitors and acknowledges; `http_ece` decrypts what it got.
+"""nghttp as a user agent of the matrix: it subscribes, monitors and acknowledges; `http_ece` decrypts the messages.
 
 matrix-agent.py subscribe STATE    prints {"subscription":…}, keeps the rest in the file STATE
 matrix-agent.py monitor STATE      prints {"message":…,"path":…,"encoding":…} for two messages on one held GET
@@ -19,7 +19,7 @@ from lib import ORIGIN, PATIENCE, PUSH, Wrong, expect, joined, link  # noqa: E40
 
 
 class Nghttp:
-    """`nghttp -v`, whose report is read as bytes: a body stands as it is in front of the line about its DATA frame."""
+    """`nghttp -v`, whose report is read as bytes: a body appears unchanged before the line about its DATA frame."""
 
     def __init__(self, url, *options):
         self.process = subprocess.Popen(
@@ -57,7 +57,7 @@ class Nghttp:
         return [line.decode() for line in re.findall(rb"recv \(.*:status: \d+|recv [A-Z_]+ frame", self.report)[-8:]]
 
     def answer(self, stream=rb"\d+"):
-        """Status and headers of the next answer on a stream."""
+        """Status and headers of the next response on a stream."""
         begin = self.position
         status = int(self.wait(rb"recv \(stream_id=%s\) :status: (\d+)\n" % stream)[1])
         self.wait(rb"recv HEADERS frame <[^>]*stream_id=%s>\n" % stream)

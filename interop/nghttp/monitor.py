@@ -39,7 +39,7 @@ def wait_zero(nghttp):
     monitor = nghttp(subscription, "--header=prefer: wait=0")
     expect_push(monitor.push(), message, push, "stored before")
     monitor.finish()
-    # The answer to the GET may stand before the end of the push: once promised, a push goes its own way.
+    # The response to the GET may appear before the end of the push: once promised, a push is independent of it.
     expect([number for number in monitor.statuses() if number != "200"], [], "statuses other than 200")
     expect(len(monitor.statuses()), 2, "answers, of the GET and of the push")
     acknowledge = nghttp(message, "--header=:method: DELETE")

@@ -19,11 +19,11 @@ failed = []
 
 
 class Wrong(Exception):
-    """The server did something else than it should."""
+    """The server did not do what it should."""
 
 
 def request(method, url, headers=None, body=None):
-    """One HTTP/1.1 request; gives status and headers (names in lower case, repeated ones joined)."""
+    """Sends one HTTP/1.1 request; returns status and headers (names in lower case, repeated ones joined)."""
     address = urlsplit(url)
     if address.scheme == "https":
         context = ssl.create_default_context(cafile=os.environ["WEBPUSH_CA"])
@@ -43,7 +43,7 @@ def request(method, url, headers=None, body=None):
 
 
 class Nghttp:
-    """`nghttp -v` with its report read line by line as it comes."""
+    """`nghttp -v` with its report read line by line as it arrives."""
 
     def __init__(self, url, *options):
         self.process = subprocess.Popen(
@@ -112,7 +112,7 @@ class Nghttp:
             if found[1] is None:
                 break
             headers[found[1]] = found[2]
-        # The body stands in front of the report of its DATA frame.
+        # The body appears before the report of its DATA frame.
         body = self.wait(rf"^(.*)\[ *[\d.]+\] recv DATA frame <length=\d+, .*stream_id={promised}>")[1]
         return promise, status, headers, body
 
@@ -127,7 +127,7 @@ def expect(actual, wanted, what):
 
 
 def check(function):
-    """Runs a check at once; a failed one does not keep the next from running."""
+    """Runs a check immediately; a failed one does not keep the next from running."""
     name = function.__doc__.strip()
     running = []
     try:
@@ -142,5 +142,5 @@ def check(function):
 
 
 def end():
-    """Ends the script: with 1 if a check failed."""
+    """Ends the script, with status 1 if a check failed."""
     sys.exit(1 if failed else 0)

@@ -1,4 +1,4 @@
-// What all Node scripts share, whatever they speak: bounded waiting, and a list of checks.
+// Shared by all Node scripts, whatever their protocol: bounded waiting, and a list of checks.
 
 /** How long any one answer or push may take. */
 const PATIENCE_MS = 10_000;

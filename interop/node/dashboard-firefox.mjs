@@ -1,4 +1,4 @@
-// The dashboard of the admin listener in Firefox, whose pushes come from the same service: then the self-test sends to this browser.
+// The dashboard of the admin listener in Firefox, whose pushes come from the same service, so that the self-test sends to this browser.
 
 import assert from 'node:assert/strict';
 import { inOrder } from './checks.mjs';

@@ -1,5 +1,5 @@
-// Something for the page to show: agents that listen to events and acknowledge, one that does not, one that is away, and a
-// sender that pushes to all of them and now and then to nobody.
+// Traffic for the dashboard: agents that receive events and acknowledge, one that does not, one that is away, and a
+// sender that pushes to all of them, and occasionally to an unknown URL.
 
 import { Buffer } from 'node:buffer';
 

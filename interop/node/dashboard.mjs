@@ -1,4 +1,4 @@
-// The dashboard in headless Chromium of Debian: it draws, requests nothing from elsewhere, fits a phone, and its self-test
+// The dashboard in Debian's headless Chromium: it draws, requests nothing from elsewhere, fits a phone, and its self-test
 // shows every step.
 //
 // WEBPUSH_SCREENSHOTS is a directory for screenshots; WEBPUSH_TRAFFIC_SECONDS sends messages for longer before them.
@@ -122,7 +122,7 @@ const steps = {
       await page.waitForSelector(what, { timeout: 30_000 });
     }
     assert.match(await text(page, '#errors'), /No requests were refused/);
-    // Chromium writes each answer of 401 to the console itself.
+    // Chromium itself writes each 401 response to the console.
     assert.deepEqual(page.wrong.filter((said) => !said.includes('401')), []);
     await page.browserContext().close();
     await guarded.stop();

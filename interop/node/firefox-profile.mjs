@@ -1,4 +1,4 @@
-// Stock Firefox ESR, headless, with a profile that stays when it is closed, and a site that it has subscribed to.
+// Stock Firefox ESR, headless, with a profile that persists when it is closed, and a site that it has subscribed to.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,21 +21,21 @@ const preferences = (origin) => ({
   'dom.push.serverURL': `${origin.replace(/^http/, 'ws')}/`,
   'dom.push.testing.allowInsecureServerURL': origin.startsWith('http:'),
 
-  // The preferences that Firefox recommends itself for automation switch push off.
+  // The preferences that Firefox itself recommends for automation turn push off.
   'remote.prefs.recommended': false,
   // There is no user to click "Allow".
   'permissions.default.desktop-notification': 1,
   // The worker shows no notifications; Firefox would end a subscription after 16 pushes like that.
   'dom.push.maxQuotaPerSubscription': 1000,
-  // Firefox hides messages that come twice. Here they must be seen.
+  // Firefox hides duplicate messages. Here they must be seen.
   'dom.push.maxRecentMessageIDsPerSubscription': 0,
-  // Instead of 5 s before it connects again.
+  // Instead of 5 s before it reconnects.
   'dom.push.retryBaseInterval': 1500,
   // The log, on standard output.
   'dom.push.loglevel': 'debug',
   'browser.dom.window.dump.enabled': true,
   'devtools.console.stdout.chrome': true,
-  // Nothing but this machine is reached: there is no proxy on that port.
+  // Only this machine can be reached: there is no proxy on that port.
   'network.proxy.type': 1,
   'network.proxy.http': '127.0.0.1',
   'network.proxy.http_port': 9,

@@ -1,4 +1,4 @@
-// An application server with a VAPID key, and what arrives in Firefox of its pushes.
+// An application server with a VAPID key, and those of its pushes that arrive in Firefox.
 
 import assert from 'node:assert/strict';
 import webPush from 'web-push';
@@ -29,7 +29,7 @@ export class ApplicationServer {
       const answer = await webPush.sendNotification({ endpoint, keys }, text, all).catch((error) => error);
       return { status: answer.statusCode ?? fail(answer.message), version: version(answer.headers.location) };
     }
-    // `web-push` itself sends to https only.
+    // `web-push` itself sends only to https URLs.
     const { headers, body } = webPush.generateRequestDetails({ endpoint, keys }, text, all);
     const answer = await fetch(endpoint, { method: 'POST', headers, body, signal: AbortSignal.timeout(10_000) });
     return { status: answer.status, version: version(answer.headers.get('location')) };

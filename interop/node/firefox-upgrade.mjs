@@ -1,5 +1,5 @@
 // An upgrade of the server under a stock Firefox that subscribed before it. `interop/fixtures/0.1.0` holds a data directory
-// of version 0.1.0 and the profile of a Firefox that had subscribed there, with two messages waiting. The program of today
+// of version 0.1.0 and the profile of a Firefox that had subscribed there, with two messages waiting. The current program
 // serves that directory, and that Firefox starts: it must notice nothing.
 //
 // The fixture was recorded with `firefox-upgrade.mjs record`, run by hand with WEBPUSH_SERVER naming the program of version
@@ -42,7 +42,7 @@ const recording = {
     mkdirSync(FIXTURE, { recursive: true });
     const record = { subscription, waiting, application: application.keys };
     writeFileSync(`${FIXTURE}/firefox.json`, `${JSON.stringify(record, null, 2)}\n`);
-    // What a profile cannot do without: preferences, the push subscription, the service worker.
+    // The essential parts of a profile: preferences, the push subscription, the service worker.
     const kept = ['prefs.js', 'serviceworker.txt', 'permissions.sqlite', 'storage', 'storage.sqlite'];
     const settings = 'storage/permanent/chrome/idb/3870112724rsegmnoittet-es.sqlite*';
     execFileSync('tar', ['-czf', `${FIXTURE}/firefox-profile.tar.gz`, '-C', profileDirectory, `--exclude=${settings}`, ...kept]);
@@ -100,5 +100,5 @@ function moved({ endpoint, keys }) {
 await inOrder(process.argv[2] === 'record' ? recording : checking, PATIENCE_MS);
 firefox?.kill();
 server.kill();
-// What is still waited for after a failure must not keep the script alive.
+// Pending waits after a failure must not keep the script alive.
 process.exit();

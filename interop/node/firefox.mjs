@@ -1,6 +1,6 @@
 // Firefox ESR as it is packaged, through the autopush WebSocket; npm `web-push` is the application server.
 //
-// The steps build on each other, so the first wrong one ends the run.
+// The steps build on each other, so the first failed one ends the run.
 
 import assert from 'node:assert/strict';
 import { inOrder } from './checks.mjs';
@@ -96,5 +96,5 @@ const steps = {
 
 await inOrder(steps, PATIENCE_MS);
 for (const started of [one, other, server]) started?.kill();
-// What is still waited for after a failure must not keep the script alive.
+// Pending waits after a failure must not keep the script alive.
 process.exit();

@@ -1,4 +1,4 @@
-// What the Node scripts share that are HTTP/2 user agents, on Node's own `http2`.
+// Shared by the Node scripts that are HTTP/2 user agents, on Node's own `http2`.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -74,7 +74,7 @@ export class Agent {
 
   /** Resolves when the server has answered a PING: a sign that it had the chance to do what is not wanted. */
   async ping() {
-    // Node cancels a PING that is asked for before the connection is there.
+    // Node cancels a PING that is requested before the connection exists.
     if (this.#session.connecting) await soon(once(this.#session, 'connect'), 'a connection');
     await soon(
       new Promise((resolve, reject) => this.#session.ping((error) => (error ? reject(error) : resolve()))),
@@ -93,7 +93,7 @@ export class Agent {
   }
 
   #promised(stream, headers) {
-    // Node does not say which request a promise came with; these scripts monitor one resource per connection.
+    // Node does not report which request a promise belongs to; these scripts monitor one resource per connection.
     const monitor = [...this.#monitors.values()].at(-1);
     if (monitor) monitor.take(stream, headers);
     else stream.close();

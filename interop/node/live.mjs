@@ -24,7 +24,7 @@ await check('URLs of one user agent have nothing in common that would tell that 
   for (const urls of [pushes, messages]) {
     const tokens = urls.map((url) => url.split('/').at(-1));
     assert.equal(new Set(tokens).size, tokens.length);
-    // All of them; two of ten share a few characters by chance.
+    // All of them: two of ten share a few characters by chance.
     const common = (pick) => new Set(tokens.map(pick)).size === 1;
     assert.ok(!common((token) => token.slice(0, 3)), `the same beginning: ${tokens[0]} ${tokens[1]}`);
     assert.ok(!common((token) => token.slice(-2)), `the same end: ${tokens[0]} ${tokens[1]}`);
@@ -88,7 +88,7 @@ await check('deleting the subscription ends its monitor with 404, and sends get 
   const [agent, other] = [new Agent(), new Agent()];
   const { subscription, push } = await agent.subscribe();
   const monitor = agent.monitor(subscription);
-  // The round trip of a delivered message proves that the monitor is held before the subscription goes.
+  // The round trip of a delivered message proves that the monitor is held before the subscription is removed.
   await other.send(push, 'here');
   await monitor.next();
   assert.equal((await other.request('DELETE', subscription)).status, 204);

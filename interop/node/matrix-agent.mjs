@@ -55,7 +55,7 @@ function decrypt({ headers, body }, keys, authSecret) {
   const version = headers['content-encoding'];
   const salt = /(?:^|[;,\s])salt=([\w-]+)/.exec(headers.encryption ?? '')?.[1];
   const dh = /(?:^|[;,\s])dh=([\w-]+)/.exec(headers['crypto-key'] ?? '')?.[1];
-  // What aesgcm has in header fields, aes128gcm has in the body.
+  // The parameters that aesgcm has in header fields are in the body for aes128gcm.
   const parameters = version === 'aesgcm' ? { salt, dh } : {};
   return ece.decrypt(body, { version, privateKey: keys, authSecret, ...parameters }).toString();
 }

@@ -1,4 +1,4 @@
-// Reads receipt subscriptions until nothing is left, over Node's `http2`.
+// Reads receipt subscriptions until none are left, over Node's `http2`.
 //
 //     matrix-receipts.mjs RECEIPTS…    prints {"receipt":…,"message":…,"status":…} for each receipt
 

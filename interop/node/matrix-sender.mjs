@@ -1,8 +1,8 @@
-// A sender of the matrix: npm `web-push`, with a receipt asked for.
+// A sender of the matrix: npm `web-push`, requesting a receipt.
 //
 //     matrix-sender.mjs CODING SUBSCRIPTION TEXT [RECEIPTS]    prints {"status":…,"message":…,"receipt":…}
 //
-// SUBSCRIPTION is a file; RECEIPTS a receipt subscription to use again.
+// SUBSCRIPTION is a file; RECEIPTS is a receipt subscription to reuse.
 
 import { readFileSync } from 'node:fs';
 import webPush from 'web-push';

@@ -1,4 +1,4 @@
-// What a message may be: bodies byte for byte, Urgency floors, Topics, TTL.
+// Properties of messages: bodies byte for byte, minimum urgencies, topics, TTL.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -106,7 +106,7 @@ await check('TTL 0 reaches a live monitor and is not stored for a later one', as
   assert.equal((await sender.outstanding(subscription)).status, 204);
   const monitor = agent.monitor(subscription);
   await agent.ping();
-  // The stored message shows that the monitor is listening; only then is now or never a fair question.
+  // The stored message shows that the monitor is listening; only then can TTL 0 be tested.
   await sender.send(push, 'stored');
   await monitor.next();
   await sender.send(push, 'now', { ttl: '0' });

@@ -1,4 +1,4 @@
-// Delivery receipts: asked for by the sender, pushed to the sender.
+// Delivery receipts: requested by the sender, pushed to the sender.
 
 import assert from 'node:assert/strict';
 import { Agent, RECEIPT, check, origin } from './lib.mjs';

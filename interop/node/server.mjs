@@ -1,4 +1,4 @@
-// A server of the script's own, which it can stop and start again on the same data.
+// A server that belongs to the script, which can stop it and start it again on the same data.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -52,7 +52,7 @@ export class Server {
     const transport = key ? ['--key', key, '--cert', certificate] : ['--plaintext'];
     const data = `${told('WEBPUSH_DIRECTORY')}/data`;
     const admin = ['--admin', '127.0.0.1:0'];
-    // The few agents of a script need not leave over 5 s.
+    // The few agents of a script need not be spread over 5 s.
     const stop = ['--drain-window', '1s'];
     return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...admin, ...stop, ...transport, ...this.#more];
   }

@@ -1,4 +1,4 @@
-"""A certificate by ACME from Pebble: ordered, kept over a restart without Pebble, renewed while connections go on.
+"""A certificate by ACME from Pebble: ordered, kept across a restart without Pebble, renewed while connections continue.
 
 Pebble validates for real (TLS-ALPN-01). Names resolve to this machine by pebble-challtestsrv, which answers DNS and nothing else.
 """
@@ -32,7 +32,7 @@ def check(name, holds, found=""):
 
 
 def free_ports(count):
-    """Ports that nobody has now."""
+    """Returns unused ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
@@ -41,7 +41,7 @@ def free_ports(count):
 
 
 def eventually(what, look):
-    """What `look` returns once that is something: it is asked until then."""
+    """Calls `look` until it returns something, and returns that."""
     deadline = time.monotonic() + PATIENCE
     last = None
     while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class Running:
 
 
 class Pebble:
-    """The authority, with a life for certificates; its own HTTPS has the certificate of the run."""
+    """The authority, with a lifetime for certificates; its own HTTPS uses the certificate of the run."""
 
     def __init__(self, port, life):
         self.acme, self.management, http_port, dns, dns_management = free_ports(5)
@@ -117,7 +117,7 @@ class Pebble:
 
 
 def drain(running):
-    """Output is read only to find a fault."""
+    """Output is read only to diagnose a failure."""
     import threading
 
     threading.Thread(target=lambda: shutil.copyfileobj(running.process.stdout, running.log), daemon=True).start()
@@ -244,7 +244,7 @@ def renewed():
 
 
 def refused():
-    """The authority looks for the challenge at another port, where nobody is."""
+    """The authority looks for the challenge on another port, where nothing listens."""
     port, elsewhere = free_ports(2)
     pebble = Pebble(elsewhere, 90 * 86400)
     server = Server(port, os.path.join(scratch, "refused"), pebble.directory)

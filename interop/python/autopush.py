@@ -1,4 +1,4 @@
-"""What the autopush scripts share: an agent on the package `websockets`, and an app that is pushed to by `pywebpush`."""
+"""Shared by the autopush scripts: an agent on the package `websockets`, and an app that `pywebpush` sends to."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 
 from lib import ORIGIN, check, expect
 
-# How long any one thing that is waited for may take.
+# Time limit of each wait.
 PATIENCE = 10.0
 
 
@@ -35,7 +35,7 @@ class App:
         return base64url(point(self.vapid.public_key))
 
     async def push(self, text, **headers):
-        """The status of the answer."""
+        """Returns the status of the response."""
         keys = {"p256dh": base64url(point(self.key.public_key())), "auth": base64url(self.auth)}
         call = functools.partial(
             webpush, {"endpoint": self.endpoint, "keys": keys}, text, headers=headers, ttl=60, timeout=PATIENCE,
@@ -53,10 +53,10 @@ class App:
 
 
 class Agent:
-    """Says what it is told, and keeps its uaid over connections."""
+    """Sends what it is told to, and keeps its uaid across connections."""
 
     def __init__(self, **options):
-        # No pings but those that the script sends.
+        # No pings except those that the script sends.
         self.options = {"ping_interval": None, "open_timeout": PATIENCE, "close_timeout": PATIENCE, **options}
         if ORIGIN.startswith("https:"):
             self.options["ssl"] = ssl.create_default_context(cafile=os.environ["WEBPUSH_CA"])
@@ -78,18 +78,18 @@ class Agent:
         return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE))
 
     async def hear_status(self, message_type, status=200):
-        """The next message, which must be this answer."""
+        """The next message, which must be this response."""
         answer = await self.hear()
         got = answer.get("messageType"), answer.get("status")
         expect(got, (message_type, status), f"type and status of {answer}")
         return answer
 
     def hello(self):
-        """Of the members that Firefox has only the uaid, and that only when there is one."""
+        """Of the members that Firefox sends only the uaid, and only if there is one."""
         return self.say("hello", **({"uaid": self.uaid} if self.uaid else {}))
 
     async def greet(self):
-        """Connects and says hello. Whether it is known by its uaid."""
+        """Connects and says hello. Returns true if the server knows its uaid."""
         await self.connect()
         await self.hello()
         return await self.take_uaid()
@@ -119,7 +119,7 @@ class Agent:
         await self.say("ack", updates=[update])
 
     async def nothing_more(self):
-        """What is on its way would come before the answer to this ping."""
+        """Anything in flight would arrive before the response to this ping."""
         await self.say()
         expect(await self.hear(), {}, "answer to {}")
 

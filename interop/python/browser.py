@@ -39,7 +39,7 @@ class Browser:
 
     def decrypt(self, headers, body):
         coding = headers.get("content-encoding")
-        # What aesgcm has in header fields, aes128gcm has in the body.
+        # The parameters that aesgcm has in header fields are in the body for aes128gcm.
         more = {}
         if coding == "aesgcm":
             more = {"salt": parameter(headers, "encryption", "salt"), "dh": parameter(headers, "crypto-key", "dh")}
@@ -68,7 +68,7 @@ def base64url(data):
 
 
 def run(commands):
-    """Runs the command on the command line, with its file."""
+    """Runs the command given on the command line, with its file."""
     sys.stdout.reconfigure(encoding="utf-8")
     try:
         commands[sys.argv[1]](sys.argv[2])

@@ -1,4 +1,4 @@
-"""Peers that flood: the server sends them away or lets them wait, keeps its memory, and serves the others meanwhile."""
+"""Peers that flood: the server disconnects them or makes them wait, bounds its memory, and serves the others meanwhile."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ CANCEL, ENHANCE_YOUR_CALM = 8, 11
 
 # Maximum growth of the server's memory under a flood. A queued flood would need ten times more.
 MOST_GROWTH_KIB = 64 * 1024
-# How long a flooder that is made to wait goes on trying.
+# How long a flooder that is made to wait keeps trying.
 BLOCKED_SECONDS = 2.0
 
 
@@ -34,7 +34,7 @@ def resident_kib():
 
 
 def flood(agent, pieces):
-    """Sends pieces until the server takes no more, and says why: `closed`, `blocked` or `taken`, all of them."""
+    """Sends pieces until the server takes no more, and returns why: `closed`, `blocked`, or `taken` for all of them."""
     agent.socket.settimeout(BLOCKED_SECONDS)
     try:
         for piece in pieces:
@@ -110,7 +110,7 @@ def made_you_reset():
     def pieces(agent):
         request = block(agent, "POST", "/subscribe")
         for stream in range(1, 200_000, 2):
-            # A window that opens by nothing is an error of the stream.
+            # A window update of zero is a stream error.
             yield frame(HEADERS, END_HEADERS, stream, request) + frame(8, 0, stream, struct.pack("!I", 0))
 
     held("resets by mistake", pieces, {"closed"})

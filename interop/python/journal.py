@@ -1,4 +1,4 @@
-"""The log in the journal of systemd: what it gets as fields, and that no URL is in it.
+"""The log in the systemd journal: the fields of entries, and no URLs in them.
 
 The journal's socket has one place, so the script has a /run of its own (unshare): nobody else's is touched. Needs root.
 """
@@ -13,7 +13,7 @@ import sys
 
 PATIENCE = 60
 SOCKET = "/run/systemd/journal/socket"
-# It is started anew in a mount namespace, and knows by this that it is.
+# The script restarts itself in a mount namespace, and recognizes that by this variable.
 INSIDE = "WEBPUSH_JOURNAL_INSIDE"
 wrong = 0
 
@@ -43,7 +43,7 @@ def until(journal, is_it):
     entries = []
     while not entries or not is_it(entries[-1]):
         entry = journal.recv(64 * 1024)
-        # An empty one comes first: to see whether anybody is there.
+        # An empty one comes first, to test whether anything is listening.
         entries += [fields(entry)] if entry else []
     return entries
 

@@ -1,4 +1,4 @@
-"""An agent that speaks as KDE's KUnifiedPush does: a hello of one member, no subprotocol, acknowledgements without code.
+"""An agent that behaves like KDE's KUnifiedPush: a hello of one member, no subprotocol, acknowledgements without code.
 
 It registers one app at a time, and keeps the connection open with WebSocket pings.
 """

@@ -1,4 +1,4 @@
-"""What the Python scripts share: an HTTP/2 client on hyper-h2, which does no input or output by itself.
+"""Shared by the Python scripts: an HTTP/2 client on hyper-h2, which does no I/O by itself.
 
 The script decides what is sent and when windows open, so it can be as odd a client as a test needs.
 """
@@ -32,14 +32,14 @@ from h2.settings import SettingCodes, Settings
 PUSH = "urn:ietf:params:push"
 SET = "urn:ietf:params:push:set"
 
-# How long any one thing that is waited for may take.
+# Time limit of each wait.
 PATIENCE = 10.0
 
 ORIGIN = os.environ.get("WEBPUSH_ORIGIN") or sys.exit("WEBPUSH_ORIGIN is not set: run this by cargo xtask interop")
 
 
 class Wrong(Exception):
-    """The server did something else than it should."""
+    """The server did not do what it should."""
 
 
 def expect(actual, wanted, what):
@@ -49,11 +49,11 @@ def expect(actual, wanted, what):
 
 @dataclass
 class Stream:
-    """One stream as the client sees it: the answer to a request, or a promise and its pushed answer."""
+    """One stream as the client sees it: the response to a request, or a promise and its pushed response."""
 
     number: int
     method: str = "GET"
-    # Of a promise only: the request the server made up, and the stream it came on.
+    # For promises only: the promised request, and the stream it arrived on.
     promised: list[tuple[str, str]] | None = None
     parent: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -91,9 +91,9 @@ class Agent:
             expect(self.socket.selected_alpn_protocol(), "h2", "protocol chosen by ALPN")
         self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
         if settings:
-            # Before the first byte, so that they hold from the first request on.
+            # Before the first byte, so that they apply from the first request on.
             self.h2.local_settings = Settings(client=True, initial_values=settings)
-        # Whether data is acknowledged as it comes; otherwise the script opens the windows by hand.
+        # True if data is acknowledged as it arrives; otherwise the script opens the windows by hand.
         self.open_windows = open_windows
         self.streams = {}
         self.pushes = []
@@ -107,7 +107,7 @@ class Agent:
     # Requests
 
     def start(self, method, url, headers=None, body=b""):
-        """Sends a request and gives its stream, unanswered."""
+        """Sends a request and returns its stream, before the response."""
         number = self.h2.get_next_available_stream_id()
         path = urlsplit(url).path
         lines = [(":method", method), (":scheme", self.scheme), (":authority", self.authority), (":path", path)]
@@ -139,7 +139,7 @@ class Agent:
         expect(self.request("DELETE", message).status, 204, "status of an acknowledgement")
 
     def outstanding(self, subscription):
-        """`Prefer: wait=0`: the answer to the GET, and the pushes it brought."""
+        """`Prefer: wait=0`: the response to the GET, and the pushes that came with it."""
         before = len(self.pushes)
         answer = self.request("GET", subscription, {"prefer": "wait=0"})
         self.wait(lambda: all(push.done for push in self.pushes), "the end of the pushed messages")
@@ -161,7 +161,7 @@ class Agent:
         self.flush()
 
     def round_trips(self, count=1):
-        """PING and wait: time for the server to do what it should not."""
+        """Sends a PING and waits, which gives the server time to misbehave."""
         for _ in range(count):
             wanted = self.pongs + 1
             self.h2.ping(struct.pack("!Q", wanted))
@@ -172,7 +172,7 @@ class Agent:
         self.socket.sendall(self.h2.data_to_send())
 
     def wait(self, until, what):
-        """Reads and answers frames until `until` holds."""
+        """Reads and answers frames until `until` is true."""
         deadline = time.monotonic() + PATIENCE
         while not until():
             self.socket.settimeout(max(0.001, deadline - time.monotonic()))
@@ -215,7 +215,7 @@ class Agent:
                 raise Wrong(f"GOAWAY with code {event.error_code} {event.additional_data!r}")
 
     def drop(self):
-        """Ends the connection without a word, as a lost network does (RST, no GOAWAY)."""
+        """Ends the connection without notice, like a lost network (RST, no GOAWAY)."""
         open_agents.remove(self)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
@@ -233,7 +233,7 @@ def joined(headers):
 
 
 def link(headers, relation):
-    """The target of a link, in the form an old Firefox insists on: `<uri>; rel="…"` with nothing between."""
+    """The target of a link, in the form that an old Firefox requires: `<uri>; rel="…"` with nothing between."""
     found = dict((rel, uri) for uri, rel in re.findall(r'<([^>]+)>; rel="([^"]+)"', headers.get("link", "")))
     if relation not in found:
         raise Wrong(f"no link {relation} in {headers.get('link')!r}")
@@ -241,7 +241,7 @@ def link(headers, relation):
 
 
 def check(function):
-    """Runs a check at once; a failed one does not keep the next from running (see `finish`)."""
+    """Runs a check immediately; a failed one does not keep the next from running (see `finish`)."""
     name = function.__doc__.strip().splitlines()[0]
     try:
         function()

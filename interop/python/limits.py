@@ -1,4 +1,4 @@
-"""User agents with narrow limits: few streams, small windows, frames of the least size."""
+"""User agents with narrow limits: few streams, small windows, frames of the minimum size."""
 
 from lib import Agent, SettingCodes, check, expect, finish
 
@@ -11,7 +11,7 @@ def backlog(count, size):
 
 
 def count_open(agent):
-    """The most pushed streams that were open at once: headers come, end not yet (a reserved one is not open)."""
+    """The maximum number of concurrently open pushed streams: headers arrived, end not yet (a reserved one is not open)."""
     most = [0]
 
     def on_headers(_):

@@ -1,4 +1,4 @@
-"""A sender of the matrix: `pywebpush`, with a receipt asked for.
+"""A sender of the matrix: `pywebpush`, requesting a receipt.
 
 matrix-sender.py CODING SUBSCRIPTION TEXT [RECEIPTS]    prints {"status":…,"message":…,"receipt":…}
 
@@ -18,7 +18,7 @@ from lib import link
 RECEIPT = "urn:ietf:params:push:receipt"
 
 coding, file, text, *receipts = sys.argv[1:]
-# The old coding with the old way to sign, whose key is in the same header field as that of the encryption.
+# The old coding with the old form of VAPID, whose key is in the same header field as that of the encryption.
 vapid = Vapid01() if coding == "aesgcm" else Vapid02()
 vapid.generate_keys()
 try:

@@ -1,4 +1,4 @@
-"""The plain course of things, and each promise looked at closely."""
+"""Normal delivery, and the details of each promise."""
 
 from email.utils import parsedate_to_datetime
 

@@ -1,5 +1,5 @@
 """Through a proxy: every kind of client is served, and counted by its own address. Clients have several, as 127.0.0.0/8 is all
-of this machine. The proxy waits 3 s where it would wait minutes, and the service lets an address register 3 times."""
+of this machine. The proxy waits 3 s instead of minutes, and the service lets an address register 3 times."""
 
 import asyncio
 import contextlib

@@ -1,8 +1,8 @@
-"""A user agent that resets promised streams: that is no delivery, and no reason to try again at once."""
+"""A user agent that resets promised streams: that is not a delivery, and no reason to retry immediately."""
 
 from lib import Agent, ErrorCodes, SettingCodes, check, expect, finish
 
-# So small that a whole body cannot have come before the reset is sent: a stream that has ended cannot be reset.
+# So small that a whole body cannot have arrived before the reset is sent: a stream that has ended cannot be reset.
 NARROW = {SettingCodes.INITIAL_WINDOW_SIZE: 100}
 
 
@@ -13,7 +13,7 @@ def refuse(code):
     agent.on_push = lambda pushed: agent.reset(pushed.number, code) if pushed.url == unwanted else None
     agent.start("GET", subscription)
     agent.wait(lambda: agent.pushes, "the first promise")
-    # Many round trips, then a message that must come: whatever loops would have shown itself before.
+    # Many round trips, then a message that must arrive: a loop would have shown itself before.
     agent.round_trips(20)
     marker = sender.send(push, b"marker")
     agent.wait(lambda: any(pushed.url == marker and pushed.done for pushed in agent.pushes), "the next message")

@@ -1,4 +1,4 @@
-"""An agent that speaks as Sunup does, a UnifiedPush distributor on Android: it sends before it reads, and no code in `ack`.
+"""An agent that behaves like Sunup, a UnifiedPush distributor on Android: it sends before it reads, and no code in `ack`.
 
 When it gets another uaid than it had it registers everything anew, with the channels and keys that it has.
 """
@@ -10,7 +10,7 @@ from lib import Wrong, expect, finish
 
 
 def sunup():
-    # OkHttp offers compression and must be content without.
+    # OkHttp offers compression and must work without it.
     return Agent(compression="deflate")
 
 
