@@ -56,9 +56,10 @@ impl Memtable {
         }
     }
 
-    /// Returns the inboxes whose usage rows differ from those before this memtable by their last position at most.
+    /// Returns the inboxes whose usage rows need not be written.
     ///
-    /// Their rows need not be written: see [`super::writer::Writer::depart`].
+    /// They differ from the rows before this memtable by their last position at most. It is covered by the floor, which
+    /// rises when the memtable is rotated.
     pub(super) fn unchanged_usages(&self) -> HashSet<InboxId> {
         let rows = self.rows(Table::Usages);
         let is_unchanged = |(inbox, old): &&(InboxId, PackedUsage)| {
