@@ -10,7 +10,7 @@ use std::path::Path;
 use webpush_client::private_file;
 use webpush_core::base64url;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sealing-keys";

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use webpush_client::vapid::VapidKey;
 use webpush_core::time::Timestamp;
-use webpush_service::vapid::VapidCache;
+use webpush_service::vapid_cache::VapidCache;
 
 const ORIGIN: &str = "https://push.example";
 const MAX_ROUNDS: usize = 100_000;

@@ -75,7 +75,7 @@ fn report_drops(service: &Service, reported: (u64, u64)) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sealing::Aes256GcmSiv;
+    use crate::sealing_cipher::Aes256GcmSiv;
     use crate::service::Setup;
     use crate::session_registry::TransportKind;
     use std::sync::Arc;

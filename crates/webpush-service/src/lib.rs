@@ -11,10 +11,12 @@
 //! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
 //! | limits and timeouts | [`limits`] |
 //! | rate limits, subscribe tokens, bearer tokens | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
-//! | VAPID verification and its cache | [`vapid`] |
-//! | the cipher of capability URLs | [`sealing`] |
+//! | the address and network of a client | [`client_addr`] |
+//! | passwords and tokens of the configuration, which are not printed | [`secret`] |
+//! | VAPID verification with a cache; the curve behind it | [`vapid_cache`]; [`p256`] |
+//! | the cipher of capability URLs | [`sealing_cipher`] |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
-//! | log IDs | [`pseudonyms`] |
+//! | log IDs | [`log_ids`] |
 //! | broadcast versions | [`broadcasts`] |
 //! | graceful shutdown | [`drain`] |
 //! | errors | [`error`] |
@@ -32,13 +34,14 @@ pub mod drain;
 pub mod error;
 pub mod idle;
 pub mod limits;
+pub mod log_ids;
 pub mod metrics;
 pub mod otlp;
-pub mod pseudonyms;
+pub mod p256;
 pub mod publish;
 pub mod rate_limits;
 pub mod readiness;
-pub mod sealing;
+pub mod sealing_cipher;
 pub mod secret;
 pub mod service;
 pub mod session_registry;
@@ -47,4 +50,4 @@ pub mod subscribe_tokens;
 pub mod sweep;
 pub mod system;
 pub mod trace;
-pub mod vapid;
+pub mod vapid_cache;

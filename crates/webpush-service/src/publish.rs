@@ -3,9 +3,9 @@
 //! [`find`] the subscription by its URL, then [`accept`] the message. Request formats and responses belong to the
 //! protocols.
 
-mod receipts;
+mod receipt_subscription;
 
-pub use receipts::Receipts;
+pub use receipt_subscription::Receipts;
 
 use crate::client_addr::ClientAddr;
 use crate::error::ServiceError;
@@ -70,7 +70,7 @@ pub async fn accept(
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(peer, PushStage::Authenticated(sender.key()))?;
     }
-    let receipts = receipts::requested(service, peer, &request, now).await?;
+    let receipts = receipt_subscription::requested(service, peer, &request, now).await?;
     let Acceptance { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(service.random()?),
@@ -84,7 +84,7 @@ pub async fn accept(
     };
     service.rate_limits.load().charge(peer, PushStage::Accepted(subscription))?;
     service.traces.begin(&draft, subscription.protocol);
-    service.spans.record_message(&draft, &service.pseudonyms);
+    service.spans.record_message(&draft, &service.log_ids);
     let must_be_stored = receipts.is_some() || draft.topic.is_some();
     let key = draft.key;
     let entry = match retention {
@@ -97,9 +97,9 @@ pub async fn accept(
     };
     service.metrics.messages.count_accepted(subscription.protocol);
     tracing::debug!(
-        agent = %service.pseudonyms.inbox(entry.inbox),
-        subscription = %service.pseudonyms.subscription(subscription.id),
-        message_log_id = %service.pseudonyms.message(entry.message),
+        agent = %service.log_ids.inbox(entry.inbox),
+        subscription = %service.log_ids.subscription(subscription.id),
+        message_log_id = %service.log_ids.message(entry.message),
         "message accepted"
     );
     Ok(Published { entry, key, ttl, receipts })
@@ -136,7 +136,7 @@ fn offer(service: &Service, draft: Draft) -> EntryRef {
     service.metrics.messages.count_offered(sessions);
     if sessions == 0 {
         service.traces.record_end(entry_ref.message, Outcome::Expired);
-        let agent = service.pseudonyms.inbox(entry_ref.inbox);
+        let agent = service.log_ids.inbox(entry_ref.inbox);
         tracing::debug!(%agent, "dropped a message with TTL 0: the agent is not connected");
     }
     entry_ref

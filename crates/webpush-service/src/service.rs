@@ -1,14 +1,14 @@
 //! The state shared by all request handlers and connections.
 
-mod commit_feed;
+mod commit_observer;
 mod reads;
 
 use crate::broadcasts::Broadcasts;
 use crate::error::InternalError;
 use crate::limits::Limits;
+use crate::log_ids::LogIds;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
-use crate::pseudonyms::Pseudonyms;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::session_registry::SessionRegistry;
@@ -17,9 +17,9 @@ use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::system;
 use crate::trace::{self, Stage, Traces};
-use crate::vapid::VapidCache;
+use crate::vapid_cache::VapidCache;
 use arc_swap::ArcSwap;
-use commit_feed::CommitFeed;
+use commit_observer::ServiceObserver;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::{Capability, KeyId, Keyring};
@@ -36,7 +36,7 @@ pub struct Service {
     /// Seals capability URLs.
     pub keyring: Keyring,
     /// Log IDs.
-    pub pseudonyms: Pseudonyms,
+    pub log_ids: LogIds,
     /// The public origin, without a path or trailing slash.
     pub origin: String,
     /// Verifies VAPID headers.
@@ -123,7 +123,7 @@ impl Service {
         let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
         let sweep_timer = Arc::<SweepTimer>::default();
         let readiness = Arc::new(Readiness::new(env.clone()));
-        store.watch(Arc::new(CommitFeed {
+        store.watch(Arc::new(ServiceObserver {
             registry: Arc::clone(&registry),
             sweep_timer: Arc::clone(&sweep_timer),
             metrics: Arc::clone(&metrics),
@@ -134,7 +134,7 @@ impl Service {
         }));
         Arc::new(Self {
             store,
-            pseudonyms: Pseudonyms::new(&keyring),
+            log_ids: LogIds::new(&keyring),
             keyring,
             vapid: VapidCache::new(origin.clone()),
             origin,

@@ -134,7 +134,7 @@ pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Ad
 fn row(service: &Service, record: &InboxRecord) -> AgentRow {
     let InboxRecord { inbox, monitored, holds } = record;
     AgentRow {
-        agent: service.pseudonyms.inbox(inbox.id).to_string(),
+        agent: service.log_ids.inbox(inbox.id).to_string(),
         created: inbox.created.as_millis(),
         listened: monitored.map(Timestamp::as_millis),
         listening: service.registry.has_session(inbox.id),

@@ -73,7 +73,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
         }
         push_bounded(&mut largest, current, max);
         let row = |Reverse((messages, bytes, inbox, oldest)): Reverse<Candidate>| LargestInbox {
-            agent: admin.service.pseudonyms.inbox(inbox).to_string(),
+            agent: admin.service.log_ids.inbox(inbox).to_string(),
             messages,
             bytes,
             oldest,

@@ -15,7 +15,7 @@ use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Subscription;
 use webpush_http::body::Body;
 use webpush_http::resources::aliases;
-use webpush_service::pseudonyms::Pseudonym;
+use webpush_service::log_ids::LogId;
 use webpush_service::service::Service;
 use webpush_store::{Detail, Snapshot, StoreError};
 
@@ -46,7 +46,7 @@ pub(super) async fn find(
     // Log IDs and uaids both have 32 digits, so a text that is not the log ID of an agent may still be a uaid.
     match agent(service, text).await {
         Ok(agent) => {
-            return json(&serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() }));
+            return json(&serde_json::json!({ "agent": service.log_ids.inbox(agent).to_string() }));
         }
         Err(AdminError::NoSuch(_)) if admin.auth.check(headers, Access::Admin).is_err() => {
             return Err(NO_LOG_ID);
@@ -59,12 +59,12 @@ pub(super) async fn find(
     if service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
         return Err(NO_AGENT);
     }
-    let mut found = serde_json::json!({ "agent": service.pseudonyms.inbox(agent).to_string() });
+    let mut found = serde_json::json!({ "agent": service.log_ids.inbox(agent).to_string() });
     if let Some(id) = subscription {
         if service.subscription(agent, id).await?.is_none() {
             return Err(NO_SUBSCRIPTION);
         }
-        found["subscription"] = service.pseudonyms.subscription(id).to_string().into();
+        found["subscription"] = service.log_ids.subscription(id).to_string().into();
     }
     json(&found)
 }
@@ -125,14 +125,14 @@ pub(super) fn predecessor(inbox: InboxId) -> Option<InboxId> {
 
 /// Converts a log ID to the ID of an inbox, which may not exist.
 pub(super) fn inbox_id(service: &Service, log_id: &str) -> Result<InboxId, AdminError> {
-    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
-    Ok(service.pseudonyms.inbox_id(log_id))
+    let log_id: LogId = log_id.parse().map_err(AdminError::bad_request)?;
+    Ok(service.log_ids.inbox_id(log_id))
 }
 
 /// Converts a log ID to the ID of a subscription, which may not exist.
 pub(super) fn subscription_id(service: &Service, log_id: &str) -> Result<SubscriptionId, AdminError> {
-    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
-    Ok(service.pseudonyms.subscription_id(log_id))
+    let log_id: LogId = log_id.parse().map_err(AdminError::bad_request)?;
+    Ok(service.log_ids.subscription_id(log_id))
 }
 
 /// Looks up an agent by its log ID.

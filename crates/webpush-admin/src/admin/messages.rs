@@ -10,7 +10,7 @@ use webpush_core::capability::Capability;
 use webpush_core::id::EntryRef;
 use webpush_core::protocol::autopush::names;
 use webpush_http::body::Body;
-use webpush_service::pseudonyms::Pseudonym;
+use webpush_service::log_ids::LogId;
 use webpush_service::service::Service;
 use webpush_service::trace::state::{MessageState, message_state};
 use webpush_service::trace::{STAGES, Trace};
@@ -21,9 +21,9 @@ const MAX_URL_BYTES: usize = 4096;
 /// Serves `GET /admin/messages/ID`, where ID is a log ID.
 pub(super) async fn by_log_id(admin: &Admin, log_id: &str) -> Result<Reply, AdminError> {
     let service = &admin.service;
-    let log_id: Pseudonym = log_id.parse().map_err(AdminError::bad_request)?;
+    let log_id: LogId = log_id.parse().map_err(AdminError::bad_request)?;
     let keep = service.traces.keep().ok_or(AdminError::TracingDisabled)?;
-    let trace = service.traces.find(service.pseudonyms.message_id(log_id));
+    let trace = service.traces.find(service.log_ids.message_id(log_id));
     let trace = trace.ok_or_else(|| AdminError::not_traced(keep, None))?;
     reply::json(&report(service, &trace).await)
 }
@@ -70,7 +70,7 @@ fn resolve(service: &Service, text: &str) -> Result<EntryRef, String> {
 
 /// Returns the trace and current state of a message.
 pub(super) async fn report(service: &Service, trace: &Trace) -> Value {
-    let names = &service.pseudonyms;
+    let names = &service.log_ids;
     let MessageState { state, reason, is_final } = message_state(service, trace).await;
     let steps = STAGES.into_iter().filter_map(|stage| {
         let at = trace.at(stage)?;

@@ -30,7 +30,7 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
     let traces = &service.traces;
     let slowest = traces.slowest(SLOWEST).into_iter().map(|(agent, latency)| {
         json!({
-            "agent": service.pseudonyms.inbox(agent).to_string(),
+            "agent": service.log_ids.inbox(agent).to_string(),
             "messages": latency.messages,
             "waiting": latency.waiting,
             "longest_ms": millis(latency.longest),

@@ -38,9 +38,9 @@ pub(super) struct SubscriptionPage {
 impl SubscriptionRow {
     pub(super) fn new(service: &Service, subscription: &Subscription) -> Self {
         let Subscription { agent, id, .. } = subscription;
-        let pseudonyms = &service.pseudonyms;
+        let log_ids = &service.log_ids;
         Self {
-            subscription: format!("{}/{}", pseudonyms.inbox(*agent), pseudonyms.subscription(*id)),
+            subscription: format!("{}/{}", log_ids.inbox(*agent), log_ids.subscription(*id)),
             created: subscription.created.as_millis(),
             protocol: subscription.protocol.kind().as_str(),
             restricted: subscription.sender.is_some(),

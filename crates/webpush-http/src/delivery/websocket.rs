@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
                 self.close(Some(code), &reason);
                 let service = agent.service();
                 service.metrics.agents.count_close(ClosedBy::Service, Some(code));
-                let id = agent.protocol.scope().map(|scope| service.pseudonyms.inbox(scope.inbox));
+                let id = agent.protocol.scope().map(|scope| service.log_ids.inbox(scope.inbox));
                 tracing::debug!(agent = id.map(tracing::field::display), code, "closing a WebSocket");
             }
             Action::ReportError { code, message } => {
@@ -355,7 +355,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
             Ok(identified) => identified,
             Err(failure) => return refuse(&failure, agent),
         };
-        tracing::debug!(agent = %service.pseudonyms.inbox(id), transport = "autopush", "an agent has connected");
+        tracing::debug!(agent = %service.log_ids.inbox(id), transport = "autopush", "an agent has connected");
         agent.session_handle = Some(session_handle);
         agent.handle(AutopushInput::Identified(id));
         // From now on the registry reports a shutdown and new broadcasts.

@@ -45,7 +45,7 @@ fn open(keyring: &Keyring, path: &str) -> Option<Target> {
 mod tests {
     use super::*;
     use webpush_core::capability::KeyId;
-    use webpush_service::sealing::Aes256GcmSiv;
+    use webpush_service::sealing_cipher::Aes256GcmSiv;
 
     const ORIGIN: &str = "https://push.example";
 

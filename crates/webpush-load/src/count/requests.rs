@@ -13,7 +13,7 @@ use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::VerifiedSender;
 use webpush_core::subscription::{Protocol, Subscription};
-use webpush_service::vapid::VapidCache;
+use webpush_service::vapid_cache::VapidCache;
 
 /// Parses the headers.
 ///

@@ -13,7 +13,7 @@ use webpush_core::session::{InboxUpdate, Scope};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 
 pub(super) const ORIGIN: &str = "https://push.example";
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

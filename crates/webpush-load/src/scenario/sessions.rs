@@ -32,7 +32,7 @@ use webpush_http::transport::certificate;
 use webpush_http::transport::tls::{self, Identity};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::MemoryStore;
 

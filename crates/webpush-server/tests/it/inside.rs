@@ -18,7 +18,7 @@ use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
 use webpush_service::limits::Limits;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Applied, Durability, Op};

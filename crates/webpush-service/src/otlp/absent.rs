@@ -1,6 +1,6 @@
 //! The functions of a build without the feature `otlp`, which do nothing.
 
-use crate::pseudonyms::Pseudonyms;
+use crate::log_ids::LogIds;
 use http::StatusCode;
 use http::request::Parts;
 use std::future::{Ready, ready};
@@ -33,7 +33,7 @@ impl NoSpans {
     pub const fn record_subscription(&self, _: &Subscription) {}
 
     /// Does nothing.
-    pub const fn record_message(&self, _: &Draft, _: &Pseudonyms) {}
+    pub const fn record_message(&self, _: &Draft, _: &LogIds) {}
 
     /// Does nothing.
     pub const fn record_written(&self, _: MessageId) {}

@@ -1,7 +1,7 @@
 //! Spans that are exported to a collector.
 
 use super::pending::Pending;
-use crate::pseudonyms::Pseudonyms;
+use crate::log_ids::LogIds;
 use futures_util::future::Either;
 use http::header::HeaderName;
 use http::request::Parts;
@@ -86,7 +86,7 @@ impl Spans {
     /// Adds a message to the current request's span, and prepares the span of its delivery.
     ///
     /// Call this before the message is stored, because it may be settled immediately afterwards.
-    pub fn record_message(&self, message: &Draft, pseudonyms: &Pseudonyms) {
+    pub fn record_message(&self, message: &Draft, log_ids: &LogIds) {
         let Some(exporting) = &self.0 else { return };
         Context::map_current(|context| {
             let span = context.span();
@@ -96,12 +96,9 @@ impl Spans {
             let bytes = i64::try_from(message.body.len()).unwrap_or(i64::MAX);
             span.set_attribute(KeyValue::new("webpush.message.size", bytes));
             let attributes = vec![
-                KeyValue::new("webpush.agent", pseudonyms.inbox(message.agent).to_string()),
-                KeyValue::new(
-                    "webpush.subscription",
-                    pseudonyms.subscription(message.subscription).to_string(),
-                ),
-                KeyValue::new("webpush.message", pseudonyms.message(message.id).to_string()),
+                KeyValue::new("webpush.agent", log_ids.inbox(message.agent).to_string()),
+                KeyValue::new("webpush.subscription", log_ids.subscription(message.subscription).to_string()),
+                KeyValue::new("webpush.message", log_ids.message(message.id).to_string()),
             ];
             span.add_event("message", attributes);
             exporting.pending().insert(message.id, span.span_context().clone(), now());

@@ -1,6 +1,6 @@
 use super::check::PROBE;
 use super::*;
-use crate::sealing::Aes256GcmSiv;
+use crate::sealing_cipher::Aes256GcmSiv;
 use crate::service::{Service, Setup};
 use futures_util::future::join_all;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::inbox::Inbox;
 use webpush_core::subscription::Protocol;
 use webpush_core::time::Timestamp;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Durability, Op};
@@ -60,9 +60,9 @@ async fn read<T: Serialize + Send + 'static>(
 async fn a_lookup_opens_no_snapshot() {
     let (service, faults) = service(0..=255).await;
     faults.fail_snapshots(true);
-    let log_id = service.pseudonyms.inbox(id(200)).to_string();
+    let log_id = service.log_ids.inbox(id(200)).to_string();
     let subscription_id = SubscriptionId::from_bytes([2; 16]);
-    let subscription_log_id = service.pseudonyms.subscription(subscription_id).to_string();
+    let subscription_log_id = service.log_ids.subscription(subscription_id).to_string();
     assert_eq!(agent(&service, &log_id).await.unwrap(), id(200));
     let found = subscription(&service, &log_id, &subscription_log_id).await.unwrap();
     assert_eq!((found.agent, found.id), (id(200), subscription_id));
@@ -71,8 +71,8 @@ async fn a_lookup_opens_no_snapshot() {
 #[tokio::test]
 async fn a_log_id_of_another_kind_is_not_found_and_a_malformed_one_is_refused() {
     let (service, _) = service(0..3).await;
-    let log_id = service.pseudonyms.inbox(id(1)).to_string();
-    let other = service.pseudonyms.subscription(SubscriptionId::from_bytes([1; 16])).to_string();
+    let log_id = service.log_ids.inbox(id(1)).to_string();
+    let other = service.log_ids.subscription(SubscriptionId::from_bytes([1; 16])).to_string();
     assert!(matches!(agent(&service, &other).await, Err(AdminError::NoSuch(_))));
     assert!(matches!(subscription(&service, &log_id, &log_id).await, Err(AdminError::NoSuch(_))));
     for wrong in ["", "0123456789abcdef", &log_id[1..]] {
@@ -84,7 +84,7 @@ async fn a_log_id_of_another_kind_is_not_found_and_a_malformed_one_is_refused() 
     }
     let receipts = Inbox { id: id(9), owner: Owner::Receipts, created: CREATED, key: KEY };
     commit(&service, vec![Op::CreateInbox(receipts)]).await;
-    let log_id = service.pseudonyms.inbox(id(9)).to_string();
+    let log_id = service.log_ids.inbox(id(9)).to_string();
     assert!(matches!(agent(&service, &log_id).await, Err(AdminError::NoSuch(_))));
 }
 

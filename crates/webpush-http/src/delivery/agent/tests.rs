@@ -5,7 +5,7 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::id::InboxId;
 use webpush_core::session::{Scope, Session, WaitMode};
 use webpush_core::urgency::Urgency;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::memory::MemoryStore;

@@ -11,8 +11,8 @@ use webpush_core::problem::Problem;
 use webpush_core::sender::parse_key;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::client_addr::ClientAddr;
+use webpush_service::p256::P256;
 use webpush_service::service::Service;
-use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
 
 /// An agent that registers a channel.

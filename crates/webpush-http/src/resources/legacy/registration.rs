@@ -20,8 +20,8 @@ use webpush_core::protocol::rfc8030::{SET_REL, link};
 use webpush_core::sender::parse_restriction;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::client_addr::{Caller, ClientAddr};
+use webpush_service::p256::P256;
 use webpush_service::service::Service;
-use webpush_service::vapid::P256;
 use webpush_store::{Durability, Op};
 
 /// `POST /devices` creates a device. The body has no meaning.

@@ -6,7 +6,7 @@ use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::matrix::GATEWAY_DEVICES;
 use webpush_core::problem::LimitKind;
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::MemoryStore;
 

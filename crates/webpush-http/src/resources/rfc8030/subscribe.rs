@@ -14,8 +14,8 @@ use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL, link, set_link};
 use webpush_core::sender::parse_restriction;
 use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::Caller;
+use webpush_service::p256::P256;
 use webpush_service::service::Service;
-use webpush_service::vapid::P256;
 use webpush_store::{Applied, Durability, Op};
 
 /// Maximum size of a body. RFC 8030 has no body, and RFC 8292 §4.1 has one short member.

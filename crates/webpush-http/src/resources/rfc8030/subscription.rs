@@ -50,7 +50,7 @@ pub(crate) async fn monitor(
         None => service.inbox(inbox).await?.map(|inbox| inbox.key),
     };
     let key = key.ok_or(Problem::NotFound)?;
-    tracing::debug!(agent = %service.pseudonyms.inbox(inbox), transport = transport.as_str(), "an agent has connected");
+    tracing::debug!(agent = %service.log_ids.inbox(inbox), transport = transport.as_str(), "an agent has connected");
     let resource = if is_device { DeliveryResource::Device(key) } else { DeliveryResource::Rfc8030 };
     // If this is lost, the agent only seems to have connected an hour or a day earlier.
     service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);

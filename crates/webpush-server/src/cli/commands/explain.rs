@@ -15,8 +15,8 @@ use webpush_core::sender::{ClaimCheck, Credentials, Expected, check_restriction,
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
 use webpush_http::problem;
+use webpush_service::p256::P256;
 use webpush_service::system;
-use webpush_service::vapid::P256;
 
 /// Maximum input size: no service accepts a header this long.
 const MAX_INPUT_BYTES: u64 = 64 * 1024;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use webpush_admin::sealing_keys;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::{Capability, Keyring};
-use webpush_service::pseudonyms::Pseudonyms;
+use webpush_service::log_ids::LogIds;
 
 /// Print the log ID for a URL
 ///
@@ -46,27 +46,23 @@ fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
 
 /// Returns a line for each object that the URL refers to.
 fn log_ids(path: &str, keyring: &Keyring) -> Option<String> {
-    let pseudonyms = Pseudonyms::new(keyring);
+    let log_ids = LogIds::new(keyring);
     Some(match keyring.open(path)? {
         Capability::Subscription(agent, subscription)
         | Capability::Push(agent, subscription)
         | Capability::Channel(agent, subscription)
         | Capability::Update(agent, subscription) => {
-            format!(
-                "agent={}\nsubscription={}\n",
-                pseudonyms.inbox(agent),
-                pseudonyms.subscription(subscription)
-            )
+            format!("agent={}\nsubscription={}\n", log_ids.inbox(agent), log_ids.subscription(subscription))
         }
         Capability::SubscriptionSet(agent) | Capability::Device(agent) | Capability::Channels(agent) => {
-            format!("agent={}\n", pseudonyms.inbox(agent))
+            format!("agent={}\n", log_ids.inbox(agent))
         }
-        Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", pseudonyms.inbox(inbox)),
+        Capability::ReceiptSubscription(inbox) => format!("receipts={}\n", log_ids.inbox(inbox)),
         Capability::Message(entry) => {
             format!(
                 "agent={}\nmessage_log_id={}\n",
-                pseudonyms.inbox(entry.inbox),
-                pseudonyms.message(entry.message)
+                log_ids.inbox(entry.inbox),
+                log_ids.message(entry.message)
             )
         }
     })

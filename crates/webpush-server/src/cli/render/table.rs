@@ -4,7 +4,7 @@ use crate::cli::admin_client::AdminClient;
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
-use webpush_service::pseudonyms::Pseudonym;
+use webpush_service::log_ids::LogId;
 use webpush_service::system;
 
 /// Options of a list.
@@ -33,7 +33,7 @@ impl ListOptions {
 
 /// Returns true for a log ID: 32 hexadecimal digits.
 pub(crate) fn is_log_id(text: &str) -> bool {
-    text.parse::<Pseudonym>().is_ok()
+    text.parse::<LogId>().is_ok()
 }
 
 /// Returns the log ID of an agent. Only the server can tell a log ID from a uaid of 32 digits.

@@ -13,7 +13,7 @@ use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::urgency::Urgency;
-use webpush_service::sealing::Aes256GcmSiv;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::Setup;
 use webpush_store::memory::MemoryStore;
 

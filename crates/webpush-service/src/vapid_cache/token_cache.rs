@@ -47,7 +47,7 @@ impl TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vapid::tests::verified_sender;
+    use crate::vapid_cache::tests::verified_sender;
 
     fn digest(number: usize) -> TokenDigest {
         let mut digest = TokenDigest::default();

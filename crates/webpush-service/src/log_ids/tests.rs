@@ -1,13 +1,13 @@
 use super::*;
-use crate::sealing::Aes256GcmSiv;
+use crate::sealing_cipher::Aes256GcmSiv;
 use proptest::prelude::*;
 use webpush_core::capability::KeyId;
 
-fn names(keys: &[(KeyId, [u8; 32])]) -> Pseudonyms {
-    Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(keys).unwrap())
+fn names(keys: &[(KeyId, [u8; 32])]) -> LogIds {
+    LogIds::new(&Keyring::new::<Aes256GcmSiv>(keys).unwrap())
 }
 
-fn parsed(log_id: Pseudonym) -> Pseudonym {
+fn parsed(log_id: LogId) -> LogId {
     log_id.to_string().parse().unwrap()
 }
 
@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn every_log_id_belongs_to_one_id(bytes: [u8; 16]) {
-        let (names, log_id) = (names(&[(KeyId(1), [1; 32])]), Pseudonym(bytes));
+        let (names, log_id) = (names(&[(KeyId(1), [1; 32])]), LogId(bytes));
         prop_assert_eq!(names.inbox(names.inbox_id(log_id)), log_id);
     }
 }
@@ -57,11 +57,11 @@ fn a_log_id_hides_the_id_and_differs_by_kind() {
 #[test]
 fn only_32_hexadecimal_digits_are_a_log_id() {
     let text = "0123456789abcdef0123456789abcdef";
-    let log_id: Pseudonym = text.parse().unwrap();
+    let log_id: LogId = text.parse().unwrap();
     assert_eq!(log_id.to_string(), text);
     assert_eq!(text.to_uppercase().parse(), Ok(log_id));
     for wrong in ["", "0123456789abcdef", &text[1..], &format!("{text}0"), &format!("+{}", &text[1..]), "ä"]
     {
-        assert_eq!(wrong.parse::<Pseudonym>(), Err(InvalidPseudonym), "{wrong}");
+        assert_eq!(wrong.parse::<LogId>(), Err(InvalidLogId), "{wrong}");
     }
 }

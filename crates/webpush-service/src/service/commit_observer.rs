@@ -17,7 +17,7 @@ use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, SettleResult};
 ///
 /// It runs on the store's thread rather than in the submitter's task, so that a message is announced even if its sender
 /// disconnects between the commit and the response.
-pub(super) struct CommitFeed {
+pub(super) struct ServiceObserver {
     pub(super) registry: Arc<SessionRegistry>,
     pub(super) sweep_timer: Arc<SweepTimer>,
     pub(super) metrics: Arc<Metrics>,
@@ -27,7 +27,7 @@ pub(super) struct CommitFeed {
     pub(super) env: Env,
 }
 
-impl CommitObserver for CommitFeed {
+impl CommitObserver for ServiceObserver {
     fn committed(&self, CommitEvent { applied, origin, durability }: &CommitEvent<'_>) {
         // Other handles count their own commits.
         let is_own = *origin == Origin::Own;
@@ -70,7 +70,7 @@ impl CommitObserver for CommitFeed {
     }
 }
 
-impl CommitFeed {
+impl ServiceObserver {
     fn ended(&self, entry: &EntryRef, outcome: Outcome) {
         self.traces.record_end(entry.message, outcome);
         self.spans.record_end(entry.message, outcome);

@@ -28,15 +28,15 @@ const BLOCK_BYTES: usize = 16;
 /// ```
 /// use webpush_core::capability::{KeyId, Keyring};
 /// use webpush_core::id::InboxId;
-/// use webpush_service::pseudonyms::{Pseudonym, Pseudonyms};
-/// use webpush_service::sealing::Aes256GcmSiv;
+/// use webpush_service::log_ids::{LogId, LogIds};
+/// use webpush_service::sealing_cipher::Aes256GcmSiv;
 ///
-/// let names = Pseudonyms::new(&Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap());
+/// let names = LogIds::new(&Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap());
 /// let agent = InboxId::from_bytes([7; 16]);
 /// let log_id = names.inbox(agent).to_string();
-/// assert_eq!(names.inbox_id(log_id.parse::<Pseudonym>().unwrap()), agent);
+/// assert_eq!(names.inbox_id(log_id.parse::<LogId>().unwrap()), agent);
 /// ```
-pub struct Pseudonyms {
+pub struct LogIds {
     inboxes: BlockCipher,
     subscriptions: BlockCipher,
     messages: BlockCipher,
@@ -44,13 +44,13 @@ pub struct Pseudonyms {
 
 /// A log ID, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Pseudonym([u8; BLOCK_BYTES]);
+pub struct LogId([u8; BLOCK_BYTES]);
 
 /// The error of a text that is not a log ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidPseudonym;
+pub struct InvalidLogId;
 
-impl Pseudonyms {
+impl LogIds {
     /// Derives the keys from the oldest sealing key, so that log IDs survive key rotations.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
@@ -65,37 +65,37 @@ impl Pseudonyms {
 
     /// Returns the log ID of an agent, or of a receipt subscription.
     #[must_use]
-    pub fn inbox(&self, id: InboxId) -> Pseudonym {
+    pub fn inbox(&self, id: InboxId) -> LogId {
         self.inboxes.encrypt(*id.as_bytes())
     }
 
     /// Returns the log ID of a subscription.
     #[must_use]
-    pub fn subscription(&self, id: SubscriptionId) -> Pseudonym {
+    pub fn subscription(&self, id: SubscriptionId) -> LogId {
         self.subscriptions.encrypt(*id.as_bytes())
     }
 
     /// Returns the log ID of a message.
     #[must_use]
-    pub fn message(&self, id: MessageId) -> Pseudonym {
+    pub fn message(&self, id: MessageId) -> LogId {
         self.messages.encrypt(*id.as_bytes())
     }
 
     /// Returns the inbox that a log ID names.
     #[must_use]
-    pub fn inbox_id(&self, log_id: Pseudonym) -> InboxId {
+    pub fn inbox_id(&self, log_id: LogId) -> InboxId {
         InboxId::from_bytes(self.inboxes.decrypt(log_id))
     }
 
     /// Returns the subscription that a log ID names.
     #[must_use]
-    pub fn subscription_id(&self, log_id: Pseudonym) -> SubscriptionId {
+    pub fn subscription_id(&self, log_id: LogId) -> SubscriptionId {
         SubscriptionId::from_bytes(self.subscriptions.decrypt(log_id))
     }
 
     /// Returns the message that a log ID names.
     #[must_use]
-    pub fn message_id(&self, log_id: Pseudonym) -> MessageId {
+    pub fn message_id(&self, log_id: LogId) -> MessageId {
         MessageId::from_bytes(self.messages.decrypt(log_id))
     }
 }
@@ -114,55 +114,55 @@ impl BlockCipher {
         Self(encrypting.zip(key().and_then(DecryptingKey::ecb).ok()))
     }
 
-    fn encrypt(&self, mut block: [u8; BLOCK_BYTES]) -> Pseudonym {
+    fn encrypt(&self, mut block: [u8; BLOCK_BYTES]) -> LogId {
         let encrypted = self.0.as_ref().is_some_and(|(key, _)| key.encrypt(&mut block).is_ok());
-        Pseudonym(if encrypted { block } else { [0; BLOCK_BYTES] })
+        LogId(if encrypted { block } else { [0; BLOCK_BYTES] })
     }
 
-    fn decrypt(&self, Pseudonym(mut block): Pseudonym) -> [u8; BLOCK_BYTES] {
+    fn decrypt(&self, LogId(mut block): LogId) -> [u8; BLOCK_BYTES] {
         let context = DecryptionContext::None;
         let decrypted = self.0.as_ref().is_some_and(|(_, key)| key.decrypt(&mut block, context).is_ok());
         if decrypted { block } else { [0; BLOCK_BYTES] }
     }
 }
 
-impl fmt::Display for Pseudonym {
+impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for Pseudonym {
+impl fmt::Debug for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for Pseudonym {
-    type Err = InvalidPseudonym;
+impl FromStr for LogId {
+    type Err = InvalidLogId;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPseudonym> {
+    fn from_str(text: &str) -> Result<Self, InvalidLogId> {
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let (pairs, rest) = text.as_bytes().as_chunks();
         if pairs.len() != BLOCK_BYTES || !rest.is_empty() {
-            return Err(InvalidPseudonym);
+            return Err(InvalidLogId);
         }
         let mut bytes = [0; BLOCK_BYTES];
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = digit(*high).zip(digit(*low)).ok_or(InvalidPseudonym)?;
+            let (high, low) = digit(*high).zip(digit(*low)).ok_or(InvalidLogId)?;
             *byte = high << 4 | low;
         }
         Ok(Self(bytes))
     }
 }
 
-impl fmt::Display for InvalidPseudonym {
+impl fmt::Display for InvalidLogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("invalid log ID: expected 32 hexadecimal digits")
     }
 }
 
-impl Error for InvalidPseudonym {}
+impl Error for InvalidLogId {}
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 mod token_cache;
 
+use crate::p256::P256;
 use aws_lc_rs::digest::{Context, SHA256};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey};
 use http::HeaderMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,20 +12,6 @@ use webpush_core::problem::Problem;
 use webpush_core::sender::{Credentials, Curve, Expected, VerifiedSender, verify};
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
-
-/// P-256 of `aws-lc-rs`.
-#[derive(Clone, Copy, Debug)]
-pub struct P256;
-
-impl Curve for P256 {
-    fn contains(&self, point: &[u8; 65]) -> bool {
-        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok()
-    }
-
-    fn verifies(&self, key: &SenderKey, message: &[u8], signature: &[u8; 64]) -> bool {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.0).verify(message, signature).is_ok()
-    }
-}
 
 /// Verifies VAPID headers.
 ///
