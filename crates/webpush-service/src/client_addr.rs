@@ -48,8 +48,8 @@ impl ClientAddr {
 /// The client of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
-    /// The client's address, from a trusted proxy if there is one.
-    pub peer: &'a ClientAddr,
+    /// The client's address; from a trusted proxy if the connection came through one.
+    pub client: &'a ClientAddr,
     /// True if the path began with a valid subscribe token.
     pub token_in_path: bool,
 }

@@ -44,13 +44,13 @@ pub struct Published {
 /// Fails with [`Problem::NotFound`], or with [`Problem::TooManyRequests`] (see [`PushStage`]).
 pub async fn find(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Subscription, ServiceError> {
     let subscription = service.subscription(agent, id).await?.ok_or(Problem::NotFound)?;
     service.spans.record_subscription(&subscription);
-    service.rate_limits.load().charge(peer, PushStage::Found(&subscription))?;
+    service.rate_limits.load().charge(client, PushStage::Found(&subscription))?;
     Ok(subscription)
 }
 
@@ -60,7 +60,7 @@ pub async fn find(
 /// After a [`ServiceError`] the message was not accepted; after [`ServiceError::Store`] it may have been stored.
 pub async fn accept(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     headers: &HeaderMap,
     subscription: &Subscription,
     request: PublishRequest,
@@ -68,9 +68,9 @@ pub async fn accept(
     let now = service.now();
     let sender = service.vapid.verify(headers, now)?;
     if let Some(sender) = &sender {
-        service.rate_limits.load().charge(peer, PushStage::Authenticated(sender.key()))?;
+        service.rate_limits.load().charge(client, PushStage::Authenticated(sender.key()))?;
     }
-    let receipts = receipt_subscription::requested(service, peer, &request, now).await?;
+    let receipts = receipt_subscription::requested(service, client, &request, now).await?;
     let Acceptance { draft, retention, ttl } = {
         let context = AcceptContext {
             id: MessageId::from_bytes(service.random()?),
@@ -82,7 +82,7 @@ pub async fn accept(
         };
         publish::accept(request, subscription, context)?
     };
-    service.rate_limits.load().charge(peer, PushStage::Accepted(subscription))?;
+    service.rate_limits.load().charge(client, PushStage::Accepted(subscription))?;
     service.traces.begin(&draft, subscription.protocol);
     service.spans.record_message(&draft, &service.log_ids);
     let must_be_stored = receipts.is_some() || draft.topic.is_some();

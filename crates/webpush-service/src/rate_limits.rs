@@ -91,44 +91,44 @@ impl RateLimits {
     ///
     /// # Errors
     /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
-    pub fn charge_registration(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.charge_key(peer, self.registrations.as_ref(), self.network(peer), LimitKind::Registration)
+    pub fn charge_registration(&self, client: &ClientAddr) -> Result<(), Problem> {
+        self.charge_key(client, self.registrations.as_ref(), self.network(client), LimitKind::Registration)
     }
 
     /// Charges a new receipt subscription (RFC 8030 §5.1). Senders should reuse theirs.
     ///
     /// # Errors
     /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
-    pub fn charge_receipts(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.charge_key(peer, self.receipts.as_ref(), self.network(peer), LimitKind::Receipts)
+    pub fn charge_receipts(&self, client: &ClientAddr) -> Result<(), Problem> {
+        self.charge_key(client, self.receipts.as_ref(), self.network(client), LimitKind::Receipts)
     }
 
     /// Charges a message that the Matrix gateway forwards to another push service.
     ///
     /// # Errors
     /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
-    pub fn charge_elsewhere(&self, peer: &ClientAddr) -> Result<(), Problem> {
-        self.charge_key(peer, self.elsewhere.as_ref(), self.network(peer), LimitKind::Elsewhere)
+    pub fn charge_elsewhere(&self, client: &ClientAddr) -> Result<(), Problem> {
+        self.charge_key(client, self.elsewhere.as_ref(), self.network(client), LimitKind::Elsewhere)
     }
 
     /// Returns the network that a client is charged to, or `None` if it is exempt.
     #[must_use]
-    pub fn limited_network(&self, peer: &ClientAddr) -> Option<Network> {
-        (self.loopback || !peer.is_loopback()).then(|| self.network(peer))
+    pub fn limited_network(&self, client: &ClientAddr) -> Option<Network> {
+        (self.loopback || !client.is_loopback()).then(|| self.network(client))
     }
 
-    fn network(&self, peer: &ClientAddr) -> Network {
-        peer.network(self.ipv6_prefix)
+    fn network(&self, client: &ClientAddr) -> Network {
+        client.network(self.ipv6_prefix)
     }
 
     fn charge_key<K: Copy + Eq + Hash>(
         &self,
-        peer: &ClientAddr,
+        client: &ClientAddr,
         table: Option<&Arc<BucketTable<K>>>,
         key: K,
         limit: LimitKind,
     ) -> Result<(), Problem> {
-        let (Some(table), Some(_)) = (table, self.limited_network(peer)) else { return Ok(()) };
+        let (Some(table), Some(_)) = (table, self.limited_network(client)) else { return Ok(()) };
         let now = u64::try_from(self.env.monotonic().elapsed_since_start().as_nanos()).unwrap_or(u64::MAX);
         table
             .take(key, now)
@@ -181,7 +181,7 @@ mod tests {
         RateLimits::new(&rates, crate::system::env())
     }
 
-    pub(super) fn peer(address: &str) -> ClientAddr {
+    pub(super) fn client(address: &str) -> ClientAddr {
         ClientAddr::new(address.parse().unwrap())
     }
 
@@ -208,26 +208,26 @@ mod tests {
             rates.sender = "1/h:1".parse().unwrap();
             rates.exempt_senders = vec![exempt];
         });
-        assert_eq!(limits.charge(&peer("192.0.2.1"), PushStage::Authenticated(&one)), Ok(()));
+        assert_eq!(limits.charge(&client("192.0.2.1"), PushStage::Authenticated(&one)), Ok(()));
         assert_eq!(
-            limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&one)),
+            limits.charge(&client("192.0.2.2"), PushStage::Authenticated(&one)),
             refused(LimitKind::Sender, 3600)
         );
-        assert_eq!(limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&other)), Ok(()));
+        assert_eq!(limits.charge(&client("192.0.2.2"), PushStage::Authenticated(&other)), Ok(()));
         for _ in 0..9 {
-            assert_eq!(limits.charge(&peer("192.0.2.2"), PushStage::Authenticated(&exempt)), Ok(()));
-            assert_eq!(limits.charge(&peer("127.0.0.1"), PushStage::Authenticated(&one)), Ok(()));
+            assert_eq!(limits.charge(&client("192.0.2.2"), PushStage::Authenticated(&exempt)), Ok(()));
+            assert_eq!(limits.charge(&client("127.0.0.1"), PushStage::Authenticated(&one)), Ok(()));
         }
     }
 
     #[test]
     fn r8030_8_4_a_an_agent_is_protected_over_all_its_subscriptions() {
         let limits = limits(|rates| rates.agent = "1/m:2".parse().unwrap());
-        let peer = peer("192.0.2.1");
+        let client = client("192.0.2.1");
         for id in 0..2 {
-            assert_eq!(limits.charge(&peer, PushStage::Found(&subscription(1, id))), Ok(()));
+            assert_eq!(limits.charge(&client, PushStage::Found(&subscription(1, id))), Ok(()));
         }
-        let third = limits.charge(&peer, PushStage::Found(&subscription(1, 9)));
+        let third = limits.charge(&client, PushStage::Found(&subscription(1, 9)));
         assert_eq!(third, refused(LimitKind::Agent, 60));
     }
 
@@ -244,7 +244,7 @@ mod tests {
             ("::1", Ok(())),
             ("::1", Ok(())),
         ] {
-            assert_eq!(limits.charge_registration(&peer(address)), expected, "{address}");
+            assert_eq!(limits.charge_registration(&client(address)), expected, "{address}");
         }
     }
 
@@ -252,24 +252,24 @@ mod tests {
     fn a_burst_of_ten_thousand_to_one_subscription_is_allowed() {
         let limits = limits(|_| {});
         let to = subscription(1, 1);
-        assert!((0..10_000).all(|_| limits.charge(&peer("192.0.2.1"), PushStage::Found(&to)).is_ok()));
+        assert!((0..10_000).all(|_| limits.charge(&client("192.0.2.1"), PushStage::Found(&to)).is_ok()));
     }
 
     #[test]
     fn a_changed_rate_begins_with_full_buckets_and_an_unchanged_one_keeps_its_own() {
         let one = |rates: &mut Rates| rates.agent = "1/m:1".parse().unwrap();
-        let (first, peer) = (limits(one), peer("192.0.2.1"));
+        let (first, client) = (limits(one), client("192.0.2.1"));
         let to = subscription(1, 1);
-        assert_eq!(first.charge(&peer, PushStage::Found(&to)), Ok(()));
+        assert_eq!(first.charge(&client, PushStage::Found(&to)), Ok(()));
         let mut rates = Rates::default();
         one(&mut rates);
         rates.registration = RateLimit::Off;
         let same = first.with_rates(&rates);
-        assert_eq!(same.charge(&peer, PushStage::Found(&to)), refused(LimitKind::Agent, 60));
+        assert_eq!(same.charge(&client, PushStage::Found(&to)), refused(LimitKind::Agent, 60));
         rates.agent = "1/h:1".parse().unwrap();
         let other = same.with_rates(&rates);
-        assert_eq!(other.charge(&peer, PushStage::Found(&to)), Ok(()));
-        assert_eq!(other.charge(&peer, PushStage::Found(&to)), refused(LimitKind::Agent, 3600));
+        assert_eq!(other.charge(&client, PushStage::Found(&to)), Ok(()));
+        assert_eq!(other.charge(&client, PushStage::Found(&to)), refused(LimitKind::Agent, 3600));
     }
 
     #[test]

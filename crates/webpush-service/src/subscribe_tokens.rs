@@ -94,8 +94,8 @@ mod tests {
         for value in authorization {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        let peer = ClientAddr::new([192, 0, 2, 1].into());
-        tokens.check(Caller { peer: &peer, token_in_path: false }, &headers)
+        let client = ClientAddr::new([192, 0, 2, 1].into());
+        tokens.check(Caller { client: &client, token_in_path: false }, &headers)
     }
 
     #[test]

@@ -41,7 +41,7 @@ type EventFrames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> +
 /// A WebSocket that is being opened.
 struct Upgrade {
     upgraded: OnUpgrade,
-    peer: ClientAddr,
+    client: ClientAddr,
     may_subscribe: bool,
 }
 
@@ -62,14 +62,14 @@ pub(crate) async fn serve<S>(
     let slot = Slot::default();
     converse(stream, early, direct_peer, Arc::clone(&server), draining.clone(), Arc::clone(&slot)).await;
     let opened = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Upgrade { upgraded, peer, may_subscribe }) = opened else { return };
+    let Some(Upgrade { upgraded, client, may_subscribe }) = opened else { return };
     // An agent that disconnects before its WebSocket is open leaves nothing behind.
     let Ok(upgraded) = upgraded.await else { return };
     // Only the stream, as nothing of HTTP is needed from here on.
     let Ok(parts) = upgraded.downcast::<TokioIo<SharedSocket<S>>>() else { return };
     let Some((stream, rest)) = parts.io.into_inner().into_inner() else { return };
     let early = [&parts.read_buf[..], &rest[..]].concat();
-    let handshake = Handshake { peer, may_subscribe, early, permit: Some(permit) };
+    let handshake = Handshake { client, may_subscribe, early, permit: Some(permit) };
     // A task of its own, which is smaller than that of the connection.
     tokio::spawn(websocket::run(stream, handshake, server, draining));
 }
@@ -137,7 +137,7 @@ async fn respond(
         RouteOutcome::Answer(answer) => answer,
         RouteOutcome::ServerPush(request, _) => request.unsupported(&server),
         RouteOutcome::WebSocket(opening) => {
-            let opened = Upgrade { upgraded, peer: opening.peer, may_subscribe: opening.may_subscribe };
+            let opened = Upgrade { upgraded, client: opening.client, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
             opening.answer()
         }

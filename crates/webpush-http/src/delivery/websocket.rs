@@ -38,8 +38,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The result of an opening handshake.
 pub struct Handshake {
-    /// The address of the agent.
-    pub peer: ClientAddr,
+    /// The client's address; from a trusted proxy if the connection came through one.
+    pub client: ClientAddr,
     /// True if the agent has presented a subscribe token, or needs none.
     pub may_subscribe: bool,
     /// Frames that were read with the request.
@@ -58,7 +58,7 @@ pub fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Handshake { peer, may_subscribe, early, permit } = handshake;
+    let Handshake { client, may_subscribe, early, permit } = handshake;
     let service = &server.service;
     let timeouts = service.limits.load().autopush();
     let broadcasts = service.broadcasts.generation();
@@ -67,7 +67,7 @@ where
     let shutdown = |mut draining: Draining| async move { draining.begun().await };
     let transport = WebSocket {
         socket: Socket::new(stream, &early),
-        peer,
+        client,
         may_subscribe,
         broadcasts,
         close_timer: None,
@@ -86,7 +86,7 @@ where
 
 struct WebSocket<S> {
     socket: Socket<S>,
-    peer: ClientAddr,
+    client: ClientAddr,
     may_subscribe: bool,
     /// The generation of the broadcasts that the protocol knows.
     broadcasts: u32,
@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
             Action::Register { agent: id, channel, key } => {
                 let (service, style) = (agent.service(), &agent.server.error_style);
                 let registrant =
-                    Registrant { peer: &self.peer, may_subscribe: self.may_subscribe, agent: id };
+                    Registrant { client: &self.client, may_subscribe: self.may_subscribe, agent: id };
                 let registration = match register(service, &registrant, channel.id, key.as_deref()).await {
                     Ok(endpoint) => Registration::Endpoint(endpoint),
                     Err(failure) => {

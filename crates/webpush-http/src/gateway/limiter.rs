@@ -14,7 +14,7 @@ use webpush_service::client_addr::Network;
 pub const GATEWAY_NOTIFICATIONS: usize = 128;
 
 /// Waiting notifications of one IPv4 address or IPv6 /64.
-pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
+pub const GATEWAY_CLIENT_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
 
 /// Concurrent requests to other push services; more wait.
 ///
@@ -22,7 +22,7 @@ pub const GATEWAY_PEER_NOTIFICATIONS: usize = GATEWAY_NOTIFICATIONS / 4;
 pub const GATEWAY_REQUESTS: usize = 64;
 
 /// Concurrent requests for one IPv4 address or IPv6 /64.
-pub const GATEWAY_PEER_REQUESTS: usize = GATEWAY_REQUESTS / 4;
+pub const GATEWAY_CLIENT_REQUESTS: usize = GATEWAY_REQUESTS / 4;
 
 /// Permits for notifications and their requests.
 pub struct GatewayLimiter {
@@ -56,8 +56,8 @@ pub struct RequestPermit {
 pub enum LimitExceeded {
     /// [`GATEWAY_NOTIFICATIONS`].
     InAll,
-    /// [`GATEWAY_PEER_NOTIFICATIONS`].
-    ForPeer,
+    /// [`GATEWAY_CLIENT_NOTIFICATIONS`].
+    OfClient,
 }
 
 impl Bounds {
@@ -79,12 +79,12 @@ impl GatewayLimiter {
     /// # Errors
     ///
     /// [`LimitExceeded`].
-    pub fn admit(&self, peer: Option<Network>) -> Result<NotificationPermit, LimitExceeded> {
-        let share = peer.map(|network| self.share(network));
+    pub fn admit(&self, client: Option<Network>) -> Result<NotificationPermit, LimitExceeded> {
+        let share = client.map(|network| self.share(network));
         let mut held = Vec::new();
         if let Some(share) = &share {
             let own = Arc::clone(&share.notifications).try_acquire_owned();
-            held.push(own.map_err(|_| LimitExceeded::ForPeer)?);
+            held.push(own.map_err(|_| LimitExceeded::OfClient)?);
         }
         held.push(Arc::clone(&self.all.notifications).try_acquire_owned().map_err(|_| LimitExceeded::InAll)?);
         Ok(NotificationPermit { all_requests: Arc::clone(&self.all.requests), share, _held: held })
@@ -96,7 +96,7 @@ impl GatewayLimiter {
             return share;
         }
         shares.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Bounds::new(GATEWAY_PEER_NOTIFICATIONS, GATEWAY_PEER_REQUESTS));
+        let share = Arc::new(Bounds::new(GATEWAY_CLIENT_NOTIFICATIONS, GATEWAY_CLIENT_REQUESTS));
         shares.insert(network, Arc::downgrade(&share));
         share
     }
@@ -126,25 +126,25 @@ mod tests {
         Some(ClientAddr::new(address.parse().unwrap()).network(64))
     }
 
-    fn admitted(limiter: &GatewayLimiter, peer: Option<Network>, number: usize) -> Vec<NotificationPermit> {
-        (0..number).map(|_| limiter.admit(peer).unwrap()).collect()
+    fn admitted(limiter: &GatewayLimiter, client: Option<Network>, number: usize) -> Vec<NotificationPermit> {
+        (0..number).map(|_| limiter.admit(client).unwrap()).collect()
     }
 
-    fn refused(limiter: &GatewayLimiter, peer: Option<Network>) -> Option<LimitExceeded> {
-        limiter.admit(peer).err()
+    fn refused(limiter: &GatewayLimiter, client: Option<Network>) -> Option<LimitExceeded> {
+        limiter.admit(client).err()
     }
 
     #[test]
     fn a_network_has_a_share_of_the_notifications() {
         let limiter = GatewayLimiter::default();
-        let mut held = admitted(&limiter, network("192.0.2.1"), GATEWAY_PEER_NOTIFICATIONS);
-        assert_eq!(refused(&limiter, network("192.0.2.1")), Some(LimitExceeded::ForPeer));
-        held.extend(admitted(&limiter, network("192.0.2.2"), GATEWAY_PEER_NOTIFICATIONS));
+        let mut held = admitted(&limiter, network("192.0.2.1"), GATEWAY_CLIENT_NOTIFICATIONS);
+        assert_eq!(refused(&limiter, network("192.0.2.1")), Some(LimitExceeded::OfClient));
+        held.extend(admitted(&limiter, network("192.0.2.2"), GATEWAY_CLIENT_NOTIFICATIONS));
         held.extend(admitted(&limiter, None, GATEWAY_NOTIFICATIONS - held.len()));
         assert_eq!(refused(&limiter, network("192.0.2.3")), Some(LimitExceeded::InAll));
         assert_eq!(refused(&limiter, None), Some(LimitExceeded::InAll));
         held.pop();
-        assert_eq!(refused(&limiter, network("192.0.2.1")), Some(LimitExceeded::ForPeer));
+        assert_eq!(refused(&limiter, network("192.0.2.1")), Some(LimitExceeded::OfClient));
         assert_eq!(refused(&limiter, network("192.0.2.3")), None);
         held.clear();
         assert_eq!(admitted(&limiter, None, GATEWAY_NOTIFICATIONS).len(), GATEWAY_NOTIFICATIONS);
@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn a_network_has_a_share_of_the_requests_which_outlive_their_notification() {
         let limiter = GatewayLimiter::default();
-        let request = |peer| limiter.admit(peer).unwrap().request().now_or_never();
-        let mut slow: Vec<_> = (0..GATEWAY_PEER_REQUESTS).map(|_| request(network("2001:db8::1"))).collect();
+        let request = |client| limiter.admit(client).unwrap().request().now_or_never();
+        let mut slow: Vec<_> = (0..GATEWAY_CLIENT_REQUESTS).map(|_| request(network("2001:db8::1"))).collect();
         assert!(slow.iter().all(|permit| permit.as_ref().is_some_and(Option::is_some)));
         // Their notifications are dropped, as when one is canceled during a name lookup.
         assert!(request(network("2001:db8::2")).is_none());

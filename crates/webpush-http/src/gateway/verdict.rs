@@ -70,7 +70,7 @@ impl From<LimitExceeded> for HttpError {
         match exceeded {
             LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
             // By then the waiting notifications have ended.
-            LimitExceeded::ForPeer => Problem::TooManyRequests {
+            LimitExceeded::OfClient => Problem::TooManyRequests {
                 limit: LimitKind::Notifications,
                 retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
             }

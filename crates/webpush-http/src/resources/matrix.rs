@@ -37,7 +37,7 @@ const TTL_SECONDS: u32 = 86_400;
 /// Sygnal responds the same.
 pub(crate) async fn notify(
     server: &HttpServer,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, ServiceError> {
@@ -48,7 +48,7 @@ pub(crate) async fn notify(
     let route = OnceLock::new();
     let deliveries = deliveries.into_iter().map(async |Delivery { pushkey, what }| {
         let here = matches!(&what, Some((Target::Here(..), _)));
-        let verdict = deliver(server, peer, &headers, &route, what).await;
+        let verdict = deliver(server, client, &headers, &route, what).await;
         service.metrics.gateway.count_delivery(here, verdict.outcome());
         (pushkey, verdict)
     });
@@ -120,11 +120,11 @@ enum Route<'s> {
 }
 
 impl<'s> Route<'s> {
-    fn new(server: &'s HttpServer, peer: &ClientAddr) -> Self {
+    fn new(server: &'s HttpServer, client: &ClientAddr) -> Self {
         let service = &*server.service;
         match &server.gateway {
             Gateway::All(outgoing) => {
-                match outgoing.limiter.admit(service.rate_limits.load().limited_network(peer)) {
+                match outgoing.limiter.admit(service.rate_limits.load().limited_network(client)) {
                     Ok(permit) => Self::Open(outgoing, permit),
                     Err(exceeded) => Self::Closed(exceeded.into()),
                 }
@@ -140,7 +140,7 @@ impl<'s> Route<'s> {
 /// The route is created for the first device that needs it: a notification for this server's devices takes no permit.
 async fn deliver<'s>(
     server: &'s HttpServer,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     headers: &HeaderMap,
     route: &OnceLock<Route<'s>>,
     what: Option<(Target, Bytes)>,
@@ -148,14 +148,14 @@ async fn deliver<'s>(
     let service = &*server.service;
     match what {
         Some((Target::Here(agent, id), message)) => {
-            match publish::deliver(service, peer, headers, message, agent, id).await {
+            match publish::deliver(service, client, headers, message, agent, id).await {
                 Ok(()) => Verdict::Done,
                 Err(failure) => Verdict::from_failure(failure),
             }
         }
-        Some((Target::Elsewhere(url), message)) => match route.get_or_init(|| Route::new(server, peer)) {
+        Some((Target::Elsewhere(url), message)) => match route.get_or_init(|| Route::new(server, client)) {
             Route::Open(outgoing, permit) => {
-                let counted = service.rate_limits.load().charge_elsewhere(peer);
+                let counted = service.rate_limits.load().charge_elsewhere(client);
                 match counted {
                     Ok(()) => Verdict::from_response(outgoing.post(permit, &url, headers, message).await),
                     Err(problem) => Verdict::TryAgain(problem.into()),

@@ -36,7 +36,7 @@ pub async fn serve(
     mut body: Body,
 ) -> RouteOutcome {
     let service = &*server.service;
-    let peer = direct_peer.client(&server.proxies, &head.headers);
+    let client = direct_peer.client(&server.proxies, &head.headers);
     let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
@@ -46,7 +46,7 @@ pub async fn serve(
     let open = service.keyring.open(path);
     let span = service.spans.start(head, || span_name(&head.method, open, path));
     let dispatched = async {
-        let caller = Caller { peer: &peer, token_in_path: token? };
+        let caller = Caller { client: &client, token_in_path: token? };
         dispatch(server, caller, head, &mut body, path, open).await
     };
     let mut outcome = match span.instrument(dispatched).await {
@@ -100,7 +100,7 @@ async fn dispatch(
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
         None if path == "/" && head.method == Method::GET && opening::is_requested(head) => {
             let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
-            Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.peer, may_subscribe)?)))
+            Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.client, may_subscribe)?)))
         }
         None => on_fixed_path(server, caller, head, body, path).await.map(RouteOutcome::Answer),
     }
@@ -115,7 +115,7 @@ async fn on_capability(
 ) -> Result<RouteOutcome, ServiceError> {
     let answer = match (capability, &head.method) {
         (Capability::Push(agent, id), &Method::POST) => {
-            publish::publish(service, caller.peer, head, body, agent, id).await?
+            publish::publish(service, caller.client, head, body, agent, id).await?
         }
         (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
             unifiedpush::endpoint(service, agent, id).await?
@@ -159,13 +159,13 @@ async fn on_capability(
 
         (Capability::Device(device), _) => return resources::device(service, head, device).await,
         (Capability::Channels(device), &Method::POST) => {
-            registration::subscribe(service, caller.peer, head, body, device).await?
+            registration::subscribe(service, caller.client, head, body, device).await?
         }
         (Capability::Channels(_), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
         (Capability::Channels(_), _) => return Err(not_allowed("POST, OPTIONS")),
         (Capability::Channel(device, id), _) => resources::channel(service, head, device, id).await?,
         (Capability::Update(device, id), _) => {
-            update::update(service, caller.peer, head, body, device, id).await?
+            update::update(service, caller.client, head, body, device, id).await?
         }
     };
     Ok(RouteOutcome::Answer(answer))
@@ -191,7 +191,7 @@ async fn on_fixed_path(
         ("/subscribe" | DEVICES, _) => Err(not_allowed("POST")),
         (matrix::PATH, _) if server.gateway.is_off() => Err(Problem::NotFound.into()),
         (matrix::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
-        (matrix::PATH, &Method::POST) => matrix::notify(server, caller.peer, head, body).await,
+        (matrix::PATH, &Method::POST) => matrix::notify(server, caller.client, head, body).await,
         (matrix::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&server.error_style)),

@@ -119,7 +119,7 @@ async fn wave(
     let expected = ANSWERED.load(Ordering::Relaxed) + count;
     for _ in 0..count {
         let handshake = Handshake {
-            peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            client: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
             permit: None,

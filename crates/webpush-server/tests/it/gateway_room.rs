@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use webpush_http::gateway::{
-    GATEWAY_NOTIFICATIONS, GATEWAY_PEER_NOTIFICATIONS, GATEWAY_PEER_REQUESTS, GATEWAY_REQUESTS,
+    GATEWAY_NOTIFICATIONS, GATEWAY_CLIENT_NOTIFICATIONS, GATEWAY_CLIENT_REQUESTS, GATEWAY_REQUESTS,
 };
 
 /// A long timeout, so that slow machines do not reach it.
@@ -93,13 +93,13 @@ async fn over_the_limit_notifications_are_refused_except_for_own_devices() {
 #[tokio::test]
 async fn each_network_has_a_share_of_the_limit() {
     let mut fixture = Fixture::start(&["--rate-limit-loopback"]).await;
-    let waiting = fixture.wait_for_silence(GATEWAY_PEER_NOTIFICATIONS).await;
+    let waiting = fixture.wait_for_silence(GATEWAY_CLIENT_NOTIFICATIONS).await;
     let one_more = fixture.for_two("silent");
     let response = notify(&mut fixture.homeserver, &one_more).await;
     assert_error(&response, 429, "too-many-requests", "M_LIMIT_EXCEEDED");
     assert_eq!(header(&response, "retry-after"), "10");
     fixture.monitor.next().await;
-    for _ in 0..GATEWAY_PEER_REQUESTS {
+    for _ in 0..GATEWAY_CLIENT_REQUESTS {
         fixture.elsewhere.next().await;
     }
     assert_eq!(fixture.elsewhere.waiting(), 0, "the rest have not begun");

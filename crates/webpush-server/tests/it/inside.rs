@@ -50,7 +50,7 @@ impl LoopbackClient {
     pub(crate) fn open(&self, bytes: usize) -> Agent<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let handshake = Handshake {
-            peer: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            client: ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             may_subscribe: true,
             early: Vec::new(),
             permit: None,

@@ -24,7 +24,7 @@ pub struct Receipts {
 /// Returns `None` if no receipt was requested.
 pub(super) async fn requested(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     request: &PublishRequest,
     now: Timestamp,
 ) -> Result<Option<Receipts>, ServiceError> {
@@ -34,7 +34,7 @@ pub(super) async fn requested(
     let receipts = match &request.receipt_subscription {
         Some(link) => Receipts { inbox: find(service, link).await?, is_new: false },
         None => {
-            service.rate_limits.load().charge_receipts(peer)?;
+            service.rate_limits.load().charge_receipts(client)?;
             let id = InboxId::from_bytes(service.random()?);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }

@@ -27,37 +27,37 @@ impl RateLimits {
     ///
     /// # Errors
     /// Fails with [`Problem::TooManyRequests`] if a rate is exceeded.
-    pub fn charge(&self, peer: &ClientAddr, stage: PushStage<'_>) -> Result<(), Problem> {
+    pub fn charge(&self, client: &ClientAddr, stage: PushStage<'_>) -> Result<(), Problem> {
         match stage {
             PushStage::Found(subscription) if subscription.sender.is_none() => {
-                self.charge_message(peer, subscription)
+                self.charge_message(client, subscription)
             }
             PushStage::Accepted(subscription) if subscription.sender.is_some() => {
-                self.charge_message(peer, subscription)
+                self.charge_message(client, subscription)
             }
             PushStage::Found(_) | PushStage::Accepted(_) => Ok(()),
-            PushStage::Authenticated(sender) => self.charge_sender(peer, sender),
+            PushStage::Authenticated(sender) => self.charge_sender(client, sender),
         }
     }
 
-    fn charge_message(&self, peer: &ClientAddr, to: &Subscription) -> Result<(), Problem> {
-        self.charge_key(peer, self.subscriptions.as_ref(), to.id, LimitKind::Subscription)?;
-        self.charge_key(peer, self.agents.as_ref(), to.agent, LimitKind::Agent)
+    fn charge_message(&self, client: &ClientAddr, to: &Subscription) -> Result<(), Problem> {
+        self.charge_key(client, self.subscriptions.as_ref(), to.id, LimitKind::Subscription)?;
+        self.charge_key(client, self.agents.as_ref(), to.agent, LimitKind::Agent)
     }
 
-    fn charge_sender(&self, peer: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
+    fn charge_sender(&self, client: &ClientAddr, sender: &SenderKey) -> Result<(), Problem> {
         let Some(table) = &self.senders else { return Ok(()) };
         let sender = super::sender_hash(sender);
         if self.exempt_senders.contains(&sender) {
             return Ok(());
         }
-        self.charge_key(peer, Some(table), sender, LimitKind::Sender)
+        self.charge_key(client, Some(table), sender, LimitKind::Sender)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{limits, peer, refused, subscription};
+    use super::super::tests::{limits, client, refused, subscription};
     use super::*;
 
     const SENDER: SenderKey = SenderKey([1; 65]);
@@ -66,14 +66,14 @@ mod tests {
     fn an_open_subscription_is_charged_before_the_body_and_a_restricted_one_after_authentication() {
         for (restricted_to, charged_when_found) in [(None, true), (Some(SENDER), false)] {
             let limits = limits(|rates| rates.subscription = "1/m:1".parse().unwrap());
-            let (peer, mut to) = (peer("192.0.2.1"), subscription(1, 1));
+            let (client, mut to) = (client("192.0.2.1"), subscription(1, 1));
             to.sender = restricted_to;
             let [found, accepted] = [PushStage::Found(&to), PushStage::Accepted(&to)];
             let (due, free) = if charged_when_found { (found, accepted) } else { (accepted, found) };
-            (0..3).for_each(|_| assert_eq!(limits.charge(&peer, free), Ok(())));
-            assert_eq!(limits.charge(&peer, due), Ok(()));
-            assert_eq!(limits.charge(&peer, due), refused(LimitKind::Subscription, 60));
-            assert_eq!(limits.charge(&peer, free), Ok(()));
+            (0..3).for_each(|_| assert_eq!(limits.charge(&client, free), Ok(())));
+            assert_eq!(limits.charge(&client, due), Ok(()));
+            assert_eq!(limits.charge(&client, due), refused(LimitKind::Subscription, 60));
+            assert_eq!(limits.charge(&client, free), Ok(()));
         }
     }
 }

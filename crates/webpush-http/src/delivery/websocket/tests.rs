@@ -15,8 +15,8 @@ const TASK_BYTES: usize = 96;
 async fn the_task_of_an_agent_takes_512_bytes() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let peer = ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let handshake = Handshake { peer, may_subscribe: true, early: Vec::new(), permit: None };
+    let client = ClientAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let handshake = Handshake { client, may_subscribe: true, early: Vec::new(), permit: None };
     let drain = Drain::default();
     let agent = run(StallGuard::new(stream, Duration::ZERO), handshake, server(), drain.draining());
     let bytes = size_of_val(&agent) + TASK_BYTES;

@@ -22,8 +22,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Opening {
     accept: HeaderValue,
     subprotocol: bool,
-    /// The client.
-    pub peer: ClientAddr,
+    /// The client's address; from a trusted proxy if the connection came through one.
+    pub client: ClientAddr,
     /// The client has presented a subscribe token, or needs none.
     pub may_subscribe: bool,
 }
@@ -39,7 +39,7 @@ impl Opening {
     /// # Errors
     ///
     /// [`Problem::WebSocketVersion`], [`Problem::UpgradeMalformed`].
-    pub(crate) fn parse(head: &Parts, peer: ClientAddr, may_subscribe: bool) -> Result<Self, Problem> {
+    pub(crate) fn parse(head: &Parts, client: ClientAddr, may_subscribe: bool) -> Result<Self, Problem> {
         let headers = &head.headers;
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Problem::WebSocketVersion);
@@ -57,7 +57,7 @@ impl Opening {
         let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), GUID].concat()));
         let accept = HeaderValue::try_from(accept).map_err(|_| malformed)?;
         let subprotocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        Ok(Self { accept, subprotocol, peer, may_subscribe })
+        Ok(Self { accept, subprotocol, client, may_subscribe })
     }
 
     /// Returns the response that switches protocols.

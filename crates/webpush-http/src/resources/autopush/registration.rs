@@ -17,7 +17,8 @@ use webpush_store::{Applied, Durability, Op};
 
 /// An agent that registers a channel.
 pub(crate) struct Registrant<'a> {
-    pub(crate) peer: &'a ClientAddr,
+    /// The client's address; from a trusted proxy if the connection came through one.
+    pub(crate) client: &'a ClientAddr,
     /// True if the agent has presented a subscribe token, or needs none.
     pub(crate) may_subscribe: bool,
     pub(crate) agent: InboxId,
@@ -43,7 +44,7 @@ pub(crate) async fn register(
     if !registrant.may_subscribe {
         return Err(Problem::TokenRequired { wrong: false }.into());
     }
-    service.rate_limits.load().charge_registration(registrant.peer)?;
+    service.rate_limits.load().charge_registration(registrant.client)?;
     let subscription = new_subscription(service, registrant.agent, sender, Protocol::Autopush(channel))?;
     let mut ops = Vec::with_capacity(4);
     if service.inbox(registrant.agent).await?.is_none() {

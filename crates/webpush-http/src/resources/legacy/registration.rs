@@ -32,7 +32,7 @@ pub async fn register(
     body: &mut Body,
 ) -> Result<Answer, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
-    service.rate_limits.load().charge_registration(caller.peer)?;
+    service.rate_limits.load().charge_registration(caller.client)?;
     body.read(&head.headers, MOST_BODY_BYTES).await?;
     let (id, key) = (InboxId::from_bytes(service.random()?), service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
@@ -50,12 +50,12 @@ pub async fn register(
 /// `POST` to the channels of a device creates one. The link is for the agent, `Location` for senders.
 pub async fn subscribe(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
     device: InboxId,
 ) -> Result<Answer, ServiceError> {
-    service.rate_limits.load().charge_registration(peer)?;
+    service.rate_limits.load().charge_registration(client)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = parse_restriction(&head.headers, &options, &P256)?;
     let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;

@@ -17,7 +17,7 @@ use webpush_service::service::Service;
 /// `PUT` sends a message, which may have a TTL.
 pub async fn update(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
     device: InboxId,
@@ -28,14 +28,14 @@ pub async fn update(
         Method::OPTIONS => return Ok(cors::preflight("PUT, OPTIONS", &head.headers)),
         _ => return Err(not_allowed("PUT, OPTIONS")),
     }
-    let channel = find(service, peer, device, id).await?;
+    let channel = find(service, client, device, id).await?;
     let (most, default_ttl) = {
         let limits = service.limits.load();
         (limits.max_body_bytes, Some(limits.legacy_default_ttl))
     };
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
-    let published = accept(service, peer, &head.headers, &channel, request).await?;
+    let published = accept(service, client, &head.headers, &channel, request).await?;
     let mut answer = publish::answer(service, &published)?;
     // 202 stays, as it announces a receipt (RFC 8030 §5.1), which no sender of 2015 requests.
     if answer.status() == StatusCode::CREATED {

@@ -18,32 +18,32 @@ use webpush_service::service::Service;
 /// Accepts a message, and responds once it is durable.
 pub(crate) async fn publish(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, ServiceError> {
-    let subscription = find(service, peer, agent, id).await?;
+    let subscription = find(service, client, agent, id).await?;
     let most = service.limits.load().max_body_bytes;
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse(&head.headers, body)?;
-    let published = accept(service, peer, &head.headers, &subscription, request).await?;
+    let published = accept(service, client, &head.headers, &subscription, request).await?;
     answer(service, &published)
 }
 
 /// Accepts a message that did not arrive as a request, as if it had these headers.
 pub(crate) async fn deliver(
     service: &Service,
-    peer: &ClientAddr,
+    client: &ClientAddr,
     headers: &HeaderMap,
     body: Bytes,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<(), ServiceError> {
-    let subscription = find(service, peer, agent, id).await?;
+    let subscription = find(service, client, agent, id).await?;
     let request = PublishRequest::parse(headers, body)?;
-    accept(service, peer, headers, &subscription, request).await.map(drop)
+    accept(service, client, headers, &subscription, request).await.map(drop)
 }
 
 /// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).

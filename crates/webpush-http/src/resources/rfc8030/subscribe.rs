@@ -31,7 +31,7 @@ pub(crate) async fn subscribe(
     body: &mut Body,
 ) -> Result<Answer, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
-    service.rate_limits.load().charge_registration(caller.peer)?;
+    service.rate_limits.load().charge_registration(caller.client)?;
     let named = set_link(&head.headers)?;
     let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
     let sender = parse_restriction(&head.headers, &options, &P256)?;
