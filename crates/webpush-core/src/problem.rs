@@ -62,7 +62,7 @@ pub enum Problem {
     },
     /// The message is encrypted with the key that identifies its sender (RFC 8292 §3.2).
     SameKey,
-    /// A rate limit is exceeded (RFC 8030 §8.4).
+    /// A rate limit (RFC 8030 §8.4), a quota, or a client's share of what waits at once is exceeded.
     TooManyRequests {
         /// The limit.
         limit: LimitKind,

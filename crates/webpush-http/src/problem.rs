@@ -27,7 +27,7 @@ pub use webpush_service::error::{InternalError, ServiceError};
 pub(crate) use catalogue::{CatalogueEntry, entries, names};
 
 /// `Retry-After` when the store is not available, or the gateway is busy.
-const RETRY_AFTER_SECONDS: u64 = 5;
+const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
 
 /// An error that a response can describe.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +126,7 @@ impl<'a> ErrorKind<'a> {
             Self::Service(ServiceError::Problem(problem)) => add_headers_of_problem(problem, status, headers),
             Self::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy))
             | Self::Gateway(GatewayError::Busy) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+                headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
             }
             Self::Service(ServiceError::Store(StoreError::Corrupt) | ServiceError::Internal(_))
             | Self::Gateway(GatewayError::PushService) => {}

@@ -71,7 +71,7 @@ pub struct Timeouts {
     pub body: Duration,
     /// Maximum time without progress while writing to a socket or a response.
     pub stall: Duration,
-    /// HTTP/2: interval of PINGs. A peer that has not answered by the next one is closed.
+    /// HTTP/2: interval of PINGs. A peer that has not answered one within the interval is closed.
     ///
     /// Otherwise messages with TTL 0 would be lost to a dead peer until TCP times out.
     pub keepalive: Duration,

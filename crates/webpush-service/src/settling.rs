@@ -1,4 +1,6 @@
-//! Settles acknowledgements in batches, because every commit has a fixed cost.
+//! Settles acknowledged entries, durably or in batches.
+//!
+//! Batches, because every commit has a fixed cost.
 
 mod queue;
 
@@ -10,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
-use webpush_store::{Durability, Op};
+use webpush_store::{Durability, Op, StoreError};
 
 /// How long an acknowledgement may wait for others.
 ///
@@ -36,6 +38,18 @@ impl Service {
     /// Submits all queued acknowledgements, before any later commit.
     pub fn settle_now(&self) {
         self.submit_settled(self.settling.lock());
+    }
+
+    /// Settles acknowledged entries, and returns once that is durable.
+    ///
+    /// The connection waits for it, which slows down an agent that acknowledges endlessly.
+    ///
+    /// # Errors
+    /// After a [`StoreError`] it is unknown which entries were settled.
+    pub async fn settle_durably(&self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
+        self.record_acknowledged(&entries);
+        let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
+        self.commit(ops, Durability::Durable).await.map(drop)
     }
 
     fn submit_settled(&self, mut waiting: std::sync::MutexGuard<'_, Vec<Op>>) {

@@ -7,12 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
-use webpush_core::id::{EntryRef, Position};
-use webpush_core::message::Outcome;
+use webpush_core::id::Position;
 use webpush_core::session::{DeliveryProtocol, Input, Queue};
 use webpush_service::service::{SentMessage, Service};
 use webpush_service::session_registry::{BlockReason, SessionHandle};
-use webpush_store::{Durability, Op, StoreError};
+use webpush_store::StoreError;
 
 /// A connected agent, on any transport.
 pub(super) struct Agent<P> {
@@ -156,15 +155,6 @@ impl<P: DeliveryProtocol> Agent<P> {
         let remaining = self.server.service.now().until(deadline);
         self.timer.poll_until(Instant::now() + remaining, cx)
     }
-}
-
-/// Settles acknowledged entries durably.
-///
-/// The connection waits for it, which slows down an agent that acknowledges endlessly.
-pub(super) async fn settle(service: &Service, entries: Vec<EntryRef>) -> Result<(), StoreError> {
-    service.record_acknowledged(&entries);
-    let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
-    service.commit(ops, Durability::Durable).await.map(drop)
 }
 
 #[cfg(test)]

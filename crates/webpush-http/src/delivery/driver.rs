@@ -8,7 +8,7 @@
 //! The protocol makes the decisions, the transport owns the socket or the streams of a request, and [`Driver::run`] is the
 //! same for all of them.
 
-use super::agent::{Agent, Next, settle};
+use super::agent::{Agent, Next};
 use super::entry::QueuedEntry;
 use pin_project_lite::pin_project;
 use std::future::ready;
@@ -181,7 +181,7 @@ impl<T: Transport> Driver<T> {
         let result = match command {
             ProtocolCommand::Session(Command::Fetch { after }) => agent.fetch(after).await,
             ProtocolCommand::Session(Command::Settle { entries, .. }) => {
-                settle(agent.service(), entries).await
+                agent.service().settle_durably(entries).await
             }
             ProtocolCommand::Session(Command::Finish(end)) => return transport.end(Ok(end), agent).await,
             // `perform_now` has queued it.

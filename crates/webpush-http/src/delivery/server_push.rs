@@ -62,7 +62,7 @@ enum Event<'a> {
     Reset,
     Draining,
     Admitted(PushPermit<'a>),
-    /// The body may begin; false if the peer has reset the push.
+    /// The body may begin; false if the peer reset the push, read nothing for too long, or is gone.
     Opened(bool),
     /// The result of [`Flow::run`](crate::h2::flow::Flow::run).
     BodySent(Result<bool, h2::Error>),

@@ -3,9 +3,13 @@
 //! Waiting notifications and concurrent requests are each bounded in total and per client network, so that one client with
 //! slow push services does not delay the others.
 
+use super::error::GatewayError;
+use crate::gateway::GATEWAY_PATIENCE;
+use crate::problem::HttpError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_service::client_addr::Network;
 
 /// Notifications that wait for other push services; more are refused.
@@ -58,6 +62,20 @@ pub enum LimitExceeded {
     InAll,
     /// [`GATEWAY_CLIENT_NOTIFICATIONS`].
     OfClient,
+}
+
+impl From<LimitExceeded> for HttpError {
+    fn from(exceeded: LimitExceeded) -> Self {
+        match exceeded {
+            LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
+            // By then the waiting notifications have ended.
+            LimitExceeded::OfClient => Problem::TooManyRequests {
+                limit: LimitKind::Notifications,
+                retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
+            }
+            .into(),
+        }
+    }
 }
 
 impl Bounds {
@@ -154,7 +172,8 @@ mod tests {
     fn a_network_has_a_share_of_the_requests_which_outlive_their_notification() {
         let limiter = GatewayLimiter::default();
         let request = |client| limiter.admit(client).unwrap().request().now_or_never();
-        let mut slow: Vec<_> = (0..GATEWAY_CLIENT_REQUESTS).map(|_| request(network("2001:db8::1"))).collect();
+        let mut slow: Vec<_> =
+            (0..GATEWAY_CLIENT_REQUESTS).map(|_| request(network("2001:db8::1"))).collect();
         assert!(slow.iter().all(|permit| permit.as_ref().is_some_and(Option::is_some)));
         // Their notifications are dropped, as when one is canceled during a name lookup.
         assert!(request(network("2001:db8::2")).is_none());

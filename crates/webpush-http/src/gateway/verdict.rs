@@ -4,11 +4,9 @@
 
 use super::error::GatewayError;
 use super::error::SendError;
-use super::limiter::LimitExceeded;
-use crate::gateway::GATEWAY_PATIENCE;
 use crate::problem::{HttpError, ServiceError};
 use http::StatusCode;
-use webpush_core::problem::{LimitKind, Problem};
+use webpush_core::problem::Problem;
 use webpush_service::metrics::GatewayOutcome;
 
 /// The result of the delivery to one device.
@@ -65,20 +63,6 @@ impl Verdict {
     }
 }
 
-impl From<LimitExceeded> for HttpError {
-    fn from(exceeded: LimitExceeded) -> Self {
-        match exceeded {
-            LimitExceeded::InAll => Self::Gateway(GatewayError::Busy),
-            // By then the waiting notifications have ended.
-            LimitExceeded::OfClient => Problem::TooManyRequests {
-                limit: LimitKind::Notifications,
-                retry_after_seconds: GATEWAY_PATIENCE.as_secs(),
-            }
-            .into(),
-        }
-    }
-}
-
 fn from_status(status: StatusCode) -> Verdict {
     match status {
         status if status.is_success() => Verdict::Done,
@@ -98,6 +82,7 @@ fn from_status(status: StatusCode) -> Verdict {
 mod tests {
     use super::*;
     use crate::problem::InternalError;
+    use webpush_core::problem::LimitKind;
     use webpush_core::sender::Claim;
     use webpush_store::StoreError;
 

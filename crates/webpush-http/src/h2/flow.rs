@@ -81,7 +81,7 @@ impl Flow {
     ///
     /// # Errors
     ///
-    /// If the peer has reset the stream or is gone.
+    /// If the peer has reset the stream, reads nothing or is gone.
     pub async fn open(&mut self) -> Result<(), h2::Error> {
         while !self.rest.is_empty() && self.stream.capacity() == 0 {
             self.more_capacity().await?;

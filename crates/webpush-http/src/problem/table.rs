@@ -1,6 +1,6 @@
 //! The table of errors: status, number, name, title and text of each.
 
-use super::{ErrorKind, RETRY_AFTER_SECONDS, ServiceError, VapidErrorStatus};
+use super::{ErrorKind, ServiceError, UNAVAILABLE_RETRY_SECONDS, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderName};
@@ -41,7 +41,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
                 "store-unavailable",
                 "The message store is not available",
                 format!(
-                    "Assume that the request was not carried out, and try again in {RETRY_AFTER_SECONDS} seconds."
+                    "Assume that the request was not carried out, and try again in {UNAVAILABLE_RETRY_SECONDS} seconds."
                 ),
             )
         }
@@ -74,7 +74,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "gateway-busy",
             "Too many notifications wait for other push services",
             format!(
-                "Send the notification again in {RETRY_AFTER_SECONDS} seconds; devices that already have it get it twice."
+                "Send the notification again in {UNAVAILABLE_RETRY_SECONDS} seconds; devices that already have it get it twice."
             ),
         ),
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use webpush_http::gateway::{
-    GATEWAY_NOTIFICATIONS, GATEWAY_CLIENT_NOTIFICATIONS, GATEWAY_CLIENT_REQUESTS, GATEWAY_REQUESTS,
+    GATEWAY_CLIENT_NOTIFICATIONS, GATEWAY_CLIENT_REQUESTS, GATEWAY_NOTIFICATIONS, GATEWAY_REQUESTS,
 };
 
 /// A long timeout, so that slow machines do not reach it.

@@ -57,7 +57,7 @@ impl RateLimits {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{limits, client, refused, subscription};
+    use super::super::tests::{client, limits, refused, subscription};
     use super::*;
 
     const SENDER: SenderKey = SenderKey([1; 65]);
