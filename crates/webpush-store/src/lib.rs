@@ -5,7 +5,7 @@
 //! | what a store must do | [`Store`]; as executable rules, [`contract`] |
 //! | operations, and what each one did | [`Op`], [`Applied`] |
 //! | events for every commit | [`CommitObserver`] |
-//! | the choice of a backend at run time | [`Backend`] |
+//! | one type for all backends | [`Backend`] |
 //! | limits of one inbox | [`Quota`], [`IdleLimits`] |
 //! | the reference model in memory, with fault injection | [`memory`] |
 //! | the durable store of one machine | [`embedded`] |
@@ -47,16 +47,7 @@ use webpush_core::inbox::Entry;
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
 
-/// Returns true if a read with this scope includes the entry.
-///
-/// A receipt has no subscription and no urgency: only a scope of one subscription excludes it.
-fn admits(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
-    match entry {
-        Entry::Message(message) => {
-            scope.subscription.is_none_or(|only| only == message.subscription)
-                && message.urgency >= scope.min_urgency
-                && !message.is_expired(now)
-        }
-        Entry::Receipt(_) => scope.subscription.is_none(),
-    }
+/// Returns true if a read with this scope returns the entry: it is in the scope, and has not expired.
+fn is_visible(scope: &Scope, entry: &Entry, now: Timestamp) -> bool {
+    scope.admits(entry) && !entry.is_expired(now)
 }

@@ -430,19 +430,24 @@ impl Session {
 }
 
 impl Scope {
-    /// Returns true if a stored entry of the inbox is in the scope.
+    /// Returns true if a stored entry of the inbox is in the scope, whether or not it has expired.
     #[must_use]
     pub fn admits(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Message(message) => self.admits_message(message),
-            Entry::Receipt(_) => true,
+            Entry::Receipt(_) => self.admits_receipts(),
         }
     }
 
     /// Returns true if an entry of the inbox, stored or not, is in the scope.
     #[must_use]
     pub fn admits_live(&self, entry: &OutboundEntry) -> bool {
-        entry.message().is_none_or(|message| self.admits_message(message))
+        entry.message().map_or_else(|| self.admits_receipts(), |message| self.admits_message(message))
+    }
+
+    /// A receipt has no subscription and no urgency: only a scope of one subscription excludes it.
+    const fn admits_receipts(&self) -> bool {
+        self.subscription.is_none()
     }
 
     fn admits_message(&self, message: &Draft) -> bool {

@@ -79,7 +79,7 @@ pub(super) fn fetch(
         let (position, value) = row?;
         page.scanned = position;
         match read_entry(scope.inbox, position, &value) {
-            Some(entry) if crate::admits(scope, &entry, now) => page.entries.push(entry),
+            Some(entry) if crate::is_visible(scope, &entry, now) => page.entries.push(entry),
             Some(_) => {}
             None => drop(view.damage().report(Table::Entries)),
         }
@@ -92,7 +92,7 @@ pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result
     for (key, value) in rows.last_rows(Table::Entries, &keys, FETCH_SCAN_ROWS)? {
         let Some((inbox, position)) = read_entry_key(&key) else { continue };
         match read_entry(inbox, position, &value) {
-            Some(entry) if crate::admits(scope, &entry, now) => return Ok(Some(entry)),
+            Some(entry) if crate::is_visible(scope, &entry, now) => return Ok(Some(entry)),
             Some(_) => {}
             None => drop(rows.engine.damage().report(Table::Entries)),
         }

@@ -249,7 +249,7 @@ impl Model {
                 break;
             }
             page.scanned = *position;
-            if crate::admits(scope, entry, now) {
+            if crate::is_visible(scope, entry, now) {
                 page.entries.push(entry.clone());
             }
         }
@@ -258,7 +258,7 @@ impl Model {
 
     pub(super) fn latest(&self, scope: &Scope, now: Timestamp) -> Option<Entry> {
         let newest = self.inbox_entries(scope.inbox).rev().take(FETCH_SCAN_ROWS);
-        newest.map(|(_, entry)| entry).find(|entry| crate::admits(scope, entry, now)).cloned()
+        newest.map(|(_, entry)| entry).find(|entry| crate::is_visible(scope, entry, now)).cloned()
     }
 
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {
