@@ -31,7 +31,7 @@ mod tests {
     use webpush_core::capability::{Capability, KeyId, Keyring};
     use webpush_core::id::InboxId;
 
-    /// The cipher that sealed the URLs of version 0.1.0.
+    /// The cipher that sealed the URLs of builds with store format 2.
     struct RustCrypto(aes_gcm_siv::Aes256GcmSiv);
 
     impl SealingCipher for RustCrypto {

@@ -1,4 +1,6 @@
-//! The backends that a program can choose at run time.
+//! One type for all stores.
+//!
+//! The program always uses the embedded store; the one in memory is for tests and simulations.
 
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
@@ -12,11 +14,13 @@ use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
 
-/// A store of any kind. An enum rather than a trait object, so that reads need no boxed futures.
+/// A store of any kind.
+///
+/// An enum rather than a trait object, so that reads need no boxed futures.
 pub enum Backend {
-    /// The durable store of one machine.
+    /// The durable store of one machine, which the program uses.
     Embedded(EmbeddedStore),
-    /// The model in memory.
+    /// The model in memory, for tests and simulations.
     Memory(MemoryStore),
 }
 

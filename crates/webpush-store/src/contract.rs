@@ -2,6 +2,8 @@
 //!
 //! A check takes a function that opens the store under test. When it is called again after the store was closed, it must
 //! open the same store with its content. [`crate::contract_tests`] makes a test of each rule.
+//!
+//! Checks take a [`Backend`], so a new store must first become a variant of it.
 
 #![allow(clippy::expect_used, reason = "a check that fails must stop its test")]
 
@@ -51,8 +53,8 @@ pub use settle::{
     an_entry_is_named_by_position_and_id, receipts_say_how_messages_end, settling_twice_does_nothing,
 };
 pub use snapshots::{
-    a_closed_store_shows_nothing, a_picture_can_be_put_back, a_picture_is_of_one_moment,
-    a_picture_shows_each_inbox_with_what_it_holds, a_position_that_is_put_back_is_taken,
+    a_closed_store_shows_nothing, a_position_that_is_put_back_is_taken, a_snapshot_can_be_put_back,
+    a_snapshot_is_of_one_moment, a_snapshot_shows_each_inbox_with_what_it_holds,
     nothing_is_put_over_what_is_there,
 };
 pub use topics::{
@@ -106,8 +108,8 @@ macro_rules! contract_tests {
             a_dropped_message_owes_its_receipt a_full_inbox_drops_the_least_urgent_and_oldest
             a_full_receipt_inbox_drops_the_oldest a_new_message_may_be_the_one_to_go bytes_count_as_well
             every_end_leaves_room subscriptions_are_bounded
-            a_closed_store_shows_nothing a_picture_can_be_put_back a_picture_is_of_one_moment
-            a_picture_shows_each_inbox_with_what_it_holds a_position_that_is_put_back_is_taken
+            a_closed_store_shows_nothing a_snapshot_can_be_put_back a_snapshot_is_of_one_moment
+            a_snapshot_shows_each_inbox_with_what_it_holds a_position_that_is_put_back_is_taken
             nothing_is_put_over_what_is_there
             a_topic_is_of_one_subscription a_topic_replaces_what_is_outstanding a_topic_replaces_within_a_batch
             an_ended_message_is_not_replaced

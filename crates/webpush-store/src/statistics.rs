@@ -24,7 +24,7 @@ pub struct Statistics {
     /// Approximate memory of rows that are not flushed yet, in bytes.
     ///
     /// Rows whose flush has started are not included.
-    pub generation_bytes: u64,
+    pub memtable_bytes: u64,
     /// Number of flushes.
     pub flushes: u64,
     /// Stored messages and receipts.

@@ -1,6 +1,6 @@
-//! Acknowledged messages survive a kill, a full disk and damage, or their loss is reported.
+//! Messages of confirmed commits survive a kill, a full disk and damage, or their loss is reported.
 //!
-//! The process that is killed is this test program, started again with [`DIRECTORY`] set.
+//! Power loss is in `simulation.rs`. The process that is killed is this test program, started again with [`DIRECTORY`] set.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
@@ -44,12 +44,12 @@ const SETTLED_OF: usize = 8;
 const SMALL_FILES: &str = "prlimit --fsize=8388608: sh -c 'trap \"\" XFSZ; exec \"$0\" \"$@\"'";
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn what_was_confirmed_survives_a_kill() {
     kill_again_and_again("append");
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill_while_generations_go_to_the_engine() {
+fn what_was_confirmed_survives_a_kill_while_memtables_are_flushed() {
     kill_again_and_again("append, memtables of 20000");
 }
 

@@ -1,4 +1,4 @@
-//! Migration of a directory that version 0.1.0 left: URLs issued before continue to work.
+//! Migration of a directory from a build with store format 2: URLs issued before continue to work.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
@@ -87,7 +87,7 @@ fn draft(agent: InboxId, number: u8) -> Draft {
 }
 
 #[test]
-fn everything_of_version_0_1_0_is_found() {
+fn everything_of_format_2_is_found() {
     let directory = unpacked();
     let store = open(directory.path());
     assert_eq!(fs::read_to_string(directory.path().join("format")).unwrap(), "webpush-server store 3\n");
@@ -115,7 +115,7 @@ fn everything_of_version_0_1_0_is_found() {
 }
 
 #[test]
-fn positions_go_on_behind_those_of_version_0_1_0() {
+fn positions_go_on_behind_those_of_format_2() {
     let directory = unpacked();
     let store = open(directory.path());
     let last = named(13).position;

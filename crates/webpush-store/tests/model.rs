@@ -259,7 +259,7 @@ proptest! {
         sought in vec(entry(), 10),
         reopen in 0..25_usize,
         flushes in vec(any::<bool>(), 25),
-        generation_bytes in prop_oneof![1..6000_usize, Just(usize::MAX)],
+        memtable_bytes in prop_oneof![1..6000_usize, Just(usize::MAX)],
         crash in any::<bool>(),
         copy in 0..25_usize,
         (quota, quota_then) in (quota(), quota()),
@@ -268,7 +268,7 @@ proptest! {
         let (directory, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let copy_directory = tempfile::tempdir().unwrap();
         let mut options = Options::default();
-        options.memtable.bytes = generation_bytes;
+        options.memtable.bytes = memtable_bytes;
         options.memtable.age = Duration::MAX;
         let open = |directory: &Path, quota| {
             EmbeddedStore::open(directory, Options { quota, ..options.clone() }).unwrap()
@@ -292,7 +292,7 @@ proptest! {
             if flushes[number] {
                 store.flush();
             }
-            if flushes[number] || generation_bytes < usize::MAX {
+            if flushes[number] || memtable_bytes < usize::MAX {
                 // Where a memtable was rotated the store assigns positions above all earlier ones from then on.
                 let position = block_on(model.snapshot(&Detail::INBOXES)).unwrap().next().unwrap().unwrap();
                 for applied in [

@@ -120,7 +120,7 @@ fn frames_behind_one_that_was_torn_are_never_taken_for_later_ones() {
 }
 
 #[test]
-fn a_generation_without_frames_has_no_segment_to_give_away() {
+fn a_memtable_without_frames_has_no_segment_to_give_away() {
     let directory = tempfile::tempdir().unwrap();
     seed(directory.path());
     let store = open(directory.path());

@@ -17,7 +17,7 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         groups,
         log_bytes,
         log_written_bytes,
-        generation_bytes,
+        memtable_bytes,
         flushes,
         entries,
         damaged_records,
@@ -36,7 +36,7 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
     out.sizes("store_group_requests", "Commits per log frame, which share a sync.", groups)?;
     out.byte_counter("store_log_written", "Bytes written to the log.", *log_written_bytes)?;
     out.bytes("store_log", "Size of the current log segment.", *log_bytes)?;
-    out.bytes("store_generation", "Approximate size of the active memtable.", *generation_bytes)?;
+    out.bytes("store_generation", "Approximate size of the active memtable.", *memtable_bytes)?;
     out.counter("store_flushes", "Memtables flushed to the storage engine.", *flushes)?;
     if let Some(entries) = entries {
         out.gauge(

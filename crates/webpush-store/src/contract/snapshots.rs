@@ -45,7 +45,7 @@ fn kinds(records: &[Record]) -> String {
 }
 
 /// Each inbox is followed by its content, in the order of IDs, in the requested detail.
-pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
+pub async fn a_snapshot_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
     assert_eq!(kinds(&records), "pissmismir");
@@ -62,7 +62,7 @@ pub async fn a_picture_shows_each_inbox_with_what_it_holds(open: Open<'_>) {
 }
 
 /// A snapshot has the commits before it was opened and none after, even if it is read late.
-pub async fn a_picture_is_of_one_moment(open: Open<'_>) {
+pub async fn a_snapshot_is_of_one_moment(open: Open<'_>) {
     let (store, _) = rich(open).await;
     let before = everything_of(&store).await;
     let late = store.snapshot(&Detail::EVERYTHING).await.expect("a snapshot can be taken");
@@ -80,7 +80,7 @@ pub async fn a_closed_store_shows_nothing(open: Open<'_>) {
 }
 
 /// A snapshot restored into an empty store gives an equal store.
-pub async fn a_picture_can_be_put_back(open: Open<'_>) {
+pub async fn a_snapshot_can_be_put_back(open: Open<'_>) {
     let (store, last) = rich(open).await;
     let records = everything_of(&store).await;
     let check = IdleCheck { now: at(1000 * HOUR), limits: IdleLimits::default() };

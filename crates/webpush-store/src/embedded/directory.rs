@@ -1,4 +1,4 @@
-//! The data directory around the engine: lock, format version, and the state after a failure.
+//! The store directory around the engine: lock, format and its migrations, state after a failure.
 //!
 //! | file | content |
 //! |---|---|
@@ -26,14 +26,15 @@ const ENGINE_MARKER: &str = "version";
 /// Migrates the data in a directory to the next version of the format.
 ///
 /// It may be interrupted, and is then run again.
-type Step = fn(&Disk, &Path) -> io::Result<()>;
+type Migration = fn(&Disk, &Path) -> io::Result<()>;
 
 /// The migrations from version 1 to 2, from 2 to 3, and so on to the current one.
-const STEPS: &[Step] = &[
+const MIGRATIONS: &[Migration] = &[
     // Version 2 has a log. Version 1 equals one with an empty log, but a program that only knows version 1 would not read it.
     |_, _| Ok(()),
-    // Version 3 assigns positions per inbox. Usage rows of version 2 have none, and opening a store always moves the floor of
-    // positions above all assigned ones. A program that only knows version 2 would lose the last position.
+    // Version 3 assigns positions per inbox. Usage rows of version 2 have none (`POSITION` in `usage_row.rs`), and opening a
+    // store always moves the floor of positions above all assigned ones. A program that only knows version 2 would lose the
+    // last position.
     |_, _| Ok(()),
 ];
 
@@ -47,7 +48,7 @@ pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenErr
         LockError::Taken => OpenError::Locked { directory: directory.to_owned() },
         LockError::Io(error) => failed(error),
     })?;
-    bring_up_to_date(disk, directory, STEPS)?;
+    migrate(disk, directory, MIGRATIONS)?;
     clear_unfinished_engine(disk, directory).map_err(failed)?;
     make_log_directory(disk, directory).map_err(failed)?;
     Ok(lock)
@@ -77,9 +78,9 @@ pub(super) fn engine_directory(directory: &Path) -> PathBuf {
     directory.join("engine")
 }
 
-fn bring_up_to_date(disk: &Disk, directory: &Path, steps: &[Step]) -> Result<(), OpenError> {
+fn migrate(disk: &Disk, directory: &Path, migrations: &[Migration]) -> Result<(), OpenError> {
     let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
-    let supported = steps.len() + 1;
+    let supported = migrations.len() + 1;
     let found = match disk.read(&directory.join(FORMAT_FILE)) {
         Ok(text) => parse_format(&String::from_utf8_lossy(&text))
             .ok_or_else(|| OpenError::Foreign { directory: directory.to_owned() })?,
@@ -95,8 +96,8 @@ fn bring_up_to_date(disk: &Disk, directory: &Path, steps: &[Step]) -> Result<(),
     if found > supported {
         return Err(OpenError::Newer { directory: directory.to_owned(), found, supported });
     }
-    for (version, step) in (2..).zip(steps).skip(found - 1) {
-        step(disk, directory).and_then(|()| write_format(disk, directory, version)).map_err(failed)?;
+    for (version, migration) in (2..).zip(migrations).skip(found - 1) {
+        migration(disk, directory).and_then(|()| write_format(disk, directory, version)).map_err(failed)?;
         tracing::info!(directory = %directory.display(), version, "the store was migrated to a newer format");
     }
     Ok(())
@@ -185,34 +186,32 @@ mod tests {
     }
 
     #[test]
-    fn an_older_format_goes_through_the_steps_that_it_lacks() {
-        let steps: [Step; 3] = [|_, at| note(at, "2 "), |_, at| note(at, "3 "), |_, at| note(at, "4 ")];
+    fn an_older_format_goes_through_the_migrations_that_it_lacks() {
+        let migrations: [Migration; 3] =
+            [|_, at| note(at, "2 "), |_, at| note(at, "3 "), |_, at| note(at, "4 ")];
         for (found, notes) in [(1, "2 3 4 "), (2, "3 4 "), (3, "4 "), (4, "")] {
             let directory = tempfile::tempdir().unwrap();
             write_format(&Disk::System, directory.path(), found).unwrap();
-            bring_up_to_date(&Disk::System, directory.path(), &steps).unwrap();
+            migrate(&Disk::System, directory.path(), &migrations).unwrap();
             assert_eq!(version(directory.path()), "webpush-server store 4\n");
             assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap_or_default(), notes);
         }
     }
 
     #[test]
-    fn a_step_that_fails_is_taken_again_the_next_time() {
+    fn a_migration_that_fails_runs_again_the_next_time() {
         let directory = tempfile::tempdir().unwrap();
         write_format(&Disk::System, directory.path(), 1).unwrap();
-        let broken: [Step; 2] = [|_, at| note(at, "2 "), |_, _| Err(io::Error::other("no"))];
-        assert!(matches!(
-            bring_up_to_date(&Disk::System, directory.path(), &broken),
-            Err(OpenError::Io { .. })
-        ));
+        let broken: [Migration; 2] = [|_, at| note(at, "2 "), |_, _| Err(io::Error::other("no"))];
+        assert!(matches!(migrate(&Disk::System, directory.path(), &broken), Err(OpenError::Io { .. })));
         assert_eq!(version(directory.path()), "webpush-server store 2\n");
-        let mended: [Step; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
-        bring_up_to_date(&Disk::System, directory.path(), &mended).unwrap();
+        let mended: [Migration; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
+        migrate(&Disk::System, directory.path(), &mended).unwrap();
         assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap(), "2 3 ");
     }
 
     #[test]
-    fn newer_and_foreign_directorys_are_refused() {
+    fn newer_and_foreign_directories_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         write_format(&Disk::System, directory.path(), 4).unwrap();
         let error = prepare(&Disk::System, directory.path()).unwrap_err();

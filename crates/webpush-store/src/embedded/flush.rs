@@ -39,7 +39,7 @@ impl FlushJob {
             self.complete(engine, &shared.options.disk)?;
             // Its memory is freed here, where nobody waits for it.
             drop(self);
-            shared.memtables.has_left();
+            shared.memtables.end_flush();
             Ok(())
         };
         Task::start(mode, "store-flush", flush)

@@ -45,7 +45,7 @@ pub(super) struct Gauges {
     syncs: Histogram,
     groups: Histogram,
     log_bytes: AtomicU64,
-    generation_bytes: AtomicU64,
+    memtable_bytes: AtomicU64,
 }
 
 impl Default for Gauges {
@@ -63,7 +63,7 @@ impl Default for Gauges {
             syncs: Histogram::new(TIMES),
             groups: Histogram::new(GROUPS),
             log_bytes: AtomicU64::new(0),
-            generation_bytes: AtomicU64::new(0),
+            memtable_bytes: AtomicU64::new(0),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Gauges {
     /// Records the size of the active memtable, in the log and in memory.
     pub(super) fn note_sizes(&self, log: u64, memtable: usize) {
         self.log_bytes.store(log, Ordering::Relaxed);
-        self.generation_bytes.store(memtable as u64, Ordering::Relaxed);
+        self.memtable_bytes.store(memtable as u64, Ordering::Relaxed);
     }
 
     /// Returns the statistics, without those that only the whole store knows.
@@ -99,7 +99,7 @@ impl Gauges {
             groups: self.groups.distribution(),
             log_bytes: self.log_bytes.load(Ordering::Relaxed),
             log_written_bytes: self.log_written.get(),
-            generation_bytes: self.generation_bytes.load(Ordering::Relaxed),
+            memtable_bytes: self.memtable_bytes.load(Ordering::Relaxed),
             flushes: self.flushes.get(),
             entries: is_known.then_some(entries),
             ..Statistics::default()

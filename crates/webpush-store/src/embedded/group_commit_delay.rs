@@ -27,8 +27,8 @@ impl GroupCommitDelay {
     }
 
     /// Returns the pause before the next group.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        SMALL.contains(&self.requests).then(|| (self.sync * 2).min(LONGEST)).filter(|rest| !rest.is_zero())
+    pub(super) fn pause(&self) -> Option<Duration> {
+        SMALL.contains(&self.requests).then(|| (self.sync * 2).min(LONGEST)).filter(|pause| !pause.is_zero())
     }
 }
 
@@ -36,22 +36,22 @@ impl GroupCommitDelay {
 mod tests {
     use super::*;
 
-    fn rest(requests: usize, micros: u64) -> Option<u64> {
+    fn pause(requests: usize, micros: u64) -> Option<u64> {
         let mut group_commit_delay = GroupCommitDelay::default();
         group_commit_delay.note(requests, Duration::from_micros(micros));
-        group_commit_delay.rest().map(|rest| u64::try_from(rest.as_micros()).unwrap())
+        group_commit_delay.pause().map(|pause| u64::try_from(pause.as_micros()).unwrap())
     }
 
     #[test]
-    fn only_small_groups_of_several_senders_are_followed_by_a_rest() {
-        assert_eq!(GroupCommitDelay::default().rest(), None);
+    fn only_small_groups_of_several_senders_are_followed_by_a_pause() {
+        assert_eq!(GroupCommitDelay::default().pause(), None);
         for (requests, expected) in [(1, None), (3, None), (4, Some(60)), (32, Some(60)), (33, None)] {
-            assert_eq!(rest(requests, 30), expected, "{requests}");
+            assert_eq!(pause(requests, 30), expected, "{requests}");
         }
     }
 
     #[test]
-    fn the_rest_follows_the_disk_and_is_bounded() {
-        assert_eq!((rest(8, 0), rest(8, 10), rest(8, 9_000)), (None, Some(20), Some(250)));
+    fn the_pause_follows_the_disk_and_is_bounded() {
+        assert_eq!((pause(8, 0), pause(8, 10), pause(8, 9_000)), (None, Some(20), Some(250)));
     }
 }

@@ -88,7 +88,7 @@ impl CommitLog {
     }
 
     /// Syncs this segment and starts the next; returns the file of this one.
-    pub(super) fn turn(&mut self) -> io::Result<PathBuf> {
+    pub(super) fn rotate(&mut self) -> io::Result<PathBuf> {
         self.sync()?;
         let mut next = Self::begin(&self.disk, &self.env, &self.directory, self.frame)?;
         next.buffer = std::mem::take(&mut self.buffer);
@@ -224,7 +224,7 @@ mod tests {
                 tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
                 log.append(Position::new(number * 10), &tables).unwrap();
             }
-            segments.push(log.turn().unwrap());
+            segments.push(log.rotate().unwrap());
         }
         (directory, segments.try_into().unwrap())
     }

@@ -3,7 +3,7 @@
 //! They are those of the active memtable, and of the one that is being flushed.
 //!
 //! ```text
-//!   a group ──▶ active memtable ──▶ leaving memtable ──▶ engine
+//!   a group ──▶ active memtable ──▶ flushing memtable ──▶ engine
 //!               changes with each group   changes no more
 //! ```
 //! A memtable leaves memory only after the engine has all of it, so in between both have its rows, and they are the
@@ -35,7 +35,7 @@ pub(super) struct MemtableSet(RwLock<Memtables>);
 #[derive(Default)]
 pub(super) struct Memtables {
     active: Memtable,
-    leaving: Option<Arc<Memtable>>,
+    flushing: Option<Arc<Memtable>>,
 }
 
 impl MemtableSet {
@@ -56,24 +56,24 @@ impl MemtableSet {
         memtables.active.bytes()
     }
 
-    /// Starts a new memtable; the current one is to be flushed.
-    pub(super) fn turn(&self) -> Arc<Memtable> {
+    /// Starts a new memtable, and returns the one that was active, to be flushed.
+    pub(super) fn rotate(&self) -> Arc<Memtable> {
         let mut memtables = self.write();
-        let leaving = Arc::new(std::mem::take(&mut memtables.active));
-        memtables.leaving = Some(Arc::clone(&leaving));
-        leaving
+        let flushing = Arc::new(std::mem::take(&mut memtables.active));
+        memtables.flushing = Some(Arc::clone(&flushing));
+        flushing
     }
 
-    /// Adds a memtable that must be flushed before any other.
-    pub(super) fn rotate_with(&self, leaving: Option<Arc<Memtable>>) {
-        *self.write() = Memtables { active: Memtable::default(), leaving };
+    /// Drops all memtables, and starts with one that is to be flushed, if any.
+    pub(super) fn reset(&self, flushing: Option<Arc<Memtable>>) {
+        *self.write() = Memtables { active: Memtable::default(), flushing };
     }
 
     /// Drops the memtable that was flushed to the engine.
-    pub(super) fn has_left(&self) {
-        let left = self.write().leaving.take();
+    pub(super) fn end_flush(&self) {
+        let flushed = self.write().flushing.take();
         // Its memory is freed without holding the lock.
-        drop(left);
+        drop(flushed);
     }
 }
 
@@ -81,14 +81,14 @@ impl Memtables {
     /// Returns the changed value of a row; `None` if only the engine can tell.
     fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Value>> {
         let key = Key::from(key);
-        let leaving = || self.leaving.as_ref().and_then(|leaving| leaving.rows(table).get(&key));
-        self.active.rows(table).get(&key).or_else(leaving)
+        let flushing = || self.flushing.as_ref().and_then(|flushing| flushing.rows(table).get(&key));
+        self.active.rows(table).get(&key).or_else(flushing)
     }
 
     /// Returns a copy of the changes of a table from a key on. Values are shared.
     pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
-        let leaving = self.leaving.iter().flat_map(|leaving| leaving.rows(table).range(from..));
-        merge_changes(leaving, self.active.rows(table).range(from..)).map(to_owned).collect()
+        let flushing = self.flushing.iter().flat_map(|flushing| flushing.rows(table).range(from..));
+        merge_changes(flushing, self.active.rows(table).range(from..)).map(to_owned).collect()
     }
 
     pub(super) fn range(
@@ -97,8 +97,8 @@ impl Memtables {
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
         let active = self.active.range(table, keys.clone());
-        let leaving = self.leaving.iter().flat_map(move |leaving| leaving.range(table, keys.clone()));
-        merge_changes(leaving, active)
+        let flushing = self.flushing.iter().flat_map(move |flushing| flushing.range(table, keys.clone()));
+        merge_changes(flushing, active)
     }
 }
 
@@ -173,7 +173,7 @@ impl Reader<'_> {
         let mut rows: BTreeMap<Key, Option<Value>> = BTreeMap::new();
         // Rows before this were not read in every layer.
         let mut reach = *keys.start();
-        for memtable in [Some(&memtables.active), memtables.leaving.as_deref()].into_iter().flatten() {
+        for memtable in [Some(&memtables.active), memtables.flushing.as_deref()].into_iter().flatten() {
             for (number, (key, value)) in memtable.rows(table).range(keys.clone()).rev().enumerate() {
                 if number == most {
                     reach = reach.max(key.next());

@@ -41,6 +41,7 @@ impl CommitRequest {
     }
 }
 
+/// Answers a request that nobody has answered: the queue or the writer was dropped before.
 impl Drop for CommitRequest {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {

@@ -273,7 +273,7 @@ fn a_message_that_is_settled_young_never_gets_to_the_engine() {
 
 /// Two messages are added in one commit and removed in another, while memtables are being flushed.
 #[test]
-fn readers_see_whole_commits_while_generations_leave() {
+fn readers_see_whole_commits_while_memtables_are_flushed() {
     let directory = tempfile::tempdir().unwrap();
     drop(store(directory.path()));
     let mut options = Options::default();
@@ -333,7 +333,7 @@ fn entries_that_are_gone_are_no_rows_to_a_fetch() {
 }
 
 #[test]
-fn a_picture_keeps_no_store_from_closing() {
+fn a_snapshot_keeps_no_store_from_closing() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = store(directory.path());
     store.flush();
@@ -347,7 +347,7 @@ fn a_picture_keeps_no_store_from_closing() {
 }
 
 #[test]
-fn what_is_damaged_is_not_on_a_picture() {
+fn what_is_damaged_is_not_in_a_snapshot() {
     let directory = tempfile::tempdir().unwrap();
     let (store, entries) = store(directory.path());
     damage(&store, Table::Entries, &entry_key(AGENT, entries[1].position), -1);

@@ -88,7 +88,7 @@ pub(super) struct Writer {
     /// The last batch that the engine has, or will have when the flush has ended.
     pub(super) marks: BatchMarkers,
     flush: Option<Flush>,
-    /// When the current memtable got its first row, if it has any; and its size in memory.
+    /// When the active memtable got its first row, if it has any; and its size in memory.
     pub(super) since: Option<MonotonicTime>,
     pub(super) bytes: usize,
     pub(super) synced: Watermark,
@@ -139,7 +139,7 @@ impl Writer {
         writer.watermark.write(writer.synced, now);
         writer.shared.gauges.position.store(writer.position.get(), Ordering::Release);
         if let Some(flush_job) = start.flush_job {
-            writer.shared.memtables.rotate_with(Some(Arc::clone(&flush_job.memtable)));
+            writer.shared.memtables.reset(Some(Arc::clone(&flush_job.memtable)));
             writer.flush = Some(flush_job.start(Arc::clone(&writer.shared))?);
         }
         Ok(writer)
@@ -159,19 +159,17 @@ impl Writer {
         }
         let done = match step {
             Step::Commit(mut group) => {
-                let committed = self.turn_if_due(now).and_then(|()| self.commit(&mut group, now));
-                if !group.is_empty() {
-                    self.shared.observers.failed();
-                }
+                let committed = self.rotate_if_due(now).and_then(|()| self.commit(&mut group, now));
+                self.refuse(group);
                 committed
             }
             Step::Flush(asked) => {
-                let turned = if self.log.is_empty() { Ok(()) } else { self.turn(now) };
-                let flushed = turned.and_then(|()| self.end_flush());
+                let rotated = if self.log.is_empty() { Ok(()) } else { self.rotate(now) };
+                let flushed = rotated.and_then(|()| self.end_flush());
                 drop(asked);
                 flushed
             }
-            Step::Tick | Step::Close => self.turn_if_due(now),
+            Step::Tick | Step::Close => self.rotate_if_due(now),
         };
         if let Err(error) = done {
             let directory = self.shared.directory.display();
@@ -179,6 +177,16 @@ impl Writer {
             self.go_down(now);
         }
         ControlFlow::Continue(())
+    }
+
+    /// Answers requests that failed, or that came while the store is down.
+    fn refuse(&self, group: Vec<CommitRequest>) {
+        if !group.is_empty() {
+            self.shared.observers.failed();
+        }
+        for request in group {
+            request.finish(Err(StoreError::Unavailable));
+        }
     }
 
     /// Returns when [`Step::Tick`] is due if nothing else is done before; `None` if never.
@@ -196,8 +204,8 @@ impl Writer {
     }
 
     /// Returns how long to pause before the next group is gathered.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        self.group_commit_delay.rest()
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.group_commit_delay.pause()
     }
 
     /// Returns the current time.
@@ -213,7 +221,7 @@ impl Writer {
 
     /// Applies the requests of a group, writes their changes, and answers.
     ///
-    /// Requests that are left in the group have failed, and their outcome is unknown.
+    /// Requests that are left in the group have failed, and their outcome is unknown. The caller refuses them.
     fn commit(&mut self, group: &mut Vec<CommitRequest>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
         let Some(applied) = self.apply(group) else { return Ok(()) };
@@ -271,9 +279,9 @@ impl Writer {
         Some(AppliedGroup { answers, changes, position, floor, earliest, entries, restores })
     }
 
-    /// Writes changes to the log, where they are durable, and then to the memtables, where they are read.
+    /// Writes changes to the log, syncs it if they are `durable`, then adds them to the memtables.
     ///
-    /// Returns how long the sync took, and when it was over.
+    /// They are read from there, so no reader sees changes whose write or sync failed. Returns how long the sync took, zero without one, and the time after it.
     fn write(
         &mut self,
         position: Position,
@@ -309,10 +317,10 @@ impl Writer {
         Ok((sync, now))
     }
 
-    /// Flushes the current memtable when it is old or large.
+    /// Rotates if the active memtable is old or large.
     ///
-    /// At most one flush is in progress: if the current memtable is too large before that one ends, commits wait.
-    fn turn_if_due(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
+    /// At most one flush is in progress: if the active memtable is too large before that one ends, commits wait.
+    fn rotate_if_due(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
         }
@@ -320,22 +328,23 @@ impl Writer {
         let Some(since) = self.since else { return Ok(()) };
         let is_large = self.bytes >= bounds.bytes || self.log.bytes() >= bounds.log_bytes;
         let is_due = is_large || self.flush.is_none() && now.since(since) >= bounds.age;
-        if is_due { self.turn(now) } else { Ok(()) }
+        if is_due { self.rotate(now) } else { Ok(()) }
     }
 
-    fn turn(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
+    /// Starts a segment and a memtable, and flushes those before them.
+    fn rotate(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         self.end_flush()?;
-        let segment = self.log.turn()?;
-        let flush_job = self.depart(segment, now, BatchMarkers::mark);
+        let segment = self.log.rotate()?;
+        let flush_job = self.begin_flush(segment, now, BatchMarkers::mark);
         self.flush = Some(flush_job.start(Arc::clone(&self.shared))?);
         Ok(())
     }
 
-    /// Takes the present memtable for a flush. Its segment is synced.
+    /// Takes the active memtable for a flush. Its segment is synced.
     ///
     /// The flush may skip usage rows of which only the last position has changed, so positions are assigned above all
     /// earlier ones from now on.
-    pub(super) fn depart(
+    pub(super) fn begin_flush(
         &mut self,
         segment: PathBuf,
         now: MonotonicTime,
@@ -348,7 +357,7 @@ impl Writer {
         (self.since, self.bytes) = (None, 0);
         self.floor = self.position;
         self.shared.gauges.flushes.add(1);
-        FlushJob { memtable: self.shared.memtables.turn(), marks, segments: vec![segment] }
+        FlushJob { memtable: self.shared.memtables.rotate(), marks, segments: vec![segment] }
     }
 
     /// Waits for the flush in progress, if there is one.
@@ -369,7 +378,8 @@ impl Writer {
         let ended = flushed.and(synced).and_then(|()| {
             let segment = self.log.path().to_owned();
             let now = self.now();
-            self.depart(segment, now, BatchMarkers::mark_anew).complete(&engine, &self.shared.options.disk)
+            self.begin_flush(segment, now, BatchMarkers::mark_anew)
+                .complete(&engine, &self.shared.options.disk)
         });
         if let Err(error) = ended {
             directory::distrust(&self.shared.options.disk, &self.shared.directory);

@@ -67,7 +67,7 @@ impl Writer {
         // Errors show when the engine is reopened.
         drop(self.end_flush());
         drop(self.set_engine(None));
-        self.shared.memtables.rotate_with(None);
+        self.shared.memtables.reset(None);
         self.outages.begin(now);
     }
 
@@ -75,7 +75,7 @@ impl Writer {
     pub(super) fn step_down(&mut self, step: Step, now: MonotonicTime) {
         if let Step::Commit(group) = step {
             self.shared.gauges.taken.add(group.len() as u64);
-            self.shared.observers.failed();
+            self.refuse(group);
         }
         if self.outages.retry_at.is_none_or(|retry| now < retry) {
             return;

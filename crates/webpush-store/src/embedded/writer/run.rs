@@ -19,8 +19,8 @@ pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
         };
         let step = match job {
             Waited::Job(Job::Commit(first)) => {
-                if let Some(rest) = writer.rest() {
-                    system::sleep(rest);
+                if let Some(pause) = writer.pause() {
+                    system::sleep(pause);
                 }
                 let (group, other) = gather(first, jobs);
                 next = other.map(Waited::Job);
