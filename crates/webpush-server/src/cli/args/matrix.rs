@@ -1,6 +1,6 @@
 //! The gateway for Matrix homeservers.
 
-use super::limits::parse_timeout;
+use super::values::parse_timeout;
 use std::time::Duration;
 use webpush_config::setting::NeedsRestart;
 use webpush_core::address::CidrBlock;

@@ -33,6 +33,12 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// Parses a time greater than zero.
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    if time.is_zero() { Err("expected a time greater than zero".to_owned()) } else { Ok(time) }
+}
+
 /// Parses a size: a number of bytes, or with a unit.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || {
