@@ -7,6 +7,7 @@
 //! | access | `auth.rs`, [`admin_token`] |
 //! | routing | `route.rs` |
 //! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `removal.rs`, `find.rs`, `backlog.rs`, `archives.rs`, `import.rs`, `keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
+//! | snapshots for lists and archives | `snapshots.rs` |
 //! | other resources | `broadcasts.rs`, `metrics.rs`, `pages.rs` (the dashboard) |
 //! | responses | `reply.rs`, `error.rs` |
 
@@ -33,6 +34,7 @@ mod reply;
 mod resources;
 mod route;
 mod self_test;
+mod snapshots;
 mod status;
 mod subscriptions;
 

@@ -26,8 +26,8 @@ use webpush_store::Applied;
 /// All open sessions, by inbox.
 pub struct SessionRegistry {
     shards: [Mutex<HashMap<InboxId, InboxSessions>>; SHARDS],
-    open: Counters<4>,
-    opened: Counters<4>,
+    open: Counters<{ TransportKind::ALL.len() }>,
+    opened: Counters<{ TransportKind::ALL.len() }>,
     traces: Arc<Traces>,
 }
 
@@ -45,7 +45,7 @@ pub enum TransportKind {
 }
 
 impl TransportKind {
-    /// All transports.
+    /// All transports, in discriminant order.
     pub const ALL: [Self; 4] = [Self::Rfc8030, Self::Legacy, Self::Events, Self::Autopush];
 
     /// Returns the value of the metrics label `protocol`.
@@ -56,6 +56,22 @@ impl TransportKind {
             Self::Legacy => ProtocolKind::Legacy.as_str(),
             Self::Events => "events",
             Self::Autopush => ProtocolKind::Autopush.as_str(),
+        }
+    }
+
+    /// Returns true if an agent has one such session at a time: a new one supersedes the others.
+    const fn is_exclusive(self) -> bool {
+        match self {
+            Self::Autopush => true,
+            Self::Rfc8030 | Self::Legacy | Self::Events => false,
+        }
+    }
+
+    /// Returns true if the sessions are WebSockets, which are woken for broadcasts and shutdown.
+    const fn is_websocket(self) -> bool {
+        match self {
+            Self::Autopush => true,
+            Self::Rfc8030 | Self::Legacy | Self::Events => false,
         }
     }
 }
@@ -180,7 +196,7 @@ impl SessionRegistry {
 
     /// Registers a session, which is notified of every commit from now on.
     ///
-    /// A new WebSocket supersedes older ones of the same agent.
+    /// A new session of an exclusive transport supersedes older ones of the same agent.
     #[must_use]
     pub fn register(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
         let slot = Arc::new(SessionSlot::new(scope, transport));
@@ -194,9 +210,8 @@ impl SessionRegistry {
             }
             InboxSlot::Occupied(mut sessions) => {
                 let slots = &mut sessions.get_mut().slots;
-                let is_superseded = |older: &&Arc<SessionSlot>| {
-                    transport == TransportKind::Autopush && older.transport == transport
-                };
+                let is_superseded =
+                    |older: &&Arc<SessionSlot>| transport.is_exclusive() && older.transport == transport;
                 for older in slots.iter().filter(is_superseded) {
                     older.notify(|wakeup| wakeup.superseded = true);
                 }
@@ -211,7 +226,7 @@ impl SessionRegistry {
     pub fn wake_websockets(&self) {
         for shard in &self.shards {
             for slot in lock(shard).values().flat_map(|sessions| sessions.slots.iter()) {
-                if slot.transport == TransportKind::Autopush {
+                if slot.transport.is_websocket() {
                     slot.notify(|_| {});
                 }
             }

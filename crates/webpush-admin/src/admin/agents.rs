@@ -4,10 +4,11 @@
 
 use super::Admin;
 use super::error::AdminError;
-use super::find::{NO_AGENT, agent, inbox_id, predecessor, read_blocking, snapshot};
+use super::find::{NO_AGENT, agent, inbox_id};
 use super::query::{MAX_LIMIT, Query};
 use super::removal::RemovalCounts;
 use super::reply::{Reply, json};
+use super::snapshots::{predecessor, read_blocking, snapshot};
 use super::subscriptions::SubscriptionRow;
 use serde::Serialize;
 use std::collections::BTreeMap;

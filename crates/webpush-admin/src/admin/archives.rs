@@ -2,8 +2,8 @@
 
 use super::Admin;
 use super::error::AdminError;
-use super::find::snapshot;
 use super::reply::{Content, Reply};
+use super::snapshots::snapshot;
 use crate::archive::{ArchiveKind, ArchiveWriter};
 use crate::sealing_keys;
 use http::Response;

@@ -2,9 +2,9 @@
 
 use super::Admin;
 use super::error::AdminError;
-use super::find::{read_blocking, snapshot};
 use super::query::Query;
 use super::reply::{Reply, json};
+use super::snapshots::{read_blocking, snapshot};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,4 +1,4 @@
-//! Looks up agents and subscriptions by log ID, URL or uaid, and opens snapshots for lists.
+//! Looks up agents and subscriptions by log ID, URL or uaid.
 
 use super::Admin;
 use super::auth::Access;
@@ -6,8 +6,6 @@ use super::error::AdminError;
 use super::reply::{Reply, json};
 use http::{HeaderMap, Uri};
 use std::sync::Arc;
-use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
 use webpush_core::capability::Capability;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Owner;
@@ -17,7 +15,6 @@ use webpush_http::body::Body;
 use webpush_http::resources::aliases;
 use webpush_service::log_ids::LogId;
 use webpush_service::service::Service;
-use webpush_store::{Detail, Snapshot, StoreError};
 
 /// Maximum length of the request body, more than that of any URL of this server.
 const MAX_BODY_BYTES: usize = 1024;
@@ -93,34 +90,6 @@ fn resolve(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>
             "this is neither a URL of this server, nor a uaid, nor a log ID (32 hexadecimal digits)",
         )),
     }
-}
-
-/// Runs a function that reads a snapshot on a blocking thread.
-///
-/// Waits while [`SNAPSHOTS`](super::SNAPSHOTS) others run.
-pub(super) async fn read_blocking<T: Send + 'static>(
-    admin: &Arc<Admin>,
-    read: impl FnOnce(&Admin) -> Result<T, AdminError> + Send + 'static,
-) -> Result<T, AdminError> {
-    let permit = Arc::clone(&admin.snapshots).acquire_owned().await.map_err(|_| AdminError::Internal)?;
-    let admin = Arc::clone(admin);
-    let result = spawn_blocking(move || {
-        let result = read(&admin);
-        drop(permit);
-        result
-    });
-    result.await.map_err(|_| AdminError::Internal)?
-}
-
-/// Opens a snapshot. Blocks, so call it only from [`read_blocking`] or another blocking thread.
-pub(super) fn snapshot(service: &Service, detail: &Detail) -> Result<Snapshot, StoreError> {
-    Handle::current().block_on(service.snapshot(detail))
-}
-
-/// Returns the inbox ID before this one, for [`Detail::after`], which is exclusive.
-pub(super) fn predecessor(inbox: InboxId) -> Option<InboxId> {
-    let before = u128::from_be_bytes(*inbox.as_bytes()).checked_sub(1)?;
-    Some(InboxId::from_bytes(before.to_be_bytes()))
 }
 
 /// Converts a log ID to the ID of an inbox, which may not exist.

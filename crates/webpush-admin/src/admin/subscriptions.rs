@@ -2,12 +2,11 @@
 
 use super::Admin;
 use super::error::AdminError;
-use super::find::{
-    NO_SUBSCRIPTION, agent, inbox_id, predecessor, read_blocking, snapshot, subscription, subscription_id,
-};
+use super::find::{NO_SUBSCRIPTION, agent, inbox_id, subscription, subscription_id};
 use super::query::Query;
 use super::removal::RemovalCounts;
 use super::reply::{Reply, json};
+use super::snapshots::{predecessor, read_blocking, snapshot};
 use serde::Serialize;
 use std::sync::Arc;
 use webpush_core::id::{InboxId, SubscriptionId};

@@ -111,7 +111,9 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
         (ProtocolName::Rfc8030, None) => Protocol::Rfc8030,
         (ProtocolName::Legacy, None) => Protocol::Legacy,
         (ProtocolName::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
-        _ => return Err("only autopush subscriptions have a channel, and all of them do"),
+        (ProtocolName::Rfc8030 | ProtocolName::Legacy, Some(_)) | (ProtocolName::Autopush, None) => {
+            return Err("only autopush subscriptions have a channel, and all of them do");
+        }
     };
     let point = |octets: &Base64Bytes| octets.0.clone().try_into().map(SenderKey);
     let sender = line.sender.as_ref().map(point).transpose();

@@ -156,3 +156,10 @@ fn availability_depends_on_urgency_and_block_reason() {
     drop((first, second));
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
 }
+
+#[test]
+fn transports_are_in_order() {
+    for (number, transport) in TransportKind::ALL.into_iter().enumerate() {
+        assert_eq!(transport as usize, number);
+    }
+}

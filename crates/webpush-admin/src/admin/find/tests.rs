@@ -53,7 +53,7 @@ async fn read<T: Serialize + Send + 'static>(
     page: impl FnOnce(&Service) -> Result<T, AdminError> + Send + 'static,
 ) -> Value {
     let service = Arc::clone(service);
-    serde_json::to_value(spawn_blocking(move || page(&service).unwrap()).await.unwrap()).unwrap()
+    serde_json::to_value(tokio::task::spawn_blocking(move || page(&service).unwrap()).await.unwrap()).unwrap()
 }
 
 #[tokio::test]
