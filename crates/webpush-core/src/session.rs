@@ -16,6 +16,16 @@
 //!   any  ──▶ Finished:  removed, shutting down, or the wait is over
 //! ```
 //! Events go in through [`Session::handle`], commands come out of [`Session::next_command`] in order.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | events, commands, scopes | [`Input`], [`Command`], [`Scope`] |
+//! | the state machine | `state` |
+//! | what was processed, per urgency | `progress` |
+//! | messages in flight to an agent that acknowledges on its own connection | `window` |
+//! | the interface between a protocol and its driver | `delivery`: [`DeliveryProtocol`] |
+//! | pings of WebSockets | [`keepalive`] |
+//! | a queue that is small while empty | `queue`: [`Queue`] |
 
 mod delivery;
 pub mod keepalive;

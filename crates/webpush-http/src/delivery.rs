@@ -4,7 +4,10 @@
 //! |---|---|
 //! | the loop, and the interface of a transport | `driver` |
 //! | the state of an agent that all transports need | `agent`, `entry`, `timer` |
-//! | the transports | [`server_push`], [`events`], [`websocket`] |
+//! | server push | [`server_push`]; one push, `server_push::push`; confirmation by PING, `server_push::confirmation` |
+//! | server-sent events | [`events`] |
+//! | WebSocket | [`websocket`]; its stream, `websocket::socket` |
+//! | the acknowledgement of receipts by `Last-Event-ID` | `receipt_ack` |
 
 mod agent;
 mod driver;

@@ -1,4 +1,15 @@
 //! Connections before HTTP: permits, PROXY protocol, TLS, HTTP version, client addresses.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the listening socket, and the steps of a new connection | [`listen`] |
+//! | connections from within the process | [`loopback`] |
+//! | the limits of connections | [`connections`] |
+//! | the client behind trusted proxies | [`proxies`]; its headers, [`forwarded`]; the PROXY protocol, [`proxy_header`] |
+//! | TLS, and its certificates | [`tls`], [`certificate`] |
+//! | the HTTP version without TLS | [`preface`] |
+//! | timeouts of writes | [`stall`] |
+//! | log messages that a flood would repeat | [`log_throttle`] |
 
 pub mod certificate;
 pub mod connections;

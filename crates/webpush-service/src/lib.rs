@@ -6,7 +6,8 @@
 //! | to find | look in |
 //! |---|---|
 //! | the state shared by all requests and connections; commits | [`service`] |
-//! | the publish path of a message | [`publish`] |
+//! | the effects of each commit | `service::commit_observer` |
+//! | the publish path of a message; its receipt subscription | [`publish`]; `publish::receipt_subscription` |
 //! | open sessions, and their notification of new messages | [`session_registry`] |
 //! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
 //! | limits and timeouts | [`limits`] |

@@ -13,18 +13,22 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the effects of operations | `apply`, `ending`, on `changes` |
-//! | the usage of an inbox, and its quota | `usage_row`, `accounting`, `full` |
-//! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`; `codecs` |
+//! | the effects of operations | `apply`, `ending`, on `changes`; the state of a group, `applier` |
+//! | duplicates of a commit that is submitted again | `recent_appends` |
+//! | the usage of an inbox, and its quota | `usage_row`, `accounting`, `full`; checked by `usage_audit` |
+//! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`, `value`; `codecs` |
 //! | group commit; failures | `writer`, `request`, `group_commit_delay`; `writer::outage` |
 //! | threads, or their replacement in simulations | `writer::run`, `tasks`, `stepper` |
 //! | the log and its frames | `log`, `frame` |
 //! | rows that are not flushed yet, and their flush | `memtable`, `memtables`; `flush` |
-//! | the rows that readers and the writer see | `view`, `memtables` |
+//! | the rows that readers and the writer see; the state they share | `view`, `memtables`; `shared` |
+//! | reads of inboxes, entries and deadlines | `read`, `deadlines` |
+//! | sorted tables on disk: fjall, or maps in simulations | `engine`, `engine_error` |
 //! | snapshots, and restoring them | `snapshot`, `restore` |
 //! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
-//! | detection of loss | `batch_markers`, `watermark`, `recovery` |
-//! | the directory: lock, format | `directory` |
+//! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage` |
+//! | the directory: lock, format, migrations | `directory` |
+//! | options; errors of opening | `options`, `open_error` |
 //! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
 
 mod accounting;
