@@ -127,7 +127,7 @@ fn wrong_limits_are_one_clear_sentence() {
     for (flag, value, expected) in [
         ("--push-rate", "fast", "1000/s:10000"),
         ("--agent-rate", "1/s", "1000/s:10000"),
-        ("--sender-rate", "0/s:1", "none of them 0"),
+        ("--sender-rate", "0/s:1", "both above 0"),
         ("--register-rate", "1/y:1", "or off"),
         ("--exempt-sender", "BAAA", "87 characters"),
         ("--max-connections", "0", "0"),
