@@ -108,6 +108,7 @@ cert = "/etc/webpush-server/cert.pem"
 #max_ttl = "30d"
 #legacy_default_ttl = "24h"
 #vapid_error_status = "rfc"
+#vapid_leeway = "60s"
 
 [rates]
 # A long-term rate per s, m, h or d, and a burst; or "off".

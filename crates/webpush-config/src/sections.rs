@@ -12,7 +12,7 @@ pub(crate) const SECTIONS: [(&str, &str); 14] = [
         "Certificates that the server obtains and renews itself, instead of `[tls]`. See [ACME](tls.md#acme).",
     ),
     ("subscribe", "See [who may subscribe](limits.md#who-may-subscribe)."),
-    ("messages", "Lifetime of messages, and the status for invalid VAPID headers."),
+    ("messages", "Lifetime of messages, and how VAPID headers are checked."),
     ("rates", "See [rate limits](limits.md#rate-limits)."),
     ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
     (

@@ -15,7 +15,7 @@
 //! | errors that clients cause | [`problem`] |
 //! | rate limits | [`rate`] |
 //! | Matrix push gateway | [`matrix`] |
-//! | public IP addresses, CIDR blocks | [`address`] |
+//! | origins, public IP addresses, CIDR blocks | [`origin`], [`address`] |
 //! | base64url, strict and lenient | [`base64url`] |
 //! | clock and random source, injected by the caller | [`mod@env`], [`time`] |
 
@@ -29,6 +29,7 @@ pub mod id;
 pub mod inbox;
 pub mod matrix;
 pub mod message;
+pub mod origin;
 pub mod problem;
 pub mod protocol;
 pub mod publish;

@@ -38,6 +38,9 @@ use std::time::Duration;
 /// Maximum remaining lifetime of a VAPID token (RFC 8292 §2).
 pub(crate) const VAPID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
+/// Default tolerance for differences between the clocks of sender and server, as of JWT libraries (RFC 7519 §4.1.4).
+pub const VAPID_LEEWAY: Duration = Duration::from_secs(60);
+
 /// P-256, and ECDSA with SHA-256 (ES256, RFC 7518 §3.4).
 pub trait Curve {
     /// Returns true if `point` is an uncompressed point on P-256.
@@ -69,10 +72,10 @@ impl VerifiedSender {
 
     /// Returns true if the token is valid at `now` (RFC 8292 §4.2).
     ///
-    /// That is before its expiry, by at most 24 hours.
+    /// That is before its expiry, by at most 24 hours, give or take `leeway`.
     #[must_use]
-    pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        is_within_lifetime(self.expires, now)
+    pub fn is_valid_at(&self, now: Timestamp, leeway: Duration) -> bool {
+        is_within_lifetime(self.expires, now, leeway)
     }
 }
 
@@ -83,7 +86,7 @@ impl fmt::Debug for VerifiedSender {
     }
 }
 
-/// RFC 8292 §2: the expiry is in the future, and at most 24 hours ahead.
-fn is_within_lifetime(expires: Timestamp, now: Timestamp) -> bool {
-    now < expires && now.until(expires) <= VAPID_LIFETIME
+/// RFC 8292 §2: the expiry is in the future, and at most 24 hours ahead. Both ends tolerate `leeway`.
+fn is_within_lifetime(expires: Timestamp, now: Timestamp, leeway: Duration) -> bool {
+    now < expires.after(leeway) && now.until(expires) <= VAPID_LIFETIME.saturating_add(leeway)
 }

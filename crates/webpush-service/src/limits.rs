@@ -4,6 +4,7 @@ use std::time::Duration;
 use webpush_core::protocol::autopush::AutopushTimeouts;
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_core::rate::RateLimit;
+use webpush_core::sender::VAPID_LEEWAY;
 use webpush_core::subscription::SenderKey;
 use webpush_store::IdleLimits;
 
@@ -22,6 +23,8 @@ pub struct Limits {
     pub max_ttl: Duration,
     /// TTL of a message sent through the legacy (2015) API without one; see [`LEGACY_DEFAULT_TTL`].
     pub legacy_default_ttl: Duration,
+    /// Tolerance for the times of VAPID tokens; see [`VAPID_LEEWAY`].
+    pub vapid_leeway: Duration,
     /// Maximum size of a message body; at least [`SMALLEST_BODY_LIMIT_BYTES`].
     pub max_body_bytes: usize,
     /// How long a delivered message may stay unacknowledged on an open stream before it is sent again.
@@ -105,6 +108,7 @@ impl Default for Limits {
         Self {
             max_ttl: Duration::from_secs(30 * 24 * 3600),
             legacy_default_ttl: LEGACY_DEFAULT_TTL,
+            vapid_leeway: VAPID_LEEWAY,
             max_body_bytes: SMALLEST_BODY_LIMIT_BYTES,
             redelivery_timeout: Duration::from_secs(60),
             idle: IdleLimits::default(),

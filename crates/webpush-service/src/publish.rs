@@ -66,7 +66,8 @@ pub async fn accept(
     request: PublishRequest,
 ) -> Result<Published, ServiceError> {
     let now = service.now();
-    let sender = service.vapid.verify(headers, now)?;
+    let leeway = service.limits.load().vapid_leeway;
+    let sender = service.vapid.verify(headers, now, leeway)?;
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(client, PushStage::Authenticated(sender.key()))?;
     }

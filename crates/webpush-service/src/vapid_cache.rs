@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use token_cache::{SHARDS, TokenCache, TokenDigest};
 use webpush_core::problem::Problem;
 use webpush_core::sender::{Credentials, Curve, Expected, VerifiedSender, verify};
@@ -33,16 +34,23 @@ impl VapidCache {
 
     /// Returns the verified sender of a request, or `None` for a request without VAPID credentials.
     ///
+    /// The times of a token tolerate `leeway`.
+    ///
     /// # Errors
     /// Fails with [`Problem::VapidInvalid`] if the credentials are invalid.
-    pub fn verify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<VerifiedSender>, Problem> {
+    pub fn verify(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+        leeway: Duration,
+    ) -> Result<Option<VerifiedSender>, Problem> {
         let Some(credentials) = Credentials::parse(headers)? else { return Ok(None) };
         let digest = digest(&credentials);
         let cached = self.with_shard(&digest, |shard| shard.get(&digest));
-        if let Some(sender) = cached.filter(|sender| sender.is_valid_at(now)) {
+        if let Some(sender) = cached.filter(|sender| sender.is_valid_at(now, leeway)) {
             return Ok(Some(sender));
         }
-        let expected = Expected { audience: &self.audience, now };
+        let expected = Expected { audience: &self.audience, now, leeway };
         let sender = verify(&credentials, expected, &CountingCurve(&self.checks))?;
         self.with_shard(&digest, |shard| shard.insert(digest, sender));
         Ok(Some(sender))

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::id::SubscriptionId;
     use crate::sender::testing::{Fake, key, key_text, token};
-    use crate::sender::{Claim, Credentials, Expected, verify};
+    use crate::sender::{Claim, Credentials, Expected, VAPID_LEEWAY, verify};
     use crate::subscription::{Protocol, SenderKey};
     use bytes::Bytes;
     use http::header::{AUTHORIZATION, HeaderName};
@@ -186,7 +186,8 @@ mod tests {
         let value = format!("vapid t={token}, k={}", key_text(number));
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
         let credentials = Credentials::parse(&headers).unwrap().unwrap();
-        verify(&credentials, Expected { audience: "https://push.example", now: NOW }, &Fake).unwrap()
+        let expected = Expected { audience: "https://push.example", now: NOW, leeway: VAPID_LEEWAY };
+        verify(&credentials, expected, &Fake).unwrap()
     }
 
     #[test]

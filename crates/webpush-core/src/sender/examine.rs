@@ -4,12 +4,14 @@ use super::claim_check::{ClaimCheck, printable};
 use super::key::parse_key;
 use super::token::Token;
 use super::{Credentials, CredentialsForm, Curve, VerifiedSender, is_within_lifetime};
+use crate::origin::Origin;
 use crate::problem::Claim;
 use crate::problem::Problem;
 use crate::sender::VAPID_LIFETIME;
 use crate::subscription::SenderKey;
 use crate::time::Timestamp;
 use serde_json::Value;
+use std::time::Duration;
 
 /// The only algorithm (RFC 8292 §2).
 const ES256: &str = "ES256";
@@ -21,6 +23,8 @@ pub struct Expected<'a> {
     pub audience: &'a str,
     /// The current time.
     pub now: Timestamp,
+    /// Tolerance for differences between the clocks of sender and server.
+    pub leeway: Duration,
 }
 
 /// The results of all checks on credentials.
@@ -94,7 +98,7 @@ impl<'a> Unsigned<'a> {
                 return Self { checks, key: key.ok(), token: None, expires: None };
             }
         };
-        let (expiry, expires) = expiry(token.claims.exp.as_ref(), expected.now);
+        let (expiry, expires) = expiry(token.claims.exp.as_ref(), expected);
         checks.extend([
             algorithm(token.header.alg.as_ref()),
             audience(token.claims.aud.as_ref(), expected.audience),
@@ -123,36 +127,60 @@ fn algorithm(alg: Option<&Value>) -> ClaimCheck {
     ClaimCheck::new(Claim::Algorithm, passed, format!("\"{ES256}\""), json(alg))
 }
 
-/// RFC 8292 §2: a string or an array of strings (RFC 7519 §4.1.3), compared exactly.
+/// RFC 8292 §2: a string or an array of strings (RFC 7519 §4.1.3).
 fn audience(aud: Option<&Value>, origin: &str) -> ClaimCheck {
     let passed = match aud {
-        Some(Value::String(one)) => one == origin,
+        Some(Value::String(one)) => is_audience(one, origin),
         Some(Value::Array(several)) => {
-            several.iter().all(Value::is_string) && several.iter().any(|one| one.as_str() == Some(origin))
+            several.iter().all(Value::is_string)
+                && several.iter().filter_map(Value::as_str).any(|one| is_audience(one, origin))
         }
         _ => false,
     };
     ClaimCheck::new(Claim::Audience, passed, format!("\"{origin}\""), json(aud))
 }
 
-/// RFC 8292 §2: a number of seconds, possibly with a fraction (NumericDate, RFC 7519 §2).
-fn expiry(exp: Option<&Value>, now: Timestamp) -> (ClaimCheck, Option<Timestamp>) {
+/// Returns true if an audience is the public origin.
+///
+/// Its port may be missing: several deployed libraries sign for scheme and host only.
+fn is_audience(audience: &str, origin: &str) -> bool {
+    audience == origin
+        || Origin::parse(audience)
+            .zip(Origin::parse(origin))
+            .is_some_and(|(audience, origin)| audience.is_same(&origin) || audience.is_host_of(&origin))
+}
+
+/// RFC 8292 §2: the end of the token.
+fn expiry(exp: Option<&Value>, expected: Expected<'_>) -> (ClaimCheck, Option<Timestamp>) {
+    let Expected { now, leeway, .. } = expected;
     let lifetime = VAPID_LIFETIME.as_secs();
     let seconds = now.as_millis() / 1000;
     let expected = format!("a number later than {seconds} (now) and at most {lifetime} s later");
-    let Some(Value::Number(number)) = exp else {
+    let Some(expires) = exp.and_then(numeric_date) else {
         return (ClaimCheck::failed(Claim::Expiry, expected, json(exp)), None);
     };
-    let millis = match (number.as_u64(), number.as_f64()) {
-        (Some(seconds), _) => seconds.saturating_mul(1000),
-        // The cast saturates, and both limits are invalid.
-        (None, float) => (float.unwrap_or_default() * 1000.0) as u64,
-    };
-    let expires = Timestamp::from_millis(millis);
     let (ahead, ago) = (now.until(expires).as_secs_f64(), expires.until(now).as_secs_f64());
     let distance = if ago > 0.0 { format!("{ago} s ago") } else { format!("in {ahead} s") };
     let found = format!("{} ({distance})", json(exp));
-    (ClaimCheck::new(Claim::Expiry, is_within_lifetime(expires, now), expected, found), Some(expires))
+    (ClaimCheck::new(Claim::Expiry, is_within_lifetime(expires, now, leeway), expected, found), Some(expires))
+}
+
+/// Parses a number of seconds, possibly with a fraction (NumericDate, RFC 7519 §2).
+///
+/// A string of digits is one too: py-vapid 1.5 to 1.8 writes that.
+fn numeric_date(value: &Value) -> Option<Timestamp> {
+    let millis = match value {
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(seconds), _) => seconds.saturating_mul(1000),
+            // The cast saturates, and both limits are invalid.
+            (None, float) => (float.unwrap_or_default() * 1000.0) as u64,
+        },
+        Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse::<u64>().ok()?.saturating_mul(1000)
+        }
+        _ => return None,
+    };
+    Some(Timestamp::from_millis(millis))
 }
 
 /// RFC 8292 §2.1: optional and not restricted.

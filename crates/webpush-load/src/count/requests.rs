@@ -11,7 +11,7 @@ use webpush_client::vapid::VapidKey;
 use webpush_core::id::MessageId;
 use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
-use webpush_core::sender::VerifiedSender;
+use webpush_core::sender::{VAPID_LEEWAY, VerifiedSender};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_service::vapid_cache::VapidCache;
 
@@ -76,5 +76,5 @@ fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
 }
 
 fn sender(cache: &VapidCache, credentials: &HeaderMap) -> anyhow::Result<VerifiedSender> {
-    cache.verify(credentials, NOW).map_err(refused)?.context("nobody says who sends")
+    cache.verify(credentials, NOW, VAPID_LEEWAY).map_err(refused)?.context("nobody says who sends")
 }

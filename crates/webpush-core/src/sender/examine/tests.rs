@@ -9,7 +9,7 @@ const ES256_HEADER: &str = r#"{"typ":"JWT","alg":"ES256"}"#;
 const GOOD: &str = r#"{"aud":"https://push.example","exp":1700043200,"sub":"mailto:a@b.example"}"#;
 
 fn expected() -> Expected<'static> {
-    Expected { audience: "https://push.example", now: NOW }
+    Expected { audience: "https://push.example", now: NOW, leeway: Duration::ZERO }
 }
 
 fn headers(token: &str, key: &str) -> HeaderMap {
@@ -19,10 +19,14 @@ fn headers(token: &str, key: &str) -> HeaderMap {
 
 /// Calls [`examine`] and [`verify`], which must agree.
 fn check(token: &str, key: &str) -> Result<VerifiedSender, (Claim, String)> {
+    check_as(expected(), token, key)
+}
+
+fn check_as(expected: Expected<'_>, token: &str, key: &str) -> Result<VerifiedSender, (Claim, String)> {
     let headers = headers(token, key);
     let credentials = Credentials::parse(&headers).unwrap().unwrap();
-    let examination = examine(&credentials, expected(), &Fake);
-    let verified = verify(&credentials, expected(), &Fake);
+    let examination = examine(&credentials, expected, &Fake);
+    let verified = verify(&credentials, expected, &Fake);
     assert_eq!(verified.as_ref().ok(), examination.sender.as_ref());
     verified.map_err(|problem| {
         let Problem::VapidInvalid { claim, expected, found } = problem else { panic!("{problem:?}") };
@@ -48,19 +52,22 @@ fn r8292_2_good_credentials_make_a_verified_sender() {
 }
 
 #[test]
-fn r8292_2_a_the_audience_is_the_origin_exactly() {
+fn r8292_2_a_the_audience_is_the_origin() {
     let with = |aud: &str| claims(&format!(r#"{{"aud":{aud},"exp":1700043200}}"#));
-    for right in
-        [r#""https://push.example""#, r#"["https://push.example"]"#, r#"["x","https://push.example"]"#]
-    {
+    for right in [
+        r#""https://push.example""#,
+        r#""https://push.example/""#,
+        r#""https://push.example:443""#,
+        r#""HTTPS://PUSH.example""#,
+        r#"["https://push.example"]"#,
+        r#"["x","https://push.example"]"#,
+    ] {
         assert_eq!(failed(with(right)), None, "{right}");
     }
     for wrong in [
-        r#""https://push.example/""#,
+        r#""https://push.example/push""#,
         r#""http://push.example""#,
-        r#""https://push.example:443""#,
         r#""https://push.example:8443""#,
-        r#""https://PUSH.example""#,
         r#""https://push.example.evil""#,
         r#""push.example""#,
         r#""*""#,
@@ -72,8 +79,42 @@ fn r8292_2_a_the_audience_is_the_origin_exactly() {
         assert_eq!(failed(with(wrong)), Some(Claim::Audience), "{wrong}");
     }
     assert_eq!(failed(claims(r#"{"exp":1700043200}"#)), Some(Claim::Audience));
-    let (_, found) = with(r#""https://push.example/""#).unwrap_err();
-    assert_eq!(found, r#""https://push.example/""#);
+    let (_, found) = with(r#""https://push.example/push""#).unwrap_err();
+    assert_eq!(found, r#""https://push.example/push""#);
+}
+
+/// npm web-push up to 3.1 and several libraries in other languages leave the port out.
+#[test]
+fn an_audience_without_the_port_of_the_service_is_accepted() {
+    let service = Expected { audience: "https://push.example:8443", ..expected() };
+    let with = |aud: &str| {
+        let token = token(1, ES256_HEADER, &format!(r#"{{"aud":"{aud}","exp":1700043200}}"#));
+        failed(check_as(service, &token, &key_text(1)))
+    };
+    for right in ["https://push.example:8443", "https://Push.example:8443/", "https://push.example"] {
+        assert_eq!(with(right), None, "{right}");
+    }
+    for wrong in ["https://push.example:443", "http://push.example", "https://other.example"] {
+        assert_eq!(with(wrong), Some(Claim::Audience), "{wrong}");
+    }
+}
+
+/// Mastodon signs for 24 hours from its own time.
+#[test]
+fn r8292_2_b_4_2_d_both_ends_tolerate_the_leeway() {
+    let with = |exp: &str, leeway: u64| {
+        let expected = Expected { leeway: Duration::from_secs(leeway), ..expected() };
+        let claims = format!(r#"{{"aud":"https://push.example","exp":{exp}}}"#);
+        failed(check_as(expected, &token(1, ES256_HEADER, &claims), &key_text(1)))
+    };
+    // 24 hours from now, and now.
+    for (exp, least) in [("1700086401", 1), ("1700086460.5", 60), ("1700000000", 1), ("1699999940.6", 60)] {
+        assert_eq!(with(exp, least), None, "{exp}");
+        assert_eq!(with(exp, least - 1), Some(Claim::Expiry), "{exp}");
+    }
+    for exp in ["0", "18446744073709551615"] {
+        assert_eq!(with(exp, u64::MAX), None, "nothing overflows");
+    }
 }
 
 #[test]
@@ -85,6 +126,7 @@ fn r8292_2_b_4_2_d_the_end_is_within_24_hours() {
         ("1.7000000010e9", 1_700_000_001_000),
         ("1700086400", 1_700_086_400_000),
         ("1700086400.5", 1_700_086_400_500),
+        (r#""1700043200""#, 1_700_043_200_000),
     ] {
         assert_eq!(with(right).unwrap().expires(), Timestamp::from_millis(millis), "{right}");
     }
@@ -100,7 +142,11 @@ fn r8292_2_b_4_2_d_the_end_is_within_24_hours() {
         "-1e300",
         "18446744073709551615",
         "99999999999999999999999",
-        r#""1700043200""#,
+        r#""1700000000""#,
+        r#""+1700043200""#,
+        r#""1.7000432e9""#,
+        r#""99999999999999999999999""#,
+        "\"\"",
         "null",
         "true",
         "[1700043200]",

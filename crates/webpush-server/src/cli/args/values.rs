@@ -17,6 +17,9 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
 }
 
+/// The longest time, 100 years: the sum of any time and the clock's is a time.
+const MAX_TIME: Duration = Duration::from_secs(36_500 * 24 * 3600);
+
 /// Parses a time: a number of seconds, or with a unit.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong =
@@ -30,7 +33,17 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+    match number.checked_mul(unit).map(Duration::from_secs) {
+        Some(time) if time <= MAX_TIME => Ok(time),
+        _ => Err(format!("'{text}' is too long: expected at most 36500d")),
+    }
+}
+
+/// Parses a tolerance for clocks.
+pub(crate) fn parse_leeway(text: &str) -> Result<Duration, String> {
+    const MAX_LEEWAY: Duration = Duration::from_secs(3600);
+    let time = parse_time(text)?;
+    if time > MAX_LEEWAY { Err("expected at most 1h".to_owned()) } else { Ok(time) }
 }
 
 /// Parses a time greater than zero.
@@ -78,6 +91,16 @@ mod tests {
         for wrong in ["", "d", "-1", "1.5h", "3w", "99999999999999999999", "9999999999999999999d"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn times_have_upper_bounds() {
+        assert_eq!(parse_time("36500d").unwrap(), MAX_TIME);
+        for long in ["36501d", "3153600001", "18446744073709551615", "213503982334601d"] {
+            assert!(parse_time(long).unwrap_err().contains("at most 36500d"), "{long}");
+        }
+        assert_eq!(parse_leeway("1h").unwrap(), Duration::from_secs(3600));
+        assert!(parse_leeway("3601s").is_err());
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::encoding::CRYPTO_KEY;
 use webpush_core::problem::Problem;
-use webpush_core::sender::{ClaimCheck, Credentials, Expected, check_restriction, examine, parse_key};
+use webpush_core::sender::{
+    ClaimCheck, Credentials, Expected, VAPID_LEEWAY, check_restriction, examine, parse_key,
+};
 use webpush_core::subscription::SenderKey;
 use webpush_core::time::Timestamp;
 use webpush_http::problem;
@@ -147,7 +149,8 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
         }
         Err(finding) => return refused(vec![finding.clone()], finding.into()),
     };
-    let mut examination = examine(&credentials, Expected { audience: &origin, now }, &P256);
+    let expected = Expected { audience: &origin, now, leeway: VAPID_LEEWAY };
+    let mut examination = examine(&credentials, expected, &P256);
     if let (Some(restricted_to), Ok(key)) = (&args.key, parse_key(credentials.key(), &P256)) {
         examination.checks.push(check_restriction(&key, restricted_to));
     }

@@ -10,7 +10,7 @@ use crate::cli::args::proxy::ProxyArgs;
 use crate::cli::args::secrets::SecretArgs;
 use crate::cli::args::storage::StorageArgs;
 use crate::cli::args::trace::TraceArgs;
-use crate::cli::args::values::{parse_origin, parse_time};
+use crate::cli::args::values::{parse_leeway, parse_origin, parse_time};
 use crate::cli::exit::print_error;
 use crate::inherited::Inherited;
 use crate::log::Log;
@@ -101,6 +101,10 @@ pub(crate) struct Args {
         default_value_t = VapidErrorStatus::Rfc,
     )]
     vapid_error_status: VapidErrorStatus,
+
+    /// Tolerance for the times of VAPID tokens, as the clocks of senders differ; at most 1h
+    #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__VAPID_LEEWAY", value_name = "TIME", default_value = "60s", value_parser = parse_leeway)]
+    vapid_leeway: Duration,
 
     /// Default TTL of messages that are sent through the legacy (2015) API without a TTL header
     #[arg(
@@ -290,8 +294,12 @@ impl Args {
             _ => None,
         };
         let acme = self.acme.settings();
-        let (max_ttl, legacy_default_ttl) = (self.max_ttl, self.legacy_default_ttl);
-        let limits = self.storage.apply(Limits { max_ttl, legacy_default_ttl, ..Limits::default() });
+        let limits = self.storage.apply(Limits {
+            max_ttl: self.max_ttl,
+            legacy_default_ttl: self.legacy_default_ttl,
+            vapid_leeway: self.vapid_leeway,
+            ..Limits::default()
+        });
         ServerConfig {
             host: self.host,
             port: self.port.unwrap_or_else(|| if acme.is_some() { 443 } else { 8080 }),

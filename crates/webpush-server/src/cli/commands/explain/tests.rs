@@ -54,11 +54,11 @@ fn a_valid_header_passes_with_and_without_its_name() {
 #[test]
 fn errors_are_reported_claim_by_claim() {
     let (key, other) = (VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
-    let header = signed(&key, "https://push.example/");
+    let header = signed(&key, "https://push.example/push");
     let explanation = ask_at(NOW + 100_000, &header, &["--key", &other.public()]);
     assert_eq!(failing(&explanation), ["aud", "exp", "k"]);
     assert_eq!(explanation.status, Some(403));
-    for expected in [r#""https://push.example""#, r#""https://push.example/""#] {
+    for expected in [r#""https://push.example""#, r#""https://push.example/push""#] {
         assert!(explanation.detail.contains(expected), "{}", explanation.detail);
     }
     for never in [&key.public(), &other.public(), "/push/secret"] {
