@@ -6,7 +6,7 @@
 use super::error::SendError;
 use super::limiter::RequestPermit;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ pub(super) async fn connect(
     permit: RequestPermit,
 ) -> Result<(TcpStream, RequestPermit), SendError> {
     let (found, permit) = look_up(host.to_owned(), port, permit).await?;
-    for address in permitted(found, allowed)? {
+    for address in permitted(found, allowed, is_own)? {
         if let Ok(Ok(socket)) = timeout(GATEWAY_CONNECT, TcpStream::connect(address)).await {
             socket.set_nodelay(true).map_err(|_| SendError::Temporary("the connection broke"))?;
             return Ok((socket, permit));
@@ -57,15 +57,35 @@ async fn look_up(
 }
 
 /// Returns the permitted addresses, in the order of the resolver.
-fn permitted(found: Vec<SocketAddr>, allowed: &[CidrBlock]) -> Result<Vec<SocketAddr>, SendError> {
+fn permitted(
+    found: Vec<SocketAddr>,
+    allowed: &[CidrBlock],
+    is_own: impl Fn(IpAddr) -> bool,
+) -> Result<Vec<SocketAddr>, SendError> {
     let is_permitted = |address: &SocketAddr| {
-        is_public(address.ip()) || allowed.iter().any(|block| block.contains(address.ip()))
+        let address = address.ip();
+        allowed.iter().any(|block| block.contains(address)) || (is_public(address) && !is_own(address))
     };
     let permitted: Vec<_> = found.into_iter().filter(is_permitted).collect();
     if permitted.is_empty() {
-        return Err(SendError::Permanent("the host has no public address (--matrix-allow-address)"));
+        return Err(SendError::Permanent(
+            "the host has no public address other than this machine's (--matrix-allow-address)",
+        ));
     }
     Ok(permitted)
+}
+
+/// Returns true if an address is one of this machine, however public.
+///
+/// The system would send to such an address from the address itself. Connecting a UDP socket sends nothing.
+fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    source.is_ok_and(|source| source.ip() == address)
 }
 
 #[cfg(test)]
@@ -75,7 +95,8 @@ mod tests {
     fn permitted_of(found: &[&str], allowed: &[&str]) -> Result<Vec<String>, SendError> {
         let found = found.iter().map(|address| address.parse().unwrap()).collect();
         let allowed: Vec<_> = allowed.iter().map(|block| block.parse().unwrap()).collect();
-        permitted(found, &allowed).map(|list| list.iter().map(ToString::to_string).collect())
+        let own = |address: IpAddr| address == IpAddr::from([8, 8, 4, 4]);
+        permitted(found, &allowed, own).map(|list| list.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -89,16 +110,29 @@ mod tests {
             (&["127.0.0.1:443", "1.1.1.1:443", "[fd00::1]:443"], &[], &["1.1.1.1:443"]),
             (&["127.0.0.1:443"], &["127.0.0.0/8"], &["127.0.0.1:443"]),
             (&["10.0.0.1:443", "10.0.0.2:443"], &["10.0.0.2"], &["10.0.0.2:443"]),
+            (&["8.8.4.4:443", "1.1.1.1:443"], &[], &["1.1.1.1:443"]),
+            (&["8.8.4.4:443"], &["8.8.4.4"], &["8.8.4.4:443"]),
         ] {
             assert_eq!(permitted_of(found, allowed).unwrap(), left, "{found:?} {allowed:?}");
         }
-        for found in
-            ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[64:ff9b::7f00:1]:1", "169.254.169.254:80"]
-        {
+        for found in [
+            "127.0.0.1:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+            "[64:ff9b::7f00:1]:1",
+            "169.254.169.254:80",
+            "8.8.4.4:443",
+        ] {
             assert!(
                 matches!(permitted_of(&[found], &["10.0.0.0/8"]), Err(SendError::Permanent(_))),
                 "{found}"
             );
         }
+    }
+
+    #[test]
+    fn own_addresses_are_those_that_the_system_sends_from() {
+        assert!(is_own(IpAddr::from([127, 0, 0, 1])));
+        assert!(!is_own(IpAddr::from([192, 0, 2, 1])));
     }
 }
