@@ -1,7 +1,8 @@
 //! The headers that an agent needs to read the body of a message, forwarded unchanged.
 //!
 //! Bodies are opaque: the service never applies or removes a content coding. The older `aesgcm` coding has its parameters
-//! in `Encryption` and `Crypto-Key`. The sender's key (`p256ecdsa`) is removed from the latter (RFC 8292 §4.2).
+//! in `Encryption` and `Crypto-Key`. The sender's key (`p256ecdsa`) is removed from the latter (RFC 8292 §4.2). Headers
+//! from which no agent could read the body are refused, because the sender would never learn of it.
 
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -20,6 +21,10 @@ pub const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
 /// Names of the forwarded headers, in the order of the values of [`Encoding`].
 const FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY];
 
+/// Content codings that agents can have: encryption (RFC 8188 and its draft), and those of HTTP (RFC 9110 §8.4.1).
+const CODINGS: [&str; 10] =
+    ["aes128gcm", "aesgcm", "gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "identity"];
+
 /// The forwarded headers of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
@@ -30,13 +35,36 @@ impl Encoding {
     /// Reads the forwarded headers of a push request.
     ///
     /// # Errors
-    /// [`Problem::HeaderTooLarge`] if one exceeds [`FORWARDED_HEADER_BYTES`].
+    /// [`Problem::HeaderTooLarge`] if one exceeds [`FORWARDED_HEADER_BYTES`]; [`Problem::EncodingUnreadable`] if no agent
+    /// could read the body.
     pub fn parse(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut encoding = Self::default();
         for (slot, name) in encoding.values.iter_mut().zip(&FORWARDED) {
             *slot = joined(headers, name)?;
         }
-        Ok(encoding)
+        match encoding.unreadable() {
+            Some(detail) => Err(Problem::EncodingUnreadable { detail }),
+            None => Ok(encoding),
+        }
+    }
+
+    /// Returns why no agent could read the body; `None` if one could.
+    fn unreadable(&self) -> Option<&'static str> {
+        let [_, coding, encryption, crypto_key] = &self.values;
+        let coding = coding.as_ref()?.to_str().unwrap_or_default();
+        let codings = || coding.split(',').map(str::trim);
+        let is_known = |coding: &str| CODINGS.iter().any(|known| known.eq_ignore_ascii_case(coding));
+        if !codings().all(is_known) {
+            return Some("Content-Encoding must be aes128gcm (RFC 8291), or the older aesgcm");
+        }
+        let is_aesgcm = codings().any(|coding| coding.eq_ignore_ascii_case("aesgcm"));
+        if is_aesgcm && !has_parameter(encryption.as_ref(), b"salt") {
+            return Some("aesgcm needs an Encryption header with the parameter salt");
+        }
+        if is_aesgcm && !has_parameter(crypto_key.as_ref(), b"dh") {
+            return Some("aesgcm needs a Crypto-Key header with the parameter dh");
+        }
+        None
     }
 
     /// Restores the headers from [`parts`](Self::parts); `None` if one is not a header value.
@@ -94,6 +122,17 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>,
     value.map(Some).map_err(|_| Problem::HeaderMalformed { name: name.clone() })
 }
 
+/// Returns true if a header such as `keyid=a;salt=…, …` has this parameter with a value.
+fn has_parameter(header: Option<&HeaderValue>, name: &[u8]) -> bool {
+    let parameters = header.map(HeaderValue::as_bytes).unwrap_or_default().split(|byte| b",;".contains(byte));
+    parameters.map(|parameter| parameter.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii)).any(
+        |mut parts| {
+            parts.next().is_some_and(|found| found.eq_ignore_ascii_case(name))
+                && parts.next().is_some_and(|value| !value.is_empty())
+        },
+    )
+}
+
 /// Removes the `p256ecdsa` parameter from `keyid=a;dh=…;p256ecdsa=…, …`. The rest keeps its order.
 fn without_sender_key(value: &[u8]) -> Vec<u8> {
     let is_sender_key = |parameter: &[u8]| {
@@ -126,6 +165,37 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(without_sender_key(value), expected);
+        }
+    }
+
+    #[test]
+    fn encodings_that_no_agent_can_read_are_refused() {
+        let parse = |fields: &[(&'static str, &'static str)]| {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            Encoding::parse(&fields.collect::<HeaderMap>())
+        };
+        let (salt, dh) =
+            (("encryption", "keyid=p; salt=AAAA;rs=4096"), ("crypto-key", "keyid=p;DH=\"BBBB\""));
+        for coding in ["aes128gcm", "AES128GCM", "gzip", "gzip, aes128gcm", "identity"] {
+            assert!(parse(&[("content-encoding", coding)]).is_ok(), "{coding}");
+        }
+        assert!(parse(&[("content-encoding", "aesgcm"), salt, dh]).is_ok());
+        assert!(parse(&[salt]).is_ok(), "without an encoding the body is opaque");
+        let aesgcm = ("content-encoding", "aesgcm");
+        for (fields, named) in [
+            (&[("content-encoding", "aesgcm128")][..], "aes128gcm"),
+            (&[("content-encoding", "aes128gcm;x=1")], "aes128gcm"),
+            (&[("content-encoding", "aes256gcm, gzip")], "aes128gcm"),
+            (&[aesgcm], "salt"),
+            (&[aesgcm, dh], "salt"),
+            (&[aesgcm, salt], "dh"),
+            (&[aesgcm, ("encryption", "salt="), dh], "salt"),
+            (&[aesgcm, salt, ("crypto-key", "p256ecdsa=CCCC")], "dh"),
+        ] {
+            let Err(Problem::EncodingUnreadable { detail }) = parse(fields) else { panic!("{fields:?}") };
+            assert!(detail.contains(named), "{detail}");
         }
     }
 

@@ -17,10 +17,12 @@
 //! | Matrix push gateway | [`matrix`] |
 //! | origins, public IP addresses, CIDR blocks | [`origin`], [`address`] |
 //! | base64url, strict and lenient | [`base64url`] |
+//! | text from others, safe to print; files with a byte order mark | [`printable`], [`byte_order_mark`] |
 //! | clock and random source, injected by the caller | [`mod@env`], [`time`] |
 
 pub mod address;
 pub mod base64url;
+pub mod byte_order_mark;
 pub mod capability;
 pub mod encoding;
 pub mod env;
@@ -30,6 +32,7 @@ pub mod inbox;
 pub mod matrix;
 pub mod message;
 pub mod origin;
+pub mod printable;
 pub mod problem;
 pub mod protocol;
 pub mod publish;

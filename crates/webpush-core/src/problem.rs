@@ -33,6 +33,15 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
+    /// No agent could read a body with these headers (RFC 8291 §4).
+    EncodingUnreadable {
+        /// The reason.
+        detail: &'static str,
+    },
+    /// The request has not exactly one `Host` (RFC 9112 §3.2).
+    HostNotUnique,
+    /// The body has a transfer coding other than `chunked` (RFC 9112 §6.1).
+    TransferCoding,
     /// The body exceeds the limit (RFC 8030 §7.2).
     BodyTooLarge {
         /// The limit in bytes.
@@ -193,6 +202,7 @@ impl Problem {
             | Self::TtlMalformed { .. }
             | Self::TopicMalformed
             | Self::HeaderTooLarge { .. }
+            | Self::EncodingUnreadable { .. }
             | Self::ReceiptSubscriptionUnknown
             | Self::VapidRequired
             | Self::VapidInvalid { .. }
@@ -205,6 +215,8 @@ impl Problem {
             Self::NotificationMalformed { .. } | Self::ForeignPushkey => Party::Homeserver,
             Self::UrgencyMalformed
             | Self::HeaderMalformed { .. }
+            | Self::HostNotUnique
+            | Self::TransferCoding
             | Self::BodyTooLarge { .. }
             | Self::BodyIncomplete
             | Self::TooManyRequests { .. }
@@ -228,6 +240,9 @@ impl fmt::Display for Problem {
             Self::HeaderTooLarge { name, limit } => {
                 write!(f, "the header {name} exceeds the limit of {limit} bytes")
             }
+            Self::EncodingUnreadable { detail } => write!(f, "no agent could read the body: {detail}"),
+            Self::HostNotUnique => f.write_str("the request has not exactly one Host header"),
+            Self::TransferCoding => f.write_str("the body has a transfer coding other than chunked"),
             Self::BodyTooLarge { limit } => write!(f, "the body exceeds the limit of {limit} bytes"),
             Self::BodyIncomplete => f.write_str("the body is incomplete"),
             Self::SetUnknown => f.write_str("the subscription set is unknown"),

@@ -16,6 +16,8 @@ const MOST_DISCARDED_BYTES: usize = 64 * 1024;
 pub struct Body {
     source: Source,
     patience: Duration,
+    /// True while the client waits for the server's consent to send (RFC 9110 §10.1.1).
+    is_awaited: bool,
 }
 
 enum Source {
@@ -25,15 +27,17 @@ enum Source {
 
 impl Body {
     /// Creates the body of an HTTP/1.1 request. `patience` bounds the time until it has arrived.
+    ///
+    /// With `expects_continue` the client sends it once it is read.
     #[must_use]
-    pub const fn http1(body: hyper::body::Incoming, patience: Duration) -> Self {
-        Self { source: Source::Http1(body), patience }
+    pub const fn http1(body: hyper::body::Incoming, patience: Duration, expects_continue: bool) -> Self {
+        Self { source: Source::Http1(body), patience, is_awaited: expects_continue }
     }
 
     /// Creates the body of an HTTP/2 request. `patience` bounds the time until it has arrived.
     #[must_use]
     pub const fn http2(body: RecvStream, patience: Duration) -> Self {
-        Self { source: Source::Http2(body), patience }
+        Self { source: Source::Http2(body), patience, is_awaited: false }
     }
 
     /// Reads the whole body.
@@ -59,8 +63,12 @@ impl Body {
 
     /// Reads and discards the rest of a body, up to a bound.
     ///
-    /// Some clients lose a response that arrives while they still send, for example curl 7.88.
+    /// Some clients lose a response that arrives while they still send, for example curl 7.88. A client that waits for
+    /// consent does not send, and gets none.
     pub async fn discard(&mut self) {
+        if self.is_awaited {
+            return;
+        }
         let patience = self.patience;
         let read = async {
             let mut length = 0;
@@ -85,6 +93,7 @@ impl Body {
     }
 
     async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
+        self.is_awaited = false;
         match &mut self.source {
             Source::Http1(body) => loop {
                 match body.frame().await {

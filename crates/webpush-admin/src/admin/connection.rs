@@ -3,6 +3,7 @@
 use super::listen::AdminStream;
 use super::{Admin, route};
 use http::Request;
+use http::header::EXPECT;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,7 +30,8 @@ pub(super) async fn serve(
         let admin = Arc::clone(&admin);
         async move {
             let (head, body) = request.into_parts();
-            let body = Body::http1(body, admin.service.limits.load().timeouts.body);
+            let expects_continue = head.headers.contains_key(EXPECT);
+            let body = Body::http1(body, admin.service.limits.load().timeouts.body, expects_continue);
             Ok::<_, Infallible>(route::serve(&admin, &head, body).await)
         }
     });

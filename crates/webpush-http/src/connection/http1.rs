@@ -14,7 +14,8 @@ use crate::transport::connections::ConnectionPermit;
 use crate::transport::proxies::DirectPeer;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{Stream, unfold};
-use http::{Request, Response};
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::{Request, Response, Version};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
+use webpush_core::problem::Problem;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::{CloseDeadline, Draining};
 
@@ -130,9 +132,13 @@ async fn respond(
     slot: &Mutex<Option<Upgrade>>,
 ) -> Response<ResponseBody> {
     let mut request = request;
+    if let Err(problem) = check_framing(&request) {
+        return server.error_style.answer(&problem.into()).map(|body| Either::Left(Full::new(body)));
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
-    let body = Body::http1(body, server.service.limits.load().timeouts.body);
+    let expects_continue = head.headers.contains_key(EXPECT);
+    let body = Body::http1(body, server.service.limits.load().timeouts.body, expects_continue);
     let answer = match route::serve(&server, direct_peer, &head, body).await {
         RouteOutcome::Answer(answer) => answer,
         RouteOutcome::ServerPush(request, _) => request.unsupported(&server),
@@ -153,6 +159,19 @@ async fn respond(
     answer.map(|body| Either::Left(Full::new(body)))
 }
 
+/// Checks what `hyper` leaves to the application (RFC 9112 §3.2, §6.1).
+fn check_framing<B>(request: &Request<B>) -> Result<(), Problem> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
+        return Err(Problem::HostNotUnique);
+    }
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Problem::TransferCoding);
+    }
+    Ok(())
+}
+
 /// Returns the events as frames, until they end or the client has closed its side.
 fn frames(events: EventStream, closing: Closing) -> EventFrames {
     Box::pin(unfold((events, closing), |(mut events, closing)| async {
@@ -163,4 +182,35 @@ fn frames(events: EventStream, closing: Closing) -> EventFrames {
         };
         Some((Ok(Frame::data(part?)), (events, closing)))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r9112_3_2_6_1_a_request_has_one_host_and_no_other_coding_than_chunked() {
+        let check = |version, fields: &[(&'static str, &'static str)]| {
+            let mut request = Request::builder().version(version);
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            check_framing(&request.body(()).unwrap())
+        };
+        let host = ("host", "push.example");
+        assert_eq!(check(Version::HTTP_11, &[host]), Ok(()));
+        assert_eq!(check(Version::HTTP_10, &[]), Ok(()), "HTTP/1.0 has no Host");
+        assert_eq!(check(Version::HTTP_11, &[host, ("transfer-encoding", "Chunked ")]), Ok(()));
+        for (version, fields) in [
+            (Version::HTTP_11, &[][..]),
+            (Version::HTTP_11, &[host, host]),
+            (Version::HTTP_10, &[host, ("host", "other.example")]),
+        ] {
+            assert_eq!(check(version, fields), Err(Problem::HostNotUnique), "{version:?} {fields:?}");
+        }
+        for coding in ["gzip, chunked", "gzip", "chunked, chunked", "identity", ""] {
+            let fields = [host, ("transfer-encoding", coding)];
+            assert_eq!(check(Version::HTTP_11, &fields), Err(Problem::TransferCoding), "{coding}");
+        }
+    }
 }

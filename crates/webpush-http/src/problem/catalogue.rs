@@ -52,6 +52,9 @@ pub(super) fn samples() -> impl Iterator<Item = HttpError> {
         Problem::HeaderMalformed { name: CONTENT_ENCODING },
         Problem::HeaderTooLarge { name: CONTENT_ENCODING, limit: FORWARDED_HEADER_BYTES },
         Problem::HeaderTooLarge { name: CONTENT_TYPE, limit: FORWARDED_HEADER_BYTES },
+        Problem::EncodingUnreadable { detail: "aesgcm needs an Encryption header with the parameter salt" },
+        Problem::HostNotUnique,
+        Problem::TransferCoding,
         Problem::BodyTooLarge { limit: SMALLEST_BODY_LIMIT_BYTES },
         Problem::BodyIncomplete,
         Problem::SetUnknown,
@@ -61,7 +64,7 @@ pub(super) fn samples() -> impl Iterator<Item = HttpError> {
         Problem::VapidInvalid {
             claim: Claim::Audience,
             expected: "\"https://push.example\"".into(),
-            found: "\"https://push.example/\"".into(),
+            found: "\"https://push.example/push\"".into(),
         },
         Problem::SameKey,
         Problem::TooManyRequests { limit: LimitKind::Subscription, retry_after_seconds: 1 },

@@ -126,6 +126,27 @@ fn of_problem(problem: &Problem, vapid_status: VapidErrorStatus) -> Description 
             "A header is too large",
             format!("The header {name} exceeds the limit of {limit} bytes."),
         ),
+        Problem::EncodingUnreadable { detail } => Description::new(
+            BAD,
+            Some(110),
+            "encoding-unreadable",
+            "No agent can read this encoding",
+            format!("{detail}. Without a Content-Encoding the body is passed on as it is."),
+        ),
+        Problem::HostNotUnique => Description::new(
+            BAD,
+            None,
+            "host-not-unique",
+            "There is not exactly one Host header",
+            "An HTTP/1.1 request must have exactly one Host header (RFC 9112 section 3.2).",
+        ),
+        Problem::TransferCoding => Description::new(
+            StatusCode::NOT_IMPLEMENTED,
+            None,
+            "transfer-coding",
+            "The transfer coding is not supported",
+            "The only supported Transfer-Encoding is chunked (RFC 9112 section 6.1). Send the body without compression.",
+        ),
         Problem::BodyTooLarge { limit } => Description::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             Some(104),

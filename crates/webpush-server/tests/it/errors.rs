@@ -95,6 +95,8 @@ async fn every_error_has_all_members_over_both_versions() {
         (post(&push, &[TTL, receipt, ("link", "<")], "x"), 400, "header-malformed", None),
         (post(&push, &[TTL, ("encryption", &long)], "x"), 431, "header-too-large", Some(110)),
         (post(&push, &[TTL, ("content-type", &long)], "x"), 431, "header-too-large", None),
+        (post(&push, &[TTL, ("content-encoding", "aesgcm")], "x"), 400, "encoding-unreadable", Some(110)),
+        (post(&push, &[TTL, ("content-encoding", "rot13")], "x"), 400, "encoding-unreadable", Some(110)),
         (post(&push, &[TTL], &large), 413, "body-too-large", Some(104)),
         (post(&push, &[TTL, forged], "x"), 403, "vapid-invalid", Some(109)),
         (post(&restricted, &[TTL], "x"), 401, "vapid-required", Some(109)),

@@ -41,6 +41,7 @@ mod gateway_room;
 mod headers;
 mod health;
 mod hostile;
+mod hostile_senders;
 mod http2;
 mod inside;
 mod legacy;

@@ -182,6 +182,30 @@ async fn r8292_3_a_2_a_2_1_a_2_2_a_every_good_form_is_taken() {
 }
 
 #[tokio::test]
+async fn tokens_of_deployed_senders_are_accepted_and_the_leeway_is_a_setting() {
+    let sender = Sender::new();
+    let (strict, lenient) = (
+        Server::start_with(&["--origin", "https://push.example:8443", "--vapid-leeway", "0"]),
+        Server::start_with(&["--origin", "https://push.example:8443"]),
+    );
+    let claims = |aud: &str, exp: Value| sender.vapid_with(&json!({"aud": aud, "exp": exp}));
+    let with_port = "https://push.example:8443";
+    let clock_ahead = claims(with_port, json!(now() + 24 * 3600 + 50));
+    let clock_behind = claims(with_port, json!(now() - 10));
+    let without_port = claims("https://PUSH.example", json!(now() + 60));
+    let text = claims(with_port, json!((now() + 60).to_string()));
+    let mut statuses = Vec::new();
+    for server in [&strict, &lenient] {
+        let mut peer = server.connect().await;
+        let urls = peer.subscribe().await;
+        for authorization in [&clock_ahead, &clock_behind, &without_port, &text] {
+            statuses.push(push(&mut peer, &urls.push, authorization).await.status().as_u16());
+        }
+    }
+    assert_eq!(statuses, [403, 403, 201, 201, 201, 201, 201, 201]);
+}
+
+#[tokio::test]
 async fn r8292_old_4_2_f_the_agent_sees_neither_token_nor_key() {
     let server = start();
     let (mut peer, sender) = (server.connect().await, Sender::new());
@@ -230,7 +254,8 @@ async fn r8292_3_2_b_the_senders_key_must_not_encrypt() {
     assert_eq!(response.status(), StatusCode::CREATED);
 
     let dh = format!("dh={}", sender.key());
-    let aesgcm = [TTL, ("authorization", &vapid), ("content-encoding", "aesgcm"), ("crypto-key", &dh)];
+    let salt = ("encryption", "salt=AAAA");
+    let aesgcm = [TTL, ("authorization", &vapid), ("content-encoding", "aesgcm"), salt, ("crypto-key", &dh)];
     let response = peer.post(&urls.push, &aesgcm, "x").await;
     assert_eq!((response.status(), &*problem(&response).0), (StatusCode::BAD_REQUEST, "same-key"));
     let (pushes, _) = peer.drain(&urls.subscription).await;

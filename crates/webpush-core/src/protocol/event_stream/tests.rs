@@ -1,6 +1,6 @@
 use super::*;
 use crate::capability::testing::RustCrypto;
-use crate::encoding::{CRYPTO_KEY, Encoding};
+use crate::encoding::{CRYPTO_KEY, ENCRYPTION, Encoding};
 use crate::id::{ChannelId, EntryRef, MessageId, SubscriptionId};
 use crate::time::Timestamp;
 use crate::urgency::Urgency;
@@ -96,6 +96,7 @@ fn after(id: &str) -> Position {
 fn a_message_is_one_event_with_headers_and_body() {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aesgcm"));
+    headers.insert(ENCRYPTION, HeaderValue::from_static("salt=BBB"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_bytes(b"text/x; a=\"\\ \xe9\t\"").unwrap());
     headers.insert(CRYPTO_KEY, HeaderValue::from_static("dh=AAA"));
     let encoding = Encoding::parse(&headers).unwrap();
@@ -109,7 +110,8 @@ fn a_message_is_one_event_with_headers_and_body() {
         "url": id,
         "subscription": push,
         "headers": {
-            "content-type": "text/x; a=\"\\ é\t\"", "content-encoding": "aesgcm", "crypto-key": "dh=AAA",
+            "content-type": "text/x; a=\"\\ é\t\"", "content-encoding": "aesgcm", "encryption": "salt=BBB",
+            "crypto-key": "dh=AAA",
         },
         "last_modified": "Sun, 06 Nov 1994 08:49:37 GMT",
         "body": "-_8K",
