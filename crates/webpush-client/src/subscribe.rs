@@ -13,7 +13,7 @@ use webpush_core::header::links;
 const PUSH: &str = "urn:ietf:params:push";
 const SET: &str = "urn:ietf:params:push:set";
 
-/// Maximum number of redirects. A service may redirect new agents to another host (RFC 8030 §7.1).
+/// Maximum number of redirects, within an origin.
 const MAX_REDIRECTS: usize = 5;
 
 /// Creates a subscription with new keys at a push service.
@@ -46,7 +46,7 @@ pub async fn subscribe(
         match answer.status {
             StatusCode::CREATED => return read_subscription(&url, &answer, keys),
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-                url = location(&url, &answer)?;
+                url = redirected(&url, &answer)?;
             }
             _ => return Err(StatusError::new(&url.origin(), Operation::Subscribe, &answer).into()),
         }
@@ -95,11 +95,35 @@ pub fn request(method: Method, url: &CapabilityUrl) -> Result<Request<Bytes>, Cl
     Request::builder().method(method).uri(url.uri().clone()).body(Bytes::new()).map_err(ClientError::Request)
 }
 
-/// Returns the resource in `Location`.
+/// Returns the resource in `Location`, which belongs to the same origin.
 pub(super) fn location(url: &CapabilityUrl, answer: &FullResponse) -> Result<CapabilityUrl, ClientError> {
+    of_same_origin(url, target(url, answer)?, ProtocolError::ForeignUrl)
+}
+
+/// Returns the target of a redirect. One to another origin would decide whom to trust.
+fn redirected(url: &CapabilityUrl, answer: &FullResponse) -> Result<CapabilityUrl, ClientError> {
+    of_same_origin(url, target(url, answer)?, ProtocolError::ForeignRedirect)
+}
+
+fn target(url: &CapabilityUrl, answer: &FullResponse) -> Result<CapabilityUrl, ClientError> {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let resource = location.and_then(|location| url.join(location).ok());
     resource.ok_or_else(|| lacks(url, "a usable Location"))
+}
+
+/// Returns `resource` if a server at `url` may name it: requests with secrets are sent there.
+///
+/// # Errors
+/// [`ClientError::Protocol`] with `error` if it belongs to another origin.
+pub fn of_same_origin(
+    url: &CapabilityUrl,
+    resource: CapabilityUrl,
+    error: impl FnOnce(String) -> ProtocolError,
+) -> Result<CapabilityUrl, ClientError> {
+    if resource.origin() == url.origin() {
+        return Ok(resource);
+    }
+    Err(ClientError::protocol(url.origin(), error(resource.origin())))
 }
 
 /// Returns the target of the link with this relation.
@@ -110,7 +134,9 @@ pub(super) fn linked(
 ) -> Result<Option<CapabilityUrl>, ClientError> {
     let links = links(&answer.headers).map_err(|_| lacks(url, "a well-formed Link"))?;
     let link = links.iter().find(|link| link.has_rel(rel));
-    link.map(|link| url.join(&link.target)).transpose().map_err(|_| lacks(url, "a usable Link"))
+    let target = link.map(|link| url.join(&link.target)).transpose();
+    let target = target.map_err(|_| lacks(url, "a usable Link"))?;
+    target.map(|target| of_same_origin(url, target, ProtocolError::ForeignUrl)).transpose()
 }
 
 fn lacks(url: &CapabilityUrl, what: &'static str) -> ClientError {
@@ -147,6 +173,34 @@ mod tests {
         assert_eq!(held.subscription.expose(), "https://push.example/subscription/s");
         assert_eq!(held.endpoint.expose(), "https://push.example/push/p");
         assert_eq!(held.set.unwrap().expose(), "https://push.example/subscription-set/t");
+    }
+
+    #[test]
+    fn urls_at_another_origin_are_refused() {
+        let push = r#"</push/p>; rel="urn:ietf:params:push""#;
+        for (resource, link) in [
+            ("https://evil.example/s", push),
+            ("http://push.example/s", push),
+            ("https://push.example:8443/s", push),
+            ("//evil.example/s", push),
+            ("/s", r#"<https://evil.example/p>; rel="urn:ietf:params:push""#),
+        ] {
+            let error = read(&[(LOCATION, resource), (LINK, link)]).unwrap_err();
+            assert!(
+                matches!(error, ClientError::Protocol { error: ProtocolError::ForeignUrl(_), .. }),
+                "{error}"
+            );
+        }
+        let url = CapabilityUrl::parse("https://push.example/subscribe").unwrap();
+        let redirect = |to| redirected(&url, &answer(&[(LOCATION, to)]));
+        assert_eq!(redirect("/t/x/subscribe").unwrap().origin(), "https://push.example");
+        for to in ["https://other.example/subscribe", "http://push.example/subscribe"] {
+            let error = redirect(to).unwrap_err();
+            assert!(
+                matches!(error, ClientError::Protocol { error: ProtocolError::ForeignRedirect(_), .. }),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub enum ProtocolError {
     NotAMessage,
     /// A message belongs to this other origin.
     ForeignMessage(String),
+    /// A subscription or message has a URL at this other origin.
+    ForeignUrl(String),
+    /// The server redirects to this other origin.
+    ForeignRedirect(String),
     /// The server rejected the WebSocket handshake with this status line.
     NotUpgraded(String),
     /// A WebSocket frame is invalid.
@@ -51,6 +55,8 @@ impl ProtocolError {
             | Self::NoEvents
             | Self::NotAMessage
             | Self::ForeignMessage(_)
+            | Self::ForeignUrl(_)
+            | Self::ForeignRedirect(_)
             | Self::NotUpgraded(_) => Fault::Refused,
         }
     }
@@ -79,6 +85,15 @@ impl fmt::Display for ProtocolError {
                     f,
                     "sent a message that belongs to {origin}; check its public origin (--origin of the server)"
                 )
+            }
+            Self::ForeignUrl(origin) => {
+                write!(
+                    f,
+                    "gave a URL at {origin}; use that one, or check the public origin (--origin of the server)"
+                )
+            }
+            Self::ForeignRedirect(origin) => {
+                write!(f, "redirects to {origin}, which is not followed; use that URL if you trust it")
             }
             Self::NotUpgraded(line) => write!(f, "rejected the WebSocket handshake: \"{line}\""),
             Self::WebSocket(violation) => write!(f, "sent an invalid WebSocket frame: {}", violation.reason),

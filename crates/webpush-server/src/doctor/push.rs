@@ -5,6 +5,7 @@ use super::error::CheckError;
 use super::transport::WITHOUT_HTTP2;
 use super::{Diagnosis, with_timeout};
 use webpush_client::connection::Protocols;
+use webpush_client::error::{ClientError, ProtocolError};
 use webpush_client::monitor::{Monitor, Via, Wait};
 use webpush_client::subscribe::{subscribe, unsubscribe};
 
@@ -20,8 +21,15 @@ pub(super) async fn server_push(diagnosis: &Diagnosis) -> CheckResult {
             CHECK,
             format!("not checked, because subscribing needs a token: {WITH_TOKEN}"),
         ),
+        Err(error) if is_foreign(&error) => CheckResult::skipped(CHECK, error.sentence()),
         Err(error) => CheckResult::warning(CHECK, error.sentence(), WITHOUT_HTTP2),
     }
+}
+
+/// Returns true if the server gave a URL at another origin, which the check of the origin explains.
+fn is_foreign(error: &CheckError) -> bool {
+    use ProtocolError::{ForeignRedirect, ForeignUrl};
+    matches!(error.client(), Some(ClientError::Protocol { error: ForeignUrl(_) | ForeignRedirect(_), .. }))
 }
 
 /// Requests stored messages. There are none, but the server refuses if it could not push them.
