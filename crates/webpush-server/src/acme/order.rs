@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use serde::Deserialize as _;
 use std::time::Duration;
 use tokio::time::timeout;
+use webpush_core::printable;
 use webpush_http::transport::certificate::Certificate;
 
 /// Time limit of an order.
@@ -192,7 +193,7 @@ fn describe_problem(problem: &Problem) -> String {
 
 /// Returns text of the CA as one line of limited length.
 fn one_line(text: &str) -> String {
-    text.chars().take(MAX_ERROR).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable::one_line(&text.chars().take(MAX_ERROR).collect::<String>()).into_owned()
 }
 
 #[cfg(test)]
@@ -206,7 +207,7 @@ mod tests {
         let problem: Problem = serde_json::from_str(text).unwrap();
         assert_eq!(
             describe(problem.into()).to_string(),
-            "too many certificates (rateLimited); CAA forbids (caa)"
+            "too many\\ncertificates (rateLimited); CAA forbids (caa)"
         );
         let detail = "x".repeat(10_000);
         let problem = Problem { r#type: None, detail: Some(detail), status: None, subproblems: Vec::new() };

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use webpush_client::error::{ClientError, Fault, ProtocolError};
 use webpush_client::trust::TrustError;
+use webpush_core::printable;
 
 /// The exit status of a client command. The argument parser exits with 2 for an invalid command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub(crate) fn report(ended: Result<Exit, Failure>) -> ExitCode {
 
 /// Prints an error with its causes as one line.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    eprintln!("webpush-server: {error:#}");
+    eprintln!("webpush-server: {}", printable::lines(&format!("{error:#}")));
 }
 
 #[cfg(test)]

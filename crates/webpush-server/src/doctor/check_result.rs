@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::fmt;
+use webpush_core::printable;
 
 /// The result in one word, worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -33,20 +34,25 @@ pub struct CheckResult {
 
 impl CheckResult {
     pub(super) fn good(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, verdict: CheckStatus::Good, found: found.into(), advice: None }
+        Self { check, verdict: CheckStatus::Good, found: safe(found), advice: None }
     }
 
     pub(super) fn skipped(check: &'static str, why: impl Into<String>) -> Self {
-        Self { check, verdict: CheckStatus::Skipped, found: why.into(), advice: None }
+        Self { check, verdict: CheckStatus::Skipped, found: safe(why), advice: None }
     }
 
     pub(super) fn warning(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, verdict: CheckStatus::Warning, found: found.into(), advice: Some(advice.into()) }
+        Self { check, verdict: CheckStatus::Warning, found: safe(found), advice: Some(advice.into()) }
     }
 
     pub(super) fn bad(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, verdict: CheckStatus::Bad, found: found.into(), advice: Some(advice.into()) }
+        Self { check, verdict: CheckStatus::Bad, found: safe(found), advice: Some(advice.into()) }
     }
+}
+
+/// Returns an observation, which may quote the server, as one line.
+fn safe(found: impl Into<String>) -> String {
+    printable::one_line(&found.into()).into_owned()
 }
 
 impl fmt::Display for CheckResult {
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(CheckResult::good("clock", "0 s apart").to_string(), "ok   clock        0 s apart");
         let bad = CheckResult::bad("name", "no address", "add an A record").to_string();
         assert_eq!(bad, "FAIL name         no address\n                  -> add an A record");
+        let hostile = CheckResult::good("HTTP/1.1", "webpush-server 1\u{1b}[2J\u{9b}\nFAIL").to_string();
+        assert_eq!(hostile, "ok   HTTP/1.1     webpush-server 1\\u{1b}[2J\\u{9b}\\nFAIL");
         assert!(CheckStatus::Bad > CheckStatus::Warning && CheckStatus::Warning > CheckStatus::Good);
     }
 }

@@ -116,6 +116,14 @@ fn origin(diagnosis: &Diagnosis, endpoint: &CapabilityUrl) -> CheckResult {
             format!("set --origin {asked} (listen.origin), or configure agents with {given}"),
         );
     }
+    if diagnosis.url.is_https() && diagnosis.url.port() != 443 {
+        return CheckResult::warning(
+            ORIGIN,
+            format!("URLs are at {given}, a port other than 443"),
+            "use port 443 if you can: some networks block others, and some libraries of senders leave the port out of aud, \
+             which this server accepts and others refuse",
+        );
+    }
     match &diagnosis.keyring {
         None => CheckResult::good(
             ORIGIN,

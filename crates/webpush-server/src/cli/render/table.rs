@@ -4,6 +4,7 @@ use crate::cli::admin_client::AdminClient;
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
+use webpush_core::printable;
 use webpush_service::log_ids::LogId;
 use webpush_service::system;
 
@@ -94,7 +95,7 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
 /// Renders a JSON value as a cell.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable::one_line(text).into_owned(),
         Value::Null => "-".to_owned(),
         value => value.to_string(),
     }

@@ -1,7 +1,9 @@
-//! Results on standard output, messages on standard error. A closed stream causes no panic.
+//! Results on standard output, messages on standard error. A closed stream causes no panic, and no text from others
+//! reaches the terminal with control characters.
 
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use webpush_core::printable;
 
 /// Prints a result as one line, and flushes it.
 ///
@@ -9,7 +11,7 @@ use std::io::{self, IsTerminal, Write};
 /// Fails if standard output cannot be written.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(printable::lines(text).as_bytes())?;
     stdout.write_all(b"\n")?;
     stdout.flush()
 }
@@ -19,7 +21,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 /// # Errors
 /// Fails if standard output cannot be written.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
-    line(&serde_json::to_string(value)?)
+    line(&printable::json(&serde_json::to_string(value)?))
 }
 
 /// Prints a note.
@@ -43,29 +45,5 @@ fn to_stderr(label: &str, colour: &str, text: &str) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let (on, off) = if stderr.is_terminal() && !plain { (colour, "\x1b[0m") } else { ("", "") };
     // Without standard error there is no place to report this.
-    let _ = writeln!(stderr.lock(), "{on}{label}:{off} {text}");
-}
-
-/// Returns untrusted text as one line, with control characters escaped.
-#[must_use]
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && character != '\t' {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn untrusted_text_cannot_move_the_cursor() {
-        assert_eq!(one_line("a\tb ü\n\x1b[2J\r"), "a\tb ü\\n\\u{1b}[2J\\r");
-    }
+    let _ = writeln!(stderr.lock(), "{on}{label}:{off} {}", printable::lines(text));
 }

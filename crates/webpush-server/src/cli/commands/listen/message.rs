@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use webpush_client::monitor::ReceivedMessage;
-use webpush_core::base64url;
+use webpush_core::{base64url, printable};
 
 /// A message as `--json` prints it.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub(super) fn print(json: bool, message: &ReceivedMessage, data: Option<&[u8]>) 
         });
     }
     match (text, data) {
-        (Some(text), _) => terminal::line(&terminal::one_line(text)),
+        (Some(text), _) => terminal::line(&printable::one_line(text)),
         (None, None) => terminal::line(""),
         (None, Some(data)) => {
             terminal::note("the next message is not UTF-8 text and is shown in base64url");
