@@ -8,8 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use webpush_client::private_file;
-use webpush_core::base64url;
 use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::{base64url, byte_order_mark};
 use webpush_service::sealing_cipher::Aes256GcmSiv;
 
 /// Name of the file in the data directory.
@@ -32,7 +32,9 @@ const HEADER: &str = "\
 pub fn load_or_create(data_dir: &Path, store_exists: bool) -> anyhow::Result<Keyring> {
     let path = data_dir.join(FILE_NAME);
     match fs::read_to_string(&path) {
-        Ok(text) => keyring(&text).with_context(|| format!("{} is invalid", path.display())),
+        Ok(text) => {
+            keyring(byte_order_mark::strip(&text)).with_context(|| format!("{} is invalid", path.display()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound && store_exists => bail!(
             "{} is missing, but the data directory has messages, whose URLs do not work without it: restore it from a \
              backup, or move the data directory away to start with a new one",
@@ -62,7 +64,7 @@ pub fn read(data_dir: &Path) -> anyhow::Result<Keys> {
     let path = data_dir.join(FILE_NAME);
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {} (--data-dir)", path.display()))?;
-    parse(&text).with_context(|| format!("{} is invalid", path.display()))
+    parse(byte_order_mark::strip(&text)).with_context(|| format!("{} is invalid", path.display()))
 }
 
 /// Writes the keys of a data directory that has none.

@@ -12,7 +12,7 @@
 //! | sockets, TLS, HTTP/1.1 and HTTP/2 | [`connection`], [`trust`] |
 //! | server-sent events | [`event_source`], [`event_stream`] |
 //! | WebSockets for autopush, RFC 6455 | [`websocket`] |
-//! | secret files with atomic replacement | [`private_file`] |
+//! | secret files with atomic replacement; PEM files | [`private_file`], [`pem`] |
 //! | errors | [`error`] |
 //!
 //! The crate does not parse arguments, print or log. The caller passes in the time.
@@ -38,6 +38,7 @@ pub mod event_source;
 pub mod event_stream;
 mod full_response;
 pub mod monitor;
+pub mod pem;
 pub mod private_file;
 pub mod send;
 mod side_connection;

@@ -19,6 +19,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use webpush_core::byte_order_mark;
 
 /// A file could not be read or written.
 #[derive(Debug)]
@@ -62,16 +63,17 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     file.commit()
 }
 
-/// Reads a text file.
+/// Reads a text file, without a byte order mark.
 ///
 /// # Errors
 /// [`FileError`].
 pub fn read(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(|source| FileError {
+    let text = fs::read_to_string(path).map_err(|source| FileError {
         operation: FileOperation::Read,
         path: path.to_owned(),
         source,
-    })
+    })?;
+    Ok(byte_order_mark::strip(&text).to_owned())
 }
 
 /// A temporary file that will replace another one.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::error::Error;
 use std::fmt;
-use webpush_core::base64url;
+use webpush_core::{base64url, byte_order_mark};
 
 /// The endpoint and keys of a subscription, for senders.
 ///
@@ -64,7 +64,7 @@ impl PushSubscription {
     /// # Errors
     /// [`SubscriptionError`].
     pub fn read(text: &str) -> Result<Self, SubscriptionError> {
-        let mut value = serde_json::Deserializer::from_str(text)
+        let mut value = serde_json::Deserializer::from_str(byte_order_mark::strip(text))
             .into_iter::<Value>()
             .next()
             .and_then(Result::ok)

@@ -1,7 +1,6 @@
 //! Trusted certificates for `https`: those of the system and of a file.
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
+use crate::pem::{self, PemError};
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::fmt;
@@ -13,12 +12,12 @@ use std::sync::Arc;
 pub enum TrustError {
     /// The system has no trusted certificates, and no file was given.
     NoRoots,
-    /// The file cannot be read as PEM.
+    /// The file cannot be used.
     File {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: pem::Error,
+        source: PemError,
     },
     /// The file has no certificate.
     Empty(PathBuf),
@@ -33,7 +32,7 @@ impl fmt::Display for TrustError {
                 "this system has no trusted certificates: install them (often the package ca-certificates), or \
                  name a PEM file of CA certificates",
             ),
-            Self::File { path, .. } => write!(f, "cannot read CA certificates from {}", path.display()),
+            Self::File { path, source } => write!(f, "the file of CA certificates {} {source}", path.display()),
             Self::Empty(path) => write!(f, "{} contains no certificate (expected PEM)", path.display()),
             Self::Tls(_) => f.write_str("cannot set up TLS"),
         }
@@ -43,7 +42,7 @@ impl fmt::Display for TrustError {
 impl Error for TrustError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::File { source, .. } => Some(source),
+            Self::File { source, .. } => source.source(),
             Self::Tls(error) => Some(error),
             Self::NoRoots | Self::Empty(_) => None,
         }
@@ -75,14 +74,12 @@ pub fn tls_config(ca_file: Option<&Path>, protocols: &[&[u8]]) -> Result<ClientC
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
-    let unreadable = |source| TrustError::File { path: path.to_owned(), source };
-    let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let mut is_empty = true;
-    for certificate in certificates {
-        roots.add(certificate.map_err(unreadable)?).map_err(TrustError::Tls)?;
-        is_empty = false;
+    let unusable = |source| TrustError::File { path: path.to_owned(), source };
+    let certificates = pem::certificates(path).map_err(unusable)?;
+    if certificates.is_empty() {
+        return Err(TrustError::Empty(path.to_owned()));
     }
-    if is_empty { Err(TrustError::Empty(path.to_owned())) } else { Ok(()) }
+    certificates.into_iter().try_for_each(|certificate| roots.add(certificate).map_err(TrustError::Tls))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! VAPID keys and tokens (RFC 8292).
 
 use crate::entropy;
+use crate::pem::normalized;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
-use webpush_core::base64url;
 use webpush_core::time::Timestamp;
+use webpush_core::{base64url, byte_order_mark};
 
 /// Lifetime of a token: half of the maximum (RFC 8292 §2), to tolerate clock skew.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -97,13 +98,14 @@ impl VapidKey {
     /// # Errors
     /// [`KeyError::Invalid`].
     pub fn read(text: &str) -> Result<Self, KeyError> {
+        let text = byte_order_mark::strip(text);
         let key =
             if text.trim_start().starts_with('{') { Self::from_json(text) } else { Self::from_pem(text) };
         key.ok_or(KeyError::Invalid)
     }
 
     fn from_pem(text: &str) -> Option<Self> {
-        let der = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok()?;
+        let der = PrivateKeyDer::from_pem_slice(normalized(text).as_bytes()).ok()?;
         EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_der()).ok().map(Self)
     }
 

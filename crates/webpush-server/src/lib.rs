@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | the command line, one file per command | [`cli`] |
-//! | startup and shutdown | [`server_config`], [`serve`], [`stop_signals`] |
+//! | startup and shutdown | [`server_config`], `config_warnings`, [`serve`], [`stop_signals`] |
 //! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
 //! | the log | [`log`] |
 //! | reload on SIGHUP | [`reload`] |
@@ -13,6 +13,7 @@
 
 pub mod acme;
 pub mod cli;
+mod config_warnings;
 pub mod doctor;
 pub mod inherited;
 pub mod log;

@@ -68,6 +68,8 @@ impl Reload {
         // Everything that can fail comes before the first change.
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), self.server.service.env())?;
         let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
+        let warnings = settings.warnings(loaded.as_ref(), self.server.service.now());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         match (&self.certificate, loaded) {
             (Some(current), Some(loaded)) => {
                 self.server.service.metrics.process.set_certificate_expiry(certificate::expiry(&loaded));

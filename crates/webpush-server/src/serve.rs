@@ -52,6 +52,8 @@ pub async fn run(
     let mut signals = StopSignals::catch().context("cannot install signal handlers")?;
     let hangups = signal(SignalKind::hangup()).context("cannot install signal handlers")?;
     let certificate = settings.identity.as_ref().map(tls::load).transpose()?;
+    let warnings = settings.warnings(certificate.as_ref(), system::env().now());
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let expiry = certificate.as_ref().and_then(certificate::expiry);
     let certificate = certificate.map(Certificate::new);
     let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
@@ -222,6 +224,7 @@ fn inherit(
 async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> {
     let (host, bare_host) = settings.host();
     let port = settings.port;
+    settings.check_host()?;
     let listener = listen::bind(&bare_host, port)
         .await
         .with_context(|| format!("cannot listen on {host} port {port} (--host, --port)"))?;

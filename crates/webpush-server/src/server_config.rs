@@ -2,7 +2,7 @@
 
 use crate::{acme, log};
 use anyhow::bail;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use webpush_admin::admin;
 use webpush_core::protocol::autopush::Versions;
@@ -73,6 +73,9 @@ impl ServerConfig {
     /// Fails if they would. A host name is not resolved; its address is checked when it is bound.
     pub fn check_host(&self) -> anyhow::Result<()> {
         let (host, bare) = self.host();
+        if let Ok(address) = host.parse::<SocketAddr>() {
+            bail!("--host {host} has a port: set --host {} and --port {}", address.ip(), address.port());
+        }
         bare.parse().map_or(Ok(()), |address| self.check_address(&host, address))
     }
 
@@ -93,7 +96,7 @@ impl ServerConfig {
         (self.port != 0).then(|| self.default_origin(&self.host().1, self.port))
     }
 
-    const fn has_tls(&self) -> bool {
+    pub(crate) const fn has_tls(&self) -> bool {
         self.identity.is_some() || self.acme.is_some()
     }
 

@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use webpush_core::byte_order_mark;
 use webpush_core::env::Env;
 
 /// Minimum length of a token, in characters.
@@ -68,7 +69,8 @@ impl TokenSource {
     fn read(&self) -> anyhow::Result<String> {
         match self {
             Self::File { path, .. } => {
-                fs::read_to_string(path).with_context(|| format!("cannot read {self}"))
+                let text = fs::read_to_string(path).with_context(|| format!("cannot read {self}"))?;
+                Ok(byte_order_mark::strip(&text).to_owned())
             }
             Self::Inline(tokens) => Ok(tokens.iter().map(Secret::expose).collect::<Vec<_>>().join("\n")),
         }

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 use webpush_client::private_file;
-use webpush_core::base64url;
 use webpush_core::env::Env;
+use webpush_core::{base64url, byte_order_mark};
 use webpush_service::bearer_tokens::BearerTokens;
 
 /// Name of the file in the data directory.
@@ -28,7 +28,9 @@ pub(super) fn create(data_dir: &Path, env: &Env) -> anyhow::Result<BearerTokens>
 /// Returns the token, or `None` if its file cannot be read.
 #[must_use]
 pub fn read(data_dir: &Path) -> Option<String> {
-    fs::read_to_string(data_dir.join(FILE_NAME)).ok().map(|text| text.trim().to_owned())
+    fs::read_to_string(data_dir.join(FILE_NAME))
+        .ok()
+        .map(|text| byte_order_mark::strip(&text).trim().to_owned())
 }
 
 #[cfg(test)]

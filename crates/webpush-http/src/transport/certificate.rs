@@ -1,14 +1,16 @@
 //! The certificate of TLS handshakes, and those of TLS-ALPN-01 challenges (RFC 8737).
 
 use arc_swap::ArcSwapOption;
-use rustls::pki_types::CertificateDer;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webpush_core::time::Timestamp;
 use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::BasicConstraints;
 
 /// The ALPN protocol of a challenge, which ends after the handshake (RFC 8737 §4).
 pub const ACME_TLS: &[u8] = b"acme-tls/1";
@@ -100,6 +102,46 @@ impl fmt::Debug for Certificate {
 #[must_use]
 pub fn validity(certificate: &CertifiedKey) -> Option<Validity> {
     Validity::from_der(certificate.cert.first()?)
+}
+
+/// Returns why clients would refuse a certificate for `host`, and the cure. Continues the name of its file.
+#[must_use]
+pub fn faults(certificate: &CertifiedKey, host: Option<&str>, now: Timestamp) -> Vec<String> {
+    let mut faults = Vec::new();
+    let Some(own) = certificate.cert.first() else { return faults };
+    if let Some(Validity { from, until }) = Validity::from_der(own) {
+        let day = |time: Timestamp| time.rfc3339().chars().take(10).collect::<String>();
+        if now > until {
+            faults.push(format!("has expired on {}: renew it", day(until)));
+        } else if now < from {
+            faults.push(format!("is not valid before {}: check the clock of this machine", day(from)));
+        }
+    }
+    if is_ca(own) {
+        let cure = "is that of a CA (CA:TRUE), which clients refuse for a server: create one with CA:FALSE";
+        faults.push(cure.to_owned());
+    }
+    if let Some(host) = host.filter(|host| !is_for(own, host)) {
+        faults.push(format!(
+            "is not for {host}, the host of the public origin: get one for this name, or correct --origin"
+        ));
+    }
+    faults
+}
+
+fn is_ca(certificate: &CertificateDer<'_>) -> bool {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok();
+    let constraints = certificate
+        .and_then(|certificate| certificate.tbs_certificate().get_extension::<BasicConstraints>().ok()?);
+    constraints.is_some_and(|(_, constraints)| constraints.ca)
+}
+
+/// Returns true if a certificate is for `host`, or cannot be parsed.
+fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    match (ParsedCertificate::try_from(certificate), ServerName::try_from(host)) {
+        (Ok(certificate), Ok(name)) => verify_server_name(&certificate, &name).is_ok(),
+        _ => true,
+    }
 }
 
 impl Validity {

@@ -5,15 +5,15 @@
 mod pkcs12;
 
 use crate::transport::certificate::Certificate;
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
+use webpush_client::pem::{self, PemError};
 use webpush_service::secret::Secret;
 
 /// Where the certificate and its key are.
@@ -72,15 +72,37 @@ pub fn load(identity: &Identity) -> anyhow::Result<CertifiedKey> {
         Identity::Pem { key, cert } => (read_chain(cert)?, read_key(key)?),
         Identity::Pfx { file, password } => pkcs12::read(file, password)?,
     };
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| {
-        match (&error, identity) {
-            (rustls::Error::InconsistentKeys(_), Identity::Pem { key, cert }) => {
-                anyhow!("the private key {} does not match the certificate {}", key.display(), cert.display())
-            }
-            _ => anyhow::Error::new(error)
-                .context(format!("cannot use the certificate and key {}", identity.names())),
-        }
+    certified(chain, &key).map_err(|error| match (&error, identity) {
+        (rustls::Error::InconsistentKeys(_), Identity::Pem { key, cert }) => anyhow!(
+            "the private key {} does not match the certificate {}: create both together, or name the key that the \
+             certificate was created for (--key)",
+            key.display(),
+            cert.display()
+        ),
+        _ => anyhow::Error::new(error)
+            .context(format!("cannot use the certificate and key {}", identity.names())),
     })
+}
+
+/// Joins a chain and the key of its first certificate, or of another one, which then becomes the first.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, rustls::Error> {
+    let provider = aws_lc_rs::default_provider();
+    let join = |chain| CertifiedKey::from_der(chain, key.clone_key(), &provider);
+    let own_first = |own: usize| {
+        let mut chain = chain.clone();
+        let certificate = chain.remove(own);
+        chain.insert(0, certificate);
+        chain
+    };
+    match join(chain.clone()) {
+        Err(error @ rustls::Error::InconsistentKeys(_)) => {
+            (1..chain.len()).find_map(|own| join(own_first(own)).ok()).ok_or(error)
+        }
+        joined => joined,
+    }
 }
 
 impl Identity {
@@ -93,8 +115,7 @@ impl Identity {
 }
 
 fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
-    let chain = read().with_context(|| format!("cannot read the certificate file {}", path.display()))?;
+    let chain = pem::certificates(path).map_err(|error| unusable("certificate", path, error))?;
     if chain.is_empty() {
         bail!(
             "{} has no certificate: expected a PEM file with 'BEGIN CERTIFICATE' (--cert is the certificate, \
@@ -106,16 +127,25 @@ fn read_chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
-    use rustls::pki_types::pem::Error;
-    match PrivateKeyDer::from_pem_file(path) {
-        Ok(key) => Ok(key),
-        Err(Error::NoItemsFound) => bail!(
+    match pem::private_key(path) {
+        Ok(Some(key)) => Ok(key),
+        Ok(None) => bail!(
             "{} has no private key: expected a PEM file with 'BEGIN PRIVATE KEY' (--key is the private key, \
              --cert the certificate)",
             path.display()
         ),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot read the private key file {}", path.display()))
-        }
+        Err(error) => Err(unusable("private key", path, error)),
     }
 }
+
+fn unusable(what: &str, path: &Path, error: PemError) -> anyhow::Error {
+    match error {
+        PemError::Read(error) => {
+            anyhow::Error::new(error).context(format!("cannot read the {what} file {}", path.display()))
+        }
+        error => anyhow::Error::new(error).context(format!("the {what} file {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

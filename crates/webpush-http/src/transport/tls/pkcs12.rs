@@ -28,6 +28,7 @@ pub(super) fn read(
     use anyhow::Context as _;
     use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
     use std::fs;
+    use webpush_core::byte_order_mark;
 
     let data = fs::read(path).with_context(|| format!("cannot read the PKCS#12 file {}", path.display()))?;
     let text = match password {
@@ -36,8 +37,11 @@ pub(super) fn read(
         Password::Given(secret) => secret.expose().to_owned(),
         Password::None => String::new(),
     };
-    let opened =
-        KeyStore::from_pkcs12(&data, text.trim_end_matches(['\r', '\n']), Pkcs12ImportPolicy::Strict);
+    let opened = KeyStore::from_pkcs12(
+        &data,
+        byte_order_mark::strip(&text).trim_end_matches(['\r', '\n']),
+        Pkcs12ImportPolicy::Strict,
+    );
     let store = opened.with_context(|| {
         let hint = match password {
             Password::File(_) | Password::Given(_) => "is the password right?",

@@ -81,6 +81,7 @@ fn check(layers: &ConfigLayers) -> ExitCode {
         Err(faults) => tell(faults.iter()),
         Ok(resolved) => match unusable(&resolved) {
             Ok(faults) if faults.is_empty() => {
+                warn(&resolved);
                 terminal::note("the configuration is valid");
                 ExitCode::SUCCESS
             }
@@ -120,6 +121,14 @@ fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
     }
     look(&["listen.host"], settings.check_host());
     Ok(faults)
+}
+
+/// Warns about what clients will stumble over.
+fn warn(resolved: &EffectiveConfig) {
+    let Ok(settings) = serve::settings(resolved) else { return };
+    let certificate = settings.identity.as_ref().and_then(|identity| tls::load(identity).ok());
+    let warnings = settings.warnings(certificate.as_ref(), system::env().now());
+    warnings.iter().for_each(|warning| terminal::warning(warning));
 }
 
 fn tell<'a>(faults: impl Iterator<Item = &'a ConfigError>) -> ExitCode {
