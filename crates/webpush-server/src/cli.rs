@@ -21,6 +21,7 @@ use commands::{
     agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_id, restore,
     sealing_keys, send, serve, subscriptions, trace,
 };
+use render::terminal;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use webpush_config::setting::without_variables;
@@ -37,9 +38,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Run the server (the default)
-    #[command(after_help = serve::HELP)]
+    #[command(after_help = serve::HELP, aliases = ["start", "run"])]
     Serve,
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     Config(config::ConfigArgs),
+    #[command(alias = "status")]
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
     Agents(agents::AgentsArgs),
@@ -67,6 +72,10 @@ pub fn run() -> ExitCode {
     let flags = line.subcommand().map_or(&line, |(_, flags)| flags);
     match action {
         None | Some(Action::Serve) => serve::run(serve::layers(flags)),
+        Some(Action::Version) => match terminal::line(command().render_version().trim_end()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Some(Action::Config(args)) => config::run(&args, flags),
         Some(Action::Health(args)) => health::run(&args, flags),
         Some(Action::Doctor(args)) => doctor::run(&args, flags),
@@ -112,6 +121,18 @@ fn parse(words: &[OsString]) -> Result<(Option<Action>, ArgMatches), clap::Error
     Ok((Cli::from_arg_matches(&line)?.command, line))
 }
 
+/// Returns the settings of these flags of the server, without those of this machine.
+#[cfg(test)]
+pub(crate) fn settings_of(flags: &[&str]) -> crate::server_config::ServerConfig {
+    let words: Vec<OsString> =
+        [&["webpush-server", "serve"], flags].concat().iter().map(OsString::from).collect();
+    let (_, line) = parse(&words).unwrap_or_else(|error| panic!("{error}"));
+    let flags = line.subcommand().map_or(&line, |(_, flags)| flags);
+    let resolved = serve::layers(flags).with_default_path("/nowhere".as_ref()).resolve();
+    serve::settings(&resolved.unwrap_or_else(|error| panic!("{error:?}")))
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +152,19 @@ mod tests {
         assert_eq!(port(&["webpush-server", "serve", "--port=8"]), "8");
         let both = ["webpush-server", "--port", "7", "serve"].map(OsString::from);
         assert!(parse(&both).is_err());
+    }
+
+    #[test]
+    fn commands_that_newcomers_guess_are_real() {
+        let action = |word: &str| {
+            let words = ["webpush-server", word].map(OsString::from);
+            parse(&words).unwrap().0.unwrap()
+        };
+        for word in ["serve", "start", "run"] {
+            assert!(matches!(action(word), Action::Serve), "{word}");
+        }
+        assert!(matches!(action("status"), Action::Health(_)));
+        assert!(matches!(action("version"), Action::Version));
     }
 
     #[test]

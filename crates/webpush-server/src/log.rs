@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::Arc;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -64,11 +64,36 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        text.split(',').try_for_each(check_directive)?;
         match text.parse() {
             Ok(targets) => Ok(Self { text: text.to_owned(), targets }),
             Err(error) => Err(format!("'{text}' is not a log filter such as info,h2=error: {error}")),
         }
     }
+}
+
+/// Checks the level of a directive, `level` or `target=level`, which may be missing after a target only.
+///
+/// Otherwise a misspelled level would be the name of a target, and everything else would not be logged.
+fn check_directive(directive: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let level = directive.rsplit('=').next().unwrap_or_default().trim();
+    if level.parse::<LevelFilter>().is_ok() || (level.is_empty() && directive.contains('=')) {
+        return Ok(());
+    }
+    let likely = match &*level.to_ascii_lowercase() {
+        "warning" => "; did you mean warn?",
+        "err" | "fatal" | "critical" | "crit" | "alert" | "emerg" => "; did you mean error?",
+        "notice" | "information" | "informational" => "; did you mean info?",
+        "verbose" | "dbg" => "; did you mean debug?",
+        "all" => "; did you mean trace?",
+        "none" | "quiet" | "silent" => "; did you mean off?",
+        _ => "",
+    };
+    Err(format!(
+        "'{level}' is not a level of the log: expected {} or TARGET=LEVEL{likely}",
+        LEVELS.join(", ")
+    ))
 }
 
 impl fmt::Display for Filter {
@@ -151,6 +176,24 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_of_an_unknown_level_is_refused() {
+        for good in ["warn", "INFO", "off", "info,h2=error", "webpush_store=debug", "webpush_store=", "5", ""]
+        {
+            assert!(good.parse::<Filter>().is_ok() || good.is_empty(), "{good}");
+        }
+        for (wrong, tip) in [
+            ("warning", "did you mean warn?"),
+            ("Warning", "did you mean warn?"),
+            ("info,h2=err", "did you mean error?"),
+            ("webpush_store", "TARGET=LEVEL"),
+            ("loud", "expected off, error, warn, info, debug, trace"),
+        ] {
+            let error = wrong.parse::<Filter>().unwrap_err();
+            assert!(error.contains(tip), "{error}");
+        }
+    }
 
     #[test]
     fn auto_follows_from_the_kind_of_standard_error() {

@@ -91,7 +91,8 @@ fn rows(agents: &[Value]) -> String {
     let row = |row: &Value| {
         let listened = match row["listening"].as_bool() {
             Some(true) => "now".to_owned(),
-            _ => ago(&row["listened"]),
+            // The note of the last time is coarse: an agent has not listened before it was created.
+            _ => ago(&row["listened"].as_u64().max(row["created"].as_u64()).into()),
         };
         [
             cell(&row["agent"]),
@@ -110,9 +111,13 @@ fn counted(answer: &Value) -> String {
     let protocols = answer["by_protocol"].as_object().into_iter().flatten();
     let protocols =
         protocols.map(|(protocol, count)| format!("{count} {protocol}")).collect::<Vec<_>>().join(", ");
+    let protocols = if protocols.is_empty() { protocols } else { format!(" ({protocols})") };
     format!(
-        "{} agents ({} online), {} subscriptions ({protocols}), {} receipt subscriptions",
-        answer["agents"], answer["listening"], answer["subscriptions"], answer["receipt_subscriptions"]
+        "{} ({} online), {}{protocols}, {}",
+        counted_as(&answer["agents"], "agent"),
+        answer["listening"],
+        counted_as(&answer["subscriptions"], "subscription"),
+        counted_as(&answer["receipt_subscriptions"], "receipt subscription")
     )
 }
 
@@ -134,5 +139,35 @@ pub(super) fn subscriptions(rows: &Value) -> String {
 
 /// Describes the effect of a revocation.
 pub(super) fn revoked(answer: &Value) -> String {
-    format!("revoked; discarded {} messages, sent {} receipts", answer["messages"], answer["receipts"])
+    format!(
+        "revoked; discarded {}, sent {}",
+        counted_as(&answer["messages"], "message"),
+        counted_as(&answer["receipts"], "receipt")
+    )
+}
+
+/// Renders a number of things whose plural ends in s.
+pub(super) fn counted_as(count: &Value, thing: &str) -> String {
+    let s = if *count == 1 { "" } else { "s" };
+    format!("{count} {thing}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_have_the_right_plural_and_no_empty_parentheses() {
+        let answer = json!({"agents": 1, "listening": 0, "subscriptions": 0, "receipt_subscriptions": 2, "by_protocol": {}});
+        assert_eq!(counted(&answer), "1 agent (0 online), 0 subscriptions, 2 receipt subscriptions");
+        let answer = json!({"messages": 1, "receipts": 0});
+        assert_eq!(revoked(&answer), "revoked; discarded 1 message, sent 0 receipts");
+    }
+
+    #[test]
+    fn an_agent_was_not_seen_before_it_was_created() {
+        let row = |listened: Value| json!({"created": 3_600_000, "listened": listened, "listening": false});
+        assert_eq!(rows(&[row(json!(1))]), rows(&[row(json!(3_600_000))]));
+    }
 }

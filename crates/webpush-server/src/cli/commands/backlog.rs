@@ -1,5 +1,6 @@
 //! `backlog`: undelivered messages.
 
+use super::agents::counted_as;
 use crate::cli::admin_client::{AdminAt, AdminClient};
 use crate::cli::render::table::{ago, cell, list, table};
 use crate::cli::render::terminal;
@@ -44,8 +45,11 @@ async fn ask(args: &BacklogArgs, client: AdminClient) -> anyhow::Result<()> {
         oldest => format!(", the oldest {} old", ago(oldest)),
     };
     let sum = format!(
-        "{} undelivered messages ({} bytes) for {} agents{oldest}; {} undelivered receipts",
-        answer["messages"], answer["bytes"], answer["agents"], answer["receipts"]
+        "{} ({}) for {}{oldest}; {}",
+        counted_as(&answer["messages"], "undelivered message"),
+        counted_as(&answer["bytes"], "byte"),
+        counted_as(&answer["agents"], "agent"),
+        counted_as(&answer["receipts"], "undelivered receipt")
     );
     let table = table(["AGENT", "MESSAGES", "BYTES", "OLDEST"], &rows);
     Ok(terminal::line(&if rows.is_empty() { sum } else { format!("{sum}\n\n{table}") })?)

@@ -144,7 +144,7 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
         Ok(Some(credentials)) => credentials,
         Ok(None) if args.key.is_some() => return refused(Vec::new(), Problem::VapidRequired),
         Ok(None) => {
-            let detail = "not a VAPID header: expected 'vapid t=…, k=…' or 'WebPush …'".to_owned();
+            let detail = not_vapid(headers).to_owned();
             return Explanation { pass: false, findings: Vec::new(), status: None, detail };
         }
         Err(finding) => return refused(vec![finding.clone()], finding.into()),
@@ -161,6 +161,19 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
     let until = examination.sender.map(|sender| sender.expires().rfc3339()).unwrap_or_default();
     let detail = format!("a server at {origin} accepts this until {until}");
     Explanation { pass: true, findings: rows(examination.checks), status: None, detail }
+}
+
+/// Returns what is missing in a header that a server ignores.
+fn not_vapid(headers: &HeaderMap) -> &'static str {
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first = value.split([',', ' ']).next().unwrap_or_default();
+    if first.starts_with("t=") || first.starts_with("k=") {
+        return "the scheme is missing: expected 'vapid t=…, k=…', found its parameters only";
+    }
+    if first == value && value.split('.').count() == 3 {
+        return "the scheme and the key are missing: expected 'vapid t=…, k=…', found a token only";
+    }
+    "not a VAPID header: expected 'vapid t=…, k=…' or 'WebPush …'"
 }
 
 /// Returns the answer of a server that refuses.

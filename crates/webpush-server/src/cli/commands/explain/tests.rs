@@ -73,6 +73,15 @@ fn other_headers_are_errors() {
     let key = VapidKey::generate().unwrap().public();
     let other = ask("Basic dDpr", &[]);
     assert_eq!((other.pass, other.status), (false, None));
+    for (header, missing) in [
+        ("t=a.b.c, k=d", "the scheme is missing"),
+        ("k=d,t=a.b.c", "the scheme is missing"),
+        ("eyJ0.eyJh.c2ln", "the scheme and the key are missing"),
+        ("", "not a VAPID header"),
+    ] {
+        let explanation = ask(header, &[]);
+        assert!(!explanation.pass && explanation.detail.starts_with(missing), "{}", explanation.detail);
+    }
     let explanation = ask("Basic dDpr", &["--key", &key]);
     assert_eq!((explanation.pass, explanation.status), (false, Some(401)));
 }
