@@ -77,8 +77,9 @@ impl FromStr for Filter {
 /// Otherwise a misspelled level would be the name of a target, and everything else would not be logged.
 fn check_directive(directive: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let level = directive.rsplit('=').next().unwrap_or_default().trim();
-    if level.parse::<LevelFilter>().is_ok() || (level.is_empty() && directive.contains('=')) {
+    let parts: Vec<_> = directive.split('=').map(str::trim).collect();
+    let (&[level] | &[_, level]) = &parts[..] else { return Ok(()) };
+    if level.parse::<LevelFilter>().is_ok() || (level.is_empty() && parts.len() == 2) {
         return Ok(());
     }
     let likely = match &*level.to_ascii_lowercase() {
