@@ -21,7 +21,9 @@ pub const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
 /// Names of the forwarded headers, in the order of the values of [`Encoding`].
 const FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, ENCRYPTION, CRYPTO_KEY];
 
-/// Content codings that agents can have: encryption (RFC 8188 and its draft), and those of HTTP (RFC 9110 §8.4.1).
+/// Content codings that agents can have.
+///
+/// These are encryption (RFC 8188 and its draft), and those of HTTP (RFC 9110 §8.4.1).
 const CODINGS: [&str; 10] =
     ["aes128gcm", "aesgcm", "gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "identity"];
 

@@ -5,22 +5,22 @@ use std::net::Ipv6Addr;
 
 /// An origin with the scheme `http` or `https`.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct UrlOrigin {
     is_https: bool,
     host: String,
     /// As written; `None` if there is none.
     port: Option<u16>,
 }
 
-impl Origin {
+impl UrlOrigin {
     /// Parses a URL that has scheme, host and perhaps a port, but no path, query, fragment or user name.
     ///
     /// ```
-    /// use webpush_core::origin::Origin;
+    /// use webpush_core::origin::UrlOrigin;
     ///
-    /// let origin = Origin::parse("https://push.example").unwrap();
-    /// assert!(Origin::parse("HTTPS://Push.Example:443/").unwrap().is_same(&origin));
-    /// assert!(Origin::parse("https://push.example/push").is_none());
+    /// let origin = UrlOrigin::parse("https://push.example").unwrap();
+    /// assert!(UrlOrigin::parse("HTTPS://Push.Example:443/").unwrap().is_same(&origin));
+    /// assert!(UrlOrigin::parse("https://push.example/push").is_none());
     /// ```
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -84,8 +84,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn origin(text: &str) -> Origin {
-        Origin::parse(text).unwrap()
+    fn origin(text: &str) -> UrlOrigin {
+        UrlOrigin::parse(text).unwrap()
     }
 
     #[test]
@@ -140,14 +140,14 @@ mod tests {
             " https://push.example",
             "https://push.example\\@evil.example",
         ] {
-            assert!(Origin::parse(text).is_none(), "{text}");
+            assert!(UrlOrigin::parse(text).is_none(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_an_origin_or_none(text in "\\PC{0,40}|https?://\\PC{0,20}(:[0-9]{0,6})?/?") {
-            if let Some(origin) = Origin::parse(&text) {
+            if let Some(origin) = UrlOrigin::parse(&text) {
                 prop_assert!(origin.is_same(&origin));
             }
         }

@@ -38,7 +38,9 @@ use std::time::Duration;
 /// Maximum remaining lifetime of a VAPID token (RFC 8292 §2).
 pub(crate) const VAPID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Default tolerance for differences between the clocks of sender and server, as of JWT libraries (RFC 7519 §4.1.4).
+/// Default tolerance for the times of tokens.
+///
+/// The clocks of sender and server differ; JWT libraries have the same default (RFC 7519 §4.1.4).
 pub const VAPID_LEEWAY: Duration = Duration::from_secs(60);
 
 /// P-256, and ECDSA with SHA-256 (ES256, RFC 7518 §3.4).

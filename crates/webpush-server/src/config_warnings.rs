@@ -8,7 +8,9 @@ use webpush_core::time::Timestamp;
 use webpush_http::transport::{certificate, tls};
 
 impl ServerConfig {
-    /// Returns what clients will stumble over, and the cure. `certificate` is the one from files, if there is one.
+    /// Returns what clients will stumble over, and the cure.
+    ///
+    /// `certificate` is the one from files, if there is one.
     #[must_use]
     pub fn warnings(&self, certificate: Option<&CertifiedKey>, now: Timestamp) -> Vec<String> {
         let mut warnings = Vec::new();

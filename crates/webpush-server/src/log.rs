@@ -72,9 +72,9 @@ impl FromStr for Filter {
     }
 }
 
-/// Checks the level of a directive, `level` or `target=level`, which may be missing after a target only.
+/// Checks the level of a directive, `level` or `target=level`.
 ///
-/// Otherwise a misspelled level would be the name of a target, and everything else would not be logged.
+/// It may be missing after a target and `=` only. Otherwise a misspelled level would be the name of a target, and everything else would not be logged.
 fn check_directive(directive: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let parts: Vec<_> = directive.split('=').map(str::trim).collect();

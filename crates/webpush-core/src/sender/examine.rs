@@ -4,7 +4,7 @@ use super::claim_check::{ClaimCheck, printable};
 use super::key::parse_key;
 use super::token::Token;
 use super::{Credentials, CredentialsForm, Curve, VerifiedSender, is_within_lifetime};
-use crate::origin::Origin;
+use crate::origin::UrlOrigin;
 use crate::problem::Claim;
 use crate::problem::Problem;
 use crate::sender::VAPID_LIFETIME;
@@ -145,8 +145,8 @@ fn audience(aud: Option<&Value>, origin: &str) -> ClaimCheck {
 /// Its port may be missing: several deployed libraries sign for scheme and host only.
 fn is_audience(audience: &str, origin: &str) -> bool {
     audience == origin
-        || Origin::parse(audience)
-            .zip(Origin::parse(origin))
+        || UrlOrigin::parse(audience)
+            .zip(UrlOrigin::parse(origin))
             .is_some_and(|(audience, origin)| audience.is_same(&origin) || audience.is_host_of(&origin))
 }
 

@@ -104,7 +104,9 @@ pub fn validity(certificate: &CertifiedKey) -> Option<Validity> {
     Validity::from_der(certificate.cert.first()?)
 }
 
-/// Returns why clients would refuse a certificate for `host`, and the cure. Continues the name of its file.
+/// Returns why clients would refuse a certificate for `host`, and the cure.
+///
+/// The texts continue the name of its file.
 #[must_use]
 pub fn faults(certificate: &CertifiedKey, host: Option<&str>, now: Timestamp) -> Vec<String> {
     let mut faults = Vec::new();

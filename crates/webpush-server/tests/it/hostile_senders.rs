@@ -1,4 +1,4 @@
-//! Requests of HTTP/1.1 that are framed in a way that servers and proxies understand differently (RFC 9112).
+//! Requests of HTTP/1.1 that servers and proxies understand differently (RFC 9112).
 
 use crate::support::{Server, raw_http1};
 

@@ -1,14 +1,14 @@
 use super::*;
 use std::fs;
 
-struct Made {
+struct PemIdentity {
     certificate: String,
     key: String,
 }
 
-fn made() -> Made {
+fn made() -> PemIdentity {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    Made { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
+    PemIdentity { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
 }
 
 fn load_files(cert: &str, key: &str) -> anyhow::Result<CertifiedKey> {

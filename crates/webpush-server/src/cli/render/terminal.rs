@@ -1,5 +1,6 @@
-//! Results on standard output, messages on standard error. A closed stream causes no panic, and no text from others
-//! reaches the terminal with control characters.
+//! Results on standard output, messages on standard error.
+//!
+//! A closed stream causes no panic, and no text from others reaches the terminal with control characters.
 
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
