@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub enum KeyError {
     Entropy,
     /// A text is not a P-256 private key.
     Invalid,
+    /// A text is the state of a listener, whose key is for decryption.
+    AgentState,
     /// The library cannot export the private key.
     Export,
     /// The library cannot sign a token.
@@ -59,6 +62,10 @@ impl fmt::Display for KeyError {
             Self::Invalid => {
                 "not a VAPID key: expected a P-256 private key as PEM, or JSON with publicKey and privateKey; \
                  create one with 'webpush-server keys --out FILE'"
+            }
+            Self::AgentState => {
+                "the state file of 'listen', whose private key decrypts messages, not a VAPID key; create one with \
+                 'webpush-server keys --out FILE'"
             }
             Self::Export => "cannot export the private key",
             Self::Signature => "cannot sign the VAPID token",
@@ -96,9 +103,12 @@ impl VapidKey {
     /// Reads a key file: PEM (`PRIVATE KEY` or `EC PRIVATE KEY`), or JSON with `privateKey`.
     ///
     /// # Errors
-    /// [`KeyError::Invalid`].
+    /// [`KeyError::Invalid`]; [`KeyError::AgentState`] for the private key of a user agent.
     pub fn read(text: &str) -> Result<Self, KeyError> {
         let text = byte_order_mark::strip(text);
+        if serde_json::from_str::<Value>(text).is_ok_and(|json| json.get("subscriptionUrl").is_some()) {
+            return Err(KeyError::AgentState);
+        }
         let key =
             if text.trim_start().starts_with('{') { Self::from_json(text) } else { Self::from_pem(text) };
         key.ok_or(KeyError::Invalid)

@@ -87,5 +87,8 @@ fn other_keys_are_refused_and_not_quoted() {
         let error = VapidKey::read(&text).unwrap_err();
         assert!(!error.to_string().contains(&private[..8]), "{error}");
     }
+    let state = json!({"subscriptionUrl": "https://push.example/s", "privateKey": private}).to_string();
+    assert_eq!(VapidKey::read(&state).err(), Some(KeyError::AgentState));
+    assert!(VapidKey::read(&format!("\u{feff}{}", one.expose_pem().unwrap())).is_ok());
     assert_eq!(format!("{one:?}"), "VapidKey(…)");
 }

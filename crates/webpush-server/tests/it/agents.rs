@@ -82,7 +82,9 @@ async fn a_revoked_agent_is_gone_in_every_protocol() {
     assert_eq!(asked.status(), StatusCode::ACCEPTED);
     let (message, receipts) = (header(&asked, "location").to_owned(), link(asked.headers(), RECEIPT));
     let monitor = server.connect().await.monitor(&urls.set, &[]).await;
-    let revoked = json(&server, &["agents", "revoke", &urls.push]).await;
+    let (well, _, error) = run(Some(&server), &["agents", "revoke", &urls.push]).await;
+    assert!(!well && error.contains("--yes"), "{error}");
+    let revoked = json(&server, &["agents", "revoke", "--yes", &urls.push]).await;
     assert_eq!((&revoked["messages"], &revoked["receipts"]), (&1.into(), &1.into()));
     drop(monitor);
     assert_eq!(peer.post(&urls.push, &[("ttl", "60")], "late").await.status(), StatusCode::NOT_FOUND);
@@ -94,10 +96,10 @@ async fn a_revoked_agent_is_gone_in_every_protocol() {
     // Other clients are not affected.
     peer.push(&kept.push, "kept").await;
     let more = peer.subscribe_in(&kept.set).await;
-    json(&server, &["subscriptions", "revoke", &more.push]).await;
+    json(&server, &["subscriptions", "revoke", "--yes", &more.push]).await;
     assert_eq!(peer.post(&more.push, &[("ttl", "60")], "late").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(peer.drain(&kept.subscription).await.0.len(), 1);
-    let (well, _, error) = run(Some(&server), &["agents", "revoke", &urls.push]).await;
+    let (well, _, error) = run(Some(&server), &["agents", "revoke", "--yes", &urls.push]).await;
     assert!(!well && error.contains("There is no such agent"), "{error}");
 }
 
@@ -108,7 +110,7 @@ async fn a_connected_agent_learns_of_its_revocation_immediately() {
     let urls = peer.subscribe().await;
     let monitor = server.connect().await.monitor(&urls.set, &[]).await;
     while json(&server, &["agents", "count"]).await["listening"] != 1 {}
-    json(&server, &["agents", "revoke", &urls.set]).await;
+    json(&server, &["agents", "revoke", "--yes", &urls.set]).await;
     assert_eq!(monitor.end().await.status(), StatusCode::NOT_FOUND);
 }
 

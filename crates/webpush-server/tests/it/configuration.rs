@@ -80,6 +80,30 @@ fn print_has_the_source_of_each_value_and_no_secret() {
 }
 
 #[test]
+fn check_warns_about_what_clients_cannot_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let warned = |args: &[&str]| {
+        let checked = config(dir.path(), &[&["check"], args].concat());
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+        text(&checked.stderr)
+    };
+    crate::tls::files(dir.path());
+    let tls = ["--cert", "cert.pem", "--key", "key.pem"];
+    let all = ["--host", "0.0.0.0", "--plaintext"];
+    assert!(warned(&all).starts_with("warning: the server listens on all addresses without a public origin"));
+    let plain = warned(&[&tls[..], &["--origin", "http://localhost"]].concat());
+    assert!(plain.starts_with("warning: the server speaks TLS, but its public origin is http:"), "{plain}");
+    let other = warned(&[&tls[..], &["--origin", "https://other.example"]].concat());
+    assert!(other.starts_with("warning: the certificate cert.pem is not for other.example"), "{other}");
+    let good = warned(&[&tls[..], &["--origin", "https://localhost"]].concat());
+    assert_eq!(good, "note: the configuration is valid\n");
+    let port = config(dir.path(), &["check", "--host", "127.0.0.1:8099"]);
+    assert_eq!(port.status.code(), Some(2));
+    let error = text(&port.stderr);
+    assert!(error.contains("--host 127.0.0.1 and --port 8099") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
 fn schema_is_json_and_help_shows_variables_but_no_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&config(dir.path(), &["schema"]).stdout).unwrap();

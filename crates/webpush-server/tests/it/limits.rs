@@ -1,6 +1,7 @@
 //! Rate limits (RFC 8030 §8.4), quotas and subscribe tokens.
 
-use crate::support::{Server, Subscription, header, raw_http1, refused};
+use crate::agent::with_channel;
+use crate::support::{Server, Subscription, header, raw_http1, refused, texts};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::process::Command;
@@ -154,7 +155,7 @@ async fn r8030_7_2_d_beyond_its_quota_an_agent_loses_the_least_urgent_and_oldest
         peer.push(&urls.push, text).await;
     }
     peer.push_with(&urls.push, &[("ttl", "60"), ("urgency", "high")], "high").await;
-    assert_eq!(crate::support::texts(&peer.drain(&urls.subscription).await.0), ["two", "three", "high"]);
+    assert_eq!(texts(&peer.drain(&urls.subscription).await.0), ["two", "three", "high"]);
     let (pushes, _) = peer.drain(&receipts).await;
     assert_eq!(pushes.len(), 1);
     assert_eq!(pushes[0].response.status(), StatusCode::GONE);
@@ -187,5 +188,47 @@ async fn r8030_5_1_e_new_receipt_subscriptions_are_limited_and_known_ones_are_no
     for _ in 0..3 {
         let headers = [asked[0], asked[1], ("link", named.as_str())];
         assert_eq!(peer.post(&urls.push, &headers, "x").await.status(), StatusCode::ACCEPTED);
+    }
+}
+
+/// Neither parsing nor arithmetic on such times panics.
+#[tokio::test]
+async fn a_server_with_the_longest_times_works() {
+    let flags = [
+        "max-ttl",
+        "legacy-default-ttl",
+        "expire-unused-after",
+        "expire-idle-after",
+        "trace-keep",
+        "websocket-ping",
+        "hello-timeout",
+        "head-timeout",
+        "body-timeout",
+        "stall-timeout",
+        "keepalive",
+        "websocket-pong",
+        "matrix-timeout",
+    ];
+    let longest = flags.map(|flag| format!("--{flag}=36500d"));
+    let (server, mut sender, mut registered) = with_channel(&longest.each_ref().map(String::as_str)).await;
+    let urls = sender.subscribe().await;
+    for ttl in ["3153600000", "99999999999999999999999"] {
+        let accepted = sender.post(&urls.push, &[("ttl", ttl)], "for long").await;
+        assert_eq!(accepted.status(), StatusCode::CREATED);
+        let accepted = sender.post(&registered.push, &[("ttl", ttl)], "for long").await;
+        assert_eq!(accepted.status(), StatusCode::CREATED);
+        assert_eq!(registered.agent.receive().await["messageType"], "notification");
+    }
+    assert_eq!(texts(&sender.drain(&urls.subscription).await.0), ["for long", "for long"]);
+    let answer = server.connect().await.get("/health", &[]).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[test]
+fn longer_times_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for time in ["18446744073709551615", "36501d"] {
+        let error = refused(dir.path(), &["--max-ttl", time]);
+        assert!(error.contains("at most 36500d"), "{error}");
     }
 }

@@ -36,6 +36,10 @@ pub(crate) struct AgentsArgs {
     #[arg(value_name = "AGENT")]
     which: Option<String>,
 
+    /// Revoke without asking
+    #[arg(long)]
+    yes: bool,
+
     #[command(flatten)]
     list: ListOptions,
 }
@@ -62,7 +66,12 @@ async fn ask(args: &AgentsArgs, client: AdminClient) -> anyhow::Result<()> {
         Action::List => (Method::GET, format!("/admin/agents?{}", args.list.query())),
         Action::Count => (Method::GET, "/admin/agents/count".to_owned()),
         Action::Show => (Method::GET, format!("/admin/agents/{}", agent(&client, which()?).await?)),
-        Action::Revoke => (Method::DELETE, format!("/admin/agents/{}", agent(&client, which()?).await?)),
+        Action::Revoke => {
+            let id = agent(&client, which()?).await?;
+            let question = format!("Revoke agent {id}, with its subscriptions and undelivered messages?");
+            terminal::confirm(&question, args.yes)?;
+            (Method::DELETE, format!("/admin/agents/{id}"))
+        }
     };
     let answer = client.demand_json(method, &path, "").await?;
     if args.list.json {

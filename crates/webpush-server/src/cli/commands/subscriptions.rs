@@ -29,6 +29,10 @@ pub(crate) struct SubscriptionsArgs {
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
 
+    /// Revoke without asking
+    #[arg(long)]
+    yes: bool,
+
     #[command(flatten)]
     list: ListOptions,
 }
@@ -62,7 +66,10 @@ async fn ask(args: &SubscriptionsArgs, client: AdminClient) -> anyhow::Result<()
             (Method::GET, format!("/admin/subscriptions/{}", subscription(&client, which()?).await?))
         }
         Action::Revoke => {
-            (Method::DELETE, format!("/admin/subscriptions/{}", subscription(&client, which()?).await?))
+            let id = subscription(&client, which()?).await?;
+            let question = format!("Revoke subscription {id}, with its undelivered messages?");
+            terminal::confirm(&question, args.yes)?;
+            (Method::DELETE, format!("/admin/subscriptions/{id}"))
         }
     };
     let answer = client.demand_json(method, &path, "").await?;

@@ -2,8 +2,9 @@
 //!
 //! A closed stream causes no panic, and no text from others reaches the terminal with control characters.
 
+use anyhow::bail;
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead as _, IsTerminal, Write};
 use webpush_core::printable;
 
 /// Prints a result as one line, and flushes it.
@@ -40,6 +41,29 @@ pub(crate) fn error(text: &str) {
     to_stderr("error", "\x1b[1m\x1b[31m", text);
 }
 
+/// Asks on the terminal whether to do what cannot be undone. `yes` answers in advance.
+///
+/// # Errors
+/// Fails unless the answer is yes. Without a terminal nothing is asked.
+pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        bail!("this cannot be undone: pass --yes to confirm");
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{} [y/N] ", printable::one_line(question))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if is_yes(&answer) { Ok(()) } else { bail!("nothing was changed") }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 fn to_stderr(label: &str, colour: &str, text: &str) {
     let stderr = io::stderr();
     // https://no-color.org: any value that is not empty.
@@ -47,4 +71,15 @@ fn to_stderr(label: &str, colour: &str, text: &str) {
     let (on, off) = if stderr.is_terminal() && !plain { (colour, "\x1b[0m") } else { ("", "") };
     // Without standard error there is no place to report this.
     let _ = writeln!(stderr.lock(), "{on}{label}:{off} {}", printable::lines(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        assert!(["y", "Y\n", " yes\r\n", "YES"].into_iter().all(is_yes));
+        assert!(!["", "\n", "n", "yeah", "y y"].into_iter().any(is_yes));
+    }
 }
