@@ -19,6 +19,7 @@ mod auth;
 mod backlog;
 mod broadcasts;
 mod connection;
+mod connections;
 mod error;
 mod find;
 mod history;
@@ -41,6 +42,7 @@ mod subscriptions;
 use crate::broadcasts::BroadcastSources;
 use address::Address;
 use auth::AdminAuth;
+use connections::AdminConnections;
 use history::History;
 pub use listen::AdminSocket;
 use listen::Listener;
@@ -55,9 +57,6 @@ use webpush_http::transport::loopback::LoopbackClient;
 use webpush_service::bearer_tokens::{BearerTokens, TokenSource};
 use webpush_service::drain::Draining;
 use webpush_service::service::Service;
-
-/// Maximum number of concurrent connections; others wait.
-const CONNECTIONS: usize = 64;
 
 /// Maximum number of concurrent store snapshots; others wait.
 const SNAPSHOTS: usize = 2;
@@ -202,17 +201,18 @@ impl AdminServer {
 
 /// Accepts connections until the server drains.
 async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = Arc::<AdminConnections>::default();
     let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(&permits) => accepted,
+            accepted = listener.accept() => accepted,
             () = draining.begun() => return,
         };
         match accepted {
-            Ok((stream, permit)) => {
+            Ok(stream) => {
                 is_failing = false;
-                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), permit));
+                let Some(place) = connections.admit().await else { return };
+                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), place));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {

@@ -119,6 +119,7 @@ cert = "/etc/webpush-server/cert.pem"
 #register = "10/m:100"
 #receipt = "60/m:1000"
 #matrix = "50/s:1000"
+#scan = "1000/s:10000"
 #ipv6_prefix = 64
 #limit_loopback = false
 

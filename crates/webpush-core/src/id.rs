@@ -60,6 +60,9 @@ impl Position {
     /// The position before the first entry.
     pub const START: Self = Self(0);
 
+    /// The position after every entry.
+    pub const END: Self = Self(u64::MAX);
+
     /// Creates a position from its number.
     #[must_use]
     pub const fn new(value: u64) -> Self {

@@ -57,6 +57,15 @@ impl Entry {
         }
     }
 
+    /// Returns the length of the body; 0 for a receipt.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.body.len(),
+            Self::Receipt(_) => 0,
+        }
+    }
+
     /// Returns true if a message has expired at `now` (RFC 8030 §5.2). Receipts do not expire.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -130,8 +130,12 @@ pub enum LimitKind {
     Receipts,
     /// Messages to other push services that the Matrix gateway sends for one address.
     Elsewhere,
+    /// Reads from one address that look through many entries of an inbox.
+    Scans,
     /// Notifications from one address that are waiting for other push services.
     Notifications,
+    /// Open sessions of one agent.
+    Sessions,
     /// Subscriptions in one set.
     SubscriptionSet,
 }
@@ -285,7 +289,9 @@ impl fmt::Display for LimitKind {
             Self::Registration => "new subscriptions from one address",
             Self::Receipts => "new receipt subscriptions from one address",
             Self::Elsewhere => "messages to other push services",
+            Self::Scans => "reads that look through an inbox",
             Self::Notifications => "waiting notifications",
+            Self::Sessions => "open sessions of one agent",
             Self::SubscriptionSet => "subscriptions in one set",
         })
     }

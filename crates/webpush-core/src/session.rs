@@ -24,6 +24,7 @@
 //! | what was processed, per urgency | `progress` |
 //! | messages in flight to an agent that acknowledges on its own connection | `window` |
 //! | the interface between a protocol and its driver | `delivery`: [`DeliveryProtocol`] |
+//! | how much a store reads at once | [`ScanBudget`] |
 //! | pings of WebSockets | [`keepalive`] |
 //! | a queue that is small while empty | `queue`: [`Queue`] |
 
@@ -31,6 +32,7 @@ mod delivery;
 pub mod keepalive;
 mod progress;
 mod queue;
+mod scan_budget;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,6 +40,7 @@ mod window;
 
 pub use delivery::{DeliveryProtocol, ProtocolCommand};
 pub use queue::Queue;
+pub use scan_budget::ScanBudget;
 pub use state::Session;
 
 use crate::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -50,7 +53,10 @@ use std::time::Duration;
 pub const FETCH_ENTRIES: usize = 32;
 
 /// Maximum number of rows that a store scans for one page, including those that the scope excludes.
-pub const FETCH_SCAN_ROWS: usize = 1024;
+pub const FETCH_SCAN_ROWS: usize = 128;
+
+/// Bytes of message bodies after which a store ends a page, including those that the scope excludes.
+pub const FETCH_SCAN_BYTES: usize = 64 * 1024;
 
 /// Maximum number of TTL 0 messages that wait in a session for earlier deliveries.
 pub(crate) const SESSION_LIVE_MESSAGES: usize = 64;
@@ -60,6 +66,12 @@ pub const SESSION_WINDOW: usize = 2 * FETCH_ENTRIES;
 
 /// Maximum number of entries in an [`InboxUpdate`]. Sessions fetch larger updates from the store.
 pub const UPDATE_ENTRIES: usize = 32;
+
+/// Bytes of bodies in an [`InboxUpdate`], beyond which no entry is added.
+///
+/// A session that cannot send holds its update, so it must be small. Each body is shared with the store and the other
+/// sessions only as long as these have it.
+pub const UPDATE_BYTES: usize = 16 * 1024;
 
 const _: () = assert!(UPDATE_ENTRIES <= FETCH_ENTRIES, "an update must be no larger than a page");
 const _: () = assert!(FETCH_ENTRIES <= FETCH_SCAN_ROWS, "a scan must be able to fill a page");

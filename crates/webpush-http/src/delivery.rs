@@ -28,6 +28,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::problem::Problem;
 use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::{End, Redelivery, Scope};
+use webpush_service::client_addr::ClientAddr;
 use webpush_service::service::Service;
 use webpush_store::StoreError;
 
@@ -37,6 +38,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub struct DeliveryRequest {
     /// The part of the inbox to deliver.
     pub scope: Scope,
+    /// The client that reads it.
+    pub client: ClientAddr,
     /// The preferences in the headers of the request.
     pub preferences: MonitorRequest,
     /// The requested resource.

@@ -1,9 +1,12 @@
 //! The HTTP server around a service.
 
 use crate::gateway::Gateway;
+use crate::gateway::limiter::GatewayLimiter;
 use crate::problem::{self, ErrorStyle, VapidErrorStatus};
+use crate::resources::errors_page;
 use crate::transport::proxies::Proxies;
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use std::sync::Arc;
 use webpush_service::service::Service;
 
@@ -13,10 +16,14 @@ pub struct HttpServer {
     pub service: Arc<Service>,
     /// The form of error responses.
     pub error_style: ErrorStyle,
+    /// The page of all errors. Its responses share it.
+    pub(crate) errors_page: Bytes,
     /// Trusted reverse proxies, which can be replaced at runtime.
     pub proxies: ArcSwap<Proxies>,
     /// The push gateway for Matrix homeservers.
     pub gateway: Gateway,
+    /// Bounds the bodies of notifications in memory, in total and per client network.
+    pub(crate) notification_bodies: GatewayLimiter,
 }
 
 /// The part of the configuration that only HTTP needs.
@@ -38,6 +45,14 @@ impl HttpServer {
         let refusals = Arc::clone(&service.metrics.refusals);
         refusals.set_names(problem::names());
         let error_style = ErrorStyle { origin: service.origin.clone(), vapid_status, refusals };
-        Arc::new(Self { service, error_style, proxies: ArcSwap::from_pointee(proxies), gateway })
+        let errors_page = errors_page::render(&error_style);
+        Arc::new(Self {
+            service,
+            error_style,
+            errors_page,
+            proxies: ArcSwap::from_pointee(proxies),
+            gateway,
+            notification_bodies: GatewayLimiter::default(),
+        })
     }
 }

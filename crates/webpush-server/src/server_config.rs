@@ -8,6 +8,7 @@ use webpush_admin::admin;
 use webpush_core::protocol::autopush::Versions;
 use webpush_http::gateway;
 use webpush_http::problem::VapidErrorStatus;
+use webpush_http::transport::connections::NetworkLimit;
 use webpush_http::transport::proxies::Proxies;
 use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::TokenSource;
@@ -51,7 +52,7 @@ pub struct ServerConfig {
     /// Maximum number of connections; the default follows from the file descriptor limit.
     pub max_connections: Option<usize>,
     /// Maximum number of connections per client address; `None` is unlimited.
-    pub max_connections_per_address: Option<usize>,
+    pub max_connections_per_address: NetworkLimit,
     /// Configured versions of broadcasts.
     pub broadcasts: Versions,
     /// Admin listener.

@@ -117,7 +117,7 @@ mod tests {
     async fn an_agent_with_an_open_session_is_not_idle() {
         let service = service(1).await;
         let scope = Scope { inbox: id(0), subscription: None, min_urgency: Urgency::VeryLow };
-        let listener = service.registry.register(&scope, TransportKind::Rfc8030);
+        let listener = service.registry.register(&scope, TransportKind::Rfc8030).unwrap();
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(0));
         drop(listener);
         assert_eq!(remove(&service, CREATED.after(62 * DAY)).await, Ok(0), "its activity was recorded");

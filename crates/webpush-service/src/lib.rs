@@ -17,6 +17,8 @@
 //! | VAPID verification with a cache; the curve behind it | [`vapid_cache`]; [`p256`] |
 //! | the cipher of capability URLs | [`sealing_cipher`] |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
+//! | the memory of pages that wait for their agents | [`page_memory`] |
+//! | turns of long work | [`work_turns`] |
 //! | log IDs | [`log_ids`] |
 //! | broadcast versions | [`broadcasts`] |
 //! | graceful shutdown | [`drain`] |
@@ -39,6 +41,7 @@ pub mod log_ids;
 pub mod metrics;
 pub mod otlp;
 pub mod p256;
+pub mod page_memory;
 pub mod publish;
 pub mod rate_limits;
 pub mod readiness;
@@ -52,3 +55,4 @@ pub mod sweep;
 pub mod system;
 pub mod trace;
 pub mod vapid_cache;
+pub mod work_turns;

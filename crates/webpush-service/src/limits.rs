@@ -59,6 +59,10 @@ pub struct Rates {
     pub receipts: RateLimit,
     /// Messages that the Matrix gateway forwards to other push services for one client network.
     pub elsewhere: RateLimit,
+    /// Steps of reads that look through an inbox, for one client network.
+    ///
+    /// A step looks at 128 messages or 64 KiB.
+    pub scans: RateLimit,
     /// Prefix length of an IPv6 client network.
     pub ipv6_prefix: u8,
     /// True if the limits apply to clients on this machine as well.
@@ -130,6 +134,7 @@ impl Default for Rates {
             registration: RateLimit::at(10, 60, 100),
             receipts: RateLimit::at(60, 60, 1000),
             elsewhere: RateLimit::at(50, 1, 1000),
+            scans: RateLimit::at(1_000, 1, 10_000),
             ipv6_prefix: IPV6_PREFIX,
             loopback: false,
         }
@@ -161,8 +166,9 @@ mod tests {
 
     #[test]
     fn every_default_rate_is_limited() {
-        let Rates { subscription, agent, sender, registration, receipts, elsewhere, .. } = Rates::default();
-        for limit in [subscription, agent, sender, registration, receipts, elsewhere] {
+        let Rates { subscription, agent, sender, registration, receipts, elsewhere, scans, .. } =
+            Rates::default();
+        for limit in [subscription, agent, sender, registration, receipts, elsewhere, scans] {
             assert_ne!(limit, RateLimit::Off);
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | messages | subscription; agent; application server | evicts the fullest buckets |
 //! | messages to other push services, by the Matrix gateway | IPv4 address or IPv6 prefix | evicts the fullest buckets |
+//! | reads that look through an inbox | IPv4 address or IPv6 prefix | evicts the fullest buckets |
 //! | new subscriptions, new receipt subscriptions | IPv4 address or IPv6 prefix | refuses: these leave rows in the store |
 
 mod push;
@@ -46,6 +47,7 @@ pub struct RateLimits {
     registrations: Buckets<Network>,
     receipts: Buckets<Network>,
     elsewhere: Buckets<Network>,
+    scans: Buckets<Network>,
 }
 
 impl RateLimits {
@@ -63,6 +65,7 @@ impl RateLimits {
             registrations: None,
             receipts: None,
             elsewhere: None,
+            scans: None,
         };
         unlimited.with_rates(rates)
     }
@@ -84,6 +87,7 @@ impl RateLimits {
             registrations: self.buckets(&self.registrations, rates.registration, WhenFull::Refuse),
             receipts: self.buckets(&self.receipts, rates.receipts, WhenFull::Refuse),
             elsewhere: self.buckets(&self.elsewhere, rates.elsewhere, WhenFull::Evict),
+            scans: self.buckets(&self.scans, rates.scans, WhenFull::Evict),
         }
     }
 
@@ -109,6 +113,14 @@ impl RateLimits {
     /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
     pub fn charge_elsewhere(&self, client: &ClientAddr) -> Result<(), Problem> {
         self.charge_key(client, self.elsewhere.as_ref(), self.network(client), LimitKind::Elsewhere)
+    }
+
+    /// Charges a step of a read that looks through many entries for few.
+    ///
+    /// # Errors
+    /// Fails with [`Problem::TooManyRequests`] if the rate is exceeded.
+    pub fn charge_scan(&self, client: &ClientAddr) -> Result<(), Problem> {
+        self.charge_key(client, self.scans.as_ref(), self.network(client), LimitKind::Scans)
     }
 
     /// Returns the network that a client is charged to, or `None` if it is exempt.

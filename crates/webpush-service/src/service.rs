@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::log_ids::LogIds;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
+use crate::page_memory::PageMemory;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::session_registry::SessionRegistry;
@@ -18,6 +19,7 @@ use crate::sweep::SweepTimer;
 use crate::system;
 use crate::trace::{self, Stage, Traces};
 use crate::vapid_cache::VapidCache;
+use crate::work_turns::WorkTurns;
 use arc_swap::ArcSwap;
 use commit_observer::ServiceObserver;
 use std::sync::Arc;
@@ -59,6 +61,10 @@ pub struct Service {
     pub readiness: Arc<Readiness>,
     /// Acknowledgements to be settled in batches.
     pub(crate) settling: SettleQueue,
+    /// Turns of work that occupies its thread for long.
+    pub work_turns: WorkTurns,
+    /// Memory of pages that sessions have read.
+    pub page_memory: PageMemory,
     /// Broadcast versions.
     pub broadcasts: Broadcasts,
     /// OpenTelemetry spans.
@@ -147,6 +153,8 @@ impl Service {
             metrics,
             readiness,
             settling: SettleQueue::default(),
+            work_turns: WorkTurns::default(),
+            page_memory: PageMemory::default(),
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),
             spans,

@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
-use webpush_core::session::UPDATE_ENTRIES;
+use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::session::{InboxUpdate, Scope};
+use webpush_core::session::{UPDATE_BYTES, UPDATE_ENTRIES};
 use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
@@ -59,14 +60,6 @@ impl TransportKind {
         }
     }
 
-    /// Returns true if an agent has one such session at a time: a new one supersedes the others.
-    const fn is_exclusive(self) -> bool {
-        match self {
-            Self::Autopush => true,
-            Self::Rfc8030 | Self::Legacy | Self::Events => false,
-        }
-    }
-
     /// Returns true if the sessions are WebSockets, which are woken for broadcasts and shutdown.
     const fn is_websocket(self) -> bool {
         match self {
@@ -77,6 +70,14 @@ impl TransportKind {
 }
 
 const SHARDS: usize = 64;
+
+/// Maximum number of sessions of one inbox.
+///
+/// Each is told of every message, and may hold a page of its own.
+const INBOX_SESSIONS: usize = 1024;
+
+/// Time after which a client may try again to open a session of a full inbox.
+const SESSIONS_RETRY_SECONDS: u64 = 60;
 
 impl Default for SessionRegistry {
     fn default() -> Self {
@@ -196,29 +197,46 @@ impl SessionRegistry {
 
     /// Registers a session, which is notified of every commit from now on.
     ///
-    /// A new session of an exclusive transport supersedes older ones of the same agent.
+    /// # Errors
+    /// Fails with [`Problem::TooManyRequests`] if the inbox has too many sessions.
+    pub fn register(
+        self: &Arc<Self>,
+        scope: &Scope,
+        transport: TransportKind,
+    ) -> Result<SessionHandle, Problem> {
+        let is_full = |sessions: &InboxSessions| sessions.slots.len() >= INBOX_SESSIONS;
+        if self.shard(scope.inbox).get(&scope.inbox).is_some_and(is_full) {
+            return Err(Problem::TooManyRequests {
+                limit: LimitKind::Sessions,
+                retry_after_seconds: SESSIONS_RETRY_SECONDS,
+            });
+        }
+        Ok(self.insert(scope, transport))
+    }
+
+    /// Registers a session of an agent that has one at a time: it supersedes older ones.
     #[must_use]
-    pub fn register(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
+    pub fn register_exclusive(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
+        let shard = self.shard(scope.inbox);
+        let sessions = shard.get(&scope.inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
+        for older in sessions.filter(|older| older.transport == transport) {
+            older.notify(|wakeup| wakeup.superseded = true);
+        }
+        drop(shard);
+        self.insert(scope, transport)
+    }
+
+    fn insert(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
         let slot = Arc::new(SessionSlot::new(scope, transport));
         self.open.add(transport as usize, 1);
         self.opened.add(transport as usize, 1);
-        let mut shard = self.shard(scope.inbox);
-        match shard.entry(scope.inbox) {
+        match self.shard(scope.inbox).entry(scope.inbox) {
             InboxSlot::Vacant(vacant) => {
                 let slots = SessionSlots::One(Arc::clone(&slot));
                 vacant.insert(InboxSessions { last: Position::START, slots });
             }
-            InboxSlot::Occupied(mut sessions) => {
-                let slots = &mut sessions.get_mut().slots;
-                let is_superseded =
-                    |older: &&Arc<SessionSlot>| transport.is_exclusive() && older.transport == transport;
-                for older in slots.iter().filter(is_superseded) {
-                    older.notify(|wakeup| wakeup.superseded = true);
-                }
-                slots.push(Arc::clone(&slot));
-            }
+            InboxSlot::Occupied(mut sessions) => sessions.get_mut().slots.push(Arc::clone(&slot)),
         }
-        drop(shard);
         SessionHandle { registry: Arc::clone(self), slot }
     }
 
@@ -323,7 +341,8 @@ impl SessionRegistry {
         for slot in sessions.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
             slot.notify(|wakeup| {
                 let live = &mut wakeup.update_mut().live;
-                if live.len() < UPDATE_ENTRIES {
+                let bytes: usize = live.iter().map(body_bytes).sum();
+                if live.len() < UPDATE_ENTRIES && bytes <= UPDATE_BYTES {
                     live.push(entry.clone());
                     accepted += 1;
                 }
@@ -378,7 +397,8 @@ impl Wakeup {
             update.previous = previous;
         }
         update.last = entry.position();
-        let overflowed = overflowed || update.entries.len() == UPDATE_ENTRIES;
+        let bytes: usize = update.entries.iter().map(Entry::body_bytes).sum();
+        let overflowed = overflowed || update.entries.len() == UPDATE_ENTRIES || bytes > UPDATE_BYTES;
         if overflowed {
             update.entries.clear();
         } else {
@@ -432,6 +452,10 @@ impl Drop for SessionHandle {
             sessions.remove();
         }
     }
+}
+
+fn body_bytes(entry: &OutboundEntry) -> usize {
+    entry.message().map_or(0, |message| message.body.len())
 }
 
 /// Ignores poisoning: no lock here is held across code that could leave a partial change.

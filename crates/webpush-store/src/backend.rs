@@ -5,7 +5,8 @@
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Snapshot, Statistics, Store,
+    StoreError,
 };
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
@@ -104,8 +105,8 @@ impl Store for Backend {
         with!(self, store => store.fetch(scope, after, now).await)
     }
 
-    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        with!(self, store => store.latest(scope, now).await)
+    async fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Result<Latest, StoreError> {
+        with!(self, store => store.latest(scope, before, now).await)
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {

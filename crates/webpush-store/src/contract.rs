@@ -29,7 +29,7 @@ pub use entries::{
 pub use expiry::{due_in_deadline_order, due_never_names_receipts};
 pub use fetch::{
     fetch_admits_what_the_scope_says, fetch_pages, fetch_stops_after_scanning_enough,
-    latest_is_the_newest_that_the_scope_admits,
+    fetch_stops_after_scanning_enough_bytes, latest, latest_is_the_newest_that_the_scope_admits,
 };
 pub use handles::{
     a_commit_that_is_submitted_twice_is_stored_once, a_handle_may_vanish_in_the_middle,
@@ -95,7 +95,7 @@ macro_rules! contract_tests {
             a_batch_sees_itself a_closed_store_refuses a_lazy_commit_is_kept_by_a_close every_field_is_kept
             nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
             due_in_deadline_order due_never_names_receipts
-            fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough
+            fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough fetch_stops_after_scanning_enough_bytes
             latest_is_the_newest_that_the_scope_admits
             a_commit_that_is_submitted_twice_is_stored_once a_handle_may_vanish_in_the_middle
             a_watch_sees_every_handle positions_grow_over_the_lives_of_an_inbox two_handles_write_to_one_inbox

@@ -91,7 +91,8 @@ pub use stepper::Stepper;
 
 use crate::observer::{HandleId, Observers};
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Snapshot, Statistics, Store, StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Snapshot, Statistics, Store,
+    StoreError,
 };
 use engine::Engine;
 use id_hash::IdHash;
@@ -342,8 +343,8 @@ impl Store for EmbeddedStore {
         self.read(|rows| read::fetch(rows, scope, after, now))
     }
 
-    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.read(|rows| read::latest(rows, scope, now))
+    async fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Result<Latest, StoreError> {
+        self.read(|rows| read::latest(rows, scope, before, now))
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {

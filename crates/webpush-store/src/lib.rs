@@ -41,7 +41,7 @@ pub use op::{AppendResult, Applied, Durability, Op, RemovalResult, SettleResult}
 pub use quota::Quota;
 pub use snapshot::{Detail, Entries, InboxRecord, InboxUsage, Record, Snapshot};
 pub use statistics::Statistics;
-pub use store::{Done, Due, Store};
+pub use store::{Done, Due, Latest, Store};
 
 use webpush_core::inbox::Entry;
 use webpush_core::session::Scope;

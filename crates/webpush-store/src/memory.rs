@@ -13,7 +13,7 @@ pub use faults::Faults;
 
 use crate::observer::HandleId;
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Op, Quota, Snapshot, Store, StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Quota, Snapshot, Store, StoreError,
 };
 use commits::Commits;
 use faults::FaultState;
@@ -159,8 +159,8 @@ impl Store for MemoryStore {
         self.0.with(|model| model.fetch(scope, after, now))
     }
 
-    async fn latest(&self, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-        self.0.with(|model| model.latest(scope, now))
+    async fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Result<Latest, StoreError> {
+        self.0.with(|model| model.latest(scope, before, now))
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {

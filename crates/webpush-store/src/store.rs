@@ -86,14 +86,15 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
-    /// Reads the newest entry of an inbox that the scope admits and that has not expired at `now`.
+    /// Searches for the newest entry of an inbox before a position.
     ///
-    /// Only the newest [`webpush_core::session::FETCH_SCAN_ROWS`] rows are searched.
+    /// The entry is one that the scope admits and that has not expired at `now`. One call reads a bounded number of rows. Start at [`Position::END`], and call again after [`Latest::Continue`].
     fn latest(
         &self,
         scope: &Scope,
+        before: Position,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Latest, StoreError>> + Send;
 
     /// Lists at most `limit` messages that have ended at `now`, and when the next one will.
     ///
@@ -125,6 +126,17 @@ pub trait Store: Send + Sync + 'static {
     /// Blocks until then, and must not be called by a [`Done`]. From then on every call fails with
     /// [`StoreError::Unavailable`]. The store itself closes with its last handle.
     fn close(&self);
+}
+
+/// The result of one step of [`Store::latest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Latest {
+    /// The newest entry that the scope admits.
+    Entry(Entry),
+    /// There is none.
+    Nothing,
+    /// None was found so far. Earlier entries, before this position, may exist.
+    Continue(Position),
 }
 
 /// Messages that have ended but are still stored.

@@ -22,7 +22,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::IdleLimits;
-use webpush_store::contract::block_on;
+use webpush_store::contract::{block_on, latest};
 use webpush_store::embedded::{EmbeddedStore, Options};
 use webpush_store::memory::MemoryStore;
 use webpush_store::{Applied, Detail, Durability, Entries, IdleCheck, Op, Quota, Record, Store};
@@ -190,7 +190,7 @@ async fn assert_same(model: &impl Store, store: &impl Store, now: Timestamp, che
         for only in [None, Some(subscription_id(1))] {
             for floor in [Urgency::VeryLow, Urgency::Normal] {
                 let scope = Scope { inbox, subscription: only, min_urgency: floor };
-                assert_eq!(model.latest(&scope, now).await, store.latest(&scope, now).await);
+                assert_eq!(latest(model, &scope, now).await, latest(store, &scope, now).await);
                 let mut after = Position::START;
                 loop {
                     let page = model.fetch(&scope, after, now).await.unwrap();

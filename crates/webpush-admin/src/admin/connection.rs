@@ -1,5 +1,6 @@
 //! Serves HTTP/1.1 on a connection.
 
+use super::connections::Place;
 use super::listen::AdminStream;
 use super::{Admin, route};
 use http::Request;
@@ -11,28 +12,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use webpush_http::body::Body;
 use webpush_http::transport::HEADER_BYTES;
 use webpush_http::transport::stall::StallGuard;
 use webpush_service::drain::Draining;
 
-/// Serves a connection until it ends, and holds its permit until then.
+/// Serves a connection until it ends or must make room for another.
 pub(super) async fn serve(
     stream: Box<dyn AdminStream>,
     admin: Arc<Admin>,
     mut draining: Draining,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 ) {
     let timeouts = admin.service.limits.load().timeouts.clone();
     let stream = StallGuard::new(stream, timeouts.stall);
     let respond = service_fn(|request: Request<Incoming>| {
-        let admin = Arc::clone(&admin);
+        let (admin, place) = (Arc::clone(&admin), &place);
         async move {
             let (head, body) = request.into_parts();
             let expects_continue = head.headers.contains_key(EXPECT);
             let body = Body::http1(body, admin.service.limits.load().timeouts.body, expects_continue);
-            Ok::<_, Infallible>(route::serve(&admin, &head, body).await)
+            Ok::<_, Infallible>(place.connection.handle(route::serve(&admin, &head, body)).await)
         }
     });
     let mut builder = http1::Builder::new();
@@ -42,6 +42,7 @@ pub(super) async fn serve(
     // An error is ignored: the client is gone.
     tokio::select! {
         _ = &mut connection => return,
+        () = place.connection.evicted() => return,
         () = draining.begun() => {}
     }
     connection.as_mut().graceful_shutdown();

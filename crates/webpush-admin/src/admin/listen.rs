@@ -7,10 +7,8 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Mode of a Unix socket: only the user that the server runs as may connect.
 const SOCKET_MODE: u32 = 0o600;
@@ -109,15 +107,11 @@ impl Listener {
         }
     }
 
-    /// Waits for a permit, then for the next connection.
-    pub(super) async fn accept(
-        &self,
-        permits: &Arc<Semaphore>,
-    ) -> io::Result<(Box<dyn AdminStream>, OwnedSemaphorePermit)> {
-        let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    /// Waits for the next connection.
+    pub(super) async fn accept(&self) -> io::Result<Box<dyn AdminStream>> {
         Ok(match self {
-            Self::Tcp(listener, _) => (Box::new(listener.accept().await?.0), permit),
-            Self::Unix(listener, _) => (Box::new(listener.accept().await?.0), permit),
+            Self::Tcp(listener, _) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener, _) => Box::new(listener.accept().await?.0),
         })
     }
 }

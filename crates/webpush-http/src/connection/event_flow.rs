@@ -2,7 +2,7 @@
 
 use crate::delivery::events::{EventRequest, EventStream};
 use crate::h2::connection_lifetime::ConnectionLifetime;
-use crate::h2::flow::Responder;
+use crate::h2::flow::{LEAST_PROGRESS_BYTES, Responder};
 use crate::server::HttpServer;
 use bytes::Bytes;
 use h2::SendStream;
@@ -11,20 +11,23 @@ use http::header::{DATE, HeaderValue};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use webpush_service::drain::CloseDeadline;
+use webpush_service::page_memory::PageShare;
 
 /// Serves one request for events until it ends.
 pub(crate) async fn run(
     server: Arc<HttpServer>,
     request: EventRequest,
     mut respond: SendResponse<Bytes>,
+    share: PageShare,
     close_deadline: CloseDeadline,
     lifetime: &ConnectionLifetime,
 ) {
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match EventStream::begin(server, request, close_deadline).await {
+    let (mut head, mut events) = match EventStream::begin(server, request, Some(share), close_deadline).await
+    {
         Ok(begun) => begun,
         Err(answer) => return Responder { respond, patience, now }.send(answer).await,
     };
@@ -52,15 +55,20 @@ pub(crate) async fn run(
 ///
 /// # Errors
 ///
-/// If the peer reads nothing for `patience`, has reset the stream or is gone.
+/// If the peer reads too little for `patience`, has reset the stream or is gone.
 async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duration) -> Result<(), h2::Error> {
+    let (mut deadline, mut progress) = (Instant::now() + patience, 0);
     while !part.is_empty() {
         stream.reserve_capacity(part.len());
-        let Ok(Some(granted)) = timeout(patience, poll_fn(|cx| stream.poll_capacity(cx))).await else {
+        let Ok(Some(granted)) = timeout_at(deadline, poll_fn(|cx| stream.poll_capacity(cx))).await else {
             return Err(h2::Reason::CANCEL.into());
         };
         let granted = granted?;
         let piece = part.split_to(granted.min(part.len()));
+        progress += piece.len();
+        if progress >= LEAST_PROGRESS_BYTES {
+            (deadline, progress) = (Instant::now() + patience, 0);
+        }
         if !piece.is_empty() {
             stream.send_data(piece, false)?;
         }

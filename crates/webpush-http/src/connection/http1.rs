@@ -148,7 +148,7 @@ async fn respond(
             opening.answer()
         }
         RouteOutcome::Events(request) => {
-            match EventStream::begin(server, *request, CloseDeadline::new(draining)).await {
+            match EventStream::begin(server, *request, None, CloseDeadline::new(draining)).await {
                 Ok((head, events)) => {
                     return head.map(|()| Either::Right(StreamBody::new(frames(events, closing))));
                 }

@@ -24,14 +24,17 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use webpush_service::drain::{CloseDeadline, Draining};
+use webpush_service::page_memory::PageShare;
 
 /// Open requests of one HTTP/2 connection, as announced to the client (RFC 9113 §5.1.2).
 const CONCURRENT_STREAMS: u32 = 256;
@@ -41,6 +44,14 @@ const CONCURRENT_STREAMS: u32 = 256;
 /// More than [`CONCURRENT_STREAMS`], because a request that the client has reset is no longer an open stream but may still
 /// be running (CVE-2023-44487, rapid reset).
 const CONNECTION_REQUESTS: usize = 512;
+
+/// Memory of the heads of all requests of a connection that are not answered. Another request is refused.
+///
+/// A field that is in the compression table takes one byte to send and about [`FIELD_BYTES`] here.
+const CONNECTION_HEAD_BYTES: usize = 512 * 1024;
+
+/// Memory of a header field beside its name and value.
+const FIELD_BYTES: usize = 112;
 
 const _: () = assert!(CONNECTION_REQUESTS > CONCURRENT_STREAMS as usize, "every open stream must find room");
 
@@ -96,7 +107,9 @@ async fn converse<S>(
     let ping_state = PingState::default();
     let mut pinger = Pinger::new(ping_pong, keepalive);
     let lifetime = ConnectionLifetime::new(last_promised_stream);
+    let head_bytes = AtomicUsize::new(0);
     let mut requests = FuturesUnordered::new();
+    let page_share = PageShare::default();
     let mut stopping = false;
     let mut close_deadline = CloseDeadline::new(draining);
     loop {
@@ -117,16 +130,22 @@ async fn converse<S>(
         tokio::select! {
             biased;
             accepted = accepted => match accepted {
-                Some(Ok((request, respond))) => {
+                Some(Ok((request, mut respond))) => {
+                    let Some(head_lease) = HeadLease::take(&head_bytes, request.headers()) else {
+                        // The client may repeat it (RFC 9113 §8.7).
+                        respond.send_reset(Reason::REFUSED_STREAM);
+                        continue;
+                    };
                     let connection = server_push::PushConnection {
                         backlog,
                         ping: &ping_state,
                         inbound,
                         lifetime: &lifetime,
                         close_deadline: close_deadline.clone(),
+                        page_share: page_share.clone(),
                     };
                     // Boxed, because the set reserves space for one more than it has.
-                    requests.push(Box::pin(handle(server, direct_peer, request, respond, connection)));
+                    requests.push(Box::pin(handle(server, direct_peer, request, head_lease, respond, connection)));
                 }
                 Some(Err(_)) | None => return,
             },
@@ -142,6 +161,33 @@ async fn converse<S>(
                 connection.graceful_shutdown();
             }
         }
+    }
+}
+
+/// The share of a request in [`CONNECTION_HEAD_BYTES`].
+struct HeadLease<'a> {
+    used: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl<'a> HeadLease<'a> {
+    /// Returns `None` if the connection has no room for a head with these fields.
+    fn take(used: &'a AtomicUsize, headers: &HeaderMap) -> Option<Self> {
+        let field =
+            |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + FIELD_BYTES;
+        let bytes = headers.iter().map(field).sum();
+        // Only the task of the connection counts.
+        let after = used.load(Ordering::Relaxed) + bytes;
+        (after <= CONNECTION_HEAD_BYTES).then(|| {
+            used.store(after, Ordering::Relaxed);
+            Self { used, bytes }
+        })
+    }
+}
+
+impl Drop for HeadLease<'_> {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -178,10 +224,13 @@ fn handle<'a>(
     server: &'a Arc<HttpServer>,
     direct_peer: &'a DirectPeer,
     request: Request<RecvStream>,
+    head_lease: HeadLease<'a>,
     respond: SendResponse<Bytes>,
     connection: server_push::PushConnection<'a>,
 ) -> impl Future<Output = ()> + Send + 'a {
     let outcome = Box::pin(async move {
+        // Until the request is routed. What it becomes has no head.
+        let _lease = head_lease;
         let (head, body) = request.into_parts();
         let body = Body::http2(body, server.service.limits.load().timeouts.body);
         (route::serve(server, direct_peer, &head, body).await, head.method == Method::HEAD)
@@ -192,9 +241,16 @@ fn handle<'a>(
                 server_push::run(server, request, session_handle, respond, connection).await
             }
             (RouteOutcome::Events(request), _) => {
-                let server_push::PushConnection { close_deadline, lifetime, .. } = connection;
-                Box::pin(event_flow::run(Arc::clone(server), *request, respond, close_deadline, lifetime))
-                    .await;
+                let server_push::PushConnection { close_deadline, lifetime, page_share, .. } = connection;
+                Box::pin(event_flow::run(
+                    Arc::clone(server),
+                    *request,
+                    respond,
+                    page_share,
+                    close_deadline,
+                    lifetime,
+                ))
+                .await;
             }
             (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = server.error_style.answer(&unsupported_upgrade());

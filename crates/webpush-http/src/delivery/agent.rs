@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 use webpush_core::id::Position;
 use webpush_core::session::{DeliveryProtocol, Input, Queue};
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::page_memory::{PageLease, PageShare};
 use webpush_service::service::{SentMessage, Service};
 use webpush_service::session_registry::{BlockReason, SessionHandle};
 use webpush_store::StoreError;
@@ -21,6 +23,8 @@ pub(super) struct Agent<P> {
     pub(super) session_handle: Option<SessionHandle>,
     /// Entries that wait for the transport.
     pub(super) queue: Queue<QueuedEntry>,
+    /// The memory of the page that the queue is from.
+    lease: Option<Box<PageLease>>,
     timer: Timer,
     /// The source that is polled first. It changes, so that no source starves the others.
     first_source: u8,
@@ -42,9 +46,9 @@ const SOURCES: u8 = 3;
 
 impl<P: DeliveryProtocol> Agent<P> {
     pub(super) fn new(server: Arc<HttpServer>, protocol: P, session_handle: Option<SessionHandle>) -> Self {
-        let (queue, timer) = (Queue::default(), Timer::default());
+        let (queue, lease, timer) = (Queue::default(), None, Timer::default());
         let (first_source, is_ready, can_end) = (0, false, true);
-        Self { server, protocol, session_handle, queue, timer, first_source, is_ready, can_end }
+        Self { server, protocol, session_handle, queue, lease, timer, first_source, is_ready, can_end }
     }
 
     pub(super) fn service(&self) -> &Service {
@@ -67,17 +71,38 @@ impl<P: DeliveryProtocol> Agent<P> {
         self.handle(Input::Skipped.into());
     }
 
-    /// Reads a page of the inbox.
-    pub(super) async fn fetch(&mut self, after: Position) -> Result<(), StoreError> {
+    /// Reads a page of the inbox, with memory of its connection's share.
+    ///
+    /// `client` is charged if its scope excludes much of the inbox.
+    pub(super) async fn fetch(
+        &mut self,
+        after: Position,
+        client: Option<&ClientAddr>,
+        share: Option<&PageShare>,
+    ) -> Result<(), StoreError> {
         let Some(session) = self.protocol.session() else { return Ok(()) };
-        let page = self.server.service.fetch(session.scope(), after, self.service().now()).await?;
-        let is_excluded = page.entries.is_empty() && page.more;
-        self.handle(Input::Fetched(page).into());
-        if is_excluded {
-            // A long inbox without an entry for this session must not delay the other sessions of the thread.
-            tokio::task::yield_now().await;
+        let (service, now) = (&self.server.service, self.service().now());
+        let mut lease = match self.lease.take() {
+            // A session with a window may read on while it has a page.
+            Some(lease) => lease,
+            None => Box::new(service.page_memory.reserve(share).await),
+        };
+        let page = service.fetch(client, session.scope(), after, now).await?;
+        if self.queue.is_empty() {
+            lease.shrink_to(&page.entries);
         }
+        self.lease = (!page.entries.is_empty() || !self.queue.is_empty()).then_some(lease);
+        self.handle(Input::Fetched(page).into());
         Ok(())
+    }
+
+    /// Takes the oldest entry that waits for the transport.
+    pub(super) fn next_entry(&mut self) -> Option<QueuedEntry> {
+        let entry = self.queue.pop_front();
+        if self.queue.is_empty() {
+            self.lease = None;
+        }
+        entry
     }
 
     /// Prepares a wait with the current state of the transport, and records for traces why messages wait.

@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use webpush_core::session::{Command, DeliveryProtocol, End, Input, ProtocolCommand};
+use webpush_service::client_addr::ClientAddr;
+use webpush_service::page_memory::PageShare;
 use webpush_store::StoreError;
 
 type ActionOf<T> = <<T as Transport>::Protocol as DeliveryProtocol>::Action;
@@ -33,6 +35,16 @@ pub(super) trait Transport: Sized + Send {
 
     /// True to also call [`handle_wakeup`](Self::handle_wakeup) for wakeups without a change to the inbox.
     const HANDLES_WAKEUPS: bool = false;
+
+    /// Returns the client whose session may exclude entries of its inbox; `None` if it takes them all.
+    fn client(&self) -> Option<&ClientAddr> {
+        None
+    }
+
+    /// Returns the memory for pages of a connection that has many agents.
+    fn page_share(&self) -> Option<&PageShare> {
+        None
+    }
 
     /// Returns true if another entry can be delivered now.
     fn is_ready(&self) -> bool;
@@ -179,7 +191,9 @@ impl<T: Transport> Driver<T> {
     async fn perform(&mut self, command: ProtocolCommand<ActionOf<T>>) -> ControlFlow<T::Output> {
         let Self { agent, transport } = self;
         let result = match command {
-            ProtocolCommand::Session(Command::Fetch { after }) => agent.fetch(after).await,
+            ProtocolCommand::Session(Command::Fetch { after }) => {
+                agent.fetch(after, transport.client(), transport.page_share()).await
+            }
             ProtocolCommand::Session(Command::Settle { entries, .. }) => {
                 agent.service().settle_durably(entries).await
             }
@@ -200,7 +214,7 @@ impl<T: Transport> Driver<T> {
     /// Delivers queued entries until the transport accepts no more.
     async fn deliver(&mut self) -> ControlFlow<T::Output> {
         while self.transport.is_ready() {
-            let Some(entry) = self.agent.queue.pop_front() else { break };
+            let Some(entry) = self.agent.next_entry() else { break };
             self.transport.deliver(entry, &mut self.agent).await?;
         }
         ControlFlow::Continue(())

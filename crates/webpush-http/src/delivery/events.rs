@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep_until};
 use webpush_core::id::Position;
 use webpush_core::protocol::event_stream::{GONE, KEEP_ALIVE, MEDIA_TYPE, PREAMBLE, event};
 use webpush_core::session::{End, Input, Session};
+use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::CloseDeadline;
+use webpush_service::page_memory::PageShare;
 use webpush_service::service::SentMessage;
 use webpush_service::session_registry::SessionHandle;
 use webpush_store::StoreError;
@@ -50,6 +52,7 @@ pub struct EventStream(Driver<EventTransport>);
 
 struct EventTransport {
     request: DeliveryRequest,
+    share: Option<PageShare>,
     close_deadline: CloseDeadline,
     stage: Stage,
     /// When to send a comment.
@@ -81,6 +84,8 @@ enum Pause {
 impl EventStream {
     /// Starts the session, and returns the head of the response and the stream that follows it.
     ///
+    /// `share` is the memory for pages of a connection that has many sessions.
+    ///
     /// # Errors
     ///
     /// The whole response, if no stream follows.
@@ -88,6 +93,7 @@ impl EventStream {
     pub async fn begin(
         server: Arc<HttpServer>,
         request: EventRequest,
+        share: Option<PageShare>,
         close_deadline: CloseDeadline,
     ) -> Result<(Response<()>, Self), Answer> {
         let EventRequest { request, session_handle, after, receipts } = request;
@@ -101,7 +107,7 @@ impl EventStream {
         let session = Session::resume(request.scope, wait_mode, redelivery, after, service.now());
         let agent = Agent::new(server, session, Some(session_handle));
         let transport =
-            EventTransport { request, close_deadline, stage: Stage::New, quiet_until: Instant::now() };
+            EventTransport { request, share, close_deadline, stage: Stage::New, quiet_until: Instant::now() };
         let mut driver = Driver { agent, transport };
         match driver.run_commands().await {
             ControlFlow::Break(Pause::End(end)) => {
@@ -147,6 +153,14 @@ impl Transport for EventTransport {
     type Protocol = Session;
     type Event = Event;
     type Output = Pause;
+
+    fn client(&self) -> Option<&ClientAddr> {
+        Some(&self.request.client)
+    }
+
+    fn page_share(&self) -> Option<&PageShare> {
+        self.share.as_ref()
+    }
 
     fn is_ready(&self) -> bool {
         true

@@ -16,7 +16,7 @@ pub(super) async fn settle(service: &Service, inbox: InboxId, until: Position) -
     let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
     let mut after = Position::START;
     while after < until {
-        let page = service.fetch(&scope, after, service.now()).await?;
+        let page = service.fetch(None, &scope, after, service.now()).await?;
         let read = page.entries.iter().filter(|entry| entry.position() <= until);
         let ops: Vec<_> = read.map(|entry| Op::Settle(entry.entry_ref(), Outcome::Delivered)).collect();
         if !ops.is_empty() {

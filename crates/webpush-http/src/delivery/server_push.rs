@@ -22,7 +22,9 @@ use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use webpush_core::session::{End, Input, Session};
+use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::CloseDeadline;
+use webpush_service::page_memory::PageShare;
 use webpush_service::session_registry::SessionHandle;
 use webpush_store::StoreError;
 
@@ -38,6 +40,8 @@ pub struct PushConnection<'a> {
     pub lifetime: &'a ConnectionLifetime,
     /// When to end the session as the service shuts down.
     pub close_deadline: CloseDeadline,
+    /// Memory for the pages of its sessions.
+    pub page_share: PageShare,
 }
 
 /// The delivery under way.
@@ -115,6 +119,14 @@ impl<'a> Transport for ServerPush<'a> {
     type Event = Event<'a>;
     /// The response to the request, unless it was reset.
     type Output = Option<Answer>;
+
+    fn client(&self) -> Option<&ClientAddr> {
+        Some(&self.request.client)
+    }
+
+    fn page_share(&self) -> Option<&PageShare> {
+        Some(&self.connection.page_share)
+    }
 
     fn is_ready(&self) -> bool {
         matches!(self.outgoing, Outgoing::Idle) && !self.connection.lifetime.is_out_of_ids()

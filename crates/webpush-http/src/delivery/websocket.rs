@@ -402,7 +402,7 @@ async fn find(service: &Service, id: InboxId) -> Result<Option<SessionHandle>, S
 fn register_session(service: &Service, agent: InboxId) -> SessionHandle {
     // The protocol checks the minimum urgency, which the agent can change.
     let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
-    service.registry.register(&scope, TransportKind::Autopush)
+    service.registry.register_exclusive(&scope, TransportKind::Autopush)
 }
 
 #[cfg(test)]

@@ -55,11 +55,16 @@ pub struct Flow {
     patience: Duration,
     /// When the peer must have read more.
     deadline: Instant,
+    /// Bytes since the deadline was set.
+    progress: usize,
 }
+
+/// Bytes that a peer must read within its patience. Less is a stall: each message would last for hours.
+pub(crate) const LEAST_PROGRESS_BYTES: usize = 1024;
 
 impl Flow {
     fn new(stream: SendStream<Bytes>, rest: Bytes, patience: Duration) -> Self {
-        Self { stream, rest, patience, deadline: Instant::now() + patience }
+        Self { stream, rest, patience, deadline: Instant::now() + patience, progress: 0 }
     }
 
     /// Begins a pushed response; `None` if the peer has reset the promise.
@@ -103,8 +108,11 @@ impl Flow {
             };
             let part = self.rest.split_to(granted.min(self.rest.len()));
             if !part.is_empty() {
+                self.progress += part.len();
                 self.stream.send_data(part, self.rest.is_empty())?;
-                self.deadline = Instant::now() + self.patience;
+                if self.progress >= LEAST_PROGRESS_BYTES {
+                    (self.progress, self.deadline) = (0, Instant::now() + self.patience);
+                }
             }
         }
         Ok(any)

@@ -305,7 +305,9 @@ const fn of_what(limit: LimitKind) -> &'static str {
             "new receipt subscriptions from this address (name one that you have with a Link header)"
         }
         LimitKind::Elsewhere => "messages to other push services from this address",
+        LimitKind::Scans => "reads from this address that look through an inbox (acknowledge its messages)",
         LimitKind::Notifications => "notifications from this address that wait for other push services",
+        LimitKind::Sessions => "requests that wait for messages of this agent (close some)",
         LimitKind::SubscriptionSet => "subscriptions in this set (remove some)",
     }
 }

@@ -29,20 +29,25 @@ section:target { border-color: currentcolor }
 
 const FOOT: &str = "</main>\n</body>\n</html>\n";
 
-/// Returns the page.
-pub(crate) fn page(style: &ErrorStyle) -> Answer {
+/// Renders the page.
+pub(crate) fn render(style: &ErrorStyle) -> Bytes {
     let mut body = HEAD.to_owned();
     for entry in entries(style.vapid_status) {
         body.push_str(&section(&entry));
     }
     body.push_str(FOOT);
+    body.into()
+}
+
+/// Returns the response with the page.
+pub(crate) fn answer(page: &Bytes) -> Answer {
     // The page has no scripts and fetches nothing.
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    with(Response::new(Bytes::from(body)), headers)
+    with(Response::new(page.clone()), headers)
 }
 
 fn section(entry: &CatalogueEntry) -> String {
@@ -75,7 +80,7 @@ mod tests {
             vapid_status,
             refusals: Default::default(),
         };
-        String::from_utf8(page(&style).body().to_vec()).unwrap()
+        String::from_utf8(render(&style).to_vec()).unwrap()
     }
 
     #[test]

@@ -43,8 +43,20 @@ pub(crate) async fn notify(
 ) -> Result<Answer, ServiceError> {
     let service = &*server.service;
     refuse_loops(&head.headers)?;
+    let network = service.rate_limits.load().limited_network(client);
+    let permit = match server.notification_bodies.admit(network) {
+        Ok(permit) => permit,
+        Err(exceeded) => return Ok(failed(HttpError::from(exceeded).kind(), &server.error_style)),
+    };
     // The body is dropped here: while other services respond, only their messages are in memory.
-    let (headers, deliveries) = deliveries(service, &body.read(&head.headers, GATEWAY_BODY_BYTES).await?)?;
+    let (headers, deliveries) = {
+        let body = body.read(&head.headers, GATEWAY_BODY_BYTES).await?;
+        let turn = service.work_turns.take().await;
+        let deliveries = deliveries(service, &body);
+        turn.end().await;
+        deliveries?
+    };
+    drop(permit);
     let route = OnceLock::new();
     let deliveries = deliveries.into_iter().map(async |Delivery { pushkey, what }| {
         let here = matches!(&what, Some((Target::Here(..), _)));

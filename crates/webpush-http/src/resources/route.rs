@@ -137,7 +137,7 @@ async fn on_capability(
             | Capability::SubscriptionSet(_)
             | Capability::ReceiptSubscription(_),
             &Method::GET,
-        ) => return subscription::monitor(service, head, capability).await,
+        ) => return subscription::monitor(service, caller.client, head, capability).await,
         (Capability::Subscription(agent, id), &Method::DELETE) => {
             subscription::unsubscribe(service, agent, id).await?
         }
@@ -157,13 +157,17 @@ async fn on_capability(
             _,
         ) => return Err(not_allowed("GET, DELETE, OPTIONS")),
 
-        (Capability::Device(device), _) => return resources::device(service, head, device).await,
+        (Capability::Device(device), _) => {
+            return resources::device(service, caller.client, head, device).await;
+        }
         (Capability::Channels(device), &Method::POST) => {
             registration::subscribe(service, caller.client, head, body, device).await?
         }
         (Capability::Channels(_), &Method::OPTIONS) => cors::preflight("POST, OPTIONS", &head.headers),
         (Capability::Channels(_), _) => return Err(not_allowed("POST, OPTIONS")),
-        (Capability::Channel(device, id), _) => resources::channel(service, head, device, id).await?,
+        (Capability::Channel(device, id), _) => {
+            resources::channel(service, caller.client, head, device, id).await?
+        }
         (Capability::Update(device, id), _) => {
             update::update(service, caller.client, head, body, device, id).await?
         }
@@ -194,7 +198,7 @@ async fn on_fixed_path(
         (matrix::PATH, &Method::POST) => matrix::notify(server, caller.client, head, body).await,
         (matrix::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
         ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
-        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::page(&server.error_style)),
+        ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::answer(&server.errors_page)),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
         _ => Err(Problem::NotFound.into()),
     }

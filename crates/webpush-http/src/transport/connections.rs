@@ -13,6 +13,23 @@ use webpush_service::metrics::Metrics;
 /// Descriptors reserved for files and [`GATEWAY_REQUESTS`] when the limit follows from their number.
 const RESERVED_DESCRIPTORS: usize = 128 + GATEWAY_REQUESTS;
 
+/// One network may have this part of all connections by default.
+const NETWORK_SHARE: usize = 4;
+
+/// The limit of connections of one client network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkLimit {
+    /// A quarter of all connections.
+    ///
+    /// One client cannot keep the others out, and many can share an address (NAT).
+    #[default]
+    Share,
+    /// No limit.
+    Off,
+    /// This many.
+    At(usize),
+}
+
 /// The permits for connections.
 pub struct Connections {
     /// The share of connections that are not counted by network.
@@ -77,8 +94,13 @@ impl Connections {
     ///
     /// `limit` defaults to the number of file descriptors, less those reserved.
     #[must_use]
-    pub fn new(limit: Option<usize>, limit_per_network: Option<usize>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(limit: Option<usize>, per_network: NetworkLimit, metrics: Arc<Metrics>) -> Self {
         let limit = limit.unwrap_or_else(|| default_limit(descriptors()));
+        let limit_per_network = match per_network {
+            NetworkLimit::Share => Some((limit / NETWORK_SHARE).max(1)),
+            NetworkLimit::Off => None,
+            NetworkLimit::At(limit) => Some(limit),
+        };
         metrics.connections.set_limit(limit);
         let permits = Arc::new(Permits { free: limit.into(), by_network: Mutex::default(), metrics });
         let any = Arc::new(Share { permits, network: None });
@@ -151,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_dropped_permit_can_be_taken_again() {
-        let connections = Connections::new(Some(1), None, Arc::default());
+        let connections = Connections::new(Some(1), NetworkLimit::Off, Arc::default());
         let permit = connections.admit();
         assert!(permit.is_some() && connections.admit().is_none());
         drop(permit);
@@ -159,9 +181,19 @@ mod tests {
     }
 
     #[test]
+    fn by_default_one_network_cannot_keep_the_others_out() {
+        let network = |last: u8| Some(ClientAddr::new([192, 0, 2, last].into()).network(64));
+        let connections = Connections::new(Some(832), NetworkLimit::default(), Arc::default());
+        let admit = |network| connections.charge(connections.admit()?, network);
+        let held: Vec<_> = std::iter::from_fn(|| admit(network(1))).collect();
+        assert_eq!(held.len(), 208);
+        assert!(admit(network(2)).is_some());
+    }
+
+    #[test]
     fn each_network_has_its_own_limit() {
         let network = |last: u8| Some(ClientAddr::new([192, 0, 2, last].into()).network(64));
-        let connections = Connections::new(Some(5), Some(2), Arc::default());
+        let connections = Connections::new(Some(5), NetworkLimit::At(2), Arc::default());
         let admit = |network| connections.charge(connections.admit().unwrap(), network);
         let held = [admit(network(1)), admit(network(1)), admit(network(2))];
         assert!(held.iter().all(Option::is_some));

@@ -15,14 +15,21 @@ use webpush_core::time::CompactDuration;
 pub struct StallGuard<S> {
     stream: S,
     patience: CompactDuration,
+    /// Bytes of partial writes since the timer was set.
+    progress: u16,
     /// The timer of a pending write; an idle connection has none.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
+/// Bytes that a stalled peer must read before its timer is set anew.
+///
+/// A peer that reads a byte at a time would otherwise hold its responses for as long as it likes.
+const LEAST_PROGRESS_BYTES: u16 = 1024;
+
 impl<S> StallGuard<S> {
     /// Fails a write that makes no progress for `patience`.
     pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience: patience.into(), waiting: None }
+        Self { stream, patience: patience.into(), progress: 0, waiting: None }
     }
 
     /// Returns the stream itself.
@@ -30,9 +37,28 @@ impl<S> StallGuard<S> {
         &self.stream
     }
 
+    /// Watches a write of `length` bytes.
+    fn watch_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<usize>>,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &poll
+            && *written < length
+            && self.waiting.is_some()
+        {
+            self.progress = self.progress.saturating_add(u16::try_from(*written).unwrap_or(u16::MAX));
+            if self.progress < LEAST_PROGRESS_BYTES {
+                return poll;
+            }
+        }
+        self.watch(cx, poll)
+    }
+
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
-            self.waiting = None;
+            (self.waiting, self.progress) = (None, 0);
             return poll;
         }
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.patience.into())));
@@ -56,7 +82,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch(cx, poll)
+        self.watch_write(cx, poll, buf.len())
     }
 
     fn poll_write_vectored(
@@ -65,7 +91,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watch(cx, poll)
+        self.watch_write(cx, poll, bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -99,6 +125,25 @@ mod tests {
         let mut read = [0; 4];
         far.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"1234");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_a_byte_at_a_time_is_stalled() {
+        let (near, mut far) = duplex(8);
+        let mut near = StallGuard::new(near, Duration::from_secs(60));
+        let drip = async {
+            loop {
+                sleep(Duration::from_secs(45)).await;
+                if far.read_u8().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let write = async { near.write_all(&[0; 4096]).await };
+        tokio::select! {
+            () = drip => panic!("the writer waits for ever"),
+            written = write => assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut),
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Protocol;
 use webpush_core::websocket::{WebSocketMessage, client};
 use webpush_http::server::{HttpConfig, HttpServer};
-use webpush_http::transport::connections::Connections;
+use webpush_http::transport::connections::{Connections, NetworkLimit};
 use webpush_http::transport::listen::{self, Front};
 use webpush_service::drain::Drain;
 use webpush_service::service::{Service, Setup};
@@ -72,7 +72,8 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
         let drain = Drain::default();
         // Without `settling::start`, which settles by the clock. So acknowledgements are settled in batches of 64.
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
-        let connections = Arc::new(Connections::new(Some(8), None, Arc::clone(&service.metrics)));
+        let connections =
+            Arc::new(Connections::new(Some(8), NetworkLimit::Off, Arc::clone(&service.metrics)));
         let front = Front { connections, proxy_protocol: false, tls: None };
         let _ = listen::start(listener, front, server, drain.draining()).await;
         Ok(())

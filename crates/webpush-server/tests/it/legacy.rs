@@ -44,6 +44,16 @@ async fn subscribe(server: &Server, peer: &mut Http2Client, channels: &str) -> (
     (channel, header(&response, "location").to_owned())
 }
 
+/// Returns two channels of one device, each with the URL of the agent and that of the senders.
+pub(crate) async fn two_channels(
+    server: &Server,
+    peer: &mut Http2Client,
+) -> ((String, String), (String, String)) {
+    let device = register(server, peer).await;
+    let second = subscribe(server, peer, &device.links["urn:ietf:params:push:sub"]).await;
+    ((device.channel, device.update), second)
+}
+
 /// Returns the links of a response that has them in one header.
 fn links(response: &Response<Bytes>, origin: &str) -> BTreeMap<String, String> {
     assert_eq!(response.headers().get_all("link").iter().count(), 1);
@@ -65,7 +75,7 @@ async fn put(
 }
 
 /// Sends a message that must be accepted.
-async fn send(peer: &mut Http2Client, update: &str, body: &'static str) {
+pub(crate) async fn send(peer: &mut Http2Client, update: &str, body: &'static str) {
     let response = put(peer, update, &[], body).await;
     assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
 }

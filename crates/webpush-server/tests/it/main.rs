@@ -38,6 +38,7 @@ mod events;
 mod gateway;
 mod gateway_elsewhere;
 mod gateway_room;
+mod greedy_clients;
 mod headers;
 mod health;
 mod hostile;

@@ -67,13 +67,18 @@ impl RawPeer {
         for (name, value) in
             [(":method", method), (":scheme", "http"), (":authority", &self.authority), (":path", path)]
         {
-            block.push(0);
-            for text in [name, value] {
-                block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
-                block.extend_from_slice(text.as_bytes());
-            }
+            Self::add_header(&mut block, name, value);
         }
         block
+    }
+
+    /// Adds a field to a header block.
+    pub(crate) fn add_header(block: &mut Vec<u8>, name: &str, value: &str) {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
+            block.extend_from_slice(text.as_bytes());
+        }
     }
 
     /// Returns the next frame; `None` at the end of the connection.

@@ -8,14 +8,16 @@ use webpush_core::problem::Problem;
 use webpush_core::sender::Claim;
 
 /// In the order of [`webpush_core::problem::LimitKind`].
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 10] = [
     "subscription",
     "agent",
     "sender",
     "registration",
     "receipts",
     "elsewhere",
+    "scans",
     "notifications",
+    "sessions",
     "subscription-set",
 ];
 /// In the order of [`Claim`].
@@ -35,7 +37,7 @@ const CLAIMS: [Claim; 8] = [
 pub struct Refusals {
     /// Counters by error name.
     problems: OnceLock<Vec<(&'static str, AtomicU64)>>,
-    limits: Counters<8>,
+    limits: Counters<10>,
     claims: Counters<8>,
 }
 
@@ -112,7 +114,9 @@ mod tests {
             (LimitKind::Registration, "registration"),
             (LimitKind::Receipts, "receipts"),
             (LimitKind::Elsewhere, "elsewhere"),
+            (LimitKind::Scans, "scans"),
             (LimitKind::Notifications, "notifications"),
+            (LimitKind::Sessions, "sessions"),
             (LimitKind::SubscriptionSet, "subscription-set"),
         ] {
             assert_eq!(LIMITS[limit as usize], name);

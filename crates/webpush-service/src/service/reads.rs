@@ -1,12 +1,24 @@
 //! Reads of the store, which is private to the service.
 
 use super::Service;
+use crate::client_addr::ClientAddr;
+use crate::error::ServiceError;
+use std::time::Duration;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::problem::Problem;
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use webpush_store::{Detail, Due, IdleCheck, Snapshot, Statistics, Store as _, StoreError};
+use webpush_store::{Detail, Due, IdleCheck, Latest, Snapshot, Statistics, Store as _, StoreError};
+
+/// Steps of one fetch. After these the session looks whether it is still wanted.
+const SCAN_STEPS: usize = 64;
+
+/// Returns true if a page found nothing so far.
+const fn has_more_only(page: &Page) -> bool {
+    page.entries.is_empty() && page.more
+}
 
 // Returning the store's futures directly keeps the callers' futures small.
 #[allow(
@@ -43,22 +55,68 @@ impl Service {
     }
 
     /// Reads entries of an inbox after a position.
-    pub fn fetch(
+    ///
+    /// If many rows are excluded by the scope, the read goes on in steps that take turns with those of other clients, and
+    /// are charged to the client.
+    pub async fn fetch(
         &self,
+        client: Option<&ClientAddr>,
         scope: &Scope,
         after: Position,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Page, StoreError>> + Send {
-        self.store.fetch(scope, after, now)
+    ) -> Result<Page, StoreError> {
+        let page = self.store.fetch(scope, after, now).await?;
+        // On the heap, because it is rare.
+        if has_more_only(&page) { Box::pin(self.scan(client, scope, page, now)).await } else { Ok(page) }
     }
 
-    /// Reads the newest entry of an inbox.
-    pub fn latest(
+    /// Continues a read that found nothing so far.
+    async fn scan(
         &self,
+        client: Option<&ClientAddr>,
+        scope: &Scope,
+        mut page: Page,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        for _ in 0..SCAN_STEPS {
+            if !has_more_only(&page) {
+                break;
+            }
+            if let Some(client) = client
+                && let Err(Problem::TooManyRequests { retry_after_seconds, .. }) =
+                    self.rate_limits.load().charge_scan(client)
+            {
+                tokio::time::sleep(Duration::from_secs(retry_after_seconds)).await;
+            }
+            let turn = self.work_turns.take().await;
+            page = self.store.fetch(scope, page.scanned, now).await?;
+            turn.end().await;
+        }
+        Ok(page)
+    }
+
+    /// Searches for the newest entry of an inbox, in steps that take turns with those of other clients.
+    ///
+    /// # Errors
+    /// Fails with [`Problem::TooManyRequests`] if the client has searched too much, or with the error of the store.
+    pub async fn latest(
+        &self,
+        client: &ClientAddr,
         scope: &Scope,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send {
-        self.store.latest(scope, now)
+    ) -> Result<Option<Entry>, ServiceError> {
+        let mut before = Position::END;
+        loop {
+            let turn = self.work_turns.take().await;
+            let step = self.store.latest(scope, before, now).await?;
+            turn.end().await;
+            match step {
+                Latest::Entry(entry) => return Ok(Some(entry)),
+                Latest::Nothing => return Ok(None),
+                Latest::Continue(earlier) => before = earlier,
+            }
+            self.rate_limits.load().charge_scan(client)?;
+        }
     }
 
     /// Lists expired messages.

@@ -45,6 +45,7 @@ fn register(registry: &Arc<SessionRegistry>) -> SessionHandle {
     let inbox = InboxId::from_bytes([1; 16]);
     registry
         .register(&Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow }, TransportKind::Rfc8030)
+        .unwrap()
 }
 
 fn take(session: &SessionHandle) -> Wakeup {
@@ -112,9 +113,9 @@ fn a_reconnecting_agent_supersedes_only_its_own_websocket() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
-    let push = registry.register(&scope, TransportKind::Rfc8030);
-    let first = registry.register(&scope, TransportKind::Autopush);
-    let second = registry.register(&scope, TransportKind::Autopush);
+    let push = registry.register(&scope, TransportKind::Rfc8030).unwrap();
+    let first = registry.register_exclusive(&scope, TransportKind::Autopush);
+    let second = registry.register_exclusive(&scope, TransportKind::Autopush);
     let is_superseded = |session: &SessionHandle| session.take_if(|wakeup| wakeup.superseded).is_some();
     assert!(is_superseded(&first) && !is_superseded(&second) && !is_superseded(&push));
     drop(first);
@@ -130,7 +131,7 @@ fn r8030_7_3_a_only_sessions_of_what_was_removed_end() {
         subscription: Some(SubscriptionId::from_bytes([n; 16])),
         min_urgency: Urgency::VeryLow,
     };
-    let register_for = |n| registry.register(&only(n), TransportKind::Rfc8030);
+    let register_for = |n| registry.register(&only(n), TransportKind::Rfc8030).unwrap();
     let (removed, kept, set) = (register_for(2), register_for(3), register(&registry));
     registry.end_sessions(inbox, Some(SubscriptionId::from_bytes([2; 16])));
     let is_removed = |session: &SessionHandle| session.take_if(|wakeup| wakeup.removed).is_some();
@@ -145,10 +146,10 @@ fn availability_depends_on_urgency_and_block_reason() {
     let inbox = InboxId::from_bytes([1; 16]);
     assert_eq!(registry.availability(inbox, Urgency::High), Availability::NoSession);
     let scope = Scope { inbox, subscription: None, min_urgency: Urgency::Normal };
-    let first = registry.register(&scope, TransportKind::Rfc8030);
+    let first = registry.register(&scope, TransportKind::Rfc8030).unwrap();
     assert_eq!(registry.availability(inbox, Urgency::Low), Availability::BelowMinUrgency(Urgency::Normal));
     assert_eq!(registry.availability(inbox, Urgency::Normal), Availability::Session(BlockReason::Nothing));
-    let second = registry.register(&scope, TransportKind::Autopush);
+    let second = registry.register_exclusive(&scope, TransportKind::Autopush);
     for reason in [BlockReason::Window, BlockReason::Socket, BlockReason::Nothing] {
         second.set_block_reason(reason, Urgency::Low);
         assert_eq!(registry.availability(inbox, Urgency::Low), Availability::Session(reason));
@@ -162,4 +163,22 @@ fn transports_are_in_order() {
     for (number, transport) in TransportKind::ALL.into_iter().enumerate() {
         assert_eq!(transport as usize, number);
     }
+}
+
+#[test]
+fn the_sessions_of_an_inbox_are_bounded() {
+    let registry = Arc::new(SessionRegistry::default());
+    let scope =
+        Scope { inbox: InboxId::from_bytes([7; 16]), subscription: None, min_urgency: Urgency::VeryLow };
+    let register = || registry.register(&scope, TransportKind::Events);
+    let open: Vec<_> = std::iter::from_fn(|| register().ok()).collect();
+    assert_eq!(open.len(), INBOX_SESSIONS);
+    assert!(matches!(register(), Err(Problem::TooManyRequests { limit: LimitKind::Sessions, .. })));
+    assert!(
+        registry.register_exclusive(&scope, TransportKind::Autopush).take_if(|_| true).is_some(),
+        "a WebSocket takes the place of the one before"
+    );
+    drop(open);
+    assert!(register().is_ok());
+    assert_eq!(registry.session_count(TransportKind::Events), 0);
 }

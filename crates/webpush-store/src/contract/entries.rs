@@ -185,7 +185,7 @@ pub async fn a_closed_store_refuses(open: Open<'_>) {
     assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Err(StoreError::Unavailable));
     assert_eq!(store.entry(&entry).await, Err(StoreError::Unavailable));
     assert_eq!(store.fetch(&everything(AGENT), Position::START, at(10)).await, Err(StoreError::Unavailable));
-    assert_eq!(store.latest(&everything(AGENT), at(10)).await, Err(StoreError::Unavailable));
+    assert_eq!(store.latest(&everything(AGENT), Position::END, at(10)).await, Err(StoreError::Unavailable));
     assert_eq!(store.due(at(10), 1).await, Err(StoreError::Unavailable));
     assert_eq!(contents(&open(Quota::default()), AGENT).await, [entry]);
 }

@@ -1,7 +1,8 @@
 //! Rules of reading an inbox.
 
 use super::*;
-use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use crate::{Latest, StoreError};
+use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_BYTES, FETCH_SCAN_ROWS};
 
 /// Other subscriptions, lower urgencies and expired messages are excluded, but count as scanned.
 pub async fn fetch_admits_what_the_scope_says(open: Open<'_>) {
@@ -75,28 +76,62 @@ pub async fn fetch_stops_after_scanning_enough(open: Open<'_>) {
     assert_eq!((second.scanned, second.more), (wanted.position, false));
 }
 
-/// The newest entry that the scope admits is found among the newest [`FETCH_SCAN_ROWS`] rows.
+/// The newest entry that the scope admits is found in steps, however far back it is.
 pub async fn latest_is_the_newest_that_the_scope_admits(open: Open<'_>) {
     let store = seeded(open).await;
     let only = |id| Scope { subscription: Some(id), ..everything(AGENT) };
-    let latest = async |scope, now| {
-        let found = store.latest(&scope, at(now)).await.expect("the store can be read");
+    let newest = async |scope, now| {
+        let found = latest(&store, &scope, at(now)).await.expect("the store can be read");
         found.map(|entry| entry.entry_ref())
     };
-    assert_eq!(latest(everything(AGENT), 10).await, None);
+    assert_eq!(newest(everything(AGENT), 10).await, None);
     let first = append_one(&store, message(0)).await;
     let second = append_one(&store, Draft { expires: at(50), ..message(1) }).await;
     let other = append_one(&store, Draft { subscription: OTHER_SUBSCRIPTION, ..message(2) }).await;
     append_one(&store, Draft { agent: OTHER_AGENT, ..message(3) }).await;
-    assert_eq!(latest(everything(AGENT), 10).await, Some(other));
-    assert_eq!(latest(only(SUBSCRIPTION), 49).await, Some(second));
-    assert_eq!(latest(only(SUBSCRIPTION), 50).await, Some(first));
+    assert_eq!(newest(everything(AGENT), 10).await, Some(other));
+    assert_eq!(newest(only(SUBSCRIPTION), 49).await, Some(second));
+    assert_eq!(newest(only(SUBSCRIPTION), 50).await, Some(first));
     settle(&store, second, Outcome::Delivered).await;
-    assert_eq!(latest(only(SUBSCRIPTION), 10).await, Some(first));
-    let many = FETCH_SCAN_ROWS as u64 - 2;
+    assert_eq!(newest(only(SUBSCRIPTION), 10).await, Some(first));
+    let many = 2 * FETCH_SCAN_ROWS as u64;
     let newer = |number| Draft { subscription: OTHER_SUBSCRIPTION, ..message(number) };
     append(&store, (10..10 + many).map(newer).collect()).await;
-    assert_eq!(latest(only(SUBSCRIPTION), 10).await, Some(first));
-    append_one(&store, newer(9)).await;
-    assert_eq!(latest(only(SUBSCRIPTION), 10).await, None, "it is too far back");
+    assert_eq!(newest(only(SUBSCRIPTION), 10).await, Some(first));
+    let step = store.latest(&only(SUBSCRIPTION), Position::END, at(10)).await;
+    assert!(matches!(step, Ok(Latest::Continue(_))), "one step reads a bounded number of rows: {step:?}");
+    settle(&store, first, Outcome::Delivered).await;
+    assert_eq!(newest(only(SUBSCRIPTION), 10).await, None);
+}
+
+/// Searches for the newest entry of an inbox that the scope admits.
+///
+/// # Errors
+/// Fails if the store cannot be read.
+pub async fn latest(store: &impl Store, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    let mut before = Position::END;
+    loop {
+        match store.latest(scope, before, now).await? {
+            Latest::Entry(entry) => return Ok(Some(entry)),
+            Latest::Nothing => return Ok(None),
+            Latest::Continue(earlier) => {
+                assert!(earlier < before, "each step gets further");
+                before = earlier;
+            }
+        }
+    }
+}
+
+/// A fetch ends after [`FETCH_SCAN_BYTES`] of bodies, whether or not the scope admits them.
+pub async fn fetch_stops_after_scanning_enough_bytes(open: Open<'_>) {
+    let store = seeded(open).await;
+    let large = |number| Draft { body: vec![1; FETCH_SCAN_BYTES / 4].into(), ..message(number) };
+    append(&store, (0..6).map(large).collect()).await;
+    let excluded = Scope { subscription: Some(OTHER_SUBSCRIPTION), ..everything(AGENT) };
+    for (scope, entries) in [(everything(AGENT), 4), (excluded, 0)] {
+        let page = fetch(&store, scope, Position::START, 10).await;
+        assert_eq!((page.entries.len(), page.more), (entries, true));
+        let rest = fetch(&store, scope, page.scanned, 10).await;
+        assert_eq!((rest.entries.len(), rest.more), (entries / 2, false));
+    }
 }

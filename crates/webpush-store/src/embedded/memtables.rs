@@ -163,12 +163,14 @@ impl<'a> Reader<'a> {
 
 impl Reader<'_> {
     /// Returns at most `most` rows of one moment from the end, the last one first.
+    ///
+    /// Also returns the first key that was read. It is `None` if there are no rows before it.
     pub(super) fn last_rows(
         &self,
         table: Table,
         keys: &RangeInclusive<Key>,
         most: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<(Vec<Row>, Option<Key>), StoreError> {
         let memtables = self.memtables.read();
         let mut rows: BTreeMap<Key, Option<Value>> = BTreeMap::new();
         // Rows before this were not read in every layer.
@@ -198,7 +200,13 @@ impl Reader<'_> {
             rows.entry(key).or_insert(Some(value));
         }
         let there = rows.into_iter().rev().take_while(|(key, _)| *key >= reach);
-        Ok(there.filter_map(|(key, value)| Some((key, value?))).take(most).collect())
+        let mut there = there.filter_map(|(key, value)| Some((key, value?)));
+        let last_rows: Vec<Row> = there.by_ref().take(most).collect();
+        let first = match last_rows.last() {
+            Some((first, _)) if there.next().is_some() => Some(*first),
+            _ => (reach > *keys.start()).then_some(reach),
+        };
+        Ok((last_rows, first))
     }
 }
 

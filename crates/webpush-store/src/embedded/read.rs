@@ -10,14 +10,14 @@ use super::usage_row::UsageRow;
 use super::value::Value;
 use super::view::View;
 use crate::idle::IdleClass;
-use crate::{Due, IdleCheck, StoreError, position};
+use crate::{Due, IdleCheck, Latest, StoreError, position};
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::Entry;
-use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
-use webpush_core::session::{Page, Scope};
+use webpush_core::session::{FETCH_ENTRIES, Page, ScanBudget, Scope};
 use webpush_core::time::Timestamp;
 
-const LAST: Position = Position::new(u64::MAX);
+/// Rows that one step of [`latest`] reads. Their bodies are copied, whether or not it needs them.
+const LATEST_ROWS: usize = 16;
 
 /// Looks up an entry by its position; `None` if another one is there. The value may be damaged.
 pub(super) fn find(view: &impl View, entry: &EntryRef) -> Result<Option<Value>, StoreError> {
@@ -53,7 +53,7 @@ pub(super) fn inbox_rows(
     inbox: InboxId,
     from: Position,
 ) -> impl Iterator<Item = Result<(Position, Value), StoreError>> {
-    let keys = entry_key(inbox, from).into()..=entry_key(inbox, LAST).into();
+    let keys = entry_key(inbox, from).into()..=entry_key(inbox, Position::END).into();
     let rows = view.scan(Table::Entries, keys);
     rows.filter(|row| !matches!(row, Err(StoreError::Corrupt))).filter_map(|row| match row {
         Ok((key, value)) => read_entry_key(&key).map(|(_, position)| Ok((position, value))),
@@ -68,17 +68,20 @@ pub(super) fn fetch(
     now: Timestamp,
 ) -> Result<Page, StoreError> {
     let mut page = Page { entries: Vec::new(), scanned: after, more: false };
-    if after == LAST {
+    if after == Position::END {
         return Ok(page);
     }
-    for (number, row) in inbox_rows(view, scope.inbox, position::next(after)).enumerate() {
-        if number == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
+    let mut budget = ScanBudget::default();
+    for row in inbox_rows(view, scope.inbox, position::next(after)) {
+        if budget.is_spent() || page.entries.len() == FETCH_ENTRIES {
             page.more = true;
             break;
         }
         let (position, value) = row?;
         page.scanned = position;
-        match read_entry(scope.inbox, position, &value) {
+        let entry = read_entry(scope.inbox, position, &value);
+        budget.count(entry.as_ref());
+        match entry {
             Some(entry) if crate::is_visible(scope, &entry, now) => page.entries.push(entry),
             Some(_) => {}
             None => drop(view.damage().report(Table::Entries)),
@@ -87,17 +90,25 @@ pub(super) fn fetch(
     Ok(page)
 }
 
-pub(super) fn latest(rows: &Reader<'_>, scope: &Scope, now: Timestamp) -> Result<Option<Entry>, StoreError> {
-    let keys = entry_key(scope.inbox, Position::START).into()..=entry_key(scope.inbox, LAST).into();
-    for (key, value) in rows.last_rows(Table::Entries, &keys, FETCH_SCAN_ROWS)? {
+pub(super) fn latest(
+    rows: &Reader<'_>,
+    scope: &Scope,
+    before: Position,
+    now: Timestamp,
+) -> Result<Latest, StoreError> {
+    let Some(last) = before.get().checked_sub(1).map(Position::new) else { return Ok(Latest::Nothing) };
+    let keys = entry_key(scope.inbox, Position::START).into()..=entry_key(scope.inbox, last).into();
+    let (rows_found, reach) = rows.last_rows(Table::Entries, &keys, LATEST_ROWS)?;
+    for (key, value) in rows_found {
         let Some((inbox, position)) = read_entry_key(&key) else { continue };
         match read_entry(inbox, position, &value) {
-            Some(entry) if crate::is_visible(scope, &entry, now) => return Ok(Some(entry)),
+            Some(entry) if crate::is_visible(scope, &entry, now) => return Ok(Latest::Entry(entry)),
             Some(_) => {}
             None => drop(rows.engine.damage().report(Table::Entries)),
         }
     }
-    Ok(None)
+    let reach = reach.and_then(|key| read_entry_key(&key));
+    Ok(reach.map_or(Latest::Nothing, |(_, position)| Latest::Continue(position)))
 }
 
 /// Lists messages that have ended, and the first deadline.

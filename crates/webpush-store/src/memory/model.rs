@@ -1,7 +1,9 @@
 //! The content of the model, and the effect of each operation.
 
 use crate::idle::{self, IdleClass, IdlePlace};
-use crate::{AppendResult, Applied, Due, IdleCheck, Op, Quota, RemovalResult, SettleResult, position};
+use crate::{
+    AppendResult, Applied, Due, IdleCheck, Latest, Op, Quota, RemovalResult, SettleResult, position,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -9,7 +11,7 @@ use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
-use webpush_core::session::{FETCH_ENTRIES, FETCH_SCAN_ROWS};
+use webpush_core::session::{FETCH_ENTRIES, ScanBudget};
 use webpush_core::session::{Page, Scope};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
@@ -243,11 +245,13 @@ impl Model {
     pub(super) fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Page {
         let mut page = Page { entries: Vec::new(), scanned: after, more: false };
         let rows = self.inbox_entries(scope.inbox).filter(|((_, position), _)| *position > after);
-        for (row, ((_, position), entry)) in rows.enumerate() {
-            if row == FETCH_SCAN_ROWS || page.entries.len() == FETCH_ENTRIES {
+        let mut budget = ScanBudget::default();
+        for ((_, position), entry) in rows {
+            if budget.is_spent() || page.entries.len() == FETCH_ENTRIES {
                 page.more = true;
                 break;
             }
+            budget.count(Some(entry));
             page.scanned = *position;
             if crate::is_visible(scope, entry, now) {
                 page.entries.push(entry.clone());
@@ -256,9 +260,19 @@ impl Model {
         page
     }
 
-    pub(super) fn latest(&self, scope: &Scope, now: Timestamp) -> Option<Entry> {
-        let newest = self.inbox_entries(scope.inbox).rev().take(FETCH_SCAN_ROWS);
-        newest.map(|(_, entry)| entry).find(|entry| crate::is_visible(scope, entry, now)).cloned()
+    pub(super) fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Latest {
+        let earlier = self.inbox_entries(scope.inbox).filter(|((_, position), _)| *position < before);
+        let mut budget = ScanBudget::default();
+        for ((_, position), entry) in earlier.rev() {
+            if crate::is_visible(scope, entry, now) {
+                return Latest::Entry(entry.clone());
+            }
+            budget.count(Some(entry));
+            if budget.is_spent() {
+                return Latest::Continue(*position);
+            }
+        }
+        Latest::Nothing
     }
 
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {

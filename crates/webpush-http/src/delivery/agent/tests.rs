@@ -22,7 +22,7 @@ async fn a_wakeup_while_entries_are_sent_is_not_lost() {
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
     let registry = Arc::clone(&server.service.registry);
-    let session_handle = registry.register(&scope, TransportKind::Rfc8030);
+    let session_handle = registry.register(&scope, TransportKind::Rfc8030).unwrap();
     let mut agent = Agent::new(server, Session::new(scope, WaitMode::Indefinite, None), Some(session_handle));
     let (idle, busy) = (true, false);
     let mut is_woken = |is_idle| {

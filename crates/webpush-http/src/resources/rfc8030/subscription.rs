@@ -13,6 +13,7 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::event_stream;
 use webpush_core::protocol::rfc8030::MonitorRequest;
 use webpush_core::session::Scope;
+use webpush_service::client_addr::ClientAddr;
 use webpush_service::service::Service;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::{Applied, Durability, Op};
@@ -22,6 +23,7 @@ use webpush_store::{Applied, Durability, Op};
 /// The session is registered before the lookup, so that a removal between the two is not missed.
 pub(crate) async fn monitor(
     service: &Service,
+    client: &ClientAddr,
     head: &Parts,
     capability: Capability,
 ) -> Result<RouteOutcome, ServiceError> {
@@ -44,7 +46,7 @@ pub(crate) async fn monitor(
         false if event_stream::is_requested(&head.headers) => TransportKind::Events,
         false => TransportKind::Rfc8030,
     };
-    let session_handle = service.registry.register(&scope, transport);
+    let session_handle = service.registry.register(&scope, transport)?;
     let key = match only {
         Some(id) => service.subscription(inbox, id).await?.map(|subscription| subscription.key),
         None => service.inbox(inbox).await?.map(|inbox| inbox.key),
@@ -56,7 +58,7 @@ pub(crate) async fn monitor(
     service.commit_detached(vec![Op::Touch(inbox, service.now())], Durability::Lazy);
     let origin = head.uri.scheme_str().zip(head.uri.authority());
     let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
-    let request = DeliveryRequest { scope, preferences, resource, origin };
+    let request = DeliveryRequest { scope, client: *client, preferences, resource, origin };
     if transport != TransportKind::Events {
         return Ok(RouteOutcome::ServerPush(Box::new(request), session_handle));
     }

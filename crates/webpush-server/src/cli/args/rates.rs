@@ -44,6 +44,10 @@ pub(crate) struct RateArgs {
     #[arg(long, env = "WEBPUSH_SERVER_RATES__MATRIX", value_name = "RATE", default_value = "50/s:1000")]
     matrix_rate: RateLimit,
 
+    /// Rate limit of reads that look through an inbox, per address; a step is 128 messages
+    #[arg(long, env = "WEBPUSH_SERVER_RATES__SCAN", value_name = "RATE", default_value = "1000/s:10000")]
+    scan_rate: RateLimit,
+
     /// Length of the IPv6 prefix that counts as one address; a host has at least a /64, homes often a /56
     #[arg(long, env = "WEBPUSH_SERVER_RATES__IPV6_PREFIX", value_name = "N", default_value_t = IPV6_PREFIX, value_parser = clap::value_parser!(u8).range(1..=128))]
     ipv6_prefix: u8,
@@ -73,6 +77,7 @@ impl RateArgs {
             registration: self.register_rate,
             receipts: self.receipt_rate,
             elsewhere: self.matrix_rate,
+            scans: self.scan_rate,
             ipv6_prefix: self.ipv6_prefix,
             loopback: self.rate_limit_loopback,
         }

@@ -58,7 +58,7 @@ async fn with_message(protocol: Protocol) -> (Arc<Service>, EntryRef) {
 
 async fn receipts(service: &Service) -> Vec<ReceiptStatus> {
     let scope = Scope { inbox: RECEIPTS, subscription: None, min_urgency: Urgency::VeryLow };
-    let page = service.fetch(&scope, Position::START, service.now()).await.unwrap();
+    let page = service.fetch(None, &scope, Position::START, service.now()).await.unwrap();
     let status = |entry| match entry {
         Entry::Receipt(receipt) => receipt.status,
         Entry::Message(_) => panic!("a message among receipts"),
