@@ -20,6 +20,8 @@ pub enum CryptoError {
     Key,
     /// A header field or the header of the body is malformed.
     Header,
+    /// The body has no encoding, or none of encryption.
+    NotEncrypted,
     /// The body ends before its last record.
     Truncated,
     /// The authentication tag is wrong: other keys, or a changed message.
@@ -42,6 +44,9 @@ impl fmt::Display for CryptoError {
             }
             Self::Key => "a key is not a P-256 key",
             Self::Header => "its encryption header is malformed",
+            Self::NotEncrypted => {
+                "it is not encrypted (RFC 8291), so anyone on its way could have written it"
+            }
             Self::Truncated => "it is truncated",
             Self::Forged => "it was not encrypted for this subscription, or was modified in transit",
             Self::Padding => "its padding is malformed",

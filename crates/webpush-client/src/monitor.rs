@@ -222,7 +222,7 @@ fn text(
         None | Some("identity") if body.is_empty() => Ok(None),
         Some(coding) if coding.eq_ignore_ascii_case("aes128gcm") => decrypt(keys, body).map(Some),
         Some(coding) if coding.eq_ignore_ascii_case("aesgcm") => legacy(headers, body, keys).map(Some),
-        _ => Err(CryptoError::Header),
+        _ => Err(CryptoError::NotEncrypted),
     }
 }
 
@@ -253,8 +253,8 @@ mod tests {
         assert_eq!(read(&keys, Some("aes128gcm"), body.clone()), Ok(Some(b"hello".to_vec())));
         assert_eq!(read(&keys, Some("AES128GCM"), body.clone()), Ok(Some(b"hello".to_vec())));
         assert_eq!(read(&keys, None, Vec::new()), Ok(None), "a message without text");
-        assert_eq!(read(&keys, None, body.clone()), Err(CryptoError::Header), "in the clear");
+        assert_eq!(read(&keys, None, body.clone()), Err(CryptoError::NotEncrypted), "in the clear");
         assert_eq!(read(&keys, Some("aesgcm"), body.clone()), Err(CryptoError::Header), "no Crypto-Key");
-        assert_eq!(read(&keys, Some("gzip"), body), Err(CryptoError::Header));
+        assert_eq!(read(&keys, Some("gzip"), body), Err(CryptoError::NotEncrypted));
     }
 }

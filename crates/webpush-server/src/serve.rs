@@ -227,10 +227,21 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
     settings.check_host()?;
     let listener = listen::bind(&bare_host, port)
         .await
-        .with_context(|| format!("cannot listen on {host} port {port} (--host, --port)"))?;
+        .with_context(|| format!("cannot listen on {host} port {port} (--host, --port){}", hint(port)))?;
     let address = listener.local_addr().context("cannot read the address of the socket")?.ip();
     settings.check_address(&host, address)?;
     Ok((listener, bare_host))
+}
+
+/// Returns what a port below 1024 needs, from which the system keeps ordinary users.
+const fn hint(port: u16) -> &'static str {
+    match port {
+        1..1024 => {
+            "; ports below 1024 are for root or need the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= in a \
+             systemd unit)"
+        }
+        _ => "",
+    }
 }
 
 fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backend>, Keyring)> {

@@ -19,6 +19,7 @@ use webpush_admin::sealing_keys;
 use webpush_client::connection::Connector;
 use webpush_client::url::CapabilityUrl;
 use webpush_config::error::ConfigError;
+use webpush_config::source::Source;
 use webpush_service::bearer_tokens::TokenSource;
 
 const HELP: &str = "\
@@ -72,7 +73,10 @@ pub(crate) fn run(args: &DoctorArgs, line: &ArgMatches) -> ExitCode {
             return ExitCode::from(serve::INVALID_CONFIGURATION);
         }
     };
-    let examined = serve::settings(&resolved).and_then(|settings| block_on(examine(args, line, &settings)));
+    // With a URL, a data directory that is only here by default may be that of another server.
+    let is_named = args.url.is_none() || resolved.source("storage.data_dir") != Source::Default;
+    let examined =
+        serve::settings(&resolved).and_then(|settings| block_on(examine(args, line, &settings, is_named)));
     match examined {
         Ok(worst) if worst < CheckStatus::Bad => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -88,6 +92,7 @@ async fn examine(
     args: &DoctorArgs,
     line: &ArgMatches,
     settings: &crate::server_config::ServerConfig,
+    has_data_dir: bool,
 ) -> anyhow::Result<CheckStatus> {
     let url = match &args.url {
         Some(url) => CapabilityUrl::parse(url)?,
@@ -116,7 +121,7 @@ async fn examine(
     let diagnosis = Diagnosis {
         url,
         connector: Connector::new(args.ca_file.clone()),
-        keyring: keyring(&settings.data_dir),
+        keyring: has_data_dir.then(|| keyring(&settings.data_dir)).flatten(),
         idle: args.idle,
     };
     diagnosis.run(report).await;

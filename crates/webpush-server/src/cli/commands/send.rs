@@ -1,5 +1,6 @@
 //! `send`: an application server on the command line.
 
+use crate::cli::args::values::parse_time;
 use crate::cli::exit::{self, Exit, Failure};
 use crate::cli::render::terminal;
 use anyhow::Context as _;
@@ -44,9 +45,9 @@ const EXAMPLES: &str = "\
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("{EXAMPLES}{}", exit::TABLE))]
 pub(crate) struct SendArgs {
-    /// File with the subscription, or - for standard input
+    /// File with the subscription, its JSON itself, or - for standard input
     ///
-    /// JSON.stringify(pushSubscription) of a browser, the first line that listen prints, or its state file. Only the
+    /// The JSON is JSON.stringify(pushSubscription) of a browser, the first line that listen prints, or its state file. Only the
     /// first JSON value is read.
     #[arg(value_name = "SUBSCRIPTION", value_hint = ValueHint::FilePath)]
     pub subscription: String,
@@ -55,8 +56,8 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "TEXT")]
     pub text: String,
 
-    /// How long to keep the message for an offline recipient; 0: deliver immediately or discard
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    /// How long to keep the message for an offline recipient, such as 3600 or 7d; 0: deliver immediately or discard
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = ttl)]
     pub ttl: u32,
 
     /// Urgency, by which devices that save power filter messages [default: normal]
@@ -100,6 +101,11 @@ fn urgency() -> impl TypedValueParser<Value = Urgency> {
     let words = Urgency::ALL.map(Urgency::as_str);
     PossibleValuesParser::new(words)
         .try_map(|word| Urgency::parse(word.as_bytes()).ok_or("not an urgency (RFC 8030 §5.3)"))
+}
+
+fn ttl(text: &str) -> Result<u32, String> {
+    let seconds = parse_time(text)?.as_secs();
+    u32::try_from(seconds).map_err(|_| format!("'{text}' is too long"))
 }
 
 fn topic(text: &str) -> Result<Topic, &'static str> {
@@ -149,6 +155,9 @@ async fn send_one(args: &SendArgs) -> Result<Exit, Failure> {
 }
 
 fn subscription_text(file: &str) -> Result<String, Failure> {
+    if file.trim_start().starts_with('{') {
+        return Ok(file.to_owned());
+    }
     if file != STDIN {
         return Ok(private_file::read(file.as_ref())?);
     }
@@ -217,6 +226,8 @@ mod tests {
         assert_eq!((args.text.as_str(), args.ttl, args.urgency), ("-5 °C", 0, Some(Urgency::VeryLow)));
         assert_eq!(args.topic, Topic::parse(b"-a_"));
         assert_eq!(parse(&["-", "x"]).unwrap().ttl, 86_400);
+        assert_eq!(parse(&["-", "x", "--ttl", "7d"]).unwrap().ttl, 604_800);
+        assert_eq!(subscription_text(" {\"endpoint\":1}").unwrap(), " {\"endpoint\":1}");
     }
 
     #[test]
