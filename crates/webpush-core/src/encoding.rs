@@ -54,7 +54,7 @@ impl Encoding {
     fn unreadable(&self) -> Option<&'static str> {
         let [_, coding, encryption, crypto_key] = &self.values;
         let coding = coding.as_ref()?.to_str().unwrap_or_default();
-        let codings = || coding.split(',').map(str::trim);
+        let codings = || coding.split(',').map(str::trim).filter(|coding| !coding.is_empty());
         let is_known = |coding: &str| CODINGS.iter().any(|known| known.eq_ignore_ascii_case(coding));
         if !codings().all(is_known) {
             return Some("Content-Encoding must be aes128gcm (RFC 8291), or the older aesgcm");
@@ -180,7 +180,7 @@ mod tests {
         };
         let (salt, dh) =
             (("encryption", "keyid=p; salt=AAAA;rs=4096"), ("crypto-key", "keyid=p;DH=\"BBBB\""));
-        for coding in ["aes128gcm", "AES128GCM", "gzip", "gzip, aes128gcm", "identity"] {
+        for coding in ["aes128gcm", "AES128GCM", "gzip", "gzip, aes128gcm", "aes128gcm,", "identity"] {
             assert!(parse(&[("content-encoding", coding)]).is_ok(), "{coding}");
         }
         assert!(parse(&[("content-encoding", "aesgcm"), salt, dh]).is_ok());
