@@ -56,7 +56,7 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "TEXT")]
     pub text: String,
 
-    /// How long to keep the message for an offline recipient, such as 3600 or 7d; 0: deliver immediately or discard
+    /// How long to keep the message for an offline recipient, such as 7d; 0: deliver now or discard
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = ttl)]
     pub ttl: u32,
 
