@@ -25,9 +25,17 @@ pub fn create_data_dir(data_dir: &Path) -> anyhow::Result<()> {
 pub fn create_dirs(directory: &Path) -> io::Result<()> {
     let created: Vec<_> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    for parent in created.into_iter().filter_map(Path::parent) {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        fs::File::open(parent)?.sync_all()?;
+    for parent in created.iter().filter_map(|path| path.parent()) {
+        sync(parent)?;
+    }
+    if created.is_empty() {
+        // Whoever created it may not have synced its name, or may have kept its parent from us.
+        let _ = directory.parent().map(sync);
     }
     Ok(())
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    fs::File::open(directory)?.sync_all()
 }

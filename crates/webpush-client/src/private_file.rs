@@ -16,7 +16,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use webpush_core::byte_order_mark;
@@ -76,6 +76,9 @@ pub fn read(path: &Path) -> Result<String, FileError> {
     Ok(byte_order_mark::strip(&text).to_owned())
 }
 
+/// Names to try for a temporary file.
+const NAMES: usize = 100;
+
 /// A temporary file that will replace another one.
 ///
 /// It is deleted if it is dropped before [`Replacement::commit`].
@@ -104,23 +107,32 @@ impl Replacement {
         let Some(name) = path.file_name() else {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a file name"));
         };
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.new", std::process::id()));
-        let temporary = directory(path).join(hidden);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = match options.open(&temporary) {
-            // Left behind by a killed process with the same ID.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fs::remove_file(&temporary)?;
-                options.open(&temporary)?
+        for number in 0..NAMES {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            hidden.push(format!(".{}-{number}.new", std::process::id()));
+            let temporary = directory(path).join(hidden);
+            remove_abandoned(&temporary);
+            match options.open(&temporary) {
+                // The lock shows others that it is in use. Where locks are not supported, they leave it alone.
+                Ok(file)
+                    if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && temporary.exists() =>
+                {
+                    return Ok(Self { path: path.to_owned(), temporary, file: BufWriter::new(file) });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
             }
-            opened => opened?,
-        };
-        Ok(Self { path: path.to_owned(), temporary, file: BufWriter::new(file) })
+        }
+        Err(io::Error::new(
+            ErrorKind::AlreadyExists,
+            "too many temporary files beside it: remove those whose names end in .new",
+        ))
     }
 
     /// Syncs the temporary file and renames it over the file.
@@ -191,6 +203,17 @@ impl Error for FileError {
     }
 }
 
+/// Removes the temporary file of a process that was killed.
+///
+/// Its ID can be the same, as in containers. The file of another thread or container is locked.
+fn remove_abandoned(temporary: &Path) {
+    let Ok(file) = File::open(temporary) else { return };
+    if file.try_lock().is_ok() {
+        // If this fails, another name is used.
+        let _ = fs::remove_file(temporary);
+    }
+}
+
 /// Syncs the directory of a file, which makes its name durable. Only Unix supports that.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory(path))?.sync_all() } else { Ok(()) }
@@ -249,10 +272,36 @@ mod tests {
         let mut half = Replacement::begin(&path).unwrap();
         half.write_all(b"half").unwrap();
         drop(half);
-        // As after a killed process.
-        std::mem::forget(Replacement::begin(&path).unwrap());
-        assert_eq!(read(&path).unwrap(), "old");
-        replace(&path, b"new").unwrap();
-        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("new", 1));
+        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("old", 1));
+    }
+
+    /// B6c: the next process may have the ID of the one that was killed.
+    #[test]
+    fn temporary_files_that_were_left_behind_keep_nobody_from_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let half = Replacement::begin(&path).unwrap();
+        let temporary = half.temporary.clone();
+        drop(half);
+        fs::write(&temporary, "half").unwrap();
+        replace(&path, b"one").unwrap();
+        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("one", 1));
+        // Not a file that can be removed.
+        fs::create_dir(&temporary).unwrap();
+        replace(&path, b"two").unwrap();
+        fs::remove_dir(&temporary).unwrap();
+        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("two", 1));
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let [mut first, mut second] = [0; 2].map(|_| Replacement::begin(&path).unwrap());
+        first.write_all(b"first").unwrap();
+        second.write_all(b"second").unwrap();
+        second.commit().unwrap();
+        first.commit().unwrap();
+        assert_eq!((read(&path).unwrap().as_str(), files(directory.path())), ("first", 1));
     }
 }

@@ -181,6 +181,7 @@ impl EmbeddedStore {
         // The engine syncs its content when it opens, so segments of the log with frames that it has can be removed.
         let engine = Engine::open(&disk, &directory::engine_directory(directory), options.cache_bytes);
         let engine = engine.map_err(engine_failed)?;
+        directory::sync_names(&disk, directory).map_err(failed)?;
         let start = recovery::recover(&engine, &disk, directory, synced, trust).map_err(engine_failed)?;
         directory::trust(&disk, directory).map_err(failed)?;
         let recovery = start.recovery;

@@ -302,6 +302,18 @@ fn what_was_promised_survives_power_cuts_failures_and_a_full_disk() {
     }
 }
 
+/// B6b: on a file system where a name is durable only when its own directory was synced.
+#[test]
+fn a_store_is_found_after_a_power_cut_that_follows_its_first_rotations() {
+    for seed in 0..20 {
+        let mut run = Run::new(seed);
+        while run.flushes < 3 {
+            run.round();
+        }
+        run.restart();
+    }
+}
+
 #[test]
 fn a_run_can_be_repeated() {
     let run = |seed| {

@@ -82,7 +82,8 @@ fn fill(file: &Path, data_dir: &Path, store_dir: &Path) -> anyhow::Result<usize>
     if !versions.is_empty() {
         broadcasts::write(data_dir, &versions)?;
     }
-    // The keys come last: no server starts in a directory that has a store and no keys.
+    // The keys come last: no server starts in a directory that has a store and no keys. Writing them also syncs the names
+    // in the data directory, so all of it is durable.
     sealing_keys::write_new(data_dir, &keys)?;
     Ok(skipped)
 }

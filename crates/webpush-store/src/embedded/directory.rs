@@ -20,8 +20,9 @@ const PREFIX: &str = "webpush-server store ";
 const FORMAT_FILE: &str = "format";
 const SOUND: &str = "sound";
 const UNSOUND: &str = "unsound";
-/// The file that fjall writes last when it creates a database.
+/// The file that fjall writes last when it creates a database, and what it begins with.
 const ENGINE_MARKER: &str = "version";
+const ENGINE_MARKER_START: &[u8] = b"FJL";
 
 /// Migrates the data in a directory to the next version of the format.
 ///
@@ -56,13 +57,26 @@ pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenErr
 
 /// Creates the directory if it does not exist.
 ///
-/// Its name is synced, without which its content could not be found after a power cut.
+/// Its name is synced, without which its content could not be found after a power cut. A process that created it may
+/// have been killed before it could do that.
 fn make_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
-    if disk.exists(directory) {
-        return Ok(());
+    let is_new = !disk.exists(directory);
+    if is_new {
+        disk.create_directory(directory)?;
     }
-    disk.create_directory(directory)?;
-    directory.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)))
+    let synced = directory.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)));
+    // Whoever created an existing directory may have kept its parent from us.
+    synced.or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied if !is_new => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Makes the names of everything in the directory durable, among them that of a new engine.
+///
+/// fjall syncs the content of its directory only. Call it before a segment of the log is removed.
+pub(super) fn sync_names(disk: &Disk, directory: &Path) -> io::Result<()> {
+    disk.sync_directory(directory)
 }
 
 /// The directory at which a relative path starts has no name in the path.
@@ -112,13 +126,29 @@ fn write_format(disk: &Disk, directory: &Path, version: usize) -> io::Result<()>
 }
 
 /// Removes an engine whose creation was interrupted. It cannot be opened, and is empty.
+///
+/// A store that was ever used has a watermark, or a segment of the log, whatever became of its engine.
 fn clear_unfinished_engine(disk: &Disk, directory: &Path) -> io::Result<()> {
     let engine = engine_directory(directory);
-    let ever_used = disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
-    if disk.exists(&engine) && !disk.exists(&engine.join(ENGINE_MARKER)) && !ever_used {
+    let has_watermark = disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
+    let has_log = disk.list(&log_directory(directory)).is_ok_and(|files| !files.is_empty());
+    if disk.exists(&engine) && !is_finished(disk, &engine)? && !has_watermark && !has_log {
         disk.remove_directory(&engine)?;
     }
     Ok(())
+}
+
+/// Returns true if the creation of an engine has got to its end.
+fn is_finished(disk: &Disk, engine: &Path) -> io::Result<bool> {
+    let is_written = |marker: Vec<u8>| match disk {
+        // A kill or a power cut can leave it empty, or a part of it.
+        Disk::System => marker.starts_with(ENGINE_MARKER_START) && marker.len() > ENGINE_MARKER_START.len(),
+        Disk::Simulated(_) => true,
+    };
+    match disk.read(&engine.join(ENGINE_MARKER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        marker => marker.map(is_written),
+    }
 }
 
 fn make_log_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
@@ -173,6 +203,7 @@ pub(super) fn rewrite_journals(disk: &Disk, directory: &Path) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded::{EmbeddedStore, Options};
     use std::fs;
 
     fn version(directory: &Path) -> String {
@@ -226,13 +257,43 @@ mod tests {
         assert!(matches!(prepare(&Disk::System, directory.path()), Err(OpenError::Foreign { .. })));
     }
 
+    /// B6a: a kill in the very first start, at any moment between creating the engine and finishing it.
     #[test]
     fn a_half_made_engine_is_made_again() {
+        for marker in [None, Some(""), Some("FJL"), Some("\0\0\0\0")] {
+            let directory = tempfile::tempdir().unwrap();
+            let engine = engine_directory(directory.path());
+            drop(prepare(&Disk::System, directory.path()).unwrap());
+            fs::create_dir(&engine).unwrap();
+            fs::write(engine.join("0.jnl"), "").unwrap();
+            if let Some(marker) = marker {
+                fs::write(engine.join(ENGINE_MARKER), marker).unwrap();
+            }
+            EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+            // What it holds is not thrown away when its marker is damaged later.
+            fs::write(engine.join(ENGINE_MARKER), "").unwrap();
+            assert!(EmbeddedStore::open(directory.path(), Options::default()).is_err(), "{marker:?}");
+            fs::remove_file(directory.path().join(watermark::FILE_NAME)).unwrap();
+            assert!(EmbeddedStore::open(directory.path(), Options::default()).is_err(), "{marker:?}");
+        }
+    }
+
+    /// What fjall had created of an engine when the process was killed.
+    #[test]
+    fn an_engine_without_its_first_keyspace_is_finished() {
         let directory = tempfile::tempdir().unwrap();
-        drop(prepare(&Disk::System, directory.path()).unwrap());
-        fs::create_dir(engine_directory(directory.path())).unwrap();
-        fs::write(engine_directory(directory.path()).join("0.jnl"), "").unwrap();
-        drop(prepare(&Disk::System, directory.path()).unwrap());
-        assert!(!engine_directory(directory.path()).exists());
+        drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
+        let fresh = |name: &str| engine_directory(directory.path()).join(name);
+        for missing in ["keyspaces/0/current", "keyspaces/0"] {
+            fs::remove_file(directory.path().join(watermark::FILE_NAME)).unwrap();
+            fs::remove_dir_all(directory.path().join("log")).unwrap();
+            let path = fresh(missing);
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
+            drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
+        }
     }
 }

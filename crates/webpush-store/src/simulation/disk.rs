@@ -48,16 +48,24 @@ struct State {
     lives: u64,
     is_off: bool,
     files: BTreeMap<u64, FileBytes>,
-    directories: BTreeSet<PathBuf>,
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
+    names: Names,
+    durable_names: Names,
     /// Changes of names that may not be on disk yet, in order.
     unsynced: Vec<Naming>,
     locked: BTreeSet<u64>,
 }
 
+/// The files and directories that can be found.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, u64>,
+    directories: BTreeSet<PathBuf>,
+}
+
 #[derive(Clone, Debug)]
 enum Naming {
+    CreateDirectory(PathBuf),
+    RemoveDirectory(PathBuf),
     Create(PathBuf, u64),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
@@ -75,9 +83,8 @@ impl SimulatedDisk {
             lives: 0,
             is_off: false,
             files: BTreeMap::new(),
-            directories: BTreeSet::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
+            names: Names::default(),
+            durable_names: Names::default(),
             unsynced: Vec::new(),
             locked: BTreeSet::new(),
         })))
@@ -118,25 +125,29 @@ impl SimulatedDisk {
 impl SimulatedDisk {
     pub(crate) fn exists(&self, path: &Path) -> bool {
         let state = self.state();
-        !state.is_off && (state.names.contains_key(path) || state.directories.contains(path))
+        !state.is_off && (state.names.files.contains_key(path) || state.names.directories.contains(path))
     }
 
     pub(crate) fn length(&self, path: &Path) -> Option<u64> {
         let state = self.state();
-        state.names.get(path).map(|file| state.files[file].visible().len() as u64)
+        state.names.files.get(path).map(|file| state.files[file].visible().len() as u64)
     }
 
     pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin()?;
-        state.directories.extend(path.ancestors().map(Path::to_owned));
+        let missing: Vec<_> =
+            path.ancestors().take_while(|path| !state.names.directories.contains(*path)).collect();
+        for directory in missing.into_iter().rev() {
+            state.name(Naming::CreateDirectory(directory.to_owned()));
+        }
         Ok(())
     }
 
     pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SimulatedFile> {
         let mut state = self.state();
         state.check_power()?;
-        let found = state.names.get(path).copied();
+        let found = state.names.files.get(path).copied();
         let file = match (found, mode) {
             (Some(file), OpenMode::Read | OpenMode::Write) => file,
             (Some(file), OpenMode::Truncate) => {
@@ -165,17 +176,17 @@ impl SimulatedDisk {
     pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.state();
         state.check_power()?;
-        if !state.directories.contains(directory) {
+        if !state.names.directories.contains(directory) {
             return Err(ErrorKind::NotFound.into());
         }
-        let paths = state.names.keys().chain(&state.directories);
+        let paths = state.names.files.keys().chain(&state.names.directories);
         Ok(paths.filter(|path| path.parent() == Some(directory)).cloned().collect())
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin()?;
-        if !state.names.contains_key(from) {
+        if !state.names.files.contains_key(from) {
             return Err(ErrorKind::NotFound.into());
         }
         state.name(Naming::Rename(from.to_owned(), to.to_owned()));
@@ -185,7 +196,7 @@ impl SimulatedDisk {
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin()?;
-        if !state.names.contains_key(path) {
+        if !state.names.files.contains_key(path) {
             return Err(ErrorKind::NotFound.into());
         }
         state.name(Naming::Remove(path.to_owned()));
@@ -195,11 +206,15 @@ impl SimulatedDisk {
     pub(crate) fn remove_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin()?;
-        let names: Vec<_> = state.names.keys().filter(|name| name.starts_with(path)).cloned().collect();
-        for name in names {
-            state.name(Naming::Remove(name));
+        let files: Vec<_> = state.names.files.keys().filter(|name| name.starts_with(path)).cloned().collect();
+        for file in files {
+            state.name(Naming::Remove(file));
         }
-        state.directories.retain(|directory| !directory.starts_with(path));
+        let directories = state.names.directories.iter().rev();
+        let directories: Vec<_> = directories.filter(|name| name.starts_with(path)).cloned().collect();
+        for directory in directories {
+            state.name(Naming::RemoveDirectory(directory));
+        }
         Ok(())
     }
 
@@ -315,7 +330,7 @@ impl State {
     /// Fails if the disk has no room for a file of that length.
     fn check_room(&self, file: u64, length: usize) -> io::Result<()> {
         let Some(capacity) = self.faults.capacity else { return Ok(()) };
-        let named: BTreeSet<_> = self.names.values().filter(|named| **named != file).collect();
+        let named: BTreeSet<_> = self.names.files.values().filter(|named| **named != file).collect();
         let others: usize = named.into_iter().map(|named| self.files[named].visible().len()).sum();
         if (others + length) as u64 > capacity { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
@@ -340,21 +355,40 @@ impl State {
             naming.apply(durable_names);
         }
         unsynced.clear();
+        durable_names.drop_unreachable();
         self.names.clone_from(durable_names);
         self.locked.clear();
         self.lives += 1;
     }
 }
 
+impl Names {
+    /// Drops what is in a directory that has no name itself. The root always has one.
+    fn drop_unreachable(&mut self) {
+        let Self { files, directories } = self;
+        let is_there = |path: &Path| path.parent().is_none() || directories.contains(path);
+        let is_reachable = |path: &Path| path.ancestors().skip(1).all(is_there);
+        files.retain(|path, _| is_reachable(path));
+        let lost: Vec<_> = directories.iter().filter(|path| !is_reachable(path)).cloned().collect();
+        directories.retain(|path| !lost.contains(path));
+    }
+}
+
 impl Naming {
     fn path(&self) -> &Path {
         match self {
-            Self::Create(path, _) | Self::Rename(path, _) | Self::Remove(path) => path,
+            Self::CreateDirectory(path)
+            | Self::RemoveDirectory(path)
+            | Self::Create(path, _)
+            | Self::Rename(path, _)
+            | Self::Remove(path) => path,
         }
     }
 
-    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+    fn apply(&self, Names { files: names, directories }: &mut Names) {
         match self {
+            Self::CreateDirectory(path) => drop(directories.insert(path.clone())),
+            Self::RemoveDirectory(path) => drop(directories.remove(path)),
             Self::Create(path, file) => drop(names.insert(path.clone(), *file)),
             Self::Rename(from, to) => {
                 if let Some(file) = names.remove(from) {
