@@ -29,7 +29,7 @@ pub fn create_dirs(directory: &Path) -> io::Result<()> {
         sync(parent)?;
     }
     if created.is_empty() {
-        // Whoever created it may not have synced its name, or may have kept its parent from us.
+        // Its name may not have been synced when it was created. The parent may belong to another user.
         let _ = directory.parent().map(sync);
     }
     Ok(())

@@ -136,6 +136,7 @@ data_dir = "/var/lib/webpush-server"
 #quota_receipts = 10000
 #quota_subscriptions = 10000
 #row_cache = "256MiB"
+#reserve = "128MiB"
 #expire_unused_after = "24h"
 #expire_idle_after = "60d"
 

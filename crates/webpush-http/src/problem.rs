@@ -28,6 +28,8 @@ pub(crate) use catalogue::{CatalogueEntry, entries, names};
 
 /// `Retry-After` when the store is not available, or the gateway is busy.
 const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
+/// A full volume takes an operator, or agents that fetch their messages.
+const FULL_RETRY_SECONDS: u64 = 60;
 
 /// An error that a response can describe.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +129,9 @@ impl<'a> ErrorKind<'a> {
             Self::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy))
             | Self::Gateway(GatewayError::Busy) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
+            }
+            Self::Service(ServiceError::Store(StoreError::Full)) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(FULL_RETRY_SECONDS));
             }
             Self::Service(ServiceError::Store(StoreError::Corrupt) | ServiceError::Internal(_))
             | Self::Gateway(GatewayError::PushService) => {}

@@ -68,6 +68,7 @@ pub async fn run(
     let options = Options {
         quota: settings.quota,
         row_cache_bytes: settings.row_cache,
+        reserve_bytes: settings.reserve,
         env: env.clone(),
         ..Options::default()
     };

@@ -7,6 +7,7 @@ mod system;
 
 use crate::open_mode::{LockError, OpenMode};
 use crate::simulation::{SimulatedDisk, SimulatedFile};
+use crate::space::Space;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -116,14 +117,40 @@ impl Disk {
         }
     }
 
-    /// Replaces the content of a file atomically, and syncs it.
+    /// Replaces the content of a file atomically, and syncs it. A failed attempt takes no room.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
-        let mut file = self.open(&new, OpenMode::Truncate)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        self.rename(&new, path)?;
+        self.write_synced(&new, content).and_then(|()| self.rename(&new, path)).inspect_err(|_| {
+            // The first error matters more.
+            drop(self.remove(&new));
+        })?;
         path.parent().map_or(Ok(()), |directory| self.sync_directory(directory))
+    }
+
+    fn write_synced(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = self.open(path, OpenMode::Truncate)?;
+        file.write_all(content)?;
+        file.sync_all()
+    }
+
+    /// Returns the room on the volume of a directory, if it is known.
+    pub(crate) fn space(&self, directory: &Path) -> Option<Space> {
+        match self {
+            Self::System => system::space(directory),
+            Self::Simulated(disk) => disk.space(),
+        }
+    }
+
+    /// Creates a file that takes this many bytes of the volume. A failed attempt takes none.
+    pub(crate) fn allocate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let allocated = match self {
+            Self::System => system::allocate(path, bytes),
+            Self::Simulated(_) => {
+                let content = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+                self.open(path, OpenMode::Truncate).and_then(|mut file| file.write_all(&content))
+            }
+        };
+        allocated.inspect_err(|_| drop(self.remove(path)))
     }
 }
 

@@ -27,7 +27,7 @@
 //! | snapshots, and restoring them | `snapshot`, `restore` |
 //! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
 //! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage` |
-//! | the directory: lock, format, migrations | `directory` |
+//! | the directory: lock, format, migrations; room on a full volume | `directory`; `reserve` |
 //! | options; errors of opening | `options`, `open_error` |
 //! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
 
@@ -63,6 +63,7 @@ mod read;
 mod recent_appends;
 mod recovery;
 mod request;
+mod reserve;
 mod restore;
 mod row_cache;
 mod row_caches;
@@ -100,6 +101,7 @@ use memtables::{MemtableSet, Reader};
 use recent_appends::RecentAppends;
 use recovery::Trust;
 use request::{CommitRequest, Job};
+use reserve::Reserve;
 use row_cache::{PackedRow, RowCache};
 use row_caches::RowCaches;
 use rows::{Table, read_inbox, read_subscription, subscription_key};
@@ -173,6 +175,8 @@ impl EmbeddedStore {
             source if source.is_damage() => OpenError::Corrupt { directory: directory.to_owned(), source },
             error => failed(io::Error::other(error)),
         };
+        let gauges = Arc::<gauges::Gauges>::default();
+        let reserve = Reserve::open(&disk, directory, options.reserve_bytes, &gauges);
         let (watermark, synced) = WatermarkFile::open(&disk, directory).map_err(failed)?;
         let trust = if directory::is_sound(&disk, directory) { Trust::Disk } else { Trust::Nothing };
         if trust == Trust::Nothing {
@@ -199,11 +203,12 @@ impl EmbeddedStore {
             snapshots: SnapshotRegistry::default(),
             observers: Observers::default(),
             handles: AtomicUsize::new(1),
-            gauges: Arc::default(),
+            gauges,
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
-        let writer = Writer::new(Arc::clone(&shared), start, watermark, RecentAppends::new(hash), lock)
-            .map_err(failed)?;
+        let writer =
+            Writer::new(Arc::clone(&shared), start, (watermark, reserve), RecentAppends::new(hash), lock)
+                .map_err(failed)?;
         let id = shared.observers.new_handle();
         let is_closed = AtomicBool::new(false);
         Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))

@@ -9,6 +9,8 @@ pub enum StoreError {
     Unavailable,
     /// Too many requests are queued. Nothing was applied.
     Busy,
+    /// The volume is almost full, so nothing that takes room is accepted. Nothing was applied.
+    Full,
     /// A stored record is damaged.
     Corrupt,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for StoreError {
         f.write_str(match self {
             Self::Unavailable => "the store is not available",
             Self::Busy => "the store is overloaded",
+            Self::Full => "the volume of the store is almost full",
             Self::Corrupt => "the store holds a damaged record",
         })
     }

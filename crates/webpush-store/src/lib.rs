@@ -29,6 +29,7 @@ mod position;
 mod quota;
 pub mod simulation;
 mod snapshot;
+mod space;
 pub mod statistics;
 mod store;
 pub mod system;

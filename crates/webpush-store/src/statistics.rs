@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Statistics {
     /// True while the store can be read and written, as far as is known.
     pub is_up: bool,
+    /// True while new messages are refused because the volume is almost full.
+    pub is_full: bool,
     /// Number of outages, each caused by a failed write.
     pub outages: u64,
     /// Requests in the queue.

@@ -28,6 +28,7 @@ use webpush_store::{Applied, Detail, Durability, Op, Quota, Record, Store, Store
 
 const DIRECTORY: &str = "/store";
 const QUOTA: Quota = Quota { messages: 6, body_bytes: 4000, receipts: 4, subscriptions: 3 };
+const RESERVE_BYTES: u64 = 8000;
 const AGENTS: u8 = 3;
 const RECEIPTS: u8 = 9;
 const ROUNDS: usize = 40;
@@ -81,6 +82,7 @@ impl Run {
         let mut options = Options { env, disk, quota: QUOTA, ..Options::default() };
         options.memtable.age = Duration::from_millis(800);
         options.memtable.bytes = 6000;
+        options.reserve_bytes = RESERVE_BYTES;
         let opened = EmbeddedStore::open_stepped(Path::new(DIRECTORY), options);
         let opened = opened.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
         assert_eq!(opened.0.recovery().batches_lost, 0, "seed {}", self.seed);
@@ -108,6 +110,10 @@ impl Run {
         let answers = std::mem::take(&mut *answers.lock().unwrap());
         assert_eq!(answers.len(), batches.len(), "each gets one result");
         for ((ops, durability), answer) in batches.into_iter().zip(answers) {
+            if answer == Err(StoreError::Full) {
+                assert!(ops.iter().any(takes_room), "what ends something goes on");
+                continue;
+            }
             let Ok(applied) = answer else {
                 assert_eq!(answer, Err(StoreError::Unavailable));
                 self.unknown.push(ops);
@@ -314,6 +320,35 @@ fn a_store_is_found_after_a_power_cut_that_follows_its_first_rotations() {
     }
 }
 
+/// B1: new messages are refused before a write fails, and acknowledgements go on.
+#[test]
+fn a_disk_that_fills_up_refuses_messages_and_not_their_ends() {
+    let mut run = Run::new(0);
+    run.disk.set_faults(DiskFaults { capacity: Some(60_000), ..DiskFaults::default() });
+    let append = |run: &mut Run| {
+        run.messages += 1;
+        run.clock.advance(Duration::from_millis(300));
+        let before = run.confirmed.len();
+        // Without a quota there would be no need to spread them.
+        let agent = (run.messages % u32::from(AGENTS)) as u8;
+        let draft = message(agent, 0, run.messages, vec![1; 600]);
+        run.submit(vec![(vec![Op::Append(draft)], Durability::Durable)]);
+        run.confirmed.len() > before
+    };
+    while append(&mut run) {}
+    let (store, _) = run.store.as_ref().unwrap();
+    let statistics = store.statistics().unwrap();
+    assert!(statistics.is_full && statistics.is_up && statistics.outages == 0);
+    for agent in 0..AGENTS {
+        run.submit(vec![(vec![Op::RemoveInbox(inbox_id(agent))], Durability::Durable)]);
+    }
+    run.compare();
+    run.restart();
+    // The power cut has lifted the limit.
+    run.submit(vec![(furniture(), Durability::Durable)]);
+    assert!(append(&mut run));
+}
+
 #[test]
 fn a_run_can_be_repeated() {
     let run = |seed| {
@@ -336,6 +371,10 @@ fn commit(store: &MemoryStore, ops: Vec<Op>) -> Vec<Applied> {
     let done = Box::new(move |result| *answered.lock().unwrap() = Some(result));
     store.commit(ops, Durability::Lazy, done);
     answer.lock().unwrap().take().unwrap().unwrap()
+}
+
+fn takes_room(op: &Op) -> bool {
+    matches!(op, Op::Append(_) | Op::Subscribe(_) | Op::CreateInbox(_))
 }
 
 /// The last position, and all other records.

@@ -123,6 +123,7 @@ mod tests {
             (claim.into(), "rejected"),
             (limited.into(), "again"),
             (ServiceError::from(StoreError::Unavailable), "again"),
+            (ServiceError::from(StoreError::Full), "again"),
             (ServiceError::from(StoreError::Corrupt), "again"),
             (ServiceError::from(InternalError::MissingSealingKey), "again"),
         ] {

@@ -80,6 +80,7 @@ pub(super) fn samples() -> impl Iterator<Item = HttpError> {
     ];
     let faults = [
         ServiceError::Store(StoreError::Unavailable),
+        ServiceError::Store(StoreError::Full),
         ServiceError::Store(StoreError::Corrupt),
         ServiceError::Internal(InternalError::MissingSealingKey),
     ];

@@ -1,6 +1,6 @@
 //! The table of errors: status, number, name, title and text of each.
 
-use super::{ErrorKind, ServiceError, UNAVAILABLE_RETRY_SECONDS, VapidErrorStatus};
+use super::{ErrorKind, FULL_RETRY_SECONDS, ServiceError, UNAVAILABLE_RETRY_SECONDS, VapidErrorStatus};
 use crate::gateway::error::GatewayError;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderName};
@@ -45,6 +45,16 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
                 ),
             )
         }
+        ErrorKind::Service(ServiceError::Store(StoreError::Full)) => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(201),
+            "store-full",
+            "The message store is full",
+            format!(
+                "Its volume is almost full, so nothing new is stored; messages can still be received, acknowledged and \
+                 deleted. Try again in {FULL_RETRY_SECONDS} seconds."
+            ),
+        ),
         // Number 201 would make senders retry, which does not help here.
         ErrorKind::Service(ServiceError::Store(StoreError::Corrupt)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,

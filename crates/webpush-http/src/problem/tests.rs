@@ -57,6 +57,12 @@ fn an_unavailable_store_is_503_with_retry_after() {
 }
 
 #[test]
+fn a_full_store_is_503_with_a_longer_retry_after() {
+    let (status, _, answer) = parts(StoreError::Full);
+    assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (503, "60"));
+}
+
+#[test]
 fn a_busy_gateway_is_503_with_retry_after() {
     let (status, _, answer) = parts(HttpError::Gateway(GatewayError::Busy));
     assert_eq!((status, answer.headers()[RETRY_AFTER].to_str().unwrap()), (503, "5"));
@@ -118,6 +124,7 @@ fn the_numbers_are_those_of_autopush() {
         ("upgrade-malformed", 400, None),
         ("push-unsupported", 505, None),
         ("store-unavailable", 503, Some(201)),
+        ("store-full", 503, Some(201)),
         ("store-corrupt", 500, None),
         ("internal", 500, None),
         ("push-service", 502, None),

@@ -13,6 +13,10 @@ use webpush_service::service::Service;
 /// The commit, if the build sets it: builds are reproducible, so it is not read from the repository.
 const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
 
+/// Agents must still reach the server, so it remains ready.
+const FULL: &str =
+    "the volume of the data directory is almost full: new messages, agents and subscriptions are refused";
+
 /// A health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthCheck {
@@ -66,7 +70,13 @@ pub async fn answer(service: &Service, check: HealthCheck) -> Answer {
             report(Audience::Public, Err(NotReady::Draining))
         }
         HealthCheck::Balancing => report(Audience::Public, Ok(())),
-        HealthCheck::Ready(audience) => report(audience, service.check_readiness().await),
+        HealthCheck::Ready(audience) => {
+            let (status, mut body) = report(audience, service.check_readiness().await);
+            if audience == Audience::Admin && service.is_full() {
+                body["warning"] = FULL.into();
+            }
+            (status, body)
+        }
         HealthCheck::Version => {
             let (name, version) = ("webpush-server", env!("CARGO_PKG_VERSION"));
             let mut body = json!({"name": name, "version": version, "source": env!("CARGO_PKG_REPOSITORY")});

@@ -119,6 +119,7 @@ async fn known_traffic_is_counted_exactly() {
         ("webpush_ready", &[], 1.0),
         ("webpush_draining", &[], 0.0),
         ("webpush_store_up", &[], 1.0),
+        ("webpush_store_full", &[], 0.0),
         ("webpush_store_damaged_records_total", &[], 0.0),
         ("webpush_receipts_dropped_total", &[], 0.0),
     ] {

@@ -10,6 +10,7 @@ const MICROS: f64 = 1e6;
 pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Result {
     let Statistics {
         is_up,
+        is_full,
         outages,
         waiting,
         commits,
@@ -24,6 +25,11 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         batches_lost,
     } = store;
     out.flag("store_up", "1 if the last access to the store succeeded.", *is_up)?;
+    out.flag(
+        "store_full",
+        "1 while new messages are refused because the volume is almost full (storage.reserve).",
+        *is_full,
+    )?;
     out.counter("store_outages", "Outages of the store after a failed write.", *outages)?;
     out.gauge("store_queue_requests", "Commits waiting for the writer.", *waiting)?;
     out.times(

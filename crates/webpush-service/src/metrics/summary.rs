@@ -24,6 +24,7 @@ pub fn sample(service: &Service) -> Value {
         "sessions": sessions,
         "backlog": store.entries,
         "store_up": store.is_up,
+        "store_full": store.is_full,
         "delivery": histogram(&delivery),
         "acknowledgement": histogram(&acknowledgement),
         "commits": histogram(&store.commits),

@@ -138,6 +138,12 @@ impl Service {
         self.store.snapshot(detail)
     }
 
+    /// Returns true if new messages are refused because the volume of the store is almost full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.statistics().is_some_and(|store| store.is_full)
+    }
+
     /// Returns metrics of the store, if it has any.
     #[must_use]
     pub fn statistics(&self) -> Option<Statistics> {

@@ -3,8 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "this is what everything else calls instead")]
 
 use crate::open_mode::{LockError, OpenMode};
+use crate::space::Space;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub(super) fn exists(path: &Path) -> bool {
@@ -54,4 +57,26 @@ pub(super) fn remove_directory(path: &Path) -> io::Result<()> {
 
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+pub(super) fn space(directory: &Path) -> Option<Space> {
+    let volume = statvfs(directory).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+    Some(Space { available: bytes(volume.f_bavail), total: bytes(volume.f_blocks) })
+}
+
+pub(super) fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = open(path, OpenMode::Truncate)?;
+    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        allocated => return Ok(allocated?),
+    }
+    let zeros = [0; 64 * 1024];
+    let mut left = usize::try_from(bytes).map_err(io::Error::other)?;
+    while left > 0 {
+        let length = left.min(zeros.len());
+        file.write_all(&zeros[..length])?;
+        left -= length;
+    }
+    Ok(())
 }

@@ -23,6 +23,8 @@ pub(super) struct Applier<'a> {
     pub(super) receipts_dropped: usize,
     /// Change of the number of entries.
     pub(super) entries: i64,
+    /// True if the volume is almost full: then nothing that takes room is applied.
+    pub(super) is_full: bool,
     /// True if a record was restored: then a key may be put again.
     pub(super) restores: bool,
     /// True if damage caused a recount of a usage row.

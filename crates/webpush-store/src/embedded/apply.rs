@@ -20,9 +20,27 @@ use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::subscription::Subscription;
 
+/// Returns true if operations store more than they end.
+///
+/// An inbox that a request creates only to remove it takes no room.
+fn takes_room(ops: &[Op]) -> bool {
+    let is_removed =
+        |id: InboxId| ops.iter().any(|op| matches!(op, Op::RemoveInbox(removed) if *removed == id));
+    ops.iter().any(|op| match op {
+        Op::Append(_) | Op::Subscribe(_) | Op::Restore(_) => true,
+        Op::CreateInbox(inbox) => !is_removed(inbox.id),
+        Op::Settle(..) | Op::Unsubscribe(..) | Op::RemoveInbox(_) | Op::Touch(..) | Op::RemoveIdle(..) => {
+            false
+        }
+    })
+}
+
 impl Applier<'_> {
     /// Applies all operations of a request, or none after an error.
     pub(super) fn apply_request(&mut self, ops: Vec<Op>) -> Result<Vec<Applied>, StoreError> {
+        if self.is_full && takes_room(&ops) {
+            return Err(StoreError::Full);
+        }
         let entries = self.entries;
         let applied = ops.into_iter().map(|op| self.apply(op)).collect();
         match &applied {

@@ -6,6 +6,7 @@
 //! | `lock` | locked while a process has the store open |
 //! | `watermark` | see [`super::watermark`] |
 //! | `sound`, `unsound` | an empty file with one of the names: unsound after a write or sync has failed, until everything is on disk |
+//! | `reserve` | see [`super::reserve`] |
 //! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | files of fjall |
 
@@ -13,7 +14,7 @@ use super::open_error::OpenError;
 use super::watermark;
 use crate::disk::{Disk, DiskFile};
 use crate::open_mode::{LockError, OpenMode};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "webpush-server store ";
@@ -65,7 +66,7 @@ fn make_directory(disk: &Disk, directory: &Path) -> io::Result<()> {
         disk.create_directory(directory)?;
     }
     let synced = directory.parent().map_or(Ok(()), |parent| disk.sync_directory(or_present(parent)));
-    // Whoever created an existing directory may have kept its parent from us.
+    // The parent of an existing directory may belong to another user.
     synced.or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied if !is_new => Ok(()),
         _ => Err(error),
@@ -187,17 +188,28 @@ pub(super) fn is_sound(disk: &Disk, directory: &Path) -> bool {
 /// Writes the journals of a failed engine to new files, before the engine is opened again.
 ///
 /// After a failed sync the system may mark pages as written that never were. Reads then return data that is not on disk,
-/// and no later sync of the file reports it. Bytes that are written to a new file are really synced.
+/// and no later sync of the file reports it. Bytes that are written to a new file are really synced; so are those that
+/// are written over themselves, which a full volume requires.
 pub(super) fn rewrite_journals(disk: &Disk, directory: &Path) -> io::Result<()> {
     for path in disk.list(&engine_directory(directory))? {
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let content = disk.read(&path)?;
             // A journal is longer than its content, and its last entry never ends with a zero.
             let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            disk.replace(&path, &content[..used])?;
+            let content = &content[..used];
+            match disk.replace(&path, content) {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => rewrite(disk, &path, content)?,
+                replaced => replaced?,
+            }
         }
     }
     Ok(())
+}
+
+fn rewrite(disk: &Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = disk.open(path, OpenMode::Write)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -270,7 +282,7 @@ mod tests {
                 fs::write(engine.join(ENGINE_MARKER), marker).unwrap();
             }
             EmbeddedStore::open(directory.path(), Options::default()).unwrap();
-            // What it holds is not thrown away when its marker is damaged later.
+            // Its content is not thrown away when the marker is damaged later.
             fs::write(engine.join(ENGINE_MARKER), "").unwrap();
             assert!(EmbeddedStore::open(directory.path(), Options::default()).is_err(), "{marker:?}");
             fs::remove_file(directory.path().join(watermark::FILE_NAME)).unwrap();
@@ -278,7 +290,7 @@ mod tests {
         }
     }
 
-    /// What fjall had created of an engine when the process was killed.
+    /// A part of an engine, as after a kill while fjall was creating it.
     #[test]
     fn an_engine_without_its_first_keyspace_is_finished() {
         let directory = tempfile::tempdir().unwrap();

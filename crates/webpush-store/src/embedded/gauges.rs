@@ -22,7 +22,7 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -32,6 +32,7 @@ pub(super) struct Gauges {
     /// Requests that entered the queue, and those that left it.
     pub(super) submitted: Count,
     pub(super) taken: Count,
+    pub(super) is_full: AtomicBool,
     pub(super) outages: Count,
     pub(super) log_written: Count,
     pub(super) flushes: Count,
@@ -53,6 +54,7 @@ impl Default for Gauges {
         Self {
             submitted: Count::default(),
             taken: Count::default(),
+            is_full: AtomicBool::new(false),
             outages: Count::default(),
             log_written: Count::default(),
             flushes: Count::default(),
@@ -91,6 +93,7 @@ impl Gauges {
         let is_known = self.entries_known.load(Ordering::Acquire);
         let entries = u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or_default();
         Statistics {
+            is_full: self.is_full.load(Ordering::Relaxed),
             outages: self.outages.get(),
             // Requests are counted after they are queued, so this one may have left the queue before.
             waiting: self.submitted.get().saturating_sub(self.taken.get()),

@@ -22,6 +22,10 @@ pub struct Options {
     pub row_cache_bytes: u64,
     /// Quota of an inbox. If it is lowered, a fuller inbox shrinks with its next message.
     pub quota: Quota,
+    /// Room on the volume for what must go on when it is full: half of it free, half in a file.
+    ///
+    /// At most a quarter of the volume. Below, new messages, inboxes and subscriptions are refused. 0 keeps none.
+    pub reserve_bytes: u64,
     /// When to flush a memtable. For tests; operators cannot set it.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
@@ -36,6 +40,7 @@ impl Default for Options {
             cache_bytes: 128 * 1024 * 1024,
             row_cache_bytes: 256 * 1024 * 1024,
             quota: Quota::default(),
+            reserve_bytes: 128 * 1024 * 1024,
             memtable,
         }
     }

@@ -24,6 +24,7 @@ use super::memtables::MemtableLayers;
 use super::recent_appends::RecentAppends;
 use super::recovery::Start;
 use super::request::CommitRequest;
+use super::reserve::Reserve;
 use super::row_caches::RowChanges;
 use super::shared::Shared;
 use super::usage_audit::usage_adds_up;
@@ -93,6 +94,7 @@ pub(super) struct Writer {
     pub(super) bytes: usize,
     pub(super) synced: Watermark,
     pub(super) watermark: WatermarkFile,
+    reserve: Reserve,
     outages: Outages,
     group_commit_delay: GroupCommitDelay,
     pub(super) entry_count_scan: EntryCountScan,
@@ -104,7 +106,7 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         start: Start,
-        watermark: WatermarkFile,
+        (watermark, reserve): (WatermarkFile, Reserve),
         appends: RecentAppends,
         lock: DiskFile,
     ) -> io::Result<Self> {
@@ -131,6 +133,7 @@ impl Writer {
             bytes: 0,
             synced: start.last,
             watermark,
+            reserve,
             outages: Outages::default(),
             group_commit_delay: GroupCommitDelay::default(),
             entry_count_scan,
@@ -224,7 +227,7 @@ impl Writer {
     /// Requests that are left in the group have failed, and their outcome is unknown. The caller refuses them.
     fn commit(&mut self, group: &mut Vec<CommitRequest>, now: MonotonicTime) -> Result<(), EngineError> {
         self.shared.gauges.taken.add(group.len() as u64);
-        let Some(applied) = self.apply(group) else { return Ok(()) };
+        let Some(applied) = self.apply(group, now) else { return Ok(()) };
         let durable = group.iter().any(|request| request.durability == Durability::Durable);
         // The positions of a lazy commit may be lost and must not be assigned again. The floor sees to that once it
         // is on disk, with the first frame after it was raised.
@@ -244,6 +247,8 @@ impl Writer {
         for (request, answer) in group.drain(..).zip(applied.answers) {
             match &answer {
                 Ok(applied) => self.shared.observers.committed(request.handle, applied, request.durability),
+                // Only refused: the store works.
+                Err(StoreError::Full) => {}
                 Err(_) => self.shared.observers.failed(),
             }
             request.finish(answer);
@@ -252,7 +257,8 @@ impl Writer {
     }
 
     /// Determines the changes of a group, without making them yet.
-    fn apply(&mut self, group: &mut [CommitRequest]) -> Option<AppliedGroup> {
+    fn apply(&mut self, group: &mut [CommitRequest], now: MonotonicTime) -> Option<AppliedGroup> {
+        let is_full = self.reserve.is_short(now, self.bytes);
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let layers = MemtableLayers { memtables: self.shared.memtables.read(), engine: engine.as_ref()? };
         let mut applier = Applier {
@@ -261,6 +267,7 @@ impl Writer {
             rows: &self.shared.rows,
             appends: &mut self.appends,
             floor: self.floor,
+            is_full,
             highest: self.position,
             earliest: None,
             receipts_dropped: 0,
@@ -326,7 +333,8 @@ impl Writer {
         }
         let bounds = self.shared.options.memtable;
         let Some(since) = self.since else { return Ok(()) };
-        let is_large = self.bytes >= bounds.bytes || self.log.bytes() >= bounds.log_bytes;
+        let most = self.reserve.memtable_bytes().min(bounds.bytes);
+        let is_large = self.bytes >= most || self.log.bytes() >= bounds.log_bytes;
         let is_due = is_large || self.flush.is_none() && now.since(since) >= bounds.age;
         if is_due { self.rotate(now) } else { Ok(()) }
     }

@@ -4,6 +4,7 @@ use super::content::FileBytes;
 use super::random::Random;
 use super::world::SimulatedClock;
 use crate::open_mode::{LockError, OpenMode};
+use crate::space::Space;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, SeekFrom};
 use std::ops::Range;
@@ -131,6 +132,13 @@ impl SimulatedDisk {
     pub(crate) fn length(&self, path: &Path) -> Option<u64> {
         let state = self.state();
         state.names.files.get(path).map(|file| state.files[file].visible().len() as u64)
+    }
+
+    /// Returns the room on the disk, if its capacity is limited.
+    pub(crate) fn space(&self) -> Option<Space> {
+        let state = self.state();
+        let total = state.faults.capacity?;
+        Some(Space { available: total.saturating_sub(state.used(None)), total })
     }
 
     pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -330,9 +338,17 @@ impl State {
     /// Fails if the disk has no room for a file of that length.
     fn check_room(&self, file: u64, length: usize) -> io::Result<()> {
         let Some(capacity) = self.faults.capacity else { return Ok(()) };
-        let named: BTreeSet<_> = self.names.files.values().filter(|named| **named != file).collect();
-        let others: usize = named.into_iter().map(|named| self.files[named].visible().len()).sum();
-        if (others + length) as u64 > capacity { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        // Writing over what is there takes no room, on a full disk either.
+        let length = length as u64;
+        let grows = length > self.files[&file].visible().len() as u64;
+        let is_full = grows && self.used(Some(file)) + length > capacity;
+        if is_full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Returns the bytes that all files have together, without one of them.
+    fn used(&self, without: Option<u64>) -> u64 {
+        let named: BTreeSet<_> = self.names.files.values().filter(|named| Some(**named) != without).collect();
+        named.into_iter().map(|named| self.files[named].visible().len() as u64).sum()
     }
 
     fn file(&mut self, file: u64) -> &mut FileBytes {

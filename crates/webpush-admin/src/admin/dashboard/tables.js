@@ -75,7 +75,7 @@ export function showFacts(status) {
   const { process, sample } = status;
   const expires = process.certificate_expires;
   const facts = [
-    ["Store", sample.store_up ? "up" : "down"],
+    ["Store", !sample.store_up ? "down" : sample.store_full ? "full: new messages are refused" : "up"],
     ["On disk", bytes(process.data_bytes)],
     ["Free disk space", bytes(process.free_bytes)],
     ["Stored messages and receipts", count(sample.backlog)],

@@ -38,6 +38,14 @@ pub(crate) struct StorageArgs {
     #[arg(long, env = "WEBPUSH_SERVER_STORAGE__ROW_CACHE", add = NeedsRestart, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     row_cache: u64,
 
+    /// Space to reserve on the volume of the data directory, at most a quarter of it
+    ///
+    /// Half of it is kept free: with less, new messages, agents and subscriptions are refused (503 store-full), while
+    /// messages can still be received, acknowledged and deleted. The other half is a file that is removed when other
+    /// programs fill the volume. 0 reserves nothing.
+    #[arg(long, env = "WEBPUSH_SERVER_STORAGE__RESERVE", add = NeedsRestart, value_name = "SIZE", default_value = "128MiB", value_parser = parse_size)]
+    reserve: u64,
+
     /// After this time, expire a user agent that never connected and has no messages
     #[arg(
         long,
@@ -77,6 +85,11 @@ impl StorageArgs {
         self.row_cache
     }
 
+    /// Returns the space to keep free, in bytes.
+    pub(crate) const fn reserve(&self) -> u64 {
+        self.reserve
+    }
+
     /// Returns the limits with these values.
     pub(crate) fn apply(&self, limits: Limits) -> Limits {
         let idle = IdleLimits { never_monitored: self.expire_unused_after, unused: self.expire_idle_after };
@@ -108,6 +121,7 @@ mod tests {
         let Flags { storage } = Flags::try_parse_from(["test"]).unwrap();
         assert_eq!(storage.quota(), Quota::default());
         assert_eq!(storage.row_cache(), Options::default().row_cache_bytes);
+        assert_eq!(storage.reserve(), Options::default().reserve_bytes);
         assert_eq!(storage.apply(Limits::default()).idle, IdleLimits::default());
         for wrong in ["0", "1h", "soon"] {
             assert!(Flags::try_parse_from(["test", "--expire-idle-after", wrong]).is_err(), "{wrong}");

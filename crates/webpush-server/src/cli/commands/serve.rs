@@ -316,6 +316,7 @@ impl Args {
             max_connections_per_address: self.limits.connections.max_connections_per_address(),
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
+            reserve: self.storage.reserve(),
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),

@@ -68,6 +68,7 @@ impl Writer {
         drop(self.end_flush());
         drop(self.set_engine(None));
         self.shared.memtables.reset(None);
+        self.reserve.release();
         self.outages.begin(now);
     }
 

@@ -1,0 +1,232 @@
+//! B1: a full volume refuses new messages, and everything that makes room goes on.
+//!
+//! On a tmpfs, which only root can mount: `cargo test -p webpush-store --test full_volume -- --ignored`.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails must stop the test")]
+
+use bytes::Bytes;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use webpush_core::capability::KeyId;
+use webpush_core::encoding::Encoding;
+use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::message::{Draft, Outcome};
+use webpush_core::session::Scope;
+use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::time::Timestamp;
+use webpush_core::urgency::Urgency;
+use webpush_store::contract::{block_on, commit_blocking};
+use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::{Applied, Durability, Op, Quota, Store, StoreError};
+
+const AGENT: InboxId = InboxId::from_bytes([1; 16]);
+const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
+const BODY_BYTES: usize = 3000;
+const GROUP: u64 = 100;
+
+/// A file system of its own, unmounted at the end.
+struct Volume(tempfile::TempDir);
+
+impl Volume {
+    fn mount(mebibytes: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let size = format!("size={mebibytes}m");
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory.path()).status();
+        assert!(mounted.unwrap().success(), "only root can mount a volume");
+        Self(directory)
+    }
+
+    fn grow(&self, mebibytes: u32) {
+        let size = format!("remount,size={mebibytes}m");
+        assert!(Command::new("mount").args(["-o", &size]).arg(self.0.path()).status().unwrap().success());
+    }
+
+    fn store(&self) -> EmbeddedStore {
+        let quota = Quota { messages: 1_000_000, body_bytes: u64::MAX, ..Quota::default() };
+        EmbeddedStore::open(&self.0.path().join("store"), Options { quota, ..Options::default() }).unwrap()
+    }
+
+    /// Takes all that is free, as another program may do.
+    fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.0.path().join("other")).unwrap();
+        for bytes in [1 << 20, 4096, 1] {
+            loop {
+                match file.write(&vec![1; bytes]) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::StorageFull);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.0.path().join("other")).unwrap();
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(self.0.path()).status());
+    }
+}
+
+fn used(directory: &Path) -> u64 {
+    let size = |file: fs::DirEntry| match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => used(&file.path()),
+        Ok(metadata) => std::os::unix::fs::MetadataExt::blocks(&metadata) * 512,
+        Err(_) => 0,
+    };
+    fs::read_dir(directory).unwrap().flatten().map(size).sum()
+}
+
+fn message(number: u64) -> Op {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    Op::Append(Draft {
+        id: MessageId::from_bytes(id),
+        agent: AGENT,
+        subscription: SUBSCRIPTION,
+        accepted: Timestamp::from_millis(1),
+        expires: Timestamp::NEVER,
+        urgency: Urgency::Normal,
+        topic: None,
+        encoding: Encoding::default(),
+        key: KeyId(1),
+        receipt: None,
+        body: Bytes::from(vec![number as u8; BODY_BYTES]),
+    })
+}
+
+fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> Result<Vec<Applied>, StoreError> {
+    let (sender, receiver) = mpsc::channel();
+    store.commit(ops, Durability::Durable, Box::new(move |result| sender.send(result).unwrap()));
+    receiver.recv().unwrap()
+}
+
+/// Commits, again while the store is down.
+fn commit_when_up(store: &EmbeddedStore, ops: &[Op]) -> Vec<Applied> {
+    loop {
+        match commit(store, ops.to_vec()) {
+            Err(StoreError::Unavailable) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
+}
+
+/// Appends until the store refuses; returns the number of messages that it has accepted.
+fn append_until_refused(store: &EmbeddedStore, from: u64) -> u64 {
+    for first in (from..).step_by(GROUP as usize) {
+        match commit(store, (first..first + GROUP).map(message).collect()) {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error, StoreError::Full);
+                return first;
+            }
+        }
+    }
+    unreachable!()
+}
+
+fn fetch_all(store: &EmbeddedStore) -> Vec<EntryRef> {
+    let scope = Scope { inbox: AGENT, subscription: None, min_urgency: Urgency::VeryLow };
+    let (mut all, mut after) = (Vec::new(), Position::START);
+    loop {
+        let page = block_on(store.fetch(&scope, after, Timestamp::from_millis(1))).unwrap();
+        all.extend(page.entries.iter().map(Entry::entry_ref));
+        after = page.scanned;
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+fn settle(entries: &[EntryRef]) -> Vec<Op> {
+    entries.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect()
+}
+
+fn furniture() -> Vec<Op> {
+    let created = Timestamp::from_millis(1);
+    let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
+    let protocol = Protocol::Rfc8030;
+    let subscription =
+        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
+    vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]
+}
+
+#[test]
+#[ignore = "mounts a volume, so it needs root; .ci/run runs it"]
+fn a_volume_that_fills_up_refuses_messages_and_lets_all_else_go_on() {
+    for mebibytes in [64, 200] {
+        let volume = Volume::mount(mebibytes);
+        let mut store = volume.store();
+        commit_blocking(&store, furniture());
+        let accepted = append_until_refused(&store, 0);
+        assert!(accepted * BODY_BYTES as u64 > u64::from(mebibytes) << 17, "an eighth is used: {accepted}");
+        let statistics = store.statistics().unwrap();
+        assert!(statistics.is_full && statistics.is_up && statistics.outages == 0);
+        assert_eq!(fetch_all(&store).len() as u64, accepted);
+        // A restart frees the log, but the volume is refused again before it is full.
+        let mut accepted = accepted;
+        for _ in 0..3 {
+            drop(store);
+            store = volume.store();
+            assert_eq!(store.recovery().batches_lost, 0);
+            accepted = append_until_refused(&store, accepted);
+        }
+        // Deletes always work, and make room in the end.
+        let all = fetch_all(&store);
+        for slice in all.chunks(500) {
+            commit(&store, settle(slice)).unwrap();
+        }
+        assert_eq!(fetch_all(&store), []);
+        assert_eq!(store.statistics().unwrap().outages, 0);
+        store.flush();
+        volume.grow(2 * mebibytes);
+        drop(store);
+        let store = volume.store();
+        assert!(append_until_refused(&store, accepted) > accepted);
+    }
+}
+
+#[test]
+#[ignore = "mounts a volume, so it needs root; .ci/run runs it"]
+fn a_volume_that_others_fill_lets_the_store_start_delete_and_recover() {
+    let volume = Volume::mount(200);
+    let mut store = volume.store();
+    commit_blocking(&store, furniture());
+    for first in (0..10_000).step_by(GROUP as usize) {
+        commit_blocking(&store, (first..first + GROUP).map(message).collect());
+    }
+    volume.fill();
+    let all = fetch_all(&store);
+    let (first, rest) = all.split_at(2000);
+    for slice in first.chunks(500) {
+        commit_when_up(&store, &settle(slice));
+    }
+    assert_eq!(commit(&store, vec![message(u64::MAX)]), Err(StoreError::Full));
+    let path = volume.0.path().join("store");
+    let before = used(&path);
+    for _ in 0..5 {
+        drop(store);
+        store = volume.store();
+        assert_eq!(store.recovery().batches_lost, 0);
+        assert!(used(&path) <= before + (1 << 20), "{} after {before} bytes", used(&path));
+    }
+    assert_eq!(fetch_all(&store), rest);
+    for slice in rest.chunks(500) {
+        commit_when_up(&store, &settle(slice));
+    }
+    assert_eq!(fetch_all(&store), []);
+    volume.free();
+    commit_when_up(&store, &[message(20_000)]);
+}
