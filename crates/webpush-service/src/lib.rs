@@ -10,6 +10,7 @@
 //! | the publish path of a message; its receipt subscription | [`publish`]; `publish::receipt_subscription` |
 //! | open sessions, and their notification of new messages | [`session_registry`] |
 //! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
+//! | removal of inboxes and subscriptions on request | `removal` |
 //! | limits and timeouts | [`limits`] |
 //! | rate limits, subscribe tokens, bearer tokens | [`rate_limits`], [`subscribe_tokens`], [`bearer_tokens`] |
 //! | the address and network of a client | [`client_addr`] |
@@ -45,6 +46,7 @@ pub mod page_memory;
 pub mod publish;
 pub mod rate_limits;
 pub mod readiness;
+mod removal;
 pub mod sealing_cipher;
 pub mod secret;
 pub mod service;

@@ -17,7 +17,7 @@ use webpush_core::id::InboxId;
 use webpush_core::inbox::Owner;
 use webpush_core::time::Timestamp;
 use webpush_service::service::Service;
-use webpush_store::{Applied, Detail, Durability, Entries, InboxRecord, Op, Record};
+use webpush_store::{Detail, Entries, InboxRecord, Record};
 
 /// One agent in a list. Times are milliseconds since 1970.
 #[derive(Serialize)]
@@ -126,10 +126,8 @@ pub(super) async fn show(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, Admi
 /// Serves `DELETE /admin/agents/ID`: as if the agent had deleted itself (RFC 8030 §7.3.1).
 pub(super) async fn revoke(admin: &Arc<Admin>, log_id: &str) -> Result<Reply, AdminError> {
     let id = agent(&admin.service, log_id).await?;
-    match admin.service.commit_one(Op::RemoveInbox(id), Durability::Durable).await? {
-        Applied::Removed(removed) => json(&RemovalCounts::from(&removed)),
-        _ => Err(NO_AGENT),
-    }
+    let removed = admin.service.remove_inbox(id).await?.ok_or(NO_AGENT)?;
+    json(&RemovalCounts::from(&removed))
 }
 
 fn row(service: &Service, record: &InboxRecord) -> AgentRow {

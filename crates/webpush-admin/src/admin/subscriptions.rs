@@ -12,7 +12,7 @@ use std::sync::Arc;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::subscription::Subscription;
 use webpush_service::service::Service;
-use webpush_store::{Applied, Detail, Durability, Entries, Op, Record};
+use webpush_store::{Detail, Entries, Record};
 
 /// One subscription in a list.
 #[derive(Serialize)]
@@ -104,9 +104,6 @@ pub(super) async fn show(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Resul
 /// Serves `DELETE /admin/subscriptions/AGENT/ID`: as if its agent had unsubscribed (RFC 8030 §7.3).
 pub(super) async fn revoke(admin: &Arc<Admin>, agent: &str, log_id: &str) -> Result<Reply, AdminError> {
     let found = subscription(&admin.service, agent, log_id).await?;
-    let op = Op::Unsubscribe(found.agent, found.id);
-    match admin.service.commit_one(op, Durability::Durable).await? {
-        Applied::Removed(removed) => json(&RemovalCounts::from(&removed)),
-        _ => Err(NO_SUBSCRIPTION),
-    }
+    let removed = admin.service.unsubscribe(found.agent, found.id).await?.ok_or(NO_SUBSCRIPTION)?;
+    json(&RemovalCounts::from(&removed))
 }

@@ -53,6 +53,9 @@ pub(crate) async fn register(
         ops.extend([Op::CreateInbox(inbox), Op::Touch(id, created)]);
     }
     // With another key the channel is another subscription, which the previous sender must not reach.
+    if let Some(existing) = &existing {
+        service.cancel_messages(existing.agent, existing.id).await?;
+    }
     ops.extend(existing.map(|existing| Op::Unsubscribe(existing.agent, existing.id)));
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing if another connection of the agent has registered the channel, or removed the agent, meanwhile.
@@ -73,7 +76,7 @@ pub(crate) async fn unregister(
     channel: ChannelId,
 ) -> Result<(), ServiceError> {
     if let Some(existing) = service.channel(agent, channel).await? {
-        service.commit_one(Op::Unsubscribe(agent, existing.id), Durability::Durable).await?;
+        service.unsubscribe(agent, existing.id).await?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use webpush_core::session::Scope;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::service::Service;
 use webpush_service::session_registry::TransportKind;
-use webpush_store::{Applied, Durability, Op};
+use webpush_store::{Durability, Op, RemovalResult};
 
 /// `GET` starts a session (RFC 8030 §6), by server push or server-sent events.
 ///
@@ -73,19 +73,14 @@ pub(crate) async fn unsubscribe(
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, ServiceError> {
-    let removed = service.commit_one(Op::Unsubscribe(agent, id), Durability::Durable).await?;
-    answer(&removed)
+    answer(service.unsubscribe(agent, id).await?)
 }
 
 /// `DELETE` of a set with all its subscriptions (RFC 8030 §7.3.1), or of a receipt subscription (§7.3).
 pub(crate) async fn remove_inbox(service: &Service, inbox: InboxId) -> Result<Answer, ServiceError> {
-    let removed = service.commit_one(Op::RemoveInbox(inbox), Durability::Durable).await?;
-    answer(&removed)
+    answer(service.remove_inbox(inbox).await?)
 }
 
-fn answer(removed: &Applied) -> Result<Answer, ServiceError> {
-    match removed {
-        Applied::Removed(_) => Ok(empty(StatusCode::NO_CONTENT)),
-        _ => Err(Problem::NotFound.into()),
-    }
+fn answer(removed: Option<RemovalResult>) -> Result<Answer, ServiceError> {
+    removed.map(|_| empty(StatusCode::NO_CONTENT)).ok_or_else(|| Problem::NotFound.into())
 }
