@@ -1,19 +1,23 @@
 //! The file of the keys that seal capability URLs.
 //!
 //! Each line is a key, `<id> <base64url of 32 bytes>`. The last one is the current key, which seals new URLs; the others
-//! only open old ones. To rotate, a key is appended.
+//! only open old ones. To rotate, a key is appended. `file` has the check value of the file and its copy.
+
+mod file;
 
 use anyhow::{Context as _, bail};
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use webpush_client::private_file;
+use webpush_core::base64url;
 use webpush_core::capability::{KeyId, Keyring};
-use webpush_core::{base64url, byte_order_mark};
 use webpush_service::sealing_cipher::Aes256GcmSiv;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sealing-keys";
+
+/// Name of its copy. It exists once the store of the data directory was opened.
+pub const COPY_NAME: &str = "sealing-keys.copy";
 
 /// Keys in the order of the file: the current one is the last.
 pub type Keys = Vec<(KeyId, [u8; 32])>;
@@ -28,24 +32,29 @@ const HEADER: &str = "\
 /// Reads the keys, or creates the first one in a new data directory.
 ///
 /// # Errors
-/// Fails if the file cannot be read or is invalid, or if it is missing although `store_exists`.
+/// Fails if the file and its copy cannot be used, or if they are missing although `store_exists`.
 pub fn load_or_create(data_dir: &Path, store_exists: bool) -> anyhow::Result<Keyring> {
     let path = data_dir.join(FILE_NAME);
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            keyring(byte_order_mark::strip(&text)).with_context(|| format!("{} is invalid", path.display()))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound && store_exists => bail!(
+    match file::load(data_dir)? {
+        Some(text) => keyring(&text).with_context(|| format!("{} is invalid", path.display())),
+        None if store_exists => bail!(
             "{} is missing, but the data directory has messages, whose URLs do not work without it: restore it from a \
              backup, or move the data directory away to start with a new one",
             path.display()
         ),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        None => {
             create(&path)?;
             load_or_create(data_dir, true)
         }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// Writes the copy of the file, after the store was opened.
+///
+/// # Errors
+/// Fails if the file cannot be used, or the copy cannot be written.
+pub fn keep_copy(data_dir: &Path) -> anyhow::Result<()> {
+    file::load(data_dir)?.map_or(Ok(()), |text| file::keep_copy(data_dir, &text))
 }
 
 /// Reads the keys as a keyring.
@@ -59,12 +68,9 @@ pub fn load(data_dir: &Path) -> anyhow::Result<Keyring> {
 /// Reads the keys.
 ///
 /// # Errors
-/// Fails if the file cannot be read or parsed.
+/// Fails if the file cannot be read or is damaged.
 pub fn read(data_dir: &Path) -> anyhow::Result<Keys> {
-    let path = data_dir.join(FILE_NAME);
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {} (--data-dir)", path.display()))?;
-    parse(byte_order_mark::strip(&text)).with_context(|| format!("{} is invalid", path.display()))
+    file::read(data_dir)
 }
 
 /// Writes the keys of a data directory that has none.
@@ -74,8 +80,9 @@ pub fn read(data_dir: &Path) -> anyhow::Result<Keys> {
 pub fn write_new(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
     Keyring::new::<Aes256GcmSiv>(keys).context(INVALID_KEYS)?;
     let lines: String = keys.iter().map(|(id, key)| line(*id, key)).collect();
-    private_file::create(&data_dir.join(FILE_NAME), format!("{HEADER}{lines}").as_bytes())?;
-    Ok(())
+    let text = format!("{HEADER}{lines}");
+    private_file::create(&data_dir.join(FILE_NAME), file::with_check(&text).as_bytes())?;
+    file::keep_copy(data_dir, &text)
 }
 
 /// Appends a new current key to the file, then to the keyring. Callers must not run this concurrently.
@@ -101,13 +108,12 @@ fn rotate_avoiding(
     let id = (1..=u8::MAX).map(|step| KeyId(current.wrapping_add(step))).find(is_free);
     let id = id.context("all 256 IDs of sealing keys are in use")?;
     let key = webpush_service::system::env().random::<32>()?;
-    let path = data_dir.join(FILE_NAME);
-    let mut text = private_file::read(&path)?;
+    let mut text = text(data_dir)?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
     text.push_str(&line(id, &key));
-    replace(&path, &text)?;
+    replace(data_dir, &text)?;
     if !keyring.insert(id, &key) || !keyring.set_current(id) {
         bail!(conflict_in_memory(id));
     }
@@ -138,14 +144,13 @@ pub fn import_keys(data_dir: &Path, keyring: &Keyring, keys: &[(KeyId, [u8; 32])
         // Imported keys go between the first key, which log IDs are derived from, and the last one, which seals.
         rotate_avoiding(data_dir, keyring, keys)?;
     }
-    let path = data_dir.join(FILE_NAME);
-    let text = private_file::read(&path)?;
+    let text = text(data_dir)?;
     let is_key = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let lines: Vec<&str> = text.lines().collect();
     let last = lines.iter().rposition(is_key).unwrap_or(lines.len());
     let join = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     let added: String = new.iter().map(|(id, key)| line(*id, key)).collect();
-    replace(&path, &format!("{}{added}{}", join(&lines[..last]), join(&lines[last..])))?;
+    replace(data_dir, &format!("{}{added}{}", join(&lines[..last]), join(&lines[last..])))?;
     for (id, key) in new {
         if !keyring.insert(*id, key) {
             bail!(conflict_in_memory(*id));
@@ -159,10 +164,15 @@ fn conflict_in_memory(id: KeyId) -> String {
     format!("the running server uses another sealing key with the ID {}: restart it", id.0)
 }
 
-/// Replaces the file, unless the next start could not use the new text.
-fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    keyring(text).with_context(|| format!("{} was not changed", path.display()))?;
-    Ok(private_file::replace(path, text.as_bytes())?)
+/// Replaces the file and its copy, unless the next start could not use the new text.
+fn replace(data_dir: &Path, text: &str) -> anyhow::Result<()> {
+    keyring(text).with_context(|| format!("{} was not changed", data_dir.join(FILE_NAME).display()))?;
+    file::replace(data_dir, text)
+}
+
+/// Returns the text of the file.
+fn text(data_dir: &Path) -> anyhow::Result<String> {
+    file::load(data_dir)?.with_context(|| format!("{} is missing", data_dir.join(FILE_NAME).display()))
 }
 
 fn line(id: KeyId, key: &[u8; 32]) -> String {
@@ -178,7 +188,7 @@ fn create(path: &Path) -> anyhow::Result<()> {
     // A random ID makes it unlikely that two servers have the same one, so that agents can be moved between them.
     let [id] = webpush_service::system::env().random::<1>()?;
     let text = format!("{HEADER}{}", line(KeyId(id), &key));
-    match private_file::create(path, text.as_bytes()) {
+    match private_file::create(path, file::with_check(&text).as_bytes()) {
         // Another process started at the same time; both use its key.
         Err(error) if error.source.kind() == ErrorKind::AlreadyExists => Ok(()),
         created => Ok(created?),

@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
     // The flags after the command.
     let flags = line.subcommand().map_or(&line, |(_, flags)| flags);
     match action {
-        None | Some(Action::Serve) => serve::run(serve::layers(flags)),
+        None | Some(Action::Serve) => serve::run(serve::layers(flags), flags.get_flag("begin_anew")),
         Some(Action::Version) => match terminal::line(command().render_version().trim_end()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,

@@ -72,7 +72,7 @@ pub async fn run(
         env: env.clone(),
         ..Options::default()
     };
-    let (store, keyring) = open_data_dir(&settings.data_dir, options)?;
+    let (store, keyring) = open_data_dir(&settings.data_dir, options, settings.begin_anew)?;
     // Replaces the admin token, so the lock of the data directory must be held.
     let admin_server = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir, &env).await?,
@@ -245,13 +245,27 @@ const fn hint(port: u16) -> &'static str {
     }
 }
 
-fn open_data_dir(data_dir: &Path, options: Options) -> anyhow::Result<(Arc<Backend>, Keyring)> {
+fn open_data_dir(
+    data_dir: &Path,
+    options: Options,
+    begin_anew: bool,
+) -> anyhow::Result<(Arc<Backend>, Keyring)> {
     create_data_dir(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);
+    // A kill in the very first start leaves keys without a store, but not their copy.
+    if !store_dir.exists() && data_dir.join(sealing_keys::COPY_NAME).exists() && !begin_anew {
+        bail!(
+            "{} is missing, but {} has the keys of the URLs of its agents: restore the data directory from a backup, or \
+             start once with --begin-anew to begin with an empty store and the same keys",
+            store_dir.display(),
+            data_dir.display()
+        );
+    }
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
     let store = EmbeddedStore::open(&store_dir, options)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
+    sealing_keys::keep_copy(data_dir)?;
     Ok((store.into(), keyring))
 }
 

@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub quota: Quota,
     /// Limit of the store's row cache, in bytes.
     pub row_cache: u64,
+    /// True to create an empty store in a data directory whose store is missing.
+    pub begin_anew: bool,
     /// Room to keep free on the volume of the store, in bytes.
     pub reserve: u64,
     /// Tokens that subscribers need.

@@ -35,7 +35,7 @@ pub struct RestoreSummary {
 /// Fails if the file is invalid, or the directory cannot be written or contains data of a server.
 pub fn restore(file: &Path, data_dir: &Path) -> anyhow::Result<RestoreSummary> {
     let failed = || format!("cannot restore {}", file.display());
-    for name in [STORE_DIR, sealing_keys::FILE_NAME] {
+    for name in [STORE_DIR, sealing_keys::FILE_NAME, sealing_keys::COPY_NAME] {
         if data_dir.join(name).exists() {
             bail!("{} already contains {name}: choose a new directory (--data-dir)", data_dir.display());
         }

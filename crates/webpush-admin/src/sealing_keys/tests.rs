@@ -1,4 +1,5 @@
 use super::*;
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -13,6 +14,76 @@ fn the_first_key_is_created_once_and_its_file_is_private() {
     fs::remove_file(&path).unwrap();
     let error = load_or_create(data_dir.path(), true).unwrap_err().to_string();
     assert!(error.contains("is missing, but the data directory has messages"), "{error}");
+}
+
+/// Two keys in a data directory whose store was opened.
+fn with_copy() -> (tempfile::TempDir, Vec<u8>) {
+    let data_dir = tempfile::tempdir().unwrap();
+    write_new(data_dir.path(), &[(KeyId(3), [4; 32]), (KeyId(5), [6; 32])]).unwrap();
+    let whole = fs::read(data_dir.path().join(FILE_NAME)).unwrap();
+    assert_eq!(fs::read(data_dir.path().join(COPY_NAME)).unwrap(), whole);
+    (data_dir, whole)
+}
+
+/// B7g: no changed bit, lost byte or lost file changes a key, or loses one.
+#[test]
+fn a_damaged_file_is_replaced_with_its_copy() {
+    let (data_dir, whole) = with_copy();
+    let expected = read(data_dir.path()).unwrap();
+    let files = [FILE_NAME, COPY_NAME].map(|name| data_dir.path().join(name));
+    for file in &files {
+        for index in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[index] ^= 1 << (index % 8);
+            fs::write(file, &damaged).unwrap();
+            load_or_create(data_dir.path(), true).unwrap();
+            assert_eq!(read(data_dir.path()).unwrap(), expected, "bit {} of byte {index}", index % 8);
+        }
+        for length in 0..whole.len() {
+            fs::write(file, &whole[..length]).unwrap();
+            load_or_create(data_dir.path(), true).unwrap();
+            let keys = read(data_dir.path()).unwrap();
+            assert!(keys == expected, "{length} bytes are left");
+        }
+        fs::remove_file(file).unwrap();
+        load_or_create(data_dir.path(), true).unwrap();
+        keep_copy(data_dir.path()).unwrap();
+        assert_eq!(read(data_dir.path()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn two_damaged_files_are_named_and_not_used() {
+    let (data_dir, whole) = with_copy();
+    let at = whole.windows(2).position(|pair| pair == b"\n3").unwrap() + 8;
+    let mut damaged = whole;
+    damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+    for name in [FILE_NAME, COPY_NAME] {
+        fs::write(data_dir.path().join(name), &damaged).unwrap();
+    }
+    let error = load_or_create(data_dir.path(), true).unwrap_err().to_string();
+    assert!(error.contains("its check value does not match") && error.contains(COPY_NAME), "{error}");
+    assert!(read(data_dir.path()).is_err() && load(data_dir.path()).is_err());
+}
+
+#[test]
+fn a_file_without_a_check_value_is_read_and_gets_one() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let path = data_dir.path().join(FILE_NAME);
+    let old = format!("{HEADER}{}", line(KeyId(7), &[7; 32]));
+    fs::write(&path, &old).unwrap();
+    assert_eq!(read(data_dir.path()).unwrap(), [(KeyId(7), [7; 32])]);
+    load_or_create(data_dir.path(), true).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().starts_with(&format!("{old}# check ")));
+    assert!(!data_dir.path().join(COPY_NAME).exists(), "the store was not opened yet");
+    keep_copy(data_dir.path()).unwrap();
+    // Changed by hand, without the copy and the line of the check value.
+    fs::remove_file(data_dir.path().join(COPY_NAME)).unwrap();
+    fs::write(&path, line(KeyId(8), &[8; 32])).unwrap();
+    assert_eq!(load_or_create(data_dir.path(), true).unwrap().current(), KeyId(8));
+    keep_copy(data_dir.path()).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(load_or_create(data_dir.path(), true).unwrap().current(), KeyId(8));
 }
 
 #[test]
@@ -50,7 +121,8 @@ fn imported_keys_keep_their_ids_and_comments_stay() {
     let data_dir = tempfile::tempdir().unwrap();
     write_new(data_dir.path(), &[(KeyId(4), [4; 32])]).unwrap();
     let path = data_dir.path().join(FILE_NAME);
-    fs::write(&path, fs::read_to_string(&path).unwrap() + "# of 2026\n").unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text + "# of 2026\n").unwrap();
     let keyring = load_or_create(data_dir.path(), true).unwrap();
     // From a server that had the same first key and has rotated since.
     let imported = [(KeyId(4), [4; 32]), (KeyId(5), [5; 32])];

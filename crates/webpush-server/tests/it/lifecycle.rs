@@ -1,6 +1,6 @@
 //! Start and shutdown.
 
-use crate::support::{Server, Subscription, header, refused, soon, texts};
+use crate::support::{Server, Subscription, header, in_memory, refused, soon, texts};
 use http::StatusCode;
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ async fn key_rotation_changes_no_existing_url() {
 
     let keys = dir.path().join("data/sealing-keys");
     let text = std::fs::read_to_string(&keys).unwrap();
-    let id: u8 = text.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    let id: u8 = text.lines().rev().find_map(|line| line.split(' ').next()?.parse().ok()).unwrap();
     std::fs::write(&keys, format!("{text}{} {}\n", id.wrapping_add(1), "A".repeat(43))).unwrap();
     let server = Server::start_on(dir.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
@@ -81,8 +81,10 @@ async fn key_rotation_changes_no_existing_url() {
 
     // Removing the old key invalidates the URLs sealed with it, and no others.
     let without = std::fs::read_to_string(&keys).unwrap();
-    let without: Vec<_> = without.lines().filter(|line| !line.starts_with(&format!("{id} "))).collect();
+    let is_removed = |line: &&str| line.starts_with(&format!("{id} ")) || line.starts_with("# check");
+    let without: Vec<_> = without.lines().filter(|line| !is_removed(line)).collect();
     std::fs::write(&keys, without.join("\n")).unwrap();
+    std::fs::remove_file(dir.path().join("data/sealing-keys.copy")).unwrap();
     let server = Server::start_on(dir.path(), &origin);
     let mut peer = server.connect_as("https://push.example").await;
     assert_eq!(peer.post(&old.push, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
@@ -196,4 +198,24 @@ async fn r8030_8_5_a_no_log_holds_a_capability_or_a_payload() {
 
 fn path(url: &str) -> String {
     url.parse::<http::Uri>().unwrap().path().to_owned()
+}
+
+/// B7f: nothing begins anew in place of a store that is missing, unless an administrator says so.
+#[tokio::test]
+async fn a_data_directory_whose_store_is_missing_is_refused() {
+    let dir = in_memory();
+    let origin = ["--origin", "https://push.example"];
+    let server = Server::start_on(dir.path(), &origin);
+    server.signal("TERM");
+    assert!(server.wait().await);
+    let data = dir.path().join("data");
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    let error = refused(dir.path(), &origin);
+    assert!(error.contains("store is missing") && error.contains("--begin-anew"), "{error}");
+    // As after a kill in the very first start.
+    std::fs::remove_file(data.join("sealing-keys.copy")).unwrap();
+    Server::start_on(dir.path(), &origin).kill();
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    assert!(refused(dir.path(), &origin).contains("--begin-anew"));
+    Server::start_on(dir.path(), &["--begin-anew"]).kill();
 }

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "webpush-server store ";
 const FORMAT_FILE: &str = "format";
+/// Stores of version 1 have no log.
+const FORMAT_WITH_LOG: usize = 2;
 const SOUND: &str = "sound";
 const UNSOUND: &str = "unsound";
 /// The file that fjall writes last when it creates a database, and what it begins with.
@@ -50,7 +52,8 @@ pub(super) fn prepare(disk: &Disk, directory: &Path) -> Result<DiskFile, OpenErr
         LockError::Taken => OpenError::Locked { directory: directory.to_owned() },
         LockError::Io(error) => failed(error),
     })?;
-    migrate(disk, directory, MIGRATIONS)?;
+    let found = migrate(disk, directory, MIGRATIONS)?;
+    check_parts(disk, directory, found)?;
     clear_unfinished_engine(disk, directory).map_err(failed)?;
     make_log_directory(disk, directory).map_err(failed)?;
     Ok(lock)
@@ -93,7 +96,8 @@ pub(super) fn engine_directory(directory: &Path) -> PathBuf {
     directory.join("engine")
 }
 
-fn migrate(disk: &Disk, directory: &Path, migrations: &[Migration]) -> Result<(), OpenError> {
+/// Returns the version of the format before the migrations.
+fn migrate(disk: &Disk, directory: &Path, migrations: &[Migration]) -> Result<usize, OpenError> {
     let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
     let supported = migrations.len() + 1;
     let found = match disk.read(&directory.join(FORMAT_FILE)) {
@@ -115,7 +119,24 @@ fn migrate(disk: &Disk, directory: &Path, migrations: &[Migration]) -> Result<()
         migration(disk, directory).and_then(|()| write_format(disk, directory, version)).map_err(failed)?;
         tracing::info!(directory = %directory.display(), version, "the store was migrated to a newer format");
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Checks that the parts of a store that was used are there, rather than to begin anew.
+fn check_parts(disk: &Disk, directory: &Path, format: usize) -> Result<(), OpenError> {
+    if !was_used(disk, directory) {
+        return Ok(());
+    }
+    let log = (format >= FORMAT_WITH_LOG).then(|| log_directory(directory));
+    match [Some(engine_directory(directory)), log].into_iter().flatten().find(|part| !disk.exists(part)) {
+        Some(missing) => Err(OpenError::Incomplete { missing }),
+        None => Ok(()),
+    }
+}
+
+/// Returns true if the store has been opened, as far as is known after a power cut.
+fn was_used(disk: &Disk, directory: &Path) -> bool {
+    disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0)
 }
 
 fn parse_format(text: &str) -> Option<usize> {
@@ -131,9 +152,8 @@ fn write_format(disk: &Disk, directory: &Path, version: usize) -> io::Result<()>
 /// A store that was ever used has a watermark, or a segment of the log, whatever became of its engine.
 fn clear_unfinished_engine(disk: &Disk, directory: &Path) -> io::Result<()> {
     let engine = engine_directory(directory);
-    let has_watermark = disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0);
     let has_log = disk.list(&log_directory(directory)).is_ok_and(|files| !files.is_empty());
-    if disk.exists(&engine) && !is_finished(disk, &engine)? && !has_watermark && !has_log {
+    if disk.exists(&engine) && !is_finished(disk, &engine)? && !was_used(disk, directory) && !has_log {
         disk.remove_directory(&engine)?;
     }
     Ok(())
@@ -287,6 +307,21 @@ mod tests {
             assert!(EmbeddedStore::open(directory.path(), Options::default()).is_err(), "{marker:?}");
             fs::remove_file(directory.path().join(watermark::FILE_NAME)).unwrap();
             assert!(EmbeddedStore::open(directory.path(), Options::default()).is_err(), "{marker:?}");
+        }
+    }
+
+    /// B7f: nothing begins anew in place of what is missing.
+    #[test]
+    fn a_store_that_lacks_a_part_is_refused() {
+        for part in ["engine", "log"] {
+            let directory = tempfile::tempdir().unwrap();
+            drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
+            fs::rename(directory.path().join(part), directory.path().join("elsewhere")).unwrap();
+            let error = EmbeddedStore::open(directory.path(), Options::default()).err().unwrap();
+            assert!(matches!(error, OpenError::Incomplete { .. }), "{error:?}");
+            assert!(error.to_string().contains(&format!("/{part} is missing")), "{error}");
+            fs::rename(directory.path().join("elsewhere"), directory.path().join(part)).unwrap();
+            drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
         }
     }
 

@@ -27,6 +27,11 @@ pub enum OpenError {
         /// The data directory.
         directory: PathBuf,
     },
+    /// A part of a store that was used is missing.
+    Incomplete {
+        /// The missing directory.
+        missing: PathBuf,
+    },
     /// The engine's files are damaged.
     Corrupt {
         /// The data directory.
@@ -61,6 +66,12 @@ impl fmt::Display for OpenError {
                 "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
                  give another directory",
                 directory.display()
+            ),
+            Self::Incomplete { missing } => write!(
+                f,
+                "{} is missing, and with it messages: restore a backup, or move the rest of the store away to start with an \
+                 empty one",
+                missing.display()
             ),
             Self::Corrupt { directory, source } => write!(
                 f,

@@ -152,7 +152,7 @@ fn own_url(
 /// Returns the keys of a data directory that can be read.
 fn keyring(directory: &Path) -> Option<webpush_core::capability::Keyring> {
     let file = directory.join(sealing_keys::FILE_NAME);
-    file.exists().then(|| sealing_keys::load_or_create(directory, true).ok()).flatten()
+    file.exists().then(|| sealing_keys::load(directory).ok()).flatten()
 }
 
 async fn metrics(line: &ArgMatches) -> anyhow::Result<String> {

@@ -126,6 +126,12 @@ pub(crate) struct Args {
     )]
     data_dir: PathBuf,
 
+    /// Begin with an empty store if that of the data directory is missing; its keys are kept
+    ///
+    /// Without this the server does not start then. A flag only, for one start.
+    #[arg(long)]
+    begin_anew: bool,
+
     #[command(flatten)]
     acme: AcmeArgs,
 
@@ -228,7 +234,7 @@ pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfi
 
 /// Runs the server until a signal.
 #[must_use]
-pub(crate) fn run(layers: ConfigLayers) -> ExitCode {
+pub(crate) fn run(layers: ConfigLayers, begin_anew: bool) -> ExitCode {
     let resolved = match layers.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
@@ -237,7 +243,7 @@ pub(crate) fn run(layers: ConfigLayers) -> ExitCode {
         }
     };
     let settings = match settings(&resolved) {
-        Ok(settings) => settings,
+        Ok(settings) => ServerConfig { begin_anew, ..settings },
         Err(error) => {
             print_error(&error);
             return ExitCode::FAILURE;
@@ -317,6 +323,7 @@ impl Args {
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
             reserve: self.storage.reserve(),
+            begin_anew: self.begin_anew,
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),
