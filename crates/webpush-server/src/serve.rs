@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
-use webpush_admin::data_dir::{STORE_DIR, create_data_dir};
+use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir};
 use webpush_admin::sealing_keys;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
@@ -263,6 +263,7 @@ fn open_data_dir(
     }
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
+    create_store_dir(data_dir)?;
     let store = EmbeddedStore::open(&store_dir, options)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
     sealing_keys::keep_copy(data_dir)?;

@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
 
 /// Mode of a Unix socket: only the user that the server runs as may connect.
 const SOCKET_MODE: u32 = 0o600;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Mode bit that allows every user to connect to a Unix socket (unix(7)).
 const OTHERS_WRITE: u32 = 0o002;
@@ -60,9 +63,7 @@ impl Listener {
                 Ok(Self::Tcp(listener, bound))
             }
             Address::Unix(path) => {
-                let listener = bind_unix(path).await.with_context(failed)?;
-                let file = SocketFile(path.clone());
-                fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).with_context(failed)?;
+                let (listener, file) = bind_unix(path).await.with_context(failed)?;
                 Ok(Self::Unix(listener, SocketPath::Own(file)))
             }
         }
@@ -130,15 +131,25 @@ pub(super) fn check(address: &Address, bound: SocketAddr) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Binds a Unix socket. Replaces the socket file that a killed process left behind.
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
+/// Opens a Unix socket. Replaces the socket file that a killed process left behind.
+async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let (socket, file) = match bind_private(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_abandoned(path).await => {
             fs::remove_file(path)?;
-            UnixListener::bind(path)
+            bind_private(path)?
         }
-        bound => bound,
-    }
+        bound => bound?,
+    };
+    Ok((socket.listen(BACKLOG)?, file))
+}
+
+/// Binds a Unix socket and sets its mode. Until it listens, all connections are refused.
+fn bind_private(path: &Path) -> io::Result<(UnixSocket, SocketFile)> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let file = SocketFile(path.to_owned());
+    fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    Ok((socket, file))
 }
 
 async fn is_abandoned(path: &Path) -> bool {
@@ -170,6 +181,21 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
         assert!(bind(&path).await.is_err(), "the socket is in use");
         drop(listener);
+        assert!(!path.exists());
+    }
+
+    /// B5: a stranger could connect before the mode was set.
+    #[tokio::test]
+    async fn a_unix_socket_is_private_before_anyone_can_connect() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let (socket, file) = bind_private(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+        let refused = UnixStream::connect(&path).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let listener = socket.listen(BACKLOG).unwrap();
+        UnixStream::connect(&path).await.unwrap();
+        drop((listener, file));
         assert!(!path.exists());
     }
 
