@@ -11,8 +11,10 @@
 //! | reading and verifying | `read.rs` |
 //! | restoring into a new data directory | `restore.rs` |
 //! | importing into a running server | `import.rs` |
+//! | the file, which is read twice | `input.rs` |
 
 mod import;
+mod input;
 mod line;
 mod read;
 mod record;
@@ -23,6 +25,7 @@ mod values;
 mod write;
 
 pub use import::Import;
+pub use input::ArchiveFile;
 pub use line::{ArchiveKind, Counts, Line};
 pub use read::{ArchiveError, ArchiveReader, lines};
 pub use restore::{RestoreSummary, restore};

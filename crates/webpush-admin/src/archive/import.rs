@@ -11,6 +11,10 @@ use webpush_store::{Op, Record};
 const BATCH: usize = 500;
 /// Operations after which a commit ends even within an inbox.
 const MAX_BATCH: usize = 10 * BATCH;
+/// Highest position of an archive, far below the highest that can be restored.
+///
+/// Positions of this server continue after those of the archive, and its backups must be restored later.
+const MAX_IMPORTED_POSITION: u64 = 1 << 60;
 
 /// An import in progress.
 ///
@@ -42,6 +46,14 @@ impl Import {
             self.keys.push((KeyId(*id), secret.0));
         }
         let record = line.record().map_err(|reason| self.reader.invalid_line(reason))?;
+        let position = match &record {
+            Some(Record::Position(position)) => Some(*position),
+            Some(Record::Entry(entry)) => Some(entry.position()),
+            Some(Record::Inbox(_) | Record::Subscription(_)) | None => None,
+        };
+        if position.is_some_and(|position| position.get() > MAX_IMPORTED_POSITION) {
+            return Err(self.reader.invalid_line("the position is too high").into());
+        }
         let mut due = None;
         match &record {
             Some(Record::Inbox(record)) => {

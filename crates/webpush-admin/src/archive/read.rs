@@ -3,9 +3,12 @@
 use super::line::{ArchiveKind, Counts, Line};
 use super::{FORMAT, LINE_BYTES};
 use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
+use webpush_core::protocol::autopush::Broadcast;
+use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 
 /// An archive cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,9 @@ pub enum ArchiveError {
     NewerFormat(u32),
 }
 
-/// Parses and verifies an archive.
+/// Parses and verifies an archive: each line, and whether a server can use all of them together.
+///
+/// Imports, restores and backups all use it, so that records which one accepts can be restored from later backups.
 ///
 /// Pass each line to [`read_line`](Self::read_line), and call [`finish`](Self::finish) after the last one.
 pub struct ArchiveReader {
@@ -33,6 +38,8 @@ pub struct ArchiveReader {
     kind: Option<ArchiveKind>,
     digest: Context,
     counts: Counts,
+    keys: BTreeSet<u8>,
+    broadcasts: BTreeSet<String>,
     has_ended: bool,
     /// True if a checksum covers all lines so far.
     is_verified: bool,
@@ -45,6 +52,8 @@ impl Default for ArchiveReader {
             kind: None,
             digest: Context::new(&SHA256),
             counts: Counts::default(),
+            keys: BTreeSet::new(),
+            broadcasts: BTreeSet::new(),
             has_ended: false,
             is_verified: false,
         }
@@ -77,11 +86,31 @@ impl ArchiveReader {
             (Line::End(_), Some(_)) => self.has_ended = true,
             _ => {}
         }
+        self.check(&line).map_err(|reason| self.invalid_line(reason))?;
         self.is_verified = matches!(line, Line::Check(_));
         self.counts += Counts::for_line(&line);
         self.digest.update(text);
         self.digest.update(b"\n");
         Ok(line)
+    }
+
+    /// Checks that a server can use the line.
+    fn check(&mut self, line: &Line) -> Result<(), String> {
+        match line {
+            Line::Key { id, .. } if !self.keys.insert(*id) => Err("two sealing keys have the same ID".into()),
+            Line::Broadcast { name, version } => {
+                Broadcast::new(name.as_str(), version.as_str()).map_err(|error| error.to_string())?;
+                self.broadcasts.insert(name.clone());
+                let is_over = self.broadcasts.len() > BROADCASTS;
+                if is_over { Err(format!("there are more than {BROADCASTS} broadcasts")) } else { Ok(()) }
+            }
+            Line::Position(_)
+            | Line::Inbox(_)
+            | Line::Subscription(_)
+            | Line::Message(_)
+            | Line::Receipt(_) => line.clone().record().map(drop).map_err(str::to_owned),
+            Line::Begin(_) | Line::Key { .. } | Line::Check(_) | Line::End(_) => Ok(()),
+        }
     }
 
     /// Checks that the archive is complete, and returns the counts of its records.

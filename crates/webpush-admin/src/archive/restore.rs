@@ -2,13 +2,12 @@
 
 use super::line::{Counts, Line};
 use super::read::{ArchiveReader, lines};
-use super::{LINE_BYTES, with_position_gap};
+use super::{ArchiveFile, LINE_BYTES, with_position_gap};
 use crate::broadcasts;
 use crate::data_dir::{STORE_DIR, create_data_dir};
 use crate::sealing_keys;
 use anyhow::{Context as _, bail};
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::mpsc;
@@ -40,7 +39,8 @@ pub fn restore(file: &Path, data_dir: &Path) -> anyhow::Result<RestoreSummary> {
             bail!("{} already contains {name}: choose a new directory (--data-dir)", data_dir.display());
         }
     }
-    let counts = read(file, |_| Ok(())).with_context(failed)?;
+    let input = ArchiveFile::open(file).with_context(failed)?;
+    let counts = read(&input, |_| Ok(())).with_context(failed)?;
     create_data_dir(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);
     // Fails if a server has started in this directory since the check.
@@ -48,7 +48,7 @@ pub fn restore(file: &Path, data_dir: &Path) -> anyhow::Result<RestoreSummary> {
         .mode(0o700)
         .create(&store_dir)
         .with_context(|| format!("cannot create {}", store_dir.display()))?;
-    let filled = fill(file, data_dir, &store_dir).with_context(failed);
+    let filled = fill(&input, data_dir, &store_dir).with_context(failed);
     if filled.is_err() {
         // A partial store must not look complete. The first error matters more than one of the cleanup.
         drop(fs::remove_dir_all(&store_dir));
@@ -56,11 +56,11 @@ pub fn restore(file: &Path, data_dir: &Path) -> anyhow::Result<RestoreSummary> {
     filled.map(|skipped| RestoreSummary { counts, skipped })
 }
 
-fn fill(file: &Path, data_dir: &Path, store_dir: &Path) -> anyhow::Result<usize> {
+fn fill(input: &ArchiveFile, data_dir: &Path, store_dir: &Path) -> anyhow::Result<usize> {
     let store = EmbeddedStore::open(store_dir, Options::default())?;
     let mut skipped = 0;
     let (mut keys, mut versions, mut batch) = (Vec::new(), Versions::new(), Vec::new());
-    read(file, |line| {
+    read(input, |line| {
         match line {
             Line::Key { id, secret } => keys.push((KeyId(id), secret.0)),
             Line::Broadcast { name, version } => {
@@ -101,11 +101,10 @@ fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> anyhow::Result<usize> {
     skipped.map(|(_, is_inbox)| if is_inbox { bail!("an inbox occurs twice") } else { Ok(1) }).sum()
 }
 
-/// Passes each line of a file to `each`, and checks that the file is complete.
-fn read(file: &Path, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
+/// Passes each line to `each`, and checks that the archive is complete.
+fn read(input: &ArchiveFile, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
     let mut reader = ArchiveReader::default();
-    let file = BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?);
-    for line in lines(file) {
+    for line in lines(input.read(2 * LINE_BYTES)?) {
         each(reader.read_line(&line?)?)?;
     }
     Ok(reader.finish()?)

@@ -176,6 +176,49 @@ fn errors_describe_a_file_without_quoting_it() {
     assert!(read(b"").unwrap_err().contains("truncated"));
 }
 
+/// B2: an import accepts nothing that would make later backups impossible to restore.
+#[test]
+fn an_import_leaves_room_for_positions_of_later_backups() {
+    let position_of = |position: u64| {
+        let text = String::from_utf8(archive(ArchiveKind::Export)).unwrap();
+        text.replacen("{\"position\":20}", &format!("{{\"position\":{position}}}"), 1)
+    };
+    let import = |text: &str| {
+        let mut import = Import::default();
+        lines(text.as_bytes()).try_for_each(|line| {
+            let line = line.unwrap();
+            block_on(import.add_line(&line, async |_| Ok::<_, ArchiveError>(false))).map(drop)
+        })
+    };
+    assert_eq!(import(&position_of(1 << 60)), Ok(()));
+    for position in [(1 << 60) + 1, 1 << 62, u64::MAX] {
+        assert!(import(&position_of(position)).unwrap_err().to_string().contains("position is too high"));
+    }
+    // A restore accepts all that can follow from it, and nobody accepts more.
+    assert!(read(position_of(1 << 62).as_bytes()).is_ok());
+    assert!(read(position_of((1 << 62) + 1).as_bytes()).unwrap_err().contains("position is too high"));
+}
+
+/// B2: an archive that no server could start with is refused by all that read it.
+#[test]
+fn keys_and_broadcasts_of_an_archive_must_fit_into_a_server() {
+    let text = String::from_utf8(archive(ArchiveKind::Export)).unwrap();
+    let broadcasts = |number: u32| {
+        let lines =
+            (0..number).map(|n| format!("{{\"broadcast\":{{\"name\":\"n{n}\",\"version\":\"1\"}}}}\n"));
+        text.replacen("{\"position\"", &(lines.collect::<String>() + "{\"position\""), 1)
+    };
+    // There is one more in the archive.
+    assert!(read(broadcasts(255).as_bytes()).is_ok());
+    assert!(read(broadcasts(256).as_bytes()).unwrap_err().contains("more than 256 broadcasts"));
+    let key = text.lines().nth(1).unwrap();
+    assert!(
+        read(text.replacen(key, &format!("{key}\n{key}"), 1).as_bytes()).unwrap_err().contains("same ID")
+    );
+    let unnamed = text.replacen("\"a/b\"", "\"errors\"", 1);
+    assert!(read(unnamed.as_bytes()).is_err());
+}
+
 #[test]
 fn an_import_skips_existing_inboxes() {
     let file = archive(ArchiveKind::Export);

@@ -17,7 +17,7 @@ use webpush_core::{base64url, byte_order_mark};
 
 const CHECK: &str = "# check ";
 
-/// What a file holds.
+/// The content of a file.
 enum Content {
     /// Keys, with a check value that is right.
     Checked(String),

@@ -207,3 +207,30 @@ async fn imported_agents_keep_their_urls() {
     let (well, _, error) = run(Some(&to), &["import", file.to_str().unwrap()]).await;
     assert!(!well && error.contains("(line 1: "), "{error}");
 }
+
+/// B3: an archive goes through pipes in both directions, and an input is read once.
+#[tokio::test]
+async fn archives_go_through_pipes() {
+    let (server, dir) = (Server::start_with(&["--admin", "127.0.0.1:0"]), in_memory());
+    server.connect().await.subscribe().await;
+    let data = server.dir().join("data");
+    let program = env!("CARGO_BIN_EXE_webpush-server");
+    let script = format!(
+        "set -e; cd {dir}; export WEBPUSH_SERVER_CONFIG=/dev/null; at='--admin {admin} --data-dir {data}'
+        {program} backup - $at | {program} restore - --data-dir one
+        {program} export /dev/stdout $at > export; {program} restore export --data-dir two
+        mkfifo pipe; {program} backup pipe $at & {program} restore pipe --data-dir three; wait
+        {program} import - $at < export",
+        dir = dir.path().display(),
+        admin = server.admin,
+        data = data.display(),
+    );
+    let mut shell = Command::new("bash");
+    let shell = shell.args(["-o", "pipefail", "-c", &script]);
+    let output = shell.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    for name in ["one", "two", "three"] {
+        assert!(dir.path().join(name).join("store/format").exists(), "{error}");
+    }
+}

@@ -1,5 +1,7 @@
 //! `backup` and `export`: the data of the running server in a file.
 
+mod output;
+
 use crate::cli::admin_client::{AdminAt, AdminClient, next_piece};
 use crate::cli::render::terminal;
 use crate::cli::runtime::with_admin;
@@ -7,16 +9,17 @@ use anyhow::{Context as _, bail};
 use bytes::{Bytes, BytesMut};
 use clap::ArgMatches;
 use http::Method;
+use output::Output;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use webpush_admin::archive::{ArchiveReader, Counts, LINE_BYTES};
-use webpush_client::private_file::Replacement;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
       webpush-server backup /var/backups/webpush-$(date +%F)
       webpush-server restore /var/backups/webpush-2026-11-25 --data-dir /var/lib/webpush-new
+      webpush-server backup - | gzip > webpush.gz
 
 The file holds every message and the keys of every URL. Anyone who has it can send to all agents and
 receive their messages: protect it like the data directory. It is created with mode 600.";
@@ -31,7 +34,7 @@ pub(crate) struct BackupArgs {
     #[command(flatten)]
     at: AdminAt,
 
-    /// File to write
+    /// File to write; - is standard output
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -44,7 +47,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     at: AdminAt,
 
-    /// File to write
+    /// File to write; - is standard output
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -62,18 +65,29 @@ pub(crate) fn run_export(args: &ExportArgs, line: &ArgMatches) -> ExitCode {
 }
 
 async fn fetch(client: AdminClient, path: &str, file: &Path) -> anyhow::Result<()> {
-    let mut replacement = Replacement::begin(file)?;
-    let counts = fetch_into(&client, path, &mut replacement).await?;
-    replacement.commit()?;
-    Ok(terminal::line(&format!("{}: {counts}", file.display()))?)
+    let mut output = Output::begin(file)?;
+    let counts = fetch_into(&client, path, &mut output, file).await?;
+    let is_free = output.leaves_standard_output();
+    output.commit()?;
+    let summary = format!("{}: {counts}", file.display());
+    if is_free {
+        return Ok(terminal::line(&summary)?);
+    }
+    terminal::note(&summary);
+    Ok(())
 }
 
 /// Writes the response as it arrives, and checks that it is complete.
-async fn fetch_into(client: &AdminClient, path: &str, file: &mut Replacement) -> anyhow::Result<Counts> {
+async fn fetch_into(
+    client: &AdminClient,
+    path: &str,
+    output: &mut Output,
+    file: &Path,
+) -> anyhow::Result<Counts> {
     let mut body = client.demand(Method::GET, path, Bytes::new()).await?.into_body();
     let (mut reader, mut rest) = (ArchiveReader::default(), BytesMut::new());
     while let Some(piece) = next_piece(&mut body).await? {
-        file.write_all(&piece).map_err(|error| file.failed(error))?;
+        output.write_all(&piece).with_context(|| format!("cannot write {}", file.display()))?;
         rest.extend_from_slice(&piece);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = rest.split_to(end + 1);

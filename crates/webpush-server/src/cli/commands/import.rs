@@ -7,12 +7,11 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ArgMatches;
 use http::Method;
-use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::sync::mpsc::{self, Receiver};
-use webpush_admin::archive::{ArchiveReader, Counts, LINE_BYTES, lines};
+use webpush_admin::archive::{ArchiveFile, ArchiveReader, Counts, LINE_BYTES, lines};
 
 const PIECE_BYTES: usize = 64 * 1024;
 /// Maximum number of pieces waiting to be sent.
@@ -27,7 +26,7 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     at: AdminAt,
 
-    /// File to import
+    /// File to import; - is standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -40,25 +39,26 @@ pub(crate) fn run(args: &ImportArgs, line: &ArgMatches) -> ExitCode {
 
 async fn send(client: AdminClient, file: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot import {}", file.display());
-    let whole = check(file).with_context(cannot)?;
-    let answer = client.send(Method::POST, "/admin/import", pieces(file).with_context(cannot)?);
+    let input = ArchiveFile::open(file).with_context(cannot)?;
+    let whole = check(&input).with_context(cannot)?;
+    let answer = client.send(Method::POST, "/admin/import", pieces(input).with_context(cannot)?);
     let answer = answer.await.with_context(cannot)?;
     let added: Counts =
         serde_json::from_value(answer["added"].clone()).context("the server sent an invalid answer")?;
     Ok(terminal::line(&format!("imported {added}; the file has {whole}"))?)
 }
 
-fn check(file: &Path) -> anyhow::Result<Counts> {
+fn check(input: &ArchiveFile) -> anyhow::Result<Counts> {
     let mut reader = ArchiveReader::default();
-    for line in lines(BufReader::with_capacity(2 * LINE_BYTES, File::open(file)?)) {
+    for line in lines(input.read(2 * LINE_BYTES)?) {
         reader.read_line(&line?)?;
     }
     Ok(reader.finish()?)
 }
 
 /// Reads the file on a thread of its own.
-fn pieces(file: &Path) -> io::Result<Receiver<io::Result<Bytes>>> {
-    let mut file = File::open(file)?;
+fn pieces(input: ArchiveFile) -> io::Result<Receiver<io::Result<Bytes>>> {
+    let mut file = input.into_file()?;
     let (sender, pieces) = mpsc::channel(PIECES);
     std::thread::Builder::new().name("import".to_owned()).spawn(move || {
         loop {

@@ -12,7 +12,7 @@ use webpush_admin::archive::{self, RestoreSummary};
 /// and every existing URL works.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestoreArgs {
-    /// Backup or export
+    /// Backup or export; - is standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 
