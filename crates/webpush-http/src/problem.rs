@@ -126,7 +126,9 @@ impl<'a> ErrorKind<'a> {
     fn add_headers(self, status: StatusCode, headers: &mut HeaderMap) {
         match self {
             Self::Service(ServiceError::Problem(problem)) => add_headers_of_problem(problem, status, headers),
-            Self::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy))
+            Self::Service(ServiceError::Store(
+                StoreError::Unavailable | StoreError::Busy | StoreError::Unreadable,
+            ))
             | Self::Gateway(GatewayError::Busy) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
             }

@@ -26,7 +26,7 @@
 //! | sorted tables on disk: fjall, or maps in simulations | `engine`, `engine_error` |
 //! | snapshots, and restoring them | `snapshot`, `restore` |
 //! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
-//! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage` |
+//! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage`, `damage_limit` |
 //! | the directory: lock, format, migrations; room on a full volume | `directory`; `reserve` |
 //! | options; errors of opening | `options`, `open_error` |
 //! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
@@ -38,6 +38,7 @@ mod batch_markers;
 mod changes;
 mod codecs;
 mod damage;
+mod damage_limit;
 mod deadlines;
 mod directory;
 mod ending;

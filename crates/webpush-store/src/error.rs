@@ -13,6 +13,8 @@ pub enum StoreError {
     Full,
     /// A stored record is damaged.
     Corrupt,
+    /// A table of the store is damaged, and cannot be read on.
+    Unreadable,
 }
 
 impl fmt::Display for StoreError {
@@ -22,6 +24,7 @@ impl fmt::Display for StoreError {
             Self::Busy => "the store is overloaded",
             Self::Full => "the volume of the store is almost full",
             Self::Corrupt => "the store holds a damaged record",
+            Self::Unreadable => "a table of the store is damaged; see the log",
         })
     }
 }

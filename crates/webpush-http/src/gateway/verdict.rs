@@ -125,6 +125,7 @@ mod tests {
             (ServiceError::from(StoreError::Unavailable), "again"),
             (ServiceError::from(StoreError::Full), "again"),
             (ServiceError::from(StoreError::Corrupt), "again"),
+            (ServiceError::from(StoreError::Unreadable), "again"),
             (ServiceError::from(InternalError::MissingSealingKey), "again"),
         ] {
             assert_eq!(name(&Verdict::from_failure(failure)), verdict);

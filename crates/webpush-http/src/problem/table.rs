@@ -34,17 +34,17 @@ impl Description {
 pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> Description {
     match error {
         ErrorKind::Service(ServiceError::Problem(problem)) => of_problem(problem, vapid_status),
-        ErrorKind::Service(ServiceError::Store(StoreError::Unavailable | StoreError::Busy)) => {
-            Description::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Some(201),
-                "store-unavailable",
-                "The message store is not available",
-                format!(
-                    "Assume that the request was not carried out, and try again in {UNAVAILABLE_RETRY_SECONDS} seconds."
-                ),
-            )
-        }
+        ErrorKind::Service(ServiceError::Store(
+            StoreError::Unavailable | StoreError::Busy | StoreError::Unreadable,
+        )) => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(201),
+            "store-unavailable",
+            "The message store is not available",
+            format!(
+                "Assume that the request was not carried out, and try again in {UNAVAILABLE_RETRY_SECONDS} seconds."
+            ),
+        ),
         ErrorKind::Service(ServiceError::Store(StoreError::Full)) => Description::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Some(201),

@@ -6,7 +6,6 @@
 //! gap in the numbers, or the frames of the [`super::log`] continue after a frame that the last marker does not
 //! reach.
 
-use super::engine::Engine;
 use super::fields::{RowWriter, unseal};
 use super::key::Key;
 use super::memtable::Rows;
@@ -38,11 +37,14 @@ impl BatchMarkers {
     /// Reads the markers, and counts missing batches.
     ///
     /// After a loss the markers must start anew.
-    pub(super) fn read(engine: &Engine) -> Result<(Self, u64), StoreError> {
+    pub(super) fn read(engine: &impl View) -> Result<(Self, u64), StoreError> {
         let mut found = Self { batch: 0, first: 1, frame: 0, position: Position::START };
         let mut present = Vec::new();
         for row in engine.scan(Table::Batches, key(0).into()..=key(u64::MAX).into()) {
-            let Ok(row) = row else { continue };
+            let row = match row {
+                Err(StoreError::Corrupt) => continue,
+                row => row?,
+            };
             present.extend(number(&row));
             found = Self::decode(&row).unwrap_or(found);
         }
@@ -111,6 +113,7 @@ const fn key(batch: u64) -> [u8; 8] {
 mod tests {
     use super::*;
     use crate::disk::Disk;
+    use crate::embedded::engine::Engine;
     use crate::embedded::value::Value;
 
     fn write(engine: &Engine, rows: &Rows) {

@@ -46,6 +46,15 @@ impl DamageReporter {
         StoreError::Unavailable
     }
 
+    /// Logs that a table cannot be read on.
+    pub(super) fn report_unreadable(&self, table: Table) {
+        tracing::error!(
+            directory = %self.directory.display(),
+            keyspace = table.name(),
+            "a table is damaged and cannot be read on: restore a backup, and check the disk"
+        );
+    }
+
     /// Returns the number of damaged records.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)

@@ -3,6 +3,7 @@
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::embedded::damage::DamageReporter;
+use crate::embedded::damage_limit::limit_damage;
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::key::Key;
 use crate::embedded::rows::Table;
@@ -111,8 +112,14 @@ impl FjallEngine {
         table: Table,
     ) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
-        let rows = rows.into_iter().flatten();
-        rows.map(|row| row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value))))
+        let read = |row: fjall::Guard| {
+            let row = row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value)));
+            row.ok_or(StoreError::Corrupt)
+        };
+        let damage = Arc::clone(&self.damage);
+        let rows =
+            limit_damage(rows.into_iter().flatten().map(read), move || damage.report_unreadable(table));
+        rows.map(Result::ok)
     }
 
     /// [`FjallEngine::all`] from a key on, with errors.
@@ -122,8 +129,9 @@ impl FjallEngine {
         from: Key,
     ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
-        let damage = Arc::clone(&self.damage);
-        rows.into_iter().flatten().map(move |found| row(&damage, table, found))
+        let (damage, reporter) = (Arc::clone(&self.damage), Arc::clone(&self.damage));
+        let rows = rows.into_iter().flatten().map(move |found| row(&damage, table, found));
+        limit_damage(rows, move || reporter.report_unreadable(table))
     }
 
     fn keyspace(&self, table: Table) -> Option<&Keyspace> {
@@ -138,7 +146,8 @@ impl FjallEngine {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).rev().map(move |found| row(&self.damage, table, found))
+        let rows = self.range(table, keys).rev().map(move |found| row(&self.damage, table, found));
+        limit_damage(rows, move || self.damage.report_unreadable(table))
     }
 
     /// Returns the rows of whole batches at this time, regardless of later writes.
@@ -158,7 +167,8 @@ impl View for FjallEngine {
     }
 
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        self.range(table, keys).map(move |found| row(&self.damage, table, found))
+        let rows = self.range(table, keys).map(move |found| row(&self.damage, table, found));
+        limit_damage(rows, move || self.damage.report_unreadable(table))
     }
 
     fn damage(&self) -> &DamageReporter {
