@@ -45,9 +45,9 @@ const CONCURRENT_STREAMS: u32 = 256;
 /// be running (CVE-2023-44487, rapid reset).
 const CONNECTION_REQUESTS: usize = 512;
 
-/// Memory of the heads of all requests of a connection that are not answered. Another request is refused.
+/// Memory of the heads of all requests of a connection that are not answered.
 ///
-/// A field that is in the compression table takes one byte to send and about [`FIELD_BYTES`] here.
+/// Another request is refused. A field that is in the compression table takes one byte to send and about [`FIELD_BYTES`] here.
 const CONNECTION_HEAD_BYTES: usize = 512 * 1024;
 
 /// Memory of a header field beside its name and value.
