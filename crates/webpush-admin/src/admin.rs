@@ -211,8 +211,8 @@ async fn accept(listener: &Listener, admin: &Arc<Admin>, mut draining: Draining)
         match accepted {
             Ok(stream) => {
                 is_failing = false;
-                let Some(place) = connections.admit().await else { return };
-                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), place));
+                let Some(permit) = connections.admit().await else { return };
+                tokio::spawn(connection::serve(stream, Arc::clone(admin), draining.clone(), permit));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {

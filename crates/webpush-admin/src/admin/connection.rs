@@ -1,6 +1,6 @@
 //! Serves HTTP/1.1 on a connection.
 
-use super::connections::Place;
+use super::connections::AdminPermit;
 use super::listen::AdminStream;
 use super::{Admin, route};
 use http::Request;
@@ -22,17 +22,17 @@ pub(super) async fn serve(
     stream: Box<dyn AdminStream>,
     admin: Arc<Admin>,
     mut draining: Draining,
-    place: Place,
+    permit: AdminPermit,
 ) {
     let timeouts = admin.service.limits.load().timeouts.clone();
     let stream = StallGuard::new(stream, timeouts.stall);
     let respond = service_fn(|request: Request<Incoming>| {
-        let (admin, place) = (Arc::clone(&admin), &place);
+        let (admin, permit) = (Arc::clone(&admin), &permit);
         async move {
             let (head, body) = request.into_parts();
             let expects_continue = head.headers.contains_key(EXPECT);
             let body = Body::http1(body, admin.service.limits.load().timeouts.body, expects_continue);
-            Ok::<_, Infallible>(place.connection.handle(route::serve(&admin, &head, body)).await)
+            Ok::<_, Infallible>(permit.connection.handle(route::serve(&admin, &head, body)).await)
         }
     });
     let mut builder = http1::Builder::new();
@@ -42,7 +42,7 @@ pub(super) async fn serve(
     // An error is ignored: the client is gone.
     tokio::select! {
         _ = &mut connection => return,
-        () = place.connection.evicted() => return,
+        () = permit.connection.evicted() => return,
         () = draining.begun() => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -26,8 +26,8 @@ pub(super) struct AdminConnection {
     evicted: Notify,
 }
 
-/// The place of a connection, given back on drop.
-pub(super) struct Place {
+/// The permit of a connection, returned on drop.
+pub(super) struct AdminPermit {
     all: Arc<AdminConnections>,
     pub(super) connection: Arc<AdminConnection>,
     _permit: OwnedSemaphorePermit,
@@ -40,15 +40,15 @@ impl Default for AdminConnections {
 }
 
 impl AdminConnections {
-    /// Takes a place for a new connection. Waits only while every other connection handles a request.
-    pub(super) async fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// Takes a permit for a new connection. Waits only while every other connection handles a request.
+    pub(super) async fn admit(self: &Arc<Self>) -> Option<AdminPermit> {
         if self.permits.available_permits() == 0 {
             self.evict();
         }
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let connection = Arc::<AdminConnection>::default();
         self.open().push_back(Arc::clone(&connection));
-        Some(Place { all: Arc::clone(self), connection, _permit: permit })
+        Some(AdminPermit { all: Arc::clone(self), connection, _permit: permit })
     }
 
     /// Closes the oldest idle connection.
@@ -66,7 +66,7 @@ impl AdminConnections {
 }
 
 impl AdminConnection {
-    /// Handles a request, during which the connection keeps its place.
+    /// Handles a request, during which the connection keeps its permit.
     pub(super) async fn handle<T>(&self, request: impl Future<Output = T>) -> T {
         self.is_busy.store(true, Ordering::Relaxed);
         let response = request.await;
@@ -80,7 +80,7 @@ impl AdminConnection {
     }
 }
 
-impl Drop for Place {
+impl Drop for AdminPermit {
     fn drop(&mut self) {
         self.all.open().retain(|connection| !Arc::ptr_eq(connection, &self.connection));
     }
@@ -93,13 +93,13 @@ mod tests {
     #[tokio::test]
     async fn a_full_listener_evicts_the_oldest_idle_connection() {
         let all = Arc::<AdminConnections>::default();
-        let mut places = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..CONNECTIONS {
-            places.push(all.admit().await.unwrap());
+            permits.push(all.admit().await.unwrap());
         }
-        places[0].connection.is_busy.store(true, Ordering::Relaxed);
-        let evicted = Arc::clone(&places[1].connection);
-        let second = places.remove(1);
+        permits[0].connection.is_busy.store(true, Ordering::Relaxed);
+        let evicted = Arc::clone(&permits[1].connection);
+        let second = permits.remove(1);
         let (new, ()) = tokio::join!(all.admit(), async {
             evicted.evicted().await;
             drop(second);

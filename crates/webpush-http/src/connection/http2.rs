@@ -229,7 +229,7 @@ fn handle<'a>(
     connection: server_push::PushConnection<'a>,
 ) -> impl Future<Output = ()> + Send + 'a {
     let outcome = Box::pin(async move {
-        // Until the request is routed. What it becomes has no head.
+        // Held until the request is routed: a session has no head.
         let _lease = head_lease;
         let (head, body) = request.into_parts();
         let body = Body::http2(body, server.service.limits.load().timeouts.body);

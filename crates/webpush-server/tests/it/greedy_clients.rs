@@ -68,7 +68,7 @@ async fn a1_reads_that_look_through_an_inbox_take_turns_with_senders() {
     assert!(answered < 96, "{answered} of 128 reads came before one message");
     let mut rest = 128 - answered;
     while rest > 0 {
-        rest -= usize::from(greedy.next().await.expect("every read is answered").kind == HEADERS);
+        rest -= usize::from(greedy.next().await.expect("every read gets a response").kind == HEADERS);
     }
 }
 
