@@ -91,23 +91,18 @@ impl<P: DeliveryProtocol> Agent<P> {
         if self.queue.is_empty() {
             lease.shrink_to(&page.entries);
         }
-        self.lease = (!page.entries.is_empty() || !self.queue.is_empty()).then_some(lease);
+        self.lease = Some(lease);
         self.handle(Input::Fetched(page).into());
         Ok(())
-    }
-
-    /// Takes the oldest entry that waits for the transport.
-    pub(super) fn next_entry(&mut self) -> Option<QueuedEntry> {
-        let entry = self.queue.pop_front();
-        if self.queue.is_empty() {
-            self.lease = None;
-        }
-        entry
     }
 
     /// Prepares a wait with the current state of the transport, and records for traces why messages wait.
     pub(super) fn prepare(&mut self, is_ready: bool, can_end: bool) {
         (self.is_ready, self.can_end) = (is_ready, can_end);
+        // Sent, or not wanted by the session.
+        if self.queue.is_empty() {
+            self.lease = None;
+        }
         if let (Some(handle), Some(session)) = (&self.session_handle, self.protocol.session()) {
             let reason = match (session.is_full(), is_ready) {
                 (true, _) => BlockReason::Window,

@@ -214,7 +214,7 @@ impl<T: Transport> Driver<T> {
     /// Delivers queued entries until the transport accepts no more.
     async fn deliver(&mut self) -> ControlFlow<T::Output> {
         while self.transport.is_ready() {
-            let Some(entry) = self.agent.next_entry() else { break };
+            let Some(entry) = self.agent.queue.pop_front() else { break };
             self.transport.deliver(entry, &mut self.agent).await?;
         }
         ControlFlow::Continue(())

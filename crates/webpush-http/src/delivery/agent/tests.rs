@@ -35,3 +35,14 @@ async fn a_wakeup_while_entries_are_sent_is_not_lost() {
     registry.announce_gap();
     assert_eq!(is_woken(idle), (true, false), "it was taken");
 }
+
+#[tokio::test]
+async fn the_memory_of_a_page_is_given_back_when_nothing_of_it_waits() {
+    let scope =
+        Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
+    let mut agent = Agent::new(server(), Session::new(scope, WaitMode::Indefinite, None), None);
+    agent.fetch(Position::START, None, None).await.unwrap();
+    assert!(agent.lease.is_some());
+    agent.prepare(true, true);
+    assert!(agent.lease.is_none(), "an idle agent holds no memory");
+}
