@@ -54,6 +54,10 @@ impl Encoding {
     fn unreadable(&self) -> Option<&'static str> {
         let [_, coding, encryption, crypto_key] = &self.values;
         let coding = coding.as_ref()?.to_str().unwrap_or_default();
+        // Nearly all messages.
+        if coding == "aes128gcm" {
+            return None;
+        }
         let codings = || coding.split(',').map(str::trim).filter(|coding| !coding.is_empty());
         let is_known = |coding: &str| CODINGS.iter().any(|known| known.eq_ignore_ascii_case(coding));
         if !codings().all(is_known) {
