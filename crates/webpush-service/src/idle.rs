@@ -1,4 +1,7 @@
 //! Removes idle inboxes, so that agents that never return do not fill the disk.
+//!
+//! Opening a session is recorded in the inbox, and so is every long session while it lasts. An agent that was connected for
+//! two months and left yesterday is not idle.
 
 use crate::service::Service;
 use std::sync::Arc;
@@ -11,6 +14,10 @@ use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
 const PERIOD: Duration = Duration::from_secs(3600);
 /// Maximum number of inboxes per commit, so that a run does not delay pushes.
 const SLICE: usize = 100;
+/// How often open sessions are recorded in the time after which an inbox is idle.
+///
+/// At most once in [`PERIOD`]. More often would be more exact, and write a row for each connected agent.
+const RECORDS_PER_LIMIT: u32 = 60;
 
 /// Starts the removal of idle inboxes, which runs until it is aborted.
 #[must_use]
@@ -23,8 +30,17 @@ pub fn start(service: Arc<Service>) -> JoinHandle<()> {
 /// The first run is one period after the start, so that agents can reconnect after a long downtime.
 async fn run(service: &Service) {
     let mut reported = (0, 0);
+    let mut next_record = service.now();
     loop {
         tokio::time::sleep(PERIOD).await;
+        let now = service.now();
+        if next_record <= now {
+            next_record = now.after(service.limits.load().idle.unused / RECORDS_PER_LIMIT);
+            if let Err(error) = record_sessions(service, now).await {
+                tracing::warn!(%error, "cannot record which agents are connected; retrying in an hour");
+                next_record = now;
+            }
+        }
         match remove(service, service.now()).await {
             Ok(0) => {}
             Ok(inboxes) => tracing::info!(inboxes, "removed idle inboxes"),
@@ -32,6 +48,17 @@ async fn run(service: &Service) {
         }
         reported = report_drops(service, reported);
     }
+}
+
+/// Records all inboxes with an open session as used at `now`.
+async fn record_sessions(service: &Service, now: Timestamp) -> Result<(), StoreError> {
+    for shard in 0..service.registry.shard_count() {
+        for inboxes in service.registry.inboxes(shard).chunks(SLICE) {
+            let ops = inboxes.iter().map(|inbox| Op::Touch(*inbox, now)).collect();
+            service.commit(ops, Durability::Lazy).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes all inboxes that are idle at `now`, and returns their number.
@@ -111,6 +138,20 @@ mod tests {
         assert_eq!(remove(&service, CREATED.after(2 * DAY)).await, Ok(249));
         assert!(service.inbox(id(7)).await.unwrap().is_some());
         assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn b4_idle_time_counts_from_the_end_of_a_long_session() {
+        let service = service(2).await;
+        let scope = Scope { inbox: id(0), subscription: None, min_urgency: Urgency::VeryLow };
+        let session = service.registry.register(&scope, TransportKind::Rfc8030).unwrap();
+        for day in 0..59 {
+            record_sessions(&service, CREATED.after(day * DAY)).await.unwrap();
+        }
+        drop(session);
+        assert_eq!(remove(&service, CREATED.after(61 * DAY)).await, Ok(1), "only the other one");
+        assert!(service.inbox(id(0)).await.unwrap().is_some());
+        assert_eq!(remove(&service, CREATED.after(120 * DAY)).await, Ok(1));
     }
 
     #[tokio::test]

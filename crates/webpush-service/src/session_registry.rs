@@ -308,6 +308,18 @@ impl SessionRegistry {
         self.shard(inbox).contains_key(&inbox)
     }
 
+    /// Returns the number of parts that [`inboxes`](Self::inboxes) lists separately.
+    #[must_use]
+    pub(crate) const fn shard_count(&self) -> usize {
+        SHARDS
+    }
+
+    /// Lists the inboxes of a shard that have an open session.
+    #[must_use]
+    pub(crate) fn inboxes(&self, shard: usize) -> Vec<InboxId> {
+        lock(&self.shards[shard]).keys().copied().collect()
+    }
+
     /// Determines whether an agent would receive a message of this urgency now.
     #[must_use]
     pub fn availability(&self, inbox: InboxId, urgency: Urgency) -> Availability {
