@@ -129,7 +129,7 @@ fn configure(origin: &str, port: u16, admin: u16) -> Result<()> {
         ("#host = \"::\"", "host = \"127.0.0.1\"".to_owned()),
         ("#port = 8080", format!("port = {port}")),
         ("#origin = \"https://push.example.net\"", format!("origin = \"{origin}\"")),
-        ("#listen = \"127.0.0.1:9090\"", format!("listen = \"127.0.0.1:{admin}\"")),
+        ("#listen = \"127.0.0.1:8079\"", format!("listen = \"127.0.0.1:{admin}\"")),
     ] {
         ensure!(text.contains(line), "the packaged configuration has no line {line:?}");
         text = text.replace(line, &edited);

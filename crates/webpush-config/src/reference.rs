@@ -146,7 +146,7 @@ data_dir = "/var/lib/webpush-server"
 #allow_addresses = ["192.168.1.20"]
 
 [admin]
-#listen = "127.0.0.1:9090"
+#listen = "127.0.0.1:8079"
 #tokens_file = "/etc/webpush-server/admin-tokens"
 
 [trace]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The default address.
-pub const DEFAULT: &str = "127.0.0.1:9090";
+pub const DEFAULT: &str = "127.0.0.1:8079";
 
 /// Prefix of the path of a Unix socket.
 const UNIX: &str = "unix:";
@@ -53,7 +53,7 @@ impl FromStr for Address {
                 Ok(Self::Tcp(address.to_owned()))
             }
             _ => Err(format!(
-                "'{text}' is not an address such as {DEFAULT}, [::1]:9090 or unix:/run/admin.sock"
+                "'{text}' is not an address such as {DEFAULT}, [::1]:8079 or unix:/run/admin.sock"
             )),
         }
     }
@@ -80,17 +80,17 @@ mod tests {
 
     #[test]
     fn addresses_are_host_and_port_or_a_unix_socket() {
-        for text in ["127.0.0.1:9090", "[::1]:0", "localhost:9090", "unix:/run/admin.sock", "unix:admin"] {
+        for text in ["127.0.0.1:8079", "[::1]:0", "localhost:8079", "unix:/run/admin.sock", "unix:admin"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("unix:/a".parse(), Ok(Address::Unix("/a".into())));
-        for page in ["http://127.0.0.1:9090", "http://127.0.0.1:9090/"] {
+        for page in ["http://127.0.0.1:8079", "http://127.0.0.1:8079/"] {
             assert_eq!(page.parse(), Ok(Address::Tcp(DEFAULT.into())), "{page}");
         }
         assert_eq!("off".parse(), Ok(Listen::Off));
         assert_eq!(DEFAULT.parse(), Ok(Listen::On(Address::Tcp(DEFAULT.into()))));
         for wrong in
-            ["", "9090", ":9090", "127.0.0.1", "a:x", "a:65536", "::1:90", "[]:90", "unix:", "https://a:1"]
+            ["", "8079", ":8079", "127.0.0.1", "a:x", "a:65536", "::1:90", "[]:90", "unix:", "https://a:1"]
         {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }

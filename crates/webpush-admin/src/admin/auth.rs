@@ -103,13 +103,13 @@ mod tests {
     #[test]
     fn requests_of_foreign_pages_are_rejected() {
         for (origin, is_same) in [
-            ("http://127.0.0.1:9090", true),
-            ("https://127.0.0.1:9090", true),
+            ("http://127.0.0.1:8079", true),
+            ("https://127.0.0.1:8079", true),
             ("http://127.0.0.1:9091", false),
             ("https://page.example", false),
             ("null", false),
         ] {
-            let mut headers = headers(&HOST, "127.0.0.1:9090");
+            let mut headers = headers(&HOST, "127.0.0.1:8079");
             headers.insert(ORIGIN, origin.parse().unwrap());
             for auth in [local_clients(), AdminAuth::Open] {
                 assert_eq!(auth.check(&headers, Access::Read).is_ok(), is_same, "{origin}");
@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn without_tokens_the_only_host_name_allowed_is_localhost() {
         let auth = local_clients();
-        for host in ["127.0.0.1:9090", "[::1]:9090", "localhost", "LocalHost:9090"] {
+        for host in ["127.0.0.1:8079", "[::1]:8079", "localhost", "LocalHost:8079"] {
             assert!(auth.check(&headers(&HOST, host), Access::Read).is_ok(), "{host}");
         }
-        for host in ["push.example:9090", "localhost.example", "127.0.0.1.example", "x y", ""] {
+        for host in ["push.example:8079", "localhost.example", "127.0.0.1.example", "x y", ""] {
             assert!(
                 matches!(auth.check(&headers(&HOST, host), Access::Read), Err(AdminError::ForeignHost)),
                 "{host}"

@@ -102,7 +102,7 @@ async fn a_page_cannot_use_the_listener_by_a_foreign_name() {
     let put = async |host| ask_with(&server.admin, "PUT", "/broadcasts/a", &[host, &*owner], "1").await;
     let (status, _, body) = put("host: evil.example").await;
     assert_eq!(status, 403, "{body}");
-    assert_eq!(put("host: localhost:9090").await.0, 204);
+    assert_eq!(put("host: localhost:8079").await.0, 204);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ fn wrong_settings_are_one_clear_sentence() {
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--config", "/nowhere"], "/nowhere: cannot read the configuration file (--config)"),
         (&["--config", wrong], "wrong.toml:1: unknown key brodcasts; did you mean [broadcasts]?"),
-        (&["--admin", "9090"], "not an address"),
+        (&["--admin", "8079"], "not an address"),
         (&["--admin", "0.0.0.0:0"], "--admin-token-file"),
         (&["--admin", "unix:/nowhere/admin.sock"], "/nowhere/admin.sock (--admin)"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", wrong], "line 1: a token may have only letters"),
