@@ -81,7 +81,7 @@ impl ErrorStyle {
     #[must_use]
     pub(crate) fn answer_with(&self, error: ErrorKind<'_>, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(error, self.vapid_status);
-        self.refusals.count(name, error.problem());
+        self.record(name, error);
         let mut body = serde_json::json!({
             "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
             "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
@@ -103,8 +103,13 @@ impl ErrorStyle {
     pub fn tell(&self, failure: &ServiceError) -> (StatusCode, String) {
         let error = ErrorKind::Service(failure);
         let Description { name, .. } = describe(error, self.vapid_status);
-        self.refusals.count(name, error.problem());
+        self.record(name, error);
         error.status_and_detail()
+    }
+
+    fn record(&self, name: &str, error: ErrorKind<'_>) {
+        tracing::debug!(problem = name, "refused a request");
+        self.refusals.count(name, error.problem());
     }
 }
 

@@ -270,8 +270,9 @@ fn open_data_dir(
     Ok((store.into(), keyring))
 }
 
-/// Prints the startup line, from which scripts read the origin.
+/// Logs the start, and prints the startup line, from which scripts read the origin.
 fn announce(service: &Service, address: &str, data_dir: &Path, admin_server: Option<&AdminServer>) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, "serving");
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     let admin = admin_server
         .map(|admin_server| format!(", admin on {}", admin_server.display_address()))

@@ -4,7 +4,7 @@ use crate::answer::{Answer, with};
 use crate::problem::{CatalogueEntry, ErrorStyle, entries};
 use bytes::Bytes;
 use http::Response;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\">
@@ -29,6 +29,13 @@ section:target { border-color: currentcolor }
 
 const FOOT: &str = "</main>\n</body>\n</html>\n";
 
+/// Headers of a page for people. It has no scripts and fetches nothing.
+pub(crate) const PAGE_HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
 /// Renders the page.
 pub(crate) fn render(style: &ErrorStyle) -> Bytes {
     let mut body = HEAD.to_owned();
@@ -41,13 +48,7 @@ pub(crate) fn render(style: &ErrorStyle) -> Bytes {
 
 /// Returns the response with the page.
 pub(crate) fn answer(page: &Bytes) -> Answer {
-    // The page has no scripts and fetches nothing.
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    with(Response::new(page.clone()), headers)
+    with(Response::new(page.clone()), PAGE_HEADERS)
 }
 
 fn section(entry: &CatalogueEntry) -> String {
@@ -65,7 +66,7 @@ fn section(entry: &CatalogueEntry) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

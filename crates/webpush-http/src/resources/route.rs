@@ -197,7 +197,7 @@ async fn on_fixed_path(
         (matrix::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
         (matrix::PATH, &Method::POST) => matrix::notify(server, caller.client, head, body).await,
         (matrix::PATH, _) => Err(not_allowed("GET, HEAD, POST")),
-        ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service)),
+        ("/", &Method::GET | &Method::HEAD) => Ok(about::front(service, &head.headers)),
         ("/errors", &Method::GET | &Method::HEAD) => Ok(errors_page::answer(&server.errors_page)),
         ("/" | "/errors", _) => Err(not_allowed("GET, HEAD")),
         _ => Err(Problem::NotFound.into()),
