@@ -35,7 +35,8 @@ type Migration = fn(&Disk, &Path) -> io::Result<()>;
 /// The migrations from version 1 to 2, from 2 to 3, and so on to the current one.
 const MIGRATIONS: &[Migration] = &[
     // Version 2 has a log. Version 1 equals one with an empty log, but a program that only knows version 1 would not read it.
-    |_, _| Ok(()),
+    // Created here, because a store of version 2 that lacks it is incomplete.
+    make_log_directory,
     // Version 3 assigns positions per inbox. Usage rows of version 2 have none (`POSITION` in `usage_row.rs`), and opening a
     // store always moves the floor of positions above all assigned ones. A program that only knows version 2 would lose the
     // last position.
@@ -259,6 +260,18 @@ mod tests {
             assert_eq!(version(directory.path()), "webpush-server store 4\n");
             assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap_or_default(), notes);
         }
+    }
+
+    #[test]
+    fn a_start_that_ends_after_the_migration_leaves_a_complete_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let used = |part: &str| fs::write(directory.path().join(part), "used").unwrap();
+        write_format(&Disk::System, directory.path(), 1).unwrap();
+        used("watermark");
+        fs::create_dir(engine_directory(directory.path())).unwrap();
+        fs::write(engine_directory(directory.path()).join(ENGINE_MARKER), ENGINE_MARKER_START).unwrap();
+        migrate(&Disk::System, directory.path(), MIGRATIONS).unwrap();
+        assert!(prepare(&Disk::System, directory.path()).is_ok());
     }
 
     #[test]
