@@ -13,7 +13,9 @@ use webpush_core::session::FETCH_SCAN_BYTES;
 const PROCESS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Memory of the pages of one HTTP/2 connection.
-const CONNECTION_BYTES: usize = 1024 * 1024;
+///
+/// Small enough that the connections which one address has by default, a quarter of 832, cannot take all of the process.
+const CONNECTION_BYTES: usize = 256 * 1024;
 
 /// The largest page: the last of its messages may exceed what a read looks at.
 const PAGE_BYTES: usize = FETCH_SCAN_BYTES + 4096;

@@ -9,7 +9,9 @@ use tokio::task::yield_now;
 pub struct WorkTurns(Semaphore);
 
 /// The turn of one piece of work.
-pub struct WorkTurn<'a>(#[allow(dead_code, reason = "held until the turn ends")] Option<SemaphorePermit<'a>>);
+pub struct WorkTurn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+}
 
 impl Default for WorkTurns {
     fn default() -> Self {
@@ -20,7 +22,7 @@ impl Default for WorkTurns {
 impl WorkTurns {
     /// Waits for a turn. The other threads stay with everybody else.
     pub async fn take(&self) -> WorkTurn<'_> {
-        WorkTurn(self.0.acquire().await.ok())
+        WorkTurn { _permit: self.0.acquire().await.ok() }
     }
 }
 
