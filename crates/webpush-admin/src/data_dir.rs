@@ -46,6 +46,12 @@ pub fn create_store_dir(data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns true if there is something in the directory of the store, whatever its state.
+#[must_use]
+pub fn has_store(data_dir: &Path) -> bool {
+    fs::read_dir(data_dir.join(STORE_DIR)).is_ok_and(|mut files| files.next().is_some())
+}
+
 fn close_to_others(directory: &Path) {
     let mode = fs::metadata(directory).map_or(0, |found| found.permissions().mode() & 0o777);
     if mode & OTHERS == 0 {

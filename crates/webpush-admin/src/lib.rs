@@ -12,5 +12,6 @@
 pub mod admin;
 pub mod archive;
 pub mod broadcasts;
+mod check_line;
 pub mod data_dir;
 pub mod sealing_keys;

@@ -5,6 +5,7 @@
 
 mod file;
 
+use crate::check_line;
 use anyhow::{Context as _, bail};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -81,7 +82,7 @@ pub fn write_new(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<
     Keyring::new::<Aes256GcmSiv>(keys).context(INVALID_KEYS)?;
     let lines: String = keys.iter().map(|(id, key)| line(*id, key)).collect();
     let text = format!("{HEADER}{lines}");
-    private_file::create(&data_dir.join(FILE_NAME), file::with_check(&text).as_bytes())?;
+    private_file::create(&data_dir.join(FILE_NAME), check_line::add(&text).as_bytes())?;
     file::keep_copy(data_dir, &text)
 }
 
@@ -188,7 +189,7 @@ fn create(path: &Path) -> anyhow::Result<()> {
     // A random ID makes it unlikely that two servers have the same one, so that agents can be moved between them.
     let [id] = webpush_service::system::env().random::<1>()?;
     let text = format!("{HEADER}{}", line(KeyId(id), &key));
-    match private_file::create(path, file::with_check(&text).as_bytes()) {
+    match private_file::create(path, check_line::add(&text).as_bytes()) {
         // Another process started at the same time; both use its key.
         Err(error) if error.source.kind() == ErrorKind::AlreadyExists => Ok(()),
         created => Ok(created?),

@@ -18,7 +18,7 @@ mod runtime;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_id, restore,
+    agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_id, repair, restore,
     sealing_keys, send, serve, subscriptions, trace,
 };
 use render::terminal;
@@ -55,6 +55,7 @@ enum Action {
     SealingKeys(sealing_keys::SealingKeysArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Repair(repair::RepairArgs),
     Export(backup::ExportArgs),
     Import(import::ImportArgs),
     Listen(listen::ListenArgs),
@@ -71,7 +72,7 @@ pub fn run() -> ExitCode {
     // The flags after the command.
     let flags = line.subcommand().map_or(&line, |(_, flags)| flags);
     match action {
-        None | Some(Action::Serve) => serve::run(serve::layers(flags), flags.get_flag("begin_anew")),
+        None | Some(Action::Serve) => serve::run(serve::layers(flags), serve::recovery(flags)),
         Some(Action::Version) => match terminal::line(command().render_version().trim_end()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
@@ -87,6 +88,7 @@ pub fn run() -> ExitCode {
         Some(Action::SealingKeys(args)) => sealing_keys::run(&args, flags),
         Some(Action::Backup(args)) => backup::run(&args, flags),
         Some(Action::Restore(args)) => restore::run(&args),
+        Some(Action::Repair(args)) => repair::run(&args),
         Some(Action::Export(args)) => backup::run_export(&args, flags),
         Some(Action::Import(args)) => import::run(&args, flags),
         Some(Action::Listen(args)) => listen::run(&args),

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
-use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir};
+use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store};
 use webpush_admin::sealing_keys;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
@@ -33,11 +33,14 @@ use webpush_service::drain::{Drain, GRACE};
 use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
 use webpush_service::{idle, settling, sweep, system};
-use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::embedded::{self, EmbeddedStore, OpenError, Options};
 use webpush_store::{Backend, Store};
 
 /// Timeout for closing the store. Whatever it has not flushed by then is in its log.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Nothing is accepted meanwhile: the store refuses everything once it finds its files deleted.
+const DELETED_POLL: Duration = Duration::from_millis(250);
 
 /// Serves until SIGTERM or SIGINT. SIGHUP reloads the configuration.
 ///
@@ -72,7 +75,7 @@ pub async fn run(
         env: env.clone(),
         ..Options::default()
     };
-    let (store, keyring) = open_data_dir(&settings.data_dir, options, settings.begin_anew)?;
+    let (store, keyring) = open_data_dir(&settings.data_dir, options, settings.recovery)?;
     // Replaces the admin token, so the lock of the data directory must be held.
     let admin_server = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir, &env).await?,
@@ -154,7 +157,14 @@ pub async fn run(
     service_manager::ready(&status);
     let watchdog = tokio::spawn(service_manager::keep_watchdog(Arc::clone(&service), status));
 
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        () = deleted(&store) => bail!(
+            "{} was deleted while the server was using it: messages since then were refused. Restore the data directory \
+             from a backup",
+            settings.data_dir.join(STORE_DIR).display()
+        ),
+    };
     tracing::info!(signal, "shutting down gracefully; signal again to exit immediately");
     service.readiness.set_draining();
     let (delay, window) = {
@@ -245,15 +255,24 @@ const fn hint(port: u16) -> &'static str {
     }
 }
 
+/// What one start may do to a damaged data directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery {
+    /// Begin with an empty store if it is missing.
+    pub begin_anew: bool,
+    /// Repair the store first if it is damaged.
+    pub repair: bool,
+}
+
 fn open_data_dir(
     data_dir: &Path,
     options: Options,
-    begin_anew: bool,
+    recovery: Recovery,
 ) -> anyhow::Result<(Arc<Backend>, Keyring)> {
     create_data_dir(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);
     // A kill in the very first start leaves keys without a store, but not their copy.
-    if !store_dir.exists() && data_dir.join(sealing_keys::COPY_NAME).exists() && !begin_anew {
+    if !has_store(data_dir) && data_dir.join(sealing_keys::COPY_NAME).exists() && !recovery.begin_anew {
         bail!(
             "{} is missing, but {} has the keys of the URLs of its agents: restore the data directory from a backup, or \
              start once with --begin-anew to begin with an empty store and the same keys",
@@ -264,10 +283,30 @@ fn open_data_dir(
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
     create_store_dir(data_dir)?;
-    let store = EmbeddedStore::open(&store_dir, options)
+    let store = open_store(&store_dir, options, recovery.repair)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
     sealing_keys::keep_copy(data_dir)?;
     Ok((store.into(), keyring))
+}
+
+/// Opens the store, after a repair if it needs one and `repair` is set.
+fn open_store(store_dir: &Path, options: Options, repair: bool) -> Result<EmbeddedStore, OpenError> {
+    let opened = EmbeddedStore::open(store_dir, options.clone());
+    match opened {
+        Ok(store) if repair && store.has_holes() => drop(store),
+        Err(error) if repair && error.is_damage() => tracing::error!(%error, "repairing the store"),
+        opened => return opened,
+    }
+    let report = embedded::repair(store_dir, options.clone())?;
+    report.to_string().lines().for_each(|line| tracing::warn!("repaired the store: {line}"));
+    EmbeddedStore::open(store_dir, options)
+}
+
+/// Waits until the files of the store are found deleted.
+async fn deleted(store: &Backend) {
+    while !store.is_deleted() {
+        sleep(DELETED_POLL).await;
+    }
 }
 
 /// Logs the start, and prints the startup line, from which scripts read the origin.

@@ -1,5 +1,6 @@
 //! The configuration of a server.
 
+use crate::serve::Recovery;
 use crate::{acme, log};
 use anyhow::bail;
 use std::net::{IpAddr, SocketAddr};
@@ -43,8 +44,8 @@ pub struct ServerConfig {
     pub quota: Quota,
     /// Limit of the store's row cache, in bytes.
     pub row_cache: u64,
-    /// True to create an empty store in a data directory whose store is missing.
-    pub begin_anew: bool,
+    /// What this start may do to a damaged data directory.
+    pub recovery: Recovery,
     /// Room to keep free on the volume of the store, in bytes.
     pub reserve: u64,
     /// Tokens that subscribers need.

@@ -36,6 +36,15 @@ impl Backend {
             Self::Memory(store) => Self::Memory(store.handle()),
         }
     }
+
+    /// Returns true once files of the store were found deleted. It accepts nothing more then.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        match self {
+            Self::Embedded(store) => store.is_deleted(),
+            Self::Memory(_) => false,
+        }
+    }
 }
 
 impl From<EmbeddedStore> for Backend {

@@ -163,6 +163,14 @@ impl DiskFile {
         }
     }
 
+    /// Returns true if the file has no name any more, so that nobody can open it after this process.
+    pub(crate) fn is_deleted(&self) -> io::Result<bool> {
+        match self {
+            Self::System(file) => system::is_deleted(file),
+            Self::Simulated(_) => Ok(false),
+        }
+    }
+
     /// Like [`DiskFile::sync_data`], but also syncs the metadata.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
         match self {

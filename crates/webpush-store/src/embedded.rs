@@ -19,14 +19,15 @@
 //! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`, `value`; `codecs` |
 //! | group commit; failures | `writer`, `request`, `group_commit_delay`; `writer::outage` |
 //! | threads, or their replacement in simulations | `writer::run`, `tasks`, `stepper` |
-//! | the log and its frames | `log`, `frame` |
+//! | the log and its frames | `log`, `frame`; `segment`, which reads past damage |
 //! | rows that are not flushed yet, and their flush | `memtable`, `memtables`; `flush` |
 //! | the rows that readers and the writer see; the state they share | `view`, `memtables`; `shared` |
 //! | reads of inboxes, entries and deadlines | `read`, `deadlines` |
 //! | sorted tables on disk: fjall, or maps in simulations | `engine`, `engine_error` |
 //! | snapshots, and restoring them | `snapshot`, `restore` |
 //! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
-//! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage`, `damage_limit` |
+//! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage`, `end_at_error` |
+//! | what may be lost; mending files of the engine; rebuilding the store | `holes`; `open_engine`, `mend`; `repair`, `salvage` |
 //! | the directory: lock, format, migrations; room on a full volume | `directory`; `reserve` |
 //! | options; errors of opening | `options`, `open_error` |
 //! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
@@ -38,9 +39,9 @@ mod batch_markers;
 mod changes;
 mod codecs;
 mod damage;
-mod damage_limit;
 mod deadlines;
 mod directory;
+mod end_at_error;
 mod ending;
 mod engine;
 mod engine_error;
@@ -52,23 +53,29 @@ mod frame;
 mod full;
 mod gauges;
 mod group_commit_delay;
+mod holes;
 mod id_hash;
 mod key;
 mod log;
 mod memtable;
 mod memtables;
+mod mend;
+mod open_engine;
 mod open_error;
 mod options;
 mod packed_rows;
 mod read;
 mod recent_appends;
 mod recovery;
+mod repair;
 mod request;
 mod reserve;
 mod restore;
 mod row_cache;
 mod row_caches;
 mod rows;
+mod salvage;
+mod segment;
 mod sender_pool;
 mod shared;
 mod snapshot;
@@ -89,6 +96,7 @@ pub use engine_error::EngineError;
 pub use open_error::OpenError;
 pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
+pub use repair::{LostRows, RepairReport, repair};
 pub use stepper::Stepper;
 
 use crate::observer::{HandleId, Observers};
@@ -96,9 +104,9 @@ use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Snapshot, Statistics, Store,
     StoreError,
 };
-use engine::Engine;
 use id_hash::IdHash;
 use memtables::{MemtableSet, Reader};
+use open_engine::open_engine;
 use recent_appends::RecentAppends;
 use recovery::Trust;
 use request::{CommitRequest, Job};
@@ -178,16 +186,16 @@ impl EmbeddedStore {
         };
         let gauges = Arc::<gauges::Gauges>::default();
         let reserve = Reserve::open(&disk, directory, options.reserve_bytes, &gauges);
-        let (watermark, synced) = WatermarkFile::open(&disk, directory).map_err(failed)?;
+        let (watermark, last_known) = WatermarkFile::open(&disk, directory).map_err(failed)?;
         let trust = if directory::is_sound(&disk, directory) { Trust::Disk } else { Trust::Nothing };
         if trust == Trust::Nothing {
             directory::rewrite_journals(&disk, directory).map_err(failed)?;
         }
         // The engine syncs its content when it opens, so segments of the log with frames that it has can be removed.
-        let engine = Engine::open(&disk, &directory::engine_directory(directory), options.cache_bytes);
-        let engine = engine.map_err(engine_failed)?;
+        let engine = open_engine(&disk, directory, options.cache_bytes).map_err(engine_failed)?;
         directory::sync_names(&disk, directory).map_err(failed)?;
-        let start = recovery::recover(&engine, &disk, directory, synced, trust).map_err(engine_failed)?;
+        let start = recovery::recover(&engine, &disk, directory, last_known.unwrap_or_default(), trust)
+            .map_err(engine_failed)?;
         directory::trust(&disk, directory).map_err(failed)?;
         let recovery = start.recovery;
         let rows = RowCaches::new(&options.env, options.row_cache_bytes);
@@ -243,6 +251,18 @@ impl EmbeddedStore {
         self.read(|rows| Ok(rows.engine.damage().count())).unwrap_or_default()
     }
 
+    /// Returns true if the store has holes: records may be lost that it does not know.
+    #[must_use]
+    pub fn has_holes(&self) -> bool {
+        self.read(|rows| Ok(rows.engine.damage().holes() > 0)).unwrap_or_default()
+    }
+
+    /// Returns true once files of the store were found deleted. It accepts nothing more then.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.shared.gauges.is_deleted.load(Ordering::Relaxed)
+    }
+
     /// Waits until everything submitted before is flushed to the engine.
     ///
     /// For tests that depend on it.
@@ -275,7 +295,12 @@ impl EmbeddedStore {
         }
         let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
         let engine = engine.as_ref().ok_or(StoreError::Unavailable)?;
-        read(&Reader { memtables: &self.shared.memtables, engine })
+        let result = read(&Reader { memtables: &self.shared.memtables, engine });
+        if matches!(result, Err(StoreError::Unreadable)) && engine.damage().is_unreadable() {
+            // The writer mends it. If its queue is full, it notices with the next step.
+            drop(self.jobs.try_send(Job::Mend));
+        }
+        result
     }
 
     /// Returns a row from its cache, or reads it.
@@ -292,7 +317,10 @@ impl EmbeddedStore {
                 Ok(row) => return Ok(Some(row)),
                 Err(miss) => miss,
             };
-            let Some(value) = rows.get(table, key)? else { return Ok(None) };
+            let Some(value) = rows.get(table, key)? else {
+                rows.engine.damage().check_absent(table, key)?;
+                return Ok(None);
+            };
             let row = decode(&value).ok_or_else(|| rows.engine.damage().report(table))?;
             cache.fill(*id, &row, &miss);
             Ok(Some(row))
@@ -372,7 +400,8 @@ impl Store for EmbeddedStore {
         let is_up = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner).is_some();
         let Recovery { batches_lost } = self.recovery;
         let damaged_records = self.damaged_records();
-        Some(Statistics { is_up, batches_lost, damaged_records, ..self.shared.gauges.statistics() })
+        let holes = self.read(|rows| Ok(rows.engine.damage().holes() as u64)).unwrap_or_default();
+        Some(Statistics { is_up, batches_lost, damaged_records, holes, ..self.shared.gauges.statistics() })
     }
 
     fn close(&self) {

@@ -9,7 +9,8 @@ use webpush_core::time::Timestamp;
 /// The records of one moment, read one by one.
 ///
 /// First comes [`Record::Position`]; then each inbox in the order of IDs, followed by its subscriptions and by its entries
-/// in the order of acceptance. Damaged records are skipped. Nothing follows an error.
+/// in the order of acceptance. Damaged records are skipped, but a snapshot of everything then ends with
+/// [`StoreError::Unreadable`]. Nothing follows an error.
 pub type Snapshot = Box<dyn Iterator<Item = Result<Record, StoreError>> + Send>;
 
 /// The parts of a store that a snapshot includes.

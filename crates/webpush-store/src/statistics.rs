@@ -35,8 +35,20 @@ pub struct Statistics {
     pub entries: Option<u64>,
     /// Damaged records that were skipped.
     pub damaged_records: u64,
+    /// Ranges of keys in which records may be lost. Zero while the store is down.
+    ///
+    /// What is not found there is answered with an error, until the store is repaired.
+    pub holes: u64,
     /// Committed batches found missing from the disk when the store was opened.
     pub batches_lost: u64,
+}
+
+impl Statistics {
+    /// Returns true if records are damaged, or may be lost.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        self.holes > 0 || self.damaged_records > 0 || self.batches_lost > 0
+    }
 }
 
 /// A histogram.

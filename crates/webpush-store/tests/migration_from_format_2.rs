@@ -90,7 +90,7 @@ fn draft(agent: InboxId, number: u8) -> Draft {
 fn everything_of_format_2_is_found() {
     let directory = unpacked();
     let store = open(directory.path());
-    assert_eq!(fs::read_to_string(directory.path().join("format")).unwrap(), "webpush-server store 3\n");
+    assert_eq!(fs::read_to_string(directory.path().join("format")).unwrap(), "webpush-server store 4\n");
     let there = MESSAGES.map(|(_, number, _)| block_on(store.entry(&named(number))).unwrap().is_some());
     assert_eq!(there, [false, true, true, false, false, true, true, true, true]);
     let Ok(Some(Entry::Message(message))) = block_on(store.entry(&named(11))) else { panic!("11 is there") };

@@ -57,7 +57,7 @@ const PURE: &[(&str, &[&str])] = &[
     // Nothing with sockets, files, a clock, randomness, tasks, logs or metrics.
     ("webpush-core", &["base64", "bytes", "cidr", "http", "httpdate", "serde", "serde_json", "time"]),
     // An engine and a log, but no async runtime.
-    ("webpush-store", &["bytes", "fjall", "hashbrown", "rustix", "tracing", "xxhash-rust"]),
+    ("webpush-store", &["bytes", "fjall", "hashbrown", "lsm-tree", "rustix", "tracing", "xxhash-rust"]),
 ];
 
 /// Checks a manifest; other files have no breach.

@@ -17,6 +17,10 @@ use webpush_store::Detail;
 /// Maximum number of pieces that wait for the client to read.
 const PIECES: usize = 2;
 
+/// An archive that lacks something must not pass for a whole one.
+const DAMAGED: &str = "the store is damaged, so the copy would not be complete: stop the server, run webpush-server repair \
+                       (which keeps the old files), start it and try again";
+
 /// Serves `GET /admin/backup` and `GET /admin/export`.
 ///
 /// The archive has everything that was acknowledged to a client before the request.
@@ -40,6 +44,9 @@ pub(super) async fn serve(admin: &Arc<Admin>, kind: ArchiveKind) -> Result<Reply
 }
 
 fn open(admin: &Admin, kind: ArchiveKind) -> Result<ArchiveWriter, AdminError> {
+    if admin.service.is_damaged() {
+        return Err(AdminError::Conflict(DAMAGED.to_owned()));
+    }
     // Locked until the snapshot exists, so that both are of the same moment.
     let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = snapshot(&admin.service, &Detail::EVERYTHING)?;

@@ -7,15 +7,13 @@
 //! The copy is first written when the store has been opened, so it also shows that a store must be there.
 
 use super::{COPY_NAME, FILE_NAME, Keys, keyring, parse};
+use crate::check_line::{self, CHECK, Checked};
 use anyhow::{Context as _, bail};
-use aws_lc_rs::digest::{SHA256, digest};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use webpush_client::private_file;
-use webpush_core::{base64url, byte_order_mark};
-
-const CHECK: &str = "# check ";
+use webpush_core::byte_order_mark;
 
 /// The content of a file.
 enum Content {
@@ -111,22 +109,11 @@ pub(super) fn keep_copy(data_dir: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Writes a file, unless it is the same already.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let text = with_check(text);
+    let text = check_line::add(text);
     if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
         return Ok(());
     }
     Ok(private_file::replace(path, text.as_bytes())?)
-}
-
-/// Adds the check value to a text.
-pub(super) fn with_check(text: &str) -> String {
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let text = format!("{text}{end}");
-    format!("{text}{CHECK}{}\n", checksum(&text))
-}
-
-fn checksum(text: &str) -> String {
-    base64url::encode(digest(&SHA256, text.as_bytes()))
 }
 
 fn content(path: &Path) -> anyhow::Result<Content> {
@@ -141,17 +128,13 @@ fn content(path: &Path) -> anyhow::Result<Content> {
         return Ok(Content::Damaged("it is not text".to_owned()));
     };
     let text = byte_order_mark::strip(&text).to_owned();
-    let at = text.rfind(CHECK).filter(|at| *at == 0 || text[..*at].ends_with('\n'));
-    let content = match at.map(|at| text.split_at(at)) {
-        Some((before, rest)) => {
-            let (check, added) = rest.split_once('\n').unwrap_or((rest, ""));
-            match check.trim_end() == format!("{CHECK}{}", checksum(before)) {
-                true if added.trim().is_empty() => Content::Checked(before.to_owned()),
-                // A key that an administrator has added to the end.
-                true => Content::Unchecked(format!("{before}{added}")),
-                false => Content::Damaged("its check value does not match".to_owned()),
-            }
+    let content = match check_line::split(&text) {
+        Some(Checked { is_intact: false, .. }) => {
+            Content::Damaged("its check value does not match".to_owned())
         }
+        Some(Checked { before, added, .. }) if added.trim().is_empty() => Content::Checked(before.to_owned()),
+        // A key that an administrator has added to the end.
+        Some(Checked { before, added, .. }) => Content::Unchecked(format!("{before}{added}")),
         None => Content::Unchecked(text),
     };
     Ok(match &content {

@@ -17,6 +17,9 @@ const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
 const FULL: &str =
     "the volume of the data directory is almost full: new messages, agents and subscriptions are refused";
 
+/// What is whole is served, so the server remains ready.
+const DAMAGED: &str = "the store is damaged, see the log: stop the server and run webpush-server repair";
+
 /// A health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthCheck {
@@ -72,8 +75,11 @@ pub async fn answer(service: &Service, check: HealthCheck) -> Answer {
         HealthCheck::Balancing => report(Audience::Public, Ok(())),
         HealthCheck::Ready(audience) => {
             let (status, mut body) = report(audience, service.check_readiness().await);
-            if audience == Audience::Admin && service.is_full() {
-                body["warning"] = FULL.into();
+            let warnings = [(service.is_full(), FULL), (service.is_damaged(), DAMAGED)];
+            let warnings: Vec<_> =
+                warnings.iter().filter(|(is_due, _)| *is_due).map(|(_, text)| *text).collect();
+            if audience == Audience::Admin && !warnings.is_empty() {
+                body["warning"] = warnings.join("; ").into();
             }
             (status, body)
         }

@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod log_id;
+pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod sealing_keys;
 pub(crate) mod send;

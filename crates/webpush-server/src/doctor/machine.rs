@@ -8,6 +8,7 @@ use webpush_admin::sealing_keys;
 
 const DIRECTORY: &str = "data dir";
 const DISK: &str = "disk";
+const STORE: &str = "store";
 const DESCRIPTORS: &str = "descriptors";
 
 /// Free disk space below which a warning is due.
@@ -84,12 +85,31 @@ fn of_disk(bytes: u64, percent: u64) -> CheckResult {
     CheckResult::good(DISK, found)
 }
 
+/// Returns the value of a metric without labels.
+fn value(metrics: &str, name: &str) -> Option<u64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|number| number.trim().parse().ok())
+}
+
+/// Checks in the metrics of the server that its store is not damaged.
+pub fn store(metrics: &str) -> CheckResult {
+    let value = |name: &str| value(metrics, name).unwrap_or_default();
+    let holes = value("webpush_store_holes");
+    let records = value("webpush_store_damaged_records_total");
+    let batches = value("webpush_store_batches_lost_total");
+    if holes + records + batches == 0 {
+        return CheckResult::good(STORE, "no damage was found");
+    }
+    CheckResult::bad(
+        STORE,
+        format!("{holes} ranges of records may be lost, {records} damaged records, {batches} batches lost"),
+        "check the disk, stop the server and run webpush-server repair (docs/troubleshooting.md)",
+    )
+}
+
 /// Checks the file descriptor limit in the metrics of the server.
 pub fn descriptors(metrics: &str) -> CheckResult {
-    let value = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.trim().parse::<u64>().ok())
-    };
+    let value = |name: &str| value(metrics, name);
     let (Some(open), Some(limit)) = (value("webpush_process_open_fds"), value("webpush_process_max_fds"))
     else {
         return CheckResult::skipped(DESCRIPTORS, "the server does not report its limit");
@@ -147,6 +167,17 @@ mod tests {
         assert_eq!(of_disk(100 << 30, 4).verdict, CheckStatus::Warning);
         assert_eq!(of_disk(1 << 29, 50).verdict, CheckStatus::Warning);
         assert_ne!(disk(Path::new("/")).verdict, CheckStatus::Skipped);
+    }
+
+    #[test]
+    fn a_damaged_store_is_bad() {
+        let names = ["holes", "damaged_records_total", "batches_lost_total"];
+        for damaged in [None, Some("holes"), Some("damaged_records_total"), Some("batches_lost_total")] {
+            let value = |name: &str| u64::from(damaged == Some(name));
+            let line = |name: &str| format!("webpush_store_{name} {}\n", value(name));
+            let found = store(&names.map(line).concat());
+            assert_eq!(found.verdict == CheckStatus::Bad, damaged.is_some(), "{found}");
+        }
     }
 
     #[test]

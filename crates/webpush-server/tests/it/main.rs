@@ -30,6 +30,7 @@ mod broadcasts;
 mod configuration;
 mod copies;
 mod crash;
+mod damage;
 mod dashboard;
 mod doctor;
 mod errors;

@@ -23,6 +23,7 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         entries,
         damaged_records,
         batches_lost,
+        holes,
     } = store;
     out.flag("store_up", "1 if the last access to the store succeeded.", *is_up)?;
     out.flag(
@@ -53,6 +54,11 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         )?;
     }
     out.counter("store_damaged_records", "Damaged records skipped.", *damaged_records)?;
+    out.gauge(
+        "store_holes",
+        "Ranges of records that may be lost. What is not found there is answered with 503 until the store is repaired.",
+        *holes,
+    )?;
     out.counter(
         "store_batches_lost",
         "Committed batches found missing on disk when the store was opened.",

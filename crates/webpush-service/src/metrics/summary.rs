@@ -25,6 +25,7 @@ pub fn sample(service: &Service) -> Value {
         "backlog": store.entries,
         "store_up": store.is_up,
         "store_full": store.is_full,
+        "store_damaged": store.is_damaged(),
         "delivery": histogram(&delivery),
         "acknowledgement": histogram(&acknowledgement),
         "commits": histogram(&store.commits),

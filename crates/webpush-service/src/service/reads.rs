@@ -144,6 +144,12 @@ impl Service {
         self.statistics().is_some_and(|store| store.is_full)
     }
 
+    /// Returns true if records of the store are damaged, or may be lost.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.statistics().is_some_and(|store| store.is_damaged())
+    }
+
     /// Returns metrics of the store, if it has any.
     #[must_use]
     pub fn statistics(&self) -> Option<Statistics> {

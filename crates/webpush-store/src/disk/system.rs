@@ -8,6 +8,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 pub(super) fn exists(path: &Path) -> bool {
@@ -37,6 +38,10 @@ pub(super) fn lock(path: &Path) -> Result<File, LockError> {
         Err(TryLockError::WouldBlock) => Err(LockError::Taken),
         Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
     }
+}
+
+pub(super) fn is_deleted(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() == 0)
 }
 
 pub(super) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {

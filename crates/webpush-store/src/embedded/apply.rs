@@ -87,7 +87,10 @@ impl Applier<'_> {
     fn subscribe(&mut self, subscription: &Subscription) -> Result<Applied, StoreError> {
         let agent = subscription.agent;
         let usage = self.usage(agent)?.filter(|usage| usage.owner == Owner::Agent);
-        let Some(usage) = usage else { return Ok(Applied::Missing) };
+        let Some(usage) = usage else {
+            self.changes.damage().check_absent(Table::Inboxes, agent.as_bytes())?;
+            return Ok(Applied::Missing);
+        };
         let key = subscription_key(agent, subscription.id);
         let before = self.changes.get(Table::Subscriptions, &key)?;
         let is_new = before.is_none();
@@ -151,7 +154,10 @@ impl Applier<'_> {
         }
         let replaced = self.replace(&draft)?;
         let size = EntrySize { urgency: draft.urgency, body_bytes: draft.body.len() as u64 };
-        let Some((usage, position)) = self.count_in(agent, size)? else { return Ok(Applied::Missing) };
+        let Some((usage, position)) = self.count_in(agent, size)? else {
+            self.changes.damage().check_absent(Table::Inboxes, agent.as_bytes())?;
+            return Ok(Applied::Missing);
+        };
         self.appends.add(agent, draft.id, position);
         let message = draft.into_message(position);
         let ends = message.removal_time();
@@ -244,7 +250,10 @@ impl Applier<'_> {
             return Ok(there);
         }
         let Err(miss) = self.rows.subscriptions.contains(&(agent, id)) else { return Ok(true) };
-        let Some(value) = self.changes.get(Table::Subscriptions, &key)? else { return Ok(false) };
+        let Some(value) = self.changes.get(Table::Subscriptions, &key)? else {
+            self.changes.damage().check_absent(Table::Subscriptions, &key)?;
+            return Ok(false);
+        };
         if let Some(subscription) = read_subscription(agent, id, &value) {
             self.rows.subscriptions.fill((agent, id), &subscription, &miss);
         }

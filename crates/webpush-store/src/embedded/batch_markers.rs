@@ -10,6 +10,7 @@ use super::fields::{RowWriter, unseal};
 use super::key::Key;
 use super::memtable::Rows;
 use super::rows::Table;
+use super::value::Value;
 use super::view::{Row, View};
 use super::watermark::Watermark;
 use crate::StoreError;
@@ -101,6 +102,16 @@ impl BatchMarkers {
     }
 }
 
+/// Returns true if an intact row is a marker.
+pub(super) fn is_marker(key: &Key, value: &[u8]) -> bool {
+    BatchMarkers::decode(&(*key, Value::from(value))).is_some()
+}
+
+/// Returns the last frame and position of an intact marker.
+pub(super) fn frame_and_position(key: &Key, value: &Value) -> Option<(u64, Position)> {
+    BatchMarkers::decode(&(*key, value.clone())).map(|marker| (marker.frame, marker.position))
+}
+
 fn number((key, _): &Row) -> Option<u64> {
     key.as_ref().try_into().map(u64::from_be_bytes).ok()
 }
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
     use crate::disk::Disk;
     use crate::embedded::engine::Engine;
-    use crate::embedded::value::Value;
+    use crate::embedded::open_engine::open_engine;
 
     fn write(engine: &Engine, rows: &Rows) {
         engine.write(rows.iter().map(|(key, value)| (Table::Batches, key, value))).unwrap();
@@ -131,7 +142,7 @@ mod tests {
     #[test]
     fn holes_are_counted_once() {
         let directory = tempfile::tempdir().unwrap();
-        let engine = Engine::open(&Disk::System, directory.path(), 1024 * 1024).unwrap();
+        let engine = open_engine(&Disk::System, directory.path(), 1024 * 1024).unwrap();
         let (mut marks, lost) = BatchMarkers::read(&engine).unwrap();
         assert_eq!((marks.batch, marks.frame, marks.position, lost), (0, 0, Position::START, 0));
         for number in 1..=10 {

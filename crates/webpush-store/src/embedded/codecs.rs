@@ -5,7 +5,6 @@ use super::frame;
 use super::key::Key;
 use super::memtable::Tables;
 use super::rows::{Table, deadline_key, entry_key, message_id_value};
-use std::io;
 use webpush_core::inbox::Entry;
 use webpush_core::message::{Draft, Message};
 
@@ -18,7 +17,6 @@ pub struct Codecs {
     message: Message,
     tables: Tables,
     written: Vec<u8>,
-    read: Vec<u8>,
 }
 
 impl Codecs {
@@ -34,7 +32,7 @@ impl Codecs {
         let entry = Some(message_value(&message));
         tables[Table::Entries as usize].insert(Key::from(entry_key(agent, position)), entry);
         tables[Table::Deadlines as usize].insert(Key::from(deadline), Some(message_id_value(&deadline, id)));
-        Self { message, tables, written: Vec::new(), read: Vec::new() }
+        Self { message, tables, written: Vec::new() }
     }
 
     /// Encodes and decodes its row.
@@ -44,12 +42,9 @@ impl Codecs {
     }
 
     /// Encodes and decodes its frame, and returns the number of rows in it.
-    ///
-    /// # Errors
-    /// None, as a buffer cannot fail.
-    pub fn frame(&mut self) -> io::Result<Option<usize>> {
-        frame::encode(&mut self.written, SALT, NUMBER, self.message.position, &self.tables);
-        let frame = frame::read(&mut &self.written[..], SALT, NUMBER, &mut self.read)?;
-        Ok(frame.map(|frame| frame.rows.len()))
+    #[must_use]
+    pub fn frame(&mut self) -> Option<usize> {
+        frame::encode(&mut self.written, SALT, (NUMBER, self.message.position), true, &self.tables);
+        frame::take(&mut &self.written[..], SALT, NUMBER).map(|frame| frame.rows.len())
     }
 }

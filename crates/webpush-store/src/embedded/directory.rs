@@ -7,10 +7,13 @@
 //! | `watermark` | see [`super::watermark`] |
 //! | `sound`, `unsound` | an empty file with one of the names: unsound after a write or sync has failed, until everything is on disk |
 //! | `reserve` | see [`super::reserve`] |
+//! | `holes` | see [`super::holes`] |
+//! | `damaged/` | damaged files that were mended; see [`super::mend`] |
 //! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | files of fjall |
 
 use super::open_error::OpenError;
+use super::salvage;
 use super::watermark;
 use crate::disk::{Disk, DiskFile};
 use crate::open_mode::{LockError, OpenMode};
@@ -40,6 +43,9 @@ const MIGRATIONS: &[Migration] = &[
     // Version 3 assigns positions per inbox. Usage rows of version 2 have none (`POSITION` in `usage_row.rs`), and opening a
     // store always moves the floor of positions above all assigned ones. A program that only knows version 2 would lose the
     // last position.
+    |_, _| Ok(()),
+    // Frames of version 4 say whether those before them were synced (`FOLLOWS_SYNC` in `frame.rs`). A program that only knows
+    // version 3 would take such a frame for the end of the log.
     |_, _| Ok(()),
 ];
 
@@ -136,7 +142,7 @@ fn check_parts(disk: &Disk, directory: &Path, format: usize) -> Result<(), OpenE
 }
 
 /// Returns true if the store has been opened, as far as is known after a power cut.
-fn was_used(disk: &Disk, directory: &Path) -> bool {
+pub(super) fn was_used(disk: &Disk, directory: &Path) -> bool {
     disk.length(&directory.join(watermark::FILE_NAME)).is_some_and(|length| length > 0)
 }
 
@@ -160,8 +166,13 @@ fn clear_unfinished_engine(disk: &Disk, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the file that fjall writes last when it creates an engine.
+pub(super) fn engine_marker(directory: &Path) -> PathBuf {
+    engine_directory(directory).join(ENGINE_MARKER)
+}
+
 /// Returns true if the creation of an engine has got to its end.
-fn is_finished(disk: &Disk, engine: &Path) -> io::Result<bool> {
+pub(super) fn is_finished(disk: &Disk, engine: &Path) -> io::Result<bool> {
     let is_written = |marker: Vec<u8>| match disk {
         // A kill or a power cut can leave it empty, or a part of it.
         Disk::System => marker.starts_with(ENGINE_MARKER_START) && marker.len() > ENGINE_MARKER_START.len(),
@@ -215,9 +226,7 @@ pub(super) fn rewrite_journals(disk: &Disk, directory: &Path) -> io::Result<()> 
     for path in disk.list(&engine_directory(directory))? {
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let content = disk.read(&path)?;
-            // A journal is longer than its content, and its last entry never ends with a zero.
-            let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            let content = &content[..used];
+            let content = salvage::used(&content);
             match disk.replace(&path, content) {
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => rewrite(disk, &path, content)?,
                 replaced => replaced?,
@@ -289,9 +298,9 @@ mod tests {
     #[test]
     fn newer_and_foreign_directories_are_refused() {
         let directory = tempfile::tempdir().unwrap();
-        write_format(&Disk::System, directory.path(), 4).unwrap();
+        write_format(&Disk::System, directory.path(), 5).unwrap();
         let error = prepare(&Disk::System, directory.path()).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 4, supported: 3, .. }));
+        assert!(matches!(error, OpenError::Newer { found: 5, supported: 4, .. }));
         assert!(error.to_string().contains(&directory.path().display().to_string()));
         for text in ["", "webpush-server store", "webpush-server store 0\n", "webpush-server store x\n"] {
             fs::write(directory.path().join(FORMAT_FILE), text).unwrap();
@@ -345,6 +354,13 @@ mod tests {
         drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
         let fresh = |name: &str| engine_directory(directory.path()).join(name);
         for missing in ["keyspaces/0/current", "keyspaces/0"] {
+            // It has no tables yet.
+            for keyspace in fs::read_dir(fresh("keyspaces")).unwrap() {
+                let keyspace = keyspace.unwrap();
+                if keyspace.file_name() != "0" {
+                    fs::remove_dir_all(keyspace.path()).unwrap();
+                }
+            }
             fs::remove_file(directory.path().join(watermark::FILE_NAME)).unwrap();
             fs::remove_dir_all(directory.path().join("log")).unwrap();
             let path = fresh(missing);

@@ -42,8 +42,13 @@ impl Engine {
     /// Opens the engine in a directory, or creates it.
     ///
     /// All of its content is durable from then on.
-    pub(super) fn open(disk: &Disk, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let damage = Arc::new(DamageReporter::new(directory));
+    pub(super) fn open(
+        disk: &Disk,
+        directory: &Path,
+        cache_bytes: u64,
+        damage: DamageReporter,
+    ) -> Result<Self, EngineError> {
+        let damage = Arc::new(damage);
         let tables = match disk {
             Disk::System => Tables::Fjall(FjallEngine::open(directory, cache_bytes, Arc::clone(&damage))?),
             Disk::Simulated(_) => Tables::Map(MapEngine::open(disk, directory)?),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// A failed operation of the engine under a store.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub enum EngineError {
     Locked,
     /// The thread of a flush has panicked.
     FlushPanicked,
+    /// A file is damaged or missing, without which the engine would not open, or would delete data.
+    Broken(PathBuf),
+    /// A file or directory was deleted while the store was open.
+    Deleted(PathBuf),
     /// The rows that record which batches the engine contains cannot be read.
     MarkersUnreadable,
 }
@@ -25,7 +30,7 @@ impl EngineError {
     /// Returns true if the disk returned different bytes than were written.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged(_))
+        matches!(self, Self::Damaged(_) | Self::Broken(_))
     }
 }
 
@@ -37,6 +42,8 @@ impl fmt::Display for EngineError {
             Self::Poisoned => f.write_str("a write in the background failed; is the disk full?"),
             Self::Locked => f.write_str("another process has the engine's files open"),
             Self::FlushPanicked => f.write_str("the thread of a flush has panicked"),
+            Self::Broken(path) => write!(f, "{} is damaged or missing", path.display()),
+            Self::Deleted(path) => write!(f, "{} was deleted", path.display()),
             Self::MarkersUnreadable => f.write_str("cannot read the batch markers"),
         }
     }
@@ -47,7 +54,12 @@ impl Error for EngineError {
         match self {
             Self::Io(error) => Some(error),
             Self::Damaged(error) => Some(&**error),
-            Self::Poisoned | Self::Locked | Self::FlushPanicked | Self::MarkersUnreadable => None,
+            Self::Poisoned
+            | Self::Locked
+            | Self::FlushPanicked
+            | Self::Broken(_)
+            | Self::Deleted(_)
+            | Self::MarkersUnreadable => None,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Gauges {
     pub(super) submitted: Count,
     pub(super) taken: Count,
     pub(super) is_full: AtomicBool,
+    /// True once files of the store were found deleted. It does not come back then.
+    pub(super) is_deleted: AtomicBool,
     pub(super) outages: Count,
     pub(super) log_written: Count,
     pub(super) flushes: Count,
@@ -55,6 +57,7 @@ impl Default for Gauges {
             submitted: Count::default(),
             taken: Count::default(),
             is_full: AtomicBool::new(false),
+            is_deleted: AtomicBool::new(false),
             outages: Count::default(),
             log_written: Count::default(),
             flushes: Count::default(),

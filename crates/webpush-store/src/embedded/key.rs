@@ -16,6 +16,9 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// No key sorts after this one.
+    pub(super) const LAST: Self = Self { bytes: [u8::MAX; KEY_BYTES], length: KEY_BYTES as u8 };
+
     /// Creates a key from bytes that were read; `None` if they are longer than any key.
     pub(super) fn read(key: &[u8]) -> Option<Self> {
         let mut bytes = [0; KEY_BYTES];

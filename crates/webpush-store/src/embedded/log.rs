@@ -9,16 +9,16 @@
 
 use super::frame;
 use super::memtable::{Memtable, Tables};
+use super::segment::{self, Expected, SALT_BYTES, SegmentFrames};
 use crate::disk::{Disk, DiskFile};
 use crate::open_mode::OpenMode;
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use webpush_core::env::Env;
 use webpush_core::id::Position;
 
 const EXTENSION: &str = "frames";
 const SPARE: &str = "spare";
-const SALT_BYTES: usize = 8;
 /// Memory that is retained for the next frame.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -30,6 +30,8 @@ pub(super) struct CommitLog {
     file: DiskFile,
     path: PathBuf,
     salt: u64,
+    /// The number that the first frame of the segment has or will have.
+    first: u64,
     /// The number of the last frame.
     frame: u64,
     bytes: u64,
@@ -43,7 +45,7 @@ impl CommitLog {
     pub(super) fn begin(disk: &Disk, env: &Env, directory: &Path, frame: u64) -> io::Result<Self> {
         let salt = env.random().map_err(io::Error::other)?;
         let first = frame + 1;
-        let path = directory.join(format!("{first:020}.{EXTENSION}"));
+        let path = segment_path(directory, first);
         // A new file is created unless one can be recycled. A file with this name from an earlier process must not be used.
         let is_spare = disk.rename(&directory.join(SPARE), &path).is_ok();
         let file = disk.open(&path, if is_spare { OpenMode::Write } else { OpenMode::Truncate })?;
@@ -56,6 +58,7 @@ impl CommitLog {
             file,
             path,
             salt: u64::from_le_bytes(salt),
+            first,
             frame,
             bytes: 0,
             is_synced: true,
@@ -65,7 +68,7 @@ impl CommitLog {
 
     /// Appends a frame. After an error it is unknown how much of it the segment contains.
     pub(super) fn append(&mut self, position: Position, tables: &Tables) -> io::Result<()> {
-        frame::encode(&mut self.buffer, self.salt, self.frame + 1, position, tables);
+        frame::encode(&mut self.buffer, self.salt, (self.frame + 1, position), self.is_synced, tables);
         self.is_synced = false;
         if self.bytes == 0 {
             self.file.write_all(&self.salt.to_le_bytes())?;
@@ -87,12 +90,21 @@ impl CommitLog {
         Ok(())
     }
 
+    /// Returns true if somebody has deleted the segment, so that the next start would not find it.
+    pub(super) fn is_deleted(&self) -> io::Result<bool> {
+        self.file.is_deleted()
+    }
+
     /// Syncs this segment and starts the next; returns the file of this one.
     pub(super) fn rotate(&mut self) -> io::Result<PathBuf> {
         self.sync()?;
         let mut next = Self::begin(&self.disk, &self.env, &self.directory, self.frame)?;
         next.buffer = std::mem::take(&mut self.buffer);
         Ok(std::mem::replace(self, next).path)
+    }
+
+    pub(super) const fn first(&self) -> u64 {
+        self.first
     }
 
     pub(super) const fn frame(&self) -> u64 {
@@ -125,6 +137,10 @@ pub(super) struct Replay {
     pub(super) memtable: Memtable,
     /// The segments of these rows.
     pub(super) segments: Vec<PathBuf>,
+    /// Segments without such rows.
+    ///
+    /// They can be removed, but not reused: frames after an incomplete one may have the numbers of the next.
+    pub(super) not_needed: Vec<PathBuf>,
     /// The number of the last frame.
     pub(super) frame: u64,
     /// The last assigned position.
@@ -133,49 +149,59 @@ pub(super) struct Replay {
     pub(super) missing: u64,
 }
 
-/// Reads the frames after those that the engine contains, and removes segments without such frames.
+/// Reads the frames after the last one that the engine contains.
 ///
-/// A segment is read up to its first incomplete frame. At the end of the log that is the one that was being written;
-/// otherwise numbers are missing, or the watermark is not reached.
-pub(super) fn replay(disk: &Disk, directory: &Path, frame: u64, position: Position) -> io::Result<Replay> {
+/// `synced` is a frame that was certainly on disk. See [`segment`] for what is read behind damage.
+pub(super) fn replay(
+    disk: &Disk,
+    directory: &Path,
+    (frame, position): (u64, Position),
+    synced: u64,
+) -> io::Result<Replay> {
     let memtable = Memtable::default();
-    let mut replay = Replay { memtable, segments: Vec::new(), frame, position, missing: 0 };
-    for (first, path) in segments(disk, directory)? {
-        if replay.read(disk, first, &path)? {
+    let (segments_needed, not_needed) = (Vec::new(), Vec::new());
+    let mut replay = Replay { memtable, segments: segments_needed, not_needed, frame, position, missing: 0 };
+    let mut segments = segments(disk, directory)?.into_iter().peekable();
+    while let Some((first, path)) = segments.next() {
+        // A segment is synced before the next one is created.
+        let synced = segments.peek().map_or(synced, |(next, _)| synced.max(next - 1));
+        if replay.read(disk, Expected { first, synced }, &path)? {
             replay.segments.push(path);
         } else {
-            // Not reused, because frames after an incomplete one may have this very number.
-            disk.remove(&path)?;
+            replay.not_needed.push(path);
         }
     }
     Ok(replay)
 }
 
+/// Returns the path of a segment.
+pub(super) fn segment_path(directory: &Path, first: u64) -> PathBuf {
+    directory.join(format!("{first:020}.{EXTENSION}"))
+}
+
 impl Replay {
     /// Reads a segment; returns true if it has frames that the engine does not contain.
-    fn read(&mut self, disk: &Disk, first: u64, path: &Path) -> io::Result<bool> {
-        let file = disk.open(path, OpenMode::Read)?;
+    fn read(&mut self, disk: &Disk, expected: Expected, path: &Path) -> io::Result<bool> {
+        let mut file = disk.open(path, OpenMode::Read)?;
         // Frames that are read must survive, and no later sync covers this file.
         file.sync_data()?;
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-        let mut salt = [0; SALT_BYTES];
-        match file.read_exact(&mut salt) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            read => read?,
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        let SegmentFrames { frames, is_damaged } = segment::read(&content, expected);
+        if is_damaged {
+            tracing::error!(segment = %path.display(), "a segment of the log is damaged; reading resumed behind the damage");
         }
-        let salt = u64::from_le_bytes(salt);
-        let (mut buffer, mut number, mut is_needed) = (Vec::new(), first, false);
-        while let Some(frame) = frame::read(&mut file, salt, number, &mut buffer)? {
-            if number > self.frame {
-                self.missing += number - self.frame - 1;
-                self.frame = number;
+        let mut is_needed = false;
+        for frame in frames {
+            if frame.number > self.frame {
+                self.missing += frame.number - self.frame - 1;
+                self.frame = frame.number;
                 self.position = self.position.max(frame.position);
                 is_needed = true;
                 for (table, key, value) in frame.rows {
                     self.memtable.replay(table, key, value);
                 }
             }
-            number += 1;
         }
         Ok(is_needed)
     }
@@ -211,6 +237,13 @@ mod tests {
         CommitLog::begin(&Disk::System, &system::env(), directory, frame)
     }
 
+    fn row(number: u64) -> Tables {
+        let mut tables = Tables::default();
+        let value = Some(Value::from(b"some value"));
+        tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
+        tables
+    }
+
     /// Two segments of frames after the 100th, each of which has a row of its own.
     fn written() -> (tempfile::TempDir, [PathBuf; 2]) {
         let directory = tempfile::tempdir().unwrap();
@@ -219,10 +252,8 @@ mod tests {
         for _ in 0..2 {
             for _ in 0..SEGMENT_FRAMES {
                 let number = log.frame() + 1;
-                let mut tables = Tables::default();
-                let value = Some(Value::from(b"some value"));
-                tables[Table::Entries as usize].insert(Key::from(number.to_be_bytes()), value);
-                log.append(Position::new(number * 10), &tables).unwrap();
+                log.append(Position::new(number * 10), &row(number)).unwrap();
+                log.sync().unwrap();
             }
             segments.push(log.rotate().unwrap());
         }
@@ -231,7 +262,8 @@ mod tests {
 
     /// The numbers of the frames that are read, and how many are missing.
     fn read(directory: &Path, frame: u64) -> (Vec<u64>, u64) {
-        let replay = replay(&Disk::System, directory, frame, Position::START).unwrap();
+        let replay = replay(&Disk::System, directory, (frame, Position::START), 0).unwrap();
+        replay.not_needed.iter().for_each(|path| fs::remove_file(path).unwrap());
         let rows = replay.memtable.rows(Table::Entries).keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
@@ -265,26 +297,65 @@ mod tests {
         }
     }
 
+    /// B7d: only the damaged frame is lost.
     #[test]
-    fn damage_ends_a_segment_and_the_next_one_shows_it() {
+    fn reading_resumes_behind_damage() {
         let (directory, segments) = written();
-        let whole = segments.each_ref().map(|segment| fs::read(segment).unwrap());
-        let frame_bytes = (whole[0].len() - SALT_BYTES) / 5;
-        for index in 0..whole[0].len() {
-            let mut damaged = whole[0].clone();
-            damaged[index] ^= 1 << (index % 8);
-            fs::write(&segments[0], &damaged).unwrap();
-            let end = 100 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
-            assert_eq!(read(directory.path(), 100), ((101..=end).chain(106..=110).collect(), 105 - end));
+        for (segment, first) in segments.iter().zip([101, 106]) {
+            let whole = fs::read(segment).unwrap();
+            let frame_bytes = (whole.len() - SALT_BYTES) / 5;
+            for index in 0..whole.len() {
+                let mut damaged = whole.clone();
+                damaged[index] ^= 1 << (index % 8);
+                fs::write(segment, &damaged).unwrap();
+                // One bit of the salt is mended.
+                let lost = index.checked_sub(SALT_BYTES).map(|index| first + (index / frame_bytes) as u64);
+                let (numbers, missing) = read(directory.path(), 100);
+                assert!(numbers.iter().copied().eq((101..=110).filter(|number| Some(*number) != lost)));
+                // Only the watermark tells that the last frame of all is lost.
+                assert_eq!(missing, u64::from(lost.is_some_and(|lost| lost < 110)));
+            }
+            fs::write(segment, &whole).unwrap();
         }
-        fs::write(&segments[0], &whole[0]).unwrap();
-        for index in 0..whole[1].len() {
-            let mut damaged = whole[1].clone();
-            damaged[index] ^= 1 << (index % 8);
-            fs::write(&segments[1], &damaged).unwrap();
-            let end = 105 + (index.saturating_sub(SALT_BYTES) / frame_bytes) as u64;
-            assert_eq!(read(directory.path(), 100), ((101..=end).collect(), 0), "only the watermark tells");
+    }
+
+    /// Two frames that were never synced, the first of which a power cut has torn.
+    #[test]
+    fn a_frame_behind_one_that_was_not_synced_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = begin(directory.path(), 100).unwrap();
+        let append =
+            |log: &mut CommitLog| log.append(Position::new((log.frame() + 1) * 10), &row(log.frame() + 1));
+        append(&mut log).unwrap();
+        log.sync().unwrap();
+        for _ in 0..2 {
+            append(&mut log).unwrap();
         }
+        let mut torn = fs::read(log.path()).unwrap();
+        let frame_bytes = (torn.len() - SALT_BYTES) / 3;
+        torn[SALT_BYTES + frame_bytes] ^= 1;
+        fs::write(log.path(), &torn).unwrap();
+        assert_eq!(read(directory.path(), 100), (vec![101], 0));
+        let synced = replay(&Disk::System, directory.path(), (100, Position::START), 102).unwrap();
+        assert_eq!((synced.frame, synced.missing), (103, 1), "the watermark proves that it was synced");
+    }
+
+    #[test]
+    fn a_search_among_what_looks_like_frames_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = begin(directory.path(), 100).unwrap();
+        let mut tables = Tables::default();
+        let mut head = [0; 32];
+        head[8..16].copy_from_slice(&1_000_000_u64.to_le_bytes());
+        head[16..24].copy_from_slice(&102_u64.to_le_bytes());
+        let value = Value::from(head.repeat(1 << 16));
+        tables[Table::Entries as usize].insert(Key::from(*b"key"), Some(value));
+        log.append(Position::new(1), &tables).unwrap();
+        log.sync().unwrap();
+        let mut content = fs::read(log.path()).unwrap();
+        content[SALT_BYTES] ^= 1;
+        fs::write(log.path(), content).unwrap();
+        assert_eq!(read(directory.path(), 100), (Vec::new(), 0));
     }
 
     #[test]
@@ -316,6 +387,6 @@ mod tests {
         fs::remove_file(&first).unwrap();
         assert_eq!(read(directory.path(), 100), ((106..=110).collect(), 5));
         fs::rename(last, first).unwrap();
-        assert_eq!(read(directory.path(), 100), (Vec::new(), 0));
+        assert_eq!(read(directory.path(), 100), ((106..=110).collect(), 5));
     }
 }

@@ -48,6 +48,14 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Returns true if a repair can help: files are damaged or missing.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Incomplete { .. } | Self::Corrupt { .. })
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,19 +72,19 @@ impl fmt::Display for OpenError {
             Self::Foreign { directory } => write!(
                 f,
                 "{} is not empty and not a store of webpush-server (its file \"format\" is missing or not readable): \
-                 give another directory",
+                 give another directory, or run webpush-server repair if it was a store",
                 directory.display()
             ),
             Self::Incomplete { missing } => write!(
                 f,
-                "{} is missing, and with it messages: restore a backup, or move the rest of the store away to start with an \
-                 empty one",
+                "{} is missing, and with it messages: stop the server and run webpush-server repair (or start once with \
+                 --repair), or restore a backup",
                 missing.display()
             ),
             Self::Corrupt { directory, source } => write!(
                 f,
-                "the store in {} is damaged and cannot be opened ({source}): restore a backup, or move the directory away \
-                 to start with an empty one",
+                "the store in {} is damaged and cannot be opened ({source}): run webpush-server repair (or start once with \
+                 --repair), or restore a backup",
                 directory.display()
             ),
             Self::Io { directory, error } => {

@@ -40,7 +40,10 @@ pub(super) fn channel(
 }
 
 pub(super) fn entry(view: &impl View, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
-    let Some(value) = find(view, entry)? else { return Ok(None) };
+    let Some(value) = find(view, entry)? else {
+        view.damage().check_absent(Table::Entries, &entry_key(entry.inbox, entry.position))?;
+        return Ok(None);
+    };
     match read_entry(entry.inbox, entry.position, &value) {
         Some(entry) => Ok(Some(entry)),
         None => Err(view.damage().report(Table::Entries)),

@@ -5,12 +5,14 @@ use super::directory::log_directory;
 use super::engine::Engine;
 use super::engine_error::EngineError;
 use super::flush::FlushJob;
+use super::holes::Hole;
 use super::log::{self, Replay};
 use super::memtable::Rows;
-use super::watermark::Watermark;
+use super::view::View;
+use super::watermark::{LastKnown, Watermark};
 use crate::disk::Disk;
 use crate::{StoreError, position};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The result of recovery.
@@ -29,6 +31,8 @@ pub(super) struct Start {
     pub(super) last: Watermark,
     /// Rows in the log that the engine does not contain yet.
     pub(super) flush_job: Option<FlushJob>,
+    /// Segments to remove once the watermark file names another active segment.
+    pub(super) not_needed: Vec<PathBuf>,
     pub(super) recovery: Recovery,
 }
 
@@ -47,16 +51,18 @@ pub(super) fn recover(
     engine: &Engine,
     disk: &Disk,
     directory: &Path,
-    synced: Option<Watermark>,
+    last_known: LastKnown,
     trust: Trust,
 ) -> Result<Start, EngineError> {
-    let synced = synced.unwrap_or_default();
+    let LastKnown { watermark: synced, active } = last_known;
     let unreadable = |_: StoreError| EngineError::MarkersUnreadable;
     let (marks, batches_missing) = BatchMarkers::read(engine).map_err(unreadable)?;
-    let replay = log::replay(disk, &log_directory(directory), marks.frame, marks.position)?;
+    let replay = log::replay(disk, &log_directory(directory), (marks.frame, marks.position), synced.frame)?;
+    // It is not known how many frames a missing segment had.
+    let segments_missing = is_segment_missing(disk, &log_directory(directory), active, marks.frame);
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
-    let batches_lost = batches_missing + frames_missing;
-    let Replay { memtable, segments, frame, position, .. } = replay;
+    let batches_lost = batches_missing + frames_missing + u64::from(segments_missing);
+    let Replay { memtable, segments, not_needed, frame, position, .. } = replay;
     if batches_lost > 0 {
         tracing::error!(
             directory = %directory.display(),
@@ -64,11 +70,15 @@ pub(super) fn recover(
             "the store has lost batches that were committed; a damaged disk or an older copy can be the cause"
         );
     }
+    if batches_lost > 0 {
+        // It is not known what they held.
+        engine.damage().add_holes(disk, Hole::everywhere())?;
+    }
     let position = position::floor_after(position.max(synced.position));
     let last = Watermark { frame: frame.max(synced.frame), position };
     if marks.are_none() && segments.is_empty() && batches_lost == 0 && trust == Trust::Disk {
         // A new store, whose creation has shown that it can be written.
-        return Ok(Start { marks, last, flush_job: None, recovery: Recovery::default() });
+        return Ok(Start { marks, last, flush_job: None, not_needed, recovery: Recovery::default() });
     }
     let mut rows = Rows::new();
     let marks = if batches_lost > 0 { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
@@ -78,5 +88,10 @@ pub(super) fn recover(
         flush_job.complete(engine, disk)?;
     }
     let flush_job = can_wait.then_some(flush_job);
-    Ok(Start { marks, last, flush_job, recovery: Recovery { batches_lost } })
+    Ok(Start { marks, last, flush_job, not_needed, recovery: Recovery { batches_lost } })
+}
+
+/// Returns true if the segment that was being written is not there, and the engine does not contain frames of it.
+pub(super) fn is_segment_missing(disk: &Disk, log: &Path, active: Option<u64>, engine_frame: u64) -> bool {
+    active.is_some_and(|first| engine_frame < first && !disk.exists(&log::segment_path(log, first)))
 }

@@ -77,6 +77,8 @@ struct SnapshotState {
     detail: Detail,
     /// The inbox whose subscriptions and entries come next.
     present: Option<InboxId>,
+    /// True if a record was skipped.
+    is_incomplete: bool,
     damage: Arc<DamageReporter>,
 }
 
@@ -94,6 +96,7 @@ impl SnapshotState {
             entries: table(Table::Entries, detail.entries != Entries::None),
             detail,
             present: None,
+            is_incomplete: false,
             damage: rows.engine.share_damage(),
         }
     }
@@ -117,12 +120,16 @@ impl SnapshotState {
     fn next_inbox(&mut self) -> Result<Option<Record>, StoreError> {
         for row in self.inboxes.by_ref() {
             let (key, value) = match row {
-                Err(StoreError::Corrupt) => continue,
+                Err(StoreError::Corrupt) => {
+                    self.is_incomplete = true;
+                    continue;
+                }
                 row => row?,
             };
             let Some(inbox) = <[u8; 16]>::try_from(&key[..]).ok().map(InboxId::from_bytes) else { continue };
             let Some(inbox) = read_inbox(inbox, &value) else {
                 self.damage.report(Table::Inboxes);
+                self.is_incomplete = true;
                 continue;
             };
             let usage = row_of(&mut self.usages, inbox.id)?;
@@ -141,6 +148,11 @@ impl SnapshotState {
                 holds: holds.unwrap_or_default(),
             })));
         }
+        // A copy that lacks something must not pass for a whole one.
+        let is_copy = self.detail == Detail::EVERYTHING;
+        if is_copy && (self.is_incomplete || self.damage.holes() > 0) {
+            return Err(StoreError::Unreadable);
+        }
         Ok(None)
     }
 
@@ -150,7 +162,10 @@ impl SnapshotState {
                 read_subscription_key(&key).and_then(|(agent, id)| read_subscription(agent, id, &value));
             match subscription {
                 Some(subscription) => return Ok(Some(Record::Subscription(subscription))),
-                None => drop(self.damage.report(Table::Subscriptions)),
+                None => {
+                    self.damage.report(Table::Subscriptions);
+                    self.is_incomplete = true;
+                }
             }
         }
         while let Some((key, value)) = row_of(&mut self.entries, inbox)? {
@@ -158,6 +173,7 @@ impl SnapshotState {
                 read_entry_key(&key).and_then(|(inbox, position)| read_entry(inbox, position, &value));
             let Some(entry) = entry else {
                 self.damage.report(Table::Entries);
+                self.is_incomplete = true;
                 continue;
             };
             if self.detail.entries == Entries::First {

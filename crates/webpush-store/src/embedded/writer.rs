@@ -28,6 +28,7 @@ use super::reserve::Reserve;
 use super::row_caches::RowChanges;
 use super::shared::Shared;
 use super::usage_audit::usage_adds_up;
+use super::view::View;
 use super::watermark::{Watermark, WatermarkFile};
 use crate::disk::DiskFile;
 use crate::{Applied, Durability, StoreError};
@@ -106,12 +107,13 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         start: Start,
-        (watermark, reserve): (WatermarkFile, Reserve),
+        (mut watermark, reserve): (WatermarkFile, Reserve),
         appends: RecentAppends,
         lock: DiskFile,
     ) -> io::Result<Self> {
         let Shared { options, directory, .. } = &*shared;
         let log = CommitLog::begin(&options.disk, &options.env, &log_directory(directory), start.last.frame)?;
+        watermark.set_active(Some(log.first()));
         let entry_count_scan = {
             let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
             let memtable = start.flush_job.as_ref().map(|flush_job| Arc::clone(&flush_job.memtable));
@@ -140,6 +142,7 @@ impl Writer {
             _lock: lock,
         };
         writer.watermark.write(writer.synced, now);
+        writer.remove_segments(&start.not_needed);
         writer.shared.gauges.position.store(writer.position.get(), Ordering::Release);
         if let Some(flush_job) = start.flush_job {
             writer.shared.memtables.reset(Some(Arc::clone(&flush_job.memtable)));
@@ -174,12 +177,26 @@ impl Writer {
             }
             Step::Tick | Step::Close => self.rotate_if_due(now),
         };
+        let directory = self.shared.directory.display();
         if let Err(error) = done {
-            let directory = self.shared.directory.display();
             tracing::error!(%directory, %error, "storage unavailable: a write failed; retrying");
-            self.go_down(now);
+            let is_deleted = matches!(error, EngineError::Deleted(_));
+            self.shared.gauges.is_deleted.fetch_or(is_deleted, Ordering::Relaxed);
+            // fjall does not say why work in the background has failed: a damaged table is one cause.
+            let is_damaged = error.is_damage() || matches!(error, EngineError::Poisoned);
+            self.go_down(now, is_damaged);
+        } else if self.outages.can_mend() && self.is_unreadable() {
+            tracing::error!(%directory, "storage unavailable: a file cannot be read; mending it");
+            self.go_down(now, true);
+            self.reopen_now(now);
         }
         ControlFlow::Continue(())
+    }
+
+    /// Returns true if a file of the engine could not be read.
+    fn is_unreadable(&self) -> bool {
+        let engine = self.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.as_ref().is_some_and(|engine| engine.damage().is_unreadable())
     }
 
     /// Answers requests that failed, or that came while the store is down.
@@ -309,6 +326,9 @@ impl Writer {
         if durable {
             let begun = self.now();
             self.log.sync()?;
+            if self.log.is_deleted()? {
+                return Err(EngineError::Deleted(self.log.path().to_owned()));
+            }
             now = self.now();
             sync = now.since(begun);
             self.is_floor_synced |= is_change;
@@ -343,9 +363,20 @@ impl Writer {
     fn rotate(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         self.end_flush()?;
         let segment = self.log.rotate()?;
+        self.watermark.set_active(Some(self.log.first()));
         let flush_job = self.begin_flush(segment, now, BatchMarkers::mark);
         self.flush = Some(flush_job.start(Arc::clone(&self.shared))?);
         Ok(())
+    }
+
+    /// Removes segments that were not needed at the start. Any that remain are not read again.
+    pub(super) fn remove_segments(&self, segments: &[PathBuf]) {
+        // One of them can have the name of the active segment, which has replaced it.
+        for segment in segments.iter().filter(|segment| *segment != self.log.path()) {
+            if let Err(error) = self.shared.options.disk.remove(segment) {
+                tracing::warn!(segment = %segment.display(), %error, "cannot remove a segment of the log");
+            }
+        }
     }
 
     /// Takes the active memtable for a flush. Its segment is synced.
@@ -386,6 +417,7 @@ impl Writer {
         let ended = flushed.and(synced).and_then(|()| {
             let segment = self.log.path().to_owned();
             let now = self.now();
+            self.watermark.set_active(None);
             self.begin_flush(segment, now, BatchMarkers::mark_anew)
                 .complete(&engine, &self.shared.options.disk)
         });

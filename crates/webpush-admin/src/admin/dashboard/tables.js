@@ -71,11 +71,17 @@ export function showSlowest(slowest, traceSeconds) {
   ]), empty);
 }
 
+function storeState(sample) {
+  if (!sample.store_up) return "down";
+  if (sample.store_full) return "full: new messages are refused";
+  return sample.store_damaged ? "damaged: run webpush-server repair" : "up";
+}
+
 export function showFacts(status) {
   const { process, sample } = status;
   const expires = process.certificate_expires;
   const facts = [
-    ["Store", !sample.store_up ? "down" : sample.store_full ? "full: new messages are refused" : "up"],
+    ["Store", storeState(sample)],
     ["On disk", bytes(process.data_bytes)],
     ["Free disk space", bytes(process.free_bytes)],
     ["Stored messages and receipts", count(sample.backlog)],

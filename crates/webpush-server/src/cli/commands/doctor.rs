@@ -107,10 +107,13 @@ async fn examine(
     if args.url.is_none() {
         report(machine::directory(&settings.data_dir));
         report(machine::disk(&settings.data_dir));
-        report(match metrics(line).await {
-            Ok(metrics) => machine::descriptors(&metrics),
-            Err(error) => machine::without_metrics(&error),
-        });
+        match metrics(line).await {
+            Ok(metrics) => {
+                report(machine::store(&metrics));
+                report(machine::descriptors(&metrics));
+            }
+            Err(error) => report(machine::without_metrics(&error)),
+        }
     }
     if !args.json && !args.idle.is_zero() {
         terminal::note(&format!(

@@ -15,7 +15,7 @@ use crate::cli::exit::print_error;
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::reload::{NewConfig, ReadConfig};
-use crate::serve;
+use crate::serve::{self, Recovery};
 use crate::server_config::ServerConfig;
 use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
@@ -132,6 +132,12 @@ pub(crate) struct Args {
     #[arg(long)]
     begin_anew: bool,
 
+    /// Repair the store first if it is damaged, like the command repair
+    ///
+    /// Does nothing to a store that is not damaged. A flag only, for one start.
+    #[arg(long)]
+    repair: bool,
+
     #[command(flatten)]
     acme: AcmeArgs,
 
@@ -232,9 +238,14 @@ pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfi
     Ok(flags.settings(secrets, resolved))
 }
 
+/// Returns what the flags of this start allow.
+pub(crate) fn recovery(flags: &ArgMatches) -> Recovery {
+    Recovery { begin_anew: flags.get_flag("begin_anew"), repair: flags.get_flag("repair") }
+}
+
 /// Runs the server until a signal.
 #[must_use]
-pub(crate) fn run(layers: ConfigLayers, begin_anew: bool) -> ExitCode {
+pub(crate) fn run(layers: ConfigLayers, recovery: Recovery) -> ExitCode {
     let resolved = match layers.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
@@ -243,7 +254,7 @@ pub(crate) fn run(layers: ConfigLayers, begin_anew: bool) -> ExitCode {
         }
     };
     let settings = match settings(&resolved) {
-        Ok(settings) => ServerConfig { begin_anew, ..settings },
+        Ok(settings) => ServerConfig { recovery, ..settings },
         Err(error) => {
             print_error(&error);
             return ExitCode::FAILURE;
@@ -323,7 +334,7 @@ impl Args {
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
             reserve: self.storage.reserve(),
-            begin_anew: self.begin_anew,
+            recovery: Recovery { begin_anew: self.begin_anew, repair: self.repair },
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),

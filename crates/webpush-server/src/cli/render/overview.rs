@@ -6,7 +6,7 @@ use clap::Command;
 const TASKS: [(&str, &[&str]); 4] = [
     ("Server", &["serve", "config", "health", "doctor"]),
     ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-id", "sealing-keys"]),
-    ("Data", &["backup", "restore", "export", "import"]),
+    ("Data", &["backup", "restore", "repair", "export", "import"]),
     ("Clients", &["listen", "send", "keys", "explain"]),
 ];
 

@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::embedded::damage::DamageReporter;
-use crate::embedded::damage_limit::limit_damage;
+use crate::embedded::end_at_error::end_at_error;
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::key::Key;
 use crate::embedded::rows::Table;
@@ -11,6 +11,8 @@ use crate::embedded::value::Value;
 use crate::embedded::view::{Row, View};
 use crate::system;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
+use rustix::io::Errno;
+use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -111,15 +113,7 @@ impl FjallEngine {
         &self,
         table: Table,
     ) -> impl Iterator<Item = Option<(Key, Value)>> + Send + 'static {
-        let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().iter(keyspace));
-        let read = |row: fjall::Guard| {
-            let row = row.into_inner().ok().and_then(|(key, value)| Some((Key::read(&key)?, value)));
-            row.ok_or(StoreError::Corrupt)
-        };
-        let damage = Arc::clone(&self.damage);
-        let rows =
-            limit_damage(rows.into_iter().flatten().map(read), move || damage.report_unreadable(table));
-        rows.map(Result::ok)
+        self.rows_from(table, Key::default()).map(Result::ok)
     }
 
     /// [`FjallEngine::all`] from a key on, with errors.
@@ -129,9 +123,8 @@ impl FjallEngine {
         from: Key,
     ) -> impl Iterator<Item = Result<Row, StoreError>> + Send + 'static {
         let rows = self.keyspace(table).map(|keyspace| self.db.snapshot().range(keyspace, from..));
-        let (damage, reporter) = (Arc::clone(&self.damage), Arc::clone(&self.damage));
-        let rows = rows.into_iter().flatten().map(move |found| row(&damage, table, found));
-        limit_damage(rows, move || reporter.report_unreadable(table))
+        let damage = Arc::clone(&self.damage);
+        end_at_error(rows.into_iter().flatten().map(move |found| row(&damage, table, found)))
     }
 
     fn keyspace(&self, table: Table) -> Option<&Keyspace> {
@@ -146,8 +139,7 @@ impl FjallEngine {
         table: Table,
         keys: RangeInclusive<Key>,
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
-        let rows = self.range(table, keys).rev().map(move |found| row(&self.damage, table, found));
-        limit_damage(rows, move || self.damage.report_unreadable(table))
+        end_at_error(self.range(table, keys).rev().map(move |found| row(&self.damage, table, found)))
     }
 
     /// Returns the rows of whole batches at this time, regardless of later writes.
@@ -167,8 +159,7 @@ impl View for FjallEngine {
     }
 
     fn scan(&self, table: Table, keys: RangeInclusive<Key>) -> impl Iterator<Item = Result<Row, StoreError>> {
-        let rows = self.range(table, keys).map(move |found| row(&self.damage, table, found));
-        limit_damage(rows, move || self.damage.report_unreadable(table))
+        end_at_error(self.range(table, keys).map(move |found| row(&self.damage, table, found)))
     }
 
     fn damage(&self) -> &DamageReporter {
@@ -193,9 +184,23 @@ fn options_of(table: Table) -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(mebibytes * MEBIBYTE)
 }
 
+/// Returns true if a file is shorter than it was written, is missing, or is on a bad part of the disk.
+fn is_damage(error: &io::Error) -> bool {
+    // A damaged offset can be an invalid argument.
+    let is_odd = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput);
+    is_odd
+        || matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::NotFound)
+        || error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
 impl From<fjall::Error> for EngineError {
     fn from(error: fjall::Error) -> Self {
         match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))
+                if is_damage(&error) =>
+            {
+                Self::Damaged(Box::new(error))
+            }
             fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
             fjall::Error::Poisoned => Self::Poisoned,
             fjall::Error::Locked => Self::Locked,
@@ -207,10 +212,12 @@ impl From<fjall::Error> for EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded::holes::Holes;
     use std::fs;
 
     fn open(directory: &Path) -> FjallEngine {
-        FjallEngine::open(directory, MEBIBYTE, Arc::new(DamageReporter::new(directory))).unwrap()
+        FjallEngine::open(directory, MEBIBYTE, Arc::new(DamageReporter::new(directory, Holes::default())))
+            .unwrap()
     }
 
     fn write(engine: &FjallEngine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {

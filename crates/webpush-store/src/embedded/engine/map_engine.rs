@@ -13,7 +13,7 @@ use crate::embedded::value::Value;
 use crate::embedded::view::Row;
 use crate::open_mode::OpenMode;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -49,7 +49,7 @@ impl MapEngine {
         let path = directory.join(JOURNAL);
         let mut maps = Maps::default();
         if disk.exists(&path) {
-            read_journal(&disk.read(&path)?, &mut maps)?;
+            read_journal(&disk.read(&path)?, &mut maps);
         }
         // Rewritten without the torn end that a power cut may have left.
         disk.replace(&path, &encode(1, &changes_to(&maps)))?;
@@ -114,24 +114,23 @@ impl Journal {
 
 fn encode(batch: u64, changes: &Tables) -> Vec<u8> {
     let mut buffer = Vec::new();
-    frame::encode(&mut buffer, SALT, batch, Position::START, changes);
+    frame::encode(&mut buffer, SALT, (batch, Position::START), true, changes);
     buffer.push(END);
     buffer
 }
 
-fn read_journal(mut journal: &[u8], maps: &mut Maps) -> Result<(), EngineError> {
-    let (mut batch, mut buffer) = (1, Vec::new());
-    while let Some(frame) = frame::read(&mut journal, SALT, batch, &mut buffer)? {
+fn read_journal(mut journal: &[u8], maps: &mut Maps) {
+    let mut batch = 1;
+    while let Some(frame) = frame::take(&mut journal, SALT, batch) {
         for (table, key, value) in frame.rows {
             match value {
                 Some(value) => drop(maps[table as usize].insert(key, Value::from(value))),
                 None => drop(maps[table as usize].remove(&key)),
             }
         }
-        journal.by_ref().take(1).read_to_end(&mut Vec::new())?;
+        journal = journal.get(1..).unwrap_or_default();
         batch += 1;
     }
-    Ok(())
 }
 
 fn changes_to(maps: &Maps) -> Tables {

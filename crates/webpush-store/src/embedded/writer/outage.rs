@@ -2,13 +2,14 @@
 
 use super::{Step, Writer};
 use crate::embedded::directory::{self, log_directory};
-use crate::embedded::engine::Engine;
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::entry_count_scan::EntryCountScan;
 use crate::embedded::log::CommitLog;
+use crate::embedded::mend::mend;
+use crate::embedded::open_engine::open_engine;
 use crate::embedded::recovery::{Trust, recover};
 use crate::embedded::shared::Shared;
-use crate::embedded::watermark::Watermark;
+use crate::embedded::watermark::{LastKnown, Watermark};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use webpush_core::env::MonotonicTime;
@@ -24,11 +25,21 @@ pub(super) struct Outages {
     /// Delay before the next attempt. Grows with failed attempts, and if the store soon fails again.
     delay: Duration,
     back_since: Option<MonotonicTime>,
+    /// True if the files of the engine are to be checked before it is opened.
+    is_damaged: bool,
+    /// True if there was nothing to mend although a file could not be read.
+    is_beyond_mending: bool,
 }
 
 impl Default for Outages {
     fn default() -> Self {
-        Self { retry_at: None, delay: REOPEN_DELAY, back_since: None }
+        Self {
+            retry_at: None,
+            delay: REOPEN_DELAY,
+            back_since: None,
+            is_damaged: false,
+            is_beyond_mending: false,
+        }
     }
 }
 
@@ -53,6 +64,11 @@ impl Outages {
         self.delay = (self.delay * 2).min(REOPEN_DELAY_LIMIT);
     }
 
+    /// Returns true if files that cannot be read are worth an outage.
+    pub(super) const fn can_mend(&self) -> bool {
+        !self.is_beyond_mending
+    }
+
     const fn end(&mut self, now: MonotonicTime) {
         (self.retry_at, self.back_since) = (None, Some(now));
     }
@@ -60,7 +76,10 @@ impl Outages {
 
 impl Writer {
     /// Closes the engine, after which all requests are refused.
-    pub(super) fn go_down(&mut self, now: MonotonicTime) {
+    ///
+    /// If `is_damaged`, its files are checked and mended before it is opened again.
+    pub(super) fn go_down(&mut self, now: MonotonicTime, is_damaged: bool) {
+        self.outages.is_damaged = is_damaged;
         directory::distrust(&self.shared.options.disk, &self.shared.directory);
         self.shared.gauges.outages.add(1);
         self.entry_count_scan.stop();
@@ -78,9 +97,13 @@ impl Writer {
             self.shared.gauges.taken.add(group.len() as u64);
             self.refuse(group);
         }
-        if self.outages.retry_at.is_none_or(|retry| now < retry) {
-            return;
+        if self.outages.retry_at.is_some_and(|retry| now >= retry) {
+            self.reopen_now(now);
         }
+    }
+
+    /// Reopens the store, or waits for the next attempt.
+    pub(super) fn reopen_now(&mut self, now: MonotonicTime) {
         match self.reopen(now) {
             Ok(()) => self.outages.end(now),
             Err(error) => {
@@ -92,12 +115,23 @@ impl Writer {
     }
 
     fn reopen(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
-        let Shared { directory, options, deadlines, mode, .. } = &*self.shared;
+        let Shared { directory, options, deadlines, mode, gauges, .. } = &*self.shared;
         let disk = &options.disk;
+        // The engine would begin anew.
+        if !disk.exists(&directory::engine_directory(directory)) {
+            gauges.is_deleted.store(true, Ordering::Relaxed);
+        }
+        if gauges.is_deleted.load(Ordering::Relaxed) {
+            return Err(EngineError::Deleted(directory.clone()));
+        }
         directory::rewrite_journals(disk, directory)?;
-        let engine = Engine::open(disk, &directory::engine_directory(directory), options.cache_bytes)?;
+        if std::mem::take(&mut self.outages.is_damaged) {
+            self.outages.is_beyond_mending = mend(disk, directory)? == 0;
+        }
+        let engine = open_engine(disk, directory, options.cache_bytes)?;
         // The failed group may be present or not; earlier ones must be.
-        let start = recover(&engine, disk, directory, Some(self.synced), Trust::Nothing)?;
+        let last_known = LastKnown { watermark: self.synced, active: self.watermark.active() };
+        let start = recover(&engine, disk, directory, last_known, Trust::Nothing)?;
         self.log = CommitLog::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
         // Assigned positions may be lost.
         self.position = start.last.position.max(self.position);
@@ -108,7 +142,9 @@ impl Writer {
         self.marks = start.marks;
         (self.since, self.bytes) = (None, 0);
         self.synced = Watermark { position: self.position, ..start.last };
+        self.watermark.set_active(Some(self.log.first()));
         self.watermark.write(self.synced, now);
+        self.remove_segments(&start.not_needed);
         deadlines.reset();
         directory::trust(disk, directory)?;
         tracing::info!(directory = %directory.display(), "storage available again");

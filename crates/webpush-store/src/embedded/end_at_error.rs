@@ -1,31 +1,20 @@
-//! Bounds reads of damaged tables.
+//! Bounds reads of files that cannot be read.
 //!
 //! The engine's iterators can return the same error for ever, for example when the index of a table is damaged, because
-//! they do not get past it. Readers skip damaged records, so they would never end.
+//! they do not get past it.
 
 use crate::StoreError;
 use std::iter::from_fn;
 
-/// Errors in succession after which a table counts as unreadable.
-const ERRORS: u32 = 64;
-
-/// Ends rows with [`StoreError::Unreadable`] after many damaged ones in succession.
-///
-/// `report` is called then.
-pub(super) fn limit_damage<T>(
+/// Ends rows after an error other than [`StoreError::Corrupt`], which is that of a single record.
+pub(super) fn end_at_error<T>(
     mut rows: impl Iterator<Item = Result<T, StoreError>>,
-    report: impl FnOnce(),
 ) -> impl Iterator<Item = Result<T, StoreError>> {
-    let (mut report, mut errors) = (Some(report), 0);
+    let mut has_ended = false;
     from_fn(move || {
-        report.as_ref()?;
-        let row = rows.next()?;
-        errors = if matches!(row, Err(StoreError::Corrupt)) { errors + 1 } else { 0 };
-        if errors < ERRORS {
-            return Some(row);
-        }
-        report.take()?();
-        Some(Err(StoreError::Unreadable))
+        let row = if has_ended { None } else { rows.next() };
+        has_ended = !matches!(row, Some(Ok(_) | Err(StoreError::Corrupt)));
+        row
     })
 }
 
@@ -34,6 +23,8 @@ mod tests {
     use super::*;
     use crate::embedded::batch_markers::BatchMarkers;
     use crate::embedded::damage::DamageReporter;
+    use crate::embedded::engine_error::EngineError;
+    use crate::embedded::holes::Holes;
     use crate::embedded::key::Key;
     use crate::embedded::read;
     use crate::embedded::rows::Table;
@@ -50,9 +41,15 @@ mod tests {
     /// An engine whose iterators return errors for ever.
     struct Broken(DamageReporter);
 
+    impl Broken {
+        fn error(&self, table: Table) -> StoreError {
+            self.0.read_error(table, &EngineError::Damaged("checksum".into()))
+        }
+    }
+
     impl View for Broken {
         fn get(&self, table: Table, _: &[u8]) -> Result<Option<Value>, StoreError> {
-            Err(self.0.report(table))
+            Err(self.error(table))
         }
 
         fn scan(
@@ -60,8 +57,8 @@ mod tests {
             table: Table,
             _: RangeInclusive<Key>,
         ) -> impl Iterator<Item = Result<Row, StoreError>> {
-            let errors = std::iter::repeat_with(move || Err(self.0.report(table)));
-            merge_overlay(limit_damage(errors, || ()), std::iter::empty())
+            let errors = std::iter::repeat_with(move || Err(self.error(table)));
+            merge_overlay(end_at_error(errors), std::iter::empty())
         }
 
         fn damage(&self) -> &DamageReporter {
@@ -72,7 +69,7 @@ mod tests {
     /// B7a: a reader of a table that returns only errors ends with one that it does not skip.
     #[test]
     fn reads_of_a_table_that_only_fails_end() {
-        let broken = Broken(DamageReporter::new(Path::new("/store")));
+        let broken = Broken(DamageReporter::new(Path::new("/store"), Holes::default()));
         let inbox = InboxId::from_bytes([1; 16]);
         let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
         let now = Timestamp::from_millis(u64::MAX / 2);
@@ -82,16 +79,12 @@ mod tests {
         let check = IdleCheck { now, limits: IdleLimits::default() };
         assert_eq!(read::idle(&broken, &check, 10).err(), Some(unreadable.clone()));
         assert_eq!(BatchMarkers::read(&broken).err(), Some(unreadable));
+        assert!(broken.0.is_unreadable());
     }
 
     #[test]
-    fn damaged_records_between_others_are_no_limit() {
-        let rows = (0..100 * ERRORS).map(|n| if n % ERRORS == 0 { Ok(n) } else { Err(StoreError::Corrupt) });
-        assert_eq!(limit_damage(rows, || unreachable!()).flatten().count(), 100);
-        let mut reports = 0;
-        let rows = std::iter::repeat_with(|| Err::<(), _>(StoreError::Corrupt));
-        let rows: Vec<_> = limit_damage(rows, || reports += 1).collect();
-        assert_eq!((rows.len() as u32, rows.last()), (ERRORS, Some(&Err(StoreError::Unreadable))));
-        assert_eq!(reports, 1);
+    fn damaged_records_between_others_are_no_end() {
+        let rows = (0..1000).map(|n| if n % 10 == 0 { Ok(n) } else { Err(StoreError::Corrupt) });
+        assert_eq!(end_at_error(rows).flatten().count(), 100);
     }
 }

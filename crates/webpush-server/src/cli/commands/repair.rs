@@ -1,0 +1,39 @@
+//! `repair`: rebuilds a damaged store from what can be read of it.
+
+use crate::cli::render::terminal;
+use crate::cli::runtime::exit;
+use anyhow::Context as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use webpush_admin::data_dir::STORE_DIR;
+use webpush_store::embedded::{self, Options};
+
+const HELP: &str = "\
+\x1b[1m\x1b[4mExamples:\x1b[0m
+      systemctl stop webpush-server
+      webpush-server repair --data-dir /var/lib/webpush-server
+      systemctl start webpush-server
+
+Run it as the user of the server. It needs as much free space as the store takes.";
+
+/// Repair the damaged store of a server that is stopped
+///
+/// Builds a new store from all agents, subscriptions and messages that can be read of the old one, whether or not the
+/// server still starts, and prints what is lost. The old store is kept beside it. Requests for what is lost are answered
+/// with 404 from then on, and with 503 until then.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct RepairArgs {
+    /// Data directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    data_dir: PathBuf,
+}
+
+/// Runs the command.
+#[must_use]
+pub(crate) fn run(args: &RepairArgs) -> ExitCode {
+    let store_dir = args.data_dir.join(STORE_DIR);
+    let repaired = embedded::repair(&store_dir, Options::default());
+    let repaired = repaired.with_context(|| format!("cannot repair {}", store_dir.display()));
+    exit(repaired.and_then(|report| Ok(terminal::line(&report.to_string())?)))
+}
