@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
+use webpush_store::embedded::{self, OpenError, Options, RepairReport};
 
 /// Mode bits of the group and of all others.
 const OTHERS: u32 = 0o077;
@@ -50,6 +51,18 @@ pub fn create_store_dir(data_dir: &Path) -> anyhow::Result<()> {
 #[must_use]
 pub fn has_store(data_dir: &Path) -> bool {
     fs::read_dir(data_dir.join(STORE_DIR)).is_ok_and(|mut files| files.next().is_some())
+}
+
+/// Repairs the store in a data directory.
+///
+/// # Errors
+/// Fails if the store is in use or missing, or if the new one cannot be written.
+pub fn repair_store(data_dir: &Path, options: Options) -> Result<RepairReport, OpenError> {
+    let store_dir = data_dir.join(STORE_DIR);
+    let report = embedded::repair(&store_dir, options)?;
+    let closed = fs::set_permissions(&store_dir, Permissions::from_mode(0o700));
+    closed.map_err(|error| OpenError::Io { directory: store_dir, error })?;
+    Ok(report)
 }
 
 fn close_to_others(directory: &Path) {

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
-use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store};
+use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store, repair_store};
 use webpush_admin::sealing_keys;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
@@ -33,7 +33,7 @@ use webpush_service::drain::{Drain, GRACE};
 use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
 use webpush_service::{idle, settling, sweep, system};
-use webpush_store::embedded::{self, EmbeddedStore, OpenError, Options};
+use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
 use webpush_store::{Backend, Store};
 
 /// Timeout for closing the store. Whatever it has not flushed by then is in its log.
@@ -283,21 +283,22 @@ fn open_data_dir(
     // Before the store is created: a store without keys means that the keys were lost.
     let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
     create_store_dir(data_dir)?;
-    let store = open_store(&store_dir, options, recovery.repair)
+    let store = open_store(data_dir, options, recovery.repair)
         .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
     sealing_keys::keep_copy(data_dir)?;
     Ok((store.into(), keyring))
 }
 
 /// Opens the store, after a repair if it needs one and `repair` is set.
-fn open_store(store_dir: &Path, options: Options, repair: bool) -> Result<EmbeddedStore, OpenError> {
+fn open_store(data_dir: &Path, options: Options, repair: bool) -> Result<EmbeddedStore, OpenError> {
+    let store_dir = &data_dir.join(STORE_DIR);
     let opened = EmbeddedStore::open(store_dir, options.clone());
     match opened {
         Ok(store) if repair && store.has_holes() => drop(store),
         Err(error) if repair && error.is_damage() => tracing::error!(%error, "repairing the store"),
         opened => return opened,
     }
-    let report = embedded::repair(store_dir, options.clone())?;
+    let report = repair_store(data_dir, options.clone())?;
     report.to_string().lines().for_each(|line| tracing::warn!("repaired the store: {line}"));
     EmbeddedStore::open(store_dir, options)
 }

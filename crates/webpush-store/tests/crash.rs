@@ -136,7 +136,7 @@ fn damage_in_the_middle_of_the_log_is_reported() {
 
 #[test]
 fn damage_in_the_middle_of_a_journal_is_reported() {
-    // A batch begins after the end of the previous one; without its first byte fjall would take the rest as unwritten.
+    // A batch begins here. Without its first byte fjall would take the rest as unwritten.
     damage_is_reported("append some, memtables of 1", |dir| flip_journal(dir, |end| end));
 }
 
@@ -150,8 +150,7 @@ fn damage_is_reported(task: &str, flip: impl Fn(&Path) -> usize) {
     let lost = store.recovery().batches_lost;
     let numbers = numbers(&store);
     assert!(numbers.len() > 10 && numbers.is_sorted());
-    // Everything behind the damage is there.
-    assert_eq!(lost, 1, "batches lost at byte {flipped}");
+    assert_eq!(lost, 1, "batches lost at byte {flipped}: everything behind it is there");
     assert!(acknowledged >= numbers.len() as u64 && numbers.last() >= Some(&acknowledged));
     let last = fetch_all(&store).last().unwrap().position();
     commit_blocking(&store, vec![Op::Append(message(acknowledged + 1, 10))]);
@@ -169,7 +168,6 @@ fn damage_of_a_batch_in_a_journal_is_reported() {
         commit_blocking(&store, vec![Op::Append(message(number, 300))]);
     }
     drop(store);
-    // Before the end of a batch is its checksum, with which fjall does not open the journal.
     flip_journal(dir.path(), |end| end - 5);
     let store = open(dir.path(), Options::default());
     assert!(store.has_holes());

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 use webpush_core::capability::KeyId;
@@ -24,7 +24,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::{block_on, commit_blocking};
 use webpush_store::embedded::{self, EmbeddedStore, Options};
-use webpush_store::{Applied, Detail, Op, Store, StoreError};
+use webpush_store::{Applied, CommitEvent, CommitObserver, Detail, Op, Store, StoreError};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const AGENTS: u64 = 150;
@@ -390,6 +390,76 @@ fn no_damage_is_silent_or_beyond_repair() {
     }
     classes.iter().for_each(|(class, count)| println!("{count:>5} {class}"));
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+/// Tells when the store is open again after an outage.
+struct Reopened(Mutex<mpsc::Sender<()>>);
+
+impl CommitObserver for Reopened {
+    fn committed(&self, _: &CommitEvent<'_>) {}
+
+    fn failed(&self) {}
+
+    fn missed(&self) {
+        // The test may have ended.
+        let _ = self.0.lock().unwrap().send(());
+    }
+}
+
+/// B7b, B7c: a damaged block hides nothing but its own rows, and compaction gets past it.
+#[test]
+fn a_damaged_block_ends_neither_reads_nor_compaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = directory.path().join("engine");
+    let mut sent = BTreeSet::new();
+    let send = |store: &EmbeddedStore, first: u64| {
+        for number in first..first + 100 {
+            commit_blocking(store, vec![message(number, 0)]);
+        }
+        (first..first + 100).map(|number| MessageId::from_bytes(id(3, number)))
+    };
+    for round in 0..4 {
+        let store = open(directory.path()).unwrap();
+        if round == 0 {
+            commit_blocking(&store, create(0));
+        }
+        sent.extend(send(&store, round * 100));
+        drop(store);
+        if round == 3 {
+            // Tables of entries are the largest. The next one makes them enough for a compaction.
+            let tables = files(&engine.join("keyspaces"));
+            let largest = tables.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+            Damage::Flip(largest.clone(), fs::metadata(largest).unwrap().len() * 8 / 4)
+                .inflict(Path::new("/"));
+        }
+        let db = fjall::Database::builder(&engine).open().unwrap();
+        for name in db.list_keyspace_names() {
+            // A compaction that fails may have ended the work in the background.
+            let written =
+                db.keyspace(&name, Default::default).and_then(|keyspace| keyspace.rotate_memtable_and_wait());
+            assert!(written.is_ok() || round == 3);
+        }
+    }
+    let store = open(directory.path()).unwrap();
+    let (sender, reopened) = mpsc::channel();
+    store.watch(Arc::new(Reopened(Mutex::new(sender))));
+    let first = fetch_all(&store, agent(0));
+    store.flush();
+    // Either that read or the compaction has found the damage.
+    if first.is_err() || !store.has_holes() {
+        reopened.recv_timeout(TIMEOUT).unwrap();
+    }
+    let found = fetch_all(&store, agent(0)).unwrap();
+    let lost = sent.difference(&found).count();
+    assert!((1..30).contains(&lost), "{lost} of {} messages", sent.len());
+    assert!(store.has_holes());
+    assert_eq!(send(&store, 1000).count(), 100);
+    store.flush();
+    assert_eq!(fetch_all(&store, agent(0)).unwrap().len(), found.len() + 100);
+    drop(store);
+    assert!(!files(&directory.path().join("damaged")).is_empty(), "the damaged table is kept");
+    write_tables(&engine);
+    assert_eq!(fetch_all(&open(directory.path()).unwrap(), agent(0)).unwrap().len(), found.len() + 100);
 }
 
 fn look_at_copy(whole: &Path, known: &Known) -> Outcomes {

@@ -3,7 +3,10 @@
 //! Inboxes, subscriptions and entries are read from the tables, the journals and the log, whether or not the engine opens,
 //! and restored like those of a backup, which rebuilds everything else. The old store is kept beside the new one.
 
+mod report;
 mod rows;
+
+pub use report::{LostRows, RepairReport};
 
 use super::directory::{engine_directory, log_directory};
 use super::log;
@@ -20,7 +23,6 @@ use crate::open_mode::LockError;
 use crate::{Applied, Durability, InboxRecord, InboxUsage, Op, Record, Store, StoreError, idle, position};
 use rows::{NewestRows, Sources};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -30,73 +32,6 @@ use webpush_core::subscription::Subscription;
 
 /// Operations in one commit.
 const BATCH: usize = 1000;
-
-/// What a repair found, and what it could not save.
-#[derive(Debug, Default)]
-pub struct RepairReport {
-    /// Where the old store is now.
-    pub old: PathBuf,
-    /// Inboxes in the new store: agents and receipt subscriptions.
-    pub inboxes: u64,
-    /// Of these, the inboxes whose own record was lost.
-    pub rebuilt_inboxes: u64,
-    /// Subscriptions in the new store.
-    pub subscriptions: u64,
-    /// Messages and receipts in the new store.
-    pub entries: u64,
-    /// Records that could not be read, or whose checksum is wrong, for each file and kind.
-    pub lost: Vec<LostRows>,
-    /// Frames of the log that are missing or damaged. Each holds the changes of some requests.
-    pub lost_frames: u64,
-    /// Messages and receipts whose inbox or subscription is lost.
-    pub orphans: u64,
-}
-
-/// Records of a file that are lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LostRows {
-    /// The damaged or missing file.
-    pub file: PathBuf,
-    /// What the file has: the name of a table, or `unknown`.
-    pub table: &'static str,
-    /// The number of records, or 0 if it is not known.
-    pub rows: u64,
-}
-
-impl RepairReport {
-    /// Returns true if nothing was lost, as far as is known.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.lost.is_empty() && self.lost_frames == 0 && self.orphans == 0
-    }
-}
-
-impl fmt::Display for RepairReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { old, inboxes, rebuilt_inboxes, subscriptions, entries, lost, lost_frames, orphans } = self;
-        writeln!(
-            f,
-            "kept: {inboxes} inboxes, {subscriptions} subscriptions, {entries} messages and receipts"
-        )?;
-        if *rebuilt_inboxes > 0 {
-            writeln!(f, "rebuilt: {rebuilt_inboxes} of the inboxes, from their subscriptions and messages")?;
-        }
-        for LostRows { file, table, rows } in lost {
-            let rows = if *rows > 0 { rows.to_string() } else { "an unknown number of".to_owned() };
-            writeln!(f, "lost: {rows} records of {table} ({})", file.display())?;
-        }
-        if *lost_frames > 0 {
-            writeln!(f, "lost: {lost_frames} frames of the log; each has the changes of some requests")?;
-        }
-        if *orphans > 0 {
-            writeln!(f, "lost: {orphans} records whose inbox or subscription is lost")?;
-        }
-        if self.is_complete() {
-            writeln!(f, "lost: nothing, as far as can be known")?;
-        }
-        write!(f, "The old store is in {}; remove it when you no longer need it.", old.display())
-    }
-}
 
 /// Builds the store in a directory anew from all that can be read of it.
 ///

@@ -5,8 +5,8 @@ use crate::cli::runtime::exit;
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use webpush_admin::data_dir::STORE_DIR;
-use webpush_store::embedded::{self, Options};
+use webpush_admin::data_dir::repair_store;
+use webpush_store::embedded::Options;
 
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
@@ -32,8 +32,7 @@ pub(crate) struct RepairArgs {
 /// Runs the command.
 #[must_use]
 pub(crate) fn run(args: &RepairArgs) -> ExitCode {
-    let store_dir = args.data_dir.join(STORE_DIR);
-    let repaired = embedded::repair(&store_dir, Options::default());
-    let repaired = repaired.with_context(|| format!("cannot repair {}", store_dir.display()));
+    let repaired = repair_store(&args.data_dir, Options::default());
+    let repaired = repaired.with_context(|| format!("cannot repair {}", args.data_dir.display()));
     exit(repaired.and_then(|report| Ok(terminal::line(&report.to_string())?)))
 }
