@@ -16,7 +16,7 @@ const HELP: &str = "\
 
 Run it as the user of the server. It needs as much free space as the store takes.";
 
-/// Repair the damaged store of a server that is stopped
+/// Repair the damaged store of a stopped server
 ///
 /// Builds a new store from all agents, subscriptions and messages that can be read of the old one, whether or not the
 /// server still starts, and prints what is lost. The old store is kept beside it. Requests for what is lost are answered

@@ -13,7 +13,7 @@ const TASKS: [(&str, &[&str]); 4] = [
 /// Returns the help of the program.
 pub(crate) fn overview(program: &Command) -> String {
     let about = program.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!("{about}\n\nUsage: webpush-server [COMMAND] [OPTIONS]\n\n");
+    let mut text = format!("{about}\nUsage: webpush-server [COMMAND] [OPTIONS]\n\n");
     for (task, names) in TASKS {
         for (number, name) in names.iter().enumerate() {
             let task = if number == 0 { task } else { "" };
