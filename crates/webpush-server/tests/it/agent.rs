@@ -248,14 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 
     /// Returns the next frame, which must be a notification.
     pub(crate) async fn notification(&mut self) -> Notification {
-        let message = self.receive().await;
-        assert_eq!(message["messageType"], "notification", "{message}");
-        let data = URL_SAFE_NO_PAD.decode(message["data"].as_str().unwrap_or_default()).unwrap();
-        Notification {
-            channel: message["channelID"].as_str().unwrap().to_owned(),
-            version: message["version"].as_str().unwrap().to_owned(),
-            text: String::from_utf8(data).unwrap(),
-        }
+        notification(&self.receive().await)
     }
 
     /// Receives a number of notifications.
@@ -295,6 +288,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
 }
 
 /// Returns the texts of notifications, in order.
+/// Reads a frame that must be a notification.
+pub(crate) fn notification(frame: &Value) -> Notification {
+    assert_eq!(frame["messageType"], "notification", "{frame}");
+    let data = URL_SAFE_NO_PAD.decode(frame["data"].as_str().unwrap_or_default()).unwrap();
+    Notification {
+        channel: frame["channelID"].as_str().unwrap().to_owned(),
+        version: frame["version"].as_str().unwrap().to_owned(),
+        text: String::from_utf8(data).unwrap(),
+    }
+}
+
 pub(crate) fn texts(notifications: &[Notification]) -> Vec<&str> {
     notifications.iter().map(|it| it.text.as_str()).collect()
 }
