@@ -4,6 +4,7 @@ mod assets;
 mod bench;
 mod budget;
 mod conformance;
+mod hostile;
 mod image;
 mod interop;
 mod message;
@@ -25,6 +26,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the cost of one message under valgrind; fails over the budget in the repository.
     Budget(budget::Options),
+    /// Attack a server: honest senders must keep a share of their rate, and its memory must stay bounded.
+    Hostile(hostile::Options),
     /// Build the file tree of the container image and run a service in it. Needs root.
     Image(image::Options),
     /// Run independent Web Push clients against the server and print a table of the results.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Assets(options) => assets::run_task(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Budget(options) => budget::run(&options),
+        Task::Hostile(options) => hostile::run(&options),
         Task::Image(options) => image::run(&options),
         Task::Interop(options) => interop::run(&options),
         Task::Package(options) => package::run(&options),

@@ -2,7 +2,7 @@
 
 use crate::figures::Figures;
 use crate::null::{self, Null};
-use crate::scenario::{absent, drain, idle, limit, online, restart, sessions, start, store};
+use crate::scenario::{absent, drain, hostile, idle, limit, online, restart, sessions, start, store};
 use clap::Parser;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
@@ -19,6 +19,8 @@ enum Measurement {
     Absent(absent::Args),
     /// Deliver stored messages to agents that reconnect
     Drain(drain::Args),
+    /// Attacks: what honest senders still get, and how much memory the server takes
+    Hostile(hostile::Args),
     /// Idle agents: memory of each, connecting, processor time while idle
     Idle(idle::Args),
     /// Startup with an empty data directory
@@ -60,6 +62,7 @@ fn measure(measurement: Measurement) -> anyhow::Result<Figures> {
         Measurement::Online(args) => runtime.block_on(online::run(&args)),
         Measurement::Absent(args) => runtime.block_on(absent::run(&args)),
         Measurement::Drain(args) => runtime.block_on(drain::run(&args)),
+        Measurement::Hostile(args) => runtime.block_on(hostile::run(&args)),
         Measurement::Idle(args) => runtime.block_on(idle::run(&args)),
         Measurement::Start(args) => start::run(&args),
         Measurement::Restart(args) => runtime.block_on(restart::run(&args)),

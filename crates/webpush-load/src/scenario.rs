@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod drain;
+pub mod hostile;
 pub mod idle;
 pub mod limit;
 pub mod online;
