@@ -73,11 +73,11 @@ impl<P: DeliveryProtocol> Agent<P> {
 
     /// Reads a page of the inbox, with memory of its connection's share.
     ///
-    /// `client` is charged if its scope excludes much of the inbox.
+    /// The client is charged if its scope excludes much of the inbox.
     pub(super) async fn fetch(
         &mut self,
         after: Position,
-        client: Option<&ClientAddr>,
+        client: &ClientAddr,
         share: Option<&PageShare>,
     ) -> Result<(), StoreError> {
         let Some(session) = self.protocol.session() else { return Ok(()) };
@@ -87,13 +87,27 @@ impl<P: DeliveryProtocol> Agent<P> {
             Some(lease) => lease,
             None => Box::new(service.page_memory.reserve(share).await),
         };
-        let page = service.fetch(client, session.scope(), after, now).await?;
+        let page = service.fetch(Some(client), session.scope(), after, now).await?;
         if self.queue.is_empty() {
             lease.shrink_to(&page.entries);
         }
         self.lease = Some(lease);
         self.handle(Input::Fetched(page).into());
         Ok(())
+    }
+
+    /// Charges the page that waits for the agent to its client.
+    ///
+    /// Drops it and returns false if the client's network holds too much.
+    pub(super) fn charge_page(&mut self, client: &ClientAddr) -> bool {
+        let service = &self.server.service;
+        let Some(lease) = self.lease.as_mut().filter(|_| !self.queue.is_empty()) else { return true };
+        let network = service.rate_limits.load().limited_network(client);
+        let fits = network.is_none_or(|network| service.page_memory.charge(lease, network));
+        if !fits {
+            (self.queue, self.lease) = (Queue::default(), None);
+        }
+        fits
     }
 
     /// Prepares a wait with the current state of the transport, and records for traces why messages wait.

@@ -36,10 +36,8 @@ pub(super) trait Transport: Sized + Send {
     /// True to also call [`handle_wakeup`](Self::handle_wakeup) for wakeups without a change to the inbox.
     const HANDLES_WAKEUPS: bool = false;
 
-    /// Returns the client whose session may exclude entries of its inbox; `None` if it takes them all.
-    fn client(&self) -> Option<&ClientAddr> {
-        None
-    }
+    /// Returns the client that is charged for work and memory.
+    fn client(&self) -> &ClientAddr;
 
     /// Returns the memory for pages of a connection that has many agents.
     fn page_share(&self) -> Option<&PageShare> {
@@ -124,6 +122,13 @@ impl<T: Transport> Driver<T> {
                     return output;
                 }
             }
+            if !self.may_hold_page() {
+                let end = self.transport.end(Err(StoreError::Busy), &mut self.agent);
+                match T::store_future(end).await {
+                    ControlFlow::Break(output) => return output,
+                    ControlFlow::Continue(()) => continue,
+                }
+            }
             let flow = match self.wait().await {
                 Next::Event(event) => self.transport.handle_event(event, &mut self.agent).await,
                 Next::Entry => T::store_future(self.deliver()).await,
@@ -140,6 +145,11 @@ impl<T: Transport> Driver<T> {
                 return output;
             }
         }
+    }
+
+    /// Returns false if the agent does not take its page at once, and its network holds too many.
+    fn may_hold_page(&mut self) -> bool {
+        self.transport.is_ready() || self.agent.charge_page(self.transport.client())
     }
 
     /// Waits for something to do.

@@ -154,8 +154,8 @@ impl Transport for EventTransport {
     type Event = Event;
     type Output = Pause;
 
-    fn client(&self) -> Option<&ClientAddr> {
-        Some(&self.request.client)
+    fn client(&self) -> &ClientAddr {
+        &self.request.client
     }
 
     fn page_share(&self) -> Option<&PageShare> {

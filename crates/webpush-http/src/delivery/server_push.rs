@@ -120,8 +120,8 @@ impl<'a> Transport for ServerPush<'a> {
     /// The response to the request, unless it was reset.
     type Output = Option<Answer>;
 
-    fn client(&self) -> Option<&ClientAddr> {
-        Some(&self.request.client)
+    fn client(&self) -> &ClientAddr {
+        &self.request.client
     }
 
     fn page_share(&self) -> Option<&PageShare> {

@@ -119,6 +119,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
     /// The registry also announces shutdown and new broadcasts.
     const HANDLES_WAKEUPS: bool = true;
 
+    fn client(&self) -> &ClientAddr {
+        &self.client
+    }
+
     fn is_ready(&self) -> bool {
         self.close_timer.is_none() && self.socket.has_room()
     }

@@ -112,6 +112,34 @@ async fn a2_monitors_without_a_window_share_the_memory_of_one_connection() {
 }
 
 #[tokio::test]
+async fn a2_one_address_cannot_hold_the_memory_for_pages_on_many_connections() {
+    let server = Server::start_with(&["--trusted-proxies", "127.0.0.1"]);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    for _ in 0..20 {
+        let response = peer.request(Method::POST, &urls.push, &[("ttl", "600")], BODY.to_vec()).await;
+        assert_eq!(response.status(), 201);
+    }
+    let mut connections = Vec::new();
+    for _ in 0..80 {
+        let mut greedy = RawPeer::connect(&server.address, NO_WINDOW).await;
+        for number in 0..4 {
+            let mut block = greedy.request("GET", path(&server, &urls.subscription));
+            RawPeer::add_header(&mut block, "x-forwarded-for", "192.0.2.1");
+            greedy.send(HEADERS, WHOLE_REQUEST, 1 + 2 * number, &block).await.unwrap();
+        }
+        connections.push(greedy);
+    }
+    // 320 pages of 64 KiB are more than the 16 MiB of one network.
+    connections.last_mut().unwrap().next_of(HEADERS).await;
+    let mut honest = RawPeer::connect(&server.address, NO_WINDOW).await;
+    let mut block = honest.request("GET", path(&server, &urls.subscription));
+    RawPeer::add_header(&mut block, "x-forwarded-for", "192.0.2.2");
+    honest.send(HEADERS, WHOLE_REQUEST, 1, &block).await.unwrap();
+    honest.next_of(PUSH_PROMISE).await;
+}
+
+#[tokio::test]
 async fn a2_the_heads_of_a_connection_are_bounded() {
     let server = Server::start();
     let mut honest = server.connect().await;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::server::HttpConfig;
+use std::net::Ipv4Addr;
 use std::task::Waker;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::id::InboxId;
@@ -41,7 +42,7 @@ async fn the_memory_of_a_page_is_given_back_when_nothing_of_it_waits() {
     let scope =
         Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
     let mut agent = Agent::new(server(), Session::new(scope, WaitMode::Indefinite, None), None);
-    agent.fetch(Position::START, None, None).await.unwrap();
+    agent.fetch(Position::START, &ClientAddr::new(Ipv4Addr::LOCALHOST.into()), None).await.unwrap();
     assert!(agent.lease.is_some());
     agent.prepare(true, true);
     assert!(agent.lease.is_none(), "an idle agent holds no memory");
