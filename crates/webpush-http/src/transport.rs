@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the listening socket, and the steps of a new connection | [`listen`] |
+//! | the listening socket, and the steps of a new connection | [`bind`], [`listen`] |
 //! | connections from within the process | [`loopback`] |
 //! | the limits of connections | [`connections`] |
 //! | the client behind trusted proxies | [`proxies`]; its headers, [`forwarded`]; the PROXY protocol, [`proxy_header`] |
@@ -11,6 +11,7 @@
 //! | timeouts of writes | [`stall`] |
 //! | log messages that a flood would repeat | [`log_throttle`] |
 
+pub mod bind;
 pub mod certificate;
 pub mod connections;
 pub mod forwarded;

@@ -24,6 +24,7 @@ use webpush_admin::sealing_keys;
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::bind;
 use webpush_http::transport::certificate::{self, Certificate};
 use webpush_http::transport::connections::Connections;
 use webpush_http::transport::listen::{self, Front};
@@ -236,7 +237,7 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
     let (host, bare_host) = settings.host();
     let port = settings.port;
     settings.check_host()?;
-    let listener = listen::bind(&bare_host, port)
+    let listener = bind::bind(&bare_host, port)
         .await
         .with_context(|| format!("cannot listen on {host} port {port} (--host, --port){}", hint(port)))?;
     let address = listener.local_addr().context("cannot read the address of the socket")?.ip();

@@ -5,6 +5,10 @@
 //! The manager may be slow to read, so notifications are sent from blocking threads. Only a reload waits for them.
 
 use sd_notify::NotifyState;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -87,9 +91,22 @@ const fn needs_no_restart(ready: Result<(), NotReady>) -> bool {
 }
 
 fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
+    let socket = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    let sent = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => notify_abstract(name, state),
+        None => sd_notify::notify(state),
+    };
+    if let Err(error) = sent {
         tracing::warn!(%error, "cannot notify the service manager (NOTIFY_SOCKET)");
     }
+}
+
+/// Notifies a socket in the abstract namespace (unix(7)), which `sd_notify` takes for a path.
+fn notify_abstract(name: &[u8], state: &[NotifyState<'_>]) -> io::Result<()> {
+    let message: String = state.iter().map(|state| format!("{state}\n")).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+    socket.send(message.as_bytes()).map(drop)
 }
 
 #[cfg(test)]
@@ -108,6 +125,16 @@ mod tests {
             watch(Duration::from_secs(20), is_alive, || reports.borrow_mut().push(start.elapsed().as_secs()));
         assert!(timeout(Duration::from_secs(105), watching).await.is_err());
         assert_eq!(reports.into_inner(), [0, 10, 20, 30, 40, 80, 90, 100]);
+    }
+
+    #[test]
+    fn a_socket_in_the_abstract_namespace_is_notified() {
+        let name = format!("webpush-server-test-{}", std::process::id());
+        let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        notify_abstract(name.as_bytes(), &[NotifyState::Ready, NotifyState::Status("serves")]).unwrap();
+        let mut message = [0; 64];
+        let length = manager.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"READY=1\nSTATUS=serves\n");
     }
 
     #[test]

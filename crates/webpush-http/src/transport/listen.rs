@@ -12,7 +12,6 @@ use crate::transport::proxies::DirectPeer;
 use crate::transport::proxy_header;
 use crate::transport::stall::StallGuard;
 use bytes::BytesMut;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -188,13 +187,4 @@ async fn plain<S>(
         }
         Ok(Err(_)) | Err(_) => {}
     }
-}
-
-/// Opens the listening socket.
-///
-/// # Errors
-///
-/// If no address of the host can be bound.
-pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind((host, port)).await
 }

@@ -18,6 +18,7 @@ use webpush_core::protocol::autopush::names;
 use webpush_core::subscription::Protocol;
 use webpush_core::websocket::{WebSocketMessage, client};
 use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::bind;
 use webpush_http::transport::connections::{Connections, NetworkLimit};
 use webpush_http::transport::listen::{self, Front};
 use webpush_service::drain::Drain;
@@ -65,7 +66,7 @@ pub fn run(times: u32) -> anyhow::Result<()> {
 fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = listen::bind("127.0.0.1", 0).await?;
+        let listener = bind::bind("127.0.0.1", 0).await?;
         let address = listener.local_addr()?;
         let service = Service::new(Setup::new(store, samples::keyring()?, format!("http://{address}")));
         addresses.send(address)?;

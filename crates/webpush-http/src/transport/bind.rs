@@ -1,0 +1,61 @@
+//! Opens the listening socket.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that wait to be accepted, as in the standard library for one address.
+const BACKLOG: u32 = 1024;
+
+/// Binds a host and a port.
+///
+/// `::` stands for all addresses, IPv4 and IPv6, whatever the defaults of the kernel are.
+///
+/// # Errors
+/// Fails if no address of the host can be bound.
+pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
+    if host.parse() == Ok(Ipv6Addr::UNSPECIFIED) {
+        return match dual_stack(port) {
+            Err(error) if has_no_ipv6(&error) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+            bound => bound,
+        };
+    }
+    TcpListener::bind((host, port)).await
+}
+
+fn dual_stack(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v6()?;
+    // The default is `net.ipv6.bindv6only`.
+    rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv6Addr::UNSPECIFIED, port).into())?;
+    socket.listen(BACKLOG)
+}
+
+/// Returns true if the kernel was started without IPv6 (`ipv6.disable=1`).
+fn has_no_ipv6(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_ipv4_too() {
+        let listener = bind("::", 0).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        listener.accept().await.unwrap();
+    }
+
+    #[test]
+    fn only_a_kernel_without_ipv6_has_no_ipv6() {
+        assert!(has_no_ipv6(&rustix::io::Errno::AFNOSUPPORT.into()));
+        for other in [rustix::io::Errno::ADDRINUSE, rustix::io::Errno::ACCESS] {
+            assert!(!has_no_ipv6(&other.into()));
+        }
+    }
+}
