@@ -185,7 +185,7 @@ impl EmbeddedStore {
             error => failed(io::Error::other(error)),
         };
         let gauges = Arc::<gauges::Gauges>::default();
-        let reserve = Reserve::open(&disk, directory, options.reserve_bytes, &gauges);
+        let reserve = Reserve::open(&disk, directory, &options, &gauges);
         let (watermark, last_known) = WatermarkFile::open(&disk, directory).map_err(failed)?;
         let trust = if directory::is_sound(&disk, directory) { Trust::Disk } else { Trust::Nothing };
         if trust == Trust::Nothing {

@@ -47,9 +47,15 @@ impl Volume {
         assert!(Command::new("mount").args(["-o", &size]).arg(self.0.path()).status().unwrap().success());
     }
 
+    /// Opens the store, in which one inbox may take all the room.
     fn store(&self) -> EmbeddedStore {
+        self.store_with(0)
+    }
+
+    fn store_with(&self, inbox_room_part: u64) -> EmbeddedStore {
         let quota = Quota { messages: 1_000_000, body_bytes: u64::MAX, ..Quota::default() };
-        EmbeddedStore::open(&self.0.path().join("store"), Options { quota, ..Options::default() }).unwrap()
+        let options = Options { quota, inbox_room_part, ..Options::default() };
+        EmbeddedStore::open(&self.0.path().join("store"), options).unwrap()
     }
 
     /// Takes all that is free, as another program may do.
@@ -90,11 +96,15 @@ fn used(directory: &Path) -> u64 {
 }
 
 fn message(number: u64) -> Op {
+    message_to(AGENT, number)
+}
+
+fn message_to(agent: InboxId, number: u64) -> Op {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     Op::Append(Draft {
         id: MessageId::from_bytes(id),
-        agent: AGENT,
+        agent,
         subscription: SUBSCRIPTION,
         accepted: Timestamp::from_millis(1),
         expires: Timestamp::NEVER,
@@ -155,11 +165,15 @@ fn settle(entries: &[EntryRef]) -> Vec<Op> {
 }
 
 fn furniture() -> Vec<Op> {
+    furniture_of(AGENT)
+}
+
+fn furniture_of(agent: InboxId) -> Vec<Op> {
     let created = Timestamp::from_millis(1);
-    let inbox = Inbox { id: AGENT, owner: Owner::Agent, created, key: KeyId(1) };
+    let inbox = Inbox { id: agent, owner: Owner::Agent, created, key: KeyId(1) };
     let protocol = Protocol::Rfc8030;
     let subscription =
-        Subscription { agent: AGENT, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
+        Subscription { agent, id: SUBSCRIPTION, created, key: KeyId(1), sender: None, protocol };
     vec![Op::CreateInbox(inbox), Op::Subscribe(subscription)]
 }
 
@@ -196,6 +210,26 @@ fn a_volume_that_fills_up_refuses_messages_and_lets_all_else_go_on() {
         let store = volume.store();
         assert!(append_until_refused(&store, accepted) > accepted);
     }
+}
+
+/// A3: one address could fill the disk through a few inboxes.
+#[test]
+#[ignore = "mounts a volume, so it needs root; .ci/run runs it"]
+fn a_few_inboxes_cannot_take_all_the_room() {
+    let volume = Volume::mount(400);
+    let store = volume.store_with(Options::default().inbox_room_part);
+    let agents: Vec<InboxId> = (1..=16).map(|number| InboxId::from_bytes([number; 16])).collect();
+    let mut numbers = 0..;
+    for agent in &agents {
+        commit_blocking(&store, furniture_of(*agent));
+        let refused = numbers.find_map(|number| commit(&store, vec![message_to(*agent, number)]).err());
+        assert_eq!(refused, Some(StoreError::Full), "each is refused in the end");
+    }
+    assert!(numbers.start * BODY_BYTES as u64 > 32 << 20, "they hold much: {}", numbers.start);
+    assert!(!store.statistics().unwrap().is_full, "there is room for others");
+    let other = InboxId::from_bytes([255; 16]);
+    commit_blocking(&store, furniture_of(other));
+    commit_blocking(&store, vec![message_to(other, u64::MAX)]);
 }
 
 #[test]

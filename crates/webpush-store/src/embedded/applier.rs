@@ -25,6 +25,8 @@ pub(super) struct Applier<'a> {
     pub(super) entries: i64,
     /// True if the volume is almost full: then nothing that takes room is applied.
     pub(super) is_full: bool,
+    /// The most that an inbox may hold, because of the room on the volume.
+    pub(super) inbox_bytes: u64,
     /// True if a record was restored: then a key may be put again.
     pub(super) restores: bool,
     /// True if damage caused a recount of a usage row.

@@ -158,6 +158,9 @@ impl Applier<'_> {
             self.changes.damage().check_absent(Table::Inboxes, agent.as_bytes())?;
             return Ok(Applied::Missing);
         };
+        if usage.body_bytes > self.inbox_bytes {
+            return Err(StoreError::Full);
+        }
         self.appends.add(agent, draft.id, position);
         let message = draft.into_message(position);
         let ends = message.removal_time();

@@ -26,6 +26,8 @@ pub struct Options {
     ///
     /// At most a quarter of the volume. Below, new messages, inboxes and subscriptions are refused. 0 keeps none.
     pub reserve_bytes: u64,
+    /// An inbox may hold one part in so many of the room that is left on the volume, at least 1 MiB; 0 for no limit.
+    pub inbox_room_part: u64,
     /// When to flush a memtable. For tests; operators cannot set it.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
@@ -41,6 +43,7 @@ impl Default for Options {
             row_cache_bytes: 256 * 1024 * 1024,
             quota: Quota::default(),
             reserve_bytes: 128 * 1024 * 1024,
+            inbox_room_part: 32,
             memtable,
         }
     }

@@ -3,8 +3,12 @@
 //! Half of the reserve is kept free: with less, new messages are refused, while acknowledgements, removals, flushes and
 //! compactions still work with it. If other programs take that as well, a write fails. Then the other half, a file, is
 //! removed. There is room in it for all rows that are not flushed yet, so that the store can be opened again.
+//!
+//! An inbox may hold a part of the room that is left. So a few inboxes cannot take all of it, however large their quota is:
+//! the less there is, the smaller is the largest inbox that still grows.
 
 use super::gauges::Gauges;
+use super::options::Options;
 use crate::disk::Disk;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +24,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const CHECK_PART: u64 = 16;
 /// The reserve is at most this part of the volume.
 const VOLUME_PART: u64 = 4;
+/// The room of an inbox is never less.
+const LEAST_INBOX_BYTES: u64 = 1024 * 1024;
 /// Memtables that may wait after a failure: the active one and the one that was being flushed.
 const MEMTABLES: u64 = 2;
 /// Copies of unflushed rows that the engine writes: to its journal, and to a table.
@@ -38,14 +44,21 @@ pub(super) struct Reserve {
     checked: Option<(MonotonicTime, u64)>,
     /// True if the file is there.
     is_held: bool,
+    /// An inbox may hold one part in so many of the room; 0 for no limit.
+    inbox_part: u64,
+    /// The most that an inbox may hold.
+    inbox_bytes: u64,
 }
 
 impl Reserve {
     /// Gives up the reserve file of the last process if there is no room to start.
-    pub(super) fn open(disk: &Disk, directory: &Path, bytes: u64, gauges: &Arc<Gauges>) -> Self {
+    pub(super) fn open(disk: &Disk, directory: &Path, options: &Options, gauges: &Arc<Gauges>) -> Self {
         let (disk, directory, gauges) = (disk.clone(), directory.to_owned(), Arc::clone(gauges));
         let is_held = disk.exists(&directory.join(FILE_NAME));
-        let mut reserve = Self { disk, directory, gauges, bytes, half: bytes / 2, checked: None, is_held };
+        let Options { reserve_bytes: bytes, inbox_room_part: inbox_part, .. } = *options;
+        let (half, checked, inbox_bytes) = (bytes / 2, None, u64::MAX);
+        let mut reserve =
+            Self { disk, directory, gauges, bytes, half, checked, is_held, inbox_part, inbox_bytes };
         if reserve.measure().is_some_and(|available| available < reserve.half) {
             reserve.release();
         }
@@ -67,9 +80,17 @@ impl Reserve {
         self.gauges.is_full.load(Ordering::Relaxed)
     }
 
+    /// Returns the most that an inbox may hold, as of the last check.
+    pub(super) const fn inbox_bytes(&self) -> u64 {
+        self.inbox_bytes
+    }
+
     fn check(&mut self, unflushed: u64) {
         let Some(free_bytes) = self.measure() else { return };
         let wanted = self.half.saturating_add(unflushed);
+        if let Some(part) = free_bytes.saturating_sub(wanted).checked_div(self.inbox_part) {
+            self.inbox_bytes = part.max(LEAST_INBOX_BYTES);
+        }
         let is_full = free_bytes < wanted;
         let was_full = self.gauges.is_full.swap(is_full, Ordering::Relaxed);
         let directory = self.directory.display();

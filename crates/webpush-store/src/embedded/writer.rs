@@ -285,6 +285,7 @@ impl Writer {
             appends: &mut self.appends,
             floor: self.floor,
             is_full,
+            inbox_bytes: self.reserve.inbox_bytes(),
             highest: self.position,
             earliest: None,
             receipts_dropped: 0,
