@@ -7,13 +7,18 @@ use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use webpush_core::id::{InboxId, Position};
+use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
+use webpush_core::urgency::Urgency;
 use webpush_store::{Applied, Durability, IdleCheck, Op, StoreError};
 
 /// Time between two runs. The store records activity by the hour.
 const PERIOD: Duration = Duration::from_secs(3600);
 /// Maximum number of inboxes per commit, so that a run does not delay pushes.
 const SLICE: usize = 100;
+/// A commit with more messages than this takes no further inbox.
+const MESSAGES: usize = 500;
 /// How often open sessions are recorded in the time after which an inbox is idle.
 ///
 /// At most once in [`PERIOD`]. More often would be more exact, and write a row for each connected agent.
@@ -64,25 +69,50 @@ async fn record_sessions(service: &Service, now: Timestamp) -> Result<(), StoreE
 /// Removes all inboxes that are idle at `now`, and returns their number.
 ///
 /// Inboxes with an open session count as active.
-async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
+pub(crate) async fn remove(service: &Service, now: Timestamp) -> Result<usize, StoreError> {
     let check = IdleCheck { now, limits: service.limits.load().idle };
     let mut removed = 0;
     loop {
         let idle = service.idle(&check, SLICE).await?;
-        if idle.is_empty() {
-            return Ok(removed);
-        }
         let is_all = idle.len() < SLICE;
-        let ops = idle.into_iter().map(|inbox| match service.registry.has_session(inbox) {
-            true => Op::Touch(inbox, now),
-            false => Op::RemoveIdle(inbox, check),
-        });
-        let applied = service.commit(ops.collect(), Durability::Durable).await?;
-        removed += applied.iter().filter(|change| matches!(change, Applied::Removed(_))).count();
+        removed += remove_slice(service, idle, check).await?;
         if is_all {
             return Ok(removed);
         }
     }
+}
+
+/// Removes idle inboxes, with few messages in each commit.
+async fn remove_slice(service: &Service, idle: Vec<InboxId>, check: IdleCheck) -> Result<usize, StoreError> {
+    let (mut removed, mut messages, mut ops) = (0, 0, Vec::new());
+    for inbox in idle {
+        if service.registry.has_session(inbox) {
+            ops.push(Op::Touch(inbox, check.now));
+            continue;
+        }
+        let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
+        // At this time nothing has expired, so that all that is stored is counted.
+        let page = service.fetch(None, &scope, Position::START, Timestamp::default()).await?;
+        if page.more {
+            removed += usize::from(service.remove_inbox(inbox).await?.is_some());
+            continue;
+        }
+        messages += page.entries.len();
+        ops.push(Op::RemoveIdle(inbox, check));
+        if messages > MESSAGES {
+            removed += commit(service, std::mem::take(&mut ops)).await?;
+            messages = 0;
+        }
+    }
+    Ok(removed + commit(service, ops).await?)
+}
+
+async fn commit(service: &Service, ops: Vec<Op>) -> Result<usize, StoreError> {
+    if ops.is_empty() {
+        return Ok(0);
+    }
+    let applied = service.commit(ops, Durability::Durable).await?;
+    Ok(applied.iter().filter(|change| matches!(change, Applied::Removed(_))).count())
 }
 
 /// Logs the messages and receipts dropped since the last report, and returns the new totals.
@@ -107,10 +137,7 @@ mod tests {
     use crate::session_registry::TransportKind;
     use std::sync::Arc;
     use webpush_core::capability::{KeyId, Keyring};
-    use webpush_core::id::InboxId;
     use webpush_core::inbox::{Inbox, Owner};
-    use webpush_core::session::Scope;
-    use webpush_core::urgency::Urgency;
     use webpush_store::memory::MemoryStore;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -201,6 +201,19 @@ mod tests {
         assert_eq!(service.remove_inbox(AGENT).await.unwrap().unwrap().messages, 1500);
     }
 
+    /// A6: nor that of an idle agent.
+    #[tokio::test]
+    async fn a_large_idle_inbox_is_removed_in_bounded_steps() {
+        let (service, steps, _handle) = filled(3000).await;
+        steps.0.lock().unwrap().clear();
+        let years_later = Timestamp::from_millis(1).after(std::time::Duration::from_secs(100_000_000));
+        let removed = crate::idle::remove(&service, years_later).await;
+        assert_eq!(removed, Ok(2), "the agent, and the receipts for its messages");
+        let steps = std::mem::take(&mut *steps.0.lock().unwrap());
+        assert!(steps.iter().all(|ended| *ended <= SLICE), "{steps:?}");
+        assert_eq!(steps.iter().sum::<usize>(), 4000);
+    }
+
     /// A process that ends in between leaves an inbox that can be removed.
     #[tokio::test]
     async fn an_interrupted_removal_can_be_repeated() {
