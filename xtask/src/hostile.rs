@@ -1,5 +1,6 @@
-//! `cargo xtask hostile`: attacks a server, and fails if honest senders get too little or it takes too much memory.
+//! `cargo xtask hostile`: attacks a server.
 //!
+//! It fails if honest senders get too little, or if the server takes too much memory.
 //! The attacks and their limits are in `webpush-load/src/scenario/hostile`.
 
 use std::path::{Path, PathBuf};

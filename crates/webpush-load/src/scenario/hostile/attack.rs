@@ -189,7 +189,9 @@ async fn attack(
 }
 
 impl AttackRequest {
-    /// Performs the request once. An error is the end of the connection; that the server refuses a stream is none.
+    /// Performs the request once.
+    ///
+    /// An error is the end of the connection; that the server refuses a stream is none.
     async fn perform(&self, client: &Client, count: &AtomicU64) -> anyhow::Result<()> {
         let Self { method, url, headers, body, end } = self;
         match end {
