@@ -1,6 +1,6 @@
 """A certificate by ACME from Pebble: ordered, kept across a restart without Pebble, renewed while connections continue.
 
-Pebble validates for real (TLS-ALPN-01). Names resolve to this machine by pebble-challtestsrv, which answers DNS and nothing else.
+Pebble validates for real (TLS-ALPN-01, or HTTP-01 with an external account). Names resolve to this machine by pebble-challtestsrv, which answers DNS and nothing else.
 """
 
 import http.client
@@ -78,17 +78,19 @@ class Running:
 class Pebble:
     """The authority, with a lifetime for certificates; its own HTTPS uses the certificate of the run."""
 
-    def __init__(self, port, life):
-        self.acme, self.management, http_port, dns, dns_management = free_ports(5)
+    def __init__(self, port, life, bound=None):
+        """`bound` has the keys of external accounts by ID; with them, Pebble accepts no other account."""
+        self.acme, self.management, self.http, dns, dns_management = free_ports(5)
         config = {
             "listenAddress": f"127.0.0.1:{self.acme}",
             "managementListenAddress": f"127.0.0.1:{self.management}",
             "certificate": os.environ["WEBPUSH_CERTIFICATE"],
             "privateKey": os.environ["WEBPUSH_KEY"],
-            "httpPort": http_port,
+            "httpPort": self.http,
             "tlsPort": port,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": False,
+            "externalAccountBindingRequired": bound is not None,
+            "externalAccountMACKeys": bound or {},
             "certificateValidityPeriod": life,
         }
         path = os.path.join(scratch, f"pebble-{self.acme}.json")
@@ -124,14 +126,14 @@ def drain(running):
 
 
 class Server:
-    def __init__(self, port, data, directory):
+    def __init__(self, port, data, directory, *more):
         (self.admin,) = free_ports(1)
         self.port = port
         self.running = Running(
             os.environ["WEBPUSH_SERVER"], "--config", "/dev/null", "--host", "127.0.0.1", "--port", str(port),
             "--acme-domains", ",".join(DOMAINS), "--acme-contact", "mailto:ops@example.test",
             "--acme-directory", directory, "--acme-directory-ca-file", trusted,
-            "--admin", f"127.0.0.1:{self.admin}", "--data-dir", data,
+            "--admin", f"127.0.0.1:{self.admin}", "--data-dir", data, *more,
         )
         line = self.running.process.stdout.readline().decode()
         self.origin = line.split(" serves ")[1].split(" ")[0] if " serves " in line else line
@@ -259,8 +261,34 @@ def refused():
     pebble.stop()
 
 
+def http_and_external_account():
+    """Pebble looks for TLS-ALPN-01 where nothing listens, so that only HTTP-01 can succeed."""
+    port, elsewhere = free_ports(2)
+    key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    pebble = Pebble(elsewhere, 90 * 86400, {"ours": key})
+    file = os.path.join(scratch, "eab-key")
+    with open(file, "w") as stream:
+        stream.write(key + "\n")
+    http_listen = f"127.0.0.1:{pebble.http}"
+    server = Server(
+        port, os.path.join(scratch, "http"), pebble.directory, "--acme-http-listen", http_listen,
+        "--acme-eab-key-id", "ours", "--acme-eab-key-file", file,
+    )
+    eventually("the certificate by HTTP-01", server.is_ready)
+    with server.connect(pebble.root) as stream:
+        check("a certificate by HTTP-01 for an external account", stream.getpeercert() is not None)
+    connection = http.client.HTTPConnection(http_listen, timeout=PATIENCE)
+    connection.request("GET", "/errors")
+    answer = connection.getresponse()
+    found = (answer.status, answer.getheader("location"))
+    check("other requests are redirected to HTTPS", found == (308, f"https://{DOMAINS[0]}/errors"), found)
+    check("SIGTERM ends it well", server.running.stop() == 0)
+    pebble.stop()
+
+
 try:
     issued_then_kept()
+    http_and_external_account()
     renewed()
     refused()
 finally:

@@ -99,6 +99,11 @@ cert = "/etc/webpush-server/cert.pem"
 # Another ACME authority, and the certificate to trust for its HTTPS:
 #directory = "https://ca.example.net/acme/directory"
 #directory_ca_file = "/etc/webpush-server/ca.pem"
+# Your account there, if it wants ACME accounts to be bound to one:
+#eab_key_id = "the-key-id"
+#eab_key_file = "/etc/webpush-server/eab-key"
+# Validation over plain HTTP, where port 443 does not reach the server:
+#http_listen = "[::]:80"
 
 [subscribe]
 # Without tokens anyone may subscribe.

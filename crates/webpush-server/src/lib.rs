@@ -6,12 +6,13 @@
 //! | startup and shutdown | [`server_config`], `config_warnings`, [`serve`], [`stop_signals`] |
 //! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
 //! | the log | [`log`] |
-//! | reload on SIGHUP | [`reload`] |
+//! | reload on SIGHUP; certificates that change on disk | [`reload`], [`certificate_files`] |
 //! | certificates by ACME | [`acme`] |
 //! | checks of a running server | [`doctor`] |
 //! | export of traces, in builds with the feature `otlp` | [`otlp`] |
 
 pub mod acme;
+pub mod certificate_files;
 pub mod cli;
 mod config_warnings;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! Reloads the configuration on SIGHUP. An invalid configuration changes nothing.
 
+use crate::certificate_files::{CertificateFiles, Loaded};
 use crate::log::Log;
 use crate::server_config::ServerConfig;
 use crate::service_manager;
@@ -7,8 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
 use webpush_admin::broadcasts::BroadcastSources;
 use webpush_http::server::HttpServer;
-use webpush_http::transport::certificate::{self, Certificate};
-use webpush_http::transport::tls;
 use webpush_service::service::ConfigSummary;
 use webpush_service::subscribe_tokens::SubscribeTokens;
 
@@ -32,7 +31,7 @@ pub struct Reload {
     /// Limits, rates, tokens and proxies.
     pub server: Arc<HttpServer>,
     /// The certificate, if it is read from files.
-    pub certificate: Option<Arc<Certificate>>,
+    pub certificate: Option<Arc<CertificateFiles>>,
     /// The versions of broadcasts.
     pub broadcasts: Arc<Mutex<BroadcastSources>>,
 }
@@ -67,14 +66,12 @@ impl Reload {
         let NewConfig { settings, mut needs_restart } = (self.read_config)()?;
         // Everything that can fail comes before the first change.
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), self.server.service.env())?;
-        let loaded = settings.identity.as_ref().map(tls::load).transpose()?;
-        let warnings = settings.warnings(loaded.as_ref(), self.server.service.now());
+        let loaded = settings.identity.as_ref().map(Loaded::load).transpose()?;
+        let certificate = loaded.as_ref().map(|loaded| &loaded.certificate);
+        let warnings = settings.warnings(certificate, self.server.service.now());
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         match (&self.certificate, loaded) {
-            (Some(current), Some(loaded)) => {
-                self.server.service.metrics.process.set_certificate_expiry(certificate::expiry(&loaded));
-                current.replace(loaded);
-            }
+            (Some(current), Some(loaded)) => current.replace(loaded),
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => needs_restart.push("tls".to_owned()),
         }

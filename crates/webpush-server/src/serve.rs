@@ -1,6 +1,9 @@
 //! Starts the server, and shuts it down in order.
 
 use crate::acme::Renewal;
+use crate::acme::http_challenge::HttpChallenges;
+use crate::acme::order::Challenges;
+use crate::certificate_files::{CertificateFiles, Loaded};
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::log::rate_limit::WINDOW;
@@ -25,7 +28,7 @@ use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::bind;
-use webpush_http::transport::certificate::{self, Certificate};
+use webpush_http::transport::certificate::Certificate;
 use webpush_http::transport::connections::Connections;
 use webpush_http::transport::listen::{self, Front};
 use webpush_http::transport::loopback::LoopbackClient;
@@ -55,11 +58,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("cannot install signal handlers")?;
     let hangups = signal(SignalKind::hangup()).context("cannot install signal handlers")?;
-    let certificate = settings.identity.as_ref().map(tls::load).transpose()?;
-    let warnings = settings.warnings(certificate.as_ref(), system::env().now());
+    let loaded = settings.identity.as_ref().map(Loaded::load).transpose()?;
+    let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), system::env().now());
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let expiry = certificate.as_ref().and_then(certificate::expiry);
-    let certificate = certificate.map(Certificate::new);
+    let certificate = loaded.as_ref().map(|loaded| Certificate::new(loaded.certificate.clone()));
     let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
     let acceptor = certificate.clone().or_else(|| challenged.clone()).map(tls::acceptor).transpose()?;
     let env = system::env();
@@ -109,10 +111,20 @@ pub async fn run(
     service.broadcasts.replace(broadcasts.effective());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.set_data_dir(&settings.data_dir);
-    service.metrics.process.set_certificate_expiry(expiry);
+    let certificate_files = certificate.zip(loaded).map(|(certificate, loaded)| {
+        Arc::new(CertificateFiles::new(certificate, loaded, Arc::clone(&service)))
+    });
     let renewal = match (settings.acme, challenged) {
         (Some(acme), Some(certificate)) => {
-            Some(Renewal::open(acme, &settings.data_dir, certificate, Arc::clone(&service))?)
+            let challenges = match &acme.http_listen {
+                Some(address) => {
+                    let challenges = HttpChallenges::default();
+                    challenges.listen(address, service.origin.clone()).await?;
+                    Challenges::Http(challenges)
+                }
+                None => Challenges::TlsAlpn(Arc::clone(&certificate)),
+            };
+            Some(Renewal::open(acme, &settings.data_dir, certificate, challenges, Arc::clone(&service))?)
         }
         _ => None,
     };
@@ -148,7 +160,9 @@ pub async fn run(
             }
         }
     });
-    let reload = Reload { read_config, log, server: Arc::clone(&server), certificate, broadcasts };
+    let watching = certificate_files.clone().map(CertificateFiles::watch);
+    let reload =
+        Reload { read_config, log, server: Arc::clone(&server), certificate: certificate_files, broadcasts };
     let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = sweep::start(Arc::clone(&service));
     let settling = settling::start(Arc::clone(&service));
@@ -175,6 +189,9 @@ pub async fn run(
     service_manager::stopping(delay + window + GRACE + GRACE + CLOSE_TIMEOUT + service.spans.flush_timeout());
     let stop = async {
         reloading.abort();
+        if let Some(watching) = watching {
+            watching.abort();
+        }
         sleep(delay).await;
         if let Some(renewing) = renewing {
             renewing.abort();

@@ -2,14 +2,18 @@
 
 use super::authority::Authority;
 use super::cache::{self, Cache, StoredAccount};
-use super::{AcmeConfig, challenge};
+use super::http_challenge::HttpChallenges;
+use super::{AcmeConfig, ExternalAccount, challenge};
 use anyhow::{Context as _, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder,
-    Order, OrderStatus, Problem, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey, Identifier,
+    NewAccount, NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
 use rustls::sign::CertifiedKey;
 use serde::Deserialize as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use webpush_core::printable;
@@ -42,31 +46,42 @@ pub struct IssuedCertificate {
 pub async fn order(
     settings: &AcmeConfig,
     cache: &Cache,
-    certificate: &Certificate,
+    challenges: &Challenges,
 ) -> anyhow::Result<IssuedCertificate> {
-    let _challenges = ChallengeGuard(certificate);
-    let ordered = timeout(ORDER_TIMEOUT, try_order(settings, cache, certificate)).await;
+    let _guard = ChallengeGuard(challenges);
+    let ordered = timeout(ORDER_TIMEOUT, try_order(settings, cache, challenges)).await;
     ordered.unwrap_or_else(|_| {
         Err(anyhow!("the order did not complete within {} min", ORDER_TIMEOUT.as_secs() / 60))
     })
 }
 
+/// Where the CA looks for the answers to its challenges.
+pub enum Challenges {
+    /// In the TLS handshake (RFC 8737).
+    TlsAlpn(Arc<Certificate>),
+    /// At a path of the domain, over plain HTTP (RFC 8555 §8.3).
+    Http(HttpChallenges),
+}
+
 /// Removes the challenges when the order ends, successfully or not.
-struct ChallengeGuard<'a>(&'a Certificate);
+struct ChallengeGuard<'a>(&'a Challenges);
 
 impl Drop for ChallengeGuard<'_> {
     fn drop(&mut self) {
-        self.0.forget_challenges();
+        match self.0 {
+            Challenges::TlsAlpn(certificate) => certificate.forget_challenges(),
+            Challenges::Http(challenges) => challenges.clear(),
+        }
     }
 }
 
 async fn try_order(
     settings: &AcmeConfig,
     cache: &Cache,
-    certificate: &Certificate,
+    challenges: &Challenges,
 ) -> anyhow::Result<IssuedCertificate> {
     let mut order = new_order(settings, cache).await?;
-    answer_challenges(&mut order, certificate).await?;
+    answer_challenges(&mut order, challenges).await?;
     until_ready(&mut order).await?;
     let key = order.finalize().await.map_err(describe)?;
     let chain = order.poll_certificate(&POLLING).await.map_err(describe)?;
@@ -103,8 +118,9 @@ async fn account(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Account
         // The documentation of --acme-domains says that using it means agreeing to the terms.
         let new =
             NewAccount { contact: &contacts, terms_of_service_agreed: true, only_return_existing: false };
+        let binding = settings.binding.as_ref().map(read_binding).transpose()?;
         let (account, credentials) =
-            builder.create(&new, settings.directory.clone(), None).await.map_err(describe)?;
+            builder.create(&new, settings.directory.clone(), binding.as_ref()).await.map_err(describe)?;
         let credentials = serde_json::to_value(credentials).context("cannot serialize the account")?;
         store(cache, StoredAccount { contact: settings.contact.clone(), credentials }).await?;
         return Ok(account);
@@ -119,12 +135,25 @@ async fn account(settings: &AcmeConfig, cache: &Cache) -> anyhow::Result<Account
     Ok(account)
 }
 
+/// Reads the key of an account at the CA.
+fn read_binding(account: &ExternalAccount) -> anyhow::Result<ExternalAccountKey> {
+    let file = account.key_file.display();
+    let text = std::fs::read_to_string(&account.key_file)
+        .with_context(|| format!("cannot read {file} (--acme-eab-key-file)"))?;
+    // CAs print it with and without padding.
+    let key = URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('='));
+    let key = key.ok().filter(|key| !key.is_empty()).with_context(|| {
+        format!("{file} (--acme-eab-key-file) has no key: expected base64url, as the CA shows it")
+    })?;
+    Ok(ExternalAccountKey::new(account.key_id.clone(), &key))
+}
+
 async fn store(cache: &Cache, account: StoredAccount) -> anyhow::Result<()> {
     let cache = cache.clone();
     tokio::task::spawn_blocking(move || cache.store_account(&account)).await?
 }
 
-async fn answer_challenges(order: &mut Order, certificate: &Certificate) -> anyhow::Result<()> {
+async fn answer_challenges(order: &mut Order, challenges: &Challenges) -> anyhow::Result<()> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.map_err(describe)?;
@@ -134,14 +163,25 @@ async fn answer_challenges(order: &mut Order, certificate: &Certificate) -> anyh
             AuthorizationStatus::Pending => {}
             status => bail!("{domain}: the authorization is {status:?}"),
         }
+        let (kind, name) = match challenges {
+            Challenges::TlsAlpn(_) => (ChallengeType::TlsAlpn01, "TLS-ALPN-01"),
+            Challenges::Http(_) => (ChallengeType::Http01, "HTTP-01"),
+        };
         let mut challenge = authorization
-            .challenge(ChallengeType::TlsAlpn01)
-            .with_context(|| format!("{domain}: the CA does not offer TLS-ALPN-01"))?;
-        let digest = challenge.key_authorization().digest();
-        let digest =
-            digest.as_ref().try_into().context("the digest of the key authorization is not 32 bytes long")?;
-        certificate
-            .answer(domain, challenge::certificate(challenge.identifier().to_string().as_str(), digest)?);
+            .challenge(kind)
+            .with_context(|| format!("{domain}: the CA does not offer {name}"))?;
+        match challenges {
+            Challenges::TlsAlpn(certificate) => {
+                let digest = challenge.key_authorization().digest();
+                let digest = digest.as_ref().try_into();
+                let digest = digest.context("the digest of the key authorization is not 32 bytes long")?;
+                let name = challenge.identifier().to_string();
+                certificate.answer(domain, challenge::certificate(&name, digest)?);
+            }
+            Challenges::Http(challenges) => {
+                challenges.answer(&challenge.token, challenge.key_authorization().as_str());
+            }
+        }
         challenge.set_ready().await.map_err(describe)?;
     }
     Ok(())
@@ -199,6 +239,19 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_an_external_account_is_base64url() {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join("key");
+        let account = ExternalAccount { key_id: "id".to_owned(), key_file: key_file.clone() };
+        let missing = read_binding(&account).err().unwrap();
+        assert!(missing.to_string().starts_with("cannot read "), "{missing}");
+        for (text, is_key) in [("c2VjcmV0\n", true), ("c2VjcmV0LQ==", true), ("", false), ("+ /", false)] {
+            std::fs::write(&key_file, text).unwrap();
+            assert_eq!(read_binding(&account).is_ok(), is_key, "{text:?}");
+        }
+    }
 
     #[test]
     fn errors_of_the_ca_are_one_line_of_limited_length() {

@@ -1,7 +1,7 @@
 //! The renewal task: serves the stored certificate, and orders the next one before it expires.
 
 use super::cache::{self, Cache};
-use super::order::{self, IssuedCertificate};
+use super::order::{self, Challenges, IssuedCertificate};
 use super::schedule::{self, Jitter};
 use super::{AcmeConfig, authority};
 use rustls::sign::CertifiedKey;
@@ -22,6 +22,7 @@ pub struct Renewal {
     settings: AcmeConfig,
     cache: Cache,
     certificate: Arc<Certificate>,
+    challenges: Challenges,
     service: Arc<Service>,
     /// Time of the next order.
     due: Timestamp,
@@ -38,11 +39,13 @@ impl Renewal {
         settings: AcmeConfig,
         data_dir: &Path,
         certificate: Arc<Certificate>,
+        challenges: Challenges,
         service: Arc<Service>,
     ) -> anyhow::Result<Self> {
         authority::check_trust(settings.directory_ca_file.as_deref())?;
         let cache = Cache::open(data_dir, &settings.directory)?;
-        let mut renewal = Self { due: service.now(), settings, cache, certificate, service, failures: 0 };
+        let due = service.now();
+        let mut renewal = Self { settings, cache, certificate, challenges, service, due, failures: 0 };
         let stored = renewal.cache.certificate().unwrap_or_else(|error| {
             tracing::warn!("ordering a new certificate: {error:#}");
             None
@@ -56,7 +59,7 @@ impl Renewal {
     pub async fn run(mut self) {
         loop {
             sleep_until(self.service.env(), self.due).await;
-            match order::order(&self.settings, &self.cache, &self.certificate).await {
+            match order::order(&self.settings, &self.cache, &self.challenges).await {
                 Ok(issued) => self.issued(issued).await,
                 Err(error) => self.failed(&error),
             }

@@ -135,7 +135,7 @@ fn the_example_can_be_used() {
     let is_setting =
         |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
     // Only one source of certificates is allowed, and traces need a feature.
-    let left = ["#domains", "#contact", "#staging", "#directory", "#endpoint"];
+    let left = ["#domains", "#contact", "#staging", "#directory", "#eab", "#http_listen", "#endpoint"];
     let other_way = |line: &str| line.starts_with("#pfx") || left.iter().any(|key| line.starts_with(key));
     let all: String = here
         .lines()

@@ -113,6 +113,20 @@ async fn new_handshakes_use_the_new_certificate_and_an_invalid_one_changes_nothi
 }
 
 #[tokio::test]
+async fn a_certificate_that_changes_on_disk_is_used_without_a_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = files(dir.path());
+    let server = Server::start_with_log(&["--key", &old.key, "--cert", &old.cert]);
+    connect(&server, &old, &[b"h2"]).await;
+    let new = files(dir.path());
+    server.logged(&["INFO", "certificate loaded again"]).await;
+    connect(&server, &new, &[b"h2"]).await;
+    std::fs::write(Path::new(&new.cert), "broken").unwrap();
+    server.logged(&["ERROR", "cannot be used, so the previous one stays in use"]).await;
+    connect(&server, &new, &[b"h2"]).await;
+}
+
+#[tokio::test]
 async fn tokens_are_reloaded() {
     let config = Config::new("[subscribe]\ntokens = ['0123456789abcdef']\n");
     let server = config.start(&[]);

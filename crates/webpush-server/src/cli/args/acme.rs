@@ -1,8 +1,9 @@
 //! Certificates by ACME.
 
-use crate::acme::{AcmeConfig, Domain};
+use crate::acme::{AcmeConfig, Domain, ExternalAccount};
 use clap::builder::BoolishValueParser;
 use instant_acme::LetsEncrypt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use webpush_client::url::CapabilityUrl;
 use webpush_config::setting::NeedsRestart;
@@ -41,6 +42,20 @@ pub(crate) struct AcmeArgs {
     /// PEM file of additional CA certificates to trust for that directory
     #[arg(long, env = "WEBPUSH_SERVER_ACME__DIRECTORY_CA_FILE", add = NeedsRestart, value_name = "FILE")]
     acme_directory_ca_file: Option<PathBuf>,
+
+    /// ID of the key of your account at a CA that wants accounts to be bound (EAB), such as ZeroSSL
+    #[arg(long, env = "WEBPUSH_SERVER_ACME__EAB_KEY_ID", add = NeedsRestart, value_name = "ID")]
+    acme_eab_key_id: Option<String>,
+
+    /// File with that key (HMAC), in base64url as the CA shows it
+    #[arg(long, env = "WEBPUSH_SERVER_ACME__EAB_KEY_FILE", add = NeedsRestart, value_name = "FILE")]
+    acme_eab_key_file: Option<PathBuf>,
+
+    /// Validate domains over plain HTTP (HTTP-01) on this address, such as [::]:80, not on port 443
+    ///
+    /// Other requests to it are redirected to the origin.
+    #[arg(long, env = "WEBPUSH_SERVER_ACME__HTTP_LISTEN", add = NeedsRestart, value_name = "ADDRESS", value_parser = parse_listen)]
+    acme_http_listen: Option<String>,
 }
 
 impl AcmeArgs {
@@ -58,6 +73,11 @@ impl AcmeArgs {
             contact: self.acme_contact,
             directory: self.acme_directory.unwrap_or_else(|| built_in.url().to_owned()),
             directory_ca_file: self.acme_directory_ca_file,
+            binding: self
+                .acme_eab_key_id
+                .zip(self.acme_eab_key_file)
+                .map(|(key_id, key_file)| ExternalAccount { key_id, key_file }),
+            http_listen: self.acme_http_listen,
         })
     }
 }
@@ -75,6 +95,13 @@ fn parse_directory(text: &str) -> Result<String, String> {
     match CapabilityUrl::parse(text) {
         Ok(url) if url.is_https() => Ok(text.to_owned()),
         _ => Err(format!("'{text}' is not an ACME directory: expected an https URL")),
+    }
+}
+
+fn parse_listen(text: &str) -> Result<String, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!("'{text}' is not an address with a port: expected one such as [::]:80")),
     }
 }
 
@@ -103,6 +130,9 @@ mod tests {
         assert_eq!(found.directory, "https://acme-v02.api.letsencrypt.org/directory");
         let staging = settings(&["--acme-domains", "a.example", "--acme-staging"]).unwrap();
         assert_eq!(staging.directory, "https://acme-staging-v02.api.letsencrypt.org/directory");
+        let bound = ["--acme-domains", "a.example", "--acme-eab-key-id", "me", "--acme-eab-key-file", "/k"];
+        let binding = ExternalAccount { key_id: "me".to_owned(), key_file: "/k".into() };
+        assert_eq!(settings(&bound).unwrap().binding, Some(binding));
         let other = ["--acme-domains", "a.example", "--acme-directory", "https://ca.lan:8443/dir"];
         assert_eq!(settings(&other).unwrap().directory, "https://ca.lan:8443/dir");
     }
@@ -123,6 +153,11 @@ mod tests {
             "tel:1",
         ] {
             assert!(parse_contact(wrong).unwrap_err().starts_with('\''), "{wrong}");
+        }
+        for (address, is_right) in
+            [("[::]:80", true), ("127.0.0.1:5002", true), ("80", false), ("[::]", false)]
+        {
+            assert_eq!(parse_listen(address).is_ok(), is_right, "{address}");
         }
         for wrong in ["", "http://ca.lan/dir", "ca.lan/dir", "https://", "https://user@ca.lan/"] {
             assert!(parse_directory(wrong).unwrap_err().starts_with('\''), "{wrong}");

@@ -196,6 +196,10 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::Needs("acme.directory", "acme.domains"),
     Rule::Needs("acme.directory_ca_file", "acme.directory"),
     Rule::Excludes("acme.staging", "acme.directory"),
+    Rule::Needs("acme.http_listen", "acme.domains"),
+    Rule::Needs("acme.eab_key_id", "acme.eab_key_file"),
+    Rule::Needs("acme.eab_key_file", "acme.eab_key_id"),
+    Rule::Needs("acme.eab_key_id", "acme.directory"),
 ];
 
 /// Limits of broadcasts.
