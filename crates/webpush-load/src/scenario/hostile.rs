@@ -42,7 +42,7 @@ pub struct Args {
     only: Vec<Attack>,
 }
 
-/// What an attack did to the others.
+/// The effects of an attack on the others.
 struct Outcome {
     /// Accepted messages of honest senders, in percent of those without the attack.
     share: f64,

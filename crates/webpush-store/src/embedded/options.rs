@@ -26,7 +26,7 @@ pub struct Options {
     ///
     /// At most a quarter of the volume. Below, new messages, inboxes and subscriptions are refused. 0 keeps none.
     pub reserve_bytes: u64,
-    /// An inbox may hold one part in so many of the room that is left on the volume; 0 for no limit.
+    /// An inbox may hold one part in this many of the room that is left on the volume; 0 for no limit.
     ///
     /// At least 1 MiB.
     pub inbox_room_part: u64,

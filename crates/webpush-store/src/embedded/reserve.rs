@@ -44,7 +44,7 @@ pub(super) struct Reserve {
     checked: Option<(MonotonicTime, u64)>,
     /// True if the file is there.
     is_held: bool,
-    /// An inbox may hold one part in so many of the room; 0 for no limit.
+    /// An inbox may hold one part in this many of the room; 0 for no limit.
     inbox_part: u64,
     /// The most that an inbox may hold.
     inbox_bytes: u64,

@@ -18,7 +18,7 @@ const WAITING: usize = 34;
 /// Bytes of a notification for the Matrix gateway, just below its limit.
 const NOTIFICATION_BYTES: usize = 58 * 1024;
 
-/// What clients do against the others.
+/// An attack of clients on the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Attack {
     /// Read the newest message of a channel beside one that holds many
