@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { fail, soon, told } from './checks.mjs';
+import { fail, Queue, soon, told } from './checks.mjs';
 
 /** From start to the line that names the origin, and from SIGTERM to the end. */
 const PATIENCE_MS = 20_000;
@@ -13,6 +13,7 @@ export class Server {
   #process;
   #port = 0;
   #more;
+  #lines;
   /** As the start line gives it: scheme, host and port. */
   origin;
   /** Where its admin listener is. */
@@ -27,12 +28,21 @@ export class Server {
     const log = openSync(told('WEBPUSH_LOG'), 'a');
     this.#process = spawn(told('WEBPUSH_SERVER'), this.#arguments(), { stdio: ['ignore', 'pipe', log] });
     closeSync(log);
-    const lines = createInterface({ input: this.#process.stdout });
-    const first = Promise.race([once(lines, 'line'), once(this.#process, 'exit').then(() => [''])]);
-    const [line] = await soon(first, 'start line of the server', PATIENCE_MS);
+    this.#lines = new Queue();
+    createInterface({ input: this.#process.stdout }).on('line', (line) => this.#lines.put(line));
+    const end = once(this.#process, 'exit').then(() => '');
+    const line = await Promise.race([this.#lines.next('start line of the server', PATIENCE_MS), end]);
     this.origin = /https?:\/\/[\w.:[\]-]+/.exec(line)?.[0] ?? fail(`the server did not start: ${line}`);
     this.admin = `http://${/, admin on ([\w.:[\]-]+);/.exec(line)?.[1]}`;
     this.#port = new URL(this.origin).port;
+  }
+
+  /** The lines that it prints after the start line, up to one that matches. */
+  async linesUntil(pattern) {
+    const lines = [];
+    do lines.push(await this.#lines.next(`line of the server like ${pattern}`, PATIENCE_MS));
+    while (!pattern.test(lines.at(-1)));
+    return lines.join('\n');
   }
 
   /** As an administrator would. */
@@ -49,7 +59,8 @@ export class Server {
 
   #arguments() {
     const { WEBPUSH_KEY: key, WEBPUSH_CERTIFICATE: certificate } = process.env;
-    const transport = key ? ['--key', key, '--cert', certificate] : ['--plaintext'];
+    const plain = this.#more.includes('--dev-tls') ? [] : ['--plaintext'];
+    const transport = key ? ['--key', key, '--cert', certificate] : plain;
     const data = `${told('WEBPUSH_DIRECTORY')}/data`;
     const admin = ['--admin', '127.0.0.1:0'];
     // The few agents of a script need not be spread over 5 s.

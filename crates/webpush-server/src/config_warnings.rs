@@ -1,5 +1,6 @@
 //! Warnings about configurations that are valid, but with which clients cannot work.
 
+use crate::dev_tls;
 use crate::server_config::ServerConfig;
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
@@ -27,6 +28,15 @@ impl ServerConfig {
                 self.default_origin(&self.host().1, self.port)
             )),
             Some(_) | None => {}
+        }
+        let host = origin.as_ref().map_or_else(|| self.host().1, |origin| origin.host().to_owned());
+        let is_local = dev_tls::NAMES.contains(&&*host) || (origin.is_none() && self.listens_on_all_addresses());
+        if self.dev_tls && !is_local {
+            warnings.push(format!(
+                "the certificate of --dev-tls is only for {}, and clients would use {host}: get one for this name (--key \
+                 and --cert, or --acme-domains), or correct --host or --origin",
+                dev_tls::NAMES.join(", ")
+            ));
         }
         if let (Some(certificate), Some(identity)) = (certificate, &self.identity) {
             let host = origin.as_ref().map(CapabilityUrl::host);
@@ -75,6 +85,12 @@ mod tests {
             (&["--host", "0.0.0.0", "--plaintext"], Some("http://localhost:8080")),
             (&["--host", "0.0.0.0", "--plaintext", "--origin", "https://push.example"], None),
             (&["--acme-domains", "push.example"], None),
+            (&["--dev-tls"], None),
+            (&["--dev-tls", "--origin", "https://localhost:8443"], None),
+            (&["--dev-tls", "--origin", "https://[::1]:8443", "--host", "::1"], None),
+            (&["--dev-tls", "--origin", "https://push.example"], Some("push.example")),
+            (&["--dev-tls", "--host", "192.0.2.1"], Some("192.0.2.1")),
+            (&["--dev-tls", "--host", "0.0.0.0"], Some("https://localhost:8443")),
             (&TLS, Some("https://localhost:8080")),
             (&[&TLS[..], &["--host", "push.example"]].concat(), None),
             (&[&TLS[..], &["--origin", "http://push.example"]].concat(), Some("http://push.example")),

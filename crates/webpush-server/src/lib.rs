@@ -7,7 +7,7 @@
 //! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
 //! | the log | [`log`] |
 //! | reload on SIGHUP; certificates that change on disk | [`reload`], [`certificate_files`] |
-//! | certificates by ACME | [`acme`] |
+//! | certificates by ACME, and for development | [`acme`], [`dev_tls`] |
 //! | checks of a running server | [`doctor`] |
 //! | export of traces, in builds with the feature `otlp` | [`otlp`] |
 
@@ -15,6 +15,7 @@ pub mod acme;
 pub mod certificate_files;
 pub mod cli;
 mod config_warnings;
+pub mod dev_tls;
 pub mod doctor;
 pub mod inherited;
 pub mod log;

@@ -1,6 +1,6 @@
 //! Reloads the configuration on SIGHUP. An invalid configuration changes nothing.
 
-use crate::certificate_files::{CertificateFiles, Loaded};
+use crate::certificate_files::CertificateFiles;
 use crate::log::Log;
 use crate::server_config::ServerConfig;
 use crate::service_manager;
@@ -66,9 +66,9 @@ impl Reload {
         let NewConfig { settings, mut needs_restart } = (self.read_config)()?;
         // Everything that can fail comes before the first change.
         let tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), self.server.service.env())?;
-        let loaded = settings.identity.as_ref().map(Loaded::load).transpose()?;
-        let certificate = loaded.as_ref().map(|loaded| &loaded.certificate);
-        let warnings = settings.warnings(certificate, self.server.service.now());
+        let now = self.server.service.now();
+        let loaded = settings.load_certificate(now)?;
+        let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), now);
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         match (&self.certificate, loaded) {
             (Some(current), Some(loaded)) => current.replace(loaded),

@@ -3,7 +3,8 @@
 use crate::acme::Renewal;
 use crate::acme::http_challenge::HttpChallenges;
 use crate::acme::order::Challenges;
-use crate::certificate_files::{CertificateFiles, Loaded};
+use crate::certificate_files::CertificateFiles;
+use crate::dev_tls;
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::log::rate_limit::WINDOW;
@@ -58,8 +59,12 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch().context("cannot install signal handlers")?;
     let hangups = signal(SignalKind::hangup()).context("cannot install signal handlers")?;
-    let loaded = settings.identity.as_ref().map(Loaded::load).transpose()?;
-    let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), system::env().now());
+    if settings.dev_tls {
+        create_data_dir(&settings.data_dir)?;
+    }
+    let now = system::env().now();
+    let loaded = settings.load_certificate(now)?;
+    let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), now);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let certificate = loaded.as_ref().map(|loaded| Certificate::new(loaded.certificate.clone()));
     let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
@@ -111,7 +116,7 @@ pub async fn run(
     service.broadcasts.replace(broadcasts.effective());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.set_data_dir(&settings.data_dir);
-    let certificate_files = certificate.zip(loaded).map(|(certificate, loaded)| {
+    let certificate_files = certificate.clone().zip(loaded).map(|(certificate, loaded)| {
         Arc::new(CertificateFiles::new(certificate, loaded, Arc::clone(&service)))
     });
     let renewal = match (settings.acme, challenged) {
@@ -129,7 +134,8 @@ pub async fn run(
         _ => None,
     };
     let address = listener.local_addr()?.to_string();
-    announce(&service, &address, &settings.data_dir, admin_server.as_ref());
+    let ca_file = settings.dev_tls.then(|| dev_tls::ca_file(&settings.data_dir));
+    announce(&service, &address, &settings.data_dir, admin_server.as_ref(), ca_file.as_deref());
 
     let drain = Drain::default();
     let connections = Arc::new(Connections::new(
@@ -143,7 +149,15 @@ pub async fn run(
         tls: acceptor,
     };
     let listening = listen::start(listener, front, Arc::clone(&server), drain.draining());
-    let renewing = renewal.map(|renewal| tokio::spawn(renewal.run()));
+    let renewing = match (renewal, &certificate) {
+        (Some(renewal), _) => Some(tokio::spawn(renewal.run())),
+        (None, Some(certificate)) if settings.dev_tls => Some(tokio::spawn(dev_tls::keep_valid(
+            settings.data_dir.clone(),
+            Arc::clone(certificate),
+            Arc::clone(&service),
+        ))),
+        (None, _) => None,
+    };
     // The admin listener is the last to stop.
     let admin_drain = Drain::default();
     let administering = admin_server.map(|admin_server| {
@@ -329,18 +343,45 @@ async fn deleted(store: &Backend) {
 }
 
 /// Logs the start, and prints the startup line, from which scripts read the origin.
-fn announce(service: &Service, address: &str, data_dir: &Path, admin_server: Option<&AdminServer>) {
+///
+/// Behind it is what clients need to trust `ca_file`.
+fn announce(
+    service: &Service,
+    address: &str,
+    data_dir: &Path,
+    admin_server: Option<&AdminServer>,
+    ca_file: Option<&Path>,
+) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, "serving");
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     let admin = admin_server
         .map(|admin_server| format!(", admin on {}", admin_server.display_address()))
         .unwrap_or_default();
+    let (flag, trust) = ca_file.map(|file| (ca_flag(file), trust(file))).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen {origin}{token}\n",
+        "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen \
+         {origin}{token}{flag}\n{trust}",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );
     let mut out = io::stdout().lock();
     // Standard output may be closed.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+fn ca_flag(ca_file: &Path) -> String {
+    format!(" --ca-file {}", ca_file.display())
+}
+
+/// Returns how clients are told to trust a CA.
+fn trust(ca_file: &Path) -> String {
+    // Clients may run in another directory.
+    let absolute = ca_file.canonicalize().unwrap_or_else(|_| ca_file.to_owned());
+    let file = absolute.display();
+    format!(
+        "for development only: clients have to trust the CA of this server, {file}\n  \
+         Node     NODE_EXTRA_CA_CERTS={file}\n  \
+         Python   REQUESTS_CA_BUNDLE={file} (requests, pywebpush), SSL_CERT_FILE={file} (others)\n  \
+         curl     --cacert {file}\n"
+    )
 }

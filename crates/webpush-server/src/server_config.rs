@@ -1,12 +1,14 @@
 //! The configuration of a server.
 
+use crate::certificate_files::Loaded;
 use crate::serve::Recovery;
-use crate::{acme, log};
+use crate::{acme, dev_tls, log};
 use anyhow::bail;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use webpush_admin::admin;
 use webpush_core::protocol::autopush::Versions;
+use webpush_core::time::Timestamp;
 use webpush_http::gateway;
 use webpush_http::problem::VapidErrorStatus;
 use webpush_http::transport::connections::NetworkLimit;
@@ -26,6 +28,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// TLS certificate and key from files.
     pub identity: Option<tls::Identity>,
+    /// TLS with a certificate for this machine, in the data directory.
+    pub dev_tls: bool,
     /// Certificates by ACME, instead of files.
     pub acme: Option<acme::AcmeConfig>,
     /// Allows plain HTTP on addresses that other machines can reach.
@@ -96,6 +100,21 @@ impl ServerConfig {
         Ok(())
     }
 
+    /// Loads the certificate, except for one by ACME. That of `--dev-tls` is created if necessary.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be used or created.
+    pub fn load_certificate(&self, now: Timestamp) -> anyhow::Result<Option<Loaded>> {
+        match &self.identity {
+            Some(identity) => Loaded::load(identity).map(Some),
+            None if self.dev_tls => {
+                dev_tls::load_or_create(&self.data_dir, now)?;
+                Loaded::load(&dev_tls::identity(&self.data_dir)).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Returns the origin as this machine sees it; `None` if the port is picked at the start.
     #[must_use]
     pub fn likely_origin(&self) -> Option<String> {
@@ -103,7 +122,7 @@ impl ServerConfig {
     }
 
     pub(crate) const fn has_tls(&self) -> bool {
-        self.identity.is_some() || self.acme.is_some()
+        self.identity.is_some() || self.dev_tls || self.acme.is_some()
     }
 
     /// Returns the origin of the first ACME domain, which uses port 443, or of the address listened on.
@@ -118,7 +137,7 @@ impl ServerConfig {
     pub(crate) fn host(&self) -> (String, String) {
         let host = match &self.host {
             Some(host) => host.clone(),
-            None if self.has_tls() => "::".to_owned(),
+            None if self.has_tls() && !self.dev_tls => "::".to_owned(),
             None => "127.0.0.1".to_owned(),
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -80,6 +80,11 @@ pub(super) const CASES: &[Case] = &[
     script("python-h2-floods-tls", PYTHON_PACKAGES, "python/floods.py", Tls),
     // Both libraries refuse endpoints without https, so these have no plain-text counterpart.
     script("npm-web-push-tls", NODE_PACKAGES, "node/web-push.mjs", Tls),
+    Case {
+        name: "dev-tls",
+        tools: &[Tool::Curl, Tool::Node, Tool::NodePackages],
+        run: Run::OwnServer { path: "node/dev-tls.mjs", transport: Plain },
+    },
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
     script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),
     script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),

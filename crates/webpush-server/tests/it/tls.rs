@@ -5,6 +5,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -167,4 +168,39 @@ async fn unusable_identities_are_explained() {
     let other_key = self::files(other.path()).key;
     let output = crate::support::refused(dir.path(), &["--key", &other_key, "--cert", &files.cert]);
     assert!(output.contains("does not match the certificate"), "{output}");
+}
+
+/// E2: libraries such as npm `web-push` send over HTTPS only.
+#[tokio::test]
+async fn dev_tls_serves_clients_that_trust_the_ca_of_the_data_directory() {
+    let server = Server::start_with(&["--dev-tls"]);
+    assert!(server.origin.starts_with("https://127.0.0.1:"), "{}", server.origin);
+    let ca = server.dir().join("data/dev-tls/ca.pem");
+    let output = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
+        .args(["listen", &server.origin, "--ca-file", ca.to_str().unwrap(), "--no-wait", "--state"])
+        .arg(server.dir().join("agent.json"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("/push/"), "{output:?}");
+    let unasked = Command::new(env!("CARGO_BIN_EXE_webpush-server"))
+        .args(["listen", &server.origin, "--no-wait"])
+        .output()
+        .unwrap();
+    assert!(!unasked.status.success(), "{unasked:?}");
+}
+
+#[test]
+fn dev_tls_excludes_other_certificates_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    for (flags, named) in [
+        (&["--cert", "c", "--key", "k"][..], "tls.cert"),
+        (&["--pfx", "p"], "tls.pfx"),
+        (&["--acme-domains", "push.example.net"], "acme.domains"),
+        (&["--plaintext"], "listen.plaintext"),
+    ] {
+        let output = crate::support::refused(dir.path(), &[&["--dev-tls"], flags].concat());
+        assert!(output.contains("tls.dev cannot be combined with") && output.contains(named), "{output}");
+    }
+    assert!(!dir.path().join("data/dev-tls").exists());
 }

@@ -45,11 +45,11 @@ Every flag is also an environment variable (see --help) and a key of the TOML fi
 /// Each has a variable, `WEBPUSH_SERVER_SECTION__KEY`, which names its key in the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Address or name to listen on [default: 127.0.0.1; with TLS ::, all addresses]
+    /// Address or name to listen on [default: 127.0.0.1; with --cert, --pfx or ACME ::, all addresses]
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__HOST", add = NeedsRestart, value_name = "ADDRESS")]
     host: Option<String>,
 
-    /// Port to listen on; 0 picks a free one [default: 8080; with ACME 443]
+    /// Port to listen on; 0 picks a free one [default: 8080; with ACME 443, with --dev-tls 8443]
     #[arg(long, env = "WEBPUSH_SERVER_LISTEN__PORT", add = NeedsRestart)]
     port: Option<u16>,
 
@@ -68,6 +68,21 @@ pub(crate) struct Args {
     /// File with the password of --pfx
     #[arg(long, env = "WEBPUSH_SERVER_TLS__PFX_PASSWORD_FILE", value_name = "FILE")]
     pfx_password_file: Option<PathBuf>,
+
+    /// Use TLS with a certificate for localhost from a CA of its own, which it creates in the data directory
+    ///
+    /// For development. Prints the CA certificate that clients have to trust.
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_TLS__DEV", add = NeedsRestart,
+        value_name = "BOOL",
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+    )]
+    dev_tls: bool,
 
     /// Serve without TLS on addresses that other machines can reach, behind a proxy that terminates TLS
     #[arg(
@@ -187,6 +202,11 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::Excludes("listen.plaintext", "tls.cert"),
     Rule::Excludes("listen.plaintext", "tls.pfx"),
     Rule::Needs("listen.proxy_protocol", "listen.trusted_proxies"),
+    Rule::Excludes("tls.dev", "tls.cert"),
+    Rule::Excludes("tls.dev", "tls.key"),
+    Rule::Excludes("tls.dev", "tls.pfx"),
+    Rule::Excludes("tls.dev", "acme.domains"),
+    Rule::Excludes("tls.dev", "listen.plaintext"),
     Rule::Excludes("acme.domains", "tls.cert"),
     Rule::Excludes("acme.domains", "tls.key"),
     Rule::Excludes("acme.domains", "tls.pfx"),
@@ -323,8 +343,13 @@ impl Args {
         });
         ServerConfig {
             host: self.host,
-            port: self.port.unwrap_or_else(|| if acme.is_some() { 443 } else { 8080 }),
+            port: self.port.unwrap_or(match (acme.is_some(), self.dev_tls) {
+                (true, _) => 443,
+                (false, true) => 8443,
+                (false, false) => 8080,
+            }),
             identity,
+            dev_tls: self.dev_tls,
             acme,
             plaintext: self.plaintext,
             origin: self.origin,
