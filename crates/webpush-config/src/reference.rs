@@ -90,6 +90,8 @@ cert = "/etc/webpush-server/cert.pem"
 # Or both in one PKCS#12 file:
 #pfx = "/etc/webpush-server/all.pfx"
 #pfx_password_file = "/etc/webpush-server/password"
+# Or, for development, a certificate for localhost from a CA in the data directory:
+#dev = false
 
 [acme]
 # Instead of [tls]: from Let's Encrypt, whose terms you then agree to.

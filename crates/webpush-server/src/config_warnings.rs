@@ -30,7 +30,8 @@ impl ServerConfig {
             Some(_) | None => {}
         }
         let host = origin.as_ref().map_or_else(|| self.host().1, |origin| origin.host().to_owned());
-        let is_local = dev_tls::NAMES.contains(&&*host) || (origin.is_none() && self.listens_on_all_addresses());
+        let is_local =
+            dev_tls::NAMES.contains(&&*host) || (origin.is_none() && self.listens_on_all_addresses());
         if self.dev_tls && !is_local {
             warnings.push(format!(
                 "the certificate of --dev-tls is only for {}, and clients would use {host}: get one for this name (--key \

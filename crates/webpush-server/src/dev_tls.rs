@@ -1,4 +1,4 @@
-//! TLS for development (`--dev-tls`): a CA and its certificate for this machine, kept in the data directory.
+//! TLS for development (`--dev-tls`): a CA and its certificate, kept in the data directory.
 //!
 //! Clients are told once to trust the CA; its certificate is renewed behind it. The CA can sign only for the
 //! [names](NAMES) of this machine, so a stolen key does not endanger a client's connections elsewhere.
@@ -94,7 +94,7 @@ pub(crate) fn identity(data_dir: &Path) -> Identity {
     Identity::Pem { key: file.clone(), cert: file }
 }
 
-/// Returns the certificate if clients that trust the CA accept it, now and until its renewal would be late.
+/// Returns the certificate if clients accept it, now and until its renewal would be late.
 fn usable(data_dir: &Path, now: Timestamp) -> Option<CertifiedKey> {
     let ca = ca_certificate(&data_dir.join(SUBDIRECTORY), now)?;
     let loaded = tls::load(&identity(data_dir)).ok()?;
@@ -268,7 +268,8 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(ca_certificate(&directory, NOW).unwrap()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let accepts = |name: &str| {
             let mut params = CertificateParams::new([name.to_owned()]).unwrap();
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

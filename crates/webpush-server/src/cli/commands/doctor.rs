@@ -6,6 +6,7 @@ use crate::cli::args::values::parse_time;
 use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
 use crate::cli::runtime::block_on;
+use crate::dev_tls;
 use crate::doctor::check_result::{CheckResult, CheckStatus};
 use crate::doctor::{Diagnosis, machine};
 use anyhow::Context as _;
@@ -98,6 +99,7 @@ async fn examine(
         Some(url) => CapabilityUrl::parse(url)?,
         None => own_url(settings, effective_origin(line).await)?,
     };
+    let ca_file = args.ca_file.clone().or_else(|| dev_ca(args, &settings.data_dir, &url));
     let mut worst = CheckStatus::Good;
     let mut report = |result: CheckResult| {
         worst = worst.max(result.verdict);
@@ -123,12 +125,18 @@ async fn examine(
     }
     let diagnosis = Diagnosis {
         url,
-        connector: Connector::new(args.ca_file.clone()),
+        connector: Connector::new(ca_file),
         keyring: has_data_dir.then(|| keyring(&settings.data_dir)).flatten(),
         idle: args.idle,
     };
     diagnosis.run(report).await;
     Ok(worst)
+}
+
+/// Returns the CA of the own server if it runs with `--dev-tls`, as far as its origin shows.
+fn dev_ca(args: &DoctorArgs, data_dir: &Path, url: &CapabilityUrl) -> Option<PathBuf> {
+    let is_local = args.url.is_none() && url.is_https() && dev_tls::NAMES.contains(&url.host());
+    Some(dev_tls::ca_file(data_dir)).filter(|file| is_local && file.exists())
 }
 
 /// Returns the effective origin of the running server, which flags may have set.

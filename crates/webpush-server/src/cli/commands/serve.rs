@@ -69,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_TLS__PFX_PASSWORD_FILE", value_name = "FILE")]
     pfx_password_file: Option<PathBuf>,
 
-    /// Use TLS with a certificate for localhost from a CA of its own, which it creates in the data directory
+    /// Use TLS with a certificate for localhost, from a CA that is created in the data directory
     ///
     /// For development. Prints the CA certificate that clients have to trust.
     #[arg(
@@ -343,7 +343,7 @@ impl Args {
         });
         ServerConfig {
             host: self.host,
-            port: self.port.unwrap_or(match (acme.is_some(), self.dev_tls) {
+            port: self.port.unwrap_or_else(|| match (acme.is_some(), self.dev_tls) {
                 (true, _) => 443,
                 (false, true) => 8443,
                 (false, false) => 8080,
