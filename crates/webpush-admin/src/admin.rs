@@ -2,9 +2,9 @@
 //!
 //! | Topic | Files |
 //! |---|---|
-//! | listener | [`address`], `listen.rs` |
+//! | listener | [`address`], `listen.rs`, [`port_holder`] |
 //! | connections | `connection.rs` |
-//! | access | `auth.rs`, [`admin_token`] |
+//! | access | `auth.rs`, [`admin_token`], [`proof`] |
 //! | routing | `route.rs` |
 //! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `removal.rs`, `find.rs`, `backlog.rs`, `archives.rs`, `import.rs`, `keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
 //! | snapshots for lists and archives | `snapshots.rs` |
@@ -29,6 +29,8 @@ mod listen;
 mod messages;
 mod metrics;
 mod pages;
+pub mod port_holder;
+pub mod proof;
 mod query;
 mod removal;
 mod reply;
@@ -41,7 +43,7 @@ mod subscriptions;
 
 use crate::broadcasts::BroadcastSources;
 use address::Address;
-use auth::AdminAuth;
+use auth::{AdminAuth, AdminTokens};
 use connections::AdminConnections;
 use history::History;
 pub use listen::AdminSocket;
@@ -54,7 +56,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use webpush_core::env::Env;
 use webpush_http::transport::loopback::LoopbackClient;
-use webpush_service::bearer_tokens::{BearerTokens, TokenSource};
+use webpush_service::bearer_tokens::TokenSource;
 use webpush_service::drain::Draining;
 use webpush_service::service::Service;
 
@@ -129,7 +131,7 @@ impl AdminServer {
         data_dir: &Path,
         env: &Env,
     ) -> anyhow::Result<Option<Self>> {
-        let tokens = config.tokens.as_ref().map(|source| BearerTokens::load(source, env)).transpose()?;
+        let tokens = config.tokens.as_ref().map(|source| AdminTokens::load(source, env)).transpose()?;
         let bound = match inherited {
             Some(socket) => Listener::inherit(socket, tokens.is_some()),
             None => Listener::bind(&config.address, tokens.is_some()).await,
@@ -138,8 +140,9 @@ impl AdminServer {
             Ok(listener) => listener,
             Err(error) if config.is_optional => {
                 tracing::warn!(
-                    "admin listener disabled: {error:#}; choose another address with --admin, or turn it off with \
-                     --admin off"
+                    "the admin listener is off: {error:#}. Without it there is no dashboard, and no metrics, health \
+                     checks and commands that query the server (agents, trace, backup and others). Free the address, or \
+                     choose another one with --admin"
                 );
                 return Ok(None);
             }
@@ -248,7 +251,8 @@ mod tests {
                 .err()
                 .unwrap()
         );
-        assert!(error.contains("--admin"), "{error}");
+        let holder = format!("pid {}", std::process::id());
+        assert!(error.contains("--admin") && error.contains(&holder), "{error}");
         drop(other);
         assert!(
             AdminServer::open(&config, None, data_dir.path(), &webpush_service::system::env())

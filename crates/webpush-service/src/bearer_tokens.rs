@@ -66,6 +66,14 @@ impl TokenSource {
         token.with_context(|| format!("{self} has no token"))
     }
 
+    /// Returns all tokens, without checking them.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read.
+    pub fn read_all(&self) -> anyhow::Result<Vec<String>> {
+        Ok(tokens(&self.read()?).map(|(_, token)| token.to_owned()).collect())
+    }
+
     fn read(&self) -> anyhow::Result<String> {
         match self {
             Self::File { path, .. } => {

@@ -3,12 +3,12 @@
 //! Every local user can connect to a loopback address. Reading status is harmless; copying all messages and keys, or
 //! removing an agent, is not. These operations require the token, so the file permissions decide who may do them.
 
+use super::auth::AdminTokens;
 use std::fs;
 use std::path::Path;
 use webpush_client::private_file;
 use webpush_core::env::Env;
 use webpush_core::{base64url, byte_order_mark};
-use webpush_service::bearer_tokens::BearerTokens;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "admin-token";
@@ -19,10 +19,10 @@ pub const FILE_NAME: &str = "admin-token";
 ///
 /// # Errors
 /// Fails if there are no random bytes, or the file cannot be written.
-pub(super) fn create(data_dir: &Path, env: &Env) -> anyhow::Result<BearerTokens> {
-    let text = format!("{}\n", base64url::encode(env.random::<24>()?));
-    private_file::replace(&data_dir.join(FILE_NAME), text.as_bytes())?;
-    BearerTokens::parse(&text, env)
+pub(super) fn create(data_dir: &Path, env: &Env) -> anyhow::Result<AdminTokens> {
+    let token = base64url::encode(env.random::<24>()?);
+    private_file::replace(&data_dir.join(FILE_NAME), format!("{token}\n").as_bytes())?;
+    AdminTokens::one(&token, env)
 }
 
 /// Returns the token, or `None` if its file cannot be read.

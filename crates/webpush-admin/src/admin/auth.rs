@@ -1,11 +1,18 @@
 //! Access to the admin listener.
 
 use super::error::AdminError;
+use super::proof::ProofKeys;
+use super::reply::{Reply, json};
 use http::HeaderMap;
 use http::header::{HOST, HeaderValue, ORIGIN};
 use http::uri::Authority;
-use std::net::IpAddr;
-use webpush_service::bearer_tokens::{self, BearerTokens};
+use std::net::{IpAddr, SocketAddr};
+use webpush_core::env::Env;
+use webpush_http::body::Body;
+use webpush_service::bearer_tokens::{self, BearerTokens, TokenSource};
+
+/// Maximum size of a challenge.
+const MAX_CHALLENGE_BYTES: usize = 1024;
 
 /// The access rules of a listener.
 pub(super) enum AdminAuth {
@@ -14,10 +21,40 @@ pub(super) enum AdminAuth {
     /// Local clients; admin access requires the admin token.
     LocalClients {
         /// The token in the data directory.
-        admin_token: Box<BearerTokens>,
+        admin_token: Box<AdminTokens>,
     },
     /// Clients that send one of these tokens.
-    Token(Box<BearerTokens>),
+    Token(Box<AdminTokens>),
+}
+
+/// The tokens of a listener.
+pub(super) struct AdminTokens {
+    bearer: BearerTokens,
+    proofs: ProofKeys,
+}
+
+impl AdminTokens {
+    /// Reads the tokens of a source.
+    ///
+    /// # Errors
+    /// See [`BearerTokens::load`].
+    pub(super) fn load(source: &TokenSource, env: &Env) -> anyhow::Result<Self> {
+        let bearer = BearerTokens::load(source, env)?;
+        let tokens = source.read_all()?;
+        Ok(Self { bearer, proofs: ProofKeys::new(tokens.iter().map(String::as_str)) })
+    }
+
+    /// Returns a set of one token.
+    ///
+    /// # Errors
+    /// See [`BearerTokens::parse`].
+    pub(super) fn one(token: &str, env: &Env) -> anyhow::Result<Self> {
+        Ok(Self { bearer: BearerTokens::parse(token, env)?, proofs: ProofKeys::new([token]) })
+    }
+
+    pub(super) fn contains(&self, token: &str) -> bool {
+        self.bearer.contains(token)
+    }
 }
 
 /// The access that a request requires.
@@ -30,6 +67,29 @@ pub(super) enum Access {
 }
 
 impl AdminAuth {
+    /// Proves to a client that knows a token that this is the server.
+    pub(super) async fn prove(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Body,
+        address: Option<SocketAddr>,
+    ) -> Result<Reply, AdminError> {
+        if !is_same_origin(headers) {
+            return Err(AdminError::ForeignOrigin);
+        }
+        let (Self::LocalClients { admin_token: tokens } | Self::Token(tokens), Some(address)) =
+            (self, address)
+        else {
+            return Err(AdminError::NotFound);
+        };
+        let challenge = body.read(headers, MAX_CHALLENGE_BYTES).await;
+        let challenge = challenge.map_err(|_| AdminError::bad_request("the challenge cannot be read"))?;
+        match tokens.proofs.answer(&challenge, address) {
+            Some(answer) => json(&answer),
+            None => Err(AdminError::TokenRequired { wrong: true }),
+        }
+    }
+
     pub(super) fn check(&self, headers: &HeaderMap, access: Access) -> Result<(), AdminError> {
         if !is_same_origin(headers) {
             return Err(AdminError::ForeignOrigin);
@@ -85,7 +145,7 @@ mod tests {
     fn local_clients() -> AdminAuth {
         AdminAuth::LocalClients {
             admin_token: Box::new(
-                BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
+                AdminTokens::one("0123456789abcdef", &webpush_service::system::env()).unwrap(),
             ),
         }
     }
@@ -136,7 +196,7 @@ mod tests {
     #[test]
     fn a_token_grants_access() {
         let auth = AdminAuth::Token(Box::new(
-            BearerTokens::parse("0123456789abcdef", &webpush_service::system::env()).unwrap(),
+            AdminTokens::one("0123456789abcdef", &webpush_service::system::env()).unwrap(),
         ));
         assert!(auth.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdef"), Access::Read).is_ok());
         let wrong = auth.check(&headers(&AUTHORIZATION, "Bearer 0123456789abcdeF"), Access::Read);

@@ -1,7 +1,7 @@
 //! Serves HTTP/1.1 on a connection.
 
 use super::connections::AdminPermit;
-use super::listen::AdminStream;
+use super::listen::Accepted;
 use super::{Admin, route};
 use http::Request;
 use http::header::EXPECT;
@@ -19,7 +19,7 @@ use webpush_service::drain::Draining;
 
 /// Serves a connection until it ends or must make room for another.
 pub(super) async fn serve(
-    stream: Box<dyn AdminStream>,
+    Accepted { stream, address }: Accepted,
     admin: Arc<Admin>,
     mut draining: Draining,
     permit: AdminPermit,
@@ -32,7 +32,7 @@ pub(super) async fn serve(
             let (head, body) = request.into_parts();
             let expects_continue = head.headers.contains_key(EXPECT);
             let body = Body::http1(body, admin.service.limits.load().timeouts.body, expects_continue);
-            Ok::<_, Infallible>(permit.connection.handle(route::serve(&admin, &head, body)).await)
+            Ok::<_, Infallible>(permit.connection.handle(route::serve(&admin, &head, body, address)).await)
         }
     });
     let mut builder = http1::Builder::new();

@@ -111,7 +111,7 @@ impl AdminError {
                 "Send a token of the --admin-token-file as Authorization: Bearer TOKEN.",
             ),
             Self::TokenRequired { wrong: true } => {
-                (StatusCode::UNAUTHORIZED, "The token is not in the --admin-token-file.")
+                (StatusCode::UNAUTHORIZED, "The token is not one of this server.")
             }
             Self::ForeignHost => (
                 StatusCode::FORBIDDEN,

@@ -1,6 +1,7 @@
 //! The socket of the admin listener.
 
 use super::address::Address;
+use super::port_holder;
 use anyhow::{Context as _, bail};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -19,9 +20,16 @@ const BACKLOG: u32 = 1024;
 /// Mode bit that allows every user to connect to a Unix socket (unix(7)).
 const OTHERS_WRITE: u32 = 0o002;
 
-/// An accepted connection.
+/// The stream of a connection.
 pub(super) trait AdminStream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> AdminStream for S {}
+
+/// An accepted connection.
+pub(super) struct Accepted {
+    pub(super) stream: Box<dyn AdminStream>,
+    /// The address that the client has reached; `None` on a Unix socket.
+    pub(super) address: Option<SocketAddr>,
+}
 
 /// A socket inherited from the service manager.
 #[derive(Debug)]
@@ -55,7 +63,10 @@ impl Listener {
         let failed = || format!("cannot listen on {address} (--admin)");
         match address {
             Address::Tcp(text) => {
-                let listener = TcpListener::bind(text).await.with_context(failed)?;
+                let listener = TcpListener::bind(text)
+                    .await
+                    .map_err(|error| in_use(text, error))
+                    .with_context(failed)?;
                 let bound = listener.local_addr().with_context(failed)?;
                 if !has_tokens {
                     check(address, bound)?;
@@ -109,11 +120,25 @@ impl Listener {
     }
 
     /// Waits for the next connection.
-    pub(super) async fn accept(&self) -> io::Result<Box<dyn AdminStream>> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            Self::Tcp(listener, _) => Box::new(listener.accept().await?.0),
-            Self::Unix(listener, _) => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let address = Some(stream.local_addr()?);
+                Accepted { stream: Box::new(stream), address }
+            }
+            Self::Unix(listener, _) => {
+                Accepted { stream: Box::new(listener.accept().await?.0), address: None }
+            }
         })
+    }
+}
+
+/// Adds to an error of an address that is in use whose it is.
+fn in_use(address: &str, error: io::Error) -> io::Error {
+    match port_holder::describe(address).filter(|_| error.kind() == ErrorKind::AddrInUse) {
+        Some(holder) => io::Error::new(error.kind(), format!("{holder} already listens there")),
+        None => error,
     }
 }
 

@@ -3,9 +3,10 @@
 use super::auth::Access;
 use super::error::AdminError;
 use super::reply::{Reply, whole};
-use super::{Admin, broadcasts, metrics, pages, resources};
+use super::{Admin, broadcasts, metrics, pages, proof, resources};
 use http::Method;
 use http::request::Parts;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use webpush_http::answer::{Answer, no_store};
 use webpush_http::body::Body;
@@ -17,8 +18,13 @@ const ADMIN: &str = "/admin/";
 const ONE_BROADCAST: &str = "/broadcasts/";
 
 /// Serves one request.
-pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> Reply {
-    let mut answer = match reply(admin, head, &mut body).await {
+pub(super) async fn serve(
+    admin: &Arc<Admin>,
+    head: &Parts,
+    mut body: Body,
+    address: Option<SocketAddr>,
+) -> Reply {
+    let mut answer = match reply(admin, head, &mut body, address).await {
         Ok(answer) => answer,
         Err(error) => {
             body.discard().await;
@@ -29,7 +35,19 @@ pub(super) async fn serve(admin: &Arc<Admin>, head: &Parts, mut body: Body) -> R
     answer
 }
 
-async fn reply(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<Reply, AdminError> {
+async fn reply(
+    admin: &Arc<Admin>,
+    head: &Parts,
+    body: &mut Body,
+    address: Option<SocketAddr>,
+) -> Result<Reply, AdminError> {
+    // It comes before the token.
+    if head.uri.path() == proof::PATH {
+        return match head.method {
+            Method::POST => admin.auth.prove(&head.headers, body, address).await,
+            _ => Err(AdminError::MethodNotAllowed { allow: "POST" }),
+        };
+    }
     match head.uri.path().strip_prefix(ADMIN) {
         Some(path) => resources::serve(admin, head, path, body).await,
         None => dispatch(admin, head, body).await.map(whole),

@@ -1,5 +1,7 @@
 //! Requests to the admin listener of a running server: its address, and the token.
 
+mod trust;
+
 use super::commands::serve;
 use crate::server_config::ServerConfig;
 use anyhow::{Context as _, bail};
@@ -7,13 +9,16 @@ use bytes::Bytes;
 use clap::ArgMatches;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,7 +28,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use webpush_admin::admin;
 use webpush_admin::admin::address::{Address, Listen};
-use webpush_admin::admin::admin_token;
+use webpush_admin::admin::proof::{NotProved, canonical};
+use webpush_admin::admin::{admin_token, port_holder};
 use webpush_config::error::ConfigError;
 
 /// Time limit for a connection and the start of an answer.
@@ -57,6 +63,12 @@ pub(crate) struct AdminAt {
     /// Configuration file of the server
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// The address is forwarded to the server, by ssh -L or as the port of a container
+    ///
+    /// Without this, an answer that comes from the server at another address is not trusted.
+    #[arg(long)]
+    admin_forwarded: bool,
 }
 
 /// A client of the admin listener.
@@ -65,7 +77,14 @@ pub(crate) struct AdminClient {
     token: Option<String>,
     /// The file that should have the token, if there is none.
     missing: Option<PathBuf>,
+    /// The data directory; `None` for requests that need no trust in the server.
+    data_dir: Option<PathBuf>,
+    /// True if the server may be at another address than the one connected to.
+    is_forwarded: bool,
 }
+
+/// The body of a request.
+type BoxBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
 impl AdminClient {
     /// Creates a client for the server that [`AdminAt`] locates.
@@ -79,7 +98,8 @@ impl AdminClient {
             None => admin_token::read(&data_dir),
         };
         let missing = token.is_none().then(|| data_dir.join(admin_token::FILE_NAME));
-        Ok(Self { address: admin.address, token, missing })
+        let is_forwarded = line.try_get_one("admin_forwarded").ok().flatten().copied().unwrap_or(false);
+        Ok(Self { address: admin.address, token, missing, data_dir: Some(data_dir), is_forwarded })
     }
 
     /// Creates a client that sends no token.
@@ -94,7 +114,7 @@ impl AdminClient {
                 listener(line).context("cannot locate the admin listener; pass --admin")?.0.address
             }
         };
-        Ok(Self { address, token: None, missing: None })
+        Ok(Self { address, token: None, missing: None, data_dir: None, is_forwarded: false })
     }
 
     /// Returns the address of the admin listener.
@@ -129,19 +149,71 @@ impl AdminClient {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(body)?;
+        let request = request.body(body.map_err(Into::into).boxed_unsync())?;
         let answer = async {
-            match &self.address {
-                Address::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
-                Address::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,
-            }
+            let mut requests = self.connect().await?;
+            requests.ready().await?;
+            Ok::<_, anyhow::Error>(requests.send_request(request).await?)
         };
         let cannot =
             || format!("cannot connect to the server's admin listener at {} (--admin)", self.address);
         match timeout(patience, answer).await {
+            Ok(Err(error)) if error.is::<Untrusted>() => Err(error),
             Ok(answer) => answer.with_context(cannot),
             Err(_) => bail!("{}: no answer within {} s", cannot(), patience.as_secs()),
         }
+    }
+
+    /// Connects to a listener that is known to be the server's, if there is anything to keep from others.
+    async fn connect(&self) -> anyhow::Result<SendRequest<BoxBody>> {
+        match &self.address {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                let connected = stream.peer_addr()?;
+                let mut requests = handshake(stream).await?;
+                if let Some(token) = &self.token {
+                    let proved = trust::proved_address(&mut requests, token).await;
+                    self.check_proof(proved, connected)?;
+                }
+                Ok(requests)
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await?;
+                // A health check has nothing to keep from others.
+                if let Some(data_dir) = &self.data_dir {
+                    trust::check_peer(&stream, data_dir).map_err(|reason| self.untrusted(&reason))?;
+                }
+                handshake(stream).await
+            }
+        }
+    }
+
+    fn check_proof(
+        &self,
+        proved: Result<SocketAddr, NotProved>,
+        connected: SocketAddr,
+    ) -> Result<(), Untrusted> {
+        match proved {
+            Err(error) => Err(self.untrusted(&error.to_string())),
+            Ok(address) if address == canonical(connected) || self.is_forwarded => Ok(()),
+            Ok(address) => Err(self.untrusted(&format!(
+                "the server answered as {address}, so the address is forwarded; if you forward it yourself, pass \
+                 --admin-forwarded"
+            ))),
+        }
+    }
+
+    fn untrusted(&self, reason: &str) -> Untrusted {
+        let holder = match &self.address {
+            Address::Tcp(address) => port_holder::describe(address),
+            Address::Unix(_) => None,
+        };
+        let holder = holder.unwrap_or_else(|| "another program".to_owned());
+        Untrusted(format!(
+            "{holder} listens on {} and is not this server as far as can be told: {reason}. Nothing was sent to it. Is the \
+             server running, with this --admin, --data-dir and --admin-token-file?",
+            self.address
+        ))
     }
 
     /// Sends a request that must succeed.
@@ -182,11 +254,7 @@ impl AdminClient {
         let detail = body.as_ref().and_then(|body| body["detail"].as_str());
         match (detail, &self.missing) {
             (Some(_), Some(file)) if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                format!(
-                    "permission denied: no admin token. Looked in {} (not found or not readable). Pass --data-dir DIR or \
-                     --config FILE, or run as the server's user",
-                    file.display()
-                )
+                no_token(file)
             }
             (Some(detail), _) => detail.to_owned(),
             (None, _) if status == StatusCode::NOT_FOUND => not_the_admin_listener(&self.address),
@@ -204,6 +272,10 @@ impl AdminClient {
         path: &str,
         pieces: Receiver<io::Result<Bytes>>,
     ) -> anyhow::Result<serde_json::Value> {
+        // Without a token, the server would refuse, and nobody else should have the body.
+        if let (Some(file), Address::Tcp(_)) = (&self.missing, &self.address) {
+            bail!("{}", no_token(file));
+        }
         let answer = self.exchange(method, path, Pieces(pieces), LONG_PATIENCE).await?;
         json(self.granted(answer).await?).await
     }
@@ -257,21 +329,45 @@ async fn json(answer: Response<Incoming>) -> anyhow::Result<serde_json::Value> {
     serde_json::from_str(&text_within(answer, MOST_JSON_BYTES).await?).context("the answer is not JSON")
 }
 
-async fn exchange<S, B>(stream: S, request: Request<B>) -> anyhow::Result<Response<Incoming>>
+async fn handshake<S>(stream: S) -> anyhow::Result<SendRequest<BoxBody>>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Its errors show in the answer.
     tokio::spawn(connection);
-    Ok(requests.send_request(request).await?)
+    Ok(requests)
+}
+
+fn no_token(file: &Path) -> String {
+    format!(
+        "permission denied: no admin token. Looked in {} (not found or not readable). Pass --data-dir DIR or --config \
+         FILE, or run as the server's user",
+        file.display()
+    )
 }
 
 /// Describes a program at the address that is not this server's admin listener.
 pub(crate) fn not_the_admin_listener(address: &Address) -> String {
-    format!("{address} is not webpush-server's admin listener; is another program using the port? (--admin)")
+    let holder = match address {
+        Address::Tcp(address) => port_holder::describe(address),
+        Address::Unix(_) => None,
+    };
+    let holder = holder.unwrap_or_else(|| "another program".to_owned());
+    format!("{address} is not webpush-server's admin listener: {holder} listens there (--admin)")
 }
+
+/// The program at the address is not known to be the server.
+#[derive(Debug)]
+struct Untrusted(String);
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Untrusted {}
 
 /// Reads a short answer as text.
 ///

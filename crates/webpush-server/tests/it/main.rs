@@ -63,6 +63,7 @@ mod receipts;
 mod reload;
 mod service_manager;
 mod stopping;
+mod squatter;
 mod subscribe;
 mod support;
 mod tls;
