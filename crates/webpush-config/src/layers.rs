@@ -13,6 +13,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -147,6 +148,13 @@ impl ConfigLayers {
     }
 }
 
+impl fmt::Debug for EffectiveConfig {
+    /// The values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EffectiveConfig")
+    }
+}
+
 impl EffectiveConfig {
     /// Returns a command line that sets all values that differ from their defaults.
     #[must_use]
@@ -155,6 +163,14 @@ impl EffectiveConfig {
             self.settings.iter().filter_map(|setting| Some((setting, self.values.get(&setting.name)?)));
         let set = values.filter(|(_, value)| value.source != Source::Default);
         set.flat_map(|(setting, value)| setting.as_flags(&value.texts)).collect()
+    }
+
+    /// Sets the default of a setting that has none of its own, because it depends on others.
+    #[must_use]
+    pub fn with_default(mut self, name: &str, text: impl Into<OsString>) -> Self {
+        let value = || SourcedValue { texts: vec![text.into()], source: Source::Default };
+        self.values.entry(name.to_owned()).or_insert_with(value);
+        self
     }
 
     /// Returns the source of a value.

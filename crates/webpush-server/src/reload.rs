@@ -69,6 +69,7 @@ impl Reload {
         let now = self.server.service.now();
         let loaded = settings.load_certificate(now)?;
         let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), now);
+        let toml = settings.toml(Some(&self.server.service.origin));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         match (&self.certificate, loaded) {
             (Some(current), Some(loaded)) => current.replace(loaded),
@@ -84,7 +85,7 @@ impl Reload {
         self.server.service.set_broadcasts(broadcasts.effective());
         drop(broadcasts);
         self.log.set_level(&settings.log.level);
-        let effective = ConfigSummary { toml: settings.toml, pending_restart: needs_restart.clone() };
+        let effective = ConfigSummary { toml, pending_restart: needs_restart.clone() };
         self.server.service.configuration.store(Arc::new(effective));
         Ok(needs_restart)
     }

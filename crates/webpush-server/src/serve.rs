@@ -100,6 +100,7 @@ pub async fn run(
         origin,
         limits: settings.limits,
         subscribe_tokens,
+    let toml = settings.toml(Some(&origin));
         trace: settings.trace,
         spans,
     });
@@ -111,7 +112,7 @@ pub async fn run(
             gateway: Gateway::new(settings.gateway),
         },
     );
-    service.configuration.store(Arc::new(ConfigSummary { toml: settings.toml, pending_restart: Vec::new() }));
+    service.configuration.store(Arc::new(ConfigSummary { toml, pending_restart: Vec::new() }));
     let broadcasts = BroadcastSources::open(&settings.data_dir, settings.broadcasts)?;
     service.broadcasts.replace(broadcasts.effective());
     let broadcasts = Arc::new(Mutex::new(broadcasts));

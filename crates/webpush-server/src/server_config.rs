@@ -7,6 +7,7 @@ use anyhow::bail;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use webpush_admin::admin;
+use webpush_config::layers::EffectiveConfig;
 use webpush_core::protocol::autopush::Versions;
 use webpush_core::time::Timestamp;
 use webpush_http::gateway;
@@ -72,8 +73,8 @@ pub struct ServerConfig {
     pub log: log::LogConfig,
     /// Origin of an OpenTelemetry collector.
     pub otlp_endpoint: Option<String>,
-    /// The effective configuration as TOML, without secrets.
-    pub toml: String,
+    /// The values of all settings.
+    pub effective: EffectiveConfig,
 }
 
 impl ServerConfig {
@@ -98,6 +99,20 @@ impl ServerConfig {
             );
         }
         Ok(())
+    }
+
+    /// Returns the effective configuration as TOML, without secrets.
+    ///
+    /// `origin` is that of a running server; otherwise it is the one that it would have.
+    #[must_use]
+    pub fn toml(&self, origin: Option<&str>) -> String {
+        let effective = self.effective.clone();
+        let effective = effective.with_default("listen.host", self.host().0);
+        let effective = effective.with_default("listen.port", self.port.to_string());
+        match origin.map(str::to_owned).or_else(|| self.likely_origin()) {
+            Some(origin) => effective.with_default("listen.origin", origin).to_toml(),
+            None => effective.to_toml(),
+        }
     }
 
     /// Loads the certificate, except for one by ACME. That of `--dev-tls` is created if necessary.

@@ -62,7 +62,7 @@ fn print_has_the_source_of_each_value_and_no_secret() {
     let printed = command.args(["config", "print", "--config", "c.toml", "--port=7"]).output().unwrap();
     let printed = text(&printed.stdout);
     let begin = "[listen]\n\
-        # host is not set\n\
+        host = \"::\"                                       # default\n\
         port = 7                                          # flag --port\n\
         plaintext = false                                 # default\n";
     assert!(printed.starts_with(begin), "{printed}");

@@ -60,7 +60,13 @@ pub(crate) fn run(args: &ConfigArgs, line: &ArgMatches) -> ExitCode {
     let printed = match args.command {
         ConfigCommand::Check => return check(&serve::layers(line)),
         ConfigCommand::Print => match serve::layers(line).resolve() {
-            Ok(resolved) => terminal::line(resolved.to_toml().trim_end()),
+            Ok(resolved) => match serve::settings(&resolved) {
+                Ok(settings) => terminal::line(settings.toml(None).trim_end()),
+                Err(error) => {
+                    print_error(&error);
+                    return ExitCode::FAILURE;
+                }
+            },
             Err(faults) => return tell(faults.iter()),
         },
         ConfigCommand::Schema => pretty(&schema::schema(&serve::declared())),

@@ -370,7 +370,7 @@ impl Args {
             admin: self
                 .admin
                 .settings(secrets.admin_tokens, resolved.source("admin.listen") == Source::Default),
-            toml: resolved.to_toml(),
+            effective: resolved.clone(),
             trace: self.trace.settings(),
             log: self.log.settings(),
             otlp_endpoint: self.otlp.endpoint(),

@@ -125,7 +125,7 @@ fn former_names_of_settings_still_work() {
         ] {
             let resolved = sources.resolve();
             assert_eq!(resolved.values[name].texts, ["3h"], "{name}");
-            assert!(serve::settings(&resolved).unwrap().toml.contains(&format!("{key} = \"3h\"")));
+            assert!(serve::settings(&resolved).unwrap().toml(None).contains(&format!("{key} = \"3h\"")));
         }
         let both = Sources::file(&format!("{file}{key} = '3h'\n"));
         assert!(both.faults()[0].contains("is set twice"), "{:?}", both.faults());
@@ -289,6 +289,34 @@ fn the_printed_configuration_is_equivalent_and_has_no_secrets() {
     let differing = resolved.differing(&again);
     assert_eq!(differing, ["tls.pfx_password"]);
     assert_eq!(again.broadcasts, resolved.broadcasts);
+}
+
+/// E7: host, port and origin were "not set", though the server has all of them.
+#[test]
+fn the_printed_configuration_has_the_effective_host_port_and_origin() {
+    for (text, host, port, origin) in [
+        ("", "127.0.0.1", "8080", "http://127.0.0.1:8080"),
+        ("[tls]\ncert = 'c'\nkey = 'k'\n", "::", "8080", "https://localhost:8080"),
+        ("[tls]\ndev = true\n", "127.0.0.1", "8443", "https://127.0.0.1:8443"),
+        ("[acme]\ndomains = ['push.example']\n", "::", "443", "https://push.example"),
+    ] {
+        let settings = serve::settings(&Sources::file(text).resolve()).unwrap();
+        let printed = settings.toml(None);
+        for (key, value) in
+            [("host", format!("{host:?}")), ("port", port.into()), ("origin", format!("{origin:?}"))]
+        {
+            let line = format!("{:50}# default", format!("{key} = {value}"));
+            assert!(printed.contains(&line), "{line}\n{printed}");
+        }
+        assert!(settings.toml(Some("http://elsewhere")).contains("origin = \"http://elsewhere\""));
+    }
+    let set = Sources::file("[listen]\norigin = 'https://a'\nport = 0\n").resolve();
+    let printed = serve::settings(&set).unwrap().toml(Some("https://a"));
+    assert!(
+        printed.lines().any(|line| line.starts_with("origin = \"https://a\" ") && line.contains("c.toml:2"))
+    );
+    let picked = serve::settings(&Sources::file("[listen]\nport = 0\n").resolve()).unwrap();
+    assert!(picked.toml(None).contains("# origin is not set"));
 }
 
 #[test]
