@@ -5,10 +5,14 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::time::Timestamp;
+
+/// Unit of `st_blocks`, in bytes (stat(2)).
+const BLOCK_BYTES: u64 = 512;
 
 /// This process.
 #[derive(Debug, Default)]
@@ -64,7 +68,11 @@ impl Process {
             out.bytes("process_resident_memory", "Resident memory of the process.", bytes)?;
         }
         if let Some(data_dir) = self.data_dir.get() {
-            out.bytes("data_size", "Size of the files in the data directory.", size_of(data_dir))?;
+            out.bytes(
+                "data_size",
+                "Disk space that the files in the data directory occupy.",
+                size_of(data_dir),
+            )?;
             if let Ok(disk) = rustix::fs::statvfs(data_dir) {
                 let available = disk.f_bavail.saturating_mul(disk.f_frsize);
                 out.bytes(
@@ -101,12 +109,13 @@ fn resident_bytes() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Returns the size of all files in a directory. Files removed meanwhile count as empty.
+/// Returns the allocated size of all files in a directory. Files removed meanwhile count as empty.
 fn size_of(directory: &Path) -> u64 {
     let Ok(files) = fs::read_dir(directory) else { return 0 };
     let size = |file: fs::DirEntry| match file.metadata() {
         Ok(metadata) if metadata.is_dir() => size_of(&file.path()),
-        Ok(metadata) => metadata.len(),
+        // Files of the engine are created longer than they are.
+        Ok(metadata) => metadata.blocks() * BLOCK_BYTES,
         Err(_) => 0,
     };
     files.flatten().map(size).sum()
@@ -122,12 +131,17 @@ mod tests {
         assert!(resident_bytes().unwrap() > 100_000);
     }
 
+    /// E7: the engine creates files of 64 MiB that are mostly holes.
     #[test]
-    fn the_size_of_a_directory_is_that_of_its_files() {
+    fn the_size_of_a_directory_is_the_space_that_its_files_occupy() {
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("inner")).unwrap();
-        fs::write(directory.path().join("a"), "12345").unwrap();
-        fs::write(directory.path().join("inner/b"), "123").unwrap();
-        assert_eq!(size_of(directory.path()), 8);
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        fs::write(directory.path().join("sub/data"), vec![7; 100_000]).unwrap();
+        let sparse = fs::File::create(directory.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 30).unwrap();
+        fs::File::open(directory.path().join("sub/data")).unwrap().sync_all().unwrap();
+        let size = size_of(directory.path());
+        assert!((100_000..1 << 20).contains(&size), "{size}");
+        assert_eq!(size_of(&directory.path().join("missing")), 0);
     }
 }
