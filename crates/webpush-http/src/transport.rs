@@ -7,7 +7,7 @@
 //! | the limits of connections | [`connections`] |
 //! | the client behind trusted proxies | [`proxies`]; its headers, [`forwarded`]; the PROXY protocol, [`proxy_header`] |
 //! | TLS, and its certificates | [`tls`], [`certificate`] |
-//! | the HTTP version without TLS | [`preface`] |
+//! | the HTTP version without TLS, and TLS where there is none | [`preface`], `wrong_scheme.rs` |
 //! | timeouts of writes | [`stall`] |
 //! | log messages that a flood would repeat | [`log_throttle`] |
 
@@ -23,6 +23,7 @@ pub mod proxies;
 pub mod proxy_header;
 pub mod stall;
 pub mod tls;
+mod wrong_scheme;
 
 use std::time::Duration;
 

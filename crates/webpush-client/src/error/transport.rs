@@ -1,9 +1,10 @@
 //! Connection errors.
 
+use h2::Reason;
 use rustls::InvalidMessage;
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 /// A connection could not be established, or was lost.
@@ -73,6 +74,14 @@ impl fmt::Display for TransportError {
                 let plain = origin.replacen("https", "http", 1);
                 write!(f, "{origin} does not speak TLS on this port; did you mean {plain}?")
             }
+            (Phase::Tls, Cause::Io(error)) if is_end(error) => {
+                let plain = origin.replacen("https", "http", 1);
+                write!(f, "{origin} closed the connection instead of speaking TLS; did you mean {plain}?")
+            }
+            (_, Cause::Http2(error)) if error.reason() == Some(Reason::INADEQUATE_SECURITY) => {
+                let secure = origin.replacen("http:", "https:", 1);
+                write!(f, "{origin} speaks HTTPS on this port; did you mean {secure}?")
+            }
             (Phase::Tls, Cause::Tls(error)) => write!(f, "cannot connect to {origin}: {}", Tls(error)),
             (Phase::Resolve, _) => write!(f, "cannot resolve the host of {origin}"),
             (Phase::Connect, _) => write!(f, "cannot connect to {origin}"),
@@ -94,6 +103,11 @@ impl Error for TransportError {
             Cause::Tls(_) | Cause::TimedOut(_) | Cause::Closed(_) => None,
         }
     }
+}
+
+/// Returns true if the other side closed the connection.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
 }
 
 /// A TLS error, described for the administrator of the server.
@@ -173,6 +187,16 @@ mod tests {
         assert!(sentence(InvalidMessage::InvalidContentType).ends_with("did you mean http://x?"));
         let ca = rustls::OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity));
         assert!(sentence(CertificateError::Other(ca)).contains("CA:TRUE"));
+    }
+
+    #[test]
+    fn ports_that_speak_the_other_scheme_are_named() {
+        let ended = Cause::Io(ErrorKind::UnexpectedEof.into());
+        let error = TransportError { origin: "https://x".to_owned(), phase: Phase::Tls, cause: ended };
+        assert!(error.to_string().ends_with("did you mean http://x?"), "{error}");
+        let cause = Cause::Http2(Reason::INADEQUATE_SECURITY.into());
+        let error = TransportError { origin: "http://x".to_owned(), phase: Phase::Exchange, cause };
+        assert!(error.to_string().ends_with("did you mean https://x?"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::transport::preface::{self, Version};
 use crate::transport::proxies::DirectPeer;
 use crate::transport::proxy_header;
 use crate::transport::stall::StallGuard;
+use crate::transport::wrong_scheme;
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,15 +110,24 @@ async fn connection(
     let network =
         direct_peer.alone().and_then(|peer| server.service.rate_limits.load().limited_network(peer));
     let Some(permit) = front.connections.charge(permit, network) else { return };
-    let stream = StallGuard::new(stream, server.service.limits.load().timeouts.stall);
+    let stall = server.service.limits.load().timeouts.stall;
     let Some(acceptor) = &front.tls else {
-        return plain(stream, direct_peer, server, draining, permit).await;
+        return plain(StallGuard::new(stream, stall), direct_peer, server, draining, permit).await;
+    };
+    let opening = async {
+        if wrong_scheme::is_plain(&stream).await {
+            // On the heap, because it is rare.
+            Box::pin(wrong_scheme::refuse_plain(stream)).await;
+            return None;
+        }
+        let accepted = acceptor.accept(StallGuard::new(stream, stall)).await;
+        accepted.inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed")).ok()
     };
     let accepted = tokio::select! {
-        accepted = timeout(OPENING, acceptor.accept(stream)) => accepted,
+        accepted = timeout(OPENING, opening) => accepted,
         () = draining.first_request_overdue() => return,
     };
-    let Ok(Ok(mut stream)) = accepted else { return };
+    let Ok(Some(mut stream)) = accepted else { return };
     let agreed = stream.get_ref().1.alpn_protocol();
     if agreed == Some(ACME_TLS) {
         // The handshake is all that the CA needs (RFC 8737 §4).
@@ -185,6 +195,7 @@ async fn plain<S>(
         Ok(Ok((Version::Http2, stream))) => {
             tokio::spawn(http2::serve(stream, direct_peer, server, draining, permit));
         }
+        Ok(Ok((Version::Tls, _))) => wrong_scheme::refuse_tls(),
         Ok(Err(_)) | Err(_) => {}
     }
 }

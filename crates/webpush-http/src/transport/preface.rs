@@ -7,15 +7,20 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 /// The client connection preface (RFC 9113 §3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// An HTTP version.
+/// The type of a TLS record with a handshake message (RFC 8446 §5.1). No HTTP request begins with it.
+const HANDSHAKE: u8 = 22;
+
+/// An HTTP version, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Anything that does not begin with the HTTP/2 preface.
     Http1,
     /// HTTP/2 with prior knowledge.
     Http2,
+    /// TLS.
+    Tls,
 }
 
 /// Reads until the version is known, and returns a stream from which all bytes can be read again.
@@ -32,7 +37,7 @@ pub async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Version,
             read => length += read,
         }
         if bytes[..length] != PREFACE[..length] {
-            break Version::Http1;
+            break if bytes[0] == HANDSHAKE { Version::Tls } else { Version::Http1 };
         }
         if length == PREFACE.len() {
             break Version::Http2;
@@ -120,6 +125,8 @@ mod tests {
         {
             assert_eq!(versions(h1).await, Some((Version::Http1, h1.to_vec())));
         }
+        let hello = [&[22, 3, 1, 0, 200][..], &[1; 40]].concat();
+        assert_eq!(versions(&hello).await, Some((Version::Tls, hello)));
         for short in [&b""[..], b"PRI * HT"] {
             assert_eq!(versions(short).await, None);
         }

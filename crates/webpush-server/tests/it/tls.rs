@@ -204,3 +204,27 @@ fn dev_tls_excludes_other_certificates_by_name() {
     }
     assert!(!dir.path().join("data/dev-tls").exists());
 }
+
+/// E7: clients that use the scheme of the other kind of port saw only a closed connection.
+#[tokio::test]
+async fn a_port_says_that_it_speaks_https_or_that_it_does_not() {
+    let secure = Server::start_with_log(&["--dev-tls"]);
+    let port = secure.origin.rsplit(':').next().unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let answer = crate::support::raw_http1(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("This port speaks HTTPS"), "{answer}");
+    secure.logged(&["WARN", "this port speaks HTTPS"]).await;
+    let listen = |url: String| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_webpush-server")).args(["listen", &url, "--no-wait"]).output();
+        let output = output.unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let printed = listen(format!("http://{address}"));
+    assert!(printed.contains(&format!("did you mean https://{address}?")), "{printed}");
+    let plain = Server::start_with_log(&[]);
+    let printed = listen(plain.origin.replace("http:", "https:"));
+    assert!(printed.contains(&format!("did you mean {}?", plain.origin)), "{printed}");
+    plain.logged(&["WARN", "this port speaks plain HTTP"]).await;
+}
