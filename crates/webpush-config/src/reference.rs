@@ -113,6 +113,9 @@ cert = "/etc/webpush-server/cert.pem"
 
 [messages]
 #max_ttl = "30d"
+#default_ttl = "24h"
+#simple_push = false
+#aesgcm_in_body = false
 #legacy_default_ttl = "24h"
 #vapid_error_status = "rfc"
 #vapid_leeway = "60s"

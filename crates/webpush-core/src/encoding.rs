@@ -73,6 +73,25 @@ impl Encoding {
         None
     }
 
+    /// Moves the parameters of `aesgcm` into the body, for agents that get nothing but the body.
+    ///
+    /// It then begins with a line `aesgcm`, a line `Encryption: …` and a line `Crypto-Key: …`, as the gateways of
+    /// UnifiedPush write it. Like all that they send it is labeled `aes128gcm`. Other messages stay as they are.
+    #[must_use]
+    pub fn fold_aesgcm(self, body: Bytes) -> (Self, Bytes) {
+        let [content_type, Some(coding), Some(encryption), Some(crypto_key)] = &self.values else {
+            return (self, body);
+        };
+        if !coding.as_bytes().eq_ignore_ascii_case(b"aesgcm") {
+            return (self, body);
+        }
+        let (encryption, crypto_key) = (encryption.as_bytes(), crypto_key.as_bytes());
+        let parts = [b"aesgcm\nEncryption: ", encryption, b"\nCrypto-Key: ", crypto_key, b"\n", &body];
+        let folded = Bytes::from(parts.concat());
+        let label = HeaderValue::from_static("aes128gcm");
+        (Self { values: [content_type.clone(), Some(label), None, None] }, folded)
+    }
+
     /// Restores the headers from [`parts`](Self::parts); `None` if one is not a header value.
     #[must_use]
     pub fn from_parts(parts: [Option<&[u8]>; 4]) -> Option<Self> {
@@ -216,5 +235,36 @@ mod tests {
         assert_eq!(back, headers);
         headers.insert(ENCRYPTION, HeaderValue::from_bytes(&[b'a'; FORWARDED_HEADER_BYTES + 1]).unwrap());
         assert!(matches!(Encoding::parse(&headers), Err(Problem::HeaderTooLarge { .. })));
+    }
+
+    /// C5: the form of UnifiedPush's common-proxies.
+    #[test]
+    fn aesgcm_is_folded_into_the_body_and_nothing_else_is() {
+        let fold = |list: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in list {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            }
+            Encoding::parse(&headers).unwrap().fold_aesgcm(Bytes::from_static(b"\x00\xff"))
+        };
+        let (encoding, body) = fold(&[
+            ("content-type", "application/octet-stream"),
+            ("content-encoding", "aesgcm"),
+            ("encryption", "salt=AAAA"),
+            ("crypto-key", "dh=BBBB;p256ecdsa=CCCC"),
+        ]);
+        assert_eq!(&*body, b"aesgcm\nEncryption: salt=AAAA\nCrypto-Key: dh=BBBB\n\x00\xff");
+        let headers: Vec<_> = encoding.headers().map(|(name, value)| (name, value.clone())).collect();
+        assert_eq!(
+            headers,
+            [
+                (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+                (CONTENT_ENCODING, HeaderValue::from_static("aes128gcm")),
+            ]
+        );
+        let other = [("content-encoding", "aes128gcm"), ("encryption", "salt=AA"), ("crypto-key", "dh=BB")];
+        let (encoding, body) = fold(&other);
+        assert_eq!((&*body, encoding.headers().count()), (&b"\x00\xff"[..], 3));
+        assert_eq!(fold(&[]).1, Bytes::from_static(b"\x00\xff"));
     }
 }

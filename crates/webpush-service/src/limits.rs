@@ -11,6 +11,9 @@ use webpush_store::IdleLimits;
 /// Default TTL for the legacy (2015) API, where a message may have none.
 pub const LEGACY_DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
+/// TTL of a message that is sent with `PUT` without one, unless there is a default for all messages.
+pub const SIMPLE_PUSH_TTL: Duration = Duration::from_secs(24 * 3600);
+
 /// Last stream ID that the server promises on a connection.
 ///
 /// Stream IDs end at 2³¹ (RFC 9113 §5.1.1). This leaves some for requests under way.
@@ -21,6 +24,12 @@ pub const LAST_PROMISED_STREAM: u32 = (1 << 31) - (1 << 16);
 pub struct Limits {
     /// Maximum TTL granted.
     pub max_ttl: Duration,
+    /// TTL of a message whose sender gives none; `None` refuses it (RFC 8030 §5.2).
+    pub default_ttl: Option<Duration>,
+    /// True if push URLs also take `PUT`; see [`SIMPLE_PUSH_TTL`].
+    pub simple_push: bool,
+    /// True to move the parameters of `aesgcm` into the body.
+    pub aesgcm_in_body: bool,
     /// TTL of a message sent through the legacy (2015) API without one; see [`LEGACY_DEFAULT_TTL`].
     pub legacy_default_ttl: Duration,
     /// Tolerance for the times of VAPID tokens; see [`VAPID_LEEWAY`].
@@ -111,6 +120,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_ttl: Duration::from_secs(30 * 24 * 3600),
+            default_ttl: None,
+            simple_push: false,
+            aesgcm_in_body: false,
             legacy_default_ttl: LEGACY_DEFAULT_TTL,
             vapid_leeway: VAPID_LEEWAY,
             max_body_bytes: SMALLEST_BODY_LIMIT_BYTES,

@@ -73,12 +73,14 @@ pub async fn accept(
     }
     let receipts = receipt_subscription::requested(service, client, &request, now).await?;
     let Acceptance { draft, retention, ttl } = {
+        let limits = service.limits.load();
         let context = AcceptContext {
             id: MessageId::from_bytes(service.random()?),
             key: service.keyring.current(),
             receipt: receipts.as_ref().map(|receipts| receipts.inbox.id),
             sender,
-            max_ttl: service.limits.load().max_ttl,
+            max_ttl: limits.max_ttl,
+            aesgcm_in_body: limits.aesgcm_in_body.then_some(limits.max_body_bytes),
             now,
         };
         publish::accept(request, subscription, context)?

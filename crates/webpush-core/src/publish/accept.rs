@@ -46,6 +46,8 @@ pub struct AcceptContext {
     pub sender: Option<VerifiedSender>,
     /// The maximum TTL.
     pub max_ttl: Duration,
+    /// The maximum length of a body that gets the parameters of `aesgcm`; `None` leaves them alone.
+    pub aesgcm_in_body: Option<usize>,
     /// The current time.
     pub now: Timestamp,
 }
@@ -77,6 +79,7 @@ pub struct AcceptContext {
 ///     receipt: None,
 ///     sender: None,
 ///     max_ttl: Duration::from_secs(3600),
+///     aesgcm_in_body: None,
 ///     now,
 /// };
 /// let headers = HeaderMap::from_iter([("ttl".parse()?, "86400".parse()?)]);
@@ -90,14 +93,21 @@ pub struct AcceptContext {
 ///
 /// # Errors
 /// [`Problem::VapidRequired`] or [`Problem::VapidInvalid`] if the subscription is restricted to another sender;
-/// [`Problem::SameKey`].
+/// [`Problem::SameKey`]; [`Problem::BodyTooLarge`] if the body becomes too long.
 pub fn accept(
     request: PublishRequest,
     subscription: &Subscription,
     context: AcceptContext,
 ) -> Result<Acceptance, Problem> {
-    let AcceptContext { id, key, receipt, sender, max_ttl, now } = context;
+    let AcceptContext { id, key, receipt, sender, max_ttl, aesgcm_in_body, now } = context;
     check_sender(sender.as_ref(), subscription, &request)?;
+    let (encoding, body) = match aesgcm_in_body {
+        None => (request.encoding, request.body),
+        Some(limit) => match request.encoding.fold_aesgcm(request.body) {
+            (_, body) if body.len() > limit => return Err(Problem::BodyTooLarge { limit }),
+            folded => folded,
+        },
+    };
     let ttl = request.ttl.min(max_ttl);
     let expires = now.after(ttl);
     let retention = if ttl.is_zero() { Retention::NowOrNever } else { Retention::Until(expires) };
@@ -109,10 +119,10 @@ pub fn accept(
         expires,
         urgency: request.urgency,
         topic: request.topic,
-        encoding: request.encoding,
+        encoding,
         key,
         receipt,
-        body: request.body,
+        body,
     };
     Ok(Acceptance { draft, retention, ttl })
 }
@@ -173,7 +183,15 @@ mod tests {
             protocol: Protocol::Rfc8030,
         };
         let id = MessageId::from_bytes([3; 16]);
-        let context = AcceptContext { id, key: KeyId(1), receipt: None, sender, max_ttl, now: NOW };
+        let context = AcceptContext {
+            id,
+            key: KeyId(1),
+            receipt: None,
+            sender,
+            max_ttl,
+            aesgcm_in_body: None,
+            now: NOW,
+        };
         accept(request, &subscription, context)
     }
 

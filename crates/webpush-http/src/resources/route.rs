@@ -117,6 +117,9 @@ async fn on_capability(
         (Capability::Push(agent, id), &Method::POST) => {
             publish::publish(service, caller.client, head, body, agent, id).await?
         }
+        (Capability::Push(agent, id), &Method::PUT) if service.limits.load().simple_push => {
+            publish::publish(service, caller.client, head, body, agent, id).await?
+        }
         (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
             unifiedpush::endpoint(service, agent, id).await?
         }

@@ -39,7 +39,15 @@ pub fn judge_one(times: u32) -> anyhow::Result<()> {
     let request = request(&samples::headers()).map_err(refused)?;
     let (max_ttl, id) = (Duration::from_secs(30 * 86_400), MessageId::from_bytes([3; 16]));
     for _ in 0..times {
-        let context = AcceptContext { id, key: KEY, receipt: None, sender: Some(sender), max_ttl, now: NOW };
+        let context = AcceptContext {
+            id,
+            key: KEY,
+            receipt: None,
+            sender: Some(sender),
+            max_ttl,
+            aesgcm_in_body: None,
+            now: NOW,
+        };
         let accepted = accept(request.clone(), black_box(&subscription), context).map_err(refused)?;
         ensure!(matches!(black_box(accepted).retention, Retention::Until(_)), "it is not to be kept");
     }

@@ -6,16 +6,19 @@ use crate::problem::ServiceError;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK, LOCATION};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use webpush_core::capability::Capability;
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::protocol::rfc8030::{RECEIPT_REL, link};
 use webpush_core::publish::PublishRequest;
 use webpush_service::client_addr::ClientAddr;
+use webpush_service::limits::SIMPLE_PUSH_TTL;
 use webpush_service::publish::{Published, Receipts, accept, find};
 use webpush_service::service::Service;
 
 /// Accepts a message, and responds once it is durable.
+///
+/// `PUT` is that of simple push, which knows no TTL.
 pub(crate) async fn publish(
     service: &Service,
     client: &ClientAddr,
@@ -25,9 +28,13 @@ pub(crate) async fn publish(
     id: SubscriptionId,
 ) -> Result<Answer, ServiceError> {
     let subscription = find(service, client, agent, id).await?;
-    let most = service.limits.load().max_body_bytes;
+    let (most, default_ttl) = {
+        let limits = service.limits.load();
+        let simple_push = (head.method == Method::PUT).then_some(SIMPLE_PUSH_TTL);
+        (limits.max_body_bytes, limits.default_ttl.or(simple_push))
+    };
     let body = body.read(&head.headers, most).await?;
-    let request = PublishRequest::parse(&head.headers, body)?;
+    let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
     let published = accept(service, client, &head.headers, &subscription, request).await?;
     answer(service, &published)
 }

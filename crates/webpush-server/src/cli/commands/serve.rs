@@ -121,6 +121,38 @@ pub(crate) struct Args {
     #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__VAPID_LEEWAY", value_name = "TIME", default_value = "60s", value_parser = parse_leeway)]
     vapid_leeway: Duration,
 
+    /// Default TTL of messages that are sent without a TTL header, which are refused without this
+    #[arg(long, env = "WEBPUSH_SERVER_MESSAGES__DEFAULT_TTL", value_name = "TIME", value_parser = parse_time)]
+    default_ttl: Option<Duration>,
+
+    /// Accept PUT at push URLs, as Telegram's simple push sends it; kept for 24h without a TTL
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_MESSAGES__SIMPLE_PUSH",
+        value_name = "BOOL",
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+    )]
+    simple_push: bool,
+
+    /// Write the Encryption and Crypto-Key of aesgcm messages into their body, for UnifiedPush applications
+    ///
+    /// In the form of UnifiedPush's common-proxies. Browsers cannot read such messages.
+    #[arg(
+        long,
+        env = "WEBPUSH_SERVER_MESSAGES__AESGCM_IN_BODY",
+        value_name = "BOOL",
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+    )]
+    aesgcm_in_body: bool,
+
     /// Default TTL of messages that are sent through the legacy (2015) API without a TTL header
     #[arg(
         long,
@@ -337,6 +369,9 @@ impl Args {
         let acme = self.acme.settings();
         let limits = self.storage.apply(Limits {
             max_ttl: self.max_ttl,
+            default_ttl: self.default_ttl,
+            simple_push: self.simple_push,
+            aesgcm_in_body: self.aesgcm_in_body,
             legacy_default_ttl: self.legacy_default_ttl,
             vapid_leeway: self.vapid_leeway,
             ..Limits::default()
