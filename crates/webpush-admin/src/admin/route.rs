@@ -89,7 +89,7 @@ async fn dispatch(admin: &Arc<Admin>, head: &Parts, body: &mut Body) -> Result<A
     }
     match (path, &head.method) {
         ("/broadcasts", &Method::GET | &Method::HEAD) => broadcasts::list(admin),
-        ("/metrics", &Method::GET | &Method::HEAD) => metrics::show(admin).await,
+        ("/metrics", &Method::GET | &Method::HEAD) => metrics::show(admin, &head.headers).await,
         ("/metrics" | "/broadcasts", _) => Err(AdminError::MethodNotAllowed { allow: "GET, HEAD" }),
         _ => Err(AdminError::NotFound),
     }

@@ -237,3 +237,29 @@ fn words_that_begin_as_metrics_do_are_found() {
     let text = "sum(rate(webpush_a_total{x=\"y\"}[5m])) / webpush_b-webpush-server";
     assert_eq!(named(text), BTreeSet::from(["webpush_a_total".to_owned(), "webpush_b".to_owned()]));
 }
+
+/// C5: collectors that do not know OpenMetrics ask for the classic format.
+#[tokio::test]
+async fn metrics_honour_accept() {
+    let server = Server::start_with(&["--admin", "127.0.0.1:0"]);
+    let accept = ["accept: text/plain;version=0.0.4;q=1,*/*;q=0.1"];
+    let (status, head, classic) = ask_with(&server.admin, "GET", "/metrics", &accept, "").await;
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(status == 200 && head.contains(kind) && head.contains("vary: accept"), "{head}");
+    // Both have the same series.
+    let series = |text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+    };
+    let (_, _, open) = ask(&server.admin, "GET", "/metrics", "").await;
+    assert_eq!(series(&classic), series(&open));
+    // Each is described by its own name; those of a histogram have suffixes.
+    let typed: BTreeSet<_> =
+        classic.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for name in series(&classic) {
+        let name = name.split('{').next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        assert!(typed.contains(name) || family.is_some_and(|family| typed.contains(family)), "{name}");
+    }
+    assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
+}
