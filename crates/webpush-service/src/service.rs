@@ -223,7 +223,14 @@ impl Service {
 
     /// Traces the acknowledgement of entries.
     pub fn record_acknowledged(&self, entries: &[EntryRef]) {
-        entries.iter().for_each(|entry| self.traces.record(entry.message, Stage::Acknowledged));
+        for entry in entries {
+            self.traces.record(entry.message, Stage::Acknowledged);
+            tracing::debug!(
+                agent = %self.log_ids.inbox(entry.inbox),
+                message_log_id = %self.log_ids.message(entry.message),
+                "message acknowledged"
+            );
+        }
     }
 
     /// Records that an entry was written to its agent's connection; `sent` is `None` for a receipt.
@@ -263,6 +270,7 @@ impl Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentMessage {
     /// The message.
+            tracing::debug!(message_log_id = %self.log_ids.message(sent.message), "message delivered");
     pub message: MessageId,
     /// When it was accepted.
     pub accepted: Timestamp,

@@ -453,6 +453,20 @@ impl SessionHandle {
     }
 }
 
+impl SessionHandle {
+    /// Returns the inbox.
+    #[must_use]
+    pub fn inbox(&self) -> InboxId {
+        self.slot.scope.inbox
+    }
+
+    /// Returns how the agent is connected.
+    #[must_use]
+    pub fn transport(&self) -> TransportKind {
+        self.slot.transport
+    }
+}
+
 impl Drop for SessionHandle {
     fn drop(&mut self) {
         self.registry.open.subtract(self.slot.transport as usize, 1);

@@ -44,6 +44,25 @@ pub(super) enum Next<E> {
 /// Sources that take turns: events of the transport, wakeups, and entries that can be delivered.
 const SOURCES: u8 = 3;
 
+impl<P> Agent<P> {
+    /// Removes the agent from the registry, if it is there.
+    pub(super) fn end_session(&mut self) {
+        if let Some(handle) = self.session_handle.take() {
+            tracing::debug!(
+                agent = %self.server.service.log_ids.inbox(handle.inbox()),
+                transport = handle.transport().as_str(),
+                "an agent has disconnected"
+            );
+        }
+    }
+}
+
+impl<P> Drop for Agent<P> {
+    fn drop(&mut self) {
+        self.end_session();
+    }
+}
+
 impl<P: DeliveryProtocol> Agent<P> {
     pub(super) fn new(server: Arc<HttpServer>, protocol: P, session_handle: Option<SessionHandle>) -> Self {
         let (queue, lease, timer) = (Queue::default(), None, Timer::default());

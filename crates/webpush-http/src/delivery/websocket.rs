@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
             Action::Ping => self.socket.ping(),
             Action::Close(Close { code, reason }) => {
                 agent.queue.clear();
-                agent.session_handle = None;
+                agent.end_session();
                 self.close(Some(code), &reason);
                 let service = agent.service();
                 service.metrics.agents.count_close(ClosedBy::Service, Some(code));

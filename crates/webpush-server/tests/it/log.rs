@@ -1,6 +1,6 @@
 //! The log: log IDs and formats.
 
-use crate::support::Server;
+use crate::support::{Server, soon};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -38,4 +38,49 @@ async fn an_agent_has_one_log_id_which_follows_from_its_url() {
     assert!(of_push.iter().chain(&of_message).all(|name| accepted.contains(name)), "{accepted}");
     let listens = log.lines().find(|line| line.contains("an agent has connected")).unwrap();
     assert!(listens.contains(&of_push[0]), "{listens}");
+}
+
+/// E4: only accepted messages and new connections were in the debug log.
+#[tokio::test]
+async fn the_debug_log_follows_a_message_from_subscribing_to_the_end_of_the_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let server = Server::start_logging(&path);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let mut monitor = peer.monitor(&urls.subscription, &[]).await;
+    let message = peer.push(&urls.push, "x").await;
+    assert_eq!(monitor.next().await.url(), message);
+    logged(&path, &["message delivered"]).await;
+    assert_eq!(peer.delete(&message).await, http::StatusCode::NO_CONTENT);
+    drop(monitor);
+    peer.hang_up();
+    let (of_push, of_message) = (names(&urls.push, &server), names(&message, &server));
+    let id = |line: &str| line.split_once('=').unwrap().1.to_owned();
+    let (agent, subscription, sent) = (id(&of_push[0]), id(&of_push[1]), id(of_message.last().unwrap()));
+    for words in [
+        &["an agent has subscribed", &*agent, &*subscription][..],
+        &["an agent has connected", &agent],
+        &["message accepted", &agent, &subscription, &sent],
+        &["message delivered", &sent],
+        &["message acknowledged", &agent, &sent],
+        &["an agent has disconnected", &agent],
+    ] {
+        logged(&path, words).await;
+    }
+    let log = std::fs::read_to_string(&path).unwrap();
+    for url in [&urls.push, &urls.subscription, &urls.set, &message] {
+        assert!(!log.contains(url.rsplit('/').next().unwrap()), "{url}");
+    }
+}
+
+/// Waits for a line of the log with all of these words.
+async fn logged(path: &Path, words: &[&str]) {
+    soon(words[0], async {
+        let is_logged = |log: &str| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        while !is_logged(&std::fs::read_to_string(path).unwrap()) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -60,7 +60,7 @@ pub(crate) async fn register(
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing if another connection of the agent has registered the channel, or removed the agent, meanwhile.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
-    subscribed(&applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
+    subscribed(service, &subscription, &applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
     endpoint(service, &subscription)
 }
 

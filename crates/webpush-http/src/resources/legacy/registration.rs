@@ -64,8 +64,8 @@ pub async fn subscribe(
     let key = device.key;
     let protocol = Protocol::Legacy;
     let subscription = Subscription { agent, id, created: service.now(), key, sender, protocol };
-    let applied = service.commit_one(Op::Subscribe(subscription), Durability::Durable).await?;
-    subscribed(&applied, Problem::NotFound)?;
+    let applied = service.commit_one(Op::Subscribe(subscription.clone()), Durability::Durable).await?;
+    subscribed(service, &subscription, &applied, Problem::NotFound)?;
 
     let location = format!("{}{}", service.origin, service.path(Capability::Update(agent, id), key)?);
     let channel = link("", &service.path(Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);

@@ -68,7 +68,7 @@ async fn create(
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing if the set was removed between the lookup and the commit.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
-    subscribed(&applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
+    subscribed(service, &subscription, &applied.unwrap_or(Applied::Missing), Problem::SetUnknown)?;
     created(service, &subscription, agent.key)
 }
 
@@ -84,14 +84,27 @@ pub(crate) fn new_subscription(
     Ok(Subscription { agent, id, created, key, sender, protocol })
 }
 
-/// Checks the result of a subscribe operation.
+/// Checks the result of a subscribe operation, and logs it.
 ///
 /// # Errors
 ///
 /// [`Problem::TooManyRequests`] if the set is full; `missing` if the agent is gone.
-pub(crate) fn subscribed(applied: &Applied, missing: Problem) -> Result<(), Problem> {
+pub(crate) fn subscribed(
+    service: &Service,
+    subscription: &Subscription,
+    applied: &Applied,
+    missing: Problem,
+) -> Result<(), Problem> {
     match applied {
-        Applied::Created => Ok(()),
+        Applied::Created => {
+            tracing::debug!(
+                agent = %service.log_ids.inbox(subscription.agent),
+                subscription = %service.log_ids.subscription(subscription.id),
+                protocol = subscription.protocol.kind().as_str(),
+                "an agent has subscribed"
+            );
+            Ok(())
+        }
         Applied::Refused => {
             let limit = LimitKind::SubscriptionSet;
             Err(Problem::TooManyRequests { limit, retry_after_seconds: SET_RETRY_SECONDS })
