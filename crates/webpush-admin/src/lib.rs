@@ -4,7 +4,7 @@
 //! |---|---|
 //! | admin listener: access, API, dashboard | [`admin`] |
 //! | backups, exports, imports, restores | [`archive`] |
-//! | data directory, and the keys that seal URLs | [`data_dir`], [`sealing_keys`] |
+//! | data directory, the keys that seal URLs, the last origin | [`data_dir`], [`sealing_keys`], [`last_origin`] |
 //! | broadcast versions from the configuration and the admin API | [`broadcasts`] |
 //!
 //! [`AdminServer::open`](admin::AdminServer::open) opens the listener; its future runs beside the public one.
@@ -14,4 +14,5 @@ pub mod archive;
 pub mod broadcasts;
 mod check_line;
 pub mod data_dir;
+pub mod last_origin;
 pub mod sealing_keys;

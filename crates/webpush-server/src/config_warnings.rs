@@ -4,6 +4,7 @@ use crate::dev_tls;
 use crate::server_config::ServerConfig;
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
+use webpush_admin::last_origin;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
 use webpush_http::transport::{certificate, tls};
@@ -51,6 +52,17 @@ impl ServerConfig {
             );
         }
         warnings
+    }
+
+    /// Returns a warning if the data directory was last served under another origin than `origin`.
+    #[must_use]
+    pub fn origin_warning(&self, origin: &str) -> Option<String> {
+        let last = last_origin::changed(&self.data_dir, origin)?;
+        Some(format!(
+            "the data directory {} was last served as {last}, and is now served as {origin}: the URLs of existing \
+             subscriptions begin with {last}, and senders with VAPID are refused there; set --origin {last} to keep them",
+            self.data_dir.display()
+        ))
     }
 
     fn listens_on_all_addresses(&self) -> bool {
@@ -101,6 +113,18 @@ mod tests {
             assert_eq!(warnings.len(), usize::from(named.is_some()), "{flags:?} {warnings:?}");
             assert!(warnings.iter().all(|text| text.contains(named.unwrap_or_default())), "{warnings:?}");
         }
+    }
+
+    /// E3: all subscriptions were lost without a word.
+    #[test]
+    fn another_origin_on_an_existing_data_directory_is_warned_about() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let settings = settings_of(&["--data-dir", data_dir.path().to_str().unwrap()]);
+        assert_eq!(settings.origin_warning("https://a.example"), None);
+        last_origin::record(data_dir.path(), "https://a.example").unwrap();
+        assert_eq!(settings.origin_warning("https://a.example"), None);
+        let warning = settings.origin_warning("https://b.example").unwrap();
+        assert!(warning.contains("--origin https://a.example") && warning.contains("https://b.example"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
 use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store, repair_store};
-use webpush_admin::sealing_keys;
+use webpush_admin::{last_origin, sealing_keys};
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
@@ -84,6 +84,13 @@ pub async fn run(
         ..Options::default()
     };
     let (store, keyring) = open_data_dir(&settings.data_dir, options, settings.recovery)?;
+    if let Some(warning) = settings.origin_warning(&origin) {
+        tracing::warn!("{warning}");
+    }
+    if let Err(error) = last_origin::record(&settings.data_dir, &origin) {
+        // On a full disk the server still starts.
+        tracing::warn!("cannot keep the origin for the next start: {error:#}");
+    }
     // Replaces the admin token, so the lock of the data directory must be held.
     let admin_server = match (&settings.admin, inherited.admin) {
         (Some(admin), socket) => AdminServer::open(admin, socket, &settings.data_dir, &env).await?,
@@ -93,6 +100,7 @@ pub async fn run(
              socket unit"
         ),
     };
+    let toml = settings.toml(Some(&origin));
     let service = Service::new(Setup {
         env,
         store: Arc::clone(&store),
@@ -100,7 +108,6 @@ pub async fn run(
         origin,
         limits: settings.limits,
         subscribe_tokens,
-    let toml = settings.toml(Some(&origin));
         trace: settings.trace,
         spans,
     });

@@ -134,7 +134,9 @@ fn warn(resolved: &EffectiveConfig) {
     let Ok(settings) = serve::settings(resolved) else { return };
     let certificate = settings.identity.as_ref().and_then(|identity| tls::load(identity).ok());
     let warnings = settings.warnings(certificate.as_ref(), system::env().now());
-    warnings.iter().for_each(|warning| terminal::warning(warning));
+    let origin = settings.origin.clone().or_else(|| settings.likely_origin());
+    let of_origin = origin.and_then(|origin| settings.origin_warning(&origin));
+    warnings.iter().chain(&of_origin).for_each(|warning| terminal::warning(warning));
 }
 
 fn tell<'a>(faults: impl Iterator<Item = &'a ConfigError>) -> ExitCode {
