@@ -5,6 +5,7 @@
 //! depends on kind and plaintext, and each plaintext contains at least 128 random bits, so equal tokens mean the same
 //! resource. The security bounds of the scheme hold for far more tokens than a service ever creates.
 
+mod below;
 mod cipher;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use table::{Description, describe};
 use webpush_core::problem::Problem;
 use webpush_service::metrics::Refusals;
+use webpush_service::service::split_origin;
 use webpush_store::StoreError;
 
 pub use webpush_service::error::{InternalError, ServiceError};
@@ -82,8 +83,9 @@ impl ErrorStyle {
     pub(crate) fn answer_with(&self, error: ErrorKind<'_>, more: &[(&str, &str)]) -> Answer {
         let Description { status, errno, name, title, detail } = describe(error, self.vapid_status);
         self.record(name, error);
+        let (_, base) = split_origin(&self.origin);
         let mut body = serde_json::json!({
-            "type": format!("/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
+            "type": format!("{base}/errors#{name}"), "title": title, "status": status.as_u16(), "detail": detail,
             "code": status.as_u16(), "errno": errno, "error": status.canonical_reason(), "message": detail,
             "more_info": format!("{}/errors#{name}", self.origin),
         });

@@ -119,7 +119,39 @@ impl Setup {
     }
 }
 
+/// Splits a public origin into scheme, host and port, and its path, which is empty for most servers.
+#[must_use]
+pub fn split_origin(origin: &str) -> (&str, &str) {
+    let host = origin.find("://").map_or(0, |at| at + 3);
+    let path = origin[host..].find('/').map_or(origin.len(), |at| host + at);
+    origin.split_at(path)
+}
+
 impl Service {
+    /// Returns scheme, host and port of the public origin, without its path.
+    #[must_use]
+    pub fn site(&self) -> &str {
+        split_origin(&self.origin).0
+    }
+
+    /// Returns the path of the public origin, without a slash at its end; empty for most servers.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        split_origin(&self.origin).1
+    }
+
+    /// Returns the path of a request below the path of the public origin.
+    ///
+    /// One that is not below it stays as it is, for health checks and clients on this machine.
+    #[must_use]
+    pub fn path_below<'p>(&self, path: &'p str) -> &'p str {
+        match path.strip_prefix(self.base_path()) {
+            Some("") => "/",
+            Some(rest) if rest.starts_with('/') => rest,
+            Some(_) | None => path,
+        }
+    }
+
     /// Creates a service and observes the commits of its store.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
@@ -142,7 +174,7 @@ impl Service {
             store,
             log_ids: LogIds::new(&keyring),
             keyring,
-            vapid: VapidCache::new(origin.clone()),
+            vapid: VapidCache::new(split_origin(&origin).0.to_owned()),
             origin,
             rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates, env.clone())),
             limits: ArcSwap::from_pointee(limits),
@@ -238,6 +270,7 @@ impl Service {
         self.metrics.messages.observe_delivery(sent.map(|sent| sent.accepted), now);
         if let Some(sent) = sent {
             self.traces.record(sent.message, Stage::Written);
+            tracing::debug!(message_log_id = %self.log_ids.message(sent.message), "message delivered");
             self.spans.record_written(sent.message);
         }
     }
@@ -270,7 +303,6 @@ impl Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentMessage {
     /// The message.
-            tracing::debug!(message_log_id = %self.log_ids.message(sent.message), "message delivered");
     pub message: MessageId,
     /// When it was accepted.
     pub accepted: Timestamp,

@@ -72,7 +72,7 @@ fn resolve(admin: &Admin, text: &str) -> Result<(InboxId, Option<SubscriptionId>
     }
     let uri: Option<Uri> = text.parse().ok();
     let path = uri.as_ref().map_or("", Uri::path);
-    match admin.service.keyring.open(&aliases::resolve(path).path) {
+    match admin.service.keyring.open_below(&aliases::resolve(path).path) {
         Some(
             Capability::Subscription(agent, id)
             | Capability::Push(agent, id)

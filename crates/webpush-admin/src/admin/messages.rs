@@ -50,12 +50,12 @@ fn resolve(service: &Service, text: &str) -> Result<EntryRef, String> {
     }
     let uri: Uri = text.parse().map_err(|_| "this is not a URL".to_owned())?;
     if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())
-        && !format!("{scheme}://{authority}").eq_ignore_ascii_case(&service.origin)
+        && !format!("{scheme}://{authority}").eq_ignore_ascii_case(service.site())
     {
-        let origin = &service.origin;
+        let origin = service.site();
         return Err(format!("this is a URL of {scheme}://{authority}, and this server is {origin}"));
     }
-    match service.keyring.open(uri.path()) {
+    match service.keyring.open_below(uri.path()) {
         Some(Capability::Message(entry)) => Ok(entry),
         Some(_) => {
             Err("this is a URL of this server, but not of a message: senders receive message URLs as Location in the \

@@ -77,7 +77,7 @@ pub(super) async fn start(
 fn parse_own_subscription(admin: &Admin, json: &str) -> Result<PushSubscription, AdminError> {
     let subscription =
         PushSubscription::read(json).map_err(|error| AdminError::bad_request(error.to_string()))?;
-    let (theirs, ours) = (subscription.endpoint.origin(), &admin.service.origin);
+    let (theirs, ours) = (subscription.endpoint.origin(), admin.service.site());
     if theirs.eq_ignore_ascii_case(ours) {
         return Ok(subscription);
     }

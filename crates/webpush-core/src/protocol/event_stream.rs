@@ -63,7 +63,7 @@ pub fn resume_after(headers: &HeaderMap, keyring: &Keyring, inbox: InboxId) -> P
         let (_, rest) = id.split_once("://").unwrap_or(("", id));
         rest.find('/').map(|at| &rest[at..])
     });
-    match path.and_then(|path| keyring.open(path)) {
+    match path.and_then(|path| keyring.open_below(path)) {
         Some(Capability::Message(entry)) if entry.inbox == inbox => entry.position,
         _ => Position::START,
     }

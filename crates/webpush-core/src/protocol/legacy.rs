@@ -47,10 +47,12 @@ pub fn is_legacy_path(path: &str) -> bool {
 }
 
 /// Returns the links of a registration with the relations of both drafts, draft-02 first.
+///
+/// They are relative, and begin with `base`.
 #[must_use]
-pub fn registration_links(device: &str, channels: &str) -> String {
+pub fn registration_links(base: &str, device: &str, channels: &str) -> String {
     let links = [(device, REG_REL), (channels, SUB_REL), (device, MONITOR_REL), (channels, CHANNEL_REL)];
-    links.map(|(path, rel)| rfc8030::link("", path, rel)).join(", ")
+    links.map(|(path, rel)| rfc8030::link(base, path, rel)).join(", ")
 }
 
 /// Returns the `Cache-Control` of a resource with this lifetime.

@@ -20,14 +20,14 @@ pub enum Target {
 impl Target {
     /// Parses a pushkey; `None` if it is not a push URL.
     ///
-    /// URLs of other services must have TLS, because the URL is a capability.
+    /// `site` is the own origin without its path. URLs of other services must have TLS, because the URL is a capability.
     #[must_use]
-    pub fn from_pushkey(pushkey: &str, origin: &str, keyring: &Keyring) -> Option<Self> {
+    pub fn from_pushkey(pushkey: &str, site: &str, keyring: &Keyring) -> Option<Self> {
         if pushkey.len() > PUSHKEY_BYTES {
             return None;
         }
         let url = CapabilityUrl::parse(pushkey).ok()?;
-        if url.origin() == origin {
+        if url.origin() == site {
             return open(keyring, url.uri().path());
         }
         url.is_https().then_some(Self::Elsewhere(url))
@@ -35,7 +35,7 @@ impl Target {
 }
 
 fn open(keyring: &Keyring, path: &str) -> Option<Target> {
-    match keyring.open(&aliases::resolve(path).path)? {
+    match keyring.open_below(&aliases::resolve(path).path)? {
         Capability::Push(agent, id) => Some(Target::Here(agent, id)),
         _ => None,
     }

@@ -13,7 +13,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) fn front(service: &Service, headers: &HeaderMap) -> Answer {
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     let mut answer = if wants_page(headers) {
-        with(Response::new(Bytes::from(page(origin, token))), PAGE_HEADERS)
+        with(Response::new(Bytes::from(page(origin, token, service.base_path()))), PAGE_HEADERS)
     } else {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         with(Response::new(Bytes::from(text_page(origin, token))), [(CONTENT_TYPE, text)])
@@ -37,7 +37,7 @@ fn text_page(origin: &str, token: &str) -> String {
     )
 }
 
-fn page(origin: &str, token: &str) -> String {
+fn page(origin: &str, token: &str, base_path: &str) -> String {
     let base = escaped(&format!("{origin}{token}"));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -50,7 +50,7 @@ fn page(origin: &str, token: &str) -> String {
          do here by hand: the address of this page goes into the settings of a browser or app.</p>\n\
          <dl>\n<dt>Subscribe and listen</dt><dd><code>webpush-server listen {base}</code></dd>\n\
          <dt>Subscribe by hand</dt><dd><code>POST {base}/subscribe</code></dd>\n\
-         <dt>Errors</dt><dd><a href=\"/errors\">explained</a></dd>\n</dl>\n</main>\n</body>\n</html>\n"
+         <dt>Errors</dt><dd><a href=\"{base_path}/errors\">explained</a></dd>\n</dl>\n</main>\n</body>\n</html>\n"
     )
 }
 
@@ -67,7 +67,7 @@ mod tests {
         assert!(wants_page(&accepting("text/html,application/xhtml+xml,*/*;q=0.8")));
         assert!(wants_page(&accepting("application/json, text/html;q=0.9")));
         assert!(!wants_page(&accepting("*/*")) && !wants_page(&HeaderMap::new()));
-        let page = page("https://push.example", "/t/TOKEN");
+        let page = page("https://push.example", "/t/TOKEN", "");
         assert!(page.contains("POST https://push.example/t/TOKEN/subscribe") && page.ends_with("</html>\n"));
         assert!(text_page("https://push.example", "").contains("https://push.example/errors"));
     }

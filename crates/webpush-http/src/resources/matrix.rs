@@ -118,7 +118,7 @@ struct Delivery {
 fn deliveries(service: &Service, body: &[u8]) -> Result<(HeaderMap, Vec<Delivery>), Problem> {
     let notification = Notification::parse(body)?;
     let deliveries = notification.devices().iter().map(|device| {
-        let target = Target::from_pushkey(device.pushkey(), &service.origin, &service.keyring);
+        let target = Target::from_pushkey(device.pushkey(), service.site(), &service.keyring);
         let what = target.map(|target| (target, notification.message(device)));
         Delivery { pushkey: device.pushkey().to_owned(), what }
     });

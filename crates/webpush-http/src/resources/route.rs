@@ -37,7 +37,7 @@ pub async fn serve(
 ) -> RouteOutcome {
     let service = &*server.service;
     let client = direct_peer.client(&server.proxies, &head.headers);
-    let (path, token) = match service.subscribe_tokens.load().strip(head.uri.path()) {
+    let (path, token) = match service.subscribe_tokens.load().strip(service.path_below(head.uri.path())) {
         Ok((path, token_in_path)) => (path, Ok(token_in_path)),
         Err(problem) => ("", Err(problem)),
     };

@@ -129,7 +129,7 @@ fn origin(diagnosis: &Diagnosis, endpoint: &CapabilityUrl) -> CheckResult {
             ORIGIN,
             format!("URLs are at {given} (not compared with the keys of a data directory)"),
         ),
-        Some(keyring) if keyring.open(endpoint.path()).is_some() => CheckResult::good(
+        Some(keyring) if keyring.open_below(endpoint.path()).is_some() => CheckResult::good(
             ORIGIN,
             format!("URLs are at {given}, and sealed with the keys of the data directory"),
         ),

@@ -56,6 +56,11 @@ impl Sender {
     }
 }
 
+/// Returns the header of a new sender with a token for an audience.
+pub(crate) fn header_for(audience: &str) -> String {
+    Sender::new().vapid_with(&json!({"aud": audience, "exp": now() + 3600}))
+}
+
 async fn subscribe_for(peer: &mut Http2Client, sender: &Sender) -> Subscription {
     let body = json!({"vapid": sender.key()}).to_string();
     Subscription::from_response(&peer.request(Method::POST, "/subscribe", &[OPTIONS], body).await)

@@ -44,7 +44,7 @@ pub(super) async fn requested(
 }
 
 async fn find(service: &Service, link: &Link) -> Result<Inbox, ServiceError> {
-    let capability = link.path_on(&service.origin).and_then(|path| service.keyring.open(path));
+    let capability = link.path_on(service.site()).and_then(|path| service.keyring.open_below(path));
     let Some(Capability::ReceiptSubscription(id)) = capability else {
         return Err(Problem::ReceiptSubscriptionUnknown.into());
     };

@@ -76,7 +76,7 @@ fn d1_set_a_each_message_goes_in_the_form_of_its_own_protocol() {
 #[test]
 fn d1_reg_a_b_links_are_relative_and_in_the_words_of_both_drafts() {
     assert_eq!(
-        registration_links("/devices/x", "/devices/x/channels"),
+        registration_links("", "/devices/x", "/devices/x/channels"),
         "</devices/x>; rel=\"urn:ietf:params:push:reg\", \
          </devices/x/channels>; rel=\"urn:ietf:params:push:sub\", \
          </devices/x>; rel=\"urn:ietf:params:push:monitor\", \

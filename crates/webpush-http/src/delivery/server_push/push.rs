@@ -43,8 +43,9 @@ impl<'a> ServerPush<'a> {
             // Skipping it would lose it for this session.
             Err(error) => return ControlFlow::Break(Some(self.request.ending(Err(error), server))),
         };
-        let origin = self.request.origin.as_deref().unwrap_or(&service.origin);
-        let Ok(mut request) = Request::get(format!("{origin}{}", pushed.path)).body(()) else {
+        let site = self.request.origin.as_deref().unwrap_or_else(|| service.site());
+        let Ok(mut request) = Request::get([site, service.base_path(), &*pushed.path].concat()).body(())
+        else {
             return ControlFlow::Continue(None);
         };
         request.headers_mut().extend(pushed.link.map(|link| (LINK, link)));

@@ -49,6 +49,6 @@ pub(crate) fn about_registration(
 ) -> Result<[(http::HeaderName, HeaderValue); 2], ServiceError> {
     let channels = service.path(Capability::Channels(device), key)?;
     let device = service.path(Capability::Device(device), key)?;
-    let links = value(registration_links(&device, &channels))?;
+    let links = value(registration_links(service.base_path(), &device, &channels))?;
     Ok([(LINK, links), (CACHE_CONTROL, value(cache_control(lifetime))?)])
 }

@@ -68,7 +68,8 @@ pub async fn subscribe(
     subscribed(service, &subscription, &applied, Problem::NotFound)?;
 
     let location = format!("{}{}", service.origin, service.path(Capability::Update(agent, id), key)?);
-    let channel = link("", &service.path(Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
+    let channel =
+        link(service.base_path(), &service.path(Capability::Channel(agent, id), key)?, SUBSCRIPTION_REL);
     let lifetime = (CACHE_CONTROL, value(cache_control(first_lifetime(service)))?);
     Ok(with(empty(StatusCode::CREATED), [(LOCATION, value(location)?), (LINK, value(channel)?), lifetime]))
 }

@@ -2,19 +2,29 @@
 
 use std::time::Duration;
 
-/// Parses an origin: scheme, host and perhaps a port (RFC 6454 §6.2), without a path.
+/// Parses an origin: scheme, host and perhaps a port (RFC 6454 §6.2).
+///
+/// It may have a path, below which the server is then.
 pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
-    let wrong = || format!("'{text}' is not an origin: expected https://host or https://host:port");
+    let wrong = || {
+        format!("'{text}' is not an origin: expected https://host, https://host:port or https://host/path")
+    };
     let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
     let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(wrong());
     };
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@') {
+    let path = uri.path().trim_end_matches('/');
+    let is_plain = |segment: &str| {
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+        !matches!(segment, "" | "." | "..") && segment.chars().all(is_safe)
+    };
+    let is_path = path.split('/').skip(1).all(is_plain);
+    if !is_path || uri.query().is_some() || authority.as_str().contains('@') {
         return Err(wrong());
     }
     let authority = authority.as_str().to_ascii_lowercase();
     let default_port = if scheme == "https" { ":443" } else { ":80" };
-    Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
+    Ok(format!("{scheme}://{}{path}", authority.strip_suffix(default_port).unwrap_or(&authority)))
 }
 
 /// The longest time, 100 years: the sum of any time and the clock's is a time.
@@ -77,9 +87,18 @@ mod tests {
     fn origins_are_normalized_and_anything_else_is_refused() {
         assert_eq!(parse_origin("https://Push.Example:443/").unwrap(), "https://push.example");
         assert_eq!(parse_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
-        for wrong in
-            ["push.example", "ftp://x", "https://x/path", "https://u@x", "https://x?y", "https://", ""]
-        {
+        assert_eq!(parse_origin("https://Example.org/Push/").unwrap(), "https://example.org/Push");
+        for wrong in [
+            "push.example",
+            "ftp://x",
+            "https://x/a//b",
+            "https://x/../a",
+            "https://x/a%20b",
+            "https://u@x",
+            "https://x?y",
+            "https://",
+            "",
+        ] {
             assert!(parse_origin(wrong).is_err(), "{wrong}");
         }
     }

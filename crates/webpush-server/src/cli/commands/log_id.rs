@@ -47,7 +47,7 @@ fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
 /// Returns a line for each object that the URL refers to.
 fn log_ids(path: &str, keyring: &Keyring) -> Option<String> {
     let log_ids = LogIds::new(keyring);
-    Some(match keyring.open(path)? {
+    Some(match keyring.open_below(path)? {
         Capability::Subscription(agent, subscription)
         | Capability::Push(agent, subscription)
         | Capability::Channel(agent, subscription)
