@@ -1,4 +1,4 @@
-//! The last line of a text file that the server writes: a comment with a checksum of all lines before it.
+//! The last line of a text file of the server: a comment with a checksum of all lines before it.
 //!
 //! It shows that a file was changed by something else.
 

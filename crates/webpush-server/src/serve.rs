@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::log::rate_limit::WINDOW;
 use crate::otlp;
 use crate::reload::{self, ReadConfig, Reload};
-use crate::server_config::ServerConfig;
+use crate::server_config::{DamageHandling, ServerConfig};
 use crate::service_manager;
 use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
@@ -295,19 +295,10 @@ const fn hint(port: u16) -> &'static str {
     }
 }
 
-/// What one start may do to a damaged data directory.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Recovery {
-    /// Begin with an empty store if it is missing.
-    pub begin_anew: bool,
-    /// Repair the store first if it is damaged.
-    pub repair: bool,
-}
-
 fn open_data_dir(
     data_dir: &Path,
     options: Options,
-    recovery: Recovery,
+    recovery: DamageHandling,
 ) -> anyhow::Result<(Arc<Backend>, Keyring)> {
     create_data_dir(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);

@@ -1,7 +1,6 @@
 //! The configuration of a server.
 
 use crate::certificate_files::Loaded;
-use crate::serve::Recovery;
 use crate::{acme, dev_tls, log};
 use anyhow::bail;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +18,15 @@ use webpush_service::bearer_tokens::TokenSource;
 use webpush_service::limits::Limits;
 use webpush_service::trace;
 use webpush_store::Quota;
+
+/// The permissions of one start for a damaged data directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DamageHandling {
+    /// Begin with an empty store if it is missing.
+    pub begin_anew: bool,
+    /// Repair the store first if it is damaged.
+    pub repair: bool,
+}
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
@@ -49,8 +57,8 @@ pub struct ServerConfig {
     pub quota: Quota,
     /// Limit of the store's row cache, in bytes.
     pub row_cache: u64,
-    /// What this start may do to a damaged data directory.
-    pub recovery: Recovery,
+    /// The permissions of this start for a damaged data directory.
+    pub recovery: DamageHandling,
     /// Room to keep free on the volume of the store, in bytes.
     pub reserve: u64,
     /// Tokens that subscribers need.

@@ -27,7 +27,7 @@
 //! | snapshots, and restoring them | `snapshot`, `restore` |
 //! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
 //! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage`, `end_at_error` |
-//! | what may be lost; mending files of the engine; rebuilding the store | `holes`; `open_engine`, `mend`; `repair`, `salvage` |
+//! | what may be lost; fixing files of the engine; rebuilding the store | `holes`; `open_engine`, `fix`; `repair`, `salvage` |
 //! | the directory: lock, format, migrations; room on a full volume | `directory`; `reserve` |
 //! | options; errors of opening | `options`, `open_error` |
 //! | metrics, and the number of entries | `gauges`, `entry_count_scan` |
@@ -48,6 +48,7 @@ mod engine_error;
 mod entry_count_scan;
 mod entry_row;
 mod fields;
+mod fix;
 mod flush;
 mod frame;
 mod full;
@@ -59,7 +60,6 @@ mod key;
 mod log;
 mod memtable;
 mod memtables;
-mod mend;
 mod open_engine;
 mod open_error;
 mod options;
@@ -297,8 +297,8 @@ impl EmbeddedStore {
         let engine = engine.as_ref().ok_or(StoreError::Unavailable)?;
         let result = read(&Reader { memtables: &self.shared.memtables, engine });
         if matches!(result, Err(StoreError::Unreadable)) && engine.damage().is_unreadable() {
-            // The writer mends it. If its queue is full, it notices with the next step.
-            drop(self.jobs.try_send(Job::Mend));
+            // The writer fixes it. If its queue is full, it notices with the next step.
+            drop(self.jobs.try_send(Job::Fix));
         }
         result
     }

@@ -37,7 +37,7 @@ pub struct Statistics {
     pub damaged_records: u64,
     /// Ranges of keys in which records may be lost. Zero while the store is down.
     ///
-    /// What is not found there is answered with an error, until the store is repaired.
+    /// Looking up a record that is not found there fails, until the store is repaired.
     pub holes: u64,
     /// Committed batches found missing from the disk when the store was opened.
     pub batches_lost: u64,

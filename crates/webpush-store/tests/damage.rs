@@ -1,4 +1,4 @@
-//! B7: flipped bits and missing files over the folder of a store that was used.
+//! B7: flipped bits and missing files in the directory of a store that was used.
 //!
 //! No damage is silent, hangs, or keeps the store from starting after a repair. The ordinary run tries some places of each
 //! kind of file; `WEBPUSH_DAMAGE_CASES` and `WEBPUSH_DAMAGE_SEED` make it longer, and other.
@@ -32,7 +32,7 @@ const AGENTS: u64 = 150;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The first message that a look writes.
 const NEW: u64 = 1_000_000;
-/// Reads are tried again while the store mends itself.
+/// Reads are tried again while the store fixes itself.
 const ATTEMPTS: usize = 4;
 
 /// Repeatable numbers.
@@ -84,14 +84,14 @@ fn message(number: u64, of: u64) -> Op {
     })
 }
 
-/// What a store is known to hold.
+/// The content that a store must have.
 #[derive(Clone, Default)]
-struct Known {
+struct KnownContent {
     agents: BTreeSet<u64>,
     messages: BTreeMap<InboxId, BTreeSet<MessageId>>,
 }
 
-impl Known {
+impl KnownContent {
     fn count(&self) -> usize {
         self.messages.values().map(BTreeSet::len).sum()
     }
@@ -104,10 +104,10 @@ fn open(directory: &Path) -> Result<EmbeddedStore, embedded::OpenError> {
 }
 
 /// Builds a store with tables on two levels, a journal and a log, as a kill leaves it.
-fn build(directory: &Path) -> Known {
+fn build(directory: &Path) -> KnownContent {
     let live = tempfile::tempdir().unwrap();
-    let (mut known, mut number) = (Known::default(), 0);
-    let mut fill = |store: &EmbeddedStore, agents: std::ops::Range<u64>, known: &mut Known| {
+    let (mut known, mut number) = (KnownContent::default(), 0);
+    let mut fill = |store: &EmbeddedStore, agents: std::ops::Range<u64>, known: &mut KnownContent| {
         for of in agents {
             if known.agents.insert(of) {
                 commit_blocking(store, create(of));
@@ -204,7 +204,7 @@ impl Damage {
     }
 }
 
-/// What became of a damaged store.
+/// The state of a damaged store.
 #[derive(Debug, Default, PartialEq)]
 struct Outcomes {
     refused: Option<String>,
@@ -245,7 +245,7 @@ fn fetch_all(store: &EmbeddedStore, inbox: InboxId) -> Result<BTreeSet<MessageId
     }
 }
 
-fn look(directory: &Path, known: &Known) -> Outcomes {
+fn look(directory: &Path, known: &KnownContent) -> Outcomes {
     let store = match open(directory) {
         Ok(store) => store,
         Err(error) => return Outcomes { refused: Some(error.to_string()), ..Outcomes::default() },
@@ -293,7 +293,7 @@ fn look(directory: &Path, known: &Known) -> Outcomes {
 }
 
 /// Damages a copy, looks at it, repairs it and looks again. Returns a complaint, if there is one.
-fn try_case(whole: &Path, known: &Known, damage: &Damage) -> (String, Option<String>) {
+fn try_case(whole: &Path, known: &KnownContent, damage: &Damage) -> (String, Option<String>) {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store");
     copy(whole, &store);
@@ -321,7 +321,7 @@ fn try_case(whole: &Path, known: &Known, damage: &Damage) -> (String, Option<Str
         Err(error) => return complain(&format!("not repaired ({error})")),
     };
     let mut with_new = known.clone();
-    // What the first look has written may be there.
+    // The messages of the first look may be there.
     for number in 0..3 {
         with_new
             .messages
@@ -334,7 +334,7 @@ fn try_case(whole: &Path, known: &Known, damage: &Damage) -> (String, Option<Str
     if second.refused.is_some() || second.failing > 0 || !second.is_copied || second.is_told {
         return complain(&format!("repaired in vain ({second:?})"));
     }
-    // A store that has mended itself has said before what is lost.
+    // A store that has fixed itself has said before what is lost.
     if is_loss && report.is_complete() && !first.is_told {
         return complain(&format!("repaired with a silent loss ({second:?}, {report:?})"));
     }
@@ -462,7 +462,7 @@ fn a_damaged_block_ends_neither_reads_nor_compaction() {
     assert_eq!(fetch_all(&open(directory.path()).unwrap(), agent(0)).unwrap().len(), found.len() + 100);
 }
 
-fn look_at_copy(whole: &Path, known: &Known) -> Outcomes {
+fn look_at_copy(whole: &Path, known: &KnownContent) -> Outcomes {
     let directory = tempfile::tempdir().unwrap();
     copy(whole, directory.path());
     look(directory.path(), known)

@@ -17,7 +17,7 @@ const COMMIT: Option<&str> = option_env!("WEBPUSH_BUILD_COMMIT");
 const FULL: &str =
     "the volume of the data directory is almost full: new messages, agents and subscriptions are refused";
 
-/// What is whole is served, so the server remains ready.
+/// The server remains ready, because it serves everything that is whole.
 const DAMAGED: &str = "the store is damaged, see the log: stop the server and run webpush-server repair";
 
 /// A health check.

@@ -1,4 +1,4 @@
-//! A store that has lost something, from outside: what senders, agents and operators get, and the repair.
+//! A store that has lost something, as senders, agents and operators see it.
 
 use crate::copies::{run, run_ok};
 use crate::support::{Server, refused, soon};
@@ -14,7 +14,7 @@ fn journals(dir: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "jnl")).collect()
 }
 
-/// B7e: what cannot be told from gone is 503, in readiness, and in no backup, until the store is repaired.
+/// B7e: until the store is repaired, what may be lost is 503, and no backup is written.
 #[tokio::test]
 async fn a_lost_journal_is_told_and_nothing_is_called_gone_before_a_repair() {
     let dir = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ async fn a_lost_journal_is_told_and_nothing_is_called_gone_before_a_repair() {
     run_ok(Some(&server), &["backup", file.to_str().unwrap()]).await;
 }
 
-/// B7f: a missing file of the engine keeps the server from starting, until it is started with `--repair`.
+/// B7f: with a missing file of the engine, the server starts only with `--repair`.
 #[tokio::test]
 async fn a_missing_manifest_is_named_and_a_start_repairs_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
     out.counter("store_damaged_records", "Damaged records skipped.", *damaged_records)?;
     out.gauge(
         "store_holes",
-        "Ranges of records that may be lost. What is not found there is answered with 503 until the store is repaired.",
+        "Ranges of records that may be lost. Requests for records in them return 503 until the store is repaired.",
         *holes,
     )?;
     out.counter(

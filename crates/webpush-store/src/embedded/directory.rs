@@ -8,7 +8,7 @@
 //! | `sound`, `unsound` | an empty file with one of the names: unsound after a write or sync has failed, until everything is on disk |
 //! | `reserve` | see [`super::reserve`] |
 //! | `holes` | see [`super::holes`] |
-//! | `damaged/` | damaged files that were mended; see [`super::mend`] |
+//! | `damaged/` | damaged files that were fixed; see [`super::fix`] |
 //! | `log/` | segments; see [`super::log`] |
 //! | `engine/` | files of fjall |
 
@@ -290,8 +290,8 @@ mod tests {
         let broken: [Migration; 2] = [|_, at| note(at, "2 "), |_, _| Err(io::Error::other("no"))];
         assert!(matches!(migrate(&Disk::System, directory.path(), &broken), Err(OpenError::Io { .. })));
         assert_eq!(version(directory.path()), "webpush-server store 2\n");
-        let mended: [Migration; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
-        migrate(&Disk::System, directory.path(), &mended).unwrap();
+        let fixed: [Migration; 2] = [|_, at| note(at, "2 "), |_, at| note(at, "3 ")];
+        migrate(&Disk::System, directory.path(), &fixed).unwrap();
         assert_eq!(fs::read_to_string(directory.path().join("notes")).unwrap(), "2 3 ");
     }
 

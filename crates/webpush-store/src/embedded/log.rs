@@ -9,7 +9,7 @@
 
 use super::frame;
 use super::memtable::{Memtable, Tables};
-use super::segment::{self, Expected, SALT_BYTES, SegmentFrames};
+use super::segment::{self, ExpectedFrames, SALT_BYTES, SegmentFrames};
 use crate::disk::{Disk, DiskFile};
 use crate::open_mode::OpenMode;
 use std::io::{self, Read as _, Write};
@@ -165,7 +165,7 @@ pub(super) fn replay(
     while let Some((first, path)) = segments.next() {
         // A segment is synced before the next one is created.
         let synced = segments.peek().map_or(synced, |(next, _)| synced.max(next - 1));
-        if replay.read(disk, Expected { first, synced }, &path)? {
+        if replay.read(disk, ExpectedFrames { first, synced }, &path)? {
             replay.segments.push(path);
         } else {
             replay.not_needed.push(path);
@@ -181,7 +181,7 @@ pub(super) fn segment_path(directory: &Path, first: u64) -> PathBuf {
 
 impl Replay {
     /// Reads a segment; returns true if it has frames that the engine does not contain.
-    fn read(&mut self, disk: &Disk, expected: Expected, path: &Path) -> io::Result<bool> {
+    fn read(&mut self, disk: &Disk, expected: ExpectedFrames, path: &Path) -> io::Result<bool> {
         let mut file = disk.open(path, OpenMode::Read)?;
         // Frames that are read must survive, and no later sync covers this file.
         file.sync_data()?;
@@ -308,7 +308,7 @@ mod tests {
                 let mut damaged = whole.clone();
                 damaged[index] ^= 1 << (index % 8);
                 fs::write(segment, &damaged).unwrap();
-                // One bit of the salt is mended.
+                // One bit of the salt is fixed.
                 let lost = index.checked_sub(SALT_BYTES).map(|index| first + (index / frame_bytes) as u64);
                 let (numbers, missing) = read(directory.path(), 100);
                 assert!(numbers.iter().copied().eq((101..=110).filter(|number| Some(*number) != lost)));

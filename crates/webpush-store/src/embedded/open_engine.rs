@@ -1,17 +1,17 @@
-//! Opens the engine of a store, after its files were checked, and mended if need be.
+//! Opens the engine of a store, after its files were checked, and fixed if need be.
 
 use super::damage::DamageReporter;
 use super::directory::{engine_directory, engine_marker, is_finished, was_used};
 use super::engine::Engine;
 use super::engine_error::EngineError;
 use super::holes::Holes;
-use super::{mend, salvage};
+use super::{fix, salvage};
 use crate::disk::Disk;
 use std::path::Path;
 
 /// Opens or creates the engine of the store in a directory.
 ///
-/// A damaged table or journal is mended, and leaves holes. Other damage is an error: see [`super::repair`].
+/// A damaged table or journal is fixed, and leaves holes. Other damage is an error: see [`super::repair`].
 pub(super) fn open_engine(disk: &Disk, directory: &Path, cache_bytes: u64) -> Result<Engine, EngineError> {
     let path = engine_directory(directory);
     let has_files = matches!(disk, Disk::System) && disk.exists(&path);
@@ -29,11 +29,11 @@ pub(super) fn open_engine(disk: &Disk, directory: &Path, cache_bytes: u64) -> Re
     if has_data && let Some(broken) = salvage::find_broken(disk, &path)? {
         return Err(EngineError::Broken(broken));
     }
-    mend::mend_damaged_journals(disk, directory)?;
+    fix::fix_damaged_journals(disk, directory)?;
     match open() {
         Err(error) if error.is_damage() => {
             tracing::error!(directory = %directory.display(), %error, "the engine does not open; checking its files");
-            if mend::mend(disk, directory)? > 0 { open() } else { Err(error) }
+            if fix::fix(disk, directory)? > 0 { open() } else { Err(error) }
         }
         opened => opened,
     }

@@ -91,7 +91,7 @@ pub(super) fn recover(
     Ok(Start { marks, last, flush_job, not_needed, recovery: Recovery { batches_lost } })
 }
 
-/// Returns true if the segment that was being written is not there, and the engine does not contain frames of it.
+/// Returns true if the active segment is not there, and the engine has no frame of it.
 pub(super) fn is_segment_missing(disk: &Disk, log: &Path, active: Option<u64>, engine_frame: u64) -> bool {
     active.is_some_and(|first| engine_frame < first && !disk.exists(&log::segment_path(log, first)))
 }

@@ -10,8 +10,8 @@ pub(super) enum Job {
     Commit(CommitRequest),
     /// Flushes everything to the engine; the sender is dropped afterwards.
     Flush(SyncSender<()>),
-    /// Mends files of the engine that could not be read.
-    Mend,
+    /// Fixes files of the engine that could not be read.
+    Fix,
     Close,
 }
 

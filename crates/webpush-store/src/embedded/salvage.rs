@@ -1,7 +1,7 @@
 //! The files of the engine, read without it.
 //!
 //! fjall does not open when a file of it is damaged, and deletes what it does not expect. So its files are checked before it
-//! opens them, and can be read past damage, which [`mend`](super::mend) and [`repair`](super::repair) need. The formats are
+//! opens them, and can be read past damage, which [`fix`](super::fix) and [`repair`](super::repair) need. The formats are
 //! those of fjall 3, which are stable.
 
 mod archive;
@@ -27,7 +27,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The keyspace in which fjall records the names of the others, as rows with this first byte and the number as key.
+/// The keyspace in which fjall records the names of the others.
+///
+/// The key of a name is [`NAME`] and the number.
 const NAMES: u64 = 0;
 const NAME: u8 = b'n';
 
@@ -66,7 +68,7 @@ pub(super) fn tables(disk: &Disk, keyspace: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Returns a file that is damaged or missing, and without which fjall would not open or would delete data.
+/// Returns a file whose damage or absence keeps fjall from opening, or makes it delete data.
 pub(super) fn find_broken(disk: &Disk, engine: &Path) -> io::Result<Option<PathBuf>> {
     let directories = keyspaces(disk, engine)?;
     let Names { tables: names, incomplete } = names(disk, &directories)?;

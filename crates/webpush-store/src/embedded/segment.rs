@@ -21,9 +21,9 @@ pub(super) struct SegmentFrames<'a> {
     pub(super) is_damaged: bool,
 }
 
-/// What is known about the frames of a segment.
+/// Numbers that are known of the frames of a segment.
 #[derive(Clone, Copy)]
-pub(super) struct Expected {
+pub(super) struct ExpectedFrames {
     /// The number of the first frame.
     pub(super) first: u64,
     /// Frames up to this number were synced.
@@ -31,7 +31,7 @@ pub(super) struct Expected {
 }
 
 /// Reads the frames of a segment. `content` is the whole file.
-pub(super) fn read(content: &[u8], expected: Expected) -> SegmentFrames<'_> {
+pub(super) fn read(content: &[u8], expected: ExpectedFrames) -> SegmentFrames<'_> {
     let Some((salt, content)) = content.split_first_chunk() else { return SegmentFrames::default() };
     let written = u64::from_le_bytes(*salt);
     let salt = find_salt(content, written, expected.first);
@@ -50,7 +50,7 @@ pub(super) fn read(content: &[u8], expected: Expected) -> SegmentFrames<'_> {
 }
 
 /// Returns the number of frames up to the last gap that is not proved to be damage.
-fn trusted(frames: &[Frame<'_>], Expected { first, synced }: Expected) -> usize {
+fn trusted(frames: &[Frame<'_>], ExpectedFrames { first, synced }: ExpectedFrames) -> usize {
     // The last frame before which everything was synced.
     let proof = frames.iter().rposition(|frame| frame.follows_sync);
     let mut number = first;
@@ -64,7 +64,9 @@ fn trusted(frames: &[Frame<'_>], Expected { first, synced }: Expected) -> usize 
     frames.len()
 }
 
-/// Returns the salt with which the first frame is intact: the one that was read, or one that differs by a bit.
+/// Returns the salt with which the first frame is intact.
+///
+/// It is the one that was read, or one that differs by a bit.
 fn find_salt(content: &[u8], read: u64, first: u64) -> u64 {
     let Some(head) = frame::head(content).filter(|head| head.number == first) else { return read };
     let fits = |salt: &u64| frame::decode(content, head, *salt).is_some();

@@ -185,8 +185,8 @@ impl Writer {
             // fjall does not say why work in the background has failed: a damaged table is one cause.
             let is_damaged = error.is_damage() || matches!(error, EngineError::Poisoned);
             self.go_down(now, is_damaged);
-        } else if self.outages.can_mend() && self.is_unreadable() {
-            tracing::error!(%directory, "storage unavailable: a file cannot be read; mending it");
+        } else if self.outages.can_fix() && self.is_unreadable() {
+            tracing::error!(%directory, "storage unavailable: a file cannot be read; fixing it");
             self.go_down(now, true);
             self.reopen_now(now);
         }

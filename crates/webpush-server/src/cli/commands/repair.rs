@@ -14,13 +14,13 @@ const HELP: &str = "\
       webpush-server repair --data-dir /var/lib/webpush-server
       systemctl start webpush-server
 
-Run it as the user of the server. It needs as much free space as the store takes.";
+Run it as the user of the server. It needs free space for a second store.";
 
 /// Repair the damaged store of a stopped server
 ///
 /// Builds a new store from all agents, subscriptions and messages that can be read of the old one, whether or not the
-/// server still starts, and prints what is lost. The old store is kept beside it. Requests for what is lost are answered
-/// with 404 from then on, and with 503 until then.
+/// server still starts, and prints what is lost. The old store is kept beside it. Requests for what is lost return
+/// 404 from then on, and 503 until then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct RepairArgs {

@@ -15,8 +15,8 @@ use crate::cli::exit::print_error;
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::reload::{NewConfig, ReadConfig};
-use crate::serve::{self, Recovery};
-use crate::server_config::ServerConfig;
+use crate::serve;
+use crate::server_config::{DamageHandling, ServerConfig};
 use clap::builder::BoolishValueParser;
 use clap::{ArgMatches, Args as _, Command, CommandFactory as _, Parser};
 use std::path::PathBuf;
@@ -295,13 +295,13 @@ pub(crate) fn settings(resolved: &EffectiveConfig) -> anyhow::Result<ServerConfi
 }
 
 /// Returns what the flags of this start allow.
-pub(crate) fn recovery(flags: &ArgMatches) -> Recovery {
-    Recovery { begin_anew: flags.get_flag("begin_anew"), repair: flags.get_flag("repair") }
+pub(crate) fn recovery(flags: &ArgMatches) -> DamageHandling {
+    DamageHandling { begin_anew: flags.get_flag("begin_anew"), repair: flags.get_flag("repair") }
 }
 
 /// Runs the server until a signal.
 #[must_use]
-pub(crate) fn run(layers: ConfigLayers, recovery: Recovery) -> ExitCode {
+pub(crate) fn run(layers: ConfigLayers, recovery: DamageHandling) -> ExitCode {
     let resolved = match layers.resolve() {
         Ok(resolved) => resolved,
         Err(faults) => {
@@ -398,7 +398,7 @@ impl Args {
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
             reserve: self.storage.reserve(),
-            recovery: Recovery { begin_anew: self.begin_anew, repair: self.repair },
+            recovery: DamageHandling { begin_anew: self.begin_anew, repair: self.repair },
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
             broadcasts: resolved.broadcasts.clone(),

@@ -1,9 +1,9 @@
-//! What a repair says.
+//! The report of a repair.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a repair found, and what it could not save.
+/// Records that a repair has kept, and those that it could not save.
 #[derive(Debug, Default)]
 pub struct RepairReport {
     /// Where the old store is now.
@@ -29,7 +29,7 @@ pub struct RepairReport {
 pub struct LostRows {
     /// The damaged or missing file.
     pub file: PathBuf,
-    /// What the file has: the name of a table, or `unknown`.
+    /// The kind of its records: the name of a table, or `unknown`.
     pub table: &'static str,
     /// The number of records, or 0 if it is not known.
     pub rows: u64,

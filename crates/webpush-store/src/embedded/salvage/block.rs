@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const MAGIC: &[u8] = b"LSM\x03";
 pub(super) const HEADER_BYTES: usize = 33;
-/// What follows the items of a block, after a marker and an index for searches.
+/// The end of a block, after its items, a marker and an index for searches.
 const TRAILER_BYTES: usize = 31;
 const END_OF_ITEMS: u8 = 255;
 

@@ -73,7 +73,9 @@ impl<'a> Journal<'a> {
     }
 }
 
-/// Returns the part of a journal that was written. A journal is longer, and its last entry never ends with a zero.
+/// Returns the part of a journal that was written.
+///
+/// A journal is longer, and its last entry never ends with a zero.
 pub(in crate::embedded) fn used(content: &[u8]) -> &[u8] {
     const ZEROS: &[u8] = &[0; 4096];
     let unused = content.rchunks(ZEROS.len()).take_while(|chunk| *chunk == &ZEROS[..chunk.len()]);

@@ -1,6 +1,6 @@
 //! The manifest of a keyspace: which tables belong to it.
 //!
-//! `current` has the number and the checksum of the version in force, and `v` with that number has its tables.
+//! `current` has the number and the checksum of the effective version, and `v` with that number has its tables.
 
 use super::archive::Sections;
 use crate::disk::Disk;
@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(super) const CURRENT: &str = "current";
 const TABLES: &str = "tables";
 
-/// What the manifest says.
+/// The content of a manifest.
 pub(in crate::embedded) enum Manifest {
     /// The keyspace has these tables.
     Whole(Vec<PathBuf>),

@@ -140,7 +140,9 @@ impl TableFile {
         filter && index
     }
 
-    /// Returns the blocks that follow each other in a range, and true if all of them are intact up to its end.
+    /// Returns the blocks that follow each other in a range.
+    ///
+    /// Also returns true if all of them are intact, up to its end.
     fn chain(&mut self, range: Range<u64>, kind: Kind) -> (Vec<Handle>, bool) {
         let (mut blocks, mut offset, mut is_whole) = (Vec::new(), range.start, true);
         while offset < range.end {

@@ -4,8 +4,8 @@ use super::{Step, Writer};
 use crate::embedded::directory::{self, log_directory};
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::entry_count_scan::EntryCountScan;
+use crate::embedded::fix::fix;
 use crate::embedded::log::CommitLog;
-use crate::embedded::mend::mend;
 use crate::embedded::open_engine::open_engine;
 use crate::embedded::recovery::{Trust, recover};
 use crate::embedded::shared::Shared;
@@ -27,8 +27,8 @@ pub(super) struct Outages {
     back_since: Option<MonotonicTime>,
     /// True if the files of the engine are to be checked before it is opened.
     is_damaged: bool,
-    /// True if there was nothing to mend although a file could not be read.
-    is_beyond_mending: bool,
+    /// True if there was nothing to fix although a file could not be read.
+    is_beyond_fixing: bool,
 }
 
 impl Default for Outages {
@@ -38,7 +38,7 @@ impl Default for Outages {
             delay: REOPEN_DELAY,
             back_since: None,
             is_damaged: false,
-            is_beyond_mending: false,
+            is_beyond_fixing: false,
         }
     }
 }
@@ -65,8 +65,8 @@ impl Outages {
     }
 
     /// Returns true if files that cannot be read are worth an outage.
-    pub(super) const fn can_mend(&self) -> bool {
-        !self.is_beyond_mending
+    pub(super) const fn can_fix(&self) -> bool {
+        !self.is_beyond_fixing
     }
 
     const fn end(&mut self, now: MonotonicTime) {
@@ -77,7 +77,7 @@ impl Outages {
 impl Writer {
     /// Closes the engine, after which all requests are refused.
     ///
-    /// If `is_damaged`, its files are checked and mended before it is opened again.
+    /// If `is_damaged`, its files are checked and fixed before it is opened again.
     pub(super) fn go_down(&mut self, now: MonotonicTime, is_damaged: bool) {
         self.outages.is_damaged = is_damaged;
         directory::distrust(&self.shared.options.disk, &self.shared.directory);
@@ -126,7 +126,7 @@ impl Writer {
         }
         directory::rewrite_journals(disk, directory)?;
         if std::mem::take(&mut self.outages.is_damaged) {
-            self.outages.is_beyond_mending = mend(disk, directory)? == 0;
+            self.outages.is_beyond_fixing = fix(disk, directory)? == 0;
         }
         let engine = open_engine(disk, directory, options.cache_bytes)?;
         // The failed group may be present or not; earlier ones must be.

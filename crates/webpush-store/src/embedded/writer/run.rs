@@ -28,7 +28,7 @@ pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
             }
             Waited::Job(Job::Flush(asked)) => Step::Flush(asked),
             Waited::Job(Job::Close) | Waited::Nobody => Step::Close,
-            Waited::Job(Job::Mend) | Waited::Time => Step::Tick,
+            Waited::Job(Job::Fix) | Waited::Time => Step::Tick,
         };
         if writer.step(step, env.monotonic()).is_break() {
             return;

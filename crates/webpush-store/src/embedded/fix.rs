@@ -1,7 +1,7 @@
-//! Mends damaged files of a closed engine, so that it opens and serves what is whole.
+//! Fixes damaged files of a closed engine, so that it opens and serves what is whole.
 //!
 //! A table is written anew with the rows of its whole blocks, a journal with its whole batches. The damaged files are kept in
-//! `damaged/`. What they lacked leaves [holes](super::holes).
+//! `damaged/`. Missing rows leave [holes](super::holes).
 
 use super::directory::engine_directory;
 use super::holes::{Hole, Holes};
@@ -18,21 +18,21 @@ pub(super) const KEPT: &str = "damaged";
 /// Writes journals anew that fjall would cut off in silence.
 ///
 /// Only the last journal may end with a batch that is not whole.
-pub(super) fn mend_damaged_journals(disk: &Disk, directory: &Path) -> io::Result<usize> {
-    mend_journals(disk, directory, |journal, is_last| journal.is_damaged || journal.is_torn && !is_last)
+pub(super) fn fix_damaged_journals(disk: &Disk, directory: &Path) -> io::Result<usize> {
+    fix_journals(disk, directory, |journal, is_last| journal.is_damaged || journal.is_torn && !is_last)
 }
 
-/// Mends whatever keeps the engine from opening or compacting. Returns the number of files.
-pub(super) fn mend(disk: &Disk, directory: &Path) -> io::Result<usize> {
-    let journals = mend_journals(disk, directory, |journal, _| journal.is_torn)?;
+/// Fixes whatever keeps the engine from opening or compacting. Returns the number of files.
+pub(super) fn fix(disk: &Disk, directory: &Path) -> io::Result<usize> {
+    let journals = fix_journals(disk, directory, |journal, _| journal.is_torn)?;
     let engine = engine_directory(directory);
     let tables = salvage::identify(disk, &engine)?;
     let mut holes = Holes::load(disk, directory)?;
-    let mut mended = journals;
+    let mut fixed = journals;
     for (number, keyspace) in salvage::keyspaces(disk, &engine)? {
         for path in salvage::tables(disk, &keyspace)?.into_iter().filter(|path| disk.exists(path)) {
-            let Some(found) = mend_table(disk, directory, &path)? else { continue };
-            mended += 1;
+            let Some(found) = fix_table(disk, directory, &path)? else { continue };
+            fixed += 1;
             let table = tables.get(&number).copied();
             tracing::error!(
                 file = %path.display(),
@@ -46,15 +46,15 @@ pub(super) fn mend(disk: &Disk, directory: &Path) -> io::Result<usize> {
             }
         }
     }
-    Ok(mended)
+    Ok(fixed)
 }
 
-fn mend_journals(
+fn fix_journals(
     disk: &Disk,
     directory: &Path,
     is_due: impl Fn(&Journal<'_>, bool) -> bool,
 ) -> io::Result<usize> {
-    let mut mended = 0;
+    let mut fixed = 0;
     let journals = salvage::journals(disk, &engine_directory(directory))?;
     for path in &journals {
         let (content, is_last) = (disk.read(path)?, journals.last() == Some(path));
@@ -70,13 +70,13 @@ fn mend_journals(
         }
         disk.replace(path, &whole.concat())?;
         tracing::error!(file = %path.display(), "a journal of the store was damaged; its whole batches were kept");
-        mended += 1;
+        fixed += 1;
     }
-    Ok(mended)
+    Ok(fixed)
 }
 
 /// Writes a table anew if it is damaged, and returns what was found.
-fn mend_table(disk: &Disk, directory: &Path, path: &Path) -> io::Result<Option<TableFile>> {
+fn fix_table(disk: &Disk, directory: &Path, path: &Path) -> io::Result<Option<TableFile>> {
     let mut table = TableFile::open(disk, path)?;
     while table.next_block().is_some() {}
     if table.holes.is_empty() && !table.is_frame_damaged {
@@ -86,7 +86,7 @@ fn mend_table(disk: &Disk, directory: &Path, path: &Path) -> io::Result<Option<T
     let kept = keep(disk, directory, path, &content)?;
     drop(content);
     let mut table = TableFile::open(disk, path)?;
-    let new = kept.with_extension("mended");
+    let new = kept.with_extension("fixed");
     write_table(&mut table, path, &new)?;
     disk.rename(&new, path)?;
     path.parent().map_or(Ok(()), |parent| disk.sync_directory(parent))?;
