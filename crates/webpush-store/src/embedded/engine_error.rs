@@ -30,7 +30,7 @@ impl EngineError {
     /// Returns true if the disk returned different bytes than were written.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged(_) | Self::Broken(_))
+        matches!(self, Self::Damaged(_) | Self::Broken(_) | Self::MarkersUnreadable)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opens the engine of a store, after its files were checked, and fixed if need be.
 
+use super::batch_markers::BatchMarkers;
 use super::damage::DamageReporter;
 use super::directory::{engine_directory, engine_marker, is_finished, was_used};
 use super::engine::Engine;
@@ -30,6 +31,11 @@ pub(super) fn open_engine(disk: &Disk, directory: &Path, cache_bytes: u64) -> Re
         return Err(EngineError::Broken(broken));
     }
     fix::fix_damaged_journals(disk, directory)?;
+    // What the engine has is known from its markers, so they must be readable.
+    let open = || match open()? {
+        engine if BatchMarkers::read(&engine).is_err() => Err(EngineError::MarkersUnreadable),
+        engine => Ok(engine),
+    };
     match open() {
         Err(error) if error.is_damage() => {
             tracing::error!(directory = %directory.display(), %error, "the engine does not open; checking its files");

@@ -34,7 +34,7 @@ impl SnapshotRegistry {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|slot| slot.strong_count() > 0);
         all.push(Arc::downgrade(&slot));
-        SnapshotCursor(slot)
+        SnapshotCursor { slot, has_failed: false }
     }
 
     /// Ends all snapshots. Afterwards none of them reads the engine.
@@ -48,16 +48,23 @@ impl SnapshotRegistry {
 }
 
 /// A snapshot that is being read.
-pub(super) struct SnapshotCursor(Arc<Slot>);
+pub(super) struct SnapshotCursor {
+    slot: Arc<Slot>,
+    /// Nothing follows an error.
+    has_failed: bool,
+}
 
 impl Iterator for SnapshotCursor {
     type Item = Result<Record, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(scene) = slot.as_mut() else { return Some(Err(StoreError::Unavailable)) };
-        let next = scene.next().transpose();
+        if self.has_failed {
+            return None;
+        }
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = slot.as_mut().map_or(Some(Err(StoreError::Unavailable)), |scene| scene.next().transpose());
         if matches!(next, Some(Err(_))) {
+            self.has_failed = true;
             drop(slot.take());
         }
         next
