@@ -31,7 +31,7 @@ pub(super) fn open_engine(disk: &Disk, directory: &Path, cache_bytes: u64) -> Re
         return Err(EngineError::Broken(broken));
     }
     fix::fix_damaged_journals(disk, directory)?;
-    // What the engine has is known from its markers, so they must be readable.
+    // Only the markers tell which frames the engine has, so they must be readable.
     let open = || match open()? {
         engine if BatchMarkers::read(&engine).is_err() => Err(EngineError::MarkersUnreadable),
         engine => Ok(engine),
