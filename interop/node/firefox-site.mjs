@@ -6,25 +6,30 @@ import { Queue } from './checks.mjs';
 
 const PAGE = '<!doctype html><title>a page that wants pushes</title>';
 
+/** Chromium shows a notification of its own for a push event that shows none. */
+const NOTIFY = "self.registration.showNotification('a push').catch(() => {})";
+
 /** Reports go one after the other, so that they come here in the order of the events. */
-const WORKER = `
+const worker = (notify) => `
 let reported = Promise.resolve();
 self.addEventListener('push', (event) => {
   const body = event.data ? event.data.text() : '';
   reported = reported.then(() => fetch('/pushed', { method: 'POST', body }));
-  event.waitUntil(reported);
+  event.waitUntil(Promise.all([reported, ${notify ? NOTIFY : ''}]));
 });
 `;
 
 export class Site {
   #server = http.createServer((request, response) => this.#answer(request, response));
   #port;
+  #worker;
   /** The texts that were pushed, in order. */
   pushed = new Queue();
 
-  /** On a port; 0 lets the system choose one. */
-  constructor(port = 0) {
+  /** On a port; 0 lets the system choose one. Its worker may show notifications. */
+  constructor(port = 0, { notify = false } = {}) {
     this.#port = port;
+    this.#worker = worker(notify);
   }
 
   async open() {
@@ -45,7 +50,7 @@ export class Site {
       this.pushed.put(text);
       response.writeHead(204).end();
     } else if (request.url === '/worker.js') {
-      response.writeHead(200, { 'content-type': 'text/javascript' }).end(WORKER);
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(this.#worker);
     } else {
       response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
     }

@@ -18,10 +18,19 @@ export class Server {
   origin;
   /** Where its admin listener is. */
   admin;
+  /** The port of its MCS listener, if it has one. */
+  mcsPort;
 
   /** With more flags. */
   constructor(...more) {
     this.#more = more;
+  }
+
+  /** One with an MCS listener, which keeps its port. */
+  static forChromium() {
+    const server = new Server();
+    server.mcsPort = 0;
+    return server;
   }
 
   async start() {
@@ -35,6 +44,7 @@ export class Server {
     this.origin = /https?:\/\/[\w.:[\]-]+/.exec(line)?.[0] ?? fail(`the server did not start: ${line}`);
     this.admin = `http://${/, admin on ([\w.:[\]-]+);/.exec(line)?.[1]}`;
     this.#port = new URL(this.origin).port;
+    this.mcsPort = /, Chromium on [\w.:[\]-]+:(\d+)/.exec(line)?.[1];
   }
 
   /** The lines that it prints after the start line, up to one that matches. */
@@ -65,6 +75,7 @@ export class Server {
     const admin = ['--admin', '127.0.0.1:0'];
     // The few agents of a script need not be spread over 5 s.
     const stop = ['--drain-window', '1s'];
-    return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...admin, ...stop, ...transport, ...this.#more];
+    const chromium = this.mcsPort === undefined ? [] : ['--chromium', `127.0.0.1:${this.mcsPort}`];
+    return ['--host', '127.0.0.1', '--port', `${this.#port}`, '--data-dir', data, ...admin, ...stop, ...chromium, ...transport, ...this.#more];
   }
 }

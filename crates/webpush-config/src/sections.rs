@@ -1,7 +1,7 @@
 //! The sections of the configuration file, which are tables in TOML.
 
 /// Each section and its introduction in the reference page, in the order of the page.
-pub(crate) const SECTIONS: [(&str, &str); 14] = [
+pub(crate) const SECTIONS: [(&str, &str); 15] = [
     ("listen", "Public port and public origin."),
     (
         "tls",
@@ -20,6 +20,7 @@ pub(crate) const SECTIONS: [(&str, &str); 14] = [
         "See [quotas](limits.md#quotas), [idle agents](limits.md#idle-agents) and the [data directory](deployment.md#data-directory).",
     ),
     ("matrix", "See the [Matrix gateway](unifiedpush.md#operate-the-gateway)."),
+    ("chromium", "Push for Chromium, experimental and off by default. See [Chromium](chromium.md)."),
     ("admin", "See the [admin listener](admin.md#admin-listener)."),
     ("trace", "See [trace a message](monitoring.md#trace-a-message)."),
     ("log", "See [logs](monitoring.md#logs)."),

@@ -61,6 +61,18 @@ impl UrlOrigin {
         self.port.unwrap_or(if self.is_https { 443 } else { 80 })
     }
 
+    /// Returns the host, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns true if the scheme is `https` and the port its default.
+    #[must_use]
+    pub fn is_default_https(&self) -> bool {
+        self.is_https && self.port() == 443
+    }
+
     fn has_host_of(&self, other: &Self) -> bool {
         self.is_https == other.is_https && self.host == other.host
     }

@@ -5,11 +5,13 @@
 //! | RFC 8030: monitoring requests, promised requests, pushed responses | [`rfc8030`] |
 //! | the autopush WebSocket protocol | [`autopush`] |
 //! | the legacy (2015) API | [`legacy`] |
+//! | Chromium: check-in, registration, MCS | [`chromium`] |
 //! | how entries are pushed, by the protocol of their subscription | [`server_push`]; the parts of a push, [`push_promise`] |
 //! | server-sent events | [`event_stream`] |
 //! | JSON strings | `json` |
 
 pub mod autopush;
+pub mod chromium;
 pub mod event_stream;
 mod json;
 pub mod legacy;

@@ -6,15 +6,20 @@
 //! | the state of an agent that all transports need | `agent`, `entry`, `timer` |
 //! | server push | [`server_push`]; one push, `server_push::push`; confirmation by PING, `server_push::confirmation` |
 //! | server-sent events | [`events`] |
-//! | WebSocket | [`websocket`]; its stream, `websocket::socket` |
+//! | WebSocket | [`websocket`]; its frames, `websocket::frames` |
+//! | MCS, to Chromium | [`mcs`] |
+//! | the stream of the last two, and their registration | `socket`, `session_handle` |
 //! | the acknowledgement of receipts by `Last-Event-ID` | `receipt_ack` |
 
 mod agent;
 mod driver;
 mod entry;
 pub mod events;
+pub mod mcs;
 mod receipt_ack;
 pub mod server_push;
+mod session_handle;
+mod socket;
 mod timer;
 pub mod websocket;
 

@@ -6,6 +6,7 @@
 //! | RFC 8030: subscribing, pushing, reading, removing | [`rfc8030`] |
 //! | the legacy (2015) API | [`legacy`] |
 //! | the WebSocket handshake of autopush | [`autopush`] |
+//! | check-in and registration of Chromium | [`chromium`] |
 //! | UnifiedPush discovery, and the push gateway of Matrix | [`unifiedpush`], [`matrix`] |
 //! | the front page, the page of errors, health checks | [`about`], [`errors_page`], [`health`] |
 //! | access from browsers of other origins | [`cors`] |
@@ -13,6 +14,7 @@
 pub mod about;
 pub mod aliases;
 pub mod autopush;
+pub mod chromium;
 pub mod cors;
 pub mod errors_page;
 pub mod health;

@@ -22,6 +22,8 @@ pub struct HttpServer {
     pub proxies: ArcSwap<Proxies>,
     /// The push gateway for Matrix homeservers.
     pub gateway: Gateway,
+    /// True if Chromium can check in and register.
+    pub speaks_chromium: bool,
     /// Bounds the bodies of notifications in memory, in total and per client network.
     pub(crate) notification_bodies: GatewayLimiter,
 }
@@ -35,13 +37,15 @@ pub struct HttpConfig {
     pub vapid_status: VapidErrorStatus,
     /// The push gateway for Matrix homeservers.
     pub gateway: Gateway,
+    /// Lets Chromium check in and register. It also needs an MCS listener.
+    pub speaks_chromium: bool,
 }
 
 impl HttpServer {
     /// Creates a server around a service.
     #[must_use]
     pub fn new(service: Arc<Service>, config: HttpConfig) -> Arc<Self> {
-        let HttpConfig { proxies, vapid_status, gateway } = config;
+        let HttpConfig { proxies, vapid_status, gateway, speaks_chromium } = config;
         let refusals = Arc::clone(&service.metrics.refusals);
         refusals.set_names(problem::names());
         let error_style = ErrorStyle { origin: service.origin.clone(), vapid_status, refusals };
@@ -52,6 +56,7 @@ impl HttpServer {
             errors_page,
             proxies: ArcSwap::from_pointee(proxies),
             gateway,
+            speaks_chromium,
             notification_bodies: GatewayLimiter::default(),
         })
     }

@@ -15,6 +15,7 @@ use crate::service_manager;
 use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,7 +32,7 @@ use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::bind;
 use webpush_http::transport::certificate::Certificate;
 use webpush_http::transport::connections::Connections;
-use webpush_http::transport::listen::{self, Front};
+use webpush_http::transport::listen::{self, Front, FrontProtocol};
 use webpush_http::transport::loopback::LoopbackClient;
 use webpush_http::transport::tls;
 use webpush_service::drain::{Drain, GRACE};
@@ -68,11 +69,14 @@ pub async fn run(
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let certificate = loaded.as_ref().map(|loaded| Certificate::new(loaded.certificate.clone()));
     let challenged = settings.acme.as_ref().map(|_| Certificate::challenged());
-    let acceptor = certificate.clone().or_else(|| challenged.clone()).map(tls::acceptor).transpose()?;
+    let tls_certificate = certificate.clone().or_else(|| challenged.clone());
+    let acceptor = tls_certificate.clone().map(tls::acceptor).transpose()?;
+    let mcs_acceptor = tls_certificate.map(tls::mcs_acceptor).transpose()?;
     let env = system::env();
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), &env)?;
     let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("cannot read the address of the socket")?.port();
+    let mcs_listener = listen_for_chromium(&settings).await?;
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
@@ -117,6 +121,7 @@ pub async fn run(
             proxies: settings.proxies,
             vapid_status: settings.vapid_status,
             gateway: Gateway::new(settings.gateway),
+            speaks_chromium: mcs_listener.is_some(),
         },
     );
     service.configuration.store(Arc::new(ConfigSummary { toml, pending_restart: Vec::new() }));
@@ -142,8 +147,9 @@ pub async fn run(
         _ => None,
     };
     let address = listener.local_addr()?.to_string();
+    let mcs_address = mcs_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let ca_file = settings.dev_tls.then(|| dev_tls::ca_file(&settings.data_dir));
-    announce(&service, &address, &settings.data_dir, admin_server.as_ref(), ca_file.as_deref());
+    announce(&service, &address, &settings.data_dir, mcs_address, admin_server.as_ref(), ca_file.as_deref());
 
     let drain = Drain::default();
     let connections = Arc::new(Connections::new(
@@ -155,8 +161,18 @@ pub async fn run(
         connections: Arc::clone(&connections),
         proxy_protocol: settings.proxy_protocol,
         tls: acceptor,
+        protocol: FrontProtocol::Http,
     };
     let listening = listen::start(listener, front, Arc::clone(&server), drain.draining());
+    let mcs_listening = mcs_listener.map(|listener| {
+        let front = Front {
+            connections: Arc::clone(&connections),
+            proxy_protocol: settings.proxy_protocol,
+            tls: mcs_acceptor,
+            protocol: FrontProtocol::Mcs,
+        };
+        listen::start(listener, front, Arc::clone(&server), drain.draining())
+    });
     let renewing = match (renewal, &certificate) {
         (Some(renewal), _) => Some(tokio::spawn(renewal.run())),
         (None, Some(certificate)) if settings.dev_tls => Some(tokio::spawn(dev_tls::keep_valid(
@@ -226,6 +242,9 @@ pub async fn run(
         settling.abort();
         // Each was aborted or has returned.
         let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
+        if let Some(listening) = mcs_listening {
+            let _ = listening.await;
+        }
         service.settle_now();
         admin_drain.finish(service.env(), &service.registry, Duration::ZERO).await;
         if let Some(administering) = administering {
@@ -282,6 +301,16 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
     let address = listener.local_addr().context("cannot read the address of the socket")?.ip();
     settings.check_address(&host, address)?;
     Ok((listener, bare_host))
+}
+
+/// Opens the MCS listener, if there is one.
+async fn listen_for_chromium(settings: &ServerConfig) -> anyhow::Result<Option<TcpListener>> {
+    settings.check_chromium()?;
+    let Some(address) = settings.chromium else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} for Chromium (--chromium){}", hint(address.port()))
+    })?;
+    Ok(Some(listener))
 }
 
 /// Returns what a port below 1024 needs, from which the system keeps ordinary users.
@@ -348,17 +377,22 @@ fn announce(
     service: &Service,
     address: &str,
     data_dir: &Path,
+    mcs_address: Option<SocketAddr>,
     admin_server: Option<&AdminServer>,
     ca_file: Option<&Path>,
 ) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, "serving");
+    if let Some(address) = mcs_address {
+        tracing::info!(%address, "serving Chromium (experimental)");
+    }
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
     let admin = admin_server
         .map(|admin_server| format!(", admin on {}", admin_server.display_address()))
         .unwrap_or_default();
+    let chromium = mcs_address.map(|address| format!(", Chromium on {address}")).unwrap_or_default();
     let (flag, trust) = ca_file.map(|file| (ca_flag(file), trust(file))).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}{admin}; try: webpush-server listen \
+        "webpush-server {} serves {origin} on {address}, data in {}{chromium}{admin}; try: webpush-server listen \
          {origin}{token}{flag}\n{trust}",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),

@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub vapid_status: VapidErrorStatus,
     /// Matrix gateway.
     pub gateway: gateway::GatewayConfig,
+    /// Address of the MCS listener, which Chromium needs.
+    pub chromium: Option<SocketAddr>,
     /// Maximum number of connections; the default follows from the file descriptor limit.
     pub max_connections: Option<usize>,
     /// Maximum number of connections per client address; `None` is unlimited.
@@ -136,6 +138,23 @@ impl ServerConfig {
             }
             None => Ok(None),
         }
+    }
+
+    /// Checks that Chromium can connect to the MCS listener, which takes TLS.
+    ///
+    /// # Errors
+    /// Fails if it cannot.
+    pub fn check_chromium(&self) -> anyhow::Result<()> {
+        if let Some(address) = self.chromium
+            && !self.has_tls()
+            && !self.plaintext
+        {
+            bail!(
+                "Chromium connects to {address} (--chromium) with TLS: set --key and --cert (or --pfx, or \
+                 --acme-domains), or set --plaintext if a reverse proxy terminates TLS"
+            );
+        }
+        Ok(())
     }
 
     /// Returns the origin as this machine sees it; `None` if the port is picked at the start.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use webpush_core::protocol::autopush::AutopushTimeouts;
+use webpush_core::protocol::chromium::McsTimeouts;
 use webpush_core::publish::SMALLEST_BODY_LIMIT_BYTES;
 use webpush_core::rate::RateLimit;
 use webpush_core::sender::VAPID_LEEWAY;
@@ -110,6 +111,17 @@ impl Limits {
         AutopushTimeouts {
             hello: self.timeouts.hello,
             ping: self.timeouts.websocket_ping,
+            pong: self.timeouts.websocket_pong,
+            acknowledgement: self.redelivery_timeout,
+        }
+    }
+
+    /// Returns the timeouts of an agent on an MCS connection: those of a WebSocket agent.
+    #[must_use]
+    pub const fn mcs(&self) -> McsTimeouts {
+        McsTimeouts {
+            login: self.timeouts.hello,
+            heartbeat: self.timeouts.websocket_ping,
             pong: self.timeouts.websocket_pong,
             acknowledgement: self.redelivery_timeout,
         }

@@ -11,6 +11,7 @@ use crate::client_addr::ClientAddr;
 use crate::error::ServiceError;
 use crate::rate_limits::PushStage;
 use crate::service::Service;
+use crate::vapid_cache::Audience;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
 use webpush_core::problem::Problem;
 use webpush_core::publish::{self, AcceptContext, Acceptance, PublishRequest, Retention};
-use webpush_core::subscription::Subscription;
+use webpush_core::subscription::{ProtocolKind, Subscription};
 use webpush_store::{Applied, Durability, Op};
 
 /// An accepted message.
@@ -56,18 +57,25 @@ pub async fn find(
 
 /// Accepts a message, and returns once it is durable. Reads only the credentials from `headers`.
 ///
+/// Only the messages of a Chromium subscription may be signed for another audience than this server.
+///
 /// # Errors
 /// After a [`ServiceError`] the message was not accepted; after [`ServiceError::Store`] it may have been stored.
 pub async fn accept(
     service: &Service,
     client: &ClientAddr,
     headers: &HeaderMap,
+    audience: Audience,
     subscription: &Subscription,
     request: PublishRequest,
 ) -> Result<Published, ServiceError> {
     let now = service.now();
     let leeway = service.limits.load().vapid_leeway;
-    let sender = service.vapid.verify(headers, now, leeway)?;
+    let audience = match subscription.protocol.kind() {
+        ProtocolKind::Chromium => audience,
+        ProtocolKind::Rfc8030 | ProtocolKind::Autopush | ProtocolKind::Legacy => Audience::Own,
+    };
+    let sender = service.vapid.verify(headers, audience, now, leeway)?;
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(client, PushStage::Authenticated(sender.key()))?;
     }
@@ -86,7 +94,7 @@ pub async fn accept(
         publish::accept(request, subscription, context)?
     };
     service.rate_limits.load().charge(client, PushStage::Accepted(subscription))?;
-    service.traces.begin(&draft, subscription.protocol);
+    service.traces.begin(&draft, subscription.protocol.kind());
     service.spans.record_message(&draft, &service.log_ids);
     let must_be_stored = receipts.is_some() || draft.topic.is_some();
     let key = draft.key;
@@ -98,7 +106,7 @@ pub async fn accept(
         }
         Retention::Until(_) => store(service, draft, receipts.as_ref()).await?.entry_ref(),
     };
-    service.metrics.messages.count_accepted(subscription.protocol);
+    service.metrics.messages.count_accepted(subscription.protocol.kind());
     tracing::debug!(
         agent = %service.log_ids.inbox(entry.inbox),
         subscription = %service.log_ids.subscription(subscription.id),

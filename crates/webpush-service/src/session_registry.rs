@@ -43,11 +43,13 @@ pub enum TransportKind {
     Events,
     /// An autopush WebSocket. An agent has one at a time.
     Autopush,
+    /// An MCS connection of Chromium. An agent has one at a time.
+    Chromium,
 }
 
 impl TransportKind {
     /// All transports, in discriminant order.
-    pub const ALL: [Self; 4] = [Self::Rfc8030, Self::Legacy, Self::Events, Self::Autopush];
+    pub const ALL: [Self; 5] = [Self::Rfc8030, Self::Legacy, Self::Events, Self::Autopush, Self::Chromium];
 
     /// Returns the value of the metrics label `protocol`.
     #[must_use]
@@ -57,13 +59,14 @@ impl TransportKind {
             Self::Legacy => ProtocolKind::Legacy.as_str(),
             Self::Events => "events",
             Self::Autopush => ProtocolKind::Autopush.as_str(),
+            Self::Chromium => ProtocolKind::Chromium.as_str(),
         }
     }
 
-    /// Returns true if the sessions are WebSockets, which are woken for broadcasts and shutdown.
-    const fn is_websocket(self) -> bool {
+    /// Returns true if the sessions have connections of their own, which are woken for broadcasts and shutdown.
+    const fn has_own_connection(self) -> bool {
         match self {
-            Self::Autopush => true,
+            Self::Autopush | Self::Chromium => true,
             Self::Rfc8030 | Self::Legacy | Self::Events => false,
         }
     }
@@ -244,7 +247,7 @@ impl SessionRegistry {
     pub fn wake_websockets(&self) {
         for shard in &self.shards {
             for slot in lock(shard).values().flat_map(|sessions| sessions.slots.iter()) {
-                if slot.transport.is_websocket() {
+                if slot.transport.has_own_connection() {
                     slot.notify(|_| {});
                 }
             }

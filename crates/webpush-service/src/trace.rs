@@ -22,7 +22,7 @@ use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::MessageId;
 use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
-use webpush_core::subscription::Protocol;
+use webpush_core::subscription::ProtocolKind;
 
 /// Size of the trace buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Traces {
     }
 
     /// Begins the trace of an accepted message.
-    pub fn begin(&self, message: &Draft, protocol: Protocol) {
+    pub fn begin(&self, message: &Draft, protocol: ProtocolKind) {
         if self.keep().is_some() {
             let table = self.table.get_or_init(|| TraceTable::new(self.config.messages));
             table.insert(message, protocol, self.now());

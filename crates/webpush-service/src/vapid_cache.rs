@@ -25,6 +25,15 @@ pub struct VapidCache {
     checks: AtomicU64,
 }
 
+/// The audiences that a token may be issued for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// This server.
+    Own,
+    /// This server, or Google's push service: Chromium gives its subscriptions URLs of Google.
+    GoogleAsWell,
+}
+
 impl VapidCache {
     /// Creates an empty cache for the server at this public origin.
     #[must_use]
@@ -41,16 +50,18 @@ impl VapidCache {
     pub fn verify(
         &self,
         headers: &HeaderMap,
+        audience: Audience,
         now: Timestamp,
         leeway: Duration,
     ) -> Result<Option<VerifiedSender>, Problem> {
         let Some(credentials) = Credentials::parse(headers)? else { return Ok(None) };
-        let digest = digest(&credentials);
+        let digest = digest(&credentials, audience);
         let cached = self.with_shard(&digest, |shard| shard.get(&digest));
         if let Some(sender) = cached.filter(|sender| sender.is_valid_at(now, leeway)) {
             return Ok(Some(sender));
         }
-        let expected = Expected { audience: &self.audience, now, leeway };
+        let google_as_well = audience == Audience::GoogleAsWell;
+        let expected = Expected { audience: &self.audience, google_as_well, now, leeway };
         let sender = verify(&credentials, expected, &CountingCurve(&self.checks))?;
         self.with_shard(&digest, |shard| shard.insert(digest, sender));
         Ok(Some(sender))
@@ -68,9 +79,12 @@ impl VapidCache {
     }
 }
 
-/// Hashes token and key. The length prefix keeps the boundary between them unambiguous.
-fn digest(credentials: &Credentials<'_>) -> TokenDigest {
+/// Hashes token and key, and the audience, as a token that one accepts may be invalid for the other.
+///
+/// The length prefix keeps the boundary between token and key unambiguous.
+fn digest(credentials: &Credentials<'_>, audience: Audience) -> TokenDigest {
     let mut context = Context::new(&SHA256);
+    context.update(&[audience as u8]);
     context.update(&(credentials.token().len() as u64).to_be_bytes());
     context.update(credentials.token().as_bytes());
     context.update(credentials.key().as_bytes());

@@ -97,6 +97,11 @@ pub(super) const CASES: &[Case] = &[
         tools: FIREFOX,
         run: Run::OwnServer { path: "node/firefox-upgrade.mjs", transport: Plain },
     },
+    Case {
+        name: "chromium",
+        tools: CHROMIUM,
+        run: Run::OwnServer { path: "node/chromium.mjs", transport: Tls },
+    },
     Case { name: "proxy-nginx", tools: NGINX, run: Run::Proxy(Proxy::Nginx) },
     Case { name: "proxy-haproxy-http", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyHttp) },
     Case { name: "proxy-haproxy-tcp", tools: HAPROXY, run: Run::Proxy(Proxy::HaproxyTcp) },

@@ -95,6 +95,16 @@ pub struct SubscriptionLine {
     pub protocol: ProtocolName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<IdBytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppLine>,
+}
+
+/// The names of a Chromium subscription.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppLine {
+    pub category: String,
+    pub subtype: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +114,7 @@ pub enum ProtocolName {
     Autopush,
     #[serde(alias = "thomson")]
     Legacy,
+    Chromium,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Converts between records of a store and lines.
 
 use super::line::{
-    InboxLine, Line, MessageLine, OwnerName, ProtocolName, ReceiptLine, StatusName, SubscriptionLine,
+    AppLine, InboxLine, Line, MessageLine, OwnerName, ProtocolName, ReceiptLine, StatusName, SubscriptionLine,
 };
 use super::values::{Base64Bytes, FixedBytes, Latin1};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, Subscr
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::{Draft, Message};
 use webpush_core::receipt::{Receipt, ReceiptStatus};
-use webpush_core::subscription::{Protocol, SenderKey, Subscription};
+use webpush_core::subscription::{ChromiumApp, Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -90,10 +90,14 @@ fn inbox(line: &InboxLine) -> InboxRecord {
 
 fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
     let Subscription { agent, id, created, key, sender, protocol } = subscription;
-    let (protocol, channel) = match protocol {
-        Protocol::Rfc8030 => (ProtocolName::Rfc8030, None),
-        Protocol::Autopush(channel) => (ProtocolName::Autopush, Some(FixedBytes(*channel.as_bytes()))),
-        Protocol::Legacy => (ProtocolName::Legacy, None),
+    let (protocol, channel, app) = match protocol {
+        Protocol::Rfc8030 => (ProtocolName::Rfc8030, None, None),
+        Protocol::Autopush(channel) => (ProtocolName::Autopush, Some(FixedBytes(*channel.as_bytes())), None),
+        Protocol::Legacy => (ProtocolName::Legacy, None, None),
+        Protocol::Chromium(channel, app) => {
+            let app = AppLine { category: app.category().to_owned(), subtype: app.subtype().to_owned() };
+            (ProtocolName::Chromium, Some(FixedBytes(*channel.as_bytes())), Some(app))
+        }
     };
     SubscriptionLine {
         agent: FixedBytes(*agent.as_bytes()),
@@ -103,16 +107,28 @@ fn subscription_line(subscription: &Subscription) -> SubscriptionLine {
         sender: sender.map(|SenderKey(point)| Base64Bytes(point.to_vec())),
         protocol,
         channel,
+        app,
     }
 }
 
 fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
-    let protocol = match (line.protocol, line.channel) {
-        (ProtocolName::Rfc8030, None) => Protocol::Rfc8030,
-        (ProtocolName::Legacy, None) => Protocol::Legacy,
-        (ProtocolName::Autopush, Some(channel)) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
-        (ProtocolName::Rfc8030 | ProtocolName::Legacy, Some(_)) | (ProtocolName::Autopush, None) => {
-            return Err("only autopush subscriptions have a channel, and all of them do");
+    let protocol = match (line.protocol, line.channel, &line.app) {
+        (ProtocolName::Rfc8030, None, None) => Protocol::Rfc8030,
+        (ProtocolName::Legacy, None, None) => Protocol::Legacy,
+        (ProtocolName::Autopush, Some(channel), None) => Protocol::Autopush(ChannelId::from_bytes(channel.0)),
+        (ProtocolName::Chromium, Some(channel), Some(AppLine { category, subtype })) => {
+            let app = ChromiumApp::new(category, subtype).ok_or("invalid app of a chromium subscription")?;
+            Protocol::Chromium(ChannelId::from_bytes(channel.0), Arc::new(app))
+        }
+        (
+            ProtocolName::Rfc8030 | ProtocolName::Legacy | ProtocolName::Autopush | ProtocolName::Chromium,
+            _,
+            _,
+        ) => {
+            return Err(
+                "an autopush subscription has a channel, a chromium subscription has a channel and an app, and others \
+                 have neither",
+            );
         }
     };
     let point = |octets: &Base64Bytes| octets.0.clone().try_into().map(SenderKey);

@@ -11,7 +11,7 @@ use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::message::Draft;
 use webpush_core::receipt::{Receipt, ReceiptStatus};
-use webpush_core::subscription::{Protocol, SenderKey, Subscription};
+use webpush_core::subscription::{ChromiumApp, Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -32,7 +32,13 @@ fn records() -> Vec<Record> {
             holds: InboxUsage { entries, body_bytes, subscriptions },
         })
     };
-    let protocols = [Protocol::Rfc8030, Protocol::Autopush(ChannelId::from_bytes([3; 16])), Protocol::Legacy];
+    let app = ChromiumApp::new("org.chromium.linux", "wp:https://app.example/#x").unwrap();
+    let protocols = [
+        Protocol::Rfc8030,
+        Protocol::Autopush(ChannelId::from_bytes([3; 16])),
+        Protocol::Legacy,
+        Protocol::Chromium(ChannelId::from_bytes([4; 16]), Arc::new(app)),
+    ];
     let subscriptions = protocols.into_iter().zip(1..).map(|(protocol, number)| Subscription {
         agent: AGENT,
         id: SubscriptionId::from_bytes([number; 16]),

@@ -83,10 +83,10 @@ pub fn event(
     if let OutboundEntry::Stored(Entry::Receipt(receipt)) = entry {
         return receipt_event(receipt, keyring, origin);
     }
-    let Subscription { protocol, key, .. } = *subscription?;
+    let Subscription { protocol, key, .. } = subscription?;
     match protocol {
-        Protocol::Rfc8030 => message_event(entry.message()?, entry.entry_ref(), key, keyring, origin),
-        Protocol::Legacy | Protocol::Autopush(_) => None,
+        Protocol::Rfc8030 => message_event(entry.message()?, entry.entry_ref(), *key, keyring, origin),
+        Protocol::Legacy | Protocol::Autopush(_) | Protocol::Chromium(..) => None,
     }
 }
 

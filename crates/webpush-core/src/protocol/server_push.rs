@@ -26,11 +26,11 @@ pub fn push_promise(
         return rfc8030::push_receipt(receipt, keyring, now);
     }
     let message = entry.message()?;
-    let Subscription { protocol, key, .. } = *subscription?;
+    let Subscription { protocol, key, .. } = subscription?;
     match protocol {
-        Protocol::Rfc8030 => rfc8030::push_message(message, entry.entry_ref(), key, keyring, origin, now),
-        Protocol::Legacy => legacy::push_message(message, key, keyring, now),
-        // Acknowledged on the WebSocket only.
-        Protocol::Autopush(_) => None,
+        Protocol::Rfc8030 => rfc8030::push_message(message, entry.entry_ref(), *key, keyring, origin, now),
+        Protocol::Legacy => legacy::push_message(message, *key, keyring, now),
+        // Acknowledged on their own connections only.
+        Protocol::Autopush(_) | Protocol::Chromium(..) => None,
     }
 }

@@ -204,7 +204,8 @@ mod tests {
         let value = format!("vapid t={token}, k={}", key_text(number));
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
         let credentials = Credentials::parse(&headers).unwrap().unwrap();
-        let expected = Expected { audience: "https://push.example", now: NOW, leeway: VAPID_LEEWAY };
+        let audience = "https://push.example";
+        let expected = Expected { audience, google_as_well: false, now: NOW, leeway: VAPID_LEEWAY };
         verify(&credentials, expected, &Fake).unwrap()
     }
 

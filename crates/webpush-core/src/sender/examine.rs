@@ -21,6 +21,8 @@ const ES256: &str = "ES256";
 pub struct Expected<'a> {
     /// The public origin of the push service.
     pub audience: &'a str,
+    /// True if the audience may also be Google's push service.
+    pub google_as_well: bool,
     /// The current time.
     pub now: Timestamp,
     /// Tolerance for differences between the clocks of sender and server.
@@ -101,7 +103,7 @@ impl<'a> Unsigned<'a> {
         let (expiry, expires) = expiry(token.claims.exp.as_ref(), expected);
         checks.extend([
             algorithm(token.header.alg.as_ref()),
-            audience(token.claims.aud.as_ref(), expected.audience),
+            audience(token.claims.aud.as_ref(), expected),
             expiry,
             subject(token.claims.sub.as_ref()),
         ]);
@@ -128,12 +130,14 @@ fn algorithm(alg: Option<&Value>) -> ClaimCheck {
 }
 
 /// RFC 8292 §2: a string or an array of strings (RFC 7519 §4.1.3).
-fn audience(aud: Option<&Value>, origin: &str) -> ClaimCheck {
+fn audience(aud: Option<&Value>, expected: Expected<'_>) -> ClaimCheck {
+    let origin = expected.audience;
+    let is_audience = |one: &str| is_audience(one, origin) || expected.google_as_well && is_google(one);
     let passed = match aud {
-        Some(Value::String(one)) => is_audience(one, origin),
+        Some(Value::String(one)) => is_audience(one),
         Some(Value::Array(several)) => {
             several.iter().all(Value::is_string)
-                && several.iter().filter_map(Value::as_str).any(|one| is_audience(one, origin))
+                && several.iter().filter_map(Value::as_str).any(is_audience)
         }
         _ => false,
     };
@@ -148,6 +152,17 @@ fn is_audience(audience: &str, origin: &str) -> bool {
         || UrlOrigin::parse(audience)
             .zip(UrlOrigin::parse(origin))
             .is_some_and(|(audience, origin)| audience.is_same(&origin) || audience.is_host_of(&origin))
+}
+
+/// Returns true if an audience is the origin of a push URL that Chromium gives to websites.
+///
+/// Builds without Google's keys have a host of their own, `jmt17.google.com`.
+fn is_google(audience: &str) -> bool {
+    let Some(origin) = UrlOrigin::parse(audience).filter(UrlOrigin::is_default_https) else { return false };
+    let number = origin.host().strip_prefix("jmt").and_then(|rest| rest.strip_suffix(".google.com"));
+    let is_numbered =
+        |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    origin.host() == "fcm.googleapis.com" || number.is_some_and(is_numbered)
 }
 
 /// RFC 8292 §2: the end of the token.

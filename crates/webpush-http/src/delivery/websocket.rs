@@ -1,15 +1,16 @@
 //! Delivery on a WebSocket, to agents that speak autopush.
 
-mod socket;
+mod frames;
 
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
 use super::entry::QueuedEntry;
+use super::session_handle::{find, register_session};
+use super::socket::{Io, Socket};
 use crate::problem::ServiceError;
 use crate::resources::autopush::registration::{Registrant, register, unregister};
 use crate::server::HttpServer;
 use crate::transport::connections::ConnectionPermit;
-use socket::{Io, Socket};
 use std::future::{poll_fn, ready};
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -19,19 +20,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 use webpush_core::id::InboxId;
-use webpush_core::inbox::Owner;
 use webpush_core::protocol::autopush::{
     Action, AutopushConnection, AutopushInput, Close, Registration, names, reply,
 };
-use webpush_core::session::{End, Scope};
-use webpush_core::urgency::Urgency;
-use webpush_core::websocket::{Violation, WebSocketMessage};
+use webpush_core::session::End;
+use webpush_core::subscription::Protocol;
+use webpush_core::websocket::{Violation, WebSocketMessage, WebSocketReader};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::metrics::ClosedBy;
 use webpush_service::service::Service;
-use webpush_service::session_registry::{SessionHandle, TransportKind};
-use webpush_store::{Durability, Op, StoreError};
+use webpush_service::session_registry::TransportKind;
+use webpush_store::StoreError;
 
 /// How long the agent may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ where
 }
 
 struct WebSocket<S> {
-    socket: Socket<S>,
+    socket: Socket<S, WebSocketReader>,
     client: ClientAddr,
     may_subscribe: bool,
     /// The generation of the broadcasts that the protocol knows.
@@ -168,9 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
     ) -> ControlFlow<()> {
         let keyring = &agent.service().keyring;
         let rendered = entry.render(agent.service(), |entry, subscription| {
-            let (message, channel) = (entry.message()?, subscription?.channel()?);
+            let (message, Protocol::Autopush(channel)) = (entry.message()?, &subscription?.protocol) else {
+                return None;
+            };
             let version = names::version(entry.entry_ref(), message.key, keyring)?;
-            Some(reply::notification(message, channel, &version))
+            Some(reply::notification(message, *channel, &version))
         });
         match rendered.await {
             Ok(Some(text)) => {
@@ -343,15 +345,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
     async fn identify(&mut self, known: Option<InboxId>, agent: &mut Agent<AutopushConnection>) {
         let service = agent.service();
         let found = match known {
-            Some(id) => find(service, id).await.map(|session_handle| Some((id, session_handle?))),
+            Some(id) => {
+                find(service, id, TransportKind::Autopush).await.map(|session_handle| Some((id, session_handle?)))
+            }
             None => Ok(None),
         };
         let new = || {
             let id = names::new_agent(service.random()?);
-            Ok((id, register_session(service, id)))
+            Ok((id, register_session(service, id, TransportKind::Autopush)))
         };
         let identified = match found {
-            Ok(Some(found)) => Ok(found),
+            Ok(Some(found)) => {
+                service.metrics.agents.count_returning();
+                Ok(found)
+            }
             Ok(None) => new(),
             Err(error) => Err(error.into()),
         };
@@ -386,27 +393,6 @@ fn refuse(failure: &ServiceError, agent: &mut Agent<AutopushConnection>) {
     let (_, reason) = agent.server.error_style.tell(failure);
     agent.queue.clear();
     agent.handle(AutopushInput::Close(Close::new(1013, reason)));
-}
-
-/// Registers the session of a known agent; `None` if it is unknown.
-///
-/// It is registered before the lookup, so that it is notified of everything that is stored in between. The commit also
-/// waits until acknowledgements of the last connection are applied, so that those messages are not sent again.
-async fn find(service: &Service, id: InboxId) -> Result<Option<SessionHandle>, StoreError> {
-    let session_handle = register_session(service, id);
-    if service.inbox(id).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
-        return Ok(None);
-    }
-    service.settle_now();
-    service.commit_one(Op::Touch(id, service.now()), Durability::Lazy).await?;
-    service.metrics.agents.count_returning();
-    Ok(Some(session_handle))
-}
-
-fn register_session(service: &Service, agent: InboxId) -> SessionHandle {
-    // The protocol checks the minimum urgency, which the agent can change.
-    let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
-    service.registry.register_exclusive(&scope, TransportKind::Autopush)
 }
 
 #[cfg(test)]

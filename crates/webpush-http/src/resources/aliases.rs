@@ -1,38 +1,56 @@
-//! Paths of autopush-rs, as aliases of ours with the same token.
+//! Paths of autopush-rs and of Google's push service, as aliases of ours with the same token.
 
 use crate::problem::ServiceError;
 use std::borrow::Cow;
 use webpush_core::capability::Capability;
 use webpush_core::problem::Problem;
 
-/// Prefixes of autopush-rs and ours. The first match counts.
-const ALIASES: [(&str, &str); 4] =
-    [("/wpush/v1/", "/push/"), ("/wpush/v2/", "/push/"), ("/wpush/", "/push/"), ("/m/", "/message/")];
+/// Prefixes of others and ours. The first match counts.
+const ALIASES: [(&str, &str, Alias); 7] = [
+    ("/wpush/v1/", "/push/", Alias::Autopush),
+    ("/wpush/v2/", "/push/", Alias::Autopush),
+    ("/wpush/", "/push/", Alias::Autopush),
+    ("/m/", "/message/", Alias::Autopush),
+    // Chromium puts these before the token, behind an origin of Google.
+    ("/fcm/send/", "/push/", Alias::Google),
+    ("/wp/", "/push/", Alias::Google),
+    ("/preprod/wp/", "/push/", Alias::Google),
+];
+
+/// The service whose path an alias is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alias {
+    /// autopush-rs.
+    Autopush,
+    /// Google's push service.
+    Google,
+}
 
 /// A path, with its alias resolved.
 pub struct Resource<'a> {
     /// Our path.
     pub path: Cow<'a, str>,
-    is_alias: bool,
+    /// The service whose path it is, unless it is ours.
+    pub alias: Option<Alias>,
 }
 
 /// Resolves a path. One that is not an alias is returned unchanged.
 pub fn resolve(path: &str) -> Resource<'_> {
-    let own = |(theirs, ours)| path.strip_prefix(theirs).map(|token| format!("{ours}{token}"));
+    let own = |(theirs, ours, alias)| Some((format!("{ours}{}", path.strip_prefix(theirs)?), alias));
     match ALIASES.into_iter().find_map(own) {
-        Some(own) => Resource { path: own.into(), is_alias: true },
-        None => Resource { path: path.into(), is_alias: false },
+        Some((own, alias)) => Resource { path: own.into(), alias: Some(alias) },
+        None => Resource { path: path.into(), alias: None },
     }
 }
 
 impl Resource<'_> {
     /// Returns the error that a client of this path expects.
     ///
-    /// Senders of autopush-rs expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths,
+    /// Senders of both services expect 410 for a removed subscription, and 404 for a URL that never existed. On our own paths,
     /// both are 404 (RFC 8030 §7.3).
     pub(crate) fn for_client(&self, failure: ServiceError, open: Option<Capability>) -> ServiceError {
         match (failure, open) {
-            (ServiceError::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.is_alias => {
+            (ServiceError::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.alias.is_some() => {
                 Problem::Gone.into()
             }
             (failure, _) => failure,
@@ -54,6 +72,10 @@ mod tests {
             ("/wpush/v3/token", "/push/v3/token"),
             ("/wpush/", "/push/"),
             ("/m/token", "/message/token"),
+            ("/fcm/send/token", "/push/token"),
+            ("/wp/token", "/push/token"),
+            ("/preprod/wp/token", "/push/token"),
+            ("/fcm/token", "/fcm/token"),
             ("/push/token", "/push/token"),
             ("/push/v1/token", "/push/v1/token"),
             ("/wpush", "/wpush"),
@@ -74,6 +96,7 @@ mod tests {
             matches!(failure, ServiceError::Problem(Problem::Gone))
         };
         assert!(is_gone("/wpush/v2/token", Problem::NotFound, Some(push)));
+        assert!(is_gone("/fcm/send/token", Problem::NotFound, Some(push)));
         assert!(!is_gone("/push/token", Problem::NotFound, Some(push)));
         assert!(!is_gone("/wpush/v2/token", Problem::NotFound, None));
         assert!(!is_gone("/wpush/v2/token", Problem::TtlMissing, Some(push)));

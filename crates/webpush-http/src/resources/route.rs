@@ -4,8 +4,9 @@ use crate::answer::Answer;
 use crate::body::Body;
 use crate::problem::{ErrorKind, ServiceError, not_allowed};
 use crate::resources::about;
-use crate::resources::aliases;
+use crate::resources::aliases::{self, Alias, Resource};
 use crate::resources::autopush::opening::{self, Opening};
+use crate::resources::chromium::{self, CHECKIN, REGISTER};
 use crate::resources::cors;
 use crate::resources::errors_page;
 use crate::resources::health::{self, HealthCheck};
@@ -26,6 +27,7 @@ use webpush_core::capability::{Capability, is_capability_path};
 use webpush_core::problem::Problem;
 use webpush_core::protocol::legacy::{DEVICES, is_legacy_path};
 use webpush_service::client_addr::Caller;
+use webpush_service::vapid_cache::Audience;
 use webpush_service::service::Service;
 
 /// Serves one request. Failures become responses.
@@ -47,7 +49,7 @@ pub async fn serve(
     let span = service.spans.start(head, || span_name(&head.method, open, path));
     let dispatched = async {
         let caller = Caller { client: &client, token_in_path: token? };
-        dispatch(server, caller, head, &mut body, path, open).await
+        dispatch(server, caller, head, &mut body, &resource, open).await
     };
     let mut outcome = match span.instrument(dispatched).await {
         Ok(outcome) => outcome,
@@ -58,6 +60,7 @@ pub async fn serve(
             body.discard().await;
             let failure = resource.for_client(failure, open);
             RouteOutcome::Answer(match path {
+                REGISTER if server.speaks_chromium => chromium::failed(&failure, &server.error_style),
                 matrix::PATH => matrix::failed(ErrorKind::Service(&failure), &server.error_style),
                 _ if is_legacy_path(path) => legacy::answer::failed(&failure, &server.error_style),
                 _ => server.error_style.answer(&failure),
@@ -91,12 +94,12 @@ async fn dispatch(
     caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
-    path: &str,
+    resource: &Resource<'_>,
     open: Option<Capability>,
 ) -> Result<RouteOutcome, ServiceError> {
-    let service = &*server.service;
+    let (service, path) = (&*server.service, &*resource.path);
     match open {
-        Some(capability) => on_capability(service, caller, head, body, capability).await,
+        Some(capability) => on_capability(service, caller, head, body, resource.alias, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
         None if path == "/" && head.method == Method::GET && opening::is_requested(head) => {
             let may_subscribe = service.subscribe_tokens.load().check(caller, &head.headers).is_ok();
@@ -111,11 +114,12 @@ async fn on_capability(
     caller: Caller<'_>,
     head: &Parts,
     body: &mut Body,
+    alias: Option<Alias>,
     capability: Capability,
 ) -> Result<RouteOutcome, ServiceError> {
     let answer = match (capability, &head.method) {
         (Capability::Push(agent, id), &Method::POST) => {
-            publish::publish(service, caller.client, head, body, agent, id).await?
+            publish::publish(service, caller.client, head, body, audience(alias), agent, id).await?
         }
         (Capability::Push(agent, id), &Method::PUT) if service.limits.load().simple_push => {
             publish::publish(service, caller.client, head, body, agent, id).await?
@@ -178,6 +182,14 @@ async fn on_capability(
     Ok(RouteOutcome::Answer(answer))
 }
 
+/// Returns the audiences of VAPID tokens: those for a URL of Google are signed for its origin.
+const fn audience(alias: Option<Alias>) -> Audience {
+    match alias {
+        Some(Alias::Google) => Audience::GoogleAsWell,
+        Some(Alias::Autopush) | None => Audience::Own,
+    }
+}
+
 async fn on_fixed_path(
     server: &HttpServer,
     caller: Caller<'_>,
@@ -196,6 +208,10 @@ async fn on_fixed_path(
         ("/subscribe", &Method::POST) => subscribe::subscribe(service, caller, head, body).await,
         (DEVICES, &Method::POST) => registration::register(service, caller, head, body).await,
         ("/subscribe" | DEVICES, _) => Err(not_allowed("POST")),
+        (CHECKIN | REGISTER, _) if !server.speaks_chromium => Err(Problem::NotFound.into()),
+        (CHECKIN, &Method::POST) => chromium::check_in(service, caller, head, body).await,
+        (REGISTER, &Method::POST) => chromium::register(service, caller, head, body).await,
+        (CHECKIN | REGISTER, _) => Err(not_allowed("POST")),
         (matrix::PATH, _) if server.gateway.is_off() => Err(Problem::NotFound.into()),
         (matrix::PATH, &Method::GET | &Method::HEAD) => Ok(unifiedpush::gateway()),
         (matrix::PATH, &Method::POST) => matrix::notify(server, caller.client, head, body).await,

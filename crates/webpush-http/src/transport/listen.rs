@@ -2,6 +2,7 @@
 
 use crate::connection::http1;
 use crate::connection::http2;
+use crate::delivery::mcs;
 use crate::server::HttpServer;
 use crate::transport::OPENING;
 use crate::transport::certificate::ACME_TLS;
@@ -37,6 +38,17 @@ pub struct Front {
     pub proxy_protocol: bool,
     /// Accepts TLS; `None` for plain text.
     pub tls: Option<TlsAcceptor>,
+    /// The protocol of its connections.
+    pub protocol: FrontProtocol,
+}
+
+/// The protocol of the connections of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontProtocol {
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+    /// MCS, to Chromium.
+    Mcs,
 }
 
 /// Accepts connections until the server shuts down.
@@ -112,10 +124,19 @@ async fn connection(
     let Some(permit) = front.connections.charge(permit, network) else { return };
     let stall = server.service.limits.load().timeouts.stall;
     let Some(acceptor) = &front.tls else {
-        return plain(StallGuard::new(stream, stall), direct_peer, server, draining, permit).await;
+        match front.protocol {
+            FrontProtocol::Http => {
+                plain(StallGuard::new(stream, stall), direct_peer, server, draining, permit).await;
+            }
+            FrontProtocol::Mcs => {
+                let stream = StallGuard::new(stream, stall);
+                drop(tokio::spawn(mcs::run(stream, server, draining, permit)));
+            }
+        }
+        return;
     };
     let opening = async {
-        if wrong_scheme::is_plain(&stream).await {
+        if front.protocol == FrontProtocol::Http && wrong_scheme::is_plain(&stream).await {
             // On the heap, because it is rare.
             Box::pin(wrong_scheme::refuse_plain(stream)).await;
             return None;
@@ -138,7 +159,9 @@ async fn connection(
     // On the heap, because it is large and moved more than once.
     let stream = Box::new(stream);
     // Tasks of their own, here and below, which are smaller than that of the handshake.
-    if is_http2 {
+    if front.protocol == FrontProtocol::Mcs {
+        tokio::spawn(mcs::run(stream, server, draining, permit));
+    } else if is_http2 {
         tokio::spawn(http2::serve(stream, direct_peer, server, draining, permit));
     } else {
         tokio::spawn(http1::serve(stream, BytesMut::new(), direct_peer, server, draining, permit));

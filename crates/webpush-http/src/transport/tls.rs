@@ -53,6 +53,19 @@ pub enum Password {
 /// If the cryptography provider lacks TLS 1.2 or 1.3.
 pub fn acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
     let protocols = certificate.protocols();
+    acceptor_for(certificate, protocols)
+}
+
+/// Creates an acceptor for MCS, whose clients negotiate no protocol.
+///
+/// # Errors
+///
+/// If the cryptography provider lacks TLS 1.2 or 1.3.
+pub fn mcs_acceptor(certificate: Arc<Certificate>) -> anyhow::Result<TlsAcceptor> {
+    acceptor_for(certificate, Vec::new())
+}
+
+fn acceptor_for(certificate: Arc<Certificate>, protocols: Vec<Vec<u8>>) -> anyhow::Result<TlsAcceptor> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -13,7 +13,7 @@ use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::{VAPID_LEEWAY, VerifiedSender};
 use webpush_core::subscription::{Protocol, Subscription};
-use webpush_service::vapid_cache::VapidCache;
+use webpush_service::vapid_cache::{Audience, VapidCache};
 
 /// Parses the headers.
 ///
@@ -84,5 +84,5 @@ fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
 }
 
 fn sender(cache: &VapidCache, credentials: &HeaderMap) -> anyhow::Result<VerifiedSender> {
-    cache.verify(credentials, NOW, VAPID_LEEWAY).map_err(refused)?.context("nobody says who sends")
+    cache.verify(credentials, Audience::Own, NOW, VAPID_LEEWAY).map_err(refused)?.context("nobody says who sends")
 }

@@ -20,7 +20,7 @@ use webpush_core::websocket::{WebSocketMessage, client};
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::bind;
 use webpush_http::transport::connections::{Connections, NetworkLimit};
-use webpush_http::transport::listen::{self, Front};
+use webpush_http::transport::listen::{self, Front, FrontProtocol};
 use webpush_service::drain::Drain;
 use webpush_service::service::{Service, Setup};
 use webpush_store::{Backend, Durability};
@@ -75,7 +75,7 @@ fn serve(store: Arc<Backend>, addresses: &Sender<SocketAddr>) -> anyhow::Result<
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         let connections =
             Arc::new(Connections::new(Some(8), NetworkLimit::Off, Arc::clone(&service.metrics)));
-        let front = Front { connections, proxy_protocol: false, tls: None };
+        let front = Front { connections, proxy_protocol: false, tls: None, protocol: FrontProtocol::Http };
         let _ = listen::start(listener, front, server, drain.draining()).await;
         Ok(())
     })

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use webpush_core::message::Outcome;
-use webpush_core::subscription::{Protocol, ProtocolKind};
+use webpush_core::subscription::ProtocolKind;
 use webpush_core::time::Timestamp;
 use webpush_store::Applied;
 use webpush_store::statistics::{Distribution, Histogram};
 
 const PROTOCOLS: [&str; ProtocolKind::ALL.len()] = {
-    let [rfc8030, autopush, legacy] = ProtocolKind::ALL;
-    [rfc8030.as_str(), autopush.as_str(), legacy.as_str()]
+    let [rfc8030, autopush, legacy, chromium] = ProtocolKind::ALL;
+    [rfc8030.as_str(), autopush.as_str(), legacy.as_str(), chromium.as_str()]
 };
 /// In the order of [`Outcome`].
 const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "canceled", "dropped"];
@@ -47,8 +47,8 @@ impl Default for Messages {
 
 impl Messages {
     /// Counts an accepted message.
-    pub fn count_accepted(&self, protocol: Protocol) {
-        self.accepted.add(protocol.kind() as usize, 1);
+    pub fn count_accepted(&self, protocol: ProtocolKind) {
+        self.accepted.add(protocol as usize, 1);
     }
 
     /// Counts a message with TTL 0 that `sessions` sessions accepted.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, MessageId, Position};
 use webpush_core::message::{Draft, Message, Outcome};
-use webpush_core::subscription::{Protocol, ProtocolKind};
+use webpush_core::subscription::ProtocolKind;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 
@@ -117,13 +117,13 @@ impl TraceTable {
     }
 
     /// Begins a trace, which replaces the oldest one of its set.
-    pub(super) fn insert(&self, message: &Draft, protocol: Protocol, now: Duration) {
+    pub(super) fn insert(&self, message: &Draft, protocol: ProtocolKind, now: Duration) {
         let entry = EntryRef { inbox: message.agent, position: Position::START, message: message.id };
         let mut row = Row {
             entry,
             accepted_at: message.accepted,
             times: [None; STAGES.len()],
-            protocol: protocol.kind(),
+            protocol,
             urgency: message.urgency,
             is_now_or_never: message.is_now_or_never(),
             outcome: None,

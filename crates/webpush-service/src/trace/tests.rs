@@ -37,7 +37,7 @@ fn traces(messages: usize) -> Traces {
 #[test]
 fn every_stage_is_recorded_and_the_first_time_counts() {
     let traces = traces(64);
-    traces.begin(&message(1), Protocol::Autopush(ChannelId::from_bytes([3; 16])));
+    traces.begin(&message(1), ProtocolKind::Autopush);
     traces.record_stored(&message(1).into_message(Position::new(9)));
     for stage in [Stage::Notified, Stage::Written, Stage::Written, Stage::Acknowledged] {
         traces.record(id(1), stage);
@@ -62,7 +62,7 @@ fn every_stage_is_recorded_and_the_first_time_counts() {
 #[test]
 fn the_oldest_trace_is_replaced_and_later_stages_of_it_are_ignored() {
     let traces = traces(8);
-    (0..9).for_each(|number| traces.begin(&message(number), Protocol::Rfc8030));
+    (0..9).for_each(|number| traces.begin(&message(number), ProtocolKind::Rfc8030));
     assert!(traces.find(id(0)).is_none());
     traces.record(id(0), Stage::Written);
     traces.record_end(id(0), Outcome::Dropped);
@@ -71,7 +71,7 @@ fn the_oldest_trace_is_replaced_and_later_stages_of_it_are_ignored() {
     assert!(kept.iter().all(|trace| trace.written == 0 && trace.outcome.is_none()));
     // A new trace inherits nothing from the one it replaces.
     traces.record(id(1), Stage::Written);
-    traces.begin(&message(9), Protocol::Rfc8030);
+    traces.begin(&message(9), ProtocolKind::Rfc8030);
     let trace = traces.find(id(9)).unwrap();
     assert_eq!((trace.at(Stage::Written), trace.written), (None, 0));
 }
@@ -84,7 +84,7 @@ fn disabled_and_expired_traces_are_not_found() {
         TraceConfig { keep: Duration::from_nanos(1), ..TraceConfig::default() },
     ] {
         let traces = Traces::new(config, system::env());
-        traces.begin(&message(1), Protocol::Rfc8030);
+        traces.begin(&message(1), ProtocolKind::Rfc8030);
         traces.record(id(1), Stage::Notified);
         assert!(traces.find(id(1)).is_none() && traces.iter().next().is_none(), "{config:?}");
     }
@@ -95,7 +95,7 @@ fn disabled_and_expired_traces_are_not_found() {
 fn the_slowest_agents_come_first_and_unacknowledged_messages_count() {
     let traces = traces(64);
     for number in [1, 2, 3] {
-        traces.begin(&message(number), Protocol::Rfc8030);
+        traces.begin(&message(number), ProtocolKind::Rfc8030);
         traces.record(id(number), Stage::Written);
     }
     traces.record(id(2), Stage::Acknowledged);
@@ -117,7 +117,7 @@ fn concurrent_writers_leave_consistent_traces() {
             threads.spawn(move || {
                 for round in 0..2_000_u16 {
                     let number = thread * 60 + u8::try_from(round % 60).unwrap();
-                    traces.begin(&message(number), Protocol::Rfc8030);
+                    traces.begin(&message(number), ProtocolKind::Rfc8030);
                     traces.record(id(number), Stage::Written);
                     for trace in traces.iter() {
                         assert_eq!(trace.entry.inbox.as_bytes()[0], trace.entry.message.as_bytes()[0]);

@@ -22,7 +22,7 @@ fn signed(key: &VapidKey) -> String {
 
 /// Verifies a token: there is no other way to create a `VerifiedSender`.
 pub(super) fn verified_sender() -> VerifiedSender {
-    cache().verify(&headers(&signed(&VapidKey::generate().unwrap())), NOW, VAPID_LEEWAY).unwrap().unwrap()
+    cache().verify(&headers(&signed(&VapidKey::generate().unwrap())), Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap()
 }
 
 fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
@@ -36,15 +36,15 @@ fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
 fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let sender = cache.verify(&headers, NOW, VAPID_LEEWAY).unwrap().unwrap();
+    let sender = cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap();
     assert_eq!(sender.key().0, base64url::decode(&key.public()).unwrap()[..]);
     assert_eq!(cache.signature_checks(), 1);
     for _ in 0..10 {
-        assert_eq!(cache.verify(&headers, NOW, VAPID_LEEWAY), Ok(Some(sender)));
+        assert_eq!(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY), Ok(Some(sender)));
     }
     assert_eq!(cache.signature_checks(), 1);
     let other_way = signed(&key).replace(", ", ",");
-    cache.verify(&self::headers(&other_way), NOW, VAPID_LEEWAY).unwrap();
+    cache.verify(&self::headers(&other_way), Audience::Own, NOW, VAPID_LEEWAY).unwrap();
     assert_eq!(cache.signature_checks(), 2, "another token of the same key");
 }
 
@@ -52,13 +52,13 @@ fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
 fn a_cached_token_expires() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let end = cache.verify(&headers, NOW, VAPID_LEEWAY).unwrap().unwrap().expires();
+    let end = cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap().expires();
     let last = end.after(VAPID_LEEWAY).before(Duration::from_millis(1));
-    assert!(cache.verify(&headers, last, VAPID_LEEWAY).is_ok());
-    assert_eq!(claim(cache.verify(&headers, end.after(VAPID_LEEWAY), VAPID_LEEWAY)), Claim::Expiry);
-    assert_eq!(claim(cache.verify(&headers, end, Duration::ZERO)), Claim::Expiry, "the leeway may change");
+    assert!(cache.verify(&headers, Audience::Own, last, VAPID_LEEWAY).is_ok());
+    assert_eq!(claim(cache.verify(&headers, Audience::Own, end.after(VAPID_LEEWAY), VAPID_LEEWAY)), Claim::Expiry);
+    assert_eq!(claim(cache.verify(&headers, Audience::Own, end, Duration::ZERO)), Claim::Expiry, "the leeway may change");
     let clock_set_back = Timestamp::from_millis(NOW.as_millis() - 25 * 3_600_000);
-    assert_eq!(claim(cache.verify(&headers, clock_set_back, VAPID_LEEWAY)), Claim::Expiry);
+    assert_eq!(claim(cache.verify(&headers, Audience::Own, clock_set_back, VAPID_LEEWAY)), Claim::Expiry);
     assert_eq!(cache.signature_checks(), 1);
 }
 
@@ -66,17 +66,17 @@ fn a_cached_token_expires() {
 fn invalid_tokens_are_not_cached_and_do_not_match_a_valid_one() {
     let (cache, one, two) = (cache(), VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let good = signed(&one);
-    cache.verify(&headers(&good), NOW, VAPID_LEEWAY).unwrap();
+    cache.verify(&headers(&good), Audience::Own, NOW, VAPID_LEEWAY).unwrap();
     let stolen = headers(&good.replace(&one.public(), &two.public()));
     for checks in [2, 3] {
-        assert_eq!(claim(cache.verify(&stolen, NOW, VAPID_LEEWAY)), Claim::Signature);
+        assert_eq!(claim(cache.verify(&stolen, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Signature);
         assert_eq!(cache.signature_checks(), checks);
     }
     let elsewhere = one.authorization("https://elsewhere.example", None, NOW).unwrap();
-    assert_eq!(claim(cache.verify(&headers(&elsewhere), NOW, VAPID_LEEWAY)), Claim::Audience);
+    assert_eq!(claim(cache.verify(&headers(&elsewhere), Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
     let late = NOW.after(Duration::from_secs(24 * 3600 + 60));
     let early = headers(&one.authorization(ORIGIN, None, late).unwrap());
-    assert_eq!(claim(cache.verify(&early, NOW, VAPID_LEEWAY)), Claim::Expiry);
+    assert_eq!(claim(cache.verify(&early, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Expiry);
     assert_eq!(cache.signature_checks(), 3, "invalid claims cost no signature check");
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::StoreError;
 use webpush_core::id::ChannelId;
-use webpush_core::subscription::SenderKey;
+use webpush_core::subscription::{ChromiumApp, SenderKey};
 
 /// Entries of an inbox are read in the order of acceptance, whatever their subscription.
 pub async fn order_of_acceptance(open: Open<'_>) {
@@ -114,9 +114,11 @@ pub async fn every_field_is_kept(open: Open<'_>) {
     let channel = ChannelId::from_bytes([11; 16]);
     let plain = Subscription { created: at(3), key: KeyId(1), ..plain_subscription(AGENT, SUBSCRIPTION) };
     let full = Subscription { sender, protocol: Protocol::Autopush(channel), ..plain };
-    let protocols = [Protocol::Rfc8030, Protocol::Legacy, full.protocol];
+    let app = ChromiumApp::new("org.chromium.linux", &"s".repeat(300)).expect("the names fit");
+    let chromium = Protocol::Chromium(channel, Arc::new(app));
+    let protocols = [Protocol::Rfc8030, Protocol::Legacy, chromium, full.protocol.clone()];
     let senders = [None, sender];
-    let all = protocols.iter().flat_map(|protocol| senders.map(|sender| (*protocol, sender)));
+    let all = protocols.iter().flat_map(|protocol| senders.map(|sender| (protocol.clone(), sender)));
     for subscription in all.map(|(protocol, sender)| Subscription { sender, protocol, ..plain }) {
         commit(&store, vec![Op::Subscribe(subscription.clone())]).await;
         assert_eq!(store.subscription(AGENT, SUBSCRIPTION).await, Ok(Some(subscription)));

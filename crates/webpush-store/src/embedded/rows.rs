@@ -6,10 +6,11 @@ use super::fields::{Fields, RowWriter, unseal};
 use super::key::Key;
 use super::value::Value;
 use crate::idle::{IdleClass, IdlePlace};
+use std::sync::Arc;
 use webpush_core::capability::KeyId;
 use webpush_core::id::{ChannelId, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Inbox, Owner};
-use webpush_core::subscription::{Protocol, SenderKey, Subscription};
+use webpush_core::subscription::{ChromiumApp, Protocol, SenderKey, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -195,18 +196,33 @@ const SENDER_BYTES: usize = 65;
 const AUTOPUSH: u8 = 1;
 /// Marks the row of a subscription of the legacy (2015) API.
 const LEGACY: u8 = 2;
+/// Marks the row of a Chromium subscription, before its channel, the length of its category, category and subtype.
+const CHROMIUM: u8 = 3;
+/// The first byte of every sender's key, an uncompressed point. No mark may be the same.
+const SENDER_START: u8 = 4;
+const _: () = assert!(CHROMIUM != SENDER_START, "a mark must differ from the start of a key");
 
 /// Creation time, sealing key, and the sender if any; then nothing for RFC 8030, or the protocol.
 pub(super) fn subscription_value(subscription: &Subscription) -> Value {
-    let mut row = RowWriter::new(9 + SENDER_BYTES + 17);
+    let texts = match &subscription.protocol {
+        Protocol::Chromium(_, app) => 1 + app.category().len() + app.subtype().len(),
+        Protocol::Rfc8030 | Protocol::Autopush(_) | Protocol::Legacy => 0,
+    };
+    let mut row = RowWriter::new(9 + SENDER_BYTES + 17 + texts);
     row.u64(subscription.created.as_millis()).u8(subscription.key.0);
     if let Some(SenderKey(point)) = &subscription.sender {
         row.bytes(point);
     }
-    match subscription.protocol {
+    match &subscription.protocol {
         Protocol::Rfc8030 => {}
         Protocol::Autopush(channel) => drop(row.u8(AUTOPUSH).bytes(channel.as_bytes())),
         Protocol::Legacy => drop(row.u8(LEGACY)),
+        Protocol::Chromium(channel, app) => {
+            #[allow(clippy::cast_possible_truncation, reason = "a category has at most 255 bytes")]
+            let length = app.category().len() as u8;
+            row.u8(CHROMIUM).bytes(channel.as_bytes()).u8(length);
+            row.bytes(app.category().as_bytes()).bytes(app.subtype().as_bytes());
+        }
     }
     row.seal(&subscription_key(subscription.agent, subscription.id))
 }
@@ -214,17 +230,29 @@ pub(super) fn subscription_value(subscription: &Subscription) -> Value {
 pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]) -> Option<Subscription> {
     let mut fields = unseal(&subscription_key(agent, id), value)?;
     let (created, key) = (fields.timestamp()?, KeyId(fields.u8()?));
-    // No mark says whether there is a sender, only the length of what is left. So a protocol must take less than
-    // `SENDER_BYTES` with its mark. One with longer parameters needs a new version of the format, or a table of its own.
-    let sender = if fields.0.len() < SENDER_BYTES { None } else { Some(SenderKey(fields.array()?)) };
+    // No mark says whether there is a sender, only the length of what is left. A protocol that takes as much with its mark
+    // is told from a sender by that mark.
+    let is_long_protocol = fields.0.first() == Some(&CHROMIUM);
+    let has_sender = fields.0.len() >= SENDER_BYTES && !is_long_protocol;
+    let sender = if has_sender { Some(SenderKey(fields.array()?)) } else { None };
     let protocol = match fields.0 {
         [] => Protocol::Rfc8030,
         [AUTOPUSH, channel @ ..] => Protocol::Autopush(ChannelId::from_bytes(channel.try_into().ok()?)),
         [LEGACY] => Protocol::Legacy,
+        [CHROMIUM, parameters @ ..] => read_chromium(parameters)?,
         // A protocol of a later version, or parameters that a protocol does not have. Reported as damage, never guessed.
         [_, ..] => return None,
     };
     Some(Subscription { agent, id, created, key, sender, protocol })
+}
+
+fn read_chromium(parameters: &[u8]) -> Option<Protocol> {
+    let mut fields = Fields(parameters);
+    let channel = ChannelId::from_bytes(fields.array()?);
+    let length = usize::from(fields.u8()?);
+    let category = str::from_utf8(fields.bytes(length)?).ok()?;
+    let app = ChromiumApp::new(category, str::from_utf8(fields.0).ok()?)?;
+    Some(Protocol::Chromium(channel, Arc::new(app)))
 }
 
 /// The value of a channel: its subscription.
@@ -273,20 +301,28 @@ mod tests {
     /// Returns an example of the protocol after this one.
     ///
     /// A new protocol does not compile until it has its place here.
-    fn next(protocol: Protocol) -> Option<Protocol> {
+    fn next(protocol: &Protocol) -> Option<Protocol> {
         match protocol {
             Protocol::Rfc8030 => Some(Protocol::Autopush(ChannelId::from_bytes([255; 16]))),
             Protocol::Autopush(_) => Some(Protocol::Legacy),
-            Protocol::Legacy => None,
+            Protocol::Legacy => chromium(1, 1),
+            Protocol::Chromium(_, app) if app.category().len() == 1 => chromium(255, 1024),
+            Protocol::Chromium(..) => None,
         }
+    }
+
+    fn chromium(category: usize, subtype: usize) -> Option<Protocol> {
+        let app = ChromiumApp::new(&"c".repeat(category), &"s".repeat(subtype))?;
+        Some(Protocol::Chromium(ChannelId::from_bytes([255; 16]), Arc::new(app)))
     }
 
     #[test]
     fn subscriptions_of_all_protocols_survive_their_encoding() {
         let (agent, id) = (InboxId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
-        for protocol in successors(Some(Protocol::Rfc8030), |protocol| next(*protocol)) {
-            for sender in [None, Some(SenderKey([4; SENDER_BYTES]))] {
+        for protocol in successors(Some(Protocol::Rfc8030), next) {
+            for sender in [None, Some(SenderKey([SENDER_START; SENDER_BYTES]))] {
                 let created = Timestamp::from_millis(u64::MAX);
+                let protocol = protocol.clone();
                 let written = Subscription { agent, id, created, key: KeyId(3), sender, protocol };
                 let read = read_subscription(agent, id, &subscription_value(&written));
                 assert_eq!(read, Some(written));

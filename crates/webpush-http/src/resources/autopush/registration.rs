@@ -9,7 +9,7 @@ use webpush_core::id::{ChannelId, InboxId};
 use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::problem::Problem;
 use webpush_core::sender::parse_key;
-use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::subscription::{Protocol, SenderKey, Subscription};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::p256::P256;
 use webpush_service::service::Service;
@@ -37,15 +37,36 @@ pub(crate) async fn register(
         detail: "The key is not the base64url of an uncompressed P-256 point",
     };
     let sender = key.map(|key| parse_key(key, &P256).map_err(malformed)).transpose()?;
-    let existing = service.channel(registrant.agent, channel).await?;
-    if let Some(existing) = existing.as_ref().filter(|existing| existing.sender == sender) {
-        return endpoint(service, existing);
-    }
+    let subscription = subscribe(service, registrant, Protocol::Autopush(channel), sender).await?;
+    let push = Capability::Push(subscription.agent, subscription.id);
+    Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
+}
+
+/// Creates a subscription of a protocol with channels, or finds the existing one of the channel and sender.
+///
+/// Returns it once it is durable.
+pub(crate) async fn subscribe(
+    service: &Service,
+    registrant: &Registrant<'_>,
+    protocol: Protocol,
+    sender: Option<SenderKey>,
+) -> Result<Subscription, ServiceError> {
+    let subscription = new_subscription(service, registrant.agent, sender, protocol)?;
+    let existing = match subscription.channel() {
+        Some(channel) => service.channel(registrant.agent, channel).await?,
+        None => None,
+    };
+    let is_same = |existing: &Subscription| {
+        existing.sender == subscription.sender && existing.protocol == subscription.protocol
+    };
+    let existing = match existing {
+        Some(existing) if is_same(&existing) => return Ok(existing),
+        existing => existing,
+    };
     if !registrant.may_subscribe {
         return Err(Problem::TokenRequired { wrong: false }.into());
     }
     service.rate_limits.load().charge_registration(registrant.client)?;
-    let subscription = new_subscription(service, registrant.agent, sender, Protocol::Autopush(channel))?;
     let mut ops = Vec::with_capacity(4);
     if service.inbox(registrant.agent).await?.is_none() {
         let (id, created) = (registrant.agent, subscription.created);
@@ -61,12 +82,7 @@ pub(crate) async fn register(
     // It is missing if another connection of the agent has registered the channel, or removed the agent, meanwhile.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
     subscribed(service, &subscription, &applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
-    endpoint(service, &subscription)
-}
-
-fn endpoint(service: &Service, subscription: &Subscription) -> Result<String, ServiceError> {
-    let push = Capability::Push(subscription.agent, subscription.id);
-    Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
+    Ok(subscription)
 }
 
 /// Removes the subscription of a channel with its messages, if it exists.

@@ -15,6 +15,7 @@ use webpush_service::client_addr::ClientAddr;
 use webpush_service::limits::SIMPLE_PUSH_TTL;
 use webpush_service::publish::{Published, Receipts, accept, find};
 use webpush_service::service::Service;
+use webpush_service::vapid_cache::Audience;
 
 /// Accepts a message, and responds once it is durable.
 ///
@@ -24,6 +25,7 @@ pub(crate) async fn publish(
     client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
+    audience: Audience,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, ServiceError> {
@@ -35,7 +37,7 @@ pub(crate) async fn publish(
     };
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
-    let published = accept(service, client, &head.headers, &subscription, request).await?;
+    let published = accept(service, client, &head.headers, audience, &subscription, request).await?;
     answer(service, &published)
 }
 
@@ -50,7 +52,7 @@ pub(crate) async fn deliver(
 ) -> Result<(), ServiceError> {
     let subscription = find(service, client, agent, id).await?;
     let request = PublishRequest::parse(headers, body)?;
-    accept(service, client, headers, &subscription, request).await.map(drop)
+    accept(service, client, headers, Audience::Own, &subscription, request).await.map(drop)
 }
 
 /// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).

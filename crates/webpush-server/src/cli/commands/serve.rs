@@ -2,6 +2,7 @@
 
 use crate::cli::args::acme::AcmeArgs;
 use crate::cli::args::admin::AdminArgs;
+use crate::cli::args::chromium::ChromiumArgs;
 use crate::cli::args::limits::LimitArgs;
 use crate::cli::args::log::LogArgs;
 use crate::cli::args::matrix::MatrixArgs;
@@ -199,6 +200,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     matrix: MatrixArgs,
+
+    #[command(flatten)]
+    chromium: ChromiumArgs,
 
     #[command(flatten)]
     admin: AdminArgs,
@@ -401,6 +405,7 @@ impl Args {
             recovery: DamageHandling { begin_anew: self.begin_anew, repair: self.repair },
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),
+            chromium: self.chromium.listen(),
             broadcasts: resolved.broadcasts.clone(),
             admin: self
                 .admin

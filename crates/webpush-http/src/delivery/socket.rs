@@ -1,40 +1,58 @@
-//! A WebSocket on its stream: reads and writes at the same time.
+//! A stream of frames in both directions: reads and writes at the same time.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use webpush_core::websocket::{Violation, WebSocketMessage, WebSocketReader, write};
+use webpush_core::protocol::chromium::McsReader;
+use webpush_core::websocket::WebSocketReader;
 
 /// Bytes of one read. The buffer is on the stack, so an idle agent has none.
 const READ_BYTES: usize = 4096;
 /// While more than this is unwritten, nothing is read and no message is sent.
 const MAX_UNWRITTEN_BYTES: usize = 64 * 1024;
 
+/// Assembles frames from bytes.
+pub(super) trait FrameReader: Default {
+    fn feed(&mut self, bytes: &[u8]);
+}
+
+impl FrameReader for WebSocketReader {
+    fn feed(&mut self, bytes: &[u8]) {
+        Self::feed(self, bytes);
+    }
+}
+
+impl FrameReader for McsReader {
+    fn feed(&mut self, bytes: &[u8]) {
+        Self::feed(self, bytes);
+    }
+}
+
 /// One agent's socket.
-pub(super) struct Socket<S> {
+pub(super) struct Socket<S, R> {
     stream: S,
-    reader: WebSocketReader,
+    pub(super) reader: R,
     unwritten: Vec<u8>,
     /// TLS may still have to flush written bytes.
     unflushed: bool,
-    /// The reader may have a complete message.
-    unread: bool,
+    /// The reader may have a complete frame.
+    pub(super) unread: bool,
     sending: Sending,
 }
 
 /// The sending side.
 enum Sending {
     Open,
-    /// The last unwritten frame is a close.
+    /// The last unwritten frame is the last of all.
     Closing,
     Ended,
 }
 
 /// An event of a socket.
 pub(super) enum Io {
-    /// Bytes have arrived: look for complete messages.
+    /// Bytes have arrived: look for complete frames.
     Read,
     /// Everything was written.
     Written,
@@ -42,44 +60,26 @@ pub(super) enum Io {
     Closed,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, R: FrameReader> Socket<S, R> {
     /// Creates a socket on a stream. `early` are bytes that were read from it.
     pub(super) fn new(stream: S, early: &[u8]) -> Self {
-        let (mut reader, unwritten) = (WebSocketReader::default(), Vec::new());
+        let (mut reader, unwritten) = (R::default(), Vec::new());
         reader.feed(early);
         Self { stream, reader, unwritten, unflushed: false, unread: true, sending: Sending::Open }
     }
 
-    /// Returns the next complete message.
-    pub(super) fn next(&mut self) -> Result<Option<WebSocketMessage<'_>>, Violation> {
-        let next = self.reader.next();
-        self.unread = !matches!(next, Ok(None));
-        next
-    }
-
-    /// Returns true until [`next`](Self::next) has returned `None`.
+    /// Returns true until the reader has no complete frame.
     pub(super) const fn has_unread(&self) -> bool {
         self.unread
     }
 
-    pub(super) fn text(&mut self, text: &str) {
-        write::text(&mut self.unwritten, text);
+    /// Returns the bytes to write, for another frame to be appended.
+    pub(super) const fn unwritten(&mut self) -> &mut Vec<u8> {
+        &mut self.unwritten
     }
 
-    pub(super) fn ping(&mut self) {
-        write::ping(&mut self.unwritten);
-    }
-
-    pub(super) fn pong(&mut self, payload: &[u8]) {
-        write::pong(&mut self.unwritten, payload);
-    }
-
-    /// Sends a close, after which nothing may be sent.
-    ///
-    /// The sending side ends with the close rather than with the answer: Firefox sends no answer, and reconnects only at
-    /// the end of the stream.
-    pub(super) fn close(&mut self, code: Option<u16>, reason: &str) {
-        write::close(&mut self.unwritten, code, reason);
+    /// Ends the sending side after what is unwritten. Nothing more may be sent.
+    pub(super) const fn end_sending(&mut self) {
         self.sending = Sending::Closing;
     }
 
@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         !self.unwritten.is_empty() || self.unflushed || matches!(self.sending, Sending::Closing)
     }
 
-    /// Returns true if another message may be read or sent.
+    /// Returns true if another frame may be read or sent.
     pub(super) const fn has_room(&self) -> bool {
         self.unwritten.len() <= MAX_UNWRITTEN_BYTES
     }
@@ -102,13 +102,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Poll::Pending => {}
             }
         }
-        self.poll_read(cx, WebSocketReader::feed)
+        self.poll_read(cx, R::feed)
     }
 
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&mut WebSocketReader, &[u8]),
+        take: impl FnOnce(&mut R, &[u8]),
     ) -> Poll<Io> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut bytes);
@@ -122,9 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes the close, and reads until the peer has ended its side too.
+    /// Writes the rest, and reads until the peer has ended its side too.
     ///
-    /// If a socket is closed with unread bytes, the kernel resets the connection, and the close is lost.
+    /// If a socket is closed with unread bytes, the kernel resets the connection, and the last frames are lost.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_writing() {
             ready!(self.poll_write(cx))?;
@@ -158,11 +158,12 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use webpush_core::websocket::WebSocketMessage;
 
     #[tokio::test]
     async fn the_sending_side_ends_with_a_close_and_the_other_side_is_still_read() {
         let (stream, mut peer) = duplex(1024);
-        let mut socket = Socket::new(stream, b"");
+        let mut socket = Socket::<_, WebSocketReader>::new(stream, b"");
         socket.close(Some(1001), "");
         assert!(matches!(poll_fn(|cx| socket.poll_io(cx)).await, Io::Written));
         let mut got = Vec::new();

@@ -1,0 +1,34 @@
+//! Registers the session of an agent that has a connection of its own.
+
+use webpush_core::id::InboxId;
+use webpush_core::inbox::Owner;
+use webpush_core::session::Scope;
+use webpush_core::urgency::Urgency;
+use webpush_service::service::Service;
+use webpush_service::session_registry::{SessionHandle, TransportKind};
+use webpush_store::{Durability, Op, StoreError};
+
+/// Registers the session of a known agent; `None` if it is unknown.
+///
+/// It is registered before the lookup, so that it is notified of everything that is stored in between. The commit also
+/// waits until acknowledgements of the last connection are applied, so that those messages are not sent again.
+pub(super) async fn find(
+    service: &Service,
+    agent: InboxId,
+    transport: TransportKind,
+) -> Result<Option<SessionHandle>, StoreError> {
+    let session_handle = register_session(service, agent, transport);
+    if service.inbox(agent).await?.is_none_or(|inbox| inbox.owner != Owner::Agent) {
+        return Ok(None);
+    }
+    service.settle_now();
+    service.commit_one(Op::Touch(agent, service.now()), Durability::Lazy).await?;
+    Ok(Some(session_handle))
+}
+
+/// Registers a session, which replaces that of the agent's last connection.
+pub(super) fn register_session(service: &Service, agent: InboxId, transport: TransportKind) -> SessionHandle {
+    // The protocol checks the minimum urgency, which the agent can change.
+    let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
+    service.registry.register_exclusive(&scope, transport)
+}
