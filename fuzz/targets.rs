@@ -12,6 +12,8 @@ use webpush_core::protocol::autopush::{
     Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, Registration, Versions,
     names,
 };
+use webpush_core::protocol::chromium::{McsAction, McsCommand, McsConnection, McsInput, McsReader, McsTimeouts};
+use webpush_core::protocol::chromium::{checkin::CheckinRequest, registration::RegistrationRequest};
 use webpush_core::session;
 use webpush_core::time::Timestamp;
 use webpush_core::websocket::WEBSOCKET_MESSAGE_BYTES;
@@ -108,6 +110,40 @@ fn run(connection: &mut AutopushConnection, command: AutopushCommand, closed: bo
         AutopushCommand::Action(Action::Close(_)) => return true,
     }
     closed
+}
+
+/// Reads the bytes as a check-in, as a form, and as an MCS connection, in chunks of the size in the first byte.
+pub(crate) fn chromium(bytes: &[u8]) {
+    let _ = (CheckinRequest::parse(bytes), RegistrationRequest::parse(bytes));
+    let Some(keyring) = Keyring::new::<Cipher>(&[(KeyId(1), [1; 32])]) else { return };
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    let now = Timestamp::from_millis(1_000_000_000);
+    let second = Duration::from_secs(1);
+    let timeouts = McsTimeouts { login: second, heartbeat: second, pong: second, acknowledgement: second };
+    let (mut reader, mut connection) = (McsReader::default(), McsConnection::new(&timeouts, now));
+    let mut closed = false;
+    for part in bytes.chunks(usize::from(*size).max(1)) {
+        reader.feed(part);
+        loop {
+            match reader.next() {
+                Ok(Some(frame)) => connection.handle(McsInput::Frame(frame, &keyring), now),
+                Ok(None) => break,
+                Err(_) => return,
+            }
+            while let Some(command) = connection.next_command() {
+                let settles = matches!(command, McsCommand::Session(session::Command::Settle { .. }));
+                assert!(settles || !closed, "{command:?} after the close");
+                match command {
+                    McsCommand::Action(McsAction::Login { agent, .. }) => {
+                        connection.handle(McsInput::Identified(agent), now);
+                    }
+                    McsCommand::Action(McsAction::Send(frame)) => assert!(frame.len() >= 2),
+                    McsCommand::Action(McsAction::Close(_)) => closed = true,
+                    McsCommand::Session(_) => {}
+                }
+            }
+        }
+    }
 }
 
 /// A cipher that does not encrypt. Its tags are checksums, so that versions can be created and parsed.

@@ -75,3 +75,27 @@ fn autopush_with_bytes_of_a_fixed_seed() {
         targets::autopush(&seeded.input(&samples));
     }
 }
+
+#[test]
+fn chromium_with_bytes_of_a_fixed_seed() {
+    let samples: [&[u8]; 9] = [
+        b"\x09\x29\x02\x06\x1a\x01\x37\x2a\x01\x39",
+        b"\x02\x09\x1a\x01\x37\x2a\x01\x39\x52\x01x",
+        b"\x00\x02\x10\x01",
+        b"\x01\x00",
+        b"\x07\x0c\x10\x01\x1a\x00\x3a\x04\x08\x0d\x12\x00\x50\x03",
+        b"\x07\x0f\x10\x01\x1a\x00\x3a\x07\x08\x0c\x12\x03\x0a\x01a\x50\x03",
+        b"\x08\x06\x1a\x01x\x2a\x01y",
+        b"\x04\x00",
+        b"app=a&X-subtype=wp%3Ax&sender=B&delete=true",
+    ];
+    let mut seeded = Seeded(3);
+    for _ in 0..20_000 {
+        let mut bytes = seeded.input(&samples);
+        // Most inputs are of the right version.
+        if let Some(version) = bytes.get_mut(1).filter(|_| seeded.below(8) > 0) {
+            *version = 41;
+        }
+        targets::chromium(&bytes);
+    }
+}

@@ -28,6 +28,7 @@ mod autopush_register;
 mod autopush_slow;
 mod base_path;
 mod broadcasts;
+mod chromium;
 mod configuration;
 mod copies;
 mod crash;

@@ -44,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) address: String,
     /// The address of its admin listener; empty without one.
     pub(crate) admin: String,
+    /// The address of its MCS listener; empty without one.
+    pub(crate) mcs: String,
     dir: WorkDir,
 }
 
@@ -154,7 +156,9 @@ impl Server {
         };
         let admin = line.split(", admin on ").nth(1).and_then(|rest| rest.split(';').next());
         let admin = admin.unwrap_or_default().to_owned();
-        Self { origin: after("serves"), address: after("on"), admin, child, dir }
+        let mcs = line.split(", Chromium on ").nth(1).and_then(|rest| rest.split([',', ';']).next());
+        let mcs = mcs.unwrap_or_default().to_owned();
+        Self { origin: after("serves"), address: after("on"), admin, mcs, child, dir }
     }
 
     pub(crate) fn dir(&self) -> &Path {

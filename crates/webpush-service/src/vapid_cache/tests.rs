@@ -81,6 +81,18 @@ fn invalid_tokens_are_not_cached_and_do_not_match_a_valid_one() {
 }
 
 #[test]
+fn a_token_for_google_is_not_remembered_for_our_own_audience() {
+    let (cache, key) = (cache(), VapidKey::generate().unwrap());
+    let headers = headers(&key.authorization("https://fcm.googleapis.com", None, NOW).unwrap());
+    assert_eq!(claim(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
+    for _ in 0..2 {
+        assert!(cache.verify(&headers, Audience::GoogleAsWell, NOW, VAPID_LEEWAY).unwrap().is_some());
+        assert_eq!(claim(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
+    }
+    assert_eq!(cache.signature_checks(), 1);
+}
+
+#[test]
 fn r8292_3_2_a_the_point_must_be_on_the_curve() {
     let key = VapidKey::generate().unwrap().public();
     let mut point: [u8; 65] = base64url::decode(&key).unwrap().try_into().unwrap();

@@ -99,6 +99,36 @@ fn an_audience_without_the_port_of_the_service_is_accepted() {
     }
 }
 
+/// Chromium gives websites URLs of Google, so that is what their servers sign for.
+#[test]
+fn an_audience_of_google_is_accepted_where_it_is_expected() {
+    let with = |google_as_well, aud: &str| {
+        let expected = Expected { google_as_well, ..expected() };
+        let token = token(1, ES256_HEADER, &format!(r#"{{"aud":"{aud}","exp":1700043200}}"#));
+        failed(check_as(expected, &token, &key_text(1)))
+    };
+    for right in
+        ["https://fcm.googleapis.com", "https://FCM.googleapis.com:443/", "https://jmt17.google.com", "https://jmt1.google.com"]
+    {
+        assert_eq!(with(true, right), None, "{right}");
+        assert_eq!(with(false, right), Some(Claim::Audience), "{right}");
+    }
+    for wrong in [
+        "http://fcm.googleapis.com",
+        "https://fcm.googleapis.com:8443",
+        "https://fcm.googleapis.com/fcm/send",
+        "https://fcm.googleapis.com.evil.example",
+        "https://x.fcm.googleapis.com",
+        "https://jmt.google.com",
+        "https://jmtx.google.com",
+        "https://jmt17.google.com.evil.example",
+        "https://www.google.com",
+    ] {
+        assert_eq!(with(true, wrong), Some(Claim::Audience), "{wrong}");
+    }
+    assert_eq!(with(true, "https://push.example"), None);
+}
+
 /// Mastodon signs for 24 hours from its own time.
 #[test]
 fn r8292_2_b_4_2_d_both_ends_tolerate_the_leeway() {
