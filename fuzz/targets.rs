@@ -12,7 +12,9 @@ use webpush_core::protocol::autopush::{
     Action, AutopushCommand, AutopushConnection, AutopushInput, AutopushTimeouts, Registration, Versions,
     names,
 };
-use webpush_core::protocol::chromium::{McsAction, McsCommand, McsConnection, McsInput, McsReader, McsTimeouts};
+use webpush_core::protocol::chromium::{
+    McsAction, McsCommand, McsConnection, McsInput, McsReader, McsTimeouts,
+};
 use webpush_core::protocol::chromium::{checkin::CheckinRequest, registration::RegistrationRequest};
 use webpush_core::session;
 use webpush_core::time::Timestamp;

@@ -174,6 +174,9 @@ mod tests {
         for (number, kind) in ProtocolKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
         }
-        assert_eq!(ProtocolKind::ALL.map(ProtocolKind::as_str), ["rfc8030", "autopush", "legacy", "chromium"]);
+        assert_eq!(
+            ProtocolKind::ALL.map(ProtocolKind::as_str),
+            ["rfc8030", "autopush", "legacy", "chromium"]
+        );
     }
 }

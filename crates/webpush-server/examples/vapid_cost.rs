@@ -28,7 +28,8 @@ fn main() -> anyhow::Result<()> {
     let stolen = fresh.iter().map(with_signature_changed).collect::<anyhow::Result<Vec<_>>>()?;
 
     let cache = VapidCache::new(ORIGIN.to_owned());
-    let ask = |headers: &HeaderMap| cache.verify(black_box(headers), Audience::Own, now, VAPID_LEEWAY).is_ok();
+    let ask =
+        |headers: &HeaderMap| cache.verify(black_box(headers), Audience::Own, now, VAPID_LEEWAY).is_ok();
     measure("without a token", rounds, |_| ask(&HeaderMap::new()));
     measure("token never seen", rounds, |at| ask(&fresh[at]));
     ensure!(cache.signature_checks() == rounds as u64, "a token was remembered before it was seen");

@@ -136,8 +136,7 @@ fn audience(aud: Option<&Value>, expected: Expected<'_>) -> ClaimCheck {
     let passed = match aud {
         Some(Value::String(one)) => is_audience(one),
         Some(Value::Array(several)) => {
-            several.iter().all(Value::is_string)
-                && several.iter().filter_map(Value::as_str).any(is_audience)
+            several.iter().all(Value::is_string) && several.iter().filter_map(Value::as_str).any(is_audience)
         }
         _ => false,
     };
@@ -160,8 +159,7 @@ fn is_audience(audience: &str, origin: &str) -> bool {
 fn is_google(audience: &str) -> bool {
     let Some(origin) = UrlOrigin::parse(audience).filter(UrlOrigin::is_default_https) else { return false };
     let number = origin.host().strip_prefix("jmt").and_then(|rest| rest.strip_suffix(".google.com"));
-    let is_numbered =
-        |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_numbered = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     origin.host() == "fcm.googleapis.com" || number.is_some_and(is_numbered)
 }
 

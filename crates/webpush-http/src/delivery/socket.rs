@@ -105,11 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: FrameReader> Socket<S, R> {
         self.poll_read(cx, R::feed)
     }
 
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        take: impl FnOnce(&mut R, &[u8]),
-    ) -> Poll<Io> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&mut R, &[u8])) -> Poll<Io> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut bytes);
         match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {

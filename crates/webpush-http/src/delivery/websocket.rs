@@ -345,9 +345,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
     async fn identify(&mut self, known: Option<InboxId>, agent: &mut Agent<AutopushConnection>) {
         let service = agent.service();
         let found = match known {
-            Some(id) => {
-                find(service, id, TransportKind::Autopush).await.map(|session_handle| Some((id, session_handle?)))
-            }
+            Some(id) => find(service, id, TransportKind::Autopush)
+                .await
+                .map(|session_handle| Some((id, session_handle?))),
             None => Ok(None),
         };
         let new = || {

@@ -50,7 +50,9 @@ impl Resource<'_> {
     /// both are 404 (RFC 8030 §7.3).
     pub(crate) fn for_client(&self, failure: ServiceError, open: Option<Capability>) -> ServiceError {
         match (failure, open) {
-            (ServiceError::Problem(Problem::NotFound), Some(Capability::Push(..))) if self.alias.is_some() => {
+            (ServiceError::Problem(Problem::NotFound), Some(Capability::Push(..)))
+                if self.alias.is_some() =>
+            {
                 Problem::Gone.into()
             }
             (failure, _) => failure,

@@ -17,7 +17,7 @@ use webpush_core::problem::{LimitKind, Problem};
 use webpush_core::protocol::chromium::DeviceCredentials;
 use webpush_core::protocol::chromium::checkin::{CHECKIN_BYTES, CheckinRequest, response};
 use webpush_core::protocol::chromium::registration::{
-    REGISTRATION_BYTES, RegistrationError, RegistrationRequest, accepted,
+    REGISTRATION_BYTES, RegistrationError, RegistrationRequest, accepted, removed,
 };
 use webpush_core::sender::parse_key;
 use webpush_core::subscription::{ChromiumApp, Protocol};
@@ -88,6 +88,7 @@ pub(crate) async fn register(
     let token = match RegistrationRequest::parse(&form) {
         Err(error) => return Ok(refused(StatusCode::BAD_REQUEST, error)),
         Ok(RegistrationRequest::Other) => UNUSED_TOKEN.to_owned(),
+        Ok(RegistrationRequest::RemoveOther(app)) => return Ok(text(StatusCode::OK, removed(&app))),
         Ok(RegistrationRequest::Unregister { app }) => {
             unregister(service, agent, channel(&app)).await?;
             UNUSED_TOKEN.to_owned()

@@ -27,8 +27,8 @@ use webpush_core::capability::{Capability, is_capability_path};
 use webpush_core::problem::Problem;
 use webpush_core::protocol::legacy::{DEVICES, is_legacy_path};
 use webpush_service::client_addr::Caller;
-use webpush_service::vapid_cache::Audience;
 use webpush_service::service::Service;
+use webpush_service::vapid_cache::Audience;
 
 /// Serves one request. Failures become responses.
 pub async fn serve(
@@ -60,7 +60,9 @@ pub async fn serve(
             body.discard().await;
             let failure = resource.for_client(failure, open);
             RouteOutcome::Answer(match path {
-                REGISTER if server.speaks_chromium => chromium::failed(&failure, &server.error_style),
+                REGISTER if server.speaks_chromium && head.method == Method::POST => {
+                    chromium::failed(&failure, &server.error_style)
+                }
                 matrix::PATH => matrix::failed(ErrorKind::Service(&failure), &server.error_style),
                 _ if is_legacy_path(path) => legacy::answer::failed(&failure, &server.error_style),
                 _ => server.error_style.answer(&failure),

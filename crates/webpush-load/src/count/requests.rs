@@ -84,5 +84,8 @@ fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
 }
 
 fn sender(cache: &VapidCache, credentials: &HeaderMap) -> anyhow::Result<VerifiedSender> {
-    cache.verify(credentials, Audience::Own, NOW, VAPID_LEEWAY).map_err(refused)?.context("nobody says who sends")
+    cache
+        .verify(credentials, Audience::Own, NOW, VAPID_LEEWAY)
+        .map_err(refused)?
+        .context("nobody says who sends")
 }

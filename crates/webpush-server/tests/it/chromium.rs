@@ -1,7 +1,7 @@
 //! Check-in, registration and MCS of Chromium. `interop/node/chromium.mjs` has the real one.
 
-mod device;
 mod delivery;
+mod device;
 mod registration;
 
 use crate::support::Server;

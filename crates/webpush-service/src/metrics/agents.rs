@@ -60,7 +60,8 @@ impl Agents {
         let transports = || TransportKind::ALL.into_iter();
         out.gauges(
             "sessions",
-            "Open sessions, by transport: rfc8030 and legacy use server push, events server-sent events, autopush a WebSocket.",
+            "Open sessions, by transport: rfc8030 and legacy use server push, events server-sent events, autopush a WebSocket, \
+             chromium an MCS connection.",
             "protocol",
             transports().map(|transport| (transport.as_str(), registry.session_count(transport))),
         )?;

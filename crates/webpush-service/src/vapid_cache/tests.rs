@@ -22,7 +22,10 @@ fn signed(key: &VapidKey) -> String {
 
 /// Verifies a token: there is no other way to create a `VerifiedSender`.
 pub(super) fn verified_sender() -> VerifiedSender {
-    cache().verify(&headers(&signed(&VapidKey::generate().unwrap())), Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap()
+    cache()
+        .verify(&headers(&signed(&VapidKey::generate().unwrap())), Audience::Own, NOW, VAPID_LEEWAY)
+        .unwrap()
+        .unwrap()
 }
 
 fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
@@ -55,8 +58,15 @@ fn a_cached_token_expires() {
     let end = cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap().expires();
     let last = end.after(VAPID_LEEWAY).before(Duration::from_millis(1));
     assert!(cache.verify(&headers, Audience::Own, last, VAPID_LEEWAY).is_ok());
-    assert_eq!(claim(cache.verify(&headers, Audience::Own, end.after(VAPID_LEEWAY), VAPID_LEEWAY)), Claim::Expiry);
-    assert_eq!(claim(cache.verify(&headers, Audience::Own, end, Duration::ZERO)), Claim::Expiry, "the leeway may change");
+    assert_eq!(
+        claim(cache.verify(&headers, Audience::Own, end.after(VAPID_LEEWAY), VAPID_LEEWAY)),
+        Claim::Expiry
+    );
+    assert_eq!(
+        claim(cache.verify(&headers, Audience::Own, end, Duration::ZERO)),
+        Claim::Expiry,
+        "the leeway may change"
+    );
     let clock_set_back = Timestamp::from_millis(NOW.as_millis() - 25 * 3_600_000);
     assert_eq!(claim(cache.verify(&headers, Audience::Own, clock_set_back, VAPID_LEEWAY)), Claim::Expiry);
     assert_eq!(cache.signature_checks(), 1);

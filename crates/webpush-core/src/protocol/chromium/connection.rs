@@ -182,7 +182,8 @@ impl McsConnection {
         keyring: &Keyring,
         now: Timestamp,
     ) -> Option<Vec<u8>> {
-        let (Protocol::Chromium(_, app), Some(sender)) = (&subscription.protocol, &subscription.sender) else {
+        let (Protocol::Chromium(_, app), Some(sender)) = (&subscription.protocol, &subscription.sender)
+        else {
             return None;
         };
         let (message, entry) = (entry.message()?, entry.entry_ref());
@@ -191,8 +192,10 @@ impl McsConnection {
             false => None,
         };
         let received = self.received;
-        let frame =
-            stanza::data_message(message, &Envelope { app, sender, persistent_id: id.as_deref(), received, now });
+        let frame = stanza::data_message(
+            message,
+            &Envelope { app, sender, persistent_id: id.as_deref(), received, now },
+        );
         self.sent = self.sent.wrapping_add(1);
         if entry.is_stored() {
             if self.unacknowledged.len() == UNACKNOWLEDGED_FRAMES {

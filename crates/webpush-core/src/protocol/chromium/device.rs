@@ -84,9 +84,16 @@ mod tests {
 
     #[test]
     fn zero_and_other_texts_are_not_credentials() {
-        for value in
-            ["", "AidLogin", "AidLogin 1", "AidLogin 0:1", "AidLogin 1:0", "AidLogin +1:1", "AidLogin 1:2:3", "Bearer 1:2"]
-        {
+        for value in [
+            "",
+            "AidLogin",
+            "AidLogin 1",
+            "AidLogin 0:1",
+            "AidLogin 1:0",
+            "AidLogin +1:1",
+            "AidLogin 1:2:3",
+            "Bearer 1:2",
+        ] {
             assert_eq!(DeviceCredentials::from_authorization(value), None, "{value}");
         }
         let parsed = DeviceCredentials::from_authorization("AidLogin 18446744073709551615:2").unwrap();

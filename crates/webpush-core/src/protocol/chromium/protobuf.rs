@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn incomplete_and_unknown_fields_are_malformed() {
-        for bytes in [&[0x08][..], &[0x08, 0x80], &[0x09, 1, 2], b"\x12\x07test", &[0x0b], &[0x0c], &[0xff; 11]] {
+        for bytes in
+            [&[0x08][..], &[0x08, 0x80], &[0x09, 1, 2], b"\x12\x07test", &[0x0b], &[0x0c], &[0xff; 11]]
+        {
             assert_eq!(fields(bytes), Err(Malformed), "{bytes:?}");
         }
         assert_eq!(varint(&[0xff; 9]), Some(None), "more may follow");

@@ -27,6 +27,8 @@ pub enum RegistrationRequest {
     },
     /// A registration of the browser itself, which this service has no messages for.
     Other,
+    /// The removal of such a registration, with the name of the app, which the response repeats.
+    RemoveOther(String),
 }
 
 /// The reason for refusing a registration, which Chromium reads in the body.
@@ -63,10 +65,16 @@ impl RegistrationError {
     }
 }
 
-/// Returns the body of the response to a registration or its removal, which has a `token` as well.
+/// Returns the body of the response to a registration, or to the removal of a subscription, which has a token as well.
 #[must_use]
 pub fn accepted(token: &str) -> String {
     format!("token={token}")
+}
+
+/// Returns the body of the response to the removal of a registration of the browser itself.
+#[must_use]
+pub fn removed(category: &str) -> String {
+    format!("deleted={category}")
 }
 
 impl RegistrationRequest {
@@ -88,8 +96,10 @@ impl RegistrationRequest {
             }
         }
         let category = category.ok_or(RegistrationError::InvalidParameters)?;
-        let Some(subtype) = subtype.filter(|subtype| subtype.starts_with(WEB_PUSH)) else {
-            return Ok(Self::Other);
+        let subtype = match subtype {
+            Some(subtype) if subtype.starts_with(WEB_PUSH) => subtype,
+            None if is_removal => return Ok(Self::RemoveOther(category)),
+            Some(_) | None => return Ok(Self::Other),
         };
         let app = ChromiumApp::new(&category, &subtype).ok_or(RegistrationError::InvalidParameters)?;
         match (is_removal, sender) {
@@ -139,6 +149,8 @@ mod tests {
         ] {
             assert_eq!(RegistrationRequest::parse(form.as_bytes()), Ok(RegistrationRequest::Other), "{form}");
         }
+        let removal = RegistrationRequest::parse(b"app=com.google.android.gms&delete=true");
+        assert_eq!(removal, Ok(RegistrationRequest::RemoveOther("com.google.android.gms".into())));
     }
 
     #[test]

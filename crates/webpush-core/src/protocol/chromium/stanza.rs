@@ -230,7 +230,8 @@ pub fn data_message(message: &Draft, envelope: &Envelope<'_>) -> Vec<u8> {
     push_app_data(&mut body, "subtype", app.subtype().as_bytes());
     for (name, value) in message.encoding.headers().filter(|(name, _)| *name != CONTENT_TYPE) {
         // The browser compares the coding as it is.
-        let value = if name == CONTENT_ENCODING { &value.as_bytes().to_ascii_lowercase() } else { value.as_bytes() };
+        let value =
+            if name == CONTENT_ENCODING { &value.as_bytes().to_ascii_lowercase() } else { value.as_bytes() };
         push_app_data(&mut body, name.as_str(), value);
     }
     if let Some(id) = persistent_id {

@@ -107,9 +107,12 @@ fn an_audience_of_google_is_accepted_where_it_is_expected() {
         let token = token(1, ES256_HEADER, &format!(r#"{{"aud":"{aud}","exp":1700043200}}"#));
         failed(check_as(expected, &token, &key_text(1)))
     };
-    for right in
-        ["https://fcm.googleapis.com", "https://FCM.googleapis.com:443/", "https://jmt17.google.com", "https://jmt1.google.com"]
-    {
+    for right in [
+        "https://fcm.googleapis.com",
+        "https://FCM.googleapis.com:443/",
+        "https://jmt17.google.com",
+        "https://jmt1.google.com",
+    ] {
         assert_eq!(with(true, right), None, "{right}");
         assert_eq!(with(false, right), Some(Claim::Audience), "{right}");
     }

@@ -45,7 +45,12 @@ impl Device {
         self.post_to(peer, "/chromium/register", form).await
     }
 
-    pub(super) async fn post_to(&self, peer: &mut Http2Client, path: &str, form: String) -> (StatusCode, String) {
+    pub(super) async fn post_to(
+        &self,
+        peer: &mut Http2Client,
+        path: &str,
+        form: String,
+    ) -> (StatusCode, String) {
         let authorization = self.authorization();
         let response =
             peer.request(Method::POST, path, &[FORM, ("authorization", &authorization)], form).await;
@@ -66,7 +71,11 @@ pub(super) fn form(subtype: &str, sender: &str) -> String {
 }
 
 /// Checks in; with zeros as a new device.
-pub(super) async fn check_in(peer: &mut Http2Client, android_id: u64, security_token: u64) -> Response<Bytes> {
+pub(super) async fn check_in(
+    peer: &mut Http2Client,
+    android_id: u64,
+    security_token: u64,
+) -> Response<Bytes> {
     check_in_at(peer, "/chromium/checkin", android_id, security_token).await
 }
 
@@ -90,7 +99,12 @@ pub(super) fn vapid(key: &VapidKey, audience: &str) -> String {
 }
 
 /// Pushes a message, signed for Google.
-pub(super) async fn push(peer: &mut Http2Client, token: &str, key: &VapidKey, body: &'static str) -> StatusCode {
+pub(super) async fn push(
+    peer: &mut Http2Client,
+    token: &str,
+    key: &VapidKey,
+    body: &'static str,
+) -> StatusCode {
     let authorization = vapid(key, "https://fcm.googleapis.com");
     let headers = [("ttl", "60"), ("authorization", &*authorization), ("content-encoding", "aes128gcm")];
     peer.post(&format!("/fcm/send/{token}"), &headers, body).await.status()
@@ -160,7 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Mcs<S> {
     /// Acknowledges the first `frames` frames of the server.
     pub(super) async fn acknowledge(&mut self, frames: u64) {
         let extension = [integer(1, 13), bytes_field(2, b"")].concat();
-        let body = [integer(2, 1), bytes_field(3, b""), bytes_field(7, &extension), integer(10, frames)].concat();
+        let body =
+            [integer(2, 1), bytes_field(3, b""), bytes_field(7, &extension), integer(10, frames)].concat();
         self.send(7, &body).await;
     }
 

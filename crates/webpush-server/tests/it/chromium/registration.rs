@@ -2,7 +2,7 @@
 
 use super::device::{Device, SUBTYPE, check_in, check_in_at, form, push, vapid};
 use super::start;
-use crate::support::Server;
+use crate::support::{Server, header};
 use http::StatusCode;
 use webpush_client::vapid::VapidKey;
 
@@ -51,6 +51,9 @@ async fn registrations_of_the_browser_itself_get_a_token_that_opens_nothing() {
     assert_eq!(status, StatusCode::OK);
     let token = body.strip_prefix("token=").unwrap();
     assert_eq!(push(&mut peer, token, &key, "x").await, StatusCode::NOT_FOUND);
+    let removal = "app=com.google.android.gms&device=1&delete=true".to_owned();
+    let removed = device.post(&mut peer, removal).await;
+    assert_eq!(removed, (StatusCode::OK, "deleted=com.google.android.gms".to_owned()));
 }
 
 #[tokio::test]
@@ -134,6 +137,8 @@ async fn only_post_is_allowed() {
     let server = start(&[]);
     let mut peer = server.connect().await;
     for path in ["/chromium/checkin", "/chromium/register"] {
-        assert_eq!(peer.get(path, &[]).await.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let response = peer.get(path, &[]).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(header(&response, "allow"), "POST");
     }
 }

@@ -42,7 +42,8 @@ fn after(seconds: u64) -> Timestamp {
 fn login(received: &[String]) -> Vec<u8> {
     let mut body = Vec::new();
     let number = u64::from_be_bytes([1; 8]).to_string();
-    for (field, text) in [(1, "chrome-156"), (2, "mcs.android.com"), (3, &number), (4, &number), (5, &number)] {
+    for (field, text) in [(1, "chrome-156"), (2, "mcs.android.com"), (3, &number), (4, &number), (5, &number)]
+    {
         push_bytes(&mut body, field, text.as_bytes());
     }
     received.iter().for_each(|id| push_bytes(&mut body, 10, id.as_bytes()));
@@ -214,7 +215,8 @@ fn only_stored_messages_of_chromium_have_a_persistent_id() {
     let frame = connection.message(&unstored(), &chromium(), &keyring(), NOW).unwrap();
     assert!(frame.windows(key.len()).any(|part| part == key.as_bytes()), "the sender");
     assert_eq!(hear(&mut connection, 7, &counted(10, 2), NOW), [], "nothing to settle");
-    for protocol in [Protocol::Rfc8030, Protocol::Legacy, Protocol::Autopush(ChannelId::from_bytes([3; 16]))] {
+    for protocol in [Protocol::Rfc8030, Protocol::Legacy, Protocol::Autopush(ChannelId::from_bytes([3; 16]))]
+    {
         let entry = stored(1, draft(1)).into();
         assert_eq!(connection.message(&entry, &subscription(protocol), &keyring(), NOW), None);
     }

@@ -74,7 +74,11 @@ fn acknowledgements_are_in_most_messages() {
         (1, b"\x10\x04", StanzaKind::HeartbeatAck),
         (8, b"\x1a\x01x\x2a\x01y\x58\x04", StanzaKind::Data),
         (7, b"\x10\x01\x1a\x00\x3a\x04\x08\x0d\x12\x00\x50\x04", StanzaKind::Acknowledgement(vec![])),
-        (7, b"\x10\x01\x1a\x00\x3a\x07\x08\x0c\x12\x03\x0a\x01a\x50\x04", StanzaKind::Acknowledgement(vec!["a"])),
+        (
+            7,
+            b"\x10\x01\x1a\x00\x3a\x07\x08\x0c\x12\x03\x0a\x01a\x50\x04",
+            StanzaKind::Acknowledgement(vec!["a"]),
+        ),
     ] {
         assert_eq!(parse(tag, body), Some(AgentStanza { received: 4, kind }), "{tag}");
     }
@@ -118,11 +122,18 @@ fn a_push_message_has_the_names_of_its_subscription() {
 
 #[test]
 fn the_older_coding_keeps_its_parameters_and_an_empty_message_has_no_data() {
-    let headers =
-        [("content-encoding", "aesgcm"), ("encryption", "salt=AAAA"), ("crypto-key", "dh=BBBB;p256ecdsa=CCCC")];
+    let headers = [
+        ("content-encoding", "aesgcm"),
+        ("encryption", "salt=AAAA"),
+        ("crypto-key", "dh=BBBB;p256ecdsa=CCCC"),
+    ];
     let found = fields(&message(&headers, b"x"), None, NOW);
-    let data: Vec<_> = found.iter().filter(|(number, _)| *number == 7).map(|(_, pair)| pair.as_str()).collect();
-    assert!(data.contains(&"\n\nencryption\u{12}\tsalt=AAAA") && data.contains(&"\n\ncrypto-key\u{12}\u{7}dh=BBBB"));
+    let data: Vec<_> =
+        found.iter().filter(|(number, _)| *number == 7).map(|(_, pair)| pair.as_str()).collect();
+    assert!(
+        data.contains(&"\n\nencryption\u{12}\tsalt=AAAA")
+            && data.contains(&"\n\ncrypto-key\u{12}\u{7}dh=BBBB")
+    );
     assert!(found.iter().all(|(number, _)| *number != 9), "it is never sent again");
     let empty = fields(&message(&[], b""), None, NOW);
     assert!(empty.iter().all(|(number, _)| *number != 21));

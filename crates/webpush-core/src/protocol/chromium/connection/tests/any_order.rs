@@ -90,7 +90,8 @@ impl Driver {
             Step::Refused => McsInput::Refused("no"),
             Step::Fetched(entries, more) => {
                 let entries = self.entries(*entries);
-                session::Input::Fetched(Page { entries, scanned: Position::new(self.last), more: *more }).into()
+                session::Input::Fetched(Page { entries, scanned: Position::new(self.last), more: *more })
+                    .into()
             }
             Step::Update(entries) => {
                 let previous = Position::new(self.last);
@@ -112,7 +113,9 @@ impl Driver {
             Step::Gone => session::Input::Gone.into(),
             Step::Superseded => session::Input::Superseded.into(),
             Step::Close => McsInput::Close,
-            Step::Draining(seconds) => McsInput::Draining(self.now.after(Duration::from_secs((*seconds).into()))),
+            Step::Draining(seconds) => {
+                McsInput::Draining(self.now.after(Duration::from_secs((*seconds).into())))
+            }
             Step::Wait(seconds) => {
                 self.now = self.now.after(Duration::from_secs((*seconds).into()));
                 match self.connection.next_deadline() {
