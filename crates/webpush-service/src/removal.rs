@@ -163,8 +163,9 @@ mod tests {
         let (created, key) = (Timestamp::from_millis(1), KeyId(1));
         let inbox = |id, owner| Op::CreateInbox(Inbox { id, owner, created, key });
         let mut ops = vec![inbox(AGENT, Owner::Agent), inbox(RECEIPTS, Owner::Receipts)];
-        let (agent, sender, protocol) = (AGENT, None, Protocol::Rfc8030);
+        let (agent, sender) = (AGENT, None);
         let subscribe = |number| {
+            let protocol = Protocol::Rfc8030;
             Op::Subscribe(Subscription { agent, id: subscription(number), created, key, sender, protocol })
         };
         ops.extend([0, 1].map(subscribe));

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
@@ -17,7 +17,7 @@ use webpush_core::inbox::{Inbox, Owner};
 use webpush_core::message::Draft;
 use webpush_core::message::Outcome;
 use webpush_core::session::Scope;
-use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::subscription::{ChromiumApp, Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
@@ -62,12 +62,16 @@ fn step() -> impl Strategy<Value = Step> {
         let created = Timestamp::from_millis(1);
         Step::Other(Op::CreateInbox(Inbox { id: inbox_id(number), owner, created, key: KeyId(key) }))
     });
-    let subscribe = (0..3_u8, 0..3_u8, 0..4_u8).prop_map(|(agent, id, channel)| {
+    let subscribe = (0..3_u8, 0..3_u8, 0..5_u8).prop_map(|(agent, id, channel)| {
         let (agent, id) = (inbox_id(agent), subscription_id(id));
         let created = Timestamp::from_millis(2);
         let protocol = match channel {
             0 | 1 => Protocol::Autopush(channel_id(channel)),
             2 => Protocol::Legacy,
+            3 => {
+                let app = ChromiumApp::new("org.chromium.linux", "wp:x").unwrap();
+                Protocol::Chromium(channel_id(0), Arc::new(app))
+            }
             _ => Protocol::Rfc8030,
         };
         Step::Other(Op::Subscribe(Subscription { agent, id, created, key: KeyId(1), sender: None, protocol }))

@@ -25,7 +25,7 @@ fn scope() -> Scope {
 }
 
 /// A draft whose ID is derived from its position.
-pub(super) fn draft(position: u64) -> Draft {
+pub(crate) fn draft(position: u64) -> Draft {
     Draft {
         id: MessageId::from_bytes([u8::try_from(position % 251).unwrap(); 16]),
         agent: inbox(),
@@ -45,7 +45,7 @@ pub(crate) fn entry(position: u64) -> Entry {
     stored(position, draft(position))
 }
 
-pub(super) fn stored(position: u64, draft: Draft) -> Entry {
+pub(crate) fn stored(position: u64, draft: Draft) -> Entry {
     Entry::Message(Arc::new(draft.into_message(Position::new(position))))
 }
 

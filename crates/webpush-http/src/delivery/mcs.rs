@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use webpush_core::id::{EntryRef, InboxId};
 use webpush_core::protocol::chromium::{McsAction, McsClose, McsConnection, McsInput, McsReader};
 use webpush_core::session::End;
+use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::StoreError;
@@ -28,6 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Serves an agent until it disconnects.
 pub fn run<S>(
     stream: S,
+    client: ClientAddr,
     server: Arc<HttpServer>,
     draining: Draining,
     permit: ConnectionPermit,
@@ -40,6 +42,7 @@ where
     let shutdown = |mut draining: Draining| async move { draining.begun().await };
     let transport = Mcs {
         socket: Socket::new(stream, b""),
+        client,
         close_timer: None,
         shutdown: Some(Box::pin(shutdown(draining.clone()))),
         draining,
@@ -55,6 +58,7 @@ where
 
 struct Mcs<S> {
     socket: Socket<S, McsReader>,
+    client: ClientAddr,
     /// Limits the wait for the end of the stream; `None` until the connection was closed.
     close_timer: Option<Pin<Box<Sleep>>>,
     draining: Draining,
@@ -83,6 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for Mcs<S> {
 
     /// The registry also announces shutdown.
     const HANDLES_WAKEUPS: bool = true;
+
+    fn client(&self) -> &ClientAddr {
+        &self.client
+    }
 
     fn is_ready(&self) -> bool {
         self.close_timer.is_none() && self.socket.has_room()

@@ -14,6 +14,7 @@ use crate::transport::proxy_header;
 use crate::transport::stall::StallGuard;
 use crate::transport::wrong_scheme;
 use bytes::BytesMut;
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -130,7 +131,8 @@ async fn connection(
             }
             FrontProtocol::Mcs => {
                 let stream = StallGuard::new(stream, stall);
-                drop(tokio::spawn(mcs::run(stream, server, draining, permit)));
+                let client = direct_peer.client(&server.proxies, &HeaderMap::new());
+                drop(tokio::spawn(mcs::run(stream, client, server, draining, permit)));
             }
         }
         return;
@@ -160,7 +162,8 @@ async fn connection(
     let stream = Box::new(stream);
     // Tasks of their own, here and below, which are smaller than that of the handshake.
     if front.protocol == FrontProtocol::Mcs {
-        tokio::spawn(mcs::run(stream, server, draining, permit));
+        let client = direct_peer.client(&server.proxies, &HeaderMap::new());
+        tokio::spawn(mcs::run(stream, client, server, draining, permit));
     } else if is_http2 {
         tokio::spawn(http2::serve(stream, direct_peer, server, draining, permit));
     } else {

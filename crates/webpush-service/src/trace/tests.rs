@@ -2,7 +2,7 @@ use super::*;
 use bytes::Bytes;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
-use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
+use webpush_core::id::{InboxId, Position, SubscriptionId};
 use webpush_core::subscription::ProtocolKind;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;

@@ -74,7 +74,7 @@ async fn d1_withdraw_a_delete_acknowledges_for_an_rfc_8030_agent_and_withdraws_e
         (Protocol::Legacy, ReceiptStatus::Failed),
         (autopush, ReceiptStatus::Failed),
     ] {
-        let (service, entry) = with_message(protocol).await;
+        let (service, entry) = with_message(protocol.clone()).await;
         assert_eq!(delete(&service, entry).await.unwrap().status(), StatusCode::NO_CONTENT);
         assert_eq!(receipts(&service).await, [status], "{protocol:?}");
         assert_eq!(service.entry(&entry).await, Ok(None));
