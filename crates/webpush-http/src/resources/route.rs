@@ -124,7 +124,7 @@ async fn on_capability(
             publish::publish(service, caller.client, head, body, audience(alias), agent, id).await?
         }
         (Capability::Push(agent, id), &Method::PUT) if service.limits.load().simple_push => {
-            publish::publish(service, caller.client, head, body, agent, id).await?
+            publish::publish(service, caller.client, head, body, audience(alias), agent, id).await?
         }
         (Capability::Push(agent, id), &Method::GET | &Method::HEAD) => {
             unifiedpush::endpoint(service, agent, id).await?
