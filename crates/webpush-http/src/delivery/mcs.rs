@@ -215,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Mcs<S> {
 
     fn close(&mut self, reason: McsClose, agent: &mut Agent<McsConnection>) {
         agent.queue.clear();
-        agent.session_handle = None;
+        agent.end_session();
         self.socket.end_sending();
         self.close_timer = Some(Box::pin(sleep(CLOSE_TIMEOUT)));
         let scope = agent.protocol.session().map(|session| session.scope());
