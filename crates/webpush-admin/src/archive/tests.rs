@@ -77,7 +77,7 @@ fn records() -> Vec<Record> {
         status,
     };
     let entry = |receipt| Record::Entry(Entry::Receipt(receipt));
-    let mut records = vec![Record::Position(Position::new(20)), inbox(AGENT, Owner::Agent, None, 2, 256, 3)];
+    let mut records = vec![Record::Position(Position::new(20)), inbox(AGENT, Owner::Agent, None, 2, 256, 4)];
     records.extend(subscriptions.map(Record::Subscription));
     let messages = [plain.into_message(Position::new(9)), empty.into_message(Position::new(11))];
     records.extend(messages.map(|message| Record::Entry(Entry::Message(Arc::new(message)))));
@@ -115,7 +115,7 @@ fn archives_are_restored() {
     for kind in [ArchiveKind::Backup, ArchiveKind::Export] {
         let directory = tempfile::tempdir().unwrap();
         let counts = restore_into(directory.path(), &archive(kind)).unwrap();
-        assert_eq!(counts, Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 });
+        assert_eq!(counts, Counts { inboxes: 2, subscriptions: 4, messages: 2, receipts: 2 });
         let data = directory.path().join("data");
         let store = EmbeddedStore::open(&data.join(STORE_DIR), Options::default()).unwrap();
         let restored =
@@ -136,7 +136,9 @@ fn archives_are_restored() {
 #[test]
 fn an_archive_of_an_early_build_is_read() {
     let early = include_bytes!("tests/early-build.jsonl");
-    assert_eq!(read(early), read(&archive(ArchiveKind::Export)));
+    // It knew one protocol less.
+    let counts = Counts { inboxes: 2, subscriptions: 3, messages: 2, receipts: 2 };
+    assert_eq!(read(early), Ok(counts));
 }
 
 #[test]
