@@ -114,7 +114,9 @@ fn run(connection: &mut AutopushConnection, command: AutopushCommand, closed: bo
     closed
 }
 
-/// Reads the bytes as a check-in, as a form, and as an MCS connection, in chunks of the size in the first byte.
+/// Reads the bytes as a check-in, as a form, and as an MCS connection.
+///
+/// The first byte is the size of chunks.
 pub(crate) fn chromium(bytes: &[u8]) {
     let _ = (CheckinRequest::parse(bytes), RegistrationRequest::parse(bytes));
     let Some(keyring) = Keyring::new::<Cipher>(&[(KeyId(1), [1; 32])]) else { return };

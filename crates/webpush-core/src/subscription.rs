@@ -144,7 +144,9 @@ impl Protocol {
 }
 
 impl Subscription {
-    /// Returns the agent's own ID of the subscription, for autopush and Chromium. It is unique within the agent.
+    /// Returns the agent's own ID of the subscription, for autopush and Chromium.
+    ///
+    /// It is unique within the agent.
     #[must_use]
     pub const fn channel(&self) -> Option<ChannelId> {
         match self.protocol {

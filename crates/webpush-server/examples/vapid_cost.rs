@@ -12,7 +12,7 @@ use std::time::Instant;
 use webpush_client::vapid::VapidKey;
 use webpush_core::sender::VAPID_LEEWAY;
 use webpush_core::time::Timestamp;
-use webpush_service::vapid_cache::{Audience, VapidCache};
+use webpush_service::vapid_cache::{TokenAudience, VapidCache};
 
 const ORIGIN: &str = "https://push.example";
 const MAX_ROUNDS: usize = 100_000;
@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
 
     let cache = VapidCache::new(ORIGIN.to_owned());
     let ask =
-        |headers: &HeaderMap| cache.verify(black_box(headers), Audience::Own, now, VAPID_LEEWAY).is_ok();
+        |headers: &HeaderMap| cache.verify(black_box(headers), TokenAudience::Own, now, VAPID_LEEWAY).is_ok();
     measure("without a token", rounds, |_| ask(&HeaderMap::new()));
     measure("token never seen", rounds, |at| ask(&fresh[at]));
     ensure!(cache.signature_checks() == rounds as u64, "a token was remembered before it was seen");

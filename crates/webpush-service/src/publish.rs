@@ -11,7 +11,7 @@ use crate::client_addr::ClientAddr;
 use crate::error::ServiceError;
 use crate::rate_limits::PushStage;
 use crate::service::Service;
-use crate::vapid_cache::Audience;
+use crate::vapid_cache::TokenAudience;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub async fn accept(
     service: &Service,
     client: &ClientAddr,
     headers: &HeaderMap,
-    audience: Audience,
+    audience: TokenAudience,
     subscription: &Subscription,
     request: PublishRequest,
 ) -> Result<Published, ServiceError> {
@@ -73,7 +73,7 @@ pub async fn accept(
     let leeway = service.limits.load().vapid_leeway;
     let audience = match subscription.protocol.kind() {
         ProtocolKind::Chromium => audience,
-        ProtocolKind::Rfc8030 | ProtocolKind::Autopush | ProtocolKind::Legacy => Audience::Own,
+        ProtocolKind::Rfc8030 | ProtocolKind::Autopush | ProtocolKind::Legacy => TokenAudience::Own,
     };
     let sender = service.vapid.verify(headers, audience, now, leeway)?;
     if let Some(sender) = &sender {

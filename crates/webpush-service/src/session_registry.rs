@@ -63,7 +63,9 @@ impl TransportKind {
         }
     }
 
-    /// Returns true if the sessions have connections of their own, which are woken for broadcasts and shutdown.
+    /// Returns true if the sessions have connections of their own.
+    ///
+    /// These are woken for broadcasts and shutdown.
     const fn has_own_connection(self) -> bool {
         match self {
             Self::Autopush | Self::Chromium => true,

@@ -27,7 +27,7 @@ pub struct VapidCache {
 
 /// The audiences that a token may be issued for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum TokenAudience {
     /// This server.
     Own,
     /// This server, or Google's push service: Chromium gives its subscriptions URLs of Google.
@@ -50,7 +50,7 @@ impl VapidCache {
     pub fn verify(
         &self,
         headers: &HeaderMap,
-        audience: Audience,
+        audience: TokenAudience,
         now: Timestamp,
         leeway: Duration,
     ) -> Result<Option<VerifiedSender>, Problem> {
@@ -60,7 +60,7 @@ impl VapidCache {
         if let Some(sender) = cached.filter(|sender| sender.is_valid_at(now, leeway)) {
             return Ok(Some(sender));
         }
-        let google_as_well = audience == Audience::GoogleAsWell;
+        let google_as_well = audience == TokenAudience::GoogleAsWell;
         let expected = Expected { audience: &self.audience, google_as_well, now, leeway };
         let sender = verify(&credentials, expected, &CountingCurve(&self.checks))?;
         self.with_shard(&digest, |shard| shard.insert(digest, sender));
@@ -82,7 +82,7 @@ impl VapidCache {
 /// Hashes token and key, and the audience, as a token that one accepts may be invalid for the other.
 ///
 /// The length prefix keeps the boundary between token and key unambiguous.
-fn digest(credentials: &Credentials<'_>, audience: Audience) -> TokenDigest {
+fn digest(credentials: &Credentials<'_>, audience: TokenAudience) -> TokenDigest {
     let mut context = Context::new(&SHA256);
     context.update(&[audience as u8]);
     context.update(&(credentials.token().len() as u64).to_be_bytes());

@@ -14,17 +14,17 @@ const READ_BYTES: usize = 4096;
 const MAX_UNWRITTEN_BYTES: usize = 64 * 1024;
 
 /// Assembles frames from bytes.
-pub(super) trait FrameReader: Default {
+pub(super) trait FrameAssembler: Default {
     fn feed(&mut self, bytes: &[u8]);
 }
 
-impl FrameReader for WebSocketReader {
+impl FrameAssembler for WebSocketReader {
     fn feed(&mut self, bytes: &[u8]) {
         Self::feed(self, bytes);
     }
 }
 
-impl FrameReader for McsReader {
+impl FrameAssembler for McsReader {
     fn feed(&mut self, bytes: &[u8]) {
         Self::feed(self, bytes);
     }
@@ -60,7 +60,7 @@ pub(super) enum Io {
     Closed,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, R: FrameReader> Socket<S, R> {
+impl<S: AsyncRead + AsyncWrite + Unpin, R: FrameAssembler> Socket<S, R> {
     /// Creates a socket on a stream. `early` are bytes that were read from it.
     pub(super) fn new(stream: S, early: &[u8]) -> Self {
         let (mut reader, unwritten) = (R::default(), Vec::new());

@@ -28,7 +28,7 @@ use webpush_core::problem::Problem;
 use webpush_core::protocol::legacy::{DEVICES, is_legacy_path};
 use webpush_service::client_addr::Caller;
 use webpush_service::service::Service;
-use webpush_service::vapid_cache::Audience;
+use webpush_service::vapid_cache::TokenAudience;
 
 /// Serves one request. Failures become responses.
 pub async fn serve(
@@ -185,10 +185,10 @@ async fn on_capability(
 }
 
 /// Returns the audiences of VAPID tokens: those for a URL of Google are signed for its origin.
-const fn audience(alias: Option<Alias>) -> Audience {
+const fn audience(alias: Option<Alias>) -> TokenAudience {
     match alias {
-        Some(Alias::Google) => Audience::GoogleAsWell,
-        Some(Alias::Autopush) | None => Audience::Own,
+        Some(Alias::Google) => TokenAudience::GoogleAsWell,
+        Some(Alias::Autopush) | None => TokenAudience::Own,
     }
 }
 

@@ -13,7 +13,7 @@ use webpush_core::problem::Problem;
 use webpush_core::publish::{AcceptContext, PublishRequest, Retention, accept};
 use webpush_core::sender::{VAPID_LEEWAY, VerifiedSender};
 use webpush_core::subscription::{Protocol, Subscription};
-use webpush_service::vapid_cache::{Audience, VapidCache};
+use webpush_service::vapid_cache::{TokenAudience, VapidCache};
 
 /// Parses the headers.
 ///
@@ -85,7 +85,7 @@ fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
 
 fn sender(cache: &VapidCache, credentials: &HeaderMap) -> anyhow::Result<VerifiedSender> {
     cache
-        .verify(credentials, Audience::Own, NOW, VAPID_LEEWAY)
+        .verify(credentials, TokenAudience::Own, NOW, VAPID_LEEWAY)
         .map_err(refused)?
         .context("nobody says who sends")
 }

@@ -23,7 +23,7 @@ fn signed(key: &VapidKey) -> String {
 /// Verifies a token: there is no other way to create a `VerifiedSender`.
 pub(super) fn verified_sender() -> VerifiedSender {
     cache()
-        .verify(&headers(&signed(&VapidKey::generate().unwrap())), Audience::Own, NOW, VAPID_LEEWAY)
+        .verify(&headers(&signed(&VapidKey::generate().unwrap())), TokenAudience::Own, NOW, VAPID_LEEWAY)
         .unwrap()
         .unwrap()
 }
@@ -39,15 +39,15 @@ fn claim(result: Result<Option<VerifiedSender>, Problem>) -> Claim {
 fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let sender = cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap();
+    let sender = cache.verify(&headers, TokenAudience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap();
     assert_eq!(sender.key().0, base64url::decode(&key.public()).unwrap()[..]);
     assert_eq!(cache.signature_checks(), 1);
     for _ in 0..10 {
-        assert_eq!(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY), Ok(Some(sender)));
+        assert_eq!(cache.verify(&headers, TokenAudience::Own, NOW, VAPID_LEEWAY), Ok(Some(sender)));
     }
     assert_eq!(cache.signature_checks(), 1);
     let other_way = signed(&key).replace(", ", ",");
-    cache.verify(&self::headers(&other_way), Audience::Own, NOW, VAPID_LEEWAY).unwrap();
+    cache.verify(&self::headers(&other_way), TokenAudience::Own, NOW, VAPID_LEEWAY).unwrap();
     assert_eq!(cache.signature_checks(), 2, "another token of the same key");
 }
 
@@ -55,20 +55,23 @@ fn r8292_5_a_the_second_message_with_a_token_costs_no_check() {
 fn a_cached_token_expires() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&signed(&key));
-    let end = cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap().expires();
+    let end = cache.verify(&headers, TokenAudience::Own, NOW, VAPID_LEEWAY).unwrap().unwrap().expires();
     let last = end.after(VAPID_LEEWAY).before(Duration::from_millis(1));
-    assert!(cache.verify(&headers, Audience::Own, last, VAPID_LEEWAY).is_ok());
+    assert!(cache.verify(&headers, TokenAudience::Own, last, VAPID_LEEWAY).is_ok());
     assert_eq!(
-        claim(cache.verify(&headers, Audience::Own, end.after(VAPID_LEEWAY), VAPID_LEEWAY)),
+        claim(cache.verify(&headers, TokenAudience::Own, end.after(VAPID_LEEWAY), VAPID_LEEWAY)),
         Claim::Expiry
     );
     assert_eq!(
-        claim(cache.verify(&headers, Audience::Own, end, Duration::ZERO)),
+        claim(cache.verify(&headers, TokenAudience::Own, end, Duration::ZERO)),
         Claim::Expiry,
         "the leeway may change"
     );
     let clock_set_back = Timestamp::from_millis(NOW.as_millis() - 25 * 3_600_000);
-    assert_eq!(claim(cache.verify(&headers, Audience::Own, clock_set_back, VAPID_LEEWAY)), Claim::Expiry);
+    assert_eq!(
+        claim(cache.verify(&headers, TokenAudience::Own, clock_set_back, VAPID_LEEWAY)),
+        Claim::Expiry
+    );
     assert_eq!(cache.signature_checks(), 1);
 }
 
@@ -76,17 +79,20 @@ fn a_cached_token_expires() {
 fn invalid_tokens_are_not_cached_and_do_not_match_a_valid_one() {
     let (cache, one, two) = (cache(), VapidKey::generate().unwrap(), VapidKey::generate().unwrap());
     let good = signed(&one);
-    cache.verify(&headers(&good), Audience::Own, NOW, VAPID_LEEWAY).unwrap();
+    cache.verify(&headers(&good), TokenAudience::Own, NOW, VAPID_LEEWAY).unwrap();
     let stolen = headers(&good.replace(&one.public(), &two.public()));
     for checks in [2, 3] {
-        assert_eq!(claim(cache.verify(&stolen, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Signature);
+        assert_eq!(claim(cache.verify(&stolen, TokenAudience::Own, NOW, VAPID_LEEWAY)), Claim::Signature);
         assert_eq!(cache.signature_checks(), checks);
     }
     let elsewhere = one.authorization("https://elsewhere.example", None, NOW).unwrap();
-    assert_eq!(claim(cache.verify(&headers(&elsewhere), Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
+    assert_eq!(
+        claim(cache.verify(&headers(&elsewhere), TokenAudience::Own, NOW, VAPID_LEEWAY)),
+        Claim::Audience
+    );
     let late = NOW.after(Duration::from_secs(24 * 3600 + 60));
     let early = headers(&one.authorization(ORIGIN, None, late).unwrap());
-    assert_eq!(claim(cache.verify(&early, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Expiry);
+    assert_eq!(claim(cache.verify(&early, TokenAudience::Own, NOW, VAPID_LEEWAY)), Claim::Expiry);
     assert_eq!(cache.signature_checks(), 3, "invalid claims cost no signature check");
 }
 
@@ -94,10 +100,10 @@ fn invalid_tokens_are_not_cached_and_do_not_match_a_valid_one() {
 fn a_token_for_google_is_not_remembered_for_our_own_audience() {
     let (cache, key) = (cache(), VapidKey::generate().unwrap());
     let headers = headers(&key.authorization("https://fcm.googleapis.com", None, NOW).unwrap());
-    assert_eq!(claim(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
+    assert_eq!(claim(cache.verify(&headers, TokenAudience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
     for _ in 0..2 {
-        assert!(cache.verify(&headers, Audience::GoogleAsWell, NOW, VAPID_LEEWAY).unwrap().is_some());
-        assert_eq!(claim(cache.verify(&headers, Audience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
+        assert!(cache.verify(&headers, TokenAudience::GoogleAsWell, NOW, VAPID_LEEWAY).unwrap().is_some());
+        assert_eq!(claim(cache.verify(&headers, TokenAudience::Own, NOW, VAPID_LEEWAY)), Claim::Audience);
     }
     assert_eq!(cache.signature_checks(), 1);
 }

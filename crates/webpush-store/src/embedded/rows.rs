@@ -196,7 +196,9 @@ const SENDER_BYTES: usize = 65;
 const AUTOPUSH: u8 = 1;
 /// Marks the row of a subscription of the legacy (2015) API.
 const LEGACY: u8 = 2;
-/// Marks the row of a Chromium subscription, before its channel, the length of its category, category and subtype.
+/// Marks the row of a Chromium subscription.
+///
+/// Its channel, the length of its category, its category and its subtype follow.
 const CHROMIUM: u8 = 3;
 /// The first byte of every sender's key, an uncompressed point. No mark may be the same.
 const SENDER_START: u8 = 4;
@@ -230,8 +232,8 @@ pub(super) fn subscription_value(subscription: &Subscription) -> Value {
 pub(super) fn read_subscription(agent: InboxId, id: SubscriptionId, value: &[u8]) -> Option<Subscription> {
     let mut fields = unseal(&subscription_key(agent, id), value)?;
     let (created, key) = (fields.timestamp()?, KeyId(fields.u8()?));
-    // No mark says whether there is a sender, only the length of what is left. A protocol that takes as much with its mark
-    // is told from a sender by that mark.
+    // No mark says whether there is a sender, only the length of what is left. A protocol that may be
+    // as long is told from a sender by its mark.
     let is_long_protocol = fields.0.first() == Some(&CHROMIUM);
     let has_sender = fields.0.len() >= SENDER_BYTES && !is_long_protocol;
     let sender = if has_sender { Some(SenderKey(fields.array()?)) } else { None };

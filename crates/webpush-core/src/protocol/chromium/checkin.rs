@@ -1,7 +1,7 @@
 //! Check-in: a device asks for credentials, or confirms those that it has, every two days.
 
 use super::DeviceCredentials;
-use super::protobuf::{Fields, Value, push_fixed64, push_integer};
+use super::protobuf::{FieldValue, ProtobufFields, push_fixed64, push_integer};
 use crate::time::Timestamp;
 
 /// Maximum length of a request; those of Chromium have about 100 bytes.
@@ -21,10 +21,10 @@ impl CheckinRequest {
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
         let (mut android_id, mut security_token) = (0, 0);
-        for field in Fields(body) {
+        for field in ProtobufFields(body) {
             match field.ok()? {
-                (2, Value::Varint(id)) => android_id = id,
-                (13, Value::Fixed64(token)) => security_token = token,
+                (2, FieldValue::Varint(id)) => android_id = id,
+                (13, FieldValue::Fixed64(token)) => security_token = token,
                 _ => {}
             }
         }

@@ -1,4 +1,6 @@
-//! The frames of MCS: a version byte at the start of the connection, then tag, length and protobuf of each frame.
+//! The frames of MCS.
+//!
+//! The connection begins with a version byte. Each frame has a tag, a length and protobuf.
 
 use super::protobuf::{push_varint, varint};
 use std::error::Error;

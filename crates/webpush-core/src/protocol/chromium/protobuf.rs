@@ -2,7 +2,7 @@
 
 /// The value of a field. Values of 32 bits are skipped: no field that is read has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -14,10 +14,10 @@ pub(super) enum Value<'a> {
 pub(super) struct Malformed;
 
 /// The fields of a message, in their order.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(super) struct ProtobufFields<'a>(pub(super) &'a [u8]);
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u64, Value<'a>), Malformed>;
+impl<'a> Iterator for ProtobufFields<'a> {
+    type Item = Result<(u64, FieldValue<'a>), Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -31,19 +31,19 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u64, Value<'a>)> {
+impl<'a> ProtobufFields<'a> {
+    fn field(&mut self) -> Option<(u64, FieldValue<'a>)> {
         let key = self.varint()?;
         let value = match key & 7 {
-            0 => Value::Varint(self.varint()?),
-            1 => Value::Fixed64(u64::from_le_bytes(self.bytes(8)?.try_into().ok()?)),
+            0 => FieldValue::Varint(self.varint()?),
+            1 => FieldValue::Fixed64(u64::from_le_bytes(self.bytes(8)?.try_into().ok()?)),
             2 => {
                 let length = self.varint()?;
-                Value::Bytes(self.bytes(length)?)
+                FieldValue::Bytes(self.bytes(length)?)
             }
             5 => {
                 self.bytes(4)?;
-                Value::Fixed32
+                FieldValue::Fixed32
             }
             _ => return None,
         };
@@ -63,7 +63,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads a varint and returns it with the rest of `bytes`; `Some(None)` if it is incomplete, `None` if it is too long.
+/// Reads a varint and returns it with the rest of `bytes`.
+///
+/// Returns `Some(None)` if it is incomplete, and `None` if it is too long.
 pub(super) fn varint(bytes: &[u8]) -> Option<Option<(u64, &[u8])>> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(10).enumerate() {
@@ -107,16 +109,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn fields(bytes: &[u8]) -> Result<Vec<(u64, Value<'_>)>, Malformed> {
-        Fields(bytes).collect()
+    fn fields(bytes: &[u8]) -> Result<Vec<(u64, FieldValue<'_>)>, Malformed> {
+        ProtobufFields(bytes).collect()
     }
 
     #[test]
     fn the_examples_of_the_specification() {
-        assert_eq!(fields(&[0x08, 0x96, 0x01]), Ok(vec![(1, Value::Varint(150))]));
-        assert_eq!(fields(b"\x12\x07testing"), Ok(vec![(2, Value::Bytes(b"testing"))]));
+        assert_eq!(fields(&[0x08, 0x96, 0x01]), Ok(vec![(1, FieldValue::Varint(150))]));
+        assert_eq!(fields(b"\x12\x07testing"), Ok(vec![(2, FieldValue::Bytes(b"testing"))]));
         let minus_one = [0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-        assert_eq!(fields(&minus_one), Ok(vec![(2, Value::Varint(u64::MAX))]));
+        assert_eq!(fields(&minus_one), Ok(vec![(2, FieldValue::Varint(u64::MAX))]));
     }
 
     #[test]
@@ -143,9 +145,9 @@ mod tests {
             push_fixed64(&mut out, number + 1, fixed);
             push_bytes(&mut out, number + 2, &bytes);
             let expected = vec![
-                (number, Value::Varint(integer)),
-                (number + 1, Value::Fixed64(fixed)),
-                (number + 2, Value::Bytes(&bytes)),
+                (number, FieldValue::Varint(integer)),
+                (number + 1, FieldValue::Fixed64(fixed)),
+                (number + 2, FieldValue::Bytes(&bytes)),
             ];
             prop_assert_eq!(fields(&out), Ok(expected));
         }

@@ -1,13 +1,13 @@
 //! Registration: a device subscribes and unsubscribes with a form.
 
 use crate::subscription::ChromiumApp;
-use percent_encoding::percent_decode;
-use std::borrow::Cow;
 
 /// Maximum length of a form; those of Chromium have about 600 bytes.
 pub const REGISTRATION_BYTES: usize = 8 * 1024;
 
-/// What subtypes of Web Push subscriptions begin with. The browser has registrations of its own, with others or none.
+/// The prefix of subtypes of Web Push subscriptions.
+///
+/// The browser has registrations of its own, with other subtypes or none.
 const WEB_PUSH: &str = "wp:";
 
 /// A registration request.
@@ -65,7 +65,9 @@ impl RegistrationError {
     }
 }
 
-/// Returns the body of the response to a registration, or to the removal of a subscription, which has a token as well.
+/// Returns the body of the response to a registration.
+///
+/// That to the removal of a subscription has a token as well.
 #[must_use]
 pub fn accepted(token: &str) -> String {
     format!("token={token}")
@@ -112,12 +114,31 @@ impl RegistrationRequest {
 
 /// Decodes a value of a form (URL standard, application/x-www-form-urlencoded).
 fn decoded(value: &[u8]) -> Result<String, RegistrationError> {
-    let spaced: Cow<'_, [u8]> = match value.contains(&b'+') {
-        true => value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>().into(),
-        false => value.into(),
-    };
-    let text = percent_decode(&spaced).decode_utf8().map_err(|_| RegistrationError::InvalidParameters)?;
-    Ok(text.into_owned())
+    let (mut bytes, mut rest) = (Vec::with_capacity(value.len()), value);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match (byte, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = after;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            _ => *byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| RegistrationError::InvalidParameters)
+}
+
+const fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -168,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn plus_is_a_space() {
-        let request = RegistrationRequest::parse(b"app=a+b%2B&X-subtype=wp:&delete=true");
-        let app = ChromiumApp::new("a b+", "wp:").unwrap();
+    fn plus_is_a_space_and_an_invalid_escape_stays() {
+        let request = RegistrationRequest::parse(b"app=a+b%2B%2b%2x%&X-subtype=wp:&delete=true");
+        let app = ChromiumApp::new("a b++%2x%", "wp:").unwrap();
         assert_eq!(request, Ok(RegistrationRequest::Unregister { app }));
     }
 

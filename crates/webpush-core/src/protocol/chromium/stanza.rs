@@ -5,7 +5,7 @@
 
 use super::DeviceCredentials;
 use super::frame::{McsFrame, frame};
-use super::protobuf::{Fields, Malformed, Value, push_bytes, push_integer};
+use super::protobuf::{FieldValue, Malformed, ProtobufFields, push_bytes, push_integer};
 use crate::base64url;
 use crate::message::Draft;
 use crate::subscription::{ChromiumApp, SenderKey};
@@ -80,11 +80,11 @@ impl<'a> AgentStanza<'a> {
 
     fn login(body: &'a [u8]) -> Result<Self, Malformed> {
         let (mut user, mut token, mut received_ids) = ("", "", Vec::new());
-        for field in Fields(body) {
+        for field in ProtobufFields(body) {
             match field? {
-                (3, Value::Bytes(text)) => user = utf8(text)?,
-                (5, Value::Bytes(text)) => token = utf8(text)?,
-                (10, Value::Bytes(id)) => received_ids.push(utf8(id)?),
+                (3, FieldValue::Bytes(text)) => user = utf8(text)?,
+                (5, FieldValue::Bytes(text)) => token = utf8(text)?,
+                (10, FieldValue::Bytes(id)) => received_ids.push(utf8(id)?),
                 _ => {}
             }
         }
@@ -95,9 +95,9 @@ impl<'a> AgentStanza<'a> {
     /// Parses a message of which only the number of received frames is needed.
     fn counted(body: &[u8], field: u64, kind: StanzaKind<'a>) -> Result<Self, Malformed> {
         let mut received = 0;
-        for found in Fields(body) {
+        for found in ProtobufFields(body) {
             match found? {
-                (number, Value::Varint(frames)) if number == field => received = count(frames),
+                (number, FieldValue::Varint(frames)) if number == field => received = count(frames),
                 _ => {}
             }
         }
@@ -106,25 +106,25 @@ impl<'a> AgentStanza<'a> {
 
     fn iq(body: &'a [u8]) -> Result<Self, Malformed> {
         let (mut received, mut extension) = (0, &[][..]);
-        for field in Fields(body) {
+        for field in ProtobufFields(body) {
             match field? {
-                (7, Value::Bytes(bytes)) => extension = bytes,
-                (10, Value::Varint(frames)) => received = count(frames),
+                (7, FieldValue::Bytes(bytes)) => extension = bytes,
+                (10, FieldValue::Varint(frames)) => received = count(frames),
                 _ => {}
             }
         }
         let (mut id, mut data) = (0, &[][..]);
-        for field in Fields(extension) {
+        for field in ProtobufFields(extension) {
             match field? {
-                (1, Value::Varint(number)) => id = number,
-                (2, Value::Bytes(bytes)) => data = bytes,
+                (1, FieldValue::Varint(number)) => id = number,
+                (2, FieldValue::Bytes(bytes)) => data = bytes,
                 _ => {}
             }
         }
         let mut ids = Vec::new();
         if id == SELECTIVE_ACK {
-            for field in Fields(data) {
-                if let (1, Value::Bytes(id)) = field? {
+            for field in ProtobufFields(data) {
+                if let (1, FieldValue::Bytes(id)) = field? {
                     ids.push(utf8(id)?);
                 }
             }

@@ -42,7 +42,7 @@ pub(crate) async fn register(
     Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
 }
 
-/// Creates a subscription of a protocol with channels, or finds the existing one of the channel and sender.
+/// Creates a subscription with a channel, or finds that of the same channel and sender.
 ///
 /// Returns it once it is durable.
 pub(crate) async fn subscribe(

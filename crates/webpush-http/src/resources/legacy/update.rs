@@ -13,7 +13,7 @@ use webpush_core::publish::PublishRequest;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::publish::{accept, find};
 use webpush_service::service::Service;
-use webpush_service::vapid_cache::Audience;
+use webpush_service::vapid_cache::TokenAudience;
 
 /// `PUT` sends a message, which may have a TTL.
 pub async fn update(
@@ -36,7 +36,7 @@ pub async fn update(
     };
     let body = body.read(&head.headers, most).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
-    let published = accept(service, client, &head.headers, Audience::Own, &channel, request).await?;
+    let published = accept(service, client, &head.headers, TokenAudience::Own, &channel, request).await?;
     let mut answer = publish::answer(service, &published)?;
     // 202 stays, as it announces a receipt (RFC 8030 §5.1), which no sender of 2015 requests.
     if answer.status() == StatusCode::CREATED {

@@ -15,7 +15,7 @@ use webpush_service::client_addr::ClientAddr;
 use webpush_service::limits::SIMPLE_PUSH_TTL;
 use webpush_service::publish::{Published, Receipts, accept, find};
 use webpush_service::service::Service;
-use webpush_service::vapid_cache::Audience;
+use webpush_service::vapid_cache::TokenAudience;
 
 /// Accepts a message, and responds once it is durable.
 ///
@@ -25,7 +25,7 @@ pub(crate) async fn publish(
     client: &ClientAddr,
     head: &Parts,
     body: &mut Body,
-    audience: Audience,
+    audience: TokenAudience,
     agent: InboxId,
     id: SubscriptionId,
 ) -> Result<Answer, ServiceError> {
@@ -52,7 +52,7 @@ pub(crate) async fn deliver(
 ) -> Result<(), ServiceError> {
     let subscription = find(service, client, agent, id).await?;
     let request = PublishRequest::parse(headers, body)?;
-    accept(service, client, headers, Audience::Own, &subscription, request).await.map(drop)
+    accept(service, client, headers, TokenAudience::Own, &subscription, request).await.map(drop)
 }
 
 /// Returns 201, or 202 if a receipt will follow (RFC 8030 §5, §5.1).

@@ -122,7 +122,7 @@ async fn unknown_devices_and_other_protocols_are_refused() {
     assert_eq!(mcs.frame().await, None);
     let mut mcs = Mcs::connect(&server).await;
     mcs.send(71, b"ET / HTTP/1.1").await;
-    assert_eq!(mcs.frame().await, None, "nothing is answered");
+    assert_eq!(mcs.frame().await, None, "no response");
 }
 
 #[tokio::test]

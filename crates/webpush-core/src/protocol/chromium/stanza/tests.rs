@@ -1,4 +1,4 @@
-//! Messages as bytes. The readers of the tests are those of the agent's messages, so bytes are compared where it matters.
+//! Messages as bytes.
 
 use super::*;
 use crate::capability::KeyId;
@@ -46,11 +46,11 @@ fn fields(message: &Draft, persistent_id: Option<&str>, now: Timestamp) -> Vec<(
     let frame = reader.next().unwrap().unwrap();
     assert_eq!(frame.tag, 8);
     let show = |field| match field {
-        Ok((number, Value::Varint(integer))) => (number, integer.to_string()),
-        Ok((number, Value::Bytes(bytes))) => (number, String::from_utf8_lossy(bytes).into_owned()),
+        Ok((number, FieldValue::Varint(integer))) => (number, integer.to_string()),
+        Ok((number, FieldValue::Bytes(bytes))) => (number, String::from_utf8_lossy(bytes).into_owned()),
         other => panic!("{other:?}"),
     };
-    Fields(frame.body).map(show).collect()
+    ProtobufFields(frame.body).map(show).collect()
 }
 
 #[test]
