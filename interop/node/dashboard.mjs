@@ -1,5 +1,5 @@
 // The dashboard in Debian's headless Chromium: it draws, requests nothing from elsewhere, fits a phone, and its self-test
-// shows every step.
+// shows every step. A server that does not respond is shown as such.
 //
 // WEBPUSH_SCREENSHOTS is a directory for screenshots; WEBPUSH_TRAFFIC_SECONDS sends messages for longer before them.
 
@@ -67,7 +67,14 @@ async function look(view) {
   assert.equal(await text(page, '#sessions tbody tr:nth-child(3) .number'), '4');
   assert.match(await text(page, '#errors'), /not-found/);
   assert.match(await text(page, '#slowest tbody'), /[0-9a-f]{32}/);
+  assert.match(await text(page, '#largest tbody'), /[0-9a-f]{32}\d+[\d.]+ (B|KiB)offline/);
   assert.match(await text(page, '#toml'), /\[trace\]/);
+  assert.equal(await page.$eval('#configuration', (found) => found.open), false);
+  assert.equal(await page.$('.plot circle'), null);
+  if (view.width === 1280) {
+    const heights = await page.$$eval('.legend', (found) => found.map((one) => one.clientHeight));
+    assert.deepEqual(heights, Array(5).fill(heights[0]), 'a legend takes two lines');
+  }
 
   // By keyboard: the button is reached and pressed.
   await page.focus('#try');
@@ -87,7 +94,8 @@ async function look(view) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, 'the page is wider than its window');
   if (process.env.WEBPUSH_SCREENSHOTS) {
-    const clip = { x: 0, y: 0, width: view.width, height: 2600 };
+    const height = Math.min(2800, await page.evaluate(() => document.documentElement.scrollHeight));
+    const clip = { x: 0, y: 0, width: view.width, height };
     await page.screenshot({ path: `${process.env.WEBPUSH_SCREENSHOTS}/${view.name}.png`, clip, captureBeyondViewport: true });
   }
   assert.deepEqual(page.wrong, []);
@@ -109,10 +117,36 @@ const steps = {
 
   ...Object.fromEntries(VIEWS.map((view) => [`it draws, tries and finds: ${view.name}`, () => look(view)])),
 
-  'with a token it asks for that, and for nothing else': async () => {
-    writeFileSync(`${told('WEBPUSH_DIRECTORY')}/tokens`, `${TOKEN}\n`);
+  'a server that does not respond is shown as such until it does': async () => {
+    const page = await open(server.admin, VIEWS[0]);
+    const unreachable = async () => {
+      await waitFor(page, () => document.getElementById('state').textContent === 'unreachable');
+      assert.equal(await text(page, '#now-accepted'), '–');
+      assert.doesNotMatch(await text(page, '#plot-messages .legend'), /\d/);
+      assert.match(await text(page, '#outage'), /^The server has not responded since .+ tries again/);
+    };
+    const again = async () => {
+      await ready(page);
+      // Rates need two samples.
+      await waitFor(page, () => /^\d/.test(document.getElementById('now-accepted').textContent));
+      assert.equal(await text(page, '#outage'), '');
+    };
+    await again();
+    server.suspend();
+    await unreachable();
+    server.resume();
+    await again();
     await traffic.stop();
     await server.stop();
+    await unreachable();
+    await server.start();
+    await again();
+    await page.browserContext().close();
+    await server.stop();
+  },
+
+  'with a token it asks for that, and for nothing else': async () => {
+    writeFileSync(`${told('WEBPUSH_DIRECTORY')}/tokens`, `${TOKEN}\n`);
     await guarded.start();
     const page = await open(guarded.admin, VIEWS[3]);
     await page.waitForSelector('dialog[open]');

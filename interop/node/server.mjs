@@ -63,6 +63,15 @@ export class Server {
     if (status !== 0) fail(`the server answered SIGTERM with ${status ?? signal}`);
   }
 
+  /** Connections stay open, and nobody answers. */
+  suspend() {
+    this.#process.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#process.kill('SIGCONT');
+  }
+
   kill() {
     this.#process?.kill('SIGKILL');
   }
@@ -72,7 +81,7 @@ export class Server {
     const plain = this.#more.includes('--dev-tls') ? [] : ['--plaintext'];
     const transport = key ? ['--key', key, '--cert', certificate] : plain;
     const data = `${told('WEBPUSH_DIRECTORY')}/data`;
-    const admin = ['--admin', '127.0.0.1:0'];
+    const admin = ['--admin', this.admin ? new URL(this.admin).host : '127.0.0.1:0'];
     // The few agents of a script need not be spread over 5 s.
     const stop = ['--drain-window', '1s'];
     const chromium = this.mcsPort === undefined ? [] : ['--chromium', `127.0.0.1:${this.mcsPort}`];

@@ -6,7 +6,7 @@
 //! | connections | `connection.rs` |
 //! | access | `auth.rs`, [`admin_token`], [`proof`] |
 //! | routing | `route.rs` |
-//! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `removal.rs`, `find.rs`, `backlog.rs`, `archives.rs`, `import.rs`, `keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
+//! | resources below `/admin/` | `resources.rs`, `query.rs`; `agents.rs`, `subscriptions.rs`, `removal.rs`, `find.rs`, `backlog.rs`, `backlog/`, `archives.rs`, `import.rs`, `keys.rs`, `messages.rs`, `status.rs`, `history.rs`, `self_test/` |
 //! | snapshots for lists and archives | `snapshots.rs` |
 //! | other resources | `broadcasts.rs`, `metrics.rs`, `pages.rs` (the dashboard) |
 //! | responses | `reply.rs`, `error.rs` |
@@ -44,6 +44,7 @@ mod subscriptions;
 use crate::broadcasts::BroadcastSources;
 use address::Address;
 use auth::{AdminAuth, AdminTokens};
+use backlog::largest::LargestBacklogs;
 use connections::AdminConnections;
 use history::History;
 pub use listen::AdminSocket;
@@ -112,6 +113,7 @@ struct Admin {
     /// Serializes imports and rotations, which both write the sealing keys.
     key_lock: tokio::sync::Mutex<()>,
     history: History,
+    largest_backlogs: LargestBacklogs,
     /// Connects the self-test to the server.
     loopback: LoopbackClient,
     /// Limits concurrent self-tests.
@@ -192,6 +194,7 @@ impl AdminServer {
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             key_lock: tokio::sync::Mutex::default(),
             history: History::default(),
+            largest_backlogs: LargestBacklogs::default(),
             loopback,
             self_tests: Arc::new(Semaphore::new(self_test::MAX_CONCURRENT)),
         });

@@ -1,4 +1,8 @@
 //! The backlog: stored messages that agents have not acknowledged, and the largest inboxes.
+//!
+//! This reads all inboxes; [`largest`] is for pages that are polled.
+
+pub(super) mod largest;
 
 use super::Admin;
 use super::error::AdminError;
@@ -85,7 +89,7 @@ pub(super) async fn show(admin: &Arc<Admin>, query: Query) -> Result<Reply, Admi
 }
 
 /// Adds a candidate, and removes the smallest if there are more than `max`.
-fn push_bounded(largest: &mut BinaryHeap<Reverse<Candidate>>, candidate: Option<Candidate>, max: usize) {
+fn push_bounded<T: Ord>(largest: &mut BinaryHeap<Reverse<T>>, candidate: Option<T>, max: usize) {
     largest.extend(candidate.map(Reverse));
     if largest.len() > max {
         largest.pop();

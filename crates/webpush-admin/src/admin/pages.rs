@@ -41,7 +41,10 @@ const ASSETS: &[Asset] = &[
     file!("/", "index.html", HTML),
     file!("/dashboard/style.css", "style.css", CSS),
     file!("/dashboard/icon.svg", "icon.svg", SVG),
+    // For tabs that show something else of this listener, such as /metrics.
+    file!("/favicon.ico", "icon.svg", SVG),
     file!("/dashboard/main.js", "main.js", SCRIPT),
+    file!("/dashboard/largest.js", "largest.js", SCRIPT),
     file!("/dashboard/ask.js", "ask.js", SCRIPT),
     file!("/dashboard/format.js", "format.js", SCRIPT),
     file!("/dashboard/plot.js", "plot.js", SCRIPT),

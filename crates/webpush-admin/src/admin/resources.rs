@@ -39,6 +39,7 @@ pub(super) async fn serve(
         (["subscriptions", agent, log_id], _) => subscriptions::revoke(admin, agent, log_id).await,
         (["find"], _) => find::find(admin, &head.headers, body).await,
         (["backlog"], _) => backlog::show(admin, query).await,
+        (["backlog", "largest"], _) => backlog::largest::show(admin, query).await,
         (["backup"], _) => archives::serve(admin, ArchiveKind::Backup).await,
         (["export"], _) => archives::serve(admin, ArchiveKind::Export).await,
         (["import"], _) => import::import(admin, body).await,
@@ -57,7 +58,7 @@ pub(super) async fn serve(
 fn allowed(parts: &[&str], method: &Method) -> Option<(&'static str, Access)> {
     let (allow, is_read_only) = match parts {
         ["agents" | "backlog" | "subscriptions" | "status" | "history"] => ("GET", true),
-        ["agents", "count"] | ["messages", _] => ("GET", true),
+        ["agents", "count"] | ["backlog", "largest"] | ["messages", _] => ("GET", true),
         ["trace" | "try" | "find"] => ("POST", true),
         ["agents", _] | ["subscriptions", _, _] => ("GET, DELETE", method == Method::GET),
         ["backup" | "export"] => ("GET", false),
@@ -77,6 +78,7 @@ mod tests {
         for (path, method, access) in [
             ("agents", Method::GET, Access::Read),
             ("agents/count", Method::GET, Access::Read),
+            ("backlog/largest", Method::GET, Access::Read),
             ("agents/x", Method::GET, Access::Read),
             ("agents/x", Method::DELETE, Access::Admin),
             ("subscriptions/x/y", Method::DELETE, Access::Admin),

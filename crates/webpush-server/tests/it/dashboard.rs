@@ -48,8 +48,67 @@ async fn the_dashboard_makes_requests_to_its_own_listener_only() {
         waiting.extend(named);
         seen.push(path);
     }
-    assert_eq!(seen.len(), 11, "{seen:?}");
+    assert_eq!(seen.len(), 12, "{seen:?}");
     assert_eq!(ask(&server.admin, "POST", "/", "").await.0, 405);
+}
+
+#[tokio::test]
+async fn the_page_has_an_icon_a_chart_for_each_unit_and_a_folded_configuration() {
+    let server = Server::start_with(&ADMIN);
+    let (_, _, page) = ask(&server.admin, "GET", "/", "").await;
+    assert!(page.contains(r#"<link rel="icon" href="/dashboard/icon.svg" type="image/svg+xml">"#));
+    // For tabs that show something else of this listener.
+    let (status, head, icon) = ask(&server.admin, "GET", "/favicon.ico", "").await;
+    assert!(status == 200 && head.contains("content-type: image/svg+xml") && icon.contains("<svg"), "{head}");
+    for id in ["plot-messages", "plot-latency", "plot-commits", "plot-sessions", "plot-backlog", "largest"] {
+        assert_eq!(page.matches(&format!(r#"id="{id}""#)).count(), 1, "{id}");
+    }
+    assert!(page.contains(r#"<details id="configuration"><summary>"#));
+}
+
+#[tokio::test]
+async fn the_largest_backlogs_are_listed_by_log_id() {
+    let server = Server::start_with(&ADMIN);
+    let empty = json(&server, "/admin/backlog/largest").await;
+    assert!(empty["agents"] == serde_json::json!([]) && empty["complete"] == true, "{empty}");
+    let mut peer = server.connect().await;
+    let (small, large, none) = (peer.subscribe().await, peer.subscribe().await, peer.subscribe().await);
+    let _monitor = server.connect().await.monitor(&small.set, &[("accept", "text/event-stream")]).await;
+    peer.push(&small.push, "1").await;
+    for _ in 0..3 {
+        peer.push(&large.push, "12345").await;
+    }
+    let list = soon("the session of the monitor", async {
+        loop {
+            let list = json(&server, "/admin/backlog/largest").await;
+            if list["agents"][1]["listening"] == true {
+                return list;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let agents = list["agents"].as_array().unwrap();
+    let shown: Vec<_> = agents
+        .iter()
+        .map(|agent| (agent["messages"].as_u64(), agent["bytes"].as_u64(), agent["listening"].as_bool()))
+        .collect();
+    assert_eq!(shown, [(Some(3), Some(15), Some(false)), (Some(1), Some(1), Some(true))]);
+    let log_id = agents[0]["agent"].as_str().unwrap();
+    assert_eq!(json(&server, &format!("/admin/agents/{log_id}")).await["messages"], 3);
+    assert!(list["complete"] == true && list["as_of"].as_u64() <= list["now"].as_u64(), "{list}");
+    for url in [&small.set, &large.push, &none.set] {
+        assert!(!list.to_string().contains(url.rsplit('/').next().unwrap()));
+    }
+    let first = json(&server, "/admin/backlog/largest?limit=1").await;
+    assert_eq!(first["agents"].as_array().unwrap().len(), 1);
+    for (method, path, status) in [
+        ("POST", "/admin/backlog/largest", 405),
+        ("GET", "/admin/backlog/largest?limit=0", 400),
+        ("GET", "/admin/backlog/smallest", 404),
+    ] {
+        assert_eq!(ask(&server.admin, method, path, "").await.0, status, "{method} {path}");
+    }
 }
 
 #[tokio::test]
@@ -60,9 +119,12 @@ async fn the_dashboard_needs_no_token_but_its_data_does() {
     let server = Server::start_with(&[&ADMIN[..], &["--admin-token-file", file.to_str().unwrap()]].concat());
     assert_eq!(ask(&server.admin, "GET", "/", "").await.0, 200);
     let token = ["authorization: Bearer 0123456789abcdef"];
-    for (method, path, body) in
-        [("GET", "/admin/status", ""), ("GET", "/admin/history", ""), ("POST", "/admin/try", "{}")]
-    {
+    for (method, path, body) in [
+        ("GET", "/admin/status", ""),
+        ("GET", "/admin/history", ""),
+        ("GET", "/admin/backlog/largest", ""),
+        ("POST", "/admin/try", "{}"),
+    ] {
         assert_eq!(ask(&server.admin, method, path, body).await.0, 401, "{path}");
         assert_eq!(ask_with(&server.admin, method, path, &token, body).await.0, 200, "{path}");
     }

@@ -32,7 +32,8 @@ export async function subscribeHere(report) {
     await registration.unregister();
   };
   const { origin } = new URL(subscription.endpoint);
-  const own = document.getElementById("origin").textContent;
+  // The public URL may have a path.
+  const own = new URL(document.getElementById("origin").textContent).origin;
   if (origin !== own) {
     await leave();
     return { reason: `it receives its pushes from ${origin}, not from ${own} (to change that, see docs/firefox.md).` };

@@ -1,6 +1,7 @@
 // Formats numbers with few digits and a unit.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 export const count = (number) => (number == null ? "–" : whole.format(number));
 
@@ -12,7 +13,7 @@ export function few(number) {
 }
 
 /** An axis label, without trailing zeros. */
-export const round = (number) => String(Number(number.toPrecision(3)));
+export const round = (number) => (number < 10_000 ? String(Number(number.toPrecision(3))) : compact.format(number));
 
 export function roundMillis(ms) {
   if (!ms) return "0";
@@ -39,6 +40,8 @@ export function duration(ms) {
   const more = rest ? ` ${Math.floor((seconds % size) / rest[1])} ${rest[0]}` : ` ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(seconds / size)} ${unit}${more}`;
 }
+
+export const timeOfDay = (ms) => new Date(ms).toLocaleTimeString();
 
 export function bytes(number) {
   if (number == null) return "–";

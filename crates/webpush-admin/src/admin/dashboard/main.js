@@ -1,28 +1,37 @@
 // The dashboard: polls the status of the server and shows it.
 
-import { askJson } from "./ask.js";
-import { count, duration, few, millis, round, roundMillis } from "./format.js";
+import { Unreachable, askJson } from "./ask.js";
+import { count, duration, few, millis, round, roundMillis, timeOfDay } from "./format.js";
+import { watchLargest } from "./largest.js";
 import { Plot } from "./plot.js";
 import { Samples, latest } from "./series.js";
 import { showConfiguration, showErrors, showFacts, showSessions, showSlowest } from "./tables.js";
 import { initForms } from "./try.js";
 
 const POLL_INTERVAL_MS = 2000;
+/** After a longer pause, the samples that were missed are fetched from the server. */
+const MAX_PAUSE_MS = 6000;
 const MICROS = 1e-3;
 
 const samples = new Samples();
 const perSecond = (value) => (value == null ? "–" : few(value));
-const LATENCIES = ["delivered p50", "acknowledged p50", "acknowledged p95"];
+const LATENCIES = ["delivery p50", "ack p50", "ack p95"];
 const plots = {
   messages: new Plot("plot-messages", "Messages per second", ["accepted", "acknowledged", "refused"], perSecond, round),
-  latency: new Plot("plot-latency", "Latency", LATENCIES, millis, roundMillis),
+  latency: new Plot("plot-latency", "Latency from acceptance", LATENCIES, millis, roundMillis),
   commits: new Plot("plot-commits", "Commit latency", ["p50", "p95"], millis, roundMillis),
-  sessions: new Plot("plot-sessions", "Sessions and backlog", ["sessions", "stored"], count, round),
+  sessions: new Plot("plot-sessions", "Sessions", ["connected"], count, round, 1),
+  backlog: new Plot("plot-backlog", "Backlog", ["stored messages and receipts"], count, round, 1),
 };
+
+/** When the last status arrived, by the page's clock, and when the process that sent it was started, by the server's. */
+let updated = -Infinity;
+let started = null;
 
 const put = (id, text) => { document.getElementById(id).textContent = text; };
 
-function draw() {
+/** Draws the charts and the current values, which exist only while the server responds. */
+function draw(isLive) {
   const { from, to } = samples;
   const accepted = samples.rate((sample) => sample.accepted);
   const delivered = samples.rate((sample) => sample.ended.delivered);
@@ -30,24 +39,34 @@ function draw() {
   const delivery = samples.quantile("delivery", 0.5);
   const sessions = samples.level((sample) => sample.sessions);
   const backlog = samples.level((sample) => sample.backlog);
-  plots.messages.show(from, to, [accepted, delivered, refused]);
+  plots.messages.show(from, to, [accepted, delivered, refused], isLive);
   plots.latency.show(from, to, [
     delivery, samples.quantile("acknowledgement", 0.5), samples.quantile("acknowledgement", 0.95),
-  ]);
-  plots.commits.show(from, to, [samples.quantile("commits", 0.5, MICROS), samples.quantile("commits", 0.95, MICROS)]);
-  plots.sessions.show(from, to, [sessions, backlog]);
-  put("now-accepted", few(latest(accepted)));
-  put("now-delivered", few(latest(delivered)));
-  put("now-refused", few(latest(refused)));
-  put("now-delivery", millis(latest(delivery)));
-  put("now-sessions", count(latest(sessions)));
-  put("now-backlog", count(latest(backlog)));
+  ], isLive);
+  const commits = [samples.quantile("commits", 0.5, MICROS), samples.quantile("commits", 0.95, MICROS)];
+  plots.commits.show(from, to, commits, isLive);
+  plots.sessions.show(from, to, [sessions], isLive);
+  plots.backlog.show(from, to, [backlog], isLive);
+  const now = (series) => (isLive ? latest(series) : null);
+  put("now-accepted", few(now(accepted)));
+  put("now-delivered", few(now(delivered)));
+  put("now-refused", few(now(refused)));
+  put("now-delivery", millis(now(delivery)));
+  put("now-sessions", count(now(sessions)));
+  put("now-backlog", count(now(backlog)));
 }
 
-function showState(text, kind) {
+/** Shows the state, and an explanation if the rest of the page is not current. */
+function showState(text, kind, notice = "") {
   const state = document.getElementById("state");
   if (state.textContent !== text) state.textContent = text;
   state.className = `pill ${kind}`;
+  document.title = kind === "is-good" ? "webpush-server" : `${text} – webpush-server`;
+  const place = document.getElementById("outage");
+  // Unchanged text is not announced again.
+  if (place.textContent !== notice) place.textContent = notice;
+  place.hidden = !notice;
+  document.querySelector("main").classList.toggle("is-stale", Boolean(notice));
 }
 
 function show(status) {
@@ -64,31 +83,57 @@ function show(status) {
   showConfiguration(status.configuration);
   samples.bounds = status.bounds;
   samples.add(status.sample);
-  draw();
+  draw(true);
+}
+
+function showFailure(error) {
+  const since = Number.isFinite(updated) ? ` since ${timeOfDay(Date.now() - (performance.now() - updated))}` : "";
+  const stale = since && " Charts and tables show what it reported until then.";
+  const retry = ` The page tries again every ${POLL_INTERVAL_MS / 1000} seconds.`;
+  put("uptime", "");
+  if (error instanceof Unreachable) {
+    showState("unreachable", "is-bad", `The server has not responded${since}.${stale}${retry}`);
+  } else {
+    showState("error", "is-bad", `${error.message}${retry}`);
+  }
+  if (since) samples.lag = performance.now() - updated;
+  draw(false);
+}
+
+async function poll() {
+  try {
+    const status = await askJson("/admin/status");
+    if (started !== status.process.started) samples.split();
+    started = status.process.started;
+    if (performance.now() - updated > MAX_PAUSE_MS) samples.add(...(await askJson("/admin/history")));
+    show(status);
+    updated = performance.now();
+  } catch (error) {
+    showFailure(error);
+  }
+}
+
+/** Waits until the next poll, or until the page is visible again. */
+function pause() {
+  return new Promise((done) => {
+    const end = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", end);
+      done();
+    };
+    const timer = setTimeout(end, POLL_INTERVAL_MS);
+    document.addEventListener("visibilitychange", end);
+  });
 }
 
 /** Polls while the page is visible. */
 async function watch() {
   for (;;) {
-    if (!document.hidden) {
-      try {
-        show(await askJson("/admin/status"));
-      } catch {
-        showState("unreachable", "is-bad");
-      }
-    }
-    await new Promise((done) => setTimeout(done, POLL_INTERVAL_MS));
+    if (!document.hidden) await poll();
+    await pause();
   }
 }
 
-async function begin() {
-  initForms();
-  try {
-    samples.add(...(await askJson("/admin/history")));
-  } catch {
-    // Start without history; the status will show the error.
-  }
-  await watch();
-}
-
-begin();
+initForms();
+watchLargest();
+watch();

@@ -1,5 +1,7 @@
 // A line chart of the last minutes, which is redrawn with each sample.
 
+import { latest } from "./series.js";
+
 const NS = "http://www.w3.org/2000/svg";
 const LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 22;
 
@@ -18,11 +20,14 @@ function element(name, className, text) {
 }
 
 export class Plot {
-  #figure; #svg; #values; #title; #format; #label; #names; #data; #cursor = null;
+  #figure; #svg; #values; #title; #format; #label; #step; #names; #data; #cursor = null;
 
-  /** Takes the ID of a figure, a title, the names of the series, and formatters for the legend and for the axis. */
-  constructor(id, title, names, format, label) {
-    [this.#title, this.#names, this.#format, this.#label] = [title, names, format, label];
+  /**
+   * Takes the ID of a figure, a title, the names of the series, formatters for the legend and for the axis, and the
+   * smallest step of the axis.
+   */
+  constructor(id, title, names, format, label, step = 0) {
+    [this.#title, this.#names, this.#format, this.#label, this.#step] = [title, names, format, label, step];
     this.#figure = document.getElementById(id);
     const caption = element("figcaption");
     caption.append(element("h2", "", title));
@@ -41,9 +46,9 @@ export class Plot {
     this.#listen();
   }
 
-  /** Shows the series, each a list of [time, value], between two times. */
-  show(from, to, series) {
-    this.#data = { from, to, series };
+  /** Shows the series, each a list of [time, value], between two times. Only a live chart has present values. */
+  show(from, to, series, isLive) {
+    this.#data = { from, to, series, isLive };
     this.#draw();
   }
 
@@ -67,9 +72,9 @@ export class Plot {
   #draw() {
     const { clientWidth: width, clientHeight: height } = this.#svg;
     if (!this.#data || !width) return;
-    const { from, to, series } = this.#data;
+    const { from, to, series, isLive } = this.#data;
     const known = series.flatMap((curve) => curve.map(([, value]) => value)).filter((value) => value != null);
-    const top = scale(Math.max(0, ...known));
+    const top = scale(Math.max(0, ...known), this.#step);
     const x = (time) => LEFT + ((time - from) / (to - from)) * (width - LEFT - RIGHT);
     const y = (value) => height - BOTTOM - (value / top.max) * (height - TOP - BOTTOM);
     const parts = [];
@@ -94,17 +99,15 @@ export class Plot {
     }
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#svg.replaceChildren(...parts);
-    this.#showValues(from, to, series);
+    this.#showValues(from, to, series, isLive);
   }
 
-  /** A missing value makes a gap, and a single value a dot. */
+  /** A missing value makes a gap. A single value, as at the start of a chart, is only in the legend. */
   #curve(curve, at, x, y) {
     const parts = [];
     let run = [];
     const end = () => {
-      if (run.length === 1) {
-        parts.push(shape("circle", { class: `dot series-${at}`, cx: run[0][0], cy: run[0][1], r: 2 }));
-      } else if (run.length) {
+      if (run.length > 1) {
         const line = run.map(([across, up]) => `${across.toFixed(1)},${up.toFixed(1)}`).join(" ");
         if (!at) {
           const floor = y(0).toFixed(1);
@@ -124,14 +127,16 @@ export class Plot {
   }
 
   /** Shows the values at the cursor in the legend and to screen readers. */
-  #showValues(from, to, series) {
+  #showValues(from, to, series, isLive) {
     const time = this.#cursor == null ? null : from + this.#cursor * (to - from);
     const values = series.map((curve, at) => {
-      const text = this.#format(time == null ? latestOf(curve) : nearest(curve, time));
+      const present = isLive ? latest(curve) : null;
+      const text = this.#format(time == null ? present : nearest(curve, time));
       this.#values[at].textContent = text;
       return `${this.#names[at]} ${text}`;
     });
-    const when = time == null ? "now" : `${Math.round((to - time) / 1000)} seconds ago`;
+    const now = isLive ? "now" : "no current values";
+    const when = time == null ? now : `${Math.round((to - time) / 1000)} seconds ago`;
     this.#svg.setAttribute("aria-label", `${this.#title}, ${when}: ${values.join(", ")}`);
   }
 }
@@ -141,21 +146,17 @@ function ago(ms) {
   return ms < 60_000 ? `${Math.round(ms / 1000)} s ago` : `${ms / 60_000} min ago`;
 }
 
-/** The last value, if it is recent. */
-function latestOf(curve) {
-  return curve.slice(-5).findLast(([, value]) => value != null)?.[1] ?? null;
-}
-
 function nearest(curve, time) {
   let best = null;
   for (const [at, value] of curve) if (!best || Math.abs(at - time) < Math.abs(best[0] - time)) best = [at, value];
   return best && Math.abs(best[0] - time) < 15000 ? best[1] : null;
 }
 
-/** A rounded maximum, and steps up to it. */
-function scale(max) {
+/** A rounded maximum, and at most four steps up to it. */
+function scale(max, smallest) {
   if (!max) return { max: 4, step: 1 };
   const size = 10 ** Math.floor(Math.log10(max / 4));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * size).find((one) => one * 4 >= max);
-  return { max: step * 4, step };
+  const steps = [1, 2, 2.5, 5, 10].map((factor) => factor * size);
+  const step = Math.max(smallest, steps.find((one) => one * 4 >= max));
+  return { max: step * Math.ceil(max / step), step };
 }

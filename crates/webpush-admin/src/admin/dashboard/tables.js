@@ -71,6 +71,15 @@ export function showSlowest(slowest, traceSeconds) {
   ]), empty);
 }
 
+export function showLargest(agents) {
+  fill("largest", agents.map((agent) => [
+    cell(agent.agent, "mono"),
+    cell(count(agent.messages), "number"),
+    cell(bytes(agent.bytes), "number"),
+    cell(agent.listening ? "connected" : "offline", "number"),
+  ]), "No messages are waiting.");
+}
+
 function storeState(sample) {
   if (!sample.store_up) return "down";
   if (sample.store_full) return "full: new messages are refused";
