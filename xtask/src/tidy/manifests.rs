@@ -24,6 +24,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "webpush-http",
         ],
     ),
+    ("webpush-dev", &["webpush-core", "webpush-store", "webpush-client", "webpush-service", "webpush-http"]),
     ("webpush-server", SHIPPED),
     ("webpush-load", EVERYTHING),
     ("xtask", &[]),
@@ -38,6 +39,7 @@ const SHIPPED: &[&str] = &[
     "webpush-service",
     "webpush-http",
     "webpush-admin",
+    "webpush-dev",
 ];
 
 /// For the load generator, which measures all of them and is never shipped.
@@ -49,6 +51,7 @@ const EVERYTHING: &[&str] = &[
     "webpush-service",
     "webpush-http",
     "webpush-admin",
+    "webpush-dev",
     "webpush-server",
 ];
 

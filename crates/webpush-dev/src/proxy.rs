@@ -1,0 +1,1 @@
+//! The proxy for application servers under test.
