@@ -21,6 +21,8 @@ pub struct Body {
 }
 
 enum Source {
+    /// In memory; `None` after it was read.
+    Whole(Option<Bytes>),
     Http1(hyper::body::Incoming),
     Http2(RecvStream),
 }
@@ -38,6 +40,12 @@ impl Body {
     #[must_use]
     pub const fn http2(body: RecvStream, patience: Duration) -> Self {
         Self { source: Source::Http2(body), patience, is_awaited: false }
+    }
+
+    /// Creates a body that was read before.
+    #[must_use]
+    pub const fn whole(bytes: Bytes) -> Self {
+        Self { source: Source::Whole(Some(bytes)), patience: Duration::MAX, is_awaited: false }
     }
 
     /// Reads the whole body.
@@ -95,6 +103,7 @@ impl Body {
     async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
         self.is_awaited = false;
         match &mut self.source {
+            Source::Whole(bytes) => Ok(bytes.take()),
             Source::Http1(body) => loop {
                 match body.frame().await {
                     Some(Ok(frame)) => {

@@ -7,6 +7,7 @@
 //! | additions to the crate `h2` | [`h2`] |
 //! | which resource a request is for, and the resources by protocol | [`resources`] |
 //! | messages to connected agents: server push, server-sent events, WebSocket | [`delivery`] |
+//! | requests that do not reach the router, for servers that are more than a push service | [`interceptor`] |
 //! | push URLs of other services, for Matrix homeservers | [`gateway`] |
 //! | bodies in; answers and errors out | [`body`], [`answer`], [`problem`] |
 //!
@@ -18,6 +19,7 @@ pub mod connection;
 pub mod delivery;
 pub mod gateway;
 pub mod h2;
+pub mod interceptor;
 pub mod problem;
 pub mod resources;
 pub mod server;

@@ -18,8 +18,8 @@ mod runtime;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    agents, backlog, backup, config, doctor, explain, health, import, keys, listen, log_id, repair, restore,
-    sealing_keys, send, serve, subscriptions, trace,
+    agents, backlog, backup, config, dev, doctor, explain, health, import, keys, listen, log_id, repair,
+    restore, sealing_keys, send, serve, subscriptions, trace,
 };
 use render::terminal;
 use std::ffi::OsString;
@@ -47,6 +47,7 @@ enum Action {
     #[command(alias = "status")]
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
+    Dev(dev::DevArgs),
     Agents(agents::AgentsArgs),
     Subscriptions(subscriptions::SubscriptionsArgs),
     Backlog(backlog::BacklogArgs),
@@ -79,6 +80,7 @@ pub fn run() -> ExitCode {
         },
         Some(Action::Config(args)) => config::run(&args, flags),
         Some(Action::Health(args)) => health::run(&args, flags),
+        Some(Action::Dev(args)) => dev::run(args),
         Some(Action::Doctor(args)) => doctor::run(&args, flags),
         Some(Action::Agents(args)) => agents::run(&args, flags),
         Some(Action::Subscriptions(args)) => subscriptions::run(&args, flags),

@@ -110,6 +110,7 @@ pub async fn run(
         store: Arc::clone(&store),
         keyring,
         origin,
+        other_origins: Vec::new(),
         limits: settings.limits,
         subscribe_tokens,
         trace: settings.trace,
@@ -122,6 +123,7 @@ pub async fn run(
             vapid_status: settings.vapid_status,
             gateway: Gateway::new(settings.gateway),
             speaks_chromium: mcs_listener.is_some(),
+            ..HttpConfig::default()
         },
     );
     service.configuration.store(Arc::new(ConfigSummary { toml, pending_restart: Vec::new() }));

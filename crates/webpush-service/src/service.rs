@@ -92,6 +92,8 @@ pub struct Setup {
     pub keyring: Keyring,
     /// The public origin.
     pub origin: String,
+    /// Other origins that VAPID tokens may be issued for.
+    pub other_origins: Vec<String>,
     /// Limits and timeouts.
     pub limits: Limits,
     /// Restricts who may subscribe.
@@ -111,6 +113,7 @@ impl Setup {
             store: store.into(),
             keyring,
             origin: origin.into(),
+            other_origins: Vec::new(),
             limits: Limits::default(),
             subscribe_tokens: SubscribeTokens::open(),
             trace: trace::TraceConfig::default(),
@@ -155,7 +158,8 @@ impl Service {
     /// Creates a service and observes the commits of its store.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { env, store, keyring, origin, limits, subscribe_tokens, trace, spans } = setup;
+        let Setup { env, store, keyring, origin, other_origins, limits, subscribe_tokens, trace, spans } =
+            setup;
         let traces = Arc::new(Traces::new(trace, env.clone()));
         let metrics = Arc::new(Metrics::new(env.now()));
         let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
@@ -174,7 +178,7 @@ impl Service {
             store,
             log_ids: LogIds::new(&keyring),
             keyring,
-            vapid: VapidCache::new(split_origin(&origin).0.to_owned()),
+            vapid: VapidCache::new(split_origin(&origin).0.to_owned(), other_origins),
             origin,
             rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates, env.clone())),
             limits: ArcSwap::from_pointee(limits),

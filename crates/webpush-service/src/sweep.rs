@@ -49,10 +49,24 @@ async fn run(service: &Service) {
     }
 }
 
+/// Settles all messages that have expired by now, for a clock that was advanced.
+///
+/// # Errors
+/// After a [`StoreError`] some may have been settled.
+pub async fn expire(service: &Service) -> Result<(), StoreError> {
+    let next = settle_expired(service, Duration::ZERO).await?;
+    service.sweep_timer.set_next(next);
+    Ok(())
+}
+
 /// Settles all expired messages, and returns when the next one expires.
 async fn sweep(service: &Service) -> Result<Timestamp, StoreError> {
+    settle_expired(service, GRACE).await
+}
+
+async fn settle_expired(service: &Service, grace: Duration) -> Result<Timestamp, StoreError> {
     loop {
-        let due = service.due(service.now().before(GRACE), SLICE).await?;
+        let due = service.due(service.now().before(grace), SLICE).await?;
         if due.entries.is_empty() {
             return Ok(due.next.unwrap_or(Timestamp::NEVER));
         }

@@ -21,6 +21,8 @@ use webpush_core::time::Timestamp;
 pub struct VapidCache {
     /// The origin that tokens must be issued for.
     audience: String,
+    /// Other origins that they may be issued for.
+    also: Vec<String>,
     shards: [Mutex<TokenCache>; SHARDS],
     checks: AtomicU64,
 }
@@ -35,10 +37,10 @@ pub enum TokenAudience {
 }
 
 impl VapidCache {
-    /// Creates an empty cache for the server at this public origin.
+    /// Creates an empty cache for the server at this public origin, and at others.
     #[must_use]
-    pub fn new(audience: String) -> Self {
-        Self { audience, shards: Default::default(), checks: AtomicU64::new(0) }
+    pub fn new(audience: String, also: Vec<String>) -> Self {
+        Self { audience, also, shards: Default::default(), checks: AtomicU64::new(0) }
     }
 
     /// Returns the verified sender of a request, or `None` for a request without VAPID credentials.
@@ -61,7 +63,7 @@ impl VapidCache {
             return Ok(Some(sender));
         }
         let google_as_well = audience == TokenAudience::GoogleAsWell;
-        let expected = Expected { audience: &self.audience, google_as_well, now, leeway };
+        let expected = Expected { audience: &self.audience, also: &self.also, google_as_well, now, leeway };
         let sender = verify(&credentials, expected, &CountingCurve(&self.checks))?;
         self.with_shard(&digest, |shard| shard.insert(digest, sender));
         Ok(Some(sender))

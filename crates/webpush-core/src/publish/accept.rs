@@ -205,7 +205,8 @@ mod tests {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
         let credentials = Credentials::parse(&headers).unwrap().unwrap();
         let audience = "https://push.example";
-        let expected = Expected { audience, google_as_well: false, now: NOW, leeway: VAPID_LEEWAY };
+        let expected =
+            Expected { audience, also: &[], google_as_well: false, now: NOW, leeway: VAPID_LEEWAY };
         verify(&credentials, expected, &Fake).unwrap()
     }
 

@@ -21,6 +21,8 @@ const ES256: &str = "ES256";
 pub struct Expected<'a> {
     /// The public origin of the push service.
     pub audience: &'a str,
+    /// Its other origins.
+    pub also: &'a [String],
     /// True if the audience may also be Google's push service.
     pub google_as_well: bool,
     /// The current time.
@@ -132,7 +134,11 @@ fn algorithm(alg: Option<&Value>) -> ClaimCheck {
 /// RFC 8292 §2: a string or an array of strings (RFC 7519 §4.1.3).
 fn audience(aud: Option<&Value>, expected: Expected<'_>) -> ClaimCheck {
     let origin = expected.audience;
-    let is_audience = |one: &str| is_audience(one, origin) || expected.google_as_well && is_google(one);
+    let is_audience = |one: &str| {
+        is_audience(one, origin)
+            || expected.google_as_well && is_google(one)
+            || expected.also.iter().any(|also| is_audience(one, also))
+    };
     let passed = match aud {
         Some(Value::String(one)) => is_audience(one),
         Some(Value::Array(several)) => {

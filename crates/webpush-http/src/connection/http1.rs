@@ -6,6 +6,7 @@ use crate::body::Body;
 use crate::connection::half_closed::{Closing, SharedSocket};
 use crate::delivery::events::EventStream;
 use crate::delivery::websocket::{self, Handshake};
+use crate::interceptor::PieceStream;
 use crate::resources::outcome::RouteOutcome;
 use crate::resources::route;
 use crate::server::HttpServer;
@@ -13,7 +14,7 @@ use crate::transport::HEADER_BYTES;
 use crate::transport::connections::ConnectionPermit;
 use crate::transport::proxies::DirectPeer;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{Stream, unfold};
+use futures_util::stream::{Stream, StreamExt as _, unfold};
 use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
 use http_body_util::{Either, Full, StreamBody};
@@ -142,6 +143,9 @@ async fn respond(
     let answer = match route::serve(&server, direct_peer, &head, body).await {
         RouteOutcome::Answer(answer) => answer,
         RouteOutcome::ServerPush(request, _) => request.unsupported(&server),
+        RouteOutcome::Stream(response) => {
+            return response.map(|parts| Either::Right(StreamBody::new(pieces(parts, closing))));
+        }
         RouteOutcome::WebSocket(opening) => {
             let opened = Upgrade { upgraded, client: opening.client, may_subscribe: opening.may_subscribe };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
@@ -181,6 +185,18 @@ fn frames(events: EventStream, closing: Closing) -> EventFrames {
             part = events.next() => part,
         };
         Some((Ok(Frame::data(part?)), (events, closing)))
+    }))
+}
+
+/// Returns a streamed response as frames, until it ends or the client has closed its side.
+fn pieces(parts: PieceStream, closing: Closing) -> EventFrames {
+    Box::pin(unfold((parts, closing), |(mut parts, closing)| async {
+        let part = tokio::select! {
+            biased;
+            () = poll_fn(|cx| closing(cx)) => None,
+            part = parts.next() => part,
+        };
+        Some((Ok(Frame::data(part?)), (parts, closing)))
     }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The requests of a connection run concurrently within its task, so an idle agent costs one task.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, empty};
 use crate::body::Body;
 use crate::connection::event_flow;
 use crate::delivery::server_push;
@@ -25,7 +25,7 @@ use futures_util::stream::FuturesUnordered;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -254,6 +254,10 @@ fn handle<'a>(
             }
             (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = server.error_style.answer(&unsupported_upgrade());
+                answer(server, refusal, is_head, respond, connection.lifetime).await;
+            }
+            (RouteOutcome::Stream(_), is_head) => {
+                let refusal = empty(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
                 answer(server, refusal, is_head, respond, connection.lifetime).await;
             }
             (RouteOutcome::Answer(whole), is_head) => {

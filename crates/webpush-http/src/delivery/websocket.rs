@@ -216,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
                 let registrant =
                     Registrant { client: &self.client, may_subscribe: self.may_subscribe, agent: id };
                 let registration = match register(service, &registrant, channel.id, key.as_deref()).await {
-                    Ok(endpoint) => Registration::Endpoint(endpoint),
+                    Ok(path) => Registration::Endpoint(agent.server.autopush_endpoint(&path)),
                     Err(failure) => {
                         let (status, why) = style.tell(&failure);
                         Registration::Refused { status: status.as_u16(), reason: why }

@@ -3,7 +3,9 @@
 use crate::answer::Answer;
 use crate::delivery::DeliveryRequest;
 use crate::delivery::events::EventRequest;
+use crate::interceptor::PieceStream;
 use crate::resources::autopush::opening::Opening;
+use http::Response;
 use webpush_service::session_registry::SessionHandle;
 
 /// The result of a request.
@@ -16,4 +18,6 @@ pub enum RouteOutcome {
     Events(Box<EventRequest>),
     /// A WebSocket.
     WebSocket(Box<Opening>),
+    /// A response that an interceptor streams, over HTTP/1.1.
+    Stream(Box<Response<PieceStream>>),
 }

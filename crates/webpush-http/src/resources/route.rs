@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::body::Body;
+use crate::interceptor::Interception;
 use crate::problem::{ErrorKind, ServiceError, not_allowed};
 use crate::resources::about;
 use crate::resources::aliases::{self, Alias, Resource};
@@ -30,8 +31,26 @@ use webpush_service::client_addr::Caller;
 use webpush_service::service::Service;
 use webpush_service::vapid_cache::TokenAudience;
 
-/// Serves one request. Failures become responses.
-pub async fn serve(
+/// Serves one request, after the interceptor if there is one.
+pub(crate) async fn serve(
+    server: &HttpServer,
+    direct_peer: &DirectPeer,
+    head: &Parts,
+    body: Body,
+) -> RouteOutcome {
+    let body = match &server.interceptor {
+        None => body,
+        Some(interceptor) => match interceptor.intercept(direct_peer, head, body).await {
+            Interception::Pass(body) => body,
+            Interception::Answer(answer) => return RouteOutcome::Answer(answer),
+            Interception::Stream(response) => return RouteOutcome::Stream(response),
+        },
+    };
+    handle(server, direct_peer, head, body).await
+}
+
+/// Handles one request. Failures become responses.
+pub async fn handle(
     server: &HttpServer,
     direct_peer: &DirectPeer,
     head: &Parts,

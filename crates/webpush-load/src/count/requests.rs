@@ -78,7 +78,7 @@ fn refused(problem: Problem) -> anyhow::Error {
 fn remembered() -> anyhow::Result<(VapidCache, HeaderMap)> {
     let value = VapidKey::generate()?.authorization(ORIGIN, Some("mailto:a@b.example"), NOW)?;
     let credentials = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(value)?)]);
-    let cache = VapidCache::new(ORIGIN.to_owned());
+    let cache = VapidCache::new(ORIGIN.to_owned(), Vec::new());
     sender(&cache, &credentials)?;
     Ok((cache, credentials))
 }

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod backlog;
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod health;

@@ -34,6 +34,7 @@ mod copies;
 mod crash;
 mod damage;
 mod dashboard;
+mod dev;
 mod doctor;
 mod errors;
 mod event_stream;

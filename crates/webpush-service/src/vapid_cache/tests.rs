@@ -9,7 +9,7 @@ const ORIGIN: &str = "https://push.example";
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 fn cache() -> VapidCache {
-    VapidCache::new(ORIGIN.to_owned())
+    VapidCache::new(ORIGIN.to_owned(), Vec::new())
 }
 
 fn headers(authorization: &str) -> HeaderMap {

@@ -9,7 +9,13 @@ const ES256_HEADER: &str = r#"{"typ":"JWT","alg":"ES256"}"#;
 const GOOD: &str = r#"{"aud":"https://push.example","exp":1700043200,"sub":"mailto:a@b.example"}"#;
 
 fn expected() -> Expected<'static> {
-    Expected { audience: "https://push.example", google_as_well: false, now: NOW, leeway: Duration::ZERO }
+    Expected {
+        audience: "https://push.example",
+        also: &[],
+        google_as_well: false,
+        now: NOW,
+        leeway: Duration::ZERO,
+    }
 }
 
 fn headers(token: &str, key: &str) -> HeaderMap {

@@ -26,7 +26,7 @@ pub(crate) struct Registrant<'a> {
 
 /// Creates a subscription, or finds the existing one of the channel and key.
 ///
-/// Returns its push URL once it is durable.
+/// Returns the path of its push URL once it is durable.
 pub(crate) async fn register(
     service: &Service,
     registrant: &Registrant<'_>,
@@ -39,7 +39,7 @@ pub(crate) async fn register(
     let sender = key.map(|key| parse_key(key, &P256).map_err(malformed)).transpose()?;
     let subscription = subscribe(service, registrant, Protocol::Autopush(channel), sender).await?;
     let push = Capability::Push(subscription.agent, subscription.id);
-    Ok(format!("{}{}", service.origin, service.path(push, subscription.key)?))
+    Ok(service.path(push, subscription.key)?)
 }
 
 /// Creates a subscription with a channel, or finds that of the same channel and sender.

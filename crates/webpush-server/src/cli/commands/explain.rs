@@ -149,7 +149,8 @@ fn explanation(args: &ExplainArgs, headers: &HeaderMap) -> Explanation {
         }
         Err(finding) => return refused(vec![finding.clone()], finding.into()),
     };
-    let expected = Expected { audience: &origin, google_as_well: false, now, leeway: VAPID_LEEWAY };
+    let expected =
+        Expected { audience: &origin, also: &[], google_as_well: false, now, leeway: VAPID_LEEWAY };
     let mut examination = examine(&credentials, expected, &P256);
     if let (Some(restricted_to), Ok(key)) = (&args.key, parse_key(credentials.key(), &P256)) {
         examination.checks.push(check_restriction(&key, restricted_to));

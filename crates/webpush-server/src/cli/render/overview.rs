@@ -3,11 +3,12 @@
 use clap::Command;
 
 /// Commands by task.
-const TASKS: [(&str, &[&str]); 4] = [
+const TASKS: [(&str, &[&str]); 5] = [
     ("Server", &["serve", "config", "health", "doctor"]),
     ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-id", "sealing-keys"]),
     ("Data", &["backup", "restore", "repair", "export", "import"]),
     ("Clients", &["listen", "send", "keys", "explain"]),
+    ("Testing", &["dev"]),
 ];
 
 /// Returns the help of the program.
@@ -22,7 +23,7 @@ pub(crate) fn overview(program: &Command) -> String {
             text.push_str(&format!("{task:<15}{name:<14} {about}\n"));
         }
     }
-    text.push_str("\nHelp: COMMAND --help; server flags: serve -h, serve --help. Version: --version");
+    text.push_str("Help: COMMAND --help; server flags: serve -h, serve --help. Version: --version");
     text
 }
 

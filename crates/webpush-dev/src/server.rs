@@ -1,0 +1,197 @@
+//! Starts a server for development.
+
+mod ca_file;
+mod listeners;
+
+use crate::authority::TestAuthority;
+use crate::clock::DevClock;
+use crate::intercept::DevInterceptor;
+use crate::observer::RecordObserver;
+use crate::proxy::{self, HostRules, ProxyReport};
+use crate::ready::Addresses;
+use crate::records::Records;
+use crate::state::Dev;
+use crate::vendor::Vendor;
+use anyhow::Context as _;
+use ca_file::CaFile;
+use listeners::Listeners;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use webpush_core::capability::{KeyId, Keyring};
+use webpush_core::env::{Clock as _, Env};
+use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::certificate::Certificate;
+use webpush_http::transport::connections::{Connections, NetworkLimit};
+use webpush_http::transport::listen::{self, Front, FrontProtocol};
+use webpush_http::transport::tls;
+use webpush_service::drain::Drain;
+use webpush_service::sealing_cipher::Aes256GcmSiv;
+use webpush_service::service::{Service, Setup};
+use webpush_service::system::SystemEntropy;
+use webpush_service::{settling, sweep};
+use webpush_store::memory::MemoryStore;
+use webpush_store::{Backend, Store as _};
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct DevConfig {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port without TLS; 0 for a free one, here and below.
+    pub port: u16,
+    /// The port with TLS.
+    pub https_port: u16,
+    /// The port of the proxy.
+    pub proxy_port: u16,
+    /// The port of MCS.
+    pub mcs_port: u16,
+    /// Where to write the certificate of the authority; `None` for a temporary directory.
+    pub ca_file: Option<PathBuf>,
+    /// Gives Firefox endpoints of this server rather than of Mozilla's.
+    pub local_endpoints: bool,
+    /// Further host names of this server.
+    pub names: Vec<String>,
+    /// Listens on port 443 as well, for the names of vendors that are mapped to this server.
+    pub map_hosts: bool,
+}
+
+impl Default for DevConfig {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::from([127, 0, 0, 1]),
+            port: 0,
+            https_port: 0,
+            proxy_port: 0,
+            mcs_port: 0,
+            ca_file: None,
+            local_endpoints: false,
+            names: Vec::new(),
+            map_hosts: false,
+        }
+    }
+}
+
+/// A running server. It serves as long as the runtime runs, and removes its files when dropped.
+pub struct DevServer {
+    dev: Arc<Dev>,
+    /// Observes commits as long as it is open.
+    _store: Backend,
+    _drain: Drain,
+    _ca_file: CaFile,
+}
+
+impl DevServer {
+    /// Starts a server. It is ready when this returns.
+    ///
+    /// # Errors
+    /// If a port is taken or a file cannot be written.
+    pub async fn start(config: DevConfig) -> anyhow::Result<Self> {
+        let listeners = Listeners::bind(&config).await?;
+        let clock = Arc::new(DevClock::default());
+        let authority = TestAuthority::create(&config.names, clock.now())?;
+        let ca_file = CaFile::write(config.ca_file.as_deref(), &authority)?;
+        let addresses = listeners.addresses(&config, &ca_file, authority.spki_sha256())?;
+
+        let env = Env::new(Arc::clone(&clock) as _, Arc::new(SystemEntropy));
+        let store = MemoryStore::default();
+        let records = Arc::<Records>::default();
+        let observed = Backend::from(store.handle());
+        observed.watch(Arc::new(RecordObserver { records: Arc::clone(&records), env: env.clone() }));
+        let service = Service::new(setup(store, env, &addresses)?);
+        let dev = Arc::new(Dev {
+            ready: addresses.ready_line()?,
+            service: Arc::clone(&service),
+            clock,
+            names: config.names.clone(),
+            records,
+            subscriptions: Default::default(),
+            faults: Default::default(),
+            held: Default::default(),
+            client_hashes: Default::default(),
+            proxy: Arc::<ProxyReport>::default(),
+            addresses,
+        });
+        let endpoints = (!config.local_endpoints).then(|| Vendor::Mozilla.endpoint(""));
+        let interceptor = Arc::new(DevInterceptor::new(Arc::clone(&dev)));
+        let http = HttpConfig {
+            speaks_chromium: true,
+            interceptor: Some(Arc::clone(&interceptor) as _),
+            autopush_endpoints: endpoints,
+            ..HttpConfig::default()
+        };
+        let drain = Drain::default();
+        let server = HttpServer::new(service, http);
+        interceptor.attach(&server);
+        serve(listeners, &config, &dev, server, authority, &drain)?;
+        Ok(Self { dev, _store: observed, _drain: drain, _ca_file: ca_file })
+    }
+
+    /// Returns the ready line, one JSON object without a line break.
+    #[must_use]
+    pub fn ready_line(&self) -> &str {
+        &self.dev.ready
+    }
+
+    /// Returns the addresses of this server.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.dev.addresses
+    }
+}
+
+fn setup(store: MemoryStore, env: Env, addresses: &Addresses) -> anyhow::Result<Setup> {
+    let sealing_key = env.random().context("cannot create a sealing key")?;
+    let keyring =
+        Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), sealing_key)]).context("the sealing key is unusable")?;
+    let mut other_origins = addresses.other_origins();
+    other_origins.extend(Vendor::ALL.iter().filter_map(|vendor| origin(&vendor.endpoint(""))));
+    // Builds of Chromium without Google's keys.
+    other_origins.push(Vendor::origin_for("jmt17.google.com"));
+    Ok(Setup { env, other_origins, ..Setup::new(store, keyring, addresses.origin.clone()) })
+}
+
+fn origin(url: &str) -> Option<String> {
+    let url: http::Uri = url.parse().ok()?;
+    Some(format!("{}://{}", url.scheme_str()?, url.authority()?))
+}
+
+/// Starts all listeners and the tasks of the service.
+fn serve(
+    listeners: Listeners,
+    config: &DevConfig,
+    dev: &Arc<Dev>,
+    server: Arc<HttpServer>,
+    authority: TestAuthority,
+    drain: &Drain,
+) -> anyhow::Result<()> {
+    let metrics = Arc::clone(&dev.service.metrics);
+    let connections = Arc::new(Connections::new(None, NetworkLimit::Off, metrics));
+    let certificate = Certificate::new(authority.certified());
+    let https = tls::acceptor(Arc::clone(&certificate))?;
+    let mcs = tls::mcs_acceptor(certificate)?;
+    let start = |listeners: Vec<TcpListener>, tls: Option<&TlsAcceptor>, protocol| {
+        for listener in listeners {
+            let front = Front {
+                connections: Arc::clone(&connections),
+                proxy_protocol: false,
+                tls: tls.cloned(),
+                protocol,
+            };
+            // It runs as long as the runtime.
+            drop(listen::start(listener, front, Arc::clone(&server), drain.draining()));
+        }
+    };
+    let https_address = listeners.https[0].local_addr()?;
+    start(listeners.http, None, FrontProtocol::Http);
+    start(listeners.https, Some(&https), FrontProtocol::Http);
+    start(listeners.mcs, Some(&mcs), FrontProtocol::Mcs);
+    for listener in listeners.proxy {
+        let rules = HostRules::new(&config.names);
+        drop(proxy::start(listener, https_address, rules, Arc::clone(&dev.proxy)));
+    }
+    drop((sweep::start(Arc::clone(&dev.service)), settling::start(Arc::clone(&dev.service))));
+    Ok(())
+}
