@@ -22,6 +22,7 @@ use webpush_core::capability::Capability;
 use webpush_core::id::{EntryRef, MessageId};
 use webpush_core::problem::{Claim, Problem};
 use webpush_core::publish::{AcceptContext, PublishRequest, accept};
+use webpush_core::time::Timestamp;
 use webpush_http::answer::{Answer, empty};
 use webpush_http::body::Body;
 use webpush_http::resources::outcome::RouteOutcome;
@@ -49,6 +50,7 @@ struct Push {
     target: Option<PushTarget>,
     subscription: Option<Arc<KnownSubscription>>,
     request: SentRequest,
+    sent: Timestamp,
 }
 
 /// The response to a push, the messages that it became, and where they are.
@@ -61,6 +63,7 @@ struct PushResult {
 /// Handles a push, and records it.
 pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, mut body: Body) -> Answer {
     let Request { server, head, .. } = request;
+    let sent = dev.service.now();
     let (body, too_large) = match body.read(&head.headers, MAX_BODY_BYTES).await {
         Ok(body) => (body, None),
         Err(problem) => (Bytes::new(), Some(server.error_style.answer(&problem.into()))),
@@ -78,6 +81,7 @@ pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, m
     let subscription = target.and_then(|target| dev.subscriptions.of_target(&target));
     let push = Push {
         request: SentRequest::new(&head.headers),
+        sent,
         endpoint,
         head: own_head,
         body,
@@ -94,7 +98,7 @@ pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, m
     };
     let PushResult { answer, messages, state } = result;
     let is_held = state == State::Accepted && messages.is_empty() && answer.status().is_success();
-    let number = dev.records.add(push.record(dev, &answer, state, fault), &messages);
+    let number = dev.records.add(push.record(&answer, state, fault), &messages);
     match push.target {
         Some(target) if is_held => {
             dev.held.add(target, HeldPush { number, head: push.head, body: push.body })
@@ -207,7 +211,7 @@ impl Push {
         Some(answer)
     }
 
-    fn record(&self, dev: &Dev, answer: &Answer, state: State, fault: Option<InjectedFault>) -> PushRecord {
+    fn record(&self, answer: &Answer, state: State, fault: Option<InjectedFault>) -> PushRecord {
         let plaintext = match &self.subscription {
             Some(subscription) => subscription.decrypt(&self.head.headers, &self.body),
             None => Err("no namespace has this subscription".to_owned()),
@@ -219,7 +223,7 @@ impl Push {
             subscription: self.subscription.as_ref().map(|one| one.id.clone()),
             service: self.endpoint.service,
             endpoint: self.endpoint.url.clone(),
-            sent: dev.service.now(),
+            sent: self.sent,
             status: answer.status().as_u16(),
             problem: (!answer.status().is_success()).then(|| problem(answer)),
             state,

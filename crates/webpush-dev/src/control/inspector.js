@@ -36,7 +36,7 @@ function rows(message) {
   const row = document.createElement('tr');
   row.className = 'row';
   row.tabIndex = 0;
-  const shown = message.text ?? message.problem ?? message.decryption ?? '';
+  const shown = message.problem ?? message.text ?? message.decryption ?? '';
   row.append(
     cell(message.number),
     cell(message.sent.slice(11, 23)),
@@ -45,7 +45,7 @@ function rows(message) {
     cell(message.fault ? `${message.status} (${message.fault})` : message.status),
     cell(message.state, message.state),
     cell(message.topic),
-    cell(shown.length > 300 ? `${shown.slice(0, 300)}…` : shown, message.text === null ? 'text muted' : 'text'),
+    cell(shown.length > 300 ? `${shown.slice(0, 300)}…` : shown, shown === message.text ? 'text' : 'text muted'),
   );
   const toggle = () => {
     opened = opened === message.number ? undefined : message.number;

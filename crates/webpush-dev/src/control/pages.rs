@@ -10,7 +10,7 @@ const SCRIPT: &str = include_str!("inspector.js");
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// Nothing but this server, so that the text of a message can do no harm.
-const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; \
+const POLICY: &str = "default-src 'none'; img-src data:; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) fn inspector() -> Answer {
