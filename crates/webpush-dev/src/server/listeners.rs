@@ -59,12 +59,20 @@ impl Listeners {
     }
 }
 
+/// Returns what helps if a port cannot be bound.
+const fn hint(port: u16) -> &'static str {
+    match port {
+        0 => "",
+        1..1024 => ": is it free? Ports below 1024 are for root, or need the capability CAP_NET_BIND_SERVICE",
+        _ => ": choose another port, or 0 for a free one",
+    }
+}
+
 /// Binds a port, on the other loopback address as well, since some clients prefer one for `localhost`.
 async fn bind(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<Vec<TcpListener>> {
-    let first = TcpListener::bind(SocketAddr::new(host, port)).await.with_context(|| {
-        let hint = if port == 0 { "" } else { ": choose another port, or 0 for a free one" };
-        format!("cannot listen on {host} port {port} ({flag}){hint}")
-    })?;
+    let first = TcpListener::bind(SocketAddr::new(host, port))
+        .await
+        .with_context(|| format!("cannot listen on {host} port {port} ({flag}){}", hint(port)))?;
     let mut listeners = vec![first];
     let other = match host {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),

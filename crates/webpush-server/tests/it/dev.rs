@@ -130,3 +130,40 @@ fn the_variables_of_a_shell_lead_to_the_server() {
     assert!(text.contains(&format!("\"origin\":\"http://127.0.0.1:{free}\"")), "{text} {log}");
     assert!(text.ends_with("404") || text.ends_with("400"), "{text} {log}");
 }
+
+/// Port 443, if the user of the tests may have it; otherwise the error says who may.
+#[test]
+fn host_names_that_are_mapped_to_the_server_lead_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let mut child = program().args(["--map-hosts", "--name", "push", "--ca-file"]).arg(&ca).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    if line.is_empty() {
+        let mut error = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert!(
+            error.contains("port 443 (--map-hosts)") && error.contains("CAP_NET_BIND_SERVICE"),
+            "{error}"
+        );
+        return;
+    }
+    for (host, path, status) in [
+        ("updates.push.services.mozilla.com", "/wpush/v2/unknown", "404"),
+        ("web.push.apple.com", "/unknown", "404"),
+        ("push", "/health", "200"),
+    ] {
+        let output = Command::new("curl")
+            .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "ttl: 60", "--cacert"])
+            .arg(&ca)
+            .args(["--resolve", &format!("{host}:443:127.0.0.1"), &format!("https://{host}{path}")])
+            .output()
+            .unwrap();
+        let (code, log) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(code, status, "{host}: {log}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
