@@ -1,0 +1,4 @@
+export { findProgram } from './program.js';
+export { prepareChromiumProfile } from './chromium-profile.js';
+export { ControlError, Namespace, WaitTimeoutError } from './namespace.js';
+export { DevServer, start } from './server.js';
