@@ -13,29 +13,9 @@ import type {
   SubscribeOptions,
   VirtualSubscription,
 } from '@webpush-server/dev';
+import type { AdoptedSubscription, PageSubscribeOptions, ShownNotification } from '@webpush-server/dev/page';
 
-/** `PushSubscription` JSON of a browser, with the id of the control API. */
-export interface AdoptedSubscription {
-  id: string;
-  endpoint: string;
-  expirationTime?: number | null;
-  keys: { p256dh: string; auth: string };
-}
-
-export interface PageSubscribeOptions {
-  /** Base64url. */
-  applicationServerKey: string;
-  /** URL of a service worker to register first. */
-  serviceWorker?: string;
-  userVisibleOnly?: boolean;
-}
-
-export interface ShownNotification {
-  title: string;
-  body: string;
-  tag: string;
-  data: unknown;
-}
+export type { AdoptedSubscription, PageSubscribeOptions, ShownNotification };
 
 type PersistentContextOptions = NonNullable<
   Parameters<import('@playwright/test').BrowserType['launchPersistentContext']>[1]

@@ -4,11 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Namespace, prepareChromiumProfile } from '@webpush-server/dev';
-import { currentSubscription, shownNotifications, subscribePage } from './page-scripts.js';
+import * as pages from '@webpush-server/dev/page';
 
 /** Playwright adds it, and it turns push off. */
 const IGNORED = '--disable-background-networking';
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 export class Push extends Namespace {
   #browserType;
@@ -45,27 +44,17 @@ export class Push extends Namespace {
    */
   async subscribe(page, options = {}) {
     if (typeof page?.evaluate !== 'function') return super.subscribe(page);
-    return this.#adoptJson(await page.evaluate(subscribePage, options));
+    return pages.subscribe(page, { push: this, ...options });
   }
 
   /** Adopts the subscription that a page has made itself. Returns its JSON with `id`, or null if the page has none. */
-  async subscriptionOf(page) {
-    const json = await page.evaluate(currentSubscription);
-    return json && this.#adoptJson(json);
+  subscriptionOf(page) {
+    return pages.subscriptionOf(page, { push: this });
   }
 
   /** Waits until a page's service worker shows a notification whose title or body has a text; any if there is none. */
-  async waitForNotification(page, { text = '', timeout = DEFAULT_TIMEOUT_MS } = {}) {
-    const end = Date.now() + timeout;
-    for (;;) {
-      const shown = await page.evaluate(shownNotifications);
-      const found = shown.find(({ title, body }) => title.includes(text) || body.includes(text));
-      if (found) return found;
-      if (Date.now() >= end) {
-        throw new Error(`no notification with ${JSON.stringify(text)} in ${timeout} ms; shown: ${JSON.stringify(shown)}`);
-      }
-      await page.waitForTimeout(50);
-    }
+  waitForNotification(page, options) {
+    return pages.waitForNotification(page, options);
   }
 
   /** Closes the browsers and removes the profiles that it created. */
@@ -95,11 +84,6 @@ export class Push extends Namespace {
     const directory = await mkdtemp(join(tmpdir(), 'webpush-playwright-'));
     this.#directories.push(directory);
     return directory;
-  }
-
-  async #adoptJson(json) {
-    const { id } = await this.adopt(json.endpoint);
-    return { ...json, id };
   }
 }
 

@@ -1,23 +1,11 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import webPush from 'web-push';
 import { expect, test as base } from '@webpush-server/playwright';
-import { openSite } from './site.js';
+import { send as sendFromProcess } from '../../testing/sender.js';
+import { openSite } from '../../testing/site.js';
 
 const vapid = webPush.generateVAPIDKeys();
 
-/** Sends from a process of its own, as an application would: the certificate authority is read at its start. */
-async function send(push, subscription, text, options = {}) {
-  const sender = fileURLToPath(new URL('send.js', import.meta.url));
-  const input = JSON.stringify({ subscription, text, vapid, options });
-  const preload = ['--import', '@webpush-server/dev/preload'];
-  const { stdout } = await promisify(execFile)(process.execPath, [...preload, sender, input], {
-    cwd: fileURLToPath(new URL('.', import.meta.url)),
-    env: { ...process.env, ...push.env },
-  });
-  return JSON.parse(stdout);
-}
+const send = (push, subscription, text, options) => sendFromProcess(push, subscription, { vapid, text, options });
 
 const test = base.extend({
   site: async ({}, use) => {

@@ -1,0 +1,45 @@
+// Browsers whose push service is a local one.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { prepareChromiumProfile } from '@webpush-server/dev';
+import puppeteer from 'puppeteer-core';
+
+export { subscribe, subscriptionOf, waitForNotification } from '@webpush-server/dev/page';
+
+/** Puppeteer adds it, and it turns push off. */
+const IGNORED = '--disable-background-networking';
+
+/** Without a desktop Firefox cannot show notifications by the system. */
+const HEADLESS_FIREFOX = { 'alerts.useSystemBackend': false };
+
+/**
+ * Starts a browser that uses the push service of `push`. Without `userDataDir` it has a new profile, which is removed
+ * when it is closed.
+ */
+export async function launch({ push, browser = 'chrome', userDataDir, ...options }) {
+  const directory = userDataDir ?? (await mkdtemp(join(tmpdir(), 'webpush-puppeteer-')));
+  const launched = await puppeteer.launch({
+    ...options,
+    browser,
+    userDataDir: directory,
+    ...(browser === 'firefox' ? firefox(push, options) : chrome(push, options, directory)),
+  });
+  if (!userDataDir) {
+    const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 5 });
+    // After the process has ended, as it writes to its profile until then.
+    launched.process().once('exit', () => remove().catch(() => {}));
+  }
+  return launched;
+}
+
+function firefox(push, { extraPrefsFirefox }) {
+  return { extraPrefsFirefox: { ...HEADLESS_FIREFOX, ...push.firefoxPrefs, ...extraPrefsFirefox } };
+}
+
+function chrome(push, { args = [], ignoreDefaultArgs }, directory) {
+  prepareChromiumProfile(directory);
+  const ignored = ignoreDefaultArgs === true || [...new Set([IGNORED, ...(ignoreDefaultArgs || [])])];
+  return { args: [...push.chromiumArgs, ...args], ignoreDefaultArgs: ignored };
+}
