@@ -35,7 +35,7 @@ export async function describeTimeout(namespace, count, filter, timeout) {
 /** One line: number, state, why it was refused, and what identifies it. */
 export function describeMessage(message) {
   const words = [`#${message.number} ${message.state}`];
-  if (message.state === 'refused') words.push(`${message.status} (${message.problem ?? 'no reason given'})`);
+  if (message.state === 'refused') words.push(`${message.status} (${oneLine(message.problem ?? 'no reason given')})`);
   words.push(`to ${message.subscription ?? message.endpoint}`);
   if (message.topic) words.push(`topic=${message.topic}`);
   if (message.urgency && message.urgency !== 'normal') words.push(`urgency=${message.urgency}`);
@@ -43,6 +43,11 @@ export function describeMessage(message) {
   if (message.text !== null) words.push(`text=${JSON.stringify(message.text)}`);
   else if (message.decryption) words.push(`(${message.decryption})`);
   return words.join(' ');
+}
+
+/** Some services end their text with a newline. */
+function oneLine(text) {
+  return text.trim().replace(/\s+/g, ' ');
 }
 
 function describeValue(value) {
