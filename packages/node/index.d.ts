@@ -151,6 +151,11 @@ export class Namespace {
   readonly ready: Ready;
   /** Variables that make an application send through the proxy. */
   readonly env: Record<string, string>;
+  /**
+   * Sends the https requests and fetches of this process through the proxy, for an application that runs in it.
+   * Requests with an agent or dispatcher of their own do not change. Returns a function that ends this.
+   */
+  installProxy(): () => void;
   readonly chromiumArgs: string[];
   readonly firefoxPrefs: Record<string, string | number | boolean>;
 

@@ -1,6 +1,8 @@
 // One namespace of the control API: the subscriptions, messages and faults of one test.
 
+import { readFileSync } from 'node:fs';
 import { ControlError, call } from './control.js';
+import { installProxy } from './proxy.js';
 import { describeTimeout } from './report.js';
 
 export { ControlError };
@@ -30,6 +32,15 @@ export class Namespace {
   /** Variables that make an application send through the proxy. */
   get env() {
     return { ...this.ready.env };
+  }
+
+  /**
+   * Sends the https requests and fetches of this process through the proxy, for an application that runs in it. Returns
+   * a function that ends this.
+   */
+  installProxy() {
+    const { proxy, ca, env } = this.ready;
+    return installProxy(proxy, { noProxy: env.NO_PROXY, ca: readFileSync(ca, 'utf8') });
   }
 
   get chromiumArgs() {

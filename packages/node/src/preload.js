@@ -11,4 +11,4 @@ function isBuiltIn() {
 
 const { HTTPS_PROXY, https_proxy: lowercase, NO_PROXY, no_proxy: lowercaseExceptions } = process.env;
 const proxy = lowercase || HTTPS_PROXY;
-if (proxy && !isBuiltIn()) installProxy(proxy, lowercaseExceptions || NO_PROXY);
+if (proxy && !isBuiltIn()) installProxy(proxy, { noProxy: lowercaseExceptions || NO_PROXY });

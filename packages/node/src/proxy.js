@@ -61,8 +61,8 @@ class ProxyAgent extends https.Agent {
   #proxy;
   #isDirect;
 
-  constructor(proxy, isDirect) {
-    super({ keepAlive: true });
+  constructor(proxy, isDirect, authority) {
+    super({ keepAlive: true, ...authority });
     this.#proxy = proxy;
     this.#isDirect = isDirect;
   }
@@ -79,35 +79,46 @@ class ProxyAgent extends https.Agent {
  * their own do not change.
  *
  * @param {string} address
- * @param {string} [noProxy]
+ * @param {{ noProxy?: string, ca?: string }} [options] `ca`: a certificate authority to trust as well
+ * @returns {() => void} sets back what it was
  */
-export function installProxy(address, noProxy) {
+export function installProxy(address, { noProxy, ca } = {}) {
   const proxy = new URL(address);
   const isDirect = bypass(noProxy);
-  https.globalAgent = new ProxyAgent(proxy, isDirect);
-  installFetch(proxy, isDirect);
+  const authority = ca && { ca: [...tls.rootCertificates, ca] };
+  const agent = https.globalAgent;
+  https.globalAgent = new ProxyAgent(proxy, isDirect, authority);
+  const restoreFetch = installFetch(proxy, isDirect, authority);
+  return () => {
+    https.globalAgent = agent;
+    restoreFetch();
+  };
 }
 
 /** Node's own undici cannot be imported, but its default dispatcher is public, and so is the class of that. */
-function installFetch(proxy, isDirect) {
+function installFetch(proxy, isDirect, authority) {
   // The first use of a fetch class loads undici, which sets the dispatcher.
   new Request('http://localhost/');
-  const Dispatcher = globalThis[DISPATCHER].constructor;
-  globalThis[DISPATCHER] = new Dispatcher({
+  const dispatcher = globalThis[DISPATCHER];
+  globalThis[DISPATCHER] = new dispatcher.constructor({
     connect({ hostname, port, protocol, servername }, callback) {
-      const target = { host: hostname.replace(/^\[|\]$/g, ''), port: port || (protocol === 'https:' ? 443 : 80) };
-      if (protocol === 'https:' && !isDirect(hostname)) {
+      const isSecure = protocol === 'https:';
+      const host = hostname.replace(/^\[|\]$/g, '');
+      const target = { ...authority, host, port: port || (isSecure ? 443 : 80) };
+      if (isSecure && !isDirect(host)) {
         connectThrough(proxy, { ...target, servername, ALPNProtocols: ['http/1.1'] }, callback);
         return;
       }
-      const name = net.isIP(target.host) ? undefined : target.host;
-      const socket =
-        protocol === 'https:' ? tls.connect({ ...target, servername: servername || name }) : net.connect(target);
+      const name = servername || (net.isIP(host) ? undefined : host);
+      const socket = isSecure ? tls.connect({ ...target, servername: name }) : net.connect(target);
       socket.once('error', callback);
-      socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
         socket.off('error', callback);
         callback(null, socket);
       });
     },
   });
+  return () => {
+    globalThis[DISPATCHER] = dispatcher;
+  };
 }

@@ -31,3 +31,15 @@ test('without a proxy nothing changes', async () => {
   const [own] = await runBehindProxy({ env: { ...server.env, ...env } }, 'get.js', [`${server.ready.https}/push/unknown`]);
   assert.ok(own.https >= 400 && own.fetch >= 400);
 });
+
+test('an application in the same process can use the proxy', async () => {
+  await server.reset();
+  const uninstall = server.installProxy();
+  const url = 'https://updates.push.services.mozilla.com/wpush/v2/unknown';
+  const { status } = await fetch(url, { method: 'POST', headers: { ttl: '60' } });
+  assert.ok(status >= 400 && status < 500, `status ${status}`);
+  await assert.rejects(fetch('https://api.example.com/'), ({ cause }) => /the proxy refused/.test(cause.message));
+  assert.equal((await fetch(`${server.ready.https}/push/unknown`)).status, 404);
+  uninstall();
+  await assert.rejects(fetch(`${server.ready.https}/push/unknown`), ({ cause }) => /certificate/.test(cause.message));
+});
