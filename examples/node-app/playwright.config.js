@@ -1,0 +1,8 @@
+import { defineConfig } from '@playwright/test';
+
+export default defineConfig({
+  testDir: 'test',
+  outputDir: process.env.TEST_OUTPUT ?? 'test-results',
+  reporter: 'line',
+  use: { pushOptions: { launch: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' } } },
+});
