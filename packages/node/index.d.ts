@@ -128,7 +128,7 @@ export interface MessageFilter {
 }
 
 export interface WaitOptions extends MessageFilter {
-  /** In ms; default 10,000. */
+  /** In ms; default 15,000: Chromium connects 3 s after its start. */
   timeout?: number;
 }
 

@@ -57,6 +57,6 @@ export const test: TestType<
 >;
 
 export const expect: Expect<{
-  /** Waits until a message that matches is delivered; with `not`, looks once. */
+  /** Waits until a message that matches is delivered, for 15 s or the longer `timeout` of `expect`; with `not`, looks once. */
   toHaveDelivered(this: void, push: Namespace, filter?: MessageFilter, options?: { timeout?: number }): Promise<void>;
 }>;

@@ -22,10 +22,10 @@ test('an announcement is shown', async ({ push, application }) => {
 test('an announcement waits for a browser that is closed', async ({ push, application }) => {
   const { context } = await subscribed(push, application);
   const reopened = await push.restart(context, () => application.announce({ text: 'While you were away' }));
-  await expect(push).toHaveDelivered();
   const page = await reopened.newPage();
   await page.goto(application.url);
   await push.waitForNotification(page, { text: 'While you were away' });
+  await expect(push).toHaveDelivered();
 });
 
 test('a browser that has unsubscribed is removed from the list', async ({ push, application }) => {

@@ -9,7 +9,7 @@ export { ControlError };
 
 /** The server holds a long poll for at most a minute. */
 const LONGEST_WAIT_MS = 30_000;
-const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 15_000;
 
 /** No message matched in time. The text of the error says what arrived instead. */
 export class WaitTimeoutError extends Error {

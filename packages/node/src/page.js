@@ -1,6 +1,6 @@
 // For a page of Playwright or Puppeteer: both have `evaluate`.
 
-const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 15_000;
 const POLL_MS = 50;
 
 /** Subscribes a page, and adopts the subscription. Returns its JSON with `id`. */
@@ -33,18 +33,23 @@ async function adoptJson(push, json) {
   return { ...json, id };
 }
 
-// These run in the page: each is complete in itself.
+// These run in the page: each is complete in itself. Chromium compares its list of notifications with what is on the
+// screen when the list is first used, and may then drop one that is just being shown. So the first two use it.
 
 /** Subscribes with the worker that the page has, or with `serviceWorker`. */
 async function subscribeInPage({ applicationServerKey, serviceWorker, userVisibleOnly = true }) {
   if (serviceWorker) await navigator.serviceWorker.register(serviceWorker);
-  const { pushManager } = await navigator.serviceWorker.ready;
-  return (await pushManager.subscribe({ userVisibleOnly, applicationServerKey })).toJSON();
+  const registration = await navigator.serviceWorker.ready;
+  const subscription = await registration.pushManager.subscribe({ userVisibleOnly, applicationServerKey });
+  await registration.getNotifications();
+  return subscription.toJSON();
 }
 
 async function subscriptionInPage() {
-  const { pushManager } = await navigator.serviceWorker.ready;
-  return (await pushManager.getSubscription())?.toJSON() ?? null;
+  const registration = await navigator.serviceWorker.ready;
+  const subscription = await registration.pushManager.getSubscription();
+  await registration.getNotifications();
+  return subscription?.toJSON() ?? null;
 }
 
 async function notificationsInPage() {

@@ -37,10 +37,10 @@ test('a message waits for a browser that is closed', async ({ push, site }) => {
   let context = await push.context();
   const subscription = await subscribe(push, await context.newPage(), site);
   context = await push.restart(context, () => send(push, subscription, 'while you were away'));
-  await expect(push).toHaveDelivered({ subscription });
   const page = await context.newPage();
   await page.goto(site.url);
   await push.waitForNotification(page, { text: 'away' });
+  await expect(push).toHaveDelivered({ subscription });
 });
 
 test('a send fails as often as it is told to', async ({ push, site }) => {

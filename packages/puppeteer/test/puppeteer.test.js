@@ -53,10 +53,10 @@ for (const options of BROWSERS) {
 
       assert.deepEqual(await send(subscription, 'later'), { status: 201 });
       browser = await launch({ ...options, push, userDataDir });
-      await push.waitForMessage({ subscription, after: message.number, timeout: 30_000 });
       page = await browser.newPage();
       await page.goto(site.url);
-      await waitForNotification(page, { text: 'later' });
+      await waitForNotification(page, { text: 'later', timeout: 30_000 });
+      await push.waitForMessage({ subscription, after: message.number });
       assert.equal((await subscriptionOf(page, { push })).id, subscription.id);
 
       await page.evaluate(async () => {

@@ -102,7 +102,7 @@ class Namespace:
         text: str | None = None,
         state: State = "delivered",
         after: int | None = None,
-        timeout: float = 10,
+        timeout: float = 15,
     ) -> Json:
         """Waits for a message, also one that arrived before the call. `text` is for virtual agents only."""
         filters = {"state": state, "topic": topic, "urgency": urgency, "text": text, "after": after}
