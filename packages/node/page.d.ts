@@ -3,6 +3,7 @@ import type { Namespace } from './index.js';
 /** A page of Playwright or Puppeteer. */
 export interface EvaluatingPage {
   evaluate(body: any, argument?: any): Promise<any>;
+  url(): string;
 }
 
 /** `PushSubscription` JSON of a browser, with the id of the control API. */
@@ -25,7 +26,6 @@ export interface ShownNotification {
   title: string;
   body: string;
   tag: string;
-  data: unknown;
 }
 
 /** Subscribes a page, and adopts the subscription. */
@@ -39,6 +39,9 @@ export function subscriptionOf(
   page: EvaluatingPage,
   options: { push: Namespace },
 ): Promise<AdoptedSubscription | null>;
+
+/** Lets Chromium record notifications from now on: `waitForNotification` reads them. The packages do it. */
+export function recordNotifications(page: EvaluatingPage): Promise<void>;
 
 /** Waits until the page's service worker shows a notification whose title or body contains `text`. */
 export function waitForNotification(

@@ -15,6 +15,7 @@ from py_vapid import Vapid
 from py_vapid.utils import b64urlencode
 
 from webpush_server_dev import Namespace
+from webpush_server_dev.playwright import launch
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -24,19 +25,11 @@ class Application:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def turn_on_notifications(self, page: Page) -> dict:
-        """Clicks the button, as a user does. Returns the subscription."""
+    def turn_on_notifications(self, page: Page) -> None:
+        """Clicks the button, as a user does."""
         page.goto(self.url)
         page.click("button")
         page.wait_for_selector("output:not(:empty)")
-        return page.evaluate(
-            """async () => {
-                const registration = await navigator.serviceWorker.ready;
-                // Chromium may drop the first notification of a list that was not used before.
-                await registration.getNotifications();
-                return (await registration.pushManager.getSubscription()).toJSON();
-            }"""
-        )
 
     def announce(self, **announcement: object) -> None:
         assert self._post("/announcements", announcement) == 202
@@ -99,8 +92,7 @@ def open_browser(push: Namespace, playwright: Playwright, tmp_path: Path) -> Ite
     contexts = []
 
     def open_browser() -> BrowserContext:
-        options = push.playwright_options(str(tmp_path / "profile"), executable_path=CHROMIUM)
-        contexts.append(playwright.chromium.launch_persistent_context(**options))
+        contexts.append(launch(playwright.chromium, push, tmp_path / "profile", executable_path=CHROMIUM))
         return contexts[-1]
 
     yield open_browser

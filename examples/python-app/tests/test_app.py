@@ -1,7 +1,8 @@
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext
 from webpush_server_dev import Namespace
+from webpush_server_dev.playwright import subscription_of, wait_for_notification
 
 from conftest import Application
 
@@ -12,30 +13,24 @@ UNSUBSCRIBE = """async () => {
     await (await pushManager.getSubscription()).unsubscribe();
 }"""
 
-HAS_NOTIFICATION = """async (text) => {
-    const notifications = await (await navigator.serviceWorker.ready).getNotifications();
-    return notifications.some(({ body }) => body === text);
-}"""
-
-
-def wait_for_notification(page: Page, text: str) -> None:
-    page.wait_for_function(HAS_NOTIFICATION, arg=text)
-
-
 def test_an_announcement_is_shown(push: Namespace, application: Application, open_browser: OpenBrowser) -> None:
     page = open_browser().new_page()
-    subscription = push.adopt(application.turn_on_notifications(page))
+    application.turn_on_notifications(page)
+    subscription = subscription_of(page, push)
+    assert subscription
     application.announce(text="Dinner is ready", topic="dinner")
     message = push.wait_for_message(topic="dinner")
     assert message["subscription"] == subscription["id"]
-    wait_for_notification(page, "Dinner is ready")
+    assert wait_for_notification(page, "Dinner")["body"] == "Dinner is ready"
 
 
 def test_an_announcement_waits_for_a_closed_browser(
     push: Namespace, application: Application, open_browser: OpenBrowser
 ) -> None:
     context = open_browser()
-    push.adopt(application.turn_on_notifications(context.new_page()))
+    page = context.new_page()
+    application.turn_on_notifications(page)
+    subscription_of(page, push)
     context.close()
     application.announce(text="While you were away")
     page = open_browser().new_page()
@@ -46,7 +41,8 @@ def test_an_announcement_waits_for_a_closed_browser(
 
 def test_an_unsubscribed_browser_is_removed(push: Namespace, application: Application, open_browser: OpenBrowser) -> None:
     page = open_browser().new_page()
-    push.adopt(application.turn_on_notifications(page))
+    application.turn_on_notifications(page)
+    subscription_of(page, push)
     assert application.subscription_count() == 1
     page.evaluate(UNSUBSCRIBE)
     application.announce(text="Too late")

@@ -75,6 +75,7 @@ export class Push extends Namespace {
       args: [...this.chromiumArgs, ...(this.#launch.args ?? []), ...(options.args ?? [])],
       ignoreDefaultArgs: ignored(merged.ignoreDefaultArgs),
     });
+    await pages.recordNotifications(context.pages()[0]);
     this.#contexts.set(context, { directory, options });
     context.on('close', () => this.#contexts.delete(context));
     return context;

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareChromiumProfile } from '@webpush-server/dev';
+import { recordNotifications } from '@webpush-server/dev/page';
 import puppeteer from 'puppeteer-core';
 
 export { subscribe, subscriptionOf, waitForNotification } from '@webpush-server/dev/page';
@@ -31,6 +32,7 @@ export async function launch({ push, browser = 'chrome', userDataDir, ...options
     // After the process has ended, as it writes to its profile until then.
     launched.process().once('exit', () => remove().catch(() => {}));
   }
+  await recordNotifications((await launched.pages())[0]);
   return launched;
 }
 

@@ -3,57 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
-from py_vapid import Vapid
-from py_vapid.utils import b64urlencode
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
+from conftest import Sender
 from webpush_server_dev import ControlError, DevServer, Namespace, WaitTimeoutError, find_program, start
-
-SENDER = """
-import json, sys
-from pywebpush import WebPushException, webpush
-arguments = json.loads(sys.argv[1])
-try:
-    response = webpush(arguments["subscription"], arguments["text"], vapid_private_key=arguments["key"],
-                       vapid_claims={"sub": "mailto:test@example.net"}, **arguments["options"])
-except WebPushException as error:
-    response = error.response
-print(response.status_code)
-"""
-
-
-class Sender:
-    """Sends with pywebpush from a process of its own, as an application would."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        self.env = env
-        vapid = Vapid()
-        vapid.generate_keys()
-        self.private_key = b64urlencode(vapid.private_key.private_numbers().private_value.to_bytes(32, "big"))
-        self.public_key = b64urlencode(
-            vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        )
-
-    def send(self, subscription: dict, text: str, **options: object) -> int:
-        arguments = {"subscription": subscription, "text": text, "key": self.private_key, "options": {"ttl": 600, **options}}
-        output = subprocess.run(
-            [sys.executable, "-c", SENDER, json.dumps(arguments)],
-            env={**os.environ, **self.env},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return int(output.stdout)
-
-
-@pytest.fixture
-def sender(push: Namespace) -> Sender:
-    return Sender(push.env)
-
 
 def test_a_virtual_agent_receives_and_decrypts(push: Namespace, sender: Sender) -> None:
     subscription = push.subscribe(application_server_key=sender.public_key, service="fcm")
@@ -98,7 +52,7 @@ def test_offline_and_expired(push: Namespace, sender: Sender) -> None:
 
 
 def test_the_clock_is_set_back_after_a_test(push: Namespace) -> None:
-    assert push.clock()["advanced"] in ("0s", "0ms", "0")
+    assert push.clock()["advanced"] == "0s"
 
 
 def test_an_agent_that_cannot_decrypt(push: Namespace, sender: Sender) -> None:
@@ -131,7 +85,7 @@ def test_errors(push: Namespace) -> None:
     assert error.value.status == 400
 
 
-def test_start_and_stop(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_and_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with start(attach=False) as server:
         assert not server.attached
         monkeypatch.setenv("WEBPUSH_DEV", json.dumps(server.ready))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
-from ._chromium import prepare_chromium_profile
 from ._control import call
 from ._report import describe_timeout
 
@@ -42,17 +41,6 @@ class Namespace:
     @property
     def firefox_prefs(self) -> Json:
         return dict(self.ready["firefox_prefs"])
-
-    def playwright_options(self, user_data_dir: str, **options: Any) -> Json:
-        """Returns the arguments of Playwright's `launch_persistent_context`, with a profile that allows notifications."""
-        prepare_chromium_profile(user_data_dir)
-        if "executable_path" not in options:
-            # The headless shell, which is the default, refuses notifications.
-            options.setdefault("channel", "chromium")
-        args = [*self.chromium_args, *options.pop("args", [])]
-        # Playwright adds it, and it turns push off.
-        ignored = ["--disable-background-networking", *options.pop("ignore_default_args", [])]
-        return {"user_data_dir": user_data_dir, "args": args, "ignore_default_args": ignored, **options}
 
     def subscribe(
         self,
