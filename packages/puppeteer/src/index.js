@@ -12,9 +12,6 @@ export { subscribe, subscriptionOf, waitForNotification } from '@webpush-server/
 /** Puppeteer adds it, and it turns push off. */
 const IGNORED = '--disable-background-networking';
 
-/** Without a desktop Firefox cannot show notifications by the system. */
-const HEADLESS_FIREFOX = { 'alerts.useSystemBackend': false };
-
 /**
  * Starts a browser that uses the push service of `push`. Without `userDataDir` it has a new profile, which is removed
  * when it is closed.
@@ -37,7 +34,7 @@ export async function launch({ push, browser = 'chrome', userDataDir, ...options
 }
 
 function firefox(push, { extraPrefsFirefox }) {
-  return { extraPrefsFirefox: { ...HEADLESS_FIREFOX, ...push.firefoxPrefs, ...extraPrefsFirefox } };
+  return { extraPrefsFirefox: { ...push.firefoxPrefs, ...extraPrefsFirefox } };
 }
 
 function chrome(push, { args = [], ignoreDefaultArgs }, directory) {
