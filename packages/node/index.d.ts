@@ -209,7 +209,7 @@ export class DevServer extends Namespace {
 }
 
 export interface StartOptions {
-  /** Path of the program; default: `WEBPUSH_SERVER_BINARY`, the package for this platform, `PATH`. */
+  /** Path of the program; default: `WEBPUSH_DEV_BINARY`, the package for this platform, `PATH`. */
   binary?: string;
   /** Further flags of `webpush-server dev`. */
   args?: string[];

@@ -71,12 +71,12 @@ test('an error of the start repeats what the program wrote', async (t) => {
   chmodSync(program, 0o755);
   await assert.rejects(start({ attach: false, binary: program }), /ended at its start \(3\):\nthe port is taken/);
 
-  await withEnvironment({ WEBPUSH_SERVER_BINARY: undefined, PATH: directory }, () => {
+  await withEnvironment({ WEBPUSH_DEV_BINARY: undefined, PATH: directory }, () => {
     // The package for this platform comes before PATH, where it is installed.
     assert.match(findProgram(), /webpush-server$/);
     assert.throws(() => findProgram('/nowhere/program'), /option `binary` names \/nowhere\/program/);
   });
-  await withEnvironment({ WEBPUSH_SERVER_BINARY: '/nowhere/else' }, () =>
-    assert.throws(() => findProgram(), /WEBPUSH_SERVER_BINARY names \/nowhere\/else/),
+  await withEnvironment({ WEBPUSH_DEV_BINARY: '/nowhere/else' }, () =>
+    assert.throws(() => findProgram(), /WEBPUSH_DEV_BINARY names \/nowhere\/else/),
   );
 });

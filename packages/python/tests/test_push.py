@@ -103,6 +103,6 @@ def test_start_and_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         start(binary=str(broken), attach=False)
     with pytest.raises(FileNotFoundError, match="argument `binary`"):
         find_program("/nowhere/program")
-    monkeypatch.delenv("WEBPUSH_SERVER_BINARY", raising=False)
+    monkeypatch.delenv("WEBPUSH_DEV_BINARY", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program() == str(broken)

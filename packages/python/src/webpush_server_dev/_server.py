@@ -62,17 +62,17 @@ class DevServer(Namespace):
 
 
 def find_program(binary: str | None = None) -> str:
-    """Returns the path of the program: `binary`, the variable `WEBPUSH_SERVER_BINARY`, or what `PATH` has."""
-    named = binary or os.environ.get("WEBPUSH_SERVER_BINARY")
+    """Returns the path of the program: `binary`, the variable `WEBPUSH_DEV_BINARY`, or what `PATH` has."""
+    named = binary or os.environ.get("WEBPUSH_DEV_BINARY")
     if named:
         if not os.path.exists(named):
-            source = "the argument `binary`" if binary else "WEBPUSH_SERVER_BINARY"
+            source = "the argument `binary`" if binary else "WEBPUSH_DEV_BINARY"
             raise FileNotFoundError(f"{source} names {named}, which does not exist")
         return named
     found = shutil.which("webpush-server")
     if found is None:
         raise FileNotFoundError(
-            "cannot find the program webpush-server: install it so that it is on PATH, or set WEBPUSH_SERVER_BINARY or "
+            "cannot find the program webpush-server: install it so that it is on PATH, or set WEBPUSH_DEV_BINARY or "
             "the argument `binary` to its path"
         )
     return found
@@ -93,7 +93,7 @@ def start(
         return DevServer(json.loads(os.environ["WEBPUSH_DEV"]))
     program = find_program(binary)
     # The program takes variables with this prefix for its own settings, and refuses unknown ones.
-    env = {name: value for name, value in os.environ.items() if name != "WEBPUSH_SERVER_BINARY"}
+    env = {name: value for name, value in os.environ.items() if name != "WEBPUSH_DEV_BINARY"}
     log = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         [program, "dev", "--with-parent", *args],
