@@ -88,7 +88,8 @@ async fn subscribe_client(dev: &Arc<Dev>, head: &Parts, body: &[u8]) -> Answer {
     };
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let namespace = Namespace::default_namespace();
-    match subscribe::virtual_subscription(dev, namespace, ServiceName::Local, key, None).await {
+    match subscribe::virtual_subscription(dev, &dev.addresses, namespace, ServiceName::Local, key, None).await
+    {
         Ok(subscription) => {
             dev.client_hashes.add(hash.clone(), subscription.id.clone());
             let keys = subscription.agent.as_ref().map(|agent| KeysView::new(&agent.keys));

@@ -12,6 +12,8 @@ mod subscriptions;
 
 use crate::duration;
 use crate::namespace::{Namespace, NamespaceScope};
+use crate::push::authority;
+use crate::ready::Addresses;
 use crate::state::Dev;
 use bytes::Bytes;
 use error::ControlError;
@@ -109,10 +111,15 @@ async fn answer(
         ([], _) => Ok(pages::inspector()),
         (["inspector.js"], _) => Ok(pages::script()),
         (["openapi.json"], _) => Ok(pages::openapi()),
-        (["ready"], _) => Ok(typed("application/json", Bytes::from(dev.ready.clone()))),
-        (["env"], _) => Ok(typed("text/plain; charset=utf-8", Bytes::from(dev.addresses.exports()))),
+        (["ready"], _) => {
+            let line = seen_from(dev, head).ready_line().map_err(|_| ControlError::Internal)?;
+            Ok(typed("application/json", Bytes::from(line)))
+        }
+        (["env"], _) => Ok(typed("text/plain; charset=utf-8", Bytes::from(seen_from(dev, head).exports()))),
         (["subscriptions"], "GET") => subscriptions::list(dev, scope),
-        (["subscriptions"], _) => subscriptions::create(dev, scope, read(head, body).await?).await,
+        (["subscriptions"], _) => {
+            subscriptions::create(dev, scope, &seen_from(dev, head), read(head, body).await?).await
+        }
         (["subscriptions", id], "GET") => subscriptions::show(dev, scope, id),
         (["subscriptions", id], "PATCH") => {
             subscriptions::change(dev, scope, id, read(head, body).await?).await
@@ -148,6 +155,12 @@ async fn answer(
         }
         _ => Err(ControlError::NotFound),
     }
+}
+
+/// Returns the addresses by which the client of a request reaches this server.
+fn seen_from(dev: &Dev, head: &Parts) -> Addresses {
+    let authority = authority(head);
+    dev.addresses.seen_from(authority.as_ref().map_or("", |authority| authority.host()), &dev.names)
 }
 
 /// The request to advance the clock.

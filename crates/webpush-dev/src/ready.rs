@@ -9,11 +9,16 @@ use std::path::PathBuf;
 /// Hosts that clients reach without the proxy.
 const NO_PROXY: &str = "localhost,127.0.0.1,::1";
 
+/// The host of the certificate, for clients on this machine.
+pub(crate) const LOCALHOST: &str = "localhost";
+
 /// Where a server listens, and the certificate that it shows.
 #[derive(Clone, Debug)]
 pub struct Addresses {
     /// The origin without TLS.
     pub origin: String,
+    /// The host with TLS, for which the certificate is.
+    pub tls_host: String,
     /// The port with TLS.
     pub https_port: u16,
     /// The port of the proxy.
@@ -69,15 +74,31 @@ impl Addresses {
         })
     }
 
+    /// Returns the addresses for a client that reached this server by one of its names, from another container.
+    pub(crate) fn seen_from(&self, host: &str, names: &[String]) -> Self {
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
+            return self.clone();
+        }
+        let port = self.http_port();
+        Self {
+            origin: format!("http://{host}:{port}"),
+            host: host.to_owned(),
+            tls_host: host.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Returns the variables for application servers.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<&'static str, String> {
         let (ca, proxy) = (self.ca_file.display().to_string(), self.proxy());
+        let is_local = self.tls_host == LOCALHOST;
+        let no_proxy = if is_local { NO_PROXY.to_owned() } else { format!("{NO_PROXY},{}", self.tls_host) };
         BTreeMap::from([
             ("HTTPS_PROXY", proxy.clone()),
             ("https_proxy", proxy),
-            ("NO_PROXY", NO_PROXY.to_owned()),
-            ("no_proxy", NO_PROXY.to_owned()),
+            ("NO_PROXY", no_proxy.clone()),
+            ("no_proxy", no_proxy),
             ("NODE_USE_ENV_PROXY", "1".to_owned()),
             ("NODE_EXTRA_CA_CERTS", ca.clone()),
             ("REQUESTS_CA_BUNDLE", ca.clone()),
@@ -104,11 +125,11 @@ impl Addresses {
     }
 
     /// Returns the origins of this server, besides the first.
-    pub(crate) fn other_origins(&self) -> Vec<String> {
-        let http_port = self.origin.rsplit(':').next().unwrap_or_default();
-        let hosts = ["localhost", "127.0.0.1", "[::1]"];
-        let on = |scheme: &str, port: &str| hosts.map(|host| format!("{scheme}://{host}:{port}"));
-        [on("http", http_port), on("https", &self.https_port.to_string())].concat()
+    pub(crate) fn other_origins(&self, names: &[String]) -> Vec<String> {
+        let hosts = [LOCALHOST, "127.0.0.1", "[::1]"].into_iter().chain(names.iter().map(String::as_str));
+        let https_port = self.https_port.to_string();
+        let ports = [("http", self.http_port()), ("https", &*https_port)];
+        hosts.flat_map(|host| ports.map(|(scheme, port)| format!("{scheme}://{host}:{port}"))).collect()
     }
 
     fn java_options(&self) -> String {
@@ -120,12 +141,16 @@ impl Addresses {
         )
     }
 
+    fn http_port(&self) -> &str {
+        self.origin.rsplit(':').next().unwrap_or_default()
+    }
+
     fn websocket(&self) -> String {
         format!("{}/", self.origin.replacen("http", "ws", 1))
     }
 
     fn https(&self) -> String {
-        format!("https://localhost:{}", self.https_port)
+        format!("https://{}:{}", self.tls_host, self.https_port)
     }
 
     fn proxy(&self) -> String {
@@ -133,7 +158,7 @@ impl Addresses {
     }
 
     fn mcs(&self) -> String {
-        format!("https://localhost:{}", self.mcs_port)
+        format!("https://{}:{}", self.tls_host, self.mcs_port)
     }
 
     fn firefox_preferences(&self) -> Map<String, Value> {
@@ -172,6 +197,7 @@ mod tests {
     fn addresses() -> Addresses {
         Addresses {
             origin: "http://127.0.0.1:1001".into(),
+            tls_host: LOCALHOST.into(),
             https_port: 1002,
             proxy_port: 1003,
             mcs_port: 1004,
@@ -200,6 +226,21 @@ mod tests {
         assert_eq!(ready["chromium_args"][2], "--gcm-mcs-endpoint=https://localhost:1004");
         assert_eq!(ready["firefox_prefs"]["dom.push.serverURL"], "ws://127.0.0.1:1001/");
         assert_eq!(ready["env"]["NODE_EXTRA_CA_CERTS"], "/tmp/it's/ca.pem");
+    }
+
+    #[test]
+    fn another_container_sees_its_name_for_this_server() {
+        let names = ["push".to_owned()];
+        let seen = addresses().seen_from("push", &names);
+        let ready: Value = serde_json::from_str(&seen.ready_line().unwrap()).unwrap();
+        assert_eq!(
+            (&ready["origin"], &ready["https"]),
+            (&"http://push:1001".into(), &"https://push:1002".into())
+        );
+        assert_eq!(ready["env"]["HTTPS_PROXY"], "http://push:1003");
+        assert_eq!(ready["env"]["NO_PROXY"], "localhost,127.0.0.1,::1,push");
+        assert_eq!(addresses().seen_from("elsewhere", &names).origin, addresses().origin);
+        assert!(addresses().other_origins(&names).contains(&"https://push:1002".to_owned()));
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl DevServer {
         let records = Arc::<Records>::default();
         let observed = Backend::from(store.handle());
         observed.watch(Arc::new(RecordObserver { records: Arc::clone(&records), env: env.clone() }));
-        let service = Service::new(setup(store, env, &addresses)?);
+        let service = Service::new(setup(store, env, &addresses, &config.names)?);
         let dev = Arc::new(Dev {
             ready: addresses.ready_line()?,
             service: Arc::clone(&service),
@@ -142,11 +142,11 @@ impl DevServer {
     }
 }
 
-fn setup(store: MemoryStore, env: Env, addresses: &Addresses) -> anyhow::Result<Setup> {
+fn setup(store: MemoryStore, env: Env, addresses: &Addresses, names: &[String]) -> anyhow::Result<Setup> {
     let sealing_key = env.random().context("cannot create a sealing key")?;
     let keyring =
         Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), sealing_key)]).context("the sealing key is unusable")?;
-    let mut other_origins = addresses.other_origins();
+    let mut other_origins = addresses.other_origins(names);
     other_origins.extend(Vendor::ALL.iter().filter_map(|vendor| origin(&vendor.endpoint(""))));
     // Builds of Chromium without Google's keys.
     other_origins.push(Vendor::origin_for("jmt17.google.com"));

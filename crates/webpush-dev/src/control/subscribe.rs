@@ -2,6 +2,7 @@
 
 use crate::agent::{Registered, VirtualAgent};
 use crate::namespace::Namespace;
+use crate::ready::Addresses;
 use crate::record::PushTarget;
 use crate::service_name::ServiceName;
 use crate::state::Dev;
@@ -12,18 +13,19 @@ use webpush_client::encryption::AgentKeys;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::capability::Capability;
 
-/// Creates a subscription of a new virtual agent.
+/// Creates a subscription of a new virtual agent, with a URL at these addresses.
 ///
 /// # Errors
 /// One sentence for the client.
 pub(crate) async fn virtual_subscription(
     dev: &Arc<Dev>,
+    addresses: &Addresses,
     namespace: Namespace,
     service: ServiceName,
     key: Option<&str>,
     name: Option<String>,
 ) -> Result<Arc<KnownSubscription>, String> {
-    let (agent, target, endpoint) = connect(dev, service, key).await?;
+    let (agent, target, endpoint) = connect(dev, addresses, service, key).await?;
     Ok(dev.subscriptions.put(KnownSubscription {
         id: dev.subscriptions.next_id(),
         namespace,
@@ -39,6 +41,7 @@ pub(crate) async fn virtual_subscription(
 /// Connects a new virtual agent. Returns it with its subscription and endpoint.
 pub(super) async fn connect(
     dev: &Arc<Dev>,
+    addresses: &Addresses,
     service: ServiceName,
     key: Option<&str>,
 ) -> Result<(VirtualUserAgent, PushTarget, String), String> {
@@ -50,6 +53,6 @@ pub(super) async fn connect(
         return Err("the server gave no push URL".to_owned());
     };
     let keys = Arc::new(AgentKeys::generate().map_err(|error| error.to_string())?);
-    let endpoint = dev.addresses.endpoint(service, &token);
+    let endpoint = addresses.endpoint(service, &token);
     Ok((VirtualUserAgent { keys, connection: agent }, (inbox, id), endpoint))
 }

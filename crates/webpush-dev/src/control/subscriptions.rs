@@ -5,6 +5,7 @@ use super::{reply, subscribe};
 use crate::agent::Settings;
 use crate::namespace::NamespaceScope;
 use crate::push::PushUrl;
+use crate::ready::Addresses;
 use crate::record::AgentAck;
 use crate::service_name::ServiceName;
 use crate::state::Dev;
@@ -48,6 +49,7 @@ pub(super) fn list(dev: &Dev, scope: &NamespaceScope) -> Result<Answer, ControlE
 pub(super) async fn create(
     dev: &Arc<Dev>,
     scope: &NamespaceScope,
+    addresses: &Addresses,
     request: NewSubscription,
 ) -> Result<Answer, ControlError> {
     let NewSubscription { application_server_key, service, name, endpoint, .. } = request;
@@ -61,7 +63,8 @@ pub(super) async fn create(
         None => {
             let service = service.unwrap_or(ServiceName::Https);
             let key = application_server_key.as_deref();
-            let created = subscribe::virtual_subscription(dev, scope.namespace(), service, key, name);
+            let created =
+                subscribe::virtual_subscription(dev, addresses, scope.namespace(), service, key, name);
             created.await.map_err(ControlError::BadRequest)?
         }
     };
@@ -145,7 +148,7 @@ pub(super) async fn rotate(dev: &Arc<Dev>, scope: &NamespaceScope, id: &str) -> 
     let stored = dev.service.subscription(inbox, subscription).await.map_err(ControlError::Store)?;
     let sender = stored.and_then(|stored| stored.sender);
     let key = sender.map(|key| webpush_core::base64url::encode(key.0));
-    let connected = subscribe::connect(dev, old.service, key.as_deref()).await;
+    let connected = subscribe::connect(dev, &dev.addresses, old.service, key.as_deref()).await;
     let (agent, target, endpoint) = connected.map_err(ControlError::BadRequest)?;
     dev.expire(&old).await.map_err(ControlError::Store)?;
     let new = dev.subscriptions.put(KnownSubscription {

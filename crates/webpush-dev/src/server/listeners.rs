@@ -2,7 +2,7 @@
 
 use super::DevConfig;
 use super::ca_file::CaFile;
-use crate::ready::Addresses;
+use crate::ready::{Addresses, LOCALHOST};
 use anyhow::Context as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpListener;
@@ -48,6 +48,7 @@ impl Listeners {
         };
         Ok(Addresses {
             origin: format!("http://{host}:{}", port(&self.http)?),
+            tls_host: LOCALHOST.to_owned(),
             https_port: port(&self.https)?,
             proxy_port: port(&self.proxy)?,
             mcs_port: port(&self.mcs)?,
