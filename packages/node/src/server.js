@@ -53,10 +53,8 @@ export class DevServer extends Namespace {
 export async function start({ binary, args = [], attach = true, timeout = READY_TIMEOUT_MS, onLog } = {}) {
   if (attach && process.env.WEBPUSH_DEV) return new DevServer(JSON.parse(process.env.WEBPUSH_DEV));
   const program = findProgram(binary);
-  // The program takes variables with this prefix for its own settings, and refuses unknown ones.
-  const { WEBPUSH_DEV_BINARY: _, ...env } = process.env;
   // Its standard input is a pipe that closes with this process, however that ends.
-  const child = spawn(program, ['dev', '--with-parent', ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, ['dev', '--with-parent', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   const log = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     log.push(line);

@@ -92,8 +92,6 @@ def start(
     if attach and "WEBPUSH_DEV" in os.environ:
         return DevServer(json.loads(os.environ["WEBPUSH_DEV"]))
     program = find_program(binary)
-    # The program takes variables with this prefix for its own settings, and refuses unknown ones.
-    env = {name: value for name, value in os.environ.items() if name != "WEBPUSH_DEV_BINARY"}
     log = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         [program, "dev", "--with-parent", *args],
@@ -101,7 +99,6 @@ def start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env=env,
     )
     assert process.stdout is not None
     line = _first_line(process.stdout, timeout)
