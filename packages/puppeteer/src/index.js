@@ -12,6 +12,9 @@ export { subscribe, subscriptionOf, waitForNotification } from '@webpush-server/
 /** Puppeteer adds it, and it turns push off. */
 const IGNORED = '--disable-background-networking';
 
+/** Firefox waits 5 s before it connects again, also after a subscription is rotated. */
+const FAST_FIREFOX = { 'dom.push.retryBaseInterval': 200 };
+
 /**
  * Starts a browser that uses the push service of `push`. Without `userDataDir` it has a new profile, which is removed
  * when it is closed.
@@ -34,7 +37,7 @@ export async function launch({ push, browser = 'chrome', userDataDir, ...options
 }
 
 function firefox(push, { extraPrefsFirefox }) {
-  return { extraPrefsFirefox: { ...push.firefoxPrefs, ...extraPrefsFirefox } };
+  return { extraPrefsFirefox: { ...FAST_FIREFOX, ...push.firefoxPrefs, ...extraPrefsFirefox } };
 }
 
 function chrome(push, { args = [], ignoreDefaultArgs }, directory) {

@@ -71,3 +71,26 @@ for (const options of BROWSERS) {
     });
   });
 }
+
+test('Firefox subscribes again when its subscription is rotated', { timeout: 60_000 }, async (t) => {
+  const push = server.namespace('rotate');
+  const browser = await launch({ browser: 'firefox', executablePath: FIREFOX, push });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  await page.goto(site.url);
+  const { publicKey: applicationServerKey } = vapid;
+  const serviceWorker = `/worker.js?key=${applicationServerKey}`;
+  const old = await subscribe(page, { push, applicationServerKey, serviceWorker });
+  await push.rotate(old);
+  // The worker subscribes on `pushsubscriptionchange`.
+  const hasChanged = async (endpoint) => {
+    const { pushManager } = await navigator.serviceWorker.ready;
+    const current = await pushManager.getSubscription();
+    return current && current.endpoint !== endpoint;
+  };
+  await page.waitForFunction(hasChanged, { polling: 100 }, old.endpoint);
+  const rotated = await subscriptionOf(page, { push });
+  assert.equal((await send(old, 'gone')).status, 410);
+  assert.equal((await send(rotated, 'here')).status, 201);
+  assert.equal((await waitForNotification(page)).title, 'here');
+});
