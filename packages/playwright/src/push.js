@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Namespace, prepareChromiumProfile } from '@webpush-server/dev';
 import * as pages from '@webpush-server/dev/page';
 
-/** Playwright adds it, and it turns push off. */
+/** Playwright adds it. It may turn push off, although it does not in Chromium 156. */
 const IGNORED = '--disable-background-networking';
 
 export class Push extends Namespace {

@@ -9,7 +9,7 @@ import puppeteer from 'puppeteer-core';
 
 export { subscribe, subscriptionOf, waitForNotification } from '@webpush-server/dev/page';
 
-/** Puppeteer adds it, and it turns push off. */
+/** Puppeteer adds it. It may turn push off, although it does not in Chromium 156. */
 const IGNORED = '--disable-background-networking';
 
 /** Firefox waits 5 s before it connects again, also after a subscription is rotated. */

@@ -43,7 +43,7 @@ def launch(
         # The headless shell, which is the default, refuses notifications.
         options.setdefault("channel", "chromium")
     args = [*push.chromium_args, *options.pop("args", [])]
-    # Playwright adds it, and it turns push off.
+    # Playwright adds it. It may turn push off, although it does not in Chromium 156.
     ignored = ["--disable-background-networking", *options.pop("ignore_default_args", [])]
     context = browser_type.launch_persistent_context(
         os.fspath(user_data_dir), args=args, ignore_default_args=ignored, **options
