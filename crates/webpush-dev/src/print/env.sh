@@ -1,4 +1,4 @@
-# Starts the server for development, and sets the variables for application servers in this shell:
+# Starts the server for tests, and sets the variables for application servers in this shell:
 #   webpush-server dev --print env > push.sh; . ./push.sh
 # It ends with the shell. Its control API is at $WEBPUSH_DEV_CONTROL.
 WEBPUSH_DEV_PORT="${WEBPUSH_DEV_PORT:-8090}"

@@ -1,8 +1,8 @@
-// Starts the server for development, and Chromium with a profile of its own that subscribes to it.
+// Starts the server for tests, and Chromium with a profile of its own that subscribes to it.
 //   webpush-server dev --print playwright > push-setup.mjs
 // The package @webpush-server/playwright has all of this as a fixture.
 import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,14 +17,22 @@ export async function startPush(program = process.env.WEBPUSH_DEV_BINARY ?? 'web
   return { ...ready, stop: () => server.stdin.end() };
 }
 
+/** Creates a profile that allows notifications. Permissions that are granted later are gone after a restart. */
+export function newProfile() {
+  const directory = mkdtempSync(join(tmpdir(), 'push-'));
+  const preferences = { profile: { default_content_setting_values: { notifications: 1 } } };
+  mkdirSync(join(directory, 'Default'));
+  writeFileSync(join(directory, 'Default', 'Preferences'), JSON.stringify(preferences));
+  return directory;
+}
+
 /** Starts Chromium. Subscribing fails in incognito contexts, so this one has a profile. */
-export function launchWithPush(chromium, push, options = {}) {
-  return chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'push-')), {
+export function launchWithPush(chromium, push, { profile = newProfile(), ...options } = {}) {
+  return chromium.launchPersistentContext(profile, {
     channel: options.executablePath ? undefined : 'chromium',
-    permissions: ['notifications'],
     ...options,
     args: [...push.chromium_args, ...(options.args ?? [])],
-    // It turns push off.
+    // It may turn push off.
     ignoreDefaultArgs: ['--disable-background-networking'],
   });
 }

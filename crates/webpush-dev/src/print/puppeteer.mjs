@@ -1,7 +1,10 @@
-// Starts the server for development, and Chromium or Firefox with push that leads to it.
+// Starts the server for tests, and Chromium or Firefox with push that leads to it.
 //   webpush-server dev --print puppeteer > push-setup.mjs
 // The package @webpush-server/puppeteer has all of this as a helper.
 import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** Starts the server. It ends with this process. */
@@ -14,6 +17,15 @@ export async function startPush(program = process.env.WEBPUSH_DEV_BINARY ?? 'web
   return { ...ready, stop: () => server.stdin.end() };
 }
 
+/** Creates a profile of Chromium that allows notifications. Permissions that are granted later are gone after a restart. */
+export function newProfile() {
+  const directory = mkdtempSync(join(tmpdir(), 'push-'));
+  const preferences = { profile: { default_content_setting_values: { notifications: 1 } } };
+  mkdirSync(join(directory, 'Default'));
+  writeFileSync(join(directory, 'Default', 'Preferences'), JSON.stringify(preferences));
+  return directory;
+}
+
 /** Starts a browser: options as for puppeteer.launch, with browser 'chrome' or 'firefox'. */
 export function launchWithPush(puppeteer, push, options = {}) {
   if (options.browser === 'firefox') {
@@ -23,14 +35,10 @@ export function launchWithPush(puppeteer, push, options = {}) {
     });
   }
   return puppeteer.launch({
+    userDataDir: options.userDataDir ?? newProfile(),
     ...options,
     args: [...push.chromium_args, ...(options.args ?? [])],
-    // It turns push off.
+    // It may turn push off.
     ignoreDefaultArgs: ['--disable-background-networking'],
   });
-}
-
-/** Allows notifications of a page's origin in Chromium. Firefox allows them by preference. */
-export async function allowNotifications(browser, origin) {
-  await browser.defaultBrowserContext().overridePermissions(origin, ['notifications']);
 }

@@ -1,4 +1,4 @@
-"""Starts the server for development, and browsers with push that leads to it.
+"""Starts the server for tests, and browsers with push that leads to it.
 
     webpush-server dev --print selenium > push_setup.py
 
@@ -27,7 +27,7 @@ class Push:
         """Adds to selenium.webdriver.ChromeOptions; `profile` is a directory."""
         for argument in [*self.ready["chromium_args"], f"--user-data-dir={profile}"]:
             options.add_argument(argument)
-        # It turns push off.
+        # It may turn push off.
         options.add_experimental_option("excludeSwitches", ["disable-background-networking"])
         notifications = {"profile.default_content_setting_values.notifications": 1}
         options.add_experimental_option("prefs", notifications)
