@@ -74,7 +74,7 @@ impl Addresses {
         })
     }
 
-    /// Returns the addresses for a client that reached this server by one of its names, from another container.
+    /// Returns the addresses for a client that reached this server by one of its names.
     pub(crate) fn seen_from(&self, host: &str, names: &[String]) -> Self {
         if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
             return self.clone();
