@@ -70,6 +70,8 @@ export interface Message {
   state: MessageState;
   delivered: string | null;
   acknowledged: string | null;
+  /** How often it was delivered: twice after the fault `duplicate`. */
+  deliveries: number;
   ttl: number;
   urgency: string;
   topic: string | null;

@@ -232,7 +232,9 @@ impl Push {
             request: self.request.clone(),
             content: PushContent::new(self.body.clone(), plaintext),
             fault: fault.map(|fault| fault.id),
+            deliveries: 0,
             target: self.target,
+            delivered_messages: Vec::new(),
         }
     }
 }

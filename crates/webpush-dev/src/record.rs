@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use webpush_core::base64url;
-use webpush_core::id::{InboxId, SubscriptionId};
+use webpush_core::id::{InboxId, MessageId, SubscriptionId};
 use webpush_core::message::Outcome;
 use webpush_core::sender::Credentials;
 use webpush_core::time::Timestamp;
@@ -45,8 +45,13 @@ pub(crate) struct PushRecord {
     pub(crate) content: PushContent,
     /// The ID of the fault that was injected.
     pub(crate) fault: Option<String>,
+    /// How often it was delivered: twice after a fault.
+    pub(crate) deliveries: usize,
     #[serde(skip)]
     pub(crate) target: Option<PushTarget>,
+    /// The messages that were delivered.
+    #[serde(skip)]
+    pub(crate) delivered_messages: Vec<MessageId>,
 }
 
 /// Where a message is.

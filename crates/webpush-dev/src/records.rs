@@ -157,7 +157,7 @@ impl Records {
         let mut table = self.table();
         match table.by_message.get(&message).copied() {
             Some(number) => {
-                table.apply(number, event);
+                table.apply(number, message, event);
                 self.announce(table, number);
             }
             None => table.early.add(message, event),
@@ -181,12 +181,12 @@ impl Table {
         for message in messages {
             self.by_message.insert(*message, number);
             for event in self.early.take(*message) {
-                self.apply(number, event);
+                self.apply(number, *message, event);
             }
         }
     }
 
-    fn apply(&mut self, number: u64, event: Event) {
+    fn apply(&mut self, number: u64, message: MessageId, event: Event) {
         let Some(record) = self.records.get_mut(&number) else { return };
         let (state, at) = match event {
             Event::Ended(state, at) => (state, at),
@@ -195,6 +195,10 @@ impl Table {
                 (State::Delivered, at)
             }
         };
+        if state == State::Delivered && !record.delivered_messages.contains(&message) {
+            record.delivered_messages.push(message);
+            record.deliveries = record.delivered_messages.len();
+        }
         if record.state == State::Accepted {
             record.state = state;
             record.delivered = (state == State::Delivered).then_some(at);

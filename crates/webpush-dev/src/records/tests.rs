@@ -26,7 +26,9 @@ fn record(namespace: &str, body: usize) -> PushRecord {
         request: SentRequest::new(&HeaderMap::new()),
         content: PushContent::new(Bytes::from(vec![0; body]), Err("no keys".into())),
         fault: None,
+        deliveries: 0,
         target: Some(TARGET),
+        delivered_messages: Vec::new(),
     }
 }
 
@@ -45,9 +47,12 @@ fn events_before_and_after_a_record_change_it_once() {
 
     let late = records.add(record("a", 0), &[message(2), message(3)]);
     records.end(message(3), State::Expired, NOW);
-    records.end(message(2), State::Delivered, NOW);
+    for _ in 0..2 {
+        records.end(message(2), State::Delivered, NOW);
+    }
     let found = records.get(late).unwrap();
     assert_eq!((found.state, found.delivered, &*found.id), (State::Expired, None, "m2"));
+    assert_eq!(found.deliveries, 1, "each message counts once");
 }
 
 #[test]

@@ -42,7 +42,8 @@ async fn messages_are_delivered_twice_or_out_of_order() {
     let subscription = server.control("POST", "/subscriptions", json!({ "service": "local" }), 201).await;
     server.control("POST", "/faults", json!({ "outcome": "duplicate" }), 201).await;
     server.push(&subscription, "twice", &[]).await;
-    server.wait_for("text=twice&state=delivered").await;
+    let twice = server.wait_until("text=twice", |message| message["deliveries"] == 2).await;
+    assert_eq!(twice["state"], "delivered");
 
     server.control("POST", "/faults", json!({ "outcome": "reorder" }), 201).await;
     assert_eq!(server.push(&subscription, "first", &[]).await.status, 201);

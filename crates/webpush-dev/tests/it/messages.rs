@@ -111,6 +111,18 @@ async fn lists_are_paged_cleared_and_streamed() {
     assert_eq!(server.get("/messages?after=3&wait=10ms").await["messages"], json!([]));
     server.control("GET", "/messages?wait=61s", Value::Null, 400).await;
     server.control("GET", "/messages?topics=a", Value::Null, 400).await;
+    let (mut all, mut other) = (server.events("/events").await, server.events("/ns/other/events").await);
+    server.push(&subscription, "followed", &[]).await;
+    let mut states = Vec::new();
+    while states.last() != Some(&Value::from("delivered")) {
+        let mut message = all.next().await;
+        assert_eq!(message["text"], "followed");
+        states.push(message["state"].take());
+    }
+    let request = json!({ "service": "local" });
+    let elsewhere = server.control("POST", "/ns/other/subscriptions", request, 201).await;
+    server.push(&elsewhere, "elsewhere", &[]).await;
+    assert_eq!(other.next().await["text"], "elsewhere");
     server.control("DELETE", "/messages", Value::Null, 204).await;
     assert_eq!(server.get("/messages").await["messages"], json!([]));
 }

@@ -108,6 +108,32 @@ impl Server {
         found["messages"].get_mut(0).map(Value::take).unwrap_or_else(|| panic!("no message: {query}"))
     }
 
+    /// Returns the message that a query finds, once it is as expected.
+    pub(crate) async fn wait_until(&self, query: &str, is_expected: impl Fn(&Value) -> bool) -> Value {
+        let changed = async {
+            let mut events = self.events("/events").await;
+            loop {
+                let message = self.wait_for(query).await;
+                if is_expected(&message) {
+                    return message;
+                }
+                events.next().await;
+            }
+        };
+        timeout(PATIENCE, changed).await.expect("the message in time")
+    }
+
+    /// Opens a stream of events.
+    pub(crate) async fn events(&self, path: &str) -> Events {
+        let mut stream = TcpStream::connect(&self.authority).await.unwrap();
+        let head = format!("GET /dev{path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.authority);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut events = Events { stream, unread: String::new() };
+        // The first comment: from here on nothing is missed.
+        events.read_to("\n\n\r\n").await;
+        events
+    }
+
     /// Pushes a text to a subscription, as its endpoint says.
     pub(crate) async fn push(&self, subscription: &Value, text: &str, more: &[(&str, &str)]) -> Reply {
         let body = encrypt(&keys(subscription), text.as_bytes()).unwrap();
@@ -122,6 +148,39 @@ impl Server {
         }
         headers.extend(more);
         self.request("POST", path, &headers, body).await
+    }
+}
+
+/// A stream of server-sent events, in chunks of HTTP/1.1.
+pub(crate) struct Events {
+    stream: TcpStream,
+    unread: String,
+}
+
+impl Events {
+    /// Waits for the next message.
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            let chunk = self.read_to("\n\n\r\n").await;
+            if let Some((_, data)) = chunk.split_once("event: message\ndata: ") {
+                return serde_json::from_str(data).unwrap();
+            }
+        }
+    }
+
+    async fn read_to(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.unread.find(end) {
+                let rest = self.unread.split_off(at + end.len());
+                let mut read = std::mem::replace(&mut self.unread, rest);
+                read.truncate(at);
+                return read;
+            }
+            let mut buffer = [0; 4096];
+            let length = self.stream.read(&mut buffer).await.unwrap();
+            assert_ne!(length, 0, "the stream has ended");
+            self.unread.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
     }
 }
 
