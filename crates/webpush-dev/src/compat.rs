@@ -2,7 +2,8 @@
 //!
 //! Its routes are at the origin. Statuses of pushes are those of a real service, where the original has its own.
 
-use crate::control::{access, subscribe};
+use crate::access;
+use crate::control::subscribe;
 use crate::namespace::{Namespace, NamespaceScope};
 use crate::push::{self, Endpoint, Request};
 use crate::record::State;
@@ -80,7 +81,9 @@ pub(crate) async fn serve(
 }
 
 async fn subscribe_client(dev: &Arc<Dev>, head: &Parts, body: &[u8]) -> Answer {
-    let members = members(head, body);
+    let Some(members) = members(head, body) else {
+        return failure(StatusCode::BAD_REQUEST, "the request is not JSON");
+    };
     let key = members.get("applicationServerKey").and_then(Value::as_str);
     let hash: [u8; 32] = match dev.service.random() {
         Ok(hash) => hash,
@@ -127,7 +130,7 @@ async fn notify(dev: &Arc<Dev>, request: Request<'_>, body: Body) -> Answer {
 }
 
 fn notifications(dev: &Dev, head: &Parts, body: &[u8]) -> Answer {
-    let members = members(head, body);
+    let members = members(head, body).unwrap_or_default();
     let hash = members.get("clientHash").and_then(Value::as_str).unwrap_or_default();
     let Some(subscription) = subscription_of(dev, hash) else {
         return failure(StatusCode::NOT_FOUND, "there is no such subscription");
@@ -168,13 +171,16 @@ fn has_type(head: &Parts, expected: &str) -> bool {
     found.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected))
 }
 
-/// Returns the members of JSON or of a form; none if it is malformed.
-fn members(head: &Parts, body: &[u8]) -> serde_json::Map<String, Value> {
+/// Returns the members of JSON or of a form; `None` if it is malformed.
+fn members(head: &Parts, body: &[u8]) -> Option<serde_json::Map<String, Value>> {
     if is_form(head) {
         let text = String::from_utf8_lossy(body);
-        return crate::control::query::pairs(&text).map(|(name, value)| (name, value.into())).collect();
+        return crate::control::query::pairs(&text)
+            .map(|(name, value)| (name, value.into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
     }
-    serde_json::from_slice(body).unwrap_or_default()
+    serde_json::from_slice(body).ok()
 }
 
 fn text(text: &'static str) -> Answer {

@@ -1,6 +1,5 @@
 //! The control API, below `/dev` of this server's origin.
 
-pub(crate) mod access;
 mod error;
 mod events;
 mod faults;
@@ -10,9 +9,9 @@ pub(crate) mod query;
 pub(crate) mod subscribe;
 mod subscriptions;
 
+use crate::access::{self, authority};
 use crate::duration;
 use crate::namespace::{Namespace, NamespaceScope};
-use crate::push::authority;
 use crate::ready::Addresses;
 use crate::state::Dev;
 use bytes::Bytes;
@@ -125,7 +124,7 @@ async fn answer(
             subscriptions::change(dev, scope, id, read(head, body).await?).await
         }
         (["subscriptions", id], _) => subscriptions::expire(dev, scope, id).await,
-        (["subscriptions", id, _], _) => subscriptions::rotate(dev, scope, id).await,
+        (["subscriptions", id, _], _) => subscriptions::rotate(dev, scope, &seen_from(dev, head), id).await,
         (["messages"], "GET") => messages::list(dev, scope, query).await,
         (["messages"], _) => {
             dev.records.clear(scope);

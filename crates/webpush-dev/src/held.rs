@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use webpush_core::time::Timestamp;
 
 /// An accepted push that is not published yet.
 pub(crate) struct HeldPush {
@@ -12,6 +13,7 @@ pub(crate) struct HeldPush {
     pub(crate) number: u64,
     pub(crate) head: Parts,
     pub(crate) body: Bytes,
+    pub(crate) expires: Timestamp,
 }
 
 /// The held push of each subscription.
@@ -19,8 +21,14 @@ pub(crate) struct HeldPush {
 pub(crate) struct HeldPushes(Mutex<HashMap<PushTarget, HeldPush>>);
 
 impl HeldPushes {
-    pub(crate) fn add(&self, target: PushTarget, push: HeldPush) {
-        self.held().insert(target, push);
+    /// Holds a push, or returns it if the subscription has one.
+    pub(crate) fn add(&self, target: PushTarget, push: HeldPush) -> Option<HeldPush> {
+        let mut held = self.held();
+        if held.contains_key(&target) {
+            return Some(push);
+        }
+        held.insert(target, push);
+        None
     }
 
     /// Returns true if a push of a subscription is held.
@@ -31,6 +39,11 @@ impl HeldPushes {
     /// Removes the push of a subscription, and returns it.
     pub(crate) fn take(&self, target: &PushTarget) -> Option<HeldPush> {
         self.held().remove(target)
+    }
+
+    /// Removes the pushes that have expired, and returns the numbers of their records.
+    pub(crate) fn take_expired(&self, now: Timestamp) -> Vec<u64> {
+        self.held().extract_if(|_, push| push.expires <= now).map(|(_, push)| push.number).collect()
     }
 
     /// Discards all.

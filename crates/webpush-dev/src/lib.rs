@@ -14,6 +14,7 @@
 //!
 //! Call [`server::DevServer::start`], and print its ready line.
 
+mod access;
 mod agent;
 pub mod authority;
 mod client_hashes;
@@ -23,6 +24,7 @@ mod control;
 mod duration;
 mod fault;
 mod held;
+pub mod host_name;
 mod intercept;
 pub mod java_trust_store;
 mod namespace;

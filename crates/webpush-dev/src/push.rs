@@ -2,11 +2,12 @@
 
 mod endpoint;
 
-pub(crate) use endpoint::{Endpoint, PushUrl, authority};
+pub(crate) use endpoint::{Endpoint, PushUrl};
 
+use crate::access;
 use crate::fault::{FaultOutcome, InjectedFault, Selector};
 use crate::held::HeldPush;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, NamespaceScope};
 use crate::record::{PushContent, PushRecord, PushTarget, SentRequest, State};
 use crate::service_name::ServiceName;
 use crate::state::Dev;
@@ -17,6 +18,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::sleep;
 use webpush_core::capability::Capability;
 use webpush_core::id::{EntryRef, MessageId};
@@ -88,6 +90,10 @@ pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, m
         target,
         subscription,
     };
+    if push.target.is_none() && access::check(head, &dev.names).is_err() {
+        // A web page of another origin that guesses: it must not use up faults, or fill the records.
+        return publish(Request { head: &push.head, ..request }, push.body).await;
+    }
     let fault = push.take_fault(dev);
     if let Some(delay) = fault.as_ref().and_then(|fault| fault.delay) {
         sleep(delay).await;
@@ -97,11 +103,20 @@ pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, m
         None => push.perform(dev, request, fault.as_ref()).await,
     };
     let PushResult { answer, messages, state } = result;
+    if push.was_reset(dev) {
+        return answer;
+    }
     let is_held = state == State::Accepted && messages.is_empty() && answer.status().is_success();
     let number = dev.records.add(push.record(&answer, state, fault), &messages);
     match push.target {
         Some(target) if is_held => {
-            dev.held.add(target, HeldPush { number, head: push.head, body: push.body })
+            let expires = push.sent.after(Duration::from_secs(push.request.ttl().unwrap_or_default()));
+            let held = HeldPush { number, head: push.head, body: push.body, expires };
+            // Two at once: the second is delivered, and then the first.
+            if let Some(second) = dev.held.add(target, held) {
+                deliver(dev, request, second).await;
+                release(dev, request, &target).await;
+            }
         }
         Some(target) if !messages.is_empty() => release(dev, request, &target).await,
         _ => {}
@@ -111,15 +126,34 @@ pub(crate) async fn serve(dev: &Dev, request: Request<'_>, endpoint: Endpoint, m
 
 /// Publishes what was held back until a later message of the subscription was delivered.
 async fn release(dev: &Dev, request: Request<'_>, target: &PushTarget) {
-    if let Some(HeldPush { number, head, body }) = dev.held.take(target) {
-        let answer = publish(Request { head: &head, ..request }, body).await;
-        let refusal = (!answer.status().is_success()).then(|| problem(&answer));
-        let messages: Vec<_> = message_id(dev, &answer).into_iter().collect();
-        dev.records.finish(number, refusal, &messages);
+    if let Some(held) = dev.held.take(target) {
+        deliver(dev, request, held).await;
     }
 }
 
+/// Publishes a push that was held back, with the rest of its TTL.
+async fn deliver(dev: &Dev, request: Request<'_>, held: HeldPush) {
+    let HeldPush { number, mut head, body, expires } = held;
+    let left = dev.service.now().until(expires);
+    if left.is_zero() {
+        return dev.records.expire(number);
+    }
+    // Rounded up, so that it does not become 0.
+    head.headers.insert("ttl", left.as_secs().max(1).into());
+    let answer = publish(Request { head: &head, ..request }, body).await;
+    let refusal = (!answer.status().is_success()).then(|| problem(&answer));
+    let messages: Vec<_> = message_id(dev, &answer).into_iter().collect();
+    dev.records.finish(number, refusal, &messages);
+}
+
 impl Push {
+    /// Returns true if a reset has removed the subscription meanwhile.
+    fn was_reset(&self, dev: &Dev) -> bool {
+        let is_known =
+            |one: &Arc<KnownSubscription>| dev.subscriptions.get(&NamespaceScope::All, &one.id).is_some();
+        self.subscription.as_ref().is_some_and(|one| !is_known(one))
+    }
+
     fn take_fault(&self, dev: &Dev) -> Option<InjectedFault> {
         let namespace = self.namespace();
         dev.faults.take(&Selector {
@@ -152,10 +186,11 @@ impl Push {
             return PushResult::refused(request.server.error_style.answer(&problem.into()));
         }
         let is_held = self.target.is_some_and(|target| dev.held.contains(&target));
-        // The next push after a held one is delivered at once.
+        // The next push after a held one is delivered at once, and so is one that cannot wait.
+        let can_wait = !is_held && !self.request.is_offered();
         let outcome = fault
             .and_then(|fault| fault.outcome)
-            .filter(|outcome| *outcome != FaultOutcome::Reorder || !is_held);
+            .filter(|outcome| *outcome != FaultOutcome::Reorder || can_wait);
         if let Some(FaultOutcome::Lost | FaultOutcome::Reorder) = outcome
             && let Some(answer) = self.acceptance(dev).await
         {
@@ -234,7 +269,7 @@ impl Push {
             fault: fault.map(|fault| fault.id),
             deliveries: 0,
             target: self.target,
-            delivered_messages: Vec::new(),
+            messages: Vec::new(),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Addresses {
     fn java_options(&self) -> String {
         let Self { host, proxy_port, java_trust_store, .. } = self;
         format!(
-            "-Dhttps.proxyHost={host} -Dhttps.proxyPort={proxy_port} -Djavax.net.ssl.trustStore={} \
+            "-Dhttps.proxyHost={host} -Dhttps.proxyPort={proxy_port} \"-Djavax.net.ssl.trustStore={}\" \
              -Djavax.net.ssl.trustStoreType=PKCS12",
             java_trust_store.display()
         )

@@ -49,9 +49,37 @@ pub(crate) struct PushRecord {
     pub(crate) deliveries: usize,
     #[serde(skip)]
     pub(crate) target: Option<PushTarget>,
-    /// The messages that were delivered.
+    /// The messages that the push became, two after a fault, and how each ended.
     #[serde(skip)]
-    pub(crate) delivered_messages: Vec<MessageId>,
+    pub(crate) messages: Vec<(MessageId, Option<State>)>,
+}
+
+impl PushRecord {
+    /// Returns the bytes of its texts and its body.
+    pub(crate) fn weight(&self) -> usize {
+        let headers = self.request.headers.iter().map(|(name, value)| name.len() + value.len());
+        let text = self.content.text.as_ref().map_or(0, String::len);
+        let problem = self.problem.as_ref().map_or(0, String::len);
+        // The JSON of a text is a second copy.
+        self.endpoint.len() + headers.sum::<usize>() + 2 * text + problem + self.content.body.len()
+    }
+
+    /// Records how one of its messages ended. Returns false if that was known.
+    pub(crate) fn end(&mut self, message: MessageId, state: State, at: Timestamp) -> bool {
+        let Some((_, end)) = self.messages.iter_mut().find(|(id, _)| *id == message) else { return false };
+        if *end == Some(State::Delivered) || *end == Some(state) {
+            return false;
+        }
+        *end = Some(state);
+        self.deliveries = self.messages.iter().filter(|(_, end)| *end == Some(State::Delivered)).count();
+        let has_ended = self.messages.iter().all(|(_, end)| end.is_some());
+        if state == State::Delivered && self.state != State::Delivered {
+            (self.state, self.delivered) = (state, Some(at));
+        } else if has_ended && self.state == State::Accepted {
+            self.state = state;
+        }
+        true
+    }
 }
 
 /// Where a message is.
@@ -150,6 +178,11 @@ impl SentRequest {
 }
 
 impl SentRequest {
+    /// Returns the TTL in seconds, if it is a number.
+    pub(crate) const fn ttl(&self) -> Option<u64> {
+        self.ttl
+    }
+
     /// Returns true if the message is delivered at once or not at all (RFC 8030 §5.2).
     pub(crate) fn is_offered(&self) -> bool {
         self.ttl == Some(0)

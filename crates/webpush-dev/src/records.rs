@@ -10,8 +10,10 @@ use webpush_core::time::Timestamp;
 
 /// Maximum number of records. The oldest are forgotten.
 const MAX_RECORDS: usize = 10_000;
-/// Maximum bytes of all bodies.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum bytes of all records.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the records after which a list ends.
+const LIST_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum number of events about messages that have no record yet.
 const MAX_EARLY: usize = 1_000;
 /// Changes that a slow reader of events may be behind.
@@ -31,9 +33,11 @@ struct Table {
     records: BTreeMap<u64, PushRecord>,
     /// The record of each message. A push that is delivered twice has two.
     by_message: HashMap<MessageId, u64>,
+    /// Messages with TTL 0 that may still be delivered. No commit says how they end.
+    offered: Vec<MessageId>,
     early: Early,
     last: u64,
-    body_bytes: usize,
+    bytes: usize,
 }
 
 /// Events of messages whose push has not been recorded yet.
@@ -67,7 +71,7 @@ impl Records {
         table.last += 1;
         let number = table.last;
         (record.number, record.id) = (number, format!("m{number}"));
-        table.body_bytes += record.content.body.len();
+        table.bytes += record.weight();
         table.records.insert(number, record);
         table.shrink();
         table.link(number, messages);
@@ -75,13 +79,22 @@ impl Records {
         number
     }
 
-    /// Sets the result of a push that was held back.
+    /// Sets the messages of a push that was held back, or that it was refused then.
     pub(crate) fn finish(&self, number: u64, refusal: Option<String>, messages: &[MessageId]) {
         let mut table = self.table();
         if let (Some(refusal), Some(record)) = (refusal, table.records.get_mut(&number)) {
             (record.problem, record.state) = (Some(refusal), State::Refused);
         }
         table.link(number, messages);
+        self.announce(table, number);
+    }
+
+    /// Records that a push that was held back has expired.
+    pub(crate) fn expire(&self, number: u64) {
+        let mut table = self.table();
+        if let Some(record) = table.records.get_mut(&number) {
+            record.state = State::Expired;
+        }
         self.announce(table, number);
     }
 
@@ -118,14 +131,19 @@ impl Records {
         self.table().records.get(&number).cloned()
     }
 
-    /// Returns the messages of a record.
-    pub(crate) fn messages_of(&self, number: u64) -> Vec<MessageId> {
-        let table = self.table();
-        let is_of = |(message, of): (&MessageId, &u64)| (*of == number).then_some(*message);
-        table.by_message.iter().filter_map(is_of).collect()
+    /// Returns the messages with TTL 0 that may still be delivered.
+    pub(crate) fn offered(&self) -> Vec<MessageId> {
+        let mut table = self.table();
+        let Table { records, by_message, offered, .. } = &mut *table;
+        let is_open = |message: &MessageId| {
+            let record = by_message.get(message).and_then(|number| records.get(number));
+            record.is_some_and(|record| record.messages.contains(&(*message, None)))
+        };
+        offered.retain(is_open);
+        offered.clone()
     }
 
-    /// Returns records after a number, oldest first.
+    /// Returns records after a number, oldest first, up to a limit and a size.
     pub(crate) fn find(
         &self,
         after: u64,
@@ -134,7 +152,13 @@ impl Records {
     ) -> Vec<PushRecord> {
         let table = self.table();
         let later = table.records.range(after.saturating_add(1)..).map(|(_, record)| record);
-        later.filter(|record| matches(record)).take(limit).cloned().collect()
+        let mut bytes = 0;
+        let fits = |record: &&PushRecord| {
+            let fits = bytes < LIST_BYTES;
+            bytes += record.weight();
+            fits
+        };
+        later.filter(|record| matches(record)).take(limit).take_while(fits).cloned().collect()
     }
 
     /// Forgets the records of a scope.
@@ -156,10 +180,8 @@ impl Records {
     fn happened(&self, message: MessageId, event: Event) {
         let mut table = self.table();
         match table.by_message.get(&message).copied() {
-            Some(number) => {
-                table.apply(number, message, event);
-                self.announce(table, number);
-            }
+            Some(number) if table.apply(number, message, event) => self.announce(table, number),
+            Some(_) => {}
             None => table.early.add(message, event),
         }
     }
@@ -178,6 +200,11 @@ impl Records {
 
 impl Table {
     fn link(&mut self, number: u64, messages: &[MessageId]) {
+        let Some(record) = self.records.get_mut(&number) else { return };
+        record.messages.extend(messages.iter().map(|message| (*message, None)));
+        if record.request.is_offered() {
+            self.offered.extend(messages);
+        }
         for message in messages {
             self.by_message.insert(*message, number);
             for event in self.early.take(*message) {
@@ -186,38 +213,38 @@ impl Table {
         }
     }
 
-    fn apply(&mut self, number: u64, message: MessageId, event: Event) {
-        let Some(record) = self.records.get_mut(&number) else { return };
-        let (state, at) = match event {
-            Event::Ended(state, at) => (state, at),
+    /// Returns true if the event has changed the record.
+    fn apply(&mut self, number: u64, message: MessageId, event: Event) -> bool {
+        let Some(record) = self.records.get_mut(&number) else { return false };
+        match event {
+            Event::Ended(state, at) => record.end(message, state, at),
             Event::Acknowledged(what, at) => {
                 record.acknowledged = Some(what);
-                (State::Delivered, at)
+                record.end(message, State::Delivered, at);
+                true
             }
-        };
-        if state == State::Delivered && !record.delivered_messages.contains(&message) {
-            record.delivered_messages.push(message);
-            record.deliveries = record.delivered_messages.len();
-        }
-        if record.state == State::Accepted {
-            record.state = state;
-            record.delivered = (state == State::Delivered).then_some(at);
         }
     }
 
     fn shrink(&mut self) {
-        while self.records.len() > MAX_RECORDS || self.body_bytes > MAX_BODY_BYTES {
-            let Some((number, record)) = self.records.pop_first() else { return };
-            self.body_bytes -= record.content.body.len();
-            self.by_message.retain(|_, of| *of != number);
+        while self.records.len() > MAX_RECORDS || self.bytes > MAX_BYTES {
+            let Some((_, record)) = self.records.pop_first() else { return };
+            self.forget(&record);
         }
     }
 
     fn retain(&mut self, keep: impl Fn(&PushRecord) -> bool) {
-        self.records.retain(|_, record| keep(record));
-        self.body_bytes = self.records.values().map(|record| record.content.body.len()).sum();
-        let records = &self.records;
-        self.by_message.retain(|_, number| records.contains_key(number));
+        let forgotten: Vec<_> = self.records.extract_if(.., |_, record| !keep(record)).collect();
+        for (_, record) in forgotten {
+            self.forget(&record);
+        }
+    }
+
+    fn forget(&mut self, record: &PushRecord) {
+        self.bytes = self.bytes.saturating_sub(record.weight());
+        for (message, _) in &record.messages {
+            self.by_message.remove(message);
+        }
     }
 }
 

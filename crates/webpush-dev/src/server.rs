@@ -5,12 +5,13 @@ mod listeners;
 
 use crate::authority::TestAuthority;
 use crate::clock::DevClock;
+use crate::host_name;
 use crate::intercept::DevInterceptor;
 use crate::observer::RecordObserver;
 use crate::proxy::{self, HostRules, ProxyReport};
 use crate::ready::Addresses;
 use crate::records::Records;
-use crate::state::Dev;
+use crate::state::{Dev, follow_offered};
 use crate::vendor::Vendor;
 use anyhow::Context as _;
 use ca_file::CaFile;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::env::{Clock as _, Env};
@@ -34,6 +36,9 @@ use webpush_service::system::SystemEntropy;
 use webpush_service::{settling, sweep};
 use webpush_store::memory::MemoryStore;
 use webpush_store::{Backend, Store as _};
+
+/// Maximum number of requests that wait for messages.
+const MAX_WAITS: usize = 512;
 
 /// How to start.
 #[derive(Clone, Debug)]
@@ -89,6 +94,13 @@ impl DevServer {
     /// # Errors
     /// If a port is taken or a file cannot be written.
     pub async fn start(config: DevConfig) -> anyhow::Result<Self> {
+        config.names.iter().try_for_each(|name| host_name::check(name).map_err(anyhow::Error::msg))?;
+        if !config.host.is_loopback() {
+            tracing::warn!(
+                "everybody who reaches {} can control this server: use it in a closed network",
+                config.host
+            );
+        }
         let listeners = Listeners::bind(&config).await?;
         let clock = Arc::new(DevClock::default());
         let authority = TestAuthority::create(&config.names, clock.now())?;
@@ -112,6 +124,8 @@ impl DevServer {
             held: Default::default(),
             client_hashes: Default::default(),
             proxy: Arc::<ProxyReport>::default(),
+            changing: Default::default(),
+            waits: Semaphore::new(MAX_WAITS),
             addresses,
         });
         let endpoints = (!config.local_endpoints).then(|| Vendor::Mozilla.endpoint(""));
@@ -193,5 +207,6 @@ fn serve(
         drop(proxy::start(listener, https_address, rules, Arc::clone(&dev.proxy)));
     }
     drop((sweep::start(Arc::clone(&dev.service)), settling::start(Arc::clone(&dev.service))));
+    drop(tokio::spawn(follow_offered(Arc::clone(dev))));
     Ok(())
 }

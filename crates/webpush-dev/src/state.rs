@@ -7,18 +7,25 @@ use crate::held::HeldPushes;
 use crate::namespace::NamespaceScope;
 use crate::proxy::ProxyReport;
 use crate::ready::Addresses;
-use crate::record::{PushRecord, State};
+use crate::record::State;
 use crate::records::Records;
 use crate::subscription::KnownSubscription;
 use crate::subscriptions::Subscriptions;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use webpush_service::rate_limits::RateLimits;
 use webpush_service::service::Service;
 use webpush_service::sweep;
 use webpush_service::trace::Stage;
 use webpush_store::StoreError;
+
+/// How long an agent may take to acknowledge a message with TTL 0.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The interval in which messages are looked at that no commit reports.
+const OFFERED_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A server for development.
 pub(crate) struct Dev {
@@ -35,6 +42,20 @@ pub(crate) struct Dev {
     pub(crate) held: HeldPushes,
     pub(crate) client_hashes: ClientHashes,
     pub(crate) proxy: Arc<ProxyReport>,
+    /// Held while a subscription is changed, so that changes do not mix.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Bounds waiting requests.
+    pub(crate) waits: Semaphore,
+}
+
+/// Follows messages that no commit reports. Never returns.
+pub(crate) async fn follow_offered(dev: Arc<Dev>) {
+    let mut version = dev.records.watch();
+    while version.changed().await.is_ok() {
+        while dev.settle_offered() {
+            sleep(OFFERED_INTERVAL).await;
+        }
+    }
 }
 
 impl Dev {
@@ -42,6 +63,9 @@ impl Dev {
     pub(crate) async fn advance(&self, by: Duration) -> Result<(), StoreError> {
         self.clock.advance(by);
         self.reset_rate_limits();
+        for number in self.held.take_expired(self.service.now()) {
+            self.records.expire(number);
+        }
         sweep::expire(&self.service).await
     }
 
@@ -83,23 +107,21 @@ impl Dev {
 
     /// Brings the records of messages with TTL 0 up to date, which no commit reports.
     ///
-    /// Returns true if one may still change.
-    pub(crate) fn settle_offered(&self, records: &[PushRecord]) -> bool {
-        let mut waits = false;
-        for record in records.iter().filter(|record| record.state == State::Accepted) {
-            for message in self.records.messages_of(record.number) {
-                let Some(trace) = self.service.traces.find(message) else { continue };
-                if !trace.is_now_or_never {
-                    continue;
-                }
-                let is_acknowledged = trace.at(Stage::Acknowledged).is_some();
-                match trace.outcome.map(State::from) {
-                    Some(state) => self.records.end(message, state, self.service.now()),
-                    None if is_acknowledged => {
-                        self.records.end(message, State::Delivered, self.service.now());
-                    }
-                    None => waits = true,
-                }
+    /// Returns true if one may still be delivered.
+    pub(crate) fn settle_offered(&self) -> bool {
+        let (now, mut waits) = (self.service.now(), false);
+        for message in self.records.offered() {
+            let trace = self.service.traces.find(message);
+            let outcome = match &trace {
+                // The trace was replaced by later ones.
+                None => Some(State::Expired),
+                Some(trace) if trace.at(Stage::Acknowledged).is_some() => Some(State::Delivered),
+                Some(trace) if now > trace.accepted_at.after(OFFER_TIMEOUT) => Some(State::Expired),
+                Some(trace) => trace.outcome.map(State::from),
+            };
+            match outcome {
+                Some(state) => self.records.end(message, state, now),
+                None => waits = true,
             }
         }
         waits

@@ -6,6 +6,9 @@ use crate::subscription::KnownSubscription;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Maximum number of virtual agents, which have two sockets each.
+const MAX_SUBSCRIPTIONS: usize = 5_000;
+
 /// The subscriptions, oldest first.
 #[derive(Default)]
 pub(crate) struct Subscriptions(Mutex<Table>);
@@ -38,6 +41,11 @@ impl Subscriptions {
             None => table.list.push(Arc::clone(&subscription)),
         }
         subscription
+    }
+
+    /// Returns true if there is no room for another virtual agent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.table().list.len() >= MAX_SUBSCRIPTIONS
     }
 
     /// Returns a subscription of a scope.

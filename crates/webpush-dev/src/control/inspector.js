@@ -81,9 +81,13 @@ function update(message) {
 }
 
 async function load() {
-  const { messages: all } = await (await fetch(`${base}/messages?limit=10000`)).json();
   messages.clear();
-  all.forEach((message) => messages.set(message.number, message));
+  for (let after = 0, more = true; more; ) {
+    const { messages: some, next } = await (await fetch(`${base}/messages?limit=1000&after=${after}`)).json();
+    some.forEach((message) => messages.set(message.number, message));
+    more = some.length > 0;
+    after = next;
+  }
   render();
 }
 
@@ -96,6 +100,11 @@ events.addEventListener('open', () => {
 });
 events.addEventListener('error', () => {
   connection.textContent = 'the server does not respond';
+  // Over HTTP/2 there are no events.
+  if (events.readyState === EventSource.CLOSED && location.protocol === 'https:') {
+    connection.textContent = 'every second';
+    setInterval(load, 1000);
+  }
 });
 filter.addEventListener('input', render);
 document.getElementById('clear').addEventListener('click', async () => {

@@ -9,14 +9,13 @@ use crate::record::{PushRecord, State};
 use crate::state::Dev;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use webpush_http::answer::Answer;
 
 /// The longest wait of a request.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The interval in which messages are looked at that no commit reports.
-const OFFERED_INTERVAL: Duration = Duration::from_millis(50);
 const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1_000;
 const PARAMETERS: [&str; 9] =
     ["subscription", "topic", "urgency", "text", "state", "after", "limit", "wait", "count"];
 
@@ -47,33 +46,22 @@ impl<'a> Filter<'a> {
             text: query.get("text"),
             state: state.map_err(|error| ControlError::BadRequest(error.to_string()))?,
             after: number(query, "after")?.unwrap_or(0),
-            limit: number(query, "limit")?.map_or(DEFAULT_LIMIT, |limit| limit as usize),
+            limit: bounded(query, "limit", DEFAULT_LIMIT)?,
         })
     }
 
-    fn matches_but_state(&self, record: &PushRecord) -> bool {
+    fn matches(&self, record: &PushRecord) -> bool {
         let contains = |part: &str| record.content.text.as_deref().is_some_and(|text| text.contains(part));
         self.scope.includes(&record.namespace)
+            && self.state.is_none_or(|state| record.state == state)
             && self.subscription.is_none_or(|id| record.subscription.as_deref() == Some(id))
             && self.topic.is_none_or(|topic| record.request.topic.as_deref() == Some(topic))
             && self.urgency.is_none_or(|urgency| record.request.urgency == urgency)
             && self.text.is_none_or(contains)
     }
 
-    fn matches(&self, record: &PushRecord) -> bool {
-        self.state.is_none_or(|state| record.state == state) && self.matches_but_state(record)
-    }
-
     fn find(&self, dev: &Dev) -> Vec<PushRecord> {
         dev.records.find(self.after, self.limit, |record| self.matches(record))
-    }
-
-    /// Brings records up to date that no commit reports. Returns true if one may still change.
-    fn settle_offered(&self, dev: &Dev) -> bool {
-        let waiting = dev.records.find(self.after, self.limit, |record| {
-            record.state == State::Accepted && record.request.is_offered() && self.matches_but_state(record)
-        });
-        dev.settle_offered(&waiting)
     }
 }
 
@@ -88,12 +76,21 @@ pub(super) async fn list(
     if wait.is_some_and(|wait| wait > LONGEST_WAIT) {
         return Err(ControlError::BadRequest("wait is at most 60s: ask again".to_owned()));
     }
-    let count = number(query, "count")?.map_or(1, |count| count as usize);
+    let count = bounded(query, "count", 1)?;
+    if count > filter.limit {
+        return Err(ControlError::BadRequest("count must not be larger than limit".to_owned()));
+    }
+    let _permit = match wait {
+        Some(_) => {
+            let busy = || ControlError::Conflict("too many requests wait: stop some of them");
+            Some(dev.waits.try_acquire().map_err(|_| busy())?)
+        }
+        None => None,
+    };
     let end = Instant::now() + wait.unwrap_or_default();
     let mut version = dev.records.watch();
     loop {
         version.borrow_and_update();
-        let is_pending = filter.settle_offered(dev);
         let found = filter.find(dev);
         if found.len() >= count || Instant::now() >= end {
             let next = found.last().map_or(filter.after, |last| last.number);
@@ -102,7 +99,6 @@ pub(super) async fn list(
         tokio::select! {
             changed = version.changed() => changed.map_err(|_| ControlError::Internal)?,
             () = sleep_until(end) => {}
-            () = sleep(OFFERED_INTERVAL), if is_pending => {}
         }
     }
 }
@@ -117,10 +113,14 @@ pub(super) fn body(dev: &Dev, scope: &NamespaceScope, id: &str) -> Result<Answer
 
 fn get(dev: &Dev, scope: &NamespaceScope, id: &str) -> Result<PushRecord, ControlError> {
     let number = id.strip_prefix('m').and_then(|number| number.parse().ok()).ok_or(ControlError::NotFound)?;
-    let get = || dev.records.get(number).filter(|record| scope.includes(&record.namespace));
-    let record = get().ok_or(ControlError::NotFound)?;
-    dev.settle_offered(&[record]);
-    get().ok_or(ControlError::NotFound)
+    let record = dev.records.get(number).filter(|record| scope.includes(&record.namespace));
+    record.ok_or(ControlError::NotFound)
+}
+
+fn bounded(query: &Parameters, name: &str, default: usize) -> Result<usize, ControlError> {
+    let Some(number) = number(query, name)? else { return Ok(default) };
+    let bounded = usize::try_from(number).ok().filter(|number| *number <= MAX_LIMIT);
+    bounded.ok_or_else(|| ControlError::BadRequest(format!("{name} must be at most {MAX_LIMIT}")))
 }
 
 fn number(query: &Parameters, name: &str) -> Result<Option<u64>, ControlError> {

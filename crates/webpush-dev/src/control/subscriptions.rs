@@ -14,7 +14,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use webpush_core::capability::Capability;
 use webpush_http::answer::{Answer, empty};
 
@@ -59,7 +59,12 @@ pub(super) async fn create(
                 "with endpoint, which is a browser's, there is no applicationServerKey or service".to_owned(),
             ));
         }
-        Some(endpoint) => claim(dev, scope, endpoint, name)?,
+        Some(endpoint) => claim(dev, scope, endpoint, name).await?,
+        None if dev.subscriptions.is_full() => {
+            return Err(ControlError::Conflict(
+                "there are too many subscriptions: reset the namespaces of old tests",
+            ));
+        }
         None => {
             let service = service.unwrap_or(ServiceName::Https);
             let key = application_server_key.as_deref();
@@ -74,7 +79,7 @@ pub(super) async fn create(
 }
 
 /// Puts a browser's subscription into a namespace.
-fn claim(
+async fn claim(
     dev: &Dev,
     scope: &NamespaceScope,
     endpoint: String,
@@ -88,6 +93,10 @@ fn claim(
     let Some(Capability::Push(inbox, id)) = dev.service.keyring.open(&push_url.push_path()) else {
         return Err(ControlError::NotFound);
     };
+    let stored = dev.service.subscription(inbox, id).await.map_err(ControlError::Store)?;
+    if stored.is_none() {
+        return Err(ControlError::NotFound);
+    }
     let known = dev.subscriptions.of_target(&(inbox, id));
     if known.as_ref().is_some_and(|known| known.agent.is_some()) {
         return Err(ControlError::Conflict("this endpoint is a virtual agent's"));
@@ -114,6 +123,7 @@ pub(super) async fn change(
     id: &str,
     change: Change,
 ) -> Result<Answer, ControlError> {
+    let _changing = dev.changing.lock().await;
     let subscription = find(dev, scope, id)?;
     let Some(agent) = &subscription.agent else {
         return Err(ControlError::Conflict("a browser's subscription cannot be changed from here"));
@@ -131,25 +141,37 @@ pub(super) async fn change(
 }
 
 pub(super) async fn expire(dev: &Dev, scope: &NamespaceScope, id: &str) -> Result<Answer, ControlError> {
+    let _changing = dev.changing.lock().await;
     let subscription = find(dev, scope, id)?;
     dev.expire(&subscription).await.map_err(ControlError::Store)?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// Gives a virtual agent a new endpoint, or makes a browser subscribe anew.
-pub(super) async fn rotate(dev: &Arc<Dev>, scope: &NamespaceScope, id: &str) -> Result<Answer, ControlError> {
+pub(super) async fn rotate(
+    dev: &Arc<Dev>,
+    scope: &NamespaceScope,
+    addresses: &Addresses,
+    id: &str,
+) -> Result<Answer, ControlError> {
+    let _changing = dev.changing.lock().await;
     let old = find(dev, scope, id)?;
     let (inbox, subscription) = old.target;
-    if old.agent.is_none() {
+    if old.is_gone() {
+        return Err(ControlError::Conflict("the subscription has expired"));
+    }
+    let Some(old_agent) = &old.agent else {
         // The browser finds its agent unknown when it reconnects, and subscribes anew.
         dev.service.remove_inbox(inbox).await.map_err(ControlError::Store)?;
+        old.is_gone.store(true, Ordering::Release);
         return reply(&json!({}));
-    }
+    };
     let stored = dev.service.subscription(inbox, subscription).await.map_err(ControlError::Store)?;
     let sender = stored.and_then(|stored| stored.sender);
     let key = sender.map(|key| webpush_core::base64url::encode(key.0));
-    let connected = subscribe::connect(dev, &dev.addresses, old.service, key.as_deref()).await;
+    let connected = subscribe::connect(dev, addresses, old.service, key.as_deref()).await;
     let (agent, target, endpoint) = connected.map_err(ControlError::BadRequest)?;
+    agent.connection.change(old_agent.connection.settings()).await;
     dev.expire(&old).await.map_err(ControlError::Store)?;
     let new = dev.subscriptions.put(KnownSubscription {
         id: old.id.clone(),

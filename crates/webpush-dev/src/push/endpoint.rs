@@ -1,9 +1,9 @@
 //! The push URL of a request.
 
+use crate::access::authority;
 use crate::ready::Addresses;
 use crate::service_name::ServiceName;
 use crate::vendor::Vendor;
-use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Uri};
@@ -95,10 +95,4 @@ impl Endpoint {
     pub(crate) fn push_path(&self) -> String {
         [PUSH, &self.token].concat()
     }
-}
-
-/// Returns the host and port that a request is for.
-pub(crate) fn authority(head: &Parts) -> Option<Authority> {
-    let in_header = || Authority::try_from(head.headers.get(HOST)?.as_bytes()).ok();
-    head.uri.authority().cloned().or_else(in_header)
 }

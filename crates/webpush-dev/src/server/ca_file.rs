@@ -2,7 +2,7 @@
 
 use crate::authority::TestAuthority;
 use crate::java_trust_store::trust_store;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,26 @@ use webpush_core::env::Entropy as _;
 use webpush_service::system::SystemEntropy;
 
 const NAME: &str = "ca.pem";
-/// The extension of the trust store of Java, beside the certificate.
-const TRUST_STORE: &str = "p12";
+/// The trust store of Java.
+const TRUST_STORE: &str = "ca.p12";
 
 /// Written files. Those in a temporary directory are removed when dropped.
 pub(super) struct CaFile {
     path: PathBuf,
     java_trust_store: PathBuf,
-    directory: Option<PathBuf>,
+    directory: PathBuf,
 }
 
 impl CaFile {
-    /// Writes the certificate to a path, or to a new directory of its own, and the trust store beside it.
+    /// Writes the certificate to a path, or to a new directory of its own, where the trust store always is.
     pub(super) fn write(path: Option<&Path>, authority: &TestAuthority) -> anyhow::Result<Self> {
-        let (path, directory) = match path {
-            Some(path) => (std::path::absolute(path)?, None),
-            None => {
-                let directory = private_directory()?;
-                (directory.join(NAME), Some(directory))
-            }
-        };
-        let java_trust_store = path.with_extension(TRUST_STORE);
-        let file = Self { path, java_trust_store, directory };
+        let directory = private_directory()?;
+        let own_path = directory.join(NAME);
+        let path = path.map_or(Ok(own_path), std::path::absolute)?;
+        let file = Self { path, java_trust_store: directory.join(TRUST_STORE), directory };
+        if fs::metadata(&file.path).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("{} is not a regular file (--ca-file)", file.path.display());
+        }
         write(&file.path, authority.ca_pem().as_bytes())?;
         write(&file.java_trust_store, &trust_store(authority.ca_der()))?;
         Ok(file)
@@ -48,10 +46,8 @@ impl CaFile {
 
 impl Drop for CaFile {
     fn drop(&mut self) {
-        if let Some(directory) = &self.directory {
-            // The server is ending, and nothing in it is secret.
-            let _ = fs::remove_dir_all(directory);
-        }
+        // The server is ending, and nothing in it is secret.
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -64,7 +60,7 @@ fn private_directory() -> anyhow::Result<PathBuf> {
     let mut random = [0; 8];
     SystemEntropy.fill(&mut random)?;
     let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let directory = std::env::temp_dir().join(format!("webpush-server-dev-{name}"));
+    let directory = std::path::absolute(std::env::temp_dir())?.join(format!("webpush-server-dev-{name}"));
     DirBuilder::new()
         .mode(0o700)
         .create(&directory)

@@ -3,9 +3,13 @@
 use super::DevConfig;
 use super::ca_file::CaFile;
 use crate::ready::{Addresses, LOCALHOST};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpListener;
+
+/// How often another free port is tried.
+const ATTEMPTS: usize = 20;
 
 /// The port of HTTPS, for `--map-hosts`.
 const HTTPS: u16 = 443;
@@ -71,17 +75,30 @@ const fn hint(port: u16) -> &'static str {
 
 /// Binds a port, on the other loopback address as well, since some clients prefer one for `localhost`.
 async fn bind(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<Vec<TcpListener>> {
-    let first = TcpListener::bind(SocketAddr::new(host, port))
-        .await
-        .with_context(|| format!("cannot listen on {host} port {port} ({flag}){}", hint(port)))?;
-    let mut listeners = vec![first];
-    let other = match host {
-        IpAddr::V4(Ipv4Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::LOCALHOST) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        _ => return Ok(listeners),
-    };
-    let port = listeners[0].local_addr()?.port();
-    // The machine may not have the other family.
-    listeners.extend(TcpListener::bind(SocketAddr::new(other, port)).await.ok());
-    Ok(listeners)
+    for _ in 0..ATTEMPTS {
+        let first = TcpListener::bind(SocketAddr::new(host, port))
+            .await
+            .with_context(|| failure(host, port, flag))?;
+        let other = match host {
+            IpAddr::V4(Ipv4Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            _ => return Ok(vec![first]),
+        };
+        let bound = first.local_addr()?.port();
+        match TcpListener::bind(SocketAddr::new(other, bound)).await {
+            Ok(second) => return Ok(vec![first, second]),
+            // Another program would get a part of the connections to localhost.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && port != 0 => {
+                return Err(error).with_context(|| failure(other, port, flag));
+            }
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            // The machine does not have the other family.
+            Err(_) => return Ok(vec![first]),
+        }
+    }
+    bail!("no port is free on both loopback addresses ({flag})")
+}
+
+fn failure(host: IpAddr, port: u16, flag: &str) -> String {
+    format!("cannot listen on {host} port {port} ({flag}){}", hint(port))
 }

@@ -29,6 +29,7 @@ async fn its_routes_work_without_its_faults() {
         assert_eq!(gone.status, 410);
         assert_eq!(gone.json()["reason"], "Push subscription has unsubscribed or expired.");
     }
+    assert_eq!(server.request("POST", "/subscribe", &[JSON], b"[1").await.status, 400);
     for path in ["/expire-subscription/unknown", "/get-notifications", "/notify/unknown"] {
         let reply = server.request("POST", path, &[JSON], b"{}").await;
         assert_eq!(reply.status, 404, "{path}");

@@ -68,3 +68,44 @@ async fn faults_are_listed_removed_and_checked() {
         assert!(error["error"].is_string());
     }
 }
+
+#[tokio::test]
+async fn a_held_message_keeps_its_ttl() {
+    let server = Server::start().await;
+    let subscription = server.control("POST", "/subscriptions", json!({ "service": "local" }), 201).await;
+    server.control("POST", "/faults", json!({ "outcome": "reorder" }), 201).await;
+    server.push(&subscription, "held", &[]).await;
+    server.control("POST", "/clock", json!({ "advance": "25h" }), 200).await;
+    assert_eq!(server.wait_for("text=held").await["state"], "expired");
+    server.push(&subscription, "the next", &[]).await;
+    server.wait_for("text=next&state=delivered").await;
+    assert_eq!(server.wait_for("text=held").await["state"], "expired");
+    // One with TTL 0 cannot wait.
+    server.control("POST", "/faults", json!({ "outcome": "reorder" }), 201).await;
+    server.push(&subscription, "now", &[("ttl", "0")]).await;
+    server.wait_for("text=now&state=delivered").await;
+}
+
+#[tokio::test]
+async fn of_two_deliveries_with_a_topic_the_second_counts() {
+    let server = Server::start().await;
+    let subscription = server.control("POST", "/subscriptions", json!({ "service": "local" }), 201).await;
+    let path = format!("/subscriptions/{}", subscription["id"].as_str().unwrap());
+    server.control("PATCH", &path, json!({ "online": false }), 200).await;
+    server.control("POST", "/faults", json!({ "outcome": "duplicate" }), 201).await;
+    server.push(&subscription, "twice", &[("topic", "a")]).await;
+    server.control("PATCH", &path, json!({ "online": true }), 200).await;
+    let message = server.wait_for("text=twice&state=delivered").await;
+    assert_eq!((&message["deliveries"], &message["acknowledged"]), (&1.into(), &"delivered".into()));
+}
+
+#[tokio::test]
+async fn a_foreign_page_that_guesses_uses_up_no_fault_and_leaves_no_record() {
+    let server = Server::start().await;
+    server.control("POST", "/faults", json!({ "status": 429 }), 201).await;
+    let page = [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(server.request("POST", "/push/guessed", &page, b"x").await.status, 404);
+    assert_eq!(server.get("/faults").await["faults"][0]["used"], 0);
+    assert_eq!(server.get("/messages").await["messages"], json!([]));
+    assert_eq!(server.request("POST", "/push/unknown", &[], b"x").await.status, 429, "a program's is a push");
+}

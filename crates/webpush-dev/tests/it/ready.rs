@@ -17,7 +17,10 @@ async fn a_port_that_is_taken_is_named_with_its_flag() {
 async fn the_authority_is_written_and_its_directory_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
+    let keystore = directory.path().join("ca.p12");
+    std::fs::write(&keystore, "another's").unwrap();
     drop(Server::start_with(DevConfig { ca_file: Some(file.clone()), ..DevConfig::default() }).await);
+    assert_eq!(std::fs::read_to_string(keystore).unwrap(), "another's");
     assert!(std::fs::read_to_string(file).unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
 
     let server = Server::start().await;

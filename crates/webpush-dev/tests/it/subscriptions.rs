@@ -23,8 +23,11 @@ async fn an_expired_subscription_is_gone_as_its_service_says() {
 async fn a_rotated_subscription_has_a_new_endpoint_and_new_keys() {
     let server = Server::start().await;
     let old = server.control("POST", "/subscriptions", json!({ "service": "mozilla" }), 201).await;
-    let path = format!("/subscriptions/{}/rotate", old["id"].as_str().unwrap());
+    let one = format!("/subscriptions/{}", old["id"].as_str().unwrap());
+    let path = format!("{one}/rotate");
+    server.control("PATCH", &one, json!({ "acknowledge": "not-displayed" }), 200).await;
     let new = server.control("POST", &path, Value::Null, 200).await;
+    assert_eq!(new["acknowledge"], "not-displayed");
     assert_eq!(old["id"], new["id"]);
     assert_ne!(old["endpoint"], new["endpoint"]);
     assert_ne!(old["keys"], new["keys"]);
@@ -32,6 +35,8 @@ async fn a_rotated_subscription_has_a_new_endpoint_and_new_keys() {
     assert_eq!(server.push(&new, "to the new one", &[]).await.status, 201);
     let query = format!("subscription={}&state=delivered", new["id"].as_str().unwrap());
     assert_eq!(server.wait_for(&query).await["text"], "to the new one");
+    server.control("DELETE", &one, Value::Null, 204).await;
+    server.control("POST", &path, Value::Null, 409).await;
 }
 
 #[tokio::test]
@@ -64,6 +69,8 @@ async fn a_browsers_endpoint_is_claimed_and_a_foreign_one_is_not_found() {
         server.control("POST", "/subscriptions", json!({ "endpoint": wrong }), 404).await;
     }
     server.control("POST", "/subscriptions", json!({ "endpoint": "not a url" }), 400).await;
+    let removed = json!({ "endpoint": claimed["endpoint"] });
+    server.control("POST", "/subscriptions", removed, 404).await;
 }
 
 #[tokio::test]

@@ -3,17 +3,21 @@
 use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
 use crate::log::{Filter, Format, Log, LogConfig};
-use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
+};
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use tokio::process::Command;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use webpush_dev::server::{DevConfig, DevServer};
-use webpush_dev::{SetUp, set_up_code};
+use webpush_dev::{SetUp, host_name, set_up_code};
 
 /// The variable with the ready line, for the command.
 const VARIABLE: &str = "WEBPUSH_DEV";
@@ -41,7 +45,7 @@ leaves this machine: pushes to browser vendors end here, and the proxy refuses a
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct DevArgs {
-    /// Address to listen on
+    /// Address to listen on; others than loopback let all who reach it control the server
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// Port of the service and of the control API; 0 is a free one
@@ -66,7 +70,7 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     local_endpoints: bool,
     /// Further host name of this server, such as that of a container; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
     name: Vec<String>,
     /// Listen on port 443 as well, for host names of vendors that are mapped to this server
     #[arg(long)]
@@ -77,6 +81,10 @@ pub(crate) struct DevArgs {
     /// Run a command with the variables of the server, and stop with it
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    host_name::check(text).map(|()| text.to_owned())
 }
 
 /// A framework with set-up code.
@@ -140,8 +148,12 @@ async fn run_server(args: DevArgs) -> anyhow::Result<ExitCode> {
         names,
         map_hosts,
     };
-    let mut signals = StopSignals::catch().context("cannot install signal handlers")?;
-    let server = DevServer::start(config).await?;
+    raise_file_limit();
+    let mut signals = DevSignals::catch().context("cannot install signal handlers")?;
+    let server = tokio::select! {
+        started = DevServer::start(config) => started?,
+        _ = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
     if let Some((program, arguments)) = command.split_first() {
         return run_command(program, arguments, &server, &mut signals).await;
     }
@@ -157,31 +169,73 @@ async fn run_command(
     program: &OsString,
     arguments: &[OsString],
     server: &DevServer,
-    signals: &mut StopSignals,
+    signals: &mut DevSignals,
 ) -> anyhow::Result<ExitCode> {
-    let mut child = Command::new(program)
+    // On a terminal it stays in the group of the shell's job, which gets the signals of the keyboard.
+    let is_interactive = std::io::stdin().is_terminal();
+    let mut command = Command::new(program);
+    if !is_interactive {
+        command.process_group(0);
+    }
+    let mut child = command
         .args(arguments)
         .envs(server.addresses().environment())
         .env(VARIABLE, server.ready_line())
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
+    let mut received = 0;
     loop {
         tokio::select! {
             status = child.wait() => return status.context("cannot wait for the command").and_then(exit_code),
-            // A terminal has sent SIGINT to the command as well.
-            name = signals.next() => if name == "SIGTERM" { terminate(&child) },
+            signal = signals.next() => {
+                received += 1;
+                // The first one lets the command end in order.
+                let signal = if received > 1 { Signal::KILL } else { signal };
+                if !(is_interactive && signal == Signal::INT) {
+                    pass_on(&child, signal, is_interactive);
+                }
+            }
         }
     }
 }
 
-/// Passes SIGTERM on.
-fn terminate(child: &tokio::process::Child) {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It fails only if the command has just ended.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+/// Sends a signal to the command, and to all processes of its group if it has one of its own.
+fn pass_on(child: &tokio::process::Child, signal: Signal, is_interactive: bool) {
+    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else {
+        return;
+    };
+    // It fails only if the command has just ended.
+    let _ = if is_interactive { kill_process(pid, signal) } else { kill_process_group(pid, signal) };
+}
+
+/// The signals that stop the server, and that are passed on to the command.
+struct DevSignals([(SignalStream, Signal); 3]);
+
+impl DevSignals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self([
+            (signal(SignalKind::terminate())?, Signal::TERM),
+            (signal(SignalKind::interrupt())?, Signal::INT),
+            (signal(SignalKind::hangup())?, Signal::HUP),
+        ]))
     }
+
+    async fn next(&mut self) -> Signal {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        tokio::select! {
+            _ = terminate.0.recv() => terminate.1,
+            _ = interrupt.0.recv() => interrupt.1,
+            _ = hangup.0.recv() => hangup.1,
+        }
+    }
+}
+
+/// Allows the server all file descriptors that it may have: virtual agents have two each.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without them it serves fewer agents.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Returns the status of a command; 128 and the number of the signal that ended it, as shells do.

@@ -1,8 +1,8 @@
 //! Who may control the server: programs on this machine, and no web page but the inspector.
 
-use crate::push::authority;
-use http::header::{HeaderName, HeaderValue, ORIGIN};
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
+use http::uri::Authority;
 use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -13,9 +13,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// One sentence for the client.
 pub(crate) fn check(head: &Parts, names: &[String]) -> Result<(), String> {
     let authority = authority(head);
-    let host = authority.as_ref().map_or("", |authority| authority.host());
+    let host = authority.as_ref().map_or("", Authority::host);
     // A web page can make its own host name resolve to this address (DNS rebinding), but not an IP address.
-    if !is_own(host, names) {
+    let has_user = authority.as_ref().is_some_and(|authority| authority.as_str().contains('@'));
+    if has_user || !is_own(host, names) {
         return Err("the host of the request is not an IP address, localhost or a --name".to_owned());
     }
     let authority = authority.as_ref().map_or("", |authority| authority.as_str());
@@ -28,6 +29,12 @@ pub(crate) fn check(head: &Parts, names: &[String]) -> Result<(), String> {
         return Err("the request comes from a web page of another site".to_owned());
     }
     Ok(())
+}
+
+/// Returns the host and port that a request is for.
+pub(crate) fn authority(head: &Parts) -> Option<Authority> {
+    let in_header = || Authority::try_from(head.headers.get(HOST)?.as_bytes()).ok();
+    head.uri.authority().cloned().or_else(in_header)
 }
 
 fn is_own(host: &str, names: &[String]) -> bool {
@@ -60,7 +67,9 @@ mod tests {
         for host in ["127.0.0.1:8090", "[::1]:8090", "localhost:8090", "LOCALHOST", "push:8090"] {
             assert!(allows(&[("host", host)]), "{host}");
         }
-        for host in ["evil.example:8090", "localhost.evil.example", "127.0.0.1.evil.example", "x y"] {
+        for host in
+            ["evil.example:8090", "localhost.evil.example", "127.0.0.1.evil.example", "x y", "evil@localhost"]
+        {
             assert!(!allows(&[("host", host)]), "{host}");
         }
         assert!(!allows(&[]));
