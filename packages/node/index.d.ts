@@ -187,9 +187,12 @@ export class Namespace {
   faults(): Promise<Fault[]>;
   clearFaults(): Promise<void>;
 
-  /** Virtual agents only: close a browser instead. */
+  /** Takes a virtual agent offline. Close a browser instead. */
   offline(subscription: SubscriptionRef): Promise<VirtualSubscription>;
+  /** Takes all virtual agents of this namespace offline. */
+  offline(): Promise<void>;
   online(subscription: SubscriptionRef): Promise<VirtualSubscription>;
+  online(): Promise<void>;
   /** Sets with which code a virtual agent acknowledges. */
   acknowledge(subscription: SubscriptionRef, code: Acknowledgment): Promise<VirtualSubscription>;
   expire(subscription: SubscriptionRef): Promise<void>;

@@ -15,6 +15,7 @@ test('the fixture', async ({ push, pushServer }) => {
   await push.fail(subscription, { status: 429, times: null, retryAfter: 1 });
   await push.fault({ subscription: agent, outcome: 'lost' });
   await push.offline(agent.id);
+  await push.offline();
   await expect(push).toHaveDelivered({ topic: 'dinner' }, { timeout: 1000 });
   await expect(push).not.toHaveDelivered();
   await push.restart(context, () => push.advance('25h'));

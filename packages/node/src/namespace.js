@@ -116,12 +116,13 @@ export class Namespace {
     await this.#call('DELETE', '/faults');
   }
 
+  /** Takes a virtual agent offline; all of this namespace without an argument. */
   offline(subscription) {
-    return this.#patch(subscription, { online: false });
+    return this.#setOnline(subscription, false);
   }
 
   online(subscription) {
-    return this.#patch(subscription, { online: true });
+    return this.#setOnline(subscription, true);
   }
 
   /** Sets with which code a virtual agent acknowledges. */
@@ -162,6 +163,13 @@ export class Namespace {
     }
     if (subscription) query.set('subscription', await this.#id(subscription));
     return this.#call('GET', `/messages?${query}`);
+  }
+
+  async #setOnline(subscription, online) {
+    if (subscription) return this.#patch(subscription, { online });
+    const agents = (await this.subscriptions()).filter(({ virtual, state }) => virtual && state === 'active');
+    await Promise.all(agents.map((agent) => this.#patch(agent, { online })));
+    return undefined;
   }
 
   async #patch(subscription, changes) {

@@ -80,6 +80,10 @@ test('an agent goes offline and online', async () => {
   assert.equal((await server.messages({ subscription }))[0].state, 'accepted');
   await server.online(subscription.id);
   await server.waitForMessage({ subscription: subscription.endpoint });
+  await server.offline();
+  assert.equal((await server.subscription(subscription)).online, false);
+  await server.online();
+  assert.equal((await server.subscription(subscription)).online, true);
 });
 
 test('a message expires when the clock is advanced', async () => {

@@ -48,7 +48,10 @@ def test_offline_and_expired(push: Namespace, sender: Sender) -> None:
     sender.send(subscription, "stale", ttl=60)
     push.advance("25h")
     assert push.messages(subscription=subscription)[0]["state"] == "expired"
-    assert push.online(subscription["id"])["online"] is True
+    push.online(subscription["id"])
+    assert push.subscription(subscription)["online"] is True
+    push.offline()
+    assert push.subscription(subscription)["online"] is False
 
 
 def test_the_clock_is_set_back_after_a_test(push: Namespace) -> None:

@@ -150,12 +150,12 @@ class Namespace:
     def clear_faults(self) -> None:
         self._call("DELETE", "/faults")
 
-    def offline(self, subscription: SubscriptionRef) -> Json:
-        """Takes a virtual agent offline. Close a browser instead."""
-        return self._patch(subscription, {"online": False})
+    def offline(self, subscription: SubscriptionRef | None = None) -> None:
+        """Takes a virtual agent offline; all of this namespace without an argument. Close a browser instead."""
+        self._set_online(subscription, False)
 
-    def online(self, subscription: SubscriptionRef) -> Json:
-        return self._patch(subscription, {"online": True})
+    def online(self, subscription: SubscriptionRef | None = None) -> None:
+        self._set_online(subscription, True)
 
     def acknowledge(
         self,
@@ -191,6 +191,13 @@ class Namespace:
         if subscription is not None:
             query["subscription"] = self._id(subscription)
         return self._call("GET", f"/messages?{urlencode(query)}", wait=wait)["messages"]
+
+    def _set_online(self, subscription: SubscriptionRef | None, online: bool) -> None:
+        agents: list[SubscriptionRef] = [subscription] if subscription is not None else []
+        if subscription is None:
+            agents += [agent for agent in self.subscriptions() if agent["virtual"] and agent["state"] == "active"]
+        for agent in agents:
+            self._patch(agent, {"online": online})
 
     def _patch(self, subscription: SubscriptionRef, changes: Json) -> Json:
         return self._call("PATCH", f"/subscriptions/{self._id(subscription)}", changes)
