@@ -1,6 +1,6 @@
 // Browsers whose push service is a local one.
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareChromiumProfile } from '@webpush-server/dev';
@@ -20,7 +20,7 @@ const FAST_FIREFOX = { 'dom.push.retryBaseInterval': 200 };
  * when it is closed.
  */
 export async function launch({ push, browser = 'chrome', userDataDir, ...options }) {
-  const directory = userDataDir ?? (await mkdtemp(join(tmpdir(), 'webpush-puppeteer-')));
+  const directory = userDataDir ?? mkdtempSync(join(tmpdir(), 'webpush-puppeteer-'));
   const launched = await puppeteer.launch({
     ...options,
     browser,
@@ -28,12 +28,19 @@ export async function launch({ push, browser = 'chrome', userDataDir, ...options
     ...(browser === 'firefox' ? firefox(push, options) : chrome(push, options, directory)),
   });
   if (!userDataDir) {
-    const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    // After the process has ended, as it writes to its profile until then.
-    launched.process().once('exit', () => remove().catch(() => {}));
+    // After the process has ended, as it writes to its profile until then; not later, as this process may end as well.
+    launched.process().once('exit', () => removeProfile(directory));
   }
   await recordNotifications((await launched.pages())[0]);
   return launched;
+}
+
+function removeProfile(directory) {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  } catch {
+    // A child process of the browser still writes to it. It is in the temporary directory.
+  }
 }
 
 function firefox(push, { extraPrefsFirefox }) {
