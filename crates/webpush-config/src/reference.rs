@@ -74,6 +74,9 @@ Commented-out settings show the default or an example.
 port = 443
 # The public origin. Keep it permanently: it is part of every issued URL.
 origin = "https://push.example.net"
+# Further addresses with http://, https:// or unix:, and the mode of Unix sockets: docs/proxies.md.
+#also = ["unix:/run/webpush-server/push.sock", "https://[::1]:8443"]
+#socket_mode = "0660"
 # For a proxy on another machine that terminates TLS; then leave [tls] out.
 #plaintext = false
 # Proxies whose client address header is used: docs/proxies.md.

@@ -2,7 +2,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the listening socket, and the steps of a new connection | [`bind`], [`listen`] |
+//! | the listening sockets, and the steps of a new connection | [`public_address`], [`bind`], [`unix_socket`], [`socket`], [`listen`] |
 //! | connections from within the process | [`loopback`] |
 //! | the limits of connections | [`connections`] |
 //! | the client behind trusted proxies | [`proxies`]; its headers, [`forwarded`]; the PROXY protocol, [`proxy_header`] |
@@ -21,8 +21,11 @@ pub mod loopback;
 pub mod preface;
 pub mod proxies;
 pub mod proxy_header;
+pub mod public_address;
+pub mod socket;
 pub mod stall;
 pub mod tls;
+pub mod unix_socket;
 mod wrong_scheme;
 
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use webpush_admin::last_origin;
 use webpush_client::url::CapabilityUrl;
 use webpush_core::time::Timestamp;
+use webpush_http::transport::public_address::PublicAddress;
 use webpush_http::transport::{certificate, tls};
 
 impl ServerConfig {
@@ -29,6 +30,14 @@ impl ServerConfig {
                 self.default_origin(&self.host().1, self.port)
             )),
             Some(_) | None => {}
+        }
+        if self.has_tls() {
+            warnings.extend(self.also_listen.iter().filter(|address| is_exposed(address)).map(|address| {
+                format!(
+                    "{address} (--also-listen) is plain HTTP that other machines can reach: let only a proxy that \
+                     terminates TLS connect to it"
+                )
+            }));
         }
         let host = origin.as_ref().map_or_else(|| self.host().1, |origin| origin.host().to_owned());
         let is_local =
@@ -70,6 +79,16 @@ impl ServerConfig {
     }
 }
 
+/// Returns true for plain HTTP at an address that is not of this machine alone.
+fn is_exposed(address: &PublicAddress) -> bool {
+    match address {
+        PublicAddress::Tcp { tls: false, host, .. } => {
+            host.parse().is_ok_and(|address: IpAddr| !address.to_canonical().is_loopback())
+        }
+        PublicAddress::Tcp { .. } | PublicAddress::Unix(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +127,9 @@ mod tests {
             (&[&TLS[..], &["--host", "push.example"]].concat(), None),
             (&[&TLS[..], &["--origin", "http://push.example"]].concat(), Some("http://push.example")),
             (&[&TLS[..], &["--origin", "https://push.example"]].concat(), None),
+            (&["--also-listen", "http://127.0.0.1:1", "--also-listen", "unix:/a"], None),
+            (&["--dev-tls", "--also-listen", "http://[::1]:1,https://192.0.2.1:1"], None),
+            (&["--dev-tls", "--also-listen", "http://192.0.2.1:1"], Some("http://192.0.2.1:1")),
         ] {
             let warnings = settings_of(flags).warnings(None, NOW);
             assert_eq!(warnings.len(), usize::from(named.is_some()), "{flags:?} {warnings:?}");

@@ -34,6 +34,8 @@ use webpush_http::transport::certificate::Certificate;
 use webpush_http::transport::connections::Connections;
 use webpush_http::transport::listen::{self, Front, FrontProtocol};
 use webpush_http::transport::loopback::LoopbackClient;
+use webpush_http::transport::public_address::PublicAddress;
+use webpush_http::transport::socket::PublicListener;
 use webpush_http::transport::tls;
 use webpush_service::drain::{Drain, GRACE};
 use webpush_service::service::{ConfigSummary, Service, Setup};
@@ -76,6 +78,7 @@ pub async fn run(
     let subscribe_tokens = SubscribeTokens::load(settings.subscribe_tokens.as_ref(), &env)?;
     let (listener, host) = listen_on(&settings, inherited.public).await?;
     let port = listener.local_addr().context("cannot read the address of the socket")?.port();
+    let further = listen_also(&settings).await?;
     let mcs_listener = listen_for_chromium(&settings).await?;
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
@@ -151,7 +154,13 @@ pub async fn run(
     let address = listener.local_addr()?.to_string();
     let mcs_address = mcs_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let ca_file = settings.dev_tls.then(|| dev_tls::ca_file(&settings.data_dir));
-    announce(&service, &address, &settings.data_dir, mcs_address, admin_server.as_ref(), ca_file.as_deref());
+    let addresses = Addresses {
+        main: address.clone(),
+        further: further.iter().map(|(address, _)| address.to_string()).collect(),
+        mcs: mcs_address,
+        admin: admin_server.as_ref().map(AdminServer::display_address),
+    };
+    announce(&service, &addresses, &settings.data_dir, ca_file.as_deref());
 
     let drain = Drain::default();
     let connections = Arc::new(Connections::new(
@@ -162,19 +171,28 @@ pub async fn run(
     let front = Front {
         connections: Arc::clone(&connections),
         proxy_protocol: settings.proxy_protocol,
-        tls: acceptor,
+        tls: acceptor.clone(),
         protocol: FrontProtocol::Http,
     };
-    let listening = listen::start(listener, front, Arc::clone(&server), drain.draining());
-    let mcs_listening = mcs_listener.map(|listener| {
+    let mut listening = vec![listen::start(listener, front, Arc::clone(&server), drain.draining())];
+    for (address, listener) in further {
+        let front = Front {
+            connections: Arc::clone(&connections),
+            proxy_protocol: settings.proxy_protocol,
+            tls: acceptor.clone().filter(|_| address.has_tls()),
+            protocol: FrontProtocol::Http,
+        };
+        listening.push(listen::start(listener, front, Arc::clone(&server), drain.draining()));
+    }
+    if let Some(listener) = mcs_listener {
         let front = Front {
             connections: Arc::clone(&connections),
             proxy_protocol: settings.proxy_protocol,
             tls: mcs_acceptor,
             protocol: FrontProtocol::Mcs,
         };
-        listen::start(listener, front, Arc::clone(&server), drain.draining())
-    });
+        listening.push(listen::start(listener, front, Arc::clone(&server), drain.draining()));
+    }
     let renewing = match (renewal, &certificate) {
         (Some(renewal), _) => Some(tokio::spawn(renewal.run())),
         (None, Some(certificate)) if settings.dev_tls => Some(tokio::spawn(dev_tls::keep_valid(
@@ -243,8 +261,8 @@ pub async fn run(
         removing_idle.abort();
         settling.abort();
         // Each was aborted or has returned.
-        let _ = (listening.await, sweeping.await, removing_idle.await, settling.await, reloading.await);
-        if let Some(listening) = mcs_listening {
+        let _ = (sweeping.await, removing_idle.await, settling.await, reloading.await);
+        for listening in listening {
             let _ = listening.await;
         }
         service.settle_now();
@@ -303,6 +321,30 @@ async fn bind(settings: &ServerConfig) -> anyhow::Result<(TcpListener, String)> 
     let address = listener.local_addr().context("cannot read the address of the socket")?.ip();
     settings.check_address(&host, address)?;
     Ok((listener, bare_host))
+}
+
+/// Opens the further public listeners.
+async fn listen_also(settings: &ServerConfig) -> anyhow::Result<Vec<(PublicAddress, PublicListener)>> {
+    settings.check_also_listen()?;
+    let mut listeners = Vec::new();
+    for address in &settings.also_listen {
+        let port = match address {
+            PublicAddress::Tcp { port, .. } => *port,
+            PublicAddress::Unix(_) => 0,
+        };
+        let listener = address
+            .bind(settings.socket_mode)
+            .await
+            .with_context(|| format!("cannot listen on {address} (--also-listen){}", hint(port)))?;
+        if let PublicListener::Tcp(listener) = &listener
+            && !address.has_tls()
+        {
+            let ip = listener.local_addr().context("cannot read the address of the socket")?.ip();
+            settings.check_address(&format!("{address} (--also-listen)"), ip)?;
+        }
+        listeners.push((address.clone().bound(&listener), listener));
+    }
+    Ok(listeners)
 }
 
 /// Opens the MCS listener, if there is one.
@@ -372,30 +414,34 @@ async fn deleted(store: &Backend) {
     }
 }
 
+/// The addresses of the listeners.
+struct Addresses {
+    main: String,
+    further: Vec<String>,
+    mcs: Option<SocketAddr>,
+    admin: Option<String>,
+}
+
 /// Logs the start, and prints the startup line, from which scripts read the origin.
 ///
 /// Behind it is what clients need to trust `ca_file`.
-fn announce(
-    service: &Service,
-    address: &str,
-    data_dir: &Path,
-    mcs_address: Option<SocketAddr>,
-    admin_server: Option<&AdminServer>,
-    ca_file: Option<&Path>,
-) {
+fn announce(service: &Service, addresses: &Addresses, data_dir: &Path, ca_file: Option<&Path>) {
+    let Addresses { main: address, further, mcs, admin } = addresses;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, "serving");
-    if let Some(address) = mcs_address {
+    for address in further {
+        tracing::info!(address, "also serving");
+    }
+    if let Some(address) = mcs {
         tracing::info!(%address, "serving Chromium (experimental)");
     }
     let (origin, token) = (&service.origin, service.subscribe_tokens.load().example_prefix());
-    let admin = admin_server
-        .map(|admin_server| format!(", admin on {}", admin_server.display_address()))
-        .unwrap_or_default();
-    let chromium = mcs_address.map(|address| format!(", Chromium on {address}")).unwrap_or_default();
+    let further: String = further.iter().map(|address| format!(", also on {address}")).collect();
+    let admin = admin.as_ref().map(|address| format!(", admin on {address}")).unwrap_or_default();
+    let chromium = mcs.map(|address| format!(", Chromium on {address}")).unwrap_or_default();
     let (flag, trust) = ca_file.map(|file| (ca_flag(file), trust(file))).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}, data in {}{chromium}{admin}; try: webpush-server listen \
-         {origin}{token}{flag}\n{trust}",
+        "webpush-server {} serves {origin} on {address}{further}, data in {}{chromium}{admin}; try: webpush-server \
+         listen {origin}{token}{flag}\n{trust}",
         env!("CARGO_PKG_VERSION"),
         data_dir.display(),
     );

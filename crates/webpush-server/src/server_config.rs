@@ -13,6 +13,7 @@ use webpush_http::gateway;
 use webpush_http::problem::VapidErrorStatus;
 use webpush_http::transport::connections::NetworkLimit;
 use webpush_http::transport::proxies::Proxies;
+use webpush_http::transport::public_address::PublicAddress;
 use webpush_http::transport::tls;
 use webpush_service::bearer_tokens::TokenSource;
 use webpush_service::limits::Limits;
@@ -35,6 +36,10 @@ pub struct ServerConfig {
     pub host: Option<String>,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
+    /// Further addresses to listen on.
+    pub also_listen: Vec<PublicAddress>,
+    /// Mode of the files of Unix sockets among them.
+    pub socket_mode: u32,
     /// TLS certificate and key from files.
     pub identity: Option<tls::Identity>,
     /// TLS with a certificate for this machine, in the data directory.
@@ -107,6 +112,31 @@ impl ServerConfig {
                  --key and --cert (or --pfx, or --acme-domains), listen on 127.0.0.1, or set --plaintext if a reverse proxy \
                  terminates TLS"
             );
+        }
+        Ok(())
+    }
+
+    /// Checks the further addresses to listen on.
+    ///
+    /// # Errors
+    /// Fails if one is there twice, or needs a certificate or a permission that is missing.
+    pub fn check_also_listen(&self) -> anyhow::Result<()> {
+        for (index, address) in self.also_listen.iter().enumerate() {
+            if address.has_tls() && !self.has_tls() {
+                bail!(
+                    "{address} (--also-listen) needs a certificate: set --key and --cert (or --pfx, or --acme-domains), or \
+                     write http:// if a reverse proxy terminates TLS"
+                );
+            }
+            let is_free_port = matches!(address, PublicAddress::Tcp { port: 0, .. });
+            if self.also_listen[..index].contains(address) && !is_free_port {
+                bail!("{address} (--also-listen) is listed twice");
+            }
+            if let PublicAddress::Tcp { tls: false, host, .. } = address
+                && let Ok(ip) = host.parse()
+            {
+                self.check_address(&format!("{address} (--also-listen)"), ip)?;
+            }
         }
         Ok(())
     }

@@ -3,19 +3,17 @@
 use super::address::Address;
 use super::port_holder;
 use anyhow::{Context as _, bail};
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
+use webpush_http::transport::unix_socket::{self, SocketFile};
 
 /// Mode of a Unix socket: only the user that the server runs as may connect.
 const SOCKET_MODE: u32 = 0o600;
-
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
 
 /// Mode bit that allows every user to connect to a Unix socket (unix(7)).
 const OTHERS_WRITE: u32 = 0o002;
@@ -54,9 +52,6 @@ pub(super) enum SocketPath {
     Inherited(PathBuf),
 }
 
-/// A file that is removed on drop.
-pub(super) struct SocketFile(PathBuf);
-
 impl Listener {
     /// Opens a socket. Without tokens, only a loopback address or a Unix socket is allowed.
     pub(super) async fn bind(address: &Address, has_tokens: bool) -> anyhow::Result<Self> {
@@ -74,7 +69,7 @@ impl Listener {
                 Ok(Self::Tcp(listener, bound))
             }
             Address::Unix(path) => {
-                let (listener, file) = bind_unix(path).await.with_context(failed)?;
+                let (listener, file) = unix_socket::bind(path, SOCKET_MODE).await.with_context(failed)?;
                 Ok(Self::Unix(listener, SocketPath::Own(file)))
             }
         }
@@ -113,9 +108,8 @@ impl Listener {
     pub(super) fn display_address(&self) -> String {
         match self {
             Self::Tcp(_, bound) => bound.to_string(),
-            Self::Unix(_, SocketPath::Own(SocketFile(path)) | SocketPath::Inherited(path)) => {
-                Address::Unix(path.clone()).to_string()
-            }
+            Self::Unix(_, SocketPath::Own(file)) => Address::Unix(file.path().to_owned()).to_string(),
+            Self::Unix(_, SocketPath::Inherited(path)) => Address::Unix(path.clone()).to_string(),
         }
     }
 
@@ -156,40 +150,6 @@ pub(super) fn check(address: &Address, bound: SocketAddr) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Opens a Unix socket. Replaces the socket file that a killed process left behind.
-async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
-    let (socket, file) = match bind_private(path) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse && is_abandoned(path).await => {
-            fs::remove_file(path)?;
-            bind_private(path)?
-        }
-        bound => bound?,
-    };
-    Ok((socket.listen(BACKLOG)?, file))
-}
-
-/// Binds a Unix socket and sets its mode. Until it listens, all connections are refused.
-fn bind_private(path: &Path) -> io::Result<(UnixSocket, SocketFile)> {
-    let socket = UnixSocket::new_stream()?;
-    socket.bind(path)?;
-    let file = SocketFile(path.to_owned());
-    fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-    Ok((socket, file))
-}
-
-async fn is_abandoned(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).await.err().is_some_and(refused)
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Fails if another process has removed it already.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,32 +169,13 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// B5: a stranger could connect before the mode was set.
     #[tokio::test]
-    async fn a_unix_socket_is_private_before_anyone_can_connect() {
+    async fn an_error_names_the_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("admin.sock");
-        let (socket, file) = bind_private(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
-        let refused = UnixStream::connect(&path).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-        let listener = socket.listen(BACKLOG).unwrap();
-        UnixStream::connect(&path).await.unwrap();
-        drop((listener, file));
-        assert!(!path.exists());
-    }
-
-    #[tokio::test]
-    async fn only_an_abandoned_socket_is_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("admin.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
-        drop(bind(&path).await.unwrap());
         fs::write(&path, "mine").unwrap();
         let error = format!("{:#}", bind(&path).await.err().unwrap());
         assert!(error.contains("admin.sock (--admin)"), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), b"mine");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use crate::transport::log_throttle::LogThrottle;
 use crate::transport::preface::{self, Version};
 use crate::transport::proxies::DirectPeer;
 use crate::transport::proxy_header;
+use crate::transport::socket::{Peer, PublicListener, PublicStream};
 use crate::transport::stall::StallGuard;
 use crate::transport::wrong_scheme;
 use bytes::BytesMut;
@@ -18,11 +19,9 @@ use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 
 /// Pause after a failed `accept`, which usually means that file descriptors are exhausted.
@@ -57,7 +56,16 @@ pub enum FrontProtocol {
 /// The task is spawned here, so that the programs that use this crate do not compile all of it again.
 #[must_use]
 pub fn start(
-    listener: TcpListener,
+    listener: impl Into<PublicListener>,
+    front: Front,
+    server: Arc<HttpServer>,
+    draining: Draining,
+) -> JoinHandle<()> {
+    spawn(listener.into(), front, server, draining)
+}
+
+fn spawn(
+    listener: PublicListener,
     front: Front,
     server: Arc<HttpServer>,
     draining: Draining,
@@ -65,7 +73,7 @@ pub fn start(
     tokio::spawn(run(listener, front, server, draining))
 }
 
-async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut draining: Draining) {
+async fn run(listener: PublicListener, front: Front, server: Arc<HttpServer>, mut draining: Draining) {
     let front = Arc::new(front);
     let mut refused = false;
     loop {
@@ -76,12 +84,12 @@ async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut d
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => {
+            Ok((socket, peer)) => {
                 refused = false;
                 let Some(permit) = front.connections.admit() else { continue };
                 let connection = connection(
-                    stream,
-                    ClientAddr::new(address.ip()),
+                    socket,
+                    peer,
                     Arc::clone(&front),
                     Arc::clone(&server),
                     draining.clone(),
@@ -100,15 +108,15 @@ async fn run(listener: TcpListener, front: Front, server: Arc<HttpServer>, mut d
 }
 
 async fn connection(
-    mut stream: TcpStream,
-    peer: ClientAddr,
+    mut stream: PublicStream,
+    peer: Peer,
     front: Arc<Front>,
     server: Arc<HttpServer>,
     mut draining: Draining,
     permit: ConnectionPermit,
 ) {
     // Frames are written when they are complete, so Nagle's algorithm would only delay them.
-    if stream.set_nodelay(true).is_err() {
+    if stream.set_nodelay().is_err() {
         return;
     }
     let direct_peer = if front.proxy_protocol {
@@ -118,7 +126,10 @@ async fn connection(
             None => return,
         }
     } else {
-        DirectPeer::new(peer, &server.proxies.load())
+        match peer {
+            Peer::Address(address) => DirectPeer::new(address, &server.proxies.load()),
+            Peer::UnixProxy => DirectPeer::proxy(peer.address()),
+        }
     };
     let network =
         direct_peer.alone().and_then(|peer| server.service.rate_limits.load().limited_network(peer));
@@ -173,13 +184,15 @@ async fn connection(
 
 /// Returns the client that the PROXY protocol header names; `None` to close the connection.
 async fn through_proxy(
-    stream: &mut TcpStream,
-    peer: ClientAddr,
+    stream: &mut PublicStream,
+    peer: Peer,
     server: &HttpServer,
     draining: &mut Draining,
 ) -> Option<DirectPeer> {
     let proxies = server.proxies.load_full();
-    if !proxies.trust(&peer) {
+    if let Peer::Address(address) = peer
+        && !proxies.trust(&address)
+    {
         if UNTRUSTED_LOG.is_due() {
             tracing::warn!(
                 "refused a connection from an address that is not in --trusted-proxies (--proxy-protocol is on)"
@@ -188,7 +201,7 @@ async fn through_proxy(
         return None;
     }
     let read = tokio::select! {
-        read = proxy_header::read(stream, peer, &proxies) => read,
+        read = proxy_header::read(stream, peer.address(), &proxies) => read,
         () = draining.first_request_overdue() => return None,
     };
     if read.is_none() && NO_HEADER_LOG.is_due() {

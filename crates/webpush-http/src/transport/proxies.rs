@@ -6,6 +6,7 @@
 //! | a trusted proxy that names no client | the proxy |
 //! | a trusted proxy that names a client | the first from the right that is not a trusted proxy; if all are, the last of them |
 //! | a trusted proxy that hides the client, or writes no address | the last proxy that is known; never this machine |
+//! | a Unix socket | as from a trusted proxy on another machine, whose address is 0.0.0.0 |
 
 use crate::transport::forwarded::{ForwardedHeader, Hops};
 use arc_swap::ArcSwap;
@@ -72,6 +73,12 @@ impl DirectPeer {
         Self { peer, is_proxy: proxies.trust(&peer) }
     }
 
+    /// Creates a proxy that is trusted whatever its address is.
+    #[must_use]
+    pub const fn proxy(address: ClientAddr) -> Self {
+        Self { peer: address, is_proxy: true }
+    }
+
     /// Creates a peer that speaks for itself, such as a proxy's health check.
     #[must_use]
     pub const fn itself(proxy: ClientAddr) -> Self {
@@ -116,6 +123,33 @@ mod tests {
         }
         let direct_peer = DirectPeer::new(peer(from), &proxies.load());
         direct_peer.client(&proxies, &headers)
+    }
+
+    /// D: the client behind the proxy on a Unix socket.
+    #[test]
+    fn nobody_behind_a_proxy_without_an_address_is_this_machine() {
+        let proxies =
+            ArcSwap::from_pointee(Proxies::new(&["10.0.0.0/8".parse().unwrap()], ForwardedHeader::default()));
+        let client = |line: Option<&str>| {
+            let headers = line.map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()));
+            DirectPeer::proxy(peer("0.0.0.0")).client(&proxies, &headers.into_iter().collect())
+        };
+        for (line, expected) in [
+            (None, "0.0.0.0"),
+            (Some("192.0.2.1"), "192.0.2.1"),
+            (Some("192.0.2.1, 10.0.0.1"), "192.0.2.1"),
+            (Some("127.0.0.1, 192.0.2.1"), "192.0.2.1"),
+            (Some("127.0.0.1"), "0.0.0.0"),
+            (Some("::1"), "0.0.0.0"),
+            (Some("unix:"), "0.0.0.0"),
+            (Some("unknown"), "0.0.0.0"),
+        ] {
+            assert_eq!(client(line), peer(expected), "{line:?}");
+        }
+        assert!(
+            DirectPeer::proxy(peer("0.0.0.0")).alone().is_none(),
+            "its connections are not counted as one client's"
+        );
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! It is only read if it is configured and never detected, because a client could forge it.
 
 use crate::transport::proxies::{DirectPeer, Proxies};
+use crate::transport::socket::PublicStream;
 use ppp::v2::{Addresses, Command, PROTOCOL_PREFIX};
 use ppp::{v1, v2};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use webpush_service::client_addr::ClientAddr;
 
@@ -44,7 +44,11 @@ enum HeaderLength {
 }
 
 /// Reads the header and nothing after it; `None` if it is missing or malformed.
-pub(crate) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Proxies) -> Option<DirectPeer> {
+pub(super) async fn read(
+    stream: &mut PublicStream,
+    proxy: ClientAddr,
+    proxies: &Proxies,
+) -> Option<DirectPeer> {
     let header = timeout(PATIENCE, read_bytes(stream)).await.ok()??;
     Some(match parse(&header)? {
         ProxyHeader::Client(address) => DirectPeer::named(proxy, address, proxies),
@@ -53,7 +57,7 @@ pub(crate) async fn read(stream: &mut TcpStream, proxy: ClientAddr, proxies: &Pr
 }
 
 /// Reads the bytes of the header. They are peeked at first, because TLS or HTTP follows.
-async fn read_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
+async fn read_bytes(stream: &mut PublicStream) -> Option<Vec<u8>> {
     let mut header = Vec::new();
     let mut peeked = vec![0; LONGEST];
     loop {

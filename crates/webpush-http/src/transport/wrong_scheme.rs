@@ -2,9 +2,9 @@
 
 use crate::transport::log_throttle::LogThrottle;
 use crate::transport::preface::PREFACE;
+use crate::transport::socket::PublicStream;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Maximum length of the beginning of a request that is looked at, in bytes.
@@ -35,7 +35,7 @@ pub(super) fn refuse_tls() {
 }
 
 /// Returns true if a connection begins with plain HTTP. Waits for its first byte, which is not lost.
-pub(super) async fn is_plain(stream: &TcpStream) -> bool {
+pub(super) async fn is_plain(stream: &PublicStream) -> bool {
     let mut first = [0];
     // Methods are upper case.
     matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase()

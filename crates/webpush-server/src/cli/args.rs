@@ -3,6 +3,7 @@
 pub(crate) mod acme;
 pub(crate) mod admin;
 pub(crate) mod advanced;
+pub(crate) mod also;
 pub(crate) mod chromium;
 pub(crate) mod connections;
 pub(crate) mod limits;

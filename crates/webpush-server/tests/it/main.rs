@@ -14,6 +14,7 @@ mod admin;
 mod agent;
 mod agents;
 mod aliases;
+mod also_listen;
 mod autopush_acks;
 mod autopush_broadcasts;
 mod autopush_crash;

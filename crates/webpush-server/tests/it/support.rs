@@ -2,13 +2,15 @@
 
 pub(crate) mod managed;
 mod refused;
+mod subscription;
 
 pub(crate) use refused::refused;
+pub(crate) use subscription::{Subscription, header, link};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use h2::client::{PushPromise, PushPromises, ResponseFuture, SendRequest};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use std::future::poll_fn;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Timeout of every wait, which only a hang reaches.
@@ -42,6 +45,8 @@ pub(crate) struct Server {
     pub(crate) origin: String,
     /// The address it listens on.
     pub(crate) address: String,
+    /// The addresses of further public listeners.
+    pub(crate) also: Vec<String>,
     /// The address of its admin listener; empty without one.
     pub(crate) admin: String,
     /// The address of its MCS listener; empty without one.
@@ -158,7 +163,10 @@ impl Server {
         let admin = admin.unwrap_or_default().to_owned();
         let mcs = line.split(", Chromium on ").nth(1).and_then(|rest| rest.split([',', ';']).next());
         let mcs = mcs.unwrap_or_default().to_owned();
-        Self { origin: after("serves"), address: after("on"), admin, mcs, child, dir }
+        let also =
+            line.split(", also on ").skip(1).filter_map(|rest| Some(rest.split(", ").next()?.to_owned()));
+        let also = also.collect();
+        Self { origin: after("serves"), address: after("on"), also, admin, mcs, child, dir }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -248,6 +256,15 @@ impl Http2Client {
         let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) = builder.handshake(stream).await.unwrap();
         Self { base: format!("http://{address}"), send, connection: tokio::spawn(connection) }
+    }
+
+    /// Connects over another stream, and requests resources of an origin.
+    pub(crate) async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        origin: &str,
+    ) -> Self {
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        Self { base: origin.to_owned(), send, connection: tokio::spawn(connection) }
     }
 
     /// Sends a GET, and returns the response before its body.
@@ -451,36 +468,6 @@ async fn read(body: &mut h2::RecvStream) -> Bytes {
         bytes.extend_from_slice(&part);
     }
     bytes.into()
-}
-
-/// The URLs of a new subscription.
-pub(crate) struct Subscription {
-    pub(crate) subscription: String,
-    pub(crate) push: String,
-    pub(crate) set: String,
-}
-
-impl Subscription {
-    pub(crate) fn from_response(response: &Response<Bytes>) -> Self {
-        assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.body());
-        Self {
-            subscription: header(response, "location").to_owned(),
-            push: link(response.headers(), "urn:ietf:params:push"),
-            set: link(response.headers(), "urn:ietf:params:push:set"),
-        }
-    }
-}
-
-pub(crate) fn header<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
-    response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
-}
-
-/// Returns the target of the link with this relation, in the syntax that clients of 2015 expect.
-pub(crate) fn link(headers: &HeaderMap, rel: &str) -> String {
-    let end = format!(">; rel=\"{rel}\"");
-    let links = headers.get_all("link").iter().map(|value| value.to_str().unwrap());
-    let mut found = links.filter_map(|link| link.strip_prefix('<')?.strip_suffix(&end));
-    found.next().unwrap_or_else(|| panic!("no link {rel}")).to_owned()
 }
 
 /// Returns the texts of pushes, in order.

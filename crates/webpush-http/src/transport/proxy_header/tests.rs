@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 /// Version 2: command, family with transport, addresses with any extensions.
 fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
@@ -79,6 +79,18 @@ fn a_header_has_a_length_that_it_may_not_exceed() {
     assert_eq!(header_length(&binary(1, 0, &[0; LONGEST - 15])[..16]), None);
 }
 
+fn unix_pair() -> (Box<dyn AsyncWrite + Unpin>, PublicStream) {
+    let (client, stream) = UnixStream::pair().unwrap();
+    (Box::new(client), PublicStream::Unix(stream))
+}
+
+async fn tcp_pair() -> (Box<dyn AsyncWrite + Unpin>, PublicStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    client.set_nodelay(true).unwrap();
+    (Box::new(client), PublicStream::Tcp(listener.accept().await.unwrap().0))
+}
+
 fn headers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec()),
@@ -92,13 +104,14 @@ proptest! {
 
     /// However it is split, the whole header is read, and nothing after it.
     #[test]
-    fn the_header_is_taken_and_no_more(header in headers(), pieces in prop::collection::vec(1..60_usize, 1..6)) {
+    fn the_header_is_taken_and_no_more(
+        header in headers(),
+        pieces in prop::collection::vec(1..60_usize, 1..6),
+        unix in any::<bool>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (read, rest) = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            client.set_nodelay(true).unwrap();
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut client, mut stream) = if unix { unix_pair() } else { tcp_pair().await };
             let sent = [&header[..], b"\r\nbehind"].concat();
             let sending = async {
                 let mut left = &sent[..];
@@ -137,11 +150,9 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn a_header_that_does_not_come_is_not_waited_for() {
     for begun in [&b""[..], b"PROXY TCP4 ", &PROTOCOL_PREFIX[..7]] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut client, mut stream) = tcp_pair().await;
         client.write_all(begun).await.unwrap();
-        let (mut stream, address) = listener.accept().await.unwrap();
-        let proxy = ClientAddr::new(address.ip());
+        let proxy = ClientAddr::new(Ipv4Addr::LOCALHOST.into());
         assert!(read(&mut stream, proxy, &Proxies::default()).await.is_none());
     }
 }

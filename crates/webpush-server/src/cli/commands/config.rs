@@ -126,6 +126,7 @@ fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
         look(&["admin.listen"], admin.check());
     }
     look(&["listen.host"], settings.check_host());
+    look(&["listen.also"], settings.check_also_listen());
     look(&["chromium.listen"], settings.check_chromium());
     Ok(faults)
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::args::acme::AcmeArgs;
 use crate::cli::args::admin::AdminArgs;
+use crate::cli::args::also::AlsoArgs;
 use crate::cli::args::chromium::ChromiumArgs;
 use crate::cli::args::limits::LimitArgs;
 use crate::cli::args::log::LogArgs;
@@ -185,6 +186,9 @@ pub(crate) struct Args {
     /// Does nothing to a store that is not damaged. A flag only, for one start.
     #[arg(long)]
     repair: bool,
+
+    #[command(flatten)]
+    also: AlsoArgs,
 
     #[command(flatten)]
     acme: AcmeArgs,
@@ -387,6 +391,8 @@ impl Args {
                 (false, true) => 8443,
                 (false, false) => 8080,
             }),
+            also_listen: self.also.addresses(),
+            socket_mode: self.also.socket_mode(),
             identity,
             dev_tls: self.dev_tls,
             acme,
